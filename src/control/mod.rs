@@ -1,0 +1,21 @@
+//! What a command and a reply are, and how they travel.
+//!
+//! Requests and replies are [`Value`]s, pickled by [`pickle`], framed by [`wire`]. [`command`]
+//! types the requests; [`listener`] serves the socket; [`client`] asks it; [`print`] turns
+//! replies into the text people and scripts read.
+
+pub mod client;
+pub mod command;
+pub mod error;
+pub mod listener;
+pub mod pickle;
+pub mod print;
+pub mod value;
+pub mod wire;
+
+pub use command::{Command, GlobalOption, GlobalSetting, JailCommand, JailOption, JailSetting};
+pub use error::CommandError;
+pub use value::Value;
+
+/// What the server answers.
+pub type Reply = Result<Value, CommandError>;

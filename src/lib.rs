@@ -1,0 +1,26 @@
+//! Ferroban: fail2ban rebuilt, as a drop-in replacement.
+//!
+//! Data walks one way: [`source`] turns bytes into lines, [`filter`] lines into failures (with
+//! [`pattern`] and [`datetime`]), [`jail`] failures into bans, [`action`] bans into firewall
+//! rules and mails. [`config`] turns files into the commands of [`control`], and [`server`]
+//! knows nothing but those commands. [`cli`] is what a person types.
+
+pub mod action;
+pub mod address;
+pub mod cli;
+pub mod config;
+pub mod control;
+pub mod datetime;
+pub mod filter;
+pub mod jail;
+pub mod log;
+pub mod pattern;
+pub mod server;
+pub mod source;
+pub mod store;
+pub mod sys;
+pub mod ticket;
+
+/// The version of fail2ban whose behaviour and interface this build offers; what `version`,
+/// `--version` and the log banner print, because clients compare it.
+pub const COMPATIBLE_VERSION: &str = "1.1.1";

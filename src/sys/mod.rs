@@ -1,0 +1,1 @@
+//! The few system interfaces no safe crate offers: one small file each, safe functions out.
