@@ -8,9 +8,12 @@ use tokio::sync::oneshot;
 use crate::control::{Reply, Value};
 use crate::ticket::Ticket;
 
-/// Counters and names of the jail that tags show (fact A26).
+/// Counters and settings of the jail that tags show (fact A26).
 #[derive(Clone, Debug, Default)]
 pub struct JailFigures {
+    /// The jail's own `bantime` in seconds (negative: permanent), for tickets without a length and
+    /// for commands without a ticket.
+    pub bantime: f64,
     /// Bans now.
     pub banned: u64,
     /// Bans ever.
@@ -24,6 +27,10 @@ pub struct JailFigures {
 /// What a jail tells its actions.
 #[derive(Debug)]
 pub enum Order {
+    /// What tags of commands without a ticket (`actionstart`, `actionstop`, …) and of unbans show
+    /// from now on; sent before [`Order::Start`] and when `bantime` is set. A ban's figures count
+    /// as such too.
+    Figures(JailFigures),
     /// Run `actionstart` of every action that does not start on demand.
     Start,
     /// Ban; `figures` for the tags.
@@ -32,20 +39,25 @@ pub enum Order {
         ticket: Ticket,
         /// Counters at this moment.
         figures: JailFigures,
-        /// True when the id is banned already and the rule is put back (`actionreban`, fact A8).
+        /// True when the id is banned already (sent for each such event, after [`Order::Check`]
+        /// where that is due): actions that were restarted or repaired since the id was banned put
+        /// its rule back by `actionreban` and `Reban` is logged; otherwise nothing happens (facts
+        /// A8, A21). For a new ban (`false`) the jail logs `Ban` or `Restore Ban` itself.
         again: bool,
     },
     /// The ban was lengthened (`actionprolong`).
     Prolong(Ticket),
-    /// Lift a ban. `log` answers nothing; failures are logged.
+    /// Lift a ban. The jail logs `Unban` itself; failures are logged here.
     Unban(Ticket),
-    /// Lift all bans: `actionflush` where there is one, else each ticket (fact A3).
+    /// Lift all bans: `actionflush` where there is one, else each ticket (fact A3). Logs
+    /// `Flush ticket(s) with ACTION` and then `Unban` for every ticket.
     Flush(Vec<Ticket>),
     /// Check the invariants of started actions (fact B8); answers names of repaired actions.
     Check(oneshot::Sender<Vec<String>>),
     /// `actionreload` after a reload, or `actionstart` of what a reload added.
     Reload,
-    /// Flush, then `actionstop` in reverse order; answers when done.
+    /// Flush (logging `Repeal Ban` for every ticket), then `actionstop` in reverse order; answers
+    /// when done. The task ends.
     Stop(Vec<Ticket>, oneshot::Sender<()>),
     /// Add an action (with a Python file: path and arguments).
     Add {
