@@ -1,12 +1,25 @@
 //! A line → failures: date cut out, time window, prefregex, failregexes, ignoreregexes,
 //! sessions and the multi-line buffer (facts R26–R40, D20–D24).
 //!
+//! In: a line and a [`Clock`]. Out: [`Failure`]s for a jail ([`Filter::process_line`]), or a
+//! [`LineOutcome`] that also says which regexes hit for `fail2ban-regex` ([`Filter::examine`]).
 //! No files, no tasks, no clock: lines and times come in as values.
 #![forbid(unsafe_code)]
 
+mod buffer;
+mod examine;
+mod failure;
+mod record;
+mod session;
+mod settings;
+mod window;
+
+pub use buffer::Parts;
+pub use examine::{Found, LineOutcome, Manner};
+pub use record::{Name, Record};
+pub use settings::{Dates, Filter};
+
 use crate::address::Address;
-use crate::datetime::{DateDetector, DatePatternError, FixedOffset};
-use crate::pattern::{FailRegex, PatternError, UseDns};
 use crate::ticket::{Fields, MatchLine, Timestamp};
 
 /// Whom a failure is about, before names are resolved.
@@ -42,112 +55,40 @@ pub struct Clock {
     pub findtime: f64,
 }
 
-/// The filter of a jail: its regexes, dates and session memory.
-#[derive(Debug)]
-pub struct Filter {
-    /// The jail's name, for messages.
-    pub name: String,
-    failregexes: Vec<FailRegex>,
-    dates: Option<DateDetector>,
-}
-
-impl Filter {
-    /// A filter without regexes; default date templates, usedns warn, one line.
-    pub fn new(name: &str) -> Filter {
-        Filter {
-            name: name.to_owned(),
-            failregexes: Vec::new(),
-            dates: Some(DateDetector::defaults()),
-        }
+/// Text as Python's `repr` shows it, which is how messages and reports quote it.
+pub fn quote(text: &str) -> String {
+    use std::fmt::Write;
+    let mark = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push(mark);
+    for c in text.chars() {
+        let code = u32::from(c);
+        let _ = match c {
+            '\\' => out.write_str("\\\\"),
+            '\n' => out.write_str("\\n"),
+            '\r' => out.write_str("\\r"),
+            '\t' => out.write_str("\\t"),
+            c if c == mark => write!(out, "\\{c}"),
+            ' '..='~' => out.write_char(c),
+            _ if c.is_control() || matches!(code, 0xad | 0xa0) => match code {
+                0..=0xff => write!(out, "\\x{code:02x}"),
+                _ => write!(out, "\\u{code:04x}"),
+            },
+            // separators, formats and private use that Python counts as not printable
+            '\u{2000}'..='\u{200f}'
+            | '\u{2028}'..='\u{202f}'
+            | '\u{205f}'..='\u{206f}'
+            | '\u{1680}'
+            | '\u{3000}'
+            | '\u{e000}'..='\u{f8ff}'
+            | '\u{feff}' => write!(out, "\\u{code:04x}"),
+            c => out.write_char(c),
+        };
     }
-
-    /// Must be set before regexes are added, since `<HOST>` depends on it.
-    pub fn set_usedns(&mut self, _usedns: UseDns) {}
-
-    /// The current setting.
-    pub fn usedns(&self) -> UseDns {
-        UseDns::Warn
-    }
-
-    /// Sets or (empty text) removes the prefregex.
-    ///
-    /// # Errors
-    /// A regex that does not compile.
-    pub fn set_prefregex(&mut self, _source: &str) -> Result<(), PatternError> {
-        Ok(())
-    }
-
-    /// The prefregex.
-    pub fn prefregex(&self) -> Option<&FailRegex> {
-        None
-    }
-
-    /// Appends a failregex.
-    ///
-    /// # Errors
-    /// Empty, not compilable, or no id group in it nor in the prefregex.
-    pub fn add_failregex(&mut self, source: &str) -> Result<(), PatternError> {
-        self.failregexes
-            .push(FailRegex::new(source, self.usedns(), false)?);
-        Ok(())
-    }
-
-    /// Removes by position; a wrong position is ignored (fact P40).
-    pub fn del_failregex(&mut self, _index: usize) {}
-
-    /// All failregexes in order.
-    pub fn failregexes(&self) -> &[FailRegex] {
-        &self.failregexes
-    }
-
-    /// Appends an ignoreregex.
-    ///
-    /// # Errors
-    /// Empty or not compilable.
-    pub fn add_ignoreregex(&mut self, _source: &str) -> Result<(), PatternError> {
-        Ok(())
-    }
-
-    /// Removes by position; a wrong position is ignored.
-    pub fn del_ignoreregex(&mut self, _index: usize) {}
-
-    /// All ignoreregexes in order.
-    pub fn ignoreregexes(&self) -> &[FailRegex] {
-        &[]
-    }
-
-    /// Lines in the buffer; more than one switches multi-line matching on (fact R39, J12).
-    pub fn set_maxlines(&mut self, _lines: usize) {}
-
-    /// Lines in the buffer.
-    pub fn maxlines(&self) -> usize {
-        1
-    }
-
-    /// Sets the date pattern (fact J9).
-    ///
-    /// # Errors
-    /// The original's text for an unusable pattern.
-    pub fn set_datepattern(&mut self, _pattern: &str) -> Result<(), DatePatternError> {
-        Ok(())
-    }
-
-    /// (pattern, name) as `get JAIL datepattern` answers; `(None, name)` for the defaults.
-    pub fn datepattern(&self) -> Option<(Option<String>, String)> {
-        None
-    }
-
-    /// The zone of dates that name none.
-    pub fn set_timezone(&mut self, _zone: Option<FixedOffset>) {}
-
-    /// Every failure of one line (without its line end). `date`: the text of the date when the source already
-    /// knows it (journal), with its time.
-    pub fn process_line(
-        &mut self,
-        _line: &str,
-        _date: Option<(&str, Timestamp)>,
-        _clock: &Clock,
-    ) -> Vec<Failure> {
-        Vec::new()
-    }
+    out.push(mark);
+    out
 }

@@ -1,0 +1,522 @@
+//! The way of one line through a filter, in the order of fact R29.
+//!
+//! In: a line, a [`Clock`] and the [`Manner`] of examining. Out: a [`LineOutcome`]. A line that
+//! cannot match costs its date and one pass of the prefilter, and allocates nothing.
+#![forbid(unsafe_code)]
+
+use super::buffer::{Division, Parts, dateless, text_of};
+use super::failure::{Reading, Verdict, identify};
+use super::record::Record;
+use super::session::Gathered;
+use super::settings::{Dates, Filter};
+use super::window::Once;
+use super::{Clock, Failure, FailureId};
+use crate::datetime::DateTime;
+use crate::pattern::{FailRegex, Match, Prefilter};
+use crate::ticket::{MatchLine, Timestamp};
+use crate::{error, warning};
+
+const TARGET: &str = "fail2ban.filter";
+
+/// How thoroughly lines are examined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manner {
+    /// Try every failregex and ignoreregex, not only up to the first hit (fact X7).
+    pub every_regex: bool,
+    /// Report what hit even where it cannot lead to a failure: ignored lines, matches of the prefregex.
+    pub census: bool,
+    /// Leave out session lines that still wait for an id.
+    pub skip_pending: bool,
+    /// Names are ids (`--raw`).
+    pub raw_hosts: bool,
+    /// Apply the time window (facts D21–D24).
+    pub window: bool,
+    /// Collect the matched lines.
+    pub evidence: bool,
+}
+
+impl Manner {
+    /// As a jail watches its logs.
+    pub const WATCH: Manner = Manner {
+        every_regex: false,
+        census: false,
+        skip_pending: true,
+        raw_hosts: false,
+        window: true,
+        evidence: true,
+    };
+}
+
+/// What one failregex found in a line.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Index of the failregex.
+    pub regex: usize,
+    /// Whom it accuses; `None` while the session has named nobody.
+    pub id: Option<FailureId>,
+    /// The time it counts for; `None` for a line without a date when no window applies.
+    pub time: Option<Timestamp>,
+    /// Marked by `F-NOFAIL` as no failure in itself.
+    pub nofail: bool,
+    /// Captured fields, unset ones included.
+    pub record: Record,
+    /// The evidence.
+    pub matches: Vec<MatchLine>,
+}
+
+/// What became of one line.
+#[derive(Clone, Debug, Default)]
+pub struct LineOutcome {
+    /// What failregexes found, in their order.
+    pub found: Vec<Found>,
+    /// The ignoreregexes that hit, by index; one entry per hit.
+    pub ignored_by: Vec<usize>,
+    /// Fields of the prefregex when it matched and [`Manner::census`] and [`Manner::evidence`] are set.
+    pub prefix: Option<Record>,
+}
+
+impl LineOutcome {
+    fn clear(&mut self) {
+        self.found.clear();
+        self.ignored_by.clear();
+        self.prefix = None;
+    }
+}
+
+/// Searches that gave up.
+#[derive(Debug, Default)]
+pub(super) struct Limits {
+    pub(super) hits: u64,
+    notice: Once,
+}
+
+impl Limits {
+    /// Searches; a search that exceeds its step limit counts as no match and is reported once a minute.
+    fn search(&mut self, regex: &FailRegex, text: &str, jail: &str, now: f64) -> Option<Match> {
+        match regex.regex().search(text) {
+            Ok(found) => found,
+            Err(_) => {
+                self.exceeded(regex, text, jail, now);
+                None
+            }
+        }
+    }
+
+    fn is_match(&mut self, regex: &FailRegex, text: &str, jail: &str, now: f64) -> bool {
+        regex.regex().is_match(text).unwrap_or_else(|_| {
+            self.exceeded(regex, text, jail, now);
+            false
+        })
+    }
+
+    fn exceeded(&mut self, regex: &FailRegex, text: &str, jail: &str, now: f64) {
+        self.hits += 1;
+        if self.notice.due(now, 60.0) {
+            let start: String = text.trim_end().chars().take(120).collect();
+            warning!(
+                TARGET,
+                "[{jail}] Search took too many steps and was given up, regex: {}, line: {start}",
+                regex.source()
+            );
+        }
+    }
+}
+
+/// A line with its date cut out.
+#[derive(Clone, Copy)]
+struct Cut<'a> {
+    before: &'a str,
+    /// `None`: the date last seen stands in.
+    date: Option<&'a str>,
+    after: &'a str,
+}
+
+impl<'a> Cut<'a> {
+    fn undated(line: &'a str) -> Cut<'a> {
+        Cut {
+            before: "",
+            date: Some(""),
+            after: line,
+        }
+    }
+
+    fn borrowed(line: &'a str) -> Cut<'a> {
+        Cut {
+            before: "",
+            date: None,
+            after: line,
+        }
+    }
+
+    fn parts(self, last: &str) -> Parts {
+        Box::new([
+            self.before.to_owned(),
+            self.date.unwrap_or(last).to_owned(),
+            self.after.to_owned(),
+        ])
+    }
+}
+
+/// Where a line stands in time.
+struct When<'a> {
+    cut: Cut<'a>,
+    time: Option<Timestamp>,
+    /// The line has no valid date of its own (fact D21).
+    undated: bool,
+}
+
+impl Filter {
+    /// Every failure of one line (without its line end). `date`: the text of the date when the source already
+    /// knows it (journal), with its time.
+    pub fn process_line(
+        &mut self,
+        line: &str,
+        date: Option<(&str, Timestamp)>,
+        clock: &Clock,
+    ) -> Vec<Failure> {
+        let mut outcome = LineOutcome::default();
+        self.examine(line, date, clock, Manner::WATCH, &mut outcome);
+        let found = outcome.found.into_iter();
+        found
+            .filter_map(|found| {
+                Some(Failure {
+                    id: found.id?,
+                    time: found.time?.min(clock.now),
+                    matches: found.matches,
+                    fields: found.record.into_fields(),
+                })
+            })
+            .collect()
+    }
+
+    /// Examines one line (without its line end) and writes what became of it to `outcome`, which
+    /// is cleared first. `date` as in [`Filter::process_line`].
+    pub fn examine(
+        &mut self,
+        line: &str,
+        date: Option<(&str, Timestamp)>,
+        clock: &Clock,
+        manner: Manner,
+        outcome: &mut LineOutcome,
+    ) {
+        outcome.clear();
+        let Some(when) = self.place(line, date, clock, manner) else {
+            return;
+        };
+        let mut text = std::mem::take(&mut self.text);
+        if self.maxlines > 1 {
+            self.buffer.push(when.cut.parts(&self.window.text));
+            let surplus = self.buffer.len().saturating_sub(self.maxlines);
+            self.buffer.drain(..surplus);
+            text = text_of(&self.buffer);
+        } else {
+            text.clear();
+            text.push_str(when.cut.before);
+            text.push_str(when.cut.after);
+            text.push('\n');
+        }
+        self.match_text(&text, &when, clock, manner, outcome);
+        self.text = text;
+    }
+
+    /// Finds the date and applies the time window; `None`: the line is too old.
+    fn place<'a>(
+        &mut self,
+        line: &'a str,
+        date: Option<(&'a str, Timestamp)>,
+        clock: &Clock,
+        manner: Manner,
+    ) -> Option<When<'a>> {
+        let mut when = match date {
+            Some((text, time)) => {
+                self.window.saw(text, time);
+                When {
+                    cut: Cut {
+                        date: Some(text),
+                        ..Cut::undated(line)
+                    },
+                    time: Some(time),
+                    undated: false,
+                }
+            }
+            None => self.find_date(line, clock, manner),
+        };
+        if manner.window
+            && let Some(time) = when.time
+        {
+            when.time = Some(self.window.judge(&self.name, line, time, clock)?);
+        }
+        Some(when)
+    }
+
+    fn find_date<'a>(&mut self, line: &'a str, clock: &Clock, manner: Manner) -> When<'a> {
+        let fresh = self.window.fresh(clock.now);
+        let found = match &mut self.dates {
+            Dates::Detector(detector) => detector.find(line, clock.now),
+            Dates::Never { hits } => {
+                *hits += 1;
+                return When {
+                    cut: fresh.map_or(Cut::undated(line), |_| Cut::borrowed(line)),
+                    time: fresh.or(Some(clock.now)),
+                    undated: false,
+                };
+            }
+            Dates::Absent => None,
+        };
+        let mut cut = Cut::undated(line);
+        if let Some(found) = found {
+            let text = &line[found.start..found.end];
+            cut = Cut {
+                before: &line[..found.start],
+                date: Some(text),
+                after: &line[found.end..],
+            };
+            match found.time {
+                DateTime::At(time) if !text.is_empty() => {
+                    self.window.saw(text, time);
+                    return When {
+                        cut,
+                        time: Some(time),
+                        undated: false,
+                    };
+                }
+                DateTime::Invalid if !text.is_empty() => {
+                    error!(TARGET, "findFailure failed to parse timeText: {text}");
+                }
+                _ => {
+                    return When {
+                        cut: fresh.map_or(cut, |_| Cut::borrowed(line)),
+                        time: fresh.or(Some(clock.now)),
+                        undated: false,
+                    };
+                }
+            }
+        }
+        match fresh {
+            Some(last) => When {
+                cut: Cut::borrowed(line),
+                time: Some(last),
+                undated: true,
+            },
+            None => When {
+                cut,
+                time: (manner.window && clock.in_operation).then_some(clock.now),
+                undated: true,
+            },
+        }
+    }
+
+    /// Steps 3 to 7 of fact R29.
+    fn match_text(
+        &mut self,
+        text: &str,
+        when: &When<'_>,
+        clock: &Clock,
+        manner: Manner,
+        outcome: &mut LineOutcome,
+    ) {
+        let multi = self.maxlines > 1;
+        let lines = self.buffer.clone();
+        let mut hopeless = false;
+        if !multi {
+            let failregexes = &self.failregexes;
+            let prefilter = self
+                .prefilter
+                .get_or_insert_with(|| Prefilter::new(failregexes));
+            hopeless = !prefilter.may_match(text);
+            if hopeless && !manner.census {
+                return;
+            }
+        }
+        if !self.ignoreregexes.is_empty()
+            && self.ignoreregexes.len() + 2 < self.failregexes.len()
+            && self.ignored(text, clock, manner, outcome)
+        {
+            return;
+        }
+
+        let mut prefix = None;
+        let mut content = None;
+        if let Some(prefregex) = &self.prefregex {
+            if hopeless && !manner.evidence {
+                self.prefregex_matched =
+                    self.limits.is_match(prefregex, text, &self.name, clock.now);
+                return;
+            }
+            let found = self.limits.search(prefregex, text, &self.name, clock.now);
+            self.prefregex_matched = found.is_some();
+            let Some(found) = found else { return };
+            let group = self.prefregex_groups.index("content");
+            if manner.census && manner.evidence {
+                outcome.prefix = Some(self.prefregex_groups.record(text, &found, None));
+            }
+            let span = group.and_then(|g| found.group(g));
+            if let Some((start, end)) = span
+                && start < end
+                && let Some(part) = text.get(start..end)
+            {
+                content = Some(format!("{part}\n"));
+                if multi {
+                    let line = [String::new(), String::new(), part.to_owned()];
+                    self.buffer = vec![Box::new(line)];
+                }
+            }
+            prefix = Some((found, group));
+        }
+        if hopeless {
+            return;
+        }
+
+        let mut searched = std::borrow::Cow::Borrowed(content.as_deref().unwrap_or(text));
+        for index in 0..self.failregexes.len() {
+            if !multi
+                && let Some(prefilter) = &self.prefilter
+                && !prefilter.may_match_one(index, &searched)
+            {
+                continue;
+            }
+            let failregex = &self.failregexes[index];
+            let found = self
+                .limits
+                .search(failregex, &searched, &self.name, clock.now);
+            let Some(found) = found else { continue };
+            let division =
+                multi.then(|| Division::of(&searched, failregex.regex(), &found, &lines));
+
+            if !self.ignoreregexes.is_empty() {
+                let ignored = match &division {
+                    Some(d) => self.ignored(&text_of(&d.matched), clock, manner, outcome),
+                    None => self.ignored(&searched, clock, manner, outcome),
+                };
+                if ignored {
+                    if let Some(division) = division {
+                        self.buffer = division.others;
+                        searched = text_of(&self.buffer).into();
+                    }
+                    if !manner.every_regex {
+                        return;
+                    }
+                    continue;
+                }
+            }
+            if when.undated {
+                let date = when.cut.date.unwrap_or(&self.window.text).to_owned();
+                let line = match &division {
+                    Some(d) => {
+                        let lines: Vec<_> = d.matched.iter().map(dateless).collect();
+                        lines.join("\n")
+                    }
+                    None => format!("{}{}", when.cut.before, when.cut.after),
+                };
+                self.window.undated(&self.name, &date, &line, clock.now);
+                if manner.window && when.time.is_none() {
+                    continue;
+                }
+            }
+
+            let record = self.failregex_groups[index].record(&searched, &found, None);
+            let record = match &prefix {
+                Some((found, content)) => {
+                    let mut base = self.prefregex_groups.record(text, found, *content);
+                    base.update(record);
+                    base
+                }
+                None => record,
+            };
+            let evidence = match division {
+                Some(division) => {
+                    let matched = division.matched.into_iter().map(MatchLine::Parts);
+                    let evidence = matched.collect();
+                    self.buffer = division.others;
+                    searched = text_of(&self.buffer).into();
+                    evidence
+                }
+                None if manner.evidence => {
+                    vec![MatchLine::Parts(when.cut.parts(&self.window.text))]
+                }
+                None => Vec::new(),
+            };
+            let done = self.conclude(index, record, evidence, when, clock, manner, outcome);
+            if done {
+                return;
+            }
+        }
+    }
+
+    /// Session, id and result of one hit; true when the line is done with.
+    #[allow(clippy::too_many_arguments)]
+    fn conclude(
+        &mut self,
+        index: usize,
+        record: Record,
+        evidence: Vec<MatchLine>,
+        when: &When<'_>,
+        clock: &Clock,
+        manner: Manner,
+        outcome: &mut LineOutcome,
+    ) -> bool {
+        let mut single;
+        let key = record.text("mlfid").map(str::to_owned);
+        let gathered: &mut Gathered = match &key {
+            Some(key) => self.sessions.merge(key, record, &evidence, clock.now),
+            None => {
+                single = Gathered::single(record, evidence);
+                &mut single
+            }
+        };
+        let nofail = gathered.record.truthy("nofail");
+        if key.is_some() && nofail && !manner.every_regex {
+            return true;
+        }
+        let reading = Reading {
+            usedns: self.usedns,
+            raw_hosts: manner.raw_hosts,
+        };
+        let id = match identify(&mut gathered.record, reading) {
+            Verdict::Id(id) => Some(id),
+            Verdict::Dismissed => return !manner.every_regex,
+            Verdict::Pending if key.is_none() => {
+                let source = self.failregexes[index].expanded();
+                error!(TARGET, "No group found using {}", super::quote(source));
+                return false;
+            }
+            Verdict::Pending => {
+                gathered.pending = true;
+                if !manner.every_regex && manner.skip_pending {
+                    return true;
+                }
+                None
+            }
+        };
+        outcome.found.push(Found {
+            regex: index,
+            id,
+            time: when.time,
+            nofail,
+            record: gathered.record.clone(),
+            matches: gathered.matches.clone(),
+        });
+        !manner.every_regex
+    }
+
+    /// Whether an ignoreregex matches.
+    fn ignored(
+        &mut self,
+        text: &str,
+        clock: &Clock,
+        manner: Manner,
+        outcome: &mut LineOutcome,
+    ) -> bool {
+        let mut any = false;
+        for (index, regex) in self.ignoreregexes.iter().enumerate() {
+            if self.limits.is_match(regex, text, &self.name, clock.now) {
+                outcome.ignored_by.push(index);
+                any = true;
+                if !manner.every_regex {
+                    break;
+                }
+            }
+        }
+        any
+    }
+}

@@ -1,0 +1,240 @@
+//! Sessions: what is remembered between lines that share an `F-MLFID` (facts R32–R38).
+//!
+//! In: the fields and lines of one match, and the session's key. Out: the merged fields and the
+//! lines that are evidence now. At most 100 sessions are held, each for five minutes.
+#![forbid(unsafe_code)]
+
+use indexmap::IndexMap;
+
+use super::record::Record;
+use crate::ticket::{FieldValue, MatchLine, Timestamp};
+
+const MOST: usize = 100;
+const LIFETIME: f64 = 300.0;
+
+/// Fields and lines of a failure, gathered over one match or a whole session.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Gathered {
+    pub(super) record: Record,
+    /// Lines of failures.
+    pub(super) matches: Vec<MatchLine>,
+    /// Lines that were no failures, kept as context of a later one.
+    context: Vec<MatchLine>,
+    /// Failures are waiting for an id (fact R34).
+    pub(super) pending: bool,
+}
+
+impl Gathered {
+    /// A match that belongs to no session.
+    pub(super) fn single(record: Record, matches: Vec<MatchLine>) -> Gathered {
+        Gathered {
+            record,
+            matches,
+            ..Gathered::default()
+        }
+    }
+
+    /// Adds the user of a line to the users seen; answers how many there are.
+    fn add_user(&mut self, user: Option<String>) -> usize {
+        let mut users = match self.record.get("users") {
+            Some(FieldValue::Set(users)) => users.clone(),
+            _ => Vec::new(),
+        };
+        if let Some(user) = user
+            && !user.is_empty()
+            && !users.contains(&user)
+        {
+            users.push(user);
+            self.record
+                .set("users", Some(FieldValue::Set(users.clone())));
+        }
+        users.len()
+    }
+}
+
+/// The sessions of one filter.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    entries: IndexMap<String, (Gathered, Timestamp)>,
+    /// The state of the line's session when that is not (or no longer) remembered.
+    detached: Gathered,
+}
+
+impl Sessions {
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        self.entries.clear();
+    }
+
+    /// Merges a match with its session (facts R32–R38) and gives the merged state, which stays
+    /// remembered: what the caller changes in it later lines will see.
+    pub(super) fn merge(
+        &mut self,
+        key: &str,
+        mut fresh: Record,
+        lines: &[MatchLine],
+        now: Timestamp,
+    ) -> &mut Gathered {
+        let mut gained = fresh.truthy("mlfgained");
+        let mut nofail = gained || fresh.truthy("nofail");
+        if gained && !fresh.truthy("nofail") {
+            let value = fresh.get("mlfgained").cloned();
+            fresh.set("nofail", value);
+        }
+        let forget = fresh.remove("mlfforget");
+        let user = fresh.text("user").map(str::to_owned);
+
+        let known = match self.entries.get(key) {
+            Some((_, end)) if *end > now => true,
+            Some(_) => {
+                self.entries.shift_remove(key);
+                false
+            }
+            None => false,
+        };
+        let mut users = 0;
+        if known {
+            if let Some((session, _)) = self.entries.get_mut(key) {
+                users = session.add_user(user);
+                // both flags count for the line they stand in only
+                let was_nofail = session.record.remove("nofail");
+                let was_gained = session.record.remove("mlfgained");
+                if gained {
+                    session.pending = false;
+                }
+                if !was_nofail && !was_gained && !session.pending {
+                    session.matches.clear();
+                }
+                session.record.update(fresh);
+            }
+            if forget && let Some((session, _)) = self.entries.shift_remove(key) {
+                self.detached = session;
+            }
+        } else {
+            self.detached = Gathered {
+                record: fresh,
+                ..Gathered::default()
+            };
+            if !forget {
+                users = self.detached.add_user(user);
+                let session = std::mem::take(&mut self.detached);
+                self.remember(key, session, now);
+            }
+        }
+
+        let session = match self.entries.get_mut(key) {
+            Some((session, _)) if !forget => session,
+            _ => &mut self.detached,
+        };
+        if std::mem::take(&mut session.pending) || users > 1 {
+            session.record.remove("nofail");
+            session.record.remove("mlfgained");
+            nofail = false;
+            gained = false;
+        }
+        if !nofail {
+            let mut all = std::mem::take(&mut session.context);
+            all.append(&mut session.matches);
+            if !gained {
+                all.extend_from_slice(lines);
+            }
+            session.matches = all;
+        } else if !forget {
+            session.context.extend_from_slice(lines);
+        }
+        session
+    }
+
+    /// Stores a new session. When there are too many, the oldest go: all expired ones at the
+    /// front and one that is not, as in the original's cache.
+    fn remember(&mut self, key: &str, session: Gathered, now: Timestamp) {
+        if self.entries.len() >= MOST {
+            while let Some((_, (_, end))) = self.entries.shift_remove_index(0) {
+                if end > now && self.entries.len() < MOST {
+                    break;
+                }
+            }
+        }
+        self.entries
+            .insert(key.to_owned(), (session, now + LIFETIME));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(fields: &[(&str, &str)]) -> Record {
+        let mut record = Record::default();
+        for (name, value) in fields {
+            record.set(name, Some(FieldValue::Text((*value).into())));
+        }
+        record
+    }
+
+    fn line(text: &str) -> [MatchLine; 1] {
+        [MatchLine::Text(text.into())]
+    }
+
+    fn texts(gathered: &Gathered) -> Vec<String> {
+        gathered.matches.iter().map(MatchLine::text).collect()
+    }
+
+    #[test]
+    fn a_failure_brings_the_lines_before_it_once() {
+        let mut sessions = Sessions::default();
+        let merged = sessions.merge(
+            "1",
+            record(&[("nofail", "x"), ("ip4", "a")]),
+            &line("A"),
+            0.0,
+        );
+        assert!(merged.record.truthy("nofail") && merged.matches.is_empty());
+        let merged = sessions.merge("1", record(&[("user", "u")]), &line("B"), 1.0);
+        assert_eq!(texts(merged), ["A", "B"]);
+        assert_eq!(merged.record.text("ip4"), Some("a"));
+        assert!(!merged.record.truthy("nofail"));
+        let merged = sessions.merge("1", record(&[("user", "u")]), &line("C"), 2.0);
+        assert_eq!(texts(merged), ["C"]);
+    }
+
+    #[test]
+    fn login_forgives_one_user_but_not_two() {
+        let mut sessions = Sessions::default();
+        sessions
+            .merge("1", record(&[("user", "a")]), &line("A"), 0.0)
+            .pending = true;
+        let merged = sessions.merge(
+            "1",
+            record(&[("user", "a"), ("mlfgained", "y")]),
+            &line("B"),
+            1.0,
+        );
+        assert!(merged.record.truthy("nofail"));
+        let merged = sessions.merge(
+            "1",
+            record(&[("user", "b"), ("mlfgained", "y")]),
+            &line("C"),
+            1.0,
+        );
+        assert!(!merged.record.truthy("nofail"), "a second user");
+    }
+
+    #[test]
+    fn forgotten_expired_and_displaced_sessions_are_gone() {
+        let mut sessions = Sessions::default();
+        sessions.merge("1", record(&[("ip4", "a")]), &[], 0.0);
+        sessions.merge("1", record(&[("mlfforget", "y")]), &[], 1.0);
+        assert!(sessions.entries.is_empty());
+        sessions.merge("2", record(&[("mlfforget", "y")]), &[], 1.0);
+        assert!(sessions.entries.is_empty(), "a forget line is not stored");
+        sessions.merge("3", record(&[("ip4", "a")]), &[], 1.0);
+        let merged = sessions.merge("3", record(&[]), &[], 302.0);
+        assert_eq!(merged.record.get("ip4"), None, "older than five minutes");
+        for i in 0..150 {
+            sessions.merge(&format!("k{i}"), record(&[]), &[], 302.0);
+        }
+        assert_eq!(sessions.entries.len(), MOST);
+        assert!(sessions.entries.contains_key("k149") && !sessions.entries.contains_key("k49"));
+    }
+}

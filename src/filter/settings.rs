@@ -1,0 +1,252 @@
+//! The filter of a jail: what can be set, added and asked.
+#![forbid(unsafe_code)]
+
+use super::buffer::Parts;
+use super::examine::Limits;
+use super::record::Groups;
+use super::session::Sessions;
+use super::window::Window;
+use crate::datetime::{DateDetector, DatePatternError, FixedOffset};
+use crate::pattern::{FailRegex, PatternError, Prefilter, UseDns};
+
+/// Where dates come from.
+#[derive(Debug)]
+pub enum Dates {
+    /// Templates.
+    Detector(DateDetector),
+    /// `{NONE}`: every line has an empty date (fact D20).
+    Never {
+        /// Lines seen.
+        hits: u64,
+    },
+    /// Not looked for: the source knows the date (journal).
+    Absent,
+}
+
+/// The filter of a jail: its regexes, dates and session memory.
+#[derive(Debug)]
+pub struct Filter {
+    /// The jail's name, for messages.
+    pub name: String,
+    pub(super) usedns: UseDns,
+    pub(super) maxlines: usize,
+    pub(super) prefregex: Option<FailRegex>,
+    pub(super) prefregex_groups: Groups,
+    pub(super) failregexes: Vec<FailRegex>,
+    pub(super) failregex_groups: Vec<Groups>,
+    pub(super) ignoreregexes: Vec<FailRegex>,
+    /// Made anew at the next line whenever the failregexes change.
+    pub(super) prefilter: Option<Prefilter>,
+    pub(super) dates: Dates,
+    zone: Option<FixedOffset>,
+    pub(super) window: Window,
+    pub(super) sessions: Sessions,
+    pub(super) buffer: Vec<Parts>,
+    /// What the regexes search, kept to save its memory from line to line.
+    pub(super) text: String,
+    pub(super) limits: Limits,
+    pub(super) prefregex_matched: bool,
+}
+
+impl Filter {
+    /// A filter without regexes; default date templates, usedns warn, one line.
+    pub fn new(name: &str) -> Filter {
+        Filter {
+            name: name.to_owned(),
+            usedns: UseDns::Warn,
+            maxlines: 1,
+            prefregex: None,
+            prefregex_groups: Groups::default(),
+            failregexes: Vec::new(),
+            failregex_groups: Vec::new(),
+            ignoreregexes: Vec::new(),
+            prefilter: None,
+            dates: Dates::Detector(DateDetector::defaults()),
+            zone: None,
+            window: Window::default(),
+            sessions: Sessions::default(),
+            buffer: Vec::new(),
+            text: String::new(),
+            limits: Limits::default(),
+            prefregex_matched: false,
+        }
+    }
+
+    /// Must be set before regexes are added, since `<HOST>` depends on it.
+    pub fn set_usedns(&mut self, usedns: UseDns) {
+        self.usedns = usedns;
+    }
+
+    /// The current setting.
+    pub fn usedns(&self) -> UseDns {
+        self.usedns
+    }
+
+    /// Sets or (empty text) removes the prefregex.
+    ///
+    /// # Errors
+    /// A regex that does not compile.
+    pub fn set_prefregex(&mut self, source: &str) -> Result<(), PatternError> {
+        self.prefregex = None;
+        if !source.is_empty() {
+            let regex = FailRegex::new(source, self.usedns, false)?;
+            self.prefregex_groups = Groups::of(regex.regex());
+            self.prefregex = Some(regex);
+        }
+        Ok(())
+    }
+
+    /// The prefregex.
+    pub fn prefregex(&self) -> Option<&FailRegex> {
+        self.prefregex.as_ref()
+    }
+
+    /// Appends a failregex.
+    ///
+    /// # Errors
+    /// Empty, not compilable, or no id group in it nor in the prefregex.
+    pub fn add_failregex(&mut self, source: &str) -> Result<(), PatternError> {
+        let regex = FailRegex::new(source, self.usedns, self.maxlines > 1)?;
+        if !regex.has_id() && !self.prefregex.as_ref().is_some_and(FailRegex::has_id) {
+            return Err(PatternError::NoId(regex.expanded().to_owned()));
+        }
+        self.failregex_groups.push(Groups::of(regex.regex()));
+        self.failregexes.push(regex);
+        self.prefilter = None;
+        Ok(())
+    }
+
+    /// Removes by position; a wrong position is ignored (fact P40).
+    pub fn del_failregex(&mut self, index: usize) {
+        if index < self.failregexes.len() {
+            self.failregexes.remove(index);
+            self.failregex_groups.remove(index);
+            self.prefilter = None;
+        }
+    }
+
+    /// Removes all failregexes.
+    pub fn clear_failregexes(&mut self) {
+        self.failregexes.clear();
+        self.failregex_groups.clear();
+        self.prefilter = None;
+    }
+
+    /// All failregexes in order.
+    pub fn failregexes(&self) -> &[FailRegex] {
+        &self.failregexes
+    }
+
+    /// Appends an ignoreregex.
+    ///
+    /// # Errors
+    /// Empty or not compilable.
+    pub fn add_ignoreregex(&mut self, source: &str) -> Result<(), PatternError> {
+        self.ignoreregexes
+            .push(FailRegex::new(source, self.usedns, false)?);
+        Ok(())
+    }
+
+    /// Removes by position; a wrong position is ignored.
+    pub fn del_ignoreregex(&mut self, index: usize) {
+        if index < self.ignoreregexes.len() {
+            self.ignoreregexes.remove(index);
+        }
+    }
+
+    /// Removes all ignoreregexes.
+    pub fn clear_ignoreregexes(&mut self) {
+        self.ignoreregexes.clear();
+    }
+
+    /// All ignoreregexes in order.
+    pub fn ignoreregexes(&self) -> &[FailRegex] {
+        &self.ignoreregexes
+    }
+
+    /// Lines in the buffer; more than one switches multi-line matching on (fact R39, J12), for
+    /// failregexes added from now on.
+    pub fn set_maxlines(&mut self, lines: usize) {
+        self.maxlines = lines.max(1);
+    }
+
+    /// Lines in the buffer.
+    pub fn maxlines(&self) -> usize {
+        self.maxlines
+    }
+
+    /// The buffered lines, oldest first; empty unless [`Filter::maxlines`] is above one.
+    pub fn buffered(&self) -> &[Parts] {
+        &self.buffer
+    }
+
+    /// Sets the date pattern (fact J9).
+    ///
+    /// # Errors
+    /// The original's text for an unusable pattern.
+    pub fn set_datepattern(&mut self, pattern: &str) -> Result<(), DatePatternError> {
+        self.dates = match DateDetector::from_pattern(pattern)? {
+            Some(mut detector) => {
+                detector.set_default_zone(self.zone);
+                Dates::Detector(detector)
+            }
+            None => Dates::Never { hits: 0 },
+        };
+        Ok(())
+    }
+
+    /// Stops looking for dates in lines: the source tells them.
+    pub fn disable_dates(&mut self) {
+        self.dates = Dates::Absent;
+    }
+
+    /// Where dates come from.
+    pub fn dates(&self) -> &Dates {
+        &self.dates
+    }
+
+    /// (pattern, name) as `get JAIL datepattern` answers; `(None, name)` for the defaults.
+    pub fn datepattern(&self) -> Option<(Option<String>, String)> {
+        match &self.dates {
+            Dates::Detector(detector) => {
+                let mut templates = detector.templates();
+                if templates.is_empty() || templates.len() > 2 {
+                    return Some((None, "Default Detectors".to_owned()));
+                }
+                let first = templates.swap_remove(0);
+                Some((Some(first.pattern), first.name))
+            }
+            Dates::Never { .. } => Some((Some("{NONE}".to_owned()), "^".to_owned())),
+            Dates::Absent => None,
+        }
+    }
+
+    /// The zone of dates that name none.
+    pub fn set_timezone(&mut self, zone: Option<FixedOffset>) {
+        self.zone = zone;
+        if let Dates::Detector(detector) = &mut self.dates {
+            detector.set_default_zone(zone);
+        }
+    }
+
+    /// How often a search gave up at its step limit since the filter was made.
+    pub fn limit_hits(&self) -> u64 {
+        self.limits.hits
+    }
+
+    /// Whether the prefregex matched when it was last tried.
+    pub fn prefregex_matched(&self) -> bool {
+        self.prefregex_matched
+    }
+
+    /// The date last seen.
+    pub fn last_date(&self) -> Option<crate::ticket::Timestamp> {
+        self.window.last
+    }
+
+    /// Forgets sessions and buffered lines.
+    pub fn forget_lines(&mut self) {
+        self.sessions.clear();
+        self.buffer.clear();
+    }
+}
