@@ -1,17 +1,42 @@
 //! Bans, log positions and jails in SQLite, in fail2ban's own schema (facts, section 11).
 //!
-//! One thread owns the connection; [`Store`] is a handle to it. Writes are queued and return at
-//! once, so they are never on a ban's path; reads wait for the writes queued before them.
+//! One thread owns the connection ([`worker`]); [`Store`] is a handle to it. Writes are queued and
+//! return at once, so they are never on a ban's path; reads see the writes queued before them.
+//! [`schema`] opens, creates and upgrades the file, [`rescue`] deals with a damaged one,
+//! [`rows`] holds the statements and [`data`] the JSON a ban carries.
+
+mod data;
+mod rescue;
+mod rows;
+mod schema;
+mod worker;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use self::worker::{Mailbox, Write};
 use crate::address::Address;
 use crate::ticket::{BanTime, Ticket, Timestamp};
+use crate::{debug, error, info};
+
+/// The logger name of everything the database says.
+pub(crate) const LOG: &str = "fail2ban.database";
 
 /// Why the database could not be used.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct StoreError(pub String);
+pub enum StoreError {
+    /// It cannot be opened or created; SQLite's own text.
+    #[error("{0}")]
+    Unusable(String),
+    /// A later fail2ban wrote it.
+    #[error("Attempt to travel to future version of database ...how did you get here??")]
+    FutureVersion,
+}
 
 /// Where a log was read to (fact K5).
 #[derive(Clone, Debug, PartialEq)]
@@ -33,95 +58,202 @@ pub struct BanHistory {
     pub bantime: BanTime,
 }
 
-/// Handle to the database thread. Cheap to clone.
+/// Handle to the database thread. Cheap to clone; the file is closed in order by
+/// [`Store::close`], or when the last handle is gone.
 #[derive(Clone, Debug)]
-pub struct Store {}
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    path: String,
+    max_matches: AtomicI64,
+    /// Bits of an `f64`.
+    purge_age: AtomicU64,
+    mailbox: Mailbox,
+}
 
 impl Store {
     /// Opens or creates the file (`:memory:` too), upgrades old versions, sets a corrupt file aside
-    /// (facts Q8–Q10), marks all jails disabled.
+    /// (facts Q8–Q10), marks all jails disabled. Blocks while it does so.
     ///
     /// # Errors
     /// A directory in its place, a version from the future, no permission.
-    pub fn open(_path: &Path) -> Result<Store, StoreError> {
-        Ok(Store {})
+    pub fn open(path: &Path) -> Result<Store, StoreError> {
+        let path = path.to_string_lossy().into_owned();
+        let db = schema::open(&path)?;
+        rows::disable_all_jails(&db).map_err(|e| StoreError::Unusable(schema::text(&e)))?;
+        let mailbox = worker::spawn(db, path.clone())
+            .map_err(|e| StoreError::Unusable(format!("unable to start the thread: {e}")))?;
+        Ok(Store {
+            shared: Arc::new(Shared {
+                path,
+                max_matches: AtomicI64::new(10),
+                purge_age: AtomicU64::new(86400f64.to_bits()),
+                mailbox,
+            }),
+        })
     }
 
     /// The file name as given.
     pub fn path(&self) -> String {
-        String::new()
+        self.shared.path.clone()
     }
 
-    /// Keep at most this many matches per ban.
-    pub fn set_max_matches(&self, _count: i64) {}
+    /// Keep at most this many matches per ban; none at all for 0.
+    pub fn set_max_matches(&self, count: i64) {
+        self.shared.max_matches.store(count, Ordering::Relaxed);
+    }
 
     /// Matches kept per ban.
     pub fn max_matches(&self) -> i64 {
-        10
+        self.shared.max_matches.load(Ordering::Relaxed)
     }
 
     /// Bans older than this many seconds are purged.
-    pub fn set_purge_age(&self, _seconds: f64) {}
+    pub fn set_purge_age(&self, seconds: f64) {
+        self.shared
+            .purge_age
+            .store(seconds.to_bits(), Ordering::Relaxed);
+    }
 
     /// The purge age in seconds.
     pub fn purge_age(&self) -> f64 {
-        86400.0
+        f64::from_bits(self.shared.purge_age.load(Ordering::Relaxed))
     }
 
     /// A jail was created (enabled).
-    pub fn add_jail(&self, _jail: &str) {}
+    pub fn add_jail(&self, jail: &str) {
+        self.write(Write::AddJail(jail.to_owned()));
+    }
 
     /// A jail was stopped (disabled).
-    pub fn disable_jail(&self, _jail: &str) {}
+    pub fn disable_jail(&self, jail: &str) {
+        self.write(Write::DisableJail(jail.to_owned()));
+    }
 
     /// A log was added to a jail: remembers it and returns the stored position when the first line is still
     /// the same.
     pub async fn add_log(
         &self,
-        _jail: &str,
-        _path: &str,
-        _first_line_hash: &str,
+        jail: &str,
+        path: &str,
+        first_line_hash: &str,
     ) -> Option<LogPosition> {
-        None
+        let (jail, path, hash) = (jail.to_owned(), path.to_owned(), first_line_hash.to_owned());
+        self.read(move |db| rows::add_log(db, &jail, &path, &hash))
+            .await
+    }
+
+    /// The stored position of a log or journal, whatever its first line is now: for journals
+    /// `first_line_hash` is the time of the last entry as text (fact Q6).
+    pub async fn position(&self, jail: &str, path: &str) -> Option<LogPosition> {
+        let (jail, path) = (jail.to_owned(), path.to_owned());
+        self.read(move |db| rows::position(db, &jail, &path)).await
     }
 
     /// Where the log has been read to.
-    pub fn update_log(&self, _jail: &str, _path: &str, _position: LogPosition) {}
+    pub fn update_log(&self, jail: &str, path: &str, position: LogPosition) {
+        self.write(Write::UpdateLog {
+            jail: jail.to_owned(),
+            path: path.to_owned(),
+            position,
+        });
+    }
 
     /// Records a ban in `bans` and `bips`.
-    pub fn add_ban(&self, _jail: &str, _ticket: &Ticket) {}
+    pub fn add_ban(&self, jail: &str, ticket: &Ticket) {
+        let row = rows::BanRow::new(jail, ticket, self.max_matches());
+        self.write(Write::AddBan(row));
+    }
 
     /// Forgets an id (manual unban; fact Q7); `None` forgets all of the jail.
-    pub fn delete_bans(&self, _jail: &str, _ids: Option<Vec<Address>>) {}
+    pub fn delete_bans(&self, jail: &str, ids: Option<Vec<Address>>) {
+        self.write(Write::DeleteBans {
+            jail: jail.to_owned(),
+            ids: ids.map(|ids| ids.iter().map(Address::to_string).collect()),
+        });
+    }
 
-    /// Bans of the jail that have not ended by `now` (fact B16), oldest first; `default` for rows
-    /// without a length of their own; `ticket.bantime` is the stored length.
-    pub async fn current_bans(
-        &self,
-        _jail: &str,
-        _now: Timestamp,
-        _default: BanTime,
-    ) -> Vec<Ticket> {
-        Vec::new()
+    /// Bans of the jail that have not ended by `now` (fact B16), ordered by id as the original
+    /// restores them; `default` for rows without a length of their own; `ticket.bantime` is the
+    /// stored length.
+    pub async fn current_bans(&self, jail: &str, now: Timestamp, default: BanTime) -> Vec<Ticket> {
+        let jail = jail.to_owned();
+        self.read(move |db| rows::current_bans(db, &jail, now, default))
+            .await
     }
 
     /// Earlier bans of an id in this jail, or in all jails.
-    pub async fn history(&self, _jail: Option<&str>, _id: &Address) -> Option<BanHistory> {
-        None
+    pub async fn history(&self, jail: Option<&str>, id: &Address) -> Option<BanHistory> {
+        let (jail, id) = (jail.map(str::to_owned), id.to_string());
+        self.read(move |db| rows::history(db, jail.as_deref(), &id))
+            .await
     }
 
-    /// (failures, matches) over the history for `<ipfailures>`/`<ipmatches>` (all jails: `jail` None).
+    /// (failures, matches) over the history for `<ipfailures>`/`<ipmatches>` (all jails: `jail` None);
+    /// the newest [`Store::max_matches`] matches, oldest first.
     pub async fn merged_history(
         &self,
-        _jail: Option<&str>,
-        _id: &Address,
+        jail: Option<&str>,
+        id: &Address,
     ) -> Option<(u32, Vec<String>)> {
-        None
+        let (jail, id) = (jail.map(str::to_owned), id.to_string());
+        let limit = usize::try_from(self.max_matches()).unwrap_or(0);
+        self.read(move |db| rows::merged_history(db, jail.as_deref(), &id, limit))
+            .await
     }
 
     /// Removes what is older than the purge age (fact B19).
-    pub fn purge(&self, _now: Timestamp) {}
+    pub fn purge(&self, now: Timestamp) {
+        self.write(Write::Purge {
+            before: now - self.purge_age(),
+        });
+    }
 
-    /// Waits until all queued writes are on disk, then closes.
-    pub async fn close(&self) {}
+    /// Waits until all queued writes are on disk, then closes the file and leaves it as the
+    /// original would: no write-ahead log beside it.
+    pub async fn close(&self) {
+        debug!(LOG, "Close connection to database ...");
+        let (done, closed) = oneshot::channel();
+        let mut request = worker::Request::Close(done);
+        while let Err(back) = self.shared.mailbox.offer(request) {
+            let Some(back) = back else { return };
+            request = back;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        if closed.await.is_ok() {
+            info!(LOG, "Connection to database closed.");
+        }
+    }
+
+    fn write(&self, write: Write) {
+        self.shared.mailbox.write(write);
+    }
+
+    /// Runs a query on the database thread; what fails is logged and answered with nothing.
+    async fn read<T, F>(&self, query: F) -> T
+    where
+        T: Default + Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let mut request = worker::Request::Read(Box::new(move |db: &Connection| {
+            let result = query(db).unwrap_or_else(|e| {
+                error!(LOG, "Unable to read from database: {}", schema::text(&e));
+                T::default()
+            });
+            // the asker may have given up
+            let _ = answer.send(result);
+        }));
+        while let Err(back) = self.shared.mailbox.offer(request) {
+            let Some(back) = back else {
+                return T::default();
+            };
+            request = back;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        answered.await.unwrap_or_default()
+    }
 }

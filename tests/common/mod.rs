@@ -10,8 +10,10 @@ use std::process::Command;
 /// # Panics
 /// When it is not there: a test that needs it must not pass without it.
 pub fn reference(version: &str) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target"),
+        PathBuf::from,
+    );
     let root = target.join("reference").join(version);
     assert!(
         root.join("usr/bin/fail2ban-client").exists(),

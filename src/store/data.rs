@@ -1,0 +1,207 @@
+//! The `data` column: a ticket's evidence as the JSON text Python would write (fact Q3).
+#![forbid(unsafe_code)]
+
+use std::io;
+
+use serde_json::ser::Formatter;
+use serde_json::{Map, Value};
+
+use crate::address::Address;
+use crate::ticket::{FieldValue, MatchLine, Ticket};
+
+/// JSON of a ticket with at most its last `max_matches` matches (0: none).
+pub(super) fn encode(ticket: &Ticket, max_matches: i64) -> Vec<u8> {
+    let mut object = Map::new();
+    let keep = usize::try_from(max_matches).unwrap_or(0);
+    // the original drops the key when matches are not wanted, but keeps an empty list
+    if keep > 0 || ticket.matches.is_empty() {
+        let skipped = ticket.matches.len().saturating_sub(keep);
+        let matches = ticket.matches[skipped..].iter().map(|line| match line {
+            MatchLine::Text(line) => Value::from(line.as_str()),
+            MatchLine::Parts(parts) => parts.iter().map(String::as_str).collect(),
+        });
+        object.insert("matches".to_owned(), matches.collect());
+    }
+    object.insert("failures".to_owned(), ticket.failures.into());
+    for (name, value) in &ticket.fields {
+        let value = match value {
+            FieldValue::Text(text) => Value::from(text.as_str()),
+            FieldValue::Set(texts) => texts.iter().map(String::as_str).collect(),
+            FieldValue::Tuple(parts) => parts.iter().map(|part| part.as_deref()).collect(),
+            FieldValue::Address(address) => Value::from(address.to_string()),
+        };
+        object.insert(name.clone(), value);
+    }
+    let mut json = Vec::with_capacity(128);
+    let mut writer = serde_json::Serializer::with_formatter(&mut json, PythonSeparators);
+    // writing to memory, of a value whose keys are all text, cannot fail
+    let _ = serde::Serialize::serialize(&object, &mut writer);
+    json
+}
+
+/// Reads what [`encode`] or the original wrote into `ticket`; what is not understood is left out.
+pub(super) fn decode(json: &[u8], ticket: &mut Ticket) {
+    let text = String::from_utf8_lossy(json);
+    let Ok(Value::Object(object)) = serde_json::from_str(&text) else {
+        return;
+    };
+    for (name, value) in object {
+        match (name.as_str(), value) {
+            ("matches", Value::Array(lines)) => {
+                ticket.matches = lines.into_iter().filter_map(match_line).collect();
+            }
+            ("failures", Value::Number(count)) => {
+                ticket.failures = count
+                    .as_f64()
+                    .map_or(ticket.failures, |count| count.max(0.0) as u32);
+            }
+            ("ip", Value::String(text)) => {
+                let address = FieldValue::Address(Address::parse(&text));
+                ticket.fields.insert(name, address);
+            }
+            (_, value) => {
+                if let Some(field) = field(&name, value) {
+                    ticket.fields.insert(name, field);
+                }
+            }
+        }
+    }
+}
+
+fn match_line(line: Value) -> Option<MatchLine> {
+    match line {
+        Value::String(line) => Some(MatchLine::Text(line)),
+        Value::Array(parts) => {
+            let parts: Vec<String> = parts
+                .into_iter()
+                .map(|part| match part {
+                    Value::String(part) => part,
+                    _ => String::new(),
+                })
+                .collect();
+            Some(match <[String; 3]>::try_from(parts) {
+                Ok(parts) => MatchLine::Parts(Box::new(parts)),
+                Err(parts) => MatchLine::Text(parts.concat()),
+            })
+        }
+        _ => None,
+    }
+}
+
+fn field(name: &str, value: Value) -> Option<FieldValue> {
+    Some(match value {
+        Value::String(text) => FieldValue::Text(text),
+        Value::Number(number) => FieldValue::Text(number.to_string()),
+        Value::Bool(flag) => FieldValue::Text(if flag { "True" } else { "False" }.to_owned()),
+        Value::Array(parts) => {
+            let parts: Vec<Option<String>> = parts
+                .into_iter()
+                .map(|part| match part {
+                    Value::String(part) => Some(part),
+                    _ => None,
+                })
+                .collect();
+            if name == "users" {
+                FieldValue::Set(parts.into_iter().flatten().collect())
+            } else {
+                FieldValue::Tuple(parts)
+            }
+        }
+        Value::Null | Value::Object(_) => return None,
+    })
+}
+
+/// Compact JSON with a blank after each comma and colon.
+struct PythonSeparators;
+
+impl Formatter for PythonSeparators {
+    fn begin_array_value<W: ?Sized + io::Write>(
+        &mut self,
+        w: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        if first { Ok(()) } else { w.write_all(b", ") }
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(
+        &mut self,
+        w: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        if first { Ok(()) } else { w.write_all(b", ") }
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, w: &mut W) -> io::Result<()> {
+        w.write_all(b": ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ticket() -> Ticket {
+        let mut ticket = Ticket::new(Address::parse("192.0.2.1"), 1_795_000_000.4);
+        ticket.failures = 2;
+        ticket.matches = vec![
+            MatchLine::Text("a \"quoted\" \u{1} ü".to_owned()),
+            MatchLine::Parts(Box::new([
+                "[".to_owned(),
+                "date".to_owned(),
+                "] b".to_owned(),
+            ])),
+        ];
+        let fields = &mut ticket.fields;
+        fields.insert("user".to_owned(), FieldValue::Text("root".to_owned()));
+        let users = vec!["root".to_owned(), "al".to_owned()];
+        fields.insert("users".to_owned(), FieldValue::Set(users));
+        let parts = vec![Some("x".to_owned()), None];
+        fields.insert("pair".to_owned(), FieldValue::Tuple(parts));
+        let address = FieldValue::Address(Address::parse("2001:db8::1"));
+        fields.insert("ip".to_owned(), address);
+        ticket
+    }
+
+    #[test]
+    fn text_is_what_python_writes() {
+        let empty = Ticket::new(Address::parse("192.0.2.1"), 0.0);
+        assert_eq!(encode(&empty, 10), br#"{"matches": [], "failures": 0}"#);
+        assert_eq!(encode(&empty, 0), br#"{"matches": [], "failures": 0}"#);
+        let json = String::from_utf8(encode(&ticket(), 10)).unwrap();
+        assert_eq!(
+            json,
+            concat!(
+                r#"{"matches": ["a \"quoted\" \u0001 ü", ["[", "date", "] b"]], "failures": 2, "#,
+                r#""user": "root", "users": ["root", "al"], "pair": ["x", null], "ip": "2001:db8::1"}"#
+            )
+        );
+    }
+
+    #[test]
+    fn matches_are_limited_to_the_last() {
+        let json = String::from_utf8(encode(&ticket(), 1)).unwrap();
+        assert!(json.starts_with(r#"{"matches": [["[", "date", "] b"]], "failures": 2"#));
+        let json = String::from_utf8(encode(&ticket(), 0)).unwrap();
+        assert!(json.starts_with(r#"{"failures": 2, "user""#));
+    }
+
+    #[test]
+    fn reads_back_what_it_wrote() {
+        let written = ticket();
+        let mut read = Ticket::new(written.id.clone(), written.time);
+        decode(&encode(&written, 10), &mut read);
+        assert_eq!(read.matches, written.matches);
+        assert_eq!(read.fields, written.fields);
+        assert_eq!(read.failures, 2);
+    }
+
+    #[test]
+    fn odd_data_does_no_harm() {
+        for json in ["", "{", "[]", "null", r#"{"matches": 3, "failures": "x"}"#] {
+            let mut ticket = Ticket::new(Address::raw("x"), 0.0);
+            decode(json.as_bytes(), &mut ticket);
+            assert!(ticket.matches.is_empty(), "{json}");
+            assert_eq!(ticket.failures, 0, "{json}");
+        }
+    }
+}

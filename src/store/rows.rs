@@ -1,0 +1,307 @@
+//! The statements: what is written when, and what is asked for (facts Q5–Q7, B11–B19, K5).
+
+use rusqlite::types::Value as Sql;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{BanHistory, LogPosition, data};
+use crate::address::Address;
+use crate::ticket::{BanTime, Ticket, Timestamp};
+
+/// "Length unknown, use the jail's": what the upgrade from versions without lengths left (fact Q8).
+const UNKNOWN_LENGTH: f64 = -2.0;
+/// A ban that never ends (fact B17).
+const PERMANENT: f64 = -1.0;
+/// `bips` rows outlive the purge age by so many of their own lengths (fact B19).
+const OUTDATED_FACTOR: f64 = 3.0;
+
+/// Marks all jails disabled (fact Q10).
+pub(super) fn disable_all_jails(db: &Connection) -> rusqlite::Result<()> {
+    db.execute("UPDATE jails SET enabled = 0", [])?;
+    Ok(())
+}
+
+pub(super) fn add_jail(db: &Connection, jail: &str) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO jails(name, enabled) VALUES(?1, 1) \
+         ON CONFLICT(name) DO UPDATE SET enabled = 1",
+    )?
+    .execute([jail])?;
+    Ok(())
+}
+
+pub(super) fn disable_jail(db: &Connection, jail: &str) -> rusqlite::Result<()> {
+    db.prepare_cached("UPDATE jails SET enabled = 0 WHERE name = ?1")?
+        .execute([jail])?;
+    Ok(())
+}
+
+/// The stored position of a log.
+pub(super) fn position(
+    db: &Connection,
+    jail: &str,
+    path: &str,
+) -> rusqlite::Result<Option<LogPosition>> {
+    db.prepare_cached("SELECT firstlinemd5, lastfilepos FROM logs WHERE jail = ?1 AND path = ?2")?
+        .query_row([jail, path], |row| {
+            Ok(LogPosition {
+                first_line_hash: row.get::<_, Option<String>>(0)?.unwrap_or_default(),
+                offset: number(row, 1)?.unwrap_or(0.0),
+            })
+        })
+        .optional()
+}
+
+/// Remembers a log; answers its stored position when its first line is still the same.
+pub(super) fn add_log(
+    db: &Connection,
+    jail: &str,
+    path: &str,
+    hash: &str,
+) -> rusqlite::Result<Option<LogPosition>> {
+    match position(db, jail, path)? {
+        Some(stored) => Ok(Some(stored).filter(|stored| stored.first_line_hash == hash)),
+        None => {
+            let start = LogPosition {
+                first_line_hash: hash.to_owned(),
+                offset: 0.0,
+            };
+            update_log(db, jail, path, &start)?;
+            Ok(None)
+        }
+    }
+}
+
+pub(super) fn update_log(
+    db: &Connection,
+    jail: &str,
+    path: &str,
+    position: &LogPosition,
+) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO logs(jail, path, firstlinemd5, lastfilepos) VALUES(?1, ?2, ?3, ?4) \
+         ON CONFLICT(jail, path) DO UPDATE SET \
+         firstlinemd5 = excluded.firstlinemd5, lastfilepos = excluded.lastfilepos",
+    )?
+    .execute(params![
+        jail,
+        path,
+        position.first_line_hash,
+        position.offset
+    ])?;
+    Ok(())
+}
+
+/// A ban as it stands in `bans` and `bips`.
+#[derive(Debug)]
+pub(super) struct BanRow {
+    jail: String,
+    ip: String,
+    timeofban: i64,
+    bantime: f64,
+    bancount: u32,
+    data: Vec<u8>,
+}
+
+impl BanRow {
+    pub(super) fn new(jail: &str, ticket: &Ticket, max_matches: i64) -> BanRow {
+        BanRow {
+            jail: jail.to_owned(),
+            ip: ticket.id.to_string(),
+            timeofban: ticket.time.round_ties_even() as i64,
+            bantime: match ticket.bantime {
+                Some(BanTime::Seconds(seconds)) => seconds,
+                Some(BanTime::Permanent) => PERMANENT,
+                None => UNKNOWN_LENGTH,
+            },
+            bancount: ticket.bancount,
+            data: data::encode(ticket, max_matches),
+        }
+    }
+
+    pub(super) fn insert(&self, db: &Connection) -> rusqlite::Result<()> {
+        // the columns are declared INTEGER: SQLite stores 600.0 as 600, and 8.76 as it is
+        let row = params![
+            self.jail,
+            self.ip,
+            self.timeofban,
+            self.bantime,
+            self.bancount,
+            self.data
+        ];
+        db.prepare_cached(
+            "INSERT INTO bans(jail, ip, timeofban, bantime, bancount, data) \
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(row)?;
+        db.prepare_cached(
+            "INSERT OR REPLACE INTO bips(jail, ip, timeofban, bantime, bancount, data) \
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(row)?;
+        Ok(())
+    }
+}
+
+/// Forgets ids of a jail, or (`None`) the whole jail.
+pub(super) fn delete_bans(
+    db: &Connection,
+    jail: &str,
+    ids: Option<&[String]>,
+) -> rusqlite::Result<()> {
+    match ids {
+        None => {
+            db.execute("DELETE FROM bips WHERE jail = ?1", [jail])?;
+            db.execute("DELETE FROM bans WHERE jail = ?1", [jail])?;
+        }
+        Some(ids) => {
+            let mut bips = db.prepare_cached("DELETE FROM bips WHERE jail = ?1 AND ip = ?2")?;
+            let mut bans = db.prepare_cached("DELETE FROM bans WHERE jail = ?1 AND ip = ?2")?;
+            for ip in ids {
+                bips.execute([jail, ip])?;
+                bans.execute([jail, ip])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Bans of a jail that last beyond `now`, ordered by id.
+pub(super) fn current_bans(
+    db: &Connection,
+    jail: &str,
+    now: Timestamp,
+    default: BanTime,
+) -> rusqlite::Result<Vec<Ticket>> {
+    let mut statement = db.prepare_cached(
+        "SELECT ip, timeofban, bantime, bancount, data FROM bips \
+         WHERE jail = ?1 AND (timeofban + bantime > ?2 OR bantime <= -1) ORDER BY ip",
+    )?;
+    let mut rows = statement.query(params![jail, now])?;
+    let mut tickets = Vec::new();
+    while let Some(row) = rows.next()? {
+        let ip: Option<String> = row.get(0)?;
+        let (Some(ip), Some(time)) = (ip.filter(|ip| !ip.is_empty()), number(row, 1)?) else {
+            continue;
+        };
+        let bantime = match number(row, 2)? {
+            None | Some(UNKNOWN_LENGTH) => default,
+            Some(seconds) => length(seconds),
+        };
+        if let BanTime::Seconds(seconds) = bantime
+            && time + seconds <= now
+        {
+            continue;
+        }
+        let mut ticket = Ticket::new(Address::parse(&ip), time);
+        data::decode(&bytes(row, 4)?, &mut ticket);
+        ticket.bantime = Some(bantime);
+        ticket.bancount = row.get::<_, Option<u32>>(3)?.unwrap_or(1);
+        ticket.restored = true;
+        tickets.push(ticket);
+    }
+    Ok(tickets)
+}
+
+/// Earlier bans of an id in a jail, or summed over all jails.
+pub(super) fn history(
+    db: &Connection,
+    jail: Option<&str>,
+    ip: &str,
+) -> rusqlite::Result<Option<BanHistory>> {
+    let read = |row: &Row<'_>| {
+        Ok(BanHistory {
+            bancount: row.get::<_, Option<u32>>(0)?.unwrap_or(0),
+            timeofban: number(row, 1)?.unwrap_or(0.0),
+            bantime: length(number(row, 2)?.unwrap_or(0.0)),
+        })
+    };
+    match jail {
+        Some(jail) => db
+            .prepare_cached(
+                "SELECT bancount, timeofban, bantime FROM bips WHERE ip = ?1 AND jail = ?2",
+            )?
+            .query_row([ip, jail], read)
+            .optional(),
+        None => db
+            .prepare_cached(
+                "SELECT sum(bancount), max(timeofban), sum(bantime) FROM bips \
+                 WHERE ip = ?1 GROUP BY ip",
+            )?
+            .query_row([ip], read)
+            .optional(),
+    }
+}
+
+/// Failures and the newest `limit` matches of all bans of an id.
+pub(super) fn merged_history(
+    db: &Connection,
+    jail: Option<&str>,
+    ip: &str,
+    limit: usize,
+) -> rusqlite::Result<Option<(u32, Vec<String>)>> {
+    let mut statement = db.prepare_cached(
+        "SELECT data FROM bans WHERE ip = ?1 AND (?2 IS NULL OR jail = ?2) \
+         ORDER BY timeofban DESC, rowid DESC",
+    )?;
+    let mut rows = statement.query(params![ip, jail])?;
+    let mut merged: Option<(u32, Vec<String>)> = None;
+    while let Some(row) = rows.next()? {
+        let (total, newest_first) = merged.get_or_insert_default();
+        let mut ticket = Ticket::new(Address::raw(ip), 0.0);
+        ticket.failures = 1; // a row that does not say counts as one
+        data::decode(&bytes(row, 0)?, &mut ticket);
+        *total = total.saturating_add(ticket.failures);
+        for line in ticket.matches.iter().rev() {
+            if newest_first.len() < limit {
+                newest_first.push(line.text());
+            }
+        }
+    }
+    if let Some((_, matches)) = &mut merged {
+        matches.reverse();
+    }
+    Ok(merged)
+}
+
+/// Removes bans older than `before`, ids long forgotten and jails without either (fact B19).
+pub(super) fn purge(db: &Connection, before: Timestamp) -> rusqlite::Result<()> {
+    db.execute("DELETE FROM bans WHERE timeofban < ?1", [before])?;
+    db.execute(
+        "DELETE FROM bips WHERE timeofban < ?1 AND bantime <> ?2 \
+         AND timeofban + bantime * ?3 < ?1",
+        params![before.trunc(), PERMANENT, OUTDATED_FACTOR],
+    )?;
+    db.execute(
+        "DELETE FROM jails WHERE enabled = 0 \
+         AND name NOT IN (SELECT jail FROM bans) AND name NOT IN (SELECT jail FROM bips)",
+        [],
+    )?;
+    Ok(())
+}
+
+fn length(seconds: f64) -> BanTime {
+    if seconds == PERMANENT {
+        BanTime::Permanent
+    } else {
+        BanTime::Seconds(seconds)
+    }
+}
+
+/// A number of whatever storage class; `None` for what is none.
+fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<f64>> {
+    Ok(match row.get(column)? {
+        Sql::Integer(number) => Some(number as f64),
+        Sql::Real(number) => Some(number),
+        Sql::Text(text) => text.trim().parse().ok(),
+        Sql::Null | Sql::Blob(_) => None,
+    })
+}
+
+/// JSON stored as BLOB (the original) or TEXT (hand-made rows).
+fn bytes(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<u8>> {
+    Ok(match row.get(column)? {
+        Sql::Blob(bytes) => bytes,
+        Sql::Text(text) => text.into_bytes(),
+        Sql::Null | Sql::Integer(_) | Sql::Real(_) => Vec::new(),
+    })
+}

@@ -1,0 +1,333 @@
+//! The thread that owns the connection: takes requests in order and writes them in batches.
+//!
+//! A batch is one transaction, committed as soon as nothing waits or after half a second. A write
+//! that fails because the disk is full or somebody holds a lock is kept and tried again; one that can
+//! never succeed is logged and dropped. Nothing here ends the thread but [`Request::Close`] or the
+//! loss of all handles.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode};
+use tokio::sync::oneshot;
+
+use super::rows::BanRow;
+use super::{LOG, LogPosition, rows, schema};
+use crate::{error, warning};
+
+/// Requests that may wait for the thread.
+const QUEUE: usize = 16_384;
+/// Longest time a write may stay uncommitted while others follow it.
+const BATCH_TIME: Duration = Duration::from_millis(500);
+/// Most writes kept while the database refuses them; the oldest go first.
+const MAX_UNSAVED: usize = 100_000;
+/// Pause between attempts while the database refuses writes.
+const RETRY: Duration = Duration::from_secs(2);
+/// How often a lasting refusal is repeated in the log.
+const REMIND: Duration = Duration::from_secs(300);
+
+/// A change to the database.
+#[derive(Debug)]
+pub(super) enum Write {
+    AddJail(String),
+    DisableJail(String),
+    UpdateLog {
+        jail: String,
+        path: String,
+        position: LogPosition,
+    },
+    AddBan(BanRow),
+    DeleteBans {
+        jail: String,
+        ids: Option<Vec<String>>,
+    },
+    Purge {
+        before: f64,
+    },
+}
+
+impl Write {
+    fn apply(&self, db: &Connection) -> rusqlite::Result<()> {
+        match self {
+            Write::AddJail(jail) => rows::add_jail(db, jail),
+            Write::DisableJail(jail) => rows::disable_jail(db, jail),
+            Write::UpdateLog {
+                jail,
+                path,
+                position,
+            } => rows::update_log(db, jail, path, position),
+            Write::AddBan(row) => row.insert(db),
+            Write::DeleteBans { jail, ids } => rows::delete_bans(db, jail, ids.as_deref()),
+            Write::Purge { before } => rows::purge(db, *before),
+        }
+    }
+}
+
+pub(super) type Query = Box<dyn FnOnce(&Connection) + Send>;
+
+pub(super) enum Request {
+    Write(Write),
+    Read(Query),
+    Close(oneshot::Sender<()>),
+}
+
+/// The sending end of the thread's queue.
+#[derive(Debug)]
+pub(super) struct Mailbox {
+    requests: SyncSender<Request>,
+    dropped: AtomicU64,
+}
+
+impl Mailbox {
+    /// Queues a write; when thousands wait already it is dropped, with an error in the log.
+    pub(super) fn write(&self, write: Write) {
+        if let Err(TrySendError::Full(_)) = self.requests.try_send(Request::Write(write)) {
+            let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
+            if dropped.is_power_of_two() {
+                error!(
+                    LOG,
+                    "Database does not keep up: {dropped} record(s) not stored"
+                );
+            }
+        }
+    }
+
+    /// Queues a request, or gives it back when the queue is full; `None` when the database is closed.
+    pub(super) fn offer(&self, request: Request) -> Result<(), Option<Request>> {
+        self.requests.try_send(request).map_err(|e| match e {
+            TrySendError::Full(request) => Some(request),
+            TrySendError::Disconnected(_) => None,
+        })
+    }
+}
+
+/// Starts the thread.
+pub(super) fn spawn(db: Connection, path: String) -> std::io::Result<Mailbox> {
+    let (sender, requests) = std::sync::mpsc::sync_channel(QUEUE);
+    let worker = Worker {
+        db,
+        path,
+        requests,
+        unsaved: VecDeque::new(),
+        refusal: None,
+    };
+    std::thread::Builder::new()
+        .name("f2b/database".to_owned())
+        .spawn(move || worker.run())?;
+    Ok(Mailbox {
+        requests: sender,
+        dropped: AtomicU64::new(0),
+    })
+}
+
+/// Why and since when writes are refused.
+struct Refusal {
+    next_try: Instant,
+    last_said: Instant,
+}
+
+struct Worker {
+    db: Connection,
+    path: String,
+    requests: Receiver<Request>,
+    /// Writes that are not committed: of the open transaction, or waiting for the next attempt.
+    unsaved: VecDeque<Write>,
+    refusal: Option<Refusal>,
+}
+
+impl Worker {
+    fn run(mut self) {
+        let done = loop {
+            match self.wait() {
+                Ok(request) => {
+                    if let Some(done) = self.batch(request) {
+                        break Some(done);
+                    }
+                    if matches!(&self.refusal, Some(r) if r.next_try <= Instant::now()) {
+                        self.try_again();
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => self.try_again(),
+                Err(RecvTimeoutError::Disconnected) => break None,
+            }
+        };
+        self.try_again();
+        if !self.unsaved.is_empty() {
+            error!(
+                LOG,
+                "{} record(s) could not be stored in database '{}'",
+                self.unsaved.len(),
+                self.path
+            );
+        }
+        schema::close(self.db, &self.path);
+        if let Some(done) = done {
+            let _ = done.send(());
+        }
+    }
+
+    fn wait(&self) -> Result<Request, RecvTimeoutError> {
+        match &self.refusal {
+            None => self
+                .requests
+                .recv()
+                .map_err(|_| RecvTimeoutError::Disconnected),
+            Some(refusal) => self.requests.recv_timeout(
+                refusal
+                    .next_try
+                    .saturating_duration_since(Instant::now())
+                    .max(Duration::from_millis(1)),
+            ),
+        }
+    }
+
+    /// Carries out a request and those waiting behind it, then commits.
+    fn batch(&mut self, first: Request) -> Option<oneshot::Sender<()>> {
+        let began = Instant::now();
+        let mut request = first;
+        let mut close = None;
+        loop {
+            match request {
+                Request::Write(write) => self.take(write),
+                Request::Read(query) => query(&self.db),
+                Request::Close(done) => {
+                    close = Some(done);
+                    break;
+                }
+            }
+            if began.elapsed() >= BATCH_TIME {
+                break;
+            }
+            match self.requests.try_recv() {
+                Ok(next) => request = next,
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+            }
+        }
+        self.commit();
+        close
+    }
+
+    /// Adds a write to the open transaction (which it opens when there is none).
+    fn take(&mut self, write: Write) {
+        if self.unsaved.len() >= MAX_UNSAVED {
+            self.unsaved.pop_front();
+        }
+        if self.refusal.is_none() {
+            match self.begin().and_then(|()| write.apply(&self.db)) {
+                Ok(()) => {}
+                Err(e) if passing(&e) => self.refuse(&e),
+                Err(e) => {
+                    error!(
+                        LOG,
+                        "Unable to write to database '{}': {}",
+                        self.path,
+                        schema::text(&e)
+                    );
+                    // some errors end the whole transaction: the writes before this one go again
+                    if self.db.is_autocommit() && !self.unsaved.is_empty() {
+                        self.refuse(&e);
+                    }
+                    return;
+                }
+            }
+        }
+        self.unsaved.push_back(write);
+    }
+
+    fn begin(&self) -> rusqlite::Result<()> {
+        if self.db.is_autocommit() {
+            self.db.execute_batch("BEGIN IMMEDIATE")?;
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self) {
+        if self.db.is_autocommit() {
+            return;
+        }
+        match self.db.execute_batch("COMMIT") {
+            Ok(()) => {
+                if self.refusal.is_none() {
+                    self.unsaved.clear();
+                }
+            }
+            Err(e) => self.refuse(&e),
+        }
+    }
+
+    /// The database refuses: undo the transaction and keep its writes for later.
+    fn refuse(&mut self, why: &rusqlite::Error) {
+        if !self.db.is_autocommit() {
+            let _ = self.db.execute_batch("ROLLBACK");
+        }
+        let now = Instant::now();
+        let last_said = match &self.refusal {
+            Some(refusal) if now < refusal.last_said + REMIND => refusal.last_said,
+            _ => {
+                error!(
+                    LOG,
+                    "Unable to write to database '{}': {} - will be tried again",
+                    self.path,
+                    schema::text(why)
+                );
+                now
+            }
+        };
+        self.refusal = Some(Refusal {
+            next_try: now + RETRY,
+            last_said,
+        });
+    }
+
+    /// Writes what was refused before.
+    fn try_again(&mut self) {
+        if self.unsaved.is_empty() {
+            self.refusal = None;
+            return;
+        }
+        if let Err(e) = self.begin() {
+            return self.refuse(&e);
+        }
+        let mut hopeless = Vec::new();
+        for (index, write) in self.unsaved.iter().enumerate() {
+            match write.apply(&self.db) {
+                Ok(()) => {}
+                Err(e) if passing(&e) || self.db.is_autocommit() => return self.refuse(&e),
+                Err(e) => hopeless.push((index, schema::text(&e))),
+            }
+        }
+        if let Err(e) = self.db.execute_batch("COMMIT") {
+            return self.refuse(&e);
+        }
+        for (_, why) in &hopeless {
+            error!(LOG, "Unable to write to database '{}': {why}", self.path);
+        }
+        if self.refusal.take().is_some() {
+            warning!(
+                LOG,
+                "Database '{}' is writable again, {} record(s) stored",
+                self.path,
+                self.unsaved.len() - hopeless.len()
+            );
+        }
+        self.unsaved.clear();
+    }
+}
+
+/// Whether the same write may succeed later.
+fn passing(e: &rusqlite::Error) -> bool {
+    matches!(
+        e.sqlite_error_code(),
+        Some(
+            ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::CannotOpen
+                | ErrorCode::ReadOnly
+                | ErrorCode::OutOfMemory
+        )
+    )
+}
