@@ -1,6 +1,12 @@
 //! The values that commands and replies are made of: those Python values which fail2ban puts on
-//! its socket.
+//! its socket, with the texts (`str`, `repr`) and number conversions Python gives them, because
+//! clients print the former and the server's error texts come from the latter.
 #![forbid(unsafe_code)]
+
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+
+use super::error::CommandError;
 
 /// A Python value of the control protocol. Clients tell tuple from list and int from float.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +39,224 @@ impl Value {
             _ => None,
         }
     }
+
+    /// The members of a list or tuple.
+    pub fn as_slice(&self) -> Option<&[Value]> {
+        match self {
+            Value::List(items) | Value::Tuple(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// What Python's `str()` makes of it: text as it is, everything else as [`Value::repr`].
+    pub fn str(&self) -> Cow<'_, str> {
+        match self.as_str() {
+            Some(text) => Cow::Borrowed(text),
+            None => Cow::Owned(self.repr()),
+        }
+    }
+
+    /// What Python's `repr()` makes of it.
+    pub fn repr(&self) -> String {
+        let mut out = String::new();
+        // writing to a String cannot fail
+        let _ = self.write_repr(&mut out);
+        out
+    }
+
+    fn write_repr(&self, out: &mut String) -> fmt::Result {
+        match self {
+            Value::None => out.write_str("None"),
+            Value::Bool(flag) => out.write_str(if *flag { "True" } else { "False" }),
+            Value::Int(number) => write!(out, "{number}"),
+            Value::Float(number) => write_float(*number, out),
+            Value::Str(text) | Value::Ip(text) => write_quoted(text, out),
+            Value::List(items) => {
+                out.write_char('[')?;
+                write_items(items, out)?;
+                out.write_char(']')
+            }
+            Value::Tuple(items) => {
+                out.write_char('(')?;
+                write_items(items, out)?;
+                out.write_str(if items.len() == 1 { ",)" } else { ")" })
+            }
+            Value::Dict(pairs) => {
+                out.write_char('{')?;
+                for (n, (key, value)) in pairs.iter().enumerate() {
+                    if n > 0 {
+                        out.write_str(", ")?;
+                    }
+                    key.write_repr(out)?;
+                    out.write_str(": ")?;
+                    value.write_repr(out)?;
+                }
+                out.write_char('}')
+            }
+        }
+    }
+
+    /// The name of its Python type, for error texts.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Value::None => "NoneType",
+            Value::Bool(_) => "bool",
+            Value::Int(_) => "int",
+            Value::Float(_) => "float",
+            Value::Str(_) | Value::Ip(_) => "str",
+            Value::List(_) => "list",
+            Value::Tuple(_) => "tuple",
+            Value::Dict(_) => "dict",
+        }
+    }
+
+    /// Python's `int()`: blanks around and underscores between digits are fine, floats lose their
+    /// fraction.
+    ///
+    /// # Errors
+    /// `ValueError` or `TypeError` with Python's text (facts C51, P55); a number beyond 64 bits.
+    pub fn to_int(&self) -> Result<i64, CommandError> {
+        match self {
+            Value::Int(number) => Ok(*number),
+            Value::Bool(flag) => Ok(i64::from(*flag)),
+            Value::Float(number) if number.is_nan() => Err(CommandError::builtin(
+                "ValueError",
+                "cannot convert float NaN to integer",
+            )),
+            Value::Float(number) if number.is_infinite() => Err(CommandError::builtin(
+                "OverflowError",
+                "cannot convert float infinity to integer",
+            )),
+            // saturates beyond 64 bits
+            Value::Float(number) => Ok(number.trunc() as i64),
+            Value::Str(text) | Value::Ip(text) => digits(text)
+                .and_then(|digits| digits.parse().ok())
+                .ok_or_else(|| {
+                    CommandError::builtin(
+                        "ValueError",
+                        format!("invalid literal for int() with base 10: {}", self.repr()),
+                    )
+                }),
+            _ => Err(CommandError::builtin(
+                "TypeError",
+                format!(
+                    "int() argument must be a string, a bytes-like object or a real number, not '{}'",
+                    self.type_name()
+                ),
+            )),
+        }
+    }
+
+    /// Python's `float()`.
+    ///
+    /// # Errors
+    /// `ValueError` or `TypeError` with Python's text.
+    pub fn to_float(&self) -> Result<f64, CommandError> {
+        match self {
+            Value::Int(number) => Ok(*number as f64),
+            Value::Bool(flag) => Ok(f64::from(u8::from(*flag))),
+            Value::Float(number) => Ok(*number),
+            Value::Str(text) | Value::Ip(text) => digits(text)
+                .and_then(|digits| digits.parse().ok())
+                .ok_or_else(|| {
+                    CommandError::builtin(
+                        "ValueError",
+                        format!("could not convert string to float: {}", self.repr()),
+                    )
+                }),
+            _ => Err(CommandError::builtin(
+                "TypeError",
+                format!(
+                    "float() argument must be a string or a real number, not '{}'",
+                    self.type_name()
+                ),
+            )),
+        }
+    }
+}
+
+/// The text of a number as Rust's parsers want it: without blanks around it and without
+/// underscores, which Python allows between digits only.
+fn digits(text: &str) -> Option<Cow<'_, str>> {
+    let text = text.trim();
+    if !text.contains('_') {
+        return Some(Cow::Borrowed(text));
+    }
+    let bytes = text.as_bytes();
+    let between_digits = |at: usize| {
+        at > 0
+            && bytes[at - 1].is_ascii_digit()
+            && bytes.get(at + 1).is_some_and(u8::is_ascii_digit)
+    };
+    text.bytes()
+        .enumerate()
+        .all(|(at, byte)| byte != b'_' || between_digits(at))
+        .then(|| Cow::Owned(text.replace('_', "")))
+}
+
+fn write_items(items: &[Value], out: &mut String) -> fmt::Result {
+    for (n, item) in items.iter().enumerate() {
+        if n > 0 {
+            out.write_str(", ")?;
+        }
+        item.write_repr(out)?;
+    }
+    Ok(())
+}
+
+/// Python writes the shortest digits that read back as the same number, with an exponent when the
+/// point would stand more than four places before or sixteen behind the first digit.
+fn write_float(number: f64, out: &mut String) -> fmt::Result {
+    if number.is_nan() {
+        return out.write_str("nan");
+    }
+    if number.is_infinite() {
+        return out.write_str(if number > 0.0 { "inf" } else { "-inf" });
+    }
+    let scientific = format!("{number:e}");
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if (-4..16).contains(&exponent) {
+        return write!(out, "{number:?}");
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    write!(out, "{mantissa}e{sign}{:02}", exponent.abs())
+}
+
+/// Python prefers single quotes unless the text has some and no double ones; what does not print
+/// is escaped.
+fn write_quoted(text: &str, out: &mut String) -> fmt::Result {
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
+    out.write_char(quote)?;
+    for c in text.chars() {
+        match c {
+            '\\' => out.write_str("\\\\")?,
+            '\n' => out.write_str("\\n")?,
+            '\r' => out.write_str("\\r")?,
+            '\t' => out.write_str("\\t")?,
+            c if c == quote => write!(out, "\\{c}")?,
+            ' '..='~' => out.write_char(c)?,
+            c if is_printable(c) => out.write_char(c)?,
+            c => match u32::from(c) {
+                code @ ..0x100 => write!(out, "\\x{code:02x}")?,
+                code @ ..0x1_0000 => write!(out, "\\u{code:04x}")?,
+                code => write!(out, "\\U{code:08x}")?,
+            },
+        }
+    }
+    out.write_char(quote)
+}
+
+/// Whether Python prints a character beyond ASCII as it is.
+fn is_printable(c: char) -> bool {
+    // The standard library's own escaping agrees, but for combining characters at the beginning
+    // of a text: hence the letter before.
+    let shown: String = ['a', c].iter().collect();
+    !shown.escape_debug().any(|shown| shown == '\\')
 }
 
 impl From<&str> for Value {
@@ -68,5 +292,86 @@ impl<T: Into<Value>> From<Option<T>> for Value {
 impl<T: Into<Value>> From<Vec<T>> for Value {
     fn from(values: Vec<T>) -> Value {
         Value::List(values.into_iter().map(Into::into).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Expected texts were printed by Python 3.11.
+    #[test]
+    fn repr_is_pythons() {
+        let table: &[(Value, &str)] = &[
+            (Value::None, "None"),
+            (true.into(), "True"),
+            (Value::Int(-5), "-5"),
+            (Value::Float(1.0), "1.0"),
+            (Value::Float(-0.0), "-0.0"),
+            (Value::Float(0.1), "0.1"),
+            (Value::Float(1e15), "1000000000000000.0"),
+            (Value::Float(1e16), "1e+16"),
+            (Value::Float(1.5e-5), "1.5e-05"),
+            (Value::Float(0.0001), "0.0001"),
+            (Value::Float(1.25e300), "1.25e+300"),
+            (Value::Float(f64::INFINITY), "inf"),
+            (Value::Float(f64::NEG_INFINITY), "-inf"),
+            (Value::Float(f64::NAN), "nan"),
+            ("it's".into(), "\"it's\""),
+            ("say \"x\"".into(), "'say \"x\"'"),
+            ("'\"".into(), "'\\'\"'"),
+            ("a\\b\n\r\t\0\x7f".into(), "'a\\\\b\\n\\r\\t\\x00\\x7f'"),
+            (
+                "\u{e9}\u{a0}\u{ad}\u{200b}\u{1f600}\u{e0001}".into(),
+                "'\u{e9}\\xa0\\xad\\u200b\u{1f600}\\U000e0001'",
+            ),
+            ("\u{301}e".into(), "'\u{301}e'"),
+            (Value::Ip("192.0.2.1".into()), "'192.0.2.1'"),
+            (Value::List(vec![]), "[]"),
+            (Value::Tuple(vec![]), "()"),
+            (Value::Tuple(vec!["a".into()]), "('a',)"),
+            (Value::Tuple(vec![Value::Int(1), Value::None]), "(1, None)"),
+            (
+                Value::Dict(vec![
+                    ("ok".into(), vec!["1.2.3.4"].into()),
+                    (Value::Int(1), Value::None),
+                ]),
+                "{'ok': ['1.2.3.4'], 1: None}",
+            ),
+        ];
+        for (value, expected) in table {
+            assert_eq!(value.repr(), *expected);
+        }
+    }
+
+    #[test]
+    fn str_leaves_text_alone() {
+        assert_eq!(Value::from("it's").str(), "it's");
+        assert_eq!(Value::List(vec!["a".into()]).str(), "['a']");
+    }
+
+    #[test]
+    fn numbers_as_python_reads_them() {
+        for (text, number) in [(" 7 ", 7), ("+7", 7), ("-3", -3), ("1_000", 1000)] {
+            assert_eq!(Value::from(text).to_int(), Ok(number), "{text}");
+        }
+        assert_eq!(Value::Float(-1.9).to_int(), Ok(-1));
+        assert_eq!(Value::Bool(true).to_int(), Ok(1));
+        for text in ["", "abc", "1.5", "1__0", "_1", "1_", "0x10"] {
+            let error = Value::from(text).to_int().unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("invalid literal for int() with base 10: '{text}'")
+            );
+        }
+        assert_eq!(
+            Value::None.to_int().unwrap_err().to_string(),
+            "int() argument must be a string, a bytes-like object or a real number, not 'NoneType'"
+        );
+        assert_eq!(Value::from("1e3").to_float(), Ok(1000.0));
+        assert_eq!(
+            Value::from("x").to_float().unwrap_err().to_string(),
+            "could not convert string to float: 'x'"
+        );
     }
 }
