@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 pub enum Level {
     HeavyDebug = 5,
     TraceDebug = 7,
+    /// Commands as they are run; the original has no name for this level.
+    LowDebug = 9,
     Debug = 10,
     Msg = 18,
     Info = 20,
@@ -30,6 +32,7 @@ impl Level {
         match self {
             Level::HeavyDebug => "HEAVYDEBUG",
             Level::TraceDebug => "TRACEDEBUG",
+            Level::LowDebug => "#09-Lev.",
             Level::Debug => "DEBUG",
             Level::Msg => "MSG",
             Level::Info => "INFO",

@@ -3,6 +3,15 @@
 //! [`Actions`] is the list of one jail's actions with a task of its own: what it is told is done
 //! in order; nobody waits for it unless he wants to.
 
+pub mod command;
+pub mod execute;
+pub mod info;
+pub mod process;
+pub mod properties;
+mod runner;
+pub mod shell;
+pub mod tags;
+
 use tokio::sync::oneshot;
 
 use crate::control::{Reply, Value};
@@ -119,9 +128,11 @@ pub struct Actions {
 }
 
 impl Actions {
-    /// Starts the task for a jail; `history` answers the tags that look into the database.
-    pub fn spawn(_jail: &str, _store: Option<crate::store::Store>) -> Actions {
-        let (orders, _) = tokio::sync::mpsc::unbounded_channel();
+    /// Starts the task for a jail, inside a tokio runtime; `store` answers the tags that look into
+    /// the database. The task ends with [`Order::Stop`], or when the last handle is gone.
+    pub fn spawn(jail: &str, store: Option<crate::store::Store>) -> Actions {
+        let (orders, queue) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(runner::Runner::new(jail, store).run(queue));
         Actions { orders }
     }
 

@@ -1,0 +1,596 @@
+//! One action of a jail: its properties, for which families it is started, and what happens when
+//! a command of it fails (facts A1–A23).
+//!
+//! The rules are here, the running of commands is not: an [`Executor`] carries them out. So the
+//! same rules drive the daemon and its tests.
+
+use std::collections::HashMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use indexmap::IndexMap;
+
+use super::JailFigures;
+use super::execute::Executor;
+use super::info::{BanInfo, History};
+use super::properties::Properties;
+use super::tags::{HostNames, Script, TagError};
+use crate::control::{CommandError, Value};
+use crate::{critical, debug, error};
+
+const TARGET: &str = "fail2ban.CommandAction";
+
+/// Why an action could not do what it was told; `Display` is the original's text.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ActionError {
+    /// A ticket's command failed for good: `Error banning 192.0.2.1`.
+    #[error("Error {verb} {ip}")]
+    Ticket {
+        /// `banning`, `unbanning`, `prolonging`.
+        verb: &'static str,
+        /// Whom.
+        ip: String,
+    },
+    /// An operation's command failed: `Error starting action Jail('sshd')/iptables: 'Script error'`.
+    #[error("Error {operation} action Jail('{jail}')/{action}: {reason}")]
+    Operation {
+        /// `starting`, `stopping`, `flushing`, `reloading`.
+        operation: &'static str,
+        /// The jail.
+        jail: String,
+        /// The action.
+        action: String,
+        /// As Python prints it.
+        reason: String,
+    },
+    /// Tags that cannot be replaced.
+    #[error(transparent)]
+    Tags(#[from] TagError),
+}
+
+/// A family an action is started for: a name, empty when nothing depends on families, or `None`
+/// for tickets that have none.
+type FamilyKey = Option<String>;
+
+/// The action is started for a family.
+const STARTED: u8 = 1;
+/// It holds bans of it.
+const HOLDS_BANS: u8 = 2;
+
+/// What every operation needs to know of the jail around it.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The jail's name.
+    pub jail: &'a str,
+    /// Names of this machine.
+    pub names: &'a HostNames,
+    /// Counters for tags.
+    pub figures: &'a JailFigures,
+    /// Database and resolver.
+    pub history: &'a History,
+    /// Carries commands out.
+    pub executor: &'a Executor,
+    /// The jail's ban epoch (fact A21): grows with every repair.
+    pub epoch: &'a mut u64,
+}
+
+/// What a failed check allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repair {
+    /// Repair, or stop and start again.
+    Allowed,
+    /// Only with `actionrepair_on_unban`; else the message, which names what is impossible.
+    OnUnban(&'static str),
+}
+
+/// An action that runs commands.
+#[derive(Clone, Debug)]
+pub struct CommandAction {
+    /// Its name in the jail.
+    pub name: String,
+    /// Commands and parameters.
+    pub properties: Properties,
+    /// Epoch of its last repair.
+    pub epoch: u64,
+    started: IndexMap<FamilyKey, u8>,
+    /// The command last executed per operation and family, so that families with equal commands
+    /// run it once.
+    executed: HashMap<&'static str, IndexMap<FamilyKey, String>>,
+}
+
+impl CommandAction {
+    /// An action without commands.
+    pub fn new(name: &str) -> CommandAction {
+        debug!(
+            TARGET,
+            "Created <class 'fail2ban.server.action.CommandAction'>"
+        );
+        CommandAction {
+            name: name.to_owned(),
+            properties: Properties::default(),
+            epoch: 0,
+            started: IndexMap::new(),
+            executed: HashMap::new(),
+        }
+    }
+
+    /// Sets a property; what was executed before is forgotten with the old text.
+    ///
+    /// # Errors
+    /// A value of the wrong kind.
+    pub fn set(&mut self, name: &str, value: &Value) -> Result<(), CommandError> {
+        if let Some(value) = self.properties.set(name, value)? {
+            debug!(TARGET, "  Set {} = {}", name, value.repr());
+            self.executed.clear();
+        }
+        Ok(())
+    }
+
+    /// Commands as by default, at the begin of a reload.
+    pub fn clear_commands(&mut self) {
+        self.properties.clear_commands();
+    }
+
+    /// Whether restored tickets are none of its business (fact A11).
+    pub fn skips_restored(&self) -> bool {
+        self.properties.is_true("norestored")
+    }
+
+    /// Whether a longer ban concerns it (fact A9).
+    pub fn prolongs(&self) -> bool {
+        !self.properties.text("actionprolong").trim().is_empty()
+    }
+
+    /// Whether it lifts all bans at once (fact A3).
+    pub fn flushes(&self) -> bool {
+        self.properties.is_true("actionflush")
+    }
+
+    /// `actionstart` for all families, unless it waits for the first ban.
+    ///
+    /// # Errors
+    /// A failed command.
+    pub async fn start(&mut self, context: &mut Context<'_>) -> Result<(), ActionError> {
+        match self.properties.starts_on_demand() {
+            true => Ok(()),
+            false => self.start_family(None, context).await,
+        }
+    }
+
+    /// `actionstart` for one family, or for all (`None`).
+    async fn start_family(
+        &mut self,
+        family: FamilyKey,
+        context: &mut Context<'_>,
+    ) -> Result<(), ActionError> {
+        let families = match family {
+            Some(family) => vec![Some(family)],
+            None => self.properties.families().into_iter().map(Some).collect(),
+        };
+        self.operate(Operation::Start, families, context).await
+    }
+
+    /// Starts a family on demand: before its first ban (fact A16).
+    ///
+    /// # Errors
+    /// A failed command.
+    pub async fn start_for(
+        &mut self,
+        family: &FamilyKey,
+        context: &mut Context<'_>,
+    ) -> Result<(), ActionError> {
+        if self.properties.starts_on_demand() && self.state(family) == 0 {
+            self.start_family(family.clone(), context).await?;
+        }
+        Ok(())
+    }
+
+    /// Bans a ticket.
+    ///
+    /// # Errors
+    /// The command failed twice, or the action could not be started.
+    pub async fn ban(
+        &mut self,
+        info: &mut BanInfo<'_>,
+        again: bool,
+        context: &mut Context<'_>,
+    ) -> Result<(), ActionError> {
+        let operation = match again && self.properties.is_true("actionreban") {
+            true => "actionreban",
+            false => "actionban",
+        };
+        let family = info.family().map(|family| family.as_str().to_owned());
+        self.start_for(&family, context).await?;
+        if !self.process(operation, &family, info, context).await? {
+            return Err(ActionError::Ticket {
+                verb: "banning",
+                ip: info.ip(),
+            });
+        }
+        self.note_ban(family);
+        Ok(())
+    }
+
+    /// From now on the action holds bans of the family.
+    pub fn note_ban(&mut self, family: FamilyKey) {
+        *self.started.entry(family).or_insert(0) |= STARTED | HOLDS_BANS;
+    }
+
+    /// Tells of a longer ban.
+    ///
+    /// # Errors
+    /// The command failed twice.
+    pub async fn prolong(
+        &mut self,
+        info: &mut BanInfo<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<(), ActionError> {
+        let family = info.family().map(|family| family.as_str().to_owned());
+        match self
+            .process("actionprolong", &family, info, context)
+            .await?
+        {
+            true => Ok(()),
+            false => Err(ActionError::Ticket {
+                verb: "prolonging",
+                ip: info.ip(),
+            }),
+        }
+    }
+
+    /// Whether an unban of this family has anything to lift (fact A22).
+    pub fn holds_bans(&self, family: &FamilyKey) -> bool {
+        self.state(family) & HOLDS_BANS != 0
+    }
+
+    /// Lifts a ban.
+    ///
+    /// # Errors
+    /// The command failed twice.
+    pub async fn unban(
+        &mut self,
+        info: &mut BanInfo<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<(), ActionError> {
+        let family = info.family().map(|family| family.as_str().to_owned());
+        if !self.holds_bans(&family) || self.process("actionunban", &family, info, context).await? {
+            return Ok(());
+        }
+        Err(ActionError::Ticket {
+            verb: "unbanning",
+            ip: info.ip(),
+        })
+    }
+
+    /// `actionflush` for every family that holds bans.
+    ///
+    /// # Errors
+    /// A failed command.
+    pub async fn flush(&mut self, context: &mut Context<'_>) -> Result<(), ActionError> {
+        let held = STARTED | HOLDS_BANS;
+        let families = self.families_in(|state| state & held == held);
+        match families.is_empty() {
+            true => Ok(()),
+            false => self.operate(Operation::Flush, families, context).await,
+        }
+    }
+
+    /// `actionstop` for every started family.
+    ///
+    /// # Errors
+    /// A failed command.
+    pub async fn stop(&mut self, context: &mut Context<'_>) -> Result<(), ActionError> {
+        let families = self.families_in(|state| state != 0);
+        if families.is_empty() {
+            return Ok(());
+        }
+        self.started.clear();
+        self.operate(Operation::Stop, families, context).await
+    }
+
+    /// `actionreload` for every started family.
+    ///
+    /// # Errors
+    /// A failed command.
+    pub async fn reload(&mut self, context: &mut Context<'_>) -> Result<(), ActionError> {
+        let families = self.families_in(|state| state != 0);
+        self.operate(Operation::Reload, families, context).await
+    }
+
+    /// Checks every started family and repairs what is broken; answers whether all is well, be it
+    /// after a repair.
+    ///
+    /// # Errors
+    /// The restart failed.
+    pub async fn check(
+        &mut self,
+        repair: Repair,
+        context: &mut Context<'_>,
+    ) -> Result<bool, ActionError> {
+        let mut sane = true;
+        if !self.properties.is_true("actioncheck") {
+            return Ok(sane);
+        }
+        for family in self.families_in(|state| state != 0) {
+            if self.verify(&family, repair, true, context).await? == Verdict::Broken {
+                self.started.insert(family.clone(), 0);
+                self.forget_executed("actionstart", &family);
+                sane = false;
+            }
+        }
+        Ok(sane)
+    }
+
+    fn state(&self, family: &FamilyKey) -> u8 {
+        self.started.get(family).copied().unwrap_or(0)
+    }
+
+    fn families_in(&self, wanted: impl Fn(u8) -> bool) -> Vec<FamilyKey> {
+        self.started
+            .iter()
+            .filter(|(_, state)| wanted(**state))
+            .map(|(family, _)| family.clone())
+            .collect()
+    }
+
+    /// Runs the command of a ticket; when it fails checks, repairs and tries once more (fact A20).
+    async fn process(
+        &mut self,
+        operation: &'static str,
+        family: &FamilyKey,
+        info: &mut BanInfo<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<bool, ActionError> {
+        let unban = operation == "actionunban";
+        let repair = match unban {
+            true => Repair::OnUnban("Unban"),
+            false => Repair::Allowed,
+        };
+        for attempt in 0..2 {
+            if attempt > 0
+                && self.properties.is_true("actioncheck")
+                && self.verify(family, repair, !unban, context).await? != Verdict::Sane
+            {
+                return Ok(false);
+            }
+            let script = self
+                .ticket_script(operation, family, info, context.names)
+                .await?;
+            if self.execute(&script, context).await {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The command of an operation for a ticket.
+    ///
+    /// # Errors
+    /// Properties that refer to themselves.
+    pub async fn ticket_script(
+        &mut self,
+        operation: &str,
+        family: &FamilyKey,
+        info: &mut BanInfo<'_>,
+        names: &HostNames,
+    ) -> Result<Script, TagError> {
+        let command = self
+            .properties
+            .command(operation, family.as_deref().unwrap_or(""), names)?;
+        Ok(info.fill(&command, names).await)
+    }
+
+    async fn execute(&self, script: &Script, context: &Context<'_>) -> bool {
+        context
+            .executor
+            .run(&self.name, script, &self.properties.timeout())
+            .await
+    }
+
+    /// The command of an operation, with the family in it.
+    fn operation_command(
+        &mut self,
+        operation: &str,
+        family: &FamilyKey,
+        names: &HostNames,
+    ) -> Result<String, TagError> {
+        let family = family.as_deref().unwrap_or("");
+        let command = self.properties.command(operation, family, names)?;
+        if family.is_empty() || !command.contains('<') {
+            return Ok(command);
+        }
+        let value = |tag: &str| (tag == "family").then(|| family.to_owned());
+        // no value but the family is known here, so there is nothing to guard
+        Ok(super::tags::replace_dynamic(&command, names, value, |_| None).text)
+    }
+
+    /// Runs the command of an operation for some families, once where they share it.
+    async fn operate(
+        &mut self,
+        operation: Operation,
+        families: Vec<FamilyKey>,
+        context: &mut Context<'_>,
+    ) -> Result<(), ActionError> {
+        let mut failure = None;
+        for family in families {
+            let command = match self.operation_command(operation.property(), &family, context.names)
+            {
+                Ok(command) => command,
+                Err(error) => {
+                    failure = Some(error.repr());
+                    continue;
+                }
+            };
+            let done_already = self
+                .executed
+                .get(operation.property())
+                .is_some_and(|done| done.iter().any(|(f, c)| *f != family && *c == command));
+            let mut success = true;
+            if !command.is_empty() && !done_already {
+                let mut info = BanInfo::empty(
+                    context.jail,
+                    family.as_deref(),
+                    now(),
+                    context.figures,
+                    context.history,
+                );
+                let script = info.fill(&command, context.names).await;
+                success = self.execute(&script, context).await;
+                if !success && failure.is_none() {
+                    failure = Some("'Script error'".to_owned());
+                }
+            }
+            if success {
+                self.operated(operation, &family);
+            }
+            match success && !command.is_empty() {
+                true => {
+                    self.executed
+                        .entry(operation.property())
+                        .or_default()
+                        .insert(family, command);
+                }
+                false => self.forget_executed(operation.property(), &family),
+            }
+        }
+        match failure {
+            None => Ok(()),
+            Some(reason) => Err(ActionError::Operation {
+                operation: operation.verb(),
+                jail: context.jail.to_owned(),
+                action: self.name.clone(),
+                reason,
+            }),
+        }
+    }
+
+    /// Marks what a successful operation changes.
+    fn operated(&mut self, operation: Operation, family: &FamilyKey) {
+        match operation {
+            Operation::Start => {
+                self.forget_executed("actionstop", family);
+                self.started.insert(family.clone(), STARTED);
+            }
+            Operation::Stop => self.forget_executed("actionstart", family),
+            Operation::Flush => {
+                if let Some(state) = self.started.get_mut(family) {
+                    *state &= !HOLDS_BANS;
+                }
+            }
+            Operation::Reload => {}
+        }
+    }
+
+    /// Forgets the command of a family, and of all families that share it.
+    fn forget_executed(&mut self, operation: &'static str, family: &FamilyKey) {
+        if let Some(done) = self.executed.get_mut(operation)
+            && let Some(command) = done.shift_remove(family)
+        {
+            done.retain(|_, other| *other != command);
+        }
+    }
+
+    /// Runs `actioncheck` for a family; when it fails repairs, or stops and starts again, and
+    /// checks once more (facts A6, A7, A20). `force` is off for unbans: families never started are
+    /// not looked at and nothing is started that waits for a ban.
+    async fn verify(
+        &mut self,
+        family: &FamilyKey,
+        repair: Repair,
+        force: bool,
+        context: &mut Context<'_>,
+    ) -> Result<Verdict, ActionError> {
+        if !force && family.is_some() && !self.started.contains_key(family) {
+            return Ok(Verdict::Sane);
+        }
+        let check = Script::plain(self.operation_command("actioncheck", family, context.names)?);
+        if check.text.is_empty() || self.execute(&check, context).await {
+            return Ok(Verdict::Sane);
+        }
+        if let Repair::OnUnban(what) = repair
+            && !self.properties.is_true("actionrepair_on_unban")
+        {
+            error!(TARGET, "Invariant check failed. {what} is impossible.");
+            return Ok(Verdict::NotRepaired);
+        }
+        error!(
+            TARGET,
+            "Invariant check failed. Trying to restore a sane environment"
+        );
+        *context.epoch += 1;
+        self.epoch = *context.epoch;
+        let mend = Script::plain(self.operation_command("actionrepair", family, context.names)?);
+        if !mend.text.is_empty() {
+            if !self.execute(&mend, context).await {
+                self.started.insert(family.clone(), 0);
+                critical!(TARGET, "Unable to restore environment");
+                return Ok(Verdict::Broken);
+            }
+            self.started.insert(family.clone(), STARTED);
+        } else {
+            // the check after the start tells whether a failed stop matters
+            let _ = match (family, self.started.get_mut(family)) {
+                (None, _) => self.stop(context).await,
+                (Some(_), Some(state)) => {
+                    *state = 0;
+                    self.operate(Operation::Stop, vec![family.clone()], context)
+                        .await
+                }
+                (Some(_), None) => Ok(()),
+            };
+            if force || !self.properties.starts_on_demand() {
+                self.start_family(family.clone(), context).await?;
+            }
+        }
+        if self.state(family) != 0 && !self.execute(&check, context).await {
+            critical!(TARGET, "Unable to restore environment");
+            return Ok(Verdict::Broken);
+        }
+        Ok(Verdict::Sane)
+    }
+}
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// All is well, be it after a repair.
+    Sane,
+    /// It failed and no repair was wanted.
+    NotRepaired,
+    /// It failed and could not be repaired.
+    Broken,
+}
+
+/// Operations on a whole action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operation {
+    Start,
+    Stop,
+    Flush,
+    Reload,
+}
+
+impl Operation {
+    fn property(self) -> &'static str {
+        match self {
+            Operation::Start => "actionstart",
+            Operation::Stop => "actionstop",
+            Operation::Flush => "actionflush",
+            Operation::Reload => "actionreload",
+        }
+    }
+
+    fn verb(self) -> &'static str {
+        match self {
+            Operation::Start => "starting",
+            Operation::Stop => "stopping",
+            Operation::Flush => "flushing",
+            Operation::Reload => "reloading",
+        }
+    }
+}
+
+fn now() -> f64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_secs_f64())
+}

@@ -1,0 +1,485 @@
+//! What tags can say about one ticket: its values, worked out when a command asks for them and
+//! kept for the next action (facts A26–A28).
+
+use std::net::IpAddr;
+
+use indexmap::IndexMap;
+
+use super::JailFigures;
+use super::tags::{self, HostNames, Script};
+use crate::address::{Address, Family};
+use crate::control::Value;
+use crate::store::Store;
+use crate::sys::hosts;
+use crate::ticket::{BanTime, FieldValue, MatchLine, Ticket, Timestamp};
+
+/// All tags of a ticket, in the order in which error messages show them.
+const TAGS: [&str; 22] = [
+    "ip",
+    "family",
+    "ip-rev",
+    "ip-host",
+    "fid",
+    "failures",
+    "time",
+    "bantime",
+    "bancount",
+    "matches",
+    "restored",
+    "F-*",
+    "ipmatches",
+    "ipjailmatches",
+    "ipfailures",
+    "ipjailfailures",
+    "raw-ticket",
+    "jail.name",
+    "jail.banned",
+    "jail.banned_total",
+    "jail.found",
+    "jail.found_total",
+];
+
+/// Where values beyond the ticket come from.
+#[derive(Clone, Debug)]
+pub enum History {
+    /// The database and the resolver.
+    Live(Option<Store>),
+    /// Neither is asked: a dry run, or the ticket alone.
+    None,
+}
+
+/// One ticket as commands see it.
+#[derive(Debug)]
+pub struct BanInfo<'a> {
+    jail: &'a str,
+    ticket: Option<&'a Ticket>,
+    figures: &'a JailFigures,
+    history: &'a History,
+    known: IndexMap<&'static str, Value>,
+    merged: [Option<Option<(u32, Vec<String>)>>; 2],
+}
+
+impl<'a> BanInfo<'a> {
+    /// About a ticket.
+    pub fn new(
+        jail: &'a str,
+        ticket: &'a Ticket,
+        figures: &'a JailFigures,
+        history: &'a History,
+    ) -> BanInfo<'a> {
+        BanInfo {
+            jail,
+            ticket: Some(ticket),
+            figures,
+            history,
+            known: IndexMap::new(),
+            merged: [None, None],
+        }
+    }
+
+    /// About an operation that concerns no ticket (fact A28): no address, the family of the
+    /// operation, the present time.
+    pub fn empty(
+        jail: &'a str,
+        family: Option<&str>,
+        now: Timestamp,
+        figures: &'a JailFigures,
+        history: &'a History,
+    ) -> BanInfo<'a> {
+        let known = IndexMap::from([
+            ("family", family.map_or(Value::None, Value::from)),
+            ("time", Value::Float(now)),
+        ]);
+        BanInfo {
+            jail,
+            ticket: None,
+            figures,
+            history,
+            known,
+            merged: [None, None],
+        }
+    }
+
+    /// The address for messages; remembered as asked for.
+    pub fn ip(&mut self) -> String {
+        let text = self
+            .ticket
+            .map_or_else(String::new, |ticket| ticket.ip().to_string());
+        self.known.insert("ip", Value::from(text.as_str()));
+        text
+    }
+
+    /// The family of the address; remembered as asked for.
+    pub fn family(&mut self) -> Option<Family> {
+        let family = self.ticket.and_then(|ticket| ticket.ip().family());
+        self.ip();
+        self.known.insert(
+            "family",
+            family.map_or(Value::None, |family| Value::from(family.as_str())),
+        );
+        family
+    }
+
+    /// Replaces the tags of a command.
+    pub async fn fill(&mut self, command: &str, names: &HostNames) -> Script {
+        if !command.contains('<') {
+            return Script::plain(command);
+        }
+        let mut from = 0;
+        while let Some((range, tag)) = tags::next_tag(command, from) {
+            from = range.end;
+            self.learn(tag).await;
+        }
+        let script = tags::replace_dynamic(
+            command,
+            names,
+            |tag| self.known.get(tag).map(|value| value.str().into_owned()),
+            |field| self.field(field),
+        );
+        // as the original: the fields were looked at when a tag was left over
+        if script.text.contains('<')
+            || script
+                .variables
+                .iter()
+                .any(|(name, _)| name.starts_with("f2bV_F_"))
+        {
+            self.learn("F-*").await;
+        }
+        script
+    }
+
+    /// Works out the value of a tag, unless known or no tag of a ticket.
+    async fn learn(&mut self, tag: &str) {
+        let Some(&tag) = TAGS.iter().find(|known| **known == tag) else {
+            return;
+        };
+        if self.known.contains_key(tag) {
+            return;
+        }
+        let value = self.value(tag).await;
+        self.known.insert(tag, value);
+    }
+
+    async fn value(&mut self, tag: &str) -> Value {
+        let count = |number: u64| Value::Int(i64::try_from(number).unwrap_or(i64::MAX));
+        match tag {
+            "jail.name" => return Value::from(self.jail),
+            "jail.banned" => return count(self.figures.banned),
+            "jail.banned_total" => return count(self.figures.banned_total),
+            "jail.found" => return count(self.figures.found),
+            "jail.found_total" => return count(self.figures.found_total),
+            _ => {}
+        }
+        let Some(ticket) = self.ticket else {
+            return match tag {
+                "failures" | "bancount" | "restored" | "ipfailures" | "ipjailfailures" => {
+                    Value::Int(0)
+                }
+                "bantime" => whole(self.figures.bantime),
+                "ip-host" => Value::None,
+                "F-*" => Value::Dict(vec![
+                    ("matches".into(), Value::List(Vec::new())),
+                    ("failures".into(), Value::Int(0)),
+                ]),
+                _ => Value::from(""),
+            };
+        };
+        match tag {
+            "ip" => Value::from(ticket.ip().to_string()),
+            "family" => Value::from(ticket.ip().family().map(|family| family.as_str())),
+            "ip-rev" => Value::from(reversed(ticket.ip())),
+            "ip-host" => self.host(ticket.ip()).await,
+            "fid" => Value::from(ticket.id.to_string()),
+            "failures" => Value::Int(i64::from(ticket.failures)),
+            "time" => time_value(ticket),
+            "bantime" => whole(match ticket.bantime {
+                Some(BanTime::Seconds(seconds)) => seconds,
+                Some(BanTime::Permanent) => -1.0,
+                None => self.figures.bantime,
+            }),
+            "bancount" => Value::Int(i64::from(ticket.bancount)),
+            "matches" => Value::from(joined(&ticket.matches)),
+            "restored" => Value::Int(i64::from(ticket.restored)),
+            "F-*" => Value::Dict(data(ticket)),
+            "ipmatches" | "ipjailmatches" => match self.merged(tag == "ipmatches", ticket).await {
+                Some((_, matches)) => Value::from(matches.join("\n")),
+                None => Value::from(joined(&ticket.matches)),
+            },
+            "ipfailures" | "ipjailfailures" => match self.merged(tag == "ipfailures", ticket).await
+            {
+                Some((failures, _)) => Value::Int(i64::from(*failures)),
+                None => Value::Int(i64::from(ticket.failures)),
+            },
+            _ => Value::from(raw(ticket)),
+        }
+    }
+
+    /// Failures and matches from the database, of all jails or of this one; asked once.
+    async fn merged(&mut self, all_jails: bool, ticket: &Ticket) -> Option<&(u32, Vec<String>)> {
+        let slot = &mut self.merged[usize::from(all_jails)];
+        if slot.is_none() {
+            let found = match self.history {
+                History::Live(Some(store)) => {
+                    let jail = (!all_jails).then_some(self.jail);
+                    store.merged_history(jail, ticket.ip()).await
+                }
+                _ => None,
+            };
+            *slot = Some(found);
+        }
+        slot.as_ref().and_then(Option::as_ref)
+    }
+
+    /// The name of an address. The resolver blocks, so it is asked beside the runtime.
+    async fn host(&self, address: &Address) -> Value {
+        let (History::Live(_), Address::Ip(ip)) = (self.history, address) else {
+            return Value::None;
+        };
+        let ip: IpAddr = *ip;
+        let names = tokio::task::spawn_blocking(move || hosts::names_of(ip)).await;
+        Value::from(
+            names
+                .ok()
+                .flatten()
+                .and_then(|names| names.into_iter().next()),
+        )
+    }
+
+    /// The text of a captured field.
+    fn field(&self, name: &str) -> Option<String> {
+        let ticket = self.ticket?;
+        match name {
+            "matches" => Some(matches_value(&ticket.matches).repr()),
+            "failures" => Some(ticket.failures.to_string()),
+            name => ticket
+                .fields
+                .get(name)
+                .map(|field| field_value(field).str().into_owned()),
+        }
+    }
+
+    /// As error messages show it: what has been asked for so far; the id and the whole ticket are
+    /// named even when nobody asked.
+    pub fn repr(&self) -> String {
+        let items: Vec<String> = TAGS
+            .into_iter()
+            .filter_map(|tag| {
+                let value = match (self.known.get(tag), tag) {
+                    (Some(value), _) => value.repr(),
+                    (None, "fid") => Value::from(
+                        self.ticket
+                            .map_or_else(String::new, |ticket| ticket.id.to_string()),
+                    )
+                    .repr(),
+                    (None, "raw-ticket") => {
+                        Value::from(self.ticket.map_or_else(String::new, raw)).repr()
+                    }
+                    (None, _) => return None,
+                };
+                Some(format!("'{tag}': {value}"))
+            })
+            .collect();
+        format!("ActionInfo({{{}}})", items.join(", "))
+    }
+}
+
+fn whole(seconds: f64) -> Value {
+    // lengths of bans are far from the limits of an integer, and the cast saturates
+    Value::Int(seconds as i64)
+}
+
+/// Times of log lines are floats, those of restored tickets whole numbers (fact A26).
+fn time_value(ticket: &Ticket) -> Value {
+    match ticket.restored && ticket.time.fract() == 0.0 {
+        true => Value::Int(ticket.time as i64),
+        false => Value::Float(ticket.time),
+    }
+}
+
+fn joined(matches: &[MatchLine]) -> String {
+    let lines: Vec<String> = matches.iter().map(MatchLine::text).collect();
+    lines.join("\n")
+}
+
+fn matches_value(matches: &[MatchLine]) -> Value {
+    let line = |line: &MatchLine| match line {
+        MatchLine::Text(text) => Value::from(text.as_str()),
+        MatchLine::Parts(parts) => Value::List(
+            parts
+                .iter()
+                .map(|part| Value::from(part.as_str()))
+                .collect(),
+        ),
+    };
+    Value::List(matches.iter().map(line).collect())
+}
+
+fn field_value(field: &FieldValue) -> Value {
+    match field {
+        FieldValue::Text(text) => Value::from(text.as_str()),
+        FieldValue::Set(members) => Value::List(
+            members
+                .iter()
+                .map(|member| Value::from(member.as_str()))
+                .collect(),
+        ),
+        FieldValue::Tuple(parts) => {
+            Value::Tuple(parts.iter().map(|part| Value::from(part.clone())).collect())
+        }
+        FieldValue::Address(address) => Value::from(address.to_string()),
+    }
+}
+
+fn data(ticket: &Ticket) -> Vec<(Value, Value)> {
+    let mut data = vec![
+        ("matches".into(), matches_value(&ticket.matches)),
+        ("failures".into(), Value::Int(i64::from(ticket.failures))),
+    ];
+    data.extend(
+        ticket
+            .fields
+            .iter()
+            .map(|(name, field)| (Value::from(name.as_str()), field_value(field))),
+    );
+    data
+}
+
+/// The whole ticket in one line.
+fn raw(ticket: &Ticket) -> String {
+    let bantime = match ticket.bantime {
+        None => Value::None,
+        Some(BanTime::Permanent) => Value::Int(-1),
+        Some(BanTime::Seconds(seconds)) if seconds.fract() == 0.0 => whole(seconds),
+        Some(BanTime::Seconds(seconds)) => Value::Float(seconds),
+    };
+    format!(
+        "BanTicket: ip={} time={} bantime={} bancount={} #attempts={} matches={}",
+        ticket.id,
+        time_value(ticket).repr(),
+        bantime.repr(),
+        ticket.bancount,
+        ticket.failures,
+        matches_value(&ticket.matches).repr()
+    )
+}
+
+/// Labels of the address in reverse order with a trailing dot and without a zone; a network shows
+/// its prefix as the original does: glued to the last IPv4 number, not at all with IPv6.
+fn reversed(address: &Address) -> String {
+    let ip = match address {
+        Address::Ip(ip) => *ip,
+        Address::Net(net) => net.addr(),
+        Address::Raw(_) => return String::new(),
+    };
+    let labels: Vec<String> = match ip {
+        IpAddr::V4(_) => address
+            .to_string()
+            .split('.')
+            .rev()
+            .map(str::to_owned)
+            .collect(),
+        IpAddr::V6(ip) => {
+            let digits: String = ip
+                .octets()
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            digits.chars().rev().map(String::from).collect()
+        }
+    };
+    labels.iter().map(|label| format!("{label}.")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ticket::Fields;
+
+    fn ticket(id: &str) -> Ticket {
+        Ticket {
+            failures: 3,
+            matches: vec![
+                MatchLine::Text("a $(id)".into()),
+                MatchLine::Parts(Box::new(["x".into(), "y".into(), "z'q".into()])),
+            ],
+            fields: Fields::from([("user".to_owned(), FieldValue::Text("ro'ot".into()))]),
+            bantime: Some(BanTime::Seconds(600.0)),
+            ..Ticket::new(Address::parse(id), 1_795_291_452.0)
+        }
+    }
+
+    async fn filled(id: &str, command: &str) -> (String, String) {
+        let ticket = ticket(id);
+        let figures = JailFigures::default();
+        let mut info = BanInfo::new("j", &ticket, &figures, &History::None);
+        let script = info.fill(command, &HostNames::default()).await;
+        (script.text, info.repr())
+    }
+
+    #[tokio::test]
+    async fn values_are_those_of_the_ticket() {
+        for (id, command, expected) in [
+            (
+                "1.2.3.4",
+                "<ip> <family> <ip-rev>",
+                "1.2.3.4 inet4 4.3.2.1.",
+            ),
+            (
+                "10.0.0.0/8",
+                "<ip> <family> <ip-rev>",
+                "10.0.0.0/8 inet4 0/8.0.0.10.",
+            ),
+            (
+                "2001:db8::1",
+                "<family> <ip-rev>",
+                "inet6 1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.",
+            ),
+            (
+                "foo",
+                "<ip> <family> <ip-host> <ip-rev>.",
+                "foo None None .",
+            ),
+            ("foo", "<failures> <time> <bantime>", "3 1795291452.0 600"),
+            (
+                "foo",
+                "<restored> <bancount> <jail.name> <ipfailures>",
+                "0 0 j 3",
+            ),
+            ("foo", "<F-NONE>|<unknown>", "|<unknown>"),
+        ] {
+            assert_eq!(filled(id, command).await.0, expected, "{command}");
+        }
+    }
+
+    #[tokio::test]
+    async fn messages_show_what_was_asked_for() {
+        let (text, shown) = filled("5.6.7.8", "x <ip> <F-USER>").await;
+        assert_eq!(text, "f2bV_F_user=$0 \nx 5.6.7.8 $f2bV_F_user");
+        let raw = "BanTicket: ip=5.6.7.8 time=1795291452.0 bantime=600 bancount=0 #attempts=3 \
+                   matches=['a $(id)', ['x', 'y', \"z'q\"]]";
+        assert_eq!(
+            shown,
+            format!(
+                "ActionInfo({{'ip': '5.6.7.8', 'fid': '5.6.7.8', 'F-*': {{'matches': ['a $(id)', \
+                 ['x', 'y', \"z'q\"]], 'failures': 3, 'user': \"ro'ot\"}}, 'raw-ticket': {}}})",
+                Value::from(raw).repr()
+            )
+        );
+    }
+
+    #[tokio::test]
+    async fn operations_have_no_address() {
+        let figures = JailFigures {
+            bantime: 600.0,
+            ..JailFigures::default()
+        };
+        let mut info = BanInfo::empty("j", Some("inet6"), 1.5, &figures, &History::None);
+        let script = info
+            .fill(
+                "<ip>|<family>|<time>|<bantime>|<F-USER>|<br>",
+                &HostNames::default(),
+            )
+            .await;
+        assert_eq!(script.text, "|inet6|1.5|600||\n");
+    }
+}

@@ -1,0 +1,523 @@
+//! The actions task of one jail: takes orders one after the other and has its actions carry them
+//! out, in the order of the configuration; one that fails never stops the next (fact A25).
+
+use std::collections::HashMap;
+
+use indexmap::IndexMap;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::{OnceCell, oneshot};
+
+use super::command::{ActionError, CommandAction, Context, Repair};
+use super::execute::Executor;
+use super::info::{BanInfo, History};
+use super::properties::METHODS;
+use super::tags::HostNames;
+use super::{JailFigures, Order, Query};
+use crate::address::Address;
+use crate::control::{CommandError, Reply, Value};
+use crate::store::Store;
+use crate::sys::hosts;
+use crate::ticket::Ticket;
+use crate::{debug, error, info, notice};
+
+const TARGET: &str = "fail2ban.actions";
+
+/// What an action went through in a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reloaded {
+    /// It was there before and is wanted again.
+    Kept,
+    /// The reload added it.
+    Added,
+    /// It knows of the reload.
+    Done,
+}
+
+/// State of the task.
+#[derive(Debug)]
+pub struct Runner {
+    jail: String,
+    actions: IndexMap<String, CommandAction>,
+    names: HostNames,
+    figures: JailFigures,
+    history: History,
+    executor: Executor,
+    /// Grows with every repair; ids banned at an older epoch get their rules back (fact A21).
+    epoch: u64,
+    /// Epoch of each id's last ban, where it is not 0.
+    epochs: HashMap<Address, u64>,
+    /// Actions named since a reload began.
+    reloading: Option<IndexMap<String, Reloaded>>,
+}
+
+impl Runner {
+    /// A task without actions.
+    pub fn new(jail: &str, store: Option<Store>) -> Runner {
+        Runner {
+            jail: jail.to_owned(),
+            actions: IndexMap::new(),
+            names: HostNames::default(),
+            figures: JailFigures::default(),
+            history: History::Live(store),
+            executor: Executor::shared(),
+            epoch: 0,
+            epochs: HashMap::new(),
+            reloading: None,
+        }
+    }
+
+    /// Carries out orders until it is told to stop or nobody can tell it anything any more.
+    pub async fn run(mut self, mut orders: UnboundedReceiver<Order>) {
+        while let Some(order) = orders.recv().await {
+            self.learn_names().await;
+            if let Some(done) = self.carry_out(order).await {
+                let _ = done.send(());
+                return;
+            }
+        }
+    }
+
+    /// Asks for the names of this machine once, when a property mentions them: a resolver may be
+    /// slow.
+    async fn learn_names(&mut self) {
+        static NAMES: OnceCell<HostNames> = OnceCell::const_new();
+        if self.names != HostNames::default()
+            || !self
+                .actions
+                .values()
+                .any(|action| action.properties.mentions("-hostname>"))
+        {
+            return;
+        }
+        let names = NAMES.get_or_init(|| async {
+            let names = tokio::task::spawn_blocking(|| HostNames {
+                full: hosts::full_name(),
+                short: hosts::short_name(),
+            });
+            names.await.unwrap_or_default()
+        });
+        self.names = names.await.clone();
+    }
+
+    /// Carries out one order; answers whom to tell when it was the last one.
+    async fn carry_out(&mut self, order: Order) -> Option<oneshot::Sender<()>> {
+        // an answer nobody waits for any more is dropped
+        match order {
+            Order::Figures(figures) => self.figures = figures,
+            Order::Start => self.start().await,
+            Order::Ban {
+                ticket,
+                figures,
+                again,
+            } => {
+                self.figures = figures;
+                match again {
+                    false => self.ban(&ticket).await,
+                    true => self.ban_again(&ticket).await,
+                }
+            }
+            Order::Prolong(ticket) => self.prolong(&ticket).await,
+            Order::Unban(ticket) => self.unban(&ticket, None).await,
+            Order::Flush(tickets) => self.flush(&tickets, Flush::Unban).await,
+            Order::Check(reply) => {
+                let repaired = self.check().await;
+                let _ = reply.send(repaired);
+            }
+            Order::Reload => self.reload().await,
+            Order::Stop(tickets, done) => {
+                self.flush(&tickets, Flush::Stop).await;
+                let names: Vec<String> = self.actions.keys().cloned().collect();
+                self.stop(&names).await;
+                return Some(done);
+            }
+            Order::Add {
+                name,
+                python,
+                reply,
+            } => {
+                let _ = reply.send(self.add(name, python));
+            }
+            Order::Remove { name, bans, reply } => {
+                let _ = reply.send(self.remove(name, &bans).await);
+            }
+            Order::Set {
+                name,
+                properties,
+                reply,
+            } => {
+                let _ = reply.send(self.set(&name, &properties));
+            }
+            Order::Get { name, what, reply } => {
+                let _ = reply.send(self.get(&name, &what));
+            }
+            Order::Names(reply) => {
+                let _ = reply.send(self.actions.keys().cloned().collect());
+            }
+            Order::Reloading(true, _) => self.reloading = Some(IndexMap::new()),
+            Order::Reloading(false, bans) => self.end_reload(&bans).await,
+        }
+        None
+    }
+
+    fn split(&mut self) -> (&mut IndexMap<String, CommandAction>, Context<'_>) {
+        let context = Context {
+            jail: &self.jail,
+            names: &self.names,
+            figures: &self.figures,
+            history: &self.history,
+            executor: &self.executor,
+            epoch: &mut self.epoch,
+        };
+        (&mut self.actions, context)
+    }
+
+    async fn start(&mut self) {
+        let (actions, mut context) = self.split();
+        for action in actions.values_mut() {
+            start_action(action, &mut context).await;
+        }
+    }
+
+    async fn ban(&mut self, ticket: &Ticket) {
+        let (jail, figures, history) = (
+            self.jail.clone(),
+            self.figures.clone(),
+            self.history.clone(),
+        );
+        let mut info = BanInfo::new(&jail, ticket, &figures, &history);
+        let (actions, mut context) = self.split();
+        for (name, action) in actions {
+            if ticket.restored && action.skips_restored() {
+                continue;
+            }
+            if let Err(error) = action.ban(&mut info, false, &mut context).await {
+                failed("ban", context.jail, name, &info, &error);
+            }
+        }
+        self.banned_now(&ticket.id);
+    }
+
+    /// Whatever repair came before, this id has its rules.
+    fn banned_now(&mut self, id: &Address) {
+        if self.epoch > 0 {
+            self.epochs.insert(id.clone(), self.epoch);
+        }
+    }
+
+    /// Puts the rules of an id back where an action was repaired since its ban.
+    async fn ban_again(&mut self, ticket: &Ticket) {
+        let banned_at = self.epochs.get(&ticket.id).copied().unwrap_or(0);
+        if banned_at >= self.epoch {
+            return;
+        }
+        let names: Vec<String> = self
+            .actions
+            .iter()
+            .filter(|(_, action)| action.epoch > banned_at)
+            .map(|(name, _)| name.clone())
+            .collect();
+        let (jail, figures, history) = (
+            self.jail.clone(),
+            self.figures.clone(),
+            self.history.clone(),
+        );
+        let mut info = BanInfo::new(&jail, ticket, &figures, &history);
+        let only = match names.as_slice() {
+            [name] => format!(", action {}", Value::from(name.as_str()).repr()),
+            _ => String::new(),
+        };
+        notice!(TARGET, "[{}] Reban {}{}", jail, ticket.id, only);
+        let (actions, mut context) = self.split();
+        for name in &names {
+            let Some(action) = actions.get_mut(name) else {
+                continue;
+            };
+            let quoted = Value::from(name.as_str()).repr();
+            debug!(TARGET, "[{}] action {}: reban {}", jail, quoted, ticket.id);
+            if let Err(error) = action.ban(&mut info, true, &mut context).await {
+                failed("reban", &jail, name, &info, &error);
+                return;
+            }
+        }
+        self.banned_now(&ticket.id);
+    }
+
+    async fn prolong(&mut self, ticket: &Ticket) {
+        let (jail, figures, history) = (
+            self.jail.clone(),
+            self.figures.clone(),
+            self.history.clone(),
+        );
+        let mut info = BanInfo::new(&jail, ticket, &figures, &history);
+        let (actions, mut context) = self.split();
+        for (name, action) in actions {
+            if (ticket.restored && action.skips_restored()) || !action.prolongs() {
+                continue;
+            }
+            if let Err(error) = action.prolong(&mut info, &mut context).await {
+                failed("ban", &jail, name, &info, &error);
+            }
+        }
+    }
+
+    /// Lifts a ban in some actions, or in all.
+    async fn unban(&mut self, ticket: &Ticket, only: Option<&[String]>) {
+        let (jail, figures, history) = (
+            self.jail.clone(),
+            self.figures.clone(),
+            self.history.clone(),
+        );
+        let mut info = BanInfo::new(&jail, ticket, &figures, &history);
+        let (actions, mut context) = self.split();
+        for (name, action) in actions {
+            if only.is_some_and(|only| !only.contains(name)) {
+                continue;
+            }
+            let quoted = Value::from(name.as_str()).repr();
+            debug!(TARGET, "[{}] action {}: unban {}", jail, quoted, ticket.id);
+            if let Err(error) = action.unban(&mut info, &mut context).await {
+                failed("unban", &jail, name, &info, &error);
+            }
+        }
+        if only.is_none() {
+            self.epochs.remove(&ticket.id);
+        }
+    }
+
+    /// Lifts all bans: at once in actions that can, one by one in the others (fact A3).
+    async fn flush(&mut self, tickets: &[Ticket], why: Flush<'_>) {
+        let mut one_by_one = Vec::new();
+        let names: Vec<String> = match why {
+            Flush::Removed(names) => names.to_vec(),
+            _ => {
+                debug!(TARGET, "  Flush ban list");
+                self.actions.keys().cloned().collect()
+            }
+        };
+        let repair = match why {
+            Flush::Unban => Repair::Allowed,
+            _ => Repair::OnUnban("Flush"),
+        };
+        let (actions, mut context) = self.split();
+        for name in names {
+            let Some(action) = actions.get_mut(&name) else {
+                continue;
+            };
+            if action.flushes() {
+                notice!(TARGET, "[{}] Flush ticket(s) with {}", context.jail, name);
+                match action.flush(&mut context).await {
+                    Ok(()) => continue,
+                    Err(error) => {
+                        let jail = context.jail;
+                        error!(
+                            TARGET,
+                            "Failed to flush bans in jail '{jail}' action '{name}': {error}"
+                        );
+                        info!(TARGET, "No flush occurred, do consistency check");
+                        if let Err(error) = action.check(repair, &mut context).await {
+                            unhandled(jail, &error);
+                        }
+                        continue;
+                    }
+                }
+            }
+            debug!(TARGET, "  Unban tickets each individually");
+            one_by_one.push(name);
+        }
+        for ticket in tickets {
+            match why {
+                Flush::Unban => notice!(TARGET, "[{}] Unban {}", self.jail, ticket.id),
+                Flush::Stop => notice!(TARGET, "[{}] Repeal Ban {}", self.jail, ticket.id),
+                Flush::Removed(_) => {}
+            }
+            self.unban(ticket, Some(&one_by_one)).await;
+        }
+        if !matches!(why, Flush::Removed(_)) {
+            self.epochs.clear();
+        }
+    }
+
+    /// Checks all actions; answers the names of those that were repaired or restarted.
+    async fn check(&mut self) -> Vec<String> {
+        let mut repaired = Vec::new();
+        let (actions, mut context) = self.split();
+        for (name, action) in actions {
+            let before = action.epoch;
+            if let Err(error) = action.check(Repair::Allowed, &mut context).await {
+                unhandled(context.jail, &error);
+            }
+            if action.epoch != before {
+                repaired.push(name.clone());
+            }
+        }
+        repaired
+    }
+
+    /// Stops actions in reverse order and drops them.
+    async fn stop(&mut self, names: &[String]) {
+        for name in names.iter().rev() {
+            let (actions, mut context) = self.split();
+            let Some(action) = actions.get_mut(name) else {
+                continue;
+            };
+            if let Err(error) = action.stop(&mut context).await {
+                error!(
+                    TARGET,
+                    "Failed to stop jail '{}' action '{name}': {error}", context.jail
+                );
+            }
+            actions.shift_remove(name);
+            debug!(TARGET, "{}: action {} terminated", self.jail, name);
+        }
+    }
+
+    fn add(&mut self, name: String, python: Option<(String, Value)>) -> Reply {
+        if let Some((path, _)) = python {
+            error!(
+                TARGET,
+                "[{}] action {}: Python actions are not supported yet, the jail goes on without {}",
+                self.jail,
+                Value::from(name.as_str()).repr(),
+                path
+            );
+            return Ok(Value::from(name));
+        }
+        match (self.actions.get_mut(&name), self.reloading.as_mut()) {
+            (Some(action), Some(reloading)) => {
+                action.clear_commands();
+                reloading.insert(name.clone(), Reloaded::Kept);
+            }
+            (Some(_), None) => {
+                return Err(CommandError::builtin(
+                    "ValueError",
+                    format!("Action {name} already exists"),
+                ));
+            }
+            (None, reloading) => {
+                if let Some(reloading) = reloading {
+                    reloading.insert(name.clone(), Reloaded::Added);
+                }
+                self.actions.insert(name.clone(), CommandAction::new(&name));
+            }
+        }
+        Ok(Value::from(name))
+    }
+
+    async fn remove(&mut self, name: String, bans: &[Ticket]) -> Reply {
+        self.action(&name)?;
+        let names = [name];
+        self.flush(bans, Flush::Removed(&names)).await;
+        self.stop(&names).await;
+        Ok(Value::None)
+    }
+
+    fn action(&mut self, name: &str) -> Result<&mut CommandAction, CommandError> {
+        self.actions.get_mut(name).ok_or_else(|| {
+            CommandError::builtin("KeyError", format!("Invalid Action name: {name}"))
+        })
+    }
+
+    fn set(&mut self, name: &str, properties: &[(String, Value)]) -> Reply {
+        let action = self.action(name)?;
+        for (property, value) in properties {
+            action.set(property, value)?;
+        }
+        match properties.last() {
+            Some((property, _)) => action.properties.get(property),
+            None => Ok(Value::None),
+        }
+    }
+
+    fn get(&mut self, name: &str, what: &Query) -> Reply {
+        let action = self.action(name)?;
+        match what {
+            Query::Property(property) if property == "banEpoch" => {
+                Ok(Value::Int(i64::try_from(action.epoch).unwrap_or(i64::MAX)))
+            }
+            Query::Property(property) => action.properties.get(property),
+            Query::Properties => Ok(Value::from(action.properties.names())),
+            Query::Methods => Ok(Value::List(METHODS.into_iter().map(Value::from).collect())),
+        }
+    }
+
+    /// Tells kept actions of the reload and starts added ones.
+    async fn reload(&mut self) {
+        let named = match self.reloading.as_mut() {
+            // the names stay, so that the end of the reload knows what is obsolete
+            Some(reloading) => reloading
+                .iter_mut()
+                .map(|(name, state)| (name.clone(), std::mem::replace(state, Reloaded::Done)))
+                .collect(),
+            None => Vec::new(),
+        };
+        let (actions, mut context) = self.split();
+        for (name, state) in named {
+            let Some(action) = actions.get_mut(&name) else {
+                continue;
+            };
+            match state {
+                Reloaded::Kept => {
+                    if let Err(error) = action.reload(&mut context).await {
+                        unhandled(context.jail, &error);
+                    }
+                }
+                Reloaded::Added => start_action(action, &mut context).await,
+                Reloaded::Done => {}
+            }
+        }
+    }
+
+    /// The end of a reload: what was not named again is lifted, stopped and dropped (fact A24).
+    async fn end_reload(&mut self, bans: &[Ticket]) {
+        self.reload().await;
+        let Some(named) = self.reloading.take() else {
+            return;
+        };
+        let obsolete: Vec<String> = self
+            .actions
+            .keys()
+            .filter(|name| !named.contains_key(*name))
+            .cloned()
+            .collect();
+        if !obsolete.is_empty() {
+            self.flush(bans, Flush::Removed(&obsolete)).await;
+            self.stop(&obsolete).await;
+        }
+    }
+}
+
+/// Why all bans are lifted, which decides what is logged of each.
+#[derive(Clone, Copy, Debug)]
+enum Flush<'a> {
+    /// Somebody asked for it.
+    Unban,
+    /// The jail stops.
+    Stop,
+    /// Only these actions go.
+    Removed(&'a [String]),
+}
+
+async fn start_action(action: &mut CommandAction, context: &mut Context<'_>) {
+    if let Err(error) = action.start(context).await {
+        let jail = context.jail;
+        error!(
+            TARGET,
+            "Failed to start jail '{jail}' action '{}': {error}", action.name
+        );
+    }
+}
+
+fn failed(what: &str, jail: &str, action: &str, info: &BanInfo<'_>, error: &ActionError) {
+    error!(
+        TARGET,
+        "Failed to execute {what} jail '{jail}' action '{action}' info '{}': {error}",
+        info.repr()
+    );
+}
+
+fn unhandled(jail: &str, error: &ActionError) {
+    error!(
+        TARGET,
+        "[{jail}] unhandled error in actions thread: {error}"
+    );
+}

@@ -1,0 +1,557 @@
+//! Tags in commands: `<name>` replaced by properties of the action first, recursively, then by
+//! what is known of the ticket, once (facts A26–A31).
+//!
+//! In come a command, the properties and the values; out comes a [`Script`] for `/bin/sh -c`. A
+//! value that a shell could misread never becomes part of the script: it travels as a positional
+//! argument and the script gets a variable for it, so that no log line can run a command.
+#![forbid(unsafe_code)]
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use indexmap::IndexMap;
+
+use crate::control::Value;
+
+/// How often one tag may be replaced inside another before that counts as a recursion.
+const MAX_REPLACEMENTS: u32 = 25;
+
+/// Longest text a tag may grow to; beyond it definitions that double each other would eat memory.
+const MAX_LENGTH: usize = 1 << 20;
+
+/// Tags whose values come from log lines: they are left alone inside properties and escaped with
+/// backslashes when a property of that name exists (fact A30).
+const ESCAPED: [&str; 3] = ["matches", "ipmatches", "ipjailmatches"];
+
+/// Why a command could not be made.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum TagError {
+    /// A property that contains itself, directly or through others.
+    #[error(
+        "properties contain self referencing definitions and cannot be resolved, fail tag: {tag}, found: {found} in {counts}, value: {value}"
+    )]
+    SelfReference {
+        /// The property.
+        tag: String,
+        /// The tag found in it.
+        found: String,
+        /// Replacements so far, as Python prints a dict.
+        counts: String,
+        /// What it had become.
+        value: String,
+    },
+    /// The command goes on changing.
+    #[error(
+        "unexpected too long replacement interpolation, possible self referencing definitions in query: {0}"
+    )]
+    Endless(String),
+    /// A value grew beyond one MiB.
+    #[error("replacement of tags grows without limit, fail tag: {0}")]
+    TooLong(String),
+}
+
+impl TagError {
+    /// As Python prints the exception.
+    pub fn repr(&self) -> String {
+        format!("ValueError({})", Value::from(self.to_string()).repr())
+    }
+}
+
+/// The names of this machine, for `<fq-hostname>` and `<sh-hostname>`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HostNames {
+    /// With domain, where one is known.
+    pub full: String,
+    /// As the kernel knows it.
+    pub short: String,
+}
+
+impl HostNames {
+    /// Tags that need no property and no ticket (fact A27).
+    fn lookup(&self, tag: &str) -> Option<&str> {
+        match tag {
+            "br" => Some("\n"),
+            "sp" => Some(" "),
+            "fq-hostname" => Some(&self.full),
+            "sh-hostname" => Some(&self.short),
+            _ => None,
+        }
+    }
+}
+
+/// What `/bin/sh -c` runs: a script and its positional arguments `$0`, `$1`, ….
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Script {
+    /// The script; with arguments, its first line assigns them to variables.
+    pub text: String,
+    /// Names of the variables and their values, in the order of the positional arguments.
+    pub variables: Vec<(String, String)>,
+}
+
+impl Script {
+    /// A script without arguments.
+    pub fn plain(text: impl Into<String>) -> Script {
+        Script {
+            text: text.into(),
+            variables: Vec::new(),
+        }
+    }
+
+    /// A script with variables; the assigning line is put in front of it (fact A29).
+    fn with_variables(body: &str, variables: IndexMap<String, String>) -> Script {
+        let assignments: String = variables
+            .keys()
+            .enumerate()
+            .map(|(position, name)| format!("{name}=${position} "))
+            .collect();
+        let text = match variables.is_empty() {
+            true => body.to_owned(),
+            false => format!("{assignments}\n{body}"),
+        };
+        Script {
+            text,
+            variables: variables.into_iter().collect(),
+        }
+    }
+
+    /// The script without the line that assigns its variables.
+    pub fn body(&self) -> &str {
+        match self.variables.is_empty() {
+            true => &self.text,
+            false => self.text.split_once('\n').map_or("", |(_, body)| body),
+        }
+    }
+
+    /// As it stands in the log: the script, or with arguments a Python list of it and them.
+    pub fn shown(&self) -> String {
+        if self.variables.is_empty() {
+            return self.text.clone();
+        }
+        self.as_value().repr()
+    }
+
+    /// As Python's `%r` shows it.
+    pub fn repr(&self) -> String {
+        self.as_value().repr()
+    }
+
+    fn as_value(&self) -> Value {
+        if self.variables.is_empty() {
+            return Value::from(self.text.as_str());
+        }
+        let words =
+            std::iter::once(&self.text).chain(self.variables.iter().map(|(_, value)| value));
+        Value::List(words.map(|word| Value::from(word.as_str())).collect())
+    }
+
+    /// The same script for a person to read or paste: values quoted in place of `$0`, `$1`, ….
+    pub fn spelled_out(&self) -> String {
+        let mut out = String::new();
+        for (name, value) in &self.variables {
+            out.push_str(&format!("{name}='{}'\n", value.replace('\'', r"'\''")));
+        }
+        out + self.body()
+    }
+}
+
+/// The next `<tag>` at or after `from`: its byte range, brackets included, and its name.
+pub fn next_tag(text: &str, from: usize) -> Option<(std::ops::Range<usize>, &str)> {
+    let mut start = from + text.get(from..)?.find('<')?;
+    loop {
+        let inner = start + 1;
+        let stop = inner + text[inner..].find(['<', '>', ' '])?;
+        if text.as_bytes()[stop] == b'>' && stop > inner {
+            return Some((start..stop + 1, &text[inner..stop]));
+        }
+        start = match text.as_bytes()[stop] {
+            b'<' => stop,
+            _ => stop + text[stop..].find('<')?,
+        };
+    }
+}
+
+/// Replaces every tag that `value` knows, once; others stay.
+fn replace_once(text: &str, mut value: impl FnMut(&str) -> Option<String>) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut done = 0;
+    let mut from = 0;
+    while let Some((range, tag)) = next_tag(text, from) {
+        if let Some(replacement) = value(tag) {
+            out.push_str(&text[done..range.start]);
+            out.push_str(&replacement);
+            done = range.end;
+        }
+        from = range.end;
+    }
+    out.push_str(&text[done..]);
+    out
+}
+
+/// Properties as text, keyed by name; conditional ones as `name?family=inet6`.
+pub type PropertyTexts = BTreeMap<String, String>;
+
+/// Resolves tags inside properties, so that every value is free of tags that are properties
+/// themselves. `condition` is `family=inet4` or empty.
+///
+/// # Errors
+/// Properties that refer to themselves.
+pub fn resolve_properties(
+    properties: &PropertyTexts,
+    condition: &str,
+) -> Result<PropertyTexts, TagError> {
+    let mut tags = properties.clone();
+    let names: Vec<String> = tags.keys().cloned().collect();
+    let mut finished: HashSet<&str> = HashSet::new();
+    let mut counts: HashMap<&str, IndexMap<String, u32>> = HashMap::new();
+    loop {
+        let mut again = false;
+        for name in &names {
+            if ESCAPED.contains(&name.as_str()) || finished.contains(name.as_str()) {
+                continue;
+            }
+            let original = tags.get(name).cloned().unwrap_or_default();
+            let mut count = counts.get(name.as_str()).cloned().unwrap_or_default();
+            let value = resolve_one(name, original.clone(), &tags, condition, &mut count)?;
+            let open = next_tag(&value, 0).is_some();
+            if !value.contains('<') {
+                finished.insert(name);
+            }
+            if value != original {
+                if open {
+                    counts.insert(name, count);
+                    again = true;
+                }
+                tags.insert(name.clone(), value);
+            }
+        }
+        if !again {
+            return Ok(tags);
+        }
+    }
+}
+
+/// One pass over one property.
+fn resolve_one(
+    name: &str,
+    mut value: String,
+    tags: &PropertyTexts,
+    condition: &str,
+    count: &mut IndexMap<String, u32>,
+) -> Result<String, TagError> {
+    let mut from = 0;
+    while let Some((range, tag)) = next_tag(&value, from) {
+        if ESCAPED.contains(&tag) {
+            from = range.end;
+            continue;
+        }
+        if tag == name || count.get(tag).copied().unwrap_or(1) > MAX_REPLACEMENTS {
+            let counts = count
+                .iter()
+                .map(|(tag, n)| (Value::from(tag.as_str()), Value::Int(i64::from(*n))))
+                .collect();
+            return Err(TagError::SelfReference {
+                tag: name.to_owned(),
+                found: tag.to_owned(),
+                counts: Value::Dict(counts).repr(),
+                value,
+            });
+        }
+        let Some(replacement) = property(tags, tag, condition) else {
+            from = range.end;
+            continue;
+        };
+        let tag = tag.to_owned();
+        from = range.start;
+        value = value.replace(&format!("<{tag}>"), replacement);
+        if value.len() > MAX_LENGTH {
+            return Err(TagError::TooLong(name.to_owned()));
+        }
+        *count.entry(tag).or_insert(0) += 1;
+    }
+    Ok(value)
+}
+
+/// A property's value, the conditional one where there is one (fact C30).
+fn property<'a>(tags: &'a PropertyTexts, tag: &str, condition: &str) -> Option<&'a String> {
+    if !condition.is_empty()
+        && let Some(value) = tags.get(&format!("{tag}?{condition}"))
+    {
+        return Some(value);
+    }
+    tags.get(tag)
+}
+
+/// Replaces the tags of a command by properties resolved before, until nothing changes.
+///
+/// # Errors
+/// A command that goes on changing.
+pub fn replace_static(
+    query: &str,
+    resolved: &PropertyTexts,
+    condition: &str,
+    names: &HostNames,
+) -> Result<String, TagError> {
+    let mut query = query.to_owned();
+    for _ in 0..=MAX_REPLACEMENTS {
+        if !query.contains('<') {
+            return Ok(query);
+        }
+        let value = replace_once(&query, |tag| match property(resolved, tag, condition) {
+            Some(value) if ESCAPED.contains(&tag) => Some(escape(value)),
+            Some(value) => Some(value.clone()),
+            None => names.lookup(tag).map(str::to_owned),
+        });
+        if value.len() > MAX_LENGTH {
+            return Err(TagError::TooLong(query));
+        }
+        if value == query {
+            return Ok(value);
+        }
+        query = value;
+    }
+    match query.contains('<') {
+        true => Err(TagError::Endless(query)),
+        false => Ok(query),
+    }
+}
+
+/// Characters that mean something to a shell.
+fn is_special(c: char) -> bool {
+    matches!(
+        c,
+        '\\' | '#'
+            | '&'
+            | ';'
+            | '`'
+            | '|'
+            | '*'
+            | '?'
+            | '~'
+            | '<'
+            | '>'
+            | '^'
+            | '('
+            | ')'
+            | '['
+            | ']'
+            | '{'
+            | '}'
+            | '$'
+            | '\''
+            | '"'
+            | '\n'
+            | '\r'
+    )
+}
+
+/// Backslashes before special characters; line ends become `\n` and `\r`.
+fn escape(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    for c in value.chars() {
+        if is_special(c) {
+            out.push('\\');
+        }
+        out.push(match c {
+            '\n' => 'n',
+            '\r' => 'r',
+            c => c,
+        });
+    }
+    out
+}
+
+/// The name of the captured field that `<F-NAME>` shows, or `None` when the tag is none of those.
+pub fn field_of_tag(tag: &str) -> Option<String> {
+    let name = tag.strip_prefix("F-")?;
+    let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_' || c == '-';
+    if name.is_empty() || !name.chars().all(plain) {
+        return None;
+    }
+    Some(match name {
+        "ID" => "fid".to_owned(),
+        "PORT" => "fport".to_owned(),
+        name => name.to_ascii_lowercase(),
+    })
+}
+
+/// Replaces the tags of a command by what is known of a ticket, once and never recursively (fact
+/// A29). `value` answers tags, `field` captured fields; a field that is not there is empty text.
+pub fn replace_dynamic(
+    command: &str,
+    names: &HostNames,
+    mut value: impl FnMut(&str) -> Option<String>,
+    mut field: impl FnMut(&str) -> Option<String>,
+) -> Script {
+    let mut variables = IndexMap::new();
+    let text = replace_once(command, |tag| match value(tag) {
+        Some(value) => Some(guarded(tag, value, &mut variables)),
+        None => names.lookup(tag).map(str::to_owned),
+    });
+    let text = match text.contains('<') {
+        true => replace_once(&text, |tag| {
+            let name = field_of_tag(tag)?;
+            Some(match field(&name) {
+                Some(value) => guarded(&format!("F_{name}"), value, &mut variables),
+                None => String::new(),
+            })
+        }),
+        false => text,
+    };
+    Script::with_variables(&text, variables)
+}
+
+/// The value itself, or where a shell would misread it a variable that holds it.
+fn guarded(tag: &str, value: String, variables: &mut IndexMap<String, String>) -> String {
+    if !value.contains(is_special) {
+        return value;
+    }
+    let word = |c: char| {
+        if c.is_alphanumeric() || c == '_' {
+            c
+        } else {
+            '_'
+        }
+    };
+    let name: String = "f2bV_".chars().chain(tag.chars().map(word)).collect();
+    let shown = format!("${name}");
+    variables.insert(name, value);
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> HostNames {
+        HostNames {
+            full: "vm.example.org".into(),
+            short: "vm".into(),
+        }
+    }
+
+    fn texts(pairs: &[(&str, &str)]) -> PropertyTexts {
+        pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect()
+    }
+
+    fn expand(pairs: &[(&str, &str)], query: &str, condition: &str) -> Result<String, TagError> {
+        let resolved = resolve_properties(&texts(pairs), condition)?;
+        replace_static(query, &resolved, condition, &names())
+    }
+
+    #[test]
+    fn tags_are_found_where_brackets_hold_no_blank() {
+        let found = |text| {
+            let mut out = Vec::new();
+            let mut from = 0;
+            while let Some((range, tag)) = next_tag(text, from) {
+                out.push(tag.to_owned());
+                from = range.end;
+            }
+            out
+        };
+        assert_eq!(found("a<b>c<d e><<f>> <> <g<h>"), ["b", "f", "h"]);
+        assert_eq!(found("2>&1 </dev/null >x <y\nz>"), ["y\nz"]);
+        assert!(found("<").is_empty());
+    }
+
+    #[test]
+    fn properties_resolve_recursively_and_by_family() {
+        let pairs = [
+            ("iptables", "iptables <lockingopt>"),
+            ("iptables?family=inet6", "ip6tables <lockingopt>"),
+            ("lockingopt", "-w"),
+            ("actionban", "<iptables> -I f2b-<name> 1 -s <ip> <nothing>"),
+            ("name", "ssh<x<y>>"),
+            ("y", "z"),
+            ("xz", "d"),
+        ];
+        assert_eq!(
+            expand(&pairs, "<actionban>", "family=inet4").as_deref(),
+            Ok("iptables -w -I f2b-sshd 1 -s <ip> <nothing>")
+        );
+        assert_eq!(
+            expand(&pairs, "<actionban>", "family=inet6").as_deref(),
+            Ok("ip6tables -w -I f2b-sshd 1 -s <ip> <nothing>")
+        );
+        assert_eq!(
+            expand(&pairs, "<br><sp><sh-hostname> <fq-hostname>", "").as_deref(),
+            Ok("\n vm vm.example.org")
+        );
+    }
+
+    #[test]
+    fn self_references_are_errors() {
+        for pairs in [
+            vec![("a", "<a>")],
+            vec![("a", "<b>"), ("b", "<a>")],
+            vec![("a", "x<b>"), ("b", "<c>"), ("c", "y<a>")],
+        ] {
+            let error = expand(&pairs, "<a>", "").unwrap_err();
+            assert!(
+                error.to_string().starts_with(
+                    "properties contain self referencing definitions and cannot be resolved, fail tag: "
+                ),
+                "{error}"
+            );
+        }
+        let doubling: Vec<(String, String)> = (0..64)
+            .map(|n| {
+                (
+                    format!("t{n:02}"),
+                    format!("<t{:02}><t{:02}>", n + 1, n + 1),
+                )
+            })
+            .chain([("t64".to_owned(), "laugh".to_owned())])
+            .collect();
+        let pairs: Vec<(&str, &str)> = doubling.iter().map(|(k, v)| (&**k, &**v)).collect();
+        assert!(expand(&pairs, "<t00>", "").is_err());
+    }
+
+    #[test]
+    fn matches_are_escaped_when_a_property_has_that_name() {
+        assert_eq!(
+            expand(&[("matches", "a\n$(b)"), ("x", "<matches>")], "<x>", "").as_deref(),
+            Ok("a\\n\\$\\(b\\)")
+        );
+    }
+
+    #[test]
+    fn dangerous_values_become_variables() {
+        let script = replace_dynamic(
+            "echo <ip> '<F-USER>' \"<matches>\" <F-NONE>|<F-ID> <time> <x>",
+            &names(),
+            |tag| match tag {
+                "ip" => Some("192.0.2.1".into()),
+                "matches" => Some("a\n`id`".into()),
+                "time" => Some("two words".into()),
+                _ => None,
+            },
+            |field| match field {
+                "user" => Some("$(id)".into()),
+                "fid" => Some("<ip>".into()),
+                _ => None,
+            },
+        );
+        assert_eq!(
+            script.text,
+            "f2bV_matches=$0 f2bV_F_user=$1 f2bV_F_fid=$2 \n\
+             echo 192.0.2.1 '$f2bV_F_user' \"$f2bV_matches\" |$f2bV_F_fid two words <x>"
+        );
+        let values: Vec<&str> = script.variables.iter().map(|(_, v)| v.as_str()).collect();
+        assert_eq!(values, ["a\n`id`", "$(id)", "<ip>"]);
+        assert_eq!(script.body().lines().count(), 1);
+        assert!(script.shown().starts_with("['f2bV_matches=$0 "));
+        assert!(script.spelled_out().starts_with("f2bV_matches='a\n`id`'\n"));
+    }
+
+    #[test]
+    fn fields_are_named_as_filters_capture_them() {
+        assert_eq!(field_of_tag("F-USER").as_deref(), Some("user"));
+        assert_eq!(field_of_tag("F-ID").as_deref(), Some("fid"));
+        assert_eq!(field_of_tag("F-PORT").as_deref(), Some("fport"));
+        assert_eq!(field_of_tag("F-user"), None);
+        assert_eq!(field_of_tag("USER"), None);
+    }
+}

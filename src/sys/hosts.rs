@@ -1,0 +1,102 @@
+//! Names of addresses and of this machine, as the resolver's own database calls give them.
+//!
+//! The standard library looks up addresses of names only; the way back, with all aliases, is
+//! `gethostbyaddr_r`, which also reads `/etc/hosts`.
+#![allow(unsafe_code)]
+
+use std::ffi::CStr;
+use std::mem::MaybeUninit;
+use std::net::{IpAddr, ToSocketAddrs};
+use std::ptr;
+
+#[repr(C)]
+struct HostEntry {
+    name: *const libc::c_char,
+    aliases: *const *const libc::c_char,
+    family: libc::c_int,
+    length: libc::c_int,
+    addresses: *const *const libc::c_char,
+}
+
+unsafe extern "C" {
+    fn gethostbyaddr_r(
+        address: *const libc::c_void,
+        length: libc::socklen_t,
+        family: libc::c_int,
+        entry: *mut HostEntry,
+        buffer: *mut libc::c_char,
+        size: libc::size_t,
+        result: *mut *mut HostEntry,
+        error: *mut libc::c_int,
+    ) -> libc::c_int;
+}
+
+/// Room for a name and its aliases; answers beyond it count as none.
+const BUFFER: usize = 16 * 1024;
+
+/// The name of an address followed by its aliases; `None` when there is none. Blocks.
+pub fn names_of(address: IpAddr) -> Option<Vec<String>> {
+    let (bytes, family) = match address {
+        IpAddr::V4(ip) => (ip.octets().to_vec(), libc::AF_INET),
+        IpAddr::V6(ip) => (ip.octets().to_vec(), libc::AF_INET6),
+    };
+    let mut entry = MaybeUninit::<HostEntry>::uninit();
+    let mut buffer = vec![0 as libc::c_char; BUFFER];
+    let mut result: *mut HostEntry = ptr::null_mut();
+    let mut error = 0;
+    // SAFETY: all pointers are to live memory of the stated sizes for the time of the call.
+    let code = unsafe {
+        gethostbyaddr_r(
+            bytes.as_ptr().cast(),
+            bytes.len() as libc::socklen_t,
+            family,
+            entry.as_mut_ptr(),
+            buffer.as_mut_ptr(),
+            buffer.len(),
+            &mut result,
+            &mut error,
+        )
+    };
+    if code != 0 || result.is_null() {
+        return None;
+    }
+    // SAFETY: on success `result` points to `entry`, filled with pointers into `buffer`: a
+    // NUL-terminated name and a list of such that ends in a null pointer; both still live.
+    unsafe {
+        let entry = &*result;
+        let mut names = vec![CStr::from_ptr(entry.name).to_string_lossy().into_owned()];
+        let mut alias = entry.aliases;
+        while !alias.is_null() && !(*alias).is_null() {
+            names.push(CStr::from_ptr(*alias).to_string_lossy().into_owned());
+            alias = alias.add(1);
+        }
+        Some(names)
+    }
+}
+
+/// The name of this machine as the kernel knows it; empty when it has none.
+pub fn short_name() -> String {
+    nix::unistd::gethostname()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+/// The name of this machine with its domain where the resolver knows one: the first of its names
+/// with a dot, else the first, else [`short_name`]. Blocks.
+pub fn full_name() -> String {
+    let short = short_name();
+    let names = (short.as_str(), 0)
+        .to_socket_addrs()
+        .ok()
+        .and_then(|mut addresses| addresses.next())
+        .and_then(|address| names_of(address.ip()));
+    match names {
+        Some(names) => names
+            .iter()
+            .find(|name| name.contains('.'))
+            .or(names.first())
+            .cloned()
+            .unwrap_or(short),
+        None => short,
+    }
+}
