@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -120,14 +120,58 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Address::Ip(ip) => ip.fmt(f),
-            Address::Net(net)
-                if net.prefix_len() == 0 && net.addr() == IpAddr::V4(Ipv4Addr::UNSPECIFIED) =>
-            {
-                // the original shows the whole IPv4 space without its prefix (sharp edge 47)
-                f.write_str("0.0.0.0")
-            }
+            // the original shows the whole address space without its prefix (sharp edge 47)
+            Address::Net(net) if net.prefix_len() == 0 => net.addr().fmt(f),
             Address::Net(net) => net.fmt(f),
             Address::Raw(text) => f.write_str(text),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_take_their_canonical_form() {
+        let table = [
+            ("192.0.2.1", "192.0.2.1", Some(Family::Inet4), true),
+            ("2001:DB8:0:0::1", "2001:db8::1", Some(Family::Inet6), true),
+            ("[2001:db8::1]", "2001:db8::1", Some(Family::Inet6), true),
+            ("::ffff:192.0.2.9", "192.0.2.9", Some(Family::Inet4), true),
+            ("::FFFF:C000:0209", "192.0.2.9", Some(Family::Inet4), true),
+            ("10.1.2.3/8", "10.0.0.0/8", Some(Family::Inet4), false),
+            ("10.1.2.3/255.255.0.0", "10.1.0.0/16", Some(Family::Inet4), false),
+            ("1.2.3.4/32", "1.2.3.4", Some(Family::Inet4), true),
+            ("1.2.3.4/0", "0.0.0.0", Some(Family::Inet4), false),
+            ("::/0", "::", Some(Family::Inet6), false),
+            ("::ffff:10.1.2.3/104", "10.0.0.0/8", Some(Family::Inet4), false),
+            ("2001:db8::1/32", "2001:db8::/32", Some(Family::Inet6), false),
+            ("300.1.1.1", "300.1.1.1", None, false),
+            ("010.001.002.003", "010.001.002.003", None, false),
+            ("1.2.3.4/255.0.255.0", "1.2.3.4/255.0.255.0", None, false),
+            ("1.2.3.4/40", "1.2.3.4/40", None, false),
+            ("\"GET /\"", "\"GET /\"", None, false),
+            ("a b", "a b", None, false),
+            ("", "", None, false),
+        ];
+        for (text, shown, family, single) in table {
+            let id = Address::parse(text);
+            assert_eq!(id.to_string(), shown, "{text}");
+            assert_eq!(id.family(), family, "{text}");
+            assert_eq!(id.is_single(), single, "{text}");
+        }
+    }
+
+    #[test]
+    fn networks_contain() {
+        let contains = |net: &str, id: &str| Address::parse(net).contains(&Address::parse(id));
+        assert!(contains("10.0.0.0/8", "10.9.8.7"));
+        assert!(contains("10.0.0.0/8", "10.9.0.0/16"));
+        assert!(contains("10.0.0.0/8", "::ffff:10.9.8.7"));
+        assert!(!contains("10.9.0.0/16", "10.0.0.0/8"));
+        assert!(!contains("::/0", "10.9.8.7"));
+        assert!(contains("foo", "foo"));
+        assert!(!contains("foo", "bar"));
     }
 }

@@ -1,8 +1,19 @@
 //! One task per jail: counts failures, decides bans, lengthens them, lifts them, restores them,
 //! ignores whom it shall.
 //!
-//! The deciding half is pure ([`core`]: failures and times in, decisions out); [`task`] gives it
+//! The deciding half is pure ([`core`]: failures and times in, decisions out); the task gives it
 //! lines, a clock, a database and actions.
+
+mod bans;
+pub mod core;
+mod counter;
+pub mod decision;
+mod decode;
+mod evidence;
+mod ignore;
+mod increment;
+mod options;
+mod settings;
 
 use crate::control::{JailCommand, Reply};
 use crate::source::Sources;

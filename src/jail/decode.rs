@@ -1,0 +1,148 @@
+//! Bytes of a log → text: the encodings of `logencoding` (fact J7).
+//!
+//! Invalid bytes become U+FFFD; the caller warns once per file and day.
+#![forbid(unsafe_code)]
+
+use std::borrow::Cow;
+use std::env;
+
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+
+/// The encoding of the locale, what `auto` stands for; UTF-8 where the locale names none.
+pub(super) fn default_encoding() -> String {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .filter_map(|name| env::var(name).ok())
+        .find(|value| !value.is_empty())
+        .unwrap_or_default();
+    let codeset = locale
+        .split_once('.')
+        .map(|(_, rest)| rest.split('@').next().unwrap_or(rest));
+    match codeset {
+        Some(name) if encoding(name).is_some_and(|found| found != UTF_8) => name.to_owned(),
+        _ => "UTF-8".to_owned(),
+    }
+}
+
+/// The encoding of a name as Python knows it (`latin1`, `utf_8`, `cp1252`).
+pub(super) fn encoding(name: &str) -> Option<&'static Encoding> {
+    let name = name.trim().to_ascii_lowercase().replace('_', "-");
+    let web = match name.as_str() {
+        "utf8" | "utf-8-sig" | "u8" => "utf-8",
+        "ascii" | "us-ascii" | "646" | "iso8859-1" | "8859" | "latin" | "l1" => "latin1",
+        "utf-16-le" => "utf-16le",
+        "utf-16-be" => "utf-16be",
+        "utf-16" | "utf16" => "utf-16le",
+        other => match other.strip_prefix("cp125") {
+            Some(digit) => return Encoding::for_label(format!("windows-125{digit}").as_bytes()),
+            None => other,
+        },
+    };
+    Encoding::for_label(web.as_bytes())
+}
+
+/// Lines of one file, decoded.
+#[derive(Debug)]
+pub(super) struct Decoder {
+    encoding: &'static Encoding,
+    /// Bytes of a UTF-16 line that goes on in the next chunk.
+    rest: Vec<u8>,
+}
+
+impl Decoder {
+    /// A decoder at the beginning of a line.
+    pub fn new(encoding: &'static Encoding) -> Decoder {
+        Decoder {
+            encoding,
+            rest: Vec::new(),
+        }
+    }
+
+    /// Calls `each` for every line of a chunk, without its line end; the flag says whether bytes
+    /// had to be replaced, and comes with the bytes.
+    pub fn lines(&mut self, data: &[u8], mut each: impl FnMut(Cow<'_, str>, Option<&[u8]>)) {
+        if self.encoding == UTF_16LE || self.encoding == UTF_16BE {
+            return self.wide_lines(data, &mut each);
+        }
+        let mut rest = data;
+        while !rest.is_empty() {
+            let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+            let (line, after) = rest.split_at(end);
+            rest = after;
+            let line = trim_end(line);
+            let (text, replaced) = self.encoding.decode_without_bom_handling(line);
+            each(text, replaced.then_some(line));
+        }
+    }
+
+    /// A line feed has two bytes here, and a chunk may end between them.
+    fn wide_lines(&mut self, data: &[u8], each: &mut impl FnMut(Cow<'_, str>, Option<&[u8]>)) {
+        self.rest.extend_from_slice(data);
+        let bytes = std::mem::take(&mut self.rest);
+        let feed: &[u8] = if self.encoding == UTF_16LE { b"\n\0" } else { b"\0\n" };
+        let mut start = 0;
+        for (at, pair) in bytes.chunks_exact(2).enumerate() {
+            if pair == feed {
+                let line = &bytes[start..at * 2];
+                start = at * 2 + 2;
+                let (text, replaced) = self.encoding.decode_without_bom_handling(line);
+                let text = text.trim_end_matches(['\r', '\n']).trim_start_matches('\u{feff}');
+                each(Cow::Borrowed(text), replaced.then_some(line));
+            }
+        }
+        self.rest = bytes[start..].to_vec();
+    }
+}
+
+fn trim_end(line: &[u8]) -> &[u8] {
+    let end = line
+        .iter()
+        .rposition(|b| !matches!(b, b'\r' | b'\n'))
+        .map_or(0, |at| at + 1);
+    &line[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(name: &str, chunks: &[&[u8]]) -> Vec<(String, bool)> {
+        let mut decoder = Decoder::new(encoding(name).unwrap());
+        let mut lines = Vec::new();
+        for chunk in chunks {
+            decoder.lines(chunk, |text, bad| lines.push((text.into_owned(), bad.is_some())));
+        }
+        lines
+    }
+
+    #[test]
+    fn names_of_python() {
+        for name in ["UTF-8", "utf8", "utf_8", "latin1", "latin-1", "iso-8859-1", "iso8859-1",
+            "cp1252", "koi8-r", "UTF-16LE", "utf-16-be", "ascii", "gbk", "euc-jp"]
+        {
+            assert!(encoding(name).is_some(), "{name}");
+        }
+        assert!(encoding("nope").is_none());
+    }
+
+    #[test]
+    fn lines_without_their_ends() {
+        let line = |text: &str| (text.to_owned(), false);
+        assert_eq!(
+            decoded("utf-8", &["a\r\n\nä\n".as_bytes(), b"b\n"]),
+            [line("a"), line(""), line("ä"), line("b")]
+        );
+        assert_eq!(decoded("latin1", &[b"\xe4\n"]), [line("ä")]);
+        assert_eq!(decoded("utf-8", &[b"a\xffb\n"]), [("a\u{fffd}b".to_owned(), true)]);
+    }
+
+    #[test]
+    fn wide_characters() {
+        let bytes: Vec<u8> = "aĊb\r\nc\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let expected = [("aĊb".to_owned(), false), ("c".to_owned(), false)];
+        assert_eq!(decoded("utf-16le", &[&bytes]), expected);
+        // as a reader hands it over that splits at every byte 0x0a
+        let chunks: Vec<&[u8]> = bytes.split_inclusive(|b| *b == b'\n').collect();
+        assert_eq!(decoded("utf-16le", &chunks), expected);
+    }
+}

@@ -1,0 +1,524 @@
+//! Whom a jail never bans: its own machine, `ignoreip`, and the memory of earlier answers
+//! (facts J16–J19, J26–J28).
+//!
+//! Pure: addresses of names and contents of files are handed in by the task. Networks are kept as
+//! sorted ranges, so that a list of many thousands costs no more than a short one.
+#![forbid(unsafe_code)]
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use indexmap::{IndexMap, IndexSet};
+use ipnet::IpNet;
+
+use crate::address::Address;
+use crate::control::{CommandError, Value};
+use crate::ticket::Timestamp;
+
+/// What the outside world says: needed for `ignoreself` and for names in the list.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    /// Addresses of this machine.
+    pub own: Arc<HashSet<IpAddr>>,
+    /// Addresses of the names in the list.
+    pub names: HashMap<String, Arc<[IpAddr]>>,
+}
+
+/// The list of one jail.
+#[derive(Debug)]
+pub(super) struct IgnoreList {
+    /// `ignoreself`
+    pub ignore_self: bool,
+    singles: IndexSet<Address>,
+    /// What is no single address, as added; answers of `get JAIL ignoreip` begin with these.
+    items: Vec<Item>,
+    ranges: Ranges,
+    files: IndexMap<String, AddressFile>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Item {
+    Net(IpNet),
+    Name(String),
+    File(String),
+}
+
+impl Default for IgnoreList {
+    fn default() -> IgnoreList {
+        IgnoreList {
+            ignore_self: true,
+            singles: IndexSet::new(),
+            items: Vec::new(),
+            ranges: Ranges::default(),
+            files: IndexMap::new(),
+        }
+    }
+}
+
+impl IgnoreList {
+    /// Adds a word: address, network, name or `file:PATH`. False: it was there already.
+    ///
+    /// # Errors
+    /// A netmask that is none.
+    pub fn add(&mut self, word: &str) -> Result<bool, CommandError> {
+        if word.is_empty() {
+            return Ok(true);
+        }
+        if let Some(path) = file_path(word) {
+            self.items.push(Item::File(path.to_owned()));
+            self.files.entry(path.to_owned()).or_default();
+            return Ok(true);
+        }
+        let item = match Address::parse(word) {
+            id @ Address::Ip(_) => return Ok(self.singles.insert(id)),
+            Address::Net(net) => Item::Net(net),
+            Address::Raw(text) => {
+                if let Some(mask) = wrong_mask(&text) {
+                    return Err(CommandError::builtin(
+                        "ValueError",
+                        format!(
+                            "invalid mask {}, no plen representation",
+                            Value::from(mask).repr()
+                        ),
+                    ));
+                }
+                Item::Name(text.to_string())
+            }
+        };
+        if self.items.contains(&item) {
+            return Ok(false);
+        }
+        self.items.push(item);
+        self.rebuild_ranges();
+        Ok(true)
+    }
+
+    /// Removes a word.
+    ///
+    /// # Errors
+    /// It is not there (fact P33).
+    pub fn remove(&mut self, word: &str) -> Result<(), CommandError> {
+        let item = match (file_path(word), Address::parse(word)) {
+            (Some(path), _) => Item::File(path.to_owned()),
+            (None, id @ Address::Ip(_)) if self.singles.contains(&id) => {
+                self.singles.shift_remove(&id);
+                return Ok(());
+            }
+            (None, Address::Net(net)) => Item::Net(net),
+            (None, id) => Item::Name(id.to_string()),
+        };
+        let Some(index) = self.items.iter().position(|other| *other == item) else {
+            return Err(CommandError::builtin(
+                "ValueError",
+                "list.remove(x): x not in list",
+            ));
+        };
+        self.items.remove(index);
+        if let Item::File(path) = &item
+            && !self.items.contains(&item)
+        {
+            self.files.shift_remove(path);
+        }
+        self.rebuild_ranges();
+        Ok(())
+    }
+
+    /// Empties the list (a reload begins); contents of files are kept until it ends.
+    pub fn clear(&mut self) {
+        self.singles.clear();
+        self.items.clear();
+        self.ranges = Ranges::default();
+    }
+
+    /// Everything in the list, as `get JAIL ignoreip` answers.
+    pub fn words(&self) -> Vec<String> {
+        let items = self.items.iter().map(|item| match item {
+            Item::Net(net) => Address::Net(*net).to_string(),
+            Item::Name(name) => name.clone(),
+            Item::File(path) => shown_file(path),
+        });
+        items
+            .chain(self.singles.iter().map(Address::to_string))
+            .collect()
+    }
+
+    /// Names in the list whose addresses must be known before [`IgnoreList::covers`] is asked.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.items.iter().flat_map(|item| {
+            let (own, files) = match item {
+                Item::Net(_) => (None, None),
+                Item::Name(name) => (Some(name.as_str()), None),
+                Item::File(path) => (None, self.files.get(path)),
+            };
+            let in_file = files.into_iter().flat_map(|file| file.names.iter());
+            own.into_iter().chain(in_file.map(String::as_str))
+        })
+    }
+
+    /// Paths of `file:` entries.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.items.iter().filter_map(|item| match item {
+            Item::File(path) => Some(path.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Hands in the text of a file.
+    pub fn set_file(&mut self, path: &str, text: &str) {
+        self.files
+            .insert(path.to_owned(), AddressFile::parse(text));
+    }
+
+    /// What the id is ignored by, as the log says it (fact J26): `ignoreself rule`, `ip`, `dns` or
+    /// `file:…`; and whether that may be remembered by `ignorecache`.
+    pub fn covers(&self, id: &Address, known: &Known) -> Option<(String, bool)> {
+        let ip = match id {
+            Address::Ip(ip) => Some(ip),
+            _ => None,
+        };
+        if self.ignore_self && ip.is_some_and(|ip| known.own.contains(ip)) {
+            return Some(("ignoreself rule".to_owned(), true));
+        }
+        if self.singles.contains(id) {
+            return Some(("ip".to_owned(), false));
+        }
+        if self.ranges.contains(id) {
+            return Some(("ip".to_owned(), true));
+        }
+        self.items.iter().find_map(|item| {
+            let source = match item {
+                Item::Name(name) if name_covers(name, ip, known) => "dns".to_owned(),
+                Item::File(path) if self.files.get(path)?.covers(id, ip, known) => shown_file(path),
+                _ => return None,
+            };
+            Some((source, true))
+        })
+    }
+
+    fn rebuild_ranges(&mut self) {
+        let nets = self.items.iter().filter_map(|item| match item {
+            Item::Net(net) => Some(*net),
+            _ => None,
+        });
+        self.ranges = Ranges::new(nets);
+    }
+}
+
+fn name_covers(name: &str, ip: Option<&IpAddr>, known: &Known) -> bool {
+    ip.is_some_and(|ip| known.names.get(name).is_some_and(|ips| ips.contains(ip)))
+}
+
+/// The path of `file:PATH`. Up to two slashes after the colon belong to the scheme unless what
+/// remains would no longer look absolute; a first folder of one or two characters (`./`, `../`)
+/// makes it relative (fact J27).
+fn file_path(word: &str) -> Option<&str> {
+    let rest = word.strip_prefix("file:")?;
+    let slashes = rest.bytes().take(2).take_while(|b| *b == b'/').count();
+    let absolute = |skip: usize| {
+        let name = rest[skip..].strip_prefix('/')?;
+        let short = name.char_indices().skip(1).take(2).any(|(_, c)| c == '/');
+        (!name.starts_with('/') && !short).then_some(&rest[skip..])
+    };
+    Some(
+        (0..=slashes)
+            .rev()
+            .find_map(absolute)
+            .unwrap_or(&rest[slashes..]),
+    )
+}
+
+fn shown_file(path: &str) -> String {
+    let slash = if path.starts_with('/') { "/" } else { "" };
+    format!("file:{slash}{path}")
+}
+
+/// `255.0.255.0` of `192.0.2.1/255.0.255.0`.
+fn wrong_mask(text: &str) -> Option<&str> {
+    let (host, mask) = text.split_once('/')?;
+    (host.parse::<IpAddr>().is_ok() && mask.parse::<IpAddr>().is_ok()).then_some(mask)
+}
+
+/// Networks as sorted, merged ranges of numbers.
+#[derive(Clone, Debug, Default)]
+struct Ranges {
+    v4: Vec<(u128, u128)>,
+    v6: Vec<(u128, u128)>,
+}
+
+impl Ranges {
+    fn new(nets: impl Iterator<Item = IpNet>) -> Ranges {
+        let mut ranges = Ranges::default();
+        for net in nets {
+            let range = (number(net.network()), number(net.broadcast()));
+            match net {
+                IpNet::V4(_) => ranges.v4.push(range),
+                IpNet::V6(_) => ranges.v6.push(range),
+            }
+        }
+        for list in [&mut ranges.v4, &mut ranges.v6] {
+            list.sort_unstable();
+            list.dedup_by(|next, last| {
+                let overlaps = next.0 <= last.1;
+                if overlaps {
+                    last.1 = last.1.max(next.1);
+                }
+                overlaps
+            });
+        }
+        ranges
+    }
+
+    /// A network counts as inside when its first address is, as in the original.
+    fn contains(&self, id: &Address) -> bool {
+        let ip = match id {
+            Address::Ip(ip) => *ip,
+            Address::Net(net) => net.network(),
+            Address::Raw(_) => return false,
+        };
+        let list = if ip.is_ipv4() { &self.v4 } else { &self.v6 };
+        let ip = number(ip);
+        let after = list.partition_point(|range| range.0 <= ip);
+        after > 0 && ip <= list[after - 1].1
+    }
+}
+
+fn number(ip: IpAddr) -> u128 {
+    match ip {
+        IpAddr::V4(ip) => u128::from(u32::from(ip)),
+        IpAddr::V6(ip) => ip.into(),
+    }
+}
+
+/// The contents of a `file:` entry (fact J27).
+#[derive(Clone, Debug, Default)]
+struct AddressFile {
+    singles: HashSet<Address>,
+    ranges: Ranges,
+    names: Vec<String>,
+}
+
+impl AddressFile {
+    fn parse(text: &str) -> AddressFile {
+        let mut file = AddressFile::default();
+        let mut nets = Vec::new();
+        for word in text.lines().flat_map(words) {
+            match Address::parse(word) {
+                id @ Address::Ip(_) => {
+                    file.singles.insert(id);
+                }
+                Address::Net(net) => nets.push(net),
+                Address::Raw(name) => file.names.push(name.to_string()),
+            }
+        }
+        file.ranges = Ranges::new(nets.into_iter());
+        file
+    }
+
+    fn covers(&self, id: &Address, ip: Option<&IpAddr>, known: &Known) -> bool {
+        self.singles.contains(id)
+            || self.ranges.contains(id)
+            || self.names.iter().any(|name| name_covers(name, ip, known))
+    }
+}
+
+/// Words of a line, without the comment that `#` or `;` begins at its start or after a blank.
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    let mut after_blank = true;
+    let end = line.find(|c: char| {
+        let comment = after_blank && matches!(c, '#' | ';');
+        after_blank = c.is_whitespace();
+        comment
+    });
+    line[..end.unwrap_or(line.len())]
+        .split(|c: char| c.is_whitespace() || c == ',')
+        .filter(|word| !word.is_empty())
+}
+
+/// `ignorecache`: answers remembered by a key with tags expanded (fact J19).
+#[derive(Debug)]
+pub(super) struct IgnoreCache {
+    /// The key, tags not yet expanded.
+    pub key: String,
+    /// Answers kept.
+    pub max_count: i64,
+    /// Seconds an answer holds.
+    pub max_time: f64,
+    answers: HashMap<String, (bool, Timestamp)>,
+    order: VecDeque<String>,
+}
+
+impl IgnoreCache {
+    /// An empty cache.
+    pub fn new(key: String, max_count: i64, max_time: f64) -> IgnoreCache {
+        IgnoreCache {
+            key,
+            max_count,
+            max_time,
+            answers: HashMap::new(),
+            order: VecDeque::new(),
+        }
+    }
+
+    /// The answer remembered for a key.
+    pub fn get(&self, key: &str, now: Timestamp) -> Option<bool> {
+        let (answer, until) = self.answers.get(key)?;
+        (now < *until).then_some(*answer)
+    }
+
+    /// Remembers an answer; the oldest goes when there are too many.
+    pub fn set(&mut self, key: String, answer: bool, now: Timestamp) {
+        if self
+            .answers
+            .insert(key.clone(), (answer, now + self.max_time))
+            .is_none()
+        {
+            self.order.push_back(key);
+        }
+        while self.order.len() as i64 > self.max_count.max(1) {
+            if let Some(oldest) = self.order.pop_front() {
+                self.answers.remove(&oldest);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(words: &[&str]) -> IgnoreList {
+        let mut list = IgnoreList::default();
+        for word in words {
+            assert_eq!(list.add(word), Ok(true), "{word}");
+        }
+        list
+    }
+
+    fn known() -> Known {
+        let ips = |text: &str| -> Arc<[IpAddr]> { Arc::new([text.parse().unwrap()]) };
+        Known {
+            own: Arc::new(HashSet::from(["127.0.0.1".parse().unwrap()])),
+            names: HashMap::from([
+                ("host.example".to_owned(), ips("203.0.113.5")),
+                ("filed.example".to_owned(), ips("203.0.113.6")),
+            ]),
+        }
+    }
+
+    #[test]
+    fn every_source_has_its_name() {
+        let mut list = list(&[
+            "192.0.2.1",
+            "10.0.0.0/8",
+            "172.16.0.0/255.240.0.0",
+            "2001:db8::/32",
+            "host.example",
+            "file:///etc/trusted",
+        ]);
+        list.set_file(
+            "/etc/trusted",
+            "198.51.100.1, 198.51.100.128/25 # 203.0.113.9\n; 203.0.113.9\nfiled.example 203.0.113.7;y",
+        );
+        let table = [
+            ("127.0.0.1", Some("ignoreself rule")),
+            ("192.0.2.1", Some("ip")),
+            ("::ffff:192.0.2.1", Some("ip")),
+            ("192.0.2.2", None),
+            ("10.255.0.1", Some("ip")),
+            ("10.1.0.0/16", Some("ip")),
+            ("11.0.0.0", None),
+            ("9.255.255.255", None),
+            ("172.31.255.255", Some("ip")),
+            ("172.32.0.0", None),
+            ("2001:db8:ffff::1", Some("ip")),
+            ("2001:db9::1", None),
+            ("203.0.113.5", Some("dns")),
+            ("203.0.113.6", Some("file://etc/trusted")),
+            ("198.51.100.1", Some("file://etc/trusted")),
+            ("198.51.100.200", Some("file://etc/trusted")),
+            ("198.51.100.2", None),
+            ("203.0.113.7", None),
+            ("203.0.113.9", None),
+            ("sess0", None),
+        ];
+        for (id, source) in table {
+            let found = list.covers(&Address::parse(id), &known());
+            assert_eq!(found.as_ref().map(|f| f.0.as_str()), source, "{id}");
+        }
+        list.ignore_self = false;
+        assert_eq!(list.covers(&Address::parse("127.0.0.1"), &known()), None);
+    }
+
+    #[test]
+    fn single_hits_are_not_remembered() {
+        let list = list(&["192.0.2.1", "10.0.0.0/8"]);
+        let remembered = |id: &str| list.covers(&Address::parse(id), &known()).unwrap().1;
+        assert!(!remembered("192.0.2.1"));
+        assert!(remembered("10.0.0.1"));
+    }
+
+    #[test]
+    fn order_of_the_answer() {
+        let mut list = list(&["192.0.2.1", "host.example", "10.0.0.0/8", "file:/x", ""]);
+        assert_eq!(
+            list.words(),
+            ["host.example", "10.0.0.0/8", "file://x", "192.0.2.1"]
+        );
+        assert_eq!(list.add("10.9.9.9/8"), Ok(false));
+        assert_eq!(list.add("192.0.2.1"), Ok(false));
+        assert_eq!(list.remove("10.0.0.0/8"), Ok(()));
+        assert_eq!(list.remove("file:/x"), Ok(()));
+        assert_eq!(list.remove("192.0.2.1"), Ok(()));
+        let error = list.remove("192.0.2.1").unwrap_err();
+        assert_eq!(error.to_string(), "list.remove(x): x not in list");
+        assert_eq!(list.words(), ["host.example"]);
+        let error = list.add("1.2.3.4/255.255.0.255").unwrap_err();
+        assert_eq!(error.to_string(), "invalid mask '255.255.0.255', no plen representation");
+    }
+
+    #[test]
+    fn file_paths() {
+        let table = [
+            ("file:/x", "/x", "file://x"),
+            ("file:///abs/x", "/abs/x", "file://abs/x"),
+            ("file://rel", "/rel", "file://rel"),
+            ("file:rel/x", "rel/x", "file:rel/x"),
+            ("file://./x", "./x", "file:./x"),
+            ("file://../x", "../x", "file:../x"),
+            ("file:/a/x", "a/x", "file:a/x"),
+            ("file:///a/x", "/a/x", "file://a/x"),
+        ];
+        for (word, path, shown) in table {
+            assert_eq!(file_path(word), Some(path), "{word}");
+            assert_eq!(shown_file(path), shown);
+        }
+        assert_eq!(file_path("192.0.2.1"), None);
+    }
+
+    #[test]
+    fn ten_thousand_networks_merge() {
+        let nets = (0..10_000_u32).map(|n| {
+            IpNet::new(IpAddr::V4((0x0a00_0000 + n * 512).into()), 24).unwrap()
+        });
+        let ranges = Ranges::new(nets);
+        assert!(ranges.contains(&Address::parse("10.0.2.255")));
+        assert!(!ranges.contains(&Address::parse("10.0.3.0")));
+        let nested = ["10.0.0.0/8", "10.5.0.0/16", "10.4.0.0/16"];
+        let ranges = Ranges::new(nested.iter().map(|net| net.parse().unwrap()));
+        assert!(ranges.contains(&Address::parse("10.200.0.1")));
+    }
+
+    #[test]
+    fn cache_forgets() {
+        let mut cache = IgnoreCache::new("<ip>".into(), 2, 10.0);
+        cache.set("a".into(), true, 0.0);
+        cache.set("b".into(), false, 1.0);
+        assert_eq!(cache.get("a", 9.0), Some(true));
+        assert_eq!(cache.get("a", 10.0), None);
+        assert_eq!(cache.get("b", 9.0), Some(false));
+        cache.set("c".into(), true, 2.0);
+        assert_eq!(cache.get("a", 3.0), None);
+        assert_eq!(cache.get("c", 3.0), Some(true));
+    }
+}
