@@ -249,7 +249,7 @@ impl JailCore {
     ) -> bool {
         match self.bans.add(&mut ticket, now) {
             Added::New => {
-                self.banned(ticket, past, now, decisions);
+                self.begin_ban(ticket, past, now, decisions);
                 true
             }
             Added::Expired => {
@@ -269,7 +269,7 @@ impl JailCore {
         }
     }
 
-    fn banned(
+    fn begin_ban(
         &mut self,
         mut ticket: Ticket,
         past: &Past,

@@ -29,7 +29,7 @@ pub(super) fn encoding(name: &str) -> Option<&'static Encoding> {
     let name = name.trim().to_ascii_lowercase().replace('_', "-");
     let web = match name.as_str() {
         "utf8" | "utf-8-sig" | "u8" => "utf-8",
-        "ascii" | "us-ascii" | "646" | "iso8859-1" | "8859" | "latin" | "l1" => "latin1",
+        "ascii" | "us-ascii" | "646" | "latin-1" | "8859" | "latin" | "l1" => "latin1",
         "utf-16-le" => "utf-16le",
         "utf-16-be" => "utf-16be",
         "utf-16" | "utf16" => "utf-16le",

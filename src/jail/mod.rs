@@ -12,9 +12,11 @@ mod decode;
 mod evidence;
 mod ignore;
 mod increment;
+pub mod names;
 mod options;
 mod settings;
 
+pub use self::names::Names;
 use crate::control::{JailCommand, Reply};
 use crate::source::Sources;
 use crate::store::Store;
@@ -26,6 +28,8 @@ pub struct Surroundings {
     pub sources: Sources,
     /// The database, when there is one.
     pub store: Option<Store>,
+    /// Looks names up, for all jails together.
+    pub names: Names,
 }
 
 /// Handle to a jail's task. Cheap to clone.
@@ -33,37 +37,54 @@ pub struct Surroundings {
 pub struct Jail {
     /// Its name.
     pub name: String,
+    /// Its backend as it was asked for; another one at a reload means a restart (fact P64).
+    pub backend: String,
 }
 
 impl Jail {
-    /// Creates a jail (not started) with its backend.
+    /// Creates a jail (not started) with its backend; needs a tokio runtime.
     ///
     /// # Errors
     /// `Unknown backend …` (fact J3).
     pub fn spawn(
         name: &str,
-        _backend: &str,
+        backend: &str,
         _around: Surroundings,
     ) -> Result<Jail, crate::control::CommandError> {
         Ok(Jail {
             name: name.to_owned(),
+            backend: backend.to_owned(),
         })
     }
 
-    /// Carries out `set`, `get` and `status` commands. `quiet`: inside a config stream, where `set` answers None.
+    /// Carries out `set`, `get` and `status` commands and answers as outside of a config stream
+    /// (inside one the caller makes None of what `set` answers).
     pub async fn call(&self, _command: JailCommand) -> Reply {
         Ok(crate::control::Value::None)
     }
 
-    /// Begins to read, restores bans, starts actions.
+    /// Begins to read, restores bans, starts actions. A started jail only leaves its idle state.
     pub async fn start(&self) -> Reply {
         Ok(crate::control::Value::None)
     }
 
-    /// Stops reading, lifts bans from the firewall (they stay in the database), stops actions; ends the task.
+    /// Whether it has been started and not stopped.
+    pub fn is_started(&self) -> bool {
+        false
+    }
+
+    /// Stops reading, lifts bans from the firewall (they stay in the database), stops actions; ends
+    /// the task. Safe to call for all jails at once.
     pub async fn stop(&self) -> Reply {
         Ok(crate::control::Value::None)
     }
+
+    /// A reload begins: the jail pauses, its regexes and `ignoreip` are emptied, its logs and actions
+    /// are marked to be removed unless the reload adds them again (fact P64).
+    pub async fn reload_begin(&self) {}
+
+    /// A reload has ended well for this jail (it was started again): what is still marked goes.
+    pub async fn reload_end(&self) {}
 
     /// Ids banned now.
     pub async fn banned(&self) -> Vec<String> {
