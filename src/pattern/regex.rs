@@ -1,0 +1,157 @@
+//! [`Regex`]: Python source in, matches with Python's spans out. Equal sources share their
+//! programs, since many jails use the same filter.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+
+use super::ast::{Node, Tree};
+use super::engine::{Program, Programs};
+use super::parser::parse;
+use super::reader::SyntaxError;
+use super::simplify::simplify;
+use super::spans::Match;
+use super::{Flags, LimitExceeded, PatternError};
+
+/// A compiled Python regular expression. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Regex {
+    shared: Arc<Shared>,
+}
+
+/// What equal regexes have in common.
+#[derive(Debug)]
+struct Shared {
+    source: Box<str>,
+    flags: Flags,
+    names: Box<[Option<String>]>,
+    programs: Programs,
+}
+
+/// The regexes in use anywhere in the process.
+static IN_USE: LazyLock<Mutex<InUse>> = LazyLock::new(|| Mutex::new(InUse::default()));
+
+#[derive(Debug, Default)]
+struct InUse {
+    regexes: HashMap<(Box<str>, Flags), Weak<Shared>>,
+    /// Size of the table at which dropped regexes are swept out.
+    sweep_at: usize,
+}
+
+impl InUse {
+    fn find(&self, source: &str, flags: Flags) -> Option<Arc<Shared>> {
+        // The key is owned: building one costs little beside parsing, and nothing on a hot path.
+        self.regexes
+            .get(&(Box::from(source), flags))
+            .and_then(Weak::upgrade)
+    }
+
+    fn insert(&mut self, shared: &Arc<Shared>) {
+        if self.regexes.len() >= self.sweep_at {
+            self.regexes.retain(|_, regex| regex.strong_count() > 0);
+            self.sweep_at = 64 + 2 * self.regexes.len();
+        }
+        let key = (shared.source.clone(), shared.flags);
+        self.regexes.insert(key, Arc::downgrade(shared));
+    }
+}
+
+impl Regex {
+    /// Compiles Python `re` source. The engines' programs are built when first needed.
+    ///
+    /// # Errors
+    /// [`PatternError::Syntax`] where Python's `re.compile` raises.
+    pub fn new(source: &str, flags: Flags) -> Result<Regex, PatternError> {
+        let lock = || IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shared) = lock().find(source, flags) {
+            return Ok(Regex { shared });
+        }
+        let tree = parse(source, flags).map_err(|SyntaxError(reason)| PatternError::Syntax {
+            pattern: source.to_owned(),
+            reason,
+        })?;
+        let shared = Arc::new(Shared {
+            source: source.into(),
+            flags,
+            programs: Programs::new(&tree.root),
+            names: tree.names.into(),
+        });
+        lock().insert(&shared);
+        Ok(Regex { shared })
+    }
+
+    /// The Python source.
+    pub fn source(&self) -> &str {
+        &self.shared.source
+    }
+
+    /// Names by group number; index 0 is the whole match and has none.
+    pub fn group_names(&self) -> &[Option<String>] {
+        &self.shared.names
+    }
+
+    /// Number of the group with this name.
+    pub fn group_index(&self, name: &str) -> Option<usize> {
+        let names = self.group_names();
+        names.iter().position(|n| n.as_deref() == Some(name))
+    }
+
+    /// Leftmost match with Python's `search` semantics.
+    ///
+    /// # Errors
+    /// [`LimitExceeded`] when the backtracking engine gave up.
+    pub fn search(&self, text: &str) -> Result<Option<Match>, LimitExceeded> {
+        self.search_range(text, 0, text.len())
+    }
+
+    /// As Python's `search(text, pos, endpos)`: the text ends at `end` for `$` and look-ahead, but
+    /// `^` and look-behind still see what stands before `start`. Offsets are byte offsets on
+    /// character boundaries.
+    ///
+    /// # Errors
+    /// [`LimitExceeded`] when the backtracking engine gave up.
+    pub fn search_range(
+        &self,
+        text: &str,
+        start: usize,
+        end: usize,
+    ) -> Result<Option<Match>, LimitExceeded> {
+        let (text, start) = cut(text, start, end);
+        self.program(text)
+            .search(text, start, self.group_names().len())
+    }
+
+    /// Whether the regex matches anywhere.
+    ///
+    /// # Errors
+    /// [`LimitExceeded`] when the backtracking engine gave up.
+    pub fn is_match(&self, text: &str) -> Result<bool, LimitExceeded> {
+        self.program(text).is_match(text, 0)
+    }
+
+    fn program(&self, text: &str) -> &Program {
+        self.shared.programs.for_text(text, || self.root())
+    }
+
+    /// The simplified tree. Parsed anew each time: it is wanted once or twice, and would weigh
+    /// more than the source and the names together.
+    pub(super) fn root(&self) -> Node {
+        match parse(self.source(), self.shared.flags) {
+            Ok(Tree { root, .. }) => simplify(root),
+            // It parsed in `new`.
+            Err(_) => Node::Empty,
+        }
+    }
+}
+
+/// The text up to `end` and the place to start at, moved back onto character boundaries if need be.
+fn cut(text: &str, start: usize, end: usize) -> (&str, usize) {
+    let boundary = |mut at: usize| {
+        at = at.min(text.len());
+        while !text.is_char_boundary(at) {
+            at -= 1;
+        }
+        at
+    };
+    let end = boundary(end);
+    (&text[..end], boundary(start).min(end))
+}

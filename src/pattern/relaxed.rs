@@ -1,0 +1,41 @@
+//! A tree → one that the linear engine can run and that matches wherever the original does, and
+//! more. It stands before the backtracking engine: what it rejects in linear time never gets a
+//! chance to make the other one run to its limit (facts/regex.md §6, rule 6).
+
+use super::ast::{Assertion, Greed, Node};
+use super::class::Class;
+
+/// The superset. Groups are dropped, for only "somewhere or nowhere" is asked of it.
+pub(super) fn relaxed(root: Node, ascii: bool) -> Node {
+    root.map(&mut |node| match node {
+        Node::Look { .. } => Node::Empty,
+        Node::Backref { .. } => Node::Repeat {
+            node: Box::new(Node::Class(Class::dot(true))),
+            min: 0,
+            max: None,
+            greed: Greed::Greedy,
+        },
+        Node::Conditional { yes, no, .. } => Node::Alternation(vec![*yes, *no]),
+        Node::Atomic(node) | Node::Group { node, .. } => *node,
+        Node::Repeat { node, .. } if *node == Node::Empty => Node::Empty,
+        Node::Repeat {
+            node,
+            min,
+            max,
+            greed: Greed::Possessive,
+        } => Node::Repeat {
+            node,
+            min,
+            max,
+            greed: Greed::Greedy,
+        },
+        // Every end of text or final newline is an end of line.
+        Node::Assert(Assertion::TextEndOrFinalNewline) => Node::Assert(Assertion::LineEnd),
+        Node::Assert(
+            Assertion::WordBoundary { .. }
+            | Assertion::NotWordBoundary { .. }
+            | Assertion::NotInsideWord { .. },
+        ) if !ascii => Node::Empty,
+        node => node,
+    })
+}

@@ -1,0 +1,288 @@
+//! Rewrites that take look-arounds out of a tree without changing what it matches, because a tree
+//! without them runs on the linear engine.
+//!
+//! * A look-behind for one character that every path leads past is always true. That is the one
+//!   in the IPv6 part of `<HOST>`: 89 % of the stock regexes hold it (facts/regex.md §2).
+//! * The look-aheads `(?=\b|\W|$)` and `(?=^|\b|\W)` around dates only ask whether the place lies
+//!   inside a word.
+
+use super::ast::{Assertion, Greed, Node};
+use super::class::{AsciiSet, Category, Class, Item};
+
+/// Applies all rewrites.
+pub(super) fn simplify(root: Node) -> Node {
+    let root = root.map(&mut boundary_lookaheads);
+    let (root, _) = drop_lookbehinds(root, Before::UNKNOWN);
+    root.map(&mut merge_repeats)
+}
+
+/// The characters that may stand before a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Before {
+    ascii: AsciiSet,
+    /// Possibly something beyond ASCII, or the start of the text.
+    other: bool,
+}
+
+impl Before {
+    const UNKNOWN: Before = Before {
+        ascii: !0,
+        other: true,
+    };
+    const NONE: Before = Before {
+        ascii: 0,
+        other: false,
+    };
+
+    fn or(self, more: Before) -> Before {
+        Before {
+            ascii: self.ascii | more.ascii,
+            other: self.other || more.other,
+        }
+    }
+
+    fn only(self, class: &Class) -> bool {
+        !self.other && self.ascii & !class.ascii() == 0
+    }
+}
+
+/// Rewrites `node`, which follows one of the characters `before`; tells what may stand before the
+/// place after it.
+fn drop_lookbehinds(node: Node, before: Before) -> (Node, Before) {
+    match node {
+        Node::Look {
+            behind: true,
+            negative: false,
+            node,
+        } => match &*node {
+            Node::Class(class) if before.only(class) => (Node::Empty, before),
+            _ => (
+                Node::Look {
+                    behind: true,
+                    negative: false,
+                    node,
+                },
+                before,
+            ),
+        },
+        Node::Look {
+            behind: false,
+            negative,
+            node,
+        } => {
+            let (inner, _) = drop_lookbehinds(*node, before);
+            let look = Node::Look {
+                behind: false,
+                negative,
+                node: Box::new(inner),
+            };
+            (look, before)
+        }
+        Node::Look { .. } | Node::Empty | Node::Assert(_) => (node, before),
+        Node::Class(class) => {
+            let after = Before {
+                ascii: class.ascii(),
+                other: class.reaches_beyond_ascii(),
+            };
+            (Node::Class(class), after)
+        }
+        Node::Concat(nodes) => {
+            let mut place = before;
+            let mut out = Vec::with_capacity(nodes.len());
+            for node in nodes {
+                let (node, after) = drop_lookbehinds(node, place);
+                out.push(node);
+                place = after;
+            }
+            (Node::concat(out), place)
+        }
+        Node::Alternation(nodes) => {
+            let mut place = Before::NONE;
+            let mut out = Vec::with_capacity(nodes.len());
+            for node in nodes {
+                let (node, after) = drop_lookbehinds(node, before);
+                out.push(node);
+                place = place.or(after);
+            }
+            (Node::Alternation(out), place)
+        }
+        Node::Repeat {
+            node,
+            min,
+            max,
+            greed,
+        } => {
+            // A later round follows an earlier one. What follows a round depends on what comes
+            // before it only if the round can be empty, so that one step settles it.
+            let again = match max {
+                Some(0 | 1) => before,
+                _ => before.or(after(&node, before)),
+            };
+            let (inner, after) = drop_lookbehinds(*node, again);
+            let repeat = Node::Repeat {
+                node: Box::new(inner),
+                min,
+                max,
+                greed,
+            };
+            let after = if min == 0 { after.or(before) } else { after };
+            (repeat, after)
+        }
+        Node::Group { index, node } => {
+            let (inner, after) = drop_lookbehinds(*node, before);
+            let node = Box::new(inner);
+            (Node::Group { index, node }, after)
+        }
+        Node::Atomic(node) => {
+            let (inner, after) = drop_lookbehinds(*node, before);
+            (Node::Atomic(Box::new(inner)), after)
+        }
+        Node::Backref { .. } => (node, Before::UNKNOWN),
+        Node::Conditional { index, yes, no } => {
+            let (yes, after_yes) = drop_lookbehinds(*yes, before);
+            let (no, after_no) = drop_lookbehinds(*no, before);
+            let node = Node::Conditional {
+                index,
+                yes: Box::new(yes),
+                no: Box::new(no),
+            };
+            (node, after_yes.or(after_no))
+        }
+    }
+}
+
+/// What may stand before the place after `node`.
+fn after(node: &Node, before: Before) -> Before {
+    match node {
+        Node::Class(class) => Before {
+            ascii: class.ascii(),
+            other: class.reaches_beyond_ascii(),
+        },
+        Node::Empty | Node::Look { .. } | Node::Assert(_) => before,
+        Node::Concat(nodes) => nodes.iter().fold(before, |place, n| after(n, place)),
+        Node::Alternation(nodes) => nodes
+            .iter()
+            .fold(Before::NONE, |place, n| place.or(after(n, before))),
+        Node::Repeat { node, min: 0, .. } => before.or(after(node, before)),
+        Node::Repeat { node, .. } => after(node, before),
+        Node::Group { node, .. } | Node::Atomic(node) => after(node, before),
+        Node::Backref { .. } => Before::UNKNOWN,
+        Node::Conditional { yes, no, .. } => after(yes, before).or(after(no, before)),
+    }
+}
+
+/// Recognises the look-aheads around dates.
+fn boundary_lookaheads(node: Node) -> Node {
+    let Node::Concat(mut nodes) = node else {
+        return match closing_boundary(&node) {
+            Some(ascii) => Node::Assert(Assertion::NotInsideWord { ascii }),
+            None => node,
+        };
+    };
+    for i in 0..nodes.len() {
+        // At the very end of the text the opening form can fail where `NotInsideWord` holds; it
+        // makes no difference when at least one character must follow.
+        let more_follows = nodes[i + 1..].iter().any(|n| n.min_width() > 0);
+        let ascii = match &nodes[i] {
+            node if more_follows => opening_boundary(node),
+            _ => None,
+        };
+        if let Some(ascii) = ascii {
+            nodes[i] = Node::Assert(Assertion::NotInsideWord { ascii });
+        }
+    }
+    Node::Concat(nodes)
+}
+
+/// `(?=\b|\W|$)` in any order: whether it is ASCII's idea of words.
+fn closing_boundary(node: &Node) -> Option<bool> {
+    boundary(node, |assertion| {
+        matches!(
+            assertion,
+            Assertion::TextEndOrFinalNewline | Assertion::LineEnd | Assertion::TextEnd
+        )
+    })
+}
+
+/// `(?=^|\b|\W)` in any order.
+fn opening_boundary(node: &Node) -> Option<bool> {
+    boundary(node, |assertion| assertion == Assertion::TextStart)
+}
+
+fn boundary(node: &Node, edge: impl Fn(Assertion) -> bool) -> Option<bool> {
+    let Node::Look {
+        behind: false,
+        negative: false,
+        node,
+    } = node
+    else {
+        return None;
+    };
+    let Node::Alternation(branches) = &**node else {
+        return None;
+    };
+    let mut word = None;
+    let mut nonword = None;
+    let mut at_edge = false;
+    for branch in branches {
+        match branch {
+            Node::Assert(Assertion::WordBoundary { ascii }) => word = Some(*ascii),
+            Node::Assert(assertion) if edge(*assertion) => at_edge = true,
+            Node::Class(class) if is_nonword(class) => nonword = Some(class.ascii),
+            _ => return None,
+        }
+    }
+    match (word, nonword) {
+        (Some(word), Some(nonword)) if word == nonword && at_edge => Some(word),
+        _ => None,
+    }
+}
+
+fn is_nonword(class: &Class) -> bool {
+    let nonword = Item::Category {
+        category: Category::Word,
+        negated: true,
+    };
+    class.items == [nonword] && !class.negated
+}
+
+/// `X*` around nothing but `X*` and the like, left over from tags, is kept; only a repeat that can
+/// have no effect goes, since the engines refuse to repeat what is not there.
+fn merge_repeats(node: Node) -> Node {
+    match node {
+        Node::Repeat {
+            max: Some(0), node, ..
+        } if !has_group(&node) => Node::Empty,
+        Node::Repeat {
+            node,
+            min,
+            max,
+            greed,
+        } => match *node {
+            Node::Empty => Node::Empty,
+            // Tests of the neighbourhood: once is as good as often, and none is always allowed.
+            inner @ (Node::Assert(_) | Node::Look { .. }) if !has_group(&inner) => {
+                if min == 0 {
+                    Node::Empty
+                } else {
+                    inner
+                }
+            }
+            inner => Node::Repeat {
+                node: Box::new(inner),
+                min,
+                max,
+                greed: if Some(min) == max && greed == Greed::Lazy {
+                    Greed::Greedy
+                } else {
+                    greed
+                },
+            },
+        },
+        node => node,
+    }
+}
+
+fn has_group(node: &Node) -> bool {
+    node.any(&|n| matches!(n, Node::Group { .. }))
+}
