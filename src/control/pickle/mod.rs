@@ -7,6 +7,8 @@
 #![forbid(unsafe_code)]
 
 mod reader;
+mod text;
+mod tree;
 mod writer;
 
 #[cfg(test)]

@@ -1,17 +1,13 @@
-//! Pickle → values: a small stack machine over a flat table of nodes.
+//! Pickle → nodes: a small stack machine.
 //!
-//! Pickles share and fill objects after they were made, so values are nodes that refer to each
-//! other by number; only when the pickle has ended they become a [`Value`], where depth and size
-//! are counted. A bomb therefore costs no more than the bytes it was sent in, a cycle is just too
-//! deep, and nothing deep is ever dropped.
+//! Each instruction costs its own bytes and no more, so a bomb is no bigger than what was sent.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::{MAX_DEPTH, MAX_TEXT, MAX_VALUES, PickleError};
-use crate::control::Reply;
-use crate::control::error::CommandError;
-use crate::control::value::Value;
+use super::text::{quoted, raw_unicode, utf8};
+use super::tree::{Id, Node, Pickle};
+use super::{MAX_VALUES, PickleError};
 
 /// Whether classes and calls may occur.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -22,39 +18,11 @@ pub(super) enum Calls {
     Understood,
 }
 
-/// Number of a node.
-type Id = u32;
-
-enum Node<'a> {
-    None,
-    Bool(bool),
-    Int(i64),
-    Float(f64),
-    Text(Cow<'a, str>),
-    List(Vec<Id>),
-    Tuple(Vec<Id>),
-    Dict(Vec<(Id, Id)>),
-    Class {
-        module: Cow<'a, str>,
-        name: Cow<'a, str>,
-    },
-    Call {
-        class: Id,
-        args: Id,
-    },
-}
-
 /// What stands on the machine's stack.
 #[derive(Clone, Copy)]
 enum Slot {
     Mark,
     Node(Id),
-}
-
-/// A pickle that was read to its end.
-pub(super) struct Pickle<'a> {
-    nodes: Vec<Node<'a>>,
-    top: Id,
 }
 
 /// Runs the machine.
@@ -431,124 +399,6 @@ impl<'a> Machine<'a> {
     }
 }
 
-impl Pickle<'_> {
-    /// The value it stands for.
-    pub(super) fn value(&self) -> Result<Value, PickleError> {
-        Budget::default().value(self, self.top, 0)
-    }
-
-    /// The reply it stands for.
-    pub(super) fn reply(&self) -> Result<Reply, PickleError> {
-        let (status, content) = match self.node(self.top)? {
-            Node::Tuple(items) => match items.as_slice() {
-                [status, content] => (self.node(*status)?, *content),
-                _ => return Err(PickleError::Unexpected("reply")),
-            },
-            Node::Text(text) => return Err(PickleError::NoReply(text.clone().into_owned())),
-            Node::List(_) => {
-                return Err(PickleError::NoReply("the server is shutting down".into()));
-            }
-            _ => return Err(PickleError::Unexpected("reply")),
-        };
-        let mut budget = Budget::default();
-        if matches!(status, Node::Int(0)) {
-            return budget.value(self, content, 1).map(Ok);
-        }
-        let Node::Call { class, args } = self.node(content)? else {
-            return Err(PickleError::Unexpected("reply"));
-        };
-        let (Node::Class { module, name }, Node::Tuple(args)) =
-            (self.node(*class)?, self.node(*args)?)
-        else {
-            return Err(PickleError::Unexpected("reply"));
-        };
-        let args = budget.values(self, args, 2)?;
-        Ok(Err(CommandError::from_wire(module, name, args)))
-    }
-
-    fn node(&self, id: Id) -> Result<&Node<'_>, PickleError> {
-        self.nodes
-            .get(id as usize)
-            .ok_or(PickleError::Unexpected("end of stack"))
-    }
-}
-
-/// How much of a message has become values.
-#[derive(Default)]
-struct Budget {
-    values: usize,
-    text: usize,
-}
-
-impl Budget {
-    fn value(&mut self, pickle: &Pickle<'_>, id: Id, depth: usize) -> Result<Value, PickleError> {
-        self.values += 1;
-        if self.values > MAX_VALUES {
-            return Err(PickleError::Size);
-        }
-        if depth > MAX_DEPTH {
-            return Err(PickleError::Depth);
-        }
-        Ok(match pickle.node(id)? {
-            Node::None => Value::None,
-            Node::Bool(flag) => Value::Bool(*flag),
-            Node::Int(number) => Value::Int(*number),
-            Node::Float(number) => Value::Float(*number),
-            Node::Text(text) => Value::Str(self.text(text)?),
-            Node::List(items) => Value::List(self.values(pickle, items, depth + 1)?),
-            Node::Tuple(items) => Value::Tuple(self.values(pickle, items, depth + 1)?),
-            Node::Dict(pairs) => {
-                let mut dict = Vec::with_capacity(pairs.len().min(MAX_VALUES));
-                for (key, value) in pairs {
-                    dict.push((
-                        self.value(pickle, *key, depth + 1)?,
-                        self.value(pickle, *value, depth + 1)?,
-                    ));
-                }
-                Value::Dict(dict)
-            }
-            Node::Call { class, args } => match (pickle.node(*class)?, pickle.node(*args)?) {
-                (Node::Class { module, name }, Node::Tuple(args))
-                    // the latter is what protocols below 3 call it
-                    if (module == "builtins" && name == "str")
-                        || (module == "__builtin__" && (name == "str" || name == "unicode")) =>
-                {
-                    let [text] = args.as_slice() else {
-                        return Err(PickleError::Unexpected("call"));
-                    };
-                    match pickle.node(*text)? {
-                        Node::Text(text) => Value::Ip(self.text(text)?),
-                        _ => return Err(PickleError::Unexpected("call")),
-                    }
-                }
-                _ => return Err(PickleError::Unexpected("call")),
-            },
-            Node::Class { .. } => return Err(PickleError::Unexpected("class")),
-        })
-    }
-
-    fn values(
-        &mut self,
-        pickle: &Pickle<'_>,
-        items: &[Id],
-        depth: usize,
-    ) -> Result<Vec<Value>, PickleError> {
-        let mut values = Vec::with_capacity(items.len().min(MAX_VALUES - self.values));
-        for item in items {
-            values.push(self.value(pickle, *item, depth)?);
-        }
-        Ok(values)
-    }
-
-    fn text(&mut self, text: &str) -> Result<String, PickleError> {
-        self.text += text.len();
-        if self.text > MAX_TEXT {
-            return Err(PickleError::Size);
-        }
-        Ok(text.to_owned())
-    }
-}
-
 fn pairs(items: &[Id]) -> Result<Vec<(Id, Id)>, PickleError> {
     let (pairs, rest) = items.as_chunks::<2>();
     if !rest.is_empty() {
@@ -557,87 +407,9 @@ fn pairs(items: &[Id]) -> Result<Vec<(Id, Id)>, PickleError> {
     Ok(pairs.iter().map(|[key, value]| (*key, *value)).collect())
 }
 
-fn utf8(bytes: &[u8]) -> Result<Cow<'_, str>, PickleError> {
-    std::str::from_utf8(bytes)
-        .map(Cow::Borrowed)
-        .map_err(|_| PickleError::Unreadable("text"))
-}
-
 fn parse<T: std::str::FromStr>(bytes: &[u8], what: &'static str) -> Result<T, PickleError> {
     std::str::from_utf8(bytes)
         .ok()
         .and_then(|text| text.trim().parse().ok())
         .ok_or(PickleError::Unreadable(what))
-}
-
-/// Text of protocol 0 from Python 2: quoted, with the escapes of a Python literal.
-fn quoted(line: &[u8]) -> Result<Cow<'_, str>, PickleError> {
-    let unreadable = PickleError::Unreadable("text");
-    let inner = match line {
-        [b'\'', inner @ .., b'\''] | [b'"', inner @ .., b'"'] => inner,
-        _ => return Err(unreadable),
-    };
-    if memchr::memchr(b'\\', inner).is_none() {
-        return utf8(inner);
-    }
-    let mut out = Vec::with_capacity(inner.len());
-    let mut rest = inner.iter();
-    while let Some(&byte) = rest.next() {
-        if byte != b'\\' {
-            out.push(byte);
-            continue;
-        }
-        match rest.next() {
-            Some(b'n') => out.push(b'\n'),
-            Some(b'r') => out.push(b'\r'),
-            Some(b't') => out.push(b'\t'),
-            Some(&quoted @ (b'\\' | b'\'' | b'"')) => out.push(quoted),
-            Some(b'x') => {
-                let digits = rest.as_slice().get(..2).ok_or(unreadable.clone())?;
-                out.push(hex(digits)? as u8);
-                rest = rest.as_slice()[2..].iter();
-            }
-            _ => return Err(unreadable),
-        }
-    }
-    String::from_utf8(out)
-        .map(Cow::Owned)
-        .map_err(|_| unreadable)
-}
-
-/// Text of protocol 0: Latin-1, all else (and the backslash) as `\uXXXX` or `\UXXXXXXXX`.
-fn raw_unicode(line: &[u8]) -> Result<Cow<'_, str>, PickleError> {
-    if line.is_ascii() && memchr::memchr(b'\\', line).is_none() {
-        return utf8(line);
-    }
-    let mut out = String::with_capacity(line.len());
-    let mut rest = line;
-    while let [byte, tail @ ..] = rest {
-        let length = match (byte, tail.first()) {
-            (b'\\', Some(b'u')) => 4,
-            (b'\\', Some(b'U')) => 8,
-            _ => {
-                out.push(char::from(*byte));
-                rest = tail;
-                continue;
-            }
-        };
-        let digits = tail
-            .get(1..=length)
-            .ok_or(PickleError::Unreadable("text"))?;
-        out.push(char::from_u32(hex(digits)?).ok_or(PickleError::Unreadable("text"))?);
-        rest = &tail[1 + length..];
-    }
-    Ok(Cow::Owned(out))
-}
-
-fn hex(digits: &[u8]) -> Result<u32, PickleError> {
-    let mut number = 0;
-    for digit in digits {
-        let digit = char::from(*digit)
-            .to_digit(16)
-            .ok_or(PickleError::Unreadable("text"))?;
-        number = number << 4 | digit;
-    }
-    Ok(number)
 }

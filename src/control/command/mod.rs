@@ -1,0 +1,201 @@
+//! Commands as the server understands them: the words of the socket, checked and typed.
+#![forbid(unsafe_code)]
+
+mod parse;
+
+#[cfg(test)]
+mod tests;
+
+pub use parse::ACTION_METHODS;
+
+use super::value::Value;
+
+/// A command to the server (facts 8.2).
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub enum Command {
+    Ping,
+    Version,
+    Echo(Vec<Value>),
+    ServerStatus,
+    /// `status [--all [flavour]]`; `status JAIL` is [`JailCommand::Status`].
+    Status,
+    StatusAll {
+        flavour: String,
+    },
+    /// `stats`, `statistic`, `statistics`: one table row per jail.
+    Statistics,
+    /// Ids of every jail, or for each id the jails that hold it.
+    Banned(Vec<String>),
+    UnbanAll,
+    Unban(Vec<String>),
+    FlushLogs,
+    Sleep(f64),
+    Add {
+        jail: String,
+        backend: String,
+    },
+    StartJail(String),
+    StopJail(String),
+    /// `stop --all`: every jail, but not the server.
+    StopAllJails,
+    Stop,
+    /// `reload JAIL|--all OPTIONS STREAM`, as the client sends it: the options are `--restart`,
+    /// `--unban`, `--if-exists`; each member of the stream is a command ([`Command::from_value`]).
+    Reload {
+        jail: String,
+        options: Vec<String>,
+        stream: Vec<Value>,
+    },
+    /// A config stream to be carried out in order, nothing answered in between; each member is a
+    /// command ([`Command::from_value`]).
+    ServerStream(Vec<Value>),
+    /// A jail or option the client could not read: logged as ERROR.
+    ConfigError(String),
+    Set(GlobalSetting),
+    Get(GlobalOption),
+    Jail {
+        name: String,
+        command: JailCommand,
+    },
+}
+
+/// Options of the server itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum GlobalOption {
+    LogLevel,
+    LogTarget,
+    SyslogSocket,
+    DbFile,
+    DbMaxMatches,
+    DbPurgeAge,
+    Thread,
+}
+
+/// `set OPTION VALUE` of the server itself.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub enum GlobalSetting {
+    LogLevel(String),
+    LogTarget(String),
+    SyslogSocket(String),
+    AllowIpv6(Value),
+    DbFile(String),
+    DbMaxMatches(Value),
+    DbPurgeAge(Value),
+    Thread(Value),
+}
+
+/// A command to one jail.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub enum JailCommand {
+    Status { flavour: String },
+    Set(JailSetting),
+    Get(JailOption),
+}
+
+/// `set JAIL …`. Values whose reading is the jail's business (times, booleans) stay [`Value`]s here;
+/// those of `maxretry`, `maxmatches` and `maxlines` are numbers already.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub enum JailSetting {
+    Idle(String),
+    IgnoreSelf(Value),
+    AddIgnoreIp(Vec<String>),
+    DelIgnoreIp(String),
+    IgnoreCommand(String),
+    IgnoreCache(Value),
+    AddLogPath {
+        path: String,
+        tail: bool,
+    },
+    DelLogPath(String),
+    LogEncoding(String),
+    AddJournalMatch(Vec<String>),
+    DelJournalMatch(Vec<String>),
+    PrefRegex(String),
+    AddFailRegex(Vec<String>),
+    DelFailRegex(i64),
+    AddIgnoreRegex(Vec<String>),
+    DelIgnoreRegex(i64),
+    UseDns(String),
+    FindTime(Value),
+    BanTime(Value),
+    /// `bantime.increment`, `bantime.factor`, …; the name without the prefix.
+    BanTimeExtra {
+        name: String,
+        value: Value,
+    },
+    MaxRetry(Value),
+    MaxMatches(Value),
+    MaxLines(Value),
+    LogTimezone(String),
+    DatePattern(String),
+    Attempt {
+        id: String,
+        lines: Vec<String>,
+    },
+    BanIp(Vec<String>),
+    UnbanIp {
+        ids: Vec<String>,
+        report_absent: bool,
+    },
+    AddAction {
+        name: String,
+        python: Option<(String, Value)>,
+    },
+    DelAction(String),
+    /// `set JAIL action NAME PROPERTY VALUE`, one or (multi-set) several at once.
+    Action {
+        name: String,
+        properties: Vec<(String, Value)>,
+    },
+    /// `set JAIL action NAME METHOD [JSON]` of a Python action.
+    CallAction {
+        name: String,
+        method: String,
+        arguments: Value,
+    },
+}
+
+/// `get JAIL …`
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub enum JailOption {
+    IgnoreSelf,
+    IgnoreIp,
+    IgnoreCommand,
+    IgnoreCache,
+    LogPath,
+    LogEncoding,
+    JournalMatch,
+    PrefRegex,
+    FailRegex,
+    IgnoreRegex,
+    UseDns,
+    FindTime,
+    BanTime,
+    BanTimeExtra(String),
+    MaxRetry,
+    MaxMatches,
+    MaxLines,
+    LogTimezone,
+    DatePattern,
+    /// Answered with a list either way, the separator is the client's business; `--with-time` gives
+    /// lines with times.
+    BanIp {
+        separator: Option<String>,
+        with_time: bool,
+    },
+    /// Ids banned in this jail; with one id 1 or 0, with several a list of them.
+    Banned(Vec<String>),
+    Actions,
+    Action {
+        name: String,
+        property: String,
+    },
+    ActionProperties(String),
+    ActionMethods(String),
+}
