@@ -30,8 +30,8 @@ impl Level {
     /// The name as it stands in a log line.
     pub fn name(self) -> &'static str {
         match self {
-            Level::HeavyDebug => "HEAVYDEBUG",
-            Level::TraceDebug => "TRACEDEBUG",
+            Level::HeavyDebug => "HEAVY",
+            Level::TraceDebug => "TRACE",
             Level::LowDebug => "#09-Lev.",
             Level::Debug => "DEBUG",
             Level::Msg => "MSG",

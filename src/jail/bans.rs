@@ -220,7 +220,10 @@ impl BanList {
 
     /// Tickets in order of arrival.
     pub fn tickets(&self) -> Vec<Ticket> {
-        self.ids().into_iter().filter_map(|id| self.get(id)).collect()
+        self.ids()
+            .into_iter()
+            .filter_map(|id| self.get(id))
+            .collect()
     }
 
     /// Id, begin, length and end of all bans, ordered by end (fact P47).
@@ -314,7 +317,10 @@ mod tests {
     #[test]
     fn a_ban_counts_from_the_failure() {
         let mut list = list(60.0);
-        assert_eq!(list.add(&mut ticket("192.0.2.1", 0.0), 300.0), Added::Expired);
+        assert_eq!(
+            list.add(&mut ticket("192.0.2.1", 0.0), 300.0),
+            Added::Expired
+        );
         assert_eq!(list.len(), 0);
         assert_eq!(list.add(&mut ticket("192.0.2.1", 0.0), 60.0), Added::New);
     }
@@ -356,7 +362,10 @@ mod tests {
         list.set_default_length(BanTime::Seconds(20.0));
         assert_eq!(shown(&list.take_due(30.0, 10)), ["192.0.2.2"]);
         let ticket = list.get(&Address::parse("192.0.2.1")).unwrap();
-        assert_eq!((ticket.bancount, ticket.bantime), (2, Some(BanTime::Seconds(40.0))));
+        assert_eq!(
+            (ticket.bancount, ticket.bantime),
+            (2, Some(BanTime::Seconds(40.0)))
+        );
     }
 
     #[test]
@@ -369,7 +378,10 @@ mod tests {
         assert_eq!(ids, ["192.0.2.9", "192.0.2.2", "192.0.2.5"]);
         let ends: Vec<_> = list.by_end().iter().map(|ban| ban.3).collect();
         assert_eq!(ends, [13.0, 14.0, 15.0]);
-        assert_eq!(shown(&list.take_all()), ["192.0.2.9", "192.0.2.2", "192.0.2.5"]);
+        assert_eq!(
+            shown(&list.take_all()),
+            ["192.0.2.9", "192.0.2.2", "192.0.2.5"]
+        );
         assert_eq!(list.len(), 0);
     }
 

@@ -133,9 +133,14 @@ impl JailCore {
         match self.ignored(id, None, now) {
             Ignorance::By(by) => vec![Decision::Ignored { id: id.clone(), by }],
             Ignorance::Known => Vec::new(),
-            Ignorance::No | Ignorance::Ask(_) => {
-                self.count(id, failure.time, &failure.matches, &failure.fields, past, now)
-            }
+            Ignorance::No | Ignorance::Ask(_) => self.count(
+                id,
+                failure.time,
+                &failure.matches,
+                &failure.fields,
+                past,
+                now,
+            ),
         }
     }
 
@@ -149,8 +154,17 @@ impl JailCore {
         past: &Past,
         now: Timestamp,
     ) -> Vec<Decision> {
-        let offence = Offence { id, time: time.min(now), matches, fields, weight: 1.0 };
-        let mut decisions = vec![Decision::Found { id: id.clone(), time: offence.time }];
+        let offence = Offence {
+            id,
+            time: time.min(now),
+            matches,
+            fields,
+            weight: 1.0,
+        };
+        let mut decisions = vec![Decision::Found {
+            id: id.clone(),
+            time: offence.time,
+        }];
         self.offend(&offence, past, now, &mut decisions);
         decisions
     }
@@ -336,7 +350,8 @@ impl JailCore {
         }?;
         let from = Number::Int(base);
         let length = if history.bancount > 0 {
-            self.increment.time(base, history.bancount, self.random.f64())
+            self.increment
+                .time(base, history.bancount, self.random.f64())
         } else {
             from
         };

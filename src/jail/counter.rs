@@ -102,7 +102,9 @@ impl Counter {
             entry.slide(offence.time, self.find_time);
             entry.retry += offence.weight;
             entry.failures += 1;
-            entry.evidence.append(if keep > 0 { offence.matches } else { &[] }, keep);
+            entry
+                .evidence
+                .append(if keep > 0 { offence.matches } else { &[] }, keep);
             return entry.retry;
         }
         let entry = Entry {
@@ -245,14 +247,23 @@ mod tests {
         let mut counter = counter(3, 600.0);
         counter.max_matches = 2;
         for (n, user) in ["bob", "al;id", "eve"].iter().enumerate() {
-            fail_by(&mut counter, "192.0.2.1", n as f64, user, &format!("line {n}"));
+            fail_by(
+                &mut counter,
+                "192.0.2.1",
+                n as f64,
+                user,
+                &format!("line {n}"),
+            );
         }
         let ticket = counter.take(&Address::parse("192.0.2.1")).unwrap();
         assert_eq!(ticket.time, 2.0);
         assert_eq!(ticket.failures, 3);
         assert_eq!(
             ticket.matches,
-            [MatchLine::Text("line 1".into()), MatchLine::Text("line 2".into())]
+            [
+                MatchLine::Text("line 1".into()),
+                MatchLine::Text("line 2".into())
+            ]
         );
         assert_eq!(ticket.fields["user"], FieldValue::Text("bob".into()));
         assert_eq!(counter.len(), 0);
@@ -266,7 +277,13 @@ mod tests {
         counter.max_matches = 0;
         fail(&mut counter, "192.0.2.1", 0.0);
         fail(&mut counter, "192.0.2.1", 1.0);
-        assert!(counter.take(&Address::parse("192.0.2.1")).unwrap().matches.is_empty());
+        assert!(
+            counter
+                .take(&Address::parse("192.0.2.1"))
+                .unwrap()
+                .matches
+                .is_empty()
+        );
     }
 
     #[test]

@@ -103,7 +103,13 @@ impl Decision {
                 let text = format!("[{jail}] Found {id} - {}", local_time(*time));
                 (Level::Info, FILTER, text)
             }
-            Decision::FoundBad { id, time, bans, weight, enough } => {
+            Decision::FoundBad {
+                id,
+                time,
+                bans,
+                weight,
+                enough,
+            } => {
                 let text = format!(
                     "[{jail}] Found {id}, bad - {}, {bans} # -> {}{}",
                     local_time(*time),
@@ -130,9 +136,19 @@ impl Decision {
                     ..60.0 => Level::Notice,
                     _ => Level::Warning,
                 };
-                (level, ACTIONS, format!("[{jail}] {} already banned", ticket.id))
+                (
+                    level,
+                    ACTIONS,
+                    format!("[{jail}] {} already banned", ticket.id),
+                )
             }
-            Decision::Bad { id, bans, last, from, to } => {
+            Decision::Bad {
+                id,
+                bans,
+                last,
+                from,
+                to,
+            } => {
                 let text = format!(
                     "[{jail}] IP {id} is bad: {bans} # last {} - incr {} to {}",
                     local_time(*last),
@@ -141,7 +157,12 @@ impl Decision {
                 );
                 (Level::Info, OBSERVER, text)
             }
-            Decision::Increase { id, bans, length, end } => {
+            Decision::Increase {
+                id,
+                bans,
+                length,
+                end,
+            } => {
                 let (length, end) = if end.is_finite() {
                     (duration::format(*length), local_time(*end))
                 } else {
@@ -150,9 +171,11 @@ impl Decision {
                 let text = format!("[{jail}] Increase Ban {id} ({bans} # {length} -> {end})");
                 (Level::Notice, OBSERVER, text)
             }
-            Decision::Unban(ticket) => {
-                (Level::Notice, ACTIONS, format!("[{jail}] Unban {}", ticket.id))
-            }
+            Decision::Unban(ticket) => (
+                Level::Notice,
+                ACTIONS,
+                format!("[{jail}] Unban {}", ticket.id),
+            ),
             Decision::Forgotten(count) => {
                 let text = format!(
                     "[{jail}] too many failing addresses at once: forgot {count} of the oldest"
@@ -194,16 +217,26 @@ mod tests {
     fn lines_are_the_originals() {
         let id = Address::parse("192.0.2.1");
         let ticket = Ticket::new(id.clone(), 0.0);
-        let restored = Ticket { restored: true, ..ticket.clone() };
+        let restored = Ticket {
+            restored: true,
+            ..ticket.clone()
+        };
         let at = local_time(5.0);
-        let already = |age| Decision::Already { ticket: ticket.clone(), age, check: false };
+        let already = |age| Decision::Already {
+            ticket: ticket.clone(),
+            age,
+            check: false,
+        };
         let ban = |ticket: &Ticket| Decision::Ban {
             ticket: ticket.clone(),
             figures: JailFigures::default(),
         };
         let table = [
             (
-                Decision::Found { id: id.clone(), time: 5.7 },
+                Decision::Found {
+                    id: id.clone(),
+                    time: 5.7,
+                },
                 Level::Info,
                 "fail2ban.filter",
                 format!("[j] Found 192.0.2.1 - {at}"),
@@ -221,22 +254,50 @@ mod tests {
                 format!("[j] Found 192.0.2.1, bad - {at}, 2 # -> 3.0, Ban"),
             ),
             (
-                Decision::Ignored { id: id.clone(), by: "ip".into() },
+                Decision::Ignored {
+                    id: id.clone(),
+                    by: "ip".into(),
+                },
                 Level::Info,
                 "fail2ban.filter",
                 "[j] Ignore 192.0.2.1 by ip".into(),
             ),
-            (ban(&ticket), Level::Notice, "fail2ban.actions", "[j] Ban 192.0.2.1".into()),
-            (ban(&restored), Level::Notice, "fail2ban.actions", "[j] Restore Ban 192.0.2.1".into()),
+            (
+                ban(&ticket),
+                Level::Notice,
+                "fail2ban.actions",
+                "[j] Ban 192.0.2.1".into(),
+            ),
+            (
+                ban(&restored),
+                Level::Notice,
+                "fail2ban.actions",
+                "[j] Restore Ban 192.0.2.1".into(),
+            ),
             (
                 Decision::Expired(id.clone()),
                 Level::Info,
                 "fail2ban.actions",
                 "[j] Ignore 192.0.2.1, expired bantime".into(),
             ),
-            (already(2.9), Level::Debug, "fail2ban.actions", "[j] 192.0.2.1 already banned".into()),
-            (already(3.0), Level::Notice, "fail2ban.actions", "[j] 192.0.2.1 already banned".into()),
-            (already(60.0), Level::Warning, "fail2ban.actions", "[j] 192.0.2.1 already banned".into()),
+            (
+                already(2.9),
+                Level::Debug,
+                "fail2ban.actions",
+                "[j] 192.0.2.1 already banned".into(),
+            ),
+            (
+                already(3.0),
+                Level::Notice,
+                "fail2ban.actions",
+                "[j] 192.0.2.1 already banned".into(),
+            ),
+            (
+                already(60.0),
+                Level::Warning,
+                "fail2ban.actions",
+                "[j] 192.0.2.1 already banned".into(),
+            ),
             (
                 Decision::Increase {
                     id: id.clone(),

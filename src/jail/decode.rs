@@ -79,14 +79,20 @@ impl Decoder {
     fn wide_lines(&mut self, data: &[u8], each: &mut impl FnMut(Cow<'_, str>, Option<&[u8]>)) {
         self.rest.extend_from_slice(data);
         let bytes = std::mem::take(&mut self.rest);
-        let feed: &[u8] = if self.encoding == UTF_16LE { b"\n\0" } else { b"\0\n" };
+        let feed: &[u8] = if self.encoding == UTF_16LE {
+            b"\n\0"
+        } else {
+            b"\0\n"
+        };
         let mut start = 0;
         for (at, pair) in bytes.chunks_exact(2).enumerate() {
             if pair == feed {
                 let line = &bytes[start..at * 2];
                 start = at * 2 + 2;
                 let (text, replaced) = self.encoding.decode_without_bom_handling(line);
-                let text = text.trim_end_matches(['\r', '\n']).trim_start_matches('\u{feff}');
+                let text = text
+                    .trim_end_matches(['\r', '\n'])
+                    .trim_start_matches('\u{feff}');
                 each(Cow::Borrowed(text), replaced.then_some(line));
             }
         }
@@ -110,16 +116,31 @@ mod tests {
         let mut decoder = Decoder::new(encoding(name).unwrap());
         let mut lines = Vec::new();
         for chunk in chunks {
-            decoder.lines(chunk, |text, bad| lines.push((text.into_owned(), bad.is_some())));
+            decoder.lines(chunk, |text, bad| {
+                lines.push((text.into_owned(), bad.is_some()))
+            });
         }
         lines
     }
 
     #[test]
     fn names_of_python() {
-        for name in ["UTF-8", "utf8", "utf_8", "latin1", "latin-1", "iso-8859-1", "iso8859-1",
-            "cp1252", "koi8-r", "UTF-16LE", "utf-16-be", "ascii", "gbk", "euc-jp"]
-        {
+        for name in [
+            "UTF-8",
+            "utf8",
+            "utf_8",
+            "latin1",
+            "latin-1",
+            "iso-8859-1",
+            "iso8859-1",
+            "cp1252",
+            "koi8-r",
+            "UTF-16LE",
+            "utf-16-be",
+            "ascii",
+            "gbk",
+            "euc-jp",
+        ] {
             assert!(encoding(name).is_some(), "{name}");
         }
         assert!(encoding("nope").is_none());
@@ -133,12 +154,18 @@ mod tests {
             [line("a"), line(""), line("ä"), line("b")]
         );
         assert_eq!(decoded("latin1", &[b"\xe4\n"]), [line("ä")]);
-        assert_eq!(decoded("utf-8", &[b"a\xffb\n"]), [("a\u{fffd}b".to_owned(), true)]);
+        assert_eq!(
+            decoded("utf-8", &[b"a\xffb\n"]),
+            [("a\u{fffd}b".to_owned(), true)]
+        );
     }
 
     #[test]
     fn wide_characters() {
-        let bytes: Vec<u8> = "aĊb\r\nc\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let bytes: Vec<u8> = "aĊb\r\nc\n"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
         let expected = [("aĊb".to_owned(), false), ("c".to_owned(), false)];
         assert_eq!(decoded("utf-16le", &[&bytes]), expected);
         // as a reader hands it over that splits at every byte 0x0a

@@ -215,8 +215,14 @@ mod tests {
     fn everything_survives_packing() {
         let mut fields = Fields::new();
         fields.insert("user".into(), FieldValue::Text("bob".into()));
-        fields.insert("users".into(), FieldValue::Set(vec!["bob".into(), "".into()]));
-        fields.insert("t".into(), FieldValue::Tuple(vec![None, Some("x".into()), Some("".into())]));
+        fields.insert(
+            "users".into(),
+            FieldValue::Set(vec!["bob".into(), "".into()]),
+        );
+        fields.insert(
+            "t".into(),
+            FieldValue::Tuple(vec![None, Some("x".into()), Some("".into())]),
+        );
         for id in ["192.0.2.1", "2001:db8::/32", "0.0.0.0/0", "sess0"] {
             fields.insert(id.into(), FieldValue::Address(Address::parse(id)));
         }

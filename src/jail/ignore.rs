@@ -166,8 +166,7 @@ impl IgnoreList {
 
     /// Hands in the text of a file.
     pub fn set_file(&mut self, path: &str, text: &str) {
-        self.files
-            .insert(path.to_owned(), AddressFile::parse(text));
+        self.files.insert(path.to_owned(), AddressFile::parse(text));
     }
 
     /// What the id is ignored by, as the log says it (fact J26): `ignoreself rule`, `ip`, `dns` or
@@ -474,7 +473,10 @@ mod tests {
         assert_eq!(error.to_string(), "list.remove(x): x not in list");
         assert_eq!(list.words(), ["host.example"]);
         let error = list.add("1.2.3.4/255.255.0.255").unwrap_err();
-        assert_eq!(error.to_string(), "invalid mask '255.255.0.255', no plen representation");
+        assert_eq!(
+            error.to_string(),
+            "invalid mask '255.255.0.255', no plen representation"
+        );
     }
 
     #[test]
@@ -498,9 +500,8 @@ mod tests {
 
     #[test]
     fn ten_thousand_networks_merge() {
-        let nets = (0..10_000_u32).map(|n| {
-            IpNet::new(IpAddr::V4((0x0a00_0000 + n * 512).into()), 24).unwrap()
-        });
+        let nets = (0..10_000_u32)
+            .map(|n| IpNet::new(IpAddr::V4((0x0a00_0000 + n * 512).into()), 24).unwrap());
         let ranges = Ranges::new(nets);
         assert!(ranges.contains(&Address::parse("10.0.2.255")));
         assert!(!ranges.contains(&Address::parse("10.0.3.0")));

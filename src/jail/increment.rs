@@ -126,7 +126,10 @@ impl Increment {
     /// (exclusive) for `bantime.rndtime`, which may go beyond `maxtime` (fact B12).
     pub fn time(&self, base: i64, count: u32, random: f64) -> Number {
         let factored = |multiplier: i64| {
-            multiply(multiply(Number::Int(base), Number::Int(multiplier)), self.factor)
+            multiply(
+                multiply(Number::Int(base), Number::Int(multiplier)),
+                self.factor,
+            )
         };
         let mut time = match self.multipliers.as_slice() {
             [] => {
@@ -161,7 +164,10 @@ impl Increment {
 fn multipliers(value: &Value) -> Result<Vec<i64>, CommandError> {
     match value {
         Value::None => Ok(Vec::new()),
-        Value::Str(text) => text.split(' ').map(|word| Value::from(word).to_int()).collect(),
+        Value::Str(text) => text
+            .split(' ')
+            .map(|word| Value::from(word).to_int())
+            .collect(),
         value => Ok(vec![value.to_int()?]),
     }
 }
@@ -208,14 +214,29 @@ mod tests {
             (&[], &[Int(60), Int(120), Int(240), Int(480)]),
             (&[("factor", "2")], &[Int(120), Int(240), Int(480)]),
             // never below the jail's bantime
-            (&[("factor", "0.1")], &[Int(60), Int(60), Int(60), Int(60), Float(96.0)]),
-            (&[("maxtime", "3m")], &[Int(60), Int(120), Int(180), Int(180)]),
+            (
+                &[("factor", "0.1")],
+                &[Int(60), Int(60), Int(60), Int(60), Float(96.0)],
+            ),
+            (
+                &[("maxtime", "3m")],
+                &[Int(60), Int(120), Int(180), Int(180)],
+            ),
             // but multipliers may be
             (
                 &[("multipliers", "0 1 5 30"), ("factor", "1.5")],
-                &[Float(0.0), Float(90.0), Float(450.0), Float(2700.0), Float(2700.0)],
+                &[
+                    Float(0.0),
+                    Float(90.0),
+                    Float(450.0),
+                    Float(2700.0),
+                    Float(2700.0),
+                ],
             ),
-            (&[("multipliers", "1 5"), ("maxtime", "100")], &[Int(60), Int(100), Int(100)]),
+            (
+                &[("multipliers", "1 5"), ("maxtime", "100")],
+                &[Int(60), Int(100), Int(100)],
+            ),
             // drawn after the limit
             (
                 &[("maxtime", "100"), ("rndtime", "50")],
@@ -225,7 +246,11 @@ mod tests {
         for (options, times) in table {
             let increment = with(options);
             for (count, time) in times.iter().enumerate() {
-                assert_eq!(increment.time(60, count as u32, 0.5), *time, "{options:?} {count}");
+                assert_eq!(
+                    increment.time(60, count as u32, 0.5),
+                    *time,
+                    "{options:?} {count}"
+                );
             }
         }
         assert_eq!(with(&[]).time(1, 99, 0.0), Int(1 << 20));
@@ -262,9 +287,18 @@ mod tests {
     fn wrong_values_are_refused() {
         let mut increment = Increment::default();
         // sharp edge 45
-        let error = increment.set("multipliers", &"1  2".into(), true).unwrap_err();
-        assert_eq!(error.to_string(), "invalid literal for int() with base 10: ''");
-        assert!(increment.set("formula", &"ban.Time*2".into(), true).is_err());
+        let error = increment
+            .set("multipliers", &"1  2".into(), true)
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "invalid literal for int() with base 10: ''"
+        );
+        assert!(
+            increment
+                .set("formula", &"ban.Time*2".into(), true)
+                .is_err()
+        );
         let default = "ban.Time * (1<<(ban.Count if ban.Count<20 else 20)) * banFactor";
         assert_eq!(increment.set("formula", &default.into(), true), Ok(()));
     }

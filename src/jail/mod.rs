@@ -86,6 +86,10 @@ impl Jail {
     /// A reload has ended well for this jail (it was started again): what is still marked goes.
     pub async fn reload_end(&self) {}
 
+    /// A reload has failed for this jail in the middle of its settings: everything is again as it
+    /// was before [`Jail::reload_begin`], and the jail goes on (the original would be stopped).
+    pub async fn reload_abort(&self) {}
+
     /// Ids banned now.
     pub async fn banned(&self) -> Vec<String> {
         Vec::new()

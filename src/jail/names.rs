@@ -88,7 +88,9 @@ impl Names {
             Err(reason) => {
                 warning!(
                     "fail2ban.ipdns",
-                    "Unable to find a corresponding IP address for {}: {}", name, reason
+                    "Unable to find a corresponding IP address for {}: {}",
+                    name,
+                    reason
                 );
                 Arc::new([])
             }
@@ -121,7 +123,9 @@ impl Names {
                 .collect();
             warning!(
                 "fail2ban.ipdns",
-                "Determined IP using DNS Lookup: {} = {{{}}}", name, shown.join(", ")
+                "Determined IP using DNS Lookup: {} = {{{}}}",
+                name,
+                shown.join(", ")
             );
         }
         addresses

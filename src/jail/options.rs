@@ -22,9 +22,9 @@ impl JailCore {
                 self.ignore.ignore_self = settings::truth(value);
                 Ok(JailOption::IgnoreSelf)
             }
-            JailSetting::AddIgnoreIp(words) => self
-                .add_ignored(words)
-                .map(|()| JailOption::IgnoreIp),
+            JailSetting::AddIgnoreIp(words) => {
+                self.add_ignored(words).map(|()| JailOption::IgnoreIp)
+            }
             JailSetting::DelIgnoreIp(word) => {
                 self.ignore.remove(word).map(|()| JailOption::IgnoreIp)
             }
@@ -35,11 +35,15 @@ impl JailCore {
             JailSetting::IgnoreCache(value) => self
                 .set_ignore_cache(value)
                 .map(|()| JailOption::IgnoreCache),
-            JailSetting::LogEncoding(label) => self
-                .set_encoding(label)
-                .map(|()| JailOption::LogEncoding),
+            JailSetting::LogEncoding(label) => {
+                self.set_encoding(label).map(|()| JailOption::LogEncoding)
+            }
             JailSetting::PrefRegex(source) => {
-                debug!("fail2ban.server", "  prefregex: {}", Value::from(source.as_str()).repr());
+                debug!(
+                    "fail2ban.server",
+                    "  prefregex: {}",
+                    Value::from(source.as_str()).repr()
+                );
                 self.filter
                     .set_prefregex(source)
                     .map_err(|error| CommandError::regex(error.to_string()))
@@ -115,7 +119,11 @@ impl JailCore {
                 ])
             }),
             JailOption::LogEncoding => self.encoding.as_str().into(),
-            JailOption::PrefRegex => self.filter.prefregex().map_or("", FailRegex::expanded).into(),
+            JailOption::PrefRegex => self
+                .filter
+                .prefregex()
+                .map_or("", FailRegex::expanded)
+                .into(),
             JailOption::FailRegex => expanded(self.filter.failregexes()),
             JailOption::IgnoreRegex => expanded(self.filter.ignoreregexes()),
             JailOption::UseDns => use_dns_word(self.filter.usedns()).into(),
@@ -206,7 +214,12 @@ impl JailCore {
 
     fn add_regexes(&mut self, kind: &str, sources: &[String]) -> Result<(), CommandError> {
         for source in sources {
-            debug!("fail2ban.server", "  {}: {}", kind, Value::from(source.as_str()).repr());
+            debug!(
+                "fail2ban.server",
+                "  {}: {}",
+                kind,
+                Value::from(source.as_str()).repr()
+            );
             let added = match kind {
                 "failregex" => self.filter.add_failregex(source),
                 _ => self.filter.add_ignoreregex(source),
@@ -243,7 +256,11 @@ impl JailCore {
         let time = settings::seconds(value)?;
         self.find_time = time;
         self.counter.find_time = time.as_f64();
-        info!("fail2ban.filter", "  findtime: {}", settings::number_value(Some(time)).str());
+        info!(
+            "fail2ban.filter",
+            "  findtime: {}",
+            settings::number_value(Some(time)).str()
+        );
         Ok(JailOption::FindTime)
     }
 
@@ -254,7 +271,11 @@ impl JailCore {
             Number::Float(seconds) => seconds as i64,
         };
         self.bans.set_default_length(settings::ban_time(seconds));
-        info!("fail2ban.actions", "  banTime: {}", settings::number_value(Some(time)).str());
+        info!(
+            "fail2ban.actions",
+            "  banTime: {}",
+            settings::number_value(Some(time)).str()
+        );
         Ok(JailOption::BanTime)
     }
 
@@ -332,11 +353,18 @@ fn complain_of_index(index: i64) {
 fn position(index: i64, length: usize) -> Option<usize> {
     let length = length as i64;
     let index = if index < 0 { index + length } else { index };
-    usize::try_from(index).ok().filter(|at| (*at as i64) < length)
+    usize::try_from(index)
+        .ok()
+        .filter(|at| (*at as i64) < length)
 }
 
 fn expanded(regexes: &[FailRegex]) -> Value {
-    Value::List(regexes.iter().map(|regex| regex.expanded().into()).collect())
+    Value::List(
+        regexes
+            .iter()
+            .map(|regex| regex.expanded().into())
+            .collect(),
+    )
 }
 
 fn use_dns(word: &str) -> UseDns {

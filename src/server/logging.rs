@@ -1,1 +1,373 @@
-//! Log targets, levels and the line format of the daemon (facts L7–L13, L15).
+//! Where log records go and how they look: `loglevel`, `logtarget` and `syslogsocket` (facts G1–G3,
+//! L7–L13, L15).
+//!
+//! [`format`] makes lines of records, [`writer`] writes them in a thread of its own.
+
+mod format;
+mod target;
+mod writer;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
+
+use self::format::{Format, Record};
+use self::target::{Kind, Target};
+use self::writer::{Line, Output, Syslog, Writer};
+use crate::control::CommandError;
+use crate::log::{self, Level, Sink};
+use crate::{COMPATIBLE_VERSION, error, info};
+
+const LOG: &str = "fail2ban.server";
+/// Longest record, in bytes; the rest is cut off.
+const MAX_RECORD: usize = 64 << 10;
+/// Where syslog listens when the configuration says `auto`.
+const SYSLOG_SOCKET: &str = "/dev/log";
+
+/// The daemon's log as commands see it.
+pub struct Logging {
+    shared: Arc<Shared>,
+    settings: Mutex<Settings>,
+}
+
+#[derive(Default)]
+struct Settings {
+    /// Name or number, upper case, as it was set.
+    level: Option<String>,
+    number: u8,
+    /// As it was set, without options.
+    target: Option<String>,
+    syslog_socket: Option<String>,
+    /// `-v` given so many times.
+    verbosity: u8,
+}
+
+struct Shared {
+    writer: Writer,
+    format: RwLock<Format>,
+    began: Instant,
+}
+
+struct DaemonSink(Arc<Shared>);
+
+impl Sink for DaemonSink {
+    fn write(&self, level: Level, target: &str, message: fmt::Arguments<'_>) {
+        let mut message = message.to_string();
+        if message.len() > MAX_RECORD {
+            message.truncate(message.floor_char_boundary(MAX_RECORD));
+            message.push('…');
+        }
+        let record = Record {
+            level,
+            target,
+            message: &message,
+            time: chrono::Local::now(),
+            pid: std::process::id(),
+            age: self.0.began.elapsed().as_millis(),
+        };
+        let text = self
+            .0
+            .format
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .line(&record);
+        self.0.writer.line(Line {
+            level,
+            target: target.to_owned(),
+            text,
+        });
+    }
+}
+
+impl Logging {
+    /// Starts the log's thread; nothing is written before a target is set.
+    ///
+    /// # Errors
+    /// No thread could be started.
+    pub fn new(verbosity: u8) -> std::io::Result<Logging> {
+        Ok(Logging {
+            shared: Arc::new(Shared {
+                writer: Writer::spawn()?,
+                format: RwLock::new(Format::builtin(0, true, true)),
+                began: Instant::now(),
+            }),
+            settings: Mutex::new(Settings {
+                verbosity,
+                number: Level::Info as u8,
+                ..Settings::default()
+            }),
+        })
+    }
+
+    /// What to hand to [`log::set_sink`].
+    pub fn sink(&self) -> Box<dyn Sink> {
+        Box::new(DaemonSink(Arc::clone(&self.shared)))
+    }
+
+    /// Sets the threshold: a name in any case, or a number.
+    ///
+    /// # Errors
+    /// `Invalid log level 'FOO'` (fact C53).
+    pub fn set_level(&self, level: &str) -> Result<(), CommandError> {
+        let level = level.to_uppercase();
+        let number = level_number(&level).ok_or_else(|| {
+            let quoted = crate::control::Value::from(level.as_str()).repr();
+            CommandError::builtin("ValueError", format!("Invalid log level {quoted}"))
+        })?;
+        let mut settings = self.settings();
+        settings.number = number;
+        settings.level = Some(level);
+        log::set_threshold(number);
+        Ok(())
+    }
+
+    /// The level as it was set, upper case.
+    pub fn level(&self) -> Option<String> {
+        self.settings().level.clone()
+    }
+
+    /// Sends the log elsewhere; the present target given again changes nothing (fact L8).
+    ///
+    /// # Errors
+    /// A target that cannot be opened (said in the log too; the previous one stays), bad options.
+    pub fn set_target(&self, text: &str) -> Result<(), CommandError> {
+        let target = Target::parse(text).map_err(|why| CommandError::builtin("ValueError", why))?;
+        let mut settings = self.settings();
+        if settings.target.as_deref() == Some(target.name.as_str()) {
+            return Ok(());
+        }
+        self.apply(&mut settings, &target)
+            .ok_or_else(|| CommandError::new("Failed to change log target"))?
+    }
+
+    /// The target as it was set, without options.
+    pub fn target(&self) -> Option<String> {
+        self.settings().target.clone()
+    }
+
+    /// Sets the socket for SYSLOG; when that is the target the connection changes at once.
+    ///
+    /// # Errors
+    /// SYSLOG is the target and the socket cannot be used.
+    pub fn set_syslog_socket(&self, path: &str) -> Result<(), CommandError> {
+        let mut settings = self.settings();
+        if settings.syslog_socket.as_deref() == Some(path) {
+            return Ok(());
+        }
+        settings.syslog_socket = Some(path.to_owned());
+        if settings.target.as_deref() != Some("SYSLOG") {
+            return Ok(());
+        }
+        let target =
+            Target::parse("SYSLOG").map_err(|why| CommandError::builtin("ValueError", why))?;
+        self.apply(&mut settings, &target)
+            .ok_or_else(|| CommandError::new("Failed to change syslog socket"))?
+    }
+
+    /// The socket as it was set; the real one once `auto` has been looked up.
+    pub fn syslog_socket(&self) -> Option<String> {
+        self.settings().syslog_socket.clone()
+    }
+
+    /// `flushlogs` and SIGUSR1: opens a file again (fact L13); answers what the command answers.
+    pub fn flush(&self) -> &'static str {
+        let target = self.target().unwrap_or_default();
+        if self.shared.writer.reopen() {
+            info!(LOG, "rollover performed on {target}");
+        } else {
+            info!(LOG, "flush performed on {target}");
+        }
+        match target.as_str() {
+            "STDERR" | "STDOUT" | "SYSLOG" | "SYSTEMD-JOURNAL" => "flushed",
+            _ => "rolled over",
+        }
+    }
+
+    /// Waits until everything logged so far is written.
+    pub fn drain(&self) {
+        self.shared.writer.flush();
+    }
+
+    fn settings(&self) -> MutexGuard<'_, Settings> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Switches to a target; `None` when it cannot be opened.
+    fn apply(&self, settings: &mut Settings, target: &Target) -> Option<Result<(), CommandError>> {
+        let verbosity = match settings.verbosity {
+            0..=2 if settings.number <= Level::Debug as u8 => {
+                Level::Debug as u8 - settings.number + 1
+            }
+            verbosity => verbosity,
+        };
+        let format = match target.format(if verbosity > 2 { verbosity - 1 } else { 0 }) {
+            Ok(format) => format,
+            Err(why) => return Some(Err(CommandError::builtin("ValueError", why))),
+        };
+        let output = self.open(settings, target)?;
+        // nobody may write a line of the old format into the new target
+        let mut current = self
+            .shared
+            .format
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.shared.writer.switch(output);
+        *current = format;
+        drop(current);
+        if settings.target.is_some() {
+            let place = match (target.name.as_str(), &settings.syslog_socket) {
+                ("SYSLOG", Some(socket)) => format!("SYSLOG ({socket})"),
+                (name, _) => name.to_owned(),
+            };
+            info!(LOG, "Start Fail2ban v{COMPATIBLE_VERSION}");
+            info!(
+                LOG,
+                "Changed logging target to {place} for Fail2ban v{COMPATIBLE_VERSION}"
+            );
+        }
+        settings.target = Some(target.name.clone());
+        Some(Ok(()))
+    }
+
+    fn open(&self, settings: &mut Settings, target: &Target) -> Option<Output> {
+        match &target.kind {
+            Kind::Stdout => Some(Output::Stdout),
+            Kind::Stderr => Some(Output::Stderr),
+            Kind::Journal => Output::journal()
+                .inspect_err(|why| error!(LOG, "Unable to log to the journal: {why}"))
+                .ok(),
+            Kind::Syslog { facility } => {
+                let socket = match settings.syslog_socket.as_deref() {
+                    None | Some("auto") => SYSLOG_SOCKET.to_owned(),
+                    Some(path) => path.to_owned(),
+                };
+                settings.syslog_socket = Some(socket.clone());
+                let syslog = Syslog::connect(Path::new(&socket), *facility);
+                if syslog.is_err() {
+                    error!(
+                        LOG,
+                        "Syslog socket file: {socket} does not exists or is not a socket"
+                    );
+                }
+                syslog.map(Output::Syslog).ok()
+            }
+            Kind::File => {
+                let output = Output::file(Path::new(&target.name));
+                if output.is_err() {
+                    let quoted = |text: &str| crate::control::Value::from(text).repr();
+                    let previous = settings.target.as_deref().map_or("None".to_owned(), quoted);
+                    error!(LOG, "Unable to log to {}", quoted(&target.name));
+                    info!(LOG, "Logging to previous target {previous}");
+                }
+                output.ok()
+            }
+        }
+    }
+}
+
+/// The number behind a name (upper case) or digits.
+fn level_number(level: &str) -> Option<u8> {
+    Some(match level {
+        "CRITICAL" | "FATAL" => 50,
+        "ERROR" => 40,
+        "WARNING" | "WARN" => 30,
+        "NOTICE" => 25,
+        "INFO" => 20,
+        "MSG" => 18,
+        "DEBUG" => 10,
+        "TRACEDEBUG" => 7,
+        "HEAVYDEBUG" => 5,
+        "NOTSET" => 0,
+        digits if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
+            digits.parse().unwrap_or(u8::MAX)
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_by_name_and_number() {
+        let cases = [
+            ("info", Some("INFO")),
+            ("HeavyDebug", Some("HEAVYDEBUG")),
+            ("25", Some("25")),
+            ("foo", None),
+            ("", None),
+            ("30.5", None),
+            (" 20 ", None),
+        ];
+        let logging = Logging::new(0).unwrap();
+        for (level, stored) in cases {
+            let before = logging.level();
+            let result = logging.set_level(level);
+            match stored {
+                Some(stored) => assert_eq!(logging.level().as_deref(), Some(stored)),
+                None => {
+                    let why = result.unwrap_err().to_string();
+                    let name = level.to_uppercase();
+                    assert_eq!(why, format!("Invalid log level '{name}'"));
+                    assert_eq!(logging.level(), before);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_target_that_cannot_be_opened_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let good = dir.path().join("log").display().to_string();
+        let logging = Logging::new(0).unwrap();
+        logging.set_target(&good).unwrap();
+        logging.set_syslog_socket("/nowhere").unwrap();
+        for bad in [
+            "/nowhere/log",
+            "SYSLOG",
+            "/tmp/x[",
+            "STDERR[format=\"%(x)s\"]",
+        ] {
+            assert!(logging.set_target(bad).is_err(), "{bad}");
+            assert_eq!(logging.target().as_ref(), Some(&good), "{bad}");
+        }
+        let sink = logging.sink();
+        sink.write(Level::Info, "fail2ban.server", format_args!("line one"));
+        assert_eq!(logging.flush(), "rolled over");
+        logging.drain();
+        let text = std::fs::read_to_string(&good).unwrap();
+        assert!(text.ends_with("]: INFO    line one\n"), "{text}");
+    }
+
+    #[test]
+    fn options_in_brackets() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log").display().to_string();
+        let cases = [
+            (
+                "[datetime=off]",
+                "fail2ban.x              [PID]: INFO    text\n",
+            ),
+            (
+                "[datetime=off, padding=off]",
+                "fail2ban.x[PID]: INFO text\n",
+            ),
+            ("[format=\"%(levelname)s|%(message)s\"]", "INFO|text\n"),
+        ];
+        for (options, line) in cases {
+            let logging = Logging::new(0).unwrap();
+            let _ = std::fs::remove_file(&path);
+            logging.set_target(&format!("{path}{options}")).unwrap();
+            assert_eq!(logging.target().as_ref(), Some(&path));
+            logging
+                .sink()
+                .write(Level::Info, "fail2ban.x", format_args!("text"));
+            logging.drain();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let pid = std::process::id().to_string();
+            assert_eq!(text.replace(&pid, "PID"), line, "{options}");
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! What a log line looks like: Python's `%(field)s` templates, because administrators write them
+//! into `logtarget = …[format="…"]`, and the built-in ones (facts L7, L8, L10).
+#![forbid(unsafe_code)]
+
+use std::fmt::Write;
+
+use chrono::{DateTime, Local, Timelike};
+
+use crate::log::Level;
+
+/// What a template can show of a record.
+pub(super) struct Record<'a> {
+    pub(super) level: Level,
+    pub(super) target: &'a str,
+    pub(super) message: &'a str,
+    pub(super) time: DateTime<Local>,
+    pub(super) pid: u32,
+    /// Milliseconds since the log was set up.
+    pub(super) age: u128,
+}
+
+/// A template, taken apart once.
+#[derive(Debug, PartialEq)]
+pub(super) struct Format(Vec<Piece>);
+
+#[derive(Debug, PartialEq)]
+enum Piece {
+    Text(String),
+    Field {
+        field: Field,
+        left: bool,
+        zero: bool,
+        width: usize,
+        precision: Option<usize>,
+        hex: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Field {
+    Time,
+    Name,
+    Pid,
+    LevelName,
+    LevelNumber,
+    Message,
+    Thread,
+    ThreadName,
+    Age,
+    Module,
+    Created,
+    Milliseconds,
+    ProcessName,
+    /// Where in the source: nothing an administrator of this program could use.
+    Source,
+}
+
+/// Widest field a template may ask for.
+const MAX_WIDTH: usize = 1000;
+
+impl Format {
+    /// The built-in format; `verbosity` counts the `-v` beyond the first (fact L10).
+    pub(super) fn builtin(verbosity: u8, time: bool, padding: bool) -> Format {
+        let mut template = String::new();
+        if verbosity >= 2 {
+            template.push(' ');
+        }
+        match (verbosity, time) {
+            (3.., _) => template.push_str("+%(relativeCreated)5d "),
+            (2, true) => template.push_str("%(asctime)-15s "),
+            (_, true) => template.push_str("%(asctime)s "),
+            (_, false) => {}
+        }
+        template.push_str(match verbosity {
+            0 | 1 => "%(name)-24s[%(process)d]: %(levelname)-7s %(message)s",
+            2 => "%(thread)X %(levelname)-5.5s %(message)s",
+            3 => "%(thread)X %(name)-25.25s %(levelname)-5.5s %(message)s",
+            _ => {
+                "%(thread)X %(name)-25.25s %(levelname)-5.5s | \
+                 %(module)15.15s-%(levelno)-2d: %(funcName)-20.20s | %(message)s"
+            }
+        });
+        let mut format = Format::parse(&template).unwrap_or(Format(Vec::new()));
+        if !padding {
+            for piece in &mut format.0 {
+                if let Piece::Field {
+                    field,
+                    width,
+                    precision,
+                    ..
+                } = piece
+                    && !matches!(field, Field::Age | Field::LevelNumber)
+                {
+                    (*width, *precision) = (0, None);
+                }
+            }
+        }
+        format
+    }
+
+    /// Reads a template of the administrator.
+    ///
+    /// # Errors
+    /// A field that no record has, or a broken one.
+    pub(super) fn parse(template: &str) -> Result<Format, String> {
+        let broken = || format!("Invalid format '{template}' for '%' style");
+        let mut pieces = Vec::new();
+        let mut text = String::new();
+        let mut rest = template;
+        while let Some(at) = rest.find('%') {
+            text.push_str(&rest[..at]);
+            rest = &rest[at + 1..];
+            if let Some(after) = rest.strip_prefix('%') {
+                text.push('%');
+                rest = after;
+                continue;
+            }
+            let (name, after) = rest
+                .strip_prefix('(')
+                .and_then(|rest| rest.split_once(')'))
+                .ok_or_else(broken)?;
+            let field = field(name)
+                .ok_or_else(|| format!("Formatting field not found in record: '{name}'"))?;
+            let digits = |from: &str| from.len() - from.trim_start_matches(is_digit).len();
+            let after_flags = after.trim_start_matches(['-', '+', ' ', '#', '0']);
+            let flags = &after[..after.len() - after_flags.len()];
+            let (width, after) = after_flags.split_at(digits(after_flags));
+            let (precision, after) = match after.strip_prefix('.') {
+                Some(after) => {
+                    let (precision, after) = after.split_at(digits(after));
+                    (Some(precision.parse().unwrap_or(0)), after)
+                }
+                None => (None, after),
+            };
+            let kind = after.chars().next().ok_or_else(broken)?;
+            if !"sdifxXr".contains(kind) {
+                return Err(broken());
+            }
+            rest = &after[1..];
+            if !text.is_empty() {
+                pieces.push(Piece::Text(std::mem::take(&mut text)));
+            }
+            pieces.push(Piece::Field {
+                field,
+                left: flags.contains('-'),
+                zero: flags.contains('0') && kind != 's',
+                width: width.parse().unwrap_or(0).min(MAX_WIDTH),
+                // for numbers Python's precision means digits, which nobody asks for here
+                precision: precision.filter(|_| kind == 's'),
+                hex: matches!(kind, 'x' | 'X'),
+            });
+        }
+        text.push_str(rest);
+        if !text.is_empty() {
+            pieces.push(Piece::Text(text));
+        }
+        Ok(Format(pieces))
+    }
+
+    /// The line, without its end.
+    pub(super) fn line(&self, record: &Record<'_>) -> String {
+        let mut line = String::with_capacity(record.message.len() + 80);
+        for piece in &self.0 {
+            match piece {
+                Piece::Text(text) => line.push_str(text),
+                Piece::Field {
+                    field: Field::Message,
+                    width: 0,
+                    precision: None,
+                    ..
+                } => line.push_str(record.message),
+                Piece::Field {
+                    field,
+                    left,
+                    zero,
+                    width,
+                    precision,
+                    hex,
+                } => {
+                    let mut value = value(*field, record, *hex);
+                    if let Some(precision) = precision
+                        && let Some((end, _)) = value.char_indices().nth(*precision)
+                    {
+                        value.truncate(end);
+                    }
+                    // writing to a String cannot fail
+                    let _ = match (left, zero) {
+                        (true, _) => write!(line, "{value:<width$}"),
+                        (false, true) => write!(line, "{value:0>width$}"),
+                        (false, false) => write!(line, "{value:>width$}"),
+                    };
+                }
+            }
+        }
+        line
+    }
+}
+
+fn is_digit(c: char) -> bool {
+    c.is_ascii_digit()
+}
+
+fn field(name: &str) -> Option<Field> {
+    Some(match name {
+        "asctime" => Field::Time,
+        "name" => Field::Name,
+        "process" => Field::Pid,
+        "levelname" => Field::LevelName,
+        "levelno" => Field::LevelNumber,
+        "message" => Field::Message,
+        "thread" => Field::Thread,
+        "threadName" => Field::ThreadName,
+        "relativeCreated" => Field::Age,
+        "module" => Field::Module,
+        "created" => Field::Created,
+        "msecs" => Field::Milliseconds,
+        "processName" => Field::ProcessName,
+        "funcName" | "filename" | "pathname" | "lineno" => Field::Source,
+        _ => return None,
+    })
+}
+
+fn value(field: Field, record: &Record<'_>, hex: bool) -> String {
+    match field {
+        Field::Time => time(&record.time),
+        Field::Name => record.target.to_owned(),
+        Field::Pid => record.pid.to_string(),
+        Field::LevelName => record.level.name().to_owned(),
+        Field::LevelNumber => (record.level as u8).to_string(),
+        Field::Message => record.message.to_owned(),
+        Field::Thread => {
+            let id = nix::unistd::gettid();
+            if hex {
+                format!("{:X}", id.as_raw())
+            } else {
+                id.to_string()
+            }
+        }
+        Field::ThreadName => std::thread::current()
+            .name()
+            .unwrap_or("MainThread")
+            .to_owned(),
+        Field::Age => record.age.to_string(),
+        Field::Module => {
+            let dot = record.target.rfind('.').map_or(0, |dot| dot + 1);
+            record.target[dot..].to_owned()
+        }
+        Field::Created => format!("{:.6}", record.time.timestamp_micros() as f64 / 1e6),
+        Field::Milliseconds => record.time.timestamp_subsec_millis().to_string(),
+        Field::ProcessName => "MainProcess".to_owned(),
+        Field::Source => "-".to_owned(),
+    }
+}
+
+/// `2026-11-21 20:04:08,954`, local time.
+fn time(time: &DateTime<Local>) -> String {
+    // a leap second has its nanoseconds above one second
+    let millis = (time.nanosecond() / 1_000_000).min(999);
+    format!("{},{millis:03}", time.format("%Y-%m-%d %H:%M:%S"))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeZone;
+
+    use super::*;
+
+    fn record(level: Level) -> Record<'static> {
+        Record {
+            level,
+            target: "fail2ban.actions",
+            message: "[sshd] Ban 192.0.2.1",
+            time: Local
+                .with_ymd_and_hms(2026, 11, 21, 20, 4, 8)
+                .unwrap()
+                .with_nanosecond(54_000_000)
+                .unwrap(),
+            pid: 4242,
+            age: 17,
+        }
+    }
+
+    #[test]
+    fn builtin_lines_are_the_originals() {
+        let cases = [
+            (
+                Format::builtin(0, true, true),
+                "2026-11-21 20:04:08,054 fail2ban.actions        [4242]: NOTICE  [sshd] Ban 192.0.2.1",
+            ),
+            (
+                Format::builtin(1, true, false),
+                "2026-11-21 20:04:08,054 fail2ban.actions[4242]: NOTICE [sshd] Ban 192.0.2.1",
+            ),
+            (
+                Format::builtin(0, false, true),
+                "fail2ban.actions        [4242]: NOTICE  [sshd] Ban 192.0.2.1",
+            ),
+            (
+                Format::builtin(0, false, false),
+                "fail2ban.actions[4242]: NOTICE [sshd] Ban 192.0.2.1",
+            ),
+        ];
+        for (format, line) in cases {
+            assert_eq!(format.line(&record(Level::Notice)), line);
+        }
+        let verbose = Format::builtin(3, true, true).line(&record(Level::Critical));
+        assert!(verbose.starts_with(" +   17 "), "{verbose}");
+        assert!(
+            verbose.ends_with(" fail2ban.actions          CRITI [sshd] Ban 192.0.2.1"),
+            "{verbose}"
+        );
+    }
+
+    #[test]
+    fn templates_of_the_administrator() {
+        let lines = [
+            ("%(message)s", "[sshd] Ban 192.0.2.1"),
+            ("100%% %(levelname)10s|", "100%     NOTICE|"),
+            ("%(levelno)05d %(module).3s", "00025 act"),
+            ("", ""),
+        ];
+        for (template, line) in lines {
+            let format = Format::parse(template).unwrap();
+            assert_eq!(format.line(&record(Level::Notice)), line, "{template}");
+        }
+        for broken in ["%(message", "%(message)", "%(nothing)s", "% s", "%(name)q"] {
+            assert!(Format::parse(broken).is_err(), "{broken}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! A `logtarget` value: what it names and its options in brackets (fact L8).
+#![forbid(unsafe_code)]
+
+use super::format::Format;
+
+/// What kind of thing a target is.
+#[derive(Debug, PartialEq)]
+pub(super) enum Kind {
+    Stdout,
+    Stderr,
+    Syslog { facility: u8 },
+    Journal,
+    File,
+}
+
+/// A target, read.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// As given, without options.
+    pub(super) name: String,
+    pub(super) kind: Kind,
+    datetime: bool,
+    padding: bool,
+    template: Option<String>,
+}
+
+impl Target {
+    /// Reads `NAME[option=value,…]`.
+    ///
+    /// # Errors
+    /// The text of fact C34.
+    pub(super) fn parse(text: &str) -> Result<Target, String> {
+        let definition = options::parse(text)?;
+        let option = |name: &str| definition.arguments.get(name).map(String::as_str);
+        let upper = definition.name.to_uppercase();
+        let kind = match upper.as_str() {
+            "STDOUT" | "SYSOUT" => Kind::Stdout,
+            "STDERR" => Kind::Stderr,
+            "SYSTEMD-JOURNAL" => Kind::Journal,
+            "SYSLOG" => Kind::Syslog {
+                facility: facility(option("facility").unwrap_or("daemon")),
+            },
+            _ => Kind::File,
+        };
+        let timeless = matches!(kind, Kind::Syslog { .. }) || upper == "SYSOUT";
+        Ok(Target {
+            datetime: option("datetime").map_or(!timeless, is_true),
+            padding: option("padding").map_or(!matches!(kind, Kind::Syslog { .. }), is_true),
+            template: option("format")
+                .filter(|template| !template.is_empty())
+                .map(str::to_owned),
+            name: definition.name,
+            kind,
+        })
+    }
+
+    /// The format of its lines.
+    ///
+    /// # Errors
+    /// A template that cannot be used.
+    pub(super) fn format(&self, verbosity: u8) -> Result<Format, String> {
+        match &self.template {
+            // journald keeps the other fields itself
+            _ if self.kind == Kind::Journal => Format::parse("%(message)s"),
+            Some(template) => Format::parse(template),
+            None => Ok(Format::builtin(verbosity, self.datetime, self.padding)),
+        }
+    }
+}
+
+/// Fact C55.
+fn is_true(text: &str) -> bool {
+    matches!(
+        text.to_ascii_lowercase().as_str(),
+        "1" | "on" | "true" | "yes"
+    )
+}
+
+/// The number of a syslog facility; `daemon` for a name that is none.
+fn facility(name: &str) -> u8 {
+    match name.to_ascii_lowercase().as_str() {
+        "kern" => 0,
+        "user" => 1,
+        "mail" => 2,
+        "auth" => 4,
+        "syslog" => 5,
+        "lpr" => 6,
+        "news" => 7,
+        "uucp" => 8,
+        "cron" => 9,
+        "authpriv" => 10,
+        "ftp" => 11,
+        "local0" => 16,
+        "local1" => 17,
+        "local2" => 18,
+        "local3" => 19,
+        "local4" => 20,
+        "local5" => 21,
+        "local6" => 22,
+        "local7" => 23,
+        _ => 3,
+    }
+}
+
+/// Stand-in until the configuration's own reader is here.
+mod options {
+    pub(super) struct Definition {
+        pub(super) name: String,
+        pub(super) arguments: std::collections::HashMap<String, String>,
+    }
+    pub(super) fn parse(text: &str) -> Result<Definition, String> {
+        let (name, rest) = text.split_at(text.find('[').unwrap_or(text.len()));
+        let unexpected = || "unexpected option syntax".to_owned();
+        if name.is_empty() || (!rest.is_empty() && !rest.ends_with(']')) {
+            return Err(unexpected());
+        }
+        let mut arguments = std::collections::HashMap::new();
+        for option in rest.trim_matches(['[', ']']).split(',') {
+            if let Some((key, value)) = option.split_once('=') {
+                arguments.insert(
+                    key.trim().to_owned(),
+                    value.trim_matches([' ', '"']).to_owned(),
+                );
+            }
+        }
+        Ok(Definition {
+            name: name.to_owned(),
+            arguments,
+        })
+    }
+}

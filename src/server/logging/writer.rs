@@ -1,0 +1,414 @@
+//! The thread that writes the log, so that a slow disk or a stuck terminal never holds up a jail.
+//!
+//! Lines and orders share one queue: what was logged before a change of target lands in the old
+//! target. The queue is bounded by count and bytes; what does not fit is counted and told later.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
+
+use crate::log::Level;
+
+const QUEUE_LINES: usize = 16_384;
+const QUEUE_BYTES: usize = 8 << 20;
+/// How long a record may wait for room before it is dropped.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// Lines written in one go.
+const BATCH_BYTES: usize = 64 << 10;
+
+/// Where lines go.
+pub(super) enum Output {
+    Stdout,
+    Stderr,
+    File(PathBuf, File),
+    Syslog(Syslog),
+    Journal(UnixDatagram),
+}
+
+impl Output {
+    /// Opens a file for appending, readable by the owner alone.
+    pub(super) fn file(path: &Path) -> io::Result<Output> {
+        let file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(path)?;
+        Ok(Output::File(path.to_owned(), file))
+    }
+
+    /// Connects to journald's own socket.
+    pub(super) fn journal() -> io::Result<Output> {
+        let socket = UnixDatagram::unbound()?;
+        socket.connect("/run/systemd/journal/socket")?;
+        Ok(Output::Journal(socket))
+    }
+}
+
+/// A connection to the local syslog daemon.
+pub(super) struct Syslog {
+    path: PathBuf,
+    facility: u8,
+    connection: Connection,
+}
+
+enum Connection {
+    Datagrams(UnixDatagram),
+    Stream(UnixStream),
+}
+
+impl Syslog {
+    pub(super) fn connect(path: &Path, facility: u8) -> io::Result<Syslog> {
+        Ok(Syslog {
+            path: path.to_owned(),
+            facility,
+            connection: connect(path)?,
+        })
+    }
+
+    /// One message; after an error the daemon may have been restarted, so once more.
+    fn send(&mut self, level: Level, text: &str) -> io::Result<()> {
+        let priority = self.facility * 8 + severity(level);
+        let message = format!("<{priority}>{text}\0");
+        if self.connection.send(message.as_bytes()).is_ok() {
+            return Ok(());
+        }
+        self.connection = connect(&self.path)?;
+        self.connection.send(message.as_bytes())
+    }
+}
+
+fn connect(path: &Path) -> io::Result<Connection> {
+    let datagrams = UnixDatagram::unbound()?;
+    if datagrams.connect(path).is_ok() {
+        datagrams.set_write_timeout(Some(PATIENCE))?;
+        return Ok(Connection::Datagrams(datagrams));
+    }
+    let stream = UnixStream::connect(path)?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(Connection::Stream(stream))
+}
+
+impl Connection {
+    fn send(&mut self, message: &[u8]) -> io::Result<()> {
+        match self {
+            Connection::Datagrams(socket) => socket.send(message).map(drop),
+            Connection::Stream(socket) => socket.write_all(message),
+        }
+    }
+}
+
+/// Syslog's severity; levels it does not know count as warnings, as in the original (fact L9).
+fn severity(level: Level) -> u8 {
+    match level {
+        Level::Critical => 2,
+        Level::Error => 3,
+        Level::Warning | Level::Msg | Level::LowDebug | Level::TraceDebug | Level::HeavyDebug => 4,
+        Level::Notice => 5,
+        Level::Info => 6,
+        Level::Debug => 7,
+    }
+}
+
+/// A formatted record.
+pub(super) struct Line {
+    pub(super) level: Level,
+    pub(super) target: String,
+    pub(super) text: String,
+}
+
+enum Order {
+    Line(Line),
+    Switch(Output, SyncSender<()>),
+    /// Open the file again; answers whether there was a file.
+    Reopen(SyncSender<bool>),
+    Flush(SyncSender<()>),
+}
+
+/// The sending end of the queue.
+pub(super) struct Writer {
+    orders: SyncSender<Order>,
+    load: Arc<Load>,
+}
+
+#[derive(Default)]
+struct Load {
+    bytes: AtomicUsize,
+    lost: AtomicU64,
+}
+
+impl Writer {
+    /// Starts the thread; until the first [`Writer::switch`] lines are dropped.
+    pub(super) fn spawn() -> io::Result<Writer> {
+        let (orders, inbox) = sync_channel(QUEUE_LINES);
+        let load = Arc::new(Load::default());
+        let thread = Thread {
+            inbox,
+            load: Arc::clone(&load),
+            output: None,
+        };
+        std::thread::Builder::new()
+            .name("f2b/log".to_owned())
+            .spawn(move || thread.run())?;
+        Ok(Writer { orders, load })
+    }
+
+    /// Queues a line; waits a moment for room, but not while lines are being lost already.
+    pub(super) fn line(&self, line: Line) {
+        let size = line.text.len();
+        let mut order = Order::Line(line);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if self.load.bytes.fetch_add(size, Ordering::Relaxed) + size <= QUEUE_BYTES {
+                match self.orders.try_send(order) {
+                    Ok(()) => return,
+                    Err(TrySendError::Full(back)) => order = back,
+                    Err(TrySendError::Disconnected(_)) => return,
+                }
+            }
+            self.load.bytes.fetch_sub(size, Ordering::Relaxed);
+            if self.load.lost.load(Ordering::Relaxed) > 0 || Instant::now() >= deadline {
+                self.load.lost.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Sends what follows to another output.
+    pub(super) fn switch(&self, output: Output) {
+        self.ask(|done| Order::Switch(output, done));
+    }
+
+    /// Opens the file again, as after a rotation; `false` when the output is no file.
+    pub(super) fn reopen(&self) -> bool {
+        self.ask(Order::Reopen).unwrap_or(false)
+    }
+
+    /// Waits until everything logged so far is written.
+    pub(super) fn flush(&self) {
+        self.ask(Order::Flush);
+    }
+
+    /// Queues an order and waits for its end; not for ever, should the output be stuck.
+    fn ask<T>(&self, order: impl FnOnce(SyncSender<T>) -> Order) -> Option<T> {
+        let (done, answer) = sync_channel(1);
+        let mut order = order(done);
+        for _ in 0..1000 {
+            match self.orders.try_send(order) {
+                Ok(()) => return answer.recv_timeout(Duration::from_secs(2)).ok(),
+                Err(TrySendError::Full(back)) => order = back,
+                Err(TrySendError::Disconnected(_)) => return None,
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        None
+    }
+}
+
+struct Thread {
+    inbox: Receiver<Order>,
+    load: Arc<Load>,
+    output: Option<Output>,
+}
+
+impl Thread {
+    fn run(mut self) {
+        let mut batch = Vec::with_capacity(BATCH_BYTES);
+        while let Ok(order) = self.inbox.recv() {
+            let mut next = Some(order);
+            while let Some(order) = next {
+                self.carry_out(order, &mut batch);
+                next = if batch.len() < BATCH_BYTES {
+                    self.inbox.try_recv().ok()
+                } else {
+                    None
+                };
+            }
+            self.write(&mut batch);
+        }
+    }
+
+    fn carry_out(&mut self, order: Order, batch: &mut Vec<u8>) {
+        match order {
+            Order::Line(line) => {
+                self.load
+                    .bytes
+                    .fetch_sub(line.text.len(), Ordering::Relaxed);
+                self.take(&line, batch);
+                let lost = self.load.lost.swap(0, Ordering::Relaxed);
+                if lost > 0 {
+                    let text = format!("{lost} log record(s) lost: the log target is too slow");
+                    let told = Line {
+                        level: Level::Warning,
+                        target: "fail2ban.server".to_owned(),
+                        text,
+                    };
+                    self.take(&told, batch);
+                }
+            }
+            Order::Switch(output, done) => {
+                self.write(batch);
+                self.output = Some(output);
+                let _ = done.send(());
+            }
+            Order::Reopen(done) => {
+                self.write(batch);
+                let _ = done.send(self.reopen());
+            }
+            Order::Flush(done) => {
+                self.write(batch);
+                let _ = done.send(());
+            }
+        }
+    }
+
+    fn take(&mut self, line: &Line, batch: &mut Vec<u8>) {
+        // what cannot be written is lost: there is no one to tell
+        match &mut self.output {
+            None => {}
+            Some(Output::Syslog(syslog)) => {
+                let _ = syslog.send(line.level, &line.text);
+            }
+            Some(Output::Journal(socket)) => {
+                let _ = socket.send(&journal_entry(line));
+            }
+            Some(Output::Stdout | Output::Stderr | Output::File(..)) => {
+                batch.extend_from_slice(line.text.as_bytes());
+                batch.push(b'\n');
+            }
+        }
+    }
+
+    fn write(&mut self, batch: &mut Vec<u8>) {
+        if batch.is_empty() {
+            return;
+        }
+        let _ = match &mut self.output {
+            Some(Output::Stdout) => {
+                let mut out = io::stdout().lock();
+                out.write_all(batch).and_then(|()| out.flush())
+            }
+            Some(Output::Stderr) => io::stderr().lock().write_all(batch),
+            Some(Output::File(_, file)) => file.write_all(batch),
+            Some(Output::Syslog(_) | Output::Journal(_)) | None => Ok(()),
+        };
+        batch.clear();
+    }
+
+    /// On failure the old file stays in use, so that nothing is lost.
+    fn reopen(&mut self) -> bool {
+        let Some(Output::File(path, _)) = &self.output else {
+            return false;
+        };
+        if let Ok(new) = Output::file(path) {
+            self.output = Some(new);
+        }
+        true
+    }
+}
+
+/// An entry in journald's native form: `KEY=value` lines, values with newlines by length.
+fn journal_entry(line: &Line) -> Vec<u8> {
+    let mut entry = Vec::with_capacity(line.text.len() + 120);
+    let priority = severity(line.level).to_string();
+    let fields = [
+        ("MESSAGE", line.text.as_str()),
+        ("PRIORITY", priority.as_str()),
+        ("SYSLOG_IDENTIFIER", "fail2ban"),
+        ("LOGGER", line.target.as_str()),
+    ];
+    for (key, value) in fields {
+        entry.extend_from_slice(key.as_bytes());
+        if value.contains('\n') {
+            entry.push(b'\n');
+            entry.extend_from_slice(&(value.len() as u64).to_le_bytes());
+        } else {
+            entry.push(b'=');
+        }
+        entry.extend_from_slice(value.as_bytes());
+        entry.push(b'\n');
+    }
+    entry
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str) -> Line {
+        Line {
+            level: Level::Info,
+            target: "fail2ban.server".to_owned(),
+            text: text.to_owned(),
+        }
+    }
+
+    #[test]
+    fn lines_go_to_the_target_of_their_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let (first, second) = (dir.path().join("first"), dir.path().join("second"));
+        let writer = Writer::spawn().unwrap();
+        writer.line(line("dropped: no target yet"));
+        writer.switch(Output::file(&first).unwrap());
+        writer.line(line("one"));
+        std::fs::rename(&first, dir.path().join("first.1")).unwrap();
+        writer.line(line("two"));
+        assert!(writer.reopen());
+        writer.line(line("three"));
+        writer.switch(Output::file(&second).unwrap());
+        writer.line(line("four"));
+        writer.flush();
+        let text = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+        assert_eq!(text("first.1"), "one\ntwo\n");
+        assert_eq!(text("first"), "three\n");
+        assert_eq!(text("second"), "four\n");
+    }
+
+    #[test]
+    fn syslog_gets_priority_text_and_nul() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let daemon = UnixDatagram::bind(&path).unwrap();
+        let writer = Writer::spawn().unwrap();
+        writer.switch(Output::Syslog(Syslog::connect(&path, 3).unwrap()));
+        writer.line(line("fail2ban.server[1]: INFO text"));
+        let mut buffer = [0; 200];
+        let size = daemon.recv(&mut buffer).unwrap();
+        assert_eq!(&buffer[..size], b"<30>fail2ban.server[1]: INFO text\0");
+        // the daemon is restarted
+        drop(daemon);
+        std::fs::remove_file(&path).unwrap();
+        let daemon = UnixDatagram::bind(&path).unwrap();
+        writer.line(line("again"));
+        let size = daemon.recv(&mut buffer).unwrap();
+        assert_eq!(&buffer[..size], b"<30>again\0");
+    }
+
+    #[test]
+    fn a_stuck_target_loses_lines_not_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .unwrap();
+        let writer = Writer::spawn().unwrap();
+        writer.switch(Output::File(path, file));
+        let began = Instant::now();
+        let text = "x".repeat(1000);
+        for _ in 0..20_000 {
+            writer.line(line(&text));
+        }
+        assert!(began.elapsed() < Duration::from_secs(5));
+        assert!(writer.load.lost.load(Ordering::Relaxed) > 1000);
+        assert!(writer.load.bytes.load(Ordering::Relaxed) <= QUEUE_BYTES);
+    }
+}
