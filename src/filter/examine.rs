@@ -33,6 +33,8 @@ pub struct Manner {
     pub window: bool,
     /// Collect the matched lines.
     pub evidence: bool,
+    /// Collect the fields of the prefregex in [`LineOutcome::prefix`].
+    pub prefix_fields: bool,
 }
 
 impl Manner {
@@ -44,6 +46,7 @@ impl Manner {
         raw_hosts: false,
         window: true,
         evidence: true,
+        prefix_fields: false,
     };
 }
 
@@ -71,7 +74,7 @@ pub struct LineOutcome {
     pub found: Vec<Found>,
     /// The ignoreregexes that hit, by index; one entry per hit.
     pub ignored_by: Vec<usize>,
-    /// Fields of the prefregex when it matched and [`Manner::census`] and [`Manner::evidence`] are set.
+    /// Fields of the prefregex when it matched and [`Manner::prefix_fields`] is set.
     pub prefix: Option<Record>,
 }
 
@@ -338,7 +341,7 @@ impl Filter {
         let mut prefix = None;
         let mut content = None;
         if let Some(prefregex) = &self.prefregex {
-            if hopeless && !manner.evidence {
+            if hopeless && !manner.prefix_fields {
                 self.prefregex_matched =
                     self.limits.is_match(prefregex, text, &self.name, clock.now);
                 return;
@@ -347,7 +350,7 @@ impl Filter {
             self.prefregex_matched = found.is_some();
             let Some(found) = found else { return };
             let group = self.prefregex_groups.index("content");
-            if manner.census && manner.evidence {
+            if manner.prefix_fields {
                 outcome.prefix = Some(self.prefregex_groups.record(text, &found, None));
             }
             let span = group.and_then(|g| found.group(g));

@@ -112,6 +112,13 @@ pub struct Record {
 }
 
 impl Record {
+    /// The fields of a line that is no failure: an empty id.
+    pub fn with_empty_id() -> Record {
+        Record {
+            entries: vec![("fid".into(), Some(FieldValue::Text(String::new())))],
+        }
+    }
+
     /// The value of a field that is set.
     pub fn get(&self, name: &str) -> Option<&FieldValue> {
         let found = self.entries.iter().find(|(n, _)| &**n == name);

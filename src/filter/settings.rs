@@ -239,6 +239,12 @@ impl Filter {
         self.prefregex_matched
     }
 
+    /// The line last examined, without its date.
+    pub fn dateless_line(&self) -> &str {
+        let text = self.text.strip_suffix('\n').unwrap_or(&self.text);
+        text.rsplit('\n').next().unwrap_or_default()
+    }
+
     /// The date last seen.
     pub fn last_date(&self) -> Option<crate::ticket::Timestamp> {
         self.window.last

@@ -1,0 +1,245 @@
+//! The forms of `-o`: failures without a report (facts X18, X19).
+
+use std::io::{self, Write};
+
+use crate::address::Address;
+use crate::filter::{Found, Record, quote};
+use crate::ticket::{FieldValue, MatchLine, Timestamp};
+
+/// One failure to print.
+pub(super) struct Hit {
+    id: Option<Address>,
+    time: Option<Timestamp>,
+    record: Record,
+    matches: Vec<MatchLine>,
+    missed: bool,
+}
+
+impl Hit {
+    pub(super) fn new(id: Option<Address>, found: Found) -> Hit {
+        Hit {
+            id,
+            time: found.time,
+            record: found.record,
+            matches: found.matches,
+            missed: false,
+        }
+    }
+
+    /// A line that is no failure, as `--invert` prints it.
+    pub(super) fn missed(line: &str, time: Option<Timestamp>) -> Hit {
+        Hit {
+            id: None,
+            time,
+            record: Record::with_empty_id(),
+            matches: vec![MatchLine::Text(line.to_owned())],
+            missed: true,
+        }
+    }
+
+    fn id(&self) -> String {
+        self.id.as_ref().map_or(String::new(), Address::to_string)
+    }
+
+    fn ip(&self) -> String {
+        match self.record.get("ip") {
+            Some(value) => plain(value),
+            None => self.id(),
+        }
+    }
+}
+
+/// What to print of each failure.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Form {
+    /// The id.
+    Id,
+    /// The address.
+    Ip,
+    /// The matched lines.
+    Msg,
+    /// Id, time and fields, as Python shows them.
+    Row,
+    /// One field.
+    Field(String),
+    /// Text with `<tags>`.
+    Template(String),
+}
+
+impl Form {
+    pub(super) fn read(text: &str) -> Form {
+        match text {
+            "id" | "fid" => Form::Id,
+            "ip" => Form::Ip,
+            "msg" => Form::Msg,
+            "row" => Form::Row,
+            text if text.contains('<') => Form::Template(text.to_owned()),
+            text => Form::Field(text.to_owned()),
+        }
+    }
+
+    /// Whether matched lines must be collected.
+    pub(super) fn needs_matches(&self) -> bool {
+        match self {
+            Form::Msg | Form::Template(_) => true,
+            Form::Field(name) => name == "matches",
+            Form::Id | Form::Ip | Form::Row => false,
+        }
+    }
+
+    /// Prints the failures of one line.
+    ///
+    /// # Errors
+    /// Of the writer.
+    pub(super) fn print(&self, hits: &[Hit], out: &mut impl Write) -> io::Result<()> {
+        let mut later = Vec::new();
+        for hit in hits {
+            match self {
+                Form::Id => writeln!(out, "{}", hit.id())?,
+                Form::Ip => writeln!(out, "{}", hit.ip())?,
+                Form::Msg => {
+                    for line in &hit.matches {
+                        writeln!(out, "{}", line.text())?;
+                    }
+                }
+                Form::Row => {
+                    let id = match hit.record.get("fid") {
+                        Some(fid @ FieldValue::Tuple(_)) => repr(fid),
+                        _ => quote(&hit.id()),
+                    };
+                    let id_only = hit.missed.then_some("fid");
+                    let fields = dict(&hit.record, id_only);
+                    writeln!(out, "[{id},\t{},\t{fields}],", moment(hit.time))?;
+                }
+                Form::Field(name) if name == "matches" => {
+                    let all: Vec<_> = hit.matches.iter().map(repr_line).collect();
+                    writeln!(out, "[{}]", all.join(", "))?;
+                }
+                Form::Field(name) => match hit.record.get(name) {
+                    Some(value) => writeln!(out, "{}", plain(value))?,
+                    None => writeln!(out, "None")?,
+                },
+                Form::Template(template) => {
+                    if template.contains("<msg>") && hit.matches.len() > 1 || !later.is_empty() {
+                        later.push(hit);
+                    } else {
+                        let line = hit.matches.first().map(MatchLine::text);
+                        writeln!(out, "{}", expand(template, hit, &line.unwrap_or_default()))?;
+                    }
+                }
+            }
+        }
+        // a template with several lines for <msg> is printed once per line, after the others
+        if let Form::Template(template) = self {
+            for hit in later {
+                for line in &hit.matches {
+                    writeln!(out, "{}", expand(template, hit, &line.text()))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Replaces the tags a failure can answer without a jail; others stay.
+fn expand(template: &str, hit: &Hit, message: &str) -> String {
+    let mut text = String::new();
+    let mut rest = template;
+    while let Some(start) = rest.find('<') {
+        text.push_str(&rest[..start]);
+        rest = &rest[start..];
+        let Some(end) = rest.find('>') else { break };
+        match tag(&rest[1..end], hit, message) {
+            Some(value) => {
+                text.push_str(&value);
+                rest = &rest[end + 1..];
+            }
+            None => {
+                text.push('<');
+                rest = &rest[1..];
+            }
+        }
+    }
+    text + rest
+}
+
+fn tag(name: &str, hit: &Hit, message: &str) -> Option<String> {
+    if let Some(field) = name.strip_prefix("F-") {
+        let field = match field.to_lowercase().as_str() {
+            "id" => "fid".to_owned(),
+            "port" => "fport".to_owned(),
+            other => other.to_owned(),
+        };
+        return hit.record.get(&field).map(plain);
+    }
+    Some(match name {
+        "msg" => message.to_owned(),
+        "ip" => hit.ip(),
+        "fid" => hit.id(),
+        "family" => {
+            let ip = Address::parse(&hit.ip());
+            ip.family().map_or(String::new(), |f| f.to_string())
+        }
+        "time" => moment(hit.time),
+        "failures" => "0".to_owned(),
+        "fport" => plain(hit.record.get("fport")?),
+        "matches" => {
+            let all: Vec<_> = hit.matches.iter().map(MatchLine::text).collect();
+            all.join("\n")
+        }
+        _ => return None,
+    })
+}
+
+/// A record as Python shows a dict.
+pub(super) fn dict(record: &Record, only: Option<&str>) -> String {
+    let pairs: Vec<_> = record
+        .iter()
+        .filter(|(name, _)| only.is_none_or(|only| only == *name))
+        .map(|(name, value)| {
+            let value = value.map_or("None".to_owned(), repr);
+            format!("{}: {value}", quote(name))
+        })
+        .collect();
+    format!("{{{}}}", pairs.join(", "))
+}
+
+fn moment(time: Option<Timestamp>) -> String {
+    time.map_or("None".to_owned(), |t| format!("{t:?}"))
+}
+
+fn plain(value: &FieldValue) -> String {
+    match value {
+        FieldValue::Text(text) => text.clone(),
+        FieldValue::Address(address) => address.to_string(),
+        other => repr(other),
+    }
+}
+
+fn repr(value: &FieldValue) -> String {
+    match value {
+        FieldValue::Text(text) => quote(text),
+        FieldValue::Address(address) => quote(&address.to_string()),
+        FieldValue::Set(values) => {
+            let all: Vec<_> = values.iter().map(|v| quote(v)).collect();
+            format!("{{{}}}", all.join(", "))
+        }
+        FieldValue::Tuple(parts) => {
+            let all: Vec<_> = parts
+                .iter()
+                .map(|p| p.as_deref().map_or("None".to_owned(), quote))
+                .collect();
+            format!("({})", all.join(", "))
+        }
+    }
+}
+
+fn repr_line(line: &MatchLine) -> String {
+    match line {
+        MatchLine::Text(text) => quote(text),
+        MatchLine::Parts(parts) => {
+            let all: Vec<_> = parts.iter().map(|p| quote(p)).collect();
+            format!("({})", all.join(", "))
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! One run: set up, walk the lines, report.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use super::Stop;
+use super::input::{Encoding, Lines};
+use super::names::Names;
+use super::options::Options;
+use super::output::{Form, Hit};
+use super::regexes::{Setup, shorten, tallies};
+use super::tally::{Kind, Tally};
+use super::{records, report};
+use crate::datetime::FixedOffset;
+use crate::filter::{Clock, FailureId, Filter, LineOutcome, Manner};
+use crate::pattern::UseDns;
+use crate::{error, ticket::Timestamp};
+
+/// Lists longer than this are not printed unless asked for (fact X13).
+const LISTED: usize = 20;
+
+/// Does what `options` say.
+pub(super) fn run(options: &Options, out: &mut impl Write) -> Result<(), Stop> {
+    if options.out.is_none() {
+        writeln!(out, "\nRunning tests\n=============\n")?;
+    }
+    let records = records::install(&options.log_level, options.verbose)?;
+    let mut setup = Setup::new(options, out, Filter::new("~jailless~"));
+    if let Some(lines) = options.maxlines.filter(|n| *n != 0) {
+        setup.maxlines(lines)?;
+    }
+    if let Some(zone) = &options.timezone {
+        let zone = FixedOffset::parse(zone).map_err(|e| Stop::Wrong(format!("ERROR: {e}")))?;
+        setup.filter.set_timezone(Some(zone));
+    }
+    if let Some(pattern) = &options.datepattern {
+        setup.datepattern(pattern)?;
+    }
+    if let Some(usedns) = &options.usedns {
+        setup.filter.set_usedns(read_usedns(usedns));
+    }
+    setup.failregex()?;
+    if let Some(value) = &options.ignoreregex {
+        setup.ignoreregex(value)?;
+    }
+
+    let encoding = match &options.encoding {
+        None => Encoding::preferred(),
+        Some(name) => Encoding::named(name)
+            .ok_or_else(|| Stop::Fatal(format!("LookupError: unknown encoding: {name}")))?,
+    };
+    let log = options.log.as_str();
+    let path = Path::new(log);
+    let source = if path.is_file() {
+        let lines = Lines::open(path, encoding.clone())
+            .map_err(|e| Stop::Wrong(format!("{}: '{log}'", errno(&e))))?;
+        setup.tell(format_args!("Use         log file : {log}"))?;
+        setup.tell(format_args!("Use         encoding : {}", encoding.name))?;
+        Source::File(Box::new(lines))
+    } else if log.starts_with("systemd-journal") {
+        return Err(Stop::Wrong(
+            "Error: systemd library not found. Exiting...".to_owned(),
+        ));
+    } else {
+        Source::Text(text_lines(&mut setup, log)?)
+    };
+    setup.tell(format_args!(""))?;
+
+    let filter = setup.filter;
+    let mut run = Run::new(options, filter, out, encoding);
+    run.records = Some(records);
+    let started = Instant::now();
+    match source {
+        Source::File(mut lines) => loop {
+            run.clock.now = now();
+            if !lines.block(|line| run.line(line))? {
+                break;
+            }
+        },
+        Source::Text(lines) => {
+            for line in lines {
+                run.line(line.trim_end_matches(['\r', '\n']))?;
+            }
+        }
+    }
+    let elapsed = started.elapsed();
+    run.show_records()?;
+    if options.out.is_none() {
+        let report = report::Report {
+            options,
+            filter: &run.filter,
+            tally: &run.tally,
+            listed: run.listed,
+            encoding: &run.encoding,
+            elapsed,
+        };
+        report::print(&report, run.out)?;
+    }
+    Ok(())
+}
+
+enum Source {
+    File(Box<Lines>),
+    Text(Vec<String>),
+}
+
+/// The lines of LOG when it is no file (fact X1).
+fn text_lines<W: Write>(setup: &mut Setup<'_, W>, log: &str) -> Result<Vec<String>, Stop> {
+    if setup.filter.maxlines() <= 1 && !log.contains('\n') {
+        setup.tell(format_args!("Use      single line : {}", shorten(log)))?;
+        return Ok(vec![log.to_owned()]);
+    }
+    let lines: Vec<String> = log.split('\n').map(str::to_owned).collect();
+    setup.tell(format_args!(
+        "Use      multi line : {} line(s)",
+        lines.len()
+    ))?;
+    for (number, line) in lines.iter().enumerate() {
+        if number >= 5 {
+            setup.tell(format_args!("| ..."))?;
+            break;
+        }
+        setup.tell(format_args!("| {:>2}: {}", number + 1, shorten(line)))?;
+    }
+    setup.tell(format_args!("`-"))?;
+    Ok(lines)
+}
+
+fn read_usedns(text: &str) -> UseDns {
+    match text.to_lowercase().as_str() {
+        "yes" => UseDns::Yes,
+        "warn" => UseDns::Warn,
+        "no" => UseDns::No,
+        "raw" => UseDns::Raw,
+        other => {
+            let value = crate::filter::quote(other);
+            error!(
+                "fail2ban.filter",
+                "Incorrect value {value} specified for usedns. Using safe 'no'"
+            );
+            UseDns::No
+        }
+    }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0.0, |d| d.as_secs_f64())
+}
+
+/// An error of the system as Python shows it.
+fn errno(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    format!("[Errno {}] {text}", error.raw_os_error().unwrap_or(0))
+}
+
+/// A walk over lines.
+struct Run<'a, W> {
+    options: &'a Options,
+    filter: Filter,
+    out: &'a mut W,
+    encoding: Encoding,
+    clock: Clock,
+    manner: Manner,
+    outcome: LineOutcome,
+    names: Names,
+    tally: Tally,
+    form: Option<Form>,
+    /// Most lines a list shows.
+    listed: usize,
+    /// Fields of the last match of the prefregex, shown.
+    prefix: String,
+    records: Option<records::Records>,
+}
+
+impl<'a, W: Write> Run<'a, W> {
+    fn new(options: &'a Options, filter: Filter, out: &'a mut W, encoding: Encoding) -> Run<'a, W> {
+        let form = options.out.as_deref().map(Form::read);
+        let report = form.is_none();
+        let listed = options
+            .maxlines
+            .and_then(|n| usize::try_from(n).ok())
+            .filter(|n| *n > 0)
+            .unwrap_or(LISTED);
+        let kind = |none: bool, all: bool| {
+            let keep = match (none, all) {
+                (true, _) => 0,
+                (_, true) => usize::MAX,
+                _ => listed + 1,
+            };
+            Kind::new(keep, options.debuggex)
+        };
+        Run {
+            manner: Manner {
+                every_regex: options.check_all && report,
+                census: report,
+                skip_pending: !report,
+                raw_hosts: options.raw,
+                window: false,
+                evidence: form.as_ref().is_some_and(Form::needs_matches),
+                prefix_fields: report && options.verbose > 0,
+            },
+            tally: Tally {
+                tested: 0,
+                matched: kind(!options.all_matched, options.all_matched),
+                ignored: kind(options.no_ignored, options.all_ignored),
+                missed: kind(options.no_missed, options.all_missed),
+                prefregex: 0,
+                prefixes: Vec::new(),
+                failregexes: tallies(filter.failregexes()),
+                ignoreregexes: tallies(filter.ignoreregexes()),
+            },
+            options,
+            filter,
+            out,
+            encoding,
+            clock: Clock {
+                now: now(),
+                in_operation: false,
+                findtime: 0.0,
+            },
+            outcome: LineOutcome::default(),
+            names: Names::default(),
+            form,
+            listed,
+            prefix: String::new(),
+            records: None,
+        }
+    }
+
+    /// Tries one line (without its end).
+    fn line(&mut self, line: &str) -> Result<(), Stop> {
+        if line.is_empty() || line.starts_with('#') {
+            return Ok(());
+        }
+        let multi = self.filter.maxlines() > 1 && self.form.is_none();
+        let before = if multi {
+            self.filter.buffered().to_vec()
+        } else {
+            Vec::new()
+        };
+        self.filter
+            .examine(line, None, &self.clock, self.manner, &mut self.outcome);
+        if self.form.is_some() {
+            return self.print(line);
+        }
+
+        let mut real = 0;
+        let mut nofail = false;
+        for index in 0..self.outcome.found.len() {
+            for id in self.ids(index) {
+                let found = &self.outcome.found[index];
+                let Some(tally) = self.tally.failregexes.get_mut(found.regex) else {
+                    continue;
+                };
+                tally.hits += 1;
+                if self.options.verbose > 0 {
+                    tally.details.push((id, found.time, real > 1));
+                }
+                if found.nofail {
+                    nofail = true;
+                } else {
+                    real += 1;
+                }
+            }
+        }
+        for &index in &self.outcome.ignored_by {
+            if let Some(tally) = self.tally.ignoreregexes.get_mut(index) {
+                tally.hits += 1;
+            }
+        }
+        self.count_prefix();
+
+        let mut plain = None;
+        if multi {
+            let full = before.len() >= self.filter.maxlines();
+            let mut lines =
+                self.tally
+                    .settle(&before, full, &self.filter, self.options.all_matched);
+            if !lines.is_empty() {
+                lines.push(self.filter.dateless_line().to_owned());
+                plain = Some(lines.join("\n"));
+            }
+        }
+        let kind = if nofail || !self.outcome.ignored_by.is_empty() {
+            &mut self.tally.ignored
+        } else if real > 0 {
+            &mut self.tally.matched
+        } else {
+            &mut self.tally.missed
+        };
+        kind.add(line, plain.as_deref());
+        self.tally.tested += 1;
+        Ok(())
+    }
+
+    fn count_prefix(&mut self) {
+        if let Some(record) = &self.outcome.prefix {
+            self.prefix = super::output::dict(record, None);
+        }
+        if self.filter.prefregex().is_none() || !self.filter.prefregex_matched() {
+            return;
+        }
+        self.tally.prefregex += 1;
+        if self.options.verbose > 0 {
+            match self.tally.prefixes.len() {
+                n if n < self.listed => self.tally.prefixes.push(self.prefix.clone()),
+                n if n == self.listed => self.tally.prefixes.push("...".to_owned()),
+                _ => {}
+            }
+        }
+    }
+
+    /// The ids of a finding, names resolved.
+    fn ids(&mut self, index: usize) -> Vec<String> {
+        match &self.outcome.found[index].id {
+            None => vec!["None".to_owned()],
+            Some(FailureId::Address(address)) if self.options.verbose > 0 => {
+                vec![address.to_string()]
+            }
+            // nobody will look at it
+            Some(FailureId::Address(_)) => vec![String::new()],
+            Some(FailureId::Name(name)) => {
+                let found = self.names.resolve(name, self.filter.usedns());
+                found.iter().map(ToString::to_string).collect()
+            }
+        }
+    }
+
+    /// Prints the failures of a line in the form of `-o`, or with `-i` the line without any.
+    fn print(&mut self, line: &str) -> Result<(), Stop> {
+        self.show_records()?;
+        let Some(form) = &self.form else {
+            return Ok(());
+        };
+        let mut hits = Vec::new();
+        for found in self.outcome.found.drain(..) {
+            if found.nofail {
+                continue;
+            }
+            match &found.id {
+                Some(FailureId::Name(name)) => {
+                    for address in self.names.resolve(name, self.filter.usedns()) {
+                        hits.push(Hit::new(Some(address), found.clone()));
+                    }
+                }
+                Some(FailureId::Address(address)) => {
+                    hits.push(Hit::new(Some(address.clone()), found))
+                }
+                None => {}
+            }
+        }
+        if self.options.invert == hits.is_empty() {
+            if hits.is_empty() {
+                hits.push(Hit::missed(line, self.filter.last_date()));
+            }
+            form.print(&hits, self.out)?;
+        }
+        Ok(())
+    }
+
+    /// Prints log records that have gathered.
+    fn show_records(&mut self) -> Result<(), Stop> {
+        if let Some(records) = &self.records {
+            records.drain(self.out)?;
+        }
+        Ok(())
+    }
+}
