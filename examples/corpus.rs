@@ -4,14 +4,15 @@
 //! with `pattern`, `multiline`, `groups`, `ngroups`), `PREFIX-texts.jsonl` (a string per line),
 //! `PREFIX-expect.jsonl` (`[regex, text, spans]` per match, offsets in bytes) and
 //! `PREFIX-timeouts.jsonl` (`[regex, text]` that Python itself gave up on). Exit code 1 when
-//! anything differs.
+//! anything differs. The prefilter of each regex must let through what matches (`unsound`); how
+//! much of the rest it rejects is shown (`rejected`), and the regexes it knows nothing about.
 
 use std::collections::{HashMap, HashSet};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use ferroban::pattern::{Flags, Match, Regex};
+use ferroban::pattern::{FailRegex, Flags, Match, Prefilter, Regex, UseDns};
 use serde_json::Value;
 
 /// Differences shown in full.
@@ -29,11 +30,20 @@ struct Tally {
     limit: usize,
     refused: usize,
     names: usize,
+    unsound: usize,
+    rejected: usize,
+    without_literals: usize,
 }
 
 impl Tally {
     fn differences(&self) -> usize {
-        self.missed + self.extra + self.spans + self.limit + self.refused + self.names
+        self.missed
+            + self.extra
+            + self.spans
+            + self.limit
+            + self.refused
+            + self.names
+            + self.unsound
     }
 }
 
@@ -119,6 +129,10 @@ fn compare(prefix: &str) -> Result<Tally> {
             tally.names += 1;
             show("names", source, "", format!("{names:?} for {python:?}"));
         }
+        // Expanded already: expanding once more changes nothing.
+        let failregex = FailRegex::new(source, UseDns::Warn, flags.multiline)?;
+        let prefilter = Prefilter::new(std::slice::from_ref(&failregex));
+        tally.without_literals += usize::from(prefilter.may_match_one(0, ""));
         for (number, text) in texts.iter().enumerate() {
             if skip.contains(&(id, number)) {
                 continue;
@@ -134,6 +148,13 @@ fn compare(prefix: &str) -> Result<Tally> {
                 (0..=groups).map(|group| found.group(group)).collect()
             });
             tally.matches += usize::from(ours.is_some());
+            if !prefilter.may_match_one(0, text) {
+                tally.rejected += 1;
+                if python.is_some() {
+                    tally.unsound += 1;
+                    show("unsound", source, text, format!("{python:?}"));
+                }
+            }
             let (count, what) = match (&ours, python) {
                 (None, Some(_)) => (&mut tally.missed, "missed"),
                 (Some(_), None) => (&mut tally.extra, "extra"),

@@ -87,10 +87,10 @@ impl Program {
             backtracking: false,
             inner_newlines,
         };
-        if is_linear(&root, linear) {
-            if let Some(regex) = build_linear(&emit(&root, linear), ascii, WhichCaptures::All) {
-                return Program::Linear(regex);
-            }
+        if is_linear(&root, linear)
+            && let Some(regex) = build_linear(&emit(&root, linear), ascii, WhichCaptures::All)
+        {
+            return Program::Linear(regex);
         }
         let backtracking = Dialect {
             backtracking: true,

@@ -8,7 +8,8 @@
 //! `reader`, measuring with `width`) makes a tree of it (`ast`, `class`) or refuses it in
 //! Python's words; `simplify` drops what keeps the tree off the linear engine; `emit` writes it
 //! down for an engine, `relaxed` in a superset form that guards the backtracking one; `engine`
-//! holds the compiled programs, `regex` shares them.
+//! holds the compiled programs, `regex` shares them. Beside that way, `literals` finds the strings
+//! without which a regex cannot match, and `prefilter` looks for them.
 #![forbid(unsafe_code)]
 
 mod ast;
@@ -16,6 +17,7 @@ mod class;
 mod emit;
 mod engine;
 mod failregex;
+mod literals;
 mod parser;
 mod prefilter;
 mod reader;
