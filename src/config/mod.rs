@@ -1,17 +1,39 @@
 //! Files on disk → the ordered list of server commands (what `-d` prints).
 //!
-//! Knows files and text, nothing of jails, sockets or clocks.
+//! Knows files and text, nothing of jails, sockets or clocks. From the bottom: [`ini`] reads one
+//! file, [`layers`] finds and merges those of a name, [`settings`] holds the result,
+//! [`interpolation`](settings::Settings::get) and [`tags`] replace what refers to something else,
+//! [`options`] reads `name[option=value]`, [`definition`] is what [`filter`] and [`action`] share,
+//! [`jail`] puts them together, [`globals`] is `fail2ban.conf`, and [`stream`] is everything in
+//! order. [`lookup`] serves programs that want a filter without a jail.
+//!
+//! All of it asks a [`files::Files`] for files; only [`files::Disk`] touches a disk.
 #![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
 
 use crate::control::Value;
 
-/// What went wrong with the configuration as a whole; `Display` is the text after
-/// `Failed during configuration: `, with file and line where there are any (facts C46–C58).
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ConfigError(pub String);
+pub mod action;
+pub mod definition;
+pub mod error;
+pub mod files;
+pub mod filter;
+pub mod glob;
+pub mod globals;
+pub mod ini;
+mod interpolation;
+pub mod jail;
+pub mod layers;
+pub mod lookup;
+pub mod options;
+pub mod settings;
+pub mod stream;
+pub mod tags;
+pub mod text;
+
+pub use error::{Cause, ConfigError, Message};
+pub use globals::check_loglevel;
 
 /// Options of `fail2ban.conf` that the client needs before it reads any jail (facts G1–G5).
 #[derive(Clone, Debug)]
@@ -26,6 +48,8 @@ pub struct EarlyOptions {
     pub logtarget: String,
     /// `syslogsocket`
     pub syslogsocket: String,
+    /// What to tell the operator, in order.
+    pub warnings: Vec<Message>,
 }
 
 /// How the jails are read.
@@ -37,6 +61,8 @@ pub struct ReadOptions {
     pub allow_no_files: bool,
     /// Values from the command line that beat `fail2ban.conf` (`loglevel`, `logtarget`, `syslogsocket`).
     pub overrides: Vec<(String, String)>,
+    /// One wrong jail spoils the result (`-t`); else only when no jail is right.
+    pub strict: bool,
 }
 
 /// The configuration as commands.
@@ -46,22 +72,38 @@ pub struct Stream {
     pub commands: Vec<Vec<Value>>,
     /// Jails that were skipped, with the reason (they are in `commands` as `config-error` too).
     pub skipped: Vec<(String, String)>,
-    /// What to tell the operator, in order (level name and text).
-    pub warnings: Vec<String>,
+    /// What to tell the operator, in order, levels from INFO up.
+    pub warnings: Vec<Message>,
+    /// Whether it may be used: false when a jail is wrong and nothing else is right, or reading
+    /// was strict. `-d` prints it all the same and exits with 255 (facts C46, C47).
+    pub accepted: bool,
 }
 
 /// Reads `fail2ban.conf` and its layers.
 ///
 /// # Errors
-/// Missing directory or unreadable files.
-pub fn read_early(_dir: &Path) -> Result<EarlyOptions, ConfigError> {
-    Err(ConfigError(String::new()))
+/// Missing directory or unreadable files (fact C8).
+pub fn read_early(dir: &Path) -> Result<EarlyOptions, ConfigError> {
+    stream::early(&files::Disk, &dir.to_string_lossy())
 }
 
-/// Reads everything and makes the command stream.
+/// Reads everything and makes the command stream. What concerns the reading of `fail2ban.conf`
+/// itself is told by [`read_early`], not again here.
 ///
 /// # Errors
 /// Facts C46–C49.
-pub fn read(_dir: &Path, _options: &ReadOptions) -> Result<Stream, ConfigError> {
-    Err(ConfigError(String::new()))
+pub fn read(dir: &Path, options: &ReadOptions) -> Result<Stream, ConfigError> {
+    stream::all(&files::Disk, &dir.to_string_lossy(), options)
+}
+
+/// Finds what the REGEX argument of `fail2ban-regex` names; see [`lookup::lookup`].
+///
+/// # Errors
+/// It names something that cannot be used.
+pub fn find_filter(
+    dir: &Path,
+    text: &str,
+    backend: &str,
+) -> Result<Option<lookup::Found>, lookup::LookupError> {
+    lookup::lookup(&files::Disk, &dir.to_string_lossy(), text, backend)
 }

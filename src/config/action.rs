@@ -1,0 +1,172 @@
+//! An action of a jail: files of `action.d`, arguments and jail options → commands.
+#![forbid(unsafe_code)]
+
+use std::borrow::Cow;
+
+use indexmap::IndexMap;
+
+use super::definition::{Definition, Kind, Known};
+use super::error::{Cause, Messages};
+use super::files::{join, stem};
+use super::layers::Layers;
+use super::settings::Options;
+use super::text::json_object;
+use crate::control::Value;
+
+const KNOWN: [Known; 13] = [
+    Known::new("actionstart", Kind::Text),
+    Known::new("actionstart_on_demand", Kind::Flag),
+    Known::new("actionstop", Kind::Text),
+    Known::new("actionflush", Kind::Text),
+    Known::new("actionreload", Kind::Text),
+    Known::new("actioncheck", Kind::Text),
+    Known::new("actionrepair", Kind::Text),
+    Known::new("actionrepair_on_unban", Kind::Flag),
+    Known::new("actionban", Kind::Text),
+    Known::new("actionprolong", Kind::Text),
+    Known::new("actionreban", Kind::Text),
+    Known::new("actionunban", Kind::Text),
+    Known::new("norestored", Kind::Flag),
+];
+
+/// Tags only the server can replace (fact C26).
+const FOR_THE_SERVER: [&str; 5] = [
+    "matches",
+    "ipmatches",
+    "ipjailmatches",
+    "timeout",
+    "bantime",
+];
+
+/// An action of one jail.
+#[derive(Debug)]
+pub enum Action {
+    /// Commands from `action.d/NAME.conf`.
+    Commands {
+        /// Its name in the jail.
+        name: String,
+        /// The jail.
+        jail: String,
+        /// Its options.
+        definition: Box<Definition>,
+    },
+    /// A Python file: the command that loads it, complete (fact C38).
+    Python(Vec<Value>),
+}
+
+impl Action {
+    /// Reads the files of `action.d/FILE` and their options; `None` when there are no files that
+    /// can be used.
+    ///
+    /// # Errors
+    /// A file that is no INI file; a substitution that fails.
+    pub fn open(
+        layers: &mut Layers<'_>,
+        file: &str,
+        jail: &str,
+        mut arguments: IndexMap<String, String>,
+        jail_options: &Options,
+    ) -> Result<Option<Action>, Cause> {
+        if file.ends_with(".py") {
+            return Ok(Some(python(layers.base(), file, jail, arguments)));
+        }
+        let own = arguments
+            .entry("name".to_owned())
+            .or_insert_with(|| jail.to_owned())
+            .clone();
+        let name = arguments
+            .entry("actname".to_owned())
+            .or_insert_with(|| unique_name(file, jail, &own))
+            .clone();
+        let Some(settings) = layers.read(&join("action.d", file))? else {
+            return Ok(None);
+        };
+        let arguments = arguments.into_iter().map(|(k, v)| (k, v.into())).collect();
+        let mut definition = Definition::new(settings, &KNOWN, arguments);
+        definition.read(jail_options, false, &mut layers.messages)?;
+        Ok(Some(Action::Commands {
+            name,
+            jail: jail.to_owned(),
+            definition: Box::new(definition),
+        }))
+    }
+
+    /// Its commands for the server.
+    ///
+    /// # Errors
+    /// Self reference.
+    pub fn commands(&mut self, messages: &mut Messages) -> Result<Vec<Vec<Value>>, Cause> {
+        let (name, jail, definition) = match self {
+            Action::Python(command) => return Ok(vec![command.clone()]),
+            Action::Commands {
+                name,
+                jail,
+                definition,
+            } => (
+                Value::from(name.as_str()),
+                Value::from(jail.as_str()),
+                definition,
+            ),
+        };
+        let is_known = |name: &str| KNOWN.iter().any(|known| known.name == name);
+        let combined = definition.combined(&FOR_THE_SERVER, messages)?;
+        // Commands with their tags replaced, everything else as it was given: the server
+        // replaces tags in it when it knows whom to ban.
+        let commands = combined.into_iter().filter(|(name, _)| is_known(name));
+        let parameters = definition
+            .arguments
+            .iter()
+            .filter(|(name, _)| !is_known(name) && !name.starts_with("known/"))
+            .map(|(name, value)| (name.clone(), value.clone()));
+        let mut properties: Vec<Value> = commands
+            .chain(parameters)
+            .map(|(name, value)| Value::List(vec![name.into(), value]))
+            .collect();
+
+        let add = vec!["set".into(), jail.clone(), "addaction".into(), name.clone()];
+        let set = match properties.len() {
+            0 => return Ok(vec![add]),
+            1 => {
+                let mut set = vec!["set".into(), jail, "action".into(), name];
+                if let Some(Value::List(property)) = properties.pop() {
+                    set.extend(property);
+                }
+                set
+            }
+            _ => vec![
+                "multi-set".into(),
+                jail,
+                "action".into(),
+                name,
+                Value::List(properties),
+            ],
+        };
+        Ok(vec![add, set])
+    }
+}
+
+/// The file's name, with what tells two actions of one file apart (fact C37).
+fn unique_name(file: &str, jail: &str, name: &str) -> String {
+    match name.strip_prefix(jail) {
+        Some(suffix) => format!("{file}{suffix}"),
+        None => format!("{file}-{name}"),
+    }
+}
+
+fn python(base: &str, file: &str, jail: &str, mut arguments: IndexMap<String, String>) -> Action {
+    let name = arguments
+        .shift_remove("actname")
+        .unwrap_or_else(|| stem(file).to_owned());
+    let path = join(&join(base, "action.d"), file);
+    let members = arguments
+        .iter()
+        .map(|(name, value)| (name.as_str(), Cow::Borrowed(value.as_str())));
+    Action::Python(vec![
+        "set".into(),
+        jail.into(),
+        "addaction".into(),
+        name.into(),
+        path.into(),
+        json_object(members).into(),
+    ])
+}

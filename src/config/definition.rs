@@ -1,0 +1,308 @@
+//! What filters and actions have in common: a file with `[Definition]` and `[Init]`, arguments
+//! from the jail, options of the jail, and their combination (facts C23–C32).
+#![forbid(unsafe_code)]
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use super::error::{Cause, Messages};
+use super::settings::{Options, Settings, Vars, split_condition};
+use super::tags;
+use super::text::quoted;
+use crate::control::Value;
+use crate::log::Level;
+
+const TARGET: &str = "fail2ban.configreader";
+
+/// How the text of an option becomes a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// As it is.
+    Text,
+    /// True for `1`, `on`, `true`, `yes` (fact C55).
+    Flag,
+    /// A whole number (fact C51).
+    Integer,
+}
+
+impl Kind {
+    /// The value of a text; `None` when it has none of this kind.
+    pub fn convert(self, value: &Value) -> Option<Value> {
+        match self {
+            Kind::Text => Some(value.clone()),
+            Kind::Flag => Some(Value::Bool(match value {
+                Value::Str(text) => {
+                    matches!(text.to_lowercase().as_str(), "1" | "on" | "true" | "yes")
+                }
+                Value::Bool(flag) => *flag,
+                Value::Int(number) => *number != 0,
+                _ => false,
+            })),
+            Kind::Integer => value.to_int().ok().map(Value::Int),
+        }
+    }
+}
+
+/// An option the program knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
+    /// Its name.
+    pub name: &'static str,
+    /// Its kind.
+    pub kind: Kind,
+    /// What it is when nobody sets it; with `None` it is left out.
+    pub default: Option<Literal>,
+}
+
+/// A value that is known when the program is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Literal {
+    Flag(bool),
+    Text(&'static str),
+}
+
+impl From<Literal> for Value {
+    fn from(literal: Literal) -> Value {
+        match literal {
+            Literal::Flag(flag) => flag.into(),
+            Literal::Text(text) => text.into(),
+        }
+    }
+}
+
+impl Known {
+    /// An option without a default.
+    pub const fn new(name: &'static str, kind: Kind) -> Known {
+        Known {
+            name,
+            kind,
+            default: None,
+        }
+    }
+
+    /// A text with a default.
+    pub const fn text(name: &'static str, default: &'static str) -> Known {
+        Known {
+            name,
+            kind: Kind::Text,
+            default: Some(Literal::Text(default)),
+        }
+    }
+
+    /// A flag with a default.
+    pub const fn flag(name: &'static str, default: bool) -> Known {
+        Known {
+            name,
+            kind: Kind::Flag,
+            default: Some(Literal::Flag(default)),
+        }
+    }
+}
+
+/// Reads the known options of a section, those in `supplied` excepted: they are decided already.
+///
+/// # Errors
+/// A substitution that fails; with `must_exist` a section that is not there.
+pub fn read_options(
+    settings: &Settings,
+    section: &str,
+    known: &[Known],
+    supplied: Option<(&Options, &Vars)>,
+    must_exist: bool,
+    convert: bool,
+    messages: &mut Messages,
+) -> Result<Options, Cause> {
+    let none = Vars::default();
+    let vars = supplied.map_or(&none, |(_, vars)| vars);
+    let mut values = Options::new();
+    for option in known {
+        let name = option.name;
+        if supplied.is_some_and(|(options, _)| options.contains_key(name)) {
+            continue;
+        }
+        let default = || option.default.map_or(Value::None, Value::from);
+        match settings.get(section, name, vars) {
+            Ok(text) => {
+                let text = Value::from(text.as_deref());
+                let kind = if convert { option.kind } else { Kind::Text };
+                let value = kind.convert(&text).unwrap_or_else(|| {
+                    let text = format!(
+                        "Wrong value for '{name}' in '{section}'. Using default one: '{}'",
+                        default().repr()
+                    );
+                    messages.add(Level::Warning, TARGET, text);
+                    default()
+                });
+                values.insert(name.to_owned(), value);
+            }
+            Err(cause @ Cause::NoSection(_)) if !must_exist => {
+                messages.add(Level::Error, TARGET, cause.to_string());
+                values.insert(name.to_owned(), default());
+            }
+            Err(Cause::NoOption { .. }) => {
+                if let Some(default) = option.default {
+                    values.insert(name.to_owned(), default.into());
+                }
+            }
+            Err(cause) => return Err(cause),
+        }
+    }
+    Ok(values)
+}
+
+/// `{**first, **second}`
+pub fn merged(first: &Options, second: &Options) -> Options {
+    let mut all = first.clone();
+    all.extend(second.iter().map(|(k, v)| (k.clone(), v.clone())));
+    all
+}
+
+/// A filter or action of a jail.
+#[derive(Debug)]
+pub struct Definition {
+    settings: Rc<Settings>,
+    known: &'static [Known],
+    /// Arguments of the jail, then the options of `[Init]`.
+    pub arguments: Options,
+    /// Options of `[Definition]`.
+    own: Options,
+    /// Options of the jail and arguments, as they were when options were read last.
+    vars: Vars,
+    looked_up: HashMap<String, Option<String>>,
+}
+
+impl Definition {
+    /// A definition whose files were read.
+    pub fn new(settings: Rc<Settings>, known: &'static [Known], arguments: Options) -> Definition {
+        Definition {
+            settings,
+            known,
+            arguments,
+            own: Options::new(),
+            vars: Vars::default(),
+            looked_up: HashMap::new(),
+        }
+    }
+
+    /// Its files.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Reads the options; those of the jail win. With `all` the unknown ones of `[Definition]`,
+    /// too.
+    ///
+    /// # Errors
+    /// A substitution that fails.
+    pub fn read(
+        &mut self,
+        jail: &Options,
+        all: bool,
+        messages: &mut Messages,
+    ) -> Result<(), Cause> {
+        let supplied = merged(jail, &self.arguments);
+        self.vars = Vars::new(&supplied);
+        self.own = read_options(
+            &self.settings,
+            "Definition",
+            self.known,
+            Some((&supplied, &self.vars)),
+            false,
+            false,
+            messages,
+        )?;
+        self.read_init(&supplied)?;
+        if !all {
+            return Ok(());
+        }
+        for name in self.settings.section("Definition").into_iter().flatten() {
+            let name = &**name.0;
+            if !self.own.contains_key(name) {
+                let value = self.settings.get("Definition", name, &Vars::default())?;
+                self.own.insert(name.to_owned(), value.as_deref().into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Options of `[Init]`: kept under `known/…`, and where no argument was given, used.
+    fn read_init(&mut self, supplied: &Options) -> Result<(), Cause> {
+        for name in self.settings.section("Init").into_iter().flatten() {
+            let name = &**name.0;
+            let value = self.settings.get("Init", name, &Vars::default())?;
+            let mut value = Value::from(value.as_deref());
+            if !name.starts_with("known/") {
+                self.arguments
+                    .insert(format!("known/{name}"), value.clone());
+            }
+            if self.arguments.contains_key(name) {
+                continue;
+            }
+            // An argument beats the conditional variants of its option (fact C31).
+            if let Some((plain, _)) = split_condition(name)
+                && let Some(given) = supplied.get(plain)
+                && *given != Value::None
+            {
+                value = given.clone();
+            }
+            self.arguments.insert(name.to_owned(), value);
+        }
+        Ok(())
+    }
+
+    /// All options with their tags replaced, in the kinds they have. Tags of `ignore` and of
+    /// options with conditional variants stay for the server (fact C26).
+    ///
+    /// # Errors
+    /// Self reference.
+    pub fn combined(&mut self, ignore: &[&str], messages: &mut Messages) -> Result<Options, Cause> {
+        let mut options = merged(&self.own, &self.arguments);
+        let conditional = options.keys().filter_map(|name| split_condition(name));
+        let ignore: HashSet<String> = conditional
+            .map(|(plain, _)| plain)
+            .chain(ignore.iter().copied())
+            .map(str::to_owned)
+            .collect();
+        let (settings, vars, looked_up) = (&self.settings, &self.vars, &mut self.looked_up);
+        tags::substitute(&mut options, &ignore, |tag| {
+            if let Some(value) = looked_up.get(tag) {
+                return Ok(value.clone());
+            }
+            let value = match settings.get_anywhere("Definition", tag, vars) {
+                Ok(value) => value.map(|text| text.to_string()),
+                Err(cause) if cause.is_absence() => None,
+                Err(cause) => return Err(cause),
+            };
+            looked_up.insert(tag.to_owned(), value.clone());
+            Ok(value)
+        })?;
+        self.convert(&mut options, messages);
+        Ok(options)
+    }
+
+    fn convert(&self, options: &mut Options, messages: &mut Messages) {
+        for known in self.known.iter().filter(|known| known.kind != Kind::Text) {
+            let Some(value) = options.get_mut(known.name) else {
+                continue;
+            };
+            if *value == Value::None {
+                continue;
+            }
+            let kind = if known.kind == Kind::Flag {
+                "bool"
+            } else {
+                "int"
+            };
+            *value = known.kind.convert(value).unwrap_or_else(|| {
+                let text = format!(
+                    "Wrong {kind} value {} for {}. Using default one: None",
+                    value.repr(),
+                    quoted(known.name)
+                );
+                messages.add(Level::Warning, TARGET, text);
+                Value::None
+            });
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The filter of a jail: files of `filter.d`, arguments and jail options → commands, and the
+//! options a filter consists of for programs that run one without a jail.
+#![forbid(unsafe_code)]
+
+use super::definition::{Definition, Kind, Known};
+use super::error::{Cause, Messages};
+use super::files::join;
+use super::layers::Layers;
+use super::settings::Options;
+use super::text::shell_words;
+use crate::control::Value;
+
+/// Options of a filter, in the order they are read (a jail may set them, too; fact C28).
+pub const KNOWN: [Known; 7] = [
+    Known::new("usedns", Kind::Text),
+    Known::new("prefregex", Kind::Text),
+    Known::new("ignoreregex", Kind::Text),
+    Known::new("failregex", Kind::Text),
+    Known::new("maxlines", Kind::Integer),
+    Known::new("datepattern", Kind::Text),
+    Known::new("journalmatch", Kind::Text),
+];
+
+/// A filter whose files were read.
+#[derive(Debug)]
+pub struct Filter {
+    jail: String,
+    definition: Definition,
+}
+
+impl Filter {
+    /// Reads the files of `filter.d/NAME`; `None` when there are none that can be used.
+    ///
+    /// # Errors
+    /// A file that is no INI file.
+    pub fn open(
+        layers: &mut Layers<'_>,
+        name: &str,
+        jail: &str,
+        arguments: Options,
+    ) -> Result<Option<Filter>, Cause> {
+        let settings = layers.read(&join("filter.d", name))?;
+        Ok(settings.map(|settings| Filter::new(settings, jail, arguments)))
+    }
+
+    /// Reads one file and what it includes, wherever it is, without its layers.
+    ///
+    /// # Errors
+    /// A file that is no INI file.
+    pub fn open_file(
+        layers: &mut Layers<'_>,
+        path: &str,
+        jail: &str,
+        arguments: Options,
+    ) -> Result<Option<Filter>, Cause> {
+        let settings = layers.read_file(path)?;
+        Ok(settings.map(|settings| Filter::new(settings, jail, arguments)))
+    }
+
+    fn new(
+        settings: std::rc::Rc<super::settings::Settings>,
+        jail: &str,
+        arguments: Options,
+    ) -> Filter {
+        Filter {
+            jail: jail.to_owned(),
+            definition: Definition::new(settings, &KNOWN, arguments),
+        }
+    }
+
+    /// Tells the filter what kind of log it will see, unless it knows (fact C29).
+    pub fn set_backend(&mut self, backend: &str) {
+        let given = self
+            .definition
+            .arguments
+            .get("logtype")
+            .and_then(Value::as_str);
+        let defined = self.definition.settings().has_own("Definition", "logtype");
+        if given.is_some_and(|given| !given.is_empty()) || defined {
+            return;
+        }
+        let logtype = if backend.starts_with("systemd") {
+            "journal"
+        } else {
+            "file"
+        };
+        self.definition
+            .arguments
+            .insert("logtype".to_owned(), logtype.into());
+    }
+
+    /// Reads the options; those of the jail win.
+    ///
+    /// # Errors
+    /// A substitution that fails.
+    pub fn read(
+        &mut self,
+        jail: &Options,
+        all: bool,
+        messages: &mut Messages,
+    ) -> Result<(), Cause> {
+        self.definition.read(jail, all, messages)
+    }
+
+    /// All options, combined.
+    ///
+    /// # Errors
+    /// Self reference.
+    pub fn combined(&mut self, messages: &mut Messages) -> Result<Options, Cause> {
+        self.definition.combined(&[], messages)
+    }
+
+    /// An option as it is without arguments; `None` when there is none.
+    ///
+    /// # Errors
+    /// A substitution that fails.
+    pub fn definition_option(&self, name: &str) -> Result<Option<Value>, Cause> {
+        let value = self
+            .definition
+            .settings()
+            .get("Definition", name, &Default::default());
+        match value {
+            Ok(value) => Ok(Some(value.as_deref().into())),
+            Err(cause) if cause.is_absence() => Ok(None),
+            Err(cause) => Err(cause),
+        }
+    }
+
+    /// Its commands for the server.
+    ///
+    /// # Errors
+    /// Self reference; a journal match with an open quote.
+    pub fn commands(&mut self, messages: &mut Messages) -> Result<Vec<Vec<Value>>, Cause> {
+        let options = self.combined(messages)?;
+        let mut commands = Vec::new();
+        add_commands(&mut commands, &options, &self.jail)?;
+        Ok(commands)
+    }
+}
+
+/// Adds the commands of filter options: `usedns` first, since `<HOST>` depends on it, then
+/// prefregex and maxlines, then the rest in order (fact C57).
+///
+/// # Errors
+/// A journal match with an open quote.
+pub fn add_commands(
+    commands: &mut Vec<Vec<Value>>,
+    options: &Options,
+    jail: &str,
+) -> Result<(), Cause> {
+    let set = |option: &str, value: Value| vec!["set".into(), jail.into(), option.into(), value];
+    let mut early = 0;
+    for (name, value) in options {
+        if *value == Value::None {
+            continue;
+        }
+        match name.as_str() {
+            "failregex" | "ignoreregex" => {
+                let text = value.str();
+                let mut regexes: Vec<Value> = text
+                    .split('\n')
+                    .filter(|regex| !regex.is_empty())
+                    .map(Value::from)
+                    .collect();
+                let add = format!("add{name}");
+                match regexes.len() {
+                    0 => {}
+                    1 => commands.push(set(&add, regexes.remove(0))),
+                    _ => commands.push(vec![
+                        "multi-set".into(),
+                        jail.into(),
+                        add.into(),
+                        Value::List(regexes),
+                    ]),
+                }
+            }
+            "usedns" => {
+                commands.insert(0, set(name, value.clone()));
+                early += 1;
+            }
+            "prefregex" | "maxlines" => {
+                commands.insert(early, set(name, value.clone()));
+                early += 1;
+            }
+            "datepattern" => commands.push(set(name, value.clone())),
+            "journalmatch" => {
+                for line in value.str().split('\n').filter(|line| !line.is_empty()) {
+                    let words = shell_words(line).map_err(|text| Cause::Value(text.to_owned()))?;
+                    let mut command = vec!["set".into(), jail.into(), "addjournalmatch".into()];
+                    command.extend(words.into_iter().map(Value::from));
+                    commands.push(command);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// What a filter consists of.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FilterOptions {
+    /// `usedns`
+    pub usedns: Option<String>,
+    /// `prefregex`
+    pub prefregex: Option<String>,
+    /// Failregexes in order.
+    pub failregex: Vec<String>,
+    /// Ignoreregexes in order.
+    pub ignoreregex: Vec<String>,
+    /// `maxlines`
+    pub maxlines: Option<i64>,
+    /// `datepattern`
+    pub datepattern: Option<String>,
+    /// Journal matches in order, each in words.
+    pub journalmatch: Vec<Vec<String>>,
+}
+
+impl FilterOptions {
+    /// Collects them from the commands of a filter or a jail.
+    pub fn from_commands(commands: &[Vec<Value>]) -> FilterOptions {
+        let mut options = FilterOptions::default();
+        for command in commands {
+            let [_, _, option, values @ ..] = command.as_slice() else {
+                continue;
+            };
+            let text = || values.first().map(|value| value.str().into_owned());
+            let texts = || match values {
+                [Value::List(list)] => list.iter().map(|v| v.str().into_owned()).collect(),
+                values => values.iter().map(|v| v.str().into_owned()).collect(),
+            };
+            match option.as_str() {
+                Some("usedns") => options.usedns = text(),
+                Some("prefregex") => options.prefregex = text(),
+                Some("addfailregex") => options.failregex.extend::<Vec<String>>(texts()),
+                Some("addignoreregex") => options.ignoreregex.extend::<Vec<String>>(texts()),
+                Some("maxlines") => {
+                    options.maxlines = values.first().and_then(|value| value.to_int().ok());
+                }
+                Some("datepattern") => options.datepattern = text(),
+                Some("addjournalmatch") => options.journalmatch.push(texts()),
+                _ => {}
+            }
+        }
+        options
+    }
+}

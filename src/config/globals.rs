@@ -1,0 +1,106 @@
+//! `fail2ban.conf` and its layers: what the client needs at once, and the settings of the server
+//! itself (facts G1–G12).
+#![forbid(unsafe_code)]
+
+use super::definition::{Kind, Known, read_options};
+use super::error::{Cause, Messages};
+use super::settings::{Options, Settings};
+use super::text::quoted;
+use crate::control::Value;
+
+const EARLY: [Known; 5] = [
+    Known::text("socket", "/var/run/fail2ban/fail2ban.sock"),
+    Known::text("pidfile", "/var/run/fail2ban/fail2ban.pid"),
+    Known::text("loglevel", "INFO"),
+    Known::text("logtarget", "/var/log/fail2ban.log"),
+    Known::text("syslogsocket", "auto"),
+];
+
+const KNOWN: [Known; 7] = [
+    Known::text("loglevel", "INFO"),
+    Known::text("logtarget", "STDERR"),
+    Known::text("syslogsocket", "auto"),
+    Known::text("allowipv6", "auto"),
+    Known::text("dbfile", "/var/lib/fail2ban/fail2ban.sqlite3"),
+    Known::new("dbmaxmatches", Kind::Integer),
+    Known::text("dbpurgeage", "1d"),
+];
+
+/// The order in which the server is told: logging first, so that the rest can be logged, and the
+/// file of the database before anything about it (fact C57).
+const ORDER: [&str; 8] = [
+    "thread",
+    "syslogsocket",
+    "loglevel",
+    "logtarget",
+    "allowipv6",
+    "dbfile",
+    "dbmaxmatches",
+    "dbpurgeage",
+];
+
+/// Reads what the client needs before it can talk to a server.
+///
+/// # Errors
+/// A substitution that fails.
+pub fn early(settings: &Settings, messages: &mut Messages) -> Result<Options, Cause> {
+    read_options(settings, "Definition", &EARLY, None, false, true, messages)
+}
+
+/// Reads all settings of the server; `overrides` win.
+///
+/// # Errors
+/// A substitution that fails; a log level that is none (fact C53).
+pub fn commands(
+    settings: &Settings,
+    overrides: Options,
+    messages: &mut Messages,
+) -> Result<Vec<Vec<Value>>, Cause> {
+    let mut options = read_options(settings, "Definition", &KNOWN, None, false, true, messages)?;
+    options.extend(overrides);
+    if let Some(level) = options.get("loglevel") {
+        check_loglevel(&level.str())?;
+    }
+    if settings.section("Thread").is_some() {
+        let stack = [Known::new("stacksize", Kind::Integer)];
+        let thread = read_options(settings, "Thread", &stack, None, false, true, messages)?;
+        if !thread.is_empty() {
+            let members = thread.into_iter().map(|(k, v)| (k.into(), v)).collect();
+            options.insert("thread".to_owned(), Value::Dict(members));
+        }
+    }
+    let command = |name: &&str| {
+        let value = options.get(*name)?.clone();
+        Some(vec!["set".into(), (*name).into(), value])
+    };
+    Ok(ORDER.iter().filter_map(command).collect())
+}
+
+/// Names of log levels (fact G1).
+const LEVELS: [&str; 12] = [
+    "CRITICAL",
+    "FATAL",
+    "ERROR",
+    "WARNING",
+    "WARN",
+    "NOTICE",
+    "INFO",
+    "MSG",
+    "DEBUG",
+    "TRACEDEBUG",
+    "HEAVYDEBUG",
+    "NOTSET",
+];
+
+/// Checks the name (in any case) or number of a log level.
+///
+/// # Errors
+/// `Invalid log level '…'`
+pub fn check_loglevel(level: &str) -> Result<(), Cause> {
+    let number = !level.is_empty() && level.chars().all(|c| c.is_ascii_digit());
+    if number || LEVELS.contains(&level.to_uppercase().as_str()) {
+        Ok(())
+    } else {
+        Err(Cause::Value(format!("Invalid log level {}", quoted(level))))
+    }
+}

@@ -1,0 +1,446 @@
+//! The text of one file → its sections and options.
+//!
+//! The `configparser` crate keeps the map, but its grammar is not that of the files fail2ban
+//! reads: it cuts values at every `;` or at none, takes an indented `[` for a section and lets
+//! repeated options pass. So a small normaliser runs first. It applies the rules of facts
+//! C10–C13, refuses what must be refused with the line it stands on, and hands the crate a text
+//! in which every key, continuation and section name begins with a guard, so that nothing in it
+//! can be mistaken for anything else.
+#![forbid(unsafe_code)]
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+use configparser::ini::{Ini, IniDefault};
+use indexmap::IndexMap;
+
+use super::settings::{Entry, Origin, Section};
+use super::text::{is_space, quoted, strip, strip_end, universal_newlines};
+
+/// A private-use character: stands where the crate must not look for syntax.
+const GUARD: char = '\u{E000}';
+
+/// The section whose options every other section has, too.
+const DEFAULT: &str = "DEFAULT";
+
+/// One file as it was written.
+#[derive(Clone, Debug, Default)]
+pub struct IniFile {
+    /// Options of `[DEFAULT]`.
+    pub defaults: Section,
+    /// All other sections, in order.
+    pub sections: IndexMap<Arc<str>, Section>,
+}
+
+/// Why a file is no INI file; `Display` is the text the original prints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SyntaxError {
+    /// An option before the first section.
+    NoHeader {
+        /// File as it was named.
+        file: String,
+        /// Line, from 1.
+        line: usize,
+        /// The line itself.
+        text: String,
+    },
+    /// The same section twice.
+    DuplicateSection {
+        /// File as it was named.
+        file: String,
+        /// Line of the second.
+        line: usize,
+        /// Its name.
+        section: String,
+    },
+    /// The same option twice in a section.
+    DuplicateOption {
+        /// File as it was named.
+        file: String,
+        /// Line of the second.
+        line: usize,
+        /// Its section.
+        section: String,
+        /// Its name in lower case.
+        option: String,
+    },
+    /// Lines that are neither section nor option, each with its number.
+    Unparsable {
+        /// File as it was named.
+        file: String,
+        /// The lines.
+        lines: Vec<(usize, String)>,
+    },
+}
+
+impl fmt::Display for SyntaxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SyntaxError::NoHeader { file, line, text } => write!(
+                f,
+                "File contains no section headers.\nfile: {}, line: {line}\n{}",
+                quoted(file),
+                quoted(text)
+            ),
+            SyntaxError::DuplicateSection {
+                file,
+                line,
+                section,
+            } => write!(
+                f,
+                "While reading from {} [line {line:2}]: section {} already exists",
+                quoted(file),
+                quoted(section)
+            ),
+            SyntaxError::DuplicateOption {
+                file,
+                line,
+                section,
+                option,
+            } => write!(
+                f,
+                "While reading from {} [line {line:2}]: option {} in section {} already exists",
+                quoted(file),
+                quoted(option),
+                quoted(section)
+            ),
+            SyntaxError::Unparsable { file, lines } => {
+                write!(f, "Source contains parsing errors: {}", quoted(file))?;
+                lines
+                    .iter()
+                    .try_for_each(|(line, text)| write!(f, "\n\t[line {line:2}]: {}", quoted(text)))
+            }
+        }
+    }
+}
+
+impl std::error::Error for SyntaxError {}
+
+/// Reads the text of `file`.
+///
+/// # Errors
+/// Fact C13.
+pub fn parse(text: &str, file: &str) -> Result<IniFile, SyntaxError> {
+    let text = universal_newlines(text);
+    let mut normaliser = Normaliser::new(file, text.len());
+    for (number, line) in (1..).zip(text.split_inclusive('\n')) {
+        normaliser.line(number, line)?;
+    }
+    let (guarded, lines) = normaliser.finish()?;
+
+    let mut crate_reader = Ini::new_from_defaults(settings_of_crate());
+    if let Err(reason) = crate_reader.read(guarded) {
+        // The guards leave the crate nothing to object to; should it, its words are shown.
+        return Err(SyntaxError::Unparsable {
+            file: file.to_owned(),
+            lines: vec![(0, reason)],
+        });
+    }
+    Ok(collect(
+        std::mem::take(crate_reader.get_mut_map()),
+        &lines,
+        file,
+    ))
+}
+
+fn settings_of_crate() -> IniDefault {
+    let mut settings = IniDefault::default();
+    settings.default_section = DEFAULT.to_owned();
+    settings.comment_symbols = vec!['#', ';'];
+    settings.inline_comment_symbols = None;
+    settings.enable_inline_comments = false;
+    settings.delimiters = vec!['=', ':'];
+    settings.case_sensitive = true;
+    settings.multiline = true;
+    settings
+}
+
+/// Removes the guards and adds where each option stands.
+fn collect(
+    map: indexmap::IndexMap<String, IndexMap<String, Option<String>>>,
+    lines: &IndexMap<String, Vec<u32>>,
+    file: &str,
+) -> IniFile {
+    let path: Arc<str> = file.into();
+    let mut result = IniFile::default();
+    for (name, options) in map {
+        let name = name.trim_matches(GUARD);
+        let numbers = lines.get(name).map(Vec::as_slice).unwrap_or_default();
+        let section: Section = options
+            .into_iter()
+            .zip(numbers)
+            .map(|((key, value), line)| {
+                let key: Arc<str> = key.trim_start_matches(GUARD).into();
+                let origin = Origin {
+                    file: path.clone(),
+                    line: *line,
+                };
+                let text = unguard(value.unwrap_or_default());
+                (key, Entry::written(text, origin))
+            })
+            .collect();
+        if name == DEFAULT {
+            result.defaults = section;
+        } else {
+            result.sections.insert(name.into(), section);
+        }
+    }
+    result
+}
+
+fn unguard(value: String) -> Arc<str> {
+    if !value.contains(GUARD) {
+        return value.into();
+    }
+    let mut text = String::with_capacity(value.len());
+    for (number, line) in value.split('\n').enumerate() {
+        if number > 0 {
+            text.push('\n');
+        }
+        // Only continuations carry a guard: one in the first line is the administrator's own.
+        let own = if number > 0 {
+            line.strip_prefix(GUARD)
+        } else {
+            None
+        };
+        text.push_str(own.unwrap_or(line));
+    }
+    text.into()
+}
+
+/// State between two lines.
+struct Normaliser<'a> {
+    file: &'a str,
+    out: String,
+    /// Section → line of each of its options, in order.
+    lines: IndexMap<String, Vec<u32>>,
+    seen: HashSet<(String, String)>,
+    section: Option<String>,
+    in_option: bool,
+    indent: usize,
+    bad: Vec<(usize, String)>,
+}
+
+impl<'a> Normaliser<'a> {
+    fn new(file: &'a str, length: usize) -> Normaliser<'a> {
+        Normaliser {
+            file,
+            out: String::with_capacity(length + length / 16),
+            lines: IndexMap::new(),
+            seen: HashSet::new(),
+            section: None,
+            in_option: false,
+            indent: 0,
+            bad: Vec::new(),
+        }
+    }
+
+    fn line(&mut self, number: usize, line: &str) -> Result<(), SyntaxError> {
+        let comment = comment_start(line);
+        let value = strip(&line[..comment.unwrap_or(line.len())]);
+        if value.is_empty() {
+            // A blank line belongs to the value around it, a comment line does not.
+            if comment.is_none() && self.in_option {
+                self.out.push('\n');
+            }
+            return Ok(());
+        }
+        let indent = line.chars().take_while(|c| is_space(*c)).count();
+        if self.in_option && indent > self.indent {
+            self.out.extend([' ', GUARD]);
+            self.out.push_str(value);
+            self.out.push('\n');
+            return Ok(());
+        }
+        self.indent = indent;
+        if let Some(name) = header(value) {
+            return self.header(number, name);
+        }
+        match self.section.take() {
+            Some(section) => {
+                let result = self.option(number, line, value, &section);
+                self.section = Some(section);
+                result
+            }
+            None => Err(SyntaxError::NoHeader {
+                file: self.file.to_owned(),
+                line: number,
+                text: line.to_owned(),
+            }),
+        }
+    }
+
+    fn header(&mut self, number: usize, name: &str) -> Result<(), SyntaxError> {
+        if name != DEFAULT && self.lines.contains_key(name) {
+            return Err(SyntaxError::DuplicateSection {
+                file: self.file.to_owned(),
+                line: number,
+                section: name.to_owned(),
+            });
+        }
+        self.lines.entry(name.to_owned()).or_default();
+        self.section = Some(name.to_owned());
+        self.in_option = false;
+        self.out.extend(['[', GUARD]);
+        self.out.push_str(name);
+        self.out.extend([GUARD, ']', '\n']);
+        Ok(())
+    }
+
+    fn option(
+        &mut self,
+        number: usize,
+        line: &str,
+        value: &str,
+        section: &str,
+    ) -> Result<(), SyntaxError> {
+        let Some(delimiter) = value.find(['=', ':']) else {
+            self.bad.push((number, line.to_owned()));
+            return Ok(());
+        };
+        let key = strip_end(&value[..delimiter]).to_lowercase();
+        if key.is_empty() {
+            self.bad.push((number, line.to_owned()));
+        }
+        self.in_option = !key.is_empty();
+        self.out.push(GUARD);
+        self.out.push_str(&key);
+        self.out.push('=');
+        self.out.push_str(strip(&value[delimiter + 1..]));
+        self.out.push('\n');
+        if let Some(numbers) = self.lines.get_mut(section) {
+            numbers.push(u32::try_from(number).unwrap_or(u32::MAX));
+        }
+        if self.seen.insert((section.to_owned(), key.clone())) {
+            Ok(())
+        } else {
+            Err(SyntaxError::DuplicateOption {
+                file: self.file.to_owned(),
+                line: number,
+                section: section.to_owned(),
+                option: key,
+            })
+        }
+    }
+
+    fn finish(self) -> Result<(String, IndexMap<String, Vec<u32>>), SyntaxError> {
+        if self.bad.is_empty() {
+            Ok((self.out, self.lines))
+        } else {
+            Err(SyntaxError::Unparsable {
+                file: self.file.to_owned(),
+                lines: self.bad,
+            })
+        }
+    }
+}
+
+/// Where the comment begins: the whole line for `#` and `;`, else a `;` after white space.
+fn comment_start(line: &str) -> Option<usize> {
+    if strip(line).starts_with(['#', ';']) {
+        return Some(0);
+    }
+    line.match_indices(';')
+        .map(|(at, _)| at)
+        .find(|at| line[..*at].chars().next_back().is_none_or(is_space))
+}
+
+/// The name in `[name]`; what follows the last bracket is not looked at.
+fn header(value: &str) -> Option<&str> {
+    let rest = value.strip_prefix('[')?;
+    // As far as the last bracket of the first physical line: values hold no line ends here.
+    let name = &rest[..rest.rfind(']')?];
+    (!name.is_empty()).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(text: &str, section: &str, option: &str) -> String {
+        let file = parse(text, "/f").unwrap();
+        file.sections[section][option].text.to_string()
+    }
+
+    fn error(text: &str) -> String {
+        parse(text, "/f").unwrap_err().to_string()
+    }
+
+    #[test]
+    fn comments() {
+        for (line, expected) in [
+            ("a = 1 ; c", "1"),
+            ("a = 1;c", "1;c"),
+            ("a = 1 # c", "1 # c"),
+            ("a = \"x ; y\"", "\"x"),
+            ("a : 1", "1"),
+            ("A=b=c:d", "b=c:d"),
+            ("a =", ""),
+        ] {
+            assert_eq!(
+                value(&format!("[s]\n{line}\n"), "s", "a"),
+                expected,
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn continuations() {
+        let text = "[s]\na = 1\n   2\n# c\n   # c\n\n\t[3]\n  x = 4\n\n\nb = 5\n";
+        assert_eq!(value(text, "s", "a"), "1\n2\n\n[3]\nx = 4");
+        assert_eq!(value(text, "s", "b"), "5");
+        assert_eq!(value("[s]\na =\n  1\n  2\n", "s", "a"), "\n1\n2");
+        assert_eq!(value("[s]\n  a = 1\n  b = 2\n", "s", "b"), "2");
+        assert_eq!(value("[s]\r\na = 1\r\n 2\r\n", "s", "a"), "1\n2");
+    }
+
+    #[test]
+    fn guards_leave_no_trace() {
+        let text = "[s]\na = \u{E000}x\n \u{E000}y\n";
+        assert_eq!(value(text, "s", "a"), "\u{E000}x\n\u{E000}y");
+    }
+
+    #[test]
+    fn sections() {
+        let file = parse(
+            "[DEFAULT]\na=1\n[ S ] x\nb=2\n[DEFAULT]\nc=3\n[s?f=6]\n",
+            "/f",
+        )
+        .unwrap();
+        let names: Vec<_> = file.sections.keys().map(|name| &**name).collect();
+        assert_eq!(names, [" S ", "s?f=6"]);
+        let defaults: Vec<_> = file.defaults.keys().map(|name| &**name).collect();
+        assert_eq!(defaults, ["a", "c"]);
+        assert_eq!(file.defaults["c"].origin.as_ref().unwrap().line, 6);
+    }
+
+    #[test]
+    fn errors_name_file_and_line() {
+        for (text, expected) in [
+            (
+                "a = 1\n",
+                "File contains no section headers.\nfile: '/f', line: 1\n'a = 1\\n'",
+            ),
+            (
+                "[s]\na=1\nA=2\n",
+                "While reading from '/f' [line  3]: option 'a' in section 's' already exists",
+            ),
+            (
+                "[s]\n[s]\n",
+                "While reading from '/f' [line  2]: section 's' already exists",
+            ),
+            (
+                "[s]\nbare\n=x\na=1\n[ \n",
+                "Source contains parsing errors: '/f'\n\t[line  2]: 'bare\\n'\n\t[line  3]: '=x\\n'\n\t[line  5]: '[ \\n'",
+            ),
+            (
+                "\u{feff}[s]\n",
+                "File contains no section headers.\nfile: '/f', line: 1\n'\\ufeff[s]\\n'",
+            ),
+        ] {
+            assert_eq!(error(text), expected);
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! A section of the jail files → a jail: its options, its filter, its actions, and the commands
+//! that make it (facts C35–C37, C46–C58, J1–J25).
+#![forbid(unsafe_code)]
+
+use super::action::Action;
+use super::definition::{Kind, Known, merged, read_options};
+use super::error::{Cause, Messages};
+use super::files::Files;
+use super::filter::{self, Filter};
+use super::glob;
+use super::layers::Layers;
+use super::options;
+use super::settings::{Entry, Options, Settings};
+use super::text::{quoted, words};
+use crate::control::Value;
+use crate::log::Level;
+
+const TARGET: &str = "fail2ban.jailreader";
+
+/// What is read of every jail, enabled or not.
+const FIRST: [Known; 3] = [
+    Known::flag("enabled", false),
+    Known::text("backend", "auto"),
+    Known::text("filter", ""),
+];
+
+/// What is read of enabled jails, in this order; then the options of filters.
+const KNOWN: [Known; 24] = [
+    FIRST[0],
+    FIRST[1],
+    Known::new("maxretry", Kind::Integer),
+    Known::new("maxmatches", Kind::Integer),
+    Known::new("findtime", Kind::Text),
+    Known::new("bantime", Kind::Text),
+    Known::new("bantime.increment", Kind::Flag),
+    Known::new("bantime.factor", Kind::Text),
+    Known::new("bantime.formula", Kind::Text),
+    Known::new("bantime.multipliers", Kind::Text),
+    Known::new("bantime.maxtime", Kind::Text),
+    Known::new("bantime.rndtime", Kind::Text),
+    Known::new("bantime.overalljails", Kind::Flag),
+    Known::new("ignorecommand", Kind::Text),
+    Known::new("ignoreself", Kind::Flag),
+    Known::new("ignoreip", Kind::Text),
+    Known::new("ignorecache", Kind::Text),
+    FIRST[2],
+    Known::new("logtimezone", Kind::Text),
+    Known::new("logencoding", Kind::Text),
+    Known::new("logpath", Kind::Text),
+    Known::flag("skip_if_nologs", false),
+    Known::flag("systemd_if_nologs", true),
+    Known::text("action", ""),
+];
+
+/// Options the server is not told as they are.
+const NOT_SENT: [&str; 6] = [
+    "action",
+    "filter",
+    "enabled",
+    "backend",
+    "skip_if_nologs",
+    "systemd_if_nologs",
+];
+
+/// A jail as it was read.
+#[derive(Debug, Default)]
+pub struct Jail {
+    /// Its name.
+    pub name: String,
+    /// Its options.
+    pub options: Options,
+    /// Its filter.
+    pub filter: Option<Filter>,
+    actions: Vec<Action>,
+    /// Why it cannot be used, in words for the operator.
+    pub error: Option<String>,
+}
+
+/// How much of a jail is read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extent<'a> {
+    /// Read it even when it is not enabled.
+    pub force: bool,
+    /// Arguments for the filter that beat those of the jail.
+    pub arguments: Option<&'a Options>,
+}
+
+/// What keeps a jail from being read: its own mistake, or one that concerns all.
+enum Failure {
+    Jail(String),
+    All(Cause),
+}
+
+impl From<Cause> for Failure {
+    fn from(cause: Cause) -> Failure {
+        Failure::All(cause)
+    }
+}
+
+/// Adds what every jail may refer to (fact C20).
+pub fn add_defaults(settings: &mut Settings, base: &str) {
+    for (name, value) in [
+        ("fail2ban_version", crate::COMPATIBLE_VERSION),
+        ("fail2ban_confpath", base),
+    ] {
+        settings
+            .defaults
+            .insert(name.into(), Entry::computed(value));
+    }
+}
+
+/// Reads a jail; `None` when it is not enabled.
+///
+/// # Errors
+/// Mistakes that make the whole configuration unusable (fact C49).
+pub fn read(
+    layers: &mut Layers<'_>,
+    settings: &mut Settings,
+    name: &str,
+    extent: Extent<'_>,
+) -> Result<Option<Jail>, Cause> {
+    let mut jail = Jail {
+        name: name.to_owned(),
+        ..Jail::default()
+    };
+    let first = read_options(
+        settings,
+        name,
+        &FIRST,
+        None,
+        true,
+        true,
+        &mut layers.messages,
+    )?;
+    jail.options = match extent.arguments {
+        Some(arguments) => merged(&first, arguments),
+        None => first,
+    };
+    if !extent.force && jail.options.get("enabled") != Some(&Value::Bool(true)) {
+        return Ok(None);
+    }
+    match jail.read_rest(layers, settings, extent) {
+        Ok(()) => Ok(Some(jail)),
+        Err(Failure::Jail(text)) => {
+            layers.messages.add(Level::Error, TARGET, &text);
+            jail.error = Some(text);
+            Ok(Some(jail))
+        }
+        Err(Failure::All(cause)) => Err(cause),
+    }
+}
+
+impl Jail {
+    fn read_rest(
+        &mut self,
+        layers: &mut Layers<'_>,
+        settings: &mut Settings,
+        extent: Extent<'_>,
+    ) -> Result<(), Failure> {
+        self.read_filter(layers, settings, extent)?;
+        let messages = &mut layers.messages;
+        let known: Vec<Known> = KNOWN.into_iter().chain(filter::KNOWN).collect();
+        self.options = read_options(settings, &self.name, &known, None, false, true, messages)?;
+        if let Some(filter) = &mut self.filter {
+            filter.read(&self.options, false, messages)?;
+        }
+        self.read_actions(layers)
+    }
+
+    fn text(&self, option: &str) -> String {
+        let value = self.options.get(option).and_then(Value::as_str);
+        value.unwrap_or_default().to_owned()
+    }
+
+    /// Reads the filter and offers its options to the jail as `known/…` (fact C19).
+    fn read_filter(
+        &mut self,
+        layers: &mut Layers<'_>,
+        settings: &mut Settings,
+        extent: Extent<'_>,
+    ) -> Result<(), Failure> {
+        let text = self.text("filter");
+        if text.is_empty() {
+            let warning = format!("No filter set for jail {}", self.name);
+            layers.messages.add(Level::Warning, TARGET, warning);
+            return Ok(());
+        }
+        let definition = options::parse(&text).map_err(|error| {
+            Failure::Jail(format!(
+                "Invalid filter definition {}: {error}",
+                quoted(&text)
+            ))
+        })?;
+        let arguments = definition.arguments.into_iter();
+        let mut arguments: Options = arguments.map(|(k, v)| (k, v.into())).collect();
+        if let Some(more) = extent.arguments {
+            arguments = merged(&arguments, more);
+        }
+        let filter = Filter::open(layers, &definition.name, &self.name, arguments)?;
+        let mut filter = filter.ok_or_else(|| {
+            let name = quoted(&definition.name);
+            Failure::Jail(format!("Unable to read the filter {name}"))
+        })?;
+        filter.set_backend(&self.text("backend"));
+        filter.read(&self.options, true, &mut layers.messages)?;
+        let known = filter.combined(&mut layers.messages)?;
+        let known = known
+            .into_iter()
+            .filter(|(name, value)| !name.starts_with("known/") && *value != Value::None)
+            .map(|(name, value)| {
+                let entry = Entry::computed(value.str().as_ref());
+                (format!("known/{name}"), entry)
+            });
+        settings.add(&self.name, known);
+        self.filter = Some(filter);
+        Ok(())
+    }
+
+    fn read_actions(&mut self, layers: &mut Layers<'_>) -> Result<(), Failure> {
+        let list = self.text("action");
+        for text in options::split(&list) {
+            let definition = options::parse(text).map_err(|error| {
+                Failure::Jail(format!(
+                    "Invalid action definition {}: {error}",
+                    quoted(text)
+                ))
+            })?;
+            let (file, arguments) = (definition.name, definition.arguments);
+            let action = Action::open(layers, &file, &self.name, arguments, &self.options)
+                .map_err(|cause| {
+                    Cause::Value(format!(
+                        "Error in action definition {}: {}",
+                        quoted(text),
+                        cause.repr()
+                    ))
+                })?;
+            let action = action
+                .ok_or_else(|| Failure::Jail(format!("Unable to read action {}", quoted(&file))))?;
+            self.actions.push(action);
+        }
+        if self.actions.is_empty() {
+            let warning = format!("No actions were defined for {}", self.name);
+            layers.messages.add(Level::Warning, TARGET, warning);
+        }
+        Ok(())
+    }
+
+    /// The commands that make this jail (fact C57), without its `start`.
+    ///
+    /// # Errors
+    /// No log files (fact C48), self references, a journal match with an open quote.
+    pub fn commands(
+        &mut self,
+        files: &dyn Files,
+        allow_no_files: bool,
+        messages: &mut Messages,
+    ) -> Result<Vec<Vec<Value>>, Cause> {
+        if let Some(error) = &self.error {
+            let text = format!(
+                "Jail '{}' skipped, because of wrong configuration: {error}",
+                self.name
+            );
+            return Ok(vec![config_error(text)]);
+        }
+        let mut commands = match &mut self.filter {
+            Some(filter) => filter.commands(messages)?,
+            None => Vec::new(),
+        };
+        filter::add_commands(&mut commands, &self.options, &self.name)?;
+        let mut backend = self.text("backend");
+        let mut logs = Vec::new();
+        for (option, value) in &self.options {
+            match option.as_str() {
+                "logpath" if backend.starts_with("systemd") => {}
+                "logpath" => {
+                    logs = self.log_files(&value.str(), files, messages);
+                    if logs.is_empty() {
+                        let text = format!("Have not found any log file for '{}' jail.", self.name);
+                        match self.without_logs(&backend, allow_no_files) {
+                            NoLogs::Journal => {
+                                "systemd".clone_into(&mut backend);
+                                let text = format!("{text} Jail will monitor systemd journal.");
+                                messages.add(Level::Warning, TARGET, text);
+                            }
+                            NoLogs::Refuse => return Err(Cause::Value(text)),
+                            NoLogs::Accept => messages.add(Level::Warning, TARGET, text),
+                            NoLogs::Skip => {
+                                messages.add(Level::Warning, TARGET, text);
+                                return Ok(vec![self.skip(messages)]);
+                            }
+                        }
+                    }
+                }
+                "ignoreip" => {
+                    let mut command = self.set("addignoreip", None);
+                    command.extend(words(&value.str()).map(Value::from));
+                    commands.push(command);
+                }
+                option if NOT_SENT.contains(&option) => {}
+                option if filter::KNOWN.iter().any(|known| known.name == option) => {}
+                option => commands.push(self.set(option, Some(value.clone()))),
+            }
+        }
+        commands.append(&mut logs);
+        for action in &mut self.actions {
+            commands.extend(action.commands(messages)?);
+        }
+        let add = vec!["add".into(), self.name.as_str().into(), backend.into()];
+        commands.insert(0, add);
+        Ok(commands)
+    }
+
+    fn set(&self, option: &str, value: Option<Value>) -> Vec<Value> {
+        let mut command = vec!["set".into(), self.name.as_str().into(), option.into()];
+        command.extend(value);
+        command
+    }
+
+    /// An `addlogpath` for every file that the lines of `logpath` name (fact J4).
+    fn log_files(
+        &self,
+        logpath: &str,
+        files: &dyn Files,
+        messages: &mut Messages,
+    ) -> Vec<Vec<Value>> {
+        let mut commands = Vec::new();
+        for line in logpath.split('\n') {
+            let (pattern, mode) = line.rsplit_once(' ').unwrap_or((line, "head"));
+            let found = glob::find(files, pattern);
+            for path in &found.dangling {
+                let text = format!("File {path} is a dangling link, thus cannot be monitored");
+                messages.add(Level::Warning, TARGET, text);
+            }
+            for path in &found.odd {
+                let text =
+                    format!("File {path} has a name that is not UTF-8, thus cannot be monitored");
+                messages.add(Level::Warning, TARGET, text);
+            }
+            if found.paths.is_empty() {
+                let text = format!("No file(s) found for glob {pattern}");
+                messages.add(Level::Notice, TARGET, text);
+            }
+            commands.extend(found.paths.into_iter().map(|path| {
+                let mut command = self.set("addlogpath", Some(path.into()));
+                command.push(mode.into());
+                command
+            }));
+        }
+        commands
+    }
+
+    /// What to do without any log file (facts C48, J5, J6).
+    fn without_logs(&self, backend: &str, allow_no_files: bool) -> NoLogs {
+        let flag = |option: &str| self.options.get(option) == Some(&Value::Bool(true));
+        let has_match = self.options.get("journalmatch").is_some();
+        if backend.starts_with("auto") && flag("systemd_if_nologs") && has_match {
+            NoLogs::Journal
+        } else if flag("skip_if_nologs") {
+            NoLogs::Skip
+        } else if allow_no_files {
+            NoLogs::Accept
+        } else {
+            NoLogs::Refuse
+        }
+    }
+
+    /// Leaves the jail out; the error is for this run only, files may be there at the next.
+    fn skip(&mut self, messages: &mut Messages) -> Vec<Value> {
+        let text = format!(
+            "Jail '{}' skipped, because of missing log files.",
+            self.name
+        );
+        messages.add(Level::Warning, TARGET, &text);
+        self.error = Some(text.clone());
+        config_error(text)
+    }
+}
+
+enum NoLogs {
+    Journal,
+    Skip,
+    Accept,
+    Refuse,
+}
+
+fn config_error(text: String) -> Vec<Value> {
+    vec!["config-error".into(), text.into()]
+}

@@ -1,0 +1,339 @@
+//! The files of one name, in order: `NAME.conf`, `NAME.d/*.conf`, `NAME.local`, `NAME.d/*.local`,
+//! each with what it includes (facts C1–C9). Every file is read and parsed once.
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::error::{Cause, Messages};
+use super::files::{Files, join, split, stem};
+use super::ini::{self, IniFile};
+use super::settings::{Settings, Vars};
+use super::text::quoted;
+use crate::control::Value;
+use crate::log::Level;
+
+/// Logger of the messages about sets of files.
+const READER: &str = "fail2ban.configreader";
+/// Logger of the messages about single files.
+const PARSER: &str = "fail2ban.configparserinc";
+/// Includes within includes; more is a mistake, not a configuration.
+const DEPTH: usize = 50;
+
+/// Reads sets of files and remembers them.
+pub struct Layers<'f> {
+    files: &'f dyn Files,
+    base: String,
+    parsed: HashMap<String, Option<Rc<IniFile>>>,
+    includes: HashMap<Vec<String>, Vec<String>>,
+    sets: HashMap<String, Option<Rc<Settings>>>,
+    /// What the operator should hear.
+    pub messages: Messages,
+}
+
+impl<'f> Layers<'f> {
+    /// Reads below `base` (fact C8).
+    ///
+    /// # Errors
+    /// The directory is not there.
+    pub fn new(files: &'f dyn Files, base: &str) -> Result<Layers<'f>, Cause> {
+        let base = base.trim_end_matches('/');
+        if !files.exists(if base.is_empty() { "/" } else { base }) {
+            return Err(Cause::Value(format!(
+                "Base configuration directory {base} does not exist "
+            )));
+        }
+        Ok(Layers {
+            files,
+            base: base.to_owned(),
+            parsed: HashMap::new(),
+            includes: HashMap::new(),
+            sets: HashMap::new(),
+            messages: Messages::default(),
+        })
+    }
+
+    /// The directory of the configuration.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Where files and names come from.
+    pub fn files(&self) -> &'f dyn Files {
+        self.files
+    }
+
+    /// The set of files of this name (`filter.d/sshd`); `None` when it cannot be used, which is
+    /// told once.
+    ///
+    /// # Errors
+    /// A file that is no INI file.
+    pub fn read(&mut self, name: &str) -> Result<Option<Rc<Settings>>, Cause> {
+        if let Some(set) = self.sets.get(name) {
+            return Ok(set.clone());
+        }
+        let set = self.read_set(name)?.map(Rc::new);
+        self.sets.insert(name.to_owned(), set.clone());
+        Ok(set)
+    }
+
+    /// One file with its includes, without layers.
+    ///
+    /// # Errors
+    /// A file that is no INI file.
+    pub fn read_file(&mut self, path: &str) -> Result<Option<Rc<Settings>>, Cause> {
+        let (settings, read) = self.merge(vec![path.to_owned()])?;
+        Ok((!read.is_empty()).then(|| Rc::new(settings)))
+    }
+
+    fn read_set(&mut self, name: &str) -> Result<Option<Settings>, Cause> {
+        let base = &self.base;
+        self.messages.add(
+            Level::Info,
+            READER,
+            format!("Loading configs for {name} under {base} "),
+        );
+        let stem = join(base, name);
+        let directory = format!("{stem}.d");
+        let mut paths = vec![format!("{stem}.conf")];
+        paths.extend(self.drop_ins(&directory, ".conf"));
+        paths.push(format!("{stem}.local"));
+        paths.extend(self.drop_ins(&directory, ".local"));
+        paths.retain(|path| self.files.exists(path));
+        if paths.is_empty() {
+            let text = format!(
+                "Found no accessible config files for {} under {}",
+                quoted(name),
+                self.base
+            );
+            self.messages.add(Level::Error, READER, text);
+            return Ok(None);
+        }
+        let (settings, read) = self.merge(paths.clone())?;
+        paths.retain(|path| !read.contains(path));
+        if paths.is_empty() {
+            return Ok(Some(settings));
+        }
+        self.messages.add(
+            Level::Error,
+            READER,
+            format!("Could not read config files: {}", paths.join(", ")),
+        );
+        Ok(None)
+    }
+
+    fn drop_ins(&self, directory: &str, extension: &str) -> Vec<String> {
+        let (mut names, _) = self.files.names(directory);
+        names.retain(|name| name.ends_with(extension) && !name.starts_with('.'));
+        names.sort();
+        names.iter().map(|name| join(directory, name)).collect()
+    }
+
+    /// All files and what they include, merged; and which of them could be read.
+    fn merge(&mut self, paths: Vec<String>) -> Result<(Settings, Vec<String>), Cause> {
+        let all = self.with_includes(paths, &[])?;
+        self.tell_loading(&all);
+        let mut settings = Settings::default();
+        let mut read = Vec::new();
+        for path in all {
+            if let Some(file) = self.parse(&path)? {
+                settings.merge(&file);
+                read.push(path);
+            }
+        }
+        Ok((settings, read))
+    }
+
+    /// Each file surrounded by its `before` and `after`, with its `.local` after it (fact C5).
+    fn with_includes(
+        &mut self,
+        paths: Vec<String>,
+        chain: &[String],
+    ) -> Result<Vec<String>, Cause> {
+        let mut files = Vec::with_capacity(paths.len());
+        for path in &paths {
+            files.push(path.clone());
+            let local = format!("{}.local", stem(path));
+            if !paths.contains(&local) && self.files.is_file(&local) {
+                files.push(local);
+            }
+        }
+        if let Some(found) = self.includes.get(&files) {
+            return Ok(found.clone());
+        }
+        let mut all = Vec::new();
+        for path in &files {
+            all.extend(self.includes_of(path, chain)?);
+        }
+        self.includes.insert(files, all.clone());
+        Ok(all)
+    }
+
+    fn includes_of(&mut self, path: &str, chain: &[String]) -> Result<Vec<String>, Cause> {
+        let Some(file) = self.parse(path)? else {
+            return Ok(Vec::new());
+        };
+        let mut parts = [Vec::new(), vec![path.to_owned()], Vec::new()];
+        if chain.len() >= DEPTH || !file.sections.contains_key("INCLUDES") {
+            return Ok(parts.concat());
+        }
+        let mut own = Settings::default();
+        own.merge(&file);
+        let chain: Vec<String> = chain.iter().cloned().chain([path.to_owned()]).collect();
+        for (part, option) in [(0, "before"), (2, "after")] {
+            if own.entry("INCLUDES", option).is_none() {
+                continue;
+            }
+            let Some(list) = own.get("INCLUDES", option, &Vars::default())? else {
+                continue;
+            };
+            for name in list.split('\n') {
+                let included = join(split(path).0, name);
+                // The file itself is looked for among those that led to it, not in itself.
+                if !chain[..chain.len() - 1].contains(&included) {
+                    parts[part].extend(self.with_includes(vec![included], &chain)?);
+                }
+            }
+        }
+        Ok(parts.concat())
+    }
+
+    /// One file; `None` when it cannot be opened or decoded.
+    fn parse(&mut self, path: &str) -> Result<Option<Rc<IniFile>>, Cause> {
+        if let Some(file) = self.parsed.get(path) {
+            return Ok(file.clone());
+        }
+        self.tell_loading(&[path.to_owned()]);
+        let file = match self.files.read(path) {
+            Err(_) => None,
+            Ok(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => Some(Rc::new(ini::parse(&text, path)?)),
+                Err(error) => {
+                    let text = format!(
+                        "Error decoding config file '{path}': {}",
+                        decoding_error(error.as_bytes(), error.utf8_error())
+                    );
+                    self.messages.add(Level::Error, PARSER, text);
+                    None
+                }
+            },
+        };
+        self.parsed.insert(path.to_owned(), file.clone());
+        Ok(file)
+    }
+
+    fn tell_loading(&mut self, paths: &[String]) {
+        let list = Value::List(paths.iter().map(|path| path.as_str().into()).collect());
+        self.messages.add(
+            Level::Info,
+            PARSER,
+            format!("  Loading files: {}", list.repr()),
+        );
+    }
+}
+
+/// Python's words for bytes that are not UTF-8.
+fn decoding_error(bytes: &[u8], error: std::str::Utf8Error) -> String {
+    let at = error.valid_up_to();
+    let length = error.error_len().unwrap_or(bytes.len() - at);
+    let reason = match (error.error_len(), bytes.get(at)) {
+        (None, _) => "unexpected end of data",
+        (Some(_), Some(0xC2..=0xF4)) => "invalid continuation byte",
+        (Some(_), _) => "invalid start byte",
+    };
+    if length == 1 {
+        let byte = bytes.get(at).copied().unwrap_or_default();
+        format!("'utf-8' codec can't decode byte 0x{byte:02x} in position {at}: {reason}")
+    } else {
+        let end = at + length - 1;
+        format!("'utf-8' codec can't decode bytes in position {at}-{end}: {reason}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::files::memory::Memory;
+    use super::*;
+
+    fn read(files: &[(&str, &str)], name: &str) -> (Result<Option<String>, String>, Vec<String>) {
+        let files = Memory::new(files);
+        let mut layers = Layers::new(&files, "/c").unwrap();
+        let value = match layers.read(name) {
+            Ok(set) => Ok(set.map(|set| {
+                let value = set.get("s", "a", &Vars::default()).unwrap();
+                value.unwrap().to_string()
+            })),
+            Err(cause) => Err(cause.to_string()),
+        };
+        let messages = layers.messages.0.into_iter();
+        let warnings = messages.filter(|message| message.level > Level::Info);
+        (value, warnings.map(|message| message.text).collect())
+    }
+
+    #[test]
+    fn layers_in_order() {
+        let all = [
+            ("/c/x.conf", "[s]\na=1\n"),
+            ("/c/x.d/b.conf", "[s]\na=3\n"),
+            ("/c/x.d/a.conf", "[s]\na=2\n"),
+            ("/c/x.local", "[s]\na=4\n"),
+            ("/c/x.d/z.local", "[s]\na=5\n"),
+        ];
+        for (count, expected) in [(1, "1"), (2, "3"), (3, "3"), (4, "4"), (5, "5")] {
+            let (value, warnings) = read(&all[..count], "x");
+            assert_eq!(value, Ok(Some(expected.to_owned())));
+            assert_eq!(warnings, Vec::<String>::new());
+        }
+        assert_eq!(read(&all[3..4], "x").0, Ok(Some("4".to_owned())));
+        let (value, warnings) = read(&all, "d/none");
+        assert_eq!(value, Ok(None));
+        assert_eq!(
+            warnings,
+            ["Found no accessible config files for 'd/none' under /c"]
+        );
+    }
+
+    #[test]
+    fn includes_surround_their_file() {
+        let files = [
+            (
+                "/c/x.conf",
+                "[INCLUDES]\nbefore=b.conf\n  nowhere.conf\nafter=/d/a.conf\n[s]\na=%(b)s %(o)s\no=own\n",
+            ),
+            (
+                "/c/b.conf",
+                "[INCLUDES]\nbefore=x.conf\n[s]\nb=before\no=before\n",
+            ),
+            ("/c/b.local", "[s]\nb=local\n"),
+            ("/d/a.conf", "[s]\no=after\n"),
+        ];
+        assert_eq!(read(&files, "x").0, Ok(Some("local after".to_owned())));
+    }
+
+    #[test]
+    fn a_missing_directory_is_an_error() {
+        let files = Memory::new(&[]);
+        let error = Layers::new(&files, "/none/")
+            .err()
+            .map(|cause| cause.to_string());
+        let expected = "Base configuration directory /none does not exist ";
+        assert_eq!(error.as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn decoding_errors_are_pythons() {
+        for (bytes, expected) in [
+            (&b"a\xff"[..], "byte 0xff in position 1: invalid start byte"),
+            (
+                b"a\xc3(",
+                "byte 0xc3 in position 1: invalid continuation byte",
+            ),
+            (b"a\xc3", "byte 0xc3 in position 1: unexpected end of data"),
+            (b"\xe2\x82", "bytes in position 0-1: unexpected end of data"),
+        ] {
+            let error = std::str::from_utf8(bytes).unwrap_err();
+            let text = decoding_error(bytes, error);
+            assert_eq!(text, format!("'utf-8' codec can't decode {expected}"));
+        }
+    }
+}

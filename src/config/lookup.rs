@@ -1,0 +1,361 @@
+//! What the REGEX argument of `fail2ban-regex` names: a jail, a filter, a filter's file, or
+//! nothing of these, in which case it is a regex (facts X3, X4).
+#![forbid(unsafe_code)]
+
+use indexmap::IndexMap;
+
+use super::error::{Cause, Message};
+use super::files::{Files, join, split, stem};
+use super::filter::{Filter, FilterOptions};
+use super::jail::{self, Extent, Jail};
+use super::layers::Layers;
+use super::options;
+use super::settings::Options;
+use super::text::is_word;
+use crate::control::Value;
+
+/// The jail filters belong to that are read without one.
+const NO_JAIL: &str = "fail2ban-regex-jail";
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A jail, with its filter and the filter options it sets.
+    Jail(String),
+    /// A filter of a configuration directory, with its layers.
+    Filter {
+        /// Its name without extension.
+        name: String,
+        /// The directory above `filter.d`.
+        base: String,
+    },
+    /// A file elsewhere, with its includes; the path as it was given.
+    File(String),
+}
+
+/// A filter that can be run.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Where it comes from.
+    pub place: Place,
+    /// Its arguments in brackets.
+    pub arguments: IndexMap<String, String>,
+    /// What it consists of.
+    pub options: FilterOptions,
+    /// `logtype`, `datepattern` and the options named by arguments, with their final values.
+    pub real: Vec<(String, Value)>,
+    /// What the operator should hear.
+    pub messages: Vec<Message>,
+}
+
+/// Why it cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LookupError {
+    /// Arguments that are none, or a jail file that cannot be read: the text after
+    /// `ERROR: Wrong filter name or options: `.
+    #[error("{0}")]
+    Name(String),
+    /// A filter file that cannot be read: the text after `Wrong config file: `, if any.
+    #[error("{}", .0.as_deref().unwrap_or_default())]
+    File(Option<String>),
+    /// A jail that cannot be used (its mistake).
+    #[error("{0}")]
+    Jail(String),
+    /// Options that cannot be combined.
+    #[error("{0}")]
+    Options(String),
+}
+
+/// Looks `text` up in the configuration below `base`; `None` when it names nothing there.
+/// `backend` decides the log type (`systemd…` for a journal).
+///
+/// # Errors
+/// It names something that cannot be used.
+pub fn lookup(
+    files: &dyn Files,
+    base: &str,
+    text: &str,
+    backend: &str,
+) -> Result<Option<Found>, LookupError> {
+    if !looks_like_a_name(text) {
+        return Ok(None);
+    }
+    let definition = options::parse(text).map_err(LookupError::Name)?;
+    let (name, arguments) = (definition.name, definition.arguments);
+    if !names_a_file(&name) {
+        let found = find_jail(files, base, &name, &arguments, backend)?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    find_filter(files, base, &name, arguments, backend)
+}
+
+/// One or more letters, digits, `_ - . /`, at the beginning of a line, then nothing or brackets.
+fn looks_like_a_name(text: &str) -> bool {
+    let mut begin = 0;
+    loop {
+        let line = &text[begin..];
+        let length = line
+            .find(|c: char| !(is_word(c) || matches!(c, '-' | '.' | '/')))
+            .unwrap_or(line.len());
+        let rest = &line[length..];
+        let named = length > 0
+            && (rest.is_empty()
+                || rest.starts_with('\n')
+                || rest.starts_with('[') && (rest.ends_with(']') || rest.contains("]\n")));
+        if named {
+            return true;
+        }
+        match line.find('\n') {
+            Some(end) => begin += end + 1,
+            None => return false,
+        }
+    }
+}
+
+fn names_a_file(name: &str) -> bool {
+    name.contains('/') || name.ends_with(".conf") || name.ends_with(".local")
+}
+
+/// Whether it ends in something like an extension: a dot among the last six characters.
+fn has_extension(name: &str) -> bool {
+    name.chars().rev().take(6).any(|c| c == '.')
+}
+
+fn arguments_of(arguments: &IndexMap<String, String>) -> Options {
+    let arguments = arguments.iter();
+    arguments
+        .map(|(name, value)| (name.clone(), value.as_str().into()))
+        .collect()
+}
+
+fn find_jail(
+    files: &dyn Files,
+    base: &str,
+    name: &str,
+    arguments: &IndexMap<String, String>,
+    backend: &str,
+) -> Result<Option<Found>, LookupError> {
+    let wrong = |cause: Cause| LookupError::Name(cause.to_string());
+    let broken = |cause: Cause| LookupError::Options(cause.to_string());
+    let mut layers = Layers::new(files, base).map_err(wrong)?;
+    let Some(settings) = layers.read("jail").map_err(wrong)? else {
+        return Ok(None);
+    };
+    if settings.section(name).is_none() {
+        return Ok(None);
+    }
+    let mut settings = (*settings).clone();
+    jail::add_defaults(&mut settings, layers.base());
+    let mut more = arguments_of(arguments);
+    more.insert("backend".to_owned(), backend.into());
+    let extent = Extent {
+        force: true,
+        arguments: Some(&more),
+    };
+    let jail = jail::read(&mut layers, &mut settings, name, extent).map_err(broken)?;
+    let mut jail = jail.unwrap_or_default();
+    if let Some(error) = &jail.error {
+        return Err(LookupError::Jail(error.clone()));
+    }
+    let real = real_options(&mut jail, &more, &mut layers).map_err(broken)?;
+    let commands = jail
+        .commands(files, true, &mut layers.messages)
+        .map_err(broken)?;
+    Ok(Some(Found {
+        place: Place::Jail(name.to_owned()),
+        arguments: arguments.clone(),
+        options: FilterOptions::from_commands(&commands),
+        real,
+        messages: layers.messages.0,
+    }))
+}
+
+fn real_options(
+    jail: &mut Jail,
+    arguments: &Options,
+    layers: &mut Layers<'_>,
+) -> Result<Vec<(String, Value)>, Cause> {
+    let mut options = jail.options.clone();
+    match &mut jail.filter {
+        Some(filter) => {
+            options.extend(filter.combined(&mut layers.messages)?);
+            real_of(filter, &options, arguments)
+        }
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Values of `logtype`, `datepattern` and the arguments as the filter has them.
+fn real_of(
+    filter: &Filter,
+    combined: &Options,
+    arguments: &Options,
+) -> Result<Vec<(String, Value)>, Cause> {
+    let names = ["logtype", "datepattern"].into_iter();
+    let mut real: IndexMap<String, Value> = IndexMap::new();
+    for name in names.chain(arguments.keys().map(String::as_str)) {
+        let value = match combined.get(name) {
+            Some(value) => Some(value.clone()),
+            None => filter.definition_option(name)?,
+        };
+        real.extend(value.map(|value| (name.to_owned(), value)));
+    }
+    Ok(real.into_iter().collect())
+}
+
+fn find_filter(
+    files: &dyn Files,
+    config: &str,
+    name: &str,
+    arguments: IndexMap<String, String>,
+    backend: &str,
+) -> Result<Option<Found>, LookupError> {
+    let Some(mut base) = base_of_filter(files, config, name) else {
+        return Ok(None);
+    };
+    let in_filter_d = split(&base).1 == "filter.d";
+    let layered = base == config || in_filter_d || (!has_extension(name) && !name.contains('/'));
+    let unreadable = |cause: Cause| LookupError::File(Some(cause.to_string()));
+    let options = arguments_of(&arguments);
+    let (place, filter, mut layers);
+    if layered {
+        if in_filter_d {
+            base = split(&base).0.to_owned();
+        }
+        let short = stem(split(name).1).to_owned();
+        layers = Layers::new(files, &base).map_err(unreadable)?;
+        filter = Filter::open(&mut layers, &short, NO_JAIL, options.clone());
+        place = Place::Filter { name: short, base };
+    } else {
+        layers = Layers::new(files, "/").map_err(unreadable)?;
+        let path = absolute(name);
+        filter = Filter::open_file(&mut layers, &path, NO_JAIL, options.clone());
+        place = Place::File(name.to_owned());
+    }
+    let filter = filter.map_err(unreadable)?;
+    let mut filter = filter.ok_or(LookupError::File(None))?;
+    let broken = |cause: Cause| LookupError::Options(cause.to_string());
+    let messages = &mut layers.messages;
+    filter.set_backend(backend);
+    filter
+        .read(&Options::new(), false, messages)
+        .map_err(broken)?;
+    let combined = filter.combined(messages).map_err(broken)?;
+    let real = real_of(&filter, &combined, &options).map_err(broken)?;
+    let commands = filter.commands(messages).map_err(broken)?;
+    Ok(Some(Found {
+        place,
+        arguments,
+        options: FilterOptions::from_commands(&commands),
+        real,
+        messages: layers.messages.0,
+    }))
+}
+
+/// The directory the filter's file was found under: that of the configuration, `filter.d`
+/// itself, or wherever the path leads.
+fn base_of_filter(files: &dyn Files, config: &str, name: &str) -> Option<String> {
+    let mut names = vec![name.to_owned()];
+    if !has_extension(name) {
+        names.extend([format!("{name}.conf"), format!("{name}.local")]);
+    }
+    let mut base = config.to_owned();
+    for name in names {
+        let file = if split(&name).0 == "filter.d" {
+            join(&base, &name)
+        } else if !name.contains('/') {
+            if split(&base).1 == "filter.d" {
+                join(&base, &name)
+            } else {
+                join(&join(&base, "filter.d"), &name)
+            }
+        } else {
+            split(&name).0.clone_into(&mut base);
+            name
+        };
+        if files.is_file(&file) {
+            return Some(base);
+        }
+    }
+    None
+}
+
+/// The path from the root; one that cannot be found stays as it is.
+fn absolute(path: &str) -> String {
+    let absolute = std::path::absolute(path).ok();
+    absolute
+        .and_then(|path| path.to_str().map(str::to_owned))
+        .unwrap_or_else(|| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::files::memory::Memory;
+    use super::*;
+
+    fn files() -> Memory {
+        Memory::new(&[
+            ("/c/jail.conf", "[j]\nfilter=f[p=1]\nbackend=polling\n"),
+            (
+                "/c/filter.d/f.conf",
+                "[Definition]\nfailregex=<p> <logtype>\n[Init]\np=0\n",
+            ),
+            ("/c/filter.d/f.local", "[Definition]\nmaxlines=3\n"),
+            ("/x/g.conf", "[Definition]\nfailregex=g\n"),
+        ])
+    }
+
+    #[test]
+    fn places() {
+        for (text, backend, place, failregex, maxlines) in [
+            ("j", "auto", Place::Jail("j".to_owned()), "1 file", Some(3)),
+            (
+                "j[p=2]",
+                "systemd",
+                Place::Jail("j".to_owned()),
+                "2 journal",
+                Some(3),
+            ),
+            ("f", "auto", filter("f"), "0 file", Some(3)),
+            ("f.conf[p=3]", "auto", filter("f"), "3 file", Some(3)),
+            ("filter.d/f.conf", "auto", filter("f"), "0 file", Some(3)),
+            ("/c/filter.d/f.conf", "auto", filter("f"), "0 file", Some(3)),
+            (
+                "/x/g.conf",
+                "auto",
+                Place::File("/x/g.conf".to_owned()),
+                "g",
+                None,
+            ),
+        ] {
+            let found = lookup(&files(), "/c", text, backend).unwrap().unwrap();
+            assert_eq!(found.place, place, "{text}");
+            assert_eq!(found.options.failregex, [failregex], "{text}");
+            assert_eq!(found.options.maxlines, maxlines, "{text}");
+        }
+        for text in ["nofilter", "^a <HOST>", "a b", "/x/none.conf", ""] {
+            assert!(
+                lookup(&files(), "/c", text, "auto").unwrap().is_none(),
+                "{text}"
+            );
+        }
+    }
+
+    fn filter(name: &str) -> Place {
+        Place::Filter {
+            name: name.to_owned(),
+            base: "/c".to_owned(),
+        }
+    }
+
+    #[test]
+    fn errors() {
+        let name = |base: &str, text: &str| lookup(&files(), base, text, "auto").unwrap_err();
+        let expected = "expected option, wrong syntax at 0: b";
+        assert_eq!(name("/c", "f[b]"), LookupError::Name(expected.to_owned()));
+        let expected = "Base configuration directory /none does not exist ";
+        assert_eq!(name("/none", "f"), LookupError::Name(expected.to_owned()));
+    }
+}

@@ -1,0 +1,255 @@
+//! The merged sections of a set of files: raw options, and what an option had before a later
+//! file changed it.
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use super::error::Cause;
+use super::ini::IniFile;
+use super::text::is_word;
+use crate::control::Value;
+
+/// Values of options as the views handle them, in order; not all are text any more.
+pub type Options = IndexMap<String, Value>;
+
+/// Options of one section, in the order they were first written.
+pub type Section = IndexMap<Arc<str>, Entry>;
+
+/// Where something was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The file.
+    pub file: Arc<str>,
+    /// The line, from 1.
+    pub line: u32,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// An option as it stands in the files, before any substitution.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The raw value.
+    pub text: Arc<str>,
+    /// Where it was written; nothing for what the program itself put there.
+    pub origin: Option<Origin>,
+}
+
+impl Entry {
+    /// An option of a file.
+    pub fn written(text: Arc<str>, origin: Origin) -> Entry {
+        Entry {
+            text,
+            origin: Some(origin),
+        }
+    }
+
+    /// An option the program adds.
+    pub fn computed(text: impl Into<Arc<str>>) -> Entry {
+        Entry {
+            text: text.into(),
+            origin: None,
+        }
+    }
+}
+
+/// Values that beat those of the files while an option is read: options of the jail and
+/// arguments of its filter or action. Names count in lower case.
+#[derive(Clone, Debug, Default)]
+pub struct Vars(HashMap<String, Option<Arc<str>>>);
+
+impl Vars {
+    /// Later options win over earlier ones that differ only in case.
+    pub fn new(options: &Options) -> Vars {
+        let entries = options.iter().map(|(name, value)| {
+            let text = match value {
+                Value::None => None,
+                value => Some(Arc::from(value.str().as_ref())),
+            };
+            (name.to_lowercase(), text)
+        });
+        Vars(entries.collect())
+    }
+
+    /// The value: `None` when there is none, `Some(None)` when it is Python's `None`.
+    pub fn get(&self, name: &str) -> Option<&Option<Arc<str>>> {
+        self.0.get(name)
+    }
+}
+
+/// Sections of all files of a set, merged: later files win (facts C1, C13).
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Options that every section has.
+    pub defaults: Section,
+    sections: IndexMap<Arc<str>, Section>,
+    /// Section → the options it had before the last file that redefined them (fact C18).
+    known: IndexMap<Arc<str>, Section>,
+}
+
+/// Prefix under which [`Settings::section`] finds what a section had before.
+pub const KNOWN: &str = "KNOWN/";
+
+impl Settings {
+    /// Lays the options of one more file over those that are there.
+    pub fn merge(&mut self, file: &IniFile) {
+        self.defaults
+            .extend(file.defaults.iter().map(|(k, v)| (k.clone(), v.clone())));
+        for (name, options) in &file.sections {
+            let (name, condition) = match split_condition(name) {
+                Some((name, condition)) => (Arc::from(name), condition),
+                None => (name.clone(), ""),
+            };
+            let known = self.known.entry(name.clone()).or_default();
+            let section = self.sections.entry(name).or_default();
+            for (key, entry) in options {
+                let key = if condition.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{key}{condition}").into()
+                };
+                if let Some(before) = section.insert(key.clone(), entry.clone()) {
+                    known.insert(key, before);
+                }
+            }
+        }
+    }
+
+    /// Names of all sections in order; `DEFAULT` is none.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.sections.keys()
+    }
+
+    /// A section, or with the prefix [`KNOWN`] what it had before.
+    pub fn section(&self, name: &str) -> Option<&Section> {
+        match name.strip_prefix(KNOWN) {
+            Some(name) => self.known.get(name).filter(|section| !section.is_empty()),
+            None => self.sections.get(name),
+        }
+    }
+
+    /// Adds options the program computes to a section (fact C19).
+    pub fn add(&mut self, section: &str, options: impl Iterator<Item = (String, Entry)>) {
+        let section = self.sections.entry(section.into()).or_default();
+        section.extend(options.map(|(key, entry)| (key.into(), entry)));
+    }
+
+    /// The raw entry of an option (in lower case): the section's own, else the default.
+    pub fn entry(&self, section: &str, option: &str) -> Option<&Entry> {
+        self.section(section)
+            .and_then(|own| own.get(option))
+            .or_else(|| self.defaults.get(option))
+    }
+
+    /// Whether the section itself has the option.
+    pub fn has_own(&self, section: &str, option: &str) -> bool {
+        self.section(section)
+            .is_some_and(|own| own.contains_key(option))
+    }
+
+    /// An option by a name that may say its section: `known/x`, `default/x`, `Section/x`
+    /// (fact C24). `None` is Python's.
+    ///
+    /// # Errors
+    /// Not there, or its interpolation fails.
+    pub fn get_anywhere(
+        &self,
+        section: &str,
+        option: &str,
+        vars: &Vars,
+    ) -> Result<Option<Arc<str>>, Cause> {
+        if let Some((place, name)) = split_place(option) {
+            let places: [Option<String>; 2] = match place.to_lowercase().as_str() {
+                "known" => [Some(format!("{KNOWN}{section}")), Some(section.to_owned())],
+                "default" => [Some("DEFAULT".to_owned()), None],
+                _ => [Some(place.to_owned()), None],
+            };
+            for place in places.into_iter().flatten() {
+                match self.get(&place, name, &Vars::default()) {
+                    Err(cause) if cause.is_absence() => {}
+                    result => return result,
+                }
+            }
+        }
+        self.get(section, option, vars)
+    }
+}
+
+/// `name?condition` in its parts (fact C30).
+pub fn split_condition(name: &str) -> Option<(&str, &str)> {
+    let at = name.find('?')?;
+    let (plain, condition) = name.split_at(at);
+    let valid = !plain.is_empty()
+        && plain.chars().all(is_word)
+        && condition.len() > 1
+        && !condition.contains('\n');
+    valid.then_some((plain, condition))
+}
+
+/// `section/option` in its parts.
+fn split_place(option: &str) -> Option<(&str, &str)> {
+    let (place, name) = option.split_once('/')?;
+    let valid = !place.is_empty()
+        && place.chars().all(|c| is_word(c) || c == '-')
+        && !name.is_empty()
+        && !name.contains(|c: char| c == '>' || super::text::is_space(c));
+    valid.then_some((place, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ini;
+
+    fn settings(files: &[&str]) -> Settings {
+        let mut settings = Settings::default();
+        for text in files {
+            settings.merge(&ini::parse(text, "/f").unwrap());
+        }
+        settings
+    }
+
+    fn get(settings: &Settings, option: &str) -> Option<String> {
+        let value = settings.get_anywhere("Definition", option, &Vars::default());
+        Some(value.ok()??.to_string())
+    }
+
+    #[test]
+    fn later_files_win_and_the_older_value_stays_known() {
+        let settings = settings(&[
+            "[DEFAULT]\nd=1\n[Definition]\na=1\nb=1\n",
+            "[Definition]\na=2\nc=2\n[Init]\nx=3\n",
+            "[DEFAULT]\nd=2\n[Definition]\na=3\n",
+        ]);
+        for (option, expected) in [
+            ("a", Some("3")),
+            ("known/a", Some("2")),
+            ("KNOWN/b", Some("1")),
+            ("c", Some("2")),
+            ("d", Some("2")),
+            ("default/d", Some("2")),
+            ("DEFAULT/d", Some("2")),
+            ("Init/x", Some("3")),
+            ("init/x", None),
+            ("x", None),
+        ] {
+            assert_eq!(get(&settings, option).as_deref(), expected, "{option}");
+        }
+    }
+
+    #[test]
+    fn conditions_go_to_the_options() {
+        let settings = settings(&["[Init]\nw=1\n[Init?family=inet6]\nw=6\n"]);
+        let keys: Vec<_> = settings.section("Init").unwrap().keys().cloned().collect();
+        assert_eq!(keys, [Arc::from("w"), Arc::from("w?family=inet6")]);
+        assert_eq!(settings.names().count(), 1);
+    }
+}

@@ -1,0 +1,234 @@
+//! `<tag>` in options of filters and actions → the value it stands for (facts C23–C26).
+//!
+//! Every option is rewritten until nothing in it can be replaced any more; unknown tags stay.
+#![forbid(unsafe_code)]
+
+use std::collections::HashSet;
+
+use indexmap::IndexMap;
+
+use super::error::Cause;
+use super::settings::Options;
+use crate::control::Value;
+
+/// How often one tag may be replaced in one option.
+const REPLACEMENTS: i64 = 25;
+/// Longest value in bytes: tags that hold tags twice would otherwise double it without end.
+const LENGTH: usize = 4 << 20;
+
+/// Replaces tags in all options by other options, else by what `lookup` finds. Options and tags
+/// in `ignore` are left alone.
+///
+/// # Errors
+/// An option that comes to contain itself (fact C25); what `lookup` reports.
+pub fn substitute(
+    options: &mut Options,
+    ignore: &HashSet<String>,
+    mut lookup: impl FnMut(&str) -> Result<Option<String>, Cause>,
+) -> Result<(), Cause> {
+    let mut counts: Vec<Counts> = vec![Counts::new(); options.len()];
+    let mut done = vec![false; options.len()];
+    let mut again = true;
+    while again {
+        again = false;
+        for index in 0..options.len() {
+            let Some((name, value)) = options.get_index(index) else {
+                continue;
+            };
+            if done[index] || ignore.contains(name.as_str()) {
+                continue;
+            }
+            let Value::Str(value) = value else {
+                done[index] = true;
+                continue;
+            };
+            let new = rewrite(
+                name,
+                value,
+                options,
+                ignore,
+                &mut counts[index],
+                &mut lookup,
+            )?;
+            let text = new.as_deref().unwrap_or(value);
+            done[index] = !text.contains('<');
+            // What was replaced may form a tag with its surroundings.
+            if let Some(new) = new
+                && new != *value
+            {
+                again |= next_tag(&new, 0).is_some();
+                options[index] = Value::Str(new);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Tag → how often it was replaced.
+type Counts = IndexMap<String, i64>;
+
+/// One option with all its tags replaced, or `None` when there was nothing to replace.
+fn rewrite(
+    name: &str,
+    value: &str,
+    options: &Options,
+    ignore: &HashSet<String>,
+    counts: &mut Counts,
+    lookup: &mut impl FnMut(&str) -> Result<Option<String>, Cause>,
+) -> Result<Option<String>, Cause> {
+    let mut new: Option<String> = None;
+    let mut from = 0;
+    loop {
+        let text = new.as_deref().unwrap_or(value);
+        let Some((start, end)) = next_tag(text, from) else {
+            return Ok(new);
+        };
+        let tag = &text[start + 1..end - 1];
+        if ignore.contains(tag) {
+            from = end;
+            continue;
+        }
+        let count = counts.get(tag).copied();
+        if tag == name || count.unwrap_or(1) > REPLACEMENTS {
+            return Err(self_reference(name, tag, counts, text));
+        }
+        let replacement = match options.get(tag) {
+            Some(Value::None) | None => lookup(tag)?,
+            Some(value) => Some(value.str().into_owned()),
+        };
+        let Some(replacement) = replacement else {
+            from = end;
+            continue;
+        };
+        let replaced = text.replace(&text[start..end], &replacement);
+        if replaced.len() > LENGTH {
+            return Err(self_reference(name, tag, counts, &text[start..end]));
+        }
+        counts.insert(tag.to_owned(), count.unwrap_or(0) + 1);
+        new = Some(replaced);
+        from = start;
+    }
+}
+
+fn self_reference(name: &str, tag: &str, counts: &Counts, text: &str) -> Cause {
+    let counts = counts
+        .iter()
+        .map(|(tag, count)| (tag.as_str().into(), Value::Int(*count)));
+    Cause::Value(format!(
+        "properties contain self referencing definitions and cannot be resolved, \
+         fail tag: {name}, found: {tag} in {}, value: {text}",
+        Value::Dict(counts.collect()).repr()
+    ))
+}
+
+/// Where the next `<tag>` stands: something between angle brackets without blanks and brackets.
+fn next_tag(text: &str, from: usize) -> Option<(usize, usize)> {
+    let mut at = from;
+    loop {
+        let start = at + text.get(at..)?.find('<')?;
+        let inner = &text[start + 1..];
+        let length = inner.find(['<', '>', ' '])?;
+        if length > 0 && inner[length..].starts_with('>') {
+            return Some((start, start + 1 + length + 1));
+        }
+        at = start + 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn substituted(options: &[(&str, &str)], ignore: &[&str]) -> Result<Vec<String>, String> {
+        let mut options: Options = options
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+            .collect();
+        let ignore = ignore.iter().map(|name| (*name).to_owned()).collect();
+        substitute(&mut options, &ignore, |tag| {
+            Ok((tag == "outer").then(|| "OUT".to_owned()))
+        })
+        .map_err(|cause| cause.to_string())?;
+        Ok(options
+            .values()
+            .map(|value| value.str().into_owned())
+            .collect())
+    }
+
+    /// Options, names to ignore, values afterwards.
+    type Case = (
+        &'static [(&'static str, &'static str)],
+        &'static [&'static str],
+        &'static [&'static str],
+    );
+
+    #[test]
+    fn tags() {
+        let table: &[Case] = &[
+            (
+                &[("a", "<b>-<b>"), ("b", "<c>"), ("c", "1")],
+                &[],
+                &["1-1", "1", "1"],
+            ),
+            (
+                &[("a", "<b<c>>"), ("c", "d"), ("bd", "x")],
+                &[],
+                &["x", "d", "x"],
+            ),
+            (
+                &[("a", "<HOST> <b c> <>"), ("b", "1")],
+                &[],
+                &["<HOST> <b c> <>", "1"],
+            ),
+            (
+                &[("a", "<b>"), ("b", "<c>"), ("c", "1")],
+                &["b"],
+                &["<b>", "<c>", "1"],
+            ),
+            (&[("a", "<outer>")], &[], &["OUT"]),
+            (&[("a", "<<b>>"), ("b", "outer")], &[], &["OUT", "outer"]),
+            (&[("a", "<b"), ("b", "1")], &[], &["<b", "1"]),
+        ];
+        for (options, ignore, expected) in table {
+            assert_eq!(
+                substituted(options, ignore).unwrap(),
+                *expected,
+                "{options:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn self_references_are_refused() {
+        for (options, expected) in [
+            (
+                &[("a", "<a>")][..],
+                "fail tag: a, found: a in {}, value: <a>",
+            ),
+            (
+                &[("a", "x<b>"), ("b", "y<a>")],
+                "fail tag: a, found: a in {'b': 1}, value: xy<a>",
+            ),
+            (
+                &[("a", "<b>"), ("b", "<c>"), ("c", "<b>")],
+                "fail tag: a, found: b in {'b': 26, 'c': 26}, value: <b>",
+            ),
+        ] {
+            let error = substituted(options, &[]).unwrap_err();
+            assert!(error.ends_with(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn growth_is_bounded() {
+        let names: Vec<(String, String)> = (0..30)
+            .map(|n| (format!("t{n}"), format!("<t{}><t{}>", n + 1, n + 1)))
+            .chain([("t30".to_owned(), "0123456789".to_owned())])
+            .collect();
+        let options: Vec<_> = names
+            .iter()
+            .map(|(n, v)| (n.as_str(), v.as_str()))
+            .collect();
+        assert!(substituted(&options, &[]).is_err());
+    }
+}
