@@ -1,5 +1,5 @@
-//! Carries a command out: in a shell, one at a time where commands could get into each other's
-//! way.
+//! Carries a command out: natively where its shape is known, else in a shell; one at a time where
+//! commands could get into each other's way.
 //!
 //! The original runs all commands of the whole server one after the other (fact A19), and action
 //! files rely on it: two jails with the same action edit the same file. Here commands of actions
@@ -7,9 +7,11 @@
 //! side.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::shell;
+use super::firewall::iptables::{self, Call};
+use super::process::{Ending, Invocation};
+use super::shell::{self, Report};
 use super::tags::Script;
 use crate::control::Value;
 use crate::log::Level;
@@ -22,19 +24,11 @@ const FIREWALL: [&str; 5] = ["iptables", "ip6tables", "nft", "ipset", "firewall-
 
 type Locks = Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>;
 
-/// Carries out commands. Clones share their locks.
-#[derive(Clone, Debug, Default)]
-pub struct Executor {
-    locks: Arc<Locks>,
-}
+/// Carries out commands of one jail. The locks are those of the whole process.
+#[derive(Debug, Default)]
+pub struct Executor;
 
 impl Executor {
-    /// The one executor of this process, so that jails heed each other.
-    pub fn shared() -> Executor {
-        static SHARED: std::sync::OnceLock<Executor> = std::sync::OnceLock::new();
-        SHARED.get_or_init(Executor::default).clone()
-    }
-
     /// Runs a command of the action of this name; answers whether it succeeded. An empty command
     /// always does.
     pub async fn run(&self, action: &str, script: &Script, timeout: &Value) -> bool {
@@ -43,18 +37,77 @@ impl Executor {
             debug!(TARGET, "Nothing to do");
             return true;
         }
-        let _turn = self.turn(action, script).await;
+        let _turn = turn(action, script).await;
+        if let Some(call) = recognise(script) {
+            let invocation = Invocation::new(&call.arguments, shell::limit(timeout));
+            // what cannot be started is left to the shell, which says so in the usual words
+            if let Ok(finished) = invocation.run().await {
+                return Report::new(script)
+                    .finished(&finished, timeout, &[0])
+                    .success;
+            }
+        }
         shell::run(script, timeout, &[0]).await.success
     }
 
-    /// Waits until no other command runs that this one must not meet.
-    async fn turn(&self, action: &str, script: &Script) -> tokio::sync::OwnedMutexGuard<()> {
-        let firewall = FIREWALL.iter().any(|program| script.text.contains(program));
-        let key = if firewall { "firewall" } else { action };
-        let lock = {
-            let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
-            locks.entry(key.to_owned()).or_default().clone()
+    /// Carries out commands that change firewall rules in as few steps as keep their order;
+    /// answers for each whether that was done. What was not is as if never tried, and shall be
+    /// run by itself.
+    pub async fn run_together(&self, scripts: &[Script], timeout: &Value) -> Vec<bool> {
+        let mut done = vec![false; scripts.len()];
+        let Some(changes) = scripts
+            .iter()
+            .map(|script| recognise(script)?.change())
+            .collect::<Option<Vec<_>>>()
+        else {
+            return done;
         };
-        lock.lock_owned().await
+        for transaction in iptables::transactions(&changes) {
+            let Some(first) = transaction.members.first() else {
+                continue;
+            };
+            let _turn = turn("", &scripts[*first]).await;
+            let invocation = Invocation {
+                input: Some(transaction.input.as_bytes()),
+                ..Invocation::new(&transaction.arguments, shell::limit(timeout))
+            };
+            match invocation.run().await {
+                Ok(finished) if finished.ending == Ending::Code(0) => {
+                    for &member in &transaction.members {
+                        record!(Level::LowDebug, TARGET, "{}", scripts[member].shown());
+                        Report::new(&scripts[member]).succeeded();
+                        done[member] = true;
+                    }
+                }
+                Ok(finished) => debug!(
+                    TARGET,
+                    "{} changes are tried one by one: {}",
+                    transaction.members.len(),
+                    String::from_utf8_lossy(&finished.stderr).trim_end()
+                ),
+                Err(error) => debug!(TARGET, "{}: {error}", transaction.arguments.join(" ")),
+            }
+        }
+        done
     }
+}
+
+fn recognise(script: &Script) -> Option<Call> {
+    match script.variables.is_empty() {
+        true => Call::recognise(&script.text),
+        false => None,
+    }
+}
+
+/// Waits until no other command runs that this one must not meet.
+async fn turn(action: &str, script: &Script) -> tokio::sync::OwnedMutexGuard<()> {
+    static LOCKS: OnceLock<Locks> = OnceLock::new();
+    let firewall = FIREWALL.iter().any(|program| script.text.contains(program));
+    let key = if firewall { "firewall" } else { action };
+    let lock = {
+        let locks = LOCKS.get_or_init(Locks::default);
+        let mut locks = locks.lock().unwrap_or_else(PoisonError::into_inner);
+        locks.entry(key.to_owned()).or_default().clone()
+    };
+    lock.lock_owned().await
 }

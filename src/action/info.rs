@@ -48,6 +48,13 @@ pub enum History {
     None,
 }
 
+/// Failures and matches that the database knows of an id.
+#[derive(Debug)]
+enum Merged {
+    NotAsked,
+    Answered(Option<(u32, Vec<String>)>),
+}
+
 /// One ticket as commands see it.
 #[derive(Debug)]
 pub struct BanInfo<'a> {
@@ -56,7 +63,7 @@ pub struct BanInfo<'a> {
     figures: &'a JailFigures,
     history: &'a History,
     known: IndexMap<&'static str, Value>,
-    merged: [Option<Option<(u32, Vec<String>)>>; 2],
+    merged: [Merged; 2],
 }
 
 impl<'a> BanInfo<'a> {
@@ -73,7 +80,7 @@ impl<'a> BanInfo<'a> {
             figures,
             history,
             known: IndexMap::new(),
-            merged: [None, None],
+            merged: [Merged::NotAsked, Merged::NotAsked],
         }
     }
 
@@ -96,7 +103,7 @@ impl<'a> BanInfo<'a> {
             figures,
             history,
             known,
-            merged: [None, None],
+            merged: [Merged::NotAsked, Merged::NotAsked],
         }
     }
 
@@ -217,7 +224,7 @@ impl<'a> BanInfo<'a> {
     /// Failures and matches from the database, of all jails or of this one; asked once.
     async fn merged(&mut self, all_jails: bool, ticket: &Ticket) -> Option<&(u32, Vec<String>)> {
         let slot = &mut self.merged[usize::from(all_jails)];
-        if slot.is_none() {
+        if matches!(slot, Merged::NotAsked) {
             let found = match self.history {
                 History::Live(Some(store)) => {
                     let jail = (!all_jails).then_some(self.jail);
@@ -225,9 +232,12 @@ impl<'a> BanInfo<'a> {
                 }
                 _ => None,
             };
-            *slot = Some(found);
+            *slot = Merged::Answered(found);
         }
-        slot.as_ref().and_then(Option::as_ref)
+        match slot {
+            Merged::Answered(found) => found.as_ref(),
+            Merged::NotAsked => None,
+        }
     }
 
     /// The name of an address. The resolver blocks, so it is asked beside the runtime.

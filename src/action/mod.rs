@@ -3,12 +3,15 @@
 //! [`Actions`] is the list of one jail's actions with a task of its own: what it is told is done
 //! in order; nobody waits for it unless he wants to.
 
+mod batch;
 pub mod command;
 pub mod execute;
+pub mod firewall;
 pub mod info;
 pub mod process;
 pub mod properties;
 mod runner;
+pub mod script;
 pub mod shell;
 pub mod tags;
 

@@ -1,12 +1,13 @@
 //! The actions task of one jail: takes orders one after the other and has its actions carry them
 //! out, in the order of the configuration; one that fails never stops the next (fact A25).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use indexmap::IndexMap;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{OnceCell, oneshot};
 
+use super::batch::{self, Kind, TicketOrder};
 use super::command::{ActionError, CommandAction, Context, Repair};
 use super::execute::Executor;
 use super::info::{BanInfo, History};
@@ -21,6 +22,9 @@ use crate::ticket::Ticket;
 use crate::{debug, error, info, notice};
 
 const TARGET: &str = "fail2ban.actions";
+
+/// Orders taken from the queue at once.
+const TOGETHER: usize = 2000;
 
 /// What an action went through in a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +63,7 @@ impl Runner {
             names: HostNames::default(),
             figures: JailFigures::default(),
             history: History::Live(store),
-            executor: Executor::shared(),
+            executor: Executor,
             epoch: 0,
             epochs: HashMap::new(),
             reloading: None,
@@ -68,12 +72,63 @@ impl Runner {
 
     /// Carries out orders until it is told to stop or nobody can tell it anything any more.
     pub async fn run(mut self, mut orders: UnboundedReceiver<Order>) {
+        let mut waiting = VecDeque::new();
         while let Some(order) = orders.recv().await {
-            self.learn_names().await;
-            if let Some(done) = self.carry_out(order).await {
-                let _ = done.send(());
-                return;
+            waiting.push_back(order);
+            while waiting.len() < TOGETHER
+                && let Ok(order) = orders.try_recv()
+            {
+                waiting.push_back(order);
             }
+            self.learn_names().await;
+            while let Some(order) = waiting.pop_front() {
+                let order = match self.about_ticket(order) {
+                    Ok(first) => {
+                        let mut together = vec![first];
+                        while let Some(next) = waiting.pop_front() {
+                            match self.about_ticket(next) {
+                                Ok(order) => together.push(order),
+                                Err(other) => {
+                                    waiting.push_front(other);
+                                    break;
+                                }
+                            }
+                        }
+                        self.tickets(&together).await;
+                        continue;
+                    }
+                    Err(other) => other,
+                };
+                if let Some(done) = self.carry_out(order).await {
+                    let _ = done.send(());
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Takes orders to ban or unban out of all others, which come back.
+    #[allow(clippy::result_large_err)] // the order is moved on either way
+    fn about_ticket(&mut self, order: Order) -> Result<TicketOrder, Order> {
+        match order {
+            Order::Ban {
+                ticket,
+                figures,
+                again: false,
+            } => {
+                self.figures = figures.clone();
+                Ok(TicketOrder {
+                    kind: Kind::Ban,
+                    ticket,
+                    figures,
+                })
+            }
+            Order::Unban(ticket) => Ok(TicketOrder {
+                kind: Kind::Unban,
+                ticket,
+                figures: self.figures.clone(),
+            }),
+            other => Err(other),
         }
     }
 
@@ -108,16 +163,14 @@ impl Runner {
             Order::Ban {
                 ticket,
                 figures,
-                again,
+                again: true,
             } => {
                 self.figures = figures;
-                match again {
-                    false => self.ban(&ticket).await,
-                    true => self.ban_again(&ticket).await,
-                }
+                self.ban_again(&ticket).await;
             }
+            // bans and unbans were taken out before
+            Order::Ban { .. } | Order::Unban(_) => {}
             Order::Prolong(ticket) => self.prolong(&ticket).await,
-            Order::Unban(ticket) => self.unban(&ticket, None).await,
             Order::Flush(tickets) => self.flush(&tickets, Flush::Unban).await,
             Order::Check(reply) => {
                 let repaired = self.check().await;
@@ -178,23 +231,47 @@ impl Runner {
         }
     }
 
-    async fn ban(&mut self, ticket: &Ticket) {
-        let (jail, figures, history) = (
-            self.jail.clone(),
-            self.figures.clone(),
-            self.history.clone(),
-        );
-        let mut info = BanInfo::new(&jail, ticket, &figures, &history);
-        let (actions, mut context) = self.split();
-        for (name, action) in actions {
-            if ticket.restored && action.skips_restored() {
-                continue;
-            }
-            if let Err(error) = action.ban(&mut info, false, &mut context).await {
-                failed("ban", context.jail, name, &info, &error);
+    /// Bans and unbans.
+    async fn tickets(&mut self, orders: &[TicketOrder]) {
+        self.work(orders, None, None).await;
+        for order in orders {
+            match order.kind {
+                Kind::Ban => self.banned_now(&order.ticket.id),
+                Kind::Unban => {
+                    self.epochs.remove(&order.ticket.id);
+                }
             }
         }
-        self.banned_now(&ticket.id);
+    }
+
+    /// Carries out orders about tickets, in their order within each action: by all actions or by
+    /// these only. `verb` is logged of each.
+    async fn work(&mut self, orders: &[TicketOrder], only: Option<&[String]>, verb: Option<&str>) {
+        let (jail, history) = (self.jail.clone(), self.history.clone());
+        let mut infos: Vec<BanInfo<'_>> = orders
+            .iter()
+            .map(|order| BanInfo::new(&jail, &order.ticket, &order.figures, &history))
+            .collect();
+        let (actions, mut context) = self.split();
+        let mut others = Vec::new();
+        for action in actions.values_mut() {
+            if only.is_some_and(|only| !only.contains(&action.name)) {
+                continue;
+            }
+            if orders.len() > 1 && batch::changes_firewall(action, &context) {
+                batch::apply_together(action, orders, &mut infos, &mut context).await;
+            } else {
+                others.push(action);
+            }
+        }
+        for (order, info) in orders.iter().zip(&mut infos) {
+            if let Some(verb) = verb {
+                notice!(TARGET, "[{jail}] {verb} {}", order.ticket.id);
+            }
+            for action in &mut others {
+                batch::apply(action, order, info, &mut context).await;
+            }
+        }
     }
 
     /// Whatever repair came before, this id has its rules.
@@ -260,30 +337,6 @@ impl Runner {
         }
     }
 
-    /// Lifts a ban in some actions, or in all.
-    async fn unban(&mut self, ticket: &Ticket, only: Option<&[String]>) {
-        let (jail, figures, history) = (
-            self.jail.clone(),
-            self.figures.clone(),
-            self.history.clone(),
-        );
-        let mut info = BanInfo::new(&jail, ticket, &figures, &history);
-        let (actions, mut context) = self.split();
-        for (name, action) in actions {
-            if only.is_some_and(|only| !only.contains(name)) {
-                continue;
-            }
-            let quoted = Value::from(name.as_str()).repr();
-            debug!(TARGET, "[{}] action {}: unban {}", jail, quoted, ticket.id);
-            if let Err(error) = action.unban(&mut info, &mut context).await {
-                failed("unban", &jail, name, &info, &error);
-            }
-        }
-        if only.is_none() {
-            self.epochs.remove(&ticket.id);
-        }
-    }
-
     /// Lifts all bans: at once in actions that can, one by one in the others (fact A3).
     async fn flush(&mut self, tickets: &[Ticket], why: Flush<'_>) {
         let mut one_by_one = Vec::new();
@@ -324,16 +377,28 @@ impl Runner {
             debug!(TARGET, "  Unban tickets each individually");
             one_by_one.push(name);
         }
-        for ticket in tickets {
-            match why {
-                Flush::Unban => notice!(TARGET, "[{}] Unban {}", self.jail, ticket.id),
-                Flush::Stop => notice!(TARGET, "[{}] Repeal Ban {}", self.jail, ticket.id),
-                Flush::Removed(_) => {}
-            }
-            self.unban(ticket, Some(&one_by_one)).await;
-        }
+        let verb = match why {
+            Flush::Unban => Some("Unban"),
+            Flush::Stop => Some("Repeal Ban"),
+            Flush::Removed(_) => None,
+        };
+        self.lift(tickets, &one_by_one, verb).await;
         if !matches!(why, Flush::Removed(_)) {
             self.epochs.clear();
+        }
+    }
+
+    /// Lifts bans by these actions; `verb` is logged of each.
+    async fn lift(&mut self, tickets: &[Ticket], actions: &[String], verb: Option<&str>) {
+        let figures = self.figures.clone();
+        for tickets in tickets.chunks(TOGETHER) {
+            let order = |ticket: &Ticket| TicketOrder {
+                kind: Kind::Unban,
+                ticket: ticket.clone(),
+                figures: figures.clone(),
+            };
+            let orders: Vec<TicketOrder> = tickets.iter().map(order).collect();
+            self.work(&orders, Some(actions), verb).await;
         }
     }
 
@@ -507,7 +572,8 @@ async fn start_action(action: &mut CommandAction, context: &mut Context<'_>) {
     }
 }
 
-fn failed(what: &str, jail: &str, action: &str, info: &BanInfo<'_>, error: &ActionError) {
+/// Logs that an action failed on a ticket.
+pub fn failed(what: &str, jail: &str, action: &str, info: &BanInfo<'_>, error: &ActionError) {
     error!(
         TARGET,
         "Failed to execute {what} jail '{jail}' action '{action}' info '{}': {error}",

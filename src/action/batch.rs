@@ -1,0 +1,136 @@
+//! Bans and unbans that wait together: actions that change the firewall carry them out at once,
+//! all others one by one as ever.
+//!
+//! Each action sees its tickets in their order. What differs from one by one is only how actions
+//! interleave: the firewall is first, so that a slow command of another action holds up no rule.
+
+use super::JailFigures;
+use super::command::{CommandAction, Context};
+use super::firewall::iptables::Call;
+use super::info::BanInfo;
+use super::runner::failed;
+use crate::control::Value;
+use crate::debug;
+use crate::ticket::Ticket;
+
+/// What is to be done about a ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Ban it.
+    Ban,
+    /// Lift its ban.
+    Unban,
+}
+
+/// An order about one ticket.
+#[derive(Debug)]
+pub struct TicketOrder {
+    /// What to do.
+    pub kind: Kind,
+    /// The ticket.
+    pub ticket: Ticket,
+    /// Counters at the time of the order.
+    pub figures: JailFigures,
+}
+
+/// Carries one order out by one action.
+pub async fn apply(
+    action: &mut CommandAction,
+    order: &TicketOrder,
+    info: &mut BanInfo<'_>,
+    context: &mut Context<'_>,
+) {
+    match order.kind {
+        Kind::Ban => {
+            if order.ticket.restored && action.skips_restored() {
+                return;
+            }
+            if let Err(error) = action.ban(info, false, context).await {
+                failed("ban", context.jail, &action.name, info, &error);
+            }
+        }
+        Kind::Unban => {
+            note_unban(action, order, context);
+            if let Err(error) = action.unban(info, context).await {
+                failed("unban", context.jail, &action.name, info, &error);
+            }
+        }
+    }
+}
+
+fn note_unban(action: &CommandAction, order: &TicketOrder, context: &Context<'_>) {
+    let quoted = Value::from(action.name.as_str()).repr();
+    let (jail, id) = (context.jail, &order.ticket.id);
+    debug!("fail2ban.actions", "[{jail}] action {quoted}: unban {id}");
+}
+
+/// Whether the action's bans are changes of the firewall that can be made together.
+pub fn changes_firewall(action: &mut CommandAction, context: &Context<'_>) -> bool {
+    let Ok(command) = action
+        .properties
+        .command("actionban", "inet4", context.names)
+    else {
+        return false;
+    };
+    // any address will do to see the shape
+    Call::recognise(&command.replace("<ip>", "192.0.2.1"))
+        .is_some_and(|call| call.change().is_some())
+}
+
+/// Carries orders out together by an action that changes the firewall; those that cannot be are
+/// carried out by themselves, with retries, repairs and messages as ever.
+pub async fn apply_together(
+    action: &mut CommandAction,
+    orders: &[TicketOrder],
+    infos: &mut [BanInfo<'_>],
+    context: &mut Context<'_>,
+) {
+    let mut planned = Vec::new();
+    let mut scripts = Vec::new();
+    let mut banned = Vec::new();
+    for (at, order) in orders.iter().enumerate() {
+        let info = &mut infos[at];
+        let family = info.family().map(|family| family.as_str().to_owned());
+        let operation = match order.kind {
+            Kind::Ban if order.ticket.restored && action.skips_restored() => continue,
+            Kind::Ban => {
+                if let Err(error) = action.start_for(&family, context).await {
+                    failed("ban", context.jail, &action.name, info, &error);
+                    continue;
+                }
+                banned.push(family.clone());
+                "actionban"
+            }
+            Kind::Unban => {
+                if !action.holds_bans(&family) && !banned.contains(&family) {
+                    note_unban(action, order, context);
+                    continue;
+                }
+                "actionunban"
+            }
+        };
+        match action
+            .ticket_script(operation, &family, info, context.names)
+            .await
+        {
+            Ok(script) => {
+                planned.push((at, family));
+                scripts.push(script);
+            }
+            // the same error shows again, and is logged, when it is tried by itself
+            Err(_) => apply(action, order, info, context).await,
+        }
+    }
+    let done = context
+        .executor
+        .run_together(&scripts, &action.properties.timeout())
+        .await;
+    for ((at, family), done) in planned.into_iter().zip(done) {
+        let order = &orders[at];
+        match (done, order.kind) {
+            (true, Kind::Ban) => action.note_ban(family),
+            (true, Kind::Unban) => note_unban(action, order, context),
+            (false, _) => apply(action, order, &mut infos[at], context).await,
+        }
+    }
+}

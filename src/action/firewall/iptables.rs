@@ -1,0 +1,276 @@
+//! Commands of `iptables` and `ip6tables`: read from the text an action file spells out, run
+//! without a shell, or put many at a time into one `iptables-restore --noflush`.
+//!
+//! A transaction leaves the very rules in the very order that its commands would have left one by
+//! one; it happens as a whole or not at all.
+#![forbid(unsafe_code)]
+
+use super::super::script;
+
+/// One call of iptables without any shell syntax.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Program and arguments as spelled out.
+    pub arguments: Vec<String>,
+}
+
+/// Programs that take these commands, each with the one that restores.
+const PROGRAMS: [(&str, &str); 6] = [
+    ("iptables", "iptables-restore"),
+    ("ip6tables", "ip6tables-restore"),
+    ("iptables-nft", "iptables-nft-restore"),
+    ("ip6tables-nft", "ip6tables-nft-restore"),
+    ("iptables-legacy", "iptables-legacy-restore"),
+    ("ip6tables-legacy", "ip6tables-legacy-restore"),
+];
+
+impl Call {
+    /// Reads a script; `None` when it is anything but one plain call.
+    pub fn recognise(text: &str) -> Option<Call> {
+        // cheap look before the script is read
+        if !text.contains("tables") {
+            return None;
+        }
+        let arguments = script::plain_command(text)?;
+        let (_, name) = split_path(arguments.first()?);
+        PROGRAMS
+            .iter()
+            .any(|(program, _)| *program == name)
+            .then_some(Call { arguments })
+    }
+
+    /// The call as a line of a transaction; `None` for what a transaction cannot take: anything
+    /// but adding and deleting one rule, and words that its syntax might read differently.
+    pub fn change(&self) -> Option<Change> {
+        let (program, rest) = self.arguments.split_first()?;
+        let (directory, name) = split_path(program);
+        let (_, restore) = PROGRAMS.iter().find(|(known, _)| *known == name)?;
+        let mut change = Change {
+            restore: format!("{directory}{restore}"),
+            wait: Vec::new(),
+            table: "filter".to_owned(),
+            line: String::new(),
+        };
+        let mut words = Vec::new();
+        let mut rest = rest.iter().map(String::as_str).peekable();
+        while let Some(word) = rest.next() {
+            match word {
+                "-w" | "--wait" => {
+                    change.wait = vec!["-w".to_owned()];
+                    if let Some(seconds) = rest.next_if(|word| is_number(word)) {
+                        change.wait.push(seconds.to_owned());
+                    }
+                }
+                "-t" | "--table" => change.table = plain(rest.next()?)?.to_owned(),
+                word => words.push(plain(word)?),
+            }
+        }
+        let (command, chain) = (words.first()?, words.get(1)?);
+        let rule = match *command {
+            "-I" | "--insert" | "-A" | "--append" | "-D" | "--delete" => words.get(2..)?,
+            _ => return None,
+        };
+        // `-D CHAIN 3` names a rule by its place, which changes as the transaction goes on
+        let by_place =
+            matches!(*command, "-D" | "--delete") && rule.first().is_none_or(|w| is_number(w));
+        let second_command = rule.iter().any(|word| is_command(word));
+        if chain.starts_with('-') || by_place || second_command || rule.is_empty() {
+            return None;
+        }
+        change.line = words.join(" ");
+        Some(change)
+    }
+}
+
+/// One rule added or deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    restore: String,
+    wait: Vec<String>,
+    table: String,
+    line: String,
+}
+
+/// Changes for one program, to be applied together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transaction {
+    /// Program and arguments.
+    pub arguments: Vec<String>,
+    /// What it reads.
+    pub input: String,
+    /// Which of the changes it makes, by position.
+    pub members: Vec<usize>,
+}
+
+/// Puts changes into as few transactions as keep the order within each table: one per program and
+/// table, since tables and programs do not see each other.
+pub fn transactions(changes: &[Change]) -> Vec<Transaction> {
+    let mut groups: Vec<(&Change, Transaction)> = Vec::new();
+    for (position, change) in changes.iter().enumerate() {
+        let known = groups.iter().position(|(first, _)| {
+            first.restore == change.restore
+                && first.wait == change.wait
+                && first.table == change.table
+        });
+        let at = known.unwrap_or_else(|| {
+            groups.push((change, Transaction::begin(change)));
+            groups.len() - 1
+        });
+        let transaction = &mut groups[at].1;
+        transaction.input.push_str(&change.line);
+        transaction.input.push('\n');
+        transaction.members.push(position);
+    }
+    groups
+        .into_iter()
+        .map(|(_, mut transaction)| {
+            transaction.input.push_str("COMMIT\n");
+            transaction
+        })
+        .collect()
+}
+
+impl Transaction {
+    fn begin(change: &Change) -> Transaction {
+        let mut arguments = vec![change.restore.clone(), "--noflush".to_owned()];
+        arguments.extend(change.wait.iter().cloned());
+        Transaction {
+            arguments,
+            input: format!("*{}\n", change.table),
+            members: Vec::new(),
+        }
+    }
+}
+
+fn split_path(program: &str) -> (&str, &str) {
+    program.split_at(program.rfind('/').map_or(0, |slash| slash + 1))
+}
+
+fn is_number(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A word that means the same on a command line and in a transaction.
+fn plain(word: &str) -> Option<&str> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:,+@%!=".contains(&byte);
+    (!word.is_empty() && word.bytes().all(plain)).then_some(word)
+}
+
+/// Options that are commands themselves, or change what others do.
+fn is_command(word: &str) -> bool {
+    const LONG: [&str; 12] = [
+        "--append",
+        "--check",
+        "--delete",
+        "--insert",
+        "--replace",
+        "--list",
+        "--flush",
+        "--zero",
+        "--new-chain",
+        "--delete-chain",
+        "--rename-chain",
+        "--policy",
+    ];
+    let short = |word: &str| {
+        let mut chars = word.chars();
+        chars.next() == Some('-')
+            && chars
+                .next()
+                .is_some_and(|c| "ACDIRLSFZNXEPvnxhVWM46".contains(c))
+    };
+    LONG.contains(&word) || (!word.starts_with("--") && short(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BAN: &str =
+        "iptables -w -I f2b-sshd 1 -s 192.0.2.1 -j REJECT --reject-with icmp-port-unreachable";
+
+    fn change(text: &str) -> Option<Change> {
+        Call::recognise(text)?.change()
+    }
+
+    #[test]
+    fn calls_are_known_by_program_and_plainness() {
+        assert_eq!(Call::recognise(BAN).unwrap().arguments.len(), 11);
+        assert!(Call::recognise("/usr/sbin/ip6tables -F f2b-x").is_some());
+        for text in [
+            "iptables -F f2b-x; reboot",
+            "iptables -F f2b-x || true",
+            "iptables -F $chain",
+            "myiptables -F x",
+            "iptables-save",
+            "echo iptables",
+            "iptables -F f2b-x >/dev/null",
+        ] {
+            assert_eq!(Call::recognise(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn rules_become_lines() {
+        let insert = change(BAN).unwrap();
+        assert_eq!(insert.restore, "iptables-restore");
+        assert_eq!(insert.wait, ["-w"]);
+        assert_eq!(
+            insert.line,
+            "-I f2b-sshd 1 -s 192.0.2.1 -j REJECT --reject-with icmp-port-unreachable"
+        );
+        let delete =
+            change("/sbin/ip6tables -w 5 -t mangle -D c -s 2001:db8::/32 -j DROP").unwrap();
+        assert_eq!(delete.restore, "/sbin/ip6tables-restore");
+        assert_eq!(delete.wait, ["-w", "5"]);
+        assert_eq!(
+            (delete.table.as_str(), delete.line.as_str()),
+            ("mangle", "-D c -s 2001:db8::/32 -j DROP")
+        );
+    }
+
+    #[test]
+    fn what_a_transaction_cannot_take_is_refused() {
+        for text in [
+            "iptables -F c",
+            "iptables -N c",
+            "iptables -C c -s 192.0.2.1 -j DROP",
+            "iptables -D c 3",
+            "iptables -I c",
+            "iptables -A c -s 192.0.2.1 -j LOG --log-prefix 'a b'",
+            "iptables -A c -s 192.0.2.1 -j DROP -v",
+            "iptables -A c -s 192.0.2.1 -j DROP -F",
+            "iptables -v -A c -s 192.0.2.1",
+        ] {
+            assert!(Call::recognise(text).is_some(), "{text}");
+            assert_eq!(change(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn transactions_keep_order_and_part_programs() {
+        let changes: Vec<Change> = [
+            "iptables -w -I c 1 -s 192.0.2.1 -j DROP",
+            "ip6tables -w -I c 1 -s 2001:db8::1 -j DROP",
+            "iptables -w -D c -s 192.0.2.7 -j DROP",
+        ]
+        .into_iter()
+        .filter_map(change)
+        .collect();
+        let transactions = transactions(&changes);
+        assert_eq!(transactions.len(), 2);
+        assert_eq!(
+            transactions[0].arguments,
+            ["iptables-restore", "--noflush", "-w"]
+        );
+        assert_eq!(
+            transactions[0].input,
+            "*filter\n-I c 1 -s 192.0.2.1 -j DROP\n-D c -s 192.0.2.7 -j DROP\nCOMMIT\n"
+        );
+        assert_eq!(transactions[0].members, [0, 2]);
+        assert_eq!(
+            transactions[1].input,
+            "*filter\n-I c 1 -s 2001:db8::1 -j DROP\nCOMMIT\n"
+        );
+    }
+}
