@@ -1,8 +1,32 @@
 //! The daemon: owns the jails, answers commands, keeps log, signals, pid and socket files.
+//!
+//! [`process`] is what the operating system sees (fork, files, signals), [`Server`] what clients
+//! see: [`commands`] answers them, [`reload`] carries out streams of them, [`settings`] those about
+//! the server itself. [`logging`] is where records go.
 
+mod commands;
+mod jails;
 pub mod logging;
+mod notify;
+mod process;
+mod reload;
+mod server_log;
+mod settings;
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use self::jails::Jails;
+use self::logging::Logging;
+pub use self::process::run;
+use self::server_log::{LOG, OBSERVER};
+use crate::control::Value;
+use crate::info;
+use crate::jail::Names;
+use crate::source::Sources;
+use crate::store::Store;
 
 /// What the command line says about the process.
 #[derive(Clone, Debug)]
@@ -25,4 +49,123 @@ pub struct ServerOptions {
     pub syslogsocket: String,
     /// `-v` given so many times.
     pub verbosity: u8,
+}
+
+/// How far the server is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Life {
+    Running,
+    /// The end was asked for; no further commands.
+    Stopping,
+    /// Jails and database are closed, the socket file is gone.
+    Stopped,
+}
+
+/// The server as clients see it.
+pub struct Server {
+    logging: Arc<Logging>,
+    jails: Jails,
+    sources: Sources,
+    names: Names,
+    state: Mutex<State>,
+    /// Held while jails are added, started, stopped or reloaded.
+    changes: tokio::sync::Mutex<()>,
+    life: watch::Sender<Life>,
+}
+
+#[derive(Default)]
+struct State {
+    store: Option<Store>,
+    /// `thread` option, KiB; told to who asks, of no other use.
+    stack_size: i64,
+}
+
+impl Server {
+    /// A server without jails and database; needs a tokio runtime.
+    pub fn new(logging: Arc<Logging>) -> Arc<Server> {
+        Arc::new(Server {
+            logging,
+            jails: Jails::default(),
+            sources: Sources::new(),
+            names: Names::new(),
+            state: Mutex::default(),
+            changes: tokio::sync::Mutex::new(()),
+            life: watch::Sender::new(Life::Running),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn store(&self) -> Option<Store> {
+        self.state().store.clone()
+    }
+
+    fn is_stopping(&self) -> bool {
+        *self.life.borrow() != Life::Running
+    }
+
+    /// Asks for the end; [`Server::end_requested`] tells the process.
+    fn stop(&self) {
+        self.life.send_if_modified(|life| {
+            let running = *life == Life::Running;
+            if running {
+                *life = Life::Stopping;
+            }
+            running
+        });
+    }
+
+    async fn end_requested(&self) {
+        let mut life = self.life.subscribe();
+        // fails only when the sender is gone, and that is ours
+        let _ = life.wait_for(|life| *life >= Life::Stopping).await;
+    }
+
+    /// The `stop` command: answered when everything is down (fact P23).
+    async fn stop_and_wait(&self) {
+        self.stop();
+        let mut life = self.life.subscribe();
+        let _ = life.wait_for(|life| *life == Life::Stopped).await;
+    }
+
+    /// Stops the jails and closes the database, with the lines of fact L11.
+    async fn shut_down(&self) {
+        info!(LOG, "Shutdown in progress...");
+        // nothing is left to an observer here; the lines are what log readers know
+        info!(OBSERVER, "Observer stop ... try to end queue 5 seconds");
+        info!(OBSERVER, "Observer stopped, 0 events remaining.");
+        let _alone = self.changes.lock().await;
+        self.stop_all_jails().await;
+        let store = self.state().store.take();
+        if let Some(store) = store {
+            store.close().await;
+        }
+    }
+
+    /// Opens the log file again; answers what the command answers (fact P19).
+    async fn flush_logs(&self) -> &'static str {
+        let logging = Arc::clone(&self.logging);
+        // waits for the log's thread, which may wait for a disk
+        let flushed = tokio::task::spawn_blocking(move || logging.flush()).await;
+        flushed.unwrap_or("flushed")
+    }
+
+    /// Removes old rows from the database once an hour (fact B19).
+    async fn purge_hourly(&self) {
+        let hour = std::time::Duration::from_secs(3600);
+        loop {
+            tokio::time::sleep(hour).await;
+            if let Some(store) = self.store() {
+                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+                store.purge(now.map_or(0.0, |now| now.as_secs_f64()));
+            }
+        }
+    }
+}
+
+/// A config stream as one value per command.
+fn stream_of(commands: Vec<Vec<Value>>) -> Vec<Value> {
+    commands.into_iter().map(Value::List).collect()
 }

@@ -1,4 +1,5 @@
 //! The few system interfaces no safe crate offers: one small file each, safe functions out.
 
+pub mod daemonize;
 pub mod hosts;
 pub mod spawn;

@@ -1,0 +1,222 @@
+//! What the server does with each command (facts 8.2). Commands about one jail go to that jail;
+//! those that add, start, stop or reload jails are carried out one at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Server;
+use super::jails::ask_all;
+use super::server_log::{LOG, TRANSMITTER};
+use crate::address::Address;
+use crate::control::{Command, CommandError, JailCommand, Reply, Value};
+use crate::jail::{Jail, Surroundings};
+use crate::log::Level;
+use crate::{COMPATIBLE_VERSION, error, info, record};
+
+impl Server {
+    /// Answers a request of a client; what failed is logged (fact P4).
+    pub async fn request(self: Arc<Self>, words: Vec<Value>) -> Reply {
+        let request = Value::List(words);
+        record!(
+            Level::HeavyDebug,
+            TRANSMITTER,
+            "Command: {}",
+            request.repr()
+        );
+        let result = match Command::from_value(&request) {
+            Ok(Command::Stop) => {
+                self.stop_and_wait().await;
+                return Ok(Value::None);
+            }
+            Ok(_) if self.is_stopping() => return Err(CommandError::new("SHUTDOWN")),
+            // these log what failed inside themselves
+            Ok(Command::ServerStream(stream)) => {
+                let done = self.run_stream(stream).await;
+                return done.map(|()| Value::None).map_err(|e| e.error);
+            }
+            Ok(Command::Reload {
+                jail,
+                options,
+                stream,
+            }) => self.reload(&jail, &options, stream).await,
+            Ok(command) => self.answer_alone(command).await,
+            Err(e) => Err(e),
+        };
+        result.inspect_err(|e| {
+            let mut shown = request;
+            if let Value::List(words) = &mut shown
+                && words.first().and_then(Value::as_str) == Some("reload")
+            {
+                // the stream's own errors are told already
+                words.truncate(3);
+            }
+            error!(
+                TRANSMITTER,
+                "Command {} has failed. Received {}",
+                shown.repr(),
+                e.repr()
+            );
+        })
+    }
+
+    /// Commands that change the set of jails wait for each other.
+    async fn answer_alone(&self, command: Command) -> Reply {
+        match command {
+            Command::Add { .. }
+            | Command::StartJail(_)
+            | Command::StopJail(_)
+            | Command::StopAllJails
+            | Command::Set(_) => {
+                let _alone = self.changes.lock().await;
+                self.answer(command).await
+            }
+            command => self.answer(command).await,
+        }
+    }
+
+    /// Carries out a command other than `stop`, `reload` and `server-stream`.
+    pub(super) async fn answer(&self, command: Command) -> Reply {
+        Ok(match command {
+            Command::Ping => "pong".into(),
+            Command::Version => COMPATIBLE_VERSION.into(),
+            Command::Echo(words) => Value::List(words),
+            Command::ServerStatus => "Server ready".into(),
+            Command::Status => Value::List(self.overview()),
+            Command::StatusAll { flavour } => return self.status_all(&flavour).await,
+            Command::Statistics => return self.status_all("stats").await,
+            Command::Banned(ids) => self.banned(&ids).await,
+            Command::UnbanAll => self.unban_everywhere(None).await,
+            Command::Unban(ids) => self.unban_everywhere(Some(ids)).await,
+            Command::FlushLogs => self.flush_logs().await.into(),
+            Command::Sleep(seconds) => {
+                let length = Duration::try_from_secs_f64(seconds).map_err(|_| {
+                    CommandError::builtin("ValueError", "sleep length must be non-negative")
+                })?;
+                tokio::time::sleep(length).await;
+                Value::None
+            }
+            Command::Add { jail, backend } => {
+                self.add_jail(&jail, &backend)?;
+                jail.into()
+            }
+            Command::StartJail(name) => self.jails.get(&name)?.start().await?,
+            Command::StopJail(name) => return self.stop_jail(&name).await,
+            Command::StopAllJails => {
+                self.stop_all_jails().await;
+                Value::None
+            }
+            Command::ConfigError(text) => {
+                error!(TRANSMITTER, "{text}");
+                Value::None
+            }
+            Command::Set(setting) => return self.set(setting).await,
+            Command::Get(option) => return self.get(option),
+            Command::Jail { name, command } => return self.jails.get(&name)?.call(command).await,
+            Command::Stop | Command::Reload { .. } | Command::ServerStream(_) => {
+                return Err(CommandError::new("Invalid command"));
+            }
+        })
+    }
+
+    /// Creates a jail that is not running yet.
+    pub(super) fn add_jail(&self, name: &str, backend: &str) -> Result<(), CommandError> {
+        if self.jails.find(name).is_some() {
+            return Err(CommandError::duplicate_jail(name));
+        }
+        let store = self.store();
+        if let Some(store) = &store {
+            store.add_jail(name);
+        }
+        let around = Surroundings {
+            sources: self.sources.clone(),
+            store,
+            names: self.names.clone(),
+        };
+        let jail = Jail::spawn(name, backend, around)?;
+        self.jails.insert(jail);
+        Ok(())
+    }
+
+    /// Stops a jail and removes it.
+    pub(super) async fn stop_jail(&self, name: &str) -> Reply {
+        let jail = self.jails.get(name)?;
+        let stopped = jail.stop().await;
+        self.forget(name);
+        stopped.map(|_| Value::None)
+    }
+
+    /// Stops all jails side by side.
+    pub(super) async fn stop_all_jails(&self) {
+        info!(LOG, "Stopping all jails");
+        let stopped = ask_all(self.jails.all(), |jail| async move { jail.stop().await }).await;
+        for (jail, result) in stopped {
+            if let Err(e) = result {
+                error!(LOG, "Stop of jail '{}' failed: {e}", jail.name);
+            }
+            self.forget(&jail.name);
+        }
+    }
+
+    fn forget(&self, name: &str) {
+        self.jails.remove(name);
+        if let Some(store) = self.store() {
+            store.disable_jail(name);
+        }
+    }
+
+    /// Lifts bans in every jail; answers how many.
+    pub(super) async fn unban_everywhere(&self, ids: Option<Vec<String>>) -> Value {
+        let counts = ask_all(self.jails.all(), |jail| {
+            let ids = ids.clone();
+            async move { jail.unban(ids).await }
+        });
+        let total: usize = counts.await.into_iter().map(|(_, count)| count).sum();
+        Value::Int(total as i64)
+    }
+
+    /// Number and names of the jails (fact P10).
+    fn overview(&self) -> Vec<Value> {
+        let names: Vec<String> = self.jails.sorted().into_iter().map(|j| j.name).collect();
+        let pair = |key: &str, value: Value| Value::Tuple(vec![key.into(), value]);
+        vec![
+            pair("Number of jail", Value::Int(names.len() as i64)),
+            pair("Jail list", names.join(", ").into()),
+        ]
+    }
+
+    /// The state of every jail (facts P12–P14).
+    async fn status_all(&self, flavour: &str) -> Reply {
+        let states = ask_all(self.jails.sorted(), |jail| {
+            let flavour = flavour.to_owned();
+            async move { jail.call(JailCommand::Status { flavour }).await }
+        });
+        let mut by_name = Vec::new();
+        for (jail, state) in states.await {
+            by_name.push((jail.name.into(), state?));
+        }
+        if flavour == "stats" {
+            return Ok(Value::Dict(by_name));
+        }
+        let mut status = self.overview();
+        status.push(Value::Dict(by_name));
+        Ok(Value::List(status))
+    }
+
+    /// All bans by jail, or for each id the jails that hold it (facts P15, P16).
+    async fn banned(&self, ids: &[String]) -> Value {
+        let bans = ask_all(self.jails.all(), |jail| async move { jail.banned().await }).await;
+        if ids.is_empty() {
+            let by_jail = bans.into_iter().map(|(jail, ids)| {
+                let ids = ids.into_iter().map(Value::Ip).collect();
+                Value::Dict(vec![(jail.name.into(), Value::List(ids))])
+            });
+            return Value::List(by_jail.collect());
+        }
+        let holders = ids.iter().map(|id| {
+            let id = Address::parse(id).to_string();
+            let holding = bans.iter().filter(|(_, bans)| bans.contains(&id));
+            Value::List(holding.map(|(jail, _)| jail.name.as_str().into()).collect())
+        });
+        Value::List(holders.collect())
+    }
+}

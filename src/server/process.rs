@@ -1,0 +1,353 @@
+//! What the operating system sees of the server: fork, pid and socket files, signals, exit code
+//! (facts L1–L5, P61).
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::sys::prctl;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use nix::sys::stat::{Mode, umask};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::logging::Logging;
+use super::server_log::{LOG, OBSERVER, SOCKET};
+use super::settings::make_directory_of;
+use super::{Life, Server, ServerOptions, notify, stream_of};
+use crate::control::{CommandError, Value, listener, pickle};
+use crate::sys::daemonize::{Side, daemonize};
+use crate::{COMPATIBLE_VERSION, debug, error, info, log, warning};
+
+/// What any failed start ends with.
+const FAILED: u8 = 255;
+/// What a shell reports of a process that SIGHUP ended (fact L3).
+const HUNG_UP: u8 = 129;
+
+/// Runs the server until it is stopped, in this process or, unless `foreground`, in a daemon.
+///
+/// `stream` is the configuration as commands. `report` is called once in the process that the user
+/// started: when the configuration is applied, or with what went wrong. Threads must not have been
+/// started before, and no files be open.
+pub fn run(
+    mut options: ServerOptions,
+    stream: Vec<Vec<Value>>,
+    report: impl FnOnce(Result<(), CommandError>),
+) -> ExitCode {
+    // the daemon's directory is another one
+    for path in [&mut options.socket, &mut options.pidfile] {
+        if let Ok(absolute) = std::path::absolute(&*path) {
+            *path = absolute;
+        }
+    }
+    if answers(&options.socket) {
+        report(Err(CommandError::new("Server already running")));
+        return ExitCode::from(FAILED);
+    }
+    umask(Mode::from_bits_truncate(0o077));
+    if options.foreground {
+        return serve(&options, stream, report);
+    }
+    match daemonize() {
+        Err(e) => {
+            let why = format!("Could not create daemon: {e}");
+            report(Err(CommandError::new(why)));
+            ExitCode::from(FAILED)
+        }
+        Ok(Side::Starter(said)) => {
+            let started = pickle::decode_reply(&said)
+                .unwrap_or_else(|_| Err(CommandError::new("Could not start server")))
+                .map(drop);
+            let code = if started.is_ok() { 0 } else { FAILED };
+            report(started);
+            ExitCode::from(code)
+        }
+        Ok(Side::Daemon(mut starter)) => serve(&options, stream, move |started| {
+            let message = pickle::encode_reply(&started.map(|()| Value::None));
+            // the starter may have been killed; the daemon does its work all the same
+            let _ = starter.write_all(&message);
+        }),
+    }
+}
+
+/// Whether somebody listens on the socket, be it a server too busy to take one more client.
+fn answers(path: &Path) -> bool {
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let (Ok(client), Ok(address)) = (
+        socket(AddressFamily::Unix, SockType::Stream, flags, None),
+        UnixAddr::new(path),
+    ) else {
+        return false;
+    };
+    matches!(
+        connect(client.as_raw_fd(), &address),
+        Ok(()) | Err(Errno::EAGAIN)
+    )
+}
+
+/// Sets up log and runtime, then lives.
+fn serve(
+    options: &ServerOptions,
+    stream: Vec<Vec<Value>>,
+    report: impl FnOnce(Result<(), CommandError>),
+) -> ExitCode {
+    if let Ok(name) = std::ffi::CString::new(options.process_name.as_str()) {
+        // how it is called in process lists is not worth failing for
+        let _ = prctl::set_name(&name);
+    }
+    let (logging, runtime) = match prepare(options) {
+        Ok(prepared) => prepared,
+        Err(e) => {
+            report(Err(e));
+            return ExitCode::from(FAILED);
+        }
+    };
+    let code = runtime.block_on(live(options, Arc::clone(&logging), stream, report));
+    // whatever still waits in a blocking call (a whois, a name server) is not waited for
+    runtime.shutdown_background();
+    logging.drain();
+    ExitCode::from(code)
+}
+
+fn prepare(options: &ServerOptions) -> Result<(Arc<Logging>, Runtime), CommandError> {
+    let failed = |e: io::Error| CommandError::new(e.to_string());
+    let logging = Arc::new(Logging::new(options.verbosity).map_err(failed)?);
+    log::set_sink(logging.sink());
+    logging.set_syslog_socket(&options.syslogsocket)?;
+    logging.set_level(&options.loglevel)?;
+    logging.set_target(&options.logtarget)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(64)
+        .thread_name("f2b/worker")
+        .enable_all()
+        .build()
+        .map_err(failed)?;
+    Ok((logging, runtime))
+}
+
+/// From the first line of the log to the last.
+async fn live(
+    options: &ServerOptions,
+    logging: Arc<Logging>,
+    stream: Vec<Vec<Value>>,
+    report: impl FnOnce(Result<(), CommandError>),
+) -> u8 {
+    info!(LOG, "{}", "-".repeat(50));
+    info!(LOG, "Starting Fail2ban v{COMPATIBLE_VERSION}");
+    if !options.foreground {
+        info!(LOG, "Daemon started");
+    }
+    let pidfile = PidFile::create(&options.pidfile);
+    info!(OBSERVER, "Observer start...");
+    let mut signals = match Signals::install(options.foreground) {
+        Ok(signals) => signals,
+        Err(e) => {
+            error!(LOG, "Could not install signal handlers: {e}");
+            report(Err(CommandError::new(e.to_string())));
+            return FAILED;
+        }
+    };
+    let server = Server::new(logging);
+    let (listener, socket) = match Socket::bind(&options.socket, options.force) {
+        Ok(bound) => bound,
+        Err(e) => {
+            error!(LOG, "Could not start server: {e}");
+            server.shut_down().await;
+            info!(LOG, "Exiting Fail2ban");
+            pidfile.remove();
+            report(Err(e));
+            return FAILED;
+        }
+    };
+    let requests = {
+        let server = Arc::clone(&server);
+        move |words| Arc::clone(&server).request(words)
+    };
+    let mut code = 0;
+    let until = async {
+        tokio::select! {
+            () = configure(&server, stream, report) => code = FAILED,
+            signal = signals.until_the_end(&server) => code = signal,
+            () = server.end_requested() => {}
+            () = server.purge_hourly() => {}
+        }
+        // a stream of another client that is under way ends at its next command
+        server.stop();
+        notify::stopping();
+        server.shut_down().await;
+        socket.remove();
+        server.life.send_replace(Life::Stopped);
+    };
+    if let Err(e) = listener::serve_until(listener, requests, until).await {
+        error!(SOCKET, "Unable to listen: {e}");
+        code = FAILED;
+    }
+    info!(LOG, "Exiting Fail2ban");
+    pidfile.remove();
+    code
+}
+
+/// Applies the configuration; returns only when no jail could be started because of errors.
+async fn configure(
+    server: &Server,
+    stream: Vec<Vec<Value>>,
+    report: impl FnOnce(Result<(), CommandError>),
+) {
+    match server.run_stream(stream_of(stream)).await {
+        Ok(()) => report(Ok(())),
+        // the jails that are in order do their work; the log tells of the others
+        Err(e) if !e.fatal && server.jails.len() > 0 => report(Ok(())),
+        Err(e) => return report(Err(e.error)),
+    }
+    notify::ready();
+    std::future::pending().await
+}
+
+/// The signals the server minds (fact L3).
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    flush: Signal,
+    /// Only in the foreground; a daemon ignores it.
+    hang_up: Option<Signal>,
+}
+
+impl Signals {
+    fn install(foreground: bool) -> io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            flush: signal(SignalKind::user_defined1())?,
+            hang_up: match foreground {
+                true => Some(signal(SignalKind::hangup())?),
+                false => None,
+            },
+        })
+    }
+
+    /// Waits for a signal to end; answers the exit code.
+    async fn until_the_end(&mut self, server: &Server) -> u8 {
+        let hang_up = async {
+            match &mut self.hang_up {
+                Some(signal) => signal.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(hang_up);
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => {
+                    debug!(LOG, "Caught signal 15. Exiting");
+                    return 0;
+                }
+                _ = self.interrupt.recv() => {
+                    debug!(LOG, "Caught signal 2. Exiting");
+                    return 0;
+                }
+                // the terminal is gone: as the original, but without leaving files behind
+                _ = &mut hang_up => return HUNG_UP,
+                _ = self.flush.recv() => {
+                    debug!(LOG, "Caught signal 10. Flushing logs");
+                    server.flush_logs().await;
+                }
+            }
+        }
+    }
+}
+
+/// The pid file, removed at the end if it is still ours.
+struct PidFile {
+    path: PathBuf,
+    identity: Option<(u64, u64)>,
+}
+
+impl PidFile {
+    /// Writes it; a server without one works, too.
+    fn create(path: &Path) -> PidFile {
+        debug!(LOG, "Creating PID file {}", path.display());
+        let name = path.display().to_string();
+        let written = make_directory_of(path).and_then(|()| {
+            fs::write(path, format!("{}\n", std::process::id()))
+                .map_err(|e| CommandError::file(&e, &name))
+        });
+        if let Err(e) = &written {
+            error!(LOG, "Unable to create PID file: {e}");
+        }
+        PidFile {
+            path: path.to_owned(),
+            identity: written.ok().and_then(|()| identity(path)),
+        }
+    }
+
+    fn remove(self) {
+        debug!(LOG, "Remove PID file {}", self.path.display());
+        if self.identity.is_some()
+            && self.identity == identity(&self.path)
+            && let Err(e) = fs::remove_file(&self.path)
+        {
+            let e = CommandError::file(&e, &self.path.display().to_string());
+            error!(LOG, "Unable to remove PID file: {e}");
+        }
+    }
+}
+
+/// The control socket's file, removed at the end if it is still ours.
+struct Socket {
+    path: PathBuf,
+    identity: Option<(u64, u64)>,
+}
+
+impl Socket {
+    /// Binds it. A socket file that nobody answers on was left by a server that was killed: it is
+    /// removed (the original wants `-x` for that).
+    fn bind(path: &Path, force: bool) -> Result<(UnixListener, Socket), CommandError> {
+        let already_running = || CommandError::new("Server already running");
+        make_directory_of(path)?;
+        if let Ok(there) = fs::symlink_metadata(path) {
+            if force {
+                error!(SOCKET, "Fail2ban seems to be already running");
+                warning!(SOCKET, "Forcing execution of the server");
+            } else if there.file_type().is_socket() && !answers(path) {
+                warning!(
+                    SOCKET,
+                    "Removing stale socket file {}: no server answers",
+                    path.display()
+                );
+            } else {
+                error!(SOCKET, "Fail2ban seems to be already running");
+                return Err(already_running());
+            }
+            let name = path.display().to_string();
+            fs::remove_file(path).map_err(|e| CommandError::file(&e, &name))?;
+        }
+        let listener = UnixListener::bind(path).map_err(|e| {
+            CommandError::new(format!("Unable to bind socket {}: {e}", path.display()))
+        })?;
+        let socket = Socket {
+            path: path.to_owned(),
+            identity: identity(path),
+        };
+        Ok((listener, socket))
+    }
+
+    fn remove(&self) {
+        if self.identity.is_some() && self.identity == identity(&self.path) {
+            // it may be gone with its directory
+            let _ = fs::remove_file(&self.path);
+            debug!(SOCKET, "Removed socket file {}", self.path.display());
+        }
+    }
+}
+
+/// Device and inode: another server may have put its own file there.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let file = fs::symlink_metadata(path).ok()?;
+    Some((file.dev(), file.ino()))
+}

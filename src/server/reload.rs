@@ -1,0 +1,313 @@
+//! A stream of commands, as the configuration is sent at start and reload (facts C57, C58, P54, P64).
+//!
+//! What the original does with an error in the middle is to give up: at start no jail runs, at
+//! a reload all jails that were not yet reached are stopped (sharp edges 1 and 2). Here a failing
+//! command concerns its own jail only: a new jail is dropped, a reloaded one goes on as it was, and
+//! every other jail is carried through. The first error is still the answer.
+
+use indexmap::IndexMap;
+
+use super::Server;
+use super::server_log::{LOG, TRANSMITTER};
+use crate::control::{Command, CommandError, JailCommand, JailSetting, Reply, Value};
+use crate::{debug, error, info};
+
+/// How far a jail has come in a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Runs with its old settings removed; not named yet.
+    Marked,
+    /// Named (`add`), being set.
+    Named,
+    /// Started again.
+    Done,
+}
+
+/// What went wrong in a stream.
+#[derive(Debug)]
+pub(super) struct StreamError {
+    /// The first error.
+    pub(super) error: CommandError,
+    /// A setting of the server itself failed: the rest of the stream was not carried out.
+    pub(super) fatal: bool,
+}
+
+/// A stream under way.
+struct Run<'s> {
+    server: &'s Server,
+    reloading: IndexMap<String, Phase>,
+    /// Jails this stream created and has not started yet.
+    unfinished: Vec<String>,
+    /// Jails whose further commands are skipped.
+    broken: IndexMap<String, CommandError>,
+    first: Option<CommandError>,
+}
+
+impl Server {
+    /// The config stream at start; nothing is answered in between.
+    ///
+    /// # Errors
+    /// The first command that failed; the jails it did not concern run.
+    pub(super) async fn run_stream(&self, stream: Vec<Value>) -> Result<(), StreamError> {
+        let _alone = self.changes.lock().await;
+        let mut run = Run::new(self);
+        if let Err(error) = run.carry_out(stream, true).await {
+            return Err(StreamError { error, fatal: true });
+        }
+        run.finish().await;
+        match run.first {
+            None => Ok(()),
+            Some(error) => Err(StreamError {
+                error,
+                fatal: false,
+            }),
+        }
+    }
+
+    /// `reload JAIL|--all [options] [stream]`
+    pub(super) async fn reload(&self, name: &str, options: &[String], stream: Vec<Value>) -> Reply {
+        let _alone = self.changes.lock().await;
+        let all = name == "--all";
+        if all {
+            info!(LOG, "Reload all jails");
+        } else {
+            info!(LOG, "Reload jail {name}");
+        }
+        let mut run = Run::new(self);
+        if let Err(error) = run.begin(name, all, options).await {
+            info!(LOG, "Reload finished.");
+            return Err(error);
+        }
+        // a setting of the server that fails is no reason to leave the jails without settings
+        let _ = run.carry_out(stream, false).await;
+        run.finish().await;
+        info!(LOG, "Reload finished.");
+        match run.first {
+            None => Ok("OK".into()),
+            Some(error) => Err(error),
+        }
+    }
+}
+
+impl<'s> Run<'s> {
+    fn new(server: &'s Server) -> Run<'s> {
+        Run {
+            server,
+            reloading: IndexMap::new(),
+            unfinished: Vec::new(),
+            broken: IndexMap::new(),
+            first: None,
+        }
+    }
+
+    /// Unbans or stops where the options say so, then puts the jails concerned into reload.
+    async fn begin(
+        &mut self,
+        name: &str,
+        all: bool,
+        options: &[String],
+    ) -> Result<(), CommandError> {
+        let server = self.server;
+        let wanted = |option: &str| options.iter().any(|given| given == option);
+        if all {
+            server.names.clear();
+            if wanted("--unban") {
+                server.unban_everywhere(None).await;
+            }
+            if wanted("--restart") {
+                server.stop_all_jails().await;
+            }
+        } else {
+            let jail = match server.jails.find(name) {
+                None if wanted("--if-exists") => return Ok(()),
+                None => return Err(CommandError::unknown_jail(name)),
+                Some(jail) => jail,
+            };
+            if wanted("--unban") {
+                jail.unban(None).await;
+            }
+            if wanted("--restart") {
+                server.stop_jail(name).await?;
+            }
+        }
+        for jail in server.jails.all() {
+            if all || jail.name == name {
+                jail.reload_begin().await;
+                self.reloading.insert(jail.name, Phase::Marked);
+            }
+        }
+        Ok(())
+    }
+
+    /// Carries out the commands in order. `strict`: the first error that concerns no jail ends it.
+    async fn carry_out(&mut self, stream: Vec<Value>, strict: bool) -> Result<(), CommandError> {
+        for words in stream {
+            if self.server.is_stopping() {
+                let stopped = CommandError::new("Server is shutting down");
+                self.first.get_or_insert(stopped);
+                break;
+            }
+            let command = Command::from_value(&words);
+            let jail = match &command {
+                Ok(command) => jail_of(command).map(str::to_owned),
+                // the command could not be read; whom it was for can be
+                Err(_) => words
+                    .as_slice()
+                    .and_then(|words| words.get(1))
+                    .and_then(Value::as_str)
+                    .filter(|name| self.server.jails.find(name).is_some())
+                    .map(str::to_owned),
+            };
+            if let Some(jail) = &jail
+                && self.broken.contains_key(jail)
+            {
+                continue;
+            }
+            let may_fail = matches!(&command, Ok(command) if is_optional(command));
+            let result = match command {
+                Ok(command) => self.step(command).await,
+                Err(e) => Err(e),
+            };
+            let Err(e) = result else { continue };
+            error!(
+                TRANSMITTER,
+                "Command {} has failed. Received {}",
+                words.repr(),
+                e.repr()
+            );
+            self.first.get_or_insert(e.clone());
+            match jail {
+                Some(_) if may_fail => {}
+                Some(jail) => {
+                    self.broken.insert(jail, e);
+                }
+                None if strict => {
+                    self.abandon().await;
+                    return Err(e);
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self, command: Command) -> Reply {
+        let server = self.server;
+        match command {
+            Command::Add { jail, backend } => self.add(&jail, &backend).await,
+            Command::StartJail(name) => {
+                let jail = server.jails.get(&name)?;
+                if let Some(phase) = self.reloading.get_mut(&name)
+                    && jail.is_started()
+                {
+                    *phase = Phase::Done;
+                    info!(LOG, "Jail '{name}' reloaded");
+                }
+                jail.start().await?;
+                self.unfinished.retain(|unfinished| *unfinished != name);
+                Ok(Value::None)
+            }
+            Command::StopJail(name) => server.stop_jail(&name).await,
+            Command::StopAllJails => {
+                server.stop_all_jails().await;
+                Ok(Value::None)
+            }
+            // a stream in a stream would wait for itself
+            Command::Reload { .. } | Command::ServerStream(_) | Command::Stop => {
+                Err(CommandError::new("Invalid command"))
+            }
+            command => server.answer(command).await,
+        }
+    }
+
+    async fn add(&mut self, name: &str, backend: &str) -> Reply {
+        let server = self.server;
+        let running = server.jails.find(name);
+        if let (Some(Phase::Marked), Some(jail)) = (self.reloading.get(name), &running) {
+            if jail.backend == backend {
+                info!(LOG, "Reload jail {}", Value::from(name).repr());
+                self.reloading.insert(name.to_owned(), Phase::Named);
+                if let Some(store) = server.store() {
+                    store.add_jail(name);
+                }
+                return Ok(name.into());
+            }
+            info!(
+                LOG,
+                "Restart jail {} (reason: {} != {})",
+                Value::from(name).repr(),
+                Value::from(jail.backend.as_str()).repr(),
+                Value::from(backend).repr()
+            );
+            self.reloading.shift_remove(name);
+            server.stop_jail(name).await?;
+        }
+        server.add_jail(name, backend)?;
+        self.unfinished.push(name.to_owned());
+        Ok(name.into())
+    }
+
+    /// The end: reloaded jails go on, those not named again or never started are stopped.
+    async fn finish(&mut self) {
+        for (name, phase) in std::mem::take(&mut self.reloading) {
+            let Some(jail) = self.server.jails.find(&name) else {
+                continue;
+            };
+            if let Some(why) = self.broken.get(&name) {
+                error!(
+                    TRANSMITTER,
+                    "Jail '{name}' keeps its former settings, because of wrong configuration: {why}"
+                );
+                jail.reload_abort().await;
+            } else if phase == Phase::Done {
+                jail.reload_end().await;
+            } else {
+                self.drop_jail(&name).await;
+            }
+        }
+        for name in std::mem::take(&mut self.unfinished) {
+            if let Some(why) = self.broken.get(&name) {
+                error!(
+                    TRANSMITTER,
+                    "Jail '{name}' skipped, because of wrong configuration: {why}"
+                );
+                self.drop_jail(&name).await;
+            }
+        }
+    }
+
+    /// Removes what the stream has made so far.
+    async fn abandon(&mut self) {
+        for name in std::mem::take(&mut self.unfinished) {
+            self.drop_jail(&name).await;
+        }
+    }
+
+    async fn drop_jail(&self, name: &str) {
+        if let Err(e) = self.server.stop_jail(name).await {
+            debug!(LOG, "Stop of jail '{name}' failed: {e}");
+        }
+    }
+}
+
+/// The jail a command is about.
+fn jail_of(command: &Command) -> Option<&str> {
+    match command {
+        Command::Add { jail, .. } => Some(jail),
+        Command::StartJail(name) | Command::StopJail(name) | Command::Jail { name, .. } => {
+            Some(name)
+        }
+        _ => None,
+    }
+}
+
+/// Whether a jail is worth running although this failed: one of its logs has gone meanwhile.
+fn is_optional(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Jail {
+            command: JailCommand::Set(JailSetting::AddLogPath { .. }),
+            ..
+        }
+    )
+}

@@ -1,0 +1,114 @@
+//! Leaves the terminal: double fork, new session, `/` as directory, nothing open (fact L2).
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::wait::waitpid;
+use nix::unistd::{ForkResult, chdir, fork, pipe2, setsid};
+
+/// Who returns from [`daemonize`].
+#[derive(Debug)]
+pub enum Side {
+    /// The process the user started; the bytes are what the daemon had to say before it closed its
+    /// end (nothing, when it died).
+    Starter(Vec<u8>),
+    /// The daemon; what it writes here the starter reads.
+    Daemon(File),
+}
+
+/// The number the pipe to the starter has in the daemon; everything above is closed.
+const PIPE: RawFd = 3;
+
+/// Splits the process in two. Must be called before any thread is started and before anything
+/// is opened that the daemon shall keep: all descriptors but the pipe are closed in it.
+///
+/// # Errors
+/// No more processes or descriptors.
+pub fn daemonize() -> io::Result<Side> {
+    let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
+    // SAFETY: ignoring a signal installs no handler that could run.
+    unsafe { signal(Signal::SIGHUP, SigHandler::SigIgn) }?;
+    // SAFETY: the caller has not started threads yet, so the child is a whole process.
+    match unsafe { fork() }? {
+        ForkResult::Parent { child } => {
+            drop(writer);
+            waitpid(child, None)?;
+            let mut said = Vec::new();
+            File::from(reader).read_to_end(&mut said)?;
+            Ok(Side::Starter(said))
+        }
+        ForkResult::Child => {
+            drop(reader);
+            match detach(writer) {
+                Ok(file) => Ok(Side::Daemon(file)),
+                // the starter sees the pipe close without a word
+                Err(_) => leave(1),
+            }
+        }
+    }
+}
+
+/// Ends a forked process without running what the starter has registered for its own end.
+fn leave(code: i32) -> ! {
+    // SAFETY: ends the process.
+    unsafe { libc::_exit(code) }
+}
+
+/// The rest of the way, in the first child; only the second returns.
+fn detach(writer: OwnedFd) -> io::Result<File> {
+    setsid()?;
+    // a session leader could get a terminal again by opening one: go on as another process
+    // SAFETY: as above, this process has a single thread.
+    if let ForkResult::Parent { .. } = unsafe { fork() }? {
+        leave(0);
+    }
+    chdir("/")?;
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    for standard in 0..3 {
+        duplicate(null.as_raw_fd(), standard)?;
+    }
+    drop(null);
+    let writer = writer.into_raw_fd();
+    if writer != PIPE {
+        duplicate(writer, PIPE)?;
+    }
+    close_above(PIPE);
+    // SAFETY: flags of an open descriptor; children must not inherit the pipe.
+    Errno::result(unsafe { libc::fcntl(PIPE, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    // SAFETY: the descriptor is open and owned by nobody else.
+    Ok(unsafe { File::from_raw_fd(PIPE) })
+}
+
+fn duplicate(from: RawFd, to: RawFd) -> io::Result<()> {
+    // SAFETY: `to` is a standard stream or owned by nobody who will use it again (the contract
+    // of `daemonize`).
+    Errno::result(unsafe { libc::dup2(from, to) })?;
+    Ok(())
+}
+
+/// Closes all descriptors above `last`.
+fn close_above(last: RawFd) {
+    // SAFETY: the caller of `daemonize` keeps nothing open (its contract); close_range(2) takes
+    // numbers only.
+    let closed = unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            last as libc::c_uint + 1,
+            libc::c_uint::MAX,
+            0,
+        )
+    };
+    if closed == 0 {
+        return;
+    }
+    // kernels before 5.9
+    for number in last + 1..1024 {
+        // SAFETY: as above; closing what is not open does no harm.
+        unsafe { libc::close(number) };
+    }
+}
