@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::format::Format;
+use crate::config::options;
 
 /// What kind of thing a target is.
 #[derive(Debug, PartialEq)]
@@ -99,33 +100,5 @@ fn facility(name: &str) -> u8 {
         "local6" => 22,
         "local7" => 23,
         _ => 3,
-    }
-}
-
-/// Stand-in until the configuration's own reader is here.
-mod options {
-    pub(super) struct Definition {
-        pub(super) name: String,
-        pub(super) arguments: std::collections::HashMap<String, String>,
-    }
-    pub(super) fn parse(text: &str) -> Result<Definition, String> {
-        let (name, rest) = text.split_at(text.find('[').unwrap_or(text.len()));
-        let unexpected = || "unexpected option syntax".to_owned();
-        if name.is_empty() || (!rest.is_empty() && !rest.ends_with(']')) {
-            return Err(unexpected());
-        }
-        let mut arguments = std::collections::HashMap::new();
-        for option in rest.trim_matches(['[', ']']).split(',') {
-            if let Some((key, value)) = option.split_once('=') {
-                arguments.insert(
-                    key.trim().to_owned(),
-                    value.trim_matches([' ', '"']).to_owned(),
-                );
-            }
-        }
-        Ok(Definition {
-            name: name.to_owned(),
-            arguments,
-        })
     }
 }

@@ -143,14 +143,14 @@ struct Load {
 }
 
 impl Writer {
-    /// Starts the thread; until the first [`Writer::switch`] lines are dropped.
+    /// Starts the thread; until the first [`Writer::switch`] lines go to standard error.
     pub(super) fn spawn() -> io::Result<Writer> {
         let (orders, inbox) = sync_channel(QUEUE_LINES);
         let load = Arc::new(Load::default());
         let thread = Thread {
             inbox,
             load: Arc::clone(&load),
-            output: None,
+            output: Output::Stderr,
         };
         std::thread::Builder::new()
             .name("f2b/log".to_owned())
@@ -214,7 +214,7 @@ impl Writer {
 struct Thread {
     inbox: Receiver<Order>,
     load: Arc<Load>,
-    output: Option<Output>,
+    output: Output,
 }
 
 impl Thread {
@@ -254,7 +254,7 @@ impl Thread {
             }
             Order::Switch(output, done) => {
                 self.write(batch);
-                self.output = Some(output);
+                self.output = output;
                 let _ = done.send(());
             }
             Order::Reopen(done) => {
@@ -271,14 +271,13 @@ impl Thread {
     fn take(&mut self, line: &Line, batch: &mut Vec<u8>) {
         // what cannot be written is lost: there is no one to tell
         match &mut self.output {
-            None => {}
-            Some(Output::Syslog(syslog)) => {
+            Output::Syslog(syslog) => {
                 let _ = syslog.send(line.level, &line.text);
             }
-            Some(Output::Journal(socket)) => {
+            Output::Journal(socket) => {
                 let _ = socket.send(&journal_entry(line));
             }
-            Some(Output::Stdout | Output::Stderr | Output::File(..)) => {
+            Output::Stdout | Output::Stderr | Output::File(..) => {
                 batch.extend_from_slice(line.text.as_bytes());
                 batch.push(b'\n');
             }
@@ -290,24 +289,24 @@ impl Thread {
             return;
         }
         let _ = match &mut self.output {
-            Some(Output::Stdout) => {
+            Output::Stdout => {
                 let mut out = io::stdout().lock();
                 out.write_all(batch).and_then(|()| out.flush())
             }
-            Some(Output::Stderr) => io::stderr().lock().write_all(batch),
-            Some(Output::File(_, file)) => file.write_all(batch),
-            Some(Output::Syslog(_) | Output::Journal(_)) | None => Ok(()),
+            Output::Stderr => io::stderr().lock().write_all(batch),
+            Output::File(_, file) => file.write_all(batch),
+            Output::Syslog(_) | Output::Journal(_) => Ok(()),
         };
         batch.clear();
     }
 
     /// On failure the old file stays in use, so that nothing is lost.
     fn reopen(&mut self) -> bool {
-        let Some(Output::File(path, _)) = &self.output else {
+        let Output::File(path, _) = &self.output else {
             return false;
         };
         if let Ok(new) = Output::file(path) {
-            self.output = Some(new);
+            self.output = new;
         }
         true
     }
@@ -354,7 +353,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (first, second) = (dir.path().join("first"), dir.path().join("second"));
         let writer = Writer::spawn().unwrap();
-        writer.line(line("dropped: no target yet"));
         writer.switch(Output::file(&first).unwrap());
         writer.line(line("one"));
         std::fs::rename(&first, dir.path().join("first.1")).unwrap();
