@@ -57,38 +57,5 @@ pub struct Clock {
 
 /// Text as Python's `repr` shows it, which is how messages and reports quote it.
 pub fn quote(text: &str) -> String {
-    use std::fmt::Write;
-    let mark = if text.contains('\'') && !text.contains('"') {
-        '"'
-    } else {
-        '\''
-    };
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push(mark);
-    for c in text.chars() {
-        let code = u32::from(c);
-        let _ = match c {
-            '\\' => out.write_str("\\\\"),
-            '\n' => out.write_str("\\n"),
-            '\r' => out.write_str("\\r"),
-            '\t' => out.write_str("\\t"),
-            c if c == mark => write!(out, "\\{c}"),
-            ' '..='~' => out.write_char(c),
-            _ if c.is_control() || matches!(code, 0xad | 0xa0) => match code {
-                0..=0xff => write!(out, "\\x{code:02x}"),
-                _ => write!(out, "\\u{code:04x}"),
-            },
-            // separators, formats and private use that Python counts as not printable
-            '\u{2000}'..='\u{200f}'
-            | '\u{2028}'..='\u{202f}'
-            | '\u{205f}'..='\u{206f}'
-            | '\u{1680}'
-            | '\u{3000}'
-            | '\u{e000}'..='\u{f8ff}'
-            | '\u{feff}' => write!(out, "\\u{code:04x}"),
-            c => out.write_char(c),
-        };
-    }
-    out.push(mark);
-    out
+    crate::control::Value::from(text).repr()
 }

@@ -389,7 +389,8 @@ fn complaint(error: &clap::Error, last: &str) -> String {
         _ => String::new(),
     };
     // clap shows options with their values: `--config <config>`
-    let name = arg.split([' ', '=']).next().unwrap_or_default().to_owned();
+    let name = arg.split([' ', '=']).next().unwrap_or_default();
+    let name = name.trim_end_matches('.');
     match error.kind() {
         ErrorKind::UnknownArgument => format!("no such option: {name}"),
         ErrorKind::InvalidValue => match last.chars().next_back() {

@@ -1,0 +1,393 @@
+//! `fail2ban-regex` of the original and ours, asked the same: standard output equal apart from the
+//! time it took, exit codes equal.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// A log with hits, misses, comments, an empty line, an undated line, bytes that are no UTF-8, and
+/// a last line that is not complete.
+const LOG: &[u8] = b"2026-11-20 10:00:00 srv app[1]: login failed for bob from 192.0.2.1\n\
+# a comment\n\
+\n\
+2026-11-20 10:00:01 srv app[1]: login failed for al'ice from 2001:DB8::1\n\
+2026-11-20 10:00:02 srv app[2]: login ok for carol from 192.0.2.7\r\n\
+undated login failed for dave from 192.0.2.9\n\
+2026-11-20 10:00:03 srv app[3]: login failed for \xe4\xff from 192.0.2.2 \n\
+2026-11-20 10:00:04 srv app[3]: health check from 198.51.100.1\n\
+2026-11-20 10:00:05 srv app[3]: login failed for x from 300.1.2.3\n\
+2026-02-30 10:00:05 srv app[3]: login failed for y from 192.0.2.77\n\
+2026-11-20 10:00:06 srv app[3]: login failed for last from 192.0.2.3";
+
+/// Lines of sessions and of multi-line failures.
+const SESSIONS: &str = "\
+2026-11-20 10:00:00 srv: s1 fail user bob
+2026-11-20 10:00:01 srv: s1 fail user bob
+2026-11-20 10:00:02 srv: s2 info from 192.0.2.8
+2026-11-20 10:00:03 srv: s1 close from 192.0.2.1
+2026-11-20 10:00:04 srv: s2 fail user eve
+2026-11-20 10:00:05 srv: s2 fail user eve
+2026-11-20 10:00:06 srv: s3 fail user amy
+2026-11-20 10:00:07 srv: s3 ok user amy from 192.0.2.4
+2026-11-20 10:00:08 srv: s4 fail user amy
+2026-11-20 10:00:09 srv: s4 ok user tom from 192.0.2.5
+2026-11-20 10:00:10 srv: begin 7
+2026-11-20 10:00:11 srv: noise
+2026-11-20 10:00:12 srv: end 7 from 192.0.2.6
+2026-11-20 10:00:13 srv: begin 8
+2026-11-20 10:00:14 srv: end 9 from 192.0.2.6
+";
+
+const FAILED: &str = "login failed for <F-USER>.*?</F-USER> from <HOST>";
+const SESSION: &str = r"srv: <F-MLFID>s\d</F-MLFID> (?:fail user <F-USER>\S+</F-USER>|<F-NOFAIL>info</F-NOFAIL> from <ADDR>|<F-MLFFORGET>close</F-MLFFORGET> from <ADDR>|<F-MLFGAINED>ok</F-MLFGAINED> user <F-ALT_USER>\S+</F-ALT_USER> from <ADDR>)";
+const PAIR: &str = r"srv: begin (?P<n>\d)<SKIPLINES>.*srv: end (?P=n) from <ADDR>";
+
+struct Place {
+    dir: tempfile::TempDir,
+    config: std::path::PathBuf,
+}
+
+impl Place {
+    fn new() -> Place {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        fs::write(dir.path().join("app.log"), LOG).expect("write");
+        fs::write(dir.path().join("sessions.log"), SESSIONS).expect("write");
+        let many: String = (0..30)
+            .map(|i| {
+                format!(
+                    "2026-11-20 10:00:{i:02} srv: login failed for u from 192.0.2.{i}\nnoise {i}\n"
+                )
+            })
+            .collect();
+        fs::write(dir.path().join("many.log"), many).expect("write");
+        fs::write(dir.path().join("empty.log"), "").expect("write");
+        fs::write(dir.path().join("own.conf"), OWN).expect("write");
+        Place {
+            dir,
+            config: common::reference("1.1.1").join("etc/fail2ban"),
+        }
+    }
+
+    fn run(&self, mut command: Command, words: &[&str]) -> Output {
+        let samples = "usr/lib/python3/dist-packages/fail2ban/tests/files/logs";
+        let samples = common::reference("1.1.1").join(samples);
+        let logs = samples.to_string_lossy();
+        let config = self.config.to_string_lossy();
+        let words = words
+            .iter()
+            .map(|w| w.replace("{logs}", &logs).replace("{config}", &config));
+        command
+            .args(words)
+            .current_dir(self.dir.path())
+            .env("TZ", "Europe/Berlin")
+            .env("LC_ALL", "C.UTF-8")
+            .output()
+            .expect("run")
+    }
+}
+
+/// A filter outside any configuration directory.
+const OWN: &str = "\
+[INCLUDES]
+[Definition]
+failregex = ^ srv app\\[\\d+\\]: login failed for <F-USER>.*</F-USER> from <ADDR>
+            health check from <ADDR>
+ignoreregex = failed for <what>
+datepattern = ^%%Y-%%m-%%d %%H:%%M:%%S
+[Init]
+what = bob
+";
+
+/// What the program prints, without the line that tells how long it took.
+fn text(output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let lines = text
+        .lines()
+        .filter(|line| !line.starts_with("[processed in "));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn compare(invocations: &[&[&str]]) {
+    let place = Place::new();
+    let mut wrong = Vec::new();
+    for words in invocations {
+        let theirs = place.run(common::original("1.1.1", "fail2ban-regex"), words);
+        let ours = place.run(common::ours("fail2ban-regex"), words);
+        let (a, b) = (text(&theirs), text(&ours));
+        if a != b || theirs.status.code() != ours.status.code() {
+            let first = a
+                .lines()
+                .zip(b.lines())
+                .find(|(a, b)| a != b)
+                .map_or(("(more or fewer lines)", ""), |pair| pair);
+            wrong.push(format!(
+                "{words:?}\n  original ({:?}): {}\n  ours     ({:?}): {}\n{}",
+                theirs.status.code(),
+                first.0,
+                ours.status.code(),
+                first.1,
+                String::from_utf8_lossy(&ours.stderr)
+            ));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {} differ:\n{}",
+        wrong.len(),
+        invocations.len(),
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn regexes_on_a_file() {
+    compare(&[
+        &["app.log", FAILED],
+        &["-v", "app.log", FAILED],
+        &["app.log", FAILED, "bob"],
+        &["-v", "app.log", FAILED, "bob|alice"],
+        &["--print-all-matched", "app.log", FAILED, "bob"],
+        &[
+            "--print-no-missed",
+            "--print-no-ignored",
+            "app.log",
+            FAILED,
+            "bob",
+        ],
+        &[
+            "--print-all-missed",
+            "--print-all-ignored",
+            "app.log",
+            FAILED,
+            "bob",
+        ],
+        &[
+            "--debuggex",
+            "--print-all-matched",
+            "app.log",
+            FAILED,
+            "bob",
+        ],
+        &["-d", "{NONE}", "app.log", FAILED],
+        &["-d", "^%Y-%m-%d %H:%M:%S", "app.log", FAILED],
+        &["-d", "{^LN-BEG}", "app.log", FAILED],
+        &["-d", "EPOCH", "app.log", FAILED],
+        &["--timezone", "UTC", "-v", "app.log", FAILED],
+        &["--TZ", "+0530", "-v", "app.log", FAILED],
+        &["-e", "latin1", "app.log", FAILED],
+        &["-e", "ascii", "app.log", FAILED],
+        &["--raw", "-v", "app.log", FAILED],
+        &["--usedns", "no", "app.log", FAILED],
+        &["--usedns=raw", "-v", "app.log", "from <HOST>"],
+        &["--no-check-all", "app.log", FAILED],
+        &["many.log", FAILED],
+        &["many.log", "from <ADDR>", "failed"],
+        &["-L", "40", "many.log", FAILED],
+        &["-L", "5", "-v", "many.log", FAILED],
+        &["empty.log", FAILED],
+    ]);
+}
+
+#[test]
+fn lines_and_errors() {
+    compare(&[
+        &["2026-11-20 10:00:00 x from 192.0.2.1", "from <HOST>"],
+        &[
+            "2026-11-20 10:00:00 x from 192.0.2.1\nand another one\n\n# comment\n",
+            "from <HOST>",
+        ],
+        &["a\nb\nc\nd\ne\nf\ng", "^<F-ID>[ab]</F-ID>"],
+        &["-L", "2", "one 192.0.2.1", "<ADDR>"],
+        &["x 192.0.2.1", "no id group"],
+        &["x 192.0.2.1", ""],
+        &["x 192.0.2.1", "(<HOST>"],
+        &["x 192.0.2.1", "<HOST> <HOST>"],
+        &["x 192.0.2.1", "<HOST>", "("],
+        &["-d", "%Q", "x 192.0.2.1", "<HOST>"],
+        &["--timezone", "Europe/Paris", "x 192.0.2.1", "<HOST>"],
+        &["-L", "-1", "x 192.0.2.1", "<HOST>"],
+        &["-L", "0", "x 192.0.2.1", "<ADDR>"],
+        &["-c", "/nonexistent", "x 192.0.2.1", "sshd"],
+        &["-c", "{config}", "x 192.0.2.1", "nosuchfilter"],
+        &["-c", "{config}", "x 192.0.2.1", "sshd[mode"],
+        &["-l", "nosuchlevel", "x", "<HOST>"],
+        &["-e", "nosuchencoding", "app.log", "<HOST>"],
+        &["--version"],
+        &["-V"],
+        &["x", "^x (?i)<HOST>"],
+        &["192.0.2.1/8", "<SUBNET>"],
+        &["--usedns", "nonsense", "x 192.0.2.1", "<HOST>$"],
+    ]);
+}
+
+#[test]
+fn forms_of_output() {
+    compare(&[
+        &["-o", "id", "app.log", FAILED],
+        &["-o", "fid", "app.log", FAILED],
+        &["-o", "ip", "app.log", FAILED],
+        &["-o", "msg", "app.log", FAILED],
+        &["-o", "row", "app.log", FAILED],
+        &["-o", "user", "app.log", FAILED],
+        &["-o", "none", "app.log", FAILED],
+        &["-o", "matches", "app.log", FAILED],
+        &[
+            "-o",
+            "<ip> <F-USER> <time> <msg> <unknown>",
+            "app.log",
+            FAILED,
+        ],
+        &["-o", "<fid>,<family>,<matches>", "app.log", FAILED],
+        &["-i", "-o", "msg", "app.log", FAILED],
+        &["-i", "-o", "row", "app.log", FAILED],
+        &["-i", "-o", "id", "app.log", FAILED],
+        &["-o", "row", "app.log", FAILED, "bob"],
+        &[
+            "-o",
+            "row",
+            "a b c 192.0.2.1",
+            "<F-ID>a</F-ID> <F-TUPLE_ID>b</F-TUPLE_ID> <F-TUPLE_ID_2>c</F-TUPLE_ID_2> <HOST>",
+        ],
+        &["-o", "row", "sessions.log", SESSION],
+        &["-o", "msg", "sessions.log", SESSION],
+        &["-o", "users", "sessions.log", SESSION],
+        &["-o", "[<ip>] <msg>", "sessions.log", SESSION],
+        &["-o", "row", "-L", "4", "sessions.log", PAIR],
+        &["-o", "msg", "-L", "4", "sessions.log", PAIR],
+    ]);
+}
+
+#[test]
+fn sessions_and_buffers() {
+    compare(&[
+        &["sessions.log", SESSION],
+        &["-v", "sessions.log", SESSION],
+        &["--no-check-all", "-v", "sessions.log", SESSION],
+        &["-L", "4", "sessions.log", PAIR],
+        &["-L", "4", "-v", "--print-all-matched", "sessions.log", PAIR],
+        &[
+            "-L",
+            "4",
+            "--debuggex",
+            "--print-all-matched",
+            "sessions.log",
+            PAIR,
+        ],
+        &["-L", "4", "sessions.log", PAIR, "noise"],
+    ]);
+}
+
+#[test]
+fn filters_and_jails() {
+    compare(&[
+        &["-c", "{config}", "{logs}/sshd", "sshd"],
+        &[
+            "-c",
+            "{config}",
+            "-v",
+            "{logs}/sshd",
+            "sshd[mode=aggressive]",
+        ],
+        &[
+            "-c",
+            "{config}",
+            "-vv",
+            "{logs}/sshd",
+            "sshd[mode=aggressive, publickey=any]",
+        ],
+        &[
+            "-c",
+            "{config}",
+            "{logs}/postfix",
+            "filter.d/postfix.conf[mode=aggressive]",
+        ],
+        &["{logs}/dovecot", "{config}/filter.d/dovecot.conf"],
+        &["{logs}/sshd", "{config}/filter.d/sshd.conf", "from 192"],
+        &["-c", "{config}", "{logs}/mongodb-auth", "mongodb-auth"],
+        &[
+            "-c",
+            "{config}",
+            "-v",
+            "{logs}/ejabberd-auth",
+            "ejabberd-auth",
+        ],
+        &[
+            "-c",
+            "{config}",
+            "-o",
+            "row",
+            "{logs}/apache-auth",
+            "apache-auth",
+        ],
+        &[
+            "-c",
+            "{config}",
+            "-o",
+            "id",
+            "{logs}/exim",
+            "exim[mode=aggressive]",
+        ],
+        &[
+            "-c",
+            "{config}",
+            "--debuggex",
+            "{logs}/selinux-ssh",
+            "selinux-ssh",
+        ],
+        &[
+            "-c",
+            "{config}",
+            "{logs}/nginx-http-auth",
+            "nginx-http-auth",
+        ],
+        &["app.log", "own.conf"],
+        &["app.log", "./own.conf[what=alice]"],
+        &["-v", "app.log", "own.conf[what=x]", "nothing"],
+        &["-c", "{config}", "app.log", "nosuchfilter[a=1]"],
+    ]);
+}
+
+#[test]
+fn usage_errors_have_the_same_exit_codes() {
+    let place = Place::new();
+    for words in [
+        &["--nope", "a", "b"][..],
+        &["-L", "x", "a", "b"],
+        &["a"],
+        &[],
+        &["a", "b", "c", "d"],
+        &["--print-no-missed", "--print-all-missed", "a", "b"],
+        &["a", "b", "-c"],
+        &["-h"],
+    ] {
+        let theirs = place.run(common::original("1.1.1", "fail2ban-regex"), words);
+        let ours = place.run(common::ours("fail2ban-regex"), words);
+        assert_eq!(theirs.status.code(), ours.status.code(), "{words:?}");
+        let last = |o: &Output| {
+            let text = String::from_utf8_lossy(&o.stderr).into_owned();
+            text.lines().last().map(str::to_owned)
+        };
+        assert_eq!(last(&theirs), last(&ours), "{words:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let place = Place::new();
+    let path = place.dir.path().join("long.log");
+    fs::write(
+        &path,
+        "2026-11-20 10:00:00 login failed for a from 192.0.2.1\n".repeat(50_000),
+    )
+    .expect("write");
+    let mut child = common::ours("fail2ban-regex")
+        .args([Path::new("-o"), Path::new("msg"), &path, Path::new(FAILED)])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("run");
+    drop(child.stdout.take());
+    let status = child.wait().expect("wait");
+    assert_eq!(status.code(), Some(0));
+}
