@@ -322,10 +322,10 @@ impl Filter {
         let lines = self.buffer.clone();
         let mut hopeless = false;
         if !multi {
-            let failregexes = &self.failregexes;
+            let (prefregex, failregexes) = (self.prefregex.as_ref(), &self.failregexes);
             let prefilter = self
                 .prefilter
-                .get_or_insert_with(|| Prefilter::new(failregexes));
+                .get_or_insert_with(|| Prefilter::with_prefregex(prefregex, failregexes));
             hopeless = !prefilter.may_match(text);
             if hopeless && !manner.census {
                 return;
@@ -349,11 +349,12 @@ impl Filter {
             let found = self.limits.search(prefregex, text, &self.name, clock.now);
             self.prefregex_matched = found.is_some();
             let Some(found) = found else { return };
-            let group = self.prefregex_groups.index("content");
             if manner.prefix_fields {
-                outcome.prefix = Some(self.prefregex_groups.record(text, &found, None));
+                let all = self.prefregex_names.record(prefregex, text, &found);
+                outcome.prefix = Some(all);
             }
-            let span = group.and_then(|g| found.group(g));
+            let content_group = prefregex.groups().content;
+            let span = content_group.and_then(|g| found.group(g));
             if let Some((start, end)) = span
                 && start < end
                 && let Some(part) = text.get(start..end)
@@ -364,7 +365,7 @@ impl Filter {
                     self.buffer = vec![Box::new(line)];
                 }
             }
-            prefix = Some((found, group));
+            prefix = Some(found);
         }
         if hopeless {
             return;
@@ -417,14 +418,16 @@ impl Filter {
                 }
             }
 
-            let record = self.failregex_groups[index].record(&searched, &found, None);
-            let record = match &prefix {
-                Some((found, content)) => {
-                    let mut base = self.prefregex_groups.record(text, found, *content);
+            let failregex = &self.failregexes[index];
+            let record = self.failregex_names[index].record(failregex, &searched, &found);
+            let record = match (&self.prefregex, &prefix) {
+                (Some(prefregex), Some(found)) => {
+                    let mut base = self.prefregex_names.record(prefregex, text, found);
+                    base.remove("content");
                     base.update(record);
                     base
                 }
-                None => record,
+                _ => record,
             };
             let evidence = match division {
                 Some(division) => {

@@ -7,102 +7,59 @@
 
 use std::sync::Arc;
 
-use crate::pattern::{Match, Regex};
+use crate::pattern::{FailRegex, Match};
 use crate::ticket::{FieldValue, Fields};
 
 /// A field name, shared with the regex it comes from.
 pub type Name = Arc<str>;
 
-/// What the groups of one regex mean; made once, when the regex is added.
+/// The named groups of one regex; made once, when the regex is added.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Groups {
-    named: Vec<(usize, Name)>,
-    /// (group, field it stands in for), in name order.
-    alternatives: Vec<(Name, Name)>,
-    /// (group, field it is a part of), in name order.
-    parts: Vec<(Name, Name)>,
-}
+pub(super) struct Names(Vec<(usize, Name)>);
 
-impl Groups {
-    /// Sorts out the group names of `regex`.
-    pub(super) fn of(regex: &Regex) -> Groups {
-        let mut groups = Groups::default();
-        for (index, name) in regex.group_names().iter().enumerate() {
-            let Some(name) = name else { continue };
-            let name: Name = name.as_str().into();
-            if let Some(target) = target(&name, "alt_") {
-                groups.alternatives.push((name.clone(), target));
-            } else if let Some(target) = target(&name, "tuple_") {
-                groups.parts.push((name.clone(), target));
-            }
-            groups.named.push((index, name));
-        }
-        groups.alternatives.sort();
-        groups.parts.sort();
-        groups
+impl Names {
+    /// Collects the names of `regex`.
+    pub(super) fn of(regex: &FailRegex) -> Names {
+        let names = regex.regex().group_names().iter().enumerate();
+        let named = names.filter_map(|(index, name)| Some((index, name.as_deref()?.into())));
+        Names(named.collect())
     }
 
-    /// Number of the group with this name.
-    pub(super) fn index(&self, name: &str) -> Option<usize> {
-        let found = self.named.iter().find(|(_, n)| &**n == name);
-        found.map(|(index, _)| *index)
-    }
-
-    /// The record of a match in `text`; the group `except` is left out.
-    pub(super) fn record(&self, text: &str, found: &Match, except: Option<usize>) -> Record {
-        let mut record = Record {
-            entries: Vec::with_capacity(self.named.len() + 2),
+    /// The record of a match of `regex` in `text`.
+    pub(super) fn record(&self, regex: &FailRegex, text: &str, found: &Match) -> Record {
+        let groups = regex.groups();
+        let part = |group: usize| {
+            let (start, end) = found.group(group)?;
+            text.get(start..end).map(str::to_owned)
         };
-        for (index, name) in &self.named {
-            if Some(*index) == except {
-                continue;
-            }
-            let value = found
-                .group(*index)
-                .and_then(|(start, end)| text.get(start..end))
-                .map(|t| FieldValue::Text(t.to_owned()));
-            record.entries.push((name.clone(), value));
-        }
-        for (name, target) in &self.alternatives {
-            if !record.truthy(target)
-                && record.truthy(name)
-                && let Some(value) = record.get(name).cloned()
+        let entries = self
+            .0
+            .iter()
+            .filter(|(group, _)| Some(*group) != groups.content);
+        let mut record = Record {
+            entries: entries
+                .map(|(group, name)| (name.clone(), part(*group).map(FieldValue::Text)))
+                .collect(),
+        };
+        for alternative in &groups.alternatives {
+            if !record.truthy(&alternative.field)
+                && let Some(value) = part(alternative.group)
+                && !value.is_empty()
             {
-                record.set(target, Some(value));
+                record.set(&alternative.field, Some(FieldValue::Text(value)));
             }
         }
-        for (name, target) in &self.parts {
-            let part = record.text(name).map(str::to_owned);
-            let mut parts = match record.get(target).cloned() {
+        for tuple in &groups.tuples {
+            let mut parts = match record.get(&tuple.field).cloned() {
                 Some(FieldValue::Tuple(parts)) => parts,
                 Some(FieldValue::Text(text)) => vec![Some(text)],
                 _ => vec![None],
             };
-            parts.push(part);
-            record.set(target, Some(FieldValue::Tuple(parts)));
+            parts.push(part(tuple.group));
+            record.set(&tuple.field, Some(FieldValue::Tuple(parts)));
         }
         record
     }
-}
-
-/// The field that `alt_user`, `alt_user_2` or `tuple_id_1` feeds (the suffix needs its underscore,
-/// fact R14).
-fn target(name: &str, prefix: &str) -> Option<Name> {
-    let field = name.strip_prefix(prefix)?;
-    let field = match field.rsplit_once('_') {
-        Some((head, number))
-            if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) =>
-        {
-            head
-        }
-        _ => field,
-    };
-    let field = field.to_lowercase();
-    Some(match field.as_str() {
-        "id" => "fid".into(),
-        "port" => "fport".into(),
-        field => field.into(),
-    })
 }
 
 /// Fields in the order they were first seen; `None` is a group that took no part.
@@ -187,21 +144,6 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_of_alternatives_and_tuples() {
-        for (name, prefix, field) in [
-            ("alt_user", "alt_", Some("user")),
-            ("alt_user_1", "alt_", Some("user")),
-            ("alt_user1", "alt_", Some("user1")),
-            ("alt_user_x", "alt_", Some("user_x")),
-            ("alt_id_2", "alt_", Some("fid")),
-            ("tuple_port", "tuple_", Some("fport")),
-            ("user", "alt_", None),
-        ] {
-            assert_eq!(target(name, prefix).as_deref(), field, "{name}");
-        }
-    }
 
     #[test]
     fn update_keeps_what_the_newer_record_leaves_unset() {

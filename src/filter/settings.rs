@@ -3,7 +3,7 @@
 
 use super::buffer::Parts;
 use super::examine::Limits;
-use super::record::Groups;
+use super::record::Names;
 use super::session::Sessions;
 use super::window::Window;
 use crate::datetime::{DateDetector, DatePatternError, FixedOffset};
@@ -31,11 +31,11 @@ pub struct Filter {
     pub(super) usedns: UseDns,
     pub(super) maxlines: usize,
     pub(super) prefregex: Option<FailRegex>,
-    pub(super) prefregex_groups: Groups,
+    pub(super) prefregex_names: Names,
     pub(super) failregexes: Vec<FailRegex>,
-    pub(super) failregex_groups: Vec<Groups>,
+    pub(super) failregex_names: Vec<Names>,
     pub(super) ignoreregexes: Vec<FailRegex>,
-    /// Made anew at the next line whenever the failregexes change.
+    /// Made anew at the next line whenever the regexes change.
     pub(super) prefilter: Option<Prefilter>,
     pub(super) dates: Dates,
     zone: Option<FixedOffset>,
@@ -56,9 +56,9 @@ impl Filter {
             usedns: UseDns::Warn,
             maxlines: 1,
             prefregex: None,
-            prefregex_groups: Groups::default(),
+            prefregex_names: Names::default(),
             failregexes: Vec::new(),
-            failregex_groups: Vec::new(),
+            failregex_names: Vec::new(),
             ignoreregexes: Vec::new(),
             prefilter: None,
             dates: Dates::Detector(DateDetector::defaults()),
@@ -90,9 +90,10 @@ impl Filter {
         self.prefregex = None;
         if !source.is_empty() {
             let regex = FailRegex::new(source, self.usedns, false)?;
-            self.prefregex_groups = Groups::of(regex.regex());
+            self.prefregex_names = Names::of(&regex);
             self.prefregex = Some(regex);
         }
+        self.prefilter = None;
         Ok(())
     }
 
@@ -110,7 +111,7 @@ impl Filter {
         if !regex.has_id() && !self.prefregex.as_ref().is_some_and(FailRegex::has_id) {
             return Err(PatternError::NoId(regex.expanded().to_owned()));
         }
-        self.failregex_groups.push(Groups::of(regex.regex()));
+        self.failregex_names.push(Names::of(&regex));
         self.failregexes.push(regex);
         self.prefilter = None;
         Ok(())
@@ -120,7 +121,7 @@ impl Filter {
     pub fn del_failregex(&mut self, index: usize) {
         if index < self.failregexes.len() {
             self.failregexes.remove(index);
-            self.failregex_groups.remove(index);
+            self.failregex_names.remove(index);
             self.prefilter = None;
         }
     }
@@ -128,7 +129,7 @@ impl Filter {
     /// Removes all failregexes.
     pub fn clear_failregexes(&mut self) {
         self.failregexes.clear();
-        self.failregex_groups.clear();
+        self.failregex_names.clear();
         self.prefilter = None;
     }
 

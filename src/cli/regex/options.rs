@@ -331,7 +331,7 @@ fn collect(matches: &ArgMatches) -> Result<Options, String> {
     let text = |id: &str| {
         matches
             .get_many::<String>(id)
-            .and_then(|v| v.last())
+            .and_then(|mut v| v.next_back())
             .cloned()
     };
     let flag = |id: &str| matches.get_count(id) > 0;

@@ -2,12 +2,19 @@
 //! filter file, or a jail (facts X3–X6, X10).
 
 use std::io::Write;
+use std::path::Path;
 
 use super::Stop;
 use super::options::Options;
 use super::tally::RegexTally;
+use crate::config::filter::FilterOptions;
+use crate::config::lookup::{Found, LookupError, Place};
+use crate::config::{self};
+use crate::control::Value;
 use crate::filter::{Filter, quote};
-use crate::pattern::FailRegex;
+use crate::log::{self, Level};
+use crate::pattern::{FailRegex, PatternError};
+use crate::{error, record};
 
 /// Widest regex or line that `Use …` lines show.
 const SHOWN: usize = 53;
@@ -17,7 +24,7 @@ pub(super) struct Setup<'a, W> {
     pub(super) options: &'a Options,
     pub(super) out: &'a mut W,
     pub(super) filter: Filter,
-    pub(super) journalmatch: Option<String>,
+    pub(super) journalmatch: Vec<String>,
     maxlines_set: bool,
     datepattern_set: bool,
 }
@@ -28,7 +35,7 @@ impl<'a, W: Write> Setup<'a, W> {
             options,
             out,
             filter,
-            journalmatch: options.journalmatch.clone(),
+            journalmatch: options.journalmatch.iter().cloned().collect(),
             maxlines_set: false,
             datepattern_set: false,
         }
@@ -74,11 +81,103 @@ impl<'a, W: Write> Setup<'a, W> {
         self.tell(format_args!("Use         maxlines : {lines}"))
     }
 
-    /// Reads REGEX.
+    /// Reads REGEX: what it names in the configuration, else itself.
     pub(super) fn failregex(&mut self) -> Result<(), Stop> {
         let value = &self.options.regex;
+        let backend = match self.options.log.starts_with("systemd-journal") {
+            true => "systemd",
+            false => "auto",
+        };
+        let found = config::find_filter(Path::new(&self.options.config), value, backend);
+        match found {
+            Ok(Some(found)) => {
+                for message in &found.messages {
+                    record!(message.level, message.target, "{}", message.text);
+                }
+                self.announce(&found)?;
+                if matches!(found.place, Place::Jail(_))
+                    || found.options != FilterOptions::default()
+                {
+                    return self.apply(&found.options);
+                }
+            }
+            Ok(None) => {}
+            Err(error) => return Err(self.not_found(value, error)?),
+        }
         self.line("failregex", value)?;
         self.filter.add_failregex(value).map_err(refused)
+    }
+
+    fn announce(&mut self, found: &Found) -> Result<(), Stop> {
+        let kind = match &found.place {
+            Place::Jail(name) => {
+                self.tell(format_args!("Use             jail : {name}"))?;
+                "jail/flt"
+            }
+            Place::Filter { name, base } => {
+                self.tell(format_args!(
+                    "Use      filter file : {name}, basedir: {base}"
+                ))?;
+                "  filter"
+            }
+            Place::File(path) => {
+                self.tell(format_args!("Use      filter file : {path}"))?;
+                "  filter"
+            }
+        };
+        if !found.arguments.is_empty() {
+            let arguments = found.arguments.iter();
+            let arguments = arguments.map(|(k, v)| (k.as_str(), Value::from(v.as_str())));
+            self.tell(format_args!("Use {kind} options : {}", dict(arguments)))?;
+        }
+        if self.options.verbose > 1 || log::enabled(Level::Debug) {
+            let real = found.real.iter().map(|(k, v)| (k.as_str(), v.clone()));
+            self.tell(format_args!("Real  filter options : {}", dict(real)))?;
+        }
+        Ok(())
+    }
+
+    /// Takes over what a filter consists of; `usedns` is left to the command line (fact X6).
+    fn apply(&mut self, options: &FilterOptions) -> Result<(), Stop> {
+        if let Some(prefregex) = &options.prefregex {
+            self.filter.set_prefregex(prefregex).map_err(refused)?;
+        }
+        if let Some(lines) = options.maxlines {
+            self.maxlines(lines)?;
+        }
+        if let Some(pattern) = &options.datepattern {
+            self.datepattern(pattern)?;
+        }
+        for regex in &options.failregex {
+            self.filter.add_failregex(regex).map_err(refused)?;
+        }
+        for regex in &options.ignoreregex {
+            self.filter.add_ignoreregex(regex).map_err(refused)?;
+        }
+        if self.journalmatch.is_empty() {
+            self.journalmatch = options.journalmatch.last().cloned().unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// What the original says about a name it cannot use.
+    fn not_found(&mut self, value: &str, error: LookupError) -> Result<Stop, Stop> {
+        Ok(match error {
+            LookupError::Name(reason) => Stop::Wrong(format!(
+                "ERROR: Wrong filter name or options: {reason}\n       while parsing: {value}"
+            )),
+            LookupError::File(Some(reason)) => Stop::Wrong(format!(
+                "Wrong config file: {reason}\nERROR: failed to load filter {value}"
+            )),
+            LookupError::File(None) => Stop::Wrong(format!("ERROR: failed to load filter {value}")),
+            LookupError::Jail(reason) => {
+                let name = value.split('[').next().unwrap_or(value);
+                self.tell(format_args!("Use             jail : {name}"))?;
+                error!("fail2ban.jailreader", "{reason}");
+                Stop::Wrong(format!("ERROR: Failed to get jail for {}", quote(value)))
+            }
+            LookupError::Options(reason) => Stop::Fatal(reason),
+        })
     }
 
     /// Reads IGNOREREGEX, which takes the place of the filter's own (fact X5).
@@ -93,7 +192,7 @@ impl<'a, W: Write> Setup<'a, W> {
     }
 }
 
-fn refused(error: crate::pattern::PatternError) -> Stop {
+fn refused(error: PatternError) -> Stop {
     Stop::Wrong(format!("ERROR: {error}"))
 }
 
@@ -117,11 +216,7 @@ pub(super) fn tallies(regexes: &[FailRegex]) -> Vec<RegexTally> {
 }
 
 /// Options as Python shows a dict.
-#[allow(dead_code)]
-pub(super) fn dict(options: &[(String, String)]) -> String {
-    let pairs: Vec<_> = options
-        .iter()
-        .map(|(k, v)| format!("{}: {}", quote(k), quote(v)))
-        .collect();
-    format!("{{{}}}", pairs.join(", "))
+fn dict<'a>(options: impl Iterator<Item = (&'a str, Value)>) -> String {
+    let options = options.map(|(name, value)| (Value::from(name), value));
+    Value::Dict(options.collect()).repr()
 }

@@ -1,0 +1,408 @@
+//! All filters of the reference in every mode their sample logs name: each annotated line must
+//! give the failure its annotation tells, or none.
+//!
+//! A sample file holds log lines; `# failJSON: {…}` before a line says whether it matches and with
+//! what time, host and fields; `# filterOptions:` sets the filter's options for the lines after
+//! it, several alternatives meaning that all of them are tried; `# fileOptions:` sets options for
+//! the whole file; `# addFILE:` names one more file. Options beginning with `test.` are about the
+//! test itself. Expected times are local times of Zurich, as seen in August 2005.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use chrono::{Local, NaiveDateTime, TimeZone};
+use ferroban::config;
+use ferroban::filter::{Clock, FailureId, Filter, Found, LineOutcome, Manner};
+use ferroban::ticket::FieldValue;
+use serde_json::{Map, Value};
+
+const ZONE: &str = "Europe/Zurich";
+/// 2005-08-14 12:00:00 there.
+const NOW: f64 = 1_124_013_600.0;
+const NOW_TEXT: &str = "2005-08-14T10:00:00";
+
+/// Lines we judge otherwise than the annotation: (file, line number, reason).
+const EXCEPTIONS: &[(&str, usize, &str)] = &[];
+
+/// Every regex is tried, so that a line two of them claim is found out.
+const MANNER: Manner = Manner {
+    every_regex: true,
+    census: false,
+    skip_pending: true,
+    raw_hosts: true,
+    window: false,
+    evidence: true,
+    prefix_fields: false,
+};
+
+type Options = Map<String, Value>;
+
+/// A filter with one set of options; it keeps its state from line to line.
+struct Variant {
+    filter: Filter,
+    options: Options,
+}
+
+/// What came out for one filter.
+#[derive(Default)]
+struct Score {
+    lines: usize,
+    right: usize,
+    exceptions: usize,
+    wrong: Vec<String>,
+}
+
+#[test]
+fn every_annotated_line_gives_the_expected_result() {
+    if std::env::var("TZ").as_deref() != Ok(ZONE) {
+        return again_in_zone();
+    }
+    let root = common::reference("1.1.1");
+    let tests = root.join("usr/lib/python3/dist-packages/fail2ban/tests");
+    let mut table = String::from("filter                          lines  right  share\n");
+    let mut total = Score::default();
+    for (name, base) in filters(&root.join("etc/fail2ban"), &tests.join("config")) {
+        let score = judge(&name, &base, &tests.join("files/logs"));
+        let _ = writeln!(table, "{}", row(&name, &score));
+        total.lines += score.lines;
+        total.right += score.right;
+        total.exceptions += score.exceptions;
+        total.wrong.extend(score.wrong);
+    }
+    let _ = writeln!(table, "{}", row("all", &total));
+    println!("{table}");
+    for (file, line, reason) in EXCEPTIONS {
+        println!("exception: {file}:{line}: {reason}");
+    }
+    assert!(total.lines > 1000, "the sample logs were not found");
+    assert_eq!(
+        total.exceptions,
+        EXCEPTIONS.len(),
+        "an exception is out of date"
+    );
+    assert!(total.wrong.is_empty(), "{}", total.wrong.join("\n"));
+}
+
+/// Local time is that of the process; a process of its own gets the zone of the samples.
+fn again_in_zone() {
+    let this = std::env::current_exe().expect("own path");
+    let status = Command::new(this)
+        .args([
+            "--exact",
+            "every_annotated_line_gives_the_expected_result",
+            "--nocapture",
+        ])
+        .env("TZ", ZONE)
+        .status()
+        .expect("run again");
+    assert!(status.success(), "see above");
+}
+
+fn row(name: &str, score: &Score) -> String {
+    let share = match score.lines {
+        0 => 100.0,
+        lines => 100.0 * score.right as f64 / lines as f64,
+    };
+    format!(
+        "{name:<30} {:>6} {:>6} {share:>5.1}%",
+        score.lines, score.right
+    )
+}
+
+/// All filters with the directory they are in.
+fn filters(stock: &Path, extra: &Path) -> BTreeMap<String, PathBuf> {
+    let mut all = BTreeMap::new();
+    for (base, wanted) in [(stock, ""), (extra, "zzz-")] {
+        for entry in fs::read_dir(base.join("filter.d")).expect("filter.d") {
+            let name = entry
+                .expect("entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned();
+            let Some(name) = name.strip_suffix(".conf") else {
+                continue;
+            };
+            if name.starts_with(wanted) && !name.ends_with("common") {
+                all.insert(name.to_owned(), base.to_owned());
+            }
+        }
+    }
+    all
+}
+
+/// Runs a filter over its sample files.
+fn judge(name: &str, base: &Path, logs: &Path) -> Score {
+    let mut score = Score::default();
+    // variants stay from file to file: later files rely on what earlier ones taught the filter
+    let mut variants: BTreeMap<String, Variant> = BTreeMap::new();
+    let mut active: Vec<String> = Vec::new();
+    let mut files = vec![name.to_owned()];
+    let mut number = 0;
+    while let Some(file) = files.get(number).cloned() {
+        number += 1;
+        let text = fs::read_to_string(logs.join(&file)).expect("sample log");
+        let mut common_options = Options::new();
+        let mut skipping = false;
+        let mut expected = None;
+        for (line_number, line) in (1..).zip(text.lines()) {
+            let place = format!("{file}:{line_number}");
+            if expected.is_none()
+                && let Some((kind, json)) = annotation(line)
+            {
+                let value: Value =
+                    serde_json::from_str(json).unwrap_or_else(|e| panic!("{place}: {e}"));
+                match kind {
+                    "failJSON" => expected = value.as_object().cloned(),
+                    "fileOptions" => {
+                        common_options = value.as_object().cloned().unwrap_or_default()
+                    }
+                    "addFILE" => files.extend(value.as_str().map(str::to_owned)),
+                    _ => {
+                        active.clear();
+                        skipping = false;
+                        for options in alternatives(&value) {
+                            let mut options_all = common_options.clone();
+                            options_all.extend(options);
+                            if let Some(condition) = options_all.get("test.condition") {
+                                skipping = !holds(text_of(condition), name, &options_all);
+                            }
+                            if skipping {
+                                continue;
+                            }
+                            let key = Value::Object(options_all.clone()).to_string();
+                            variants
+                                .entry(key.clone())
+                                .or_insert_with(|| variant(name, base, options_all));
+                            active.push(key);
+                        }
+                    }
+                }
+                continue;
+            }
+            let facts = match expected.take() {
+                Some(facts) => facts,
+                None if skipping || line.starts_with('#') || line.trim().is_empty() => continue,
+                None => Map::new(),
+            };
+            if skipping {
+                continue;
+            }
+            if active.is_empty() {
+                variants
+                    .entry("{}".to_owned())
+                    .or_insert_with(|| variant(name, base, Options::new()));
+                active.push("{}".to_owned());
+            }
+            for key in &active {
+                let Some(variant) = variants.get_mut(key) else {
+                    continue;
+                };
+                if let Some(constraint) = facts.get("constraint")
+                    && !holds(text_of(constraint), name, &variant.options)
+                {
+                    continue;
+                }
+                score.lines += 1;
+                let verdict = try_line(variant, line, &facts);
+                let exception = EXCEPTIONS
+                    .iter()
+                    .any(|(f, l, _)| *f == file && *l == line_number);
+                match verdict {
+                    Ok(()) => score.right += 1,
+                    Err(_) if exception => score.exceptions += 1,
+                    Err(reason) => score
+                        .wrong
+                        .push(format!("{name} {key} {place}: {reason}\n  {line}")),
+                }
+            }
+        }
+    }
+    score
+}
+
+/// The kind and the JSON of an annotation line.
+fn annotation(line: &str) -> Option<(&str, &str)> {
+    let rest = line.strip_prefix('#')?.trim_start_matches('#');
+    let rest = rest.strip_prefix(' ').unwrap_or(rest);
+    ["failJSON", "fileOptions", "filterOptions", "addFILE"]
+        .into_iter()
+        .find_map(|kind| Some((kind, rest.strip_prefix(kind)?.strip_prefix(':')?)))
+}
+
+fn alternatives(value: &Value) -> Vec<Options> {
+    match value {
+        Value::Array(all) => all.iter().filter_map(|v| v.as_object().cloned()).collect(),
+        Value::Object(one) => vec![one.clone()],
+        other => panic!("options are no object: {other}"),
+    }
+}
+
+/// The few conditions that samples use.
+fn holds(condition: &str, name: &str, options: &Options) -> bool {
+    let plain: String = condition.chars().filter(|c| !c.is_whitespace()).collect();
+    let aggressive = options.get("mode").is_some_and(|m| m == "aggressive");
+    match plain.as_str() {
+        "name=='sshd'" => name == "sshd",
+        "opts.get('mode')=='aggressive'" => aggressive,
+        "opts.get('mode')!='aggressive'" => !aggressive,
+        _ => panic!("unknown condition {condition}"),
+    }
+}
+
+/// A filter as its file and these options make it.
+fn variant(name: &str, base: &Path, options: Options) -> Variant {
+    let arguments: Vec<String> = options
+        .iter()
+        .filter(|(key, _)| !key.starts_with("test."))
+        .map(|(key, value)| format!("{key}=\"{}\"", text_of(value)))
+        .collect();
+    let wanted = format!("filter.d/{name}.conf[{}]", arguments.join(","));
+    let found =
+        config::find_filter(base, &wanted, "auto").unwrap_or_else(|e| panic!("{wanted}: {e}"));
+    let found = found
+        .unwrap_or_else(|| panic!("{wanted} was not found"))
+        .options;
+    let mut filter = Filter::new(name);
+    if let Some(lines) = found.maxlines {
+        filter.set_maxlines(usize::try_from(lines).expect("maxlines"));
+    }
+    if let Some(prefregex) = &found.prefregex {
+        filter
+            .set_prefregex(prefregex)
+            .unwrap_or_else(|e| panic!("{wanted}: {e}"));
+    }
+    if let Some(pattern) = &found.datepattern {
+        filter
+            .set_datepattern(pattern)
+            .unwrap_or_else(|e| panic!("{wanted}: {e}"));
+    }
+    for regex in &found.failregex {
+        filter
+            .add_failregex(regex)
+            .unwrap_or_else(|e| panic!("{wanted}: {e}"));
+    }
+    for regex in &found.ignoreregex {
+        filter
+            .add_ignoreregex(regex)
+            .unwrap_or_else(|e| panic!("{wanted}: {e}"));
+    }
+    Variant { filter, options }
+}
+
+/// Compares what a line gives with what its annotation says.
+fn try_line(variant: &mut Variant, line: &str, facts: &Options) -> Result<(), String> {
+    let journal = variant
+        .options
+        .get("logtype")
+        .is_some_and(|l| l == "journal");
+    let prefix = variant.options.get("test.prefix-line").map_or("", text_of);
+    let clock = Clock {
+        now: NOW,
+        in_operation: false,
+        findtime: 600.0,
+    };
+    let mut outcome = LineOutcome::default();
+    match journal {
+        true => {
+            let line = format!("{prefix}{line}");
+            let date = Some((NOW_TEXT, NOW));
+            variant
+                .filter
+                .examine(&line, date, &clock, MANNER, &mut outcome);
+        }
+        false => variant
+            .filter
+            .examine(line, None, &clock, MANNER, &mut outcome),
+    }
+    let found: Vec<&Found> = outcome
+        .found
+        .iter()
+        .filter(|found| found.id.is_some() && !found.nofail)
+        .collect();
+    let expected = facts.get("match") == Some(&Value::Bool(true));
+    let found = match (&found[..], expected) {
+        ([], false) => return Ok(()),
+        ([], true) => return Err("no match".to_owned()),
+        ([one], true) => one,
+        (some, false) => return Err(format!("matched by regex {}", some[0].regex)),
+        (several, true) => {
+            let all: Vec<_> = several.iter().map(|f| f.regex).collect();
+            return Err(format!("matched by several regexes: {all:?}"));
+        }
+    };
+    for (key, value) in facts {
+        match key.as_str() {
+            "match" | "desc" | "constraint" => {}
+            "time" => {
+                let wanted = moment(text_of(value));
+                if found.time != Some(wanted) {
+                    return Err(format!(
+                        "time {:?} instead of {wanted} ({value})",
+                        found.time
+                    ));
+                }
+            }
+            key => {
+                let given = shown(found, key);
+                let wanted = normal(value);
+                if given != wanted {
+                    return Err(format!("{key} is {given:?} instead of {wanted:?}"));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A field, or what stands for it: `host` is the id, `attempts` the number of lines.
+fn shown(found: &Found, key: &str) -> Vec<String> {
+    match found.record.get(key) {
+        Some(FieldValue::Text(text)) => vec![text.clone()],
+        Some(FieldValue::Address(address)) => vec![address.to_string()],
+        Some(FieldValue::Set(values)) => {
+            let mut values = values.clone();
+            values.sort();
+            values
+        }
+        Some(FieldValue::Tuple(parts)) => parts
+            .iter()
+            .map(|p| p.clone().unwrap_or_default())
+            .collect(),
+        None => match (key, &found.id) {
+            ("host", Some(FailureId::Address(address))) => vec![address.to_string()],
+            ("host", Some(FailureId::Name(name))) => vec![name.clone()],
+            ("attempts", _) => vec![found.matches.len().to_string()],
+            _ => vec!["null".to_owned()],
+        },
+    }
+}
+
+fn normal(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(values) => {
+            let mut values: Vec<String> = values.iter().flat_map(normal).collect();
+            values.sort();
+            values
+        }
+        Value::String(text) => vec![text.clone()],
+        other => vec![other.to_string()],
+    }
+}
+
+fn moment(text: &str) -> f64 {
+    let time = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").expect("time");
+    let local = Local
+        .from_local_datetime(&time)
+        .earliest()
+        .expect("local time");
+    local.timestamp_micros() as f64 / 1e6
+}
+
+fn text_of(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
