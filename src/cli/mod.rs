@@ -1,20 +1,113 @@
 //! What a person types: one file per program.
+//!
+//! One binary is all programs: called under the name of one of fail2ban's (the links that
+//! `ferroban install-links` makes), it is that one; else its first argument says which.
+//! [`options`], [`usage`] and [`setup`] are what client and server have in common.
 
+use std::ffi::OsString;
+use std::io::Write as _;
 use std::process::ExitCode;
 
+pub mod client;
+pub mod diagnostics;
+pub mod links;
+pub mod options;
 pub mod regex;
+pub mod setup;
+pub mod usage;
+
+/// fail2ban's exit code for any failure (fact P58).
+pub const FAILURE: u8 = 255;
+
+/// A program by its arguments; the first is the name it was called under.
+type Program = fn(Vec<OsString>) -> ExitCode;
+
+/// The programs that fail2ban has, by the end of the name they are called under: a distribution may
+/// put something before it.
+const LINKED: [(&str, Program); 2] = [
+    ("fail2ban-client", client::main),
+    ("fail2ban-regex", regex::main),
+];
+
+/// All programs by first argument, with what `ferroban --help` says of them.
+const PROGRAMS: [(&str, &str, Program); 3] = [
+    (
+        "client",
+        "asks and steers the server (fail2ban-client)",
+        client::main,
+    ),
+    (
+        "regex",
+        "shows what a filter finds in a log (fail2ban-regex)",
+        regex::main,
+    ),
+    (
+        "install-links",
+        "makes links with fail2ban's names to this program in a directory",
+        links::main,
+    ),
+];
 
 /// Picks the program by the name it was called under, or by the first argument.
 pub fn main() -> ExitCode {
-    let mut args: Vec<_> = std::env::args_os().collect();
-    let called = args.first().map(|a| a.to_string_lossy().into_owned());
-    let regex = called.is_some_and(|name| name.ends_with("fail2ban-regex"));
-    if !regex && args.get(1).is_some_and(|word| word == "regex") {
-        args.remove(0);
-        return regex::main(args);
+    let mut args: Vec<OsString> = std::env::args_os().collect();
+    let called = args.first().map(|name| name.to_string_lossy().into_owned());
+    let called = called.unwrap_or_default();
+    if let Some((_, program)) = LINKED.iter().find(|(name, _)| called.ends_with(name)) {
+        return program(args);
     }
-    match regex {
-        true => regex::main(args),
-        false => ExitCode::FAILURE,
+    let word = args.get(1).map(|word| word.to_string_lossy().into_owned());
+    let word = word.unwrap_or_default();
+    if let Some((name, _, program)) = PROGRAMS.iter().find(|(name, _, _)| *name == word) {
+        args.splice(..2, [OsString::from(format!("ferroban {name}"))]);
+        return program(args);
+    }
+    match word.as_str() {
+        "-V" | "--version" => {
+            say(&format!(
+                "ferroban {} (compatible with fail2ban {})",
+                env!("CARGO_PKG_VERSION"),
+                crate::COMPATIBLE_VERSION
+            ));
+            ExitCode::SUCCESS
+        }
+        "-h" | "--help" => {
+            say(&overview());
+            ExitCode::SUCCESS
+        }
+        _ => {
+            say(&overview());
+            ExitCode::from(FAILURE)
+        }
+    }
+}
+
+/// What `ferroban --help` prints.
+fn overview() -> String {
+    let mut text = "Usage: ferroban <PROGRAM> [ARGUMENTS]\n\nPrograms:\n".to_owned();
+    for (name, purpose, _) in PROGRAMS {
+        text.push_str(&format!("    {name:<16}{purpose}\n"));
+    }
+    text.push_str("\nOptions:\n    -h, --help      display this help message\n");
+    text.push_str("    -V, --version   print the version\n");
+    text.push_str("\nEach program explains itself with --help.");
+    text
+}
+
+/// Prints a line. A reader that has gone away is no reason to fail: `fail2ban-client … | head -1`.
+pub fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out
+        .write_all(text.as_bytes())
+        .and_then(|()| out.write_all(b"\n"))
+        .and_then(|()| out.flush());
+}
+
+/// The exit code for success or failure.
+pub fn exit_code(success: bool) -> ExitCode {
+    if success {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(FAILURE)
     }
 }

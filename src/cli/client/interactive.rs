@@ -1,0 +1,49 @@
+//! Interactive mode: commands from standard input, one a line (fact P65).
+
+use std::io::{BufRead, Write};
+
+use super::session::{Session, TARGET};
+use super::words;
+use crate::cli::{say, usage};
+use crate::error;
+
+/// What stands before each line.
+const PROMPT: &str = "fail2ban> ";
+
+/// Carries out `first`, if there is one, then what is typed; whether it ended as it should.
+pub fn run(session: &mut Session, first: &[String]) -> bool {
+    if !first.is_empty() && !session.command(first) {
+        return false;
+    }
+    say(&usage::introduction());
+    let mut lines = std::io::stdin().lock().lines();
+    loop {
+        let mut out = std::io::stdout().lock();
+        // a reader that has gone away shows at the next line
+        let _ = out.write_all(PROMPT.as_bytes()).and_then(|()| out.flush());
+        drop(out);
+        let line = match lines.next() {
+            Some(Ok(line)) => line,
+            Some(Err(failure)) => {
+                error!(TARGET, "{}", failure);
+                return false;
+            }
+            None => {
+                say("");
+                error!(TARGET, "EOF when reading a line");
+                return false;
+            }
+        };
+        match line.as_str() {
+            "exit" | "quit" => return true,
+            "help" => say(&usage::text(&session.setup.caller)),
+            "" => {}
+            line => match words::split(line) {
+                Ok(words) => {
+                    session.command(&words);
+                }
+                Err(failure) => error!(TARGET, "{}", failure),
+            },
+        }
+    }
+}

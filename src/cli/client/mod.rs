@@ -1,0 +1,39 @@
+//! `fail2ban-client`: sends commands to the server and prints what it answers (facts P57–P65).
+//!
+//! A socket command reads `fail2ban.conf` for the socket's path and nothing else; only `start`,
+//! `restart`, `reload`, `-d` and `-t` read the jails.
+
+mod interactive;
+mod session;
+mod start;
+mod words;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+pub use session::Session;
+
+use super::setup::Setup;
+use super::{exit_code, say, usage};
+
+/// Runs the program; the first argument is the name it was called under.
+pub fn main(args: Vec<OsString>) -> ExitCode {
+    match Setup::new(args) {
+        Ok(setup) => run(setup),
+        Err(code) => code,
+    }
+}
+
+/// Carries out the command of the command line, or those typed in.
+pub fn run(setup: Setup) -> ExitCode {
+    let mut session = Session::new(setup);
+    let words = session.setup.options.words.clone();
+    if session.setup.options.interactive {
+        return exit_code(interactive::run(&mut session, &words));
+    }
+    if words.is_empty() {
+        say(&usage::text(&session.setup.caller));
+        return exit_code(false);
+    }
+    exit_code(session.command(&words))
+}

@@ -1,0 +1,237 @@
+//! One client: where its server is, and how each command is carried out.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::unistd::{AccessFlags, access};
+
+use crate::cli::say;
+use crate::cli::setup::Setup;
+use crate::control::client::{Client, ClientError};
+use crate::control::print::{self, Charset};
+use crate::control::{Reply, Value};
+use crate::error;
+
+pub(super) const TARGET: &str = "fail2ban";
+
+/// How long `start` and `reload` wait for the answer to a ping.
+const PING_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// Whether replies are printed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Show {
+    /// All of them.
+    Replies,
+    /// Only those of `server-status` and `echo`: a start prints `Server ready` and nothing else.
+    Status,
+}
+
+/// A client and its settings.
+#[derive(Debug)]
+pub struct Session {
+    /// Command line and places.
+    pub setup: Setup,
+}
+
+impl Session {
+    /// A client with these settings.
+    pub fn new(setup: Setup) -> Session {
+        Session { setup }
+    }
+
+    /// Carries out a command as it was typed; whether it succeeded.
+    pub fn command(&mut self, words: &[String]) -> bool {
+        let (command, arguments) = match words {
+            [] => return false,
+            [command, arguments @ ..] => (command.as_str(), arguments),
+        };
+        match (command, arguments) {
+            ("start", []) => self.start(),
+            ("restart", []) => self.restart(),
+            ("restart", arguments) => {
+                let options = std::iter::once("--restart".to_owned());
+                self.reload(&options.chain(arguments.iter().cloned()).collect::<Vec<_>>())
+            }
+            ("reload", arguments) => self.reload(arguments),
+            ("ping", [timeout, ..]) => match Value::from(timeout.as_str()).to_float() {
+                Ok(seconds) => {
+                    let timeout = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+                    self.ask_all(&[values(words)], Show::Replies, Some(timeout))
+                }
+                Err(wrong) => {
+                    error!(TARGET, "{}", wrong);
+                    false
+                }
+            },
+            _ => self.ask_all(&[values(words)], Show::Replies, None),
+        }
+    }
+
+    /// Sends commands one after the other over one connection; whether all succeeded. A failed
+    /// command does not keep the next from being sent, a broken connection does.
+    pub fn ask_all(&self, commands: &[Vec<Value>], show: Show, timeout: Option<Duration>) -> bool {
+        let mut client = match Client::connect(&self.setup.socket, timeout) {
+            Ok(client) => client,
+            Err(failure) => return self.explain(&failure, commands.first(), show),
+        };
+        let mut success = true;
+        for command in commands {
+            match client.ask(command) {
+                Ok(reply) => {
+                    success &= reply.is_ok();
+                    print_reply(command, &reply, show);
+                }
+                Err(failure) => return self.explain(&failure, Some(command), show),
+            }
+        }
+        success
+    }
+
+    /// Says why a command got no answer (fact P59); always false.
+    fn explain(&self, failure: &ClientError, command: Option<&Vec<Value>>, show: Show) -> bool {
+        if show != Show::Replies && self.setup.options.verbosity < 1 {
+            return false;
+        }
+        let ClientError::Socket(_) = failure else {
+            error!(TARGET, "{}", failure);
+            return false;
+        };
+        let socket = self.setup.socket.as_path();
+        let path = socket.display();
+        let is_ping = command
+            .and_then(|words| words.first())
+            .and_then(Value::as_str)
+            == Some("ping");
+        if access(socket, AccessFlags::F_OK).is_err() {
+            error!(
+                TARGET,
+                "Failed to access socket path: {}. Is fail2ban running?", path
+            );
+        } else if access(socket, AccessFlags::W_OK).is_err() {
+            error!(
+                TARGET,
+                "Permission denied to socket: {}, (you must be root)", path
+            );
+        } else if is_ping {
+            error!(TARGET, "{}", failure);
+        } else {
+            error!(
+                TARGET,
+                "[{}] Unable to contact server. Is it running?", failure
+            );
+        }
+        false
+    }
+
+    /// Whether the server answers within `timeout` (`None`: however long it takes).
+    pub fn is_alive(&self, timeout: Option<Duration>) -> bool {
+        let ask = || Client::connect(&self.setup.socket, timeout)?.ask(&["ping".into()]);
+        matches!(ask(), Ok(Ok(_)))
+    }
+
+    /// As [`Session::is_alive`], for servers that may be there before a start.
+    pub fn is_running(&self) -> bool {
+        self.is_alive(Some(PING_TIMEOUT))
+    }
+
+    /// Waits until the server answers (`alive`) or is gone, as long as `--timeout` says.
+    /// `given_up` may end the waiting before.
+    pub fn wait(&self, alive: bool, mut given_up: impl FnMut() -> bool) -> bool {
+        let began = Instant::now();
+        let limit = Duration::try_from_secs_f64(self.setup.options.timeout).unwrap_or_default();
+        let mut pause = Duration::from_millis(2);
+        loop {
+            let here = self.setup.socket.exists() && self.is_alive(Some(pause.max(PING_TIMEOUT)));
+            if here == alive {
+                return true;
+            }
+            let waited = began.elapsed();
+            if waited >= limit || given_up() {
+                return false;
+            }
+            let longest = if waited > Duration::from_millis(200) {
+                500
+            } else {
+                50
+            };
+            thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(longest));
+        }
+    }
+
+    /// `reload [--restart] [--unban] [--if-exists] [JAIL|--all]` (fact P63).
+    fn reload(&mut self, arguments: &[String]) -> bool {
+        const OPTIONS: [&str; 3] = ["--restart", "--unban", "--if-exists"];
+        let is_option = |word: &&String| OPTIONS.contains(&word.as_str());
+        let count = arguments.iter().take_while(is_option).count();
+        let (options, rest) = arguments.split_at(count);
+        if rest.len() > 1 {
+            let rest = Value::List(values(rest)).repr();
+            error!(TARGET, "Unexpected argument(s) for reload: {}", rest);
+            return false;
+        }
+        if !self.is_alive(None) {
+            error!(TARGET, "Could not find server");
+            return false;
+        }
+        let jail = rest.first().map_or("--all", String::as_str);
+        let Some(stream) = self
+            .setup
+            .commands(Some(jail).filter(|jail| *jail != "--all"))
+        else {
+            return false;
+        };
+        self.announce("reload");
+        let options = Value::List(values(options));
+        let command = vec!["reload".into(), jail.into(), options, stream];
+        self.ask_all(&[command], Show::Replies, None)
+    }
+
+    /// `restart` without a jail: stops what runs, starts (fact P62).
+    fn restart(&mut self) -> bool {
+        self.announce("stop");
+        self.command(&["stop".to_owned()]);
+        if !self.wait(false, || false) {
+            error!(TARGET, "Could not stop server");
+            return false;
+        }
+        if self.setup.options.interactive {
+            self.announce("load configuration");
+            if let Err(error) = self.setup.refresh() {
+                say(&format!("ERROR: {error}"));
+                return false;
+            }
+        }
+        self.announce("start");
+        self.start()
+    }
+
+    /// In interactive mode long commands say what they are about.
+    fn announce(&self, what: &str) {
+        if self.setup.options.interactive {
+            say(&format!("  ## {what} ... "));
+        }
+    }
+}
+
+/// Prints a reply, or complains about a failure on both outputs (fact P58).
+fn print_reply(command: &[Value], reply: &Reply, show: Show) {
+    match reply {
+        Ok(response) => {
+            let name = command.first().and_then(Value::as_str);
+            if show == Show::Replies || matches!(name, Some("echo" | "server-status")) {
+                say(&print::reply(command, response, Charset::of_locale()));
+            }
+        }
+        Err(failure) => {
+            error!(TARGET, "NOK: {}", failure.args_repr());
+            if show == Show::Replies {
+                say(&print::failure(failure));
+            }
+        }
+    }
+}
+
+fn values(words: &[String]) -> Vec<Value> {
+    words.iter().map(|word| word.as_str().into()).collect()
+}

@@ -1,0 +1,231 @@
+//! What client and server do first: read the command line, answer what can be answered at once, find
+//! out where the server is, check and print the configuration on request (facts P57, P60).
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::options::{Options, Request};
+use super::{diagnostics, exit_code, options, say, usage};
+use crate::config::{self, ConfigError, Message, ReadOptions, Stream};
+use crate::control::Value;
+use crate::datetime::duration::Number;
+use crate::{COMPATIBLE_VERSION, error, info};
+
+const TARGET: &str = "fail2ban";
+
+/// A command line that asks for something, and where the server is to be found.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The program's name as it was called.
+    pub caller: String,
+    /// The command line.
+    pub options: Options,
+    /// Control socket.
+    pub socket: PathBuf,
+    /// Pid file.
+    pub pidfile: PathBuf,
+    /// Log level for a start.
+    pub loglevel: String,
+    /// Log target for a start.
+    pub logtarget: String,
+    /// Syslog socket for a start.
+    pub syslogsocket: String,
+}
+
+impl Setup {
+    /// Reads the command line, whose first word is the program's name.
+    ///
+    /// # Errors
+    /// The exit code when there is nothing more to do, be it well or badly.
+    pub fn new(args: Vec<OsString>) -> Result<Setup, ExitCode> {
+        diagnostics::install_plain();
+        let mut args = args.into_iter();
+        let caller = args.next().unwrap_or_default();
+        let caller = caller.to_string_lossy().into_owned();
+        let options = match options::parse(args) {
+            Request::Run(options) => *options,
+            Request::Help => return answer(&usage::text(&caller)),
+            Request::ShortVersion => return answer(COMPATIBLE_VERSION),
+            Request::Version => return answer(&format!("Fail2Ban v{COMPATIBLE_VERSION}")),
+            Request::Duration(Number::Int(seconds)) => return answer(&seconds.to_string()),
+            Request::Duration(Number::Float(seconds)) => {
+                return answer(&Value::Float(seconds).repr());
+            }
+            Request::Misuse => {
+                say(&usage::text(&caller));
+                return Err(refuse());
+            }
+            Request::Invalid(reason) => {
+                say(&format!("ERROR: {reason}"));
+                return Err(refuse());
+            }
+        };
+        diagnostics::install(options.verbosity);
+        let setup = match Setup::locate(caller, options) {
+            Ok(setup) => setup,
+            Err(error) => {
+                say(&format!("ERROR: {error}"));
+                return Err(refuse());
+            }
+        };
+        setup.inspect()?;
+        Ok(setup)
+    }
+
+    /// Completes the options by `fail2ban.conf`, which is not read when the command line says all.
+    ///
+    /// # Errors
+    /// There is no such directory; the log level is none.
+    fn locate(caller: String, options: Options) -> Result<Setup, ConfigError> {
+        let mut given = options.clone();
+        let complete = [&given.loglevel, &given.logtarget, &given.syslogsocket]
+            .iter()
+            .all(|option| option.is_some())
+            && given.socket.is_some()
+            && given.pidfile.is_some();
+        if !complete {
+            let early =
+                config::read_early(&options.config).inspect_err(|error| tell(&error.messages))?;
+            tell(&early.warnings);
+            given.socket.get_or_insert(early.socket);
+            given.pidfile.get_or_insert(early.pidfile);
+            given.loglevel.get_or_insert(early.loglevel);
+            given.logtarget.get_or_insert(early.logtarget);
+            given.syslogsocket.get_or_insert(early.syslogsocket);
+        }
+        let setup = Setup {
+            caller,
+            options,
+            socket: given.socket.unwrap_or_default(),
+            pidfile: given.pidfile.unwrap_or_default(),
+            loglevel: given.loglevel.unwrap_or_default(),
+            logtarget: given.logtarget.unwrap_or_default(),
+            syslogsocket: given.syslogsocket.unwrap_or_default(),
+        };
+        info!(TARGET, "Using socket file {}", setup.socket.display());
+        config::check_loglevel(&setup.loglevel)?;
+        info!(
+            TARGET,
+            "Using pid file {}, [{}] logging to {}",
+            setup.pidfile.display(),
+            setup.loglevel,
+            setup.logtarget
+        );
+        Ok(setup)
+    }
+
+    /// Does what `-d` and `-t` ask for.
+    ///
+    /// # Errors
+    /// The exit code when that was all, or the test failed.
+    fn inspect(&self) -> Result<(), ExitCode> {
+        let Options { dump, test, .. } = self.options;
+        if !dump && !test {
+            return Ok(());
+        }
+        let stream = self.read_config(None);
+        let accepted = stream.as_ref().is_some_and(|stream| stream.accepted);
+        if dump {
+            match &stream {
+                Some(stream) => print_stream(stream),
+                None => {
+                    say("ERROR: The configuration stream failed because of the invalid syntax.")
+                }
+            }
+        }
+        if !test {
+            return Err(if accepted { exit_code(true) } else { refuse() });
+        }
+        const FAILED: &str = "ERROR: test configuration failed";
+        match (self.options.words.is_empty(), accepted) {
+            (true, true) => {
+                say("OK: configuration test is successful");
+                Err(exit_code(true))
+            }
+            (true, false) => {
+                say(FAILED);
+                Err(exit_code(false))
+            }
+            (false, true) => Ok(()),
+            (false, false) => {
+                error!(TARGET, "{FAILED}");
+                Err(exit_code(false))
+            }
+        }
+    }
+
+    /// Reads the whole configuration, or that of one jail, and tells what there is to tell. `None`: it
+    /// cannot be used at all.
+    pub fn read_config(&self, jail: Option<&str>) -> Option<Stream> {
+        let overrides = [
+            ("loglevel", &self.loglevel),
+            ("logtarget", &self.logtarget),
+            ("syslogsocket", &self.syslogsocket),
+        ];
+        let options = ReadOptions {
+            jail: jail.map(str::to_owned),
+            allow_no_files: self.options.dump,
+            overrides: overrides
+                .map(|(name, value)| (name.to_owned(), value.clone()))
+                .to_vec(),
+            strict: self.options.test,
+        };
+        match config::read(&self.options.config, &options) {
+            Ok(stream) => {
+                tell(&stream.warnings);
+                Some(stream)
+            }
+            Err(failure) => {
+                tell(&failure.messages);
+                error!(TARGET, "Failed during configuration: {}", failure);
+                None
+            }
+        }
+    }
+
+    /// As [`Setup::read_config`], as a list of commands; `None` also when it may not be used.
+    pub fn commands(&self, jail: Option<&str>) -> Option<Value> {
+        let stream = self.read_config(jail).filter(|stream| stream.accepted)?;
+        Some(Value::List(
+            stream.commands.into_iter().map(Value::List).collect(),
+        ))
+    }
+
+    /// Reads `fail2ban.conf` again, as a restart in interactive mode does.
+    ///
+    /// # Errors
+    /// As at the first time.
+    pub fn refresh(&mut self) -> Result<(), ConfigError> {
+        *self = Setup::locate(self.caller.clone(), self.options.clone())?;
+        Ok(())
+    }
+}
+
+/// Answers a question and ends well.
+fn answer<T>(text: &str) -> Result<T, ExitCode> {
+    say(text);
+    Err(exit_code(true))
+}
+
+/// Ends badly before anything was begun.
+fn refuse() -> ExitCode {
+    error!(TARGET, "Init of command line failed");
+    exit_code(false)
+}
+
+/// One command a line, as Python shows it (fact C57).
+fn print_stream(stream: &Stream) {
+    let lines: Vec<_> = stream
+        .commands
+        .iter()
+        .map(|command| Value::List(command.clone()).repr())
+        .collect();
+    say(&lines.join("\n"));
+}
+
+fn tell(messages: &[Message]) {
+    for message in messages {
+        crate::record!(message.level, message.target, "{}", message.text);
+    }
+}
