@@ -3,7 +3,9 @@
 //! `cargo run --profile fast --example corpus -- PREFIX…` reads `PREFIX-regex.jsonl` (objects
 //! with `pattern`, `multiline`, `groups`, `ngroups`), `PREFIX-texts.jsonl` (a string per line),
 //! `PREFIX-expect.jsonl` (`[regex, text, spans]` per match, offsets in bytes) and
-//! `PREFIX-timeouts.jsonl` (`[regex, text]` that Python itself gave up on). Exit code 1 when
+//! `PREFIX-timeouts.jsonl` (`[regex, text]` that Python itself gave up on). If there is a
+//! `PREFIX-bad.jsonl` (objects with `pattern` and Python's `error`), those must be refused with
+//! the same words. Exit code 1 when
 //! anything differs. The prefilter of each regex must let through what matches (`unsound`); how
 //! much of the rest it rejects is shown (`rejected`), and the regexes it knows nothing about.
 
@@ -12,7 +14,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use ferroban::pattern::{FailRegex, Flags, Match, Prefilter, Regex, UseDns};
+use ferroban::pattern::{FailRegex, Flags, Match, PatternError, Prefilter, Regex, UseDns};
 use serde_json::Value;
 
 /// Differences shown in full.
@@ -30,6 +32,9 @@ struct Tally {
     limit: usize,
     refused: usize,
     names: usize,
+    /// Patterns that Python refuses, and those refused in other words or not at all.
+    bad: usize,
+    words: usize,
     unsound: usize,
     rejected: usize,
     without_literals: usize,
@@ -44,6 +49,7 @@ impl Tally {
             + self.refused
             + self.names
             + self.unsound
+            + self.words
     }
 }
 
@@ -130,8 +136,9 @@ fn compare(prefix: &str) -> Result<Tally> {
             show("names", source, "", format!("{names:?} for {python:?}"));
         }
         // Expanded already: expanding once more changes nothing.
-        let failregex = FailRegex::new(source, UseDns::Warn, flags.multiline)?;
-        let prefilter = Prefilter::new(std::slice::from_ref(&failregex));
+        let failregex = FailRegex::new(source, UseDns::Warn, flags.multiline);
+        let failregex: Vec<FailRegex> = failregex.into_iter().collect();
+        let prefilter = Prefilter::new(&failregex);
         tally.without_literals += usize::from(prefilter.may_match_one(0, ""));
         for (number, text) in texts.iter().enumerate() {
             if skip.contains(&(id, number)) {
@@ -168,6 +175,26 @@ fn compare(prefix: &str) -> Result<Tally> {
                 text,
                 format!("ours {ours:?}\n  python {python:?}"),
             );
+        }
+    }
+    let bad = format!("{prefix}-bad.jsonl");
+    if std::fs::exists(&bad)? {
+        for rule in lines(&bad)? {
+            tally.bad += 1;
+            let source = rule["pattern"].as_str().context("no pattern")?;
+            let error = rule["error"].as_str().context("no error")?;
+            match Regex::new(source, Flags::default()) {
+                Err(PatternError::Syntax { reason, .. }) if reason == error => {}
+                other => {
+                    tally.words += 1;
+                    show(
+                        "words",
+                        source,
+                        "",
+                        format!("ours {other:?}\n  python {error}"),
+                    );
+                }
+            }
         }
     }
     Ok(tally)

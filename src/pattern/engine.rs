@@ -81,7 +81,8 @@ pub(super) enum Program {
 }
 
 impl Program {
-    fn build(root: Node, ascii: bool, inner_newlines: bool) -> Program {
+    /// Compiles `root`, a simplified tree.
+    pub(super) fn build(root: Node, ascii: bool, inner_newlines: bool) -> Program {
         let linear = Dialect {
             ascii,
             backtracking: false,

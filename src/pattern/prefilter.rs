@@ -48,7 +48,7 @@ enum Search {
     /// Nothing could be found: no ASCII text passes.
     Never,
     /// One string.
-    One(Finder<'static>),
+    One(Box<Finder<'static>>),
     /// Several.
     Several(AhoCorasick),
 }
@@ -60,7 +60,7 @@ impl Search {
         };
         match &literals[..] {
             [] => Search::Never,
-            [one] => Search::One(Finder::new(one).into_owned()),
+            [one] => Search::One(Box::new(Finder::new(one).into_owned())),
             // Leftmost semantics let the vectorised searcher be used.
             several => AhoCorasick::builder()
                 .match_kind(MatchKind::LeftmostFirst)

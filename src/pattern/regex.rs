@@ -132,6 +132,12 @@ impl Regex {
         self.shared.programs.for_text(text, || self.root())
     }
 
+    /// Whether the two are one regex under the hood.
+    #[cfg(test)]
+    pub(super) fn shares_programs_with(&self, other: &Regex) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// The simplified tree. Parsed anew each time: it is wanted once or twice, and would weigh
     /// more than the source and the names together.
     pub(super) fn root(&self) -> Node {

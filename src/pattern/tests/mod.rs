@@ -1,0 +1,79 @@
+//! Python's answers, in tables; and what must hold for every regex.
+#![allow(clippy::unwrap_used)]
+
+mod properties;
+mod python;
+mod tags;
+
+use super::*;
+
+/// Compiles without flags.
+fn regex(source: &str) -> Regex {
+    Regex::new(source, Flags::default()).unwrap()
+}
+
+/// Spans of all groups of the first match, `-` for one that took no part.
+fn spans(regex: &Regex, text: &str) -> Option<String> {
+    let found = regex.search(text).unwrap()?;
+    let spans: Vec<String> = (0..regex.group_names().len())
+        .map(|group| match found.group(group) {
+            Some((from, to)) => format!("{from}..{to}"),
+            None => "-".to_owned(),
+        })
+        .collect();
+    Some(spans.join(" "))
+}
+
+#[test]
+fn a_range_cuts_the_text_at_its_end_only() {
+    let range = |source: &str, text: &str, start, end| {
+        let found = regex(source).search_range(text, start, end).unwrap();
+        found.map(|found| found.span())
+    };
+    // As Python's `re.compile(source).search(text, start, end)`.
+    assert_eq!(range("b$", "abc", 0, 2), Some((1, 2)));
+    assert_eq!(range("b(?!c)", "abc", 0, 2), Some((1, 2)));
+    assert_eq!(range("^b", "abc", 1, 3), None);
+    assert_eq!(range("(?<=a)b", "abc", 1, 3), Some((1, 2)));
+    assert_eq!(range(r"\bb", "abc", 1, 3), None);
+    assert_eq!(range("a$", "a\nb", 0, 2), Some((0, 1)));
+    assert_eq!(range("c", "abc", 0, 2), None);
+    assert_eq!(range("", "abc", 2, 2), Some((2, 2)));
+    // Off a character's boundary: moved onto it instead of failing.
+    assert_eq!(range("é", "aéb", 2, 9), Some((1, 3)));
+    assert_eq!(range("b", "ab", 5, 1), None);
+}
+
+#[test]
+fn equal_regexes_share_their_programs() {
+    let a = regex("share me (x)");
+    let b = regex("share me (x)");
+    assert!(a.shares_programs_with(&b));
+    let multiline = Flags {
+        multiline: true,
+        ..Flags::default()
+    };
+    let c = Regex::new("share me (x)", multiline).unwrap();
+    assert!(!a.shares_programs_with(&c));
+}
+
+#[test]
+fn a_search_that_explodes_gives_up() {
+    let regex = regex(r"^(?:(a+)(?!b))+c\1?d");
+    // The gate rejects what has no `cd` at all, at any length.
+    let text = format!("{}X\n", "a".repeat(60));
+    assert_eq!(regex.search(&text), Ok(None));
+    // Past the gate there are 2^60 ways to cut the row of a's into pieces.
+    let text = format!("{}cX{0}cd\n", "a".repeat(60));
+    assert_eq!(regex.search(&text), Err(LimitExceeded));
+}
+
+#[test]
+fn flags_beside_the_pattern() {
+    let flags = Flags {
+        multiline: true,
+        ignore_case: true,
+    };
+    let regex = Regex::new("^b$", flags).unwrap();
+    assert_eq!(spans(&regex, "a\nB\nc\n"), Some("2..3".to_owned()));
+}

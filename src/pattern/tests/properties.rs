@@ -1,0 +1,95 @@
+//! What must hold for every regex and every text.
+
+use proptest::prelude::*;
+
+use crate::pattern::ast::Node;
+use crate::pattern::engine::Program;
+use crate::pattern::parser::parse;
+use crate::pattern::simplify::simplify;
+use crate::pattern::{FailRegex, Flags, Prefilter, Regex, UseDns};
+
+/// Sources built from what filters are built from. Some Python would refuse; those are skipped.
+fn source() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        8 => "[abcx:. -]{1,3}".prop_map(|s| s.replace('.', r"\.")),
+        2 => prop::sample::select(vec![
+            r"\d", r"\w+", r"\s", r"\S*", ".", ".*", r"\b", r"\B", "^", "$", "[^a]", "[a-c]", r"[\s:]",
+            "[[]", "(?i:ab)", r"\n", r"\Z", "(?<=a)", "(?<!:)", r"(?=\b|\W|$)", "é", r"(?<=[:a]):",
+        ])
+        .prop_map(str::to_owned),
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 1..4).prop_map(|parts| parts.concat()),
+            prop::collection::vec(inner.clone(), 1..4)
+                .prop_map(|parts| { format!("(?:{})", parts.join("|")) }),
+            inner.clone().prop_map(|s| format!("({s})")),
+            (inner.clone(), "[*+?]|\\{2\\}|\\{,2\\}|\\{1,3\\}|[*+?]\\?")
+                .prop_map(|(s, times)| format!("(?:{s}){times}")),
+            inner.clone().prop_map(|s| format!("(?={s})")),
+            inner.clone().prop_map(|s| format!("(?!{s})")),
+            inner.clone().prop_map(|s| format!("(?>{s})")),
+            (inner.clone(), inner).prop_map(|(a, b)| format!("({a})?(?(1){b})")),
+        ]
+    })
+}
+
+fn text() -> impl Strategy<Value = String> {
+    "[abcxABI:. \n-]{0,12}\n"
+}
+
+fn root(source: &str) -> Option<Node> {
+    parse(source, Flags::default())
+        .ok()
+        .map(|tree| simplify(tree.root))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_prefilter_rejects_nothing_that_matches(source in source(), texts in prop::collection::vec(text(), 8)) {
+        if let Ok(failregex) = FailRegex::new(&source, UseDns::Warn, false) {
+            let mut prefilter = Prefilter::new(std::slice::from_ref(&failregex));
+            for text in texts {
+                if failregex.regex().is_match(&text) == Ok(true) {
+                    prop_assert!(prefilter.may_match_one(0, &text), "{} in {:?}", source, text);
+                    prop_assert!(prefilter.may_match(&text), "{} in {:?}", source, text);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_programs_of_a_regex_agree(source in source(), texts in prop::collection::vec(text(), 8)) {
+        if let Some(root) = root(&source) {
+            let groups = 40;
+            let ascii = Program::build(root.clone(), true, false);
+            let unicode = Program::build(root.clone(), false, false);
+            let exact = Program::build(root, false, true);
+            for text in texts {
+                let expected = exact.search(&text, 0, groups);
+                prop_assert_eq!(exact.is_match(&text, 0), expected.clone().map(|m| m.is_some()));
+                if text.find('\n') == Some(text.len() - 1) {
+                    prop_assert_eq!(ascii.search(&text, 0, groups), expected.clone(), "ascii {} in {:?}", source, text);
+                    prop_assert_eq!(unicode.search(&text, 0, groups), expected, "unicode {} in {:?}", source, text);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn any_text_as_a_regex_is_refused_or_runs(source in "\\PC{0,24}", text in "\\PC{0,24}") {
+        if let Ok(regex) = Regex::new(&source, Flags::default()) {
+            // Whatever comes of it, it comes.
+            let _ = regex.search(&text);
+        }
+    }
+
+    #[test]
+    fn a_regex_of_syntax_is_refused_or_runs(source in "[\\]\\[(){}?*+|^$\\\\<>=!:PiaAbdsw1,-]{0,24}", text in text()) {
+        if let Ok(regex) = Regex::new(&source, Flags::default()) {
+            let _ = regex.search(&text);
+        }
+    }
+}
