@@ -21,6 +21,7 @@ use crate::address::Address;
 use crate::control::Value;
 use crate::datetime::duration::Number;
 use crate::filter::{Clock, Failure, FailureId, Filter};
+use crate::pattern::UseDns;
 use crate::store::BanHistory;
 use crate::ticket::{BanTime, Fields, MatchLine, Ticket, Timestamp};
 
@@ -66,6 +67,8 @@ pub struct JailCore {
     pub(super) find_time: Number,
     pub(super) encoding: String,
     pub(super) timezone: Value,
+    /// As it was set, if it was.
+    pub(super) datepattern: Option<String>,
     pub(super) has_database: bool,
     known: Known,
     /// When actions are to be told of longer bans.
@@ -89,6 +92,7 @@ impl JailCore {
             find_time: Number::Int(600),
             encoding: super::decode::default_encoding(),
             timezone: Value::None,
+            datepattern: None,
             has_database,
             known: Known::default(),
             prolongs: BinaryHeap::new(),
@@ -100,6 +104,21 @@ impl JailCore {
     /// The name of the jail.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The encoding of its logs.
+    pub fn encoding(&self) -> &str {
+        &self.encoding
+    }
+
+    /// What becomes of names in logs.
+    pub fn usedns(&self) -> UseDns {
+        self.filter.usedns()
+    }
+
+    /// The jail's bantime.
+    pub fn default_ban_time(&self) -> BanTime {
+        self.bans.default_length()
     }
 
     /// Draws `bantime.rndtime` from a known beginning, for a repeatable replay.

@@ -26,7 +26,7 @@ pub(super) struct Known {
 }
 
 /// The list of one jail.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct IgnoreList {
     /// `ignoreself`
     pub ignore_self: bool,

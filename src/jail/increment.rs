@@ -153,7 +153,7 @@ impl Increment {
     /// Python divides to a float, which shows in the log unless `max_retry` limits it.
     pub fn weight(count: u32, max_retry: i64) -> Number {
         let weight = f64::from(1_u32 << count.min(MAX_DOUBLINGS)) / 2.0 + 1.0;
-        if max_retry as f64 <= weight {
+        if (max_retry as f64) < weight {
             Number::Int(max_retry)
         } else {
             Number::Float(weight)

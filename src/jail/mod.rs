@@ -6,20 +6,34 @@
 
 mod bans;
 pub mod core;
+#[cfg(test)]
+mod core_tests;
 mod counter;
 pub mod decision;
 mod decode;
 mod evidence;
 mod ignore;
 mod increment;
+mod inquiry;
+mod logs;
 pub mod names;
 mod options;
+mod saved;
 mod settings;
+mod task;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::{mpsc, oneshot};
 
 pub use self::names::Names;
-use crate::control::{JailCommand, Reply};
-use crate::source::Sources;
+use self::task::{Phase, Request};
+use crate::action::{Actions, Order, Query};
+use crate::control::{CommandError, JailCommand, JailOption, JailSetting, Reply, Value};
+use crate::source::{Sources, Watch};
 use crate::store::Store;
+use crate::{error, info, warning};
 
 /// What a jail needs from the server.
 #[derive(Clone, Debug)]
@@ -32,6 +46,59 @@ pub struct Surroundings {
     pub names: Names,
 }
 
+/// How a jail learns of new lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// Kernel events; the original's name for it is `pyinotify`.
+    Inotify,
+    /// Asking again and again.
+    Polling,
+}
+
+impl Backend {
+    /// Reads `auto`, `polling`, `pyinotify`, with or without options in brackets (fact J3).
+    ///
+    /// # Errors
+    /// Unknown backend; the journal.
+    fn parse(text: &str, jail: &str) -> Result<Backend, CommandError> {
+        let name = text.split('[').next().unwrap_or(text).trim().to_lowercase();
+        let error = match name.as_str() {
+            "auto" | "pyinotify" => return Ok(Backend::Inotify),
+            "polling" => return Ok(Backend::Polling),
+            "systemd" => CommandError::builtin(
+                "RuntimeError",
+                format!(
+                    "Failed to initialize any backend for Jail {}: this build cannot read the systemd journal yet",
+                    Value::from(jail).repr()
+                ),
+            ),
+            _ => CommandError::builtin(
+                "ValueError",
+                format!(
+                    "Unknown backend {name}. Must be among ['pyinotify', 'polling', 'systemd'] or 'auto'"
+                ),
+            ),
+        };
+        error!("fail2ban.jail", "{}", error);
+        Err(error)
+    }
+
+    /// The name users know.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Backend::Inotify => "pyinotify",
+            Backend::Polling => "polling",
+        }
+    }
+
+    fn watch(self) -> Watch {
+        match self {
+            Backend::Inotify => Watch::Inotify,
+            Backend::Polling => Watch::Polling,
+        }
+    }
+}
+
 /// Handle to a jail's task. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Jail {
@@ -39,64 +106,171 @@ pub struct Jail {
     pub name: String,
     /// Its backend as it was asked for; another one at a reload means a restart (fact P64).
     pub backend: String,
+    inbox: mpsc::Sender<Request>,
+    actions: Actions,
+    started: Arc<AtomicBool>,
 }
 
 impl Jail {
-    /// Creates a jail (not started) with its backend; needs a tokio runtime.
+    /// Creates a jail (not started) with its backend, and enables it in the database; needs a tokio
+    /// runtime.
     ///
     /// # Errors
     /// `Unknown backend …` (fact J3).
-    pub fn spawn(
-        name: &str,
-        backend: &str,
-        _around: Surroundings,
-    ) -> Result<Jail, crate::control::CommandError> {
+    pub fn spawn(name: &str, backend: &str, around: Surroundings) -> Result<Jail, CommandError> {
+        let quoted = Value::from(name).repr();
+        if name.chars().count() >= 26 {
+            warning!(
+                "fail2ban.jail",
+                "Jail name {quoted} might be too long and some commands might not function correctly. Please shorten"
+            );
+        }
+        info!("fail2ban.jail", "Creating new jail '{}'", name);
+        let kind = Backend::parse(backend, name)?;
+        info!(
+            "fail2ban.jail",
+            "Jail '{}' uses {} {{}}",
+            name,
+            match kind {
+                Backend::Polling => "poller",
+                Backend::Inotify => "pyinotify",
+            }
+        );
+        info!("fail2ban.jail", "Initiated '{}' backend", kind.as_str());
+        if let Some(store) = &around.store {
+            store.add_jail(name);
+        }
+        let actions = Actions::spawn(name, around.store.clone());
+        let started = Arc::new(AtomicBool::new(false));
+        let inbox = task::spawn(name, kind, around, actions.clone(), started.clone());
         Ok(Jail {
             name: name.to_owned(),
             backend: backend.to_owned(),
+            inbox,
+            actions,
+            started,
         })
     }
 
     /// Carries out `set`, `get` and `status` commands and answers as outside of a config stream
     /// (inside one the caller makes None of what `set` answers).
-    pub async fn call(&self, _command: JailCommand) -> Reply {
-        Ok(crate::control::Value::None)
+    pub async fn call(&self, command: JailCommand) -> Reply {
+        let (reply, answer) = oneshot::channel();
+        // what only concerns actions need not pass through the jail
+        let order = match command {
+            JailCommand::Set(JailSetting::AddAction { name, python }) => Order::Add {
+                name,
+                python,
+                reply,
+            },
+            JailCommand::Set(JailSetting::Action { name, properties }) => Order::Set {
+                name,
+                properties,
+                reply,
+            },
+            JailCommand::Set(JailSetting::CallAction { name, method, .. }) => {
+                return Err(CommandError::builtin(
+                    "NotImplementedError",
+                    format!("method {method} of action {name} cannot be called yet"),
+                ));
+            }
+            JailCommand::Get(JailOption::Actions) => {
+                let (reply, names) = oneshot::channel();
+                self.actions.send(Order::Names(reply));
+                return names.await.map(Value::from).map_err(|_| self.gone());
+            }
+            JailCommand::Get(JailOption::Action { name, property }) => {
+                let what = Query::Property(property);
+                Order::Get { name, what, reply }
+            }
+            JailCommand::Get(JailOption::ActionProperties(name)) => {
+                let what = Query::Properties;
+                Order::Get { name, what, reply }
+            }
+            JailCommand::Get(JailOption::ActionMethods(name)) => {
+                let what = Query::Methods;
+                Order::Get { name, what, reply }
+            }
+            command => {
+                return self.ask(Request::Call(command, reply), answer).await?;
+            }
+        };
+        self.actions.send(order);
+        answer.await.map_err(|_| self.gone())?
     }
 
-    /// Begins to read, restores bans, starts actions. A started jail only leaves its idle state.
+    /// Starts actions, restores bans, begins to read. A started jail only leaves its idle state.
     pub async fn start(&self) -> Reply {
-        Ok(crate::control::Value::None)
+        let (reply, answer) = oneshot::channel();
+        self.ask(Request::Start(reply), answer).await?
     }
 
     /// Whether it has been started and not stopped.
     pub fn is_started(&self) -> bool {
-        false
+        self.started.load(Ordering::Relaxed)
     }
 
-    /// Stops reading, lifts bans from the firewall (they stay in the database), stops actions; ends
-    /// the task. Safe to call for all jails at once.
+    /// Stops reading, lifts bans from the firewall (they stay in the database, where the jail is
+    /// disabled), stops actions; ends the task. Safe to call for all jails at once.
     pub async fn stop(&self) -> Reply {
-        Ok(crate::control::Value::None)
+        let (reply, answer) = oneshot::channel();
+        self.ask(Request::Stop(reply), answer).await?
     }
 
     /// A reload begins: the jail pauses, its regexes and `ignoreip` are emptied, its logs and actions
     /// are marked to be removed unless the reload adds them again (fact P64).
-    pub async fn reload_begin(&self) {}
+    pub async fn reload_begin(&self) {
+        self.reload(Phase::Begin).await;
+    }
 
     /// A reload has ended well for this jail (it was started again): what is still marked goes.
-    pub async fn reload_end(&self) {}
+    pub async fn reload_end(&self) {
+        self.reload(Phase::End).await;
+    }
 
     /// A reload has failed for this jail in the middle of its settings: everything is again as it
     /// was before [`Jail::reload_begin`], and the jail goes on (the original would be stopped).
-    pub async fn reload_abort(&self) {}
+    pub async fn reload_abort(&self) {
+        self.reload(Phase::Abort).await;
+    }
 
     /// Ids banned now.
     pub async fn banned(&self) -> Vec<String> {
-        Vec::new()
+        let command = JailCommand::Get(JailOption::Banned(Vec::new()));
+        match self.call(command).await {
+            Ok(Value::List(ids)) => ids
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// Lifts these bans (`None`: all); answers how many were lifted.
-    pub async fn unban(&self, _ids: Option<Vec<String>>) -> usize {
-        0
+    pub async fn unban(&self, ids: Option<Vec<String>>) -> usize {
+        let (reply, answer) = oneshot::channel();
+        let request = Request::Unban(ids, reply);
+        self.ask(request, answer).await.unwrap_or(0)
+    }
+
+    async fn reload(&self, phase: Phase) {
+        let (reply, answer) = oneshot::channel();
+        // a jail that is gone has nothing to reload
+        let _ = self.ask(Request::Reload(phase, reply), answer).await;
+    }
+
+    async fn ask<T>(
+        &self,
+        request: Request,
+        answer: oneshot::Receiver<T>,
+    ) -> Result<T, CommandError> {
+        self.inbox.send(request).await.map_err(|_| self.gone())?;
+        answer.await.map_err(|_| self.gone())
+    }
+
+    /// The task has ended, by a stop.
+    fn gone(&self) -> CommandError {
+        CommandError::unknown_jail(&self.name)
     }
 }

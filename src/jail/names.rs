@@ -37,6 +37,8 @@ pub struct Names {
 struct Shared {
     memory: Mutex<Memory>,
     slots: Arc<Semaphore>,
+    /// Held while the addresses of this machine are gathered, so that jails do not do it each.
+    gathering: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -60,6 +62,7 @@ impl Names {
             shared: Arc::new(Shared {
                 memory: Mutex::default(),
                 slots: Arc::new(Semaphore::new(MAX_LOOKUPS)),
+                gathering: tokio::sync::Mutex::default(),
             }),
         }
     }
@@ -133,13 +136,33 @@ impl Names {
 
     /// Addresses of this machine: of its interfaces, of `localhost`, and of its names (fact J16).
     pub async fn own_addresses(&self) -> Arc<HashSet<IpAddr>> {
+        let _turn = self.shared.gathering.lock().await;
         if let Some((until, own)) = &self.memory().own
             && Instant::now() < *until
         {
             return own.clone();
         }
+        self.gather().await
+    }
+
+    /// As [`Names::own_addresses`], without waiting: what is out of date still serves while it is
+    /// gathered anew. `None` before the first time.
+    pub fn own_addresses_now(&self) -> Option<Arc<HashSet<IpAddr>>> {
+        let mut memory = self.memory();
+        let (until, own) = memory.own.as_mut()?;
+        let now = Instant::now();
+        if now >= *until {
+            // the next to ask need not gather too
+            *until = now + HOLDS;
+            let names = self.clone();
+            tokio::spawn(async move { names.gather().await });
+        }
+        Some(own.clone())
+    }
+
+    async fn gather(&self) -> Arc<HashSet<IpAddr>> {
         let mut own = interface_addresses();
-        for name in own_names().await {
+        for name in own_names() {
             own.extend(self.addresses(&name).await.iter());
         }
         let own = Arc::new(own);
@@ -203,8 +226,8 @@ fn interface_addresses() -> HashSet<IpAddr> {
         .collect()
 }
 
-/// `localhost`, the host name, and the full name the host name stands for.
-async fn own_names() -> Vec<String> {
+/// `localhost` and the host name; the full name has the addresses of the latter.
+fn own_names() -> Vec<String> {
     let mut names = vec!["localhost".to_owned()];
     if let Ok(host) = nix::unistd::gethostname()
         && let Ok(host) = host.into_string()

@@ -94,7 +94,10 @@ impl JailCore {
                 .filter
                 .set_datepattern(pattern)
                 .map_err(|DatePatternError(text)| CommandError::builtin("TypeError", text))
-                .map(|()| JailOption::DatePattern),
+                .map(|()| {
+                    self.datepattern = Some(pattern.clone());
+                    JailOption::DatePattern
+                }),
             _ => return None,
         };
         Some(done.map(|option| self.get(&option).unwrap_or(Value::None)))
@@ -189,12 +192,8 @@ impl JailCore {
 
     /// Removes what a reload is about to set again: regexes and `ignoreip` (fact P64).
     pub fn clear_lists(&mut self) {
-        while !self.filter.failregexes().is_empty() {
-            self.filter.del_failregex(0);
-        }
-        while !self.filter.ignoreregexes().is_empty() {
-            self.filter.del_ignoreregex(0);
-        }
+        self.filter.clear_failregexes();
+        self.filter.clear_ignoreregexes();
         self.ignore.clear();
     }
 

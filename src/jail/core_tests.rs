@@ -1,0 +1,516 @@
+//! What the core decides, as sequences of failures and times.
+
+use super::core::*;
+use super::decision::Decision;
+use crate::address::Address;
+use crate::control::{JailSetting, Value};
+use crate::filter::{Failure, FailureId};
+use crate::store::BanHistory;
+use crate::ticket::{BanTime, Fields, MatchLine, Ticket};
+
+fn core(settings: &[JailSetting]) -> JailCore {
+    let mut core = JailCore::new("j", true);
+    core.apply(&JailSetting::IgnoreSelf(false.into()));
+    for setting in settings {
+        core.apply(setting).unwrap().unwrap();
+    }
+    core
+}
+
+fn limits(maxretry: i64, findtime: i64, bantime: i64) -> Vec<JailSetting> {
+    vec![
+        JailSetting::MaxRetry(maxretry.into()),
+        JailSetting::FindTime(findtime.into()),
+        JailSetting::BanTime(bantime.into()),
+    ]
+}
+
+fn extra(name: &str, value: &str) -> JailSetting {
+    JailSetting::BanTimeExtra {
+        name: name.into(),
+        value: value.into(),
+    }
+}
+
+fn failure(id: &str, time: f64) -> Failure {
+    Failure {
+        id: FailureId::Address(Address::parse(id)),
+        time,
+        matches: vec![MatchLine::Text(format!("line at {time}"))],
+        fields: Fields::new(),
+    }
+}
+
+fn banned_before(bancount: u32, timeofban: f64) -> Past {
+    let history = BanHistory {
+        bancount,
+        timeofban,
+        bantime: BanTime::Seconds(4.0),
+    };
+    Past {
+        here: Some(history),
+        everywhere: None,
+    }
+}
+
+/// Log lines without times, and what goes to the database and the actions.
+fn shown(decisions: &[Decision]) -> Vec<String> {
+    let show = |decision: &Decision| match decision {
+        Decision::Record(ticket) => {
+            format!(
+                "record {} {:?} {}",
+                ticket.id,
+                ticket.bantime.unwrap(),
+                ticket.bancount
+            )
+        }
+        Decision::Prolong(ticket) => format!("prolong {} {:?}", ticket.id, ticket.bantime.unwrap()),
+        Decision::Ban { ticket, figures } => format!(
+            "ban {} {:?} {} {}/{}",
+            ticket.id,
+            ticket.bantime.unwrap(),
+            ticket.bancount,
+            figures.banned,
+            figures.banned_total
+        ),
+        Decision::Found { id, time } => format!("found {id} {time}"),
+        Decision::FoundBad {
+            bans,
+            weight,
+            enough,
+            ..
+        } => {
+            format!("bad {bans} {weight:?} {enough}")
+        }
+        Decision::Ignored { id, by } => format!("ignored {id} {by}"),
+        Decision::Expired(id) => format!("expired {id}"),
+        Decision::Already { ticket, age, check } => {
+            format!("already {} {age} {check}", ticket.id)
+        }
+        Decision::Bad { bans, from, to, .. } => format!("incr {bans} {from:?} {to:?}"),
+        Decision::Increase {
+            bans, length, end, ..
+        } => format!("increase {bans} {length:?} {end}"),
+        Decision::Unban(ticket) => format!("unban {}", ticket.id),
+        Decision::Forgotten(count) => format!("forgotten {count}"),
+    };
+    decisions.iter().map(show).collect()
+}
+
+#[test]
+fn the_third_failure_bans_and_counting_begins_anew() {
+    let mut core = core(&limits(3, 600, 60));
+    let past = Past::default();
+    for time in [10.0, 11.0] {
+        let found = core.failure(&failure("192.0.2.1", time), &past, time);
+        assert_eq!(shown(&found), [format!("found 192.0.2.1 {time}")]);
+    }
+    let third = core.failure(&failure("192.0.2.1", 12.0), &past, 12.5);
+    assert_eq!(
+        shown(&third),
+        [
+            "found 192.0.2.1 12",
+            "record 192.0.2.1 Seconds(60.0) 1",
+            "ban 192.0.2.1 Seconds(60.0) 1 1/1"
+        ]
+    );
+    let Decision::Ban { ticket, .. } = &third[2] else {
+        panic!()
+    };
+    assert_eq!(
+        (ticket.failures, ticket.matches.len(), ticket.time),
+        (3, 3, 12.0)
+    );
+    // while banned failures count, and three more of them meet the ban
+    for time in [13.0, 14.0] {
+        core.failure(&failure("192.0.2.1", time), &past, time);
+    }
+    let again = core.failure(&failure("192.0.2.1", 15.5), &past, 15.5);
+    assert_eq!(
+        shown(&again),
+        ["found 192.0.2.1 15.5", "already 192.0.2.1 3.5 true"]
+    );
+    assert_eq!(core.next_due(), Some(75.5));
+    assert!(core.due(75.5).is_empty());
+    assert_eq!(shown(&core.due(75.6)), ["unban 192.0.2.1"]);
+    assert_eq!(core.next_due(), None);
+}
+
+#[test]
+fn times_in_the_future_are_now() {
+    let mut core = core(&limits(1, 600, 60));
+    let found = core.failure(&failure("192.0.2.1", 500.0), &Past::default(), 100.0);
+    assert_eq!(shown(&found)[0], "found 192.0.2.1 100");
+    assert_eq!(core.next_due(), Some(160.0));
+}
+
+/// Sharp edge 41.
+#[test]
+fn old_failures_make_no_ban() {
+    let mut core = core(&limits(1, 600, 60));
+    let found = core.failure(&failure("203.0.113.1", 100.0), &Past::default(), 400.0);
+    assert_eq!(
+        shown(&found),
+        ["found 203.0.113.1 100", "expired 203.0.113.1"]
+    );
+}
+
+#[test]
+fn ignored_failures_are_not_counted() {
+    let mut core = core(&[
+        JailSetting::MaxRetry(1.into()),
+        JailSetting::AddIgnoreIp(vec!["192.0.2.0/24".into()]),
+        JailSetting::IgnoreCache(r#"key="<ip>", max-count=2, max-time=10"#.into()),
+    ]);
+    let past = Past::default();
+    let found = core.failure(&failure("192.0.2.1", 1.0), &past, 1.0);
+    assert_eq!(shown(&found), ["ignored 192.0.2.1 ip"]);
+    // nor by hand: whatever the list says
+    let mut decisions = Vec::new();
+    let ticket = Ticket::new(Address::parse("192.0.2.1"), 2.0);
+    assert!(core.ban(ticket, &past, 2.0, &mut decisions));
+    // remembered answers are silent
+    let id = Address::parse("192.0.2.7");
+    assert_eq!(
+        core.ignored(&id, Some("k"), 3.0),
+        Ignorance::By("ip".into())
+    );
+    assert_eq!(core.ignored(&id, Some("k"), 4.0), Ignorance::Known);
+    assert_eq!(
+        core.ignored(&id, Some("k"), 20.0),
+        Ignorance::By("ip".into())
+    );
+    let other = Address::parse("198.51.100.1");
+    core.apply(&JailSetting::IgnoreCommand("test <ip>".into()));
+    assert_eq!(
+        core.ignored(&other, Some("o"), 20.0),
+        Ignorance::Ask("test <ip>".into())
+    );
+    core.remember_ignored(Some("o"), false, 20.0);
+    assert_eq!(core.ignored(&other, Some("o"), 21.0), Ignorance::No);
+}
+
+/// Sharp edges 42 and 43: bantime 4, maxretry 3.
+#[test]
+fn known_offenders_are_banned_sooner_and_longer() {
+    let mut settings = limits(3, 600, 4);
+    settings.push(extra("increment", "true"));
+    let mut core = core(&settings);
+    let past = banned_before(1, 50.0);
+    let first = core.failure(&failure("192.0.2.1", 100.0), &past, 100.0);
+    assert_eq!(
+        shown(&first),
+        ["found 192.0.2.1 100", "bad 1 Float(2.0) false"]
+    );
+    let second = core.failure(&failure("192.0.2.1", 101.0), &past, 101.0);
+    assert_eq!(
+        shown(&second),
+        [
+            "found 192.0.2.1 101",
+            "record 192.0.2.1 Seconds(8.0) 2",
+            "ban 192.0.2.1 Seconds(4.0) 2 1/1",
+            "incr 1 Int(4) Int(8)",
+            "increase 2 Int(8) 109",
+            "bad 1 Float(2.0) false",
+        ]
+    );
+    assert_eq!(shown(&core.due(101.0)), ["prolong 192.0.2.1 Seconds(8.0)"]);
+    assert_eq!(core.next_due(), Some(109.0));
+    core.unban_all();
+
+    let past = banned_before(2, 101.0);
+    let third = core.failure(&failure("192.0.2.1", 110.0), &past, 110.0);
+    assert_eq!(
+        shown(&third)[..4],
+        [
+            "found 192.0.2.1 110",
+            "bad 2 Float(3.0) true",
+            "record 192.0.2.1 Seconds(16.0) 3",
+            "ban 192.0.2.1 Seconds(4.0) 3 1/2",
+        ]
+    );
+    // actions hear of it a while before the base time is over, ten seconds later at most
+    assert_eq!(core.next_due(), Some(117.0));
+}
+
+#[test]
+fn a_line_read_again_does_not_weigh() {
+    let mut settings = limits(2, 600, 100);
+    settings.push(extra("increment", "true"));
+    let mut core = core(&settings);
+    let past = banned_before(1, 100.0);
+    let found = core.failure(&failure("192.0.2.1", 100.0), &past, 101.0);
+    assert_eq!(shown(&found), ["found 192.0.2.1 100"]);
+}
+
+#[test]
+fn without_increment_history_means_nothing() {
+    let mut core = core(&limits(2, 600, 100));
+    let past = banned_before(3, 10.0);
+    core.failure(&failure("192.0.2.1", 100.0), &past, 100.0);
+    let second = core.failure(&failure("192.0.2.1", 101.0), &past, 101.0);
+    assert_eq!(second.len(), 3);
+    assert_eq!(shown(&second)[2], "ban 192.0.2.1 Seconds(100.0) 1 1/1");
+}
+
+#[test]
+fn attempts_count_their_texts() {
+    let mut core = core(&limits(3, 600, 60));
+    let id = Address::parse("192.0.2.1");
+    let none = core.attempt(&id, &["a".into(), "b".into()], &Past::default(), 10.0);
+    assert!(none.is_empty());
+    let ban = core.attempt(&id, &[], &Past::default(), 11.0);
+    assert_eq!(shown(&ban)[1], "ban 192.0.2.1 Seconds(60.0) 1 1/1");
+    let Decision::Ban { ticket, .. } = &ban[1] else {
+        panic!()
+    };
+    assert_eq!((ticket.failures, ticket.matches.len()), (2, 2));
+}
+
+/// Fact B16, sharp edge 46: stored length, jail's bantime, maxtime with increment, what is left.
+#[test]
+fn restored_bans_are_cut_to_size() {
+    use BanTime::{Permanent, Seconds};
+    let table: &[(BanTime, i64, Option<&str>, Option<BanTime>)] = &[
+        (Seconds(600.0), 600, None, Some(Seconds(600.0))),
+        (Seconds(600.0), 300, None, Some(Seconds(300.0))),
+        (Seconds(600.0), 100, None, None),
+        (Seconds(100.0), 600, None, None),
+        (Permanent, 600, None, Some(Seconds(600.0))),
+        (Permanent, -1, None, Some(Permanent)),
+        (Seconds(600.0), -1, None, Some(Seconds(600.0))),
+        (Seconds(9000.0), 600, Some(""), Some(Seconds(9000.0))),
+        (Seconds(9000.0), 600, Some("1200"), Some(Seconds(1200.0))),
+        (Permanent, 600, Some(""), Some(Permanent)),
+    ];
+    for (stored, bantime, maxtime, expected) in table {
+        let mut settings = limits(3, 600, *bantime);
+        settings.push(JailSetting::MaxMatches(1.into()));
+        if let Some(maxtime) = maxtime {
+            settings.push(extra("increment", "true"));
+            settings.push(extra("maxtime", maxtime));
+        }
+        let mut core = core(&settings);
+        let mut ticket = Ticket::new(Address::parse("192.0.2.1"), 1000.0);
+        ticket.bantime = Some(*stored);
+        ticket.bancount = 1;
+        ticket.matches = vec![MatchLine::Text("1".into()), MatchLine::Text("2".into())];
+        let ticket = core.restorable(ticket, 1200.0);
+        assert_eq!(
+            ticket.as_ref().and_then(|t| t.bantime),
+            *expected,
+            "{stored:?} {bantime}"
+        );
+        let Some(ticket) = ticket else { continue };
+        assert_eq!(ticket.matches, [MatchLine::Text("2".into())]);
+        let mut decisions = Vec::new();
+        core.ban(ticket, &banned_before(1, 1000.0), 1200.0, &mut decisions);
+        // not written again, counted once more
+        assert_eq!(decisions.len(), 1);
+        let Decision::Ban { ticket, .. } = &decisions[0] else {
+            panic!()
+        };
+        assert_eq!((ticket.restored, ticket.bancount), (true, 2));
+    }
+}
+
+#[test]
+fn options_are_answered_like_the_originals() {
+    let mut core = JailCore::new("j", true);
+    let ip = |text: &str| Value::Ip(text.into());
+    let table: Vec<(JailSetting, Value)> = vec![
+        (JailSetting::MaxRetry("5".into()), Value::Int(5)),
+        (JailSetting::FindTime("10m".into()), Value::Int(600)),
+        (JailSetting::FindTime("1.5h".into()), Value::Float(5400.0)),
+        (JailSetting::BanTime("1.5h".into()), Value::Int(5400)),
+        (JailSetting::BanTime("-1".into()), Value::Int(-1)),
+        (JailSetting::MaxMatches("0".into()), Value::Int(0)),
+        (JailSetting::MaxLines("10".into()), Value::Int(10)),
+        (JailSetting::UseDns("RAW".into()), "raw".into()),
+        (JailSetting::UseDns("bogus".into()), "no".into()),
+        (JailSetting::IgnoreSelf("no".into()), false.into()),
+        (JailSetting::IgnoreCommand("".into()), "".into()),
+        (JailSetting::IgnoreCache("".into()), Value::None),
+        (
+            JailSetting::IgnoreCache("key='<ip>', max-count=7".into()),
+            Value::List(vec!["<ip>".into(), Value::Int(7), Value::Int(300)]),
+        ),
+        (
+            JailSetting::AddIgnoreIp(vec!["192.0.2.1".into(), "10.0.0.0/8".into()]),
+            Value::List(vec![ip("10.0.0.0/8"), ip("192.0.2.1")]),
+        ),
+        (
+            JailSetting::DelIgnoreIp("10.0.0.0/8".into()),
+            Value::List(vec![ip("192.0.2.1")]),
+        ),
+        (JailSetting::LogEncoding("latin1".into()), "latin1".into()),
+        (
+            JailSetting::LogTimezone("UTC+0100".into()),
+            "UTC+0100".into(),
+        ),
+        (
+            JailSetting::AddFailRegex(vec!["^a <ADDR>$".into(), "^b <HOST>$".into()]),
+            core_regexes(&["^a <ADDR>$", "^b <HOST>$"]),
+        ),
+        (JailSetting::DelFailRegex(-2), core_regexes(&["^b <HOST>$"])),
+        (JailSetting::DelFailRegex(9), core_regexes(&["^b <HOST>$"])),
+        (
+            JailSetting::AddIgnoreRegex(vec!["x".into()]),
+            vec!["x"].into(),
+        ),
+        (JailSetting::PrefRegex("".into()), "".into()),
+    ];
+    for (setting, reply) in table {
+        assert_eq!(core.apply(&setting), Some(Ok(reply)), "{setting:?}");
+    }
+    let errors = [
+        (
+            JailSetting::MaxRetry("abc".into()),
+            "invalid literal for int() with base 10: 'abc'",
+        ),
+        (
+            JailSetting::MaxRetry(Value::None),
+            "int() argument must be a string, a bytes-like object or a real number, not 'NoneType'",
+        ),
+        (
+            JailSetting::MaxLines("0".into()),
+            "maxlines must be integer greater than zero",
+        ),
+        (
+            JailSetting::LogEncoding("nope".into()),
+            "unknown encoding: nope",
+        ),
+        (
+            JailSetting::LogTimezone("Europe/Paris".into()),
+            "Unknown or unsupported time zone: 'Europe/Paris'",
+        ),
+        (
+            JailSetting::IgnoreCache("foo".into()),
+            "expected option, wrong syntax at 0: foo",
+        ),
+        (
+            JailSetting::AddFailRegex(vec!["^no id$".into()]),
+            "No failure-id group in '^no id$'",
+        ),
+    ];
+    for (setting, text) in errors {
+        let error = core.apply(&setting).unwrap().unwrap_err();
+        assert_eq!(error.to_string(), text);
+    }
+}
+
+/// The regexes as expanded with usedns = no and ten lines.
+fn core_regexes(sources: &[&str]) -> Value {
+    let expand = |source: &&str| {
+        let regex = crate::pattern::FailRegex::new(source, crate::pattern::UseDns::No, true);
+        Value::from(regex.unwrap().expanded())
+    };
+    Value::List(sources.iter().map(expand).collect())
+}
+
+#[test]
+fn lists_and_status_have_the_originals_shapes() {
+    let mut core = core(&limits(1, 600, 60));
+    for (id, time) in [("192.0.2.1", 20.0), ("2001:db8::1", 10.0)] {
+        core.failure(&failure(id, time), &Past::default(), 20.0);
+    }
+    core.apply(&JailSetting::MaxRetry(5.into()));
+    core.failure(&failure("192.0.2.9", 20.0), &Past::default(), 20.0);
+    use crate::control::JailOption;
+    let ip = |text: &str| Value::Ip(text.into());
+    let banip = |with_time| JailOption::BanIp {
+        separator: None,
+        with_time,
+    };
+    assert_eq!(
+        core.get(&banip(false)),
+        Some(Value::List(vec![ip("2001:db8::1"), ip("192.0.2.1")]))
+    );
+    let Some(Value::List(lines)) = core.get(&banip(true)) else {
+        panic!()
+    };
+    let line = lines[0].as_str().unwrap();
+    assert!(
+        line.starts_with("2001:db8::1 \t1970-01-01 ") && line.contains(" + 60 = "),
+        "{line}"
+    );
+    let banned = |ids: &[&str]| {
+        let ids = ids.iter().map(|id| (*id).to_owned()).collect();
+        core.get(&JailOption::Banned(ids)).unwrap()
+    };
+    assert_eq!(
+        banned(&[]),
+        Value::List(vec![ip("192.0.2.1"), ip("2001:db8::1")])
+    );
+    assert_eq!(banned(&["::ffff:192.0.2.1"]), Value::Int(1));
+    assert_eq!(
+        banned(&["192.0.2.7", "192.0.2.1"]),
+        Value::List(vec![Value::Int(0), Value::Int(1)])
+    );
+    let row = |name: &str, value: Value| Value::Tuple(vec![name.into(), value]);
+    let status = |list: Option<Value>| {
+        let mut actions = vec![
+            row("Currently banned", Value::Int(2)),
+            row("Total banned", Value::Int(2)),
+        ];
+        actions.extend(list.map(|list| row("Banned IP list", list)));
+        Value::List(vec![
+            row(
+                "Filter",
+                Value::List(vec![
+                    row("Currently failed", Value::Int(1)),
+                    row("Total failed", Value::Int(3)),
+                    row("File list", vec!["/x"].into()),
+                ]),
+            ),
+            row("Actions", Value::List(actions)),
+        ])
+    };
+    let list = Value::List(vec![ip("192.0.2.1"), ip("2001:db8::1")]);
+    let files = || ("File list", Value::from(vec!["/x"]));
+    assert_eq!(core.status("basic", files(), 21.0), status(Some(list)));
+    assert_eq!(core.status("short", files(), 21.0), status(None));
+    // failures that are out of date do not show
+    assert_eq!(core.counts(700.0), [(0, 3), (2, 2)]);
+}
+
+#[test]
+fn a_failed_reload_leaves_the_settings_as_they_were() {
+    use super::saved::Saved;
+    use crate::control::JailOption;
+    let mut settings = limits(3, 600, 60);
+    settings.push(JailSetting::AddFailRegex(vec!["^a <ADDR>$".into()]));
+    settings.push(JailSetting::AddIgnoreIp(vec!["192.0.2.1".into()]));
+    settings.push(JailSetting::LogEncoding("latin1".into()));
+    settings.push(extra("factor", "2"));
+    let mut core = core(&settings);
+    let options = [
+        JailOption::MaxRetry,
+        JailOption::FindTime,
+        JailOption::BanTime,
+        JailOption::FailRegex,
+        JailOption::IgnoreIp,
+        JailOption::LogEncoding,
+        JailOption::UseDns,
+        JailOption::BanTimeExtra("factor".into()),
+        JailOption::DatePattern,
+    ];
+    let before: Vec<_> = options.iter().map(|option| core.get(option)).collect();
+    let saved = Saved::new(&core);
+    core.clear_lists();
+    for setting in [
+        JailSetting::MaxRetry(9.into()),
+        JailSetting::FindTime(9.into()),
+        JailSetting::BanTime(9.into()),
+        JailSetting::UseDns("no".into()),
+        JailSetting::AddFailRegex(vec!["^b <ADDR>$".into()]),
+        JailSetting::AddIgnoreIp(vec!["192.0.2.2".into()]),
+        JailSetting::LogEncoding("utf-8".into()),
+        extra("factor", "3"),
+    ] {
+        core.apply(&setting).unwrap().unwrap();
+    }
+    saved.restore(&mut core);
+    let after: Vec<_> = options.iter().map(|option| core.get(option)).collect();
+    assert_eq!(after, before);
+}

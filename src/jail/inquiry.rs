@@ -1,0 +1,251 @@
+//! What has to be asked outside before a failure can be judged: addresses of a name, an
+//! `ignorecommand`, the history of an id. Each question is a future of its own, so that the jail
+//! answers commands meanwhile, and no other jail waits.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::sync::{OnceCell, oneshot};
+
+use super::core::Past;
+use super::names::Names;
+use crate::action::JailFigures;
+use crate::action::info::{BanInfo, History};
+use crate::action::shell;
+use crate::action::tags::HostNames;
+use crate::address::Address;
+use crate::control::{Reply, Value};
+use crate::filter::FailureId;
+use crate::store::Store;
+use crate::sys::hosts;
+use crate::ticket::Ticket;
+use crate::{debug, warning};
+
+/// Seconds an `ignorecommand` may run.
+const COMMAND_TIMEOUT: Value = Value::Int(60);
+
+/// A larger file of addresses is not read.
+const MAX_FILE: u64 = 64 << 20;
+
+/// Where a case comes from.
+#[derive(Debug)]
+pub(super) enum Origin {
+    /// A line of a log.
+    Log,
+    /// `set JAIL attempt`, with its texts.
+    Attempt {
+        /// The texts.
+        lines: Vec<String>,
+        /// Answered with 1, or with 0 when the id is ignored (fact B5).
+        reply: oneshot::Sender<Reply>,
+    },
+    /// The database, at the start of the jail.
+    Restored,
+}
+
+/// A failure, or a ban to be restored, on its way to being judged.
+#[derive(Debug)]
+pub(super) struct Case {
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Whom it is about.
+    pub id: FailureId,
+    /// The evidence; its id counts only once [`Case::id`] is an address.
+    pub ticket: Ticket,
+    /// The expanded key of `ignorecache`, once known.
+    pub key: Option<String>,
+    /// Whether the id is ignored, once known.
+    pub ignored: Option<bool>,
+    /// What the database knows of the id, once asked.
+    pub past: Option<Past>,
+}
+
+impl Case {
+    /// The same failure, about one address of its name.
+    pub fn with_address(&self, id: Address) -> Case {
+        Case {
+            origin: Origin::Log,
+            ticket: Ticket {
+                id: id.clone(),
+                ..self.ticket.clone()
+            },
+            id: FailureId::Address(id),
+            key: None,
+            ignored: None,
+            past: None,
+        }
+    }
+}
+
+/// What a question was answered.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// The addresses of this machine are known now.
+    Own,
+    /// The addresses of the name.
+    Addresses(Arc<[IpAddr]>),
+    /// What `ignoreip` needs from outside.
+    Outside(Outside),
+    /// The key of `ignorecache`.
+    Key(String),
+    /// What `ignorecommand` says.
+    Ignored(bool),
+    /// The history of the id.
+    Past(Past),
+}
+
+/// What `ignoreip` needs from outside.
+#[derive(Debug, Default)]
+pub(super) struct Outside {
+    /// Addresses of the names in the list.
+    pub names: HashMap<String, Arc<[IpAddr]>>,
+    /// Files that are new or have changed: path, text, and what tells the next change.
+    pub files: Vec<(String, String, FileStamp)>,
+}
+
+/// Modification time, inode and size.
+pub(super) type FileStamp = (i64, i64, u64, u64);
+
+/// A question under way.
+pub(super) type Question = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// Which addresses a name has.
+pub(super) fn addresses(names: Names, name: String, warn: bool) -> Question {
+    Box::pin(async move { Answer::Addresses(names.addresses_found(&name, warn).await) })
+}
+
+/// Looks up names and reads files that changed since `known`.
+pub(super) fn outside(
+    names: Names,
+    wanted: Vec<String>,
+    files: Vec<String>,
+    known: HashMap<String, FileStamp>,
+) -> Question {
+    Box::pin(async move {
+        let mut outside = Outside::default();
+        if !files.is_empty() {
+            let read = tokio::task::spawn_blocking(move || {
+                files
+                    .into_iter()
+                    .filter_map(|path| changed_file(path, &known))
+                    .collect()
+            });
+            outside.files = read.await.unwrap_or_default();
+        }
+        for name in wanted {
+            let addresses = names.addresses(&name).await;
+            outside.names.insert(name, addresses);
+        }
+        Answer::Outside(outside)
+    })
+}
+
+/// The text of a file unless it is known already; what cannot be read is warned of and counts as
+/// empty until it changes.
+fn changed_file(
+    path: String,
+    known: &HashMap<String, FileStamp>,
+) -> Option<(String, String, FileStamp)> {
+    let stamp = stamp(&path);
+    if stamp.is_ok() && stamp.as_ref().ok() == known.get(&path) {
+        return None;
+    }
+    let read = stamp.and_then(|stamp| {
+        if stamp.3 > MAX_FILE {
+            return Err(std::io::Error::other("file too large"));
+        }
+        Ok((std::fs::read(&path)?, stamp))
+    });
+    match read {
+        Ok((bytes, stamp)) => Some((path, String::from_utf8_lossy(&bytes).into_owned(), stamp)),
+        Err(error) => {
+            warning!(
+                "fail2ban.ipdns",
+                "Retrieving IPs set from {} failed: {}",
+                Value::from(path.as_str()).repr(),
+                crate::control::CommandError::file(&error, &path)
+            );
+            None
+        }
+    }
+}
+
+fn stamp(path: &str) -> std::io::Result<FileStamp> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = std::fs::metadata(path)?;
+    Ok((
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+        metadata.ino(),
+        metadata.size(),
+    ))
+}
+
+/// The jail's side of tags.
+#[derive(Clone, Debug)]
+pub(super) struct Teller {
+    /// The jail's name.
+    pub jail: String,
+    /// The database, for tags that look into it.
+    pub store: Option<Store>,
+    /// The jail's counters.
+    pub figures: JailFigures,
+}
+
+/// The key of `ignorecache` with its tags replaced.
+pub(super) fn key(teller: Teller, ticket: Ticket, key: String) -> Question {
+    Box::pin(async move {
+        let history = History::Live(teller.store);
+        let mut info = BanInfo::new(&teller.jail, &ticket, &teller.figures, &history);
+        let names = host_names(&key).await;
+        Answer::Key(info.fill(&key, &names).await.spelled_out())
+    })
+}
+
+/// Runs an `ignorecommand`: 0 ignores, 1 does not, anything else is an error and does not (fact
+/// J18).
+pub(super) fn command(teller: Teller, ticket: Ticket, command: String) -> Question {
+    Box::pin(async move {
+        let history = History::Live(teller.store);
+        let mut info = BanInfo::new(&teller.jail, &ticket, &teller.figures, &history);
+        let names = host_names(&command).await;
+        let script = info.fill(&command, &names).await;
+        debug!("fail2ban.filter", "ignore command: {}", script.shown());
+        let outcome = shell::run(&script, &COMMAND_TIMEOUT, &[0, 1]).await;
+        Answer::Ignored(outcome.success && outcome.code == Some(0))
+    })
+}
+
+/// The names of this machine when the text mentions them.
+async fn host_names(text: &str) -> HostNames {
+    static NAMES: OnceCell<HostNames> = OnceCell::const_new();
+    if !text.contains("-hostname>") {
+        return HostNames::default();
+    }
+    let ask = || async {
+        let names = tokio::task::spawn_blocking(|| HostNames {
+            full: hosts::full_name(),
+            short: hosts::short_name(),
+        });
+        names.await.unwrap_or_default()
+    };
+    NAMES.get_or_init(ask).await.clone()
+}
+
+/// What the database knows of an id.
+pub(super) async fn history(store: &Store, jail: &str, id: &Address, everywhere: bool) -> Past {
+    Past {
+        here: store.history(Some(jail), id).await,
+        everywhere: match everywhere {
+            true => store.history(None, id).await,
+            false => None,
+        },
+    }
+}
+
+/// As [`history`], as a question.
+pub(super) fn past(store: Store, jail: String, id: Address, everywhere: bool) -> Question {
+    Box::pin(async move { Answer::Past(history(&store, &jail, &id, everywhere).await) })
+}

@@ -1,0 +1,357 @@
+//! The log files of one jail: where each is read from, how it is decoded, how far it has been read
+//! (facts J4, J7, K5, P36, Q5).
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use indexmap::IndexMap;
+use sha1::{Digest, Sha1};
+use tokio::sync::mpsc;
+
+use super::decode::{self, Decoder};
+use crate::control::{CommandError, Value};
+use crate::source::{Chunk, Sources, Start, Subscription, Watch};
+use crate::store::{LogPosition, Store};
+use crate::{error, info, warning};
+
+const TARGET: &str = "fail2ban.filter";
+
+/// A first line longer than this is hashed up to here.
+const MAX_FIRST_LINE: u64 = 1 << 20;
+
+/// Positions are written to the database this long after they changed, at the latest.
+const SAVE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Between two warnings about bytes that cannot be decoded.
+const WARN_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The files of a jail.
+#[derive(Debug)]
+pub(super) struct Logs {
+    jail: String,
+    sources: Sources,
+    store: Option<Store>,
+    watch: Watch,
+    inbox: mpsc::Sender<Arc<Chunk>>,
+    logs: IndexMap<String, Log>,
+    started: bool,
+    reloading: bool,
+    /// When changed positions have to be written.
+    save_at: Option<Instant>,
+    saved_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Log {
+    start: Start,
+    subscription: Option<Subscription>,
+    decoder: Decoder,
+    /// The end was reached once: what comes now is news (fact D22).
+    in_operation: bool,
+    /// Read up to here, but not everything was judged yet.
+    read: Option<LogPosition>,
+    /// Judged up to here, not yet in the database.
+    unsaved: Option<LogPosition>,
+    /// A reload has not named it so far.
+    obsolete: bool,
+    warned: Option<Instant>,
+}
+
+/// What a file looks like before it is read.
+struct Look {
+    first_line_hash: String,
+    size: u64,
+}
+
+impl Logs {
+    /// No files yet; chunks of those to come arrive on `inbox`.
+    pub fn new(
+        jail: &str,
+        sources: Sources,
+        store: Option<Store>,
+        watch: Watch,
+        inbox: mpsc::Sender<Arc<Chunk>>,
+    ) -> Logs {
+        Logs {
+            jail: jail.to_owned(),
+            sources,
+            store,
+            watch,
+            inbox,
+            logs: IndexMap::new(),
+            started: false,
+            reloading: false,
+            save_at: None,
+            saved_at: None,
+        }
+    }
+
+    /// The paths in the order they were added.
+    pub fn paths(&self) -> Vec<String> {
+        self.logs.keys().cloned().collect()
+    }
+
+    /// Adds a file: read from where the database remembers, from its first line, or (`tail`) from
+    /// its end. Reading begins with [`Logs::start`].
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub async fn add(
+        &mut self,
+        path: &str,
+        tail: bool,
+        encoding: &str,
+    ) -> Result<(), CommandError> {
+        if let Some(log) = self.logs.get_mut(path) {
+            if self.reloading && log.obsolete {
+                log.obsolete = false;
+            } else {
+                error!(TARGET, "{} already exists", path);
+            }
+            return Ok(());
+        }
+        let look = {
+            let file = path.to_owned();
+            let looked = tokio::task::spawn_blocking(move || look_at(Path::new(&file))).await;
+            looked
+                .unwrap_or_else(|_| Err(io::Error::other("interrupted")))
+                .map_err(|error| CommandError::file(&error, path))?
+        };
+        let stored = match &self.store {
+            Some(store) => store.add_log(&self.jail, path, &look.first_line_hash).await,
+            None => None,
+        };
+        let offset = match (tail, stored) {
+            (true, _) => look.size,
+            (false, Some(position)) => position.offset as u64,
+            (false, None) => 0,
+        };
+        info!(
+            TARGET,
+            "Added logfile: {} (pos = {}, hash = {})",
+            Value::from(path).repr(),
+            offset,
+            look.first_line_hash
+        );
+        let start = match (offset, look.first_line_hash.is_empty()) {
+            (0, _) => Start::Head,
+            (_, true) => Start::Tail,
+            (offset, false) => Start::Resume {
+                first_line_hash: look.first_line_hash,
+                offset,
+            },
+        };
+        let mut log = Log {
+            start,
+            subscription: None,
+            decoder: decoder(encoding),
+            in_operation: tail,
+            read: None,
+            unsaved: None,
+            obsolete: false,
+            warned: None,
+        };
+        if self.started {
+            self.open(path, &mut log).await;
+        }
+        self.logs.insert(path.to_owned(), log);
+        Ok(())
+    }
+
+    /// Stops reading a file; one that is not there is no matter (fact P36).
+    pub fn remove(&mut self, path: &str) {
+        if let Some(mut log) = self.logs.shift_remove(path) {
+            self.save(path, &mut log);
+            info!(TARGET, "Removed logfile: {}", Value::from(path).repr());
+        }
+    }
+
+    /// Begins to read all files.
+    pub async fn start(&mut self) {
+        self.started = true;
+        let mut logs = std::mem::take(&mut self.logs);
+        for (path, log) in &mut logs {
+            self.open(path, log).await;
+        }
+        self.logs = logs;
+    }
+
+    async fn open(&self, path: &str, log: &mut Log) {
+        let added = self.sources.add(
+            Path::new(path),
+            log.start.clone(),
+            self.watch,
+            self.inbox.clone(),
+        );
+        match added.await {
+            Ok(subscription) => log.subscription = Some(subscription),
+            Err(error) => error!(TARGET, "Unable to open {}: {}", path, error),
+        }
+    }
+
+    /// Stops reading all files; positions are in the database then.
+    pub fn stop(&mut self) {
+        for path in self.paths() {
+            self.remove(&path);
+        }
+        self.started = false;
+        self.save_at = None;
+    }
+
+    /// A new encoding for all files.
+    pub fn set_encoding(&mut self, encoding: &str) {
+        for log in self.logs.values_mut() {
+            log.decoder = decoder(encoding);
+        }
+    }
+
+    /// All files become obsolete unless they are added again before [`Logs::end_reload`].
+    pub fn begin_reload(&mut self) {
+        self.reloading = true;
+        for log in self.logs.values_mut() {
+            log.obsolete = true;
+        }
+    }
+
+    /// Removes obsolete files, or (`keep`) none.
+    pub fn end_reload(&mut self, keep: bool) {
+        self.reloading = false;
+        let mut obsolete = Vec::new();
+        for (path, log) in &mut self.logs {
+            if std::mem::take(&mut log.obsolete) && !keep {
+                obsolete.push(path.clone());
+            }
+        }
+        for path in obsolete {
+            self.remove(&path);
+        }
+    }
+
+    /// Hands every line of a chunk to `each`, with whether its log is in operation. A chunk of a
+    /// file that was removed in between is dropped.
+    pub fn lines(&mut self, chunk: &Chunk, encoding: &str, mut each: impl FnMut(&str, bool)) {
+        let path = chunk.path.to_string_lossy();
+        let Some(log) = self.logs.get_mut(path.as_ref()) else {
+            return;
+        };
+        let (warned, in_operation) = (&mut log.warned, log.in_operation);
+        log.decoder.lines(&chunk.data, |line, undecodable| {
+            if let Some(bytes) = undecodable {
+                warn_of_bytes(&path, encoding, bytes, warned);
+            }
+            each(&line, in_operation);
+        });
+        log.in_operation |= chunk.at_end;
+        log.read = Some(LogPosition {
+            first_line_hash: chunk.first_line_hash.as_ref().to_owned(),
+            offset: chunk.offset as f64,
+        });
+    }
+
+    /// Everything read has been judged: positions may go to the database, now or soon.
+    pub fn judged(&mut self, now: Instant) {
+        if self.store.is_none() {
+            return;
+        }
+        let mut changed = false;
+        for log in self.logs.values_mut() {
+            if let Some(position) = log.read.take() {
+                log.unsaved = Some(position);
+                changed = true;
+            }
+        }
+        if !changed {
+            return;
+        }
+        match self.saved_at {
+            Some(saved) if now < saved + SAVE_INTERVAL => {
+                self.save_at = Some(saved + SAVE_INTERVAL);
+            }
+            _ => self.save_due(now),
+        }
+    }
+
+    /// When [`Logs::save_due`] has to be called.
+    pub fn save_at(&self) -> Option<Instant> {
+        self.save_at
+    }
+
+    /// Writes changed positions to the database.
+    pub fn save_due(&mut self, now: Instant) {
+        self.save_at = None;
+        self.saved_at = Some(now);
+        let mut logs = std::mem::take(&mut self.logs);
+        for (path, log) in &mut logs {
+            self.save(path, log);
+        }
+        self.logs = logs;
+    }
+
+    fn save(&self, path: &str, log: &mut Log) {
+        if let (Some(store), Some(position)) = (&self.store, log.unsaved.take()) {
+            store.update_log(&self.jail, path, position);
+        }
+    }
+}
+
+fn decoder(name: &str) -> Decoder {
+    Decoder::new(decode::encoding(name).unwrap_or(encoding_rs::UTF_8))
+}
+
+/// SHA-1 of the first line (empty without a complete one, fact Q4) and size of a file.
+fn look_at(path: &Path) -> io::Result<Look> {
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        // as Python's readline() on a folder; a pipe must not be waited for
+        let error = if metadata.is_dir() {
+            libc::EISDIR
+        } else {
+            libc::EINVAL
+        };
+        return Err(io::Error::from_raw_os_error(error));
+    }
+    let mut line = Vec::new();
+    BufReader::new(file)
+        .take(MAX_FIRST_LINE)
+        .read_until(b'\n', &mut line)?;
+    let complete = line.ends_with(b"\n") || line.len() as u64 == MAX_FIRST_LINE;
+    let first_line_hash = if complete {
+        hex(&Sha1::digest(&line))
+    } else {
+        String::new()
+    };
+    Ok(Look {
+        first_line_hash,
+        size: metadata.size(),
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Warns once per file and day (fact J7).
+fn warn_of_bytes(path: &str, encoding: &str, line: &[u8], warned: &mut Option<Instant>) {
+    if warned.is_some_and(|at| at.elapsed() < WARN_INTERVAL) {
+        return;
+    }
+    *warned = Some(Instant::now());
+    warning!(
+        TARGET,
+        "Error decoding line from '{}' with '{}'.",
+        path,
+        encoding
+    );
+    warning!(
+        TARGET,
+        "Consider setting logencoding to appropriate encoding for this jail. Continuing to process line ignoring invalid characters: b'{}'",
+        line.escape_ascii()
+    );
+}
