@@ -4,9 +4,19 @@
 //! [`duration`] reads `1d12h` and writes `1d 12h`.
 #![forbid(unsafe_code)]
 
+mod calendar;
+mod civil;
+mod defaults;
+mod detector;
 pub mod duration;
+mod program;
+mod syntax;
+mod template;
+mod zone;
 
 use crate::ticket::Timestamp;
+
+pub use detector::DateDetector;
 
 /// Why a date pattern was refused; `Display` is the original's text (fact D4).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,18 +28,6 @@ pub struct DatePatternError(pub String);
 pub struct FixedOffset {
     /// Seconds east of UTC.
     pub seconds: i32,
-}
-
-impl FixedOffset {
-    /// Reads `Z`, an abbreviation, or `[abbr]±hh[[:]mm]`.
-    ///
-    /// # Errors
-    /// `Unknown or unsupported time zone: …`
-    pub fn parse(text: &str) -> Result<FixedOffset, DatePatternError> {
-        Err(DatePatternError(format!(
-            "Unknown or unsupported time zone: '{text}'"
-        )))
-    }
 }
 
 /// Which instant a found date names.
@@ -67,36 +65,4 @@ pub struct TemplateInfo {
     pub regex: String,
     /// Lines it gave the date for.
     pub hits: u64,
-}
-
-/// Finds dates by an ordered, learning list of templates (facts D1–D19).
-#[derive(Debug, Default)]
-pub struct DateDetector {}
-
-impl DateDetector {
-    /// The default templates.
-    pub fn defaults() -> DateDetector {
-        DateDetector {}
-    }
-
-    /// Templates of a `datepattern`: one pattern per line; `{NONE}` gives `None`.
-    ///
-    /// # Errors
-    /// The original's text for a pattern that cannot be used.
-    pub fn from_pattern(_pattern: &str) -> Result<Option<DateDetector>, DatePatternError> {
-        Ok(Some(DateDetector {}))
-    }
-
-    /// The zone for dates that name none; `None` is the system's.
-    pub fn set_default_zone(&mut self, _zone: Option<FixedOffset>) {}
-
-    /// Finds the date of a line; `now` completes what the text leaves out (fact D16).
-    pub fn find(&mut self, _line: &str, _now: Timestamp) -> Option<FoundDate> {
-        None
-    }
-
-    /// All templates in their present order.
-    pub fn templates(&self) -> Vec<TemplateInfo> {
-        Vec::new()
-    }
 }

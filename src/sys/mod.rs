@@ -2,4 +2,5 @@
 
 pub mod daemonize;
 pub mod hosts;
+pub mod localtime;
 pub mod spawn;

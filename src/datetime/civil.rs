@@ -1,0 +1,193 @@
+//! From calendar fields to an instant: what a line leaves out is completed from the present
+//! time (facts D16–D18).
+#![forbid(unsafe_code)]
+
+use super::calendar::{self, DAY, LocalTime, MONTHS, WEEKDAYS};
+use super::syntax::Field;
+use super::{FixedOffset, zone};
+use crate::ticket::Timestamp;
+
+/// What the line does not say.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Context {
+    /// The present time.
+    pub now: Timestamp,
+    /// The zone of dates that name none; `None` is the system's.
+    pub zone: Option<FixedOffset>,
+}
+
+#[derive(Default)]
+struct Parts {
+    year: Option<i64>,
+    month: Option<i64>,
+    day: Option<i64>,
+    hour: i64,
+    minute: i64,
+    second: i64,
+    afternoon: Option<bool>,
+    weekday: Option<i64>,
+    day_of_year: Option<i64>,
+    /// Number of the week, and whether weeks begin on Monday.
+    week: Option<(i64, bool)>,
+    offset: Option<i64>,
+}
+
+/// The instant of the fields, given in the order of the pattern; `None` when there is none.
+pub(super) fn resolve<'l>(
+    fields: impl Iterator<Item = (Field, &'l str)> + Clone,
+    context: &Context,
+    local: &mut LocalTime,
+) -> Option<Timestamp> {
+    let parts = Parts::read(fields)?;
+    let mut today = None;
+    let mut now =
+        |local: &mut LocalTime| *today.get_or_insert_with(|| local.reading_at(context.now));
+
+    let (mut month, mut day) = (parts.month, parts.day);
+    let mut year = match parts.year {
+        Some(year) => year,
+        None => calendar::date_from_days(days(now(local))).0,
+    };
+    if month.is_none() || day.is_none() {
+        let day_of_year = parts.day_of_year.or_else(|| parts.day_from_week(year));
+        if let Some(number) = day_of_year {
+            let (y, m, d) =
+                calendar::date_from_days(calendar::days_from_date(year, 1, 1) + number - 1);
+            (year, month, day) = (y, Some(m), Some(d));
+        }
+    }
+    let assume_today = month.is_none() && day.is_none();
+    if assume_today {
+        let (_, m, d) = calendar::date_from_days(days(now(local)));
+        (month, day) = (Some(m), Some(d));
+    }
+    let (month, day) = (month?, day?);
+
+    let offset = parts
+        .offset
+        .or_else(|| context.zone.map(|zone| i64::from(zone.seconds)));
+    let mut reading = parts.reading(year, month, day)? - offset.unwrap_or(0);
+    // The present is compared as local time even where the date has a zone of its own.
+    if assume_today && reading as f64 > now(local) {
+        reading -= DAY;
+    }
+    if parts.year.is_none() && reading as f64 > now(local) + DAY as f64 {
+        // The zone may have moved the date: only the day is set back, the clock stays.
+        let second = reading.rem_euclid(DAY);
+        if day > calendar::days_in_month(year - 1, month) {
+            return None;
+        }
+        reading = calendar::days_from_date(year - 1, month, day) * DAY + second;
+    }
+    let (year, ..) = calendar::date_from_days(reading.div_euclid(DAY));
+    if !(1..=9999).contains(&year) {
+        return None;
+    }
+    let instant = match offset {
+        Some(_) => reading,
+        None => local.instant_of(reading)?,
+    };
+    Some(instant as f64)
+}
+
+fn days(reading: f64) -> i64 {
+    (reading.floor() as i64).div_euclid(DAY)
+}
+
+impl Parts {
+    fn read<'l>(fields: impl Iterator<Item = (Field, &'l str)>) -> Option<Parts> {
+        let mut parts = Parts::default();
+        let mut twelve = false;
+        for (field, text) in fields {
+            match field {
+                Field::Year4 => parts.year = Some(number(text)?),
+                Field::Year2 => {
+                    let year = number(text)?;
+                    parts.year = Some(if year <= 2000 { year + 2000 } else { year });
+                }
+                Field::Month => parts.month = Some(number(text)?),
+                Field::MonthShort => parts.month = Some(name_index(text, &MONTHS, true)? + 1),
+                Field::MonthLong => parts.month = Some(name_index(text, &MONTHS, false)? + 1),
+                Field::Day => parts.day = Some(number(text)?),
+                Field::Hour24 => {
+                    parts.hour = number(text)?;
+                    twelve = false;
+                }
+                Field::Hour12 => {
+                    parts.hour = number(text)?;
+                    twelve = true;
+                }
+                Field::HalfDay if text.eq_ignore_ascii_case("pm") => parts.afternoon = Some(true),
+                Field::HalfDay if text.eq_ignore_ascii_case("am") => parts.afternoon = Some(false),
+                Field::HalfDay => {}
+                Field::Minute => parts.minute = number(text)?,
+                Field::Second => parts.second = number(text)?,
+                Field::Fraction => {}
+                Field::WeekdayShort => parts.weekday = Some(name_index(text, &WEEKDAYS, true)?),
+                Field::WeekdayLong => parts.weekday = Some(name_index(text, &WEEKDAYS, false)?),
+                Field::WeekdayNumber => parts.weekday = Some((number(text)? + 6).rem_euclid(7)),
+                Field::DayOfYear => parts.day_of_year = Some(number(text)?),
+                Field::WeekFromSunday => parts.week = Some((number(text)?, false)),
+                Field::WeekFromMonday => parts.week = Some((number(text)?, true)),
+                Field::Offset | Field::ZoneName => parts.offset = Some(zone::seconds_of(text)?),
+            }
+        }
+        if twelve {
+            match parts.afternoon {
+                None | Some(false) if parts.hour == 12 => parts.hour = 0,
+                Some(true) if parts.hour != 12 => parts.hour += 12,
+                _ => {}
+            }
+        }
+        Some(parts)
+    }
+
+    fn day_from_week(&self, year: i64) -> Option<i64> {
+        let ((week, from_monday), weekday) = (self.week?, self.weekday?);
+        let first = calendar::weekday(calendar::days_from_date(year, 1, 1));
+        let shift = i64::from(!from_monday);
+        let first = (first + shift) % 7;
+        let weekday = (weekday + shift) % 7;
+        Some(if week == 0 {
+            1 + weekday - first
+        } else {
+            1 + (7 - first) % 7 + 7 * (week - 1) + weekday
+        })
+    }
+
+    fn reading(&self, year: i64, month: i64, day: i64) -> Option<i64> {
+        let valid = (1..=9999).contains(&year)
+            && (1..=calendar::days_in_month(year, month)).contains(&day)
+            && self.hour < 24
+            && self.minute < 60
+            && self.second < 60;
+        valid.then(|| {
+            calendar::days_from_date(year, month, day) * DAY
+                + self.hour * 3600
+                + self.minute * 60
+                + self.second
+        })
+    }
+}
+
+/// A number of at most nine digits, with the blank that `%d` allows before it.
+fn number(text: &str) -> Option<i64> {
+    let digits = text.trim();
+    if digits.is_empty() || digits.len() > 9 {
+        return None;
+    }
+    digits.bytes().try_fold(0, |sum, byte| {
+        byte.is_ascii_digit()
+            .then(|| sum * 10 + i64::from(byte - b'0'))
+    })
+}
+
+fn name_index(text: &str, names: &[&str], short: bool) -> Option<i64> {
+    names
+        .iter()
+        .position(|name| {
+            let name = if short { &name[..3] } else { name };
+            text.eq_ignore_ascii_case(name)
+        })
+        .map(|index| index as i64)
+}

@@ -1,0 +1,493 @@
+//! Which of many templates gives the date of a line (facts D13–D15).
+//!
+//! Logs repeat themselves, so the template of the last line is asked first, at the place of
+//! the last date. Only when that fails all are tried in an order that follows their success.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use super::calendar::{self, LocalTime};
+use super::civil::Context;
+use super::program::{Spans, has_clock};
+use super::syntax::YearWindow;
+use super::template::{LINE_BEGIN, Template, has_markup, replace_markup, unbound};
+use super::{DatePatternError, FixedOffset, FoundDate, TemplateInfo, defaults};
+use crate::info;
+use crate::ticket::Timestamp;
+
+const LOG: &str = "fail2ban.datedetector";
+
+/// Asks for the defaults.
+const DEFAULT: &str = "{DEFAULT}";
+
+/// Seconds after which an unused template may be overtaken.
+const UNUSED_AFTER: f64 = 300.0;
+
+/// Further right than any date.
+const FAR: usize = 0x7fff_ffff;
+
+/// Finds dates by an ordered, learning list of templates (facts D1–D19).
+#[derive(Debug, Default)]
+pub struct DateDetector {
+    /// Lines of the `datepattern`, empty for the defaults.
+    patterns: Vec<String>,
+    entries: Vec<Entry>,
+    /// The years of `%ExY` are set; they are known with the first line.
+    settled: bool,
+    zone: Option<FixedOffset>,
+    local: LocalTime,
+    last: Option<Place>,
+    first_unused: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    template: Arc<Template>,
+    weight: f64,
+    hits: u64,
+    last_used: Timestamp,
+    /// Where in the line it last gave the date, in characters.
+    distance: usize,
+    /// It matched, whether its match was used or not.
+    matched: bool,
+}
+
+/// Where the last date was and what stood around it. Positions count characters, so that
+/// other scripts before the date do not matter.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    index: usize,
+    start: usize,
+    end: usize,
+    before_start: Option<char>,
+    at_start: Option<char>,
+    before_end: Option<char>,
+    at_end: Option<char>,
+}
+
+/// A candidate for the date of a line.
+#[derive(Clone, Copy)]
+struct Candidate {
+    spans: Spans,
+    start: usize,
+    index: usize,
+}
+
+impl DateDetector {
+    /// The default templates.
+    pub fn defaults() -> DateDetector {
+        DateDetector::default()
+    }
+
+    /// Templates of a `datepattern`: one pattern per line; `{NONE}` gives `None`.
+    ///
+    /// # Errors
+    /// The original's text for a pattern that cannot be used.
+    pub fn from_pattern(pattern: &str) -> Result<Option<DateDetector>, DatePatternError> {
+        let patterns: Vec<String> = pattern
+            .lines()
+            .map(|line| line.trim().to_owned())
+            .filter(|line| !line.is_empty())
+            .collect();
+        if !patterns.is_empty() && patterns.iter().all(|p| p.eq_ignore_ascii_case("{NONE}")) {
+            return Ok(None);
+        }
+        let mut detector = DateDetector {
+            patterns,
+            ..DateDetector::default()
+        };
+        // Refused now, not at the first line; the years are not known yet and do not matter.
+        detector.build(YearWindow::around(0), true)?;
+        detector.settled = !detector
+            .patterns
+            .iter()
+            .any(|p| is_list(p) || p.contains("%ExY"));
+        Ok(Some(detector))
+    }
+
+    /// The zone for dates that name none; `None` is the system's.
+    pub fn set_default_zone(&mut self, zone: Option<FixedOffset>) {
+        self.zone = zone;
+    }
+
+    /// All templates in their present order.
+    pub fn templates(&self) -> Vec<TemplateInfo> {
+        self.entries
+            .iter()
+            .map(|entry| TemplateInfo {
+                name: entry.template.name.clone(),
+                pattern: entry
+                    .template
+                    .pattern
+                    .clone()
+                    .unwrap_or_else(|| entry.template.name.clone()),
+                regex: entry.template.regex.clone(),
+                hits: entry.hits,
+            })
+            .collect()
+    }
+
+    /// What `get JAIL datepattern` answers: the pattern and its name; without a pattern for
+    /// the defaults and for built-in forms.
+    pub fn description(&self) -> (Option<String>, String) {
+        let years = YearWindow::around(0);
+        match self.patterns.as_slice() {
+            [first] | [first, _] if !self.patterns.iter().any(|p| is_list(p)) => {
+                match Template::new(first, years) {
+                    Ok(template) => (template.pattern, template.name),
+                    Err(_) => (Some(first.clone()), first.clone()),
+                }
+            }
+            _ => (None, "Default Detectors".to_owned()),
+        }
+    }
+
+    /// Finds the date of a line; `now` completes what the text leaves out (fact D16).
+    pub fn find(&mut self, line: &str, now: Timestamp) -> Option<FoundDate> {
+        if !self.settled {
+            let (year, ..) = calendar::date_from_days(
+                (self.local.reading_at(now).floor() as i64).div_euclid(calendar::DAY),
+            );
+            self.entries.clear();
+            self.settled = true;
+            // Each pattern compiled before; nothing can fail now.
+            self.build(YearWindow::around(year), false).ok()?;
+            if self.entries.is_empty() {
+                self.append_defaults(YearWindow::around(year)).ok()?;
+            }
+        }
+        let found = self.choose(line)?;
+        let index = self.record(line, &found, now);
+        let context = Context {
+            now,
+            zone: self.zone,
+        };
+        let (start, end) = found.spans.group(1).unwrap_or(found.spans.whole);
+        let time = self.entries[index]
+            .template
+            .time(line, &found.spans, &context, &mut self.local);
+        Some(FoundDate {
+            start,
+            end,
+            time,
+            template: index,
+        })
+    }
+
+    fn build(&mut self, years: YearWindow, announce: bool) -> Result<(), DatePatternError> {
+        for pattern in std::mem::take(&mut self.patterns) {
+            let result = self.append_pattern(&pattern, years, announce);
+            self.patterns.push(pattern);
+            result?;
+        }
+        Ok(())
+    }
+
+    fn append_defaults(&mut self, years: YearWindow) -> Result<(), DatePatternError> {
+        let list = defaults::templates(years);
+        info!(LOG, "  default date pattern: {} template(s)", list.len());
+        for (template, weight) in list.iter() {
+            self.append(template.clone(), *weight, false)?;
+        }
+        Ok(())
+    }
+
+    fn append_pattern(
+        &mut self,
+        pattern: &str,
+        years: YearWindow,
+        announce: bool,
+    ) -> Result<(), DatePatternError> {
+        let begun = !self.entries.is_empty();
+        let only_bound = pattern.eq_ignore_ascii_case(LINE_BEGIN);
+        if only_bound || pattern.eq_ignore_ascii_case(DEFAULT) {
+            let mut count = 0;
+            // Beside other patterns `{DEFAULT}` adds nothing; alone it leaves the list empty,
+            // and that is what brings the defaults.
+            for (template, weight) in defaults::templates(years).iter() {
+                if only_bound && template.anchored {
+                    self.append(template.clone(), *weight, begun)?;
+                    count += 1;
+                }
+            }
+            if announce {
+                info!(LOG, "  default filtered date pattern: {count} template(s)");
+            }
+        } else if has_markup(pattern, "DATE") {
+            for default in defaults::PATTERNS {
+                // A built-in form stands here under its name, which is then plain text.
+                let text = match default {
+                    "EPOCH" => "Epoch",
+                    other => unbound(other),
+                };
+                let wrapped = replace_markup(pattern, "DATE", text);
+                self.append(Arc::new(Template::new(&wrapped, years)?), 1.0, begun)?;
+            }
+            if announce {
+                let count = defaults::PATTERNS.len();
+                info!(
+                    LOG,
+                    "  default date pattern for `{pattern:?}`: {count} template(s)"
+                );
+            }
+        } else {
+            let (text, shown) = if pattern.eq_ignore_ascii_case("{NONE}") {
+                ("{UNB}^", "{UNB}^")
+            } else {
+                (pattern, pattern)
+            };
+            let template = Template::new(text, years)?;
+            if announce {
+                let written = if template.pattern.is_some() {
+                    shown
+                } else {
+                    ""
+                };
+                info!(LOG, "  date pattern `{written}`: `{}`", template.name);
+            }
+            self.append(Arc::new(template), 1.0, false)?;
+        }
+        Ok(())
+    }
+
+    fn append(
+        &mut self,
+        template: Arc<Template>,
+        weight: f64,
+        ignore_known: bool,
+    ) -> Result<(), DatePatternError> {
+        if self
+            .entries
+            .iter()
+            .any(|entry| entry.template.name == template.name)
+        {
+            return if ignore_known {
+                Ok(())
+            } else {
+                Err(DatePatternError(format!(
+                    "There is already a template with name {}",
+                    template.name
+                )))
+            };
+        }
+        self.entries.push(Entry {
+            template,
+            weight,
+            hits: 0,
+            last_used: 0.0,
+            distance: FAR,
+            matched: false,
+        });
+        Ok(())
+    }
+
+    fn choose(&mut self, line: &str) -> Option<Candidate> {
+        let mut best: Option<Candidate> = None;
+        let mut skip = None;
+        if let Some(last) = self.last
+            && let Some(entry) = self.entries.get_mut(last.index)
+        {
+            let found = if entry.template.anchored {
+                skip = Some(last.index);
+                entry.search(line, 0, line.len())
+            } else if let Some((from, to)) = last.same_place(line) {
+                entry.search(line, from, to)
+            } else {
+                skip = Some(last.index);
+                entry.search(line, 0, line.len())
+            };
+            if let Some(spans) = found {
+                let candidate = Candidate::new(line, spans, last.index);
+                if entry.template.anchored
+                    || self.entries.len() == 1
+                    || (candidate.start == last.start
+                        && chars_before(line, spans.whole.1) == last.end)
+                {
+                    return Some(candidate);
+                }
+                best = Some(candidate);
+            }
+        }
+        self.search_all(line, skip, best)
+    }
+
+    fn search_all(
+        &mut self,
+        line: &str,
+        skip: Option<usize>,
+        mut best: Option<Candidate>,
+    ) -> Option<Candidate> {
+        let clock = has_clock(line);
+        let known_start = self.last.map_or(1, |last| last.start);
+        for index in 0..self.entries.len() {
+            if skip == Some(index) || !clock && self.entries[index].template.needs_clock() {
+                continue;
+            }
+            let entry = &mut self.entries[index];
+            let Some(spans) = entry.search(line, 0, line.len()) else {
+                continue;
+            };
+            let candidate = Candidate::new(line, spans, index);
+            let (hits, distance, anchored) = (entry.hits, entry.distance, entry.template.anchored);
+            let Some(next) = self.entries.get(index + 1) else {
+                return Some(candidate);
+            };
+            if anchored || candidate.start == 0 && hits > 0 && !next.matched {
+                return Some(candidate);
+            }
+            if candidate.start > distance || candidate.start > known_start {
+                // It may stand in the text of the message; another may be further left.
+                if best.is_none_or(|b| candidate.start < b.start) {
+                    best = Some(candidate);
+                }
+                continue;
+            }
+            return Some(candidate);
+        }
+        best
+    }
+
+    /// Learns from the winner; gives its index, which may have changed.
+    fn record(&mut self, line: &str, found: &Candidate, now: Timestamp) -> usize {
+        let mut index = found.index;
+        let entry = &mut self.entries[index];
+        entry.hits += 1;
+        entry.last_used = now;
+        entry.distance = found.start;
+        if self.first_unused == index {
+            self.first_unused += 1;
+        }
+        if index > 0 && self.last.is_none_or(|last| last.index != index) {
+            index = self.bubble_up(index);
+        }
+        self.last = Some(Place::new(line, found, index));
+        index
+    }
+
+    fn bubble_up(&mut self, index: usize) -> usize {
+        let mover = &self.entries[index];
+        let (weight, unused_since) = (mover.merit(), mover.last_used - UNUSED_AFTER);
+        let may_pass = |other: &Entry| weight > other.merit() || unused_since > other.last_used;
+        let mut to = if self.first_unused < index {
+            self.first_unused
+        } else {
+            index / 2
+        };
+        if !may_pass(&self.entries[to]) {
+            if to == index - 1 {
+                return index;
+            }
+            to = index - 1;
+            if !may_pass(&self.entries[to]) {
+                return index;
+            }
+        }
+        self.entries[to..=index].rotate_right(1);
+        while self
+            .entries
+            .get(self.first_unused)
+            .is_some_and(|entry| entry.hits > 0)
+        {
+            self.first_unused += 1;
+        }
+        to
+    }
+}
+
+/// Whether a line of a `datepattern` stands for many templates.
+fn is_list(pattern: &str) -> bool {
+    pattern.eq_ignore_ascii_case(LINE_BEGIN)
+        || pattern.eq_ignore_ascii_case(DEFAULT)
+        || has_markup(pattern, "DATE")
+}
+
+impl Entry {
+    fn search(&mut self, line: &str, start: usize, end: usize) -> Option<Spans> {
+        let found = self.template.search(line, start, end);
+        self.matched |= found.is_some();
+        found
+    }
+
+    /// Success over distance.
+    fn merit(&self) -> f64 {
+        self.hits as f64 * self.weight / self.distance.max(1) as f64
+    }
+}
+
+impl Candidate {
+    fn new(line: &str, spans: Spans, index: usize) -> Candidate {
+        Candidate {
+            start: chars_before(line, spans.whole.0),
+            spans,
+            index,
+        }
+    }
+}
+
+impl Place {
+    fn new(line: &str, found: &Candidate, index: usize) -> Place {
+        let (start, end) = found.spans.whole;
+        Place {
+            index,
+            start: found.start,
+            end: chars_before(line, end),
+            before_start: char_before(line, start),
+            at_start: char_at(line, start),
+            before_end: char_before(line, end),
+            at_end: char_at(line, end),
+        }
+    }
+
+    /// The bytes of the same place in another line, if its neighbourhood is the same: either
+    /// the neighbour outside, or the character inside when that is no letter or digit.
+    fn same_place(&self, line: &str) -> Option<(usize, usize)> {
+        let start = byte_of(line, self.start);
+        let end = byte_of(line, self.end);
+        let mark = |c: Option<char>| c.is_some_and(|c| !c.is_alphanumeric());
+        let left = char_before_index(line, self.start, start) == self.before_start
+            || char_at(line, start) == self.at_start && mark(self.at_start);
+        let right = char_at(line, end) == self.at_end
+            || char_before_index(line, self.end, end) == self.before_end && mark(self.before_end);
+        (left && right && start <= end).then_some((start, end))
+    }
+}
+
+fn chars_before(line: &str, at: usize) -> usize {
+    let head = &line.as_bytes()[..at.min(line.len())];
+    if head.is_ascii() {
+        head.len()
+    } else {
+        line.get(..at).map_or(at, |head| head.chars().count())
+    }
+}
+
+/// Byte offset of a character, the line's length if there are fewer.
+fn byte_of(line: &str, character: usize) -> usize {
+    match line.as_bytes().get(..character) {
+        Some(head) if head.is_ascii() => character,
+        _ => line
+            .char_indices()
+            .nth(character)
+            .map_or(line.len(), |(at, _)| at),
+    }
+}
+
+fn char_at(line: &str, at: usize) -> Option<char> {
+    match line.as_bytes().get(at) {
+        Some(&byte) if byte < 0x80 => Some(char::from(byte)),
+        _ => line.get(at..)?.chars().next(),
+    }
+}
+
+fn char_before(line: &str, at: usize) -> Option<char> {
+    match line.as_bytes().get(at.checked_sub(1)?) {
+        Some(&byte) if byte < 0x80 => Some(char::from(byte)),
+        _ => line.get(..at)?.chars().next_back(),
+    }
+}
+
+/// The character before number `character`, which begins at `at`; none when the line is shorter.
+fn char_before_index(line: &str, character: usize, at: usize) -> Option<char> {
+    let shorter = at == line.len() && chars_before(line, at) < character;
+    if shorter { None } else { char_before(line, at) }
+}

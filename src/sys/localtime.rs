@@ -1,0 +1,62 @@
+//! The C library's idea of local time: the zone is whatever `TZ` or `/etc/localtime` say at the
+//! moment of the call. The C library is asked, and no crate, because near changes of the clock
+//! only it agrees with Python (facts/crates: 0 of 947,000 instants differ).
+#![allow(unsafe_code)]
+
+/// A wall-clock reading; fields as people count them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WallClock {
+    /// The year of our era.
+    pub year: i32,
+    /// 1 to 12.
+    pub month: u8,
+    /// 1 to 31.
+    pub day: u8,
+    /// 0 to 23.
+    pub hour: u8,
+    /// 0 to 59.
+    pub minute: u8,
+    /// 0 to 59.
+    pub second: u8,
+}
+
+/// The instant of a local wall-clock reading. In a gap and in an overlap of the zone it is the
+/// one `mktime` chooses. `None` when it cannot be told.
+pub fn instant_of(wall: WallClock) -> Option<i64> {
+    // SAFETY: `tm` is plain integers and a pointer, for all of which zero is a valid value.
+    let mut tm: libc::tm = unsafe { std::mem::zeroed() };
+    tm.tm_year = wall.year.checked_sub(1900)?;
+    tm.tm_mon = i32::from(wall.month) - 1;
+    tm.tm_mday = i32::from(wall.day);
+    tm.tm_hour = i32::from(wall.hour);
+    tm.tm_min = i32::from(wall.minute);
+    tm.tm_sec = i32::from(wall.second);
+    tm.tm_isdst = -1;
+    // -1 is both an error and the last second of 1969; only success sets the weekday.
+    tm.tm_wday = -1;
+    // SAFETY: `tm` is a valid, exclusively borrowed struct for the length of the call.
+    let time = unsafe { libc::mktime(&mut tm) };
+    (tm.tm_wday >= 0).then_some(time)
+}
+
+/// Seconds east of UTC at an instant; 0 when the C library cannot tell.
+pub fn offset_at(instant: i64) -> i32 {
+    // SAFETY: as above, zero is a valid value.
+    let mut tm: libc::tm = unsafe { std::mem::zeroed() };
+    // `localtime_r` need not read the zone by itself, `mktime` must.
+    // SAFETY: both pointers are to live locals; the result points to `tm` or is null.
+    let ok = unsafe {
+        tzset();
+        !libc::localtime_r(&instant, &mut tm).is_null()
+    };
+    if ok {
+        i32::try_from(tm.tm_gmtoff).unwrap_or(0)
+    } else {
+        0
+    }
+}
+
+unsafe extern "C" {
+    /// Reads the zone anew; takes and gives nothing.
+    fn tzset();
+}
