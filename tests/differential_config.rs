@@ -7,74 +7,165 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ferroban::config::{self, ReadOptions};
+use ferroban::config::{self, Message, ReadOptions};
 use ferroban::control::Value;
+use ferroban::log::Level;
 
-/// What `-d` prints: lines on stdout and whether it succeeded.
+/// What a run of `-d` or `-t` shows.
 #[derive(Debug, PartialEq)]
-struct Dump {
+struct Outcome {
+    /// Lines on stdout.
     lines: Vec<String>,
+    /// Logger, level and text of every record from WARNING up.
+    records: Vec<String>,
+    /// Exit code 0.
     ok: bool,
 }
 
-fn of_original(dir: &Path) -> Dump {
+/// Which of the two.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Mode {
+    Dump,
+    Test,
+}
+
+fn of_original(dir: &Path, mode: Mode) -> Outcome {
     let output = common::original("1.1.1", "fail2ban-client")
         .arg("-c")
         .arg(dir)
-        .arg("-d")
+        .arg(if mode == Mode::Dump { "-d" } else { "-t" })
+        .env("PYTHONUTF8", "1")
         .output()
         .expect("the original runs");
-    Dump {
+    let mut records: Vec<String> = Vec::new();
+    for line in String::from_utf8_lossy(&output.stderr).lines() {
+        match record(line) {
+            Some(record) => records.push(record),
+            None => {
+                let last = records.last_mut().expect("a record before its second line");
+                last.push('\n');
+                last.push_str(line);
+            }
+        }
+    }
+    // The last word of the client itself, not of the reader.
+    records.retain(|record| !record.ends_with("Init of command line failed"));
+    Outcome {
         lines: lines(&String::from_utf8_lossy(&output.stdout)),
+        records,
         ok: output.status.success(),
     }
+}
+
+/// `DATE TIME LOGGER   [PID]: LEVEL   TEXT` → `LOGGER LEVEL TEXT`
+fn record(line: &str) -> Option<String> {
+    let (head, rest) = line.split_once("]: ")?;
+    let logger = head.strip_prefix("20")?.split_whitespace().nth(2)?;
+    let logger = logger.split('[').next()?;
+    let level = rest.split_whitespace().next()?;
+    let text = rest.get(level.len().max(7) + 1..)?;
+    logger
+        .starts_with("fail2ban")
+        .then(|| format!("{logger} {level} {text}"))
 }
 
 fn lines(text: &str) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-fn of_ours(dir: &Path) -> Dump {
-    if let Err(error) = config::read_early(dir) {
-        return Dump {
-            lines: lines(&format!("ERROR: {error}")),
-            ok: false,
-        };
-    }
+fn of_ours(dir: &Path, mode: Mode) -> Outcome {
+    let early = match config::read_early(dir) {
+        Ok(early) => early,
+        Err(error) => {
+            return Outcome {
+                lines: lines(&format!("ERROR: {}", without_place(&error.to_string()))),
+                records: records(&error.messages),
+                ok: false,
+            };
+        }
+    };
     let options = ReadOptions {
-        allow_no_files: true,
+        allow_no_files: mode == Mode::Dump,
+        strict: mode == Mode::Test,
         ..ReadOptions::default()
     };
-    match config::read(dir, &options) {
-        Ok(stream) => Dump {
-            lines: stream
-                .commands
-                .into_iter()
-                .map(|command| Value::List(command).repr())
-                .collect(),
-            ok: stream.accepted,
+    let mut records_seen = records(&early.warnings);
+    let (commands, ok) = match config::read(dir, &options) {
+        Ok(stream) => {
+            records_seen.extend(records(&stream.warnings));
+            let commands = stream.commands.into_iter();
+            let commands = commands.map(|command| Value::List(command).repr());
+            (commands.collect(), stream.accepted)
+        }
+        Err(error) => {
+            records_seen.extend(records(&error.messages));
+            let text = without_place(&error.to_string()).to_owned();
+            records_seen.push(format!(
+                "fail2ban ERROR Failed during configuration: {text}"
+            ));
+            let text = "ERROR: The configuration stream failed because of the invalid syntax.";
+            (vec![text.to_owned()], false)
+        }
+    };
+    let verdict = if ok {
+        "OK: configuration test is successful"
+    } else {
+        "ERROR: test configuration failed"
+    };
+    Outcome {
+        lines: match mode {
+            Mode::Dump => commands,
+            Mode::Test => vec![verdict.to_owned()],
         },
-        Err(_) => Dump {
-            lines: vec![
-                "ERROR: The configuration stream failed because of the invalid syntax.".to_owned(),
-            ],
-            ok: false,
-        },
+        records: records_seen,
+        ok,
     }
 }
 
-/// Compares both dumps; the first difference is told.
-fn compare(name: &str, dir: &Path) -> Result<usize, String> {
-    let (theirs, ours) = (of_original(dir), of_ours(dir));
+fn records(messages: &[Message]) -> Vec<String> {
+    let shown = messages
+        .iter()
+        .filter(|message| message.level >= Level::Warning);
+    shown
+        .map(|message| {
+            let level = message.level.name();
+            format!(
+                "{} {level} {}",
+                message.target,
+                without_place(&message.text)
+            )
+        })
+        .collect()
+}
+
+/// Our errors end in ` (FILE:LINE)` where the original does not say where.
+fn without_place(text: &str) -> &str {
+    let place = text.rsplit_once(" (/").filter(|(_, place)| {
+        place
+            .strip_suffix(')')
+            .and_then(|place| place.rsplit_once(':'))
+            .is_some_and(|(_, line)| line.bytes().all(|b| b.is_ascii_digit()))
+    });
+    place.map_or(text, |(text, _)| text)
+}
+
+/// Compares both; the first difference is told.
+fn compare(name: &str, dir: &Path, mode: Mode) -> Result<(), String> {
+    let (theirs, ours) = (of_original(dir, mode), of_ours(dir, mode));
     if theirs == ours {
-        return Ok(ours.lines.len());
+        return Ok(());
     }
-    let mut text = format!("{name}: ok {} (original {})\n", ours.ok, theirs.ok);
-    for at in 0..theirs.lines.len().max(ours.lines.len()) {
-        let (a, b) = (theirs.lines.get(at), ours.lines.get(at));
-        if a != b {
-            let _ = writeln!(text, "line {}\n original {a:?}\n ours     {b:?}", at + 1);
-            break;
+    let mut text = format!("{name} {mode:?}: ok {}, original {}\n", ours.ok, theirs.ok);
+    for (what, theirs, ours) in [
+        ("line", &theirs.lines, &ours.lines),
+        ("record", &theirs.records, &ours.records),
+    ] {
+        for at in 0..theirs.len().max(ours.len()) {
+            let (a, b) = (theirs.get(at), ours.get(at));
+            if a != b {
+                let _ = writeln!(text, "{what} {}\n original {a:?}\n ours     {b:?}", at + 1);
+                break;
+            }
         }
     }
     Err(text)
@@ -126,7 +217,7 @@ fn stock_configurations_read_alike() {
     let mut differences = Vec::new();
     for version in ["1.1.1", "1.0.2"] {
         let (_guard, dir) = stock(version);
-        differences.extend(compare(version, &dir).err());
+        differences.extend(compare(version, &dir, Mode::Dump).err());
         let jails = jails(&dir);
         assert!(jails.len() > 80, "{} jails", jails.len());
 
@@ -135,10 +226,11 @@ fn stock_configurations_read_alike() {
             .map(|jail| format!("[{jail}]\nenabled = true\n"))
             .collect();
         fs::write(dir.join("jail.local"), &all).expect("jail.local");
-        differences.extend(compare(&format!("{version}, all jails"), &dir).err());
+        differences.extend(compare(&format!("{version}, all jails"), &dir, Mode::Dump).err());
         let polling = format!("[DEFAULT]\nbackend = polling\n{all}");
         fs::write(dir.join("jail.local"), polling).expect("jail.local");
-        differences.extend(compare(&format!("{version}, all jails polling"), &dir).err());
+        differences
+            .extend(compare(&format!("{version}, all jails polling"), &dir, Mode::Dump).err());
     }
     assert_none(&differences);
 }
@@ -156,8 +248,99 @@ fn each_stock_jail_alone_reads_alike() {
                 local
             };
             fs::write(dir.join("jail.local"), local).expect("jail.local");
-            differences.extend(compare(&format!("{version} {jail}"), &dir).err());
+            differences.extend(compare(&format!("{version} {jail}"), &dir, Mode::Dump).err());
         }
+    }
+    assert_none(&differences);
+}
+
+/// A case of `config_cases.txt`: its name and its files.
+struct Case {
+    name: &'static str,
+    files: Vec<(&'static str, &'static str)>,
+}
+
+fn cases() -> Vec<Case> {
+    let text = include_str!("config_cases.txt");
+    let blocks = text.split("\n=== ").skip(1);
+    blocks
+        .map(|block| {
+            let (name, rest) = block.split_once('\n').expect("a name");
+            let files = rest.strip_prefix("--- ").unwrap_or_default();
+            let files = files.split("\n--- ").filter(|file| !file.is_empty());
+            let files = files.map(|file| file.split_once('\n').unwrap_or((file, "")));
+            Case {
+                name,
+                files: files.collect(),
+            }
+        })
+        .collect()
+}
+
+fn write_case(dir: &Path, case: &Case) {
+    for (file, text) in &case.files {
+        if let Some(file) = file.strip_suffix(" {remove}") {
+            fs::remove_file(dir.join(file)).expect("a file to remove");
+            continue;
+        }
+        let path = dir.join(file);
+        fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+        let text = text
+            .replace("{dir}", &dir.to_string_lossy())
+            .replace("{cr}", "\r")
+            .replace("{nbsp}", "\u{a0}")
+            .replace("{bom}", "\u{feff}");
+        let mut bytes = Vec::new();
+        for (number, part) in text.split("{byte:ff}").enumerate() {
+            bytes.extend((number > 0).then_some(0xff));
+            bytes.extend(part.as_bytes());
+        }
+        bytes.push(b'\n');
+        fs::write(path, bytes).expect("a written file");
+    }
+}
+
+#[test]
+fn small_configurations_read_alike() {
+    let cases = cases();
+    let (base, cases) = cases.split_first().expect("the base case");
+    assert!(cases.len() > 80, "{} cases", cases.len());
+    let only = std::env::var("CONFIG_CASE").unwrap_or_default();
+    let mut differences = Vec::new();
+    for case in cases.iter().filter(|case| case.name.contains(&only)) {
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        let dir = temporary.path().join("fail2ban");
+        write_case(&dir, base);
+        write_case(&dir, case);
+        for mode in [Mode::Dump, Mode::Test] {
+            differences.extend(compare(case.name, &dir, mode).err());
+        }
+    }
+    assert_none(&differences);
+}
+
+#[test]
+fn each_stock_action_reads_alike() {
+    let mut differences = Vec::new();
+    for version in ["1.1.1", "1.0.2"] {
+        let (_guard, dir) = stock(version);
+        let names = fs::read_dir(dir.join("action.d")).expect("action.d");
+        let mut names: Vec<String> = names
+            .filter_map(|entry| entry.expect("an entry").file_name().into_string().ok())
+            .collect();
+        names.sort();
+        let mut local = String::from("[sshd]\nenabled = false\n");
+        for (number, name) in names.iter().enumerate() {
+            let action = name.trim_end_matches(".conf");
+            let _ = writeln!(
+                local,
+                "[j{number}]\nenabled = true\nbackend = polling\nfilter = sshd\n\
+                 action = {action}\n  {action}[actname=x, port=\"1,2\", protocol=udp, blocktype=DROP]\n  \
+                 {action}[name=j{number}-y, chain=\"A B\", bantime=5, table=<name>][lockingopt=]"
+            );
+        }
+        fs::write(dir.join("jail.local"), local).expect("jail.local");
+        differences.extend(compare(&format!("{version}, all actions"), &dir, Mode::Dump).err());
     }
     assert_none(&differences);
 }
