@@ -40,3 +40,68 @@ pub fn ours(program: &str) -> Command {
     command.arg(program.strip_prefix("fail2ban-").unwrap_or(program));
     command
 }
+
+/// Runs the body of a test in a network namespace of its own: the test binary starts itself again
+/// under `unshare`, so that no rule ever meets the host's.
+///
+/// # Panics
+/// When the namespaced run fails.
+pub fn in_network_namespace(test: &str, body: impl FnOnce()) {
+    const INSIDE: &str = "FERROBAN_TEST_NAMESPACE";
+    if std::env::var_os(INSIDE).is_some() {
+        let up = Command::new("ip")
+            .args(["link", "set", "lo", "up"])
+            .status();
+        assert!(
+            up.is_ok_and(|status| status.success()),
+            "cannot bring up lo"
+        );
+        body();
+        return;
+    }
+    let mut command = Command::new("unshare");
+    if !nix::unistd::geteuid().is_root() {
+        command.arg("-r");
+    }
+    let status = command
+        .arg("-n")
+        .arg(std::env::current_exe().expect("own path"))
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(INSIDE, "1")
+        .status()
+        .expect("unshare (util-linux) starts");
+    assert!(status.success(), "{test} failed in its network namespace");
+}
+
+/// Copies a directory with all below it, following no links.
+///
+/// # Panics
+/// On any error.
+pub fn copy_tree(from: &Path, to: &Path) {
+    let status = Command::new("cp")
+        .arg("-a")
+        .arg(from)
+        .arg(to)
+        .status()
+        .expect("cp starts");
+    assert!(
+        status.success(),
+        "cp -a {} {}",
+        from.display(),
+        to.display()
+    );
+}
+
+/// Asks `check` five times a second until it is true or the time is over; says whether it was.
+pub fn eventually(seconds: u64, mut check: impl FnMut() -> bool) -> bool {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(seconds);
+    loop {
+        if check() {
+            return true;
+        }
+        if std::time::Instant::now() > end {
+            return false;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+}
