@@ -19,6 +19,7 @@ mod logs;
 pub mod names;
 mod options;
 mod saved;
+pub mod replay;
 mod settings;
 mod task;
 

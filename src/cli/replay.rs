@@ -1,0 +1,94 @@
+//! `ferroban replay`: the configured jails over log files, with the time of the lines as the clock
+//! and no side effects. Prints who would have been banned, when, by which jail, after which lines
+//! and until when.
+
+mod arguments;
+mod jails;
+mod lines;
+mod report;
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, bail};
+
+use self::arguments::Arguments;
+use self::jails::Replayed;
+use self::lines::{Lines, Progress};
+use self::report::Report;
+use crate::jail::replay::Event;
+
+/// Runs the program; `args` are the words after `replay`.
+pub fn main(args: Vec<OsString>) -> ExitCode {
+    let arguments = match Arguments::parse(args) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // help and version are no errors, but clap brings them this way
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ferroban replay: {error:#}");
+            ExitCode::from(255)
+        }
+    }
+}
+
+/// The reader of our output has seen enough (`| head`).
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let mut jails = jails::read(arguments)?;
+    if jails.is_empty() {
+        bail!(
+            "no jail is enabled in {}; name one with --jail",
+            arguments.config
+        );
+    }
+    let present = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .context("the clock stands before 1970")?
+        .as_secs_f64();
+    let progress = Progress::new(&jails, arguments);
+    let mut events = Vec::new();
+    for jail in &mut jails {
+        replay(jail, present, &progress, &mut events)?;
+    }
+    progress.finish();
+    // jails were run one after the other; their events are told in the order of time
+    events.sort_by(|(a, _), (b, _)| a.time().total_cmp(&b.time()));
+    let mut report = Report::new(arguments, io::stdout().lock());
+    for (event, jail) in &events {
+        report.event(event, &mut jails[*jail])?;
+    }
+    report.summary(&jails)?;
+    io::stdout().flush()?;
+    Ok(())
+}
+
+/// Runs one jail over its logs.
+fn replay(
+    jail: &mut Replayed,
+    present: f64,
+    progress: &Progress,
+    all: &mut Vec<(Event, usize)>,
+) -> anyhow::Result<()> {
+    let mut events = Vec::new();
+    let mut lines = Lines::open(&jail.logs, present)?;
+    while let Some(line) = lines.next()? {
+        jail.jail.line(&line, present, &mut events);
+        progress.advance(line.len() as u64 + 1);
+    }
+    all.extend(events.into_iter().map(|event| (event, jail.index)));
+    Ok(())
+}

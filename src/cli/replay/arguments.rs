@@ -1,0 +1,102 @@
+//! The command line of `ferroban replay`.
+
+use std::ffi::OsString;
+
+use clap::{Arg, ArgAction, Command};
+
+/// What was asked for.
+#[derive(Clone, Debug)]
+pub struct Arguments {
+    /// Configuration directory.
+    pub config: String,
+    /// These jails, enabled or not; none: those that are enabled.
+    pub jails: Vec<String>,
+    /// These logs for every jail, `-` being standard input; none: each jail's own.
+    pub logs: Vec<String>,
+    /// Show the commands that would have run.
+    pub commands: bool,
+    /// One JSON object a line.
+    pub json: bool,
+    /// Show the lines that led to a ban.
+    pub lines: bool,
+}
+
+impl Arguments {
+    /// Reads the words after `replay`.
+    ///
+    /// # Errors
+    /// clap's message, also for `--help`.
+    pub fn parse(words: Vec<OsString>) -> Result<Arguments, clap::Error> {
+        let words = std::iter::once(OsString::from("ferroban replay")).chain(words);
+        let matches = command().try_get_matches_from(words)?;
+        let list = |name: &str| {
+            matches
+                .get_many::<String>(name)
+                .map(|values| values.cloned().collect())
+                .unwrap_or_default()
+        };
+        Ok(Arguments {
+            config: matches
+                .get_one::<String>("config")
+                .cloned()
+                .unwrap_or_else(crate::cli::default_config),
+            jails: list("jail"),
+            logs: list("log"),
+            commands: matches.get_flag("commands"),
+            json: matches.get_flag("json"),
+            lines: !matches.get_flag("no-lines"),
+        })
+    }
+}
+
+fn command() -> Command {
+    let flag = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+    };
+    Command::new("ferroban replay")
+        .about("Shows whom the configured jails would have banned for these logs. Nothing is banned, written or sent.")
+        .arg(
+            Arg::new("config")
+                .short('c')
+                .long("config")
+                .value_name("DIR")
+                .help("configuration directory [default: /etc/fail2ban, or the shipped one where there is none]"),
+        )
+        .arg(
+            Arg::new("jail")
+                .short('j')
+                .long("jail")
+                .value_name("NAME")
+                .action(ArgAction::Append)
+                .help("run this jail, enabled or not (may be given several times)"),
+        )
+        .arg(flag("commands", "show the commands that would have run"))
+        .arg(flag("json", "print one JSON object for each ban and unban"))
+        .arg(flag("no-lines", "leave out the log lines that led to a ban"))
+        .arg(
+            Arg::new("log")
+                .value_name("LOG")
+                .action(ArgAction::Append)
+                .help("read these logs instead of those the jails name; - is standard input"),
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_stand_anywhere() {
+        let words = ["a.log", "--jail", "sshd", "-j", "postfix", "--commands", "b.log", "-c", "/x"];
+        let arguments = Arguments::parse(words.iter().map(OsString::from).collect()).expect("fine");
+        assert_eq!(arguments.logs, ["a.log", "b.log"]);
+        assert_eq!(arguments.jails, ["sshd", "postfix"]);
+        assert_eq!(arguments.config, "/x");
+        assert!(arguments.commands && arguments.lines && !arguments.json);
+    }
+
+    #[test]
+    fn unknown_options_are_refused() {
+        assert!(Arguments::parse(vec!["--ban".into()]).is_err());
+    }
+}

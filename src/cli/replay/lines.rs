@@ -1,0 +1,163 @@
+//! The lines of a jail's logs in the order of their times, and how far they have been read.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IsTerminal as _, Read};
+
+use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::arguments::Arguments;
+use super::jails::Replayed;
+use crate::datetime::{DateDetector, DateTime};
+
+/// A longer line is cut, as the daemon cuts it.
+const LONGEST_LINE: usize = 1 << 20;
+
+/// The lines of several logs, merged by their dates; lines without a date stay behind the line
+/// before them.
+pub struct Lines {
+    logs: Vec<Log>,
+    present: f64,
+}
+
+struct Log {
+    path: String,
+    reader: Box<dyn BufRead>,
+    dates: DateDetector,
+    time: f64,
+    next: Option<String>,
+}
+
+impl Lines {
+    /// Opens the logs.
+    pub fn open(paths: &[String], present: f64) -> anyhow::Result<Lines> {
+        let mut logs = Vec::new();
+        for path in paths {
+            let reader: Box<dyn BufRead> = match path.as_str() {
+                "-" => Box::new(BufReader::new(io::stdin())),
+                path => {
+                    let file = File::open(path).with_context(|| path.to_owned())?;
+                    Box::new(BufReader::with_capacity(1 << 17, file))
+                }
+            };
+            logs.push(Log {
+                path: path.clone(),
+                reader,
+                dates: DateDetector::defaults(),
+                time: f64::NEG_INFINITY,
+                next: None,
+            });
+        }
+        let mut lines = Lines { logs, present };
+        // one log is in order by itself: its dates need not be looked at twice
+        if lines.logs.len() > 1 {
+            for index in 0..lines.logs.len() {
+                lines.look_ahead(index)?;
+            }
+        }
+        Ok(lines)
+    }
+
+    /// The next line, without its line end.
+    pub fn next(&mut self) -> anyhow::Result<Option<String>> {
+        match &mut self.logs[..] {
+            [] => Ok(None),
+            [log] => log.read(),
+            logs => {
+                let first = (0..logs.len())
+                    .filter(|&index| logs[index].next.is_some())
+                    .min_by(|&a, &b| logs[a].time.total_cmp(&logs[b].time));
+                let Some(first) = first else {
+                    return Ok(None);
+                };
+                let line = logs[first].next.take();
+                self.look_ahead(first)?;
+                Ok(line)
+            }
+        }
+    }
+
+    fn look_ahead(&mut self, index: usize) -> anyhow::Result<()> {
+        let log = &mut self.logs[index];
+        log.next = log.read()?;
+        if let Some(line) = &log.next
+            && let Some(found) = log.dates.find(line, self.present)
+            && let DateTime::At(time) = found.time
+        {
+            log.time = time;
+        }
+        Ok(())
+    }
+}
+
+impl Log {
+    fn read(&mut self) -> anyhow::Result<Option<String>> {
+        let mut bytes = Vec::new();
+        let mut piece = self.reader.by_ref().take(LONGEST_LINE as u64);
+        piece
+            .read_until(b'\n', &mut bytes)
+            .with_context(|| self.path.clone())?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        if bytes.len() == LONGEST_LINE && !bytes.ends_with(b"\n") {
+            self.skip_rest_of_line()?;
+        }
+        while let Some(b'\n' | b'\r') = bytes.last() {
+            bytes.pop();
+        }
+        let line = String::from_utf8(bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        Ok(Some(line))
+    }
+
+    fn skip_rest_of_line(&mut self) -> anyhow::Result<()> {
+        loop {
+            let buffer = self.reader.fill_buf().with_context(|| self.path.clone())?;
+            if buffer.is_empty() {
+                return Ok(());
+            }
+            let (used, done) = match memchr::memchr(b'\n', buffer) {
+                Some(end) => (end + 1, true),
+                None => (buffer.len(), false),
+            };
+            self.reader.consume(used);
+            if done {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// A progress bar on a terminal, for input that takes a while.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    /// Shown from 16 MiB of logs upwards (a replay reads some 100 MB a second).
+    pub fn new(jails: &[Replayed], arguments: &Arguments) -> Progress {
+        const WORTH_SHOWING: u64 = 16 << 20;
+        let size = |path: &String| std::fs::metadata(path).map_or(0, |data| data.len());
+        let total: u64 = jails.iter().flat_map(|jail| &jail.logs).map(size).sum();
+        let shown = total >= WORTH_SHOWING && io::stderr().is_terminal() && !arguments.json;
+        let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {eta}");
+        Progress {
+            bar: style.ok().filter(|_| shown).map(|style| ProgressBar::new(total).with_style(style)),
+        }
+    }
+
+    /// So many bytes more have been read.
+    pub fn advance(&self, bytes: u64) {
+        if let Some(bar) = &self.bar {
+            bar.inc(bytes);
+        }
+    }
+
+    /// All is read; the bar goes away.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What a replay prints: a table for people, JSON lines for programs.
+
+use std::io::{self, Write};
+
+use serde_json::{Value as Json, json};
+
+use super::arguments::Arguments;
+use super::jails::Replayed;
+use crate::datetime::duration::{self, Number};
+use crate::jail::decision::local_time;
+use crate::jail::replay::{Ban, Event};
+use crate::ticket::Ticket;
+
+/// Writes events as they are told, then a summary.
+pub struct Report<'a, W> {
+    arguments: &'a Arguments,
+    out: W,
+    begun: bool,
+}
+
+impl<'a, W: Write> Report<'a, W> {
+    /// A report to `out`.
+    pub fn new(arguments: &'a Arguments, out: W) -> Report<'a, W> {
+        Report { arguments, out, begun: false }
+    }
+
+    /// Tells of one event.
+    pub fn event(&mut self, event: &Event, jail: &mut Replayed) -> io::Result<()> {
+        let commands = match self.arguments.commands {
+            true => commands(event, jail),
+            false => Vec::new(),
+        };
+        if self.arguments.json {
+            let line = as_json(event, &jail.name, &commands);
+            return writeln!(self.out, "{line}");
+        }
+        match event {
+            Event::Ban(ban) => self.ban(ban, &jail.name)?,
+            // until when is told with the ban; the command that lifts it is worth a line of its own
+            Event::Unban { time, ticket } if !commands.is_empty() => writeln!(
+                self.out,
+                "{}  {:<14} {:<28} unban",
+                local_time(*time), jail.name, ticket.id
+            )?,
+            Event::Unban { .. } => {}
+        }
+        for (action, command) in &commands {
+            for line in command.lines().filter(|line| !line.trim().is_empty()) {
+                writeln!(self.out, "      {action}# {line}")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn ban(&mut self, ban: &Ban, jail: &str) -> io::Result<()> {
+        if !self.begun {
+            self.begun = true;
+            writeln!(
+                self.out,
+                "{:<19}  {:<14} {:<28} {:>8}  until",
+                "time", "jail", "banned", "failures"
+            )?;
+        }
+        let until = match ban.until {
+            Some(until) => format!(
+                "{} ({})",
+                local_time(until),
+                duration::format(whole(until - ban.ticket.time))
+            ),
+            None => "for ever".to_owned(),
+        };
+        writeln!(
+            self.out,
+            "{}  {:<14} {:<28} {:>8}  {until}",
+            local_time(ban.time), jail, ban.ticket.id.to_string(), ban.ticket.failures
+        )?;
+        if self.arguments.lines {
+            for line in &ban.ticket.matches {
+                writeln!(self.out, "      {}", printable(&line.text()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells what each jail has seen.
+    pub fn summary(&mut self, jails: &[Replayed]) -> io::Result<()> {
+        if self.arguments.json {
+            return Ok(());
+        }
+        if !self.begun {
+            writeln!(self.out, "Nobody would have been banned.")?;
+        }
+        writeln!(self.out)?;
+        for jail in jails {
+            let tally = jail.jail.tally();
+            write!(
+                self.out,
+                "{:<14} {} lines, {} failures",
+                jail.name, tally.lines, tally.failures
+            )?;
+            for (count, what) in [
+                (tally.ignored, "ignored"),
+                (tally.names, "by name, not looked up"),
+                (tally.undated, "before any date"),
+            ] {
+                if count > 0 {
+                    write!(self.out, ", {count} {what}")?;
+                }
+            }
+            writeln!(self.out)?;
+        }
+        Ok(())
+    }
+}
+
+fn whole(seconds: f64) -> Number {
+    Number::Int(seconds.round() as i64)
+}
+
+/// A log line on a terminal: what an attacker wrote must not steer it.
+fn printable(line: &str) -> String {
+    line.chars()
+        .map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c })
+        .collect()
+}
+
+fn as_json(event: &Event, jail: &str, commands: &[(String, String)]) -> Json {
+    let mut object = match event {
+        Event::Ban(ban) => json!({
+            "event": "ban",
+            "time": ban.time,
+            "jail": jail,
+            "id": ban.ticket.id.to_string(),
+            "failures": ban.ticket.failures,
+            "bancount": ban.ticket.bancount,
+            "until": ban.until,
+            "lines": lines(&ban.ticket),
+        }),
+        Event::Unban { time, ticket } => json!({
+            "event": "unban",
+            "time": time,
+            "jail": jail,
+            "id": ticket.id.to_string(),
+        }),
+    };
+    if !commands.is_empty() {
+        object["commands"] = commands
+            .iter()
+            .map(|(action, command)| json!({ "action": action, "command": command }))
+            .collect();
+    }
+    object
+}
+
+fn lines(ticket: &Ticket) -> Vec<String> {
+    ticket.matches.iter().map(|line| line.text()).collect()
+}
+
+/// The commands an event would have run: action and script.
+fn commands(event: &Event, jail: &Replayed) -> Vec<(String, String)> {
+    let _ = (event, jail);
+    Vec::new()
+}

@@ -1,0 +1,146 @@
+//! The configuration this program ships, inside the program: a machine without `/etc/fail2ban`
+//! runs on it.
+#![forbid(unsafe_code)]
+
+use std::io;
+
+use super::files::{Disk, Files, join};
+
+/// Stands for the shipped configuration wherever a configuration directory is named.
+pub const DIR: &str = "(shipped)";
+
+macro_rules! shipped {
+    ($($name:literal),+ $(,)?) => {
+        &[$(($name, include_str!(concat!("../../", $name)))),+]
+    };
+}
+
+const FILES: &[(&str, &str)] = shipped![
+    "fail2ban.conf",
+    "jail.conf",
+    "filter.d/apache-auth.conf",
+    "filter.d/common.conf",
+    "filter.d/dovecot.conf",
+    "filter.d/nginx-http-auth.conf",
+    "filter.d/postfix.conf",
+    "filter.d/recidive.conf",
+    "filter.d/saslauthd.conf",
+    "filter.d/sshd.conf",
+    "action.d/hostsdeny.conf",
+    "action.d/iptables-allports.conf",
+    "action.d/iptables-multiport.conf",
+    "action.d/iptables.conf",
+    "action.d/sendmail-whois-lines.conf",
+    "action.d/sendmail-whois.conf",
+    "action.d/sendmail.conf",
+];
+
+/// The disk, with the shipped files below [`DIR`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shipped;
+
+/// The name below [`DIR`], if the path leads there.
+fn below(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix(DIR)?;
+    match rest.strip_prefix('/') {
+        Some(name) => Some(name.trim_end_matches('/')),
+        None => rest.is_empty().then_some(""),
+    }
+}
+
+fn text(name: &str) -> Option<&'static str> {
+    FILES
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, text)| *text)
+}
+
+impl Files for Shipped {
+    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        match below(path) {
+            None => Disk.read(path),
+            Some(name) => text(name)
+                .map(|text| text.as_bytes().to_vec())
+                .ok_or_else(|| io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        self.is_file(path) || self.is_dir(path)
+    }
+
+    fn is_present(&self, path: &str) -> bool {
+        match below(path) {
+            None => Disk.is_present(path),
+            Some(_) => self.exists(path),
+        }
+    }
+
+    fn is_file(&self, path: &str) -> bool {
+        match below(path) {
+            None => Disk.is_file(path),
+            Some(name) => text(name).is_some(),
+        }
+    }
+
+    fn is_dir(&self, path: &str) -> bool {
+        match below(path) {
+            None => Disk.is_dir(path),
+            Some("") => true,
+            Some(name) => {
+                let prefix = join(name, "");
+                FILES.iter().any(|(known, _)| known.starts_with(&prefix))
+            }
+        }
+    }
+
+    fn names(&self, directory: &str) -> (Vec<String>, Vec<String>) {
+        let Some(name) = below(directory) else {
+            return Disk.names(directory);
+        };
+        let mut names: Vec<String> = FILES
+            .iter()
+            .filter_map(|(known, _)| match name {
+                "" => Some(*known),
+                name => known.strip_prefix(name)?.strip_prefix('/'),
+            })
+            .map(|rest| rest.split('/').next().unwrap_or(rest).to_owned())
+            .collect();
+        names.dedup();
+        (names, Vec::new())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn every_file_of_the_repository_is_in_the_program() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut found = vec!["fail2ban.conf".to_owned(), "jail.conf".to_owned()];
+        for directory in ["filter.d", "action.d"] {
+            for entry in std::fs::read_dir(root.join(directory)).expect("directory") {
+                let name = entry.expect("entry").file_name().into_string().expect("name");
+                found.push(format!("{directory}/{name}"));
+            }
+        }
+        found.sort();
+        let mut known: Vec<_> = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
+        known.sort();
+        assert_eq!(known, found);
+    }
+
+    #[test]
+    fn looks_like_a_directory() {
+        assert!(Shipped.is_dir(DIR));
+        assert!(Shipped.is_dir("(shipped)/filter.d"));
+        assert!(!Shipped.is_dir("(shipped)/jail.d"));
+        assert!(Shipped.is_file("(shipped)/jail.conf"));
+        assert!(!Shipped.exists("(shipped)/jail.local"));
+        assert_eq!(Shipped.names("(shipped)/action.d").0.len(), 7);
+        assert!(Shipped.names(DIR).0.contains(&"filter.d".to_owned()));
+        assert!(Shipped.read("(shipped)/nothing").is_err());
+    }
+}
