@@ -13,6 +13,7 @@ pub mod diagnostics;
 pub mod links;
 pub mod options;
 pub mod regex;
+pub mod replay;
 pub mod setup;
 pub mod usage;
 
@@ -30,7 +31,7 @@ const LINKED: [(&str, Program); 2] = [
 ];
 
 /// All programs by first argument, with what `ferroban --help` says of them.
-const PROGRAMS: [(&str, &str, Program); 3] = [
+const PROGRAMS: [(&str, &str, Program); 4] = [
     (
         "client",
         "asks and steers the server (fail2ban-client)",
@@ -40,6 +41,11 @@ const PROGRAMS: [(&str, &str, Program); 3] = [
         "regex",
         "shows what a filter finds in a log (fail2ban-regex)",
         regex::main,
+    ),
+    (
+        "replay",
+        "shows whom the jails would have banned for a log, with no side effects",
+        replay::main,
     ),
     (
         "install-links",

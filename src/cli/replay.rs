@@ -20,14 +20,18 @@ use self::lines::{Lines, Progress};
 use self::report::Report;
 use crate::jail::replay::Event;
 
-/// Runs the program; `args` are the words after `replay`.
+/// Runs the program; the first word is the name it was called under.
 pub fn main(args: Vec<OsString>) -> ExitCode {
     let arguments = match Arguments::parse(args) {
         Ok(arguments) => arguments,
         Err(error) => {
             // help and version are no errors, but clap brings them this way
             let _ = error.print();
-            return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+            return if error.use_stderr() {
+                ExitCode::from(2)
+            } else {
+                ExitCode::SUCCESS
+            };
         }
     };
     match run(&arguments) {

@@ -7,7 +7,7 @@
 //! [`jail`] puts them together, [`globals`] is `fail2ban.conf`, and [`stream`] is everything in
 //! order. [`lookup`] serves programs that want a filter without a jail.
 //!
-//! All of it asks a [`files::Files`] for files; only [`files::Disk`] touches a disk.
+//! All of it asks a [`files::Files`] for files; only [`files::Disk`] touches a disk, and [`shipped::Shipped`] adds the files this program brings.
 #![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
@@ -28,6 +28,7 @@ pub mod layers;
 pub mod lookup;
 pub mod options;
 pub mod settings;
+pub mod shipped;
 pub mod stream;
 pub mod tags;
 pub mod text;
@@ -84,7 +85,7 @@ pub struct Stream {
 /// # Errors
 /// Missing directory or unreadable files (fact C8).
 pub fn read_early(dir: &Path) -> Result<EarlyOptions, ConfigError> {
-    stream::early(&files::Disk, &dir.to_string_lossy())
+    stream::early(&shipped::Shipped, &dir.to_string_lossy())
 }
 
 /// Reads everything and makes the command stream. What concerns the reading of `fail2ban.conf`
@@ -93,7 +94,7 @@ pub fn read_early(dir: &Path) -> Result<EarlyOptions, ConfigError> {
 /// # Errors
 /// Facts C46–C49.
 pub fn read(dir: &Path, options: &ReadOptions) -> Result<Stream, ConfigError> {
-    stream::all(&files::Disk, &dir.to_string_lossy(), options)
+    stream::all(&shipped::Shipped, &dir.to_string_lossy(), options)
 }
 
 /// Finds what the REGEX argument of `fail2ban-regex` names; see [`lookup::lookup`].
@@ -105,5 +106,5 @@ pub fn find_filter(
     text: &str,
     backend: &str,
 ) -> Result<Option<lookup::Found>, lookup::LookupError> {
-    lookup::lookup(&files::Disk, &dir.to_string_lossy(), text, backend)
+    lookup::lookup(&shipped::Shipped, &dir.to_string_lossy(), text, backend)
 }

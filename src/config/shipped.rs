@@ -9,6 +9,12 @@ use super::files::{Disk, Files, join};
 /// Stands for the shipped configuration wherever a configuration directory is named.
 pub const DIR: &str = "(shipped)";
 
+/// Where the configuration is when nobody says: `/etc/fail2ban`, or [`DIR`] on a machine without.
+pub fn default_dir() -> &'static str {
+    const SYSTEM: &str = "/etc/fail2ban";
+    if Disk.is_dir(SYSTEM) { SYSTEM } else { DIR }
+}
+
 macro_rules! shipped {
     ($($name:literal),+ $(,)?) => {
         &[$(($name, include_str!(concat!("../../", $name)))),+]
@@ -122,7 +128,11 @@ mod tests {
         let mut found = vec!["fail2ban.conf".to_owned(), "jail.conf".to_owned()];
         for directory in ["filter.d", "action.d"] {
             for entry in std::fs::read_dir(root.join(directory)).expect("directory") {
-                let name = entry.expect("entry").file_name().into_string().expect("name");
+                let name = entry
+                    .expect("entry")
+                    .file_name()
+                    .into_string()
+                    .expect("name");
                 found.push(format!("{directory}/{name}"));
             }
         }

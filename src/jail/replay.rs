@@ -28,6 +28,16 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// When it would have happened.
+    pub fn time(&self) -> Timestamp {
+        match self {
+            Event::Ban(ban) => ban.time,
+            Event::Unban { time, .. } => *time,
+        }
+    }
+}
+
 /// A ban that would have been.
 #[derive(Clone, Debug)]
 pub struct Ban {

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 
 use clap::{Arg, ArgAction, Command};
 
+use crate::config::shipped;
+
 /// What was asked for.
 #[derive(Clone, Debug)]
 pub struct Arguments {
@@ -22,12 +24,11 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Reads the words after `replay`.
+    /// Reads the command line, the program's name first.
     ///
     /// # Errors
     /// clap's message, also for `--help`.
     pub fn parse(words: Vec<OsString>) -> Result<Arguments, clap::Error> {
-        let words = std::iter::once(OsString::from("ferroban replay")).chain(words);
         let matches = command().try_get_matches_from(words)?;
         let list = |name: &str| {
             matches
@@ -39,7 +40,7 @@ impl Arguments {
             config: matches
                 .get_one::<String>("config")
                 .cloned()
-                .unwrap_or_else(crate::cli::default_config),
+                .unwrap_or_else(|| shipped::default_dir().to_owned()),
             jails: list("jail"),
             logs: list("log"),
             commands: matches.get_flag("commands"),
@@ -51,7 +52,10 @@ impl Arguments {
 
 fn command() -> Command {
     let flag = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+        Arg::new(name)
+            .long(name)
+            .action(ArgAction::SetTrue)
+            .help(help)
     };
     Command::new("ferroban replay")
         .about("Shows whom the configured jails would have banned for these logs. Nothing is banned, written or sent.")
@@ -87,7 +91,18 @@ mod tests {
 
     #[test]
     fn options_stand_anywhere() {
-        let words = ["a.log", "--jail", "sshd", "-j", "postfix", "--commands", "b.log", "-c", "/x"];
+        let words = [
+            "ferroban replay",
+            "a.log",
+            "--jail",
+            "sshd",
+            "-j",
+            "postfix",
+            "--commands",
+            "b.log",
+            "-c",
+            "/x",
+        ];
         let arguments = Arguments::parse(words.iter().map(OsString::from).collect()).expect("fine");
         assert_eq!(arguments.logs, ["a.log", "b.log"]);
         assert_eq!(arguments.jails, ["sshd", "postfix"]);
@@ -97,6 +112,6 @@ mod tests {
 
     #[test]
     fn unknown_options_are_refused() {
-        assert!(Arguments::parse(vec!["--ban".into()]).is_err());
+        assert!(Arguments::parse(vec!["ferroban replay".into(), "--ban".into()]).is_err());
     }
 }

@@ -7,7 +7,8 @@ use anyhow::{Context as _, bail};
 
 use super::arguments::Arguments;
 use crate::config::files::Files;
-use crate::config::{self, ReadOptions};
+use crate::config::shipped::Shipped;
+use crate::config::{ReadOptions, stream};
 use crate::control::{Command, JailCommand, JailSetting, Value};
 use crate::jail::replay::ReplayJail;
 
@@ -33,7 +34,7 @@ pub fn read(arguments: &Arguments) -> anyhow::Result<Vec<Replayed>> {
         ..ReadOptions::default()
     };
     let files = Enabling {
-        inner: config::source(&arguments.config),
+        inner: Shipped,
         path: format!("{}/jail.d/zzzz-replay.local", arguments.config),
         text: arguments
             .jails
@@ -41,14 +42,14 @@ pub fn read(arguments: &Arguments) -> anyhow::Result<Vec<Replayed>> {
             .map(|jail| format!("[{jail}]\nenabled = true\n"))
             .collect(),
     };
-    let stream = config::stream::all(&files, &arguments.config, &options)
+    let commands = stream::all(&files, &arguments.config, &options)
         .with_context(|| format!("cannot read {}", arguments.config))?;
-    for (jail, reason) in &stream.skipped {
+    for (jail, reason) in &commands.skipped {
         if arguments.jails.is_empty() || arguments.jails.contains(jail) {
             eprintln!("ferroban replay: jail '{jail}' left out: {reason}");
         }
     }
-    let mut jails = from_commands(&stream.commands)?;
+    let mut jails = from_commands(&commands.commands)?;
     if !arguments.jails.is_empty() {
         for wanted in &arguments.jails {
             if !jails.iter().any(|jail| jail.name == *wanted) {
@@ -152,7 +153,11 @@ impl<F: Files> Files for Enabling<F> {
     }
 
     fn is_dir(&self, path: &str) -> bool {
-        self.inner.is_dir(path) || self.path.rsplit_once('/').is_some_and(|(dir, _)| dir == path)
+        self.inner.is_dir(path)
+            || self
+                .path
+                .rsplit_once('/')
+                .is_some_and(|(dir, _)| dir == path)
     }
 
     fn names(&self, directory: &str) -> (Vec<String>, Vec<String>) {

@@ -143,7 +143,10 @@ impl Progress {
         let shown = total >= WORTH_SHOWING && io::stderr().is_terminal() && !arguments.json;
         let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {eta}");
         Progress {
-            bar: style.ok().filter(|_| shown).map(|style| ProgressBar::new(total).with_style(style)),
+            bar: style
+                .ok()
+                .filter(|_| shown)
+                .map(|style| ProgressBar::new(total).with_style(style)),
         }
     }
 

@@ -21,7 +21,11 @@ pub struct Report<'a, W> {
 impl<'a, W: Write> Report<'a, W> {
     /// A report to `out`.
     pub fn new(arguments: &'a Arguments, out: W) -> Report<'a, W> {
-        Report { arguments, out, begun: false }
+        Report {
+            arguments,
+            out,
+            begun: false,
+        }
     }
 
     /// Tells of one event.
@@ -40,7 +44,9 @@ impl<'a, W: Write> Report<'a, W> {
             Event::Unban { time, ticket } if !commands.is_empty() => writeln!(
                 self.out,
                 "{}  {:<14} {:<28} unban",
-                local_time(*time), jail.name, ticket.id
+                local_time(*time),
+                jail.name,
+                ticket.id
             )?,
             Event::Unban { .. } => {}
         }
@@ -72,7 +78,10 @@ impl<'a, W: Write> Report<'a, W> {
         writeln!(
             self.out,
             "{}  {:<14} {:<28} {:>8}  {until}",
-            local_time(ban.time), jail, ban.ticket.id.to_string(), ban.ticket.failures
+            local_time(ban.time),
+            jail,
+            ban.ticket.id.to_string(),
+            ban.ticket.failures
         )?;
         if self.arguments.lines {
             for line in &ban.ticket.matches {
@@ -120,7 +129,13 @@ fn whole(seconds: f64) -> Number {
 /// A log line on a terminal: what an attacker wrote must not steer it.
 fn printable(line: &str) -> String {
     line.chars()
-        .map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c })
+        .map(|c| {
+            if c.is_control() && c != '\t' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
         .collect()
 }
 
