@@ -18,8 +18,8 @@ mod inquiry;
 mod logs;
 pub mod names;
 mod options;
-mod saved;
 pub mod replay;
+mod saved;
 mod settings;
 mod task;
 
