@@ -137,12 +137,7 @@ impl<'a> BanInfo<'a> {
             from = range.end;
             self.learn(tag).await;
         }
-        let script = tags::replace_dynamic(
-            command,
-            names,
-            |tag| self.known.get(tag).map(|value| value.str().into_owned()),
-            |field| self.field(field),
-        );
+        let script = self.replace(command, names);
         // as the original: the fields were looked at when a tag was left over
         if script.text.contains('<')
             || script
@@ -155,19 +150,58 @@ impl<'a> BanInfo<'a> {
         script
     }
 
-    /// Works out the value of a tag, unless known or no tag of a ticket.
+    /// As [`BanInfo::fill`], but neither the database nor the resolver is asked: history is that of
+    /// the ticket and addresses have no names.
+    pub fn fill_alone(&mut self, command: &str, names: &HostNames) -> Script {
+        let mut from = 0;
+        while let Some((range, tag)) = tags::next_tag(command, from) {
+            from = range.end;
+            if let Some(tag) = self.unknown(tag) {
+                let value = self.own_value(tag);
+                self.known.insert(tag, value);
+            }
+        }
+        self.replace(command, names)
+    }
+
+    fn replace(&self, command: &str, names: &HostNames) -> Script {
+        tags::replace_dynamic(
+            command,
+            names,
+            |tag| self.known.get(tag).map(|value| value.str().into_owned()),
+            |field| self.field(field),
+        )
+    }
+
+    /// The tag, when it is one of a ticket and its value has not been worked out yet.
+    fn unknown(&self, tag: &str) -> Option<&'static str> {
+        let tag = TAGS.into_iter().find(|known| *known == tag)?;
+        (!self.known.contains_key(tag)).then_some(tag)
+    }
+
+    /// Works out the value of a tag.
     async fn learn(&mut self, tag: &str) {
-        let Some(&tag) = TAGS.iter().find(|known| **known == tag) else {
+        let Some(tag) = self.unknown(tag) else {
             return;
         };
-        if self.known.contains_key(tag) {
-            return;
-        }
-        let value = self.value(tag).await;
+        let value = match (tag, self.ticket) {
+            ("ip-host", Some(ticket)) => self.host(ticket.ip()).await,
+            ("ipmatches" | "ipjailmatches", Some(ticket)) => {
+                let merged = self.merged(tag == "ipmatches", ticket).await;
+                merged.map(|(_, matches)| Value::from(matches.join("\n")))
+            }
+            ("ipfailures" | "ipjailfailures", Some(ticket)) => {
+                let merged = self.merged(tag == "ipfailures", ticket).await;
+                merged.map(|(failures, _)| Value::Int(i64::from(*failures)))
+            }
+            _ => None,
+        };
+        let value = value.unwrap_or_else(|| self.own_value(tag));
         self.known.insert(tag, value);
     }
 
-    async fn value(&mut self, tag: &str) -> Value {
+    /// What the ticket itself and the jail's counters say.
+    fn own_value(&self, tag: &str) -> Value {
         let count = |number: u64| Value::Int(i64::try_from(number).unwrap_or(i64::MAX));
         match tag {
             "jail.name" => return Value::from(self.jail),
@@ -175,6 +209,7 @@ impl<'a> BanInfo<'a> {
             "jail.banned_total" => return count(self.figures.banned_total),
             "jail.found" => return count(self.figures.found),
             "jail.found_total" => return count(self.figures.found_total),
+            "ip-host" => return Value::None,
             _ => {}
         }
         let Some(ticket) = self.ticket else {
@@ -183,7 +218,6 @@ impl<'a> BanInfo<'a> {
                     Value::Int(0)
                 }
                 "bantime" => whole(self.figures.bantime),
-                "ip-host" => Value::None,
                 "F-*" => Value::Dict(vec![
                     ("matches".into(), Value::List(Vec::new())),
                     ("failures".into(), Value::Int(0)),
@@ -195,9 +229,8 @@ impl<'a> BanInfo<'a> {
             "ip" => Value::from(ticket.ip().to_string()),
             "family" => Value::from(ticket.ip().family().map(|family| family.as_str())),
             "ip-rev" => Value::from(reversed(ticket.ip())),
-            "ip-host" => self.host(ticket.ip()).await,
             "fid" => Value::from(ticket.id.to_string()),
-            "failures" => Value::Int(i64::from(ticket.failures)),
+            "failures" | "ipfailures" | "ipjailfailures" => Value::Int(i64::from(ticket.failures)),
             "time" => time_value(ticket),
             "bantime" => whole(match ticket.bantime {
                 Some(BanTime::Seconds(seconds)) => seconds,
@@ -205,18 +238,9 @@ impl<'a> BanInfo<'a> {
                 None => self.figures.bantime,
             }),
             "bancount" => Value::Int(i64::from(ticket.bancount)),
-            "matches" => Value::from(joined(&ticket.matches)),
+            "matches" | "ipmatches" | "ipjailmatches" => Value::from(joined(&ticket.matches)),
             "restored" => Value::Int(i64::from(ticket.restored)),
             "F-*" => Value::Dict(data(ticket)),
-            "ipmatches" | "ipjailmatches" => match self.merged(tag == "ipmatches", ticket).await {
-                Some((_, matches)) => Value::from(matches.join("\n")),
-                None => Value::from(joined(&ticket.matches)),
-            },
-            "ipfailures" | "ipjailfailures" => match self.merged(tag == "ipfailures", ticket).await
-            {
-                Some((failures, _)) => Value::Int(i64::from(*failures)),
-                None => Value::Int(i64::from(ticket.failures)),
-            },
             _ => Value::from(raw(ticket)),
         }
     }
@@ -241,18 +265,13 @@ impl<'a> BanInfo<'a> {
     }
 
     /// The name of an address. The resolver blocks, so it is asked beside the runtime.
-    async fn host(&self, address: &Address) -> Value {
+    async fn host(&self, address: &Address) -> Option<Value> {
         let (History::Live(_), Address::Ip(ip)) = (self.history, address) else {
-            return Value::None;
+            return None;
         };
         let ip: IpAddr = *ip;
         let names = tokio::task::spawn_blocking(move || hosts::names_of(ip)).await;
-        Value::from(
-            names
-                .ok()
-                .flatten()
-                .and_then(|names| names.into_iter().next()),
-        )
+        names.ok()??.into_iter().next().map(Value::from)
     }
 
     /// The text of a captured field.

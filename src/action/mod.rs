@@ -5,6 +5,7 @@
 
 mod batch;
 pub mod command;
+pub mod dry;
 pub mod execute;
 pub mod firewall;
 pub mod info;

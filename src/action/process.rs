@@ -140,8 +140,8 @@ impl<'a> Invocation<'a> {
                 }
             }
         };
-        stdout.take();
-        stderr.take();
+        stdout.take_rest();
+        stderr.take_rest();
         Ok(Finished {
             pid: pid.as_raw(),
             ending,
@@ -215,16 +215,32 @@ impl Capture {
         let mut chunk = [0; 8192];
         while self.open {
             match self.pipe.try_read(&mut chunk) {
-                Ok(0) => self.open = false,
-                Ok(n) => {
-                    let room = self.limit - self.bytes.len();
-                    self.bytes.extend_from_slice(&chunk[..n.min(room)]);
-                }
+                Ok(n) => self.keep(&chunk[..n]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => self.open = false,
             }
         }
+    }
+
+    /// Takes what is left when the child has ended. The descriptor itself is asked: the runtime may
+    /// hear of the child's end before it hears of its last words.
+    fn take_rest(&mut self) {
+        let mut chunk = [0; 8192];
+        while self.open {
+            match nix::unistd::read(&self.pipe, &mut chunk) {
+                Ok(n) => self.keep(&chunk[..n]),
+                Err(Errno::EINTR) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn keep(&mut self, chunk: &[u8]) {
+        let room = self.limit - self.bytes.len();
+        self.bytes
+            .extend_from_slice(&chunk[..chunk.len().min(room)]);
+        self.open = !chunk.is_empty();
     }
 }
 

@@ -17,7 +17,6 @@ use super::{JailFigures, Order, Query};
 use crate::address::Address;
 use crate::control::{CommandError, Reply, Value};
 use crate::store::Store;
-use crate::sys::hosts;
 use crate::ticket::Ticket;
 use crate::{debug, error, info, notice};
 
@@ -145,10 +144,7 @@ impl Runner {
             return;
         }
         let names = NAMES.get_or_init(|| async {
-            let names = tokio::task::spawn_blocking(|| HostNames {
-                full: hosts::full_name(),
-                short: hosts::short_name(),
-            });
+            let names = tokio::task::spawn_blocking(HostNames::of_this_machine);
             names.await.unwrap_or_default()
         });
         self.names = names.await.clone();

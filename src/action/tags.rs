@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use indexmap::IndexMap;
 
 use crate::control::Value;
+use crate::sys::hosts;
 
 /// How often one tag may be replaced inside another before that counts as a recursion.
 const MAX_REPLACEMENTS: u32 = 25;
@@ -66,6 +67,14 @@ pub struct HostNames {
 }
 
 impl HostNames {
+    /// Asks the resolver, and so may block for a while.
+    pub fn of_this_machine() -> HostNames {
+        HostNames {
+            full: hosts::full_name(),
+            short: hosts::short_name(),
+        }
+    }
+
     /// Tags that need no property and no ticket (fact A27).
     fn lookup(&self, tag: &str) -> Option<&str> {
         match tag {

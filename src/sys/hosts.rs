@@ -4,7 +4,7 @@
 //! `gethostbyaddr_r`, which also reads `/etc/hosts`.
 #![allow(unsafe_code)]
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::ptr;
@@ -81,22 +81,48 @@ pub fn short_name() -> String {
         .unwrap_or_default()
 }
 
-/// The name of this machine with its domain where the resolver knows one: the first of its names
-/// with a dot, else the first, else [`short_name`]. Blocks.
+/// The name that the resolver holds for the proper one of this machine, which has the domain where
+/// one is known; without an answer the first of the names of its address that has a dot, else
+/// [`short_name`]. Blocks.
 pub fn full_name() -> String {
     let short = short_name();
-    let names = (short.as_str(), 0)
-        .to_socket_addrs()
-        .ok()
-        .and_then(|mut addresses| addresses.next())
-        .and_then(|address| names_of(address.ip()));
-    match names {
-        Some(names) => names
-            .iter()
-            .find(|name| name.contains('.'))
-            .or(names.first())
-            .cloned()
-            .unwrap_or(short),
-        None => short,
+    canonical_name(&short).unwrap_or_else(|| {
+        let names = (short.as_str(), 0)
+            .to_socket_addrs()
+            .ok()
+            .and_then(|mut addresses| addresses.next())
+            .and_then(|address| names_of(address.ip()))
+            .unwrap_or_default();
+        let dotted = names.iter().find(|name| name.contains('.'));
+        dotted.or(names.first()).cloned().unwrap_or(short)
+    })
+}
+
+/// What `getaddrinfo` calls the canonical name of a host.
+fn canonical_name(host: &str) -> Option<String> {
+    let host = CString::new(host).ok()?;
+    let hints = libc::addrinfo {
+        ai_flags: libc::AI_CANONNAME,
+        ai_family: libc::AF_UNSPEC,
+        ai_socktype: libc::SOCK_DGRAM,
+        ai_protocol: 0,
+        ai_addrlen: 0,
+        ai_addr: ptr::null_mut(),
+        ai_canonname: ptr::null_mut(),
+        ai_next: ptr::null_mut(),
+    };
+    let mut answers: *mut libc::addrinfo = ptr::null_mut();
+    // SAFETY: the host is NUL-terminated, the hints are complete, `answers` takes the result.
+    let code = unsafe { libc::getaddrinfo(host.as_ptr(), ptr::null(), &hints, &mut answers) };
+    if code != 0 || answers.is_null() {
+        return None;
+    }
+    // SAFETY: on success `answers` points to a list whose first entry holds the canonical name,
+    // NUL-terminated, or null; the list is released once, after the name was copied.
+    unsafe {
+        let name = (*answers).ai_canonname;
+        let name = (!name.is_null()).then(|| CStr::from_ptr(name).to_string_lossy().into_owned());
+        libc::freeaddrinfo(answers);
+        name.filter(|name| !name.is_empty())
     }
 }

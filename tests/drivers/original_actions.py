@@ -41,7 +41,8 @@ def make_ticket(spec):
         spec["id"], spec.get("time"), spec.get("matches", []), data=data
     )
     ticket.setBanTime(spec.get("bantime"))
-    ticket.setBanCount(spec.get("bancount", 0))
+    # the ban itself counts one more
+    ticket.setBanCount(spec.get("bancount", 1) - 1)
     ticket.restored = spec.get("restored", False)
     return ticket
 

@@ -1,0 +1,141 @@
+//! Which command an action would run for a ticket, without running it or asking anybody.
+
+use super::JailFigures;
+use super::info::{BanInfo, History};
+use super::properties::Properties;
+use super::tags::{HostNames, TagError};
+use crate::control::{CommandError, Value};
+use crate::ticket::Ticket;
+
+/// An action of a jail that only says what it would do.
+#[derive(Clone, Debug)]
+pub struct DryAction {
+    /// Its name in the jail.
+    pub name: String,
+    properties: Properties,
+    names: HostNames,
+}
+
+impl DryAction {
+    /// An action without commands; `names` are those of this machine.
+    pub fn new(name: &str, names: HostNames) -> DryAction {
+        DryAction {
+            name: name.to_owned(),
+            properties: Properties::default(),
+            names,
+        }
+    }
+
+    /// Sets a property, as the config stream does.
+    ///
+    /// # Errors
+    /// A value of the wrong kind.
+    pub fn set(&mut self, name: &str, value: &Value) -> Result<(), CommandError> {
+        self.properties.set(name, value).map(|_| ())
+    }
+
+    /// The text of the command that `operation` (`actionban`, `actionunban`, …) would run for a
+    /// ticket, ready to be pasted into a shell; empty when there is none. Tags of the history show
+    /// the ticket's own values.
+    ///
+    /// # Errors
+    /// Properties that refer to themselves.
+    pub fn command(
+        &mut self,
+        operation: &str,
+        jail: &str,
+        ticket: &Ticket,
+        figures: &JailFigures,
+    ) -> Result<String, TagError> {
+        let family = ticket.ip().family().map_or("", |family| family.as_str());
+        self.text(
+            operation,
+            family,
+            BanInfo::new(jail, ticket, figures, &History::None),
+        )
+    }
+
+    /// The text of the command of an operation without a ticket (`actionstart`, `actionstop`) for
+    /// a family, or for none.
+    ///
+    /// # Errors
+    /// Properties that refer to themselves.
+    pub fn operation(
+        &mut self,
+        operation: &str,
+        family: &str,
+        jail: &str,
+        now: f64,
+        figures: &JailFigures,
+    ) -> Result<String, TagError> {
+        let info = BanInfo::empty(jail, Some(family), now, figures, &History::None);
+        self.text(operation, family, info)
+    }
+
+    /// The families it is started for, and whether it waits for the first ban of each.
+    pub fn families(&self) -> (Vec<String>, bool) {
+        (
+            self.properties.families(),
+            self.properties.starts_on_demand(),
+        )
+    }
+
+    /// Whether it leaves restored tickets alone.
+    pub fn skips_restored(&self) -> bool {
+        self.properties.is_true("norestored")
+    }
+
+    fn text(
+        &mut self,
+        operation: &str,
+        family: &str,
+        mut info: BanInfo<'_>,
+    ) -> Result<String, TagError> {
+        let command = self.properties.command(operation, family, &self.names)?;
+        Ok(info.fill_alone(&command, &self.names).spelled_out())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::Address;
+    use crate::ticket::{BanTime, MatchLine};
+
+    #[test]
+    fn commands_are_spelled_out() {
+        let mut action = DryAction::new("a", HostNames::default());
+        for (name, value) in [
+            (
+                "actionban",
+                "<ipt> -I f2b-<name> -s <ip>; echo \"<matches>\" <bantime>",
+            ),
+            ("actionstart", "<ipt> -N f2b-<name>"),
+            ("ipt", "iptables"),
+            ("ipt?family=inet6", "ip6tables"),
+            ("name", "sshd"),
+        ] {
+            action.set(name, &value.into()).unwrap();
+        }
+        let mut ticket = Ticket::new(Address::parse("2001:db8::1"), 0.0);
+        ticket.bantime = Some(BanTime::Seconds(60.0));
+        ticket.matches = vec![MatchLine::Text("it's $(x)".into())];
+        let figures = JailFigures::default();
+        assert_eq!(
+            action
+                .command("actionban", "sshd", &ticket, &figures)
+                .unwrap(),
+            "f2bV_matches='it'\\''s $(x)'\nip6tables -I f2b-sshd -s 2001:db8::1; echo \"$f2bV_matches\" 60"
+        );
+        assert_eq!(
+            action.families(),
+            (vec!["inet4".to_owned(), "inet6".to_owned()], true)
+        );
+        assert_eq!(
+            action
+                .operation("actionstart", "inet4", "sshd", 0.0, &figures)
+                .unwrap(),
+            "iptables -N f2b-sshd"
+        );
+    }
+}
