@@ -126,7 +126,7 @@ fn write_ours(store: &Store) {
 fn expect_python(seen: &Value) {
     let matches = json!(["Nov 21 20:00:00 second", "third"]);
     let row = |ip: &str, time: i64, bantime: Value| {
-        json!([ip, time, bantime, 1, 3, matches, "root", ["root", "al"]])
+        json!([ip, time, bantime, 1, 3, matches, "root", "['root', 'al']"])
     };
     let expected = json!({
         "jails": [["old", 0], ["postfix", 1], ["sshd", 1]],

@@ -10,53 +10,28 @@ use super::server_log::{LOG, TRANSMITTER};
 use crate::address::Address;
 use crate::control::{Command, CommandError, JailCommand, Reply, Value};
 use crate::jail::{Jail, Surroundings};
-use crate::log::Level;
-use crate::{COMPATIBLE_VERSION, error, info, record};
+use crate::{COMPATIBLE_VERSION, error, info};
 
 impl Server {
-    /// Answers a request of a client; what failed is logged (fact P4).
+    /// Answers a request of a client (the listener logs what failed, fact P4).
     pub async fn request(self: Arc<Self>, words: Vec<Value>) -> Reply {
-        let request = Value::List(words);
-        record!(
-            Level::HeavyDebug,
-            TRANSMITTER,
-            "Command: {}",
-            request.repr()
-        );
-        let result = match Command::from_value(&request) {
-            Ok(Command::Stop) => {
+        match Command::parse(&words)? {
+            Command::Stop => {
                 self.stop_and_wait().await;
-                return Ok(Value::None);
+                Ok(Value::None)
             }
-            Ok(_) if self.is_stopping() => return Err(CommandError::new("SHUTDOWN")),
-            // these log what failed inside themselves
-            Ok(Command::ServerStream(stream)) => {
+            _ if self.is_stopping() => Err(CommandError::new("SHUTDOWN")),
+            Command::ServerStream(stream) => {
                 let done = self.run_stream(stream).await;
-                return done.map(|()| Value::None).map_err(|e| e.error);
+                done.map(|()| Value::None).map_err(|e| e.error)
             }
-            Ok(Command::Reload {
+            Command::Reload {
                 jail,
                 options,
                 stream,
-            }) => self.reload(&jail, &options, stream).await,
-            Ok(command) => self.answer_alone(command).await,
-            Err(e) => Err(e),
-        };
-        result.inspect_err(|e| {
-            let mut shown = request;
-            if let Value::List(words) = &mut shown
-                && words.first().and_then(Value::as_str) == Some("reload")
-            {
-                // the stream's own errors are told already
-                words.truncate(3);
-            }
-            error!(
-                TRANSMITTER,
-                "Command {} has failed. Received {}",
-                shown.repr(),
-                e.repr()
-            );
-        })
+            } => self.reload(&jail, &options, stream).await,
+            command => self.answer_alone(command).await,
+        }
     }
 
     /// Commands that change the set of jails wait for each other.

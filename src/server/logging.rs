@@ -55,7 +55,10 @@ impl Sink for DaemonSink {
     fn write(&self, level: Level, target: &str, message: fmt::Arguments<'_>) {
         let mut message = message.to_string();
         if message.len() > MAX_RECORD {
-            message.truncate(message.floor_char_boundary(MAX_RECORD));
+            let end = (0..=MAX_RECORD)
+                .rev()
+                .find(|at| message.is_char_boundary(*at));
+            message.truncate(end.unwrap_or(0));
             message.push('…');
         }
         let record = Record {

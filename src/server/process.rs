@@ -119,9 +119,12 @@ fn prepare(options: &ServerOptions) -> Result<(Arc<Logging>, Runtime), CommandEr
     let failed = |e: io::Error| CommandError::new(e.to_string());
     let logging = Arc::new(Logging::new(options.verbosity).map_err(failed)?);
     log::set_sink(logging.sink());
-    logging.set_syslog_socket(&options.syslogsocket)?;
-    logging.set_level(&options.loglevel)?;
-    logging.set_target(&options.logtarget)?;
+    logging
+        .set_syslog_socket(&options.syslogsocket)
+        .and_then(|()| logging.set_level(&options.loglevel))
+        .and_then(|()| logging.set_target(&options.logtarget))
+        // what it has to say about that goes to standard error
+        .inspect_err(|_| logging.drain())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(64)

@@ -26,7 +26,10 @@ pub(super) fn encode(ticket: &Ticket, max_matches: i64) -> Vec<u8> {
     for (name, value) in &ticket.fields {
         let value = match value {
             FieldValue::Text(text) => Value::from(text.as_str()),
-            FieldValue::Set(texts) => texts.iter().map(String::as_str).collect(),
+            // Python's JSON knows no sets; the original stores what `str()` makes of a list of them
+            FieldValue::Set(texts) => {
+                Value::from(crate::control::Value::from(texts.clone()).repr())
+            }
             FieldValue::Tuple(parts) => parts.iter().map(|part| part.as_deref()).collect(),
             FieldValue::Address(address) => Value::from(address.to_string()),
         };
@@ -60,7 +63,7 @@ pub(super) fn decode(json: &[u8], ticket: &mut Ticket) {
                 ticket.fields.insert(name, address);
             }
             (_, value) => {
-                if let Some(field) = field(&name, value) {
+                if let Some(field) = field(value) {
                     ticket.fields.insert(name, field);
                 }
             }
@@ -88,7 +91,7 @@ fn match_line(line: Value) -> Option<MatchLine> {
     }
 }
 
-fn field(name: &str, value: Value) -> Option<FieldValue> {
+fn field(value: Value) -> Option<FieldValue> {
     Some(match value {
         Value::String(text) => FieldValue::Text(text),
         Value::Number(number) => FieldValue::Text(number.to_string()),
@@ -101,11 +104,7 @@ fn field(name: &str, value: Value) -> Option<FieldValue> {
                     _ => None,
                 })
                 .collect();
-            if name == "users" {
-                FieldValue::Set(parts.into_iter().flatten().collect())
-            } else {
-                FieldValue::Tuple(parts)
-            }
+            FieldValue::Tuple(parts)
         }
         Value::Null | Value::Object(_) => return None,
     })
@@ -172,7 +171,7 @@ mod tests {
             json,
             concat!(
                 r#"{"matches": ["a \"quoted\" \u0001 ü", ["[", "date", "] b"]], "failures": 2, "#,
-                r#""user": "root", "users": ["root", "al"], "pair": ["x", null], "ip": "2001:db8::1"}"#
+                r#""user": "root", "users": "['root', 'al']", "pair": ["x", null], "ip": "2001:db8::1"}"#
             )
         );
     }
@@ -191,7 +190,11 @@ mod tests {
         let mut read = Ticket::new(written.id.clone(), written.time);
         decode(&encode(&written, 10), &mut read);
         assert_eq!(read.matches, written.matches);
-        assert_eq!(read.fields, written.fields);
+        let mut fields = written.fields.clone();
+        // as in the original, a set comes back as its text
+        let users = FieldValue::Text("['root', 'al']".to_owned());
+        fields.insert("users".to_owned(), users);
+        assert_eq!(read.fields, fields);
         assert_eq!(read.failures, 2);
     }
 
