@@ -66,7 +66,9 @@ fn every_annotated_line_gives_the_expected_result() {
     let tests = root.join("usr/lib/python3/dist-packages/fail2ban/tests");
     let mut table = String::from("filter                          lines  right  share\n");
     let mut total = Score::default();
-    for (name, base) in filters(&root.join("etc/fail2ban"), &tests.join("config")) {
+    let extra = tempfile::tempdir().expect("temporary directory");
+    let extra = source_tree(&root, &tests, extra.path());
+    for (name, base) in filters(&root.join("etc/fail2ban"), &extra) {
         let score = judge(&name, &base, &tests.join("files/logs"));
         let _ = writeln!(table, "{}", row(&name, &score));
         total.lines += score.lines;
@@ -112,6 +114,26 @@ fn row(name: &str, score: &Score) -> String {
         "{name:<30} {:>6} {:>6} {share:>5.1}%",
         score.lines, score.right
     )
+}
+
+/// Puts the original's test filters where the paths in them lead to the stock configuration, as in
+/// its source tree; returns their directory.
+fn source_tree(root: &Path, tests: &Path, top: &Path) -> PathBuf {
+    let base = top.join("fail2ban/tests/config");
+    let link = |from: PathBuf, to: PathBuf| {
+        std::os::unix::fs::symlink(fs::canonicalize(from).expect("path"), to).expect("link");
+    };
+    fs::create_dir_all(&base).expect("directory");
+    fs::create_dir(base.join("filter.d")).expect("directory");
+    for name in [
+        "zzz-generic-example.conf",
+        "zzz-sshd-obsolete-multiline.conf",
+    ] {
+        let file = Path::new("filter.d").join(name);
+        fs::copy(tests.join("config").join(&file), base.join(&file)).expect("copy");
+    }
+    link(root.join("etc/fail2ban"), top.join("config"));
+    base
 }
 
 /// All filters with the directory they are in.
