@@ -32,10 +32,7 @@ impl Names {
             let (start, end) = found.group(group)?;
             text.get(start..end).map(str::to_owned)
         };
-        let entries = self
-            .0
-            .iter()
-            .filter(|(group, _)| Some(*group) != groups.content);
+        let entries = self.0.iter();
         let mut record = Record {
             entries: entries
                 .map(|(group, name)| (name.clone(), part(*group).map(FieldValue::Text)))

@@ -178,9 +178,9 @@ fn tag(name: &str, hit: &Hit, message: &str) -> Option<String> {
         "fid" => hit.id(),
         "family" => {
             let ip = Address::parse(&hit.ip());
-            ip.family().map_or(String::new(), |f| f.to_string())
+            ip.family().map_or("None".to_owned(), |f| f.to_string())
         }
-        "time" => moment(hit.time),
+        "time" => moment(hit.time.or_else(|| Some(super::run::now()))),
         "failures" => "0".to_owned(),
         "fport" => plain(hit.record.get("fport")?),
         "matches" => {

@@ -144,7 +144,8 @@ fn read_usedns(text: &str) -> UseDns {
     }
 }
 
-fn now() -> Timestamp {
+/// The present time.
+pub(super) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0.0, |d| d.as_secs_f64())
 }
