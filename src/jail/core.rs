@@ -326,10 +326,11 @@ impl JailCore {
         };
         let length = settings::ban_time_of(increase.length);
         let end = end_of(ticket.time, length);
-        self.bans.lengthen(&ticket.id, length, increase.bans + 1);
+        // actions see the count that goes to the database
+        ticket.bancount = increase.bans + 1;
+        self.bans.lengthen(&ticket.id, length, ticket.bancount);
         let mut record = ticket.clone();
         record.bantime = Some(length);
-        record.bancount = increase.bans + 1;
         if !increase.read_again && end >= now {
             decisions.push(Decision::Record(record));
         }

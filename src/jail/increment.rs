@@ -210,7 +210,8 @@ mod tests {
     #[test]
     fn times_grow_as_configured() {
         use Number::{Float, Int};
-        let table: &[(&[(&str, &str)], &[Number])] = &[
+        type Row<'a> = (&'a [(&'a str, &'a str)], &'a [Number]);
+        let table: &[Row<'_>] = &[
             (&[], &[Int(60), Int(120), Int(240), Int(480)]),
             (&[("factor", "2")], &[Int(120), Int(240), Int(480)]),
             // never below the jail's bantime
@@ -309,7 +310,9 @@ mod tests {
         assert_eq!(Increment::weight(0, 9), Float(1.5));
         assert_eq!(Increment::weight(1, 9), Float(2.0));
         assert_eq!(Increment::weight(2, 9), Float(3.0));
-        assert_eq!(Increment::weight(3, 5), Int(5));
+        // the limit takes over only where it is lower
+        assert_eq!(Increment::weight(3, 5), Float(5.0));
+        assert_eq!(Increment::weight(3, 4), Int(4));
         assert_eq!(Increment::weight(40, 9), Int(9));
     }
 }
