@@ -508,10 +508,11 @@ impl JailCore {
         decisions
     }
 
-    /// When [`JailCore::due`] has to be asked next; strictly after the end of a ban.
+    /// When [`JailCore::due`] has to be asked next: a ban is over just after its last moment.
     pub fn next_due(&mut self) -> Option<Timestamp> {
         let prolong = self.prolongs.peek().map(|Reverse((due, _))| *due as f64);
-        [self.bans.next_end(), prolong, self.counter.stale_at()]
+        let over = self.bans.next_end().map(f64::next_up);
+        [over, prolong, self.counter.stale_at()]
             .into_iter()
             .flatten()
             .reduce(f64::min)
