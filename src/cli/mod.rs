@@ -14,6 +14,7 @@ pub mod links;
 pub mod options;
 pub mod regex;
 pub mod replay;
+pub mod server;
 pub mod setup;
 pub mod usage;
 
@@ -25,18 +26,20 @@ type Program = fn(Vec<OsString>) -> ExitCode;
 
 /// The programs that fail2ban has, by the end of the name they are called under: a distribution may
 /// put something before it.
-const LINKED: [(&str, Program); 2] = [
+const LINKED: [(&str, Program); 3] = [
     ("fail2ban-client", client::main),
+    ("fail2ban-server", server::main),
     ("fail2ban-regex", regex::main),
 ];
 
 /// All programs by first argument, with what `ferroban --help` says of them.
-const PROGRAMS: [(&str, &str, Program); 4] = [
+const PROGRAMS: [(&str, &str, Program); 5] = [
     (
         "client",
         "asks and steers the server (fail2ban-client)",
         client::main,
     ),
+    ("server", "is the server (fail2ban-server)", server::main),
     (
         "regex",
         "shows what a filter finds in a log (fail2ban-regex)",

@@ -184,12 +184,10 @@ impl Setup {
         }
     }
 
-    /// As [`Setup::read_config`], as a list of commands; `None` also when it may not be used.
-    pub fn commands(&self, jail: Option<&str>) -> Option<Value> {
+    /// As [`Setup::read_config`]: the commands, `None` also when they may not be used.
+    pub fn commands(&self, jail: Option<&str>) -> Option<Vec<Vec<Value>>> {
         let stream = self.read_config(jail).filter(|stream| stream.accepted)?;
-        Some(Value::List(
-            stream.commands.into_iter().map(Value::List).collect(),
-        ))
+        Some(stream.commands)
     }
 
     /// Reads `fail2ban.conf` again, as a restart in interactive mode does.

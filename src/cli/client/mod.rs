@@ -14,7 +14,7 @@ use std::process::ExitCode;
 pub use session::Session;
 
 use super::setup::Setup;
-use super::{exit_code, say, usage};
+use super::{exit_code, say, server, usage};
 
 /// Runs the program; the first argument is the name it was called under.
 pub fn main(args: Vec<OsString>) -> ExitCode {
@@ -34,6 +34,9 @@ pub fn run(setup: Setup) -> ExitCode {
     if words.is_empty() {
         say(&usage::text(&session.setup.caller));
         return exit_code(false);
+    }
+    if words == ["start"] && !session.setup.options.background {
+        return server::start(&session);
     }
     exit_code(session.command(&words))
 }

@@ -183,7 +183,7 @@ impl Session {
         };
         self.announce("reload");
         let options = Value::List(values(options));
-        let command = vec!["reload".into(), jail.into(), options, stream];
+        let command = vec!["reload".into(), jail.into(), options, stream_of(stream)];
         self.ask_all(&[command], Show::Replies, None)
     }
 
@@ -234,4 +234,9 @@ fn print_reply(command: &[Value], reply: &Reply, show: Show) {
 
 fn values(words: &[String]) -> Vec<Value> {
     words.iter().map(|word| word.as_str().into()).collect()
+}
+
+/// Commands as one value.
+pub(super) fn stream_of(commands: Vec<Vec<Value>>) -> Value {
+    Value::List(commands.into_iter().map(Value::List).collect())
 }

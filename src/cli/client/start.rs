@@ -2,10 +2,14 @@
 //! socket and sends the configuration over it (facts P61, C46–C50).
 
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, Stdio};
 
+use super::session::stream_of;
 use super::session::{Session, Show, TARGET};
+use crate::cli::server;
 use crate::control::Value;
 use crate::error;
 
@@ -13,8 +17,11 @@ use crate::error;
 const SERVER: &str = "fail2ban-server";
 
 impl Session {
-    /// `start`: as a server process of its own.
+    /// `start`: as a server process of its own, or with `-f` in this one.
     pub(super) fn start(&mut self) -> bool {
+        if !self.setup.options.background {
+            return server::start(self) == ExitCode::SUCCESS;
+        }
         let Some(stream) = self.prepare_start() else {
             return false;
         };
@@ -31,15 +38,16 @@ impl Session {
         self.configure_server(stream, failed)
     }
 
-    /// What a start needs: no server running, a usable configuration, no socket in the way. The
-    /// commands to send.
-    pub fn prepare_start(&self) -> Option<Value> {
+    /// What a start needs: no server running, a usable configuration, nothing in the socket's place.
+    /// The commands for the server.
+    pub fn prepare_start(&self) -> Option<Vec<Vec<Value>>> {
         if self.is_running() {
             error!(TARGET, "Server already running");
             return None;
         }
         let stream = self.setup.commands(None)?;
-        if !self.setup.options.force && self.setup.socket.exists() {
+        let socket = &self.setup.socket;
+        if !self.setup.options.force && socket.exists() && !is_stale(socket) {
             error!(
                 TARGET,
                 "Fail2ban seems to be in unexpected state (not running but the socket exists)"
@@ -51,7 +59,7 @@ impl Session {
 
     /// Waits for the server's socket and sends the configuration; whether all of it was accepted.
     /// `given_up` tells that the server will not come.
-    pub fn configure_server(&self, stream: Value, given_up: impl FnMut() -> bool) -> bool {
+    fn configure_server(&self, stream: Vec<Vec<Value>>, given_up: impl FnMut() -> bool) -> bool {
         if !self.wait(true, given_up) {
             error!(
                 TARGET,
@@ -63,7 +71,7 @@ impl Session {
             return false;
         }
         let commands = [
-            vec!["server-stream".into(), stream],
+            vec!["server-stream".into(), stream_of(stream)],
             vec!["server-status".into()],
         ];
         self.ask_all(&commands, Show::Status, None)
@@ -96,4 +104,10 @@ impl Session {
             .stdin(Stdio::null())
             .spawn()
     }
+}
+
+/// Whether nobody listens on a socket any more: its server was killed. The server replaces such a
+/// file, where the original wants `-x`.
+fn is_stale(socket: &Path) -> bool {
+    UnixStream::connect(socket).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }

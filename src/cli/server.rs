@@ -1,0 +1,71 @@
+//! `fail2ban-server`: reads the configuration and becomes the server (facts P61, C46–C50); with any
+//! other command it is the client (fact P66).
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use super::client::{self, Session};
+use super::setup::Setup;
+use super::{exit_code, say};
+use crate::control::{CommandError, Value};
+use crate::error;
+use crate::server::{self, ServerOptions};
+
+const TARGET: &str = "fail2ban";
+
+/// What the server process is called in process lists, unless `--pname` says.
+const PROCESS_NAME: &str = "fail2ban-server";
+
+/// Runs the program; the first argument is the name it was called under.
+pub fn main(args: Vec<OsString>) -> ExitCode {
+    let setup = match Setup::new(args) {
+        Ok(setup) => setup,
+        Err(code) => return code,
+    };
+    let options = &setup.options;
+    let is_start = options.words.is_empty() || options.words == ["start"];
+    if options.interactive || !is_start {
+        return client::run(setup);
+    }
+    if options.asynchronous {
+        return become_server(&setup, Vec::new(), |result| {
+            if let Err(failure) = result {
+                error!(TARGET, "{}", failure);
+            }
+        });
+    }
+    start(&Session::new(setup))
+}
+
+/// Starts the server from this process, in the foreground or as a daemon.
+pub fn start(session: &Session) -> ExitCode {
+    let Some(stream) = session.prepare_start() else {
+        return exit_code(false);
+    };
+    become_server(&session.setup, stream, |result| match result {
+        Ok(()) => say("Server ready"),
+        Err(failure) => error!(TARGET, "NOK: {}", failure.args_repr()),
+    })
+}
+
+/// Is the server until it ends, or until its daemon is ready. `report` is told in the process that the
+/// user started whether the configuration was accepted.
+fn become_server(
+    setup: &Setup,
+    stream: Vec<Vec<Value>>,
+    report: impl FnOnce(Result<(), CommandError>),
+) -> ExitCode {
+    let name = setup.options.process_name.as_deref();
+    let options = ServerOptions {
+        socket: setup.socket.clone(),
+        pidfile: setup.pidfile.clone(),
+        force: setup.options.force,
+        foreground: !setup.options.background,
+        process_name: name.unwrap_or(PROCESS_NAME).to_owned(),
+        loglevel: setup.loglevel.clone(),
+        logtarget: setup.logtarget.clone(),
+        syslogsocket: setup.syslogsocket.clone(),
+        verbosity: u8::try_from(setup.options.verbosity.max(0)).unwrap_or(u8::MAX),
+    };
+    server::run(options, stream, report)
+}
