@@ -101,38 +101,42 @@ fn serve(
         // how it is called in process lists is not worth failing for
         let _ = prctl::set_name(&name);
     }
-    let (logging, runtime) = match prepare(options) {
-        Ok(prepared) => prepared,
+    let logging = match Logging::new(options.verbosity) {
+        Ok(logging) => Arc::new(logging),
         Err(e) => {
-            report(Err(e));
+            report(Err(CommandError::new(e.to_string())));
             return ExitCode::from(FAILED);
         }
     };
-    let code = runtime.block_on(live(options, Arc::clone(&logging), stream, report));
-    // whatever still waits in a blocking call (a whois, a name server) is not waited for
-    runtime.shutdown_background();
+    log::set_sink(logging.sink());
+    let code = match prepare(options, &logging) {
+        Ok(runtime) => {
+            let code = runtime.block_on(live(options, Arc::clone(&logging), stream, report));
+            // whatever still waits in a blocking call (a whois, a name server) is not waited for
+            runtime.shutdown_background();
+            code
+        }
+        Err(e) => {
+            report(Err(e));
+            FAILED
+        }
+    };
     logging.drain();
     ExitCode::from(code)
 }
 
-fn prepare(options: &ServerOptions) -> Result<(Arc<Logging>, Runtime), CommandError> {
-    let failed = |e: io::Error| CommandError::new(e.to_string());
-    let logging = Arc::new(Logging::new(options.verbosity).map_err(failed)?);
-    log::set_sink(logging.sink());
-    logging
-        .set_syslog_socket(&options.syslogsocket)
-        .and_then(|()| logging.set_level(&options.loglevel))
-        .and_then(|()| logging.set_target(&options.logtarget))
-        // what it has to say about that goes to standard error
-        .inspect_err(|_| logging.drain())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+/// The log as the command line wants it, and a runtime.
+fn prepare(options: &ServerOptions, logging: &Logging) -> Result<Runtime, CommandError> {
+    logging.set_syslog_socket(&options.syslogsocket)?;
+    logging.set_level(&options.loglevel)?;
+    logging.set_target(&options.logtarget)?;
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(64)
         .thread_name("f2b/worker")
         .enable_all()
         .build()
-        .map_err(failed)?;
-    Ok((logging, runtime))
+        .map_err(|e| CommandError::new(e.to_string()))
 }
 
 /// From the first line of the log to the last.

@@ -1,0 +1,454 @@
+//! The server from its first log line to its last, beside the original where the original's ways
+//! are kept, alone where they are not.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use ferroban::control::client::Client;
+use ferroban::control::{Reply, Value};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// A configuration of its own with socket, pid file and database beside it.
+struct Site {
+    directory: tempfile::TempDir,
+}
+
+/// A jail over `NAME.log` with the action `note`, which writes what it does to `notes`.
+fn jail(name: &str) -> String {
+    format!("[{name}]\nenabled = true\nlogpath = %(here)s/{name}.log\n\n")
+}
+
+impl Site {
+    fn new(jails: &[&str]) -> Site {
+        let directory = tempfile::tempdir().unwrap();
+        let site = Site { directory };
+        let here = site.path("");
+        let here = here.display().to_string();
+        let here = here.trim_end_matches('/');
+        for part in ["filter.d", "action.d"] {
+            fs::create_dir(site.path(part)).unwrap();
+        }
+        site.write(
+            "fail2ban.conf",
+            &format!(
+                "[Definition]\nloglevel = INFO\nlogtarget = {here}/log\nsyslogsocket = auto\n\
+                 socket = {here}/run/socket\npidfile = {here}/run/pid\ndbfile = {here}/db\n\
+                 dbpurgeage = 1d\ndbmaxmatches = 10\n"
+            ),
+        );
+        site.write(
+            "filter.d/simple.conf",
+            "[Definition]\nfailregex = ^ x from <ADDR>$\n",
+        );
+        let note = |what: &str| format!("action{what} = echo {what} <name> <ip> >>{here}/notes\n");
+        let commands: String = ["start", "stop", "ban", "unban"].map(note).concat();
+        site.write("action.d/note.conf", &format!("[Definition]\n{commands}"));
+        site.jails(&jails.iter().map(|name| jail(name)).collect::<String>());
+        for name in jails {
+            site.write(&format!("{name}.log"), "");
+        }
+        site
+    }
+
+    fn jails(&self, sections: &str) {
+        let defaults = format!(
+            "[DEFAULT]\nhere = {}\nbackend = polling\nfilter = simple\naction = note\nmaxretry = 2\n\n",
+            self.directory.path().display()
+        );
+        self.write("jail.conf", &format!("{defaults}{sections}"));
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    fn args<'c>(&self, command: &'c mut Command, words: &[&str]) -> &'c mut Command {
+        command
+            .arg("-c")
+            .arg(self.directory.path())
+            .args(words)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+    }
+
+    /// Runs a program to its end: exit code and what it printed on both streams.
+    fn run(&self, mut program: Command, words: &[&str]) -> (i32, String) {
+        let output = self.args(&mut program, words).output().unwrap();
+        let printed = [output.stdout, output.stderr].concat();
+        (
+            output.status.code().unwrap_or(-1),
+            String::from_utf8_lossy(&printed).into_owned(),
+        )
+    }
+
+    /// Starts a server in the foreground and waits until it is ready.
+    fn foreground(&self, mut program: Command) -> Server<'_> {
+        let words = ["-f", "start"];
+        let child = self
+            .args(&mut program, &words)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let server = Server { site: self, child };
+        let ready = || {
+            server
+                .ask(&["ping"])
+                .is_ok_and(|reply| reply == Ok("pong".into()))
+        };
+        assert!(
+            common::eventually(20, ready),
+            "never ready:\n{}",
+            self.read("log")
+        );
+        server
+    }
+
+    /// Waits for a text in the log.
+    fn wait_for(&self, text: &str) {
+        let there = || self.read("log").contains(text);
+        assert!(
+            common::eventually(20, there),
+            "no {text:?} in\n{}",
+            self.read("log")
+        );
+    }
+
+    /// The log without times and process ids.
+    fn log(&self) -> Vec<String> {
+        let root = self.directory.path().display().to_string();
+        let log = self.read("log").replace(&root, "/SITE");
+        let lines = log.lines().filter_map(|line| line.get(24..));
+        let strip = |line: &str| {
+            let (name, rest) = line.split_at(line.find('[').unwrap_or(0));
+            let message = rest.split_once("]: ").map_or(rest, |(_, message)| message);
+            let message = match message.find(" - 20") {
+                Some(at) if message.contains("] Found ") => &message[..at],
+                _ => message,
+            };
+            format!("{name}{message}")
+        };
+        lines.map(strip).collect()
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.read("run/pid").trim().parse().unwrap())
+    }
+}
+
+/// A server in the foreground; killed when the test fails.
+struct Server<'s> {
+    site: &'s Site,
+    child: Child,
+}
+
+impl Server<'_> {
+    fn ask(&self, words: &[&str]) -> Result<Reply, String> {
+        ask(self.site, words)
+    }
+
+    fn end(mut self, signal: Signal) -> Option<i32> {
+        let pid = Pid::from_raw(self.child.id() as i32);
+        kill(pid, signal).unwrap();
+        let end = Instant::now() + Duration::from_secs(20);
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(Instant::now() < end, "does not end on {signal}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Server<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn ask(site: &Site, words: &[&str]) -> Result<Reply, String> {
+    let timeout = Some(Duration::from_secs(20));
+    let mut client =
+        Client::connect(&site.path("run/socket"), timeout).map_err(|e| e.to_string())?;
+    let words: Vec<Value> = words.iter().map(|word| (*word).into()).collect();
+    client.ask(&words).map_err(|e| e.to_string())
+}
+
+fn server() -> Command {
+    common::ours("fail2ban-server")
+}
+
+fn is_gone(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err()
+}
+
+/// What a server is told and shown between start and end.
+fn live(site: &Site, program: Command) -> (Option<i32>, Vec<String>) {
+    let server = site.foreground(program);
+    site.wait_for("Jail 'two' started");
+    let now = chrono::Local::now().format("%b %d %H:%M:%S");
+    site.write(
+        "one.log",
+        &format!("{now} x from 192.0.2.1\n{now} x from 192.0.2.1\n"),
+    );
+    site.wait_for("[one] Ban 192.0.2.1");
+    // the original writes the ban to the database a moment later
+    std::thread::sleep(Duration::from_millis(300));
+    for words in [
+        &["set", "one", "banip", "192.0.2.2"][..],
+        &["flushlogs"],
+        &["set", "nojail", "maxretry", "3"],
+        &["set", "loglevel", "foo"],
+        &["unban", "192.0.2.2"],
+        &["stop", "two"],
+    ] {
+        let _ = server.ask(words).unwrap();
+        std::thread::sleep(Duration::from_millis(1500));
+    }
+    assert!(
+        fs::metadata(site.path("run/socket"))
+            .unwrap()
+            .file_type()
+            .is_socket()
+    );
+    for private in ["run/socket", "run/pid", "log", "db"] {
+        let mode = fs::metadata(site.path(private))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o077, 0, "{private}");
+    }
+    let code = server.end(Signal::SIGTERM);
+    assert!(is_gone(&site.path("run/socket")) && is_gone(&site.path("run/pid")));
+    (code, site.log())
+}
+
+#[test]
+fn a_life_is_told_as_the_original_tells_it() {
+    let (ours, theirs) = (Site::new(&["one", "two"]), Site::new(&["one", "two"]));
+    let expected = live(&theirs, common::original("1.1.1", "fail2ban-server"));
+    let found = live(&ours, server());
+    assert!(expected.1.len() > 25, "{expected:#?}");
+    assert_eq!(found.0, Some(0));
+    assert_eq!(expected.0, Some(0));
+    assert_eq!(found.1, expected.1);
+    assert_eq!(ours.read("notes"), theirs.read("notes"));
+    // what one has left the other goes on with
+    let server = theirs.foreground(self::server());
+    theirs.wait_for("[one] Restore Ban 192.0.2.1");
+    assert_eq!(server.end(Signal::SIGINT), Some(0));
+    let original = ours.foreground(common::original("1.1.1", "fail2ban-server"));
+    ours.wait_for("[one] Restore Ban 192.0.2.1");
+    assert_eq!(original.end(Signal::SIGTERM), Some(0));
+}
+
+#[test]
+fn a_killed_server_starts_again_and_restores_its_bans() {
+    let site = Site::new(&["one"]);
+    let server = site.foreground(self::server());
+    assert_eq!(
+        server.ask(&["set", "one", "banip", "192.0.2.7"]).unwrap(),
+        Ok(Value::Int(1))
+    );
+    std::thread::sleep(Duration::from_millis(800));
+    assert_eq!(server.end(Signal::SIGKILL), None);
+    assert!(!is_gone(&site.path("run/socket")));
+    // without -x: nobody answers on the socket
+    let server = site.foreground(self::server());
+    site.wait_for("[one] Restore Ban 192.0.2.7");
+    let banned = server.ask(&["get", "one", "banned"]).unwrap().unwrap();
+    assert_eq!(banned.repr(), "['192.0.2.7']");
+    // a second one does not touch the first
+    let (code, printed) = site.run(self::server(), &["-f", "start"]);
+    assert_eq!(code, 255);
+    assert!(printed.contains("Server already running"), "{printed}");
+    assert_eq!(server.ask(&["ping"]).unwrap(), Ok("pong".into()));
+    assert_eq!(server.end(Signal::SIGTERM), Some(0));
+}
+
+#[test]
+fn a_daemon_is_ready_when_its_starter_ends() {
+    let site = Site::new(&["one", "two"]);
+    let (code, printed) = site.run(server(), &["start"]);
+    assert_eq!((code, printed.as_str()), (0, "Server ready\n"));
+    let pid = site.pid();
+    let about = |what: &str| fs::read_to_string(format!("/proc/{pid}/{what}")).unwrap();
+    assert_eq!(about("comm"), "fail2ban-server\n");
+    let stat = about("stat");
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .collect();
+    let (session, terminal) = (fields[3], fields[4]);
+    assert_ne!(
+        session,
+        pid.to_string(),
+        "a session leader could get a terminal"
+    );
+    assert_eq!(terminal, "0");
+    assert_eq!(
+        fs::read_link(format!("/proc/{pid}/cwd")).unwrap(),
+        Path::new("/")
+    );
+    let status = ask(&site, &["status"]).unwrap().unwrap();
+    assert_eq!(
+        status.repr(),
+        "[('Number of jail', 2), ('Jail list', 'one, two')]"
+    );
+    assert!(site.read("log").contains("Daemon started"));
+    // logrotate
+    fs::rename(site.path("log"), site.path("log.1")).unwrap();
+    kill(pid, Signal::SIGUSR1).unwrap();
+    site.wait_for(&format!(
+        "rollover performed on {}",
+        site.path("log").display()
+    ));
+    // a closed terminal does not matter to a daemon
+    kill(pid, Signal::SIGHUP).unwrap();
+    let (code, printed) = site.run(common::original("1.1.1", "fail2ban-client"), &["stop"]);
+    assert_eq!((code, printed.as_str()), (0, "Shutdown successful\n"));
+    assert!(
+        is_gone(&site.path("run/socket")),
+        "the reply comes after the end"
+    );
+    let ended = || kill(pid, None).is_err();
+    assert!(common::eventually(10, ended));
+    assert!(is_gone(&site.path("run/pid")));
+    assert_eq!(
+        site.read("notes")
+            .lines()
+            .filter(|line| line.starts_with("stop"))
+            .count(),
+        2
+    );
+}
+
+#[test]
+fn a_broken_jail_leaves_the_others_alone() {
+    let site = Site::new(&["one", "two"]);
+    site.write(
+        "filter.d/broken.conf",
+        "[Definition]\nfailregex = ^x (<HOST>\n",
+    );
+    let broken = "[bad]\nenabled = true\nfilter = broken\nlogpath = %(here)s/one.log\n\n";
+    site.jails(&[&jail("one"), broken, &jail("two")].concat());
+    let server = site.foreground(self::server());
+    site.wait_for("Jail 'two' started");
+    site.wait_for("Jail 'bad' skipped, because of wrong configuration: Unable to compile");
+    let names = |reply: Result<Reply, String>| reply.unwrap().unwrap().repr();
+    let two = "[('Number of jail', 2), ('Jail list', 'one, two')]";
+    assert_eq!(names(server.ask(&["status"])), two);
+
+    // a reload that breaks a running jail: it keeps what it had, the rest is reloaded
+    assert_eq!(
+        server.ask(&["set", "one", "banip", "192.0.2.7"]).unwrap(),
+        Ok(Value::Int(1))
+    );
+    let bad_one = "[one]\nenabled = true\nfilter = broken\nlogpath = %(here)s/one.log\n\n";
+    let two_changed = format!("{}maxretry = 7\n", jail("two").trim_end().to_owned() + "\n");
+    site.jails(&[bad_one, &two_changed].concat());
+    let (code, _) = site.run(common::original("1.1.1", "fail2ban-client"), &["reload"]);
+    assert_eq!(code, 255);
+    assert_eq!(names(server.ask(&["status"])), two);
+    assert_eq!(names(server.ask(&["get", "two", "maxretry"])), "7");
+    assert_eq!(
+        names(server.ask(&["get", "one", "banned"])),
+        "['192.0.2.7']"
+    );
+    let regexes = names(server.ask(&["get", "one", "failregex"]));
+    assert!(regexes.contains("x from"), "{regexes}");
+    let now = chrono::Local::now().format("%b %d %H:%M:%S");
+    site.write(
+        "one.log",
+        &format!("{now} x from 192.0.2.8\n{now} x from 192.0.2.8\n"),
+    );
+    site.wait_for("[one] Ban 192.0.2.8");
+
+    // put right again
+    site.jails(&jail("one"));
+    let (code, printed) = site.run(common::original("1.1.1", "fail2ban-client"), &["reload"]);
+    assert_eq!(
+        (code, printed.as_str()),
+        (0, "OK\n"),
+        "{}",
+        site.read("log")
+    );
+    let one = "[('Number of jail', 1), ('Jail list', 'one')]";
+    assert_eq!(names(server.ask(&["status"])), one);
+    assert_eq!(
+        names(server.ask(&["get", "one", "banned"]))
+            .matches("192")
+            .count(),
+        2
+    );
+    assert_eq!(server.end(Signal::SIGTERM), Some(0));
+
+    // nothing but broken: no server
+    site.jails(broken);
+    let told = "NOK: (\"Unable to compile regular expression";
+    for (words, daemon) in [(&["-f", "start"][..], false), (&["start"], true)] {
+        site.write("log", "");
+        let (code, printed) = site.run(self::server(), words);
+        assert_eq!(code, 255, "{printed}");
+        // a daemon's starter tells it at the terminal, a server in the foreground in its log
+        let place = if daemon { printed } else { site.read("log") };
+        assert!(place.contains(told), "{place}");
+        let gone = || is_gone(&site.path("run/socket")) && is_gone(&site.path("run/pid"));
+        assert!(common::eventually(5, gone));
+    }
+}
+
+#[test]
+fn bad_places_are_told_and_nothing_is_left() {
+    let cases = [
+        ("logtarget = /nowhere/log\n", "Failed to change log target"),
+        ("dbfile = /proc/nowhere/db\n", "No such file or directory"),
+    ];
+    for (line, text) in cases {
+        let site = Site::new(&["one"]);
+        let key = line.split(' ').next().unwrap();
+        let conf = site.read("fail2ban.conf");
+        let conf: Vec<&str> = conf.lines().filter(|old| !old.starts_with(key)).collect();
+        site.write("fail2ban.conf", &format!("{}\n{line}", conf.join("\n")));
+        let (code, printed) = site.run(server(), &["-f", "start"]);
+        assert_eq!(code, 255, "{printed}");
+        let told = printed + &site.read("log");
+        assert!(told.contains(text), "{told}");
+        assert!(is_gone(&site.path("run/socket")) && is_gone(&site.path("run/pid")));
+    }
+    // a file that is no socket is not ours to remove
+    let site = Site::new(&["one"]);
+    fs::create_dir(site.path("run")).unwrap();
+    site.write("run/socket", "precious");
+    let (code, _) = site.run(server(), &["-f", "start"]);
+    assert_eq!((code, site.read("run/socket").as_str()), (255, "precious"));
+}
+
+#[test]
+fn a_closed_terminal_ends_the_foreground_cleanly() {
+    let site = Site::new(&["one"]);
+    let server = site.foreground(self::server());
+    site.wait_for("Jail 'one' started");
+    assert_eq!(server.end(Signal::SIGHUP), Some(129));
+    assert!(is_gone(&site.path("run/socket")) && is_gone(&site.path("run/pid")));
+    assert!(site.read("notes").contains("stop one"));
+}
