@@ -5,10 +5,11 @@
 
 use indexmap::IndexMap;
 
+use super::formula::{Formula, FormulaError, Variables};
 use super::settings;
 use crate::control::{CommandError, Value};
 use crate::datetime::duration::Number;
-use crate::{info, warning};
+use crate::{error, info, warning};
 
 /// Doublings at most; also the most a known offender's failure weighs.
 const MAX_DOUBLINGS: u32 = 20;
@@ -22,6 +23,8 @@ pub(super) struct Increment {
     overall: bool,
     factor: Number,
     multipliers: Vec<i64>,
+    /// In place of doubling.
+    formula: Option<Formula>,
     maxtime: Option<Number>,
     rndtime: Option<Number>,
 }
@@ -34,6 +37,7 @@ impl Default for Increment {
             overall: false,
             factor: Number::Int(1),
             multipliers: Vec::new(),
+            formula: None,
             maxtime: None,
             rndtime: None,
         }
@@ -64,7 +68,7 @@ impl Increment {
     /// Sets an option; empty text removes it. Unknown names are kept and mean nothing (fact P43).
     ///
     /// # Errors
-    /// A number, time or list of numbers that is none; a formula of the administrator's own.
+    /// A number, time, list of numbers or formula that is none.
     pub fn set(
         &mut self,
         name: &str,
@@ -101,16 +105,13 @@ impl Increment {
                 self.rndtime = number()?;
                 kept = settings::number_value(self.rndtime);
             }
-            "factor" => self.factor = number()?.unwrap_or(Number::Int(1)),
+            "factor" => self.factor = factor(value)?,
             "multipliers" => self.multipliers = multipliers(value)?,
-            "formula" if *value != Value::None && !is_default_formula(&value.str()) => {
-                return Err(CommandError::builtin(
-                    "NotImplementedError",
-                    format!(
-                        "bantime.formula {} is not supported yet; use bantime.factor or bantime.multipliers",
-                        value.repr()
-                    ),
-                ));
+            "formula" => {
+                self.formula = match value {
+                    Value::None => None,
+                    value => Some(Formula::parse(&value.str()).map_err(formula_error)?),
+                }
             }
             _ => {}
         }
@@ -131,12 +132,25 @@ impl Increment {
                 self.factor,
             )
         };
-        let mut time = match self.multipliers.as_slice() {
-            [] => {
-                let doubled = factored(1 << count.min(MAX_DOUBLINGS));
-                at_least(Number::Int(base), doubled)
+        let base_time = Number::Int(base);
+        let mut time = match (self.multipliers.as_slice(), &self.formula) {
+            ([], None) => at_least(base_time, factored(1 << count.min(MAX_DOUBLINGS))),
+            ([], Some(formula)) => {
+                let variables = Variables {
+                    time: base_time,
+                    count,
+                    factor: self.factor,
+                    random,
+                };
+                match formula.value(&variables) {
+                    Ok(time) => at_least(base_time, time),
+                    Err(error) => {
+                        error!("fail2ban.observer", "bantime.formula: {}", error);
+                        return base_time;
+                    }
+                }
             }
-            list @ [.., last] => factored(*list.get(count as usize).unwrap_or(last)),
+            (list @ [.., last], _) => factored(*list.get(count as usize).unwrap_or(last)),
         };
         if let Some(maxtime) = self.maxtime
             && maxtime.as_f64() < time.as_f64()
@@ -172,10 +186,29 @@ fn multipliers(value: &Value) -> Result<Vec<i64>, CommandError> {
     }
 }
 
-/// The formula that the stock configuration shows as the default, blanks aside.
-fn is_default_formula(text: &str) -> bool {
-    let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-    text == "ban.Time*(1<<(ban.Countifban.Count<20else20))*banFactor"
+fn factor(value: &Value) -> Result<Number, CommandError> {
+    let any = Variables {
+        time: Number::Int(0),
+        count: 0,
+        factor: Number::Int(1),
+        random: 0.0,
+    };
+    match value {
+        Value::None => Ok(Number::Int(1)),
+        Value::Int(number) => Ok(Number::Int(*number)),
+        Value::Float(number) => Ok(Number::Float(*number)),
+        other => Formula::parse(&other.str())
+            .and_then(|formula| formula.value(&any))
+            .map_err(formula_error),
+    }
+}
+
+fn formula_error(error: FormulaError) -> CommandError {
+    let class = match error {
+        FormulaError::Name(_) => "NameError",
+        _ => "ValueError",
+    };
+    CommandError::builtin(class, error.to_string())
 }
 
 fn multiply(a: Number, b: Number) -> Number {
@@ -238,6 +271,15 @@ mod tests {
                 &[("multipliers", "1 5"), ("maxtime", "100")],
                 &[Int(60), Int(100), Int(100)],
             ),
+            // a formula is never below either, and fails to the jail's bantime
+            (
+                &[("formula", "ban.Time * (ban.Count - 1) * 1.5")],
+                &[Int(60), Int(60), Float(90.0), Float(180.0)],
+            ),
+            (
+                &[("formula", "ban.Time / (ban.Count - 1)")],
+                &[Int(60), Int(60), Int(60)],
+            ),
             // drawn after the limit
             (
                 &[("maxtime", "100"), ("rndtime", "50")],
@@ -295,13 +337,11 @@ mod tests {
             error.to_string(),
             "invalid literal for int() with base 10: ''"
         );
-        assert!(
-            increment
-                .set("formula", &"ban.Time*2".into(), true)
-                .is_err()
-        );
-        let default = "ban.Time * (1<<(ban.Count if ban.Count<20 else 20)) * banFactor";
-        assert_eq!(increment.set("formula", &default.into(), true), Ok(()));
+        let error = increment
+            .set("formula", &"ban.Tim*2".into(), true)
+            .unwrap_err();
+        assert_eq!(error.to_string(), "name 'ban.Tim' is not defined");
+        assert!(increment.set("factor", &"x".into(), true).is_err());
     }
 
     #[test]

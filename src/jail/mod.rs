@@ -12,6 +12,7 @@ mod counter;
 pub mod decision;
 mod decode;
 mod evidence;
+mod formula;
 mod ignore;
 mod increment;
 mod inquiry;

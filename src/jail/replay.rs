@@ -229,7 +229,7 @@ mod tests {
     fn jail() -> ReplayJail {
         let mut jail = ReplayJail::new("j");
         for setting in [
-            JailSetting::AddFailRegex(vec!["^bad guess from <ADDR>$".into()]),
+            JailSetting::AddFailRegex(vec!["^\\s*bad guess from <ADDR>$".into()]),
             JailSetting::MaxRetry(Value::Int(2)),
             JailSetting::FindTime(Value::from("10m")),
             JailSetting::BanTime(Value::from("5m")),
