@@ -382,7 +382,12 @@ impl CommandAction {
     async fn execute(&self, script: &Script, context: &Context<'_>) -> bool {
         context
             .executor
-            .run(&self.name, script, &self.properties.timeout())
+            .run(
+                &self.name,
+                script,
+                &self.properties.timeout(),
+                context.names,
+            )
             .await
     }
 

@@ -4,15 +4,17 @@
 //! The original runs all commands of the whole server one after the other (fact A19), and action
 //! files rely on it: two jails with the same action edit the same file. Here commands of actions
 //! of one name wait for each other, and so do all that change the firewall; the rest runs side by
-//! side.
+//! side. Mails go to a queue of their own.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::firewall::iptables::{self, Call};
+use super::mail::Mail;
+use super::mail::queue::{Job, Queue};
 use super::process::{Ending, Invocation};
 use super::shell::{self, Report};
-use super::tags::Script;
+use super::tags::{HostNames, Script};
 use crate::control::Value;
 use crate::log::Level;
 use crate::{debug, record};
@@ -25,17 +27,59 @@ const FIREWALL: [&str; 5] = ["iptables", "ip6tables", "nft", "ipset", "firewall-
 type Locks = Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>;
 
 /// Carries out commands of one jail. The locks are those of the whole process.
-#[derive(Debug, Default)]
-pub struct Executor;
+#[derive(Debug)]
+pub struct Executor {
+    jail: String,
+    /// There when the first mail is.
+    mails: Mutex<Option<Queue>>,
+}
 
 impl Executor {
+    /// For a jail.
+    pub fn new(jail: &str) -> Executor {
+        Executor {
+            jail: jail.to_owned(),
+            mails: Mutex::new(None),
+        }
+    }
+
+    /// Waits, for a limited time, until the mails that still wait are sent.
+    pub async fn close(&self) {
+        let queue = self
+            .mails
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(queue) = queue {
+            queue.close().await;
+        }
+    }
+
     /// Runs a command of the action of this name; answers whether it succeeded. An empty command
-    /// always does.
-    pub async fn run(&self, action: &str, script: &Script, timeout: &Value) -> bool {
+    /// always does, and so does a mail: it is queued.
+    pub async fn run(
+        &self,
+        action: &str,
+        script: &Script,
+        timeout: &Value,
+        names: &HostNames,
+    ) -> bool {
         record!(Level::LowDebug, TARGET, "{}", script.shown());
         if script.text.is_empty() {
             debug!(TARGET, "Nothing to do");
             return true;
+        }
+        if let Some(mail) = Mail::recognise(script) {
+            let job = Job {
+                mail,
+                action: action.to_owned(),
+                script: script.clone(),
+                timeout: timeout.clone(),
+            };
+            let mut mails = self.mails.lock().unwrap_or_else(PoisonError::into_inner);
+            return mails
+                .get_or_insert_with(|| Queue::spawn(&self.jail, names.clone()))
+                .push(job);
         }
         let _turn = turn(action, script).await;
         if let Some(call) = recognise(script) {

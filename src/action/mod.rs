@@ -9,12 +9,14 @@ pub mod dry;
 pub mod execute;
 pub mod firewall;
 pub mod info;
+pub mod mail;
 pub mod process;
 pub mod properties;
 mod runner;
 pub mod script;
 pub mod shell;
 pub mod tags;
+pub mod whois;
 
 use tokio::sync::oneshot;
 

@@ -62,7 +62,7 @@ impl Runner {
             names: HostNames::default(),
             figures: JailFigures::default(),
             history: History::Live(store),
-            executor: Executor,
+            executor: Executor::new(jail),
             epoch: 0,
             epochs: HashMap::new(),
             reloading: None,
@@ -177,6 +177,7 @@ impl Runner {
                 self.flush(&tickets, Flush::Stop).await;
                 let names: Vec<String> = self.actions.keys().cloned().collect();
                 self.stop(&names).await;
+                self.executor.close().await;
                 return Some(done);
             }
             Order::Add {

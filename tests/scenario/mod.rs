@@ -161,23 +161,12 @@ pub fn by_ours(steps: &[Json], level: u8) -> Vec<Trace> {
         let mut traces = Vec::new();
         for step in steps {
             if let Some(command) = step["before"].as_str() {
-                Command::new("/bin/sh")
-                    .arg("-c")
-                    .arg(command)
-                    .status()
-                    .unwrap();
+                shell(command).await;
             }
             RECORDED.with_borrow_mut(Vec::clear);
             carry_out(&actions, step).await;
             let observed = match step["observe"].as_str() {
-                Some(command) => {
-                    let output = Command::new("/bin/sh")
-                        .arg("-c")
-                        .arg(format!("{{ {command}\n}} 2>&1"))
-                        .output()
-                        .unwrap();
-                    String::from_utf8_lossy(&output.stdout).into_owned()
-                }
+                Some(command) => shell(command).await,
                 None => String::new(),
             };
             traces.push(Trace {
@@ -187,6 +176,20 @@ pub fn by_ours(steps: &[Json], level: u8) -> Vec<Trace> {
         }
         traces
     })
+}
+
+/// What a command prints. It runs beside the runtime, which may have mails to send meanwhile.
+async fn shell(command: &str) -> String {
+    let script = format!("{{ {command}\n}} 2>&1");
+    let run = move || {
+        Command::new("/bin/sh")
+            .arg("-c")
+            .arg(script)
+            .output()
+            .unwrap()
+    };
+    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 fn figures() -> JailFigures {

@@ -1,0 +1,86 @@
+//! Hands a mail to an SMTP server.
+
+use std::time::Duration;
+
+use lettre::address::Envelope;
+use lettre::transport::smtp::SmtpTransport;
+use lettre::{Address, Transport};
+
+/// Time for each step of the conversation.
+const TIME: Duration = Duration::from_secs(30);
+
+/// Sends a message; blocks.
+///
+/// # Errors
+/// What the server or the addresses are at fault with, in words.
+pub fn send(
+    host: &str,
+    port: u16,
+    sender: &str,
+    recipients: &[String],
+    message: &[u8],
+    domain: &str,
+) -> Result<(), String> {
+    let read = |text: &str| -> Result<Address, String> {
+        // stock configurations say `root`; addresses of the protocol have a domain
+        let whole = match text.contains('@') {
+            true => text.to_owned(),
+            false => format!("{text}@{domain}"),
+        };
+        whole
+            .parse()
+            .map_err(|error| format!("address {text:?}: {error}"))
+    };
+    let from = match sender.is_empty() {
+        true => None,
+        false => Some(read(sender)?),
+    };
+    let to = recipients
+        .iter()
+        .map(|text| read(text))
+        .collect::<Result<Vec<_>, _>>()?;
+    let envelope = Envelope::new(from, to).map_err(|error| error.to_string())?;
+    let transport = SmtpTransport::builder_dangerous(host)
+        .port(port)
+        .timeout(Some(TIME))
+        .build();
+    transport
+        .send_raw(&envelope, &with_carriage_returns(message))
+        .map(|_| ())
+        .map_err(|error| error.to_string())
+}
+
+/// Line ends as the protocol wants them; only then lone dots are recognised and doubled.
+fn with_carriage_returns(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() + text.len() / 32);
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        let bare = line.strip_suffix(b"\n").unwrap_or(line);
+        let bare = bare.strip_suffix(b"\r").unwrap_or(bare);
+        // a lone carriage return is no line end to everybody, so it must not be one to anybody
+        out.extend(
+            bare.iter()
+                .map(|&byte| if byte == b'\r' { b' ' } else { byte }),
+        );
+        out.extend_from_slice(b"\r\n");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_end_as_the_protocol_wants() {
+        assert_eq!(with_carriage_returns(b"a\nb\r\nc\rd"), b"a\r\nb\r\nc d\r\n");
+        assert_eq!(with_carriage_returns(b".\n"), b".\r\n");
+    }
+
+    #[test]
+    fn addresses_must_be_such() {
+        let error = send("127.0.0.1", 1, "a b", &["c@d".into()], b"", "x").unwrap_err();
+        assert!(error.contains("address"), "{error}");
+        let error = send("127.0.0.1", 1, "f", &["root".into()], b"", "example.org").unwrap_err();
+        assert!(!error.contains("address"), "{error}");
+    }
+}
