@@ -558,6 +558,12 @@ mod tests {
             (" 5 ", Int(5)),
             ("1d\t2h", Int(93_600)),
             ("1#2", Int(1)),
+            ("1\n2", Int(3)),
+            ("1 h2", Int(3602)),
+            ("1 -2", Int(-1)),
+            ("6/2h", Float(10_800.0)),
+            ("1h30m*2", Int(7200)),
+            ("7%4", Int(3)),
         ] {
             assert_eq!(parse(text), Ok(value), "{text}");
         }
@@ -624,12 +630,34 @@ mod tests {
             (Int(31_536_000), "1y"),
             (Int(-1), "-1s"),
             (Float(0.0), "0"),
+            (Int(3655), "1h 1m"),
+            (Int(86_390), "23h 59m"),
+            (Int(86_430), "1d"),
+            (Int(604_769), "6d 23h 59m"),
+            (Int(606_600), "1w"),
+            (Int(31_535_999), "52w 1d"),
+            (Float(4000.7), "1h 6m"),
             (Float(125.7), "2.0m 5.700000000000003s"),
             (Float(60.0), "1.0m"),
             (Float(0.000_01), "1e-05s"),
             (Float(5400.0), "1h 30m"),
         ] {
             assert_eq!(format(seconds), text, "{seconds:?}");
+        }
+    }
+
+    #[test]
+    fn no_text_is_too_odd() {
+        let mut random = fastrand::Rng::with_seed(7);
+        let alphabet: Vec<char> = "0123456789.smhdwyouen +-*/%()_#\u{e9}".chars().collect();
+        for _ in 0..20_000 {
+            let length = random.usize(..12);
+            let text: String = (0..length)
+                .map(|_| alphabet[random.usize(..alphabet.len())])
+                .collect();
+            if let Ok(value) = parse(&text) {
+                format(value);
+            }
         }
     }
 }
