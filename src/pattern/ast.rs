@@ -95,12 +95,19 @@ pub(super) struct Tree {
 
 impl Node {
     /// Joins nodes one after the other, without needless nesting.
-    pub(super) fn concat(mut nodes: Vec<Node>) -> Node {
-        nodes.retain(|n| *n != Node::Empty);
-        match nodes.len() {
+    pub(super) fn concat(nodes: Vec<Node>) -> Node {
+        let mut flat = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            match node {
+                Node::Empty => {}
+                Node::Concat(inner) => flat.extend(inner.into_iter().filter(|n| *n != Node::Empty)),
+                node => flat.push(node),
+            }
+        }
+        match flat.len() {
             0 => Node::Empty,
-            1 => nodes.remove(0),
-            _ => Node::Concat(nodes),
+            1 => flat.remove(0),
+            _ => Node::Concat(flat),
         }
     }
 
@@ -124,6 +131,11 @@ impl Node {
             | Node::Look { node, .. } => vec![node],
             Node::Conditional { yes, no, .. } => vec![yes, no],
         }
+    }
+
+    /// Whether this is a `$` that newlines within the text do not concern.
+    pub(super) fn is_dollar(&self) -> bool {
+        *self == Node::Assert(Assertion::TextEndOrFinalNewline)
     }
 
     /// Whether `test` holds for this node or one below it.

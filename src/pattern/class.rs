@@ -52,7 +52,7 @@ const UNICODE_SPACE: &str =
 const UNICODE_NOT_SPACE: &str = r"\x{0}-\x{8}\x{E}-\x{1B}\x{21}-\x{84}\x{86}-\x{9F}\x{A1}-\x{167F}\x{1681}-\x{1FFF}\x{200B}-\x{2027}\x{202A}-\x{202E}\x{2030}-\x{205E}\x{2060}-\x{2FFF}\x{3001}-\x{10FFFF}";
 
 /// Members of the case-blind letter i, which Python folds and Unicode's simple folding does not.
-const LETTERS_I: [u32; 4] = ['i' as u32, 'I' as u32, 0x130, 0x131];
+pub(super) const LETTERS_I: [u32; 4] = ['i' as u32, 'I' as u32, 0x130, 0x131];
 
 const fn bit(c: u8) -> AsciiSet {
     1 << c

@@ -1,11 +1,14 @@
-//! The compiled programs of a regex: built when a text first needs them, shared, and asked for
-//! the spans of a match.
+//! The engines of a regex and who answers when.
 //!
-//! There are up to three: one for ASCII texts, one for the rest, and one for texts that hold
-//! newlines before their end, where `$` needs the backtracking engine to mean what it means to
-//! Python. Each is linear if it can be, else backtracking behind a linear gate.
+//! The machine answers first: it is exact, quick on lines of a usual kind and costs next to
+//! nothing to prepare. It gets a small number of steps. Should they not be enough, the text is
+//! one of those that backtracking is slow on, by accident or by an attacker's intent, and the
+//! linear engine takes over: with the regex itself if it can run that, else with a superset of it
+//! that most such texts fail. Only what passes there gets the machine's full number of steps.
 
+use std::cell::Cell;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use regex_automata::meta;
 use regex_automata::nfa::thompson::WhichCaptures;
@@ -14,176 +17,145 @@ use regex_automata::util::syntax;
 use regex_automata::{Input, MatchKind};
 
 use super::LimitExceeded;
-use super::ast::{Assertion, Node};
-use super::emit::{Dialect, emit, is_linear};
+use super::ast::Node;
+use super::emit::{emit, is_linear};
+use super::instructions::{Instructions, instructions};
+use super::machine::{Exhausted, Scratch, search};
 use super::relaxed::relaxed;
 use super::spans::Match;
 
-/// Steps after which the backtracking engine gives up: 20-60 ms at worst.
-const BACKTRACK_LIMIT: usize = 1_000_000;
+/// Steps the machine gets at first: some, and some more per byte.
+const FIRST_STEPS: u64 = 5_000;
+const FIRST_STEPS_PER_BYTE: u64 = 8;
+/// Steps after which a search is given up: some 10 ms.
+const LAST_STEPS: u64 = 2_000_000;
+/// Searches that used up the first steps before the linear engine is asked first.
+const PATIENCE: u32 = 16;
 /// Largest linear program; the stock regexes need a hundredth of it.
 const NFA_SIZE_LIMIT: usize = 64 << 20;
-/// Memory of the lazily built automaton of a program.
+/// Memory of the lazily built automaton of a linear program.
 const LAZY_DFA_CAPACITY: usize = 2 << 20;
 
-/// The programs of one regex.
-#[derive(Debug)]
-pub(super) struct Programs {
-    ascii: OnceLock<Program>,
-    unicode: OnceLock<Program>,
-    inner_newlines: OnceLock<Program>,
-    /// `$` without MULTILINE occurs, so that newlines within a text matter.
-    newline_sensitive: bool,
+/// The engines of one regex, built when first needed.
+#[derive(Debug, Default)]
+pub(super) struct Engines {
+    machine: OnceLock<Option<Instructions>>,
+    ascii: OnceLock<Linear>,
+    unicode: OnceLock<Linear>,
+    /// Searches that used up the machine's first steps.
+    exhausted: AtomicU32,
 }
 
-impl Programs {
-    /// None built yet.
-    pub(super) fn new(root: &Node) -> Programs {
-        Programs {
-            ascii: OnceLock::new(),
-            unicode: OnceLock::new(),
-            inner_newlines: OnceLock::new(),
-            newline_sensitive: root
-                .any(&|n| matches!(n, Node::Assert(Assertion::TextEndOrFinalNewline))),
-        }
-    }
-
-    /// The program for `text`; `root` is asked for the tree if it has to be built.
-    pub(super) fn for_text(&self, text: &str, root: impl Fn() -> Node) -> &Program {
-        let bytes = text.as_bytes();
-        let inner_newlines = self.newline_sensitive
-            && memchr::memchr(b'\n', bytes).is_some_and(|at| at + 1 < bytes.len());
-        let ascii = !inner_newlines && text.is_ascii();
-        let (slot, dialect) = match (inner_newlines, ascii) {
-            (true, _) => (&self.inner_newlines, (false, true)),
-            (false, true) => (&self.ascii, (true, false)),
-            (false, false) => (&self.unicode, (false, false)),
-        };
-        slot.get_or_init(|| {
-            let (ascii, inner_newlines) = dialect;
-            Program::build(root(), ascii, inner_newlines)
-        })
-    }
-}
-
-/// One compiled program.
+/// What the linear engine can do for a regex.
 #[derive(Debug)]
-pub(super) enum Program {
-    /// Linear time, no limits.
-    Linear(meta::Regex),
-    /// Backtracking with a step limit, entered only where `gate` matches.
-    Backtracking {
-        gate: meta::Regex,
-        regex: Box<fancy_regex::Regex>,
+pub(super) enum Linear {
+    /// All of it, provided that newlines are where `$` expects them.
+    Exact {
+        regex: meta::Regex,
+        /// Wrong for texts with newlines before their end.
+        newline_at_end_only: bool,
     },
-    /// Too large for either engine.
-    Unbuildable,
+    /// Tell where it cannot match.
+    Gate(meta::Regex),
+    /// Nothing: it would be too large.
+    Nothing,
 }
 
-impl Program {
-    /// Compiles `root`, a simplified tree.
-    pub(super) fn build(root: Node, ascii: bool, inner_newlines: bool) -> Program {
-        let linear = Dialect {
-            ascii,
-            backtracking: false,
-            inner_newlines,
-        };
-        if is_linear(&root, linear)
-            && let Some(regex) = build_linear(&emit(&root, linear), ascii, WhichCaptures::All)
-        {
-            return Program::Linear(regex);
-        }
-        let backtracking = Dialect {
-            backtracking: true,
-            ..linear
-        };
-        let regex = fancy_regex::RegexBuilder::new(&emit(&root, backtracking))
-            .backtrack_limit(BACKTRACK_LIMIT)
-            .delegate_size_limit(NFA_SIZE_LIMIT)
-            .build();
-        let gate = Dialect {
-            inner_newlines: false,
-            ..linear
-        };
-        let gate = emit(&relaxed(root, ascii), gate);
-        let gate = build_linear(&gate, ascii, WhichCaptures::None);
-        match (regex, gate) {
-            (Ok(regex), Some(gate)) => Program::Backtracking {
-                gate,
-                regex: Box::new(regex),
-            },
-            _ => Program::Unbuildable,
-        }
-    }
+thread_local! {
+    /// The machine's memory, taken out while a search runs.
+    static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
+}
 
-    /// Whether `text` matches from `start` on.
-    pub(super) fn is_match(&self, text: &str, start: usize) -> Result<bool, LimitExceeded> {
-        match self {
-            Program::Linear(regex) => {
-                Ok(regex.is_match(Input::new(text).range(start..).earliest(true)))
-            }
-            Program::Backtracking { gate, regex } => {
-                if !gate.is_match(Input::new(text).range(start..).earliest(true)) {
-                    return Ok(false);
-                }
-                let found = regex.find_from_pos(text, start);
-                found.map(|m| m.is_some()).map_err(|_| LimitExceeded)
-            }
-            Program::Unbuildable => Err(LimitExceeded),
-        }
-    }
-
-    /// The leftmost match from `start` on; `groups` counts the whole match as well.
+impl Engines {
+    /// The leftmost match from `start` on; `groups` counts the whole match as well. `root` is
+    /// asked for the simplified tree when something has to be built.
     pub(super) fn search(
         &self,
         text: &str,
         start: usize,
         groups: usize,
+        root: &dyn Fn() -> Node,
     ) -> Result<Option<Match>, LimitExceeded> {
+        let machine = self.machine.get_or_init(|| instructions(&root(), groups));
+        let length = text.len() as u64;
+        let run = |steps: u64| match machine {
+            Some(program) => {
+                with_scratch(|scratch| search(program, text, start, groups, steps, scratch))
+            }
+            None => Err(Exhausted),
+        };
+        if self.exhausted.load(Ordering::Relaxed) < PATIENCE {
+            match run(FIRST_STEPS + FIRST_STEPS_PER_BYTE * length) {
+                Ok(found) => return Ok(found),
+                Err(Exhausted) => self.exhausted.fetch_add(1, Ordering::Relaxed),
+            };
+        }
+        let linear = match text.is_ascii() {
+            true => self.ascii.get_or_init(|| Linear::new(root(), true)),
+            false => self.unicode.get_or_init(|| Linear::new(root(), false)),
+        };
+        if let Some(answer) = linear.search(text, start, groups) {
+            return Ok(answer);
+        }
+        run(LAST_STEPS).map_err(|Exhausted| LimitExceeded)
+    }
+}
+
+fn with_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
+    let mut scratch = SCRATCH.take().unwrap_or_default();
+    let result = work(&mut scratch);
+    SCRATCH.set(Some(scratch));
+    result
+}
+
+impl Linear {
+    /// Compiles what the linear engine can run of `root`, a simplified tree.
+    pub(super) fn new(root: Node, ascii: bool) -> Linear {
+        let exact = is_linear(&root, ascii);
+        if exact && let Some(regex) = build(&emit(&root, ascii), ascii, WhichCaptures::All) {
+            return Linear::Exact {
+                regex,
+                newline_at_end_only: root.any(&Node::is_dollar),
+            };
+        }
+        let gate = emit(&relaxed(root, ascii), ascii);
+        build(&gate, ascii, WhichCaptures::None).map_or(Linear::Nothing, Linear::Gate)
+    }
+
+    /// The answer, if it has one.
+    pub(super) fn search(&self, text: &str, start: usize, groups: usize) -> Option<Option<Match>> {
+        let input = Input::new(text).range(start..);
         match self {
-            Program::Linear(regex) => {
-                let input = Input::new(text).range(start..);
-                let mut few: [Option<NonMaxUsize>; 32] = [None; 32];
-                let mut many = Vec::new();
-                let slots = match few.get_mut(..groups * 2) {
-                    Some(slots) => slots,
-                    None => {
-                        many.resize(groups * 2, None);
-                        &mut many[..]
-                    }
-                };
-                if regex.search_slots(&input, slots).is_none() {
-                    return Ok(None);
+            Linear::Exact {
+                regex,
+                newline_at_end_only,
+            } => {
+                let inner_newline = *newline_at_end_only
+                    && memchr::memchr(b'\n', text.as_bytes()).is_some_and(|at| at + 1 < text.len());
+                if inner_newline {
+                    // What is written for `$` then matches at all line ends: a superset.
+                    return (!regex.is_match(input)).then_some(None);
                 }
-                Ok(Some(Match::from_spans(slots.chunks_exact(2).map(
+                let mut slots: Vec<Option<NonMaxUsize>> = vec![None; groups * 2];
+                if regex.search_slots(&input, &mut slots).is_none() {
+                    return Some(None);
+                }
+                Some(Some(Match::from_spans(slots.chunks_exact(2).map(
                     |pair| match pair {
                         [Some(from), Some(to)] => Some((from.get(), to.get())),
                         _ => None,
                     },
                 ))))
             }
-            Program::Backtracking { gate, regex } => {
-                if !gate.is_match(Input::new(text).range(start..).earliest(true)) {
-                    return Ok(None);
-                }
-                let found = regex
-                    .captures_from_pos(text, start)
-                    .map_err(|_| LimitExceeded)?;
-                Ok(found.map(|captures| {
-                    Match::from_spans(
-                        (0..groups).map(|i| captures.get(i).map(|m| (m.start(), m.end()))),
-                    )
-                }))
-            }
-            Program::Unbuildable => Err(LimitExceeded),
+            Linear::Gate(gate) => (!gate.is_match(input)).then_some(None),
+            Linear::Nothing => None,
         }
     }
 }
 
-fn build_linear(source: &str, ascii: bool, captures: WhichCaptures) -> Option<meta::Regex> {
+fn build(source: &str, ascii: bool, captures: WhichCaptures) -> Option<meta::Regex> {
     let config = meta::Config::new()
         .match_kind(MatchKind::LeftmostFirst)
-        .utf8_empty(true)
         .which_captures(captures)
         .nfa_size_limit(Some(NFA_SIZE_LIMIT))
         .hybrid_cache_capacity(LAZY_DFA_CAPACITY);

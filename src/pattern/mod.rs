@@ -6,18 +6,23 @@
 //!
 //! The way of a regex: `tags` expands what only fail2ban knows; `parser` (reading through
 //! `reader`, measuring with `width`) makes a tree of it (`ast`, `class`) or refuses it in
-//! Python's words; `simplify` drops what keeps the tree off the linear engine; `emit` writes it
-//! down for an engine, `relaxed` in a superset form that guards the backtracking one; `engine`
-//! holds the compiled programs, `regex` shares them. Beside that way, `literals` finds the strings
-//! without which a regex cannot match, and `prefilter` looks for them.
+//! Python's words; `simplify` drops what keeps the tree off the linear engine. From there it goes
+//! two ways. `instructions` makes it a program for `machine`, which backtracks as Python does, one
+//! character (`charset`) after the other, under a limit of steps; `emit` writes it down for the
+//! linear engine, `relaxed` in a superset form where that engine can't run it. `engine` decides
+//! who answers, `regex` shares the engines. Beside that way, `literals` finds the strings without
+//! which a regex cannot match, and `prefilter` looks for them.
 #![forbid(unsafe_code)]
 
 mod ast;
+mod charset;
 mod class;
 mod emit;
 mod engine;
 mod failregex;
+mod instructions;
 mod literals;
+mod machine;
 mod parser;
 mod prefilter;
 mod reader;

@@ -181,8 +181,13 @@ pub(super) fn quoted(name: &str) -> String {
                 out.push('\\');
                 out.push(c);
             }
-            c if c.is_ascii_control() || ('\u{80}'..='\u{A0}').contains(&c) || c == '\u{AD}' => {
-                out.push_str(&format!("\\x{:02x}", u32::from(c)));
+            ' ' => out.push(' '),
+            c if c.is_control() || c.is_whitespace() || c == '\u{AD}' => {
+                let code = u32::from(c);
+                out.push_str(&match code {
+                    0..0x100 => format!("\\x{code:02x}"),
+                    _ => format!("\\u{code:04x}"),
+                });
             }
             c => out.push(c),
         }

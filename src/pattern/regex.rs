@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use super::ast::{Node, Tree};
-use super::engine::{Program, Programs};
+use super::engine::Engines;
 use super::parser::parse;
 use super::reader::SyntaxError;
 use super::simplify::simplify;
@@ -24,7 +24,7 @@ struct Shared {
     source: Box<str>,
     flags: Flags,
     names: Box<[Option<String>]>,
-    programs: Programs,
+    engines: Engines,
 }
 
 /// The regexes in use anywhere in the process.
@@ -56,7 +56,7 @@ impl InUse {
 }
 
 impl Regex {
-    /// Compiles Python `re` source. The engines' programs are built when first needed.
+    /// Compiles Python `re` source. The engines are built when first needed.
     ///
     /// # Errors
     /// [`PatternError::Syntax`] where Python's `re.compile` raises.
@@ -72,7 +72,7 @@ impl Regex {
         let shared = Arc::new(Shared {
             source: source.into(),
             flags,
-            programs: Programs::new(&tree.root),
+            engines: Engines::default(),
             names: tree.names.into(),
         });
         lock().insert(&shared);
@@ -98,7 +98,7 @@ impl Regex {
     /// Leftmost match with Python's `search` semantics.
     ///
     /// # Errors
-    /// [`LimitExceeded`] when the backtracking engine gave up.
+    /// [`LimitExceeded`] when the search gave up at its step limit.
     pub fn search(&self, text: &str) -> Result<Option<Match>, LimitExceeded> {
         self.search_range(text, 0, text.len())
     }
@@ -108,7 +108,7 @@ impl Regex {
     /// character boundaries.
     ///
     /// # Errors
-    /// [`LimitExceeded`] when the backtracking engine gave up.
+    /// [`LimitExceeded`] when the search gave up at its step limit.
     pub fn search_range(
         &self,
         text: &str,
@@ -116,20 +116,17 @@ impl Regex {
         end: usize,
     ) -> Result<Option<Match>, LimitExceeded> {
         let (text, start) = cut(text, start, end);
-        self.program(text)
-            .search(text, start, self.group_names().len())
+        let groups = self.group_names().len();
+        let engines = &self.shared.engines;
+        engines.search(text, start, groups, &|| self.root())
     }
 
     /// Whether the regex matches anywhere.
     ///
     /// # Errors
-    /// [`LimitExceeded`] when the backtracking engine gave up.
+    /// [`LimitExceeded`] when the search gave up at its step limit.
     pub fn is_match(&self, text: &str) -> Result<bool, LimitExceeded> {
-        self.program(text).is_match(text, 0)
-    }
-
-    fn program(&self, text: &str) -> &Program {
-        self.shared.programs.for_text(text, || self.root())
+        Ok(self.search(text)?.is_some())
     }
 
     /// Whether the two are one regex under the hood.

@@ -1,6 +1,6 @@
 //! A tree → one that the linear engine can run and that matches wherever the original does, and
-//! more. It stands before the backtracking engine: what it rejects in linear time never gets a
-//! chance to make the other one run to its limit (facts/regex.md §6, rule 6).
+//! more. It stands before the machine's full number of steps: what it rejects in linear time never
+//! gets a chance to use them up (facts/regex.md §6, rule 6).
 
 use super::ast::{Assertion, Greed, Node};
 use super::class::Class;
@@ -29,8 +29,6 @@ pub(super) fn relaxed(root: Node, ascii: bool) -> Node {
             max,
             greed: Greed::Greedy,
         },
-        // Every end of text or final newline is an end of line.
-        Node::Assert(Assertion::TextEndOrFinalNewline) => Node::Assert(Assertion::LineEnd),
         Node::Assert(
             Assertion::WordBoundary { .. }
             | Assertion::NotWordBoundary { .. }

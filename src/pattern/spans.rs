@@ -35,6 +35,13 @@ impl Match {
         }
     }
 
+    /// As [`Match::from_spans`], for offsets that are narrow already; `u32::MAX` is unset.
+    pub(super) fn from_pairs(pairs: impl Iterator<Item = (u32, u32)>) -> Match {
+        Match {
+            spans: pairs.collect(),
+        }
+    }
+
     /// Span of the whole match.
     pub fn span(&self) -> (usize, usize) {
         self.group(0).unwrap_or((0, 0))

@@ -2,8 +2,10 @@
 
 use proptest::prelude::*;
 
-use crate::pattern::ast::Node;
-use crate::pattern::engine::Program;
+use crate::pattern::ast::Tree;
+use crate::pattern::engine::Linear;
+use crate::pattern::instructions::instructions;
+use crate::pattern::machine::{Exhausted, Scratch, search};
 use crate::pattern::parser::parse;
 use crate::pattern::simplify::simplify;
 use crate::pattern::{FailRegex, Flags, Prefilter, Regex, UseDns};
@@ -38,10 +40,12 @@ fn text() -> impl Strategy<Value = String> {
     "[abcxABI:. \n-]{0,12}\n"
 }
 
-fn root(source: &str) -> Option<Node> {
-    parse(source, Flags::default())
-        .ok()
-        .map(|tree| simplify(tree.root))
+fn tree(source: &str) -> Option<Tree> {
+    let tree = parse(source, Flags::default()).ok()?;
+    Some(Tree {
+        root: simplify(tree.root),
+        ..tree
+    })
 }
 
 proptest! {
@@ -61,18 +65,22 @@ proptest! {
     }
 
     #[test]
-    fn the_programs_of_a_regex_agree(source in source(), texts in prop::collection::vec(text(), 8)) {
-        if let Some(root) = root(&source) {
-            let groups = 40;
-            let ascii = Program::build(root.clone(), true, false);
-            let unicode = Program::build(root.clone(), false, false);
-            let exact = Program::build(root, false, true);
+    fn the_engines_agree(source in source(), texts in prop::collection::vec(text(), 8)) {
+        if let Some(tree) = tree(&source) {
+            let groups = tree.names.len();
+            let machine = instructions(&tree.root, groups).unwrap();
+            let ascii = Linear::new(tree.root.clone(), true);
+            let unicode = Linear::new(tree.root, false);
             for text in texts {
-                let expected = exact.search(&text, 0, groups);
-                prop_assert_eq!(exact.is_match(&text, 0), expected.clone().map(|m| m.is_some()));
-                if text.find('\n') == Some(text.len() - 1) {
-                    prop_assert_eq!(ascii.search(&text, 0, groups), expected.clone(), "ascii {} in {:?}", source, text);
-                    prop_assert_eq!(unicode.search(&text, 0, groups), expected, "unicode {} in {:?}", source, text);
+                let found = search(&machine, &text, 0, groups, 100_000, &mut Scratch::default());
+                let Ok(found) = found else {
+                    prop_assert_eq!(found, Err(Exhausted));
+                    continue;
+                };
+                for linear in [&ascii, &unicode] {
+                    if let Some(answer) = linear.search(&text, 0, groups) {
+                        prop_assert_eq!(&answer, &found, "{} in {:?}", source, text);
+                    }
                 }
             }
         }
