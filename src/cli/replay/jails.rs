@@ -6,6 +6,9 @@ use std::io;
 use anyhow::{Context as _, bail};
 
 use super::arguments::Arguments;
+use crate::action::dry::DryAction;
+use crate::action::tags::HostNames;
+use crate::address::Family;
 use crate::config::files::Files;
 use crate::config::shipped::Shipped;
 use crate::config::{ReadOptions, stream};
@@ -22,8 +25,10 @@ pub struct Replayed {
     pub jail: ReplayJail,
     /// The logs it reads.
     pub logs: Vec<String>,
-    /// Its actions in order: name, properties.
-    pub actions: Vec<(String, Vec<(String, Value)>)>,
+    /// Its actions in order.
+    pub actions: Vec<DryAction>,
+    /// Families whose `actionstart` has been told.
+    pub started: Vec<Option<Family>>,
 }
 
 /// Reads the configuration; warnings go to standard error.
@@ -49,7 +54,12 @@ pub fn read(arguments: &Arguments) -> anyhow::Result<Vec<Replayed>> {
             eprintln!("ferroban replay: jail '{jail}' left out: {reason}");
         }
     }
-    let mut jails = from_commands(&commands.commands)?;
+    // only commands show the machine's names, and asking for them may take a while
+    let names = match arguments.commands {
+        true => HostNames::of_this_machine(),
+        false => HostNames::default(),
+    };
+    let mut jails = from_commands(&commands.commands, &names)?;
     if !arguments.jails.is_empty() {
         for wanted in &arguments.jails {
             if !jails.iter().any(|jail| jail.name == *wanted) {
@@ -70,7 +80,7 @@ pub fn read(arguments: &Arguments) -> anyhow::Result<Vec<Replayed>> {
     Ok(jails)
 }
 
-fn from_commands(commands: &[Vec<Value>]) -> anyhow::Result<Vec<Replayed>> {
+fn from_commands(commands: &[Vec<Value>], names: &HostNames) -> anyhow::Result<Vec<Replayed>> {
     let mut jails: Vec<Replayed> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
     for words in commands {
@@ -84,6 +94,7 @@ fn from_commands(commands: &[Vec<Value>]) -> anyhow::Result<Vec<Replayed>> {
                     index,
                     logs: Vec::new(),
                     actions: Vec::new(),
+                    started: Vec::new(),
                 });
             }
             Command::Jail {
@@ -91,7 +102,7 @@ fn from_commands(commands: &[Vec<Value>]) -> anyhow::Result<Vec<Replayed>> {
                 command: JailCommand::Set(setting),
             } => {
                 if let Some(jail) = places.get(&name).and_then(|&place| jails.get_mut(place)) {
-                    set(jail, setting).with_context(|| format!("jail '{name}'"))?;
+                    set(jail, setting, names).with_context(|| format!("jail '{name}'"))?;
                 }
             }
             _ => {}
@@ -100,13 +111,18 @@ fn from_commands(commands: &[Vec<Value>]) -> anyhow::Result<Vec<Replayed>> {
     Ok(jails)
 }
 
-fn set(jail: &mut Replayed, setting: JailSetting) -> anyhow::Result<()> {
+fn set(jail: &mut Replayed, setting: JailSetting, names: &HostNames) -> anyhow::Result<()> {
     match setting {
         JailSetting::AddLogPath { path, .. } => jail.logs.push(path),
-        JailSetting::AddAction { name, python: None } => jail.actions.push((name, Vec::new())),
+        JailSetting::AddAction { name, python: None } => {
+            jail.actions.push(DryAction::new(&name, names.clone()));
+        }
         JailSetting::Action { name, properties } => {
-            if let Some((_, known)) = jail.actions.iter_mut().find(|(known, _)| *known == name) {
-                known.extend(properties);
+            let action = jail.actions.iter_mut().find(|action| action.name == name);
+            if let Some(action) = action {
+                for (property, value) in &properties {
+                    action.set(property, value)?;
+                }
             }
         }
         setting => jail.jail.apply(&setting)?,

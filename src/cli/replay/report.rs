@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::arguments::Arguments;
 use super::jails::Replayed;
+use crate::action::JailFigures;
 use crate::datetime::duration::{self, Number};
 use crate::jail::decision::local_time;
 use crate::jail::replay::{Ban, Event};
@@ -171,8 +172,35 @@ fn lines(ticket: &Ticket) -> Vec<String> {
     ticket.matches.iter().map(|line| line.text()).collect()
 }
 
-/// The commands an event would have run: action and script.
-fn commands(event: &Event, jail: &Replayed) -> Vec<(String, String)> {
-    let _ = (event, jail);
-    Vec::new()
+/// The commands an event would have run: action and script. Before the first ban of a family that
+/// includes `actionstart`, as with actions that start on demand.
+fn commands(event: &Event, jail: &mut Replayed) -> Vec<(String, String)> {
+    let (ticket, operation) = match event {
+        Event::Ban(ban) => (&ban.ticket, "actionban"),
+        Event::Unban { ticket, .. } => (ticket, "actionunban"),
+    };
+    let figures = match event {
+        Event::Ban(ban) => ban.figures.clone(),
+        Event::Unban { .. } => JailFigures::default(),
+    };
+    let family = ticket.ip().family();
+    let starts = matches!(event, Event::Ban(_)) && !jail.started.contains(&family);
+    if starts {
+        jail.started.push(family);
+    }
+    let mut commands = Vec::new();
+    for action in &mut jail.actions {
+        let start = starts.then(|| {
+            let family = family.map_or("", |family| family.as_str());
+            action.operation("actionstart", family, &jail.name, event.time(), &figures)
+        });
+        let command = action.command(operation, &jail.name, ticket, &figures);
+        for text in start.into_iter().chain([command]) {
+            let text = text.unwrap_or_else(|error| format!(": {error}"));
+            if !text.trim().is_empty() {
+                commands.push((action.name.clone(), text));
+            }
+        }
+    }
+    commands
 }
