@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+use crate::config::shipped;
 use crate::datetime::duration::{self, Number};
 
 /// What the command line says.
@@ -191,7 +192,7 @@ fn interpret(matches: &ArgMatches) -> Request {
     };
     let count = |name| i32::from(matches.get_count(name));
     Request::Run(Box::new(Options {
-        config: path("conf").unwrap_or_else(|| "/etc/fail2ban".into()),
+        config: path("conf").unwrap_or_else(|| shipped::default_dir().into()),
         socket: path("socket"),
         pidfile: path("pidfile"),
         process_name: text("pname"),
@@ -233,7 +234,7 @@ mod tests {
     #[test]
     fn nothing_given() {
         let options = options("");
-        assert_eq!(options.config, PathBuf::from("/etc/fail2ban"));
+        assert_eq!(options.config, PathBuf::from(shipped::default_dir()));
         assert_eq!((options.timeout, options.background), (30.0, true));
         assert_eq!(
             (options.verbosity, options.dump, options.test),

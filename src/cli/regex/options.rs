@@ -7,6 +7,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::COMPATIBLE_VERSION;
+use crate::config::shipped;
 
 /// Everything that was asked for.
 #[derive(Clone, Debug)]
@@ -358,7 +359,7 @@ fn collect(matches: &ArgMatches) -> Result<Options, String> {
         log: operands.next().unwrap_or_default(),
         regex: operands.next().unwrap_or_default(),
         ignoreregex: operands.next(),
-        config: text("config").unwrap_or_else(|| "/etc/fail2ban".to_owned()),
+        config: text("config").unwrap_or_else(|| shipped::default_dir().to_owned()),
         datepattern: text("datepattern"),
         timezone: text("timezone"),
         encoding: text("encoding"),
