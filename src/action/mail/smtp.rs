@@ -50,18 +50,21 @@ pub fn send(
         .map_err(|error| error.to_string())
 }
 
-/// Line ends as the protocol wants them; only then lone dots are recognised and doubled.
+/// Line ends as the protocol wants them, none behind the last line; only then lone dots are
+/// recognised and doubled.
 fn with_carriage_returns(text: &[u8]) -> Vec<u8> {
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
     let mut out = Vec::with_capacity(text.len() + text.len() / 32);
-    for line in text.split_inclusive(|byte| *byte == b'\n') {
-        let bare = line.strip_suffix(b"\n").unwrap_or(line);
-        let bare = bare.strip_suffix(b"\r").unwrap_or(bare);
+    for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {
+        if at > 0 {
+            out.extend_from_slice(b"\r\n");
+        }
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
         // a lone carriage return is no line end to everybody, so it must not be one to anybody
         out.extend(
-            bare.iter()
+            line.iter()
                 .map(|&byte| if byte == b'\r' { b' ' } else { byte }),
         );
-        out.extend_from_slice(b"\r\n");
     }
     out
 }
@@ -72,8 +75,8 @@ mod tests {
 
     #[test]
     fn lines_end_as_the_protocol_wants() {
-        assert_eq!(with_carriage_returns(b"a\nb\r\nc\rd"), b"a\r\nb\r\nc d\r\n");
-        assert_eq!(with_carriage_returns(b".\n"), b".\r\n");
+        assert_eq!(with_carriage_returns(b"a\nb\r\nc\rd"), b"a\r\nb\r\nc d");
+        assert_eq!(with_carriage_returns(b".\n"), b".");
     }
 
     #[test]
