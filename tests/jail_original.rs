@@ -1,5 +1,6 @@
 //! The same failures at the same times to a jail of the original and to ours: the same decisions,
 //! log lines, tickets and lists.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -584,7 +584,7 @@ mod tests {
             ),
             (
                 "ban.Time * math.exp(float(ban.Count+1)*banFactor)/math.exp(1*banFactor)",
-                Float(12051.322153912601),
+                Float(12_051.322_153_912_6),
             ),
             ("1 + 2 * 3 ** 2", Int(19)),
             ("-2 ** 2", Int(-4)),
