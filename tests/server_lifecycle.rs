@@ -199,6 +199,15 @@ fn is_gone(path: &Path) -> bool {
     fs::symlink_metadata(path).is_err()
 }
 
+/// Puts our server and the original's through the same, at the same time.
+fn side_by_side<T: Send>(life: fn(&Site, Command) -> T, ours: &Site, theirs: &Site) -> (T, T) {
+    std::thread::scope(|scope| {
+        let original = common::original("1.1.1", "fail2ban-server");
+        let expected = scope.spawn(move || life(theirs, original));
+        (life(ours, server()), expected.join().unwrap())
+    })
+}
+
 /// What a server is told and shown between start and end.
 fn live(site: &Site, program: Command) -> (Option<i32>, Vec<String>) {
     let server = site.foreground(program);
@@ -243,8 +252,7 @@ fn live(site: &Site, program: Command) -> (Option<i32>, Vec<String>) {
 #[test]
 fn a_life_is_told_as_the_original_tells_it() {
     let (ours, theirs) = (Site::new(&["one", "two"]), Site::new(&["one", "two"]));
-    let expected = live(&theirs, common::original("1.1.1", "fail2ban-server"));
-    let found = live(&ours, server());
+    let (found, expected) = side_by_side(live, &ours, &theirs);
     assert!(expected.1.len() > 25, "{expected:#?}");
     assert_eq!(found.0, Some(0));
     assert_eq!(expected.0, Some(0));
@@ -257,6 +265,102 @@ fn a_life_is_told_as_the_original_tells_it() {
     let original = ours.foreground(common::original("1.1.1", "fail2ban-server"));
     ours.wait_for("[one] Restore Ban 192.0.2.1");
     assert_eq!(original.end(Signal::SIGTERM), Some(0));
+}
+
+/// The log with what happens side by side in a fixed order: jails that stop together, and bans that
+/// are restored while the next command is carried out.
+fn ordered(mut log: Vec<String>) -> String {
+    let is_stop = |line: &String| line.contains("Removed logfile") || line.contains("' stopped");
+    for run in log.chunk_by_mut(|a, b| is_stop(a) && is_stop(b)) {
+        run.sort();
+    }
+    let (restored, mut log): (Vec<String>, Vec<String>) = log
+        .into_iter()
+        .partition(|line| line.contains("Restore Ban"));
+    log.extend(restored);
+    log.join("\n")
+}
+
+/// Reloads of every kind, driven by the original's client; what they printed and the log.
+fn reloads(site: &Site, program: Command) -> (Vec<(i32, String)>, Vec<String>) {
+    let server = site.foreground(program);
+    site.wait_for("Jail 'two' started");
+    assert_eq!(
+        server.ask(&["set", "one", "banip", "192.0.2.7"]).unwrap(),
+        Ok(Value::Int(1))
+    );
+    site.wait_for("[one] Ban 192.0.2.7");
+    site.write("three.log", "");
+    let mut printed = Vec::new();
+    let mut step = |sections: &[&str], words: &[&str]| {
+        site.jails(&sections.concat());
+        printed.push(site.run(common::original("1.1.1", "fail2ban-client"), words));
+        // the original carries bans and unbans out a moment after the reply
+        std::thread::sleep(Duration::from_millis(1500));
+    };
+    let (one, two, three) = (&jail("one"), &jail("two"), &jail("three"));
+    // nothing new; an option and a second log; a jail gone, another come
+    step(&[one, two], &["reload"]);
+    let more = "[one]\nenabled = true\nlogpath = %(here)s/one.log\n  %(here)s/three.log\n\
+                findtime = 5m\nignoreip = 192.0.2.200\n\n";
+    step(&[more, two], &["reload"]);
+    step(&[one, three], &["reload"]);
+    step(&[one, three], &["reload", "one"]);
+    step(&[one, three], &["reload", "--restart", "one"]);
+    step(&[one, three], &["reload", "--unban", "one"]);
+    step(&[one, three], &["reload", "--restart", "--unban", "--all"]);
+    step(&[one, three], &["reload", "nojail"]);
+    step(&[one, three, two], &["reload", "--if-exists", "two"]);
+    step(
+        &[one, "[three]\nenabled = true\nfilter = missing\n\n"],
+        &["reload"],
+    );
+    step(&[one], &["stop", "one"]);
+    step(&[one], &["reload"]);
+    assert_eq!(server.end(Signal::SIGTERM), Some(0));
+    for (_, text) in &mut printed {
+        // times and process ids of the client's own log lines
+        let root = site.directory.path().display().to_string();
+        let lines: Vec<&str> = text
+            .lines()
+            .map(|line| line.split_once("]: ").map_or(line, |(_, message)| message))
+            .collect();
+        *text = lines.join("\n").replace(&root, "/SITE");
+    }
+    (printed, site.log())
+}
+
+#[test]
+fn reloads_are_told_as_the_original_tells_them() {
+    let (ours, theirs) = (Site::new(&["one", "two"]), Site::new(&["one", "two"]));
+    let (found, expected) = side_by_side(reloads, &ours, &theirs);
+    assert_eq!(found.0, expected.0);
+    let (found, expected) = (ordered(found.1), ordered(expected.1));
+    assert_eq!(found, expected, "ours:\n{found}\n\ntheirs:\n{expected}");
+    // jails that stop together run their commands in any order
+    let notes = |site: &Site| {
+        let notes = site.read("notes");
+        let mut notes: Vec<String> = notes.lines().map(str::to_owned).collect();
+        notes.sort();
+        notes
+    };
+    assert_eq!(notes(&ours), notes(&theirs));
+}
+
+#[test]
+fn a_slow_command_holds_nobody_up() {
+    let site = Site::new(&["one"]);
+    let server = site.foreground(self::server());
+    std::thread::scope(|scope| {
+        let slow = scope.spawn(|| server.ask(&["sleep", "2"]));
+        std::thread::sleep(Duration::from_millis(200));
+        let began = Instant::now();
+        assert_eq!(server.ask(&["ping"]).unwrap(), Ok("pong".into()));
+        assert!(server.ask(&["status", "--all"]).unwrap().is_ok());
+        assert!(began.elapsed() < Duration::from_secs(1));
+        assert_eq!(slow.join().unwrap().unwrap(), Ok(Value::None));
+    });
+    assert_eq!(server.end(Signal::SIGTERM), Some(0));
 }
 
 #[test]
