@@ -47,8 +47,7 @@ pub fn ours(program: &str) -> Command {
 /// # Panics
 /// When the namespaced run fails.
 pub fn in_network_namespace(test: &str, body: impl FnOnce()) {
-    const INSIDE: &str = "FERROBAN_TEST_NAMESPACE";
-    if std::env::var_os(INSIDE).is_some() {
+    in_namespace("-n", test, || {
         let up = Command::new("ip")
             .args(["link", "set", "lo", "up"])
             .status();
@@ -57,20 +56,34 @@ pub fn in_network_namespace(test: &str, body: impl FnOnce()) {
             "cannot bring up lo"
         );
         body();
-        return;
+    });
+}
+
+/// As [`in_network_namespace`], where what is mounted stays inside.
+///
+/// # Panics
+/// When the namespaced run fails.
+pub fn in_mount_namespace(test: &str, body: impl FnOnce()) {
+    in_namespace("-m", test, body);
+}
+
+fn in_namespace(kind: &str, test: &str, body: impl FnOnce()) {
+    const INSIDE: &str = "FERROBAN_TEST_NAMESPACE";
+    if std::env::var_os(INSIDE).is_some() {
+        return body();
     }
     let mut command = Command::new("unshare");
     if !nix::unistd::geteuid().is_root() {
         command.arg("-r");
     }
     let status = command
-        .arg("-n")
+        .arg(kind)
         .arg(std::env::current_exe().expect("own path"))
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
         .env(INSIDE, "1")
         .status()
         .expect("unshare (util-linux) starts");
-    assert!(status.success(), "{test} failed in its network namespace");
+    assert!(status.success(), "{test} failed in its namespace");
 }
 
 /// Copies a directory with all below it, following no links.

@@ -151,6 +151,7 @@ impl Writer {
             inbox,
             load: Arc::clone(&load),
             output: Output::Stderr,
+            failing: false,
         };
         std::thread::Builder::new()
             .name("f2b/log".to_owned())
@@ -215,6 +216,8 @@ struct Thread {
     inbox: Receiver<Order>,
     load: Arc<Load>,
     output: Output,
+    /// The last write failed.
+    failing: bool,
 }
 
 impl Thread {
@@ -241,9 +244,13 @@ impl Thread {
                     .bytes
                     .fetch_sub(line.text.len(), Ordering::Relaxed);
                 self.take(&line, batch);
-                let lost = self.load.lost.swap(0, Ordering::Relaxed);
+                let lost = match self.failing {
+                    false => self.load.lost.swap(0, Ordering::Relaxed),
+                    true => 0,
+                };
                 if lost > 0 {
-                    let text = format!("{lost} log record(s) lost: the log target is too slow");
+                    let text =
+                        format!("{lost} log record(s) lost: the log target did not take them");
                     let told = Line {
                         level: Level::Warning,
                         target: "fail2ban.server".to_owned(),
@@ -255,6 +262,7 @@ impl Thread {
             Order::Switch(output, done) => {
                 self.write(batch);
                 self.output = output;
+                self.failing = false;
                 let _ = done.send(());
             }
             Order::Reopen(done) => {
@@ -269,13 +277,14 @@ impl Thread {
     }
 
     fn take(&mut self, line: &Line, batch: &mut Vec<u8>) {
-        // what cannot be written is lost: there is no one to tell
         match &mut self.output {
             Output::Syslog(syslog) => {
-                let _ = syslog.send(line.level, &line.text);
+                let sent = syslog.send(line.level, &line.text);
+                self.note(sent, 1);
             }
             Output::Journal(socket) => {
-                let _ = socket.send(&journal_entry(line));
+                let sent = socket.send(&journal_entry(line)).map(drop);
+                self.note(sent, 1);
             }
             Output::Stdout | Output::Stderr | Output::File(..) => {
                 batch.extend_from_slice(line.text.as_bytes());
@@ -288,7 +297,7 @@ impl Thread {
         if batch.is_empty() {
             return;
         }
-        let _ = match &mut self.output {
+        let written = match &mut self.output {
             Output::Stdout => {
                 let mut out = io::stdout().lock();
                 out.write_all(batch).and_then(|()| out.flush())
@@ -297,7 +306,17 @@ impl Thread {
             Output::File(_, file) => file.write_all(batch),
             Output::Syslog(_) | Output::Journal(_) => Ok(()),
         };
+        let lines = memchr::memchr_iter(b'\n', batch).count();
+        self.note(written, lines as u64);
         batch.clear();
+    }
+
+    /// There is no one to tell but the log itself, when it works again.
+    fn note(&mut self, written: io::Result<()>, lines: u64) {
+        self.failing = written.is_err();
+        if self.failing {
+            self.load.lost.fetch_add(lines, Ordering::Relaxed);
+        }
     }
 
     /// On failure the old file stays in use, so that nothing is lost.
@@ -386,6 +405,25 @@ mod tests {
         writer.line(line("again"));
         let size = daemon.recv(&mut buffer).unwrap();
         assert_eq!(&buffer[..size], b"<30>again\0");
+    }
+
+    #[test]
+    fn a_full_disk_is_told_when_there_is_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let writer = Writer::spawn().unwrap();
+        writer.switch(Output::file(Path::new("/dev/full")).unwrap());
+        writer.line(line("one"));
+        writer.line(line("two"));
+        writer.flush();
+        writer.line(line("three"));
+        writer.switch(Output::file(&path).unwrap());
+        writer.line(line("four"));
+        writer.flush();
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "four\n3 log record(s) lost: the log target did not take them\n"
+        );
     }
 
     #[test]
