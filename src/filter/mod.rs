@@ -12,6 +12,8 @@ mod failure;
 mod record;
 mod session;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod window;
 
 pub use buffer::Parts;
