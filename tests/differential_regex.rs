@@ -261,6 +261,12 @@ fn forms_of_output() {
             FAILED,
         ],
         &["-o", "<fid>,<family>,<matches>", "app.log", FAILED],
+        &[
+            "-o",
+            "<ip-rev> <F-NONE>|<name> <failures> <bancount>",
+            "app.log",
+            FAILED,
+        ],
         &["-i", "-o", "msg", "app.log", FAILED],
         &["-i", "-o", "row", "app.log", FAILED],
         &["-i", "-o", "id", "app.log", FAILED],

@@ -1,9 +1,12 @@
 //! The forms of `-o`: failures without a report (facts X18, X19).
 
 use std::io::{self, Write};
+use std::net::IpAddr;
 
+use crate::action::tags::field_of_tag;
 use crate::address::Address;
 use crate::filter::{Found, Record, quote};
+use crate::sys::hosts;
 use crate::ticket::{FieldValue, MatchLine, Timestamp};
 
 /// One failure to print.
@@ -39,6 +42,10 @@ impl Hit {
 
     fn id(&self) -> String {
         self.id.as_ref().map_or(String::new(), Address::to_string)
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.matches.iter().map(MatchLine::text).collect()
     }
 
     fn ip(&self) -> String {
@@ -163,32 +170,48 @@ fn expand(template: &str, hit: &Hit, message: &str) -> String {
     text + rest
 }
 
+/// The value of a tag; `None` for one that needs a jail or is none. A field that was not captured
+/// is empty text.
 fn tag(name: &str, hit: &Hit, message: &str) -> Option<String> {
-    if let Some(field) = name.strip_prefix("F-") {
-        let field = match field.to_lowercase().as_str() {
-            "id" => "fid".to_owned(),
-            "port" => "fport".to_owned(),
-            other => other.to_owned(),
-        };
-        return hit.record.get(&field).map(plain);
+    if let Some(field) = field_of_tag(name) {
+        return Some(hit.record.get(&field).map_or(String::new(), plain));
     }
+    let address = match Address::parse(&hit.ip()) {
+        Address::Ip(ip) => Some(ip),
+        _ => None,
+    };
     Some(match name {
         "msg" => message.to_owned(),
         "ip" => hit.ip(),
         "fid" => hit.id(),
-        "family" => {
-            let ip = Address::parse(&hit.ip());
-            ip.family().map_or("None".to_owned(), |f| f.to_string())
-        }
+        "family" => address
+            .map_or("None", |ip| if ip.is_ipv4() { "inet4" } else { "inet6" })
+            .to_owned(),
+        "ip-rev" => address.map_or(String::new(), reversed),
+        "ip-host" => address
+            .and_then(hosts::names_of)
+            .and_then(|names| names.into_iter().next())
+            .unwrap_or_else(|| "None".to_owned()),
+        "fq-hostname" => hosts::full_name(),
+        "sh-hostname" => hosts::short_name(),
         "time" => moment(hit.time.or_else(|| Some(super::run::now()))),
-        "failures" => "0".to_owned(),
-        "fport" => plain(hit.record.get("fport")?),
-        "matches" => {
-            let all: Vec<_> = hit.matches.iter().map(MatchLine::text).collect();
-            all.join("\n")
-        }
+        "failures" | "bancount" => "0".to_owned(),
+        "matches" => hit.lines().join("\n"),
         _ => return None,
     })
+}
+
+/// An address as reverse look-ups name it, with a dot at the end.
+fn reversed(address: IpAddr) -> String {
+    let parts: Vec<String> = match address {
+        IpAddr::V4(ip) => ip.octets().iter().rev().map(u8::to_string).collect(),
+        IpAddr::V6(ip) => {
+            let octets = ip.octets();
+            let nibbles = octets.iter().rev().flat_map(|o| [o & 15, o >> 4]);
+            nibbles.map(|n| format!("{n:x}")).collect()
+        }
+    };
+    parts.join(".") + "."
 }
 
 /// A record as Python shows a dict.

@@ -38,9 +38,9 @@ impl Sink for Queue {
             return;
         };
         let name = level.name();
+        let time = chrono::Local::now().format("%Y-%m-%d %H:%M:%S,%3f");
         // the original appends the level's first letter to the padded name
         let _ = if self.verbose <= 1 {
-            let time = chrono::Local::now().format("%Y-%m-%d %H:%M:%S,%3f");
             let pid = std::process::id();
             let letter = &name[..1];
             writeln!(
@@ -48,7 +48,7 @@ impl Sink for Queue {
                 "{time} {target:<24}[{pid}]: {name:<7}{letter}: {message}"
             )
         } else {
-            writeln!(gathered, "{name:<7} {message}")
+            writeln!(gathered, " {time} {name:<5} {message}")
         };
     }
 }
