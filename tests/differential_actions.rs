@@ -368,3 +368,71 @@ fn properties_that_refer_to_themselves() {
     steps.push(ban("192.0.2.1"));
     same(&steps, 10);
 }
+
+#[test]
+fn a_reload_keeps_changes_and_drops() {
+    let commands = |name: &'static str, text: &str| -> Vec<(&'static str, String)> {
+        [
+            "actionstart",
+            "actionban",
+            "actionunban",
+            "actionstop",
+            "actionreload",
+        ]
+        .into_iter()
+        .map(|operation| (operation, format!("echo {name} {operation} {text} <ip>")))
+        .collect()
+    };
+    let set_up = |name: &'static str, text: &str| {
+        let properties = commands(name, text);
+        let pairs: Vec<(&str, &str)> = properties
+            .iter()
+            .map(|(name, text)| (*name, text.as_str()))
+            .collect();
+        action(name, &pairs)
+    };
+    let mut steps = set_up("kept", "old");
+    steps.extend(set_up("dropped", "old"));
+    steps.extend(action(
+        "flushed",
+        &[("actionflush", "echo flush"), ("actionban", "true")],
+    ));
+    steps.push(json!({"do": "start"}));
+    steps.extend([ban("192.0.2.1"), ban("192.0.2.2")]);
+    steps.push(json!({"do": "reload", "begin": true}));
+    steps.extend(set_up("kept", "new"));
+    let bans = ["192.0.2.1", "192.0.2.2"].map(ticket);
+    steps.push(json!({"do": "reload", "begin": false, "tickets": bans}));
+    steps.push(ban("192.0.2.3"));
+    steps.push(unban("192.0.2.1"));
+    steps.push(json!({"do": "stop", "tickets": [ticket("192.0.2.2"), ticket("192.0.2.3")]}));
+    same(&steps, 10);
+}
+
+#[test]
+fn properties_are_answered() {
+    let mut steps = action(
+        "a1",
+        &[
+            ("actionban", "x"),
+            ("w", "y"),
+            ("timeout", "1m"),
+            ("bantime", "1h"),
+            ("blocktype?family=inet6", "z"),
+        ],
+    );
+    for property in [
+        "actionban",
+        "actionunban",
+        "w",
+        "timeout",
+        "blocktype?family=inet6",
+        "bantime",
+        "nothing",
+        "banEpoch",
+    ] {
+        steps.push(json!({"do": "get", "action": "a1", "property": property}));
+    }
+    steps.push(json!({"do": "get", "action": "a2", "property": "w"}));
+    same(&steps, 10);
+}

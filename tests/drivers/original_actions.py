@@ -10,6 +10,8 @@ A step is {"do": WHAT, ...}:
   again     the same id once more
   prolong, unban   id
   flush
+  reload    begin: true or false
+  get       action, property: the value (or the error) is logged
 and any step may have "observe": a shell command whose output is recorded after it, and "before":
 one that is run before it.
 """
@@ -56,7 +58,7 @@ class Scenario:
     def command(self, step):
         words = step["words"]
         if words[2] == "addaction":
-            self.actions.add(words[3])
+            self.actions.add(words[3], reload=hasattr(self.actions, "_reload_actions"))
         elif words[2] == "action":
             for name, value in words[4]:
                 setattr(self.actions[words[3]], name, value)
@@ -91,6 +93,17 @@ class Scenario:
     def check(self, _step):
         for action in self.actions._actions.values():
             action.consistencyCheck()
+
+    def reload(self, step):
+        self.actions.reload(begin=step["begin"])
+
+    def get(self, step):
+        try:
+            action = self.actions[step["action"]]
+            shown = repr(getattr(action, step["property"]))
+        except Exception as error:
+            shown = repr(error)
+        logging.getLogger("fail2ban.reply").error(shown)
 
     def flush(self, _step):
         self.actions._Actions__flushBan()

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Once;
 
-use ferroban::action::{Actions, JailFigures, Order};
+use ferroban::action::{Actions, JailFigures, Order, Query};
 use ferroban::address::Address;
 use ferroban::control::Value;
 use ferroban::log::{self, Level, Sink};
@@ -235,6 +235,23 @@ async fn carry_out(actions: &Actions, step: &Json) {
             }
         }
         "flush" => actions.send(Order::Flush(read_tickets(&step["tickets"]))),
+        "reload" => actions.send(Order::Reloading(
+            step["begin"].as_bool().unwrap(),
+            read_tickets(&step["tickets"]),
+        )),
+        "get" => {
+            let (reply, answer) = tokio::sync::oneshot::channel();
+            actions.send(Order::Get {
+                name: step["action"].as_str().unwrap().to_owned(),
+                what: Query::Property(step["property"].as_str().unwrap().to_owned()),
+                reply,
+            });
+            let shown = match answer.await.unwrap() {
+                Ok(value) => value.repr(),
+                Err(error) => format!("{}({})", error.class.1, error.args[0].repr()),
+            };
+            ferroban::error!("fail2ban.reply", "{shown}");
+        }
         "stop" => {
             let (reply, answer) = tokio::sync::oneshot::channel();
             actions.send(Order::Stop(read_tickets(&step["tickets"]), reply));
