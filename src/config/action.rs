@@ -9,7 +9,7 @@ use super::definition::{Definition, Kind, Known};
 use super::error::{Cause, Messages};
 use super::files::{join, stem};
 use super::layers::Layers;
-use super::settings::Options;
+use super::settings::{Options, Setting};
 use super::text::json_object;
 use crate::control::Value;
 
@@ -81,7 +81,10 @@ impl Action {
         let Some(settings) = layers.read(&join("action.d", file))? else {
             return Ok(None);
         };
-        let arguments = arguments.into_iter().map(|(k, v)| (k, v.into())).collect();
+        let arguments = arguments
+            .into_iter()
+            .map(|(name, value)| (name.into(), Setting::Text(value.into())))
+            .collect();
         let mut definition = Definition::new(settings, &KNOWN, arguments);
         definition.read(jail_options, false, &mut layers.messages)?;
         Ok(Some(Action::Commands {
@@ -112,15 +115,14 @@ impl Action {
         let combined = definition.combined(&FOR_THE_SERVER, messages)?;
         // Commands with their tags replaced, everything else as it was given: the server
         // replaces tags in it when it knows whom to ban.
-        let commands = combined.into_iter().filter(|(name, _)| is_known(name));
+        let commands = combined.iter().filter(|(name, _)| is_known(name));
         let parameters = definition
             .arguments
             .iter()
-            .filter(|(name, _)| !is_known(name) && !name.starts_with("known/"))
-            .map(|(name, value)| (name.clone(), value.clone()));
+            .filter(|(name, _)| !is_known(name) && !name.starts_with("known/"));
         let mut properties: Vec<Value> = commands
             .chain(parameters)
-            .map(|(name, value)| Value::List(vec![name.into(), value]))
+            .map(|(name, value)| Value::List(vec![Value::from(&**name), value.into()]))
             .collect();
 
         let add = vec!["set".into(), jail.clone(), "addaction".into(), name.clone()];

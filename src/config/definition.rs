@@ -4,9 +4,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::error::{Cause, Messages};
-use super::settings::{Options, Settings, Vars, split_condition};
+use super::settings::{Options, Setting, Settings, Vars, split_condition};
 use super::tags;
 use super::text::quoted;
 use crate::control::Value;
@@ -27,18 +28,18 @@ pub enum Kind {
 
 impl Kind {
     /// The value of a text; `None` when it has none of this kind.
-    pub fn convert(self, value: &Value) -> Option<Value> {
+    pub fn convert(self, value: &Setting) -> Option<Setting> {
         match self {
             Kind::Text => Some(value.clone()),
-            Kind::Flag => Some(Value::Bool(match value {
-                Value::Str(text) => {
+            Kind::Flag => Some(Setting::Flag(match value {
+                Setting::Text(text) => {
                     matches!(text.to_lowercase().as_str(), "1" | "on" | "true" | "yes")
                 }
-                Value::Bool(flag) => *flag,
-                Value::Int(number) => *number != 0,
-                _ => false,
+                Setting::Flag(flag) => *flag,
+                Setting::Number(number) => *number != 0,
+                Setting::Nothing => false,
             })),
-            Kind::Integer => value.to_int().ok().map(Value::Int),
+            Kind::Integer => Value::from(value).to_int().ok().map(Setting::Number),
         }
     }
 }
@@ -62,10 +63,10 @@ pub enum Literal {
     Text(&'static str),
 }
 
-impl From<Literal> for Value {
-    fn from(literal: Literal) -> Value {
+impl From<Literal> for Setting {
+    fn from(literal: Literal) -> Setting {
         match literal {
-            Literal::Flag(flag) => flag.into(),
+            Literal::Flag(flag) => Setting::Flag(flag),
             Literal::Text(text) => text.into(),
         }
     }
@@ -121,10 +122,10 @@ pub fn read_options(
         if supplied.is_some_and(|(options, _)| options.contains_key(name)) {
             continue;
         }
-        let default = || option.default.map_or(Value::None, Value::from);
+        let default = || option.default.map_or(Setting::Nothing, Setting::from);
         match settings.get(section, name, vars) {
             Ok(text) => {
-                let text = Value::from(text.as_deref());
+                let text = Setting::from(text);
                 let kind = if convert { option.kind } else { Kind::Text };
                 let value = kind.convert(&text).unwrap_or_else(|| {
                     let text = format!(
@@ -134,15 +135,15 @@ pub fn read_options(
                     messages.add(Level::Warning, TARGET, text);
                     default()
                 });
-                values.insert(name.to_owned(), value);
+                values.insert(name.into(), value);
             }
             Err(cause @ Cause::NoSection(_)) if !must_exist => {
                 messages.add(Level::Error, TARGET, cause.to_string());
-                values.insert(name.to_owned(), default());
+                values.insert(name.into(), default());
             }
             Err(Cause::NoOption { .. }) => {
                 if let Some(default) = option.default {
-                    values.insert(name.to_owned(), default.into());
+                    values.insert(name.into(), default.into());
                 }
             }
             Err(cause) => return Err(cause),
@@ -169,7 +170,7 @@ pub struct Definition {
     own: Options,
     /// Options of the jail and arguments, as they were when options were read last.
     vars: Vars,
-    looked_up: HashMap<String, Option<String>>,
+    looked_up: HashMap<Box<str>, Option<Arc<str>>>,
 }
 
 impl Definition {
@@ -217,10 +218,10 @@ impl Definition {
             return Ok(());
         }
         for name in self.settings.section("Definition").into_iter().flatten() {
-            let name = &**name.0;
+            let name = name.0;
             if !self.own.contains_key(name) {
                 let value = self.settings.get("Definition", name, &Vars::default())?;
-                self.own.insert(name.to_owned(), value.as_deref().into());
+                self.own.insert(name.clone(), value.into());
             }
         }
         Ok(())
@@ -229,12 +230,12 @@ impl Definition {
     /// Options of `[Init]`: kept under `known/…`, and where no argument was given, used.
     fn read_init(&mut self, supplied: &Options) -> Result<(), Cause> {
         for name in self.settings.section("Init").into_iter().flatten() {
-            let name = &**name.0;
+            let name = name.0;
             let value = self.settings.get("Init", name, &Vars::default())?;
-            let mut value = Value::from(value.as_deref());
+            let mut value = Setting::from(value);
             if !name.starts_with("known/") {
                 self.arguments
-                    .insert(format!("known/{name}"), value.clone());
+                    .insert(format!("known/{name}").into(), value.clone());
             }
             if self.arguments.contains_key(name) {
                 continue;
@@ -242,11 +243,11 @@ impl Definition {
             // An argument beats the conditional variants of its option (fact C31).
             if let Some((plain, _)) = split_condition(name)
                 && let Some(given) = supplied.get(plain)
-                && *given != Value::None
+                && *given != Setting::Nothing
             {
                 value = given.clone();
             }
-            self.arguments.insert(name.to_owned(), value);
+            self.arguments.insert(name.clone(), value);
         }
         Ok(())
     }
@@ -258,11 +259,11 @@ impl Definition {
     /// Self reference.
     pub fn combined(&mut self, ignore: &[&str], messages: &mut Messages) -> Result<Options, Cause> {
         let mut options = merged(&self.own, &self.arguments);
-        let conditional = options.keys().filter_map(|name| split_condition(name));
-        let ignore: HashSet<String> = conditional
+        let names = self.own.keys().chain(self.arguments.keys());
+        let ignore: HashSet<&str> = names
+            .filter_map(|name| split_condition(name))
             .map(|(plain, _)| plain)
             .chain(ignore.iter().copied())
-            .map(str::to_owned)
             .collect();
         let (settings, vars, looked_up) = (&self.settings, &self.vars, &mut self.looked_up);
         tags::substitute(&mut options, &ignore, |tag| {
@@ -270,11 +271,11 @@ impl Definition {
                 return Ok(value.clone());
             }
             let value = match settings.get_anywhere("Definition", tag, vars) {
-                Ok(value) => value.map(|text| text.to_string()),
+                Ok(value) => value,
                 Err(cause) if cause.is_absence() => None,
                 Err(cause) => return Err(cause),
             };
-            looked_up.insert(tag.to_owned(), value.clone());
+            looked_up.insert(tag.into(), value.clone());
             Ok(value)
         })?;
         self.convert(&mut options, messages);
@@ -286,7 +287,7 @@ impl Definition {
             let Some(value) = options.get_mut(known.name) else {
                 continue;
             };
-            if *value == Value::None {
+            if *value == Setting::Nothing {
                 continue;
             }
             let kind = if known.kind == Kind::Flag {
@@ -301,7 +302,7 @@ impl Definition {
                     quoted(known.name)
                 );
                 messages.add(Level::Warning, TARGET, text);
-                Value::None
+                Setting::Nothing
             });
         }
     }

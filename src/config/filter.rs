@@ -2,11 +2,13 @@
 //! options a filter consists of for programs that run one without a jail.
 #![forbid(unsafe_code)]
 
+use std::rc::Rc;
+
 use super::definition::{Definition, Kind, Known};
 use super::error::{Cause, Messages};
 use super::files::join;
 use super::layers::Layers;
-use super::settings::Options;
+use super::settings::{Options, Setting, Settings, Vars};
 use super::text::shell_words;
 use crate::control::Value;
 
@@ -57,11 +59,7 @@ impl Filter {
         Ok(settings.map(|settings| Filter::new(settings, jail, arguments)))
     }
 
-    fn new(
-        settings: std::rc::Rc<super::settings::Settings>,
-        jail: &str,
-        arguments: Options,
-    ) -> Filter {
+    fn new(settings: Rc<Settings>, jail: &str, arguments: Options) -> Filter {
         Filter {
             jail: jail.to_owned(),
             definition: Definition::new(settings, &KNOWN, arguments),
@@ -70,13 +68,9 @@ impl Filter {
 
     /// Tells the filter what kind of log it will see, unless it knows (fact C29).
     pub fn set_backend(&mut self, backend: &str) {
-        let given = self
-            .definition
-            .arguments
-            .get("logtype")
-            .and_then(Value::as_str);
+        let given = self.definition.arguments.get("logtype");
         let defined = self.definition.settings().has_own("Definition", "logtype");
-        if given.is_some_and(|given| !given.is_empty()) || defined {
+        if given.is_some_and(|given| !given.text().is_empty()) || defined {
             return;
         }
         let logtype = if backend.starts_with("systemd") {
@@ -86,7 +80,7 @@ impl Filter {
         };
         self.definition
             .arguments
-            .insert("logtype".to_owned(), logtype.into());
+            .insert("logtype".into(), logtype.into());
     }
 
     /// Reads the options; those of the jail win.
@@ -114,13 +108,13 @@ impl Filter {
     ///
     /// # Errors
     /// A substitution that fails.
-    pub fn definition_option(&self, name: &str) -> Result<Option<Value>, Cause> {
+    pub fn definition_option(&self, name: &str) -> Result<Option<Setting>, Cause> {
         let value = self
             .definition
             .settings()
-            .get("Definition", name, &Default::default());
+            .get("Definition", name, &Vars::default());
         match value {
-            Ok(value) => Ok(Some(value.as_deref().into())),
+            Ok(value) => Ok(Some(value.into())),
             Err(cause) if cause.is_absence() => Ok(None),
             Err(cause) => Err(cause),
         }
@@ -151,12 +145,12 @@ pub fn add_commands(
     let set = |option: &str, value: Value| vec!["set".into(), jail.into(), option.into(), value];
     let mut early = 0;
     for (name, value) in options {
-        if *value == Value::None {
+        if *value == Setting::Nothing {
             continue;
         }
-        match name.as_str() {
+        match &**name {
             "failregex" | "ignoreregex" => {
-                let text = value.str();
+                let text = value.text();
                 let mut regexes: Vec<Value> = text
                     .split('\n')
                     .filter(|regex| !regex.is_empty())
@@ -175,16 +169,16 @@ pub fn add_commands(
                 }
             }
             "usedns" => {
-                commands.insert(0, set(name, value.clone()));
+                commands.insert(0, set(name, value.into()));
                 early += 1;
             }
             "prefregex" | "maxlines" => {
-                commands.insert(early, set(name, value.clone()));
+                commands.insert(early, set(name, value.into()));
                 early += 1;
             }
-            "datepattern" => commands.push(set(name, value.clone())),
+            "datepattern" => commands.push(set(name, value.into())),
             "journalmatch" => {
-                for line in value.str().split('\n').filter(|line| !line.is_empty()) {
+                for line in value.text().split('\n').filter(|line| !line.is_empty()) {
                     let words = shell_words(line).map_err(|text| Cause::Value(text.to_owned()))?;
                     let mut command = vec!["set".into(), jail.into(), "addjournalmatch".into()];
                     command.extend(words.into_iter().map(Value::from));

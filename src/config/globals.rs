@@ -27,9 +27,8 @@ const KNOWN: [Known; 7] = [
 ];
 
 /// The order in which the server is told: logging first, so that the rest can be logged, and the
-/// file of the database before anything about it (fact C57).
-const ORDER: [&str; 8] = [
-    "thread",
+/// file of the database before anything about it; `thread` comes before all (fact C57).
+const ORDER: [&str; 7] = [
     "syslogsocket",
     "loglevel",
     "logtarget",
@@ -59,21 +58,27 @@ pub fn commands(
     let mut options = read_options(settings, "Definition", &KNOWN, None, false, true, messages)?;
     options.extend(overrides);
     if let Some(level) = options.get("loglevel") {
-        check_loglevel(&level.str())?;
+        check_loglevel(&level.text())?;
     }
+    let mut thread = None;
     if settings.section("Thread").is_some() {
         let stack = [Known::new("stacksize", Kind::Integer)];
-        let thread = read_options(settings, "Thread", &stack, None, false, true, messages)?;
-        if !thread.is_empty() {
-            let members = thread.into_iter().map(|(k, v)| (k.into(), v)).collect();
-            options.insert("thread".to_owned(), Value::Dict(members));
-        }
+        let options = read_options(settings, "Thread", &stack, None, false, true, messages)?;
+        let members = options
+            .iter()
+            .map(|(name, value)| (Value::from(&**name), value.into()));
+        thread = (!options.is_empty()).then(|| Value::Dict(members.collect()));
     }
-    let command = |name: &&str| {
-        let value = options.get(*name)?.clone();
-        Some(vec!["set".into(), (*name).into(), value])
-    };
-    Ok(ORDER.iter().filter_map(command).collect())
+    let set = |name: &str, value: Value| vec!["set".into(), name.into(), value];
+    let mut commands: Vec<Vec<Value>> = thread
+        .map(|value| set("thread", value))
+        .into_iter()
+        .collect();
+    commands.extend(ORDER.iter().filter_map(|name| {
+        let value = options.get(*name)?;
+        Some(set(name, value.into()))
+    }));
+    Ok(commands)
 }
 
 /// Names of log levels (fact G1).

@@ -10,7 +10,7 @@ use super::filter::{self, Filter};
 use super::glob;
 use super::layers::Layers;
 use super::options;
-use super::settings::{Entry, Options, Settings};
+use super::settings::{Entry, Options, Setting, Settings};
 use super::text::{quoted, words};
 use crate::control::Value;
 use crate::log::Level;
@@ -136,7 +136,7 @@ pub fn read(
         Some(arguments) => merged(&first, arguments),
         None => first,
     };
-    if !extent.force && jail.options.get("enabled") != Some(&Value::Bool(true)) {
+    if !extent.force && jail.options.get("enabled") != Some(&Setting::Flag(true)) {
         return Ok(None);
     }
     match jail.read_rest(layers, settings, extent) {
@@ -168,8 +168,10 @@ impl Jail {
     }
 
     fn text(&self, option: &str) -> String {
-        let value = self.options.get(option).and_then(Value::as_str);
-        value.unwrap_or_default().to_owned()
+        match self.options.get(option) {
+            Some(Setting::Text(text)) => text.to_string(),
+            _ => String::new(),
+        }
     }
 
     /// Reads the filter and offers its options to the jail as `known/…` (fact C19).
@@ -192,7 +194,9 @@ impl Jail {
             ))
         })?;
         let arguments = definition.arguments.into_iter();
-        let mut arguments: Options = arguments.map(|(k, v)| (k, v.into())).collect();
+        let mut arguments: Options = arguments
+            .map(|(name, value)| (name.into(), Setting::Text(value.into())))
+            .collect();
         if let Some(more) = extent.arguments {
             arguments = merged(&arguments, more);
         }
@@ -206,10 +210,10 @@ impl Jail {
         let known = filter.combined(&mut layers.messages)?;
         let known = known
             .into_iter()
-            .filter(|(name, value)| !name.starts_with("known/") && *value != Value::None)
+            .filter(|(name, value)| !name.starts_with("known/") && *value != Setting::Nothing)
             .map(|(name, value)| {
-                let entry = Entry::computed(value.str().as_ref());
-                (format!("known/{name}"), entry)
+                let entry = Entry::computed(value.shared_text());
+                (format!("known/{name}").into(), entry)
             });
         settings.add(&self.name, known);
         self.filter = Some(filter);
@@ -270,10 +274,10 @@ impl Jail {
         let mut backend = self.text("backend");
         let mut logs = Vec::new();
         for (option, value) in &self.options {
-            match option.as_str() {
+            match &**option {
                 "logpath" if backend.starts_with("systemd") => {}
                 "logpath" => {
-                    logs = self.log_files(&value.str(), files, messages);
+                    logs = self.log_files(&value.text(), files, messages);
                     if logs.is_empty() {
                         let text = format!("Have not found any log file for '{}' jail.", self.name);
                         match self.without_logs(&backend, allow_no_files) {
@@ -293,12 +297,12 @@ impl Jail {
                 }
                 "ignoreip" => {
                     let mut command = self.set("addignoreip", None);
-                    command.extend(words(&value.str()).map(Value::from));
+                    command.extend(words(&value.text()).map(Value::from));
                     commands.push(command);
                 }
                 option if NOT_SENT.contains(&option) => {}
                 option if filter::KNOWN.iter().any(|known| known.name == option) => {}
-                option => commands.push(self.set(option, Some(value.clone()))),
+                option => commands.push(self.set(option, Some(value.into()))),
             }
         }
         commands.append(&mut logs);
@@ -351,7 +355,7 @@ impl Jail {
 
     /// What to do without any log file (facts C48, J5, J6).
     fn without_logs(&self, backend: &str, allow_no_files: bool) -> NoLogs {
-        let flag = |option: &str| self.options.get(option) == Some(&Value::Bool(true));
+        let flag = |option: &str| self.options.get(option) == Some(&Setting::Flag(true));
         let has_match = self.options.get("journalmatch").is_some();
         if backend.starts_with("auto") && flag("systemd_if_nologs") && has_match {
             NoLogs::Journal

@@ -96,9 +96,16 @@ impl<'f> Layers<'f> {
         let stem = join(base, name);
         let directory = format!("{stem}.d");
         let mut paths = vec![format!("{stem}.conf")];
-        paths.extend(self.drop_ins(&directory, ".conf"));
+        let (mut names, _) = self.files.names(&directory);
+        names.retain(|name| !name.starts_with('.'));
+        names.sort();
+        let drop_ins = |extension: &str| {
+            let names = names.iter().filter(|name| name.ends_with(extension));
+            names.map(|name| join(&directory, name)).collect::<Vec<_>>()
+        };
+        paths.extend(drop_ins(".conf"));
         paths.push(format!("{stem}.local"));
-        paths.extend(self.drop_ins(&directory, ".local"));
+        paths.extend(drop_ins(".local"));
         paths.retain(|path| self.files.exists(path));
         if paths.is_empty() {
             let text = format!(
@@ -120,13 +127,6 @@ impl<'f> Layers<'f> {
             format!("Could not read config files: {}", paths.join(", ")),
         );
         Ok(None)
-    }
-
-    fn drop_ins(&self, directory: &str, extension: &str) -> Vec<String> {
-        let (mut names, _) = self.files.names(directory);
-        names.retain(|name| name.ends_with(extension) && !name.starts_with('.'));
-        names.sort();
-        names.iter().map(|name| join(directory, name)).collect()
     }
 
     /// All files and what they include, merged; and which of them could be read.

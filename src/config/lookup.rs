@@ -126,7 +126,7 @@ fn has_extension(name: &str) -> bool {
 fn arguments_of(arguments: &IndexMap<String, String>) -> Options {
     let arguments = arguments.iter();
     arguments
-        .map(|(name, value)| (name.clone(), value.as_str().into()))
+        .map(|(name, value)| (name.as_str().into(), value.as_str().into()))
         .collect()
 }
 
@@ -149,7 +149,7 @@ fn find_jail(
     let mut settings = (*settings).clone();
     jail::add_defaults(&mut settings, layers.base());
     let mut more = arguments_of(arguments);
-    more.insert("backend".to_owned(), backend.into());
+    more.insert("backend".into(), backend.into());
     let extent = Extent {
         force: true,
         arguments: Some(&more),
@@ -195,12 +195,12 @@ fn real_of(
 ) -> Result<Vec<(String, Value)>, Cause> {
     let names = ["logtype", "datepattern"].into_iter();
     let mut real: IndexMap<String, Value> = IndexMap::new();
-    for name in names.chain(arguments.keys().map(String::as_str)) {
+    for name in names.chain(arguments.keys().map(|name| &**name)) {
         let value = match combined.get(name) {
             Some(value) => Some(value.clone()),
             None => filter.definition_option(name)?,
         };
-        real.extend(value.map(|value| (name.to_owned(), value)));
+        real.extend(value.map(|value| (name.to_owned(), Value::from(&value))));
     }
     Ok(real.into_iter().collect())
 }

@@ -2,6 +2,7 @@
 //! file changed it.
 #![forbid(unsafe_code)]
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -13,8 +14,68 @@ use super::ini::IniFile;
 use super::text::is_word;
 use crate::control::Value;
 
-/// Values of options as the views handle them, in order; not all are text any more.
-pub type Options = IndexMap<String, Value>;
+/// Values of options as the views handle them, in order.
+pub type Options = IndexMap<Arc<str>, Setting>;
+
+/// The value of an option: a text of the files, which many jails share, or what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Setting {
+    /// Python's `None`.
+    Nothing,
+    Flag(bool),
+    Number(i64),
+    Text(Arc<str>),
+}
+
+impl Setting {
+    /// The text, or what Python's `str` would make of the value.
+    pub fn text(&self) -> Cow<'_, str> {
+        match self {
+            Setting::Nothing => Cow::Borrowed("None"),
+            Setting::Flag(true) => Cow::Borrowed("True"),
+            Setting::Flag(false) => Cow::Borrowed("False"),
+            Setting::Number(number) => Cow::Owned(number.to_string()),
+            Setting::Text(text) => Cow::Borrowed(text),
+        }
+    }
+
+    /// The same, to be kept.
+    pub fn shared_text(&self) -> Arc<str> {
+        match self {
+            Setting::Text(text) => text.clone(),
+            other => other.text().into(),
+        }
+    }
+
+    /// What Python's `repr` would make of the value.
+    pub fn repr(&self) -> String {
+        Value::from(self).repr()
+    }
+}
+
+impl From<&str> for Setting {
+    fn from(text: &str) -> Setting {
+        Setting::Text(text.into())
+    }
+}
+
+impl From<Option<Arc<str>>> for Setting {
+    fn from(text: Option<Arc<str>>) -> Setting {
+        text.map_or(Setting::Nothing, Setting::Text)
+    }
+}
+
+impl From<&Setting> for Value {
+    fn from(setting: &Setting) -> Value {
+        match setting {
+            Setting::Nothing => Value::None,
+            Setting::Flag(flag) => (*flag).into(),
+            Setting::Number(number) => (*number).into(),
+            Setting::Text(text) => Value::from(&**text),
+        }
+    }
+}
 
 /// Options of one section, in the order they were first written.
 pub type Section = IndexMap<Arc<str>, Entry>;
@@ -64,17 +125,25 @@ impl Entry {
 /// Values that beat those of the files while an option is read: options of the jail and
 /// arguments of its filter or action. Names count in lower case.
 #[derive(Clone, Debug, Default)]
-pub struct Vars(HashMap<String, Option<Arc<str>>>);
+pub struct Vars(HashMap<Arc<str>, Option<Arc<str>>>);
 
 impl Vars {
     /// Later options win over earlier ones that differ only in case.
     pub fn new(options: &Options) -> Vars {
         let entries = options.iter().map(|(name, value)| {
             let text = match value {
-                Value::None => None,
-                value => Some(Arc::from(value.str().as_ref())),
+                Setting::Nothing => None,
+                value => Some(value.shared_text()),
             };
-            (name.to_lowercase(), text)
+            let is_lower = name
+                .bytes()
+                .all(|b| b.is_ascii() && !b.is_ascii_uppercase());
+            let name = if is_lower {
+                name.clone()
+            } else {
+                name.to_lowercase().into()
+            };
+            (name, text)
         });
         Vars(entries.collect())
     }
@@ -137,9 +206,9 @@ impl Settings {
     }
 
     /// Adds options the program computes to a section (fact C19).
-    pub fn add(&mut self, section: &str, options: impl Iterator<Item = (String, Entry)>) {
+    pub fn add(&mut self, section: &str, options: impl Iterator<Item = (Arc<str>, Entry)>) {
         let section = self.sections.entry(section.into()).or_default();
-        section.extend(options.map(|(key, entry)| (key.into(), entry)));
+        section.extend(options);
     }
 
     /// The raw entry of an option (in lower case): the section's own, else the default.

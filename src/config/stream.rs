@@ -9,7 +9,6 @@ use super::layers::Layers;
 use super::settings::{Options, Settings};
 use super::text::quoted;
 use super::{ConfigError, EarlyOptions, ReadOptions, Stream};
-use crate::control::Value;
 use crate::log::Level;
 
 const TARGET: &str = "fail2ban.jailsreader";
@@ -25,7 +24,7 @@ pub fn early(files: &dyn Files, base: &str) -> Result<EarlyOptions, ConfigError>
         let text = |name: &str| {
             let value = options.get(name);
             value
-                .map(|value| value.str().into_owned())
+                .map(|value| value.text().into_owned())
                 .unwrap_or_default()
         };
         Ok(EarlyOptions {
@@ -112,7 +111,7 @@ fn overrides(early: Options, options: &ReadOptions) -> Options {
     let given = options.overrides.iter();
     early
         .into_iter()
-        .chain(given.map(|(name, value)| (name.clone(), Value::from(value.as_str()))))
+        .chain(given.map(|(name, value)| (name.as_str().into(), value.as_str().into())))
         .collect()
 }
 

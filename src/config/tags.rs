@@ -4,11 +4,12 @@
 #![forbid(unsafe_code)]
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 
 use super::error::Cause;
-use super::settings::Options;
+use super::settings::{Options, Setting};
 use crate::control::Value;
 
 /// How often one tag may be replaced in one option.
@@ -23,8 +24,8 @@ const LENGTH: usize = 4 << 20;
 /// An option that comes to contain itself (fact C25); what `lookup` reports.
 pub fn substitute(
     options: &mut Options,
-    ignore: &HashSet<String>,
-    mut lookup: impl FnMut(&str) -> Result<Option<String>, Cause>,
+    ignore: &HashSet<&str>,
+    mut lookup: impl FnMut(&str) -> Result<Option<Arc<str>>, Cause>,
 ) -> Result<(), Cause> {
     let mut counts: Vec<Counts> = vec![Counts::new(); options.len()];
     let mut done = vec![false; options.len()];
@@ -35,10 +36,10 @@ pub fn substitute(
             let Some((name, value)) = options.get_index(index) else {
                 continue;
             };
-            if done[index] || ignore.contains(name.as_str()) {
+            if done[index] || ignore.contains(&**name) {
                 continue;
             }
-            let Value::Str(value) = value else {
+            let Setting::Text(value) = value else {
                 done[index] = true;
                 continue;
             };
@@ -54,10 +55,10 @@ pub fn substitute(
             done[index] = !text.contains('<');
             // What was replaced may form a tag with its surroundings.
             if let Some(new) = new
-                && new != *value
+                && new != **value
             {
                 again |= next_tag(&new, 0).is_some();
-                options[index] = Value::Str(new);
+                options[index] = Setting::Text(new.into());
             }
         }
     }
@@ -72,9 +73,9 @@ fn rewrite(
     name: &str,
     value: &str,
     options: &Options,
-    ignore: &HashSet<String>,
+    ignore: &HashSet<&str>,
     counts: &mut Counts,
-    lookup: &mut impl FnMut(&str) -> Result<Option<String>, Cause>,
+    lookup: &mut impl FnMut(&str) -> Result<Option<Arc<str>>, Cause>,
 ) -> Result<Option<String>, Cause> {
     let mut new: Option<String> = None;
     let mut from = 0;
@@ -93,14 +94,14 @@ fn rewrite(
             return Err(self_reference(name, tag, counts, text));
         }
         let replacement = match options.get(tag) {
-            Some(Value::None) | None => lookup(tag)?,
-            Some(value) => Some(value.str().into_owned()),
+            Some(Setting::Nothing) | None => lookup(tag)?,
+            Some(value) => Some(value.shared_text()),
         };
         let Some(replacement) = replacement else {
             from = end;
             continue;
         };
-        let replaced = text.replace(&text[start..end], &replacement);
+        let replaced = replace_all(text, &text[start..end], &replacement);
         if replaced.len() > LENGTH {
             return Err(self_reference(name, tag, counts, &text[start..end]));
         }
@@ -108,6 +109,20 @@ fn rewrite(
         new = Some(replaced);
         from = start;
     }
+}
+
+/// `str::replace`, which spends most of its time on growing the result: one long command with a
+/// dozen tags is half the work of reading a jail.
+fn replace_all(text: &str, tag: &str, replacement: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 4 * replacement.len());
+    let mut from = 0;
+    for at in memchr::memmem::find_iter(text.as_bytes(), tag) {
+        out.push_str(&text[from..at]);
+        out.push_str(replacement);
+        from = at + tag.len();
+    }
+    out.push_str(&text[from..]);
+    out
 }
 
 fn self_reference(name: &str, tag: &str, counts: &Counts, text: &str) -> Cause {
@@ -142,16 +157,16 @@ mod tests {
     fn substituted(options: &[(&str, &str)], ignore: &[&str]) -> Result<Vec<String>, String> {
         let mut options: Options = options
             .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+            .map(|(name, value)| ((*name).into(), (*value).into()))
             .collect();
-        let ignore = ignore.iter().map(|name| (*name).to_owned()).collect();
+        let ignore = ignore.iter().copied().collect();
         substitute(&mut options, &ignore, |tag| {
-            Ok((tag == "outer").then(|| "OUT".to_owned()))
+            Ok((tag == "outer").then(|| "OUT".into()))
         })
         .map_err(|cause| cause.to_string())?;
         Ok(options
             .values()
-            .map(|value| value.str().into_owned())
+            .map(|value| value.text().into_owned())
             .collect())
     }
 
