@@ -165,13 +165,14 @@ fn collect(
     let path: Arc<str> = file.into();
     let mut result = IniFile::default();
     for (name, options) in map {
-        let name = name.trim_matches(GUARD);
+        let name = name.strip_prefix(GUARD).unwrap_or(&name);
+        let name = name.strip_suffix(GUARD).unwrap_or(name);
         let numbers = lines.get(name).map(Vec::as_slice).unwrap_or_default();
         let section: Section = options
             .into_iter()
             .zip(numbers)
             .map(|((key, value), line)| {
-                let key: Arc<str> = key.trim_start_matches(GUARD).into();
+                let key: Arc<str> = key.strip_prefix(GUARD).unwrap_or(&key).into();
                 let origin = Origin {
                     file: path.clone(),
                     line: *line,
@@ -400,6 +401,8 @@ mod tests {
     fn guards_leave_no_trace() {
         let text = "[s]\na = \u{E000}x\n \u{E000}y\n";
         assert_eq!(value(text, "s", "a"), "\u{E000}x\n\u{E000}y");
+        let file = parse("[\u{E000}s]\n\u{E000}k = 1\n", "/f").unwrap();
+        assert_eq!(&*file.sections["\u{E000}s"]["\u{E000}k"].text, "1");
     }
 
     #[test]

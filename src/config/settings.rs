@@ -177,7 +177,11 @@ impl Settings {
                 Some((name, condition)) => (Arc::from(name), condition),
                 None => (name.clone(), ""),
             };
-            let known = self.known.entry(name.clone()).or_default();
+            // Even when nothing of it is redefined, what it had is known from now on: nothing.
+            if self.sections.contains_key(&name) {
+                self.known.entry(name.clone()).or_default();
+            }
+            let mut known = self.known.get_mut(&name);
             let section = self.sections.entry(name).or_default();
             for (key, entry) in options {
                 let key = if condition.is_empty() {
@@ -185,7 +189,8 @@ impl Settings {
                 } else {
                     format!("{key}{condition}").into()
                 };
-                if let Some(before) = section.insert(key.clone(), entry.clone()) {
+                let before = section.insert(key.clone(), entry.clone());
+                if let (Some(before), Some(known)) = (before, &mut known) {
                     known.insert(key, before);
                 }
             }
@@ -200,7 +205,7 @@ impl Settings {
     /// A section, or with the prefix [`KNOWN`] what it had before.
     pub fn section(&self, name: &str) -> Option<&Section> {
         match name.strip_prefix(KNOWN) {
-            Some(name) => self.known.get(name).filter(|section| !section.is_empty()),
+            Some(name) => self.known.get(name),
             None => self.sections.get(name),
         }
     }
