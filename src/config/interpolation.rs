@@ -164,19 +164,15 @@ impl Expansion<'_> {
         let mut rest = value;
         while let Some(at) = rest.find("%(") {
             rest = &rest[at..];
-            let Some((name, after)) = reference(rest) else {
+            let Some((name, place, option, after)) = foreign_reference(rest) else {
+                // What looks like a reference may still hold the beginning of one.
                 rest = &rest[2..];
                 continue;
             };
             rest = after;
-            let Some((place, option)) = name.split_once('/') else {
-                continue;
-            };
-            let valid = !place.is_empty() && place.chars().all(|c| is_word(c) || c == '-');
-            if !valid || option.is_empty() || self.find(&all, name).is_some() {
-                continue;
-            }
-            if let Some(text) = self.foreign(place, option) {
+            if self.find(&all, name).is_none()
+                && let Some(text) = self.foreign(place, option)
+            {
                 all.push((name.to_owned(), text));
             }
         }
@@ -224,6 +220,15 @@ impl Expansion<'_> {
     }
 }
 
+/// `%(section/option)s` at the beginning: the whole name, its parts, and what comes after it.
+fn foreign_reference(text: &str) -> Option<(&str, &str, &str, &str)> {
+    let (name, after) = reference(text)?;
+    let (place, option) = name.split_once('/')?;
+    let valid =
+        !place.is_empty() && place.chars().all(|c| is_word(c) || c == '-') && !option.is_empty();
+    valid.then_some((name, place, option, after))
+}
+
 /// `%(name)s` at the beginning: the name, and what comes after it.
 fn reference(text: &str) -> Option<(&str, &str)> {
     let inner = text.strip_prefix("%(")?;
@@ -250,10 +255,11 @@ mod tests {
     #[test]
     fn references() {
         let text = "[DEFAULT]\nd=def\no=default\n[t]\nt2=%(loc)s\nloc=inT\n\
-                    [s]\nloc=inS\no=own\nx=%(t/t2)s\ny=%(O)s %(d)s %(default/o)s %%(o)s\n\
+                    [s]\nloc=inS\no=own\nx=%(t/t2)s\nw=%%(%(t/loc)s\ny=%(O)s %(d)s %(default/o)s %%(o)s\n\
                     z=%(__name__)s\nk=%(known/d)s\n";
         for (option, expected) in [
             ("x", "inS"),
+            ("w", "%(inT"),
             ("y", "own def default %(o)s"),
             ("z", "s"),
             ("k", "def"),
