@@ -1,0 +1,171 @@
+//! Kernel events: which files and folders changed, told to the readers that care.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::future::poll_fn;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_core::Stream as _;
+use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask, Watches};
+use tokio::sync::Notify;
+
+use crate::warning;
+
+const TARGET: &str = "fail2ban.filterpyinotify";
+
+/// What is told of a file itself.
+const FILE: WatchMask = WatchMask::MODIFY
+    .union(WatchMask::ATTRIB)
+    .union(WatchMask::MOVE_SELF);
+
+/// What is told of the folder it stands in: names that appear, for rotation.
+const FOLDER: WatchMask = WatchMask::CREATE.union(WatchMask::MOVED_TO);
+
+/// Handle to the inotify instance of the process. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Events {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    watches: Mutex<Watches>,
+    wanted: Mutex<HashMap<WatchDescriptor, Vec<Want>>>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Inner")
+    }
+}
+
+#[derive(Debug)]
+struct Want {
+    /// In a folder: only of this name.
+    name: Option<OsString>,
+    wake: Arc<Notify>,
+}
+
+/// What one reader watches; given back to [`Events::forget`].
+#[derive(Debug, Default)]
+pub(super) struct Watched {
+    file: Option<WatchDescriptor>,
+    folder: Option<WatchDescriptor>,
+}
+
+impl Events {
+    /// Starts listening; `None` when the kernel gives no inotify instance (told in the log).
+    pub fn start() -> Option<Events> {
+        let opened =
+            Inotify::init().and_then(|inotify| inotify.into_event_stream(vec![0; 16 << 10]));
+        let mut stream = match opened {
+            Ok(stream) => stream,
+            Err(error) => {
+                warning!(
+                    TARGET,
+                    "No file events from this system ({}), log files are polled",
+                    error
+                );
+                return None;
+            }
+        };
+        let inner = Arc::new(Inner {
+            watches: Mutex::new(stream.watches()),
+            wanted: Mutex::default(),
+        });
+        let listening = Arc::downgrade(&inner);
+        tokio::spawn(async move {
+            while let Some(event) =
+                poll_fn(|context| Pin::new(&mut stream).poll_next(context)).await
+            {
+                let Some(inner) = listening.upgrade() else {
+                    return;
+                };
+                match event {
+                    Ok(event) => inner.tell(&event.wd, event.mask, event.name.as_deref()),
+                    Err(error) => {
+                        // the sweep goes on noticing what happens, only later
+                        warning!(TARGET, "Cannot read file events: {}", error);
+                        return;
+                    }
+                }
+            }
+        });
+        Some(Events { inner })
+    }
+
+    /// Watches a path as it leads now, in place of what `watched` says; what cannot be watched
+    /// (yet) is left to the sweep.
+    pub fn watch(&self, path: &Path, wake: &Arc<Notify>, watched: &mut Watched) {
+        let file = self.add(path, FILE, None, wake);
+        let folder = path
+            .parent()
+            .map(|parent| match parent.as_os_str().is_empty() {
+                true => Path::new("."),
+                false => parent,
+            });
+        let name = path.file_name().map(OsString::from);
+        let folder = folder.and_then(|folder| self.add(folder, FOLDER, name, wake));
+        self.forget(std::mem::replace(watched, Watched { file, folder }), wake);
+    }
+
+    fn add(
+        &self,
+        path: &Path,
+        mask: WatchMask,
+        name: Option<OsString>,
+        wake: &Arc<Notify>,
+    ) -> Option<WatchDescriptor> {
+        let mut watches = lock(&self.inner.watches);
+        // one inode has one descriptor, whichever path leads there: masks are added up
+        let descriptor = watches.add(path, mask | WatchMask::MASK_ADD).ok()?;
+        let mut wanted = lock(&self.inner.wanted);
+        wanted.entry(descriptor.clone()).or_default().push(Want {
+            name,
+            wake: wake.clone(),
+        });
+        Some(descriptor)
+    }
+
+    /// A reader no longer cares.
+    pub fn forget(&self, watched: Watched, wake: &Arc<Notify>) {
+        for descriptor in [watched.file, watched.folder].into_iter().flatten() {
+            let mut watches = lock(&self.inner.watches);
+            let mut wanted = lock(&self.inner.wanted);
+            let Some(wants) = wanted.get_mut(&descriptor) else {
+                continue;
+            };
+            if let Some(own) = wants.iter().position(|want| Arc::ptr_eq(&want.wake, wake)) {
+                wants.swap_remove(own);
+            }
+            if wants.is_empty() {
+                wanted.remove(&descriptor);
+                // an error says that the kernel has dropped it already
+                let _ = watches.remove(descriptor);
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn tell(&self, descriptor: &WatchDescriptor, mask: EventMask, name: Option<&OsStr>) {
+        let wanted = lock(&self.wanted);
+        if mask.contains(EventMask::Q_OVERFLOW) {
+            // what was lost may concern anybody
+            for want in wanted.values().flatten() {
+                want.wake.notify_one();
+            }
+            return;
+        }
+        for want in wanted.get(descriptor).into_iter().flatten() {
+            if want.name.is_none() || want.name.as_deref() == name {
+                want.wake.notify_one();
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

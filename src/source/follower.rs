@@ -1,0 +1,518 @@
+//! Follows one path: where it has been read to, and what becomes of it when the log is rotated.
+//!
+//! A log that was renamed is read to its end, and for a while longer, since its writer may not have
+//! noticed; then the file that took its place is read from its first line. A log that shrank, or whose
+//! first line is another, was rewritten in place and is read from its first line again (fact K3).
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sha1::{Digest as _, Sha1};
+
+use super::{Chunk, Start};
+use crate::{msg, warning};
+
+const TARGET: &str = "fail2ban.filter";
+
+/// Bytes read at a time, unless a line is longer.
+const PIECE: usize = 128 << 10;
+
+/// Longer lines are cut here.
+const LONGEST_LINE: usize = 1 << 20;
+
+/// So much of the first line is compared to notice that the file was rewritten.
+const PREFIX: usize = 256;
+
+/// How long a file that was rotated away may still grow.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// A place in a path's history. Cloned, it is a second reader at the same place.
+#[derive(Clone, Debug)]
+pub(super) struct Follower {
+    current: Option<Open>,
+    /// Rotated away at this time, but perhaps still written to.
+    previous: Option<(Open, Instant)>,
+    /// The end was told of.
+    end_told: bool,
+    /// The end was reached at the last look: before reading on, make sure it is still the same file.
+    rested: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Open {
+    file: Arc<File>,
+    identity: (u64, u64),
+    position: u64,
+    head: Arc<Head>,
+    /// In the middle of a line that was cut.
+    skipping: bool,
+}
+
+/// The first line of a file.
+#[derive(Debug)]
+struct Head {
+    /// Its beginning, or all there is of it.
+    prefix: Vec<u8>,
+    /// SHA-1 hex with its newline; empty while it has none.
+    hash: Arc<str>,
+}
+
+impl Follower {
+    /// Opens a path where reading shall begin.
+    pub fn open(path: &Path, start: &Start) -> io::Result<Follower> {
+        let mut open = Open::new(path)?;
+        let size = open.file.metadata()?.len();
+        open.position = match start {
+            Start::Head => 0,
+            Start::Tail => size,
+            Start::Resume {
+                first_line_hash,
+                offset,
+            } if *open.head.hash == **first_line_hash && *offset <= size => *offset,
+            Start::Resume { .. } => 0,
+        };
+        Ok(Follower {
+            current: Some(open),
+            previous: None,
+            end_told: false,
+            rested: false,
+        })
+    }
+
+    /// Device and inode of the file that is read now.
+    pub fn identity(&self) -> Option<(u64, u64)> {
+        self.current.as_ref().map(|open| open.identity)
+    }
+
+    /// A second reader at this place.
+    pub fn place(&self) -> Follower {
+        self.clone()
+    }
+
+    /// Whether a rotated file may still grow.
+    pub fn is_draining(&self) -> bool {
+        self.previous.is_some()
+    }
+
+    /// Whether both will read the same from now on.
+    pub fn is_where(&self, other: &Follower) -> bool {
+        let same = |a: &Open, b: &Open| {
+            a.identity == b.identity && a.position == b.position && a.skipping == b.skipping
+        };
+        self.end_told == other.end_told
+            && self.previous.is_none()
+            && other.previous.is_none()
+            && match (&self.current, &other.current) {
+                (Some(a), Some(b)) => same(a, b),
+                _ => false,
+            }
+    }
+
+    /// The next lines, or `None` when there are none for now.
+    pub fn read(&mut self, path: &Arc<Path>) -> Option<Chunk> {
+        if let Some(chunk) = self.drain(path) {
+            return Some(chunk);
+        }
+        if self.rested {
+            self.rested = false;
+            self.notice_rewriting(path);
+        }
+        loop {
+            if let Some(open) = &mut self.current {
+                match open.lines(path) {
+                    Ok(Some(data)) => {
+                        let at_end = open.is_at_end();
+                        self.end_told |= at_end;
+                        return Some(open.chunk(path, data, at_end));
+                    }
+                    Ok(None) => {}
+                    Err(error) => warning!(TARGET, "Unable to read {}: {}", path.display(), error),
+                }
+            }
+            if !self.replace(path) {
+                break;
+            }
+        }
+        self.rested = true;
+        let open = self.current.as_ref()?;
+        (!std::mem::replace(&mut self.end_told, true)).then(|| open.chunk(path, Vec::new(), true))
+    }
+
+    /// What the file that was rotated away still brings.
+    fn drain(&mut self, path: &Arc<Path>) -> Option<Chunk> {
+        let (open, since) = self.previous.as_mut()?;
+        if let Ok(Some(data)) = open.lines(path) {
+            return Some(open.chunk(path, data, false));
+        }
+        if since.elapsed() < DRAIN {
+            return None;
+        }
+        let rest = open.rest();
+        let chunk = rest.map(|data| open.chunk(path, data, false));
+        self.previous = None;
+        chunk
+    }
+
+    /// At the end of the present file: whether another has taken its place, which is open then.
+    fn replace(&mut self, path: &Arc<Path>) -> bool {
+        let Ok(metadata) = std::fs::metadata(path) else {
+            return false;
+        };
+        if self.identity() == Some(identity(&metadata)) {
+            return false;
+        }
+        let Ok(new) = Open::new(path) else {
+            return false;
+        };
+        if let Some(old) = self.current.replace(new) {
+            if let (Some(new), true) = (&self.current, self.end_told) {
+                old.tell_rotation(path, new, metadata.len());
+            }
+            // two rotations in short order: the older file has had its time
+            self.previous = Some((old, Instant::now()));
+        }
+        true
+    }
+
+    /// Starts again at the first line when the file was truncated or rewritten.
+    fn notice_rewriting(&mut self, path: &Arc<Path>) {
+        let Some(open) = &mut self.current else {
+            return;
+        };
+        let Ok(size) = open.file.metadata().map(|data| data.len()) else {
+            return;
+        };
+        if size >= open.position && open.has_same_head() {
+            if open.head.hash.is_empty() {
+                open.head = Arc::new(Head::of(&open.file).unwrap_or_default());
+            }
+            return;
+        }
+        let mut new = open.clone();
+        new.position = 0;
+        new.skipping = false;
+        new.head = Arc::new(Head::of(&open.file).unwrap_or_default());
+        open.tell_rotation(path, &new, size);
+        *open = new;
+    }
+}
+
+impl Open {
+    fn new(path: &Path) -> io::Result<Open> {
+        // a pipe in place of a log must not be waited for
+        let file = File::options()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(path)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "not a regular file",
+            ));
+        }
+        let head = Arc::new(Head::of(&file)?);
+        Ok(Open {
+            identity: identity(&metadata),
+            file: Arc::new(file),
+            position: 0,
+            head,
+            skipping: false,
+        })
+    }
+
+    /// Whole lines from the present position on, or `None` when there is no whole line.
+    fn lines(&mut self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        let mut size = PIECE;
+        loop {
+            let mut data = self.piece(size)?;
+            if data.is_empty() {
+                return Ok(None);
+            }
+            if self.skipping {
+                match memchr::memchr(b'\n', &data) {
+                    Some(end) => {
+                        self.skipping = false;
+                        self.position += end as u64 + 1;
+                    }
+                    None => self.position += data.len() as u64,
+                }
+                continue;
+            }
+            if let Some(end) = memchr::memrchr(b'\n', &data) {
+                data.truncate(end + 1);
+                self.position += data.len() as u64;
+                return Ok(Some(data));
+            }
+            if data.len() < size {
+                return Ok(None);
+            }
+            if size < LONGEST_LINE {
+                size = LONGEST_LINE;
+                continue;
+            }
+            warning!(
+                TARGET,
+                "Line of more than {} bytes in {} at {}, the rest of it is left out",
+                LONGEST_LINE,
+                path.display(),
+                self.position
+            );
+            self.skipping = true;
+            self.position += data.len() as u64;
+            data.push(b'\n');
+            return Ok(Some(data));
+        }
+    }
+
+    /// Up to `size` bytes from the present position on.
+    fn piece(&self, size: usize) -> io::Result<Vec<u8>> {
+        let left = self.file.metadata()?.len().saturating_sub(self.position);
+        let mut data = vec![0; size.min(usize::try_from(left).unwrap_or(size))];
+        let mut filled = 0;
+        while filled < data.len() {
+            match self
+                .file
+                .read_at(&mut data[filled..], self.position + filled as u64)
+            {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        data.truncate(filled);
+        Ok(data)
+    }
+
+    /// The last line of a file nobody writes to any more, which has no newline.
+    fn rest(&mut self) -> Option<Vec<u8>> {
+        let mut data = self
+            .piece(LONGEST_LINE)
+            .ok()
+            .filter(|data| !data.is_empty())?;
+        if self.skipping {
+            return None;
+        }
+        self.position += data.len() as u64;
+        data.push(b'\n');
+        Some(data)
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.file
+            .metadata()
+            .is_ok_and(|data| data.len() <= self.position)
+    }
+
+    fn chunk(&self, path: &Arc<Path>, data: Vec<u8>, at_end: bool) -> Chunk {
+        Chunk {
+            path: path.clone(),
+            data,
+            first_line_hash: self.head.hash.clone(),
+            offset: self.position,
+            at_end,
+        }
+    }
+
+    fn has_same_head(&self) -> bool {
+        let mut prefix = [0; PREFIX];
+        let known = &self.head.prefix[..];
+        let prefix = &mut prefix[..known.len()];
+        self.file.read_exact_at(prefix, 0).is_ok() && prefix == known
+    }
+
+    fn tell_rotation(&self, path: &Path, new: &Open, size: u64) {
+        msg!(
+            TARGET,
+            "Log rotation detected for {}, reason: ({}, {}, {}, {}, '{}', '{}')",
+            path.display(),
+            size,
+            self.position,
+            new.identity.1,
+            self.identity.1,
+            new.head.hash,
+            self.head.hash
+        );
+    }
+}
+
+impl Head {
+    fn of(file: &File) -> io::Result<Head> {
+        let mut line = Vec::new();
+        loop {
+            let from = line.len();
+            // most first lines are short
+            line.resize((from * 4).clamp(1 << 10, LONGEST_LINE), 0);
+            let count = file.read_at(&mut line[from..], from as u64)?;
+            line.truncate(from + count);
+            let end = memchr::memchr(b'\n', &line[from..]).map(|end| from + end + 1);
+            if let Some(end) = end {
+                line.truncate(end);
+            }
+            let complete = end.is_some() || line.len() == LONGEST_LINE;
+            if complete || count == 0 {
+                let hash = match complete {
+                    true => hex(&Sha1::digest(&line)),
+                    false => String::new(),
+                };
+                line.truncate(PREFIX);
+                return Ok(Head {
+                    prefix: line,
+                    hash: hash.into(),
+                });
+            }
+        }
+    }
+}
+
+impl Default for Head {
+    fn default() -> Head {
+        Head {
+            prefix: Vec::new(),
+            hash: "".into(),
+        }
+    }
+}
+
+fn identity(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::io::Write as _;
+
+    struct Log {
+        dir: tempfile::TempDir,
+        path: Arc<Path>,
+    }
+
+    impl Log {
+        fn new(text: &str) -> Log {
+            let dir = tempfile::tempdir().expect("directory");
+            let path: Arc<Path> = dir.path().join("x.log").into();
+            fs::write(&path, text).expect("log");
+            Log { dir, path }
+        }
+
+        fn append(&self, text: &str) {
+            let mut file = File::options().append(true).open(&self.path).expect("log");
+            file.write_all(text.as_bytes()).expect("written");
+        }
+
+        fn follow(&self, start: &Start) -> Follower {
+            Follower::open(&self.path, start).expect("opens")
+        }
+
+        fn lines(&self, follower: &mut Follower) -> String {
+            let mut text = Vec::new();
+            while let Some(chunk) = follower.read(&self.path) {
+                text.extend(chunk.data);
+            }
+            String::from_utf8(text).expect("UTF-8")
+        }
+    }
+
+    #[test]
+    fn whole_lines_once() {
+        let log = Log::new("a\nb\npart");
+        let mut follower = log.follow(&Start::Head);
+        assert_eq!(log.lines(&mut follower), "a\nb\n");
+        assert_eq!(log.lines(&mut follower), "");
+        log.append("ly\nc\n");
+        assert_eq!(log.lines(&mut follower), "partly\nc\n");
+    }
+
+    #[test]
+    fn the_end_is_told_once() {
+        let log = Log::new("");
+        let mut follower = log.follow(&Start::Head);
+        assert!(
+            follower
+                .read(&log.path)
+                .is_some_and(|chunk| chunk.at_end && chunk.data.is_empty())
+        );
+        assert!(follower.read(&log.path).is_none());
+    }
+
+    #[test]
+    fn starts_where_it_was_told() {
+        let log = Log::new("one\ntwo\n");
+        let hash = hex(&Sha1::digest(b"one\n"));
+        assert_eq!(log.lines(&mut log.follow(&Start::Tail)), "");
+        let resume = |hash: &str, offset| Start::Resume {
+            first_line_hash: hash.to_owned(),
+            offset,
+        };
+        assert_eq!(log.lines(&mut log.follow(&resume(&hash, 4))), "two\n");
+        assert_eq!(
+            log.lines(&mut log.follow(&resume("other", 4))),
+            "one\ntwo\n"
+        );
+        assert_eq!(log.lines(&mut log.follow(&resume(&hash, 99))), "one\ntwo\n");
+    }
+
+    #[test]
+    fn renamed_files_are_read_to_their_end() {
+        let log = Log::new("a\n");
+        let mut follower = log.follow(&Start::Head);
+        assert_eq!(log.lines(&mut follower), "a\n");
+        log.append("b\n");
+        let old = log.dir.path().join("x.log.1");
+        fs::rename(&log.path, &old).expect("renamed");
+        fs::write(&log.path, "c\n").expect("new log");
+        assert_eq!(log.lines(&mut follower), "b\nc\n");
+        // the writer has not noticed yet
+        let mut file = File::options().append(true).open(&old).expect("old log");
+        file.write_all(b"late\n").expect("written");
+        assert_eq!(log.lines(&mut follower), "late\n");
+        assert!(follower.is_draining());
+    }
+
+    #[test]
+    fn truncated_and_rewritten_files_begin_again() {
+        let log = Log::new("first line\nsecond\n");
+        let mut follower = log.follow(&Start::Head);
+        assert_eq!(log.lines(&mut follower), "first line\nsecond\n");
+        fs::write(&log.path, "x\n").expect("truncated");
+        assert_eq!(log.lines(&mut follower), "x\n");
+        fs::write(&log.path, "another first line\nlonger than before\n").expect("rewritten");
+        assert_eq!(
+            log.lines(&mut follower),
+            "another first line\nlonger than before\n"
+        );
+    }
+
+    #[test]
+    fn a_missing_log_is_waited_for() {
+        let log = Log::new("a\n");
+        let mut follower = log.follow(&Start::Head);
+        assert_eq!(log.lines(&mut follower), "a\n");
+        fs::remove_file(&log.path).expect("removed");
+        assert_eq!(log.lines(&mut follower), "");
+        fs::write(&log.path, "b\n").expect("new log");
+        assert_eq!(log.lines(&mut follower), "b\n");
+    }
+
+    #[test]
+    fn endless_lines_are_cut() {
+        let log = Log::new("");
+        let mut follower = log.follow(&Start::Head);
+        log.append(&"x".repeat(3 * LONGEST_LINE));
+        log.append("\nnext\n");
+        let text = log.lines(&mut follower);
+        assert_eq!(text.len(), LONGEST_LINE + 1 + 5);
+        assert!(text.ends_with("x\nnext\n"));
+    }
+}

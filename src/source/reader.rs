@@ -1,0 +1,253 @@
+//! The task that reads one file for all its watchers.
+//!
+//! Watchers at the same place share every read. One whose inbox is full falls behind and reads on
+//! by itself until it has caught up, so that it holds up nobody; when all are full the reader
+//! waits. Nothing is dropped and memory stays bounded by the inboxes.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::time::sleep;
+
+use super::Chunk;
+use super::events::{Events, Watched};
+use super::follower::Follower;
+
+/// How soon a full inbox is looked at again; jails need far longer to empty one.
+const FULL_INTERVAL: Duration = Duration::from_millis(2);
+
+/// How often a rotated file is looked at for what its writer still adds.
+const DRAIN_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Rounds a reader may read in a row before others get their turn.
+const ROUNDS: usize = 16;
+
+/// What a reader and its watchers have in common.
+#[derive(Debug)]
+pub(super) struct Shared {
+    path: Arc<Path>,
+    /// Something may have happened.
+    pub wake: Arc<Notify>,
+    joining: Mutex<Vec<Group>>,
+}
+
+impl Shared {
+    /// For a file nobody watches yet.
+    pub fn new(path: &Path) -> Shared {
+        Shared {
+            path: path.into(),
+            wake: Arc::new(Notify::new()),
+            joining: Mutex::default(),
+        }
+    }
+
+    /// A watcher joins, with its own place in the file.
+    pub fn join(&self, follower: Follower, member: Member) {
+        let group = Group {
+            follower,
+            members: vec![member],
+        };
+        let mut joining = self.joining.lock().unwrap_or_else(PoisonError::into_inner);
+        joining.push(group);
+        self.wake.notify_one();
+    }
+}
+
+/// One watcher.
+#[derive(Debug)]
+pub(super) struct Member {
+    inbox: Sender<Arc<Chunk>>,
+    /// Shared with the subscription.
+    alive: Arc<()>,
+}
+
+impl Member {
+    /// A watcher with its inbox.
+    pub fn new(inbox: Sender<Arc<Chunk>>) -> Member {
+        Member {
+            inbox,
+            alive: Arc::new(()),
+        }
+    }
+
+    /// What keeps it alive: without a second owner it is gone.
+    pub fn alive(&self) -> Arc<()> {
+        self.alive.clone()
+    }
+
+    fn is_gone(&self) -> bool {
+        self.inbox.is_closed() || Arc::strong_count(&self.alive) < 2
+    }
+}
+
+/// Watchers at the same place.
+#[derive(Debug)]
+struct Group {
+    follower: Follower,
+    members: Vec<Member>,
+}
+
+/// The task of one file.
+pub(super) struct Reader {
+    path: Arc<Path>,
+    wake: Arc<Notify>,
+    shared: Weak<Shared>,
+    events: Option<Events>,
+    watched: Watched,
+    groups: Vec<Group>,
+}
+
+/// How a round has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rest {
+    /// Everything is read.
+    Done,
+    /// A file that was rotated away may still grow.
+    Draining,
+    /// Inboxes are full.
+    Full,
+    /// There is more to read.
+    More,
+}
+
+impl Reader {
+    /// A reader for what joins `shared`; without `events` it relies on the sweep.
+    pub fn new(shared: &Arc<Shared>, events: Option<Events>) -> Reader {
+        Reader {
+            path: shared.path.clone(),
+            wake: shared.wake.clone(),
+            shared: Arc::downgrade(shared),
+            events,
+            watched: Watched::default(),
+            groups: Vec::new(),
+        }
+    }
+
+    /// Reads until nobody watches any more.
+    pub async fn run(mut self) {
+        let mut identity = None;
+        loop {
+            let Some(shared) = self.shared.upgrade() else {
+                break;
+            };
+            {
+                let mut joining = shared
+                    .joining
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                self.groups.append(&mut joining);
+            }
+            drop(shared);
+            // before reading: what happens from here on is told by an event
+            let present = self
+                .groups
+                .first()
+                .and_then(|group| group.follower.identity());
+            if present != identity || identity.is_none() {
+                if let Some(events) = &self.events {
+                    events.watch(&self.path, &self.wake, &mut self.watched);
+                }
+                identity = present;
+            }
+            let rest = self.round();
+            self.merge();
+            let moved = self
+                .groups
+                .first()
+                .and_then(|group| group.follower.identity());
+            match rest {
+                // watch the new file before waiting for its events
+                _ if moved != identity => {}
+                Rest::More => tokio::task::yield_now().await,
+                Rest::Full => sleep(FULL_INTERVAL).await,
+                Rest::Draining => {
+                    let _ = tokio::time::timeout(DRAIN_INTERVAL, self.wake.notified()).await;
+                }
+                Rest::Done => self.wake.notified().await,
+            }
+        }
+        if let Some(events) = &self.events {
+            events.forget(std::mem::take(&mut self.watched), &self.wake);
+        }
+    }
+
+    /// Reads for every group; says what is to be done next.
+    fn round(&mut self) -> Rest {
+        let mut rest = Rest::Done;
+        let mut behind = Vec::new();
+        for group in &mut self.groups {
+            rest = rest.max(group.round(&self.path, &mut behind));
+        }
+        if !behind.is_empty() {
+            rest = rest.max(Rest::Full);
+        }
+        self.groups.append(&mut behind);
+        self.groups.retain(|group| !group.members.is_empty());
+        rest
+    }
+
+    /// Groups that have come to the same place read together from now on.
+    fn merge(&mut self) {
+        let mut index = 1;
+        while index < self.groups.len() {
+            let (before, from) = self.groups.split_at_mut(index);
+            let same = before
+                .iter_mut()
+                .find(|group| group.follower.is_where(&from[0].follower));
+            match same {
+                Some(group) => {
+                    group.members.append(&mut from[0].members);
+                    self.groups.remove(index);
+                }
+                None => index += 1,
+            }
+        }
+    }
+}
+
+impl Group {
+    fn round(&mut self, path: &Arc<Path>, behind: &mut Vec<Group>) -> Rest {
+        self.members.retain(|member| !member.is_gone());
+        if self.members.is_empty() {
+            return Rest::Done;
+        }
+        for _ in 0..ROUNDS {
+            if self
+                .members
+                .iter()
+                .all(|member| member.inbox.capacity() == 0)
+            {
+                return Rest::Full;
+            }
+            let place = self.follower.place();
+            let Some(chunk) = self.follower.read(path) else {
+                return match self.follower.is_draining() {
+                    true => Rest::Draining,
+                    false => Rest::Done,
+                };
+            };
+            let chunk = Arc::new(chunk);
+            let mut late = Vec::new();
+            let mut kept = Vec::with_capacity(self.members.len());
+            for member in self.members.drain(..) {
+                match member.inbox.try_send(chunk.clone()) {
+                    Ok(()) => kept.push(member),
+                    Err(TrySendError::Full(_)) => late.push(member),
+                    Err(TrySendError::Closed(_)) => {}
+                }
+            }
+            self.members = kept;
+            if !late.is_empty() {
+                behind.push(Group {
+                    follower: place,
+                    members: late,
+                });
+            }
+        }
+        Rest::More
+    }
+}
