@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::firewall::iptables::{self, Call};
+use super::firewall::iptables::{self, Call, Transaction};
 use super::mail::Mail;
 use super::mail::queue::{Job, Queue};
 use super::process::{Ending, Invocation};
@@ -106,10 +106,14 @@ impl Executor {
         else {
             return done;
         };
+        let mut failed: Vec<Transaction> = Vec::new();
         for transaction in iptables::transactions(&changes) {
             let Some(first) = transaction.members.first() else {
                 continue;
             };
+            if failed.iter().any(|earlier| transaction.follows(earlier)) {
+                continue;
+            }
             let _turn = turn("", &scripts[*first]).await;
             let invocation = Invocation {
                 input: Some(transaction.input.as_bytes()),
@@ -123,13 +127,20 @@ impl Executor {
                         done[member] = true;
                     }
                 }
-                Ok(finished) => debug!(
-                    TARGET,
-                    "{} changes are tried one by one: {}",
-                    transaction.members.len(),
-                    String::from_utf8_lossy(&finished.stderr).trim_end()
-                ),
-                Err(error) => debug!(TARGET, "{}: {error}", transaction.arguments.join(" ")),
+                Ok(finished) => {
+                    let count = transaction.members.len();
+                    let why = String::from_utf8_lossy(&finished.stderr).into_owned();
+                    debug!(
+                        TARGET,
+                        "{count} changes are tried one by one: {}",
+                        why.trim_end()
+                    );
+                    failed.push(transaction);
+                }
+                Err(error) => {
+                    debug!(TARGET, "{}: {error}", transaction.arguments.join(" "));
+                    failed.push(transaction);
+                }
             }
         }
         done

@@ -23,7 +23,7 @@ use crate::{debug, error, info, notice};
 const TARGET: &str = "fail2ban.actions";
 
 /// Orders taken from the queue at once.
-const TOGETHER: usize = 2000;
+const TOGETHER: usize = 500;
 
 /// What an action went through in a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

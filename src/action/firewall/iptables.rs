@@ -91,6 +91,21 @@ pub struct Change {
     line: String,
 }
 
+/// Deletions in one transaction. Each searches its chain from the top: 5 ms for the oldest of
+/// 10,000 rules, and nobody else can change the firewall meanwhile.
+const DELETIONS: usize = 200;
+
+impl Change {
+    fn deletes(&self) -> bool {
+        self.line.starts_with("-D ") || self.line.starts_with("--delete ")
+    }
+
+    /// Whether both can be part of one transaction.
+    fn fits(&self, other: &Change) -> bool {
+        self.restore == other.restore && self.wait == other.wait && self.table == other.table
+    }
+}
+
 /// Changes for one program, to be applied together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transaction {
@@ -100,34 +115,36 @@ pub struct Transaction {
     pub input: String,
     /// Which of the changes it makes, by position.
     pub members: Vec<usize>,
+    deletions: usize,
 }
 
-/// Puts changes into as few transactions as keep the order within each table: one per program and
-/// table, since tables and programs do not see each other.
+/// Puts changes into few transactions that keep their order within each program and table; tables
+/// and programs do not see each other.
 pub fn transactions(changes: &[Change]) -> Vec<Transaction> {
-    let mut groups: Vec<(&Change, Transaction)> = Vec::new();
+    let mut open: Vec<(&Change, Transaction)> = Vec::new();
+    let mut done = Vec::new();
     for (position, change) in changes.iter().enumerate() {
-        let known = groups.iter().position(|(first, _)| {
-            first.restore == change.restore
-                && first.wait == change.wait
-                && first.table == change.table
-        });
-        let at = known.unwrap_or_else(|| {
-            groups.push((change, Transaction::begin(change)));
-            groups.len() - 1
-        });
-        let transaction = &mut groups[at].1;
+        let at = open
+            .iter()
+            .position(|(first, _)| first.fits(change))
+            .unwrap_or_else(|| {
+                open.push((change, Transaction::begin(change)));
+                open.len() - 1
+            });
+        let transaction = &mut open[at].1;
+        if change.deletes() && transaction.deletions == DELETIONS {
+            done.push(std::mem::replace(transaction, Transaction::begin(change)));
+        }
+        transaction.deletions += usize::from(change.deletes());
         transaction.input.push_str(&change.line);
         transaction.input.push('\n');
         transaction.members.push(position);
     }
-    groups
-        .into_iter()
-        .map(|(_, mut transaction)| {
-            transaction.input.push_str("COMMIT\n");
-            transaction
-        })
-        .collect()
+    done.extend(open.into_iter().map(|(_, transaction)| transaction));
+    for transaction in &mut done {
+        transaction.input.push_str("COMMIT\n");
+    }
+    done
 }
 
 impl Transaction {
@@ -138,7 +155,16 @@ impl Transaction {
             arguments,
             input: format!("*{}\n", change.table),
             members: Vec::new(),
+            deletions: 0,
         }
+    }
+
+    /// Whether both change the same table, so that one must not overtake the other.
+    pub fn follows(&self, other: &Transaction) -> bool {
+        let table = |transaction: &Transaction| -> Option<String> {
+            transaction.input.lines().next().map(str::to_owned)
+        };
+        self.arguments == other.arguments && table(self) == table(other)
     }
 }
 
@@ -245,6 +271,29 @@ mod tests {
             assert!(Call::recognise(text).is_some(), "{text}");
             assert_eq!(change(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn many_deletions_are_parted() {
+        let changes: Vec<Change> = (0..450)
+            .map(|n| format!("iptables -D c -s 10.0.{}.{} -j DROP", n / 256, n % 256))
+            .filter_map(|text| change(&text))
+            .collect();
+        let transactions = transactions(&changes);
+        let sizes: Vec<usize> = transactions.iter().map(|t| t.members.len()).collect();
+        assert_eq!(sizes, [200, 200, 50]);
+        assert!(
+            transactions
+                .windows(2)
+                .all(|pair| pair[1].follows(&pair[0]))
+        );
+        assert!(
+            transactions
+                .iter()
+                .flat_map(|t| &t.members)
+                .copied()
+                .eq(0..450)
+        );
     }
 
     #[test]
