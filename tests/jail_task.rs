@@ -175,7 +175,10 @@ impl Bench {
 async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let begin = Instant::now();
     while !condition().await {
-        assert!(begin.elapsed() < Duration::from_secs(20), "never: {what}");
+        if begin.elapsed() > Duration::from_secs(20) {
+            let log = LOG.lock().unwrap().join("\n");
+            panic!("never: {what}; log:\n{log}");
+        }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -246,7 +246,7 @@ impl Logs {
         });
         log.in_operation |= chunk.at_end;
         log.read = Some(LogPosition {
-            first_line_hash: chunk.first_line_hash.as_ref().to_owned(),
+            first_line_hash: first_line_hash(chunk),
             offset: chunk.offset as f64,
         });
     }
@@ -331,6 +331,20 @@ fn look_at(path: &Path) -> io::Result<Look> {
         first_line_hash,
         size: metadata.size(),
     })
+}
+
+/// The hash a chunk comes with; one that begins its file may know the first line before its reader
+/// does, when the file was empty so far.
+fn first_line_hash(chunk: &Chunk) -> String {
+    let first_line = memchr::memchr(b'\n', &chunk.data).map(|end| &chunk.data[..=end]);
+    match first_line {
+        Some(line)
+            if chunk.first_line_hash.is_empty() && chunk.offset == chunk.data.len() as u64 =>
+        {
+            hex(&Sha1::digest(line))
+        }
+        _ => chunk.first_line_hash.as_ref().to_owned(),
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {
