@@ -136,7 +136,7 @@ fn values<'a>(
 /// Where a flag stands last; flags that were not given are there by default only.
 fn last_place(matches: &ArgMatches, name: &str) -> Option<usize> {
     given(matches, name)
-        .then(|| matches.indices_of(name)?.last())
+        .then(|| matches.indices_of(name)?.next_back())
         .flatten()
 }
 

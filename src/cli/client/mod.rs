@@ -6,7 +6,7 @@
 mod interactive;
 mod session;
 mod start;
-mod words;
+pub mod words;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
