@@ -470,12 +470,20 @@ async fn a_failed_reload_changes_nothing() {
     bench.jail.start().await.unwrap();
     let before = bench.get(JailOption::FailRegex).await;
     bench.jail.reload_begin().await;
+    for name in ["note", "new"] {
+        let (name, python) = (name.to_owned(), None);
+        bench
+            .set(JailSetting::AddAction { name, python })
+            .await
+            .unwrap();
+    }
     let broken = bench
         .set(JailSetting::AddFailRegex(vec!["^x (<HOST>".into()]))
         .await;
     assert!(broken.is_err());
     bench.jail.reload_abort().await;
     assert_eq!(bench.get(JailOption::FailRegex).await, before);
+    assert_eq!(bench.get(JailOption::Actions).await, vec!["note"].into());
     append(
         &log,
         &[
@@ -484,6 +492,7 @@ async fn a_failed_reload_changes_nothing() {
         ],
     );
     until("ban", async || bench.banned().await == ["192.0.2.1"]).await;
+    bench.done_so_far(&["start", "ban 192.0.2.1 bob 2"]).await;
     bench.jail.stop().await.unwrap();
 }
 

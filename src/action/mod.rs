@@ -114,6 +114,8 @@ pub enum Order {
     Names(oneshot::Sender<Vec<String>>),
     /// A reload begins (`true`: actions not added again before its end are removed) or ends.
     Reloading(bool, Vec<Ticket>),
+    /// A reload has failed in the middle: actions are as they were when it began.
+    ReloadFailed,
 }
 
 /// What is asked of an action.

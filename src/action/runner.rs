@@ -11,7 +11,7 @@ use super::batch::{self, Kind, TicketOrder};
 use super::command::{ActionError, CommandAction, Context, Repair};
 use super::execute::Executor;
 use super::info::{BanInfo, History};
-use super::properties::METHODS;
+use super::properties::{METHODS, Properties};
 use super::tags::HostNames;
 use super::{JailFigures, Order, Query};
 use crate::address::Address;
@@ -51,6 +51,8 @@ pub struct Runner {
     epochs: HashMap<Address, u64>,
     /// Actions named since a reload began.
     reloading: Option<IndexMap<String, Reloaded>>,
+    /// Actions as they were when a reload began.
+    before_reload: IndexMap<String, Properties>,
 }
 
 impl Runner {
@@ -66,6 +68,7 @@ impl Runner {
             epoch: 0,
             epochs: HashMap::new(),
             reloading: None,
+            before_reload: IndexMap::new(),
         }
     }
 
@@ -203,8 +206,15 @@ impl Runner {
             Order::Names(reply) => {
                 let _ = reply.send(self.actions.keys().cloned().collect());
             }
-            Order::Reloading(true, _) => self.reloading = Some(IndexMap::new()),
+            Order::Reloading(true, _) => {
+                self.reloading = Some(IndexMap::new());
+                let properties = |(name, action): (&String, &CommandAction)| {
+                    (name.clone(), action.properties.clone())
+                };
+                self.before_reload = self.actions.iter().map(properties).collect();
+            }
             Order::Reloading(false, bans) => self.end_reload(&bans).await,
+            Order::ReloadFailed => self.undo_reload(),
         }
         None
     }
@@ -529,9 +539,24 @@ impl Runner {
         }
     }
 
+    /// Kept actions get their properties back; added ones, not started yet, are dropped.
+    fn undo_reload(&mut self) {
+        self.reloading = None;
+        let mut before = std::mem::take(&mut self.before_reload);
+        self.actions
+            .retain(|name, action| match before.shift_remove(name) {
+                Some(properties) => {
+                    action.properties = properties;
+                    true
+                }
+                None => false,
+            });
+    }
+
     /// The end of a reload: what was not named again is lifted, stopped and dropped (fact A24).
     async fn end_reload(&mut self, bans: &[Ticket]) {
         self.reload().await;
+        self.before_reload.clear();
         let Some(named) = self.reloading.take() else {
             return;
         };

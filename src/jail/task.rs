@@ -793,6 +793,7 @@ impl Task {
                 }
                 self.logs.set_encoding(self.core.encoding());
                 self.logs.end_reload(true);
+                self.actions.send(Order::ReloadFailed);
                 self.actions.send(Order::Figures(self.core.figures()));
                 self.idle = false;
                 self.judge_cases();
