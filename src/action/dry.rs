@@ -3,7 +3,7 @@
 use super::JailFigures;
 use super::info::{BanInfo, History};
 use super::properties::Properties;
-use super::tags::{HostNames, TagError};
+use super::tags::{HostNames, Script, TagError};
 use crate::control::{CommandError, Value};
 use crate::ticket::Ticket;
 
@@ -47,12 +47,25 @@ impl DryAction {
         ticket: &Ticket,
         figures: &JailFigures,
     ) -> Result<String, TagError> {
+        let script = self.script(operation, jail, ticket, figures)?;
+        Ok(script.spelled_out())
+    }
+
+    /// The same as it would be handed to the shell.
+    ///
+    /// # Errors
+    /// Properties that refer to themselves.
+    pub fn script(
+        &mut self,
+        operation: &str,
+        jail: &str,
+        ticket: &Ticket,
+        figures: &JailFigures,
+    ) -> Result<Script, TagError> {
         let family = ticket.ip().family().map_or("", |family| family.as_str());
-        self.text(
-            operation,
-            family,
-            BanInfo::new(jail, ticket, figures, &History::None),
-        )
+        let mut info = BanInfo::new(jail, ticket, figures, &History::None);
+        let command = self.properties.command(operation, family, &self.names)?;
+        Ok(info.fill_alone(&command, &self.names))
     }
 
     /// The text of the command of an operation without a ticket (`actionstart`, `actionstop`) for
@@ -68,8 +81,9 @@ impl DryAction {
         now: f64,
         figures: &JailFigures,
     ) -> Result<String, TagError> {
-        let info = BanInfo::empty(jail, Some(family), now, figures, &History::None);
-        self.text(operation, family, info)
+        let mut info = BanInfo::empty(jail, Some(family), now, figures, &History::None);
+        let command = self.properties.command(operation, family, &self.names)?;
+        Ok(info.fill_alone(&command, &self.names).spelled_out())
     }
 
     /// The families it is started for, and whether it waits for the first ban of each.
@@ -83,16 +97,6 @@ impl DryAction {
     /// Whether it leaves restored tickets alone.
     pub fn skips_restored(&self) -> bool {
         self.properties.is_true("norestored")
-    }
-
-    fn text(
-        &mut self,
-        operation: &str,
-        family: &str,
-        mut info: BanInfo<'_>,
-    ) -> Result<String, TagError> {
-        let command = self.properties.command(operation, family, &self.names)?;
-        Ok(info.fill_alone(&command, &self.names).spelled_out())
     }
 }
 

@@ -72,7 +72,10 @@ impl Files for Shipped {
     }
 
     fn exists(&self, path: &str) -> bool {
-        self.is_file(path) || self.is_dir(path)
+        match below(path) {
+            None => Disk.exists(path),
+            Some(_) => self.is_file(path) || self.is_dir(path),
+        }
     }
 
     fn is_present(&self, path: &str) -> bool {

@@ -292,7 +292,8 @@ async fn command(actions: &Actions, words: &[Json]) {
     answer.await.unwrap().unwrap();
 }
 
-fn read_value(json: &Json) -> Value {
+/// A value of the config stream.
+pub fn read_value(json: &Json) -> Value {
     match json {
         Json::Bool(flag) => Value::Bool(*flag),
         Json::Number(number) if number.is_i64() => Value::Int(number.as_i64().unwrap()),
