@@ -138,13 +138,13 @@ fn records(messages: &[Message]) -> Vec<String> {
         .collect()
 }
 
-/// Our errors end in ` (FILE:LINE)` where the original does not say where.
+/// Our errors end in ` (FILE:LINE)` or ` (FILE:LINE: TEXT)` where the original does not say where.
 fn without_place(text: &str) -> &str {
     let place = text.rsplit_once(" (/").filter(|(_, place)| {
-        place
+        let place = place
             .strip_suffix(')')
-            .and_then(|place| place.rsplit_once(':'))
-            .is_some_and(|(_, line)| line.bytes().all(|b| b.is_ascii_digit()))
+            .and_then(|place| place.split_once(':'));
+        place.is_some_and(|(_, line)| line.starts_with(|c: char| c.is_ascii_digit()))
     });
     place.map_or(text, |(text, _)| text)
 }

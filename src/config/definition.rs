@@ -129,8 +129,9 @@ pub fn read_options(
                 let kind = if convert { option.kind } else { Kind::Text };
                 let value = kind.convert(&text).unwrap_or_else(|| {
                     let text = format!(
-                        "Wrong value for '{name}' in '{section}'. Using default one: '{}'",
-                        default().repr()
+                        "Wrong value for '{name}' in '{section}'. Using default one: '{}'{}",
+                        default().repr(),
+                        settings.place(section, name)
                     );
                     messages.add(Level::Warning, TARGET, text);
                     default()
@@ -297,9 +298,10 @@ impl Definition {
             };
             *value = known.kind.convert(value).unwrap_or_else(|| {
                 let text = format!(
-                    "Wrong {kind} value {} for {}. Using default one: None",
+                    "Wrong {kind} value {} for {}. Using default one: None{}",
                     value.repr(),
-                    quoted(known.name)
+                    quoted(known.name),
+                    self.settings.place("Definition", known.name)
                 );
                 messages.add(Level::Warning, TARGET, text);
                 Setting::Nothing

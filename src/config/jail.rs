@@ -74,6 +74,8 @@ pub struct Jail {
     actions: Vec<Action>,
     /// Why it cannot be used, in words for the operator.
     pub error: Option<String>,
+    /// Where its log files are named, and how, for messages.
+    place_of_logs: String,
 }
 
 /// How much of a jail is read.
@@ -85,9 +87,10 @@ pub struct Extent<'a> {
     pub arguments: Option<&'a Options>,
 }
 
-/// What keeps a jail from being read: its own mistake, or one that concerns all.
+/// What keeps a jail from being read: its own mistake (and the option that makes it), or one that
+/// concerns all.
 enum Failure {
-    Jail(String),
+    Jail(&'static str, String),
     All(Cause),
 }
 
@@ -141,8 +144,11 @@ pub fn read(
     }
     match jail.read_rest(layers, settings, extent) {
         Ok(()) => Ok(Some(jail)),
-        Err(Failure::Jail(text)) => {
-            layers.messages.add(Level::Error, TARGET, &text);
+        Err(Failure::Jail(option, text)) => {
+            let place = settings.place(name, option);
+            layers
+                .messages
+                .add(Level::Error, TARGET, format!("{text}{place}"));
             jail.error = Some(text);
             Ok(Some(jail))
         }
@@ -163,6 +169,12 @@ impl Jail {
         self.options = read_options(settings, &self.name, &known, None, false, true, messages)?;
         if let Some(filter) = &mut self.filter {
             filter.read(&self.options, false, messages)?;
+        }
+        let logs = settings.entry(&self.name, "logpath");
+        if let Some(origin) = logs.and_then(|entry| entry.origin.as_ref()) {
+            let list = self.text("logpath");
+            let patterns: Vec<&str> = list.split('\n').filter(|line| !line.is_empty()).collect();
+            self.place_of_logs = format!(" ({origin}: {})", patterns.join(", "));
         }
         self.read_actions(layers)
     }
@@ -188,10 +200,8 @@ impl Jail {
             return Ok(());
         }
         let definition = options::parse(&text).map_err(|error| {
-            Failure::Jail(format!(
-                "Invalid filter definition {}: {error}",
-                quoted(&text)
-            ))
+            let text = format!("Invalid filter definition {}: {error}", quoted(&text));
+            Failure::Jail("filter", text)
         })?;
         let arguments = definition.arguments.into_iter();
         let mut arguments: Options = arguments
@@ -203,7 +213,7 @@ impl Jail {
         let filter = Filter::open(layers, &definition.name, &self.name, arguments)?;
         let mut filter = filter.ok_or_else(|| {
             let name = quoted(&definition.name);
-            Failure::Jail(format!("Unable to read the filter {name}"))
+            Failure::Jail("filter", format!("Unable to read the filter {name}"))
         })?;
         filter.set_backend(&self.text("backend"));
         filter.read(&self.options, true, &mut layers.messages)?;
@@ -224,10 +234,8 @@ impl Jail {
         let list = self.text("action");
         for text in options::split(&list) {
             let definition = options::parse(text).map_err(|error| {
-                Failure::Jail(format!(
-                    "Invalid action definition {}: {error}",
-                    quoted(text)
-                ))
+                let text = format!("Invalid action definition {}: {error}", quoted(text));
+                Failure::Jail("action", text)
             })?;
             let (file, arguments) = (definition.name, definition.arguments);
             let action = Action::open(layers, &file, &self.name, arguments, &self.options)
@@ -238,8 +246,10 @@ impl Jail {
                         cause.repr()
                     ))
                 })?;
-            let action = action
-                .ok_or_else(|| Failure::Jail(format!("Unable to read action {}", quoted(&file))))?;
+            let action = action.ok_or_else(|| {
+                let text = format!("Unable to read action {}", quoted(&file));
+                Failure::Jail("action", text)
+            })?;
             self.actions.push(action);
         }
         if self.actions.is_empty() {
@@ -280,16 +290,18 @@ impl Jail {
                     logs = self.log_files(&value.text(), files, messages);
                     if logs.is_empty() {
                         let text = format!("Have not found any log file for '{}' jail.", self.name);
+                        let place = &self.place_of_logs;
                         match self.without_logs(&backend, allow_no_files) {
                             NoLogs::Journal => {
                                 "systemd".clone_into(&mut backend);
-                                let text = format!("{text} Jail will monitor systemd journal.");
+                                let text =
+                                    format!("{text} Jail will monitor systemd journal.{place}");
                                 messages.add(Level::Warning, TARGET, text);
                             }
-                            NoLogs::Refuse => return Err(Cause::Value(text)),
-                            NoLogs::Accept => messages.add(Level::Warning, TARGET, text),
+                            NoLogs::Refuse => return Err(Cause::Value(text + place)),
+                            NoLogs::Accept => messages.add(Level::Warning, TARGET, text + place),
                             NoLogs::Skip => {
-                                messages.add(Level::Warning, TARGET, text);
+                                messages.add(Level::Warning, TARGET, text + place);
                                 return Ok(vec![self.skip(messages)]);
                             }
                         }

@@ -19,6 +19,8 @@ const READER: &str = "fail2ban.configreader";
 const PARSER: &str = "fail2ban.configparserinc";
 /// Includes within includes; more is a mistake, not a configuration.
 const DEPTH: usize = 50;
+/// Files of one set with all their includes.
+const FILES: usize = 10_000;
 
 /// Reads sets of files and remembers them.
 pub struct Layers<'f> {
@@ -164,6 +166,9 @@ impl<'f> Layers<'f> {
         let mut all = Vec::new();
         for path in &files {
             all.extend(self.includes_of(path, chain)?);
+            if all.len() > FILES {
+                return Err(Cause::Value(format!("Too many files included by {path}")));
+            }
         }
         self.includes.insert(files, all.clone());
         Ok(all)
@@ -308,6 +313,23 @@ mod tests {
             ("/d/a.conf", "[s]\no=after\n"),
         ];
         assert_eq!(read(&files, "x").0, Ok(Some("local after".to_owned())));
+    }
+
+    #[test]
+    fn includes_are_bounded() {
+        let files: Vec<(String, String)> = (0..40)
+            .map(|n| {
+                let next = n + 1;
+                let text = format!("[INCLUDES]\nbefore=x{next}.conf\n  x{next}.conf\n[s]\na={n}\n");
+                (format!("/c/x{n}.conf"), text)
+            })
+            .collect();
+        let files: Vec<_> = files
+            .iter()
+            .map(|(p, t)| (p.as_str(), t.as_str()))
+            .collect();
+        let error = read(&files, "x0").0.unwrap_err();
+        assert!(error.starts_with("Too many files included by"), "{error}");
     }
 
     #[test]

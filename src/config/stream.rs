@@ -143,3 +143,161 @@ fn read_jails(
     }
     Ok((jails, !bad || good && !options.strict))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::files::memory::Memory;
+    use super::*;
+
+    /// The files every test has.
+    const BASE: [(&str, &str); 5] = [
+        (
+            "/c/fail2ban.conf",
+            "[Definition]\nloglevel=INFO\nlogtarget=/l\ndbmaxmatches=3\n",
+        ),
+        (
+            "/c/jail.conf",
+            "[DEFAULT]\nbackend=polling\nfilter=f\naction=a[port=1]\nlogpath=/log\n[ok]\nenabled=1\n",
+        ),
+        (
+            "/c/filter.d/f.conf",
+            "[Definition]\nfailregex=^a <HOST>\n  ^b <w>\nmaxlines=2\nusedns=no\n[Init]\nw=W\n",
+        ),
+        (
+            "/c/action.d/a.conf",
+            "[Definition]\nactionban=ban <port> <ip> <t>\n[Init]\nt=4\n[Init?family=inet6]\nt=6\n",
+        ),
+        ("/log", ""),
+    ];
+
+    fn read(files: &[(&str, &str)], options: &ReadOptions) -> Result<Stream, ConfigError> {
+        let files = [&BASE, files].concat();
+        all(&Memory::new(&files), "/c", options)
+    }
+
+    fn printed(stream: &Stream) -> Vec<String> {
+        let commands = stream.commands.iter();
+        commands
+            .map(|command| crate::control::Value::List(command.clone()).repr())
+            .collect()
+    }
+
+    fn warnings(stream: &Stream) -> Vec<&str> {
+        let messages = stream.warnings.iter();
+        let shown = messages.filter(|message| message.level >= Level::Warning);
+        shown.map(|message| message.text.as_str()).collect()
+    }
+
+    #[test]
+    fn commands_in_order() {
+        let options = ReadOptions {
+            overrides: vec![("loglevel".to_owned(), "DEBUG".to_owned())],
+            ..ReadOptions::default()
+        };
+        let stream = read(
+            &[("/c/jail.local", "[ok]\nmaxretry=2\nignoreip=::1, a\n")],
+            &options,
+        );
+        let stream = stream.unwrap();
+        assert_eq!(
+            printed(&stream),
+            [
+                "['set', 'syslogsocket', 'auto']",
+                "['set', 'loglevel', 'DEBUG']",
+                "['set', 'logtarget', '/l']",
+                "['set', 'allowipv6', 'auto']",
+                "['set', 'dbfile', '/var/lib/fail2ban/fail2ban.sqlite3']",
+                "['set', 'dbmaxmatches', 3]",
+                "['set', 'dbpurgeage', '1d']",
+                "['add', 'ok', 'polling']",
+                "['set', 'ok', 'usedns', 'no']",
+                "['set', 'ok', 'maxlines', 2]",
+                "['multi-set', 'ok', 'addfailregex', ['^a <HOST>', '^b W']]",
+                "['set', 'ok', 'maxretry', 2]",
+                "['set', 'ok', 'addignoreip', '::1', 'a']",
+                "['set', 'ok', 'addlogpath', '/log', 'head']",
+                "['set', 'ok', 'addaction', 'a']",
+                "['multi-set', 'ok', 'action', 'a', [['actionban', 'ban 1 <ip> <t>'], \
+                 ['port', '1'], ['name', 'ok'], ['actname', 'a'], ['t', '4'], \
+                 ['t?family=inet6', '6']]]",
+                "['start', 'ok']",
+            ]
+        );
+        assert!(stream.accepted);
+        assert_eq!(warnings(&stream), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_wrong_jail_is_left_out() {
+        let files = [("/c/jail.local", "[bad]\nenabled=1\nfilter=none\n")];
+        let stream = read(&files, &ReadOptions::default()).unwrap();
+        let reason = "Unable to read the filter 'none'";
+        assert_eq!(stream.skipped, [("bad".to_owned(), reason.to_owned())]);
+        assert!(stream.accepted);
+        let printed = printed(&stream);
+        assert!(printed.contains(&format!(
+            "['config-error', \"Jail 'bad' skipped, because of wrong configuration: {reason}\"]"
+        )));
+        assert_eq!(printed.last().unwrap(), "['start', 'ok']");
+        assert_eq!(
+            warnings(&stream),
+            [
+                "Found no accessible config files for 'filter.d/none' under /c",
+                "Unable to read the filter 'none' (/c/jail.local:3)",
+                "Errors in jail 'bad'. Skipping...",
+            ]
+        );
+
+        let strict = ReadOptions {
+            strict: true,
+            ..ReadOptions::default()
+        };
+        assert!(!read(&files, &strict).unwrap().accepted);
+        let only = [("/c/jail.local", "[ok]\nfilter=none\n")];
+        assert!(!read(&only, &ReadOptions::default()).unwrap().accepted);
+    }
+
+    #[test]
+    fn missing_logs() {
+        let files = [("/c/jail.local", "[ok]\nlogpath=/none\n")];
+        let error = read(&files, &ReadOptions::default()).unwrap_err();
+        let text = "Have not found any log file for 'ok' jail. (/c/jail.local:2: /none)";
+        assert_eq!(error.to_string(), text);
+        let tolerant = ReadOptions {
+            allow_no_files: true,
+            ..ReadOptions::default()
+        };
+        assert_eq!(warnings(&read(&files, &tolerant).unwrap()), [text]);
+        let skip = [("/c/jail.local", "[ok]\nlogpath=/none\nskip_if_nologs=1\n")];
+        let stream = read(&skip, &ReadOptions::default()).unwrap();
+        assert_eq!(
+            printed(&stream).last().unwrap(),
+            "['config-error', \"Jail 'ok' skipped, because of missing log files.\"]"
+        );
+    }
+
+    #[test]
+    fn one_jail() {
+        let one = |jail: &str| ReadOptions {
+            jail: Some(jail.to_owned()),
+            ..ReadOptions::default()
+        };
+        let files = [("/c/jail.local", "[other]\nenabled=1\n[off]\n")];
+        let stream = read(&files, &one("other")).unwrap();
+        assert_eq!(printed(&stream).last().unwrap(), "['start', 'other']");
+        assert!(!printed(&stream).contains(&"['start', 'ok']".to_owned()));
+        assert!(read(&files, &one("off")).unwrap().accepted);
+        let error = read(&files, &one("none")).unwrap_err();
+        assert_eq!(error.to_string(), "No section: 'none'");
+    }
+
+    #[test]
+    fn early_options_need_no_jail() {
+        let files = Memory::new(&[("/c/fail2ban.conf", "[Definition]\nsocket=/s\n")]);
+        let early = early(&files, "/c").unwrap();
+        assert_eq!(early.socket.to_str(), Some("/s"));
+        assert_eq!(early.logtarget, "/var/log/fail2ban.log");
+        let error = all(&files, "/c", &ReadOptions::default()).unwrap_err();
+        assert_eq!(error.to_string(), "Read jails configuration failed.");
+    }
+}
