@@ -556,3 +556,32 @@ fn a_closed_terminal_ends_the_foreground_cleanly() {
     assert!(is_gone(&site.path("run/socket")) && is_gone(&site.path("run/pid")));
     assert!(site.read("notes").contains("stop one"));
 }
+
+#[test]
+fn systemd_may_hold_the_socket() {
+    let site = Site::new(&["one"]);
+    fs::create_dir(site.path("run")).unwrap();
+    let notify = std::os::unix::net::UnixDatagram::bind(site.path("run/notify")).unwrap();
+    // what systemd does: a listening socket as descriptor 3, offered to the process it starts
+    let script = "import os, socket, sys\n\
+                  s = socket.socket(socket.AF_UNIX)\n\
+                  s.bind(sys.argv[1]); s.listen(5)\n\
+                  os.dup2(s.fileno(), 3); os.set_inheritable(3, True)\n\
+                  os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1', LISTEN_FDNAMES='fail2ban')\n\
+                  os.execv(sys.argv[2], sys.argv[2:])\n";
+    let mut program = Command::new("/usr/bin/python3");
+    program.args(["-c", script]).arg(site.path("run/socket"));
+    program.arg(server().get_program()).args(["server", "-x"]);
+    program.env("NOTIFY_SOCKET", site.path("run/notify"));
+    let server = site.foreground(program);
+    site.wait_for("Using socket activation, inherited socket '");
+    site.wait_for("Jail 'one' started");
+    let mut buffer = [0; 200];
+    let size = notify.recv(&mut buffer).unwrap();
+    let said = String::from_utf8_lossy(&buffer[..size]);
+    assert_eq!(said, format!("READY=1\nMAINPID={}\n", site.pid()));
+    assert_eq!(server.end(Signal::SIGTERM), Some(0));
+    let size = notify.recv(&mut buffer).unwrap();
+    assert_eq!(&buffer[..size], b"STOPPING=1\n");
+    assert!(!is_gone(&site.path("run/socket")), "it is systemd's");
+}

@@ -22,6 +22,7 @@ use super::server_log::{LOG, OBSERVER, SOCKET};
 use super::settings::make_directory_of;
 use super::{Life, Server, ServerOptions, notify, stream_of};
 use crate::control::{CommandError, Value, listener, pickle};
+use crate::sys::activation;
 use crate::sys::daemonize::{Side, daemonize};
 use crate::{COMPATIBLE_VERSION, debug, error, info, log, warning};
 
@@ -46,7 +47,8 @@ pub fn run(
             *path = absolute;
         }
     }
-    if answers(&options.socket) {
+    // a socket that systemd holds answers, too
+    if !activation::is_offered() && answers(&options.socket) {
         report(Err(CommandError::new("Server already running")));
         return ExitCode::from(FAILED);
     }
@@ -101,6 +103,7 @@ fn serve(
         // how it is called in process lists is not worth failing for
         let _ = prctl::set_name(&name);
     }
+    let inherited = activation::take();
     let logging = match Logging::new(options.verbosity) {
         Ok(logging) => Arc::new(logging),
         Err(e) => {
@@ -111,7 +114,8 @@ fn serve(
     log::set_sink(logging.sink());
     let code = match prepare(options, &logging) {
         Ok(runtime) => {
-            let code = runtime.block_on(live(options, Arc::clone(&logging), stream, report));
+            let life = live(options, Arc::clone(&logging), inherited, stream, report);
+            let code = runtime.block_on(life);
             // whatever still waits in a blocking call (a whois, a name server) is not waited for
             runtime.shutdown_background();
             code
@@ -143,6 +147,7 @@ fn prepare(options: &ServerOptions, logging: &Logging) -> Result<Runtime, Comman
 async fn live(
     options: &ServerOptions,
     logging: Arc<Logging>,
+    inherited: Option<UnixListener>,
     stream: Vec<Vec<Value>>,
     report: impl FnOnce(Result<(), CommandError>),
 ) -> u8 {
@@ -162,7 +167,11 @@ async fn live(
         }
     };
     let server = Server::new(logging);
-    let (listener, socket) = match Socket::bind(&options.socket, options.force) {
+    let bound = match inherited {
+        Some(listener) => Ok(Socket::inherited(listener, &options.socket)),
+        None => Socket::bind(&options.socket, options.force),
+    };
+    let (listener, socket) = match bound {
         Ok(bound) => bound,
         Err(e) => {
             error!(LOG, "Could not start server: {e}");
@@ -312,6 +321,17 @@ struct Socket {
 }
 
 impl Socket {
+    /// systemd's: its file stays when the server ends.
+    fn inherited(listener: UnixListener, path: &Path) -> (UnixListener, Socket) {
+        let name = Value::from(path.display().to_string()).repr();
+        info!(SOCKET, "Using socket activation, inherited socket {name}");
+        let socket = Socket {
+            path: path.to_owned(),
+            identity: None,
+        };
+        (listener, socket)
+    }
+
     /// Binds it. A socket file that nobody answers on was left by a server that was killed: it is
     /// removed (the original wants `-x` for that).
     fn bind(path: &Path, force: bool) -> Result<(UnixListener, Socket), CommandError> {

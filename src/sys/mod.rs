@@ -1,5 +1,6 @@
 //! The few system interfaces no safe crate offers: one small file each, safe functions out.
 
+pub mod activation;
 pub mod daemonize;
 pub mod hosts;
 pub mod localtime;
