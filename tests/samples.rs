@@ -38,6 +38,7 @@ const MANNER: Manner = Manner {
     raw_hosts: true,
     window: false,
     evidence: true,
+    fields: true,
     prefix_fields: false,
 };
 

@@ -4,6 +4,8 @@
 //! cannot match costs its date and one pass of the prefilter, and allocates nothing.
 #![forbid(unsafe_code)]
 
+use std::borrow::Cow;
+
 use super::buffer::{Division, Parts, dateless, text_of};
 use super::failure::{Reading, Verdict, identify};
 use super::record::Record;
@@ -33,6 +35,8 @@ pub struct Manner {
     pub window: bool,
     /// Collect the matched lines.
     pub evidence: bool,
+    /// Collect all fields; else [`Found::record`] stays empty.
+    pub fields: bool,
     /// Collect the fields of the prefregex in [`LineOutcome::prefix`].
     pub prefix_fields: bool,
 }
@@ -46,6 +50,7 @@ impl Manner {
         raw_hosts: false,
         window: true,
         evidence: true,
+        fields: true,
         prefix_fields: false,
     };
 }
@@ -207,6 +212,8 @@ impl Filter {
             return;
         };
         let mut text = std::mem::take(&mut self.text);
+        let mut content = std::mem::take(&mut self.content);
+        content.clear();
         if self.maxlines > 1 {
             self.buffer.push(when.cut.parts(&self.window.text));
             let surplus = self.buffer.len().saturating_sub(self.maxlines);
@@ -218,8 +225,9 @@ impl Filter {
             text.push_str(when.cut.after);
             text.push('\n');
         }
-        self.match_text(&text, &when, clock, manner, outcome);
+        self.match_text(&text, &mut content, &when, clock, manner, outcome);
         self.text = text;
+        self.content = content;
     }
 
     /// Finds the date and applies the time window; `None`: the line is too old.
@@ -309,10 +317,12 @@ impl Filter {
         }
     }
 
-    /// Steps 3 to 7 of fact R29.
+    /// Steps 3 to 7 of fact R29. `content` is empty and lends its memory.
+    #[allow(clippy::too_many_arguments)]
     fn match_text(
         &mut self,
         text: &str,
+        content: &mut String,
         when: &When<'_>,
         clock: &Clock,
         manner: Manner,
@@ -339,7 +349,6 @@ impl Filter {
         }
 
         let mut prefix = None;
-        let mut content = None;
         if let Some(prefregex) = &self.prefregex {
             if hopeless && !manner.prefix_fields {
                 self.prefregex_matched =
@@ -350,7 +359,7 @@ impl Filter {
             self.prefregex_matched = found.is_some();
             let Some(found) = found else { return };
             if manner.prefix_fields {
-                let all = self.prefregex_names.record(prefregex, text, &found);
+                let all = self.prefregex_names.record(prefregex, text, &found, true);
                 outcome.prefix = Some(all);
             }
             let content_group = prefregex.groups().content;
@@ -359,7 +368,8 @@ impl Filter {
                 && start < end
                 && let Some(part) = text.get(start..end)
             {
-                content = Some(format!("{part}\n"));
+                content.push_str(part);
+                content.push('\n');
                 if multi {
                     let line = [String::new(), String::new(), part.to_owned()];
                     self.buffer = vec![Box::new(line)];
@@ -371,7 +381,8 @@ impl Filter {
             return;
         }
 
-        let mut searched = std::borrow::Cow::Borrowed(content.as_deref().unwrap_or(text));
+        let seen = if content.is_empty() { text } else { content };
+        let mut searched = Cow::Borrowed(seen);
         for index in 0..self.failregexes.len() {
             if !multi
                 && let Some(prefilter) = &self.prefilter
@@ -419,10 +430,13 @@ impl Filter {
             }
 
             let failregex = &self.failregexes[index];
-            let record = self.failregex_names[index].record(failregex, &searched, &found);
+            let record =
+                self.failregex_names[index].record(failregex, &searched, &found, manner.fields);
             let record = match (&self.prefregex, &prefix) {
                 (Some(prefregex), Some(found)) => {
-                    let mut base = self.prefregex_names.record(prefregex, text, found);
+                    let mut base =
+                        self.prefregex_names
+                            .record(prefregex, text, found, manner.fields);
                     base.remove("content");
                     base.update(record);
                     base
@@ -494,14 +508,27 @@ impl Filter {
                 None
             }
         };
-        outcome.found.push(Found {
+        let mut found = Found {
             regex: index,
             id,
             time: when.time,
             nofail,
-            record: gathered.record.clone(),
-            matches: gathered.matches.clone(),
-        });
+            record: Record::default(),
+            matches: Vec::new(),
+        };
+        // a session needs them again
+        if key.is_some() {
+            found.matches.clone_from(&gathered.matches);
+            if manner.fields {
+                found.record.clone_from(&gathered.record);
+            }
+        } else {
+            found.matches = std::mem::take(&mut gathered.matches);
+            if manner.fields {
+                found.record = std::mem::take(&mut gathered.record);
+            }
+        }
+        outcome.found.push(found);
         !manner.every_regex
     }
 

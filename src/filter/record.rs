@@ -13,31 +13,64 @@ use crate::ticket::{FieldValue, Fields};
 /// A field name, shared with the regex it comes from.
 pub type Name = Arc<str>;
 
+/// Fields that decide what a match means; all others are only shown.
+const DECISIVE: [&str; 11] = [
+    "fid",
+    "ip4",
+    "ip6",
+    "dns",
+    "host",
+    "cidr",
+    "mlfid",
+    "nofail",
+    "mlfforget",
+    "mlfgained",
+    "user",
+];
+
 /// The named groups of one regex; made once, when the regex is added.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Names(Vec<(usize, Name)>);
+pub(super) struct Names {
+    all: Vec<(usize, Name)>,
+    decisive: Vec<(usize, Name)>,
+}
 
 impl Names {
     /// Collects the names of `regex`.
     pub(super) fn of(regex: &FailRegex) -> Names {
         let names = regex.regex().group_names().iter().enumerate();
         let named = names.filter_map(|(index, name)| Some((index, name.as_deref()?.into())));
-        Names(named.collect())
+        let all: Vec<(usize, Name)> = named.collect();
+        let decisive = all.iter().filter(|(_, name)| DECISIVE.contains(&&**name));
+        Names {
+            decisive: decisive.cloned().collect(),
+            all,
+        }
     }
 
-    /// The record of a match of `regex` in `text`.
-    pub(super) fn record(&self, regex: &FailRegex, text: &str, found: &Match) -> Record {
+    /// The record of a match of `regex` in `text`: `whole`, or what decides only.
+    pub(super) fn record(
+        &self,
+        regex: &FailRegex,
+        text: &str,
+        found: &Match,
+        whole: bool,
+    ) -> Record {
         let groups = regex.groups();
         let part = |group: usize| {
             let (start, end) = found.group(group)?;
             text.get(start..end).map(str::to_owned)
         };
-        let entries = self.0.iter();
         let mut record = Record {
-            entries: entries
-                .map(|(group, name)| (name.clone(), part(*group).map(FieldValue::Text)))
-                .collect(),
+            entries: Vec::with_capacity(self.all.len() + 2),
         };
+        let names = if whole { &self.all } else { &self.decisive };
+        for (group, name) in names {
+            let value = part(*group).map(FieldValue::Text);
+            if whole || value.is_some() {
+                record.entries.push((name.clone(), value));
+            }
+        }
         for alternative in &groups.alternatives {
             if !record.truthy(&alternative.field)
                 && let Some(value) = part(alternative.group)
@@ -79,6 +112,12 @@ impl Record {
         found.and_then(|(_, value)| value.as_ref())
     }
 
+    /// As [`Record::get`], to change it.
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut FieldValue> {
+        let found = self.entries.iter_mut().find(|(n, _)| &**n == name);
+        found.and_then(|(_, value)| value.as_mut())
+    }
+
     /// The text of a field that is set and is text.
     pub fn text(&self, name: &str) -> Option<&str> {
         match self.get(name) {
@@ -112,8 +151,11 @@ impl Record {
 
     /// Removes a field and says whether it was [`truthy`](Record::truthy).
     pub(super) fn remove(&mut self, name: &str) -> bool {
+        let Some(at) = self.entries.iter().position(|(n, _)| &**n == name) else {
+            return false;
+        };
         let truthy = self.truthy(name);
-        self.entries.retain(|(n, _)| &**n != name);
+        self.entries.remove(at);
         truthy
     }
 

@@ -4,13 +4,18 @@
 //! lines that are evidence now. At most 100 sessions are held, each for five minutes.
 #![forbid(unsafe_code)]
 
-use indexmap::IndexMap;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use super::record::Record;
 use crate::ticket::{FieldValue, MatchLine, Timestamp};
 
 const MOST: usize = 100;
 const LIFETIME: f64 = 300.0;
+/// Lines kept per session; the oldest go first. The original keeps all.
+const MOST_LINES: usize = 1000;
+/// Users told apart per session.
+const MOST_USERS: usize = 1000;
 
 /// Fields and lines of a failure, gathered over one match or a whole session.
 #[derive(Clone, Debug, Default)]
@@ -35,27 +40,41 @@ impl Gathered {
     }
 
     /// Adds the user of a line to the users seen; answers how many there are.
-    fn add_user(&mut self, user: Option<String>) -> usize {
-        let mut users = match self.record.get("users") {
-            Some(FieldValue::Set(users)) => users.clone(),
-            _ => Vec::new(),
-        };
-        if let Some(user) = user
-            && !user.is_empty()
-            && !users.contains(&user)
-        {
-            users.push(user);
-            self.record
-                .set("users", Some(FieldValue::Set(users.clone())));
+    fn add_user(&mut self, user: Option<&str>) -> usize {
+        let user = user.filter(|user| !user.is_empty());
+        match (self.record.get_mut("users"), user) {
+            (Some(FieldValue::Set(users)), Some(user)) => {
+                if users.len() < MOST_USERS && !users.iter().any(|known| known == user) {
+                    users.push(user.to_owned());
+                }
+                users.len()
+            }
+            (Some(FieldValue::Set(users)), None) => users.len(),
+            (_, Some(user)) => {
+                let users = FieldValue::Set(vec![user.to_owned()]);
+                self.record.set("users", Some(users));
+                1
+            }
+            (_, None) => 0,
         }
-        users.len()
     }
+}
+
+#[derive(Debug)]
+struct Entry {
+    session: Gathered,
+    end: Timestamp,
+    /// Tells this entry from earlier ones under the same key.
+    number: u64,
 }
 
 /// The sessions of one filter.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
-    entries: IndexMap<String, (Gathered, Timestamp)>,
+    entries: HashMap<Arc<str>, Entry>,
+    /// Keys with the numbers of their entries, oldest first; some may be gone.
+    order: VecDeque<(Arc<str>, u64)>,
+    last_number: u64,
     /// The state of the line's session when that is not (or no longer) remembered.
     detached: Gathered,
 }
@@ -64,6 +83,7 @@ impl Sessions {
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
         self.entries.clear();
+        self.order.clear();
     }
 
     /// Merges a match with its session (facts R32–R38) and gives the merged state, which stays
@@ -76,26 +96,19 @@ impl Sessions {
         now: Timestamp,
     ) -> &mut Gathered {
         let mut gained = fresh.truthy("mlfgained");
-        let mut nofail = gained || fresh.truthy("nofail");
-        if gained && !fresh.truthy("nofail") {
+        let mut nofail = fresh.truthy("nofail");
+        if gained && !nofail {
             let value = fresh.get("mlfgained").cloned();
             fresh.set("nofail", value);
+            nofail = true;
         }
         let forget = fresh.remove("mlfforget");
-        let user = fresh.text("user").map(str::to_owned);
 
-        let known = match self.entries.get(key) {
-            Some((_, end)) if *end > now => true,
-            Some(_) => {
-                self.entries.shift_remove(key);
-                false
-            }
-            None => false,
-        };
         let mut users = 0;
-        if known {
-            if let Some((session, _)) = self.entries.get_mut(key) {
-                users = session.add_user(user);
+        match self.entries.get_mut(key) {
+            Some(entry) if entry.end > now => {
+                let session = &mut entry.session;
+                users = session.add_user(fresh.text("user"));
                 // both flags count for the line they stand in only
                 let was_nofail = session.record.remove("nofail");
                 let was_gained = session.record.remove("mlfgained");
@@ -106,25 +119,30 @@ impl Sessions {
                     session.matches.clear();
                 }
                 session.record.update(fresh);
+                if forget && let Some(entry) = self.entries.remove(key) {
+                    self.detached = entry.session;
+                }
             }
-            if forget && let Some((session, _)) = self.entries.shift_remove(key) {
-                self.detached = session;
-            }
-        } else {
-            self.detached = Gathered {
-                record: fresh,
-                ..Gathered::default()
-            };
-            if !forget {
-                users = self.detached.add_user(user);
-                let session = std::mem::take(&mut self.detached);
-                self.remember(key, session, now);
+            _ => {
+                self.entries.remove(key);
+                self.detached = Gathered::default();
+                if forget {
+                    self.detached.record = fresh;
+                } else {
+                    let mut session = Gathered {
+                        record: fresh,
+                        ..Gathered::default()
+                    };
+                    let user = session.record.text("user").map(str::to_owned);
+                    users = session.add_user(user.as_deref());
+                    self.remember(key, session, now);
+                }
             }
         }
 
         let session = match self.entries.get_mut(key) {
-            Some((session, _)) if !forget => session,
-            _ => &mut self.detached,
+            Some(entry) => &mut entry.session,
+            None => &mut self.detached,
         };
         if std::mem::take(&mut session.pending) || users > 1 {
             session.record.remove("nofail");
@@ -142,6 +160,10 @@ impl Sessions {
         } else if !forget {
             session.context.extend_from_slice(lines);
         }
+        for list in [&mut session.context, &mut session.matches] {
+            let surplus = list.len().saturating_sub(MOST_LINES);
+            list.drain(..surplus);
+        }
         session
     }
 
@@ -149,14 +171,30 @@ impl Sessions {
     /// front and one that is not, as in the original's cache.
     fn remember(&mut self, key: &str, session: Gathered, now: Timestamp) {
         if self.entries.len() >= MOST {
-            while let Some((_, (_, end))) = self.entries.shift_remove_index(0) {
+            while let Some((oldest, number)) = self.order.pop_front() {
+                if self.entries.get(&oldest).is_none_or(|e| e.number != number) {
+                    continue;
+                }
+                let end = self.entries.remove(&oldest).map_or(now, |e| e.end);
                 if end > now && self.entries.len() < MOST {
                     break;
                 }
             }
         }
-        self.entries
-            .insert(key.to_owned(), (session, now + LIFETIME));
+        if self.order.len() > 2 * MOST {
+            let entries = &self.entries;
+            self.order
+                .retain(|(key, number)| entries.get(key).is_some_and(|e| e.number == *number));
+        }
+        self.last_number += 1;
+        let key: Arc<str> = key.into();
+        let entry = Entry {
+            session,
+            end: now + LIFETIME,
+            number: self.last_number,
+        };
+        self.order.push_back((key.clone(), self.last_number));
+        self.entries.insert(key, entry);
     }
 }
 
@@ -236,5 +274,28 @@ mod tests {
         }
         assert_eq!(sessions.entries.len(), MOST);
         assert!(sessions.entries.contains_key("k149") && !sessions.entries.contains_key("k49"));
+        for i in 0..10_000 {
+            let key = format!("f{i}");
+            sessions.merge(&key, record(&[]), &[], 302.0);
+            sessions.merge(&key, record(&[("mlfforget", "y")]), &[], 302.0);
+        }
+        assert!(
+            sessions.order.len() <= 2 * MOST + 1,
+            "{}",
+            sessions.order.len()
+        );
+    }
+
+    #[test]
+    fn a_session_keeps_a_bounded_number_of_lines() {
+        let mut sessions = Sessions::default();
+        for i in 0..3 * MOST_LINES {
+            let text = i.to_string();
+            sessions.merge("1", record(&[("nofail", "x")]), &line(&text), 0.0);
+        }
+        let merged = sessions.merge("1", record(&[("ip4", "a")]), &line("last"), 0.0);
+        let lines = texts(merged);
+        assert_eq!(lines.len(), MOST_LINES);
+        assert_eq!(lines.last().map(String::as_str), Some("last"));
     }
 }

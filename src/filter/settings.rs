@@ -44,6 +44,8 @@ pub struct Filter {
     pub(super) buffer: Vec<Parts>,
     /// What the regexes search, kept to save its memory from line to line.
     pub(super) text: String,
+    /// The part of it that a prefregex lets them see; kept likewise.
+    pub(super) content: String,
     pub(super) limits: Limits,
     pub(super) prefregex_matched: bool,
 }
@@ -67,6 +69,7 @@ impl Filter {
             sessions: Sessions::default(),
             buffer: Vec::new(),
             text: String::new(),
+            content: String::new(),
             limits: Limits::default(),
             prefregex_matched: false,
         }

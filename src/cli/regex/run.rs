@@ -12,6 +12,7 @@ use super::output::{Form, Hit};
 use super::regexes::{Setup, shorten, tallies};
 use super::tally::{Kind, Tally};
 use super::{records, report};
+use crate::address::Address;
 use crate::datetime::FixedOffset;
 use crate::filter::{Clock, FailureId, Filter, LineOutcome, Manner};
 use crate::pattern::UseDns;
@@ -201,6 +202,7 @@ impl<'a, W: Write> Run<'a, W> {
                 raw_hosts: options.raw,
                 window: false,
                 evidence: form.as_ref().is_some_and(Form::needs_matches),
+                fields: !report,
                 prefix_fields: report && options.verbose > 0,
             },
             tally: Tally {
@@ -250,14 +252,24 @@ impl<'a, W: Write> Run<'a, W> {
 
         let mut real = 0;
         let mut nofail = false;
-        for index in 0..self.outcome.found.len() {
-            for id in self.ids(index) {
-                let found = &self.outcome.found[index];
-                let Some(tally) = self.tally.failregexes.get_mut(found.regex) else {
-                    continue;
-                };
+        for found in &self.outcome.found {
+            let resolved;
+            let ids: &[Address] = match &found.id {
+                None => &[],
+                Some(FailureId::Address(address)) => std::slice::from_ref(address),
+                Some(FailureId::Name(name)) => {
+                    resolved = self.names.resolve(name, self.filter.usedns());
+                    &resolved
+                }
+            };
+            let count = if found.id.is_some() { ids.len() } else { 1 };
+            let Some(tally) = self.tally.failregexes.get_mut(found.regex) else {
+                continue;
+            };
+            for n in 0..count {
                 tally.hits += 1;
                 if self.options.verbose > 0 {
+                    let id = ids.get(n).map_or("None".to_owned(), Address::to_string);
                     tally.details.push((id, found.time, real > 1));
                 }
                 if found.nofail {
@@ -310,22 +322,6 @@ impl<'a, W: Write> Run<'a, W> {
                 n if n < self.listed => self.tally.prefixes.push(self.prefix.clone()),
                 n if n == self.listed => self.tally.prefixes.push("...".to_owned()),
                 _ => {}
-            }
-        }
-    }
-
-    /// The ids of a finding, names resolved.
-    fn ids(&mut self, index: usize) -> Vec<String> {
-        match &self.outcome.found[index].id {
-            None => vec!["None".to_owned()],
-            Some(FailureId::Address(address)) if self.options.verbose > 0 => {
-                vec![address.to_string()]
-            }
-            // nobody will look at it
-            Some(FailureId::Address(_)) => vec![String::new()],
-            Some(FailureId::Name(name)) => {
-                let found = self.names.resolve(name, self.filter.usedns());
-                found.iter().map(ToString::to_string).collect()
             }
         }
     }
