@@ -5,6 +5,7 @@
 //! lines, a clock, a database and actions.
 
 mod bans;
+mod by_hand;
 pub mod core;
 #[cfg(test)]
 mod core_tests;
@@ -14,8 +15,10 @@ mod decode;
 mod evidence;
 mod formula;
 mod ignore;
+mod ignoring;
 mod increment;
 mod inquiry;
+mod judge;
 mod logs;
 pub mod names;
 mod options;

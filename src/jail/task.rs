@@ -12,21 +12,18 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::core::{Ignorance, JailCore, Past};
-use super::decision::{Decision, local_time};
-use super::inquiry::{self, Answer, Case, FileStamp, Origin, Question, Teller};
+use super::core::JailCore;
+use super::inquiry::{Answer, Case, FileStamp, Origin, Question};
 use super::logs::Logs;
 use super::saved::Saved;
 use super::{Backend, Surroundings};
 use crate::action::{Actions, Order};
 use crate::address::Address;
 use crate::control::{CommandError, JailCommand, JailOption, JailSetting, Reply, Value};
-use crate::filter::{Failure, FailureId};
-use crate::log;
-use crate::pattern::UseDns;
+use crate::filter::FailureId;
 use crate::source::Chunk;
-use crate::ticket::{Ticket, Timestamp};
-use crate::{info, msg, warning};
+use crate::ticket::Timestamp;
+use crate::{info, warning};
 
 /// Chunks waiting for the jail; the readers are held back beyond.
 const WAITING_CHUNKS: usize = 4;
@@ -36,11 +33,6 @@ const WAITING_REQUESTS: usize = 64;
 
 /// The clock may be set while the jail sleeps: look again after this long.
 const LONGEST_SLEEP: f64 = 300.0;
-
-/// How long names of `ignoreip` hold, and the contents of its files (fact J27).
-const NAMES_HOLD: Duration = Duration::from_secs(300);
-const FILES_HOLD: Duration = Duration::from_secs(1);
-const BROKEN_FILES_HOLD: Duration = Duration::from_secs(60);
 
 /// What a jail is asked to do.
 #[derive(Debug)]
@@ -70,24 +62,24 @@ pub(super) enum Phase {
 
 /// State of the task.
 pub(super) struct Task {
-    core: JailCore,
-    backend: Backend,
-    around: Surroundings,
-    actions: Actions,
-    logs: Logs,
-    inbox: mpsc::WeakSender<Request>,
+    pub(super) core: JailCore,
+    pub(super) backend: Backend,
+    pub(super) around: Surroundings,
+    pub(super) actions: Actions,
+    pub(super) logs: Logs,
+    pub(super) inbox: mpsc::WeakSender<Request>,
     /// True from start to stop; seen by the handle.
-    started: Arc<AtomicBool>,
-    idle: bool,
+    pub(super) started: Arc<AtomicBool>,
+    pub(super) idle: bool,
     /// The case whose question is under way.
-    asked: Option<(Case, Question)>,
+    pub(super) asked: Option<(Case, Question)>,
     /// Cases after that one.
-    cases: VecDeque<Case>,
+    pub(super) cases: VecDeque<Case>,
     /// Until when `ignoreip` needs nothing from outside.
-    outside_until: Option<Instant>,
-    files: HashMap<String, FileStamp>,
+    pub(super) outside_until: Option<Instant>,
+    pub(super) files: HashMap<String, FileStamp>,
     /// What a reload that fails falls back to.
-    saved: Option<Box<Saved>>,
+    pub(super) saved: Option<Box<Saved>>,
 }
 
 /// Starts the task; `started` is kept up to date.
@@ -165,7 +157,7 @@ impl Task {
     }
 
     /// No failure waits to be judged.
-    fn is_free(&self) -> bool {
+    pub(super) fn is_free(&self) -> bool {
         self.asked.is_none() && self.cases.is_empty()
     }
 
@@ -191,246 +183,6 @@ impl Task {
         if self.is_started() && !self.idle {
             let decisions = self.core.due(now());
             self.carry_out(decisions);
-        }
-    }
-
-    /// All lines of a chunk through the filter, then its failures to the judge.
-    fn take_chunk(&mut self, chunk: &Chunk) {
-        let now = now();
-        let Task {
-            core, logs, cases, ..
-        } = self;
-        let encoding = core.encoding().to_owned();
-        logs.lines(chunk, &encoding, |line, in_operation| {
-            for failure in core.line(line, None, now, in_operation) {
-                cases.push_back(log_case(failure));
-            }
-        });
-        self.judge_cases();
-    }
-
-    /// Judges cases until one has a question, or none is left.
-    fn judge_cases(&mut self) {
-        while !self.idle
-            && self.asked.is_none()
-            && let Some(mut case) = self.cases.pop_front()
-        {
-            match self.judge(&mut case) {
-                Some(question) => self.asked = Some((case, question)),
-                None => self.conclude(case),
-            }
-        }
-        if self.is_free() {
-            self.logs.judged(Instant::now());
-        }
-    }
-
-    /// The next question a case has; `None`: it can be concluded.
-    fn judge(&mut self, case: &mut Case) -> Option<Question> {
-        let names = &self.around.names;
-        let id = match &case.id {
-            FailureId::Address(id) => id.clone(),
-            FailureId::Name(name) => {
-                let warn = self.core.usedns() == UseDns::Warn;
-                return Some(inquiry::addresses(names.clone(), name.clone(), warn));
-            }
-        };
-        if case.ignored.is_none() {
-            if let Some(question) = self.prepare_ignoring() {
-                return Some(question);
-            }
-            if case.key.is_none()
-                && let Some(key) = self.core.ignore_key()
-            {
-                let key = key.to_owned();
-                return Some(inquiry::key(self.teller(), case.ticket.clone(), key));
-            }
-            match self.core.ignored(&id, case.key.as_deref(), now()) {
-                Ignorance::No => case.ignored = Some(false),
-                Ignorance::Known => case.ignored = Some(true),
-                Ignorance::By(by) => {
-                    self.carry_out(vec![Decision::Ignored { id: id.clone(), by }]);
-                    case.ignored = Some(true);
-                }
-                Ignorance::Ask(command) => {
-                    let ticket = case.ticket.clone();
-                    return Some(inquiry::command(self.teller(), ticket, command));
-                }
-            }
-        }
-        let counts = !matches!(case.origin, Origin::Restored) && case.ignored == Some(false);
-        if counts
-            && case.past.is_none()
-            && self.core.wants_past()
-            && let Some(store) = &self.around.store
-        {
-            let everywhere = self.core.wants_past_everywhere();
-            let jail = self.core.name().to_owned();
-            return Some(inquiry::past(store.clone(), jail, id, everywhere));
-        }
-        None
-    }
-
-    /// What `ignoreip` and `ignoreself` need to know before they are asked.
-    fn prepare_ignoring(&mut self) -> Option<Question> {
-        if self.core.ignores_self() {
-            match self.around.names.own_addresses_now() {
-                Some(own) => self.core.know_own_addresses(own),
-                None => {
-                    let names = self.around.names.clone();
-                    return Some(Box::pin(async move {
-                        names.own_addresses().await;
-                        Answer::Own
-                    }));
-                }
-            }
-        }
-        if self
-            .outside_until
-            .is_some_and(|until| Instant::now() < until)
-        {
-            return None;
-        }
-        let (names, files) = (self.core.ignored_names(), self.core.ignored_files());
-        if names.is_empty() && files.is_empty() {
-            self.outside_until = Some(Instant::now() + NAMES_HOLD);
-            return None;
-        }
-        Some(inquiry::outside(
-            self.around.names.clone(),
-            names,
-            files,
-            self.files.clone(),
-        ))
-    }
-
-    /// Takes the answer to the question under way and goes on.
-    fn learn(&mut self, answer: Answer) {
-        let Some((mut case, _)) = self.asked.take() else {
-            return;
-        };
-        match answer {
-            Answer::Own => {}
-            Answer::Addresses(addresses) => {
-                // one failure for each address, before those that came later
-                for ip in addresses.iter().rev() {
-                    self.cases.push_front(case.with_address(Address::Ip(*ip)));
-                }
-                return self.judge_cases();
-            }
-            Answer::Outside(outside) => self.learn_outside(outside),
-            Answer::Key(key) => case.key = Some(key),
-            Answer::Ignored(ignored) => {
-                if ignored && let FailureId::Address(id) = &case.id {
-                    let (id, by) = (id.clone(), "command".to_owned());
-                    self.carry_out(vec![Decision::Ignored { id, by }]);
-                }
-                self.core
-                    .remember_ignored(case.key.as_deref(), ignored, now());
-                case.ignored = Some(ignored);
-            }
-            Answer::Past(past) => case.past = Some(past),
-        }
-        self.cases.push_front(case);
-        self.judge_cases();
-    }
-
-    fn learn_outside(&mut self, outside: inquiry::Outside) {
-        let mut new_names = false;
-        for (path, text, stamp) in outside.files {
-            self.core.know_file(&path, &text);
-            self.files.insert(path, stamp);
-            new_names = true;
-        }
-        self.core.know_names(outside.names);
-        let files = self.core.ignored_files();
-        let hold = if files.is_empty() {
-            NAMES_HOLD
-        } else if files.iter().all(|path| self.files.contains_key(path)) {
-            FILES_HOLD
-        } else {
-            BROKEN_FILES_HOLD
-        };
-        // names that a file has just brought are still to be looked up
-        self.outside_until =
-            (!new_names || self.core.ignored_names().is_empty()).then(|| Instant::now() + hold);
-    }
-
-    /// Everything is known: count, ban, or do nothing.
-    fn conclude(&mut self, case: Case) {
-        let FailureId::Address(id) = case.id else {
-            return;
-        };
-        let ignored = case.ignored == Some(true);
-        let past = case.past.unwrap_or_default();
-        let (now, ticket) = (now(), case.ticket);
-        let mut decisions = Vec::new();
-        match case.origin {
-            Origin::Log if !ignored => {
-                decisions = self.core.count(
-                    &id,
-                    ticket.time,
-                    &ticket.matches,
-                    &ticket.fields,
-                    &past,
-                    now,
-                );
-            }
-            Origin::Restored if !ignored => {
-                self.core.ban(ticket, &past, now, &mut decisions);
-            }
-            Origin::Attempt { lines, reply } => {
-                if !ignored {
-                    info!(
-                        "fail2ban.filter",
-                        "[{}] Attempt {} - {}",
-                        self.core.name(),
-                        id,
-                        local_time(now)
-                    );
-                    decisions = self.core.attempt(&id, &lines, &past, now);
-                }
-                let _ = reply.send(Ok(Value::Int(i64::from(!ignored))));
-            }
-            Origin::Log | Origin::Restored => {}
-        }
-        self.carry_out(decisions);
-    }
-
-    /// Logs and does what was decided. A ban is in the database's queue before its order is in the
-    /// actions'.
-    fn carry_out(&mut self, decisions: Vec<Decision>) {
-        for decision in decisions {
-            if let Some((level, target, text)) = decision.log_line(self.core.name())
-                && log::enabled(level)
-            {
-                log::write(level, target, format_args!("{text}"));
-            }
-            match decision {
-                Decision::Record(ticket) => {
-                    if let Some(store) = &self.around.store {
-                        store.add_ban(self.core.name(), &ticket);
-                    }
-                }
-                Decision::Ban { ticket, figures } => self.actions.send(Order::Ban {
-                    ticket,
-                    figures,
-                    again: false,
-                }),
-                Decision::Already { ticket, check, .. } => {
-                    if check {
-                        self.actions.send(Order::Check(oneshot::channel().0));
-                    }
-                    self.actions.send(Order::Ban {
-                        ticket,
-                        figures: self.core.figures(),
-                        again: true,
-                    });
-                }
-                Decision::Prolong(ticket) => self.actions.send(Order::Prolong(ticket)),
-                Decision::Unban(ticket) => self.actions.send(Order::Unban(ticket)),
-                _ => {}
-            }
         }
     }
 
@@ -560,152 +312,6 @@ impl Task {
         self.core.status(flavour, files, now())
     }
 
-    fn attempt(&mut self, id: &str, lines: Vec<String>, reply: oneshot::Sender<Reply>) {
-        let id = Address::parse(id);
-        self.cases.push_back(Case {
-            ticket: Ticket::new(id.clone(), now()),
-            origin: Origin::Attempt { lines, reply },
-            id: FailureId::Address(id),
-            key: None,
-            ignored: None,
-            past: None,
-        });
-        self.judge_cases();
-    }
-
-    /// `banip`: whatever `ignoreip` says (fact J29).
-    async fn ban_by_hand(&mut self, ids: &[String]) -> Value {
-        let mut count = 0;
-        for id in ids {
-            let id = Address::parse(id);
-            let past = match &self.around.store {
-                Some(store) if self.core.wants_past() => {
-                    let everywhere = self.core.wants_past_everywhere();
-                    inquiry::history(store, self.core.name(), &id, everywhere).await
-                }
-                _ => Past::default(),
-            };
-            let mut decisions = Vec::new();
-            let now = now();
-            let ticket = Ticket::new(id, now);
-            count += i64::from(self.core.ban(ticket, &past, now, &mut decisions));
-            self.carry_out(decisions);
-        }
-        Value::Int(count)
-    }
-
-    fn unban_all(&mut self) -> usize {
-        let tickets = self.core.unban_all();
-        let count = tickets.len();
-        if let Some(store) = &self.around.store {
-            store.delete_bans(self.core.name(), None);
-        }
-        self.actions.send(Order::Flush(tickets));
-        count
-    }
-
-    /// Lifts bans; what is neither banned nor an address may be a name, which is looked up first,
-    /// beside the jail.
-    fn unban(&mut self, ids: Vec<String>, report_absent: bool, reply: oneshot::Sender<Reply>) {
-        let unknown: Vec<String> = ids
-            .iter()
-            .filter(|id| {
-                let id = Address::parse(id);
-                matches!(id, Address::Raw(_)) && !self.core.is_banned(&id)
-            })
-            .cloned()
-            .collect();
-        let inbox = self.inbox.upgrade();
-        let Some(inbox) = inbox.filter(|_| !unknown.is_empty()) else {
-            let _ = reply.send(self.unban_resolved(&ids, &HashMap::new(), report_absent));
-            return;
-        };
-        let lookup = self.around.names.clone();
-        tokio::spawn(async move {
-            let mut names = HashMap::new();
-            for name in unknown {
-                let addresses = lookup.addresses(&name).await;
-                let addresses = addresses.iter().copied().map(Address::Ip).collect();
-                names.insert(name, addresses);
-            }
-            let request = Request::UnbanResolved {
-                ids,
-                names,
-                report_absent,
-                reply,
-            };
-            let _ = inbox.send(request).await;
-        });
-    }
-
-    fn unban_resolved(
-        &mut self,
-        ids: &[String],
-        names: &HashMap<String, Vec<Address>>,
-        report_absent: bool,
-    ) -> Reply {
-        let mut count = 0;
-        let mut absent = Vec::new();
-        for id in ids {
-            match self.unban_one(id, names.get(id)) {
-                0 => absent.push(id.as_str()),
-                lifted => count += lifted,
-            }
-        }
-        if report_absent && !absent.is_empty() {
-            let absent = Value::from(absent);
-            let text = format!("not banned: {}", absent.repr());
-            return Err(CommandError::builtin("ValueError", text));
-        }
-        Ok(Value::Int(count))
-    }
-
-    /// An id has to be given in its canonical form (sharp edge 47); a network or name that is not
-    /// banned itself stands for all addresses in it (fact P46).
-    fn unban_one(&mut self, text: &str, addresses: Option<&Vec<Address>>) -> i64 {
-        let id = Address::parse(text);
-        if id.to_string() == text {
-            self.forget(&id);
-            if self.lift(&id) {
-                return 1;
-            }
-        }
-        let covered: Vec<Address> = if id.is_single() {
-            Vec::new()
-        } else {
-            let covers = |banned: &&&Address| {
-                id.contains(banned) || addresses.is_some_and(|list| list.contains(banned))
-            };
-            let banned = self.core.banned_ids();
-            banned
-                .iter()
-                .filter(covers)
-                .map(|id| (*id).clone())
-                .collect()
-        };
-        if covered.is_empty() {
-            msg!("fail2ban.actions", "{} is not banned", text);
-        }
-        for id in &covered {
-            self.forget(id);
-            self.lift(id);
-        }
-        covered.len() as i64
-    }
-
-    fn forget(&self, id: &Address) {
-        if let Some(store) = &self.around.store {
-            store.delete_bans(self.core.name(), Some(vec![id.clone()]));
-        }
-    }
-
-    fn lift(&mut self, id: &Address) -> bool {
-        let ticket = self.core.unban(id);
-        let lifted = ticket.is_some();
-        self.carry_out(ticket.map(Decision::Unban).into_iter().collect());
-        lifted
-    }
-
     /// Starts actions, restores bans, begins to read. A started jail only leaves its idle state.
     async fn start(&mut self) {
         self.idle = false;
@@ -800,32 +406,6 @@ impl Task {
             }
         }
         self.outside_until = None;
-    }
-
-    fn teller(&self) -> Teller {
-        Teller {
-            jail: self.core.name().to_owned(),
-            store: self.around.store.clone(),
-            figures: self.core.figures(),
-        }
-    }
-}
-
-fn log_case(failure: Failure) -> Case {
-    let id = match &failure.id {
-        FailureId::Address(id) => id.clone(),
-        FailureId::Name(name) => Address::raw(name.as_str()),
-    };
-    let mut ticket = Ticket::new(id, failure.time);
-    ticket.matches = failure.matches;
-    ticket.fields = failure.fields;
-    Case {
-        origin: Origin::Log,
-        id: failure.id,
-        ticket,
-        key: None,
-        ignored: None,
-        past: None,
     }
 }
 

@@ -1,0 +1,170 @@
+//! What people do to a jail by command: `attempt`, `banip`, `unbanip`, `unban` (facts B5, B18, J29,
+//! P44–P46, Q7).
+
+use std::collections::HashMap;
+
+use tokio::sync::oneshot;
+
+use super::core::Past;
+use super::decision::Decision;
+use super::inquiry::{self, Case, Origin};
+use super::task::{Request, Task, now};
+use crate::action::Order;
+use crate::address::Address;
+use crate::control::{CommandError, Reply, Value};
+use crate::filter::FailureId;
+use crate::msg;
+use crate::ticket::Ticket;
+
+impl Task {
+    pub(super) fn attempt(&mut self, id: &str, lines: Vec<String>, reply: oneshot::Sender<Reply>) {
+        let id = Address::parse(id);
+        self.cases.push_back(Case {
+            ticket: Ticket::new(id.clone(), now()),
+            origin: Origin::Attempt { lines, reply },
+            id: FailureId::Address(id),
+            key: None,
+            ignored: None,
+            past: None,
+        });
+        self.judge_cases();
+    }
+
+    /// `banip`: whatever `ignoreip` says (fact J29).
+    pub(super) async fn ban_by_hand(&mut self, ids: &[String]) -> Value {
+        let mut count = 0;
+        for id in ids {
+            let id = Address::parse(id);
+            let past = match &self.around.store {
+                Some(store) if self.core.wants_past() => {
+                    let everywhere = self.core.wants_past_everywhere();
+                    inquiry::history(store, self.core.name(), &id, everywhere).await
+                }
+                _ => Past::default(),
+            };
+            let mut decisions = Vec::new();
+            let now = now();
+            let ticket = Ticket::new(id, now);
+            count += i64::from(self.core.ban(ticket, &past, now, &mut decisions));
+            self.carry_out(decisions);
+        }
+        Value::Int(count)
+    }
+
+    pub(super) fn unban_all(&mut self) -> usize {
+        let tickets = self.core.unban_all();
+        let count = tickets.len();
+        if let Some(store) = &self.around.store {
+            store.delete_bans(self.core.name(), None);
+        }
+        self.actions.send(Order::Flush(tickets));
+        count
+    }
+
+    /// Lifts bans; what is neither banned nor an address may be a name, which is looked up first,
+    /// beside the jail.
+    pub(super) fn unban(
+        &mut self,
+        ids: Vec<String>,
+        report_absent: bool,
+        reply: oneshot::Sender<Reply>,
+    ) {
+        let unknown: Vec<String> = ids
+            .iter()
+            .filter(|id| {
+                let id = Address::parse(id);
+                matches!(id, Address::Raw(_)) && !self.core.is_banned(&id)
+            })
+            .cloned()
+            .collect();
+        let inbox = self.inbox.upgrade();
+        let Some(inbox) = inbox.filter(|_| !unknown.is_empty()) else {
+            let _ = reply.send(self.unban_resolved(&ids, &HashMap::new(), report_absent));
+            return;
+        };
+        let lookup = self.around.names.clone();
+        tokio::spawn(async move {
+            let mut names = HashMap::new();
+            for name in unknown {
+                let addresses = lookup.addresses(&name).await;
+                let addresses = addresses.iter().copied().map(Address::Ip).collect();
+                names.insert(name, addresses);
+            }
+            let request = Request::UnbanResolved {
+                ids,
+                names,
+                report_absent,
+                reply,
+            };
+            let _ = inbox.send(request).await;
+        });
+    }
+
+    pub(super) fn unban_resolved(
+        &mut self,
+        ids: &[String],
+        names: &HashMap<String, Vec<Address>>,
+        report_absent: bool,
+    ) -> Reply {
+        let mut count = 0;
+        let mut absent = Vec::new();
+        for id in ids {
+            match self.unban_one(id, names.get(id)) {
+                0 => absent.push(id.as_str()),
+                lifted => count += lifted,
+            }
+        }
+        if report_absent && !absent.is_empty() {
+            let absent = Value::from(absent);
+            let text = format!("not banned: {}", absent.repr());
+            return Err(CommandError::builtin("ValueError", text));
+        }
+        Ok(Value::Int(count))
+    }
+
+    /// An id has to be given in its canonical form (sharp edge 47); a network or name that is not
+    /// banned itself stands for all addresses in it (fact P46).
+    fn unban_one(&mut self, text: &str, addresses: Option<&Vec<Address>>) -> i64 {
+        let id = Address::parse(text);
+        if id.to_string() == text {
+            self.forget(&id);
+            if self.lift(&id) {
+                return 1;
+            }
+        }
+        let covered: Vec<Address> = if id.is_single() {
+            Vec::new()
+        } else {
+            let covers = |banned: &&&Address| {
+                id.contains(banned) || addresses.is_some_and(|list| list.contains(banned))
+            };
+            let banned = self.core.banned_ids();
+            banned
+                .iter()
+                .filter(covers)
+                .map(|id| (*id).clone())
+                .collect()
+        };
+        if covered.is_empty() {
+            msg!("fail2ban.actions", "{} is not banned", text);
+        }
+        for id in &covered {
+            self.forget(id);
+            self.lift(id);
+        }
+        covered.len() as i64
+    }
+
+    fn forget(&self, id: &Address) {
+        if let Some(store) = &self.around.store {
+            store.delete_bans(self.core.name(), Some(vec![id.clone()]));
+        }
+    }
+
+    fn lift(&mut self, id: &Address) -> bool {
+        let ticket = self.core.unban(id);
+        let lifted = ticket.is_some();
+        self.carry_out(ticket.map(Decision::Unban).into_iter().collect());
+        lifted
+    }
+}

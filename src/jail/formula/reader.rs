@@ -1,0 +1,294 @@
+//! Text of a formula → expression, by precedence as in Python's grammar.
+#![forbid(unsafe_code)]
+
+use super::{Expression, FormulaError, Operator};
+use crate::datetime::duration::Number::{Float, Int};
+
+/// Expressions nest no deeper than this.
+const DEEPEST: usize = 40;
+
+/// Name, and number of arguments at least and at most.
+pub(super) type Function = &'static (&'static str, usize, usize);
+
+const FUNCTIONS: &[(&str, usize, usize)] = &[
+    ("abs", 1, 1),
+    ("float", 1, 1),
+    ("int", 1, 1),
+    ("max", 2, 16),
+    ("min", 2, 16),
+    ("pow", 2, 2),
+    ("round", 1, 1),
+    ("math.ceil", 1, 1),
+    ("math.exp", 1, 1),
+    ("math.floor", 1, 1),
+    ("math.log", 1, 2),
+    ("math.log10", 1, 1),
+    ("math.log2", 1, 1),
+    ("math.pow", 2, 2),
+    ("math.sqrt", 1, 1),
+    ("random.random", 0, 0),
+    ("random.uniform", 2, 2),
+];
+
+/// Binary operators by precedence, loosest first; comparisons, signs and powers are read apart.
+const LEVELS: [&[Operator]; 6] = [
+    &["|"],
+    &["^"],
+    &["&"],
+    &["<<", ">>"],
+    &["+", "-"],
+    &["//", "*", "/", "%"],
+];
+
+const COMPARISONS: &[Operator] = &["<=", ">=", "==", "!=", "<", ">"];
+
+/// Reads a formula from the left.
+pub(super) struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    depth: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// At the beginning of the text.
+    pub fn new(text: &'a str) -> Reader<'a> {
+        Reader {
+            text,
+            at: 0,
+            depth: 0,
+        }
+    }
+
+    /// What is left, from the next word on.
+    pub fn rest(&mut self) -> &'a str {
+        let rest = self.text[self.at..].trim_start();
+        self.at = self.text.len() - rest.len();
+        rest
+    }
+
+    /// The error at this place.
+    pub fn syntax(&self) -> FormulaError {
+        FormulaError::Syntax {
+            text: self.text.to_owned(),
+            at: self.at,
+        }
+    }
+
+    /// Takes one of these operators if it comes next.
+    fn accept(&mut self, operators: &[Operator]) -> Option<Operator> {
+        let rest = self.rest();
+        let found = operators.iter().find(|operator| {
+            let double = |operator| rest.starts_with(operator);
+            let longer = (**operator == "*" && double("**"))
+                || (**operator == "/" && double("//"))
+                || (**operator == "<" && double("<<"))
+                || (**operator == ">" && double(">>"));
+            rest.starts_with(**operator) && !longer
+        })?;
+        self.at += found.len();
+        Some(found)
+    }
+
+    fn word(&mut self) -> &'a str {
+        let rest = self.rest();
+        let end = rest
+            .find(|c: char| !c.is_alphanumeric() && c != '_' && c != '.')
+            .unwrap_or(rest.len());
+        &rest[..end]
+    }
+
+    fn accept_word(&mut self, word: &str) -> bool {
+        let found = self.word() == word;
+        if found {
+            self.at += word.len();
+        }
+        found
+    }
+
+    /// A whole expression.
+    ///
+    /// # Errors
+    /// What is none.
+    pub fn conditional(&mut self) -> Result<Expression, FormulaError> {
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return Err(self.syntax());
+        }
+        let mut value = self.either()?;
+        if self.accept_word("if") {
+            let condition = self.either()?;
+            if !self.accept_word("else") {
+                return Err(self.syntax());
+            }
+            value = Expression::If(Box::new([value, condition, self.conditional()?]));
+        }
+        self.depth -= 1;
+        Ok(value)
+    }
+
+    fn either(&mut self) -> Result<Expression, FormulaError> {
+        let mut left = self.both()?;
+        while self.accept_word("or") {
+            left = Expression::Or(Box::new(left), Box::new(self.both()?));
+        }
+        Ok(left)
+    }
+
+    fn both(&mut self) -> Result<Expression, FormulaError> {
+        let mut left = self.negation()?;
+        while self.accept_word("and") {
+            left = Expression::And(Box::new(left), Box::new(self.negation()?));
+        }
+        Ok(left)
+    }
+
+    fn negation(&mut self) -> Result<Expression, FormulaError> {
+        let mut negations = 0;
+        while self.accept_word("not") {
+            negations += 1;
+        }
+        let mut value = self.comparison()?;
+        for _ in 0..negations.min(2 + negations % 2) {
+            value = Expression::Not(Box::new(value));
+        }
+        Ok(value)
+    }
+
+    fn comparison(&mut self) -> Result<Expression, FormulaError> {
+        let first = self.binary(0)?;
+        let mut others = Vec::new();
+        while let Some(operator) = self.accept(COMPARISONS) {
+            others.push((operator, self.binary(0)?));
+        }
+        Ok(match others.is_empty() {
+            true => first,
+            false => Expression::Compare(Box::new(first), others),
+        })
+    }
+
+    fn binary(&mut self, level: usize) -> Result<Expression, FormulaError> {
+        let Some(operators) = LEVELS.get(level) else {
+            return self.signed();
+        };
+        let mut left = self.binary(level + 1)?;
+        while let Some(operator) = self.accept(operators) {
+            let right = self.binary(level + 1)?;
+            left = Expression::Binary(operator, Box::new(left), Box::new(right));
+        }
+        Ok(left)
+    }
+
+    fn signed(&mut self) -> Result<Expression, FormulaError> {
+        let mut negative = false;
+        while let Some(sign) = self.accept(&["+", "-"]) {
+            negative ^= sign == "-";
+        }
+        // a power binds closer than the sign before it, but not than the one in its exponent
+        let mut value = self.atom()?;
+        if self.accept(&["**"]).is_some() {
+            self.depth += 1;
+            if self.depth > DEEPEST {
+                return Err(self.syntax());
+            }
+            let exponent = self.signed()?;
+            self.depth -= 1;
+            value = Expression::Binary("**", Box::new(value), Box::new(exponent));
+        }
+        Ok(match negative {
+            true => Expression::Negative(Box::new(value)),
+            false => value,
+        })
+    }
+
+    fn atom(&mut self) -> Result<Expression, FormulaError> {
+        if self.accept(&["("]).is_some() {
+            let inner = self.conditional()?;
+            return match self.accept(&[")"]) {
+                Some(_) => Ok(inner),
+                None => Err(self.syntax()),
+            };
+        }
+        let word = self.word();
+        if word.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
+            return self.number();
+        }
+        if word.is_empty() {
+            return Err(self.syntax());
+        }
+        let begin = self.at;
+        self.at += word.len();
+        let value = match word {
+            "ban.Time" => Expression::Time,
+            "ban.Count" => Expression::Count,
+            "banFactor" => Expression::Factor,
+            "math.pi" => Expression::Number(Float(std::f64::consts::PI)),
+            "math.e" => Expression::Number(Float(std::f64::consts::E)),
+            "True" => Expression::Number(Int(1)),
+            "False" => Expression::Number(Int(0)),
+            "if" | "else" | "and" | "or" | "not" => {
+                self.at = begin;
+                return Err(self.syntax());
+            }
+            name => return self.call(name),
+        };
+        Ok(value)
+    }
+
+    fn number(&mut self) -> Result<Expression, FormulaError> {
+        let rest = self.rest();
+        let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+        let mut end = digits(rest);
+        let mut whole = true;
+        if rest[end..].starts_with('.') {
+            whole = false;
+            end += 1 + digits(&rest[end + 1..]);
+        }
+        if let Some(exponent) = rest[end..].strip_prefix(['e', 'E']) {
+            let sign = usize::from(exponent.starts_with(['+', '-']));
+            let count = digits(&exponent[sign..]);
+            if count > 0 {
+                whole = false;
+                end += 1 + sign + count;
+            }
+        }
+        let text = &rest[..end];
+        let leading_zero = whole && text.len() > 1 && text.starts_with('0');
+        let number = match text.parse() {
+            Ok(number) if whole && !leading_zero => Some(Int(number)),
+            _ if leading_zero => None,
+            _ => text.parse().ok().map(Float),
+        };
+        let glued = rest[end..].starts_with(|c: char| c.is_alphanumeric() || c == '_' || c == '.');
+        match number {
+            Some(number) if !glued => {
+                self.at += end;
+                Ok(Expression::Number(number))
+            }
+            _ => Err(self.syntax()),
+        }
+    }
+
+    fn call(&mut self, name: &str) -> Result<Expression, FormulaError> {
+        let function = FUNCTIONS
+            .iter()
+            .find(|function| function.0 == name)
+            .ok_or_else(|| FormulaError::Name(name.to_owned()))?;
+        if self.accept(&["("]).is_none() {
+            return Err(self.syntax());
+        }
+        let mut arguments = Vec::new();
+        while self.accept(&[")"]).is_none() {
+            arguments.push(self.conditional()?);
+            let more = self.accept(&[","]).is_some();
+            if !more && !self.rest().starts_with(')') {
+                return Err(self.syntax());
+            }
+        }
+        match arguments.len() {
+            count if (function.1..=function.2).contains(&count) => {
+                Ok(Expression::Call(function, arguments))
+            }
+            count => Err(FormulaError::Arguments(name.to_owned(), count)),
+        }
+    }
+}

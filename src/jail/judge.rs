@@ -1,0 +1,293 @@
+//! How a jail judges failures: each is a [`Case`] that may need answers from outside before it is
+//! ignored or counted. Cases are judged in order; while one waits the others wait behind it.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::core::Ignorance;
+use super::decision::{Decision, local_time};
+use super::inquiry::{self, Answer, Case, Origin, Question, Teller};
+use super::task::{Task, now};
+use crate::action::Order;
+use crate::address::Address;
+use crate::control::Value;
+use crate::filter::{Failure, FailureId};
+use crate::info;
+use crate::log;
+use crate::pattern::UseDns;
+use crate::source::Chunk;
+use crate::ticket::Ticket;
+
+/// How long names of `ignoreip` hold, and the contents of its files (fact J27).
+const NAMES_HOLD: Duration = Duration::from_secs(300);
+const FILES_HOLD: Duration = Duration::from_secs(1);
+const BROKEN_FILES_HOLD: Duration = Duration::from_secs(60);
+
+impl Task {
+    /// All lines of a chunk through the filter, then its failures to the judge.
+    pub(super) fn take_chunk(&mut self, chunk: &Chunk) {
+        let now = now();
+        let Task {
+            core, logs, cases, ..
+        } = self;
+        let encoding = core.encoding().to_owned();
+        logs.lines(chunk, &encoding, |line, in_operation| {
+            for failure in core.line(line, None, now, in_operation) {
+                cases.push_back(log_case(failure));
+            }
+        });
+        self.judge_cases();
+    }
+
+    /// Judges cases until one has a question, or none is left.
+    pub(super) fn judge_cases(&mut self) {
+        while !self.idle
+            && self.asked.is_none()
+            && let Some(mut case) = self.cases.pop_front()
+        {
+            match self.judge(&mut case) {
+                Some(question) => self.asked = Some((case, question)),
+                None => self.conclude(case),
+            }
+        }
+        if self.is_free() {
+            self.logs.judged(Instant::now());
+        }
+    }
+
+    /// The next question a case has; `None`: it can be concluded.
+    fn judge(&mut self, case: &mut Case) -> Option<Question> {
+        let names = &self.around.names;
+        let id = match &case.id {
+            FailureId::Address(id) => id.clone(),
+            FailureId::Name(name) => {
+                let warn = self.core.usedns() == UseDns::Warn;
+                return Some(inquiry::addresses(names.clone(), name.clone(), warn));
+            }
+        };
+        if case.ignored.is_none() {
+            if let Some(question) = self.prepare_ignoring() {
+                return Some(question);
+            }
+            if case.key.is_none()
+                && let Some(key) = self.core.ignore_key()
+            {
+                let key = key.to_owned();
+                return Some(inquiry::key(self.teller(), case.ticket.clone(), key));
+            }
+            match self.core.ignored(&id, case.key.as_deref(), now()) {
+                Ignorance::No => case.ignored = Some(false),
+                Ignorance::Known => case.ignored = Some(true),
+                Ignorance::By(by) => {
+                    self.carry_out(vec![Decision::Ignored { id: id.clone(), by }]);
+                    case.ignored = Some(true);
+                }
+                Ignorance::Ask(command) => {
+                    let ticket = case.ticket.clone();
+                    return Some(inquiry::command(self.teller(), ticket, command));
+                }
+            }
+        }
+        let counts = !matches!(case.origin, Origin::Restored) && case.ignored == Some(false);
+        if counts
+            && case.past.is_none()
+            && self.core.wants_past()
+            && let Some(store) = &self.around.store
+        {
+            let everywhere = self.core.wants_past_everywhere();
+            let jail = self.core.name().to_owned();
+            return Some(inquiry::past(store.clone(), jail, id, everywhere));
+        }
+        None
+    }
+
+    /// What `ignoreip` and `ignoreself` need to know before they are asked.
+    fn prepare_ignoring(&mut self) -> Option<Question> {
+        if self.core.ignores_self() {
+            match self.around.names.own_addresses_now() {
+                Some(own) => self.core.know_own_addresses(own),
+                None => {
+                    let names = self.around.names.clone();
+                    return Some(Box::pin(async move {
+                        names.own_addresses().await;
+                        Answer::Own
+                    }));
+                }
+            }
+        }
+        if self
+            .outside_until
+            .is_some_and(|until| Instant::now() < until)
+        {
+            return None;
+        }
+        let (names, files) = (self.core.ignored_names(), self.core.ignored_files());
+        if names.is_empty() && files.is_empty() {
+            self.outside_until = Some(Instant::now() + NAMES_HOLD);
+            return None;
+        }
+        Some(inquiry::outside(
+            self.around.names.clone(),
+            names,
+            files,
+            self.files.clone(),
+        ))
+    }
+
+    /// Takes the answer to the question under way and goes on.
+    pub(super) fn learn(&mut self, answer: Answer) {
+        let Some((mut case, _)) = self.asked.take() else {
+            return;
+        };
+        match answer {
+            Answer::Own => {}
+            Answer::Addresses(addresses) => {
+                // one failure for each address, before those that came later
+                for ip in addresses.iter().rev() {
+                    self.cases.push_front(case.with_address(Address::Ip(*ip)));
+                }
+                return self.judge_cases();
+            }
+            Answer::Outside(outside) => self.learn_outside(outside),
+            Answer::Key(key) => case.key = Some(key),
+            Answer::Ignored(ignored) => {
+                if ignored && let FailureId::Address(id) = &case.id {
+                    let (id, by) = (id.clone(), "command".to_owned());
+                    self.carry_out(vec![Decision::Ignored { id, by }]);
+                }
+                self.core
+                    .remember_ignored(case.key.as_deref(), ignored, now());
+                case.ignored = Some(ignored);
+            }
+            Answer::Past(past) => case.past = Some(past),
+        }
+        self.cases.push_front(case);
+        self.judge_cases();
+    }
+
+    fn learn_outside(&mut self, outside: inquiry::Outside) {
+        let mut new_names = false;
+        for (path, text, stamp) in outside.files {
+            self.core.know_file(&path, &text);
+            self.files.insert(path, stamp);
+            new_names = true;
+        }
+        self.core.know_names(outside.names);
+        let files = self.core.ignored_files();
+        let hold = if files.is_empty() {
+            NAMES_HOLD
+        } else if files.iter().all(|path| self.files.contains_key(path)) {
+            FILES_HOLD
+        } else {
+            BROKEN_FILES_HOLD
+        };
+        // names that a file has just brought are still to be looked up
+        self.outside_until =
+            (!new_names || self.core.ignored_names().is_empty()).then(|| Instant::now() + hold);
+    }
+
+    /// Everything is known: count, ban, or do nothing.
+    fn conclude(&mut self, case: Case) {
+        let FailureId::Address(id) = case.id else {
+            return;
+        };
+        let ignored = case.ignored == Some(true);
+        let past = case.past.unwrap_or_default();
+        let (now, ticket) = (now(), case.ticket);
+        let mut decisions = Vec::new();
+        match case.origin {
+            Origin::Log if !ignored => {
+                decisions = self.core.count(
+                    &id,
+                    ticket.time,
+                    &ticket.matches,
+                    &ticket.fields,
+                    &past,
+                    now,
+                );
+            }
+            Origin::Restored if !ignored => {
+                self.core.ban(ticket, &past, now, &mut decisions);
+            }
+            Origin::Attempt { lines, reply } => {
+                if !ignored {
+                    info!(
+                        "fail2ban.filter",
+                        "[{}] Attempt {} - {}",
+                        self.core.name(),
+                        id,
+                        local_time(now)
+                    );
+                    decisions = self.core.attempt(&id, &lines, &past, now);
+                }
+                let _ = reply.send(Ok(Value::Int(i64::from(!ignored))));
+            }
+            Origin::Log | Origin::Restored => {}
+        }
+        self.carry_out(decisions);
+    }
+
+    /// Logs and does what was decided. A ban is in the database's queue before its order is in the
+    /// actions'.
+    pub(super) fn carry_out(&mut self, decisions: Vec<Decision>) {
+        for decision in decisions {
+            if let Some((level, target, text)) = decision.log_line(self.core.name())
+                && log::enabled(level)
+            {
+                log::write(level, target, format_args!("{text}"));
+            }
+            match decision {
+                Decision::Record(ticket) => {
+                    if let Some(store) = &self.around.store {
+                        store.add_ban(self.core.name(), &ticket);
+                    }
+                }
+                Decision::Ban { ticket, figures } => self.actions.send(Order::Ban {
+                    ticket,
+                    figures,
+                    again: false,
+                }),
+                Decision::Already { ticket, check, .. } => {
+                    if check {
+                        self.actions.send(Order::Check(oneshot::channel().0));
+                    }
+                    self.actions.send(Order::Ban {
+                        ticket,
+                        figures: self.core.figures(),
+                        again: true,
+                    });
+                }
+                Decision::Prolong(ticket) => self.actions.send(Order::Prolong(ticket)),
+                Decision::Unban(ticket) => self.actions.send(Order::Unban(ticket)),
+                _ => {}
+            }
+        }
+    }
+
+    fn teller(&self) -> Teller {
+        Teller {
+            jail: self.core.name().to_owned(),
+            store: self.around.store.clone(),
+            figures: self.core.figures(),
+        }
+    }
+}
+
+fn log_case(failure: Failure) -> Case {
+    let id = match &failure.id {
+        FailureId::Address(id) => id.clone(),
+        FailureId::Name(name) => Address::raw(name.as_str()),
+    };
+    let mut ticket = Ticket::new(id, failure.time);
+    ticket.matches = failure.matches;
+    ticket.fields = failure.fields;
+    Case {
+        origin: Origin::Log,
+        id: failure.id,
+        ticket,
+        key: None,
+        ignored: None,
+        past: None,
+    }
+}
