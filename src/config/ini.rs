@@ -419,6 +419,18 @@ mod tests {
         assert_eq!(file.defaults["c"].origin.as_ref().unwrap().line, 6);
     }
 
+    proptest::proptest! {
+        /// Whatever the text is: no panic, and no guard that was not in it.
+        #[test]
+        fn any_text_is_read_or_refused(text in "(\\[s\\]\n)?([a-c=:;# \t\n\r\\[\\]%ü\u{85}]{0,40})") {
+            if let Ok(file) = parse(&text, "/f") {
+                for (name, entry) in file.sections.values().flatten() {
+                    assert!(!name.contains(GUARD) && !entry.text.contains(GUARD));
+                }
+            }
+        }
+    }
+
     #[test]
     fn errors_name_file_and_line() {
         for (text, expected) in [

@@ -332,6 +332,19 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        /// Splitting drops nothing but white space, and any piece is read or refused.
+        #[test]
+        fn any_list_is_split(list in "[ab=,'\"ü \n\\[\\]?.-]{0,40}") {
+            let pieces = split(&list);
+            for piece in &pieces {
+                let _ = parse(piece);
+            }
+            let kept = |text: &str| text.chars().filter(|c| !is_space(*c)).collect::<String>();
+            assert_eq!(kept(&pieces.concat()), kept(&list));
+        }
+    }
+
     #[test]
     fn ambiguous_quotes_take_no_exponential_time() {
         let list = format!("a[{}", "x=\"1\",".repeat(5_000));

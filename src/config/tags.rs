@@ -234,6 +234,16 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        /// Whatever refers to whatever: it ends, with values or with an error.
+        #[test]
+        fn any_options_end(values in proptest::collection::vec("(<[abc]>|<|>|[abcü ]){0,4}", 3)) {
+            let names = ["a", "b", "c"].into_iter();
+            let options: Vec<_> = names.zip(values.iter().map(String::as_str)).collect();
+            let _ = substituted(&options, &[]);
+        }
+    }
+
     #[test]
     fn growth_is_bounded() {
         let names: Vec<(String, String)> = (0..30)
