@@ -5,7 +5,6 @@
 //! same rules drive the daemon and its tests.
 
 use std::collections::HashMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use indexmap::IndexMap;
 
@@ -15,7 +14,14 @@ use super::info::{BanInfo, History};
 use super::properties::Properties;
 use super::tags::{HostNames, Script, TagError};
 use crate::control::{CommandError, Value};
-use crate::{critical, debug, error};
+use crate::debug;
+
+mod operation;
+mod repair;
+
+use operation::Operation;
+pub use repair::Repair;
+use repair::Verdict;
 
 const TARGET: &str = "fail2ban.CommandAction";
 
@@ -71,15 +77,6 @@ pub struct Context<'a> {
     pub executor: &'a Executor,
     /// The jail's ban epoch (fact A21): grows with every repair.
     pub epoch: &'a mut u64,
-}
-
-/// What a failed check allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repair {
-    /// Repair, or stop and start again.
-    Allowed,
-    /// Only with `actionrepair_on_unban`; else the message, which names what is impossible.
-    OnUnban(&'static str),
 }
 
 /// An action that runs commands.
@@ -296,30 +293,6 @@ impl CommandAction {
         self.operate(Operation::Reload, families, context).await
     }
 
-    /// Checks every started family and repairs what is broken; answers whether all is well, be it
-    /// after a repair.
-    ///
-    /// # Errors
-    /// The restart failed.
-    pub async fn check(
-        &mut self,
-        repair: Repair,
-        context: &mut Context<'_>,
-    ) -> Result<bool, ActionError> {
-        let mut sane = true;
-        if !self.properties.is_true("actioncheck") {
-            return Ok(sane);
-        }
-        for family in self.families_in(|state| state != 0) {
-            if self.verify(&family, repair, true, context).await? == Verdict::Broken {
-                self.started.insert(family.clone(), 0);
-                self.forget_executed("actionstart", &family);
-                sane = false;
-            }
-        }
-        Ok(sane)
-    }
-
     fn state(&self, family: &FamilyKey) -> u8 {
         self.started.get(family).copied().unwrap_or(0)
     }
@@ -390,212 +363,4 @@ impl CommandAction {
             )
             .await
     }
-
-    /// The command of an operation, with the family in it.
-    fn operation_command(
-        &mut self,
-        operation: &str,
-        family: &FamilyKey,
-        names: &HostNames,
-    ) -> Result<String, TagError> {
-        let family = family.as_deref().unwrap_or("");
-        let command = self.properties.command(operation, family, names)?;
-        if family.is_empty() || !command.contains('<') {
-            return Ok(command);
-        }
-        let value = |tag: &str| (tag == "family").then(|| family.to_owned());
-        // no value but the family is known here, so there is nothing to guard
-        Ok(super::tags::replace_dynamic(&command, names, value, |_| None).text)
-    }
-
-    /// Runs the command of an operation for some families, once where they share it.
-    async fn operate(
-        &mut self,
-        operation: Operation,
-        families: Vec<FamilyKey>,
-        context: &mut Context<'_>,
-    ) -> Result<(), ActionError> {
-        let mut failure = None;
-        for family in families {
-            let command = match self.operation_command(operation.property(), &family, context.names)
-            {
-                Ok(command) => command,
-                Err(error) => {
-                    failure = Some(error.repr());
-                    continue;
-                }
-            };
-            let done_already = self
-                .executed
-                .get(operation.property())
-                .is_some_and(|done| done.iter().any(|(f, c)| *f != family && *c == command));
-            let mut success = true;
-            if !command.is_empty() && !done_already {
-                let mut info = BanInfo::empty(
-                    context.jail,
-                    family.as_deref(),
-                    now(),
-                    context.figures,
-                    context.history,
-                );
-                let script = info.fill(&command, context.names).await;
-                success = self.execute(&script, context).await;
-                if !success && failure.is_none() {
-                    failure = Some("'Script error'".to_owned());
-                }
-            }
-            if success {
-                self.operated(operation, &family);
-            }
-            match success && !command.is_empty() {
-                true => {
-                    self.executed
-                        .entry(operation.property())
-                        .or_default()
-                        .insert(family, command);
-                }
-                false => self.forget_executed(operation.property(), &family),
-            }
-        }
-        match failure {
-            None => Ok(()),
-            Some(reason) => Err(ActionError::Operation {
-                operation: operation.verb(),
-                jail: context.jail.to_owned(),
-                action: self.name.clone(),
-                reason,
-            }),
-        }
-    }
-
-    /// Marks what a successful operation changes.
-    fn operated(&mut self, operation: Operation, family: &FamilyKey) {
-        match operation {
-            Operation::Start => {
-                self.forget_executed("actionstop", family);
-                self.started.insert(family.clone(), STARTED);
-            }
-            Operation::Stop => self.forget_executed("actionstart", family),
-            Operation::Flush => {
-                if let Some(state) = self.started.get_mut(family) {
-                    *state &= !HOLDS_BANS;
-                }
-            }
-            Operation::Reload => {}
-        }
-    }
-
-    /// Forgets the command of a family, and of all families that share it.
-    fn forget_executed(&mut self, operation: &'static str, family: &FamilyKey) {
-        if let Some(done) = self.executed.get_mut(operation)
-            && let Some(command) = done.shift_remove(family)
-        {
-            done.retain(|_, other| *other != command);
-        }
-    }
-
-    /// Runs `actioncheck` for a family; when it fails repairs, or stops and starts again, and
-    /// checks once more (facts A6, A7, A20). `force` is off for unbans: families never started are
-    /// not looked at and nothing is started that waits for a ban.
-    async fn verify(
-        &mut self,
-        family: &FamilyKey,
-        repair: Repair,
-        force: bool,
-        context: &mut Context<'_>,
-    ) -> Result<Verdict, ActionError> {
-        if !force && family.is_some() && !self.started.contains_key(family) {
-            return Ok(Verdict::Sane);
-        }
-        let check = Script::plain(self.operation_command("actioncheck", family, context.names)?);
-        if check.text.is_empty() || self.execute(&check, context).await {
-            return Ok(Verdict::Sane);
-        }
-        if let Repair::OnUnban(what) = repair
-            && !self.properties.is_true("actionrepair_on_unban")
-        {
-            error!(TARGET, "Invariant check failed. {what} is impossible.");
-            return Ok(Verdict::NotRepaired);
-        }
-        error!(
-            TARGET,
-            "Invariant check failed. Trying to restore a sane environment"
-        );
-        *context.epoch += 1;
-        self.epoch = *context.epoch;
-        let mend = Script::plain(self.operation_command("actionrepair", family, context.names)?);
-        if !mend.text.is_empty() {
-            if !self.execute(&mend, context).await {
-                self.started.insert(family.clone(), 0);
-                critical!(TARGET, "Unable to restore environment");
-                return Ok(Verdict::Broken);
-            }
-            self.started.insert(family.clone(), STARTED);
-        } else {
-            // the check after the start tells whether a failed stop matters
-            let _ = match (family, self.started.get_mut(family)) {
-                (None, _) => self.stop(context).await,
-                (Some(_), Some(state)) => {
-                    *state = 0;
-                    self.operate(Operation::Stop, vec![family.clone()], context)
-                        .await
-                }
-                (Some(_), None) => Ok(()),
-            };
-            if force || !self.properties.starts_on_demand() {
-                self.start_family(family.clone(), context).await?;
-            }
-        }
-        if self.state(family) != 0 && !self.execute(&check, context).await {
-            critical!(TARGET, "Unable to restore environment");
-            return Ok(Verdict::Broken);
-        }
-        Ok(Verdict::Sane)
-    }
-}
-
-/// How a check ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    /// All is well, be it after a repair.
-    Sane,
-    /// It failed and no repair was wanted.
-    NotRepaired,
-    /// It failed and could not be repaired.
-    Broken,
-}
-
-/// Operations on a whole action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Operation {
-    Start,
-    Stop,
-    Flush,
-    Reload,
-}
-
-impl Operation {
-    fn property(self) -> &'static str {
-        match self {
-            Operation::Start => "actionstart",
-            Operation::Stop => "actionstop",
-            Operation::Flush => "actionflush",
-            Operation::Reload => "actionreload",
-        }
-    }
-
-    fn verb(self) -> &'static str {
-        match self {
-            Operation::Start => "starting",
-            Operation::Stop => "stopping",
-            Operation::Flush => "flushing",
-            Operation::Reload => "reloading",
-        }
-    }
-}
-
-fn now() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0.0, |since| since.as_secs_f64())
 }

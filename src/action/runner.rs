@@ -11,30 +11,25 @@ use super::batch::{self, Kind, TicketOrder};
 use super::command::{ActionError, CommandAction, Context, Repair};
 use super::execute::Executor;
 use super::info::{BanInfo, History};
-use super::properties::{METHODS, Properties};
+use super::properties::Properties;
 use super::tags::HostNames;
-use super::{JailFigures, Order, Query};
+use super::{JailFigures, Order};
 use crate::address::Address;
-use crate::control::{CommandError, Reply, Value};
+use crate::control::Value;
 use crate::store::Store;
 use crate::ticket::Ticket;
-use crate::{debug, error, info, notice};
+use crate::{debug, error, notice};
+
+mod ending;
+mod settings;
+
+use ending::Flush;
+use settings::Reloaded;
 
 const TARGET: &str = "fail2ban.actions";
 
 /// Orders taken from the queue at once.
 const TOGETHER: usize = 500;
-
-/// What an action went through in a reload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reloaded {
-    /// It was there before and is wanted again.
-    Kept,
-    /// The reload added it.
-    Added,
-    /// It knows of the reload.
-    Done,
-}
 
 /// State of the task.
 #[derive(Debug)]
@@ -344,71 +339,6 @@ impl Runner {
         }
     }
 
-    /// Lifts all bans: at once in actions that can, one by one in the others (fact A3).
-    async fn flush(&mut self, tickets: &[Ticket], why: Flush<'_>) {
-        let mut one_by_one = Vec::new();
-        let names: Vec<String> = match why {
-            Flush::Removed(names) => names.to_vec(),
-            _ => {
-                debug!(TARGET, "  Flush ban list");
-                self.actions.keys().cloned().collect()
-            }
-        };
-        let repair = match why {
-            Flush::Unban => Repair::Allowed,
-            _ => Repair::OnUnban("Flush"),
-        };
-        let (actions, mut context) = self.split();
-        for name in names {
-            let Some(action) = actions.get_mut(&name) else {
-                continue;
-            };
-            if action.flushes() {
-                notice!(TARGET, "[{}] Flush ticket(s) with {}", context.jail, name);
-                match action.flush(&mut context).await {
-                    Ok(()) => continue,
-                    Err(error) => {
-                        let jail = context.jail;
-                        error!(
-                            TARGET,
-                            "Failed to flush bans in jail '{jail}' action '{name}': {error}"
-                        );
-                        info!(TARGET, "No flush occurred, do consistency check");
-                        if let Err(error) = action.check(repair, &mut context).await {
-                            unhandled(jail, &error);
-                        }
-                        continue;
-                    }
-                }
-            }
-            debug!(TARGET, "  Unban tickets each individually");
-            one_by_one.push(name);
-        }
-        let verb = match why {
-            Flush::Unban => Some("Unban"),
-            Flush::Stop => Some("Repeal Ban"),
-            Flush::Removed(_) => None,
-        };
-        self.lift(tickets, &one_by_one, verb).await;
-        if !matches!(why, Flush::Removed(_)) {
-            self.epochs.clear();
-        }
-    }
-
-    /// Lifts bans by these actions; `verb` is logged of each.
-    async fn lift(&mut self, tickets: &[Ticket], actions: &[String], verb: Option<&str>) {
-        let figures = self.figures.clone();
-        for tickets in tickets.chunks(TOGETHER) {
-            let order = |ticket: &Ticket| TicketOrder {
-                kind: Kind::Unban,
-                ticket: ticket.clone(),
-                figures: figures.clone(),
-            };
-            let orders: Vec<TicketOrder> = tickets.iter().map(order).collect();
-            self.work(&orders, Some(actions), verb).await;
-        }
-    }
-
     /// Checks all actions; answers the names of those that were repaired or restarted.
     async fn check(&mut self) -> Vec<String> {
         let mut repaired = Vec::new();
@@ -424,164 +354,6 @@ impl Runner {
         }
         repaired
     }
-
-    /// Stops actions in reverse order and drops them.
-    async fn stop(&mut self, names: &[String]) {
-        for name in names.iter().rev() {
-            let (actions, mut context) = self.split();
-            let Some(action) = actions.get_mut(name) else {
-                continue;
-            };
-            if let Err(error) = action.stop(&mut context).await {
-                error!(
-                    TARGET,
-                    "Failed to stop jail '{}' action '{name}': {error}", context.jail
-                );
-            }
-            actions.shift_remove(name);
-            debug!(TARGET, "{}: action {} terminated", self.jail, name);
-        }
-    }
-
-    fn add(&mut self, name: String, python: Option<(String, Value)>) -> Reply {
-        if let Some((path, _)) = python {
-            error!(
-                TARGET,
-                "[{}] action {}: Python actions are not supported yet, the jail goes on without {}",
-                self.jail,
-                Value::from(name.as_str()).repr(),
-                path
-            );
-            return Ok(Value::from(name));
-        }
-        match (self.actions.get_mut(&name), self.reloading.as_mut()) {
-            (Some(action), Some(reloading)) => {
-                action.clear_commands();
-                reloading.insert(name.clone(), Reloaded::Kept);
-            }
-            (Some(_), None) => {
-                return Err(CommandError::builtin(
-                    "ValueError",
-                    format!("Action {name} already exists"),
-                ));
-            }
-            (None, reloading) => {
-                if let Some(reloading) = reloading {
-                    reloading.insert(name.clone(), Reloaded::Added);
-                }
-                self.actions.insert(name.clone(), CommandAction::new(&name));
-            }
-        }
-        Ok(Value::from(name))
-    }
-
-    async fn remove(&mut self, name: String, bans: &[Ticket]) -> Reply {
-        self.action(&name)?;
-        let names = [name];
-        self.flush(bans, Flush::Removed(&names)).await;
-        self.stop(&names).await;
-        Ok(Value::None)
-    }
-
-    fn action(&mut self, name: &str) -> Result<&mut CommandAction, CommandError> {
-        self.actions.get_mut(name).ok_or_else(|| {
-            CommandError::builtin("KeyError", format!("Invalid Action name: {name}"))
-        })
-    }
-
-    fn set(&mut self, name: &str, properties: &[(String, Value)]) -> Reply {
-        let action = self.action(name)?;
-        for (property, value) in properties {
-            action.set(property, value)?;
-        }
-        match properties.last() {
-            Some((property, _)) => action.properties.get(property),
-            None => Ok(Value::None),
-        }
-    }
-
-    fn get(&mut self, name: &str, what: &Query) -> Reply {
-        let action = self.action(name)?;
-        match what {
-            Query::Property(property) if property == "banEpoch" => {
-                Ok(Value::Int(i64::try_from(action.epoch).unwrap_or(i64::MAX)))
-            }
-            Query::Property(property) => action.properties.get(property),
-            Query::Properties => Ok(Value::from(action.properties.names())),
-            Query::Methods => Ok(Value::List(METHODS.into_iter().map(Value::from).collect())),
-        }
-    }
-
-    /// Tells kept actions of the reload and starts added ones.
-    async fn reload(&mut self) {
-        let named = match self.reloading.as_mut() {
-            // the names stay, so that the end of the reload knows what is obsolete
-            Some(reloading) => reloading
-                .iter_mut()
-                .map(|(name, state)| (name.clone(), std::mem::replace(state, Reloaded::Done)))
-                .collect(),
-            None => Vec::new(),
-        };
-        let (actions, mut context) = self.split();
-        for (name, state) in named {
-            let Some(action) = actions.get_mut(&name) else {
-                continue;
-            };
-            match state {
-                Reloaded::Kept => {
-                    if let Err(error) = action.reload(&mut context).await {
-                        unhandled(context.jail, &error);
-                    }
-                }
-                Reloaded::Added => start_action(action, &mut context).await,
-                Reloaded::Done => {}
-            }
-        }
-    }
-
-    /// Kept actions get their properties back; added ones, not started yet, are dropped.
-    fn undo_reload(&mut self) {
-        self.reloading = None;
-        let mut before = std::mem::take(&mut self.before_reload);
-        self.actions
-            .retain(|name, action| match before.shift_remove(name) {
-                Some(properties) => {
-                    action.properties = properties;
-                    true
-                }
-                None => false,
-            });
-    }
-
-    /// The end of a reload: what was not named again is lifted, stopped and dropped (fact A24).
-    async fn end_reload(&mut self, bans: &[Ticket]) {
-        self.reload().await;
-        self.before_reload.clear();
-        let Some(named) = self.reloading.take() else {
-            return;
-        };
-        let obsolete: Vec<String> = self
-            .actions
-            .keys()
-            .filter(|name| !named.contains_key(*name))
-            .cloned()
-            .collect();
-        if !obsolete.is_empty() {
-            self.flush(bans, Flush::Removed(&obsolete)).await;
-            self.stop(&obsolete).await;
-        }
-    }
-}
-
-/// Why all bans are lifted, which decides what is logged of each.
-#[derive(Clone, Copy, Debug)]
-enum Flush<'a> {
-    /// Somebody asked for it.
-    Unban,
-    /// The jail stops.
-    Stop,
-    /// Only these actions go.
-    Removed(&'a [String]),
 }
 
 async fn start_action(action: &mut CommandAction, context: &mut Context<'_>) {

@@ -1,0 +1,112 @@
+//! What happens when the check of an action fails: repair, or stop and start again (facts A5–A7,
+//! A20–A21).
+
+use super::super::tags::Script;
+use super::operation::Operation;
+use super::{ActionError, CommandAction, Context, FamilyKey, STARTED, TARGET};
+use crate::{critical, error};
+
+/// What a failed check allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repair {
+    /// Repair, or stop and start again.
+    Allowed,
+    /// Only with `actionrepair_on_unban`; else the message, which names what is impossible.
+    OnUnban(&'static str),
+}
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// All is well, be it after a repair.
+    Sane,
+    /// It failed and no repair was wanted.
+    NotRepaired,
+    /// It failed and could not be repaired.
+    Broken,
+}
+
+impl CommandAction {
+    /// Checks every started family and repairs what is broken; answers whether all is well, be it
+    /// after a repair.
+    ///
+    /// # Errors
+    /// The restart failed.
+    pub async fn check(
+        &mut self,
+        repair: Repair,
+        context: &mut Context<'_>,
+    ) -> Result<bool, ActionError> {
+        let mut sane = true;
+        if !self.properties.is_true("actioncheck") {
+            return Ok(sane);
+        }
+        for family in self.families_in(|state| state != 0) {
+            if self.verify(&family, repair, true, context).await? == Verdict::Broken {
+                self.started.insert(family.clone(), 0);
+                self.forget_executed("actionstart", &family);
+                sane = false;
+            }
+        }
+        Ok(sane)
+    }
+
+    /// Runs `actioncheck` for a family; when it fails repairs, or stops and starts again, and
+    /// checks once more (facts A6, A7, A20). `force` is off for unbans: families never started are
+    /// not looked at and nothing is started that waits for a ban.
+    pub(super) async fn verify(
+        &mut self,
+        family: &FamilyKey,
+        repair: Repair,
+        force: bool,
+        context: &mut Context<'_>,
+    ) -> Result<Verdict, ActionError> {
+        if !force && family.is_some() && !self.started.contains_key(family) {
+            return Ok(Verdict::Sane);
+        }
+        let check = Script::plain(self.operation_command("actioncheck", family, context.names)?);
+        if check.text.is_empty() || self.execute(&check, context).await {
+            return Ok(Verdict::Sane);
+        }
+        if let Repair::OnUnban(what) = repair
+            && !self.properties.is_true("actionrepair_on_unban")
+        {
+            error!(TARGET, "Invariant check failed. {what} is impossible.");
+            return Ok(Verdict::NotRepaired);
+        }
+        error!(
+            TARGET,
+            "Invariant check failed. Trying to restore a sane environment"
+        );
+        *context.epoch += 1;
+        self.epoch = *context.epoch;
+        let mend = Script::plain(self.operation_command("actionrepair", family, context.names)?);
+        if !mend.text.is_empty() {
+            if !self.execute(&mend, context).await {
+                self.started.insert(family.clone(), 0);
+                critical!(TARGET, "Unable to restore environment");
+                return Ok(Verdict::Broken);
+            }
+            self.started.insert(family.clone(), STARTED);
+        } else {
+            // the check after the start tells whether a failed stop matters
+            let _ = match (family, self.started.get_mut(family)) {
+                (None, _) => self.stop(context).await,
+                (Some(_), Some(state)) => {
+                    *state = 0;
+                    self.operate(Operation::Stop, vec![family.clone()], context)
+                        .await
+                }
+                (Some(_), None) => Ok(()),
+            };
+            if force || !self.properties.starts_on_demand() {
+                self.start_family(family.clone(), context).await?;
+            }
+        }
+        if self.state(family) != 0 && !self.execute(&check, context).await {
+            critical!(TARGET, "Unable to restore environment");
+            return Ok(Verdict::Broken);
+        }
+        Ok(Verdict::Sane)
+    }
+}
