@@ -13,6 +13,9 @@ pub const CLOSE: &[u8] = b"<F2B_CLOSE_COMMAND>";
 /// stock jails, and the list of a million bans.
 pub const MAX_MESSAGE: usize = 32 << 20;
 
+/// Memory that is kept between messages, in bytes.
+const KEPT: usize = 1 << 16;
+
 /// The peer sent more than [`MAX_MESSAGE`] bytes without an end marker.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("message of more than {MAX_MESSAGE} bytes")]
@@ -35,6 +38,8 @@ impl Frames {
             self.buffer.drain(..self.start);
             self.searched -= self.start;
             self.start = 0;
+            // one long message is no reason to hold its memory for ever
+            self.buffer.shrink_to(self.buffer.len().max(KEPT));
         }
         self.buffer.extend_from_slice(bytes);
     }

@@ -181,11 +181,13 @@ fn writes_what_it_reads() {
 /// The whole reply must be readable by clients that know nothing but `builtins.str`.
 #[test]
 fn addresses_are_calls_of_str() {
-    let bytes = encode_reply(&Ok(Value::Ip("::1".into())));
-    assert_eq!(
-        bytes,
-        b"\x80\x04K\x00\x8c\x08builtins\x8c\x03str\x93\x8c\x03::1\x85R\x86."
-    );
+    let ids = ["::1", "::2"].map(|id| Value::Ip(id.into()));
+    let bytes = encode_reply(&Ok(Value::List(ids.to_vec())));
+    let expected: &[&[u8]] = &[
+        b"\x80\x04K\x00](\x8c\x08builtins\x8c\x03str\x93\x94\x8c\x03::1\x85R",
+        b"h\x00\x8c\x03::2\x85Re\x86.",
+    ];
+    assert_eq!(bytes, expected.concat());
 }
 
 #[test]

@@ -6,11 +6,16 @@ use crate::control::value::Value;
 /// Builds one pickle.
 pub(super) struct Writer {
     out: Vec<u8>,
+    /// Whether `builtins.str` is in the memo, as its first entry: lists of addresses name it often.
+    knows_str: bool,
 }
 
 impl Writer {
     pub(super) fn new() -> Writer {
-        Writer { out: vec![0x80, 4] }
+        Writer {
+            out: vec![0x80, 4],
+            knows_str: false,
+        }
     }
 
     pub(super) fn finish(mut self) -> Vec<u8> {
@@ -33,11 +38,17 @@ impl Writer {
                 self.out.extend_from_slice(&number.to_be_bytes());
             }
             Value::Str(text) => self.text(text),
-            Value::Ip(text) => self.call(
-                "builtins",
-                "str",
-                std::slice::from_ref(&text.as_str().into()),
-            ),
+            Value::Ip(text) => {
+                if self.knows_str {
+                    self.out.extend_from_slice(&[b'h', 0]);
+                } else {
+                    self.class("builtins", "str");
+                    self.out.push(0x94);
+                    self.knows_str = true;
+                }
+                self.text(text);
+                self.out.extend_from_slice(&[0x85, b'R']);
+            }
             Value::List(items) => {
                 self.out.push(b']');
                 if !items.is_empty() {
@@ -63,11 +74,15 @@ impl Writer {
 
     /// A call of `module.name` with these arguments.
     pub(super) fn call(&mut self, module: &str, name: &str, args: &[Value]) {
+        self.class(module, name);
+        self.tuple(args);
+        self.out.push(b'R');
+    }
+
+    fn class(&mut self, module: &str, name: &str) {
         self.text(module);
         self.text(name);
         self.out.push(0x93);
-        self.tuple(args);
-        self.out.push(b'R');
     }
 
     fn values(&mut self, items: &[Value]) {

@@ -1,0 +1,172 @@
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream as Client;
+use std::path::PathBuf;
+
+use super::*;
+use crate::control::wire::{self, Frames};
+use crate::control::{CommandError, pickle};
+
+/// Echoes, fails on `fail`, sleeps on `sleep`.
+async fn handler(words: Vec<Value>) -> Reply {
+    match words.first().and_then(Value::as_str) {
+        Some("fail") => Err(CommandError::new("no")),
+        Some("sleep") => {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            Ok("slept".into())
+        }
+        _ => Ok(Value::List(words)),
+    }
+}
+
+struct Server {
+    path: PathBuf,
+    _dir: tempfile::TempDir,
+    runtime: tokio::runtime::Runtime,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    task: Option<tokio::task::JoinHandle<io::Result<()>>>,
+}
+
+fn server() -> Server {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let limits = Limits {
+        connections: 30,
+        rest: Duration::from_millis(200),
+    };
+    let task = runtime.spawn(serve_within(limits, listener, handler, async {
+        let _ = stopped.await;
+    }));
+    Server {
+        path,
+        _dir: dir,
+        runtime,
+        stop: Some(stop),
+        task: Some(task),
+    }
+}
+
+fn request(words: &[&str]) -> Vec<u8> {
+    let words: Vec<Value> = words.iter().map(|word| Value::from(*word)).collect();
+    wire::frame(pickle::encode(&Value::List(words)))
+}
+
+fn receive(client: &mut Client) -> Vec<u8> {
+    let mut frames = Frames::default();
+    let mut block = [0; 1000];
+    loop {
+        let length = client.read(&mut block).unwrap();
+        assert!(length > 0, "connection closed");
+        frames.push(&block[..length]);
+        if let Some(message) = frames.next_message().unwrap() {
+            return message.to_vec();
+        }
+    }
+}
+
+fn ask(client: &mut Client, words: &[&str]) -> Reply {
+    client.write_all(&request(words)).unwrap();
+    pickle::decode_reply(&receive(client)).unwrap()
+}
+
+fn closed(client: &mut Client) -> bool {
+    matches!(client.read(&mut [0; 10]), Ok(0) | Err(_))
+}
+
+#[test]
+fn answers_many_clients_and_many_requests() {
+    let server = server();
+    let mut clients: Vec<_> = (0..20)
+        .map(|_| Client::connect(&server.path).unwrap())
+        .collect();
+    for round in ["a", "b"] {
+        for client in &mut clients {
+            assert_eq!(ask(client, &[round]), Ok(vec![round].into()));
+        }
+    }
+    let both = [request(&["x"]), request(&["y"])].concat();
+    clients[0].write_all(&both).unwrap();
+    let mut bytes = Vec::new();
+    let expected = [request(&["x"]).len(), request(&["y"]).len()];
+    while bytes.len() < expected.iter().sum::<usize>() {
+        let mut block = [0; 100];
+        let length = clients[0].read(&mut block).unwrap();
+        bytes.extend_from_slice(&block[..length]);
+    }
+    assert_eq!(
+        ask(&mut clients[1], &["fail"]),
+        Err(CommandError::new("no"))
+    );
+}
+
+#[test]
+fn bad_clients_harm_only_themselves() {
+    let server = server();
+    let mut slow = Client::connect(&server.path).unwrap();
+    slow.write_all(&request(&["half"])[..10]).unwrap();
+    let mut dead = Client::connect(&server.path).unwrap();
+    dead.write_all(&request(&["never read"])).unwrap();
+    drop(dead);
+    let mut garbage = Client::connect(&server.path).unwrap();
+    let noise: Vec<u8> = (0..=255).cycle().take(5000).collect();
+    garbage.write_all(&wire::frame(noise)).unwrap();
+    let answer = pickle::decode(&receive(&mut garbage)).unwrap();
+    assert!(answer.str().starts_with("ERROR: "), "{answer:?}");
+    assert_eq!(ask(&mut garbage, &["still"]), Ok(vec!["still"].into()));
+    garbage
+        .write_all(&wire::frame(wire::CLOSE.to_vec()))
+        .unwrap();
+    assert!(closed(&mut garbage));
+    slow.write_all(&request(&["half"])[10..]).unwrap();
+    let late = pickle::decode_reply(&receive(&mut slow)).unwrap();
+    assert_eq!(late, Ok(vec!["half"].into()));
+}
+
+#[test]
+fn last_replies_arrive_and_idle_clients_are_let_go() {
+    let mut server = server();
+    let mut idle = Client::connect(&server.path).unwrap();
+    assert!(ask(&mut idle, &["x"]).is_ok());
+    let mut busy = Client::connect(&server.path).unwrap();
+    busy.write_all(&request(&["sleep"])).unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    server.stop.take().unwrap().send(()).unwrap();
+    assert!(closed(&mut idle));
+    let last = pickle::decode_reply(&receive(&mut busy)).unwrap();
+    assert_eq!(last, Ok("slept".into()));
+    let task = server.task.take().unwrap();
+    server.runtime.block_on(task).unwrap().unwrap();
+    assert!(closed(&mut busy));
+}
+
+#[test]
+fn clients_that_rest_make_room() {
+    let server = server();
+    let mut resting: Vec<_> = (0..30)
+        .map(|_| Client::connect(&server.path).unwrap())
+        .collect();
+    for client in &mut resting {
+        assert!(ask(client, &["x"]).is_ok());
+    }
+    let mut new = Client::connect(&server.path).unwrap();
+    new.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    assert_eq!(ask(&mut new, &["new"]), Ok(vec!["new"].into()));
+    assert!(resting.iter_mut().any(closed));
+}
+
+#[test]
+fn one_write_per_reply() {
+    let server = server();
+    let mut client = Client::connect(&server.path).unwrap();
+    let long = "x".repeat(50_000);
+    client.write_all(&request(&[&long])).unwrap();
+    let mut block = vec![0; 100_000];
+    let length = client.read(&mut block).unwrap();
+    assert!(block[..length].ends_with(wire::END));
+}
