@@ -166,8 +166,7 @@ impl ReplayJail {
         let now = self.clock.map_or(time, |clock| clock.max(time));
         self.clock = Some(now);
         while let Some(due) = self.core.next_due().filter(|due| *due < now) {
-            // a ban is over when its end has passed
-            let decisions = self.core.due(due.next_up());
+            let decisions = self.core.due(due);
             self.carry_out(decisions, due, events);
         }
     }
@@ -215,7 +214,14 @@ impl ReplayJail {
                         ban.until = end.is_finite().then_some(end);
                     }
                 }
-                Decision::Unban(ticket) => events.push(Event::Unban { time: now, ticket }),
+                Decision::Unban(ticket) => {
+                    // the jail is asked just after the end
+                    let time = match ticket.bantime {
+                        Some(BanTime::Seconds(seconds)) => ticket.time + seconds,
+                        _ => now,
+                    };
+                    events.push(Event::Unban { time, ticket });
+                }
                 _ => {}
             }
         }
