@@ -18,7 +18,7 @@ use std::process::Command;
 use chrono::{Local, NaiveDateTime, TimeZone};
 use ferroban::address::Address;
 use ferroban::config;
-use ferroban::filter::{Clock, FailureId, Filter, Found, LineOutcome, Manner};
+use ferroban::filter::{Clock, FailureId, Filter, Found, LineOutcome, Manner, Name};
 use ferroban::ticket::FieldValue;
 use serde_json::{Map, Value};
 
@@ -374,7 +374,7 @@ fn try_line(variant: &mut Variant, line: &str, facts: &Options) -> Result<(), St
             }
             key => {
                 let given = shown(found, key);
-                let wanted = match (key, found.record.get(key)) {
+                let wanted = match (key, found.record.get(&Name::from(key))) {
                     // the same address may be written in several ways
                     ("host", None) => vec![Address::parse(text_of(value)).to_string()],
                     _ => normal(value),
@@ -390,7 +390,7 @@ fn try_line(variant: &mut Variant, line: &str, facts: &Options) -> Result<(), St
 
 /// A field, or what stands for it: `host` is the id, `attempts` the number of lines.
 fn shown(found: &Found, key: &str) -> Vec<String> {
-    match found.record.get(key) {
+    match found.record.get(&Name::from(key)) {
         Some(FieldValue::Text(text)) => vec![text.clone()],
         Some(FieldValue::Address(address)) => vec![address.to_string()],
         Some(FieldValue::Set(values)) => {

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use super::buffer::{Division, Parts, dateless, text_of};
 use super::failure::{Reading, Verdict, identify};
+use super::name::Name;
 use super::record::Record;
 use super::session::Gathered;
 use super::settings::{Dates, Filter};
@@ -359,7 +360,7 @@ impl Filter {
             self.prefregex_matched = found.is_some();
             let Some(found) = found else { return };
             if manner.prefix_fields {
-                let all = self.prefregex_names.record(prefregex, text, &found, true);
+                let all = self.prefregex_names.record(text, &found, true);
                 outcome.prefix = Some(all);
             }
             let content_group = prefregex.groups().content;
@@ -429,15 +430,11 @@ impl Filter {
                 }
             }
 
-            let failregex = &self.failregexes[index];
-            let record =
-                self.failregex_names[index].record(failregex, &searched, &found, manner.fields);
+            let record = self.failregex_names[index].record(&searched, &found, manner.fields);
             let record = match (&self.prefregex, &prefix) {
-                (Some(prefregex), Some(found)) => {
-                    let mut base =
-                        self.prefregex_names
-                            .record(prefregex, text, found, manner.fields);
-                    base.remove("content");
+                (Some(_), Some(found)) => {
+                    let mut base = self.prefregex_names.record(text, found, manner.fields);
+                    base.remove(&Name::Content);
                     base.update(record);
                     base
                 }
@@ -476,7 +473,7 @@ impl Filter {
         outcome: &mut LineOutcome,
     ) -> bool {
         let mut single;
-        let key = record.text("mlfid").map(str::to_owned);
+        let key = record.text(&Name::Mlfid).map(str::to_owned);
         let gathered: &mut Gathered = match &key {
             Some(key) => self.sessions.merge(key, record, &evidence, clock.now),
             None => {
@@ -484,7 +481,7 @@ impl Filter {
                 &mut single
             }
         };
-        let nofail = gathered.record.truthy("nofail");
+        let nofail = gathered.record.truthy(&Name::Nofail);
         if key.is_some() && nofail && !manner.every_regex {
             return true;
         }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::FailureId;
+use super::name::Name;
 use super::record::Record;
 use crate::address::Address;
 use crate::pattern::UseDns;
@@ -34,32 +35,32 @@ pub(super) enum Verdict {
 
 /// Finds the id in `record`; an address beside a different id is put into the field `ip`.
 pub(super) fn identify(record: &mut Record, reading: Reading) -> Verdict {
-    let address = match (record.text("ip4"), record.text("ip6")) {
-        (Some(ip), _) | (None, Some(ip)) => Some(with_prefix(ip, record.text("cidr"))),
+    let address = match (record.text(&Name::Ip4), record.text(&Name::Ip6)) {
+        (Some(ip), _) | (None, Some(ip)) => Some(with_prefix(ip, record.text(&Name::Cidr))),
         (None, None) => None,
     };
-    let captured = record.text("ip4").or_else(|| record.text("ip6"));
-    let same = captured.is_some() && captured == record.text("fid");
+    let captured = record.text(&Name::Ip4).or_else(|| record.text(&Name::Ip6));
+    let same = captured.is_some() && captured == record.text(&Name::Fid);
     if let Some(address) = address {
         if same {
             return Verdict::Id(FailureId::Address(address));
         }
-        return match record.get("fid") {
+        return match record.get(&Name::Fid) {
             None => Verdict::Id(FailureId::Address(address)),
             Some(fid) => {
                 let id = complex(fid, reading);
-                record.set("ip", Some(FieldValue::Address(address)));
+                record.set(Name::Ip, Some(FieldValue::Address(address)));
                 Verdict::Id(FailureId::Address(id))
             }
         };
     }
     // the group `host` of filters written for versions before 0.10 (fact O2)
-    if let Some(name) = record.text("dns").or_else(|| record.text("host")) {
+    if let Some(name) = record.text(&Name::Dns).or_else(|| record.text(&Name::Host)) {
         if reading.raw() {
-            return match record.get("fid").map(|fid| complex(fid, reading)) {
-                Some(id) if record.text("fid") != Some(name) => {
+            return match record.get(&Name::Fid).map(|fid| complex(fid, reading)) {
+                Some(id) if record.text(&Name::Fid) != Some(name) => {
                     let name = Address::raw(name);
-                    record.set("ip", Some(FieldValue::Address(name)));
+                    record.set(Name::Ip, Some(FieldValue::Address(name)));
                     Verdict::Id(FailureId::Address(id))
                 }
                 _ => Verdict::Id(FailureId::Address(Address::raw(name))),
@@ -71,7 +72,7 @@ pub(super) fn identify(record: &mut Record, reading: Reading) -> Verdict {
             None => Verdict::Id(FailureId::Name(name.to_owned())),
         };
     }
-    match record.get("fid") {
+    match record.get(&Name::Fid) {
         Some(fid) => Verdict::Id(FailureId::Address(complex(fid, reading))),
         None => Verdict::Pending,
     }
@@ -112,7 +113,7 @@ mod tests {
     fn verdict(fields: &[(&str, &str)], usedns: UseDns) -> String {
         let mut record = Record::default();
         for (name, value) in fields {
-            record.set(name, Some(FieldValue::Text((*value).into())));
+            record.set(Name::from(*name), Some(FieldValue::Text((*value).into())));
         }
         let reading = Reading {
             usedns,
@@ -124,7 +125,7 @@ mod tests {
             Verdict::Id(FailureId::Name(name)) => format!("name {name}"),
             other => format!("{other:?}"),
         };
-        match record.get("ip") {
+        match record.get(&Name::Ip) {
             Some(FieldValue::Address(ip)) => format!("{id} at {ip}"),
             _ => id,
         }

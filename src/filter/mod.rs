@@ -9,6 +9,7 @@
 mod buffer;
 mod examine;
 mod failure;
+mod name;
 mod record;
 mod session;
 mod settings;
@@ -18,7 +19,8 @@ mod window;
 
 pub use buffer::Parts;
 pub use examine::{Found, LineOutcome, Manner};
-pub use record::{Name, Record};
+pub use name::Name;
+pub use record::Record;
 pub use settings::{Dates, Filter};
 
 use crate::address::Address;

@@ -5,34 +5,19 @@
 //! can show it. Alternatives and tuples (facts R14, R15) are settled here.
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
-
-use crate::pattern::{FailRegex, Match};
+use super::name::Name;
+use crate::pattern::{FailRegex, Match, Part};
 use crate::ticket::{FieldValue, Fields};
-
-/// A field name, shared with the regex it comes from.
-pub type Name = Arc<str>;
-
-/// Fields that decide what a match means; all others are only shown.
-const DECISIVE: [&str; 11] = [
-    "fid",
-    "ip4",
-    "ip6",
-    "dns",
-    "host",
-    "cidr",
-    "mlfid",
-    "nofail",
-    "mlfforget",
-    "mlfgained",
-    "user",
-];
 
 /// The named groups of one regex; made once, when the regex is added.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {
     all: Vec<(usize, Name)>,
     decisive: Vec<(usize, Name)>,
+    /// Groups with the field they stand in for, in the order of their names (fact R14).
+    alternatives: Vec<(usize, Name)>,
+    /// Groups with the field they are a part of (fact R15).
+    tuples: Vec<(usize, Name)>,
 }
 
 impl Names {
@@ -41,52 +26,51 @@ impl Names {
         let names = regex.regex().group_names().iter().enumerate();
         let named = names.filter_map(|(index, name)| Some((index, name.as_deref()?.into())));
         let all: Vec<(usize, Name)> = named.collect();
-        let decisive = all.iter().filter(|(_, name)| DECISIVE.contains(&&**name));
+        let decisive = all.iter().filter(|(_, name)| name.is_decisive());
+        let parts = |parts: &[Part]| {
+            let parts = parts.iter().map(|p| (p.group, Name::from(&*p.field)));
+            parts.collect()
+        };
         Names {
             decisive: decisive.cloned().collect(),
+            alternatives: parts(&regex.groups().alternatives),
+            tuples: parts(&regex.groups().tuples),
             all,
         }
     }
 
-    /// The record of a match of `regex` in `text`: `whole`, or what decides only.
-    pub(super) fn record(
-        &self,
-        regex: &FailRegex,
-        text: &str,
-        found: &Match,
-        whole: bool,
-    ) -> Record {
-        let groups = regex.groups();
+    /// The record of a match in `text`: `whole`, or what decides only.
+    pub(super) fn record(&self, text: &str, found: &Match, whole: bool) -> Record {
         let part = |group: usize| {
             let (start, end) = found.group(group)?;
             text.get(start..end).map(str::to_owned)
         };
-        let mut record = Record {
-            entries: Vec::with_capacity(self.all.len() + 2),
-        };
         let names = if whole { &self.all } else { &self.decisive };
+        let mut record = Record {
+            entries: Vec::with_capacity(names.len() + 2),
+        };
         for (group, name) in names {
             let value = part(*group).map(FieldValue::Text);
             if whole || value.is_some() {
                 record.entries.push((name.clone(), value));
             }
         }
-        for alternative in &groups.alternatives {
-            if !record.truthy(&alternative.field)
-                && let Some(value) = part(alternative.group)
+        for (group, field) in &self.alternatives {
+            if !record.truthy(field)
+                && let Some(value) = part(*group)
                 && !value.is_empty()
             {
-                record.set(&alternative.field, Some(FieldValue::Text(value)));
+                record.set(field.clone(), Some(FieldValue::Text(value)));
             }
         }
-        for tuple in &groups.tuples {
-            let mut parts = match record.get(&tuple.field).cloned() {
+        for (group, field) in &self.tuples {
+            let mut parts = match record.get(field).cloned() {
                 Some(FieldValue::Tuple(parts)) => parts,
                 Some(FieldValue::Text(text)) => vec![Some(text)],
                 _ => vec![None],
             };
-            parts.push(part(tuple.group));
-            record.set(&tuple.field, Some(FieldValue::Tuple(parts)));
+            parts.push(part(*group));
+            record.set(field.clone(), Some(FieldValue::Tuple(parts)));
         }
         record
     }
@@ -102,24 +86,24 @@ impl Record {
     /// The fields of a line that is no failure: an empty id.
     pub fn with_empty_id() -> Record {
         Record {
-            entries: vec![("fid".into(), Some(FieldValue::Text(String::new())))],
+            entries: vec![(Name::Fid, Some(FieldValue::Text(String::new())))],
         }
     }
 
     /// The value of a field that is set.
-    pub fn get(&self, name: &str) -> Option<&FieldValue> {
-        let found = self.entries.iter().find(|(n, _)| &**n == name);
+    pub fn get(&self, name: &Name) -> Option<&FieldValue> {
+        let found = self.entries.iter().find(|(n, _)| n == name);
         found.and_then(|(_, value)| value.as_ref())
     }
 
     /// As [`Record::get`], to change it.
-    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut FieldValue> {
-        let found = self.entries.iter_mut().find(|(n, _)| &**n == name);
+    pub(super) fn get_mut(&mut self, name: &Name) -> Option<&mut FieldValue> {
+        let found = self.entries.iter_mut().find(|(n, _)| n == name);
         found.and_then(|(_, value)| value.as_mut())
     }
 
     /// The text of a field that is set and is text.
-    pub fn text(&self, name: &str) -> Option<&str> {
+    pub fn text(&self, name: &Name) -> Option<&str> {
         match self.get(name) {
             Some(FieldValue::Text(text)) => Some(text),
             _ => None,
@@ -127,7 +111,7 @@ impl Record {
     }
 
     /// Whether the field is set and not empty: how flags such as `nofail` are read (fact R19).
-    pub fn truthy(&self, name: &str) -> bool {
+    pub fn truthy(&self, name: &Name) -> bool {
         match self.get(name) {
             None => false,
             Some(FieldValue::Text(text)) => !text.is_empty(),
@@ -138,20 +122,20 @@ impl Record {
 
     /// All fields in order, unset ones included.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&FieldValue>)> {
-        self.entries.iter().map(|(n, v)| (&**n, v.as_ref()))
+        self.entries.iter().map(|(n, v)| (n.as_str(), v.as_ref()))
     }
 
     /// Sets a field; a new one goes to the end.
-    pub(super) fn set(&mut self, name: &str, value: Option<FieldValue>) {
-        match self.entries.iter_mut().find(|(n, _)| &**n == name) {
+    pub(super) fn set(&mut self, name: Name, value: Option<FieldValue>) {
+        match self.entries.iter_mut().find(|(n, _)| *n == name) {
             Some((_, slot)) => *slot = value,
-            None => self.entries.push((name.into(), value)),
+            None => self.entries.push((name, value)),
         }
     }
 
     /// Removes a field and says whether it was [`truthy`](Record::truthy).
-    pub(super) fn remove(&mut self, name: &str) -> bool {
-        let Some(at) = self.entries.iter().position(|(n, _)| &**n == name) else {
+    pub(super) fn remove(&mut self, name: &Name) -> bool {
+        let Some(at) = self.entries.iter().position(|(n, _)| n == name) else {
             return false;
         };
         let truthy = self.truthy(name);
@@ -188,17 +172,18 @@ mod tests {
     fn update_keeps_what_the_newer_record_leaves_unset() {
         let text = |t: &str| Some(FieldValue::Text(t.into()));
         let mut old = Record::default();
-        old.set("a", text("1"));
-        old.set("b", text("2"));
+        old.set("a".into(), text("1"));
+        old.set("b".into(), text("2"));
         let mut new = Record::default();
-        new.set("b", None);
-        new.set("a", text(""));
-        new.set("c", text("3"));
+        new.set("b".into(), None);
+        new.set("a".into(), text(""));
+        new.set("c".into(), text("3"));
         old.update(new);
         let all: Vec<_> = old.iter().map(|(n, _)| n).collect();
         assert_eq!(all, ["a", "b", "c"]);
-        assert_eq!((old.text("a"), old.text("b")), (Some(""), Some("2")));
-        assert!(!old.truthy("a") && old.truthy("b"));
-        assert!(old.remove("b") && !old.remove("b"));
+        let (a, b) = (Name::from("a"), Name::from("b"));
+        assert_eq!((old.text(&a), old.text(&b)), (Some(""), Some("2")));
+        assert!(!old.truthy(&a) && old.truthy(&b));
+        assert!(old.remove(&b) && !old.remove(&b));
     }
 }

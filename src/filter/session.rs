@@ -5,8 +5,10 @@
 #![forbid(unsafe_code)]
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
+use super::name::Name;
 use super::record::Record;
 use crate::ticket::{FieldValue, MatchLine, Timestamp};
 
@@ -42,7 +44,7 @@ impl Gathered {
     /// Adds the user of a line to the users seen; answers how many there are.
     fn add_user(&mut self, user: Option<&str>) -> usize {
         let user = user.filter(|user| !user.is_empty());
-        match (self.record.get_mut("users"), user) {
+        match (self.record.get_mut(&Name::Users), user) {
             (Some(FieldValue::Set(users)), Some(user)) => {
                 if users.len() < MOST_USERS && !users.iter().any(|known| known == user) {
                     users.push(user.to_owned());
@@ -52,11 +54,30 @@ impl Gathered {
             (Some(FieldValue::Set(users)), None) => users.len(),
             (_, Some(user)) => {
                 let users = FieldValue::Set(vec![user.to_owned()]);
-                self.record.set("users", Some(users));
+                self.record.set(Name::Users, Some(users));
                 1
             }
             (_, None) => 0,
         }
+    }
+}
+
+/// A hash of keys, fit for as few as are remembered here, even if all of them collide.
+#[derive(Default)]
+struct Quick(u64);
+
+impl Hasher for Quick {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.0 = (self.0.rotate_left(5) ^ u64::from_le_bytes(word))
+                .wrapping_mul(0x51_7c_c1_b7_27_22_0a_95);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 32)
     }
 }
 
@@ -71,7 +92,7 @@ struct Entry {
 /// The sessions of one filter.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
-    entries: HashMap<Arc<str>, Entry>,
+    entries: HashMap<Arc<str>, Entry, BuildHasherDefault<Quick>>,
     /// Keys with the numbers of their entries, oldest first; some may be gone.
     order: VecDeque<(Arc<str>, u64)>,
     last_number: u64,
@@ -95,23 +116,23 @@ impl Sessions {
         lines: &[MatchLine],
         now: Timestamp,
     ) -> &mut Gathered {
-        let mut gained = fresh.truthy("mlfgained");
-        let mut nofail = fresh.truthy("nofail");
+        let mut gained = fresh.truthy(&Name::Mlfgained);
+        let mut nofail = fresh.truthy(&Name::Nofail);
         if gained && !nofail {
-            let value = fresh.get("mlfgained").cloned();
-            fresh.set("nofail", value);
+            let value = fresh.get(&Name::Mlfgained).cloned();
+            fresh.set(Name::Nofail, value);
             nofail = true;
         }
-        let forget = fresh.remove("mlfforget");
+        let forget = fresh.remove(&Name::Mlfforget);
 
         let mut users = 0;
         match self.entries.get_mut(key) {
             Some(entry) if entry.end > now => {
                 let session = &mut entry.session;
-                users = session.add_user(fresh.text("user"));
+                users = session.add_user(fresh.text(&Name::User));
                 // both flags count for the line they stand in only
-                let was_nofail = session.record.remove("nofail");
-                let was_gained = session.record.remove("mlfgained");
+                let was_nofail = session.record.remove(&Name::Nofail);
+                let was_gained = session.record.remove(&Name::Mlfgained);
                 if gained {
                     session.pending = false;
                 }
@@ -133,7 +154,7 @@ impl Sessions {
                         record: fresh,
                         ..Gathered::default()
                     };
-                    let user = session.record.text("user").map(str::to_owned);
+                    let user = session.record.text(&Name::User).map(str::to_owned);
                     users = session.add_user(user.as_deref());
                     self.remember(key, session, now);
                 }
@@ -145,8 +166,8 @@ impl Sessions {
             None => &mut self.detached,
         };
         if std::mem::take(&mut session.pending) || users > 1 {
-            session.record.remove("nofail");
-            session.record.remove("mlfgained");
+            session.record.remove(&Name::Nofail);
+            session.record.remove(&Name::Mlfgained);
             nofail = false;
             gained = false;
         }
@@ -205,7 +226,7 @@ mod tests {
     fn record(fields: &[(&str, &str)]) -> Record {
         let mut record = Record::default();
         for (name, value) in fields {
-            record.set(name, Some(FieldValue::Text((*value).into())));
+            record.set(Name::from(*name), Some(FieldValue::Text((*value).into())));
         }
         record
     }
@@ -227,11 +248,11 @@ mod tests {
             &line("A"),
             0.0,
         );
-        assert!(merged.record.truthy("nofail") && merged.matches.is_empty());
+        assert!(merged.record.truthy(&Name::Nofail) && merged.matches.is_empty());
         let merged = sessions.merge("1", record(&[("user", "u")]), &line("B"), 1.0);
         assert_eq!(texts(merged), ["A", "B"]);
-        assert_eq!(merged.record.text("ip4"), Some("a"));
-        assert!(!merged.record.truthy("nofail"));
+        assert_eq!(merged.record.text(&Name::Ip4), Some("a"));
+        assert!(!merged.record.truthy(&Name::Nofail));
         let merged = sessions.merge("1", record(&[("user", "u")]), &line("C"), 2.0);
         assert_eq!(texts(merged), ["C"]);
     }
@@ -248,14 +269,14 @@ mod tests {
             &line("B"),
             1.0,
         );
-        assert!(merged.record.truthy("nofail"));
+        assert!(merged.record.truthy(&Name::Nofail));
         let merged = sessions.merge(
             "1",
             record(&[("user", "b"), ("mlfgained", "y")]),
             &line("C"),
             1.0,
         );
-        assert!(!merged.record.truthy("nofail"), "a second user");
+        assert!(!merged.record.truthy(&Name::Nofail), "a second user");
     }
 
     #[test]
@@ -268,7 +289,11 @@ mod tests {
         assert!(sessions.entries.is_empty(), "a forget line is not stored");
         sessions.merge("3", record(&[("ip4", "a")]), &[], 1.0);
         let merged = sessions.merge("3", record(&[]), &[], 302.0);
-        assert_eq!(merged.record.get("ip4"), None, "older than five minutes");
+        assert_eq!(
+            merged.record.get(&Name::Ip4),
+            None,
+            "older than five minutes"
+        );
         for i in 0..150 {
             sessions.merge(&format!("k{i}"), record(&[]), &[], 302.0);
         }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::action::tags::field_of_tag;
 use crate::address::Address;
-use crate::filter::{Found, Record, quote};
+use crate::filter::{Found, Name, Record, quote};
 use crate::sys::hosts;
 use crate::ticket::{FieldValue, MatchLine, Timestamp};
 
@@ -49,7 +49,7 @@ impl Hit {
     }
 
     fn ip(&self) -> String {
-        match self.record.get("ip") {
+        match self.record.get(&Name::Ip) {
             Some(value) => plain(value),
             None => self.id(),
         }
@@ -110,7 +110,7 @@ impl Form {
                     }
                 }
                 Form::Row => {
-                    let id = match hit.record.get("fid") {
+                    let id = match hit.record.get(&Name::Fid) {
                         Some(fid @ FieldValue::Tuple(_)) => repr(fid),
                         _ => quote(&hit.id()),
                     };
@@ -122,7 +122,7 @@ impl Form {
                     let all: Vec<_> = hit.matches.iter().map(repr_line).collect();
                     writeln!(out, "[{}]", all.join(", "))?;
                 }
-                Form::Field(name) => match hit.record.get(name) {
+                Form::Field(name) => match hit.record.get(&Name::from(name.as_str())) {
                     Some(value) => writeln!(out, "{}", plain(value))?,
                     None => writeln!(out, "None")?,
                 },
@@ -174,7 +174,11 @@ fn expand(template: &str, hit: &Hit, message: &str) -> String {
 /// is empty text.
 fn tag(name: &str, hit: &Hit, message: &str) -> Option<String> {
     if let Some(field) = field_of_tag(name) {
-        return Some(hit.record.get(&field).map_or(String::new(), plain));
+        return Some(
+            hit.record
+                .get(&Name::from(field.as_str()))
+                .map_or(String::new(), plain),
+        );
     }
     let address = match Address::parse(&hit.ip()) {
         Address::Ip(ip) => Some(ip),
