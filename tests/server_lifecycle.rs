@@ -506,6 +506,20 @@ fn a_broken_jail_leaves_the_others_alone() {
     );
     assert_eq!(server.end(Signal::SIGTERM), Some(0));
 
+    // the starter of a daemon is told of what was dropped
+    site.jails(&[&jail("one"), broken].concat());
+    let (code, printed) = site.run(self::server(), &["start"]);
+    assert_eq!(code, 0, "{printed}");
+    assert!(
+        printed.contains("Jail 'bad' skipped, because of wrong configuration"),
+        "{printed}"
+    );
+    assert!(printed.starts_with("Server ready\n"), "{printed}");
+    assert_eq!(names(ask(&site, &["status"])), one);
+    assert_eq!(ask(&site, &["stop"]).unwrap(), Ok(Value::None));
+    let gone = || is_gone(&site.path("run/pid"));
+    assert!(common::eventually(5, gone));
+
     // nothing but broken: no server
     site.jails(broken);
     let told = "NOK: (\"Unable to compile regular expression";

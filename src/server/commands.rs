@@ -8,6 +8,7 @@ use super::Server;
 use super::jails::ask_all;
 use super::server_log::{LOG, TRANSMITTER};
 use crate::address::Address;
+use crate::config::text::quoted;
 use crate::control::{Command, CommandError, JailCommand, Reply, Value};
 use crate::jail::{Jail, Surroundings};
 use crate::{COMPATIBLE_VERSION, error, info};
@@ -126,7 +127,7 @@ impl Server {
         let stopped = ask_all(self.jails.all(), |jail| async move { jail.stop().await }).await;
         for (jail, result) in stopped {
             if let Err(e) = result {
-                error!(LOG, "Stop of jail '{}' failed: {e}", jail.name);
+                error!(LOG, "Stop of jail {} failed: {e}", quoted(&jail.name));
             }
             self.forget(&jail.name);
         }

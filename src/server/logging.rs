@@ -15,6 +15,7 @@ use std::time::Instant;
 use self::format::{Format, Record};
 use self::target::{Kind, Target};
 use self::writer::{Line, Output, Syslog, Writer};
+use crate::config::text::quoted;
 use crate::control::CommandError;
 use crate::log::{self, Level, Sink};
 use crate::{COMPATIBLE_VERSION, error, info};
@@ -115,8 +116,10 @@ impl Logging {
     pub fn set_level(&self, level: &str) -> Result<(), CommandError> {
         let level = level.to_uppercase();
         let number = level_number(&level).ok_or_else(|| {
-            let quoted = crate::control::Value::from(level.as_str()).repr();
-            CommandError::builtin("ValueError", format!("Invalid log level {quoted}"))
+            CommandError::builtin(
+                "ValueError",
+                format!("Invalid log level {}", quoted(&level)),
+            )
         })?;
         let mut settings = self.settings();
         settings.number = number;
@@ -176,10 +179,10 @@ impl Logging {
     /// `flushlogs` and SIGUSR1: opens a file again (fact L13); answers what the command answers.
     pub fn flush(&self) -> &'static str {
         let target = self.target().unwrap_or_default();
-        if self.shared.writer.reopen() {
-            info!(LOG, "rollover performed on {target}");
-        } else {
-            info!(LOG, "flush performed on {target}");
+        match self.shared.writer.reopen() {
+            Some(Ok(())) => info!(LOG, "rollover performed on {target}"),
+            Some(Err(why)) => error!(LOG, "Unable to reopen {}: {why}", quoted(&target)),
+            None => info!(LOG, "flush performed on {target}"),
         }
         match target.as_str() {
             "STDERR" | "STDOUT" | "SYSLOG" | "SYSTEMD-JOURNAL" => "flushed",
@@ -258,7 +261,6 @@ impl Logging {
             Kind::File => {
                 let output = Output::file(Path::new(&target.name));
                 if output.is_err() {
-                    let quoted = |text: &str| crate::control::Value::from(text).repr();
                     let previous = settings.target.as_deref().map_or("None".to_owned(), quoted);
                     error!(LOG, "Unable to log to {}", quoted(&target.name));
                     info!(LOG, "Logging to previous target {previous}");

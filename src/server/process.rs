@@ -24,12 +24,15 @@ use super::{Life, Server, ServerOptions, notify, stream_of};
 use crate::control::{CommandError, Value, listener, pickle};
 use crate::sys::activation;
 use crate::sys::daemonize::{Side, daemonize};
-use crate::{COMPATIBLE_VERSION, debug, error, info, log, warning};
+use crate::{COMPATIBLE_VERSION, critical, debug, error, info, log, warning};
 
 /// What any failed start ends with.
 const FAILED: u8 = 255;
 /// What a shell reports of a process that SIGHUP ended (fact L3).
 const HUNG_UP: u8 = 129;
+
+/// How a start went; when well, what was said of jails that had to be dropped.
+type Started = Result<Vec<String>, CommandError>;
 
 /// Runs the server until it is stopped, in this process or, unless `foreground`, in a daemon.
 ///
@@ -54,7 +57,7 @@ pub fn run(
     }
     umask(Mode::from_bits_truncate(0o077));
     if options.foreground {
-        return serve(&options, stream, report);
+        return serve(&options, stream, |started| report(started.map(drop)));
     }
     match daemonize() {
         Err(e) => {
@@ -64,14 +67,19 @@ pub fn run(
         }
         Ok(Side::Starter(said)) => {
             let started = pickle::decode_reply(&said)
-                .unwrap_or_else(|_| Err(CommandError::new("Could not start server")))
-                .map(drop);
+                .unwrap_or_else(|_| Err(CommandError::new("Could not start server")));
             let code = if started.is_ok() { 0 } else { FAILED };
-            report(started);
+            if let Ok(Value::List(dropped)) = &started {
+                // they are in the log of the daemon, too, but who starts it looks here
+                for jail in dropped {
+                    error!("fail2ban", "{}", jail.str());
+                }
+            }
+            report(started.map(drop));
             ExitCode::from(code)
         }
         Ok(Side::Daemon(mut starter)) => serve(&options, stream, move |started| {
-            let message = pickle::encode_reply(&started.map(|()| Value::None));
+            let message = pickle::encode_reply(&started.map(Value::from));
             // the starter may have been killed; the daemon does its work all the same
             let _ = starter.write_all(&message);
         }),
@@ -93,11 +101,11 @@ fn answers(path: &Path) -> bool {
     )
 }
 
-/// Sets up log and runtime, then lives.
+/// Sets up log and runtime, then lives. `report` is told what was said of dropped jails.
 fn serve(
     options: &ServerOptions,
     stream: Vec<Vec<Value>>,
-    report: impl FnOnce(Result<(), CommandError>),
+    report: impl FnOnce(Started),
 ) -> ExitCode {
     if let Ok(name) = std::ffi::CString::new(options.process_name.as_str()) {
         // how it is called in process lists is not worth failing for
@@ -112,6 +120,9 @@ fn serve(
         }
     };
     log::set_sink(logging.sink());
+    std::panic::set_hook(Box::new(|panic| {
+        critical!("fail2ban", "Unhandled exception in Fail2Ban: {panic}");
+    }));
     let code = match prepare(options, &logging) {
         Ok(runtime) => {
             let life = live(options, Arc::clone(&logging), inherited, stream, report);
@@ -149,7 +160,7 @@ async fn live(
     logging: Arc<Logging>,
     inherited: Option<UnixListener>,
     stream: Vec<Vec<Value>>,
-    report: impl FnOnce(Result<(), CommandError>),
+    report: impl FnOnce(Started),
 ) -> u8 {
     info!(LOG, "{}", "-".repeat(50));
     info!(LOG, "Starting Fail2ban v{COMPATIBLE_VERSION}");
@@ -211,15 +222,11 @@ async fn live(
 }
 
 /// Applies the configuration; returns only when no jail could be started because of errors.
-async fn configure(
-    server: &Server,
-    stream: Vec<Vec<Value>>,
-    report: impl FnOnce(Result<(), CommandError>),
-) {
+async fn configure(server: &Server, stream: Vec<Vec<Value>>, report: impl FnOnce(Started)) {
     match server.run_stream(stream_of(stream)).await {
-        Ok(()) => report(Ok(())),
-        // the jails that are in order do their work; the log tells of the others
-        Err(e) if !e.fatal && server.jails.len() > 0 => report(Ok(())),
+        Ok(()) => report(Ok(Vec::new())),
+        // the jails that are in order do their work
+        Err(e) if !e.fatal && server.jails.len() > 0 => report(Ok(e.dropped)),
         Err(e) => return report(Err(e.error)),
     }
     notify::ready();

@@ -9,6 +9,7 @@ use indexmap::IndexMap;
 
 use super::Server;
 use super::server_log::{LOG, TRANSMITTER};
+use crate::config::text::quoted;
 use crate::control::{Command, CommandError, JailCommand, JailSetting, Reply, Value};
 use crate::{debug, error, info};
 
@@ -30,6 +31,8 @@ pub(super) struct StreamError {
     pub(super) error: CommandError,
     /// A setting of the server itself failed: the rest of the stream was not carried out.
     pub(super) fatal: bool,
+    /// What was said of each jail that was dropped.
+    pub(super) dropped: Vec<String>,
 }
 
 /// A stream under way.
@@ -52,14 +55,19 @@ impl Server {
         let _alone = self.changes.lock().await;
         let mut run = Run::new(self);
         if let Err(error) = run.carry_out(stream, true).await {
-            return Err(StreamError { error, fatal: true });
+            return Err(StreamError {
+                error,
+                fatal: true,
+                dropped: Vec::new(),
+            });
         }
-        run.finish().await;
+        let dropped = run.finish().await;
         match run.first {
             None => Ok(()),
             Some(error) => Err(StreamError {
                 error,
                 fatal: false,
+                dropped,
             }),
         }
     }
@@ -201,7 +209,7 @@ impl<'s> Run<'s> {
                     && jail.is_started()
                 {
                     *phase = Phase::Done;
-                    info!(LOG, "Jail '{name}' reloaded");
+                    info!(LOG, "Jail {} reloaded", quoted(&name));
                 }
                 jail.start().await?;
                 self.unfinished.retain(|unfinished| *unfinished != name);
@@ -225,7 +233,7 @@ impl<'s> Run<'s> {
         let running = server.jails.find(name);
         if let (Some(Phase::Marked), Some(jail)) = (self.reloading.get(name), &running) {
             if jail.backend == backend {
-                info!(LOG, "Reload jail {}", Value::from(name).repr());
+                info!(LOG, "Reload jail {}", quoted(name));
                 self.reloading.insert(name.to_owned(), Phase::Named);
                 if let Some(store) = server.store() {
                     store.add_jail(name);
@@ -235,9 +243,9 @@ impl<'s> Run<'s> {
             info!(
                 LOG,
                 "Restart jail {} (reason: {} != {})",
-                Value::from(name).repr(),
-                Value::from(jail.backend.as_str()).repr(),
-                Value::from(backend).repr()
+                quoted(name),
+                quoted(&jail.backend),
+                quoted(backend)
             );
             self.reloading.shift_remove(name);
             server.stop_jail(name).await?;
@@ -247,17 +255,23 @@ impl<'s> Run<'s> {
         Ok(name.into())
     }
 
-    /// The end: reloaded jails go on, those not named again or never started are stopped.
-    async fn finish(&mut self) {
+    /// The end: reloaded jails go on, those not named again or never started are stopped. Answers
+    /// what was said of the broken ones.
+    async fn finish(&mut self) -> Vec<String> {
+        let mut said = Vec::new();
+        let mut say = |text: String| {
+            error!(TRANSMITTER, "{text}");
+            said.push(text);
+        };
         for (name, phase) in std::mem::take(&mut self.reloading) {
             let Some(jail) = self.server.jails.find(&name) else {
                 continue;
             };
             if let Some(why) = self.broken.get(&name) {
-                error!(
-                    TRANSMITTER,
-                    "Jail '{name}' keeps its former settings, because of wrong configuration: {why}"
-                );
+                say(format!(
+                    "Jail {} keeps its former settings, because of wrong configuration: {why}",
+                    quoted(&name)
+                ));
                 jail.reload_abort().await;
             } else if phase == Phase::Done {
                 jail.reload_end().await;
@@ -267,13 +281,14 @@ impl<'s> Run<'s> {
         }
         for name in std::mem::take(&mut self.unfinished) {
             if let Some(why) = self.broken.get(&name) {
-                error!(
-                    TRANSMITTER,
-                    "Jail '{name}' skipped, because of wrong configuration: {why}"
-                );
+                say(format!(
+                    "Jail {} skipped, because of wrong configuration: {why}",
+                    quoted(&name)
+                ));
                 self.drop_jail(&name).await;
             }
         }
+        said
     }
 
     /// Removes what the stream has made so far.

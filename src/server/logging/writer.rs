@@ -125,8 +125,8 @@ pub(super) struct Line {
 enum Order {
     Line(Line),
     Switch(Output, SyncSender<()>),
-    /// Open the file again; answers whether there was a file.
-    Reopen(SyncSender<bool>),
+    /// Open the file again; answers nothing when the output is none.
+    Reopen(SyncSender<Option<io::Result<()>>>),
     Flush(SyncSender<()>),
 }
 
@@ -186,9 +186,10 @@ impl Writer {
         self.ask(|done| Order::Switch(output, done));
     }
 
-    /// Opens the file again, as after a rotation; `false` when the output is no file.
-    pub(super) fn reopen(&self) -> bool {
-        self.ask(Order::Reopen).unwrap_or(false)
+    /// Opens the file again, as after a rotation; `None` when the output is no file. Should that
+    /// fail the old file stays in use, so that nothing is lost.
+    pub(super) fn reopen(&self) -> Option<io::Result<()>> {
+        self.ask(Order::Reopen).flatten()
     }
 
     /// Waits until everything logged so far is written.
@@ -319,15 +320,11 @@ impl Thread {
         }
     }
 
-    /// On failure the old file stays in use, so that nothing is lost.
-    fn reopen(&mut self) -> bool {
+    fn reopen(&mut self) -> Option<io::Result<()>> {
         let Output::File(path, _) = &self.output else {
-            return false;
+            return None;
         };
-        if let Ok(new) = Output::file(path) {
-            self.output = new;
-        }
-        true
+        Some(Output::file(path).map(|new| self.output = new))
     }
 }
 
@@ -376,7 +373,7 @@ mod tests {
         writer.line(line("one"));
         std::fs::rename(&first, dir.path().join("first.1")).unwrap();
         writer.line(line("two"));
-        assert!(writer.reopen());
+        writer.reopen().unwrap().unwrap();
         writer.line(line("three"));
         writer.switch(Output::file(&second).unwrap());
         writer.line(line("four"));
