@@ -4,7 +4,8 @@
 //! nothing to prepare. It gets a small number of steps. Should they not be enough, the text is
 //! one of those that backtracking is slow on, by accident or by an attacker's intent, and the
 //! linear engine takes over: with the regex itself if it can run that, else with a superset of it
-//! that most such texts fail. Only what passes there gets the machine's full number of steps.
+//! that most such texts fail. Only what passes there gets the machine's full number of steps,
+//! and memory to remember dead ends in.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -20,15 +21,16 @@ use super::LimitExceeded;
 use super::ast::Node;
 use super::emit::{emit, is_linear};
 use super::instructions::{Instructions, instructions};
-use super::machine::{Exhausted, Scratch, search};
+use super::machine::{Effort, Exhausted, Scratch, search};
 use super::relaxed::relaxed;
 use super::spans::Match;
 
 /// Steps the machine gets at first: some, and some more per byte.
 const FIRST_STEPS: u64 = 5_000;
 const FIRST_STEPS_PER_BYTE: u64 = 8;
-/// Steps after which a search is given up: some 10 ms.
+/// Steps after which a search is given up: some 10 ms, and some more per byte.
 const LAST_STEPS: u64 = 2_000_000;
+const LAST_STEPS_PER_BYTE: u64 = 64;
 /// Searches that used up the first steps before the linear engine is asked first.
 const PATIENCE: u32 = 16;
 /// Largest linear program; the stock regexes need a hundredth of it.
@@ -78,14 +80,18 @@ impl Engines {
     ) -> Result<Option<Match>, LimitExceeded> {
         let machine = self.machine.get_or_init(|| instructions(&root(), groups));
         let length = text.len() as u64;
-        let run = |steps: u64| match machine {
+        let run = |effort: Effort| match machine {
             Some(program) => {
-                with_scratch(|scratch| search(program, text, start, groups, steps, scratch))
+                with_scratch(|scratch| search(program, text, start, groups, effort, scratch))
             }
             None => Err(Exhausted),
         };
         if self.exhausted.load(Ordering::Relaxed) < PATIENCE {
-            match run(FIRST_STEPS + FIRST_STEPS_PER_BYTE * length) {
+            let effort = Effort {
+                steps: FIRST_STEPS + FIRST_STEPS_PER_BYTE * length,
+                remember: false,
+            };
+            match run(effort) {
                 Ok(found) => return Ok(found),
                 Err(Exhausted) => self.exhausted.fetch_add(1, Ordering::Relaxed),
             };
@@ -97,7 +103,11 @@ impl Engines {
         if let Some(answer) = linear.search(text, start, groups) {
             return Ok(answer);
         }
-        run(LAST_STEPS).map_err(|Exhausted| LimitExceeded)
+        let effort = Effort {
+            steps: LAST_STEPS + LAST_STEPS_PER_BYTE * length,
+            remember: true,
+        };
+        run(effort).map_err(|Exhausted| LimitExceeded)
     }
 }
 

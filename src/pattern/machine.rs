@@ -3,12 +3,14 @@
 //!
 //! It needs no preparation per text, knows the spans of the groups when it is done and takes
 //! Python's decisions in Python's order, which makes it exact; it is also the fastest way through
-//! a line that matches. What it lacks is a bound better than exponential, hence the steps.
+//! a line that matches. What it lacks is a bound better than exponential, hence the steps; asked
+//! to, it remembers what it has `tried`, which most programs are bounded by.
 
 use super::ast::Assertion;
 use super::charset::CharSet;
 use super::instructions::{Bounds, FirstBytes, Instruction, Instructions, Pc, Start};
 use super::spans::Match;
+use super::tried::Tried;
 
 /// A register that holds nothing.
 const UNSET: u32 = u32::MAX;
@@ -48,16 +50,27 @@ struct Machine<'a> {
     registers: &'a mut Vec<u32>,
     stack: &'a mut Vec<Frame>,
     steps: u64,
+    /// Dead ends of the program proper; look-arounds and atomic parts have none.
+    tried: Option<Tried>,
 }
 
-/// Looks for the leftmost match that starts at `start` or later, with at most `steps` steps.
+/// How much a search may cost.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Effort {
+    /// Instructions and choices; long runs count by the byte as well.
+    pub(super) steps: u64,
+    /// Whether to spend memory on remembering dead ends.
+    pub(super) remember: bool,
+}
+
+/// Looks for the leftmost match that starts at `start` or later, with limited effort.
 /// Texts of 4 GiB and more exhaust it at once.
 pub(super) fn search(
     program: &Instructions,
     text: &str,
     start: usize,
     groups: usize,
-    steps: u64,
+    effort: Effort,
     scratch: &mut Scratch,
 ) -> Result<Option<Match>, Exhausted> {
     if u32::try_from(text.len()).is_err() || text.len() >= UNSET as usize {
@@ -74,7 +87,11 @@ pub(super) fn search(
         text,
         registers: &mut scratch.registers,
         stack: &mut scratch.stack,
-        steps,
+        steps: effort.steps,
+        tried: match effort.remember {
+            true => Tried::new(&program.list, text),
+            false => None,
+        },
     };
     let bytes = text.as_bytes();
     let mut from = start;
@@ -92,7 +109,7 @@ pub(super) fn search(
             Some(skipped) => from += skipped,
             None => return Ok(None),
         }
-        if let Some(to) = machine.run(0, from as u32)? {
+        if let Some(to) = machine.run(0, from as u32, true)? {
             machine.registers[0] = from as u32;
             machine.registers[1] = to;
             let spans = machine.registers[..groups * 2].chunks_exact(2);
@@ -123,8 +140,9 @@ fn width_of_lead(lead: u8) -> usize {
 
 impl Machine<'_> {
     /// Runs from `pc` at `at` to an `Accept`: where that is in the text. On success the ways not
-    /// tried stay on the stack above where it stood, on failure the stack is as before.
-    fn run(&mut self, mut pc: Pc, mut at: u32) -> Result<Option<u32>, Exhausted> {
+    /// tried stay on the stack above where it stood, on failure the stack is as before. `top`: it
+    /// is the program proper that runs, not a part of it.
+    fn run(&mut self, mut pc: Pc, mut at: u32, top: bool) -> Result<Option<u32>, Exhausted> {
         let instructions = self.instructions;
         let base = self.stack.len();
         loop {
@@ -144,35 +162,39 @@ impl Machine<'_> {
                     }
                     None => None,
                 },
-                Instruction::Run { set, bounds, next } => match self.greedy(set, *bounds, at) {
-                    Some((min, max)) => match self.retreat(min, max, *next) {
-                        Some(stop) => {
-                            if stop > min {
-                                self.push(Frame::Run { pc, min, at: stop })?;
+                Instruction::Run { set, bounds, next } => {
+                    match self.greedy(set, *bounds, at, top.then_some(pc)) {
+                        Some((min, max)) => match self.retreat(min, max, *next) {
+                            Some(stop) => {
+                                if stop > min {
+                                    self.push(Frame::Run { pc, min, at: stop })?;
+                                }
+                                at = stop;
+                                Some(pc + 1)
                             }
-                            at = stop;
+                            None => None,
+                        },
+                        None => None,
+                    }
+                }
+                Instruction::PossessiveRun { set, bounds } => {
+                    match self.greedy(set, *bounds, at, None) {
+                        Some((_, max)) => {
+                            at = max;
                             Some(pc + 1)
                         }
                         None => None,
-                    },
-                    None => None,
-                },
-                Instruction::PossessiveRun { set, bounds } => match self.greedy(set, *bounds, at) {
-                    Some((_, max)) => {
-                        at = max;
-                        Some(pc + 1)
                     }
-                    None => None,
-                },
+                }
                 Instruction::LazyRun { set, bounds, next } => {
                     let least = Bounds {
                         min: bounds.min,
                         max: bounds.min,
                     };
-                    match self.greedy(set, least, at) {
+                    match self.greedy(set, least, at, None) {
                         Some((_, stop)) => {
                             let left = bounds.max.saturating_sub(bounds.min);
-                            match self.advance(set, *next, pc, stop, left)? {
+                            match self.advance(set, *next, pc, stop, left, top)? {
                                 Some(stop) => {
                                     at = stop;
                                     Some(pc + 1)
@@ -188,7 +210,9 @@ impl Machine<'_> {
                     second,
                     bytes,
                 } => {
-                    if self.hopeless(bytes, at) {
+                    if !self.is_new(pc, at, top) {
+                        None
+                    } else if self.hopeless(bytes, at) {
                         Some(*second)
                     } else {
                         self.push(Frame::Choice { pc: *second, at })?;
@@ -196,10 +220,14 @@ impl Machine<'_> {
                     }
                 }
                 Instruction::SplitLater { now, bytes } => {
-                    if !self.hopeless(bytes, at) {
-                        self.push(Frame::Choice { pc: pc + 1, at })?;
+                    if !self.is_new(pc, at, top) {
+                        None
+                    } else {
+                        if !self.hopeless(bytes, at) {
+                            self.push(Frame::Choice { pc: pc + 1, at })?;
+                        }
+                        Some(*now)
                     }
-                    Some(*now)
                 }
                 Instruction::Jump(to) => Some(*to),
                 Instruction::Save(register) => {
@@ -247,7 +275,7 @@ impl Machine<'_> {
                 } => {
                     let height = self.stack.len();
                     let found = match self.step_back(at, behind.unwrap_or(0)) {
-                        Some(from) => self.run(pc + 1, from)?.is_some(),
+                        Some(from) => self.run(pc + 1, from, false)?.is_some(),
                         None => false,
                     };
                     if found && !negative {
@@ -259,7 +287,7 @@ impl Machine<'_> {
                 }
                 Instruction::Atomic { after } => {
                     let height = self.stack.len();
-                    match self.run(pc + 1, at)? {
+                    match self.run(pc + 1, at, false)? {
                         Some(to) => {
                             self.commit(height);
                             at = to;
@@ -287,7 +315,7 @@ impl Machine<'_> {
             };
             match next {
                 Some(next) => pc = next,
-                None => match self.go_back(base)? {
+                None => match self.go_back(base, top)? {
                     Some(way) => (pc, at) = way,
                     None => return Ok(None),
                 },
@@ -296,7 +324,7 @@ impl Machine<'_> {
     }
 
     /// Takes up the last way not tried yet.
-    fn go_back(&mut self, base: usize) -> Result<Option<(Pc, u32)>, Exhausted> {
+    fn go_back(&mut self, base: usize, top: bool) -> Result<Option<(Pc, u32)>, Exhausted> {
         while self.stack.len() > base {
             let Some(frame) = self.stack.pop() else {
                 break;
@@ -323,7 +351,7 @@ impl Machine<'_> {
                     if let Instruction::LazyRun { set, next, .. } = &self.instructions[pc as usize]
                         && let Some(length) = set.length_at(self.text, at as usize)
                         && let Some(stop) =
-                            self.advance(set, *next, pc, at + length as u32, left - 1)?
+                            self.advance(set, *next, pc, at + length as u32, left - 1, top)?
                     {
                         return Ok(Some((pc + 1, stop)));
                     }
@@ -331,6 +359,14 @@ impl Machine<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// Whether the search has not been here before; to be asked once per visit.
+    fn is_new(&mut self, pc: Pc, at: u32, top: bool) -> bool {
+        match &mut self.tried {
+            Some(tried) if top => tried.note(pc, at as usize),
+            _ => true,
+        }
     }
 
     fn push(&mut self, frame: Frame) -> Result<(), Exhausted> {
@@ -386,13 +422,37 @@ impl Machine<'_> {
         }
     }
 
-    /// Where a run of characters of `set` may stop at the earliest and at the latest.
-    fn greedy(&mut self, set: &CharSet, bounds: Bounds, from: u32) -> Option<(u32, u32)> {
+    /// Where a run of characters of `set` may stop at the earliest and at the latest. `run`: the
+    /// instruction, if stops that it has tried are to be left out.
+    fn greedy(
+        &mut self,
+        set: &CharSet,
+        bounds: Bounds,
+        from: u32,
+        run: Option<Pc>,
+    ) -> Option<(u32, u32)> {
         let bytes = self.text.as_bytes();
+        // An unbounded run that comes to a stop tried before has tried all further ones as well.
+        let mut tried = match run {
+            Some(pc) if bounds.max == u32::MAX => self.tried.as_mut().map(|tried| (tried, pc)),
+            _ => None,
+        };
         let mut at = from as usize;
         let mut count = 0;
-        let mut min = (bounds.min == 0).then_some(at);
-        while count < bounds.max {
+        // Earliest and latest stop.
+        let mut stops: Option<(usize, usize)> = None;
+        loop {
+            if count >= bounds.min {
+                if let Some((tried, pc)) = &mut tried
+                    && !tried.note(*pc, at)
+                {
+                    break;
+                }
+                stops = Some((stops.map_or(at, |(min, _)| min), at));
+            }
+            if count == bounds.max {
+                break;
+            }
             let Some(byte) = bytes.get(at) else {
                 break;
             };
@@ -406,15 +466,12 @@ impl Machine<'_> {
             }
             at += length;
             count += 1;
-            if count == bounds.min {
-                min = Some(at);
-            }
         }
         // Long runs cost steps too.
         self.steps = self
             .steps
             .saturating_sub((at as u64 - u64::from(from)) / 16);
-        min.map(|min| (min as u32, at as u32))
+        stops.map(|(min, max)| (min as u32, max as u32))
     }
 
     /// The last stop from `max` down to `min` where `next`, if any, follows.
@@ -456,15 +513,23 @@ impl Machine<'_> {
         pc: Pc,
         mut at: u32,
         mut left: u32,
+        top: bool,
     ) -> Result<Option<u32>, Exhausted> {
+        // As in `greedy`: from a stop tried before, all further ones have been tried.
+        let unbounded = top && left > u32::MAX / 2;
+        if !self.is_new(pc, at, unbounded) {
+            return Ok(None);
+        }
         if let Some(next) = next {
             let from = at;
             while self.text.as_bytes().get(at as usize) != Some(&next) {
                 match set.length_at(self.text, at as usize) {
                     Some(length) if left > 0 => {
                         at += length as u32;
-                        // No bound stays none, near enough for a text below 4 GiB.
                         left -= 1;
+                        if !self.is_new(pc, at, unbounded) {
+                            return Ok(None);
+                        }
                     }
                     _ => return Ok(None),
                 }

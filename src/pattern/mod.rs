@@ -8,7 +8,8 @@
 //! `reader`, measuring with `width`) makes a tree of it (`ast`, `class`) or refuses it in
 //! Python's words; `simplify` drops what keeps the tree off the linear engine. From there it goes
 //! two ways. `instructions` makes it a program for `machine`, which backtracks as Python does, one
-//! character (`charset`) after the other, under a limit of steps; `emit` writes it down for the
+//! character (`charset`) after the other, under a limit of steps (`tried` keeps it from going in
+//! circles); `emit` writes it down for the
 //! linear engine, `relaxed` in a superset form where that engine can't run it. `engine` decides
 //! who answers, `regex` shares the engines. Beside that way, `literals` finds the strings without
 //! which a regex cannot match, and `prefilter` looks for them.
@@ -31,6 +32,7 @@ mod relaxed;
 mod simplify;
 mod spans;
 mod tags;
+mod tried;
 mod width;
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use crate::pattern::ast::Tree;
 use crate::pattern::engine::Linear;
 use crate::pattern::instructions::instructions;
-use crate::pattern::machine::{Exhausted, Scratch, search};
+use crate::pattern::machine::{Effort, Exhausted, Scratch, search};
 use crate::pattern::parser::parse;
 use crate::pattern::simplify::simplify;
 use crate::pattern::{FailRegex, Flags, Prefilter, Regex, UseDns};
@@ -72,7 +72,14 @@ proptest! {
             let ascii = Linear::new(tree.root.clone(), true);
             let unicode = Linear::new(tree.root, false);
             for text in texts {
-                let found = search(&machine, &text, 0, groups, 100_000, &mut Scratch::default());
+                let run = |remember| {
+                    let effort = Effort { steps: 100_000, remember };
+                    search(&machine, &text, 0, groups, effort, &mut Scratch::default())
+                };
+                let found = run(false);
+                if found.is_ok() {
+                    prop_assert_eq!(&run(true), &found, "remembering {} in {:?}", source, text);
+                }
                 let Ok(found) = found else {
                     prop_assert_eq!(found, Err(Exhausted));
                     continue;
