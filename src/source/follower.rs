@@ -38,8 +38,6 @@ pub(super) struct Follower {
     previous: Option<(Open, Instant)>,
     /// The end was told of.
     end_told: bool,
-    /// The end was reached at the last look: before reading on, make sure it is still the same file.
-    rested: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -79,7 +77,6 @@ impl Follower {
             current: Some(open),
             previous: None,
             end_told: false,
-            rested: false,
         })
     }
 
@@ -117,10 +114,8 @@ impl Follower {
         if let Some(chunk) = self.drain(path) {
             return Some(chunk);
         }
-        if self.rested {
-            self.rested = false;
-            self.notice_rewriting(path);
-        }
+        // Before each piece: right after one was read the file may already be another.
+        self.notice_rewriting(path);
         loop {
             if let Some(open) = &mut self.current {
                 match open.lines(path) {
@@ -137,7 +132,6 @@ impl Follower {
                 break;
             }
         }
-        self.rested = true;
         let open = self.current.as_ref()?;
         (!std::mem::replace(&mut self.end_told, true)).then(|| open.chunk(path, Vec::new(), true))
     }
@@ -246,6 +240,11 @@ impl Open {
             if let Some(end) = memchr::memrchr(b'\n', &data) {
                 data.truncate(end + 1);
                 self.position += data.len() as u64;
+                // It was empty when it was opened. Learnt later, the head could be that of a
+                // text written over this one, and nobody would notice.
+                if self.head.hash.is_empty() {
+                    self.head = Arc::new(Head::of(&self.file)?);
+                }
                 return Ok(Some(data));
             }
             if data.len() < size {
