@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::calendar::{self, LocalTime};
 use super::civil::Context;
-use super::program::{Spans, has_clock};
+use super::program::{Clues, Spans};
 use super::syntax::YearWindow;
 use super::template::{LINE_BEGIN, Template, has_markup, replace_markup, unbound};
 use super::{DatePatternError, FixedOffset, FoundDate, TemplateInfo, defaults};
@@ -317,16 +317,17 @@ impl DateDetector {
         skip: Option<usize>,
         mut best: Option<Candidate>,
     ) -> Option<Candidate> {
-        let clock = has_clock(line);
+        let clues = Clues::of(line);
         let known_start = self.last.map_or(1, |last| last.start);
         for index in 0..self.entries.len() {
-            if skip == Some(index) || !clock && self.entries[index].template.needs_clock() {
+            if skip == Some(index) {
                 continue;
             }
             let entry = &mut self.entries[index];
-            let Some(spans) = entry.search(line, 0, line.len()) else {
+            let Some(spans) = entry.template.search_with(line, &clues) else {
                 continue;
             };
+            entry.matched = true;
             let candidate = Candidate::new(line, spans, index);
             let (hits, distance, anchored) = (entry.hits, entry.distance, entry.template.anchored);
             let Some(next) = self.entries.get(index + 1) else {

@@ -154,6 +154,14 @@ impl Set {
         }
     }
 
+    /// Bytes of its longest character.
+    fn width(&self) -> usize {
+        match self.others {
+            Others::None => 1,
+            _ => 4,
+        }
+    }
+
     /// Length of the character at `at` if it is in the set.
     fn take(&self, text: &str, at: usize) -> Option<usize> {
         let &byte = text.as_bytes().get(at)?;
@@ -249,7 +257,7 @@ pub(super) struct Program {
     /// Bytes a match can begin with.
     first: [bool; 256],
     anchored: bool,
-    needs_clock: bool,
+    needs: Need,
     /// Which group holds which field, by group number.
     fields: Vec<(Field, usize)>,
     names: Vec<Option<String>>,
@@ -270,7 +278,7 @@ impl Program {
             years,
             first: [true; 256],
             anchored: false,
-            needs_clock: false,
+            needs: Need::Nothing,
             fields: Vec::new(),
             names: Vec::new(),
         };
@@ -300,7 +308,7 @@ impl Program {
             .find(|step| !matches!(step, Step::Open(_)))
             == Some(&Step::LineStart);
         program.first = program.first_bytes();
-        program.needs_clock = program.clock_required();
+        program.needs = program.need();
         Some(program)
     }
 
@@ -335,11 +343,15 @@ impl Program {
             ignore_case: false,
             years: YearWindow::around(0),
             first: [true; 256],
-            needs_clock: false,
+            needs: Need::Nothing,
             fields: Vec::new(),
             names: vec![None],
         };
         program.first = program.first_bytes();
+        program.needs = match form {
+            BuiltIn::Tai64n => Need::At,
+            _ => Need::Digits,
+        };
         program
     }
 
@@ -348,22 +360,12 @@ impl Program {
         &self.fields
     }
 
-    /// Whether a match needs `H:M:S` in the line, see [`has_clock`].
-    pub fn needs_clock(&self) -> bool {
-        self.needs_clock
-    }
-
     /// Leftmost match within `text[start..end]`; what stands before `start` is still seen by
     /// assertions, what stands after `end` is not (as with Python's `pos` and `endpos`).
     pub fn search(&self, text: &str, start: usize, end: usize) -> Option<Spans> {
         let text = text.get(..end)?;
         let bytes = text.as_bytes();
-        let mut run = Run {
-            program: self,
-            text,
-            steps_left: MAX_STEPS,
-            spans: Spans::new((0, 0)),
-        };
+        let mut run = Run::new(self, text);
         if self.anchored {
             return (start == 0).then(|| run.attempt(0)).flatten();
         }
@@ -375,6 +377,44 @@ impl Program {
             if promising && let Some(spans) = run.attempt(at) {
                 return Some(spans);
             }
+        }
+        None
+    }
+
+    /// As [`Program::search`] in the whole of a line whose clues are known.
+    pub fn search_with(&self, text: &str, clues: &Clues) -> Option<Spans> {
+        match &self.needs {
+            Need::Digits if !clues.digits => None,
+            Need::At if !clues.at => None,
+            Need::Clock(need) if !clues.too_many => self.search_at_clocks(text, clues, need),
+            _ => self.search(text, 0, text.len()),
+        }
+    }
+
+    /// Tries only the places from which a match could reach a clock.
+    fn search_at_clocks(&self, text: &str, clues: &Clues, need: &ClockNeed) -> Option<Spans> {
+        let bytes = text.as_bytes();
+        let mut run = Run::new(self, text);
+        let mut next = 0;
+        for &colon in &clues.clocks[..clues.count] {
+            if !need.allows(bytes, colon) {
+                continue;
+            }
+            let from = colon.saturating_sub(need.reach);
+            if self.anchored {
+                // The other clocks are further away.
+                return (from == 0).then(|| run.attempt(0)).flatten();
+            }
+            for at in from.max(next)..colon {
+                let byte = bytes[at];
+                if self.first[byte as usize]
+                    && (byte & 0xc0) != 0x80
+                    && let Some(spans) = run.attempt(at)
+                {
+                    return Some(spans);
+                }
+            }
+            next = colon;
         }
         None
     }
@@ -778,36 +818,217 @@ impl Program {
         first
     }
 
-    /// Whether `H:M:S` stands where every match must pass.
-    fn clock_required(&self) -> bool {
-        let skipped = |at: usize| {
-            self.steps
-                .iter()
-                .enumerate()
-                .any(|(from, step)| match *step {
-                    Step::Split { second, .. } => from < at && second > at,
-                    Step::Jump(to) => from < at && to > at,
+    /// What a line must hold for a match.
+    fn need(&self) -> Need {
+        let required = |from: usize, count: usize| {
+            !(from..from + count).any(|at| {
+                self.steps.iter().enumerate().any(|(pc, step)| match *step {
+                    Step::Split { second, .. } => pc < at && second > at,
+                    Step::Jump(to) => pc < at && to > at,
                     _ => false,
                 })
+            })
         };
-        self.steps.windows(5).enumerate().any(|(at, five)| {
-            matches!(
-                five,
-                [
-                    Step::Text { text: hour, .. },
-                    Step::Byte(b':'),
-                    Step::Text {
-                        text: Text::Minute | Text::MinuteExact,
-                        ..
-                    },
-                    Step::Byte(b':'),
-                    Step::Text {
-                        text: Text::Second | Text::SecondExact,
-                        ..
+        for (at, five) in self.steps.windows(5).enumerate() {
+            if let [
+                Step::Text { text: hour, .. },
+                Step::Byte(b':'),
+                Step::Text {
+                    text: Text::Minute | Text::MinuteExact,
+                    ..
+                },
+                Step::Byte(b':'),
+                Step::Text {
+                    text: Text::Second | Text::SecondExact,
+                    ..
+                },
+            ] = five
+                && hour.is_hour()
+                && required(at, 5)
+                && let Some(need) = self.before(at)
+            {
+                return Need::Clock(Box::new(need));
+            }
+        }
+        for (at, three) in self.steps.windows(3).enumerate() {
+            if let [
+                Step::Text {
+                    text: Text::Year | Text::YearWindow(_),
+                    ..
+                },
+                Step::Text {
+                    text: Text::MonthExact,
+                    ..
+                },
+                Step::Text {
+                    text: Text::DayExact,
+                    ..
+                },
+            ] = three
+                && required(at, 3)
+            {
+                return Need::Digits;
+            }
+        }
+        Need::Nothing
+    }
+
+    /// How far before the hour at step `hour` a match can begin, and with which bytes right
+    /// before it. `None` when that has no bound.
+    fn before(&self, hour: usize) -> Option<ClockNeed> {
+        let mut reach: Vec<Option<usize>> = vec![None; self.steps.len() + 1];
+        let mut last: Vec<[bool; 256]> = vec![[false; 256]; self.steps.len() + 1];
+        reach[0] = Some(0);
+        // Where nothing was consumed yet, anything may stand before.
+        last[0] = [true; 256];
+        for pc in 0..hour {
+            let Some(length) = reach[pc] else {
+                continue;
+            };
+            let earlier = last[pc];
+            let mut flow = |to: usize, length: usize, bytes: &[bool; 256]| {
+                reach[to] = Some(reach[to].map_or(length, |known| known.max(length)));
+                for (known, new) in last[to].iter_mut().zip(bytes) {
+                    *known |= *new;
+                }
+            };
+            let mut own = [false; 256];
+            match self.steps[pc] {
+                Step::Byte(byte) => {
+                    own[byte as usize] = true;
+                    flow(pc + 1, length + 1, &own);
+                }
+                Step::Letter(letter) => {
+                    own[letter as usize] = true;
+                    own[letter.to_ascii_uppercase() as usize] = true;
+                    flow(pc + 1, length + 1, &own);
+                }
+                Step::One(set) => {
+                    mark(&mut own, set);
+                    flow(pc + 1, length + set.width(), &own);
+                }
+                Step::Repeat { set, min, max } => {
+                    if max == UNSET {
+                        return None;
                     }
-                ] if hour.is_hour()
-            ) && !(at..at + 5).any(skipped)
+                    mark(&mut own, set);
+                    flow(pc + 1, length + set.width() * max as usize, &own);
+                    if min == 0 {
+                        flow(pc + 1, length, &earlier);
+                    }
+                }
+                Step::Text { text, .. } => {
+                    own = text.may_end();
+                    flow(pc + 1, length + text.longest(), &own);
+                }
+                Step::Split { first, second, .. } => {
+                    flow(first, length, &earlier);
+                    flow(second, length, &earlier);
+                }
+                Step::Jump(to) => flow(to, length, &earlier),
+                Step::Same(group) => {
+                    let open = self.steps.iter().position(|s| *s == Step::Open(group))?;
+                    let Step::One(set) = *self.steps.get(open + 1)? else {
+                        return None;
+                    };
+                    if self.steps.get(open + 2) != Some(&Step::Close(group)) {
+                        return None;
+                    }
+                    mark(&mut own, set);
+                    flow(pc + 1, length + set.width(), &own);
+                }
+                Step::Matched => {}
+                _ => flow(pc + 1, length, &earlier),
+            }
+        }
+        Some(ClockNeed {
+            reach: reach[hour]? + 2,
+            before: last[hour],
         })
+    }
+}
+
+/// What a line must hold, besides all else, for a program to match.
+#[derive(Clone, Debug)]
+enum Need {
+    Nothing,
+    /// `H:M:S`, see [`Clues::clocks`].
+    Clock(Box<ClockNeed>),
+    /// Eight digits in a row.
+    Digits,
+    /// An `@`.
+    At,
+}
+
+#[derive(Clone, Debug)]
+struct ClockNeed {
+    /// Bytes from the start of a match to the colon behind the hour, at most.
+    reach: usize,
+    /// What may stand right before the hour; the line's start always may.
+    before: [bool; 256],
+}
+
+impl ClockNeed {
+    /// The hour may have one digit or two.
+    fn allows(&self, bytes: &[u8], colon: usize) -> bool {
+        let fits = |hour: usize| {
+            colon == hour
+                || bytes
+                    .get(colon.wrapping_sub(hour + 1))
+                    .is_some_and(|&byte| self.before[byte as usize])
+        };
+        fits(1) || fits(2)
+    }
+}
+
+/// What is worth knowing of a line before 31 templates are tried on it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clues {
+    /// Where the colon behind the hour stands in something like `1:23:4`.
+    clocks: [usize; 4],
+    count: usize,
+    too_many: bool,
+    digits: bool,
+    at: bool,
+}
+
+impl Clues {
+    /// Looks through a line.
+    pub fn of(line: &str) -> Clues {
+        let bytes = line.as_bytes();
+        let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+        let mut clues = Clues {
+            clocks: [0; 4],
+            count: 0,
+            too_many: false,
+            digits: false,
+            at: memchr::memchr(b'@', bytes).is_some(),
+        };
+        for at in memchr::memchr_iter(b':', bytes) {
+            let clock = at > 0
+                && digit(at - 1)
+                && digit(at + 1)
+                && (bytes.get(at + 2) == Some(&b':') && digit(at + 3)
+                    || digit(at + 2) && bytes.get(at + 3) == Some(&b':') && digit(at + 4));
+            if clock {
+                match clues.clocks.get_mut(clues.count) {
+                    Some(slot) => {
+                        *slot = at;
+                        clues.count += 1;
+                    }
+                    None => clues.too_many = true,
+                }
+            }
+        }
+        // Eight digits in a row cover one of every eighth place.
+        clues.digits = (7..bytes.len()).step_by(8).any(|at| {
+            digit(at) && {
+                let before = (1..8).take_while(|&n| digit(at - n)).count();
+                let after = (1..8).take_while(|&n| digit(at + n)).count();
+                before + after >= 7
+            }
+        });
+        clues
     }
 }
 
@@ -832,19 +1053,6 @@ fn mark(first: &mut [bool; 256], set: Set) {
     }
 }
 
-/// Whether a line holds something like `1:23:4`.
-pub(super) fn has_clock(line: &str) -> bool {
-    let bytes = line.as_bytes();
-    let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
-    memchr::memchr_iter(b':', bytes).any(|at| {
-        at > 0
-            && digit(at - 1)
-            && digit(at + 1)
-            && (bytes.get(at + 2) == Some(&b':') && digit(at + 3)
-                || digit(at + 2) && bytes.get(at + 3) == Some(&b':') && digit(at + 4))
-    })
-}
-
 /// One search in one text.
 struct Run<'a> {
     program: &'a Program,
@@ -853,7 +1061,16 @@ struct Run<'a> {
     spans: Spans,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    fn new(program: &'a Program, text: &'a str) -> Run<'a> {
+        Run {
+            program,
+            text,
+            steps_left: MAX_STEPS,
+            spans: Spans::new((0, 0)),
+        }
+    }
+
     fn attempt(&mut self, at: usize) -> Option<Spans> {
         self.spans.groups = [(UNSET, UNSET); MAX_GROUPS];
         let end = self.go(0, at)?;
@@ -1074,6 +1291,40 @@ impl Text {
         }
     }
 
+    /// Its longest form, in bytes.
+    fn longest(self) -> usize {
+        match self {
+            Text::WeekdayShort | Text::MonthShort => 3,
+            Text::WeekdayLong | Text::MonthLong => 9,
+            Text::Year | Text::YearWindow(_) => 4,
+            Text::Fraction | Text::Offset => 6,
+            Text::ZoneName | Text::ZoneLetters => 5,
+            Text::Epoch => 18,
+            Text::LongEpoch => 21,
+            Text::Tai64n => 25,
+            _ => 2,
+        }
+    }
+
+    /// Bytes it can end with; rather too many than too few.
+    fn may_end(self) -> [bool; 256] {
+        let names = matches!(
+            self,
+            Text::WeekdayShort
+                | Text::WeekdayLong
+                | Text::MonthShort
+                | Text::MonthLong
+                | Text::HalfDay
+                | Text::ZoneName
+                | Text::ZoneLetters
+        );
+        let mixed = matches!(self, Text::Offset | Text::Tai64n);
+        std::array::from_fn(|byte| {
+            let byte = byte as u8;
+            (mixed || names) && byte.is_ascii_alphabetic() || !names && byte.is_ascii_digit()
+        })
+    }
+
     fn lengths(self, bytes: &[u8], at: usize, ignore_case: bool) -> Lengths {
         let mut out = Lengths::none();
         let rest = bytes.get(at..).unwrap_or(&[]);
@@ -1265,12 +1516,10 @@ fn begins_with(rest: &[u8], name: &str, ignore_case: bool) -> bool {
 }
 
 fn short_name(out: &mut Lengths, rest: &[u8], ignore_case: bool, names: &[&str]) {
-    out.push_if(
-        names
-            .iter()
-            .any(|name| begins_with(rest, &name[..3], ignore_case)),
-        3,
-    );
+    if let [a, b, c, ..] = *rest {
+        let have = [a, b, c].map(|byte| fold(byte, ignore_case));
+        out.push_if(names.iter().any(|name| name.as_bytes()[..3] == have), 3);
+    }
 }
 
 fn long_name(out: &mut Lengths, rest: &[u8], ignore_case: bool, names: &[&str]) {

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use super::calendar::LocalTime;
 use super::civil::{self, Context};
-use super::program::{Begin, BuiltIn, Program, Spans};
+use super::program::{Begin, BuiltIn, Clues, Program, Spans};
 use super::syntax::{self, Field, YearWindow, field_of, refuse};
 use super::{DatePatternError, DateTime};
 use crate::pattern::{Flags, Regex};
@@ -181,9 +181,12 @@ impl Template {
         })
     }
 
-    /// Whether a match needs `H:M:S` in the line.
-    pub fn needs_clock(&self) -> bool {
-        matches!(&self.matcher, Matcher::Program(program) if program.needs_clock())
+    /// Leftmost match in a line whose clues are known.
+    pub fn search_with(&self, line: &str, clues: &Clues) -> Option<Spans> {
+        match &self.matcher {
+            Matcher::Program(program) => program.search_with(line, clues),
+            Matcher::Regex { .. } => self.search(line, 0, line.len()),
+        }
     }
 
     #[cfg(test)]
