@@ -48,6 +48,11 @@ impl CharSet {
         })
     }
 
+    /// The ASCII members, a bit each.
+    pub(super) fn ascii(&self) -> [u64; 2] {
+        self.ascii
+    }
+
     /// Whether the ASCII character `byte` is a member.
     #[inline]
     pub(super) fn has_ascii(&self, byte: u8) -> bool {

@@ -7,6 +7,7 @@
 use super::ast::{Assertion, Greed, Node};
 use super::charset::CharSet;
 use super::class::Class;
+use super::follow::Next;
 use super::width::{Width, width};
 
 /// Copies of a repeat's body that are written out instead of counted.
@@ -24,8 +25,8 @@ pub(super) type Pc = u32;
 pub(super) struct FirstBytes([u64; 4]);
 
 impl FirstBytes {
-    const NONE: FirstBytes = FirstBytes([0; 4]);
-    const ALL: FirstBytes = FirstBytes([!0; 4]);
+    pub(super) const NONE: FirstBytes = FirstBytes([0; 4]);
+    pub(super) const ALL: FirstBytes = FirstBytes([!0; 4]);
 
     /// Whether the byte is among them.
     #[inline]
@@ -33,7 +34,7 @@ impl FirstBytes {
         (self.0[usize::from(byte >> 6)] >> (byte & 63)) & 1 != 0
     }
 
-    fn or(self, more: FirstBytes) -> FirstBytes {
+    pub(super) fn or(self, more: FirstBytes) -> FirstBytes {
         let ([a, b, c, d], [e, f, g, h]) = (self.0, more.0);
         FirstBytes([a | e, b | f, c | g, d | h])
     }
@@ -44,8 +45,20 @@ impl FirstBytes {
         FirstBytes([ascii as u64, (ascii >> 64) as u64, beyond, beyond])
     }
 
+    pub(super) fn of_byte(byte: u8) -> FirstBytes {
+        let mut bytes = FirstBytes::NONE;
+        bytes.0[usize::from(byte >> 6)] |= 1 << (byte & 63);
+        bytes
+    }
+
+    /// First bytes of the members; beyond ASCII, to be quick, of all characters.
+    pub(super) fn of_set(set: &CharSet) -> FirstBytes {
+        let [low, high] = set.ascii();
+        FirstBytes([low, high, !0, !0])
+    }
+
     /// The one byte, if it is one.
-    fn single(&self) -> Option<u8> {
+    pub(super) fn single(&self) -> Option<u8> {
         let mut members = (0..=255u8).filter(|b| self.has(*b));
         match (members.next(), members.next()) {
             (Some(byte), None) => Some(byte),
@@ -69,17 +82,17 @@ pub(super) enum Instruction {
     Literal(Box<[u8]>),
     /// One character of the set.
     Set(CharSet),
-    /// Characters of the set, as many as possible. `next`: the byte that must follow.
+    /// Characters of the set, as many as possible. `next`: what must follow.
     Run {
         set: CharSet,
         bounds: Bounds,
-        next: Option<u8>,
+        next: Option<Next>,
     },
     /// Characters of the set, as few as possible.
     LazyRun {
         set: CharSet,
         bounds: Bounds,
-        next: Option<u8>,
+        next: Option<Next>,
     },
     /// Characters of the set, as many as possible, never fewer.
     PossessiveRun { set: CharSet, bounds: Bounds },
@@ -525,15 +538,18 @@ impl Writer {
     /// Tells runs what must follow them.
     fn look_ahead(&mut self) {
         for at in 0..self.list.len() {
-            let mut following = self.list[at + 1..].iter();
-            let byte = match following.find(|i| !matches!(i, Instruction::Save(_))) {
-                Some(Instruction::Literal(bytes)) => bytes.first().copied(),
-                _ => None,
-            };
+            let run = matches!(
+                self.list[at],
+                Instruction::Run { .. } | Instruction::LazyRun { .. }
+            );
+            if !run {
+                continue;
+            }
+            let found = Next::of(&self.list, at + 1);
             if let Instruction::Run { next, .. } | Instruction::LazyRun { next, .. } =
                 &mut self.list[at]
             {
-                *next = byte;
+                *next = found;
             }
         }
     }

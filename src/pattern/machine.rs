@@ -8,6 +8,7 @@
 
 use super::ast::Assertion;
 use super::charset::CharSet;
+use super::follow::Next;
 use super::instructions::{Bounds, FirstBytes, Instruction, Instructions, Pc, Start};
 use super::spans::Match;
 use super::tried::Tried;
@@ -164,7 +165,7 @@ impl Machine<'_> {
                 },
                 Instruction::Run { set, bounds, next } => {
                     match self.greedy(set, *bounds, at, top.then_some(pc)) {
-                        Some((min, max)) => match self.retreat(min, max, *next) {
+                        Some((min, max)) => match self.retreat(min, max, next.as_ref()) {
                             Some(stop) => {
                                 if stop > min {
                                     self.push(Frame::Run { pc, min, at: stop })?;
@@ -194,7 +195,7 @@ impl Machine<'_> {
                     match self.greedy(set, least, at, None) {
                         Some((_, stop)) => {
                             let left = bounds.max.saturating_sub(bounds.min);
-                            match self.advance(set, *next, pc, stop, left, top)? {
+                            match self.advance(set, next.as_ref(), pc, stop, left, top)? {
                                 Some(stop) => {
                                     at = stop;
                                     Some(pc + 1)
@@ -336,7 +337,7 @@ impl Machine<'_> {
                 }
                 Frame::Run { pc, min, at } => {
                     let next = match &self.instructions[pc as usize] {
-                        Instruction::Run { next, .. } => *next,
+                        Instruction::Run { next, .. } => next.as_ref(),
                         _ => None,
                     };
                     let shorter = self.before(at);
@@ -351,7 +352,7 @@ impl Machine<'_> {
                     if let Instruction::LazyRun { set, next, .. } = &self.instructions[pc as usize]
                         && let Some(length) = set.length_at(self.text, at as usize)
                         && let Some(stop) =
-                            self.advance(set, *next, pc, at + length as u32, left - 1, top)?
+                            self.advance(set, next.as_ref(), pc, at + length as u32, left - 1, top)?
                     {
                         return Ok(Some((pc + 1, stop)));
                     }
@@ -475,17 +476,23 @@ impl Machine<'_> {
     }
 
     /// The last stop from `max` down to `min` where `next`, if any, follows.
-    fn retreat(&mut self, min: u32, max: u32, next: Option<u8>) -> Option<u32> {
+    fn retreat(&self, min: u32, max: u32, next: Option<&Next>) -> Option<u32> {
         if max < min {
             return None;
         }
-        let Some(next) = next else {
-            return Some(max);
-        };
         let bytes = self.text.as_bytes();
-        let end = bytes.len().min(max as usize + 1);
-        let found = memchr::memrchr(next, bytes.get(min as usize..end)?)?;
-        Some(min + found as u32)
+        match next {
+            None => Some(max),
+            Some(Next::Byte(next)) => {
+                let end = bytes.len().min(max as usize + 1);
+                let found = memchr::memrchr(*next, bytes.get(min as usize..end)?)?;
+                Some(min + found as u32)
+            }
+            Some(next) => (min..=max).rev().find(|stop| {
+                let stop = *stop as usize;
+                self.text.is_char_boundary(stop) && next.allows(bytes, stop)
+            }),
+        }
     }
 
     /// Where the character before `at` begins.
@@ -509,7 +516,7 @@ impl Machine<'_> {
     fn advance(
         &mut self,
         set: &CharSet,
-        next: Option<u8>,
+        next: Option<&Next>,
         pc: Pc,
         mut at: u32,
         mut left: u32,
@@ -522,7 +529,7 @@ impl Machine<'_> {
         }
         if let Some(next) = next {
             let from = at;
-            while self.text.as_bytes().get(at as usize) != Some(&next) {
+            while !next.allows(self.text.as_bytes(), at as usize) {
                 match set.length_at(self.text, at as usize) {
                     Some(length) if left > 0 => {
                         at += length as u32;

@@ -21,6 +21,7 @@ mod class;
 mod emit;
 mod engine;
 mod failregex;
+mod follow;
 mod instructions;
 mod literals;
 mod machine;
