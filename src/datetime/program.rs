@@ -405,8 +405,8 @@ impl Program {
                 // The other clocks are further away.
                 return (from == 0).then(|| run.attempt(0)).flatten();
             }
-            for at in from.max(next)..colon {
-                let byte = bytes[at];
+            let places = bytes.iter().enumerate().take(colon);
+            for (at, &byte) in places.skip(from.max(next)) {
                 if self.first[byte as usize]
                     && (byte & 0xc0) != 0x80
                     && let Some(spans) = run.attempt(at)
@@ -1108,8 +1108,8 @@ impl<'a> Run<'a> {
                         _ => None,
                     };
                     let mut last = None;
-                    for &length in &lengths.list[..lengths.count] {
-                        let end = at + usize::from(length);
+                    for length in lengths {
+                        let end = at + length;
                         if next.is_some() && bytes.get(end) != next.as_ref() {
                             continue;
                         }
@@ -1234,24 +1234,23 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The lengths a text may have at a place, in the order to try them.
+/// The lengths a text may have at a place, in the order to try them: five bits each, so that
+/// they stay in registers. None is 0.
+#[derive(Clone, Copy)]
 struct Lengths {
-    list: [u8; 12],
-    count: usize,
+    packed: u64,
+    bits: u32,
 }
 
 impl Lengths {
     fn none() -> Lengths {
-        Lengths {
-            list: [0; 12],
-            count: 0,
-        }
+        Lengths { packed: 0, bits: 0 }
     }
 
     fn push(&mut self, length: usize) {
-        if let Some(slot) = self.list.get_mut(self.count) {
-            *slot = length as u8;
-            self.count += 1;
+        if self.bits < 60 && length < 32 {
+            self.packed |= (length as u64) << self.bits;
+            self.bits += 5;
         }
     }
 
@@ -1259,6 +1258,16 @@ impl Lengths {
         if condition {
             self.push(length);
         }
+    }
+}
+
+impl Iterator for Lengths {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        let length = (self.packed & 31) as usize;
+        self.packed >>= 5;
+        (length > 0).then_some(length)
     }
 }
 
