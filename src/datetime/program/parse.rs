@@ -1,0 +1,714 @@
+//! A pattern → the steps of a [`Program`].
+#![forbid(unsafe_code)]
+
+use super::clues::{BuiltIn, ClockNeed, Clues, Need, mark, not_repeated};
+use super::run::Run;
+use super::{Begin, MAX_DEPTH, MAX_GROUPS, Others, Program, Set, Spans, Step, Text, UNSET};
+use crate::datetime::syntax::{Field, YearWindow, field_of, token_at};
+
+impl Program {
+    /// Compiles a pattern; `None` when it needs the general engine.
+    pub fn compile(
+        begin: Begin,
+        pattern: &str,
+        word_end: bool,
+        ignore_case: bool,
+        years: YearWindow,
+    ) -> Option<Program> {
+        let mut program = Program {
+            steps: Vec::new(),
+            ignore_case,
+            years,
+            first: [true; 256],
+            anchored: false,
+            needs: Need::Nothing,
+            fields: Vec::new(),
+            names: Vec::new(),
+        };
+        match begin {
+            Begin::Free => {}
+            Begin::Word => program.steps.push(Step::WordStart),
+            Begin::Line => {
+                program.steps.push(Step::LineStart);
+                program.steps.push(Step::Repeat {
+                    set: Set::class('W')?,
+                    min: 0,
+                    max: 2,
+                });
+            }
+        }
+        let rest = program.alternatives(pattern, 0)?;
+        if !rest.is_empty() {
+            return None;
+        }
+        if word_end {
+            program.steps.push(Step::WordEnd);
+        }
+        program.steps.push(Step::Matched);
+        program.anchored = program
+            .steps
+            .iter()
+            .find(|step| !matches!(step, Step::Open(_)))
+            == Some(&Step::LineStart);
+        program.first = program.first_bytes();
+        program.needs = program.need();
+        Some(program)
+    }
+
+    /// Adds the steps of a built-in form instead of a pattern.
+    pub fn builtin(begin: Begin, form: BuiltIn) -> Program {
+        let mut steps = match begin {
+            Begin::Line => vec![
+                Step::LineStart,
+                Step::Repeat {
+                    set: Set::class('W').unwrap_or(Set::EMPTY),
+                    min: 0,
+                    max: 2,
+                },
+            ],
+            Begin::Word => vec![Step::WordStart],
+            Begin::Free if form != BuiltIn::Tai64n => vec![Step::EpochPlace],
+            Begin::Free => Vec::new(),
+        };
+        steps.push(Step::Text {
+            text: match form {
+                BuiltIn::Epoch => Text::Epoch,
+                BuiltIn::LongEpoch => Text::LongEpoch,
+                BuiltIn::Tai64n => Text::Tai64n,
+            },
+            group: 0,
+        });
+        steps.push(Step::WordEnd);
+        steps.push(Step::Matched);
+        let mut program = Program {
+            anchored: begin == Begin::Line,
+            steps,
+            ignore_case: false,
+            years: YearWindow::around(0),
+            first: [true; 256],
+            needs: Need::Nothing,
+            fields: Vec::new(),
+            names: vec![None],
+        };
+        program.first = program.first_bytes();
+        program.needs = match form {
+            BuiltIn::Tai64n => Need::At,
+            _ => Need::Digits,
+        };
+        program
+    }
+
+    /// Groups with a meaning for the clock, in the order of the pattern.
+    pub fn fields(&self) -> &[(Field, usize)] {
+        &self.fields
+    }
+
+    /// Leftmost match within `text[start..end]`; what stands before `start` is still seen by
+    /// assertions, what stands after `end` is not (as with Python's `pos` and `endpos`).
+    pub fn search(&self, text: &str, start: usize, end: usize) -> Option<Spans> {
+        let text = text.get(..end)?;
+        let bytes = text.as_bytes();
+        let mut run = Run::new(self, text);
+        if self.anchored {
+            return (start == 0).then(|| run.attempt(0)).flatten();
+        }
+        for at in start..=end {
+            let promising = match bytes.get(at) {
+                Some(&byte) => self.first[byte as usize] && (byte & 0xc0) != 0x80,
+                None => true,
+            };
+            if promising && let Some(spans) = run.attempt(at) {
+                return Some(spans);
+            }
+        }
+        None
+    }
+
+    /// As [`Program::search`] in the whole of a line whose clues are known.
+    pub fn search_with(&self, text: &str, clues: &Clues) -> Option<Spans> {
+        match &self.needs {
+            Need::Digits if !clues.digits => None,
+            Need::At if !clues.at => None,
+            Need::Clock(need) if !clues.too_many => self.search_at_clocks(text, clues, need),
+            _ => self.search(text, 0, text.len()),
+        }
+    }
+
+    /// Tries only the places from which a match could reach a clock.
+    pub(in crate::datetime) fn search_at_clocks(
+        &self,
+        text: &str,
+        clues: &Clues,
+        need: &ClockNeed,
+    ) -> Option<Spans> {
+        let bytes = text.as_bytes();
+        let mut run = Run::new(self, text);
+        let mut next = 0;
+        for &colon in &clues.clocks[..clues.count] {
+            if !need.allows(bytes, colon) {
+                continue;
+            }
+            let from = colon.saturating_sub(need.reach);
+            if self.anchored {
+                // The other clocks are further away.
+                return (from == 0).then(|| run.attempt(0)).flatten();
+            }
+            let places = bytes.iter().enumerate().take(colon);
+            for (at, &byte) in places.skip(from.max(next)) {
+                if self.first[byte as usize]
+                    && (byte & 0xc0) != 0x80
+                    && let Some(spans) = run.attempt(at)
+                {
+                    return Some(spans);
+                }
+            }
+            next = colon;
+        }
+        None
+    }
+
+    pub(in crate::datetime) fn group(&mut self, name: Option<&str>) -> Option<u8> {
+        if self.names.len() >= MAX_GROUPS {
+            return None;
+        }
+        if let Some(name) = name {
+            if self.names.iter().flatten().any(|known| known == name) {
+                return None;
+            }
+            if let Some(field) = field_of(name) {
+                self.fields.push((field, self.names.len() + 1));
+            }
+        }
+        self.names.push(name.map(str::to_owned));
+        Some(self.group_count()? - 1)
+    }
+
+    /// `a|b|c` up to the end of the text or the closing bracket, which is left.
+    pub(in crate::datetime) fn alternatives<'p>(
+        &mut self,
+        pattern: &'p str,
+        depth: u32,
+    ) -> Option<&'p str> {
+        if depth > MAX_DEPTH {
+            return None;
+        }
+        let mut begins = self.steps.len();
+        let mut clear = self.group_count()?;
+        let mut rest = self.sequence(pattern, depth)?;
+        let mut ends = Vec::new();
+        while let Some(after) = rest.strip_prefix('|') {
+            self.insert(begins);
+            ends.push(self.steps.len());
+            self.steps.push(Step::Matched);
+            self.steps[begins] = Step::Split {
+                first: begins + 1,
+                second: self.steps.len(),
+                clear,
+            };
+            begins = self.steps.len();
+            clear = self.group_count()?;
+            rest = self.sequence(after, depth)?;
+        }
+        let after = self.steps.len();
+        for end in ends {
+            self.steps[end] = Step::Jump(after);
+        }
+        Some(rest)
+    }
+
+    /// Makes room for one step at `at`; steps behind it keep their aims.
+    pub(in crate::datetime) fn insert(&mut self, at: usize) {
+        for step in &mut self.steps[at..] {
+            match step {
+                Step::Split { first, second, .. } => {
+                    *first += 1;
+                    *second += 1;
+                }
+                Step::Jump(to) => *to += 1,
+                _ => {}
+            }
+        }
+        self.steps.insert(at, Step::Matched);
+    }
+
+    pub(in crate::datetime) fn group_count(&self) -> Option<u8> {
+        u8::try_from(self.names.len()).ok()
+    }
+
+    pub(in crate::datetime) fn sequence<'p>(
+        &mut self,
+        pattern: &'p str,
+        depth: u32,
+    ) -> Option<&'p str> {
+        let mut rest = pattern;
+        while let Some(c) = rest.chars().next() {
+            if c == '|' || c == ')' {
+                break;
+            }
+            let begins = self.steps.len();
+            let clear = self.group_count()?;
+            rest = self.atom(rest, depth)?;
+            rest = self.quantifier(rest, begins, clear)?;
+        }
+        Some(rest)
+    }
+
+    /// Applies `?`, `*`, `+` or `{m,n}` to the steps from `begins` on.
+    pub(in crate::datetime) fn quantifier<'p>(
+        &mut self,
+        rest: &'p str,
+        begins: usize,
+        clear: u8,
+    ) -> Option<&'p str> {
+        let (min, max, after) = match rest.chars().next() {
+            Some('?') => (0, 1, &rest[1..]),
+            Some('*') => (0, UNSET, &rest[1..]),
+            Some('+') => (1, UNSET, &rest[1..]),
+            Some('{') => {
+                let (inside, after) = rest[1..].split_once('}')?;
+                let (min, max) = match inside.split_once(',') {
+                    Some((min, "")) => (min.parse().ok()?, UNSET),
+                    Some(("", max)) => (0, max.parse().ok()?),
+                    Some((min, max)) => (min.parse().ok()?, max.parse().ok()?),
+                    None => (inside.parse().ok()?, inside.parse().ok()?),
+                };
+                if min > max {
+                    return None;
+                }
+                (min, max, after)
+            }
+            _ => return Some(rest),
+        };
+        if after.starts_with(['?', '*', '+', '{']) {
+            return None;
+        }
+        let single = match self.steps.get(begins..) {
+            Some([Step::One(set)]) => Some(*set),
+            Some([Step::Byte(byte)]) if byte.is_ascii() => {
+                let mut set = Set::EMPTY;
+                set.add(*byte);
+                Some(set)
+            }
+            _ => None,
+        };
+        if let Some(set) = single {
+            self.steps[begins] = Step::Repeat { set, min, max };
+        } else if (min, max) == (0, 1) {
+            self.insert(begins);
+            self.steps[begins] = Step::Split {
+                first: begins + 1,
+                second: self.steps.len(),
+                clear,
+            };
+        } else {
+            return None;
+        }
+        Some(after)
+    }
+
+    pub(in crate::datetime) fn atom<'p>(&mut self, rest: &'p str, depth: u32) -> Option<&'p str> {
+        let c = rest.chars().next()?;
+        let after = &rest[c.len_utf8()..];
+        match c {
+            '%' => self.token(after),
+            '(' => self.bracket(after, depth),
+            '[' => self.class(after),
+            '\\' => self.escape(after),
+            '^' => {
+                self.steps.push(Step::LineStart);
+                not_repeated(after)
+            }
+            '$' => {
+                self.steps.push(Step::LineEnd);
+                not_repeated(after)
+            }
+            '.' => {
+                let mut newline = Set::EMPTY;
+                newline.add(b'\n');
+                self.steps.push(Step::One(newline.complement()?));
+                Some(after)
+            }
+            '{' if rest.len() >= 7 && rest.is_char_boundary(7) => {
+                let (text, after) = if rest[..7].eq_ignore_ascii_case("{EPOCH}") {
+                    (Text::Epoch, &rest[7..])
+                } else if rest.len() >= 8
+                    && rest.is_char_boundary(8)
+                    && rest[..8].eq_ignore_ascii_case("{LEPOCH}")
+                {
+                    (Text::LongEpoch, &rest[8..])
+                } else {
+                    return None;
+                };
+                let group = self.group(None)?;
+                self.steps.push(Step::Text { text, group });
+                not_repeated(after)
+            }
+            '?' | '*' | '+' | '{' | '}' | ']' => None,
+            _ => {
+                self.literal(c)?;
+                Some(after)
+            }
+        }
+    }
+
+    pub(in crate::datetime) fn literal(&mut self, c: char) -> Option<()> {
+        if !c.is_ascii() {
+            return None;
+        }
+        let byte = c as u8;
+        self.steps
+            .push(if self.ignore_case && byte.is_ascii_alphabetic() {
+                Step::Letter(byte.to_ascii_lowercase())
+            } else {
+                Step::Byte(byte)
+            });
+        Some(())
+    }
+
+    pub(in crate::datetime) fn escape<'p>(&mut self, rest: &'p str) -> Option<&'p str> {
+        let c = rest.chars().next()?;
+        let after = &rest[c.len_utf8()..];
+        if let Some(set) = Set::class(c) {
+            self.steps.push(Step::One(set));
+        } else if c.is_ascii_punctuation() || c == ' ' {
+            self.literal(c)?;
+        } else {
+            return None;
+        }
+        Some(after)
+    }
+
+    pub(in crate::datetime) fn class<'p>(&mut self, rest: &'p str) -> Option<&'p str> {
+        let (negated, mut rest) = match rest.strip_prefix('^') {
+            Some(rest) => (true, rest),
+            None => (false, rest),
+        };
+        let mut set = Set::EMPTY;
+        let mut previous: Option<u8> = None;
+        let mut begun = false;
+        loop {
+            let c = rest.chars().next()?;
+            rest = &rest[c.len_utf8()..];
+            match c {
+                ']' if begun => break,
+                '[' | '&' | '~' | '|' => return None,
+                '\\' => {
+                    let escaped = rest.chars().next()?;
+                    rest = &rest[escaped.len_utf8()..];
+                    if let Some(class) = Set::class(escaped) {
+                        if class.others != Others::None {
+                            return None;
+                        }
+                        set.ascii |= class.ascii;
+                        previous = None;
+                    } else if escaped.is_ascii_punctuation() || escaped == ' ' {
+                        set.add(escaped as u8);
+                        previous = Some(escaped as u8);
+                    } else {
+                        return None;
+                    }
+                }
+                '-' if begun && !rest.starts_with(']') => {
+                    let from = previous?;
+                    let to = rest.chars().next()?;
+                    if !to.is_ascii() || to == '\\' || (to as u8) < from {
+                        return None;
+                    }
+                    rest = &rest[1..];
+                    (from..=to as u8).for_each(|b| set.add(b));
+                    previous = None;
+                }
+                _ if c.is_ascii() => {
+                    set.add(c as u8);
+                    previous = Some(c as u8);
+                }
+                _ => return None,
+            }
+            begun = true;
+        }
+        if self.ignore_case {
+            set.fold();
+        }
+        let set = if negated { set.complement()? } else { set };
+        self.steps.push(Step::One(set));
+        Some(rest)
+    }
+
+    pub(in crate::datetime) fn bracket<'p>(
+        &mut self,
+        rest: &'p str,
+        depth: u32,
+    ) -> Option<&'p str> {
+        if let Some(rest) = rest.strip_prefix("?:") {
+            return self.alternatives(rest, depth + 1)?.strip_prefix(')');
+        }
+        if let Some(rest) = rest.strip_prefix("?P=") {
+            let (name, after) = rest.split_once(')')?;
+            let number = self
+                .names
+                .iter()
+                .position(|known| known.as_deref() == Some(name))?;
+            if self.ignore_case && !self.caseless_group(number) {
+                return None;
+            }
+            self.steps.push(Step::Same(u8::try_from(number).ok()?));
+            return Some(after);
+        }
+        let (name, inside) = match rest.strip_prefix("?P<") {
+            Some(named) => {
+                let (name, inside) = named.split_once('>')?;
+                let identifier = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+                    && !name.starts_with(|c: char| c.is_ascii_digit());
+                if name.is_empty() || !identifier {
+                    return None;
+                }
+                (Some(name), inside)
+            }
+            None if rest.starts_with('?') => return None,
+            None => (None, rest),
+        };
+        let group = self.group(name)?;
+        self.steps.push(Step::Open(group));
+        let after = self.alternatives(inside, depth + 1)?.strip_prefix(')')?;
+        self.steps.push(Step::Close(group));
+        Some(after)
+    }
+
+    /// Whether a group can only hold characters without case, so that a back reference needs
+    /// no folding.
+    pub(in crate::datetime) fn caseless_group(&self, number: usize) -> bool {
+        let number = number as u8;
+        let open = self.steps.iter().position(|s| *s == Step::Open(number));
+        let close = self.steps.iter().position(|s| *s == Step::Close(number));
+        let letters = (b'a'..=b'z').fold(0u128, |bits, b| bits | 1 << b);
+        match (open, close) {
+            (Some(open), Some(close)) => self.steps[open..close].iter().all(|step| match step {
+                Step::One(set) => set.ascii & letters == 0 && set.others == Others::None,
+                Step::Open(_) | Step::Byte(_) | Step::Jump(_) => true,
+                _ => false,
+            }),
+            _ => false,
+        }
+    }
+
+    pub(in crate::datetime) fn token<'p>(&mut self, rest: &'p str) -> Option<&'p str> {
+        let token = token_at(rest)?;
+        let after = &rest[token.name.len()..];
+        let (name, text) = match token.name {
+            "a" => ("a", Text::WeekdayShort),
+            "A" => ("A", Text::WeekdayLong),
+            "b" => ("b", Text::MonthShort),
+            "B" => ("B", Text::MonthLong),
+            "d" => ("d", Text::Day),
+            "Exd" => ("d", Text::DayExact),
+            "m" => ("m", Text::Month),
+            "Exm" => ("m", Text::MonthExact),
+            "Y" => ("Y", Text::Year),
+            "ExY" => ("Y", Text::YearWindow(self.years)),
+            "y" | "Exy" => ("y", Text::Year2),
+            "H" | "Exk" => ("H", Text::Hour),
+            "ExH" => ("H", Text::HourExact),
+            "k" => ("H", Text::HourLoose),
+            "I" => ("I", Text::Hour12),
+            "l" => ("I", Text::Hour12Loose),
+            "Exl" => ("I", Text::Hour12Tight),
+            "M" => ("M", Text::Minute),
+            "ExM" => ("M", Text::MinuteExact),
+            "S" => ("S", Text::Second),
+            "ExS" => ("S", Text::SecondExact),
+            "f" => ("f", Text::Fraction),
+            "p" => ("p", Text::HalfDay),
+            "z" => ("z", Text::Offset),
+            "Z" => ("Z", Text::ZoneName),
+            "ExZ" => ("Z", Text::ZoneLetters),
+            "%" => {
+                self.steps.push(Step::Byte(b'%'));
+                return Some(after);
+            }
+            _ => return None,
+        };
+        if matches!(token.name, "k" | "l" | "Exk" | "Exl") {
+            let mut blank = Set::EMPTY;
+            blank.add(b' ');
+            self.steps.push(Step::Repeat {
+                set: blank,
+                min: 0,
+                max: 1,
+            });
+            // A quantifier would bind to the group alone.
+            not_repeated(after)?;
+        }
+        let group = self.group(Some(name))?;
+        self.steps.push(Step::Text { text, group });
+        Some(after)
+    }
+
+    pub(in crate::datetime) fn first_bytes(&self) -> [bool; 256] {
+        let mut first = [false; 256];
+        let mut pending = vec![0];
+        let mut seen = vec![false; self.steps.len()];
+        let all = [true; 256];
+        while let Some(at) = pending.pop() {
+            if std::mem::replace(&mut seen[at], true) {
+                continue;
+            }
+            match self.steps[at] {
+                Step::Byte(byte) => first[byte as usize] = true,
+                Step::Letter(byte) => {
+                    first[byte as usize] = true;
+                    first[byte.to_ascii_uppercase() as usize] = true;
+                }
+                Step::One(set) => mark(&mut first, set),
+                Step::Repeat { set, min, .. } => {
+                    mark(&mut first, set);
+                    if min == 0 {
+                        pending.push(at + 1);
+                    }
+                }
+                Step::Text { text, .. } => {
+                    (0..=127u8)
+                        .filter(|&byte| text.may_begin(byte))
+                        .for_each(|byte| first[byte as usize] = true);
+                }
+                Step::Split { first, second, .. } => pending.extend([first, second]),
+                Step::Jump(to) => pending.push(to),
+                Step::Open(_) | Step::Close(_) | Step::WordStart | Step::EpochPlace => {
+                    pending.push(at + 1);
+                }
+                Step::Same(_) | Step::LineStart | Step::LineEnd | Step::WordEnd | Step::Matched => {
+                    return all;
+                }
+            }
+        }
+        first
+    }
+
+    /// What a line must hold for a match.
+    pub(in crate::datetime) fn need(&self) -> Need {
+        let required = |from: usize, count: usize| {
+            !(from..from + count).any(|at| {
+                self.steps.iter().enumerate().any(|(pc, step)| match *step {
+                    Step::Split { second, .. } => pc < at && second > at,
+                    Step::Jump(to) => pc < at && to > at,
+                    _ => false,
+                })
+            })
+        };
+        for (at, five) in self.steps.windows(5).enumerate() {
+            if let [
+                Step::Text { text: hour, .. },
+                Step::Byte(b':'),
+                Step::Text {
+                    text: Text::Minute | Text::MinuteExact,
+                    ..
+                },
+                Step::Byte(b':'),
+                Step::Text {
+                    text: Text::Second | Text::SecondExact,
+                    ..
+                },
+            ] = five
+                && hour.is_hour()
+                && required(at, 5)
+                && let Some(need) = self.before(at)
+            {
+                return Need::Clock(Box::new(need));
+            }
+        }
+        for (at, three) in self.steps.windows(3).enumerate() {
+            if let [
+                Step::Text {
+                    text: Text::Year | Text::YearWindow(_),
+                    ..
+                },
+                Step::Text {
+                    text: Text::MonthExact,
+                    ..
+                },
+                Step::Text {
+                    text: Text::DayExact,
+                    ..
+                },
+            ] = three
+                && required(at, 3)
+            {
+                return Need::Digits;
+            }
+        }
+        Need::Nothing
+    }
+
+    /// How far before the hour at step `hour` a match can begin, and with which bytes right
+    /// before it. `None` when that has no bound.
+    pub(in crate::datetime) fn before(&self, hour: usize) -> Option<ClockNeed> {
+        let mut reach: Vec<Option<usize>> = vec![None; self.steps.len() + 1];
+        let mut last: Vec<[bool; 256]> = vec![[false; 256]; self.steps.len() + 1];
+        reach[0] = Some(0);
+        // Where nothing was consumed yet, anything may stand before.
+        last[0] = [true; 256];
+        for pc in 0..hour {
+            let Some(length) = reach[pc] else {
+                continue;
+            };
+            let earlier = last[pc];
+            let mut flow = |to: usize, length: usize, bytes: &[bool; 256]| {
+                reach[to] = Some(reach[to].map_or(length, |known| known.max(length)));
+                for (known, new) in last[to].iter_mut().zip(bytes) {
+                    *known |= *new;
+                }
+            };
+            let mut own = [false; 256];
+            match self.steps[pc] {
+                Step::Byte(byte) => {
+                    own[byte as usize] = true;
+                    flow(pc + 1, length + 1, &own);
+                }
+                Step::Letter(letter) => {
+                    own[letter as usize] = true;
+                    own[letter.to_ascii_uppercase() as usize] = true;
+                    flow(pc + 1, length + 1, &own);
+                }
+                Step::One(set) => {
+                    mark(&mut own, set);
+                    flow(pc + 1, length + set.width(), &own);
+                }
+                Step::Repeat { set, min, max } => {
+                    if max == UNSET {
+                        return None;
+                    }
+                    mark(&mut own, set);
+                    flow(pc + 1, length + set.width() * max as usize, &own);
+                    if min == 0 {
+                        flow(pc + 1, length, &earlier);
+                    }
+                }
+                Step::Text { text, .. } => {
+                    own = text.may_end();
+                    flow(pc + 1, length + text.longest(), &own);
+                }
+                Step::Split { first, second, .. } => {
+                    flow(first, length, &earlier);
+                    flow(second, length, &earlier);
+                }
+                Step::Jump(to) => flow(to, length, &earlier),
+                Step::Same(group) => {
+                    let open = self.steps.iter().position(|s| *s == Step::Open(group))?;
+                    let Step::One(set) = *self.steps.get(open + 1)? else {
+                        return None;
+                    };
+                    if self.steps.get(open + 2) != Some(&Step::Close(group)) {
+                        return None;
+                    }
+                    mark(&mut own, set);
+                    flow(pc + 1, length + set.width(), &own);
+                }
+                Step::Matched => {}
+                _ => flow(pc + 1, length, &earlier),
+            }
+        }
+        Some(ClockNeed {
+            reach: reach[hour]? + 2,
+            before: last[hour],
+        })
+    }
+}
