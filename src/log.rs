@@ -4,6 +4,7 @@
 //! the business of [`crate::server::logging`]. Targets are the logger names scripts grep for
 //! (`fail2ban.actions`, `fail2ban.filter`, …).
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -70,8 +71,23 @@ pub fn enabled(level: Level) -> bool {
     level as u8 >= THRESHOLD.load(Ordering::Relaxed)
 }
 
+thread_local! {
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work` with its records dropped: what is only tried out has not happened.
+pub fn quietly<T>(work: impl FnOnce() -> T) -> T {
+    let before = QUIET.replace(true);
+    let result = work();
+    QUIET.set(before);
+    result
+}
+
 /// Writes one record; use the macros instead.
 pub fn write(level: Level, target: &str, message: fmt::Arguments<'_>) {
+    if QUIET.get() {
+        return;
+    }
     if let Ok(slot) = SINK.read()
         && let Some(sink) = slot.as_ref()
     {

@@ -28,25 +28,6 @@ const COMMANDS: [&str; 9] = [
 /// Listed as properties although they are no settings: clients of the original see them.
 const LISTED: [&str; 3] = ["ESCAPE_CRE", "ESCAPE_VN_CRE", "banEpoch"];
 
-/// What an action can be asked to do, as `get JAIL actionmethods` lists it.
-pub const METHODS: [&str; 15] = [
-    "ban",
-    "clearAllParams",
-    "consistencyCheck",
-    "escapeTag",
-    "executeCmd",
-    "flush",
-    "invalidateBanEpoch",
-    "prolong",
-    "reban",
-    "reload",
-    "replaceDynamicTags",
-    "replaceTag",
-    "start",
-    "stop",
-    "unban",
-];
-
 /// Seconds a command may run unless `timeout` says otherwise (fact A13).
 const DEFAULT_TIMEOUT: i64 = 60;
 

@@ -10,6 +10,7 @@ use super::{diagnostics, exit_code, options, say, usage};
 use crate::config::{self, ConfigError, Message, ReadOptions, Stream};
 use crate::control::Value;
 use crate::datetime::duration::Number;
+use crate::jail::trial;
 use crate::{COMPATIBLE_VERSION, error, info};
 
 const TARGET: &str = "fail2ban";
@@ -31,6 +32,19 @@ pub struct Setup {
     pub logtarget: String,
     /// Syslog socket for a start.
     pub syslogsocket: String,
+}
+
+/// What the configuration is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// `-d`: shown as it is, mistakes of the server's kind included, as the original does.
+    Dump,
+    /// `-t`: every mistake counts.
+    Test,
+    /// A jail with a mistake is left out.
+    Start,
+    /// A mistake leaves the server as it is.
+    Reload,
 }
 
 impl Setup {
@@ -124,7 +138,8 @@ impl Setup {
         if !dump && !test {
             return Ok(());
         }
-        let stream = self.read_config(None);
+        let purpose = if test { Purpose::Test } else { Purpose::Dump };
+        let stream = self.read_config(None, purpose);
         let accepted = stream.as_ref().is_some_and(|stream| stream.accepted);
         if dump {
             match &stream {
@@ -157,7 +172,7 @@ impl Setup {
 
     /// Reads the whole configuration, or that of one jail, and tells what there is to tell. `None`: it
     /// cannot be used at all.
-    pub fn read_config(&self, jail: Option<&str>) -> Option<Stream> {
+    pub fn read_config(&self, jail: Option<&str>, purpose: Purpose) -> Option<Stream> {
         let overrides = [
             ("loglevel", &self.loglevel),
             ("logtarget", &self.logtarget),
@@ -170,6 +185,8 @@ impl Setup {
                 .map(|(name, value)| (name.to_owned(), value.clone()))
                 .to_vec(),
             strict: self.options.test,
+            check: (purpose != Purpose::Dump).then_some(trial::faults),
+            refuse_faulty: matches!(purpose, Purpose::Test | Purpose::Reload),
         };
         match config::read(&self.options.config, &options) {
             Ok(stream) => {
@@ -185,8 +202,10 @@ impl Setup {
     }
 
     /// As [`Setup::read_config`]: the commands, `None` also when they may not be used.
-    pub fn commands(&self, jail: Option<&str>) -> Option<Vec<Vec<Value>>> {
-        let stream = self.read_config(jail).filter(|stream| stream.accepted)?;
+    pub fn commands(&self, jail: Option<&str>, purpose: Purpose) -> Option<Vec<Vec<Value>>> {
+        let stream = self
+            .read_config(jail, purpose)
+            .filter(|stream| stream.accepted)?;
         Some(stream.commands)
     }
 
@@ -224,6 +243,6 @@ fn print_stream(stream: &Stream) {
 
 fn tell(messages: &[Message]) {
     for message in messages {
-        crate::record!(message.level, message.target, "{}", message.text);
+        crate::record!(message.level, message.target, "{message}");
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use indexmap::IndexMap;
 
-use super::definition::{Definition, Kind, Known};
+use super::definition::{Definition, Kind, Known, Source};
 use super::error::{Cause, Messages};
 use super::files::{join, stem};
 use super::layers::Layers;
@@ -92,6 +92,14 @@ impl Action {
             jail: jail.to_owned(),
             definition: Box::new(definition),
         }))
+    }
+
+    /// Where the value of a property comes from.
+    pub fn source(&self, name: &str) -> Source {
+        match self {
+            Action::Commands { definition, .. } => definition.source(name),
+            Action::Python(_) => Source::Argument,
+        }
     }
 
     /// Its commands for the server.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::error::{Cause, Messages};
-use super::settings::{Options, Setting, Settings, Vars, split_condition};
+use super::settings::{Options, Origin, Setting, Settings, Vars, split_condition};
 use super::tags;
 use super::text::quoted;
 use crate::control::Value;
@@ -129,11 +129,11 @@ pub fn read_options(
                 let kind = if convert { option.kind } else { Kind::Text };
                 let value = kind.convert(&text).unwrap_or_else(|| {
                     let text = format!(
-                        "Wrong value for '{name}' in '{section}'. Using default one: '{}'{}",
+                        "Wrong value for '{name}' in '{section}'. Using default one: '{}'",
                         default().repr(),
-                        settings.place(section, name)
                     );
-                    messages.add(Level::Warning, TARGET, text);
+                    let place = settings.origin(section, name).cloned().map(Into::into);
+                    messages.add_at(Level::Warning, TARGET, text, place);
                     default()
                 });
                 values.insert(name.into(), value);
@@ -160,11 +160,24 @@ pub fn merged(first: &Options, second: &Options) -> Options {
     all
 }
 
+/// Where the value of an option comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The brackets behind the name of the filter or action.
+    Argument,
+    /// A file.
+    File(Origin),
+    /// Nobody wrote it.
+    Program,
+}
+
 /// A filter or action of a jail.
 #[derive(Debug)]
 pub struct Definition {
     settings: Rc<Settings>,
     known: &'static [Known],
+    /// How many of `arguments` the jail gave.
+    given: usize,
     /// Arguments of the jail, then the options of `[Init]`.
     pub arguments: Options,
     /// Options of `[Definition]`.
@@ -180,6 +193,7 @@ impl Definition {
         Definition {
             settings,
             known,
+            given: arguments.len(),
             arguments,
             own: Options::new(),
             vars: Vars::default(),
@@ -190,6 +204,21 @@ impl Definition {
     /// Its files.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Where the value of an option comes from that no option of the jail has decided.
+    pub fn source(&self, name: &str) -> Source {
+        let given = self.arguments.get_index_of(name);
+        if given.is_some_and(|index| index < self.given) {
+            return Source::Argument;
+        }
+        let own = ["Init", "Definition"].map(|section| {
+            let own = self.settings.section(section)?.get(name)?;
+            own.origin.clone()
+        });
+        let of_all = || self.settings.defaults.get(name)?.origin.clone();
+        let origin = own.into_iter().flatten().next().or_else(of_all);
+        origin.map_or(Source::Program, Source::File)
     }
 
     /// Reads the options; those of the jail win. With `all` the unknown ones of `[Definition]`,
@@ -298,12 +327,13 @@ impl Definition {
             };
             *value = known.kind.convert(value).unwrap_or_else(|| {
                 let text = format!(
-                    "Wrong {kind} value {} for {}. Using default one: None{}",
+                    "Wrong {kind} value {} for {}. Using default one: None",
                     value.repr(),
                     quoted(known.name),
-                    self.settings.place("Definition", known.name)
                 );
-                messages.add(Level::Warning, TARGET, text);
+                let origin = self.settings.origin("Definition", known.name);
+                let place = origin.cloned().map(Into::into);
+                messages.add_at(Level::Warning, TARGET, text, place);
                 Setting::Nothing
             });
         }

@@ -16,7 +16,65 @@ pub struct Message {
     pub level: Level,
     /// The logger's name (`fail2ban.configreader`).
     pub target: &'static str,
-    /// The line without date and level.
+    /// The line without date, level and place.
+    pub text: String,
+    /// What it is about, where that is known.
+    pub place: Option<Place>,
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.text, Appended(self.place.as_ref()))
+    }
+}
+
+/// A place in the files of the configuration, and what is written there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// File and line.
+    pub origin: Origin,
+    /// The text in question; empty when the message shows it.
+    pub text: String,
+}
+
+impl From<Origin> for Place {
+    fn from(origin: Origin) -> Place {
+        Place {
+            origin,
+            text: String::new(),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.text.as_str() {
+            "" => self.origin.fmt(f),
+            text => write!(f, "{}: {text}", self.origin),
+        }
+    }
+}
+
+/// ` (FILE:LINE)`, ` (FILE:LINE: TEXT)`, or nothing: what follows the original's text.
+pub struct Appended<'a>(pub Option<&'a Place>);
+
+impl fmt::Display for Appended<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(place) => write!(f, " ({place})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What the server would refuse of the commands of a jail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Which command.
+    pub command: usize,
+    /// Which of its values, where it has several.
+    pub item: usize,
+    /// The server's words.
     pub text: String,
 }
 
@@ -27,10 +85,22 @@ pub struct Messages(pub Vec<Message>);
 impl Messages {
     /// Adds one.
     pub fn add(&mut self, level: Level, target: &'static str, text: impl Into<String>) {
+        self.add_at(level, target, text, None);
+    }
+
+    /// Adds one about a place.
+    pub fn add_at(
+        &mut self,
+        level: Level,
+        target: &'static str,
+        text: impl Into<String>,
+        place: Option<Place>,
+    ) {
         self.0.push(Message {
             level,
             target,
             text: text.into(),
+            place,
         });
     }
 }
@@ -42,12 +112,12 @@ pub enum Cause {
     #[error(transparent)]
     Syntax(#[from] SyntaxError),
     /// `%(…)s` that leads nowhere (facts C14, C18, C21).
-    #[error("{text}{}", Place(origin.as_ref()))]
+    #[error("{text}{}", Appended(place.as_ref()))]
     Interpolation {
         /// The original's sentence.
         text: String,
         /// Where the option was written.
-        origin: Option<Origin>,
+        place: Option<Place>,
     },
     /// A section that is not there.
     #[error("No section: {}", quoted(.0))]
@@ -59,6 +129,14 @@ pub enum Cause {
         section: String,
         /// Option in lower case.
         option: String,
+    },
+    /// A value that makes no sense, and where it was written.
+    #[error("{text}{}", Appended(place.as_ref()))]
+    Setting {
+        /// The original's sentence.
+        text: String,
+        /// Where it was written, if in a file.
+        place: Option<Place>,
     },
     /// A value that makes no sense; the text says all.
     #[error("{0}")]
@@ -72,27 +150,26 @@ impl Cause {
     /// The exception as Python's `repr` shows it: some messages embed it.
     pub fn repr(&self) -> String {
         match self {
-            Cause::Value(text) => format!("ValueError({})", quoted(text)),
+            Cause::Value(text) | Cause::Setting { text, .. } => {
+                format!("ValueError({})", quoted(text))
+            }
             Cause::Unreadable(text) => format!("LookupError({})", quoted(text)),
             other => other.to_string(),
+        }
+    }
+
+    /// Where it was written, if that is known.
+    pub fn place(&self) -> Option<Place> {
+        match self {
+            Cause::Syntax(error) => Some(error.origin().into()),
+            Cause::Interpolation { place, .. } | Cause::Setting { place, .. } => place.clone(),
+            _ => None,
         }
     }
 
     /// Whether it only says that something is not there.
     pub fn is_absence(&self) -> bool {
         matches!(self, Cause::NoSection(_) | Cause::NoOption { .. })
-    }
-}
-
-/// ` (file:line)`, or nothing.
-struct Place<'a>(Option<&'a Origin>);
-
-impl fmt::Display for Place<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(origin) => write!(f, " ({origin})"),
-            None => Ok(()),
-        }
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use super::definition::{Definition, Kind, Known};
+use super::definition::{Definition, Kind, Known, Source};
 use super::error::{Cause, Messages};
 use super::files::join;
 use super::layers::Layers;
@@ -94,6 +94,11 @@ impl Filter {
         messages: &mut Messages,
     ) -> Result<(), Cause> {
         self.definition.read(jail, all, messages)
+    }
+
+    /// Where the value of an option comes from that no option of the jail has decided.
+    pub fn source(&self, name: &str) -> Source {
+        self.definition.source(name)
     }
 
     /// All options, combined.

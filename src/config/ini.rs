@@ -74,6 +74,22 @@ pub enum SyntaxError {
     },
 }
 
+impl SyntaxError {
+    /// The first line it is about.
+    pub fn origin(&self) -> Origin {
+        let (file, line) = match self {
+            SyntaxError::NoHeader { file, line, .. }
+            | SyntaxError::DuplicateSection { file, line, .. }
+            | SyntaxError::DuplicateOption { file, line, .. } => (file, *line),
+            SyntaxError::Unparsable { file, lines } => (file, lines.first().map_or(1, |l| l.0)),
+        };
+        Origin {
+            file: file.as_str().into(),
+            line: u32::try_from(line).unwrap_or(u32::MAX),
+        }
+    }
+}
+
 impl fmt::Display for SyntaxError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -337,6 +353,35 @@ impl<'a> Normaliser<'a> {
     }
 }
 
+/// The lines of the value of the option that begins at `line` of `text`, comments and empty lines
+/// left out: the number of each and what is in it.
+pub fn value_lines(text: &str, line: u32) -> Vec<(u32, String)> {
+    let text = universal_newlines(text);
+    let mut found = Vec::new();
+    let mut indent = None;
+    for (number, line) in (1..).zip(text.split('\n')).skip_while(|(n, _)| *n < line) {
+        let comment = comment_start(line);
+        let mut value = strip(&line[..comment.unwrap_or(line.len())]);
+        if value.is_empty() {
+            continue;
+        }
+        let own = line.chars().take_while(|c| is_space(*c)).count();
+        match indent {
+            None => {
+                indent = Some(own);
+                let begin = value.find(['=', ':']).map_or(0, |at| at + 1);
+                value = strip(&value[begin..]);
+            }
+            Some(indent) if own > indent => {}
+            Some(_) => break,
+        }
+        if !value.is_empty() {
+            found.push((number, value.to_owned()));
+        }
+    }
+    found
+}
+
 /// Where the comment begins: the whole line for `#` and `;`, else a `;` after white space.
 fn comment_start(line: &str) -> Option<usize> {
     if strip(line).starts_with(['#', ';']) {
@@ -395,6 +440,17 @@ mod tests {
         assert_eq!(value("[s]\na =\n  1\n  2\n", "s", "a"), "\n1\n2");
         assert_eq!(value("[s]\n  a = 1\n  b = 2\n", "s", "b"), "2");
         assert_eq!(value("[s]\r\na = 1\r\n 2\r\n", "s", "a"), "1\n2");
+    }
+
+    #[test]
+    fn lines_of_a_value() {
+        let text = "[s]\na = 1\n   2\n# c\n\n\t[3] ; c\nb =\n  4\n c = 5\nd = 6\n";
+        let lines = |line: u32| -> Vec<(u32, String)> { value_lines(text, line) };
+        let own = |n: u32, text: &str| (n, text.to_owned());
+        assert_eq!(lines(2), [own(2, "1"), own(3, "2"), own(6, "[3]")]);
+        assert_eq!(lines(7), [own(8, "4"), own(9, "c = 5")]);
+        assert_eq!(lines(10), [own(10, "6")]);
+        assert_eq!(lines(99), []);
     }
 
     #[test]

@@ -213,9 +213,10 @@ impl Expansion<'_> {
 
     fn error(&self, text: String) -> Cause {
         let entry = self.settings.entry(self.section, self.option);
+        let origin = entry.and_then(|entry| entry.origin.clone());
         Cause::Interpolation {
             text,
-            origin: entry.and_then(|entry| entry.origin.clone()),
+            place: origin.map(Into::into),
         }
     }
 }

@@ -3,19 +3,21 @@
 #![forbid(unsafe_code)]
 
 use super::action::Action;
-use super::definition::{Kind, Known, merged, read_options};
-use super::error::{Cause, Messages};
+use super::definition::{Kind, Known, Source, merged, read_options};
+use super::error::{Cause, Fault, Messages, Place};
 use super::files::Files;
 use super::filter::{self, Filter};
 use super::glob;
 use super::layers::Layers;
 use super::options;
+use super::places::{Item, line_of};
 use super::settings::{Entry, Options, Setting, Settings};
 use super::text::{quoted, words};
 use crate::control::Value;
 use crate::log::Level;
 
-const TARGET: &str = "fail2ban.jailreader";
+/// Logger of the messages about single jails.
+pub const TARGET: &str = "fail2ban.jailreader";
 
 /// What is read of every jail, enabled or not.
 const FIRST: [Known; 3] = [
@@ -71,11 +73,12 @@ pub struct Jail {
     pub options: Options,
     /// Its filter.
     pub filter: Option<Filter>,
-    actions: Vec<Action>,
+    /// Its actions, each with the text that names it.
+    actions: Vec<(String, Action)>,
     /// Why it cannot be used, in words for the operator.
     pub error: Option<String>,
     /// Where its log files are named, and how, for messages.
-    place_of_logs: String,
+    place_of_logs: Option<Place>,
 }
 
 /// How much of a jail is read.
@@ -87,10 +90,16 @@ pub struct Extent<'a> {
     pub arguments: Option<&'a Options>,
 }
 
-/// What keeps a jail from being read: its own mistake (and the option that makes it), or one that
-/// concerns all.
+/// What keeps a jail from being read: its own mistake, or one that concerns all.
 enum Failure {
-    Jail(&'static str, String),
+    Jail {
+        /// What is wrong.
+        text: String,
+        /// The option.
+        option: &'static str,
+        /// The part of it.
+        part: String,
+    },
     All(Cause),
 }
 
@@ -144,11 +153,15 @@ pub fn read(
     }
     match jail.read_rest(layers, settings, extent) {
         Ok(()) => Ok(Some(jail)),
-        Err(Failure::Jail(option, text)) => {
-            let place = settings.place(name, option);
+        Err(Failure::Jail { text, option, part }) => {
+            let item = Item {
+                text: &part,
+                ..Item::default()
+            };
+            let place = place_in(settings, name, option, item, layers.files());
             layers
                 .messages
-                .add(Level::Error, TARGET, format!("{text}{place}"));
+                .add_at(Level::Error, TARGET, text.clone(), place);
             jail.error = Some(text);
             Ok(Some(jail))
         }
@@ -170,11 +183,13 @@ impl Jail {
         if let Some(filter) = &mut self.filter {
             filter.read(&self.options, false, messages)?;
         }
-        let logs = settings.entry(&self.name, "logpath");
-        if let Some(origin) = logs.and_then(|entry| entry.origin.as_ref()) {
+        if let Some(origin) = settings.origin(&self.name, "logpath") {
             let list = self.text("logpath");
             let patterns: Vec<&str> = list.split('\n').filter(|line| !line.is_empty()).collect();
-            self.place_of_logs = format!(" ({origin}: {})", patterns.join(", "));
+            self.place_of_logs = Some(Place {
+                origin: origin.clone(),
+                text: patterns.join(", "),
+            });
         }
         self.read_actions(layers)
     }
@@ -199,9 +214,10 @@ impl Jail {
             layers.messages.add(Level::Warning, TARGET, warning);
             return Ok(());
         }
-        let definition = options::parse(&text).map_err(|error| {
-            let text = format!("Invalid filter definition {}: {error}", quoted(&text));
-            Failure::Jail("filter", text)
+        let definition = options::parse(&text).map_err(|error| Failure::Jail {
+            text: format!("Invalid filter definition {}: {error}", quoted(&text)),
+            option: "filter",
+            part: text.clone(),
         })?;
         let arguments = definition.arguments.into_iter();
         let mut arguments: Options = arguments
@@ -211,9 +227,10 @@ impl Jail {
             arguments = merged(&arguments, more);
         }
         let filter = Filter::open(layers, &definition.name, &self.name, arguments)?;
-        let mut filter = filter.ok_or_else(|| {
-            let name = quoted(&definition.name);
-            Failure::Jail("filter", format!("Unable to read the filter {name}"))
+        let mut filter = filter.ok_or_else(|| Failure::Jail {
+            text: format!("Unable to read the filter {}", quoted(&definition.name)),
+            option: "filter",
+            part: definition.name.clone(),
         })?;
         filter.set_backend(&self.text("backend"));
         filter.read(&self.options, true, &mut layers.messages)?;
@@ -233,9 +250,10 @@ impl Jail {
     fn read_actions(&mut self, layers: &mut Layers<'_>) -> Result<(), Failure> {
         let list = self.text("action");
         for text in options::split(&list) {
-            let definition = options::parse(text).map_err(|error| {
-                let text = format!("Invalid action definition {}: {error}", quoted(text));
-                Failure::Jail("action", text)
+            let definition = options::parse(text).map_err(|error| Failure::Jail {
+                text: format!("Invalid action definition {}: {error}", quoted(text)),
+                option: "action",
+                part: text.to_owned(),
             })?;
             let (file, arguments) = (definition.name, definition.arguments);
             let action = Action::open(layers, &file, &self.name, arguments, &self.options)
@@ -246,11 +264,12 @@ impl Jail {
                         cause.repr()
                     ))
                 })?;
-            let action = action.ok_or_else(|| {
-                let text = format!("Unable to read action {}", quoted(&file));
-                Failure::Jail("action", text)
+            let action = action.ok_or_else(|| Failure::Jail {
+                text: format!("Unable to read action {}", quoted(&file)),
+                option: "action",
+                part: file,
             })?;
-            self.actions.push(action);
+            self.actions.push((text.to_owned(), action));
         }
         if self.actions.is_empty() {
             let warning = format!("No actions were defined for {}", self.name);
@@ -270,11 +289,7 @@ impl Jail {
         messages: &mut Messages,
     ) -> Result<Vec<Vec<Value>>, Cause> {
         if let Some(error) = &self.error {
-            let text = format!(
-                "Jail '{}' skipped, because of wrong configuration: {error}",
-                self.name
-            );
-            return Ok(vec![config_error(text)]);
+            return Ok(vec![self.skipped(error)]);
         }
         let mut commands = match &mut self.filter {
             Some(filter) => filter.commands(messages)?,
@@ -290,18 +305,19 @@ impl Jail {
                     logs = self.log_files(&value.text(), files, messages);
                     if logs.is_empty() {
                         let text = format!("Have not found any log file for '{}' jail.", self.name);
-                        let place = &self.place_of_logs;
+                        let place = self.place_of_logs.clone();
                         match self.without_logs(&backend, allow_no_files) {
                             NoLogs::Journal => {
                                 "systemd".clone_into(&mut backend);
-                                let text =
-                                    format!("{text} Jail will monitor systemd journal.{place}");
-                                messages.add(Level::Warning, TARGET, text);
+                                let text = format!("{text} Jail will monitor systemd journal.");
+                                messages.add_at(Level::Warning, TARGET, text, place);
                             }
-                            NoLogs::Refuse => return Err(Cause::Value(text + place)),
-                            NoLogs::Accept => messages.add(Level::Warning, TARGET, text + place),
+                            NoLogs::Refuse => return Err(Cause::Setting { text, place }),
+                            NoLogs::Accept => {
+                                messages.add_at(Level::Warning, TARGET, text, place);
+                            }
                             NoLogs::Skip => {
-                                messages.add(Level::Warning, TARGET, text + place);
+                                messages.add_at(Level::Warning, TARGET, text, place);
                                 return Ok(vec![self.skip(messages)]);
                             }
                         }
@@ -318,12 +334,107 @@ impl Jail {
             }
         }
         commands.append(&mut logs);
-        for action in &mut self.actions {
+        for (_, action) in &mut self.actions {
             commands.extend(action.commands(messages)?);
         }
         let add = vec!["add".into(), self.name.as_str().into(), backend.into()];
         commands.insert(0, add);
         Ok(commands)
+    }
+
+    /// The command that tells the server why the jail is missing.
+    fn skipped(&self, error: &str) -> Vec<Value> {
+        config_error(format!(
+            "Jail '{}' skipped, because of wrong configuration: {error}",
+            self.name
+        ))
+    }
+
+    /// Leaves the jail out because of what the server would refuse of its commands.
+    pub fn drop_faulty(&mut self, error: String) -> Vec<Vec<Value>> {
+        let command = self.skipped(&error);
+        self.error = Some(error);
+        vec![command]
+    }
+
+    /// Where the value was written that the server would refuse.
+    pub fn place_of(
+        &self,
+        fault: &Fault,
+        commands: &[Vec<Value>],
+        settings: &Settings,
+        files: &dyn Files,
+    ) -> Option<Place> {
+        let command = commands.get(fault.command)?;
+        let option = match command.first()?.as_str()? {
+            "add" => "backend",
+            _ => command.get(2)?.as_str()?,
+        };
+        let values = command.get(3..).unwrap_or_default();
+        let before = commands.get(..=fault.command)?;
+        let is_addition =
+            |command: &&Vec<Value>| command.get(2).and_then(Value::as_str) == Some("addaction");
+        match option {
+            "addaction" | "action" => {
+                let number = before.iter().filter(is_addition).count().checked_sub(1)?;
+                let (text, action) = self.actions.get(number)?;
+                let property = match values.get(1) {
+                    Some(Value::List(pairs)) => pairs.get(fault.item)?.as_slice()?.first(),
+                    other => other,
+                };
+                let source = match property.and_then(Value::as_str) {
+                    Some(property) if option == "action" => action.source(property),
+                    _ => Source::Argument,
+                };
+                match source {
+                    Source::File(origin) => Some(line_of(files, &origin, Item::default())),
+                    _ => {
+                        let item = Item {
+                            number,
+                            of: self.actions.len(),
+                            text,
+                        };
+                        place_in(settings, &self.name, "action", item, files)
+                    }
+                }
+            }
+            option => {
+                let list = match values.first() {
+                    Some(Value::List(list)) => list.as_slice(),
+                    _ => values,
+                };
+                let setting = match option.strip_prefix("add") {
+                    Some(setting) => setting,
+                    None => option,
+                };
+                // Patterns become any number of paths; what can be wrong is the word behind.
+                let of_log = setting == "logpath";
+                let text = list.get(if of_log { 1 } else { fault.item });
+                let item = Item {
+                    number: fault.item,
+                    of: if of_log { 0 } else { list.len() },
+                    text: text.and_then(Value::as_str).unwrap_or_default(),
+                };
+                self.place_of_setting(setting, item, settings, files)
+            }
+        }
+    }
+
+    /// Where a setting of the jail or its filter was written.
+    fn place_of_setting(
+        &self,
+        setting: &str,
+        item: Item<'_>,
+        settings: &Settings,
+        files: &dyn Files,
+    ) -> Option<Place> {
+        let own = place_in(settings, &self.name, setting, item, files);
+        let of_filter = || match self.filter.as_ref()?.source(setting) {
+            Source::File(origin) => Some(line_of(files, &origin, item)),
+            Source::Argument => place_in(settings, &self.name, "filter", item, files),
+            Source::Program => None,
+        };
+        own.or_else(of_filter)
     }
 
     fn set(&self, option: &str, value: Option<Value>) -> Vec<Value> {
@@ -397,6 +508,18 @@ enum NoLogs {
     Skip,
     Accept,
     Refuse,
+}
+
+/// Where a part of an option of a jail was written.
+fn place_in(
+    settings: &Settings,
+    jail: &str,
+    option: &str,
+    item: Item<'_>,
+    files: &dyn Files,
+) -> Option<Place> {
+    let origin = settings.origin(jail, option)?;
+    Some(line_of(files, origin, item))
 }
 
 fn config_error(text: String) -> Vec<Value> {

@@ -27,13 +27,14 @@ pub mod jail;
 pub mod layers;
 pub mod lookup;
 pub mod options;
+pub mod places;
 pub mod settings;
 pub mod shipped;
 pub mod stream;
 pub mod tags;
 pub mod text;
 
-pub use error::{Cause, ConfigError, Message};
+pub use error::{Cause, ConfigError, Fault, Message, Place};
 pub use globals::check_loglevel;
 
 /// Options of `fail2ban.conf` that the client needs before it reads any jail (facts G1–G5).
@@ -64,7 +65,16 @@ pub struct ReadOptions {
     pub overrides: Vec<(String, String)>,
     /// One wrong jail spoils the result (`-t`); else only when no jail is right.
     pub strict: bool,
+    /// Tells what the server would refuse of the commands of a jail, or of its own settings.
+    pub check: Option<Check>,
+    /// A jail of which something would be refused spoils the result (`-t`, `reload`); else it is
+    /// left out and the others are carried through.
+    pub refuse_faulty: bool,
 }
+
+/// Tells what the server would refuse of some commands. This module knows no jails; who does,
+/// hands it in.
+pub type Check = fn(&[Vec<Value>]) -> Vec<Fault>;
 
 /// The configuration as commands.
 #[derive(Clone, Debug, Default)]

@@ -223,13 +223,9 @@ impl Settings {
             .or_else(|| self.defaults.get(option))
     }
 
-    /// Where an option (in lower case) was written, to be appended to a message: ` (file:line)`,
-    /// or nothing.
-    pub fn place(&self, section: &str, option: &str) -> String {
-        let origin = self
-            .entry(section, option)
-            .and_then(|entry| entry.origin.as_ref());
-        origin.map_or_else(String::new, |origin| format!(" ({origin})"))
+    /// Where an option (in lower case) was written.
+    pub fn origin(&self, section: &str, option: &str) -> Option<&Origin> {
+        self.entry(section, option)?.origin.as_ref()
     }
 
     /// Whether the section itself has the option.
@@ -334,7 +330,8 @@ mod tests {
         let keys: Vec<_> = settings.section("Init").unwrap().keys().cloned().collect();
         assert_eq!(keys, [Arc::from("w"), Arc::from("w?family=inet6")]);
         assert_eq!(settings.names().count(), 1);
-        assert_eq!(settings.place("Init", "w?family=inet6"), " (/f:4)");
-        assert_eq!(settings.place("Init", "x"), "");
+        let origin = settings.origin("Init", "w?family=inet6").unwrap();
+        assert_eq!(origin.to_string(), "/f:4");
+        assert_eq!(settings.origin("Init", "x"), None);
     }
 }

@@ -1,14 +1,15 @@
 //! All settings and enabled jails → the commands for the server, in order (fact C57).
 #![forbid(unsafe_code)]
 
-use super::error::{Cause, Message, Messages};
+use super::error::{Appended, Cause, Message, Messages};
 use super::files::Files;
 use super::globals;
-use super::jail::{self, Extent};
+use super::jail::{self, Extent, Jail};
 use super::layers::Layers;
 use super::settings::{Options, Settings};
 use super::text::quoted;
 use super::{ConfigError, EarlyOptions, ReadOptions, Stream};
+use crate::control::Value;
 use crate::log::Level;
 
 const TARGET: &str = "fail2ban.jailsreader";
@@ -86,11 +87,18 @@ fn read_all(layers: &mut Layers<'_>, options: &ReadOptions) -> Result<Stream, Ca
 
     let mut commands =
         globals::commands(&globals, overrides(early, options), &mut layers.messages)?;
-    let (mut read, accepted) = read_jails(layers, &mut jails, options)?;
+    check_globals(&commands, &globals, options)?;
+    let (mut read, mut accepted) = read_jails(layers, &mut jails, options)?;
+    let mut sound = true;
     for jail in &mut read {
         let files = layers.files();
-        commands.extend(jail.commands(files, options.allow_no_files, &mut layers.messages)?);
+        let of_jail = jail.commands(files, options.allow_no_files, &mut layers.messages)?;
+        let checked = check_jail(jail, of_jail, &jails, layers, options);
+        sound &= checked.1;
+        commands.extend(checked.0);
     }
+    let any_left = || read.iter().any(|jail| jail.error.is_none());
+    accepted &= sound || !options.refuse_faulty && any_left();
     let mut skipped = Vec::new();
     for jail in read {
         match jail.error {
@@ -104,6 +112,62 @@ fn read_all(layers: &mut Layers<'_>, options: &ReadOptions) -> Result<Stream, Ca
         warnings: Vec::new(),
         accepted,
     })
+}
+
+/// Refuses settings of the server itself that it would refuse: nothing could run then.
+fn check_globals(
+    commands: &[Vec<Value>],
+    settings: &Settings,
+    options: &ReadOptions,
+) -> Result<(), Cause> {
+    let faults = options.check.map(|check| check(commands));
+    let Some(fault) = faults.and_then(|faults| faults.into_iter().next()) else {
+        return Ok(());
+    };
+    let name = commands.get(fault.command).and_then(|words| words.get(1));
+    let name = name.and_then(Value::as_str).unwrap_or_default();
+    let origin = settings.origin("Definition", name);
+    Err(Cause::Setting {
+        text: format!("{name}: {}", fault.text),
+        place: origin.cloned().map(Into::into),
+    })
+}
+
+/// The commands of a jail, or why it is left out; and whether the server would take all of them.
+fn check_jail(
+    jail: &mut Jail,
+    commands: Vec<Vec<Value>>,
+    settings: &Settings,
+    layers: &mut Layers<'_>,
+    options: &ReadOptions,
+) -> (Vec<Vec<Value>>, bool) {
+    let Some(check) = options.check.filter(|_| jail.error.is_none()) else {
+        return (commands, true);
+    };
+    let faults = check(&commands);
+    let mut error = None;
+    for fault in faults {
+        let place = jail.place_of(&fault, &commands, settings, layers.files());
+        error.get_or_insert_with(|| format!("{}{}", fault.text, Appended(place.as_ref())));
+        layers
+            .messages
+            .add_at(Level::Error, jail::TARGET, fault.text, place);
+    }
+    let Some(error) = error else {
+        return (commands, true);
+    };
+    tell_errors(&jail.name, options.refuse_faulty, &mut layers.messages);
+    match options.refuse_faulty {
+        true => (commands, false),
+        false => (jail.drop_faulty(error), false),
+    }
+}
+
+/// Says that a jail is wrong, and what follows from it.
+fn tell_errors(jail: &str, spoils: bool, messages: &mut Messages) {
+    let consequence = if spoils { "" } else { " Skipping..." };
+    let text = format!("Errors in jail {}.{consequence}", quoted(jail));
+    messages.add(Level::Error, TARGET, text);
 }
 
 /// What the command line says, else what the client took from the file (fact G12).
@@ -135,9 +199,7 @@ fn read_jails(
             good = true;
         } else {
             bad = true;
-            let consequence = if options.strict { "" } else { " Skipping..." };
-            let text = format!("Errors in jail {}.{consequence}", quoted(name));
-            layers.messages.add(Level::Error, TARGET, text);
+            tell_errors(name, options.strict, &mut layers.messages);
         }
         jails.push(jail);
     }
@@ -182,10 +244,10 @@ mod tests {
             .collect()
     }
 
-    fn warnings(stream: &Stream) -> Vec<&str> {
+    fn warnings(stream: &Stream) -> Vec<String> {
         let messages = stream.warnings.iter();
         let shown = messages.filter(|message| message.level >= Level::Warning);
-        shown.map(|message| message.text.as_str()).collect()
+        shown.map(ToString::to_string).collect()
     }
 
     #[test]
@@ -224,7 +286,7 @@ mod tests {
             ]
         );
         assert!(stream.accepted);
-        assert_eq!(warnings(&stream), Vec::<&str>::new());
+        assert_eq!(warnings(&stream), Vec::<String>::new());
     }
 
     #[test]
@@ -243,7 +305,7 @@ mod tests {
             warnings(&stream),
             [
                 "Found no accessible config files for 'filter.d/none' under /c",
-                "Unable to read the filter 'none' (/c/jail.local:3)",
+                "Unable to read the filter 'none' (/c/jail.local:3: filter=none)",
                 "Errors in jail 'bad'. Skipping...",
             ]
         );

@@ -13,7 +13,9 @@ pub mod print;
 pub mod value;
 pub mod wire;
 
-pub use command::{Command, GlobalOption, GlobalSetting, JailCommand, JailOption, JailSetting};
+pub use command::{
+    ACTION_METHODS, Command, GlobalOption, GlobalSetting, JailCommand, JailOption, JailSetting,
+};
 pub use error::CommandError;
 pub use value::Value;
 

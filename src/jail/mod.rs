@@ -26,6 +26,7 @@ pub mod replay;
 mod saved;
 mod settings;
 mod task;
+pub mod trial;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -2,10 +2,9 @@
 
 use super::super::Query;
 use super::super::command::CommandAction;
-use super::super::properties::METHODS;
 use super::ending::Flush;
 use super::{Runner, TARGET, start_action, unhandled};
-use crate::control::{CommandError, Reply, Value};
+use crate::control::{ACTION_METHODS, CommandError, Reply, Value};
 use crate::error;
 use crate::ticket::Ticket;
 
@@ -86,7 +85,9 @@ impl Runner {
             }
             Query::Property(property) => action.properties.get(property),
             Query::Properties => Ok(Value::from(action.properties.names())),
-            Query::Methods => Ok(Value::List(METHODS.into_iter().map(Value::from).collect())),
+            Query::Methods => Ok(Value::List(
+                ACTION_METHODS.into_iter().map(Value::from).collect(),
+            )),
         }
     }
 

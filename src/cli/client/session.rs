@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::unistd::{AccessFlags, access};
 
 use crate::cli::say;
-use crate::cli::setup::Setup;
+use crate::cli::setup::{Purpose, Setup};
 use crate::control::client::{Client, ClientError};
 use crate::control::print::{self, Charset};
 use crate::control::{Reply, Value};
@@ -175,10 +175,8 @@ impl Session {
             return false;
         }
         let jail = rest.first().map_or("--all", String::as_str);
-        let Some(stream) = self
-            .setup
-            .commands(Some(jail).filter(|jail| *jail != "--all"))
-        else {
+        let one = Some(jail).filter(|jail| *jail != "--all");
+        let Some(stream) = self.setup.commands(one, Purpose::Reload) else {
             return false;
         };
         self.announce("reload");

@@ -10,6 +10,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use super::session::stream_of;
 use super::session::{Session, Show, TARGET};
 use crate::cli::server;
+use crate::cli::setup::Purpose;
 use crate::control::Value;
 use crate::error;
 
@@ -45,7 +46,7 @@ impl Session {
             error!(TARGET, "Server already running");
             return None;
         }
-        let stream = self.setup.commands(None)?;
+        let stream = self.setup.commands(None, Purpose::Start)?;
         let socket = &self.setup.socket;
         if !self.setup.options.force && socket.exists() && !is_stale(socket) {
             error!(

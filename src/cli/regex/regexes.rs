@@ -92,7 +92,7 @@ impl<'a, W: Write> Setup<'a, W> {
         match found {
             Ok(Some(found)) => {
                 for message in &found.messages {
-                    record!(message.level, message.target, "{}", message.text);
+                    record!(message.level, message.target, "{message}");
                 }
                 self.announce(&found)?;
                 if matches!(found.place, Place::Jail(_))

@@ -1,0 +1,87 @@
+//! From what the server refuses back to the line an administrator has to change.
+//!
+//! Options keep the line they begin on; which line of a long value is meant is found out when
+//! somebody asks, by reading the file again.
+#![forbid(unsafe_code)]
+
+use super::error::Place;
+use super::files::Files;
+use super::ini;
+use super::settings::Origin;
+
+/// More of a line is not shown.
+const LONGEST: usize = 200;
+
+/// One value of an option.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Item<'a> {
+    /// Which of its values, from 0.
+    pub number: usize,
+    /// How many there are.
+    pub of: usize,
+    /// What it became, or a part of it.
+    pub text: &'a str,
+}
+
+/// The line an item of the option at `origin` stands on: by number when the option has as many lines
+/// as items, else the line with this text in it, else the first.
+pub fn line_of(files: &dyn Files, origin: &Origin, item: Item<'_>) -> Place {
+    let bytes = files.read(&origin.file).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines = ini::value_lines(&text, origin.line);
+    let wanted = item.text.lines().next().unwrap_or_default().trim();
+    let with_text = || {
+        let whole = lines.iter().position(|(_, value)| value == wanted);
+        let part = || lines.iter().position(|(_, value)| value.contains(wanted));
+        whole.or_else(part).filter(|_| !wanted.is_empty())
+    };
+    let at = match item.of == lines.len() {
+        true => Some(item.number),
+        false => with_text(),
+    };
+    let line = at
+        .and_then(|at| lines.get(at))
+        .map_or(origin.line, |line| line.0);
+    Place {
+        origin: Origin {
+            file: origin.file.clone(),
+            line,
+        },
+        text: shown(&text, line),
+    }
+}
+
+/// The line as it stands in the file.
+fn shown(text: &str, line: u32) -> String {
+    let index = (line as usize).saturating_sub(1);
+    let line = text.lines().nth(index).unwrap_or_default().trim();
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::files::memory::Memory;
+    use super::*;
+
+    #[test]
+    fn items_are_found_by_number_then_by_text() {
+        let text = "[s]\nfailregex = ^a\n    # no\n    ^b <c>\n    %(more)s\n";
+        let files = Memory::new(&[("/f", text)]);
+        let origin = Origin {
+            file: "/f".into(),
+            line: 2,
+        };
+        let place = |number, of, text| {
+            let item = Item { number, of, text };
+            line_of(&files, &origin, item).to_string()
+        };
+        assert_eq!(place(2, 3, ""), "/f:5: %(more)s");
+        assert_eq!(place(1, 3, ""), "/f:4: ^b <c>");
+        assert_eq!(place(3, 9, "^b <c>"), "/f:4: ^b <c>");
+        assert_eq!(place(3, 9, "^x"), "/f:2: failregex = ^a");
+        assert_eq!(place(0, 1, "b <"), "/f:4: ^b <c>");
+    }
+}

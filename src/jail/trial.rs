@@ -1,0 +1,197 @@
+//! Commands of the configuration, tried on a jail that nobody runs.
+//!
+//! In: commands as the server would get them. Out: those it would refuse, each with its reason. The
+//! jail of the trial is the one that decides in the daemon, so both refuse the same. No file is
+//! opened, nothing runs, and what is set leaves no trace in the log.
+#![forbid(unsafe_code)]
+
+use std::collections::HashSet;
+
+use super::Backend;
+use super::core::JailCore;
+use crate::action::properties::Properties;
+use crate::config::Fault;
+use crate::control::{Command, CommandError, GlobalSetting, JailCommand, JailSetting, Value};
+use crate::datetime::duration;
+use crate::log;
+
+/// What the server would refuse of these commands: those of one jail, or settings of its own.
+pub fn faults(commands: &[Vec<Value>]) -> Vec<Fault> {
+    log::quietly(|| {
+        let mut trial = Trial::default();
+        for (index, words) in commands.iter().enumerate() {
+            trial.command(index, words);
+        }
+        trial.faults
+    })
+}
+
+#[derive(Default)]
+struct Trial {
+    core: Option<JailCore>,
+    actions: HashSet<String>,
+    /// Without a usable prefregex nobody can tell whether a failregex lacks an id.
+    without_prefregex: bool,
+    faults: Vec<Fault>,
+}
+
+impl Trial {
+    fn command(&mut self, index: usize, words: &[Value]) {
+        match Command::parse(words) {
+            Err(error) => self.refuse(index, 0, &error),
+            Ok(Command::Add { jail, backend }) => {
+                // A journal that cannot be read is no mistake of the configuration.
+                if let Err(error) = Backend::parse(&backend, &jail)
+                    && error.class.1 == "ValueError"
+                {
+                    self.refuse(index, 0, &error);
+                }
+                self.core = Some(JailCore::new(&jail, true));
+            }
+            Ok(Command::Set(setting)) => {
+                if let Err(error) = global(&setting) {
+                    self.refuse(index, 0, &error);
+                }
+            }
+            Ok(Command::Jail {
+                command: JailCommand::Set(setting),
+                ..
+            }) => self.setting(index, setting),
+            Ok(_) => {}
+        }
+    }
+
+    fn setting(&mut self, index: usize, setting: JailSetting) {
+        match setting {
+            JailSetting::AddFailRegex(regexes) => {
+                for (item, regex) in regexes.into_iter().enumerate() {
+                    self.apply(index, item, &JailSetting::AddFailRegex(vec![regex]));
+                }
+            }
+            JailSetting::AddIgnoreRegex(regexes) => {
+                for (item, regex) in regexes.into_iter().enumerate() {
+                    self.apply(index, item, &JailSetting::AddIgnoreRegex(vec![regex]));
+                }
+            }
+            JailSetting::AddAction { name, .. } => {
+                if !self.actions.insert(name.clone()) {
+                    let text = format!("Action {name} already exists");
+                    self.refuse(index, 0, &CommandError::builtin("ValueError", text));
+                }
+            }
+            JailSetting::Action { properties, .. } => {
+                let mut tried = Properties::default();
+                for (item, (name, value)) in properties.iter().enumerate() {
+                    if let Err(error) = tried.set(name, value) {
+                        self.refuse(index, item, &error);
+                    }
+                }
+            }
+            setting => self.apply(index, 0, &setting),
+        }
+    }
+
+    fn apply(&mut self, index: usize, item: usize, setting: &JailSetting) {
+        let reply = self.core.as_mut().and_then(|core| core.apply(setting));
+        let Some(Err(error)) = reply else { return };
+        if matches!(setting, JailSetting::PrefRegex(_)) {
+            self.without_prefregex = true;
+        } else if self.without_prefregex && error.to_string().starts_with("No failure-id group") {
+            return;
+        }
+        self.refuse(index, item, &error);
+    }
+
+    fn refuse(&mut self, command: usize, item: usize, error: &CommandError) {
+        self.faults.push(Fault {
+            command,
+            item,
+            text: error.to_string(),
+        });
+    }
+}
+
+/// What can be said of a setting of the server without a server.
+fn global(setting: &GlobalSetting) -> Result<(), CommandError> {
+    match setting {
+        GlobalSetting::DbMaxMatches(count) => count.to_int().map(drop),
+        GlobalSetting::DbPurgeAge(Value::Str(age)) => duration::parse(age)
+            .map(drop)
+            .map_err(|error| CommandError::builtin("ValueError", error.0)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[&str]) -> Vec<Value> {
+        words.iter().map(|word| Value::from(*word)).collect()
+    }
+
+    #[test]
+    fn what_a_jail_would_refuse() {
+        let list = |words: &[&str]| Value::List(words.iter().map(|w| Value::from(*w)).collect());
+        let commands = [
+            words(&["add", "j", "auto"]),
+            words(&["set", "j", "usedns", "nonsense"]),
+            vec![
+                "multi-set".into(),
+                "j".into(),
+                "addfailregex".into(),
+                list(&["^a <HOST>", "^b (<HOST>", "^c"]),
+            ],
+            vec!["set".into(), "j".into(), "maxretry".into(), Value::None],
+            words(&["set", "j", "bantime", "1q"]),
+            words(&["set", "j", "bantime.formula", "__import__('os')"]),
+            words(&["set", "j", "addlogpath", "/x", "middle"]),
+            words(&["set", "j", "addaction", "a"]),
+            vec![
+                "multi-set".into(),
+                "j".into(),
+                "action".into(),
+                "a".into(),
+                Value::List(vec![list(&["x", "1"]), list(&["timeout", "soon"])]),
+            ],
+            words(&["set", "j", "addaction", "a"]),
+            words(&["start", "j"]),
+        ];
+        let faults: Vec<(usize, usize)> = faults(&commands)
+            .iter()
+            .map(|fault| (fault.command, fault.item))
+            .collect();
+        let expected = [
+            (2, 1),
+            (2, 2),
+            (3, 0),
+            (4, 0),
+            (5, 0),
+            (6, 0),
+            (8, 1),
+            (9, 0),
+        ];
+        assert_eq!(faults, expected);
+    }
+
+    #[test]
+    fn journals_are_no_mistake_unknown_backends_are() {
+        assert_eq!(faults(&[words(&["add", "j", "systemd"])]), []);
+        let unknown = faults(&[words(&["add", "j", "foo"])]);
+        assert!(
+            unknown[0].text.starts_with("Unknown backend foo."),
+            "{unknown:?}"
+        );
+    }
+
+    #[test]
+    fn settings_of_the_server() {
+        let commands = [
+            words(&["set", "dbpurgeage", "1d"]),
+            words(&["set", "dbpurgeage", "1x"]),
+            words(&["set", "dbmaxmatches", "many"]),
+        ];
+        let refused: Vec<usize> = faults(&commands).iter().map(|f| f.command).collect();
+        assert_eq!(refused, [1, 2]);
+    }
+}
