@@ -1,61 +1,165 @@
-//! A mail command that names a server instead of a program: the message arrives by SMTP, with line
-//! ends and dots as the protocol wants them.
+//! Mails that go to an SMTP server: a mail command that names one instead of a program, and what
+//! `smtp.py` does. Messages arrive with line ends and dots as the protocol wants them, are those of
+//! the original, and go out by TLS and login, at a pace.
 #![allow(clippy::unwrap_used)]
 
 mod common;
 mod scenario;
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use scenario::{action, by_ours, ticket};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use scenario::{action, ban, by_original, by_ours, stock_actions, ticket};
 use serde_json::json;
 
-/// Takes one mail; answers the lines it was told.
-fn server() -> (u16, std::thread::JoinHandle<Vec<String>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let thread = std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut lines = Vec::new();
-        let mut in_message = false;
-        stream.write_all(b"220 test\r\n").unwrap();
-        for line in BufReader::new(stream.try_clone().unwrap()).split(b'\n') {
-            let line = String::from_utf8(line.unwrap()).unwrap();
-            let line = line
-                .strip_suffix('\r')
-                .expect("lines end in CR LF")
-                .to_owned();
-            let answer: &[u8] = match line.as_str() {
-                "." if in_message => {
-                    in_message = false;
-                    b"250 taken\r\n"
-                }
-                "DATA" => {
-                    in_message = true;
-                    b"354 go on\r\n"
-                }
-                _ if in_message => b"",
-                "QUIT" => b"221 bye\r\n",
-                _ => b"250 ok\r\n",
-            };
-            let quit = line == "QUIT";
-            lines.push(line);
-            stream.write_all(answer).unwrap();
-            if quit || lines.last().is_some_and(|line| line == "." && !in_message) {
-                break;
+/// A mail server on loopback; what clients say is kept, a text for each connection.
+struct Post {
+    port: u16,
+    said: Arc<Mutex<Vec<String>>>,
+}
+
+/// What a server does.
+#[derive(Clone)]
+enum Kind {
+    Plain,
+    /// With STARTTLS and AUTH.
+    StartTls(Arc<ServerConfig>),
+    /// TLS from the first byte, and AUTH.
+    Tls(Arc<ServerConfig>),
+    /// Takes connections and says nothing until this file is there.
+    Silent(PathBuf),
+}
+
+impl Post {
+    fn new(kind: Kind) -> Post {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let kept = said.clone();
+        // ends with the test
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (kind, kept) = (kind.clone(), kept.clone());
+                std::thread::spawn(move || serve(stream.unwrap(), &kind, &kept));
+            }
+        });
+        Post { port, said }
+    }
+
+    /// What the clients of so many finished connections said.
+    fn conversations(&self, count: usize) -> Vec<String> {
+        let all = common::eventually(20, || self.said.lock().unwrap().len() >= count);
+        let mut said = self.said.lock().unwrap();
+        assert!(all, "{count} mails are expected: {said:?}");
+        std::mem::take(&mut said)
+    }
+
+    /// The messages alone, without the line that differs.
+    fn messages(&self, count: usize) -> Vec<String> {
+        self.conversations(count)
+            .iter()
+            .map(|said| {
+                let message = said.split_once("DATA\n").unwrap().1;
+                let lines = message.lines().filter(|line| !line.starts_with("Date: "));
+                lines.map(|line| format!("{line}\n")).collect()
+            })
+            .collect()
+    }
+}
+
+fn serve(stream: TcpStream, kind: &Kind, kept: &Mutex<Vec<String>>) {
+    let secure = |config: &Arc<ServerConfig>, stream| {
+        StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), stream)
+    };
+    let mut said = String::new();
+    match kind {
+        Kind::Silent(end) => {
+            common::eventually(60, || end.exists());
+            return;
+        }
+        Kind::Plain => {
+            talk(&stream, &mut said, "220 test\r\n", "250 ok\r\n");
+        }
+        Kind::Tls(config) => {
+            let answer = "250-test\r\n250 AUTH PLAIN\r\n";
+            talk(secure(config, stream), &mut said, "220 test\r\n", answer);
+        }
+        Kind::StartTls(config) => {
+            let offer = "250-test\r\n250 STARTTLS\r\n";
+            if talk(&stream, &mut said, "220 test\r\n", offer) {
+                let answer = "250-test\r\n250 AUTH PLAIN\r\n";
+                talk(secure(config, stream), &mut said, "", answer);
             }
         }
-        lines
-    });
-    (port, thread)
+    }
+    // the original connects twice and leaves the first connection without a mail
+    if said.contains("DATA\n") || !matches!(kind, Kind::Plain) {
+        kept.lock().unwrap().push(said);
+    }
+}
+
+/// One conversation; answers whether it ended with the wish for TLS.
+fn talk(mut stream: impl Read + Write, said: &mut String, hello: &str, features: &str) -> bool {
+    let mut in_message = false;
+    stream.write_all(hello.as_bytes()).unwrap();
+    loop {
+        let mut line = Vec::new();
+        // byte by byte: what stands behind a STARTTLS is not for this conversation
+        let mut byte = [0];
+        while line.last() != Some(&b'\n') {
+            match stream.read(&mut byte) {
+                Ok(1) => line.push(byte[0]),
+                _ => return false,
+            }
+        }
+        let line = String::from_utf8(line).unwrap();
+        let line = line.strip_suffix("\r\n").expect("lines end in CR LF");
+        // commands may be written in small letters
+        let command = line.to_ascii_uppercase();
+        let line = match command.as_str() {
+            "DATA" | "QUIT" if !in_message => command.as_str(),
+            _ if !in_message && command.starts_with("EHLO") => command.as_str(),
+            _ => line,
+        };
+        said.push_str(line);
+        said.push('\n');
+        let answer = match line {
+            "." if in_message => {
+                in_message = false;
+                "250 taken\r\n"
+            }
+            _ if in_message => "",
+            "DATA" => {
+                in_message = true;
+                "354 go on\r\n"
+            }
+            "STARTTLS" => "220 now\r\n",
+            "QUIT" => "221 bye\r\n",
+            line if line.starts_with("EHLO") => features,
+            line if line.starts_with("AUTH") => "235 welcome\r\n",
+            _ => "250 ok\r\n",
+        };
+        stream.write_all(answer.as_bytes()).unwrap();
+        stream.flush().unwrap();
+        match line {
+            "QUIT" => return false,
+            "STARTTLS" => return true,
+            _ => {}
+        }
+    }
 }
 
 #[test]
 fn a_message_arrives_whole() {
-    let (port, thread) = server();
+    let post = Post::new(Kind::Plain);
     let command = format!(
-        "printf %b \"Subject: banned <ip>\nTo: ops@example.org\\n\n<matches>\\n\nend\" | smtp://127.0.0.1:{port} -f \"f2b@example.org\" \"ops@example.org b@example.org\""
+        "printf %b \"Subject: banned <ip>\nTo: ops@example.org\\n\n<matches>\\n\nend\" | smtp://127.0.0.1:{} -f \"f2b@example.org\" \"ops@example.org b@example.org\"",
+        post.port
     );
     let mut steps = action("a1", &[("actionban", &command)]);
     let mut evil = ticket("192.0.2.1");
@@ -68,8 +172,7 @@ fn a_message_arrives_whole() {
             .all(|trace| trace.log.iter().all(|line| !line.contains("ERROR"))),
         "{ours:?}"
     );
-    let lines = thread.join().unwrap();
-    let said = lines.join("\n");
+    let said = post.conversations(1).concat();
     assert!(said.contains("MAIL FROM:<f2b@example.org>\nRCPT TO:<ops@example.org>\nRCPT TO:<b@example.org>\nDATA\n"), "{said}");
     let message = said.split_once("DATA\n").unwrap().1;
     assert!(
@@ -78,4 +181,262 @@ fn a_message_arrives_whole() {
         ),
         "{message}"
     );
+}
+
+/// The steps that make the action of a stock configuration with these arguments for `smtp.py`.
+fn smtp_py(port: u16, arguments: &str) -> Vec<serde_json::Value> {
+    let jail = format!(
+        "[j]\nenabled = true\nfilter = sshd\nbackend = polling\nlogpath = /dev/null\naction = smtp.py[host=\"127.0.0.1:{port}\", {arguments}]\n"
+    );
+    let steps = stock_actions(&jail, &[]);
+    // the original's own file, not a copy that goes with the configuration
+    let path = common::reference("1.1.1").join("etc/fail2ban/action.d/smtp.py");
+    steps
+        .into_iter()
+        .map(|mut step| {
+            if step["words"][4].is_string() {
+                step["words"][4] = path.display().to_string().into();
+            }
+            step
+        })
+        .collect()
+}
+
+#[test]
+fn smtp_py_sends_the_same_mails() {
+    let long = format!(
+        "Nov 21 10:00:00 h sshd[1]: Failed password from 192.0.2.1 = {} ",
+        "x".repeat(90)
+    );
+    for (arguments, matches) in [
+        (
+            "sendername=\"The, guard\", sender=\"f2b@example.org\", dest=\"ops@example.org, b@example.org\"",
+            json!(["a"]),
+        ),
+        (
+            "sender=\"f@x.org\", dest=\"a@x.org\", matches=matches",
+            json!(["short $HOME `id` \\n %s", "."]),
+        ),
+        (
+            "sender=\"f@x.org\", dest=\"a@x.org\", matches=matches",
+            json!([long, "second"]),
+        ),
+        (
+            "sender=\"f@x.org\", dest=\"a@x.org\", matches=ipmatches",
+            json!(["Jörg", "ü"]),
+        ),
+        (
+            "sender=\"f@x.org\", dest=\"a@x.org\", matches=ipjailmatches",
+            json!(["one", "ü".repeat(200)]),
+        ),
+    ] {
+        let run = |by: &dyn Fn(&[serde_json::Value])| {
+            let post = Post::new(Kind::Plain);
+            let mut steps = smtp_py(post.port, arguments);
+            steps.push(json!({"do": "start"}));
+            let mut evil = ticket("192.0.2.1");
+            evil["matches"] = matches.clone();
+            steps.push(json!({"do": "ban", "ticket": evil}));
+            let mut restored = ticket("192.0.2.2");
+            restored["restored"] = true.into();
+            steps.push(json!({"do": "ban", "ticket": restored}));
+            steps.push(ban("2001:db8::1"));
+            steps.push(json!({"do": "stop", "tickets": []}));
+            by(&steps);
+            post.messages(4)
+        };
+        let original = run(&|steps| drop(by_original(steps, 30, &["/usr/bin/env"])));
+        let ours = run(&|steps| drop(by_ours(steps, 30)));
+        assert_eq!(original, ours, "{arguments}");
+        assert!(ours[1].contains("banned 192.0.2.1 from"), "{ours:?}");
+    }
+}
+
+/// A certificate for 127.0.0.1 that this machine trusts for the time of `body`: the test starts
+/// itself again with the certificate in its environment.
+fn trusting(test: &str, body: impl FnOnce(Arc<ServerConfig>)) {
+    const INSIDE: &str = "FERROBAN_TEST_CERTIFICATE";
+    let Some(directory) = std::env::var_os(INSIDE) else {
+        let directory = tempfile::tempdir().unwrap();
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let certificate = directory.path().join("certificate.pem");
+        std::fs::write(&certificate, made.cert.pem()).unwrap();
+        std::fs::write(directory.path().join("certificate.der"), made.cert.der()).unwrap();
+        std::fs::write(
+            directory.path().join("key.der"),
+            made.signing_key.serialize_der(),
+        )
+        .unwrap();
+        let status = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture"])
+            .env(INSIDE, directory.path())
+            .env("SSL_CERT_FILE", &certificate)
+            .status()
+            .unwrap();
+        assert!(status.success());
+        return;
+    };
+    let read = |name: &str| std::fs::read(std::path::Path::new(&directory).join(name)).unwrap();
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(read("key.der"));
+    let config =
+        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![read("certificate.der").into()], key.into())
+            .unwrap();
+    body(Arc::new(config));
+}
+
+/// Base64 of `\0me\0p w`.
+const LOGIN: &str = "AUTH PLAIN AG1lAHAgdw==\n";
+
+#[test]
+fn mails_go_by_tls_and_login() {
+    trusting("mails_go_by_tls_and_login", |config| {
+        for (kind, scheme) in [
+            (Kind::StartTls(config.clone()), "smtp+starttls"),
+            (Kind::Tls(config.clone()), "smtps"),
+        ] {
+            let post = Post::new(kind);
+            let command = format!(
+                "printf %b \"Subject: banned <ip>\n\nend\" | {scheme}://me:p%20w@127.0.0.1:{} -f f@x.org a@x.org",
+                post.port
+            );
+            let mut steps = action("a1", &[("actionban", &command)]);
+            steps.push(ban("192.0.2.1"));
+            steps.push(json!({"do": "stop", "tickets": []}));
+            by_ours(&steps, 20);
+            let said = post.conversations(1).concat();
+            assert!(said.contains(LOGIN), "{said}");
+            assert!(said.contains("Subject: banned 192.0.2.1\n"), "{said}");
+        }
+        let post = Post::new(Kind::StartTls(config));
+        let mut steps = smtp_py(
+            post.port,
+            "ssl=true, user=me, password=\"p w\", sender=\"f@x.org\", dest=\"a@x.org\"",
+        );
+        steps.push(ban("192.0.2.1"));
+        steps.push(json!({"do": "stop", "tickets": []}));
+        by_ours(&steps, 20);
+        // the ban and the end
+        for said in post.conversations(2) {
+            let before = said.split_once("STARTTLS\n").unwrap().0;
+            assert!(
+                !before.contains("AUTH") && !before.contains("MAIL"),
+                "{said}"
+            );
+            assert!(said.contains(LOGIN), "{said}");
+        }
+    });
+}
+
+#[test]
+fn no_mail_goes_to_a_server_nobody_vouches_for() {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let config =
+        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key.into())
+            .unwrap();
+    let post = Post::new(Kind::StartTls(Arc::new(config)));
+    let command = format!(
+        "printf %b \"Subject: x\n\nend\" | smtp+starttls://me:secret@127.0.0.1:{} -f f@x.org a@x.org",
+        post.port
+    );
+    let mut steps = action("a1", &[("actionban", &command)]);
+    steps.push(ban("192.0.2.1"));
+    steps.push(json!({"do": "stop", "tickets": []}));
+    let ours = by_ours(&steps, 20);
+    let log = ours.last().unwrap().log.join("\n");
+    assert!(log.contains("mail could not be sent and is lost"), "{log}");
+    let said = post.said.lock().unwrap().concat();
+    assert!(!said.contains("AUTH") && !said.contains("MAIL"), "{said}");
+}
+
+#[test]
+fn a_throttled_mail_goes_out_once() {
+    let post = Post::new(Kind::Plain);
+    let command = format!(
+        "printf %b \"Subject: banned <ip>\n\nend\" | smtp://127.0.0.1:{} -f f@x.org a@x.org",
+        post.port
+    );
+    let mut steps = action("a1", &[("actionban", &command), ("throttle", "1h")]);
+    for ip in ["192.0.2.1", "192.0.2.2", "192.0.2.1", "192.0.2.1"] {
+        steps.push(ban(ip));
+    }
+    steps.push(json!({"do": "stop", "tickets": []}));
+    by_ours(&steps, 20);
+    let messages = post.messages(2);
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert!(messages[0].contains("banned 192.0.2.1") && messages[1].contains("banned 192.0.2.2"));
+}
+
+#[test]
+fn a_digest_holds_the_bans_of_a_time() {
+    let post = Post::new(Kind::Plain);
+    let command = format!(
+        "printf %b \"Subject: banned <ip>\n\nabout <ip>\\n\" | smtp://127.0.0.1:{} -f f@x.org a@x.org",
+        post.port
+    );
+    let mut steps = action("a1", &[("actionban", &command), ("digest", "2")]);
+    for last in 1..=3 {
+        steps.push(ban(&format!("192.0.2.{last}")));
+    }
+    let mut last = ban("192.0.2.4");
+    last["observe"] = "sleep 3".into();
+    steps.push(last);
+    // one that the end of the jail sends
+    steps.push(ban("192.0.2.5"));
+    steps.push(json!({"do": "stop", "tickets": []}));
+    by_ours(&steps, 20);
+    let messages = post.messages(2);
+    assert!(
+        messages[0].starts_with(
+            "Subject: banned 192.0.2.1 and 3 more\n\n---- banned 192.0.2.1\n\nabout 192.0.2.1\n"
+        ),
+        "{messages:?}"
+    );
+    assert!(messages[0].contains("---- banned 192.0.2.4\n\nabout 192.0.2.4\n"));
+    assert!(
+        messages[1].starts_with("Subject: banned 192.0.2.5\n\nabout 192.0.2.5\n"),
+        "{messages:?}"
+    );
+}
+
+#[test]
+fn a_server_that_hangs_delays_no_ban() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let post = Post::new(Kind::Silent(directory.path().join("end")));
+    let command = format!(
+        "printf %b \"Subject: banned <ip>\n\nend\" | smtp://127.0.0.1:{} -f f@x.org a@x.org",
+        post.port
+    );
+    let mut steps = action("mail", &[("actionban", &command)]);
+    let mark = format!("echo <ip> >> {}", path("mark"));
+    steps.extend(action("other", &[("actionban", &mark)]));
+    let tickets: Vec<_> = (0..1000)
+        .map(|n| ticket(&format!("198.51.{}.{}", n / 250, n % 250)))
+        .collect();
+    let observe = format!("wc -l < {}; date +%s; touch {}", path("mark"), path("end"));
+    steps.push(json!({"do": "bans", "tickets": tickets, "observe": observe}));
+    let begun = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    let ours = by_ours(&steps, 20);
+    let observed: Vec<u64> = ours
+        .last()
+        .unwrap()
+        .observed
+        .lines()
+        .map(|line| line.parse().unwrap())
+        .collect();
+    assert_eq!(observed[0], 1000);
+    // a server has thirty seconds for each step of a conversation: not even the first mail was given up
+    assert!(observed[1] < begun + 30, "{observed:?}");
 }

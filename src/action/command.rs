@@ -11,6 +11,8 @@ use indexmap::IndexMap;
 use super::JailFigures;
 use super::execute::Executor;
 use super::info::{BanInfo, History};
+use super::mail::pacing::Pacing;
+use super::mail::python::SmtpAction;
 use super::properties::Properties;
 use super::tags::{HostNames, Script, TagError};
 use crate::control::{CommandError, Value};
@@ -88,6 +90,8 @@ pub struct CommandAction {
     pub properties: Properties,
     /// Epoch of its last repair.
     pub epoch: u64,
+    /// The Python action it stands for.
+    smtp: Option<SmtpAction>,
     started: IndexMap<FamilyKey, u8>,
     /// The command last executed per operation and family, so that families with equal commands
     /// run it once.
@@ -105,6 +109,7 @@ impl CommandAction {
             name: name.to_owned(),
             properties: Properties::default(),
             epoch: 0,
+            smtp: None,
             started: IndexMap::new(),
             executed: HashMap::new(),
         }
@@ -115,11 +120,36 @@ impl CommandAction {
     /// # Errors
     /// A value of the wrong kind.
     pub fn set(&mut self, name: &str, value: &Value) -> Result<(), CommandError> {
+        if let Some(mut smtp) = self.smtp.take() {
+            let known = smtp.set(name, value);
+            self.become_smtp(smtp)?;
+            if known {
+                return Ok(());
+            }
+        }
         if let Some(value) = self.properties.set(name, value)? {
             debug!(TARGET, "  Set {} = {}", name, value.repr());
             self.executed.clear();
         }
         Ok(())
+    }
+
+    /// Makes it do what a Python action with these arguments does.
+    ///
+    /// # Errors
+    /// None that these properties can have.
+    pub fn become_smtp(&mut self, smtp: SmtpAction) -> Result<(), CommandError> {
+        for (name, value) in smtp.properties() {
+            self.properties.set(name, &value)?;
+        }
+        self.executed.clear();
+        self.smtp = Some(smtp);
+        Ok(())
+    }
+
+    /// An argument of the Python action it stands for.
+    pub fn argument(&self, name: &str) -> Option<&Value> {
+        self.smtp.as_ref()?.get(name)
     }
 
     /// Commands as by default, at the begin of a reload.
@@ -360,6 +390,7 @@ impl CommandAction {
                 script,
                 &self.properties.timeout(),
                 context.names,
+                || Pacing::of(&self.properties),
             )
             .await
     }

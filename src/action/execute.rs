@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::firewall::iptables::{self, Call, Transaction};
 use super::mail::Mail;
+use super::mail::pacing::Pacing;
 use super::mail::queue::{Job, Queue};
 use super::process::{Ending, Invocation};
 use super::shell::{self, Report};
@@ -56,13 +57,14 @@ impl Executor {
     }
 
     /// Runs a command of the action of this name; answers whether it succeeded. An empty command
-    /// always does, and so does a mail: it is queued.
+    /// always does, and so does a mail: it is queued, to go out at this pace.
     pub async fn run(
         &self,
         action: &str,
         script: &Script,
         timeout: &Value,
         names: &HostNames,
+        pacing: impl FnOnce() -> Pacing,
     ) -> bool {
         record!(Level::LowDebug, TARGET, "{}", script.shown());
         if script.text.is_empty() {
@@ -75,6 +77,7 @@ impl Executor {
                 action: action.to_owned(),
                 script: script.clone(),
                 timeout: timeout.clone(),
+                pacing: pacing(),
             };
             let mut mails = self.mails.lock().unwrap_or_else(PoisonError::into_inner);
             return mails

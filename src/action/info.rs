@@ -168,7 +168,11 @@ impl<'a> BanInfo<'a> {
         tags::replace_dynamic(
             command,
             names,
-            |tag| self.known.get(tag).map(|value| value.str().into_owned()),
+            |tag| match tag {
+                // beyond the original's tags, and so not in the lists its messages show
+                "jail.bantime" => Some(whole(self.figures.bantime).str().into_owned()),
+                _ => self.known.get(tag).map(|value| value.str().into_owned()),
+            },
             |field| self.field(field),
         )
     }

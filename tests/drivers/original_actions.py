@@ -58,7 +58,9 @@ class Scenario:
     def command(self, step):
         words = step["words"]
         if words[2] == "addaction":
-            self.actions.add(words[3], reload=hasattr(self.actions, "_reload_actions"))
+            # behind the name: a Python file and its arguments
+            python = (words[4], json.loads(words[5])) if len(words) > 4 else ()
+            self.actions.add(words[3], *python, reload=hasattr(self.actions, "_reload_actions"))
         elif words[2] == "action":
             for name, value in words[4]:
                 setattr(self.actions[words[3]], name, value)

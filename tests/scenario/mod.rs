@@ -272,7 +272,15 @@ async fn command(actions: &Actions, words: &[Json]) {
     match words[2].as_str().unwrap() {
         "addaction" => actions.send(Order::Add {
             name,
-            python: None,
+            python: words.get(4).map(|path| {
+                let arguments: Json = serde_json::from_str(words[5].as_str().unwrap()).unwrap();
+                let pairs = arguments.as_object().unwrap().iter();
+                let pairs = pairs.map(|(name, value)| (name.as_str().into(), read_value(value)));
+                (
+                    path.as_str().unwrap().to_owned(),
+                    Value::Dict(pairs.collect()),
+                )
+            }),
             reply,
         }),
         _ => {

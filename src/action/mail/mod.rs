@@ -6,9 +6,16 @@
 //! registries, which may not (CVE-2021-32749, CVE-2012-5642).
 #![forbid(unsafe_code)]
 
+mod digest;
 pub mod letter;
+mod mime;
+pub mod pacing;
+pub mod python;
 pub mod queue;
+mod server;
 mod smtp;
+
+pub use server::{Security, Server};
 
 use super::script::{self, Command, Joint, List, Part, Pipeline, Word};
 use super::tags::Script;
@@ -63,10 +70,8 @@ pub enum Sink {
     },
     /// An SMTP server (`smtp://host:port -f sender recipient …`).
     Smtp {
-        /// Name or address of the server.
-        host: String,
-        /// Its port.
-        port: u16,
+        /// Which, and how it is talked to.
+        server: Server,
         /// Envelope sender.
         sender: String,
         /// Recipients.
@@ -137,7 +142,7 @@ impl Reader {
             .map(Word::literal)
             .collect::<Option<Vec<_>>>()?;
         let program = arguments.first()?;
-        if let Some(server) = program.strip_prefix("smtp://") {
+        if let Some(server) = Server::parse(program) {
             return smtp_sink(server, &arguments[1..]);
         }
         let name = base_name(program);
@@ -375,12 +380,8 @@ fn tail_count(command: &Command) -> Option<usize> {
     }
 }
 
-/// `host[:port]` with the arguments `[-f sender] recipient …`.
-fn smtp_sink(server: &str, arguments: &[String]) -> Option<Sink> {
-    let (host, port) = match server.rsplit_once(':') {
-        Some((host, port)) => (host, port.parse().ok()?),
-        None => (server, 25),
-    };
+/// A server with the arguments `[-f sender] recipient …`.
+fn smtp_sink(server: Server, arguments: &[String]) -> Option<Sink> {
     let (sender, recipients) = match arguments {
         [flag, sender, recipients @ ..] if flag == "-f" => (sender.clone(), recipients),
         recipients => (String::new(), recipients),
@@ -391,10 +392,8 @@ fn smtp_sink(server: &str, arguments: &[String]) -> Option<Sink> {
         .filter(|word| !word.is_empty())
         .map(str::to_owned)
         .collect();
-    let usable = !host.is_empty() && !recipients.is_empty();
-    usable.then(|| Sink::Smtp {
-        host: host.trim_matches(['[', ']']).to_owned(),
-        port,
+    (!recipients.is_empty()).then_some(Sink::Smtp {
+        server,
         sender,
         recipients,
     })
@@ -485,15 +484,17 @@ mod tests {
             recognise("printf %b \"Subject: a\" | smtp://127.0.0.1:2525 -f \"f@x\" \"a@x, b@x\"")
                 .unwrap();
         let Sink::Smtp {
-            host,
-            port: 2525,
+            server,
             sender,
             recipients,
         } = mail.sink
         else {
             panic!();
         };
-        assert_eq!((host.as_str(), sender.as_str()), ("127.0.0.1", "f@x"));
+        assert_eq!(
+            (server.host.as_str(), server.port, sender.as_str()),
+            ("127.0.0.1", 2525, "f@x")
+        );
         assert_eq!(recipients, ["a@x", "b@x"]);
     }
 

@@ -1,6 +1,7 @@
 //! The mails of one jail, sent one after the other beside everything else: neither a slow registry
 //! nor a dead mail server delays a ban.
 
+use std::collections::HashMap;
 use std::io;
 use std::time::Duration;
 
@@ -8,17 +9,22 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::digest::{self, Written};
+use super::pacing::{Pacing, Throttle};
 use super::{Mail, Sink, smtp};
 use crate::action::process::Invocation;
 use crate::action::shell::{self, Report};
 use crate::action::tags::{HostNames, Script};
 use crate::control::Value;
-use crate::{error, warning};
+use crate::{debug, error, warning};
 
 const TARGET: &str = "fail2ban.actions";
 
 /// Mails that may wait.
-const WAITING: usize = 500;
+const WAITING: usize = 2000;
+
+/// Mails of one digest; what is beyond goes into the next.
+const TOGETHER: usize = 500;
 
 /// When a mail that could not be sent is tried again.
 const AGAIN: [Duration; 3] = [
@@ -41,6 +47,8 @@ pub struct Job {
     pub script: Script,
     /// How long the sending program may run.
     pub timeout: Value,
+    /// How often mails of the action go out.
+    pub pacing: Pacing,
 }
 
 /// Handle to the task that sends a jail's mails.
@@ -58,6 +66,8 @@ impl Queue {
         let sender = Sender {
             jail: jail.to_owned(),
             names,
+            throttle: Throttle::default(),
+            held: HashMap::new(),
             again: Vec::new(),
         };
         Queue {
@@ -97,113 +107,219 @@ impl Queue {
     }
 }
 
+/// A written mail on its way.
+#[derive(Debug)]
+struct Outgoing {
+    sink: Sink,
+    text: Vec<u8>,
+    action: String,
+    script: Script,
+    timeout: Value,
+}
+
+/// Mails of an action that wait for their digest.
+#[derive(Debug)]
+struct Held {
+    due: Instant,
+    jobs: Vec<Job>,
+}
+
+/// What the task does next.
+enum Next {
+    New(Job),
+    Digest(Vec<Job>),
+    Again(usize, Outgoing),
+}
+
 /// State of the task.
 struct Sender {
     jail: String,
     names: HostNames,
+    throttle: Throttle,
+    /// By action.
+    held: HashMap<String, Held>,
     /// Mails to be tried again: when, how often they were tried, which.
-    again: Vec<(Instant, usize, Job)>,
+    again: Vec<(Instant, usize, Outgoing)>,
 }
 
 impl Sender {
     async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
-        loop {
-            let due = self.again.iter().map(|(time, ..)| *time).min();
-            let job = tokio::select! {
-                job = jobs.recv() => job.map(|job| (0, job)),
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    match self.take_due() {
-                        Some(next) => Some(next),
-                        None => continue,
+        while let Some(next) = self.next(&mut jobs).await {
+            match next {
+                Next::New(job) => match job.pacing.digest {
+                    Some(span) => {
+                        if let Some(full) = self.hold(job, span) {
+                            self.send_together(full).await;
+                        }
+                    }
+                    None => self.send_together(vec![job]).await,
+                },
+                Next::Digest(jobs) => self.send_together(jobs).await,
+                Next::Again(tries, mail) => {
+                    if !self.send(&mail).await {
+                        self.put_back(tries, mail);
                     }
                 }
-            };
-            let Some((tries, job)) = job else {
-                break;
-            };
-            if !self.send(&job).await {
-                self.put_back(tries, job);
             }
         }
         // the jail stops: no time to wait for better times
-        for (_, _, job) in std::mem::take(&mut self.again) {
-            if !self.send(&job).await {
-                self.give_up(&job);
+        for (_, held) in std::mem::take(&mut self.held) {
+            self.send_together(held.jobs).await;
+        }
+        for (_, _, mail) in std::mem::take(&mut self.again) {
+            if !self.send(&mail).await {
+                self.give_up(&mail.action);
             }
         }
     }
 
-    fn take_due(&mut self) -> Option<(usize, Job)> {
-        let now = Instant::now();
-        let at = self.again.iter().position(|(time, ..)| *time <= now)?;
-        let (_, tries, job) = self.again.swap_remove(at);
-        Some((tries, job))
+    /// Waits for the next thing to do; `None` when no new mails can come.
+    async fn next(&mut self, jobs: &mut mpsc::Receiver<Job>) -> Option<Next> {
+        loop {
+            let digests = self.held.values().map(|held| held.due);
+            let due = self
+                .again
+                .iter()
+                .map(|(time, ..)| *time)
+                .chain(digests)
+                .min();
+            tokio::select! {
+                job = jobs.recv() => return job.map(Next::New),
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    if let Some(next) = self.take_due() {
+                        return Some(next);
+                    }
+                }
+            }
+        }
     }
 
-    fn put_back(&mut self, tries: usize, job: Job) {
+    fn take_due(&mut self) -> Option<Next> {
+        let now = Instant::now();
+        if let Some(at) = self.again.iter().position(|(time, ..)| *time <= now) {
+            let (_, tries, mail) = self.again.swap_remove(at);
+            return Some(Next::Again(tries, mail));
+        }
+        let held = self.held.iter().find(|(_, held)| held.due <= now)?;
+        let action = held.0.clone();
+        let held = self.held.remove(&action)?;
+        Some(Next::Digest(held.jobs))
+    }
+
+    /// Keeps a mail for the digest of its action; answers them all when there are enough.
+    fn hold(&mut self, job: Job, span: Duration) -> Option<Vec<Job>> {
+        let action = job.action.clone();
+        let held = self.held.entry(action.clone()).or_insert_with(|| Held {
+            due: Instant::now() + span,
+            jobs: Vec::new(),
+        });
+        held.jobs.push(job);
+        match held.jobs.len() >= TOGETHER {
+            true => self.held.remove(&action).map(|held| held.jobs),
+            false => None,
+        }
+    }
+
+    /// Writes mails of one action, puts them together and sends them as one.
+    async fn send_together(&mut self, jobs: Vec<Job>) {
+        let mut written: Vec<Written> = Vec::new();
+        let mut last = None;
+        for job in jobs {
+            let text = job.mail.write().await;
+            let sink = job.mail.sink().clone();
+            if let Some(span) = job.pacing.throttle {
+                let subject = digest::subject(&sink, &text);
+                let now = Instant::now();
+                if !self.throttle.admits(&job.action, &subject, span, now) {
+                    let (jail, action) = (&self.jail, Value::from(job.action).repr());
+                    debug!(
+                        TARGET,
+                        "[{jail}] action {action}: mail throttled: {subject}"
+                    );
+                    continue;
+                }
+            }
+            written.push((sink, text));
+            last = Some(job);
+        }
+        let (Some(job), Some((sink, text))) = (last, digest::combine(written)) else {
+            return;
+        };
+        let mail = Outgoing {
+            sink,
+            text,
+            action: job.action,
+            script: job.script,
+            timeout: job.timeout,
+        };
+        if !self.send(&mail).await {
+            self.put_back(0, mail);
+        }
+    }
+
+    fn put_back(&mut self, tries: usize, mail: Outgoing) {
         match AGAIN.get(tries) {
             Some(delay) if self.again.len() < WAITING => {
-                let (jail, action) = (&self.jail, Value::from(job.action.as_str()).repr());
+                let (jail, action) = (&self.jail, Value::from(mail.action.as_str()).repr());
                 let seconds = delay.as_secs();
                 warning!(
                     TARGET,
                     "[{jail}] action {action}: mail not sent, next try in {seconds} seconds"
                 );
-                self.again.push((Instant::now() + *delay, tries + 1, job));
+                self.again.push((Instant::now() + *delay, tries + 1, mail));
             }
-            _ => self.give_up(&job),
+            _ => self.give_up(&mail.action),
         }
     }
 
-    fn give_up(&self, job: &Job) {
-        let (jail, action) = (&self.jail, Value::from(job.action.as_str()).repr());
+    fn give_up(&self, action: &str) {
+        let (jail, action) = (&self.jail, Value::from(action).repr());
         error!(
             TARGET,
             "[{jail}] action {action}: mail could not be sent and is lost"
         );
     }
 
-    /// Writes a mail and sends it; answers whether it is gone.
-    async fn send(&self, job: &Job) -> bool {
-        let text = job.mail.write().await;
-        match job.mail.sink() {
+    /// Sends a mail; answers whether it is gone.
+    async fn send(&self, mail: &Outgoing) -> bool {
+        match &mail.sink {
             Sink::Program { arguments, .. } => {
                 let invocation = Invocation {
-                    input: Some(&text),
-                    ..Invocation::new(arguments, shell::limit(&job.timeout))
+                    input: Some(&mail.text),
+                    ..Invocation::new(arguments, shell::limit(&mail.timeout))
                 };
-                let report = Report::new(&job.script);
+                let report = Report::new(&mail.script);
                 match invocation.run().await {
-                    Ok(finished) => report.finished(&finished, &job.timeout, &[0]).success,
+                    Ok(finished) => report.finished(&finished, &mail.timeout, &[0]).success,
                     // the shell says what it is that cannot be started, in the usual words
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                        shell::run(&job.script, &job.timeout, &[0]).await.success
+                        shell::run(&mail.script, &mail.timeout, &[0]).await.success
                     }
                     Err(error) => {
                         error!(
                             "fail2ban.utils",
                             "{} -- failed with {error}",
-                            job.script.shown()
+                            mail.script.shown()
                         );
                         false
                     }
                 }
             }
             Sink::Smtp {
-                host,
-                port,
+                server,
                 sender,
                 recipients,
             } => {
-                let (host, port, sender) = (host.clone(), *port, sender.clone());
+                let (server, sender) = (server.clone(), sender.clone());
                 let (recipients, domain) = (recipients.clone(), self.names.full.clone());
+                let text = mail.text.clone();
                 let sent = tokio::task::spawn_blocking(move || {
-                    smtp::send(&host, port, &sender, &recipients, &text, &domain)
+                    smtp::send(&server, &sender, &recipients, &text, &domain)
                 });
                 match sent.await {
                     Ok(Ok(())) => true,
                     Ok(Err(reason)) => {
-                        let (jail, action) = (&self.jail, Value::from(job.action.as_str()).repr());
+                        let (jail, action) = (&self.jail, Value::from(mail.action.as_str()).repr());
                         error!(TARGET, "[{jail}] action {action}: {reason}");
                         false
                     }

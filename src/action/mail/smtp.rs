@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use lettre::address::Envelope;
 use lettre::transport::smtp::SmtpTransport;
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::{Address, Transport};
+
+use super::mime;
+use super::server::{Security, Server};
 
 /// Time for each step of the conversation.
 const TIME: Duration = Duration::from_secs(30);
@@ -14,8 +19,7 @@ const TIME: Duration = Duration::from_secs(30);
 /// # Errors
 /// What the server or the addresses are at fault with, in words.
 pub fn send(
-    host: &str,
-    port: u16,
+    server: &Server,
     sender: &str,
     recipients: &[String],
     message: &[u8],
@@ -40,14 +44,35 @@ pub fn send(
         .map(|text| read(text))
         .collect::<Result<Vec<_>, _>>()?;
     let envelope = Envelope::new(from, to).map_err(|error| error.to_string())?;
-    let transport = SmtpTransport::builder_dangerous(host)
-        .port(port)
-        .timeout(Some(TIME))
-        .build();
+    let security = match server.security {
+        Security::None => Tls::None,
+        Security::StartTls => Tls::Required(tls(&server.host)?),
+        Security::Tls => Tls::Wrapper(tls(&server.host)?),
+    };
+    let mut transport = SmtpTransport::builder_dangerous(&server.host)
+        .port(server.port)
+        .tls(security)
+        .timeout(Some(TIME));
+    if let Some((user, password)) = &server.login {
+        transport = transport.credentials(Credentials::new(user.clone(), password.clone()));
+    }
+    let encoded;
+    let message = match server.mime {
+        true => {
+            encoded = mime::encode(&String::from_utf8_lossy(message));
+            encoded.as_bytes()
+        }
+        false => message,
+    };
     transport
+        .build()
         .send_raw(&envelope, &with_carriage_returns(message))
         .map(|_| ())
         .map_err(|error| error.to_string())
+}
+
+fn tls(host: &str) -> Result<TlsParameters, String> {
+    TlsParameters::new(host.to_owned()).map_err(|error| error.to_string())
 }
 
 /// Line ends as the protocol wants them, none behind the last line; only then lone dots are
@@ -81,9 +106,10 @@ mod tests {
 
     #[test]
     fn addresses_must_be_such() {
-        let error = send("127.0.0.1", 1, "a b", &["c@d".into()], b"", "x").unwrap_err();
+        let server = Server::parse("smtp://127.0.0.1:1").unwrap();
+        let error = send(&server, "a b", &["c@d".into()], b"", "x").unwrap_err();
         assert!(error.contains("address"), "{error}");
-        let error = send("127.0.0.1", 1, "f", &["root".into()], b"", "example.org").unwrap_err();
+        let error = send(&server, "f", &["root".into()], b"", "example.org").unwrap_err();
         assert!(!error.contains("address"), "{error}");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::super::Query;
 use super::super::command::CommandAction;
+use super::super::mail::python::SmtpAction;
 use super::ending::Flush;
 use super::{Runner, TARGET, start_action, unhandled};
 use crate::control::{ACTION_METHODS, CommandError, Reply, Value};
@@ -21,7 +22,15 @@ pub(super) enum Reloaded {
 
 impl Runner {
     pub(super) fn add(&mut self, name: String, python: Option<(String, Value)>) -> Reply {
-        if let Some((path, _)) = python {
+        let smtp = match &python {
+            Some((path, arguments)) if SmtpAction::is_meant(path) => {
+                Some(SmtpAction::new(arguments)?)
+            }
+            _ => None,
+        };
+        if let Some((path, _)) = python
+            && smtp.is_none()
+        {
             error!(
                 TARGET,
                 "[{}] action {}: Python actions are not supported yet, the jail goes on without {}",
@@ -49,6 +58,9 @@ impl Runner {
                 self.actions.insert(name.clone(), CommandAction::new(&name));
             }
         }
+        if let (Some(smtp), Some(action)) = (smtp, self.actions.get_mut(&name)) {
+            action.become_smtp(smtp)?;
+        }
         Ok(Value::from(name))
     }
 
@@ -72,6 +84,7 @@ impl Runner {
             action.set(property, value)?;
         }
         match properties.last() {
+            Some((property, value)) if action.argument(property).is_some() => Ok(value.clone()),
             Some((property, _)) => action.properties.get(property),
             None => Ok(Value::None),
         }
@@ -83,7 +96,10 @@ impl Runner {
             Query::Property(property) if property == "banEpoch" => {
                 Ok(Value::Int(i64::try_from(action.epoch).unwrap_or(i64::MAX)))
             }
-            Query::Property(property) => action.properties.get(property),
+            Query::Property(property) => match action.argument(property) {
+                Some(value) => Ok(value.clone()),
+                None => action.properties.get(property),
+            },
             Query::Properties => Ok(Value::from(action.properties.names())),
             Query::Methods => Ok(Value::List(
                 ACTION_METHODS.into_iter().map(Value::from).collect(),
