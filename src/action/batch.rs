@@ -6,9 +6,10 @@
 
 use super::JailFigures;
 use super::command::{CommandAction, Context};
-use super::firewall::iptables::Call;
-use super::info::BanInfo;
+use super::firewall::Change;
+use super::info::{BanInfo, History};
 use super::runner::failed;
+use crate::address::Family;
 use crate::control::Value;
 use crate::debug;
 use crate::ticket::Ticket;
@@ -64,17 +65,27 @@ fn note_unban(action: &CommandAction, order: &TicketOrder, context: &Context<'_>
     debug!("fail2ban.actions", "[{jail}] action {quoted}: unban {id}");
 }
 
-/// Whether the action's bans are changes of the firewall that can be made together.
-pub fn changes_firewall(action: &mut CommandAction, context: &Context<'_>) -> bool {
+/// Whether the action's bans are changes of the firewall that can be made together; `sample` is one
+/// of them.
+pub fn changes_firewall(
+    action: &mut CommandAction,
+    sample: &TicketOrder,
+    context: &Context<'_>,
+) -> bool {
+    let family = sample.ticket.ip().family().map_or("", Family::as_str);
     let Ok(command) = action
         .properties
-        .command("actionban", "inet4", context.names)
+        .command("actionban", family, context.names)
     else {
         return false;
     };
-    // any address will do to see the shape
-    Call::recognise(&command.replace("<ip>", "192.0.2.1"))
-        .is_some_and(|call| call.change().is_some())
+    let mut info = BanInfo::new(
+        context.jail,
+        &sample.ticket,
+        &sample.figures,
+        &History::None,
+    );
+    Change::recognise(&info.fill_alone(&command, context.names)).is_some()
 }
 
 /// Carries orders out together by an action that changes the firewall; those that cannot be are

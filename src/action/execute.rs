@@ -9,21 +9,33 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::firewall::iptables::{self, Call, Transaction};
+use super::firewall::member::{self, Member};
 use super::mail::Mail;
 use super::mail::pacing::Pacing;
 use super::mail::queue::{Job, Queue};
-use super::process::{Ending, Invocation};
+use super::process::Invocation;
+use super::script::plain_command;
 use super::shell::{self, Report};
 use super::tags::{HostNames, Script};
 use crate::control::Value;
 use crate::log::Level;
 use crate::{debug, record};
 
+mod together;
+
 const TARGET: &str = "fail2ban.action";
 
 /// Programs whose calls must not overlap: without `-w` iptables gives up when another runs.
 const FIREWALL: [&str; 5] = ["iptables", "ip6tables", "nft", "ipset", "firewall-cmd"];
+
+/// Programs that a shell carries out by itself, not always as the program of that name would.
+const BUILT_IN: [&str; 48] = [
+    ".", ":", "[", "alias", "bg", "bind", "break", "builtin", "cd", "chdir", "command", "continue",
+    "declare", "echo", "enable", "eval", "exec", "exit", "export", "false", "fc", "fg", "getopts",
+    "hash", "help", "history", "jobs", "kill", "let", "local", "logout", "printf", "pwd", "read",
+    "readonly", "return", "set", "shift", "source", "test", "times", "trap", "true", "type", "ulimit",
+    "umask", "unset", "wait",
+];
 
 type Locks = Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>;
 
@@ -85,8 +97,14 @@ impl Executor {
                 .push(job);
         }
         let _turn = turn(action, script).await;
-        if let Some(call) = recognise(script) {
-            let invocation = Invocation::new(&call.arguments, shell::limit(timeout));
+        if let Some(change) = Member::recognise(script)
+            && member::apply(&[&change]) == [true]
+        {
+            Report::new(script).succeeded();
+            return true;
+        }
+        if let Some(arguments) = without_shell(script) {
+            let invocation = Invocation::new(&arguments, shell::limit(timeout));
             // what cannot be started is left to the shell, which says so in the usual words
             if let Ok(finished) = invocation.run().await {
                 return Report::new(script)
@@ -96,65 +114,17 @@ impl Executor {
         }
         shell::run(script, timeout, &[0]).await.success
     }
-
-    /// Carries out commands that change firewall rules in as few steps as keep their order;
-    /// answers for each whether that was done. What was not is as if never tried, and shall be
-    /// run by itself.
-    pub async fn run_together(&self, scripts: &[Script], timeout: &Value) -> Vec<bool> {
-        let mut done = vec![false; scripts.len()];
-        let Some(changes) = scripts
-            .iter()
-            .map(|script| recognise(script)?.change())
-            .collect::<Option<Vec<_>>>()
-        else {
-            return done;
-        };
-        let mut failed: Vec<Transaction> = Vec::new();
-        for transaction in iptables::transactions(&changes) {
-            let Some(first) = transaction.members.first() else {
-                continue;
-            };
-            if failed.iter().any(|earlier| transaction.follows(earlier)) {
-                continue;
-            }
-            let _turn = turn("", &scripts[*first]).await;
-            let invocation = Invocation {
-                input: Some(transaction.input.as_bytes()),
-                ..Invocation::new(&transaction.arguments, shell::limit(timeout))
-            };
-            match invocation.run().await {
-                Ok(finished) if finished.ending == Ending::Code(0) => {
-                    for &member in &transaction.members {
-                        record!(Level::LowDebug, TARGET, "{}", scripts[member].shown());
-                        Report::new(&scripts[member]).succeeded();
-                        done[member] = true;
-                    }
-                }
-                Ok(finished) => {
-                    let count = transaction.members.len();
-                    let why = String::from_utf8_lossy(&finished.stderr).into_owned();
-                    debug!(
-                        TARGET,
-                        "{count} changes are tried one by one: {}",
-                        why.trim_end()
-                    );
-                    failed.push(transaction);
-                }
-                Err(error) => {
-                    debug!(TARGET, "{}: {error}", transaction.arguments.join(" "));
-                    failed.push(transaction);
-                }
-            }
-        }
-        done
-    }
 }
 
-fn recognise(script: &Script) -> Option<Call> {
-    match script.variables.is_empty() {
-        true => Call::recognise(&script.text),
-        false => None,
+/// Program and arguments of a command that needs no shell: no syntax of one, and no program that is
+/// built into it.
+pub fn without_shell(script: &Script) -> Option<Vec<String>> {
+    if !script.variables.is_empty() {
+        return None;
     }
+    let arguments = plain_command(&script.text)?;
+    let program = arguments.first()?;
+    (!BUILT_IN.contains(&program.as_str())).then_some(arguments)
 }
 
 /// Waits until no other command runs that this one must not meet.

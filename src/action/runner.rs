@@ -260,7 +260,9 @@ impl Runner {
             if only.is_some_and(|only| !only.contains(&action.name)) {
                 continue;
             }
-            if orders.len() > 1 && batch::changes_firewall(action, &context) {
+            if let [sample, _, ..] = orders
+                && batch::changes_firewall(action, sample, &context)
+            {
                 batch::apply_together(action, orders, &mut infos, &mut context).await;
             } else {
                 others.push(action);

@@ -231,6 +231,11 @@ impl Reader<'_> {
         while let Some(&c) = self.chars.peek() {
             match c {
                 ' ' | '\t' | '\n' | ';' | '|' | '&' | ')' => break,
+                // a bracket alone among the arguments means nothing to a shell
+                '{' if word.parts.is_empty() && self.stands_alone() => {
+                    self.chars.next();
+                    word.push_text("{");
+                }
                 // what a shell would expand, and what it reads as syntax inside a word
                 '<' | '>' | '(' | '*' | '?' | '[' | ']' | '~' | '#' | '{' => return None,
                 '\'' => {
@@ -266,6 +271,13 @@ impl Reader<'_> {
             }
         }
         Some(word)
+    }
+
+    /// Whether the next character is a word of its own.
+    fn stands_alone(&self) -> bool {
+        let mut ahead = self.chars.clone();
+        ahead.next();
+        ahead.next().is_none_or(|c| matches!(c, ' ' | '\t'))
     }
 
     fn double_quoted(&mut self, word: &mut Word) -> Option<()> {
@@ -436,6 +448,7 @@ mod tests {
             ("a 'it'\\''s' \"\\$x \\n \\\"\"", "a|it's|$x \\n \""),
             ("a b=c ! -x", "a|b=c|!|-x"),
             ("a \\\nb;", "a|b"),
+            ("nft add element t s { 192.0.2.1 }", "nft|add|element|t|s|{|192.0.2.1|}"),
         ] {
             assert_eq!(
                 words(script).map(|words| words.join("|")).as_deref(),
@@ -481,6 +494,8 @@ mod tests {
             "case x in y) z;; esac",
             "[ -f x ]",
             "a {b,c}",
+            "a b{ c }",
+            "{ a }",
         ] {
             assert_eq!(words(script), None, "{script}");
         }

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 use super::super::script;
+use super::Transaction;
 
 /// One call of iptables without any shell syntax.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,65 +107,44 @@ impl Change {
     }
 }
 
-/// Changes for one program, to be applied together.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Transaction {
-    /// Program and arguments.
-    pub arguments: Vec<String>,
-    /// What it reads.
-    pub input: String,
-    /// Which of the changes it makes, by position.
-    pub members: Vec<usize>,
-    deletions: usize,
-}
-
 /// Puts changes into few transactions that keep their order within each program and table; tables
 /// and programs do not see each other.
-pub fn transactions(changes: &[Change]) -> Vec<Transaction> {
-    let mut open: Vec<(&Change, Transaction)> = Vec::new();
+pub fn transactions(changes: &[&Change]) -> Vec<Transaction> {
+    let mut open: Vec<(&Change, usize, Transaction)> = Vec::new();
     let mut done = Vec::new();
     for (position, change) in changes.iter().enumerate() {
         let at = open
             .iter()
-            .position(|(first, _)| first.fits(change))
+            .position(|(first, _, _)| first.fits(change))
             .unwrap_or_else(|| {
-                open.push((change, Transaction::begin(change)));
+                open.push((change, 0, begin(change)));
                 open.len() - 1
             });
-        let transaction = &mut open[at].1;
-        if change.deletes() && transaction.deletions == DELETIONS {
-            done.push(std::mem::replace(transaction, Transaction::begin(change)));
+        let (_, deletions, transaction) = &mut open[at];
+        if change.deletes() && *deletions == DELETIONS {
+            done.push(std::mem::replace(transaction, begin(change)));
+            *deletions = 0;
         }
-        transaction.deletions += usize::from(change.deletes());
+        *deletions += usize::from(change.deletes());
         transaction.input.push_str(&change.line);
         transaction.input.push('\n');
         transaction.members.push(position);
     }
-    done.extend(open.into_iter().map(|(_, transaction)| transaction));
+    done.extend(open.into_iter().map(|(_, _, transaction)| transaction));
     for transaction in &mut done {
         transaction.input.push_str("COMMIT\n");
     }
     done
 }
 
-impl Transaction {
-    fn begin(change: &Change) -> Transaction {
-        let mut arguments = vec![change.restore.clone(), "--noflush".to_owned()];
-        arguments.extend(change.wait.iter().cloned());
-        Transaction {
-            arguments,
-            input: format!("*{}\n", change.table),
-            members: Vec::new(),
-            deletions: 0,
-        }
-    }
-
-    /// Whether both change the same table, so that one must not overtake the other.
-    pub fn follows(&self, other: &Transaction) -> bool {
-        let table = |transaction: &Transaction| -> Option<String> {
-            transaction.input.lines().next().map(str::to_owned)
-        };
-        self.arguments == other.arguments && table(self) == table(other)
+fn begin(change: &Change) -> Transaction {
+    let mut arguments = vec![change.restore.clone(), "--noflush".to_owned()];
+    arguments.extend(change.wait.iter().cloned());
+    Transaction {
+        arguments,
+        input: format!("*{}\n", change.table),
+        members: Vec::new(),
+        place: change.table.clone(),
     }
 }
 
@@ -279,6 +259,7 @@ mod tests {
             .map(|n| format!("iptables -D c -s 10.0.{}.{} -j DROP", n / 256, n % 256))
             .filter_map(|text| change(&text))
             .collect();
+        let changes: Vec<&Change> = changes.iter().collect();
         let transactions = transactions(&changes);
         let sizes: Vec<usize> = transactions.iter().map(|t| t.members.len()).collect();
         assert_eq!(sizes, [200, 200, 50]);
@@ -306,6 +287,7 @@ mod tests {
         .into_iter()
         .filter_map(change)
         .collect();
+        let changes: Vec<&Change> = changes.iter().collect();
         let transactions = transactions(&changes);
         assert_eq!(transactions.len(), 2);
         assert_eq!(

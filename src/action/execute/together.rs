@@ -1,0 +1,136 @@
+//! Many changes of the firewall carried out at once.
+
+use super::super::firewall::iptables::{self, Change as Rule};
+use super::super::firewall::member::{self, Member};
+use super::super::firewall::{Change, Transaction};
+use super::super::process::{Ending, Invocation};
+use super::super::shell::{self, Report};
+use super::super::tags::Script;
+use super::{Executor, TARGET, turn};
+use crate::control::Value;
+use crate::log::Level;
+use crate::{debug, record};
+
+impl Executor {
+    /// Carries out commands that change the firewall in as few steps as keep their order; answers
+    /// for each whether that was done. What was not is as if never tried, and shall be run by
+    /// itself.
+    pub async fn run_together(&self, scripts: &[Script], timeout: &Value) -> Vec<bool> {
+        let mut done = vec![false; scripts.len()];
+        let Some(changes) = scripts
+            .iter()
+            .map(Change::recognise)
+            .collect::<Option<Vec<_>>>()
+        else {
+            return done;
+        };
+        let (mut rules, mut members) = (Vec::new(), Vec::new());
+        for (place, change) in changes.iter().enumerate() {
+            match change {
+                Change::Rule(rule) => rules.push((place, rule)),
+                Change::Member(member) => members.push((place, member)),
+            }
+        }
+        let mut batch = Batch {
+            scripts,
+            timeout,
+            done: &mut done,
+        };
+        batch.rules(&rules).await;
+        batch.members(&members).await;
+        done
+    }
+}
+
+/// Commands that are carried out together, and which of them are done.
+struct Batch<'a> {
+    scripts: &'a [Script],
+    timeout: &'a Value,
+    done: &'a mut [bool],
+}
+
+impl Batch<'_> {
+    async fn rules(&mut self, rules: &[(usize, &Rule)]) {
+        let changes: Vec<&Rule> = rules.iter().map(|(_, rule)| *rule).collect();
+        let transactions = iptables::transactions(&changes);
+        let places: Vec<usize> = rules.iter().map(|(place, _)| *place).collect();
+        self.transactions(transactions, &places).await;
+    }
+
+    async fn members(&mut self, members: &[(usize, &Member)]) {
+        let Some((first, _)) = members.first() else {
+            return;
+        };
+        let changes: Vec<&Member> = members.iter().map(|(_, member)| *member).collect();
+        let results = {
+            let _turn = turn("", &self.scripts[*first]).await;
+            member::apply(&changes)
+        };
+        let mut rest = Vec::new();
+        for ((place, member), done) in members.iter().zip(results) {
+            match done {
+                true => self.succeeded(*place),
+                false => rest.push((*place, *member)),
+            }
+        }
+        // where one is left over, the program can say what is wrong with it
+        if rest.len() < 2 {
+            return;
+        }
+        let changes: Vec<&Member> = rest.iter().map(|(_, member)| *member).collect();
+        let places: Vec<usize> = rest.iter().map(|(place, _)| *place).collect();
+        self.transactions(member::transactions(&changes), &places)
+            .await;
+    }
+
+    /// Runs transactions one after the other; one that fails holds back those that follow it.
+    /// `places` tells which commands their members are.
+    async fn transactions(&mut self, transactions: Vec<Transaction>, places: &[usize]) {
+        let mut failed: Vec<Transaction> = Vec::new();
+        for transaction in transactions {
+            let Some(first) = transaction.members.first() else {
+                continue;
+            };
+            if failed.iter().any(|earlier| transaction.follows(earlier)) {
+                continue;
+            }
+            let _turn = turn("", &self.scripts[places[*first]]).await;
+            let invocation = Invocation {
+                input: Some(transaction.input.as_bytes()),
+                ..Invocation::new(&transaction.arguments, shell::limit(self.timeout))
+            };
+            match invocation.run().await {
+                Ok(finished) if finished.ending == Ending::Code(0) => {
+                    for &member in &transaction.members {
+                        self.succeeded(places[member]);
+                    }
+                }
+                Ok(finished) => {
+                    let count = transaction.members.len();
+                    let why = String::from_utf8_lossy(&finished.stderr).into_owned();
+                    debug!(
+                        TARGET,
+                        "{count} changes are tried one by one: {}",
+                        why.trim_end()
+                    );
+                    failed.push(transaction);
+                }
+                Err(error) => {
+                    debug!(TARGET, "{}: {error}", transaction.arguments.join(" "));
+                    failed.push(transaction);
+                }
+            }
+        }
+    }
+
+    fn succeeded(&mut self, place: usize) {
+        record!(
+            Level::LowDebug,
+            TARGET,
+            "{}",
+            self.scripts[place].shown()
+        );
+        Report::new(&self.scripts[place]).succeeded();
+        self.done[place] = true;
+    }
+}
