@@ -33,8 +33,8 @@ const BUILT_IN: [&str; 48] = [
     ".", ":", "[", "alias", "bg", "bind", "break", "builtin", "cd", "chdir", "command", "continue",
     "declare", "echo", "enable", "eval", "exec", "exit", "export", "false", "fc", "fg", "getopts",
     "hash", "help", "history", "jobs", "kill", "let", "local", "logout", "printf", "pwd", "read",
-    "readonly", "return", "set", "shift", "source", "test", "times", "trap", "true", "type", "ulimit",
-    "umask", "unset", "wait",
+    "readonly", "return", "set", "shift", "source", "test", "times", "trap", "true", "type",
+    "ulimit", "umask", "unset", "wait",
 ];
 
 type Locks = Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>;

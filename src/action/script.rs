@@ -448,7 +448,10 @@ mod tests {
             ("a 'it'\\''s' \"\\$x \\n \\\"\"", "a|it's|$x \\n \""),
             ("a b=c ! -x", "a|b=c|!|-x"),
             ("a \\\nb;", "a|b"),
-            ("nft add element t s { 192.0.2.1 }", "nft|add|element|t|s|{|192.0.2.1|}"),
+            (
+                "nft add element t s { 192.0.2.1 }",
+                "nft|add|element|t|s|{|192.0.2.1|}",
+            ),
         ] {
             assert_eq!(
                 words(script).map(|words| words.join("|")).as_deref(),

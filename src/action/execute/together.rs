@@ -124,12 +124,7 @@ impl Batch<'_> {
     }
 
     fn succeeded(&mut self, place: usize) {
-        record!(
-            Level::LowDebug,
-            TARGET,
-            "{}",
-            self.scripts[place].shown()
-        );
+        record!(Level::LowDebug, TARGET, "{}", self.scripts[place].shown());
         Report::new(&self.scripts[place]).succeeded();
         self.done[place] = true;
     }

@@ -57,9 +57,8 @@ pub fn read(text: &str) -> Option<Member> {
                 return None;
             };
             let mut change = member(kind, changed)?;
-            let same = member(kind, tested).is_some_and(|tested| {
-                tested.set == change.set && tested.network == change.network
-            });
+            let same = member(kind, tested)
+                .is_some_and(|tested| tested.set == change.set && tested.network == change.network);
             let redundant = match (kind, joint) {
                 (Kind::Add, Joint::Or) => Redundant::Skipped,
                 // when there is no such member the test fails, and with it the whole
@@ -295,7 +294,11 @@ fn range(entry: &[u8]) -> Option<((u128, u128), bool)> {
         }
     }
     let from = from?;
-    let net = IpNet::new(from, prefix.unwrap_or(if from.is_ipv4() { 32 } else { 128 })).ok()?;
+    let net = IpNet::new(
+        from,
+        prefix.unwrap_or(if from.is_ipv4() { 32 } else { 128 }),
+    )
+    .ok()?;
     let number = |address: IpAddr| match address {
         IpAddr::V4(address) => u128::from(u32::from(address)),
         IpAddr::V6(address) => u128::from(address),
@@ -349,10 +352,7 @@ mod tests {
     #[test]
     fn a_test_before_decides_what_is_an_error() {
         let add = read("ipset --test f2b-x 192.0.2.1 ||  ipset --add f2b-x 192.0.2.1").unwrap();
-        assert_eq!(
-            (add.kind, add.redundant),
-            (Kind::Add, Redundant::Skipped)
-        );
+        assert_eq!((add.kind, add.redundant), (Kind::Add, Redundant::Skipped));
         let del = read("ipset --test f2b-x 192.0.2.1 && ipset --del f2b-x 192.0.2.1").unwrap();
         assert_eq!(
             (del.kind, del.redundant),

@@ -383,7 +383,11 @@ fn element(item: &[u8]) -> Option<(u128, bool)> {
             KEY => {
                 let (_, bytes) = netlink::attributes(value).find(|(kind, _)| *kind == KEY_VALUE)?;
                 key = match bytes.len() {
-                    4 | 16 => Some(bytes.iter().fold(0, |key, byte| key << 8 | u128::from(*byte))),
+                    4 | 16 => Some(
+                        bytes
+                            .iter()
+                            .fold(0, |key, byte| key << 8 | u128::from(*byte)),
+                    ),
                     _ => None,
                 };
             }
