@@ -17,7 +17,7 @@ const LONGEST: usize = 2048;
 
 /// Why a formula was refused or gave no number; `Display` is for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum FormulaError {
+pub enum FormulaError {
     /// No expression of the kind this module knows.
     #[error("invalid syntax in formula '{text}' at {at}")]
     Syntax {
@@ -39,7 +39,7 @@ pub(super) enum FormulaError {
 
 /// What a formula may look at.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Variables {
+pub struct Variables {
     /// `ban.Time`
     pub time: Number,
     /// `ban.Count`
@@ -52,7 +52,7 @@ pub(super) struct Variables {
 
 /// A formula that has been read.
 #[derive(Clone, Debug)]
-pub(super) struct Formula {
+pub struct Formula {
     expression: Expression,
 }
 

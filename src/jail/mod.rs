@@ -13,7 +13,7 @@ mod counter;
 pub mod decision;
 mod decode;
 mod evidence;
-mod formula;
+pub mod formula;
 mod ignore;
 mod ignoring;
 mod increment;

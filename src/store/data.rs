@@ -10,7 +10,7 @@ use crate::address::Address;
 use crate::ticket::{FieldValue, MatchLine, Ticket};
 
 /// JSON of a ticket with at most its last `max_matches` matches (0: none).
-pub(super) fn encode(ticket: &Ticket, max_matches: i64) -> Vec<u8> {
+pub fn encode(ticket: &Ticket, max_matches: i64) -> Vec<u8> {
     let mut object = Map::new();
     let keep = usize::try_from(max_matches).unwrap_or(0);
     // the original drops the key when matches are not wanted, but keeps an empty list
@@ -43,7 +43,7 @@ pub(super) fn encode(ticket: &Ticket, max_matches: i64) -> Vec<u8> {
 }
 
 /// Reads what [`encode`] or the original wrote into `ticket`; what is not understood is left out.
-pub(super) fn decode(json: &[u8], ticket: &mut Ticket) {
+pub fn decode(json: &[u8], ticket: &mut Ticket) {
     let text = String::from_utf8_lossy(json);
     let Ok(Value::Object(object)) = serde_json::from_str(&text) else {
         return;

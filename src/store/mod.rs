@@ -5,7 +5,7 @@
 //! [`schema`] opens, creates and upgrades the file, [`rescue`] deals with a damaged one,
 //! [`rows`] holds the statements and [`data`] the JSON a ban carries.
 
-mod data;
+pub mod data;
 mod rescue;
 mod rows;
 mod schema;

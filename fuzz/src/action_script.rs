@@ -1,0 +1,40 @@
+//! Any script: what of it is read as shell, as a call of a firewall program, as a mail.
+
+use ferroban::action::firewall::iptables::{Call, transactions};
+use ferroban::action::mail::Mail;
+use ferroban::action::script::{self, Command, List};
+use ferroban::action::tags::Script;
+
+pub fn run(data: &[u8]) {
+    let texts: Vec<_> = super::texts(data).collect();
+    let mut changes = Vec::new();
+    for text in &texts {
+        if let Some(list) = script::parse(text) {
+            walk(&list, 0);
+        }
+        if let Some(words) = script::plain_command(text) {
+            assert!(!words.is_empty());
+        }
+        for line in text.lines() {
+            changes.extend(Call::recognise(line).and_then(|call| call.change()));
+        }
+        let _ = Mail::recognise(&Script::plain(text.as_ref()));
+    }
+    let count = changes.len();
+    assert!(transactions(&changes).len() <= count);
+}
+
+/// Nothing nests deeper than a bound.
+fn walk(list: &List, depth: usize) {
+    assert!(depth < 32);
+    for (pipeline, _) in list {
+        for command in pipeline {
+            match command {
+                Command::Group(list) => walk(list, depth + 1),
+                Command::Simple { assignments, words } => {
+                    assert!(!assignments.is_empty() || !words.is_empty());
+                }
+            }
+        }
+    }
+}
