@@ -100,6 +100,35 @@ pub fn stock_actions(jail_local: &str, files: &[(&str, &str)]) -> Vec<Json> {
     steps
 }
 
+/// The action commands that the shipped configuration gives with this `jail.local`.
+pub fn shipped_actions(jail_local: &str) -> Vec<Json> {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let directory = tempfile::tempdir().unwrap();
+    for part in ["action.d", "filter.d", "fail2ban.conf", "jail.conf"] {
+        std::os::unix::fs::symlink(shipped.join(part), directory.path().join(part)).unwrap();
+    }
+    std::fs::write(directory.path().join("jail.local"), jail_local).unwrap();
+    let stream = ferroban::config::read(directory.path(), &Default::default()).unwrap();
+    let steps: Vec<Json> = stream
+        .commands
+        .iter()
+        .filter(|words| ["addaction", "action"].map(|name| Some(Value::from(name))).contains(&words.get(2).cloned()))
+        .map(|words| json!({"do": "command", "words": words.iter().map(to_json).collect::<Vec<_>>()}))
+        .collect();
+    assert!(!steps.is_empty(), "the configuration has no actions");
+    steps
+}
+
+fn to_json(value: &Value) -> Json {
+    match value {
+        Value::Bool(flag) => json!(flag),
+        Value::Int(number) => json!(number),
+        Value::Float(number) => json!(number),
+        Value::List(items) | Value::Tuple(items) => items.iter().map(to_json).collect(),
+        value => json!(value.str()),
+    }
+}
+
 fn driver(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/drivers")
