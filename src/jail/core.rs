@@ -109,6 +109,16 @@ impl JailCore {
         &self.encoding
     }
 
+    /// What it reads is a journal: the time of a line is known without looking for dates.
+    pub fn read_journal(&mut self) {
+        self.filter.disable_dates();
+    }
+
+    /// How long failures count, in seconds.
+    pub fn find_time(&self) -> f64 {
+        self.counter.find_time
+    }
+
     /// What becomes of names in logs.
     pub fn usedns(&self) -> UseDns {
         self.filter.usedns()

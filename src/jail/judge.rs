@@ -17,6 +17,7 @@ use crate::info;
 use crate::log;
 use crate::pattern::UseDns;
 use crate::source::Chunk;
+use crate::source::journal::Batch;
 use crate::ticket::Ticket;
 
 /// How long names of `ignoreip` hold, and the contents of its files (fact J27).
@@ -40,6 +41,23 @@ impl Task {
         self.judge_cases();
     }
 
+    /// All entries of a batch through the filter, likewise.
+    pub(super) fn take_batch(&mut self, batch: Batch) {
+        let Some(journal) = &mut self.journal else {
+            return;
+        };
+        let now = now();
+        for entry in &batch.entries {
+            let date = Some((entry.date.as_str(), entry.time));
+            let failures = self
+                .core
+                .line(&entry.line, date, now, journal.in_operation());
+            self.cases.extend(failures.into_iter().map(log_case));
+        }
+        journal.taken(batch);
+        self.judge_cases();
+    }
+
     /// Judges cases until one has a question, or none is left.
     pub(super) fn judge_cases(&mut self) {
         while !self.idle
@@ -52,7 +70,11 @@ impl Task {
             }
         }
         if self.is_free() {
-            self.logs.judged(Instant::now());
+            let clock = Instant::now();
+            self.logs.judged(clock);
+            if let Some(journal) = &mut self.journal {
+                journal.judged(clock);
+            }
         }
     }
 

@@ -12,6 +12,7 @@ use sha1::{Digest, Sha1};
 use tokio::sync::mpsc;
 
 use super::decode::{self, Decoder};
+use super::save_timer::SaveTimer;
 use crate::control::{CommandError, Value};
 use crate::source::{Chunk, Sources, Start, Subscription, Watch};
 use crate::store::{LogPosition, Store};
@@ -21,9 +22,6 @@ const TARGET: &str = "fail2ban.filter";
 
 /// A first line longer than this is hashed up to here.
 const MAX_FIRST_LINE: u64 = 1 << 20;
-
-/// Positions are written to the database this long after they changed, at the latest.
-const SAVE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Between two warnings about bytes that cannot be decoded.
 const WARN_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
@@ -39,9 +37,7 @@ pub(super) struct Logs {
     logs: IndexMap<String, Log>,
     started: bool,
     reloading: bool,
-    /// When changed positions have to be written.
-    save_at: Option<Instant>,
-    saved_at: Option<Instant>,
+    timer: SaveTimer,
 }
 
 #[derive(Debug)]
@@ -84,8 +80,7 @@ impl Logs {
             logs: IndexMap::new(),
             started: false,
             reloading: false,
-            save_at: None,
-            saved_at: None,
+            timer: SaveTimer::default(),
         }
     }
 
@@ -198,7 +193,7 @@ impl Logs {
             self.remove(&path);
         }
         self.started = false;
-        self.save_at = None;
+        self.timer.clear();
     }
 
     /// A new encoding for all files.
@@ -263,26 +258,19 @@ impl Logs {
                 changed = true;
             }
         }
-        if !changed {
-            return;
-        }
-        match self.saved_at {
-            Some(saved) if now < saved + SAVE_INTERVAL => {
-                self.save_at = Some(saved + SAVE_INTERVAL);
-            }
-            _ => self.save_due(now),
+        if changed && self.timer.changed(now) {
+            self.save_due(now);
         }
     }
 
     /// When [`Logs::save_due`] has to be called.
     pub fn save_at(&self) -> Option<Instant> {
-        self.save_at
+        self.timer.due()
     }
 
     /// Writes changed positions to the database.
     pub fn save_due(&mut self, now: Instant) {
-        self.save_at = None;
-        self.saved_at = Some(now);
+        self.timer.saved(now);
         let mut logs = std::mem::take(&mut self.logs);
         for (path, log) in &mut logs {
             self.save(path, log);

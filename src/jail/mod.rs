@@ -4,6 +4,7 @@
 //! The deciding half is pure ([`core`]: failures and times in, decisions out); the task gives it
 //! lines, a clock, a database and actions.
 
+mod backend;
 mod bans;
 mod by_hand;
 pub mod core;
@@ -18,11 +19,13 @@ mod ignore;
 mod ignoring;
 mod increment;
 mod inquiry;
+mod journal;
 mod judge;
 mod logs;
 pub mod names;
 mod options;
 pub mod replay;
+mod save_timer;
 mod saved;
 mod settings;
 mod task;
@@ -33,13 +36,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
 
+use self::backend::Backend;
 pub use self::names::Names;
 use self::task::{Phase, Request};
 use crate::action::{Actions, Order, Query};
 use crate::control::{CommandError, JailCommand, JailOption, JailSetting, Reply, Value};
-use crate::source::{Sources, Watch};
+use crate::source::Sources;
 use crate::store::Store;
-use crate::{error, info, warning};
+use crate::{info, warning};
 
 /// What a jail needs from the server.
 #[derive(Clone, Debug)]
@@ -50,59 +54,6 @@ pub struct Surroundings {
     pub store: Option<Store>,
     /// Looks names up, for all jails together.
     pub names: Names,
-}
-
-/// How a jail learns of new lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Backend {
-    /// Kernel events; the original's name for it is `pyinotify`.
-    Inotify,
-    /// Asking again and again.
-    Polling,
-}
-
-impl Backend {
-    /// Reads `auto`, `polling`, `pyinotify`, with or without options in brackets (fact J3).
-    ///
-    /// # Errors
-    /// Unknown backend; the journal.
-    fn parse(text: &str, jail: &str) -> Result<Backend, CommandError> {
-        let name = text.split('[').next().unwrap_or(text).trim().to_lowercase();
-        let error = match name.as_str() {
-            "auto" | "pyinotify" => return Ok(Backend::Inotify),
-            "polling" => return Ok(Backend::Polling),
-            "systemd" => CommandError::builtin(
-                "RuntimeError",
-                format!(
-                    "Failed to initialize any backend for Jail {}: this build cannot read the systemd journal yet",
-                    Value::from(jail).repr()
-                ),
-            ),
-            _ => CommandError::builtin(
-                "ValueError",
-                format!(
-                    "Unknown backend {name}. Must be among ['pyinotify', 'polling', 'systemd'] or 'auto'"
-                ),
-            ),
-        };
-        error!("fail2ban.jail", "{}", error);
-        Err(error)
-    }
-
-    /// The name users know.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Backend::Inotify => "pyinotify",
-            Backend::Polling => "polling",
-        }
-    }
-
-    fn watch(self) -> Watch {
-        match self {
-            Backend::Inotify => Watch::Inotify,
-            Backend::Polling => Watch::Polling,
-        }
-    }
 }
 
 /// Handle to a jail's task. Cheap to clone.
@@ -132,17 +83,7 @@ impl Jail {
             );
         }
         info!("fail2ban.jail", "Creating new jail '{}'", name);
-        let kind = Backend::parse(backend, name)?;
-        info!(
-            "fail2ban.jail",
-            "Jail '{}' uses {} {{}}",
-            name,
-            match kind {
-                Backend::Polling => "poller",
-                Backend::Inotify => "pyinotify",
-            }
-        );
-        info!("fail2ban.jail", "Initiated '{}' backend", kind.as_str());
+        let kind = Backend::read(backend, name)?;
         if let Some(store) = &around.store {
             store.add_jail(name);
         }

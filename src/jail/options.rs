@@ -143,7 +143,6 @@ impl JailCore {
                 Some((pattern, name)) => Value::Tuple(vec![pattern.into(), name.into()]),
                 None => Value::None,
             },
-            JailOption::JournalMatch => Value::List(Vec::new()),
             JailOption::BanIp { with_time, .. } => self.ban_list(*with_time),
             JailOption::Banned(ids) => self.banned(ids),
             _ => return None,

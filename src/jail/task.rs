@@ -12,16 +12,19 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::Surroundings;
+use super::backend::Backend;
 use super::core::JailCore;
 use super::inquiry::{Answer, Case, FileStamp, Origin, Question};
+use super::journal::JournalLog;
 use super::logs::Logs;
 use super::saved::Saved;
-use super::{Backend, Surroundings};
 use crate::action::{Actions, Order};
 use crate::address::Address;
 use crate::control::{CommandError, JailCommand, JailOption, JailSetting, Reply, Value};
 use crate::filter::FailureId;
 use crate::source::Chunk;
+use crate::source::journal::Batch;
 use crate::ticket::Timestamp;
 use crate::{info, warning};
 
@@ -67,6 +70,8 @@ pub(super) struct Task {
     pub(super) around: Surroundings,
     pub(super) actions: Actions,
     pub(super) logs: Logs,
+    /// With `backend = systemd`: what is read in place of files.
+    pub(super) journal: Option<JournalLog>,
     pub(super) inbox: mpsc::WeakSender<Request>,
     /// True from start to stop; seen by the handle.
     pub(super) started: Arc<AtomicBool>,
@@ -99,12 +104,27 @@ pub(super) fn spawn(
         backend.watch(),
         chunks_in,
     );
+    let mut core = JailCore::new(name, around.store.is_some());
+    let journal = match &backend {
+        Backend::Journal(options) => {
+            core.read_journal();
+            let store = around.store.clone();
+            Some(JournalLog::new(
+                name,
+                store,
+                options.clone(),
+                core.encoding(),
+            ))
+        }
+        Backend::Inotify | Backend::Polling => None,
+    };
     let task = Task {
-        core: JailCore::new(name, around.store.is_some()),
+        core,
         backend,
         around,
         actions,
         logs,
+        journal,
         inbox: sender.downgrade(),
         started,
         idle: false,
@@ -146,6 +166,7 @@ impl Task {
                     None => return self.stop().await,
                 },
                 Some(chunk) = chunks.recv(), if reading => self.take_chunk(&chunk),
+                batch = next_batch(&mut self.journal), if reading => self.take_batch(batch),
                 answer = answer(&mut self.asked), if self.asked.is_some() => self.learn(answer),
                 () = sleep_until(wake), if wake.is_some() => self.tick(),
             }
@@ -172,13 +193,22 @@ impl Task {
             let wait = (due - now()).clamp(0.0, LONGEST_SLEEP) + 0.001;
             Instant::now() + Duration::from_secs_f64(wait)
         });
-        due.into_iter().chain(self.logs.save_at()).min()
+        let journal = self.journal.as_ref().and_then(JournalLog::save_at);
+        due.into_iter()
+            .chain(self.logs.save_at())
+            .chain(journal)
+            .min()
     }
 
     fn tick(&mut self) {
         let clock = Instant::now();
         if self.logs.save_at().is_some_and(|at| at <= clock) {
             self.logs.save_due(clock);
+        }
+        if let Some(journal) = &mut self.journal
+            && journal.save_at().is_some_and(|at| at <= clock)
+        {
+            journal.save(clock);
         }
         if self.is_started() && !self.idle {
             let decisions = self.core.due(now());
@@ -228,6 +258,7 @@ impl Task {
         let answer = match command {
             JailCommand::Status { flavour } => Ok(self.status(&flavour)),
             JailCommand::Get(JailOption::LogPath) => Ok(self.logs.paths().into()),
+            JailCommand::Get(JailOption::JournalMatch) => Ok(self.journal_matches()),
             JailCommand::Get(option) => Ok(self.core.get(&option).unwrap_or(Value::None)),
             JailCommand::Set(JailSetting::Attempt { id, lines }) => {
                 return self.attempt(&id, lines, reply);
@@ -259,6 +290,8 @@ impl Task {
                 self.judge_cases();
                 Ok(self.idle.into())
             }
+            // a journal has no files, and files have no matches: no matter
+            JailSetting::AddLogPath { .. } if self.journal.is_some() => Ok(Value::List(Vec::new())),
             JailSetting::AddLogPath { path, tail } => {
                 let encoding = self.core.encoding().to_owned();
                 self.logs.add(&path, tail, &encoding).await?;
@@ -268,14 +301,23 @@ impl Task {
                 self.logs.remove(&path);
                 Ok(self.logs.paths().into())
             }
-            JailSetting::AddJournalMatch(_) | JailSetting::DelJournalMatch(_) => {
-                Ok(Value::List(Vec::new()))
+            JailSetting::AddJournalMatch(words) => {
+                if let Some(journal) = &mut self.journal {
+                    journal.add_match(&words)?;
+                }
+                Ok(self.journal_matches())
+            }
+            JailSetting::DelJournalMatch(words) => {
+                if let Some(journal) = &mut self.journal {
+                    journal.remove_match(&words)?;
+                }
+                Ok(self.journal_matches())
             }
             JailSetting::BanIp(ids) => Ok(self.ban_by_hand(&ids).await),
             setting => {
                 let reply = self.core.apply(&setting).unwrap_or(Ok(Value::None));
                 match setting {
-                    JailSetting::LogEncoding(_) => self.logs.set_encoding(self.core.encoding()),
+                    JailSetting::LogEncoding(_) => self.encoding_changed(),
                     JailSetting::BanTime(_) => {
                         self.actions.send(Order::Figures(self.core.figures()));
                     }
@@ -308,8 +350,23 @@ impl Task {
                 Value::from(FLAVOURS.to_vec()).repr()
             );
         }
-        let files = ("File list", self.logs.paths().into());
-        self.core.status(flavour, files, now())
+        let read = match &self.journal {
+            Some(journal) => ("Journal matches", vec![journal.matches_text()].into()),
+            None => ("File list", self.logs.paths().into()),
+        };
+        self.core.status(flavour, read, now())
+    }
+
+    fn journal_matches(&self) -> Value {
+        let none = || Value::List(Vec::new());
+        self.journal.as_ref().map_or_else(none, JournalLog::matches)
+    }
+
+    fn encoding_changed(&mut self) {
+        self.logs.set_encoding(self.core.encoding());
+        if let Some(journal) = &mut self.journal {
+            journal.set_encoding(self.core.encoding());
+        }
     }
 
     /// Starts actions, restores bans, begins to read. A started jail only leaves its idle state.
@@ -328,6 +385,9 @@ impl Task {
         self.actions.send(Order::Start);
         self.restore().await;
         self.logs.start().await;
+        if let Some(journal) = &mut self.journal {
+            journal.start(now(), self.core.find_time()).await;
+        }
         info!(
             "fail2ban.jail",
             "Jail {} started",
@@ -363,6 +423,9 @@ impl Task {
         self.asked = None;
         self.cases.clear();
         self.logs.stop();
+        if let Some(journal) = &mut self.journal {
+            journal.stop();
+        }
         let (done, stopped) = oneshot::channel();
         self.actions.send(Order::Stop(self.core.unban_all(), done));
         let _ = stopped.await;
@@ -384,11 +447,14 @@ impl Task {
                 self.saved = Some(Box::new(Saved::new(&self.core)));
                 self.core.clear_lists();
                 self.logs.begin_reload();
+                if let Some(journal) = &mut self.journal {
+                    journal.begin_reload();
+                }
                 self.actions.send(Order::Reloading(true, Vec::new()));
             }
             Phase::End => {
                 self.saved = None;
-                self.logs.end_reload(false);
+                self.end_reload(false);
                 self.actions.send(Order::Figures(self.core.figures()));
                 let bans = self.core.banned_tickets();
                 self.actions.send(Order::Reloading(false, bans));
@@ -397,8 +463,8 @@ impl Task {
                 if let Some(saved) = self.saved.take() {
                     saved.restore(&mut self.core);
                 }
-                self.logs.set_encoding(self.core.encoding());
-                self.logs.end_reload(true);
+                self.encoding_changed();
+                self.end_reload(true);
                 self.actions.send(Order::ReloadFailed);
                 self.actions.send(Order::Figures(self.core.figures()));
                 self.idle = false;
@@ -406,6 +472,21 @@ impl Task {
             }
         }
         self.outside_until = None;
+    }
+
+    fn end_reload(&mut self, keep: bool) {
+        self.logs.end_reload(keep);
+        if let Some(journal) = &mut self.journal {
+            journal.end_reload(keep);
+        }
+    }
+}
+
+/// The next entries of the journal; never without one.
+async fn next_batch(journal: &mut Option<JournalLog>) -> Batch {
+    match journal {
+        Some(journal) => journal.next().await,
+        None => std::future::pending().await,
     }
 }
 

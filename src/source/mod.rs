@@ -10,6 +10,7 @@
 
 mod events;
 mod follower;
+pub mod journal;
 mod reader;
 mod sweep;
 

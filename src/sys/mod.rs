@@ -3,5 +3,6 @@
 pub mod activation;
 pub mod daemonize;
 pub mod hosts;
+pub mod journal;
 pub mod localtime;
 pub mod spawn;

@@ -1,0 +1,283 @@
+//! A thread that follows a journal for one jail.
+//!
+//! libsystemd wants one thread per open journal, and a `journalctl` child is read blocking as well.
+//! Entries go to the jail in batches; a jail that is busy holds its thread back. When the files of
+//! the journal are rotated, or the child dies, reading goes on after the entry read last.
+
+use std::io::{self, Write as _};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use encoding_rs::Encoding;
+use tokio::sync::mpsc;
+
+use super::Way;
+use super::child::Child;
+use super::entry::{Builder, Entry, Fields};
+use super::library::Library;
+use super::options::{Matches, Options};
+use crate::sys::journal;
+use crate::ticket::Timestamp;
+use crate::{error, msg};
+
+const TARGET: &str = "fail2ban.filtersystemd";
+
+/// Entries handed over at a time, and the bytes of their lines.
+const BATCH: usize = 128;
+const BATCH_BYTES: usize = 256 << 10;
+
+/// Batches waiting for the jail.
+const WAITING_BATCHES: usize = 4;
+
+/// Before what failed is tried again; doubled each time, up to the longest.
+const RETRY: Duration = Duration::from_millis(500);
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
+
+/// Where reading begins.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Start {
+    /// At the first entry after this time.
+    pub time: Timestamp,
+    /// Rather after this entry, while it is still there.
+    pub cursor: Option<String>,
+}
+
+/// How far a journal was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Place {
+    /// The last entry's time.
+    pub time: Timestamp,
+    /// The same as text, with a blank.
+    pub date: String,
+    /// The entry's name.
+    pub cursor: String,
+}
+
+/// Some entries in their order.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// May be empty: then only the end was reached.
+    pub entries: Vec<Entry>,
+    /// After them; `None` without entries.
+    pub place: Option<Place>,
+    /// The entries that come after these are news.
+    pub at_end: bool,
+}
+
+/// What a wait has brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waited {
+    /// There may be more entries.
+    More,
+    /// The files are others, or the child is gone.
+    Lost,
+    /// Nobody wants to know any more.
+    Stopped,
+}
+
+/// What a jail holds of the thread; dropped, the thread ends.
+#[derive(Debug)]
+pub struct Following {
+    /// Entries as they come.
+    pub inbox: mpsc::Receiver<Batch>,
+    stop: UnixStream,
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        // the thread waits for this, or for room in the inbox, which is closed now; an error says
+        // that it is gone
+        let _ = self.stop.write_all(b".");
+    }
+}
+
+/// Starts to follow a journal for a jail; bytes that are not UTF-8 are taken for `encoding`.
+///
+/// # Errors
+/// The system gives no thread or no socket pair.
+pub fn follow(
+    jail: &str,
+    options: &Options,
+    matches: &Matches,
+    encoding: &'static Encoding,
+    start: Start,
+) -> io::Result<Following> {
+    let (stop, stopped) = UnixStream::pair()?;
+    let (outbox, inbox) = mpsc::channel(WAITING_BATCHES);
+    let mut follower = Follower {
+        jail: jail.to_owned(),
+        options: options.clone(),
+        matches: matches.clone(),
+        builder: Builder::new(encoding),
+        fields: Fields::default(),
+        start,
+        operating: false,
+        outbox,
+        stopped,
+        told: None,
+    };
+    std::thread::Builder::new()
+        .name("f2b/journal".to_owned())
+        .spawn(move || follower.run())?;
+    Ok(Following { inbox, stop })
+}
+
+/// The jail does not listen any more.
+struct Gone;
+
+struct Follower {
+    jail: String,
+    options: Options,
+    matches: Matches,
+    builder: Builder,
+    fields: Fields,
+    /// After what was handed over.
+    start: Start,
+    operating: bool,
+    outbox: mpsc::Sender<Batch>,
+    stopped: UnixStream,
+    /// When an error was last logged.
+    told: Option<Instant>,
+}
+
+impl Follower {
+    fn run(&mut self) {
+        let mut retry = RETRY;
+        loop {
+            let (before, began) = (self.start.clone(), Instant::now());
+            match self.session() {
+                Ok(Waited::Stopped) => return,
+                Ok(_) => msg!(
+                    TARGET,
+                    "[{}] Journal reader seems to be offline, reopen journal",
+                    self.jail
+                ),
+                Err(error) => self.tell(&error),
+            }
+            if self.start != before || began.elapsed() > LONGEST_RETRY {
+                retry = RETRY;
+            }
+            if self.is_stopped_within(retry) {
+                return;
+            }
+            retry = (retry * 2).min(LONGEST_RETRY);
+        }
+    }
+
+    /// From opening the journal until it has to be opened again.
+    fn session(&mut self) -> io::Result<Waited> {
+        let mut way = self.open()?;
+        loop {
+            match self.read(&mut way) {
+                Ok(Ok(())) => {}
+                Ok(Err(Gone)) => return Ok(Waited::Stopped),
+                Err(error) => return Err(error),
+            }
+            let waited = match &mut way {
+                Way::Library(library) => library.wait(&self.stopped)?,
+                Way::Child(child) => child.wait(&self.stopped)?,
+            };
+            if waited != Waited::More {
+                return Ok(waited);
+            }
+        }
+    }
+
+    fn open(&self) -> io::Result<Way> {
+        let start = Some(&self.start);
+        if journal::is_available() {
+            return Library::open(&self.options, &self.matches, start).map(Way::Library);
+        }
+        Child::start(&self.options, &self.matches, start).map(Way::Child)
+    }
+
+    /// Hands over all entries that are there.
+    fn read(&mut self, way: &mut Way) -> io::Result<Result<(), Gone>> {
+        let mut batch = Batch::default();
+        let mut bytes = 0;
+        let result = loop {
+            let found = match way {
+                Way::Library(library) => library.next_fields(&mut self.fields),
+                Way::Child(child) => child.next_fields(&mut self.fields),
+            };
+            match found {
+                Ok(true) => {}
+                Ok(false) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+            let entry = self.builder.entry(&self.fields);
+            if !self.operating && entry.time >= now() - 1.0 {
+                // what was there before the start ends here
+                self.operating = true;
+                batch.at_end = true;
+                if self.hand_over(&mut batch).is_err() {
+                    return Ok(Err(Gone));
+                }
+                bytes = 0;
+            }
+            bytes += entry.line.len();
+            batch.entries.push(entry);
+            if batch.entries.len() >= BATCH || bytes >= BATCH_BYTES {
+                batch.place = place(way, &batch);
+                if self.hand_over(&mut batch).is_err() {
+                    return Ok(Err(Gone));
+                }
+                bytes = 0;
+            }
+        };
+        if !batch.entries.is_empty() || !self.operating {
+            batch.at_end = result.is_ok();
+            self.operating |= batch.at_end;
+            batch.place = place(way, &batch);
+            if self.hand_over(&mut batch).is_err() {
+                return Ok(Err(Gone));
+            }
+        }
+        result.map(Ok)
+    }
+
+    fn hand_over(&mut self, batch: &mut Batch) -> Result<(), Gone> {
+        let batch = std::mem::take(batch);
+        if let Some(place) = &batch.place {
+            self.start = Start {
+                time: place.time,
+                cursor: Some(place.cursor.clone()),
+            };
+        }
+        self.outbox.blocking_send(batch).map_err(|_| Gone)
+    }
+
+    /// Once a minute at most.
+    fn tell(&mut self, error: &io::Error) {
+        if self.told.is_none_or(|told| told.elapsed() >= LONGEST_RETRY) {
+            self.told = Some(Instant::now());
+            error!(TARGET, "Error reading line from systemd journal: {}", error);
+        }
+    }
+
+    fn is_stopped_within(&self, time: Duration) -> bool {
+        // an error would mean no pause at all
+        let _ = self.stopped.set_read_timeout(Some(time));
+        let read = io::Read::read(&mut &self.stopped, &mut [0]);
+        !matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
+/// After the last entry of a batch.
+fn place(way: &Way, batch: &Batch) -> Option<Place> {
+    let last = batch.entries.last()?;
+    let cursor = match way {
+        Way::Library(library) => library.cursor().ok()?,
+        Way::Child(child) => child.cursor(),
+    };
+    Some(Place {
+        time: last.time,
+        date: last.date.clone(),
+        cursor,
+    })
+}
+
+fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0.0, |since| since.as_secs_f64())
+}
