@@ -14,6 +14,7 @@ use crate::config::Fault;
 use crate::control::{Command, CommandError, GlobalSetting, JailCommand, JailSetting, Value};
 use crate::datetime::duration;
 use crate::log;
+use crate::source::journal::Matches;
 
 /// What the server would refuse of these commands: those of one jail, or settings of its own.
 pub fn faults(commands: &[Vec<Value>]) -> Vec<Fault> {
@@ -40,9 +41,9 @@ impl Trial {
         match Command::parse(words) {
             Err(error) => self.refuse(index, 0, &error),
             Ok(Command::Add { jail, backend }) => {
-                // A journal that cannot be read is no mistake of the configuration.
-                if let Err(error) = Backend::parse(&backend, &jail)
-                    && error.class.1 == "ValueError"
+                // A system without a journal is no mistake of the configuration.
+                if let Err(error) = Backend::read(&backend, &jail)
+                    && error.class.1 != "RuntimeError"
                 {
                     self.refuse(index, 0, &error);
                 }
@@ -85,6 +86,12 @@ impl Trial {
                     if let Err(error) = tried.set(name, value) {
                         self.refuse(index, item, &error);
                     }
+                }
+            }
+            JailSetting::AddJournalMatch(words) => {
+                if let Err(error) = Matches::default().add(&words) {
+                    let error = CommandError::builtin("ValueError", error.to_string());
+                    self.refuse(index, 0, &error);
                 }
             }
             setting => self.apply(index, 0, &setting),

@@ -185,12 +185,17 @@ impl Child {
             false => Err(io::Error::other(format!("journalctl ended, {status}"))),
         }
     }
+
+    /// Ends it.
+    pub fn kill(&mut self) {
+        // an error says that it has ended already
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // an error says that it has ended already
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.kill();
     }
 }

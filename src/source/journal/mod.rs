@@ -93,3 +93,110 @@ impl Reader {
         Ok(found.then(|| self.builder.entry(&self.fields)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    /// Entries at these seconds, with newlines and bytes in their messages.
+    fn journal(file: &std::path::Path, times: impl Iterator<Item = u64>) {
+        let mut remote = Command::new("/lib/systemd/systemd-journal-remote")
+            .arg("--output")
+            .arg(file)
+            .arg("-")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("systemd-journal-remote starts");
+        let mut input = remote.stdin.take().expect("a pipe");
+        for time in times {
+            let unit = ["ssh", "cron"][time as usize % 2];
+            let text = format!(
+                "__REALTIME_TIMESTAMP={time}000000\n__MONOTONIC_TIMESTAMP={time}\n\
+                 _BOOT_ID=0123456789abcdef0123456789abcdef\n_HOSTNAME=srv\n\
+                 SYSLOG_IDENTIFIER=kernel\n_SYSTEMD_UNIT={unit}.service\n"
+            );
+            input.write_all(text.as_bytes()).expect("written");
+            let message = [b"one\ntwo \xff ", time.to_string().as_bytes()].concat();
+            input.write_all(b"MESSAGE\n").expect("written");
+            let length = (message.len() as u64).to_le_bytes();
+            for part in [&length[..], &message, b"\n\n"] {
+                input.write_all(part).expect("written");
+            }
+        }
+        drop(input);
+        assert!(remote.wait().expect("ends").success());
+    }
+
+    fn all(mut next: impl FnMut(&mut Fields) -> io::Result<bool>) -> Vec<Entry> {
+        let mut fields = Fields::default();
+        let mut builder = Builder::new(encoding_rs::UTF_8);
+        let mut entries = Vec::new();
+        while next(&mut fields).expect("readable") {
+            entries.push(builder.entry(&fields));
+        }
+        entries
+    }
+
+    #[test]
+    fn library_and_child_read_the_same() {
+        let directory = tempfile::tempdir().expect("directory");
+        let file = directory.path().join("a.journal");
+        journal(&file, 1_700_000_000..1_700_000_100);
+        let name = file.to_str().expect("text").to_owned();
+        let options = Options::read([("journalfiles".to_owned(), name)]).expect("options");
+        let mut matches = Matches::default();
+        matches
+            .add(&["_SYSTEMD_UNIT=ssh.service".to_owned()])
+            .expect("a match");
+
+        let mut library = Library::open(&options, &matches, None).expect("opens");
+        let entries = all(|fields| library.next_fields(fields));
+        assert_eq!(entries.len(), 50);
+        assert!(
+            entries[0]
+                .line
+                .starts_with("srv kernel: [ 1700.000000] one\\ntwo")
+        );
+        let mut child = Child::start(&options, &matches, None).expect("starts");
+        assert_eq!(all(|fields| child.next_fields(fields)), entries);
+
+        // from a time, and after an entry
+        let mut start = Start {
+            time: 1_700_000_049.5,
+            cursor: None,
+        };
+        for expected in [25, 0] {
+            let mut library = Library::open(&options, &matches, Some(&start)).expect("opens");
+            let read = all(|fields| library.next_fields(fields));
+            assert_eq!(read, entries[entries.len() - expected..], "{start:?}");
+            let mut child = Child::start(&options, &matches, Some(&start)).expect("starts");
+            let read = all(|fields| child.next_fields(fields));
+            assert_eq!(read, entries[entries.len() - expected..], "{start:?}");
+            start.cursor = start.cursor.or_else(|| library.cursor().ok());
+        }
+    }
+
+    #[test]
+    fn a_child_that_dies_is_noticed() {
+        let directory = tempfile::tempdir().expect("directory");
+        let path = directory.path().to_str().expect("text").to_owned();
+        journal(
+            &directory.path().join("a.journal"),
+            1_700_000_000..1_700_000_002,
+        );
+        let options = Options::read([("journalpath".to_owned(), path)]).expect("options");
+        let start = Start {
+            time: 0.0,
+            cursor: None,
+        };
+        let mut child = Child::start(&options, &Matches::default(), Some(&start)).expect("starts");
+        assert_eq!(all(|fields| child.next_fields(fields)).len(), 2);
+        child.kill();
+        assert!(child.next_fields(&mut Fields::default()).is_err());
+    }
+}

@@ -1,0 +1,460 @@
+//! `backend = systemd`: the same journal files to the original and to ours, and what the
+//! original's reader cannot do. The files are made by systemd-journal-remote from export text.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+const REMOTE: &str = "/lib/systemd/systemd-journal-remote";
+
+/// Entries in export form.
+#[derive(Default)]
+struct Export(Vec<u8>);
+
+impl Export {
+    /// An entry at this many seconds before now, with fields besides those of its time.
+    fn entry(&mut self, age: f64, fields: &[(&str, &[u8])]) {
+        let time = ((now() - age) * 1e6) as u64;
+        let mut text = String::new();
+        write!(
+            text,
+            "__REALTIME_TIMESTAMP={time}\n__MONOTONIC_TIMESTAMP={}\n\
+             _BOOT_ID=0123456789abcdef0123456789abcdef\n",
+            time % 1_000_000_000_000
+        )
+        .unwrap();
+        self.0.extend(text.into_bytes());
+        for (name, value) in fields {
+            self.0.extend(name.as_bytes());
+            if value.contains(&b'\n') {
+                self.0.push(b'\n');
+                self.0.extend((value.len() as u64).to_le_bytes());
+            } else {
+                self.0.push(b'=');
+            }
+            self.0.extend(*value);
+            self.0.push(b'\n');
+        }
+        self.0.push(b'\n');
+    }
+
+    /// A line of sshd.
+    fn sshd(&mut self, age: f64, message: &str) {
+        self.entry(
+            age,
+            &[
+                ("_HOSTNAME", b"srv"),
+                ("SYSLOG_IDENTIFIER", b"sshd"),
+                ("_COMM", b"sshd"),
+                ("_PID", b"77"),
+                ("_SYSTEMD_UNIT", b"ssh.service"),
+                ("MESSAGE", message.as_bytes()),
+            ],
+        );
+    }
+
+    fn failure(&mut self, age: f64, address: &str) {
+        self.sshd(
+            age,
+            &format!("Failed password for root from {address} port 22 ssh2"),
+        );
+    }
+
+    /// Makes or extends a journal file.
+    fn write(&self, file: &Path) {
+        let mut remote = Command::new(REMOTE)
+            .arg("--output")
+            .arg(file)
+            .arg("-")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("systemd-journal-remote starts: apt-get install systemd-journal-remote");
+        remote.stdin.take().unwrap().write_all(&self.0).unwrap();
+        assert!(remote.wait().unwrap().success());
+    }
+}
+
+fn now() -> f64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    since.as_secs_f64()
+}
+
+/// A configuration with one jail `j` over a journal.
+struct Site {
+    directory: tempfile::TempDir,
+}
+
+impl Site {
+    fn new(backend: &str, settings: &str) -> Site {
+        let site = Site {
+            directory: tempfile::tempdir().unwrap(),
+        };
+        let here = site.directory.path().display().to_string();
+        for part in ["filter.d", "action.d", "journal"] {
+            fs::create_dir(site.path(part)).unwrap();
+        }
+        let files = [
+            (
+                "fail2ban.conf",
+                format!(
+                    "[Definition]\nloglevel = INFO\nlogtarget = {here}/log\nsyslogsocket = auto\n\
+                     socket = {here}/socket\npidfile = {here}/pid\ndbfile = {here}/db\n\
+                     dbpurgeage = 1d\ndbmaxmatches = 10\n"
+                ),
+            ),
+            (
+                "filter.d/simple.conf",
+                "[Definition]\nfailregex = ^\\s*\\S+ sshd\\[\\d+\\]: Failed password for \\S+ from <HOST>\n\
+                 journalmatch = _SYSTEMD_UNIT=ssh.service + _COMM=sshd\n"
+                    .to_owned(),
+            ),
+            (
+                "action.d/note.conf",
+                format!("[Definition]\nactionban = echo ban <ip> >>{here}/notes\n"),
+            ),
+            (
+                "jail.conf",
+                format!(
+                    "[DEFAULT]\nfilter = simple\naction = note\nmaxretry = 2\nfindtime = 600\nignoreself = false\n\n\
+                     [j]\nenabled = true\nbackend = {}\n{settings}\n",
+                    backend.replace("HERE", &here)
+                ),
+            ),
+        ];
+        for (name, text) in files {
+            fs::write(site.path(name), text).unwrap();
+        }
+        site
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    fn start(&self, mut program: Command) -> Server<'_> {
+        let child = program
+            .arg("-c")
+            .arg(self.directory.path())
+            .args(["-f", "start"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let server = Server { site: self, child };
+        self.wait_for("log", "Jail is in operation now");
+        server
+    }
+
+    fn ask(&self, words: &[&str]) -> String {
+        let output = common::ours("fail2ban-client")
+            .arg("-c")
+            .arg(self.directory.path())
+            .args(words)
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    }
+
+    fn wait_for(&self, file: &str, text: &str) {
+        let there = || self.read(file).contains(text);
+        assert!(
+            common::eventually(20, there),
+            "no {text:?} in {file}:\n{}{}",
+            self.read(file),
+            self.read("log")
+        );
+    }
+
+    fn count(&self, text: &str) -> usize {
+        self.read("log").matches(text).count()
+    }
+
+    /// Lines of the log from the first to the last about what the jail found, without times.
+    fn findings(&self) -> Vec<String> {
+        let log = self.read("log");
+        let lines = log.lines().filter(|line| {
+            line.contains("] Found ")
+                || line.contains("] Ban ")
+                || line.contains("journal match")
+                || line.contains("uses systemd")
+                || line.contains("Initiated")
+        });
+        lines
+            .filter_map(|line| line.split_once("]: "))
+            .map(|(_, text)| text.to_owned())
+            .collect()
+    }
+
+    /// Ids and matches of bans in the database, and the position in the journal.
+    fn database(&self) -> (Vec<(String, String)>, Option<(String, f64)>) {
+        let db = rusqlite::Connection::open(self.path("db")).unwrap();
+        let bans = db
+            .prepare("SELECT ip, data FROM bans ORDER BY ip")
+            .unwrap()
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        let position = db
+            .query_row(
+                "SELECT firstlinemd5, lastfilepos FROM logs WHERE path = 'systemd-journal'",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .ok();
+        (bans, position)
+    }
+}
+
+struct Server<'s> {
+    site: &'s Site,
+    child: Child,
+}
+
+impl Server<'_> {
+    fn stop(mut self) {
+        self.site.ask(&["stop"]);
+        assert!(common::eventually(20, || self
+            .child
+            .try_wait()
+            .unwrap()
+            .is_some()));
+    }
+}
+
+impl Drop for Server<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Failures of several addresses among other entries, some too old, some of other programs.
+fn mixed() -> Export {
+    let mut export = Export::default();
+    export.failure(4000.0, "192.0.2.1");
+    export.failure(3990.0, "192.0.2.1");
+    for round in 0..40 {
+        let age = 500.0 - f64::from(round) * 10.0;
+        export.failure(age, &format!("198.51.100.{}", round % 7));
+        export.sshd(
+            age,
+            "Accepted publickey for bob from 203.0.113.9 port 1 ssh2",
+        );
+        export.entry(
+            age,
+            &[
+                ("_HOSTNAME", b"srv"),
+                ("SYSLOG_IDENTIFIER", b"sshd"),
+                ("SYSLOG_PID", b"5"),
+                ("_SYSTEMD_UNIT", b"other.service"),
+                (
+                    "MESSAGE",
+                    b"Failed password for root from 203.0.113.1 port 22 ssh2",
+                ),
+            ],
+        );
+        export.entry(
+            age,
+            &[
+                ("_HOSTNAME", b"srv"),
+                ("SYSLOG_IDENTIFIER", b"sshd"),
+                ("_SYSTEMD_UNIT", b"ssh.service"),
+                (
+                    "MESSAGE",
+                    b"x\nsrv sshd[1]: Failed password for root from 203.0.113.2 port 22 ssh2",
+                ),
+            ],
+        );
+    }
+    export
+}
+
+const FILES: &str = "systemd[journalfiles=HERE/journal/a.journal]";
+
+#[test]
+fn bans_are_those_of_the_original() {
+    let export = mixed();
+    let mut seen = Vec::new();
+    for program in [
+        common::original("1.1.1", "fail2ban-server"),
+        common::ours("fail2ban-server"),
+    ] {
+        let site = Site::new(FILES, "");
+        export.write(&site.path("journal/a.journal"));
+        let server = site.start(program);
+        let status = site.ask(&["status", "j"]);
+        let matches = site.ask(&["get", "j", "journalmatch"]);
+        let pattern = site.ask(&["get", "j", "datepattern"]);
+        server.stop();
+        let here = site.directory.path().display().to_string();
+        let findings: Vec<String> = site
+            .findings()
+            .iter()
+            .map(|line| line.replace(&here, "HERE"))
+            .collect();
+        let mut notes: Vec<String> = site.read("notes").lines().map(str::to_owned).collect();
+        notes.sort_unstable();
+        assert_eq!(notes.len(), 7, "{}", site.read("log"));
+        seen.push((findings, notes, site.database(), status, matches, pattern));
+    }
+    assert_eq!(seen[1].0, seen[0].0);
+    assert_eq!(seen[1], seen[0]);
+}
+
+#[test]
+fn reading_goes_on_after_the_last_entry() {
+    let site = Site::new(FILES, "maxretry = 100");
+    let file = site.path("journal/a.journal");
+    let mut export = Export::default();
+    for age in 1..=20 {
+        export.failure(f64::from(100 - age), "192.0.2.1");
+    }
+    export.write(&file);
+    site.start(common::ours("fail2ban-server")).stop();
+    assert_eq!(site.count("Found 192.0.2.1"), 20);
+    // nothing twice, what came meanwhile once, and what comes now at once
+    let mut export = Export::default();
+    export.failure(50.0, "192.0.2.2");
+    export.write(&file);
+    let server = site.start(common::ours("fail2ban-server"));
+    site.wait_for("log", "Found 192.0.2.2");
+    let mut export = Export::default();
+    export.failure(0.0, "192.0.2.3");
+    export.write(&file);
+    site.wait_for("log", "Found 192.0.2.3");
+    server.stop();
+    for (address, count) in [("192.0.2.1", 20), ("192.0.2.2", 1), ("192.0.2.3", 1)] {
+        assert_eq!(site.count(&format!("Found {address}")), count, "{address}");
+    }
+}
+
+#[test]
+fn rotated_journals_are_read_to_their_end() {
+    let site = Site::new("systemd[journalpath=HERE/journal]", "maxretry = 100");
+    let file = site.path("journal/system.journal");
+    let mut export = Export::default();
+    export.failure(100.0, "192.0.2.1");
+    export.write(&file);
+    let server = site.start(common::ours("fail2ban-server"));
+    for round in 0..3 {
+        let address = |kind| format!("198.51.100.{}", round * 10 + kind);
+        let mut export = Export::default();
+        export.failure(0.0, &address(1));
+        // written, and at once rotated away
+        export.write(&file);
+        fs::rename(
+            &file,
+            site.path(&format!("journal/system@{round}-1.journal")),
+        )
+        .unwrap();
+        let mut export = Export::default();
+        export.failure(0.0, &address(2));
+        export.write(&file);
+        site.wait_for("log", &format!("Found {} ", address(1)));
+        site.wait_for("log", &format!("Found {} ", address(2)));
+    }
+    // a journal of another user appears
+    let mut export = Export::default();
+    export.failure(0.0, "203.0.113.7");
+    export.write(&site.path("journal/user-1000.journal"));
+    site.wait_for("log", "Found 203.0.113.7");
+    server.stop();
+    assert_eq!(site.count("] Found "), 8, "{}", site.read("log"));
+}
+
+#[test]
+fn matches_change_while_the_jail_runs() {
+    let site = Site::new(FILES, "journalmatch = _COMM=nothing");
+    let file = site.path("journal/a.journal");
+    let mut export = Export::default();
+    export.failure(10.0, "192.0.2.1");
+    export.write(&file);
+    let server = site.start(common::ours("fail2ban-server"));
+    let shown = site.ask(&["set", "j", "addjournalmatch", "_COMM=sshd", "+", "_UID=0"]);
+    assert_eq!(
+        shown,
+        "Current match filter:\n_COMM=nothing + _COMM=sshd + _UID=0\n"
+    );
+    site.wait_for("log", "Found 192.0.2.1");
+    let wrong = site.ask(&["set", "j", "addjournalmatch", "wrong"]);
+    assert!(wrong.contains("Invalid match"), "{wrong}");
+    let absent = site.ask(&["set", "j", "deljournalmatch", "_UID=7"]);
+    assert!(absent.contains("Match ['_UID=7'] not found"), "{absent}");
+    site.ask(&["set", "j", "deljournalmatch", "_COMM=sshd"]);
+    site.ask(&["set", "j", "deljournalmatch", "_UID=0"]);
+    let mut export = Export::default();
+    export.failure(0.0, "192.0.2.2");
+    export.entry(
+        0.0,
+        &[
+            ("_HOSTNAME", b"srv"),
+            ("SYSLOG_IDENTIFIER", b"sshd"),
+            ("_PID", b"1"),
+            ("_COMM", b"nothing"),
+            ("MESSAGE", b"Failed password for root from 192.0.2.3"),
+        ],
+    );
+    export.write(&file);
+    site.wait_for("log", "Found 192.0.2.3");
+    assert_eq!(site.count("Found 192.0.2.2"), 0);
+    // a reload that names the same matches again loses nothing and repeats nothing
+    let again = site.ask(&["reload"]);
+    assert!(again.contains("OK"), "{again}");
+    let mut export = Export::default();
+    export.entry(
+        0.0,
+        &[
+            ("_HOSTNAME", b"srv"),
+            ("SYSLOG_IDENTIFIER", b"sshd"),
+            ("_PID", b"1"),
+            ("_COMM", b"nothing"),
+            ("MESSAGE", b"Failed password for root from 192.0.2.4"),
+        ],
+    );
+    export.write(&file);
+    site.wait_for("log", "Found 192.0.2.4");
+    server.stop();
+    assert_eq!(site.count("] Found "), 3, "{}", site.read("log"));
+}
+
+#[test]
+fn wrong_options_are_told_as_the_original_tells_them() {
+    for backend in ["systemd[nonsense=1]", "systemd[journalflags=x]"] {
+        let told: Vec<String> = [
+            common::original("1.1.1", "fail2ban-server"),
+            common::ours("fail2ban-server"),
+        ]
+        .into_iter()
+        .map(|mut program| {
+            let site = Site::new(backend, "");
+            let output = program
+                .arg("-c")
+                .arg(site.directory.path())
+                .args(["-f", "start"])
+                .stdin(Stdio::null())
+                .output()
+                .unwrap();
+            assert!(!output.status.success());
+            let log = site.read("log");
+            let line = log.lines().find(|line| line.contains("'add', 'j'"));
+            let line = line.unwrap_or_else(|| panic!("{log}"));
+            line.split_once("]: ").unwrap().1.to_owned()
+        })
+        .collect();
+        assert_eq!(told[1], told[0], "{backend}");
+    }
+}
