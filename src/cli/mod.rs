@@ -12,6 +12,7 @@ pub mod client;
 pub mod diagnostics;
 pub mod links;
 pub mod options;
+pub mod progress;
 pub mod regex;
 pub mod replay;
 pub mod server;

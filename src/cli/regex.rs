@@ -3,7 +3,10 @@
 //!
 //! In: the command line. Out: the report, or with `-o` the failures in the form asked for.
 
+mod encoding;
+mod flags;
 mod input;
+pub(super) mod json;
 mod names;
 mod options;
 mod output;
@@ -61,7 +64,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(Stop::Wrong(message)) => {
-            let _ = writeln!(out, "{message}");
+            let _ = match options.json {
+                true => writeln!(out, "{}", serde_json::json!({ "error": message })),
+                false => writeln!(out, "{message}"),
+            };
             WRONG
         }
         Err(stop) => {

@@ -16,9 +16,11 @@ use anyhow::{Context as _, bail};
 
 use self::arguments::Arguments;
 use self::jails::Replayed;
-use self::lines::{Lines, Progress};
+use self::lines::Lines;
 use self::report::Report;
+use crate::cli::progress::Progress;
 use crate::jail::replay::Event;
+use crate::source::compressed::Meter;
 
 /// Runs the program; the first word is the name it was called under.
 pub fn main(args: Vec<OsString>) -> ExitCode {
@@ -63,10 +65,12 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .duration_since(UNIX_EPOCH)
         .context("the clock stands before 1970")?
         .as_secs_f64();
-    let progress = Progress::new(&jails, arguments);
+    let meter = Meter::default();
+    let logs = jails.iter().flat_map(|jail| &jail.logs);
+    let mut progress = Progress::new(logs.map(String::as_str), &meter, !arguments.json);
     let mut events = Vec::new();
     for jail in &mut jails {
-        replay(jail, present, &progress, &mut events)?;
+        replay(jail, present, &meter, &mut progress, &mut events)?;
     }
     progress.finish();
     // jails were run one after the other; their events are told in the order of time
@@ -84,14 +88,15 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
 fn replay(
     jail: &mut Replayed,
     present: f64,
-    progress: &Progress,
+    meter: &Meter,
+    progress: &mut Progress,
     all: &mut Vec<(Event, usize)>,
 ) -> anyhow::Result<()> {
     let mut events = Vec::new();
-    let mut lines = Lines::open(&jail.logs, present)?;
+    let mut lines = Lines::open(&jail.logs, present, meter)?;
     while let Some(line) = lines.next()? {
         jail.jail.line(&line, present, &mut events);
-        progress.advance(line.len() as u64 + 1);
+        progress.tick();
     }
     all.extend(events.into_iter().map(|event| (event, jail.index)));
     Ok(())

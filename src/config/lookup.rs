@@ -55,9 +55,14 @@ pub enum LookupError {
     /// `ERROR: Wrong filter name or options: `.
     #[error("{0}")]
     Name(String),
-    /// A filter file that cannot be read: the text after `Wrong config file: `, if any.
-    #[error("{}", .0.as_deref().unwrap_or_default())]
-    File(Option<String>),
+    /// A filter file that cannot be read.
+    #[error("{}", .reason.as_deref().unwrap_or_default())]
+    File {
+        /// Where it is.
+        place: Place,
+        /// The text after `Wrong config file: `, if any.
+        reason: Option<String>,
+    },
     /// A jail that cannot be used (its mistake).
     #[error("{0}")]
     Jail(String),
@@ -79,6 +84,10 @@ pub fn lookup(
 ) -> Result<Option<Found>, LookupError> {
     if !looks_like_a_name(text) {
         return Ok(None);
+    }
+    if base.is_empty() {
+        let reason = "Base configuration directory  does not exist ";
+        return Err(LookupError::Name(reason.to_owned()));
     }
     let definition = options::parse(text).map_err(LookupError::Name)?;
     let (name, arguments) = (definition.name, definition.arguments);
@@ -217,25 +226,34 @@ fn find_filter(
     };
     let in_filter_d = split(&base).1 == "filter.d";
     let layered = base == config || in_filter_d || (!has_extension(name) && !name.contains('/'));
-    let unreadable = |cause: Cause| LookupError::File(Some(cause.to_string()));
+    if layered && in_filter_d {
+        base = split(&base).0.to_owned();
+    }
+    let short = stem(split(name).1).to_owned();
+    let place = match layered {
+        true => Place::Filter {
+            name: short.clone(),
+            base: base.clone(),
+        },
+        false => Place::File(name.to_owned()),
+    };
+    let unusable = |reason| LookupError::File {
+        place: place.clone(),
+        reason,
+    };
+    let unreadable = |cause: Cause| unusable(Some(cause.to_string()));
     let options = arguments_of(&arguments);
-    let (place, filter, mut layers);
+    let (filter, mut layers);
     if layered {
-        if in_filter_d {
-            base = split(&base).0.to_owned();
-        }
-        let short = stem(split(name).1).to_owned();
         layers = Layers::new(files, &base).map_err(unreadable)?;
         filter = Filter::open(&mut layers, &short, NO_JAIL, options.clone());
-        place = Place::Filter { name: short, base };
     } else {
         layers = Layers::new(files, "/").map_err(unreadable)?;
         let path = absolute(name);
         filter = Filter::open_file(&mut layers, &path, NO_JAIL, options.clone());
-        place = Place::File(name.to_owned());
     }
     let filter = filter.map_err(unreadable)?;
-    let mut filter = filter.ok_or(LookupError::File(None))?;
+    let mut filter = filter.ok_or_else(|| unusable(None))?;
     let broken = |cause: Cause| LookupError::Options(cause.to_string());
     let messages = &mut layers.messages;
     filter.set_backend(backend);

@@ -123,6 +123,8 @@ impl DateDetector {
                     .unwrap_or_else(|| entry.template.name.clone()),
                 regex: entry.template.regex.clone(),
                 hits: entry.hits,
+                weight: entry.weight,
+                merit: entry.merit(),
             })
             .collect()
     }

@@ -65,4 +65,8 @@ pub struct TemplateInfo {
     pub regex: String,
     /// Lines it gave the date for.
     pub hits: u64,
+    /// How much its kind is preferred.
+    pub weight: f64,
+    /// Success over distance, by which templates change places.
+    pub merit: f64,
 }

@@ -247,7 +247,8 @@ fn ipv6_enabled() -> bool {
 }
 
 /// The resolver's reason as Python shows it, with its number.
-fn gai_text(text: &str) -> String {
+/// An error of the resolver as Python shows it.
+pub fn gai_text(text: &str) -> String {
     let text = text.rsplit(": ").next().unwrap_or(text);
     let number = match text {
         "Name or service not known" => -2,

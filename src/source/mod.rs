@@ -8,6 +8,7 @@
 //! rotations: its line reader loses lines or goes deaf in most of them, and as a mere source of
 //! events it costs more than the crate below it.
 
+pub mod compressed;
 mod events;
 mod follower;
 pub mod journal;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, ToSocketAddrs, UdpSocket};
 
 use crate::address::Address;
+use crate::jail::names::gai_text;
 use crate::pattern::UseDns;
 use crate::warning;
 
@@ -49,7 +50,8 @@ impl Names {
             Err(error) => {
                 warning!(
                     TARGET,
-                    "Unable to find a corresponding IP address for {name}: {error}"
+                    "Unable to find a corresponding IP address for {name}: {}",
+                    gai_text(&error.to_string())
                 );
                 return Vec::new();
             }

@@ -3,6 +3,9 @@
 use std::io::{self, Write};
 use std::net::IpAddr;
 
+use serde_json::json;
+
+use super::json::fields;
 use crate::action::tags::field_of_tag;
 use crate::address::Address;
 use crate::filter::{Found, Name, Record, quote};
@@ -71,11 +74,14 @@ pub(super) enum Form {
     Field(String),
     /// Text with `<tags>`.
     Template(String),
+    /// All there is, as one JSON object a failure (`--json`, whatever the form).
+    Json,
 }
 
 impl Form {
-    pub(super) fn read(text: &str) -> Form {
+    pub(super) fn read(text: &str, json: bool) -> Form {
         match text {
+            _ if json => Form::Json,
             "id" | "fid" => Form::Id,
             "ip" => Form::Ip,
             "msg" => Form::Msg,
@@ -88,7 +94,7 @@ impl Form {
     /// Whether matched lines must be collected.
     pub(super) fn needs_matches(&self) -> bool {
         match self {
-            Form::Msg | Form::Template(_) => true,
+            Form::Msg | Form::Template(_) | Form::Json => true,
             Form::Field(name) => name == "matches",
             Form::Id | Form::Ip | Form::Row => false,
         }
@@ -126,6 +132,16 @@ impl Form {
                     Some(value) => writeln!(out, "{}", plain(value))?,
                     None => writeln!(out, "None")?,
                 },
+                Form::Json => writeln!(
+                    out,
+                    "{}",
+                    json!({
+                        "id": hit.id.as_ref().map(Address::to_string),
+                        "time": hit.time,
+                        "fields": fields(&hit.record),
+                        "lines": hit.lines(),
+                    })
+                )?,
                 Form::Template(template) => {
                     if template.contains("<msg>") && hit.matches.len() > 1 || !later.is_empty() {
                         later.push(hit);
@@ -186,6 +202,8 @@ fn tag(name: &str, hit: &Hit, message: &str) -> Option<String> {
     };
     Some(match name {
         "msg" => message.to_owned(),
+        "br" => "\n".to_owned(),
+        "sp" => " ".to_owned(),
         "ip" => hit.ip(),
         "fid" => hit.id(),
         "family" => address

@@ -48,7 +48,9 @@ impl Sink for Queue {
                 "{time} {target:<24}[{pid}]: {name:<7}{letter}: {message}"
             )
         } else {
-            writeln!(gathered, " {time} {name:<5} {message}")
+            // where the original shows the number of its only thread
+            let thread = std::process::id();
+            writeln!(gathered, " {time} {thread:X} {name:<5.5} {message}")
         };
     }
 }

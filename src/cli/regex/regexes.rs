@@ -41,9 +41,9 @@ impl<'a, W: Write> Setup<'a, W> {
         }
     }
 
-    /// One `Use …` line of the report; nothing with `-o`.
+    /// One `Use …` line of the report; nothing with `-o` or `--json`.
     pub(super) fn tell(&mut self, line: std::fmt::Arguments<'_>) -> Result<(), Stop> {
-        if self.options.out.is_none() {
+        if self.options.tells() {
             writeln!(self.out, "{line}")?;
         }
         Ok(())
@@ -108,22 +108,21 @@ impl<'a, W: Write> Setup<'a, W> {
         self.filter.add_failregex(value).map_err(refused)
     }
 
+    fn announce_place(&mut self, place: &Place) -> Result<(), Stop> {
+        match place {
+            Place::Jail(name) => self.tell(format_args!("Use             jail : {name}")),
+            Place::Filter { name, base } => self.tell(format_args!(
+                "Use      filter file : {name}, basedir: {base}"
+            )),
+            Place::File(path) => self.tell(format_args!("Use      filter file : {path}")),
+        }
+    }
+
     fn announce(&mut self, found: &Found) -> Result<(), Stop> {
-        let kind = match &found.place {
-            Place::Jail(name) => {
-                self.tell(format_args!("Use             jail : {name}"))?;
-                "jail/flt"
-            }
-            Place::Filter { name, base } => {
-                self.tell(format_args!(
-                    "Use      filter file : {name}, basedir: {base}"
-                ))?;
-                "  filter"
-            }
-            Place::File(path) => {
-                self.tell(format_args!("Use      filter file : {path}"))?;
-                "  filter"
-            }
+        self.announce_place(&found.place)?;
+        let kind = match found.place {
+            Place::Jail(_) => "jail/flt",
+            Place::Filter { .. } | Place::File(_) => "  filter",
         };
         if !found.arguments.is_empty() {
             let arguments = found.arguments.iter();
@@ -166,10 +165,11 @@ impl<'a, W: Write> Setup<'a, W> {
             LookupError::Name(reason) => Stop::Wrong(format!(
                 "ERROR: Wrong filter name or options: {reason}\n       while parsing: {value}"
             )),
-            LookupError::File(Some(reason)) => Stop::Wrong(format!(
-                "Wrong config file: {reason}\nERROR: failed to load filter {value}"
-            )),
-            LookupError::File(None) => Stop::Wrong(format!("ERROR: failed to load filter {value}")),
+            LookupError::File { place, reason } => {
+                self.announce_place(&place)?;
+                let reason = reason.map_or(String::new(), |r| format!("Wrong config file: {r}\n"));
+                Stop::Wrong(format!("{reason}ERROR: failed to load filter {value}"))
+            }
             LookupError::Jail(reason) => {
                 let name = value.split('[').next().unwrap_or(value);
                 self.tell(format_args!("Use             jail : {name}"))?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Local};
 
-use super::input::Encoding;
+use super::encoding::Encoding;
 use super::options::Options;
 use super::tally::{Kind, RegexTally, Tally};
 use crate::filter::{Dates, Filter};
@@ -147,7 +147,11 @@ fn dates(report: &Report<'_>, out: &mut impl Write) -> io::Result<()> {
                 }
                 lines.push(format!("[{}] {}", template.hits, template.name));
                 if options.verbose_date {
-                    lines.push(format!("    # pattern: {}", template.pattern));
+                    let (merit, weight) = (template.merit, template.weight);
+                    let pattern = &template.pattern;
+                    lines.push(format!(
+                        "    # weight: {merit:.3} ({weight:.3}), pattern: {pattern}"
+                    ));
                     lines.push(format!("    # regex:   {}", template.regex));
                 }
             }
@@ -170,7 +174,7 @@ fn lines(
     }
     let mut header = format!("{name} line(s):");
     header[..1].make_ascii_uppercase();
-    if !all && kind.count >= i64::try_from(report.listed).unwrap_or(i64::MAX) {
+    if !kind.fits(all, report.listed) {
         return writeln!(
             out,
             "{header} too many to print.  Use --print-all-{name} to print all {} lines",

@@ -1,21 +1,24 @@
 //! One run: set up, walk the lines, report.
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::Stop;
-use super::input::{Encoding, Lines};
+use super::encoding::Encoding;
+use super::input::Lines;
 use super::names::Names;
 use super::options::Options;
 use super::output::{Form, Hit};
 use super::regexes::{Setup, shorten, tallies};
 use super::tally::{Kind, Tally};
-use super::{records, report};
+use super::{json, records, report};
 use crate::address::Address;
+use crate::cli::progress::Progress;
 use crate::datetime::FixedOffset;
 use crate::filter::{Clock, FailureId, Filter, LineOutcome, Manner};
 use crate::pattern::UseDns;
+use crate::source::compressed::Meter;
 use crate::{error, ticket::Timestamp};
 
 /// Lists longer than this are not printed unless asked for (fact X13).
@@ -23,7 +26,7 @@ const LISTED: usize = 20;
 
 /// Does what `options` say.
 pub(super) fn run(options: &Options, out: &mut impl Write) -> Result<(), Stop> {
-    if options.out.is_none() {
+    if options.tells() {
         writeln!(out, "\nRunning tests\n=============\n")?;
     }
     let records = records::install(&options.log_level, options.verbose)?;
@@ -51,40 +54,51 @@ pub(super) fn run(options: &Options, out: &mut impl Write) -> Result<(), Stop> {
         Some(name) => Encoding::named(name)
             .ok_or_else(|| Stop::Fatal(format!("LookupError: unknown encoding: {name}")))?,
     };
+    let meter = Meter::default();
     let log = options.log.as_str();
-    let path = Path::new(log);
-    let source = if path.is_file() {
-        let lines = Lines::open(path, encoding.clone())
-            .map_err(|e| Stop::Wrong(format!("{}: '{log}'", errno(&e))))?;
-        setup.tell(format_args!("Use         log file : {log}"))?;
-        setup.tell(format_args!("Use         encoding : {}", encoding.name))?;
-        Source::File(Box::new(lines))
+    let mut sources = Vec::new();
+    if Path::new(log).is_file() {
+        sources.push(open(&mut setup, log, &encoding, &meter)?);
     } else if log.starts_with("systemd-journal") {
         return Err(Stop::Wrong(
             "Error: systemd library not found. Exiting...".to_owned(),
         ));
     } else {
-        Source::Text(text_lines(&mut setup, log)?)
-    };
+        sources.push(Source::Text(text_lines(&mut setup, log)?));
+    }
+    for log in &options.also {
+        sources.push(open(&mut setup, log, &encoding, &meter)?);
+    }
     setup.tell(format_args!(""))?;
 
     let filter = setup.filter;
     let mut run = Run::new(options, filter, out, encoding);
     run.records = Some(records);
     let started = Instant::now();
-    match source {
-        Source::File(mut lines) => loop {
-            run.clock.now = now();
-            if !lines.block(|line| run.line(line))? {
-                break;
-            }
-        },
-        Source::Text(lines) => {
-            for line in lines {
-                run.line(line.trim_end_matches(['\r', '\n']))?;
+    let logs: Vec<String> = std::iter::once(&options.log)
+        .chain(&options.also)
+        .cloned()
+        .collect();
+    // what is printed on the way would get between the bar
+    let quiet = options.out.is_none() || !std::io::stdout().is_terminal();
+    let mut progress = Progress::new(logs.iter().map(String::as_str), &meter, quiet);
+    for source in sources {
+        match source {
+            Source::File(mut lines) => loop {
+                run.clock.now = now();
+                if !lines.block(|line| run.line(line))? {
+                    break;
+                }
+                progress.tick();
+            },
+            Source::Text(lines) => {
+                for line in lines {
+                    run.line(line.trim_end_matches(['\r', '\n']))?;
+                }
             }
         }
     }
+    progress.finish();
     let elapsed = started.elapsed();
     run.show_records()?;
     if options.out.is_none() {
@@ -96,9 +110,26 @@ pub(super) fn run(options: &Options, out: &mut impl Write) -> Result<(), Stop> {
             encoding: &run.encoding,
             elapsed,
         };
-        report::print(&report, run.out)?;
+        match options.json {
+            true => json::print(&report, &logs, run.out)?,
+            false => report::print(&report, run.out)?,
+        }
     }
     Ok(())
+}
+
+/// Opens a log file and tells so.
+fn open<W: Write>(
+    setup: &mut Setup<'_, W>,
+    log: &str,
+    encoding: &Encoding,
+    meter: &Meter,
+) -> Result<Source, Stop> {
+    let lines = Lines::open(Path::new(log), encoding.clone(), meter)
+        .map_err(|e| Stop::Wrong(format!("{}: '{log}'", errno(&e))))?;
+    setup.tell(format_args!("Use         log file : {log}"))?;
+    setup.tell(format_args!("Use         encoding : {}", encoding.name))?;
+    Ok(Source::File(Box::new(lines)))
 }
 
 enum Source {
@@ -179,7 +210,10 @@ struct Run<'a, W> {
 
 impl<'a, W: Write> Run<'a, W> {
     fn new(options: &'a Options, filter: Filter, out: &'a mut W, encoding: Encoding) -> Run<'a, W> {
-        let form = options.out.as_deref().map(Form::read);
+        let form = options
+            .out
+            .as_deref()
+            .map(|form| Form::read(form, options.json));
         let report = form.is_none();
         let listed = options
             .maxlines

@@ -33,6 +33,11 @@ impl Kind {
         }
     }
 
+    /// Whether the list is short enough to be printed, or all of it is wanted (fact X13).
+    pub(super) fn fits(&self, all: bool, listed: usize) -> bool {
+        all || self.count < i64::try_from(listed).unwrap_or(i64::MAX)
+    }
+
     /// Counts a line, and keeps it while there is room.
     pub(super) fn add(&mut self, line: &str, plain: Option<&str>) {
         self.count += 1;

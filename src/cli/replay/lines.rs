@@ -1,14 +1,12 @@
-//! The lines of a jail's logs in the order of their times, and how far they have been read.
+//! The lines of a jail's logs in the order of their times.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal as _, Read};
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
 
 use anyhow::Context as _;
-use indicatif::{ProgressBar, ProgressStyle};
 
-use super::arguments::Arguments;
-use super::jails::Replayed;
 use crate::datetime::{DateDetector, DateTime};
+use crate::source::compressed::{self, Meter};
 
 /// A longer line is cut, as the daemon cuts it.
 const LONGEST_LINE: usize = 1 << 20;
@@ -29,20 +27,18 @@ struct Log {
 }
 
 impl Lines {
-    /// Opens the logs.
-    pub fn open(paths: &[String], present: f64) -> anyhow::Result<Lines> {
+    /// Opens the logs, compressed or not; `meter` counts what is read of them.
+    pub fn open(paths: &[String], present: f64, meter: &Meter) -> anyhow::Result<Lines> {
         let mut logs = Vec::new();
         for path in paths {
-            let reader: Box<dyn BufRead> = match path.as_str() {
-                "-" => Box::new(BufReader::new(io::stdin())),
-                path => {
-                    let file = File::open(path).with_context(|| path.to_owned())?;
-                    Box::new(BufReader::with_capacity(1 << 17, file))
-                }
+            let reader = match path.as_str() {
+                "-" => compressed::decompress(io::stdin(), meter),
+                path => compressed::open(Path::new(path), meter),
             };
+            let reader = reader.with_context(|| path.clone())?;
             logs.push(Log {
                 path: path.clone(),
-                reader,
+                reader: Box::new(BufReader::with_capacity(1 << 17, reader)),
                 dates: DateDetector::defaults(),
                 time: f64::NEG_INFINITY,
                 next: None,
@@ -125,42 +121,6 @@ impl Log {
             if done {
                 return Ok(());
             }
-        }
-    }
-}
-
-/// A progress bar on a terminal, for input that takes a while.
-pub struct Progress {
-    bar: Option<ProgressBar>,
-}
-
-impl Progress {
-    /// Shown from 16 MiB of logs upwards (a replay reads some 100 MB a second).
-    pub fn new(jails: &[Replayed], arguments: &Arguments) -> Progress {
-        const WORTH_SHOWING: u64 = 16 << 20;
-        let size = |path: &String| std::fs::metadata(path).map_or(0, |data| data.len());
-        let total: u64 = jails.iter().flat_map(|jail| &jail.logs).map(size).sum();
-        let shown = total >= WORTH_SHOWING && io::stderr().is_terminal() && !arguments.json;
-        let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {eta}");
-        Progress {
-            bar: style
-                .ok()
-                .filter(|_| shown)
-                .map(|style| ProgressBar::new(total).with_style(style)),
-        }
-    }
-
-    /// So many bytes more have been read.
-    pub fn advance(&self, bytes: u64) {
-        if let Some(bar) = &self.bar {
-            bar.inc(bytes);
-        }
-    }
-
-    /// All is read; the bar goes away.
-    pub fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
         }
     }
 }

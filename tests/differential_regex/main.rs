@@ -1,7 +1,12 @@
 //! `fail2ban-regex` of the original and ours, asked the same: standard output equal apart from the
 //! time it took, exit codes equal.
 
+mod beyond;
+#[path = "../common/mod.rs"]
 mod common;
+mod encodings;
+mod options;
+mod stock;
 
 use std::fs;
 use std::path::Path;
@@ -19,6 +24,18 @@ undated login failed for dave from 192.0.2.9\n\
 2026-11-20 10:00:04 srv app[3]: health check from 198.51.100.1\n\
 2026-11-20 10:00:05 srv app[3]: login failed for x from 300.1.2.3\n\
 2026-02-30 10:00:05 srv app[3]: login failed for y from 192.0.2.77\n\
+2026-11-20 10:00:06 srv app[3]: login failed for last from 192.0.2.3";
+
+/// Control characters, and lines that look empty.
+const ODD: &[u8] = b"2026-11-20 10:00:00 login failed for a\0b from 192.0.2.1\n\0\0\n\
+2026-11-20 10:00:00 login failed for \x0b\x1c\x85 from 192.0.2.1\n ; x\n  # y\n   \n\t\n";
+
+/// Lines beyond ASCII.
+const WIDE: &str = "\
+2026-11-20 10:00:00 srv app[1]: login failed for bob from 192.0.2.1
+2026-11-20 10:00:01 srv app[1]: login failed for jäą€ from 192.0.2.2
+noise ā from 1
+login failed for x from 192.0.2.5
 2026-11-20 10:00:06 srv app[3]: login failed for last from 192.0.2.3";
 
 /// Lines of sessions and of multi-line failures.
@@ -63,6 +80,21 @@ impl Place {
             .collect();
         fs::write(dir.path().join("many.log"), many).expect("write");
         fs::write(dir.path().join("empty.log"), "").expect("write");
+        for (name, lines) in [("nineteen.log", 19), ("twenty.log", 20)] {
+            let noise: String = (0..lines).map(|i| format!("noise {i}\n")).collect();
+            fs::write(dir.path().join(name), noise).expect("write");
+        }
+        fs::write(dir.path().join("nul.log"), ODD).expect("write");
+        fs::write(dir.path().join("signed.log"), format!("\u{feff}{WIDE}")).expect("write");
+        let wide = |name: &str, bytes: Vec<u8>| {
+            fs::write(dir.path().join(name), bytes).expect("write");
+        };
+        let units = || WIDE.encode_utf16();
+        wide("utf-16le.log", units().flat_map(u16::to_le_bytes).collect());
+        wide("utf-16be.log", units().flat_map(u16::to_be_bytes).collect());
+        let numbers = WIDE.chars().map(u32::from);
+        wide("utf-32le.log", numbers.flat_map(u32::to_le_bytes).collect());
+        fs::create_dir(dir.path().join("directory")).expect("directory");
         fs::write(dir.path().join("own.conf"), OWN).expect("write");
         Place {
             dir,
@@ -110,7 +142,23 @@ fn text(output: &Output) -> String {
     lines.map(without_present).collect::<Vec<_>>().join("\n")
 }
 
+/// A line with words for the time, the process and the thread of a log record.
 fn without_present(line: &str) -> String {
+    if let Some(record) = line.strip_prefix(' ').or(Some(line))
+        && let Some((time, rest)) = record.split_at_checked(24)
+        && chrono::NaiveDateTime::parse_from_str(time.trim_end(), "%Y-%m-%d %H:%M:%S,%3f").is_ok()
+    {
+        return match rest.split_once("]: ") {
+            Some((target, rest)) if line == record => {
+                let target = target.trim_end_matches(|c: char| c.is_ascii_digit());
+                format!("TIME {target}]: {rest}")
+            }
+            _ => format!(
+                "TIME {}",
+                rest.split_once(' ').map_or(rest, |(_, rest)| rest)
+            ),
+        };
+    }
     let now = chrono::Utc::now().timestamp();
     let near = |time: i64| (time - now).abs() < 300;
     if let Some(at) = line.len().checked_sub(24)

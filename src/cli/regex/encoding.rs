@@ -1,0 +1,279 @@
+//! How the bytes of a log become text: Python's names for encodings, its replacement of what
+//! cannot be decoded, and where a line ends in encodings whose characters have several bytes.
+#![forbid(unsafe_code)]
+
+use std::borrow::Cow;
+
+use encoding_rs::{Encoding as Table, UTF_16BE, UTF_16LE};
+
+/// How bytes become text.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Codec {
+    /// `signed`: a byte order mark at the beginning of a line is left out.
+    Utf8 {
+        signed: bool,
+    },
+    Ascii,
+    Latin1,
+    /// Units of two or four bytes.
+    Wide {
+        unit: usize,
+        /// Most significant byte first.
+        big: bool,
+        /// The byte order mark of the file decides about `big`.
+        marked: bool,
+    },
+    Table(&'static Table),
+}
+
+/// A named encoding.
+#[derive(Clone, Debug)]
+pub(super) struct Encoding {
+    /// As the user or the locale names it.
+    pub(super) name: String,
+    codec: Codec,
+}
+
+const MARK: char = '\u{feff}';
+
+impl Encoding {
+    /// Knows Python's common names and what the WHATWG table knows.
+    pub(super) fn named(name: &str) -> Option<Encoding> {
+        let plain: String = name
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .map(|c| c.to_ascii_lowercase())
+            .collect();
+        let wide = |unit, big| Codec::Wide {
+            unit,
+            big,
+            marked: false,
+        };
+        let marked = |unit| Codec::Wide {
+            unit,
+            big: false,
+            marked: true,
+        };
+        let codec = match plain.as_str() {
+            "utf8" | "u8" | "utf" | "cp65001" => Codec::Utf8 { signed: false },
+            "utf8sig" => Codec::Utf8 { signed: true },
+            "ascii" | "usascii" | "646" | "ansix341968" => Codec::Ascii,
+            // the WHATWG table takes these for windows-1252
+            "latin1" | "latin" | "l1" | "iso88591" | "88591" | "cp819" => Codec::Latin1,
+            "utf16" | "u16" => marked(2),
+            "utf16le" | "unicodelittleunmarked" => wide(2, false),
+            "utf16be" | "unicodebigunmarked" => wide(2, true),
+            "utf32" | "u32" => marked(4),
+            "utf32le" => wide(4, false),
+            "utf32be" => wide(4, true),
+            "macroman" | "macintosh" => Codec::Table(encoding_rs::MACINTOSH),
+            _ => Codec::Table(Table::for_label(name.replace('_', "-").as_bytes())?),
+        };
+        Some(Encoding {
+            name: name.to_owned(),
+            codec,
+        })
+    }
+
+    /// That of the locale; UTF-8 when the environment names none.
+    pub(super) fn preferred() -> Encoding {
+        let set = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|n| set(n));
+        let named = locale.as_deref().and_then(|l| l.split('.').nth(1));
+        let named = named.map(|n| n.split('@').next().unwrap_or(n));
+        named.and_then(Encoding::named).unwrap_or(Encoding {
+            name: "UTF-8".to_owned(),
+            codec: Codec::Utf8 { signed: false },
+        })
+    }
+
+    /// For a file that begins with these bytes: settles what its byte order mark says, and tells
+    /// how many bytes that mark has.
+    pub(super) fn settle(&mut self, head: &[u8]) -> usize {
+        let Codec::Wide {
+            unit,
+            big,
+            marked: marked @ true,
+        } = &mut self.codec
+        else {
+            return 0;
+        };
+        let mut mark = [0; 4];
+        let mark = &mut mark[..*unit];
+        mark[..2].copy_from_slice(&[0xff, 0xfe]);
+        *marked = false;
+        if head.starts_with(mark) {
+            return *unit;
+        }
+        mark.reverse();
+        *big = head.starts_with(mark);
+        if *big { *unit } else { 0 }
+    }
+
+    /// The end of the first line in `bytes`, which begin with a character: past its line feed.
+    pub(super) fn line_end(&self, bytes: &[u8]) -> Option<usize> {
+        let Codec::Wide { unit, big, .. } = self.codec else {
+            return memchr::memchr(b'\n', bytes).map(|at| at + 1);
+        };
+        let within = if big { unit - 1 } else { 0 };
+        let feed = memchr::memchr_iter(b'\n', bytes).find(|at| {
+            let start = at - at % unit;
+            let rest = bytes.get(start..start + unit);
+            at % unit == within && rest.is_some_and(|r| r.iter().filter(|b| **b != 0).count() == 1)
+        })?;
+        Some(feed - feed % unit + unit)
+    }
+
+    /// Whether every byte of a line feed ends a line.
+    pub(super) fn ends_at_any_feed(&self) -> bool {
+        !matches!(self.codec, Codec::Wide { .. })
+    }
+
+    /// Whether text of ASCII characters is the same in bytes, so that a block of lines can be
+    /// validated at once.
+    pub(super) fn reads_ascii(&self) -> bool {
+        matches!(
+            self.codec,
+            Codec::Utf8 { .. } | Codec::Ascii | Codec::Latin1
+        )
+    }
+
+    /// Whether a block of UTF-8 can be taken as it is.
+    pub(super) fn is_utf8(&self) -> bool {
+        self.codec == Codec::Utf8 { signed: false }
+    }
+
+    /// Decodes; what is no text becomes U+FFFD, and the second value is true then.
+    pub(super) fn decode<'a>(&self, bytes: &'a [u8]) -> (Cow<'a, str>, bool) {
+        match self.codec {
+            Codec::Utf8 { signed } => {
+                let bytes = match bytes.strip_prefix(b"\xef\xbb\xbf") {
+                    Some(rest) if signed => rest,
+                    _ => bytes,
+                };
+                let text = String::from_utf8_lossy(bytes);
+                let wrong = matches!(text, Cow::Owned(_));
+                (text, wrong)
+            }
+            Codec::Ascii if bytes.is_ascii() => (String::from_utf8_lossy(bytes), false),
+            Codec::Ascii => {
+                let replaced = bytes.iter().map(|b| match b.is_ascii() {
+                    true => char::from(*b),
+                    false => char::REPLACEMENT_CHARACTER,
+                });
+                (replaced.collect::<String>().into(), true)
+            }
+            Codec::Latin1 => {
+                let text: String = bytes.iter().map(|b| char::from(*b)).collect();
+                (text.into(), false)
+            }
+            Codec::Wide { unit: 2, big, .. } => {
+                let table = if big { UTF_16BE } else { UTF_16LE };
+                table.decode_without_bom_handling(bytes)
+            }
+            Codec::Wide { big, .. } => {
+                let mut wrong = bytes.len() % 4 != 0;
+                let text: String = bytes
+                    .chunks_exact(4)
+                    .map(|unit| {
+                        let unit = [unit[0], unit[1], unit[2], unit[3]];
+                        let number = match big {
+                            true => u32::from_be_bytes(unit),
+                            false => u32::from_le_bytes(unit),
+                        };
+                        char::from_u32(number).unwrap_or_else(|| {
+                            wrong = true;
+                            char::REPLACEMENT_CHARACTER
+                        })
+                    })
+                    .collect();
+                (text.into(), wrong)
+            }
+            Codec::Table(table) => table.decode_without_bom_handling(bytes),
+        }
+    }
+
+    /// Encodes for a link; what the encoding lacks is left out.
+    pub(super) fn encode(&self, text: &str) -> Vec<u8> {
+        let order = |big: bool, mut unit: Vec<u8>| {
+            if big {
+                unit.reverse();
+            }
+            unit
+        };
+        match self.codec {
+            Codec::Utf8 { signed: false } => text.as_bytes().to_vec(),
+            Codec::Utf8 { signed: true } => format!("{MARK}{text}").into_bytes(),
+            Codec::Ascii => text.bytes().filter(u8::is_ascii).collect(),
+            Codec::Latin1 => text
+                .chars()
+                .filter_map(|c| u8::try_from(u32::from(c)).ok())
+                .collect(),
+            Codec::Wide { unit, big, marked } => {
+                let mark = marked.then_some(MARK);
+                let text: String = mark.into_iter().chain(text.chars()).collect();
+                match unit {
+                    2 => text
+                        .encode_utf16()
+                        .flat_map(|u| order(big, u.to_le_bytes().to_vec()))
+                        .collect(),
+                    _ => text
+                        .chars()
+                        .flat_map(|c| order(big, u32::from(c).to_le_bytes().to_vec()))
+                        .collect(),
+                }
+            }
+            Codec::Table(table) => table.encode(text).0.into_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_end_at_whole_characters() {
+        // U+0A0D U+000A and U+0100 U+0A00 hold bytes that look like line feeds
+        let text = "x\u{a0d}\u{10a}y\nz";
+        for name in ["utf-16le", "utf-16be", "utf-32le", "utf-32-be", "utf_8"] {
+            let encoding = Encoding::named(name).expect("known");
+            let bytes = encoding.encode(text);
+            let end = encoding.line_end(&bytes).expect("a line");
+            let (line, wrong) = encoding.decode(&bytes[..end]);
+            assert_eq!((&*line, wrong), ("x\u{a0d}\u{10a}y\n", false), "{name}");
+            assert_eq!(encoding.line_end(&bytes[end..]), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_mark_of_a_file_decides() {
+        for (name, head, mark, text) in [
+            ("utf-16", &b"\xff\xfea\0"[..], 2, "a"),
+            ("utf-16", b"\xfe\xff\0a", 2, "a"),
+            ("UTF_16", b"a\0", 0, "a"),
+            ("utf-32", b"\xff\xfe\0\0a\0\0\0", 4, "a"),
+            ("utf-32", b"\0\0\xfe\xff\0\0\0a", 4, "a"),
+            ("utf-16le", b"\xff\xfea\0", 0, "\u{feff}a"),
+        ] {
+            let mut encoding = Encoding::named(name).expect("known");
+            assert_eq!(encoding.settle(head), mark, "{name} {head:?}");
+            assert_eq!(encoding.decode(&head[mark..]).0, text, "{name} {head:?}");
+        }
+    }
+
+    #[test]
+    fn names_as_python_knows_them() {
+        for (name, bytes, text) in [
+            ("utf-8-sig", &b"\xef\xbb\xbfa"[..], "a"),
+            ("cp1252", b"\x80", "€"),
+            ("mac_roman", b"\x8a", "ä"),
+            ("koi8-r", b"\xc2", "б"),
+            ("u16", b"a\0", "a"),
+        ] {
+            let encoding = Encoding::named(name).expect("known");
+            assert_eq!(encoding.decode(bytes).0, text, "{name}");
+        }
+        assert!(Encoding::named("nope").is_none());
+    }
+}
