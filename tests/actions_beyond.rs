@@ -7,6 +7,7 @@ mod common;
 mod scenario;
 
 use std::net::TcpListener;
+use std::process::Command;
 
 use scenario::{ban, by_ours, shipped_actions, ticket};
 use serde_json::{Value as Json, json};
@@ -143,5 +144,92 @@ fn connections_of_a_banned_address_are_cut() {
             "{traces:?}"
         );
         drop(server);
+    });
+}
+
+#[test]
+fn a_network_is_banned_for_its_addresses() {
+    common::in_network_namespace("a_network_is_banned_for_its_addresses", || {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let here = directory.path().display();
+        std::fs::create_dir(path("filter.d")).unwrap();
+        std::fs::write(
+            path("filter.d/simple.conf"),
+            "[Definition]\nfailregex = ^ x from <ADDR>$\n",
+        )
+        .unwrap();
+        let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("action.d");
+        std::os::unix::fs::symlink(shipped, path("action.d")).unwrap();
+        std::fs::write(
+            path("fail2ban.conf"),
+            format!("[Definition]\nlogtarget = {here}/log\nsocket = {here}/socket\npidfile = {here}/pid\ndbfile = None\n"),
+        )
+        .unwrap();
+        std::fs::write(
+            path("jail.conf"),
+            format!(
+                "[j]\nenabled = true\nbackend = polling\nfilter = simple\nlogpath = {here}/j.log\nmaxretry = 3\n\
+                 ignoreip = 192.0.2.200\nbanprefix4 = 24\nbanprefix6 = 64\naction = iptables-allports[name=j]\n"
+            ),
+        )
+        .unwrap();
+        std::fs::write(path("j.log"), "").unwrap();
+        let mut server = common::ours("fail2ban-server")
+            .args(["-c", &here.to_string(), "-f", "start"])
+            .spawn()
+            .unwrap();
+        let output = |program: &str, arguments: &[&str]| {
+            let output = Command::new(program).args(arguments).output().unwrap();
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        assert!(common::eventually(20, || path("socket").exists()));
+        let now = output("date", &["+%F %T"]);
+        let ids = [
+            "2001:db8::1",
+            "2001:db8::a:1",
+            "2001:db8::2",
+            "192.0.2.1",
+            "192.0.2.2",
+            "192.0.2.3",
+            "198.51.100.1",
+            "198.51.100.9",
+            "198.51.100.2",
+        ];
+        let lines: String = ids
+            .iter()
+            .map(|id| format!("{} x from {id}\n", now.trim()))
+            .collect();
+        std::fs::write(path("j.log"), lines).unwrap();
+        let rules = || output("ip6tables-save", &[]) + &output("iptables-save", &[]);
+        let banned = common::eventually(20, || {
+            let rules = rules();
+            rules.contains("-A f2b-j -s 2001:db8::/64 -j")
+                && rules.contains("-A f2b-j -s 198.51.100.0/24 -j")
+        });
+        let log = std::fs::read_to_string(path("log")).unwrap();
+        let rules = rules();
+        let client = |words: &[&str]| {
+            let mut client = common::ours("fail2ban-client");
+            client
+                .args(["-c", &here.to_string()])
+                .args(words)
+                .output()
+                .unwrap()
+                .stdout
+        };
+        let prefix = client(&["get", "j", "banprefix6"]);
+        client(&["stop"]);
+        server.wait().unwrap();
+        assert!(banned, "{rules}\n{log}");
+        assert!(
+            !rules.contains("192.0.2."),
+            "an address there is ignored: {rules}"
+        );
+        assert!(
+            log.contains("[j] Found 2001:db8::a:1 - ") && log.contains("[j] Ban 2001:db8::/64"),
+            "{log}"
+        );
+        assert_eq!(prefix, b"64\n");
     });
 }

@@ -233,6 +233,10 @@ const CHAPTERS: [Chapter; 9] = [
                 "set how many log lines are remembered of each IP",
             ),
             (
+                "set <JAIL> banprefix4|banprefix6 <LENGTH>",
+                "ban networks of this prefix length instead of addresses",
+            ),
+            (
                 "set <JAIL> maxlines <LINES>",
                 "set how many lines a failregex may span",
             ),

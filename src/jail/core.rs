@@ -13,6 +13,7 @@ use super::counter::{Counter, Offence};
 use super::decision::Decision;
 use super::ignore::{IgnoreCache, IgnoreList, Known};
 use super::increment::Increment;
+use super::prefix::BanPrefix;
 use super::settings;
 use crate::action::JailFigures;
 use crate::address::Address;
@@ -63,6 +64,7 @@ pub struct JailCore {
     pub(super) ignore_cache: Option<IgnoreCache>,
     pub(super) ignore_command: Option<String>,
     pub(super) find_time: Number,
+    pub(super) prefix: BanPrefix,
     pub(super) encoding: String,
     pub(super) timezone: Value,
     /// As it was set, if it was.
@@ -88,6 +90,7 @@ impl JailCore {
             ignore_cache: None,
             ignore_command: None,
             find_time: Number::Int(600),
+            prefix: BanPrefix::default(),
             encoding: super::decode::default_encoding(),
             timezone: Value::None,
             datepattern: None,
@@ -171,6 +174,17 @@ impl JailCore {
         }
     }
 
+    /// Whom a failure of this id counts against: its network where networks are banned, unless
+    /// something inside of that is ignored.
+    pub fn ban_id(&self, id: &Address) -> Address {
+        match self.prefix.network(id) {
+            Some(Address::Net(net)) if !self.ignore.reaches_into(&net, &self.known) => {
+                Address::Net(net)
+            }
+            _ => id.clone(),
+        }
+    }
+
     /// Counts a failure of an id that is not ignored (facts B1, B2, B11).
     pub fn count(
         &mut self,
@@ -181,8 +195,9 @@ impl JailCore {
         past: &Past,
         now: Timestamp,
     ) -> Vec<Decision> {
+        let banned = self.ban_id(id);
         let offence = Offence {
-            id,
+            id: &banned,
             time: time.min(now),
             matches,
             fields,
@@ -206,7 +221,7 @@ impl JailCore {
     ) -> Vec<Decision> {
         let matches: Vec<_> = lines.iter().cloned().map(MatchLine::Text).collect();
         let offence = Offence {
-            id,
+            id: &self.ban_id(id),
             time: now,
             matches: &matches,
             fields: &Fields::new(),

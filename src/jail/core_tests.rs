@@ -2,7 +2,7 @@
 
 use super::core::*;
 use super::decision::Decision;
-use crate::address::Address;
+use crate::address::{Address, Family};
 use crate::control::{JailSetting, Value};
 use crate::filter::{Failure, FailureId};
 use crate::store::BanHistory;
@@ -314,6 +314,52 @@ fn restored_bans_are_cut_to_size() {
         };
         assert_eq!((ticket.restored, ticket.bancount), (true, 2));
     }
+}
+
+#[test]
+fn networks_are_banned_where_asked() {
+    let mut settings = limits(3, 600, 600);
+    let prefix = |family, length: &str| JailSetting::BanPrefix {
+        family,
+        value: length.into(),
+    };
+    settings.push(prefix(Family::Inet6, "64"));
+    settings.push(prefix(Family::Inet4, "24"));
+    settings.push(JailSetting::AddIgnoreIp(vec![
+        "192.0.2.200".into(),
+        "10.1.0.0/16".into(),
+    ]));
+    let mut core = core(&settings);
+    let mut banned = |ids: &[&str]| -> Vec<String> {
+        ids.iter()
+            .flat_map(|id| {
+                core.count(
+                    &Address::parse(id),
+                    1000.0,
+                    &[],
+                    &Fields::new(),
+                    &Past::default(),
+                    1000.0,
+                )
+            })
+            .filter_map(|decision| match decision {
+                Decision::Ban { ticket, .. } => Some(ticket.id.to_string()),
+                _ => None,
+            })
+            .collect()
+    };
+    assert_eq!(
+        banned(&["2001:db8::1", "2001:db8::2", "2001:db8::3:1"]),
+        ["2001:db8::/64"]
+    );
+    assert_eq!(
+        banned(&["198.51.100.1", "198.51.100.2", "198.51.100.3"]),
+        ["198.51.100.0/24"]
+    );
+    // a network that an ignored address or network lies in is not banned
+    assert!(banned(&["192.0.2.1", "192.0.2.2", "192.0.2.3"]).is_empty());
+    assert_eq!(banned(&["192.0.2.1", "192.0.2.1"]), ["192.0.2.1"]);
+    assert!(banned(&["10.1.5.1", "10.1.5.2", "10.1.5.3"]).is_empty());
 }
 
 #[test]

@@ -195,6 +195,31 @@ impl IgnoreList {
         })
     }
 
+    /// Whether anything that is ignored lies inside a network, or the network inside of it.
+    pub fn reaches_into(&self, net: &IpNet, known: &Known) -> bool {
+        let inside = |id: &Address| match id {
+            Address::Ip(ip) => net.contains(ip),
+            Address::Net(other) => net.contains(other) || other.contains(net),
+            Address::Raw(_) => false,
+        };
+        let names = |name: &str| {
+            let ips = known.names.get(name);
+            ips.is_some_and(|ips| ips.iter().any(|ip| net.contains(ip)))
+        };
+        (self.ignore_self && known.own.iter().any(|ip| net.contains(ip)))
+            || self.singles.iter().any(inside)
+            || self.ranges.meets(net)
+            || self.items.iter().any(|item| match item {
+                Item::Name(name) => names(name),
+                Item::Net(_) => false,
+                Item::File(path) => self.files.get(path).is_some_and(|file| {
+                    file.singles.iter().any(inside)
+                        || file.ranges.meets(net)
+                        || file.names.iter().any(|name| names(name))
+                }),
+            })
+    }
+
     fn rebuild_ranges(&mut self) {
         let nets = self.items.iter().filter_map(|item| match item {
             Item::Net(net) => Some(*net),
@@ -266,6 +291,17 @@ impl Ranges {
             });
         }
         ranges
+    }
+
+    /// Whether any range and the network have an address in common.
+    fn meets(&self, net: &IpNet) -> bool {
+        let list = match net {
+            IpNet::V4(_) => &self.v4,
+            IpNet::V6(_) => &self.v6,
+        };
+        let (first, last) = (number(net.network()), number(net.broadcast()));
+        let after = list.partition_point(|range| range.0 <= last);
+        after > 0 && first <= list[after - 1].1
     }
 
     /// A network counts as inside when its first address is, as in the original.

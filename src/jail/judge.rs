@@ -119,7 +119,8 @@ impl Task {
         {
             let everywhere = self.core.wants_past_everywhere();
             let jail = self.core.name().to_owned();
-            return Some(inquiry::past(store.clone(), jail, id, everywhere));
+            let banned = self.core.ban_id(&id);
+            return Some(inquiry::past(store.clone(), jail, banned, everywhere));
         }
         None
     }

@@ -24,6 +24,7 @@ mod judge;
 mod logs;
 pub mod names;
 mod options;
+mod prefix;
 pub mod replay;
 mod save_timer;
 mod saved;

@@ -88,6 +88,10 @@ impl JailCore {
                 self.counter.max_matches = count;
                 JailOption::MaxMatches
             }),
+            JailSetting::BanPrefix { family, value } => self
+                .prefix
+                .set(*family, value)
+                .map(|()| JailOption::BanPrefix(*family)),
             JailSetting::MaxLines(value) => self.set_max_lines(value),
             JailSetting::LogTimezone(text) => self.set_timezone(text),
             JailSetting::DatePattern(pattern) => self
@@ -136,6 +140,7 @@ impl JailCore {
             }
             JailOption::BanTimeExtra(name) => self.increment.get(name),
             JailOption::MaxRetry => self.counter.max_retry.into(),
+            JailOption::BanPrefix(family) => self.prefix.get(*family),
             JailOption::MaxMatches => self.counter.max_matches.into(),
             JailOption::MaxLines => Value::Int(self.filter.maxlines() as i64),
             JailOption::LogTimezone => self.timezone.clone(),

@@ -144,7 +144,7 @@ impl ReplayJail {
                 Some(FailureId::Address(id)) => {
                     let time = found.time.unwrap_or(now).min(now);
                     let fields = found.record.into_fields();
-                    let past = self.past(&id);
+                    let past = self.past(&self.core.ban_id(&id));
                     let failure = crate::filter::Failure {
                         id: FailureId::Address(id),
                         time,

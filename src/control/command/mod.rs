@@ -9,6 +9,7 @@ mod tests;
 pub use parse::ACTION_METHODS;
 
 use super::value::Value;
+use crate::address::Family;
 
 /// A command to the server (facts 8.2).
 #[derive(Clone, Debug, PartialEq)]
@@ -131,6 +132,11 @@ pub enum JailSetting {
     MaxRetry(Value),
     MaxMatches(Value),
     MaxLines(Value),
+    /// `banprefix4`, `banprefix6`: length of the networks that are banned.
+    BanPrefix {
+        family: Family,
+        value: Value,
+    },
     LogTimezone(String),
     DatePattern(String),
     Attempt {
@@ -180,6 +186,7 @@ pub enum JailOption {
     BanTimeExtra(String),
     MaxRetry,
     MaxMatches,
+    BanPrefix(Family),
     MaxLines,
     LogTimezone,
     DatePattern,

@@ -4,6 +4,7 @@
 //! original's: words that are missing or of the wrong kind come before jails that do not exist.
 
 use super::{Command, GlobalOption, GlobalSetting, JailCommand, JailOption, JailSetting};
+use crate::address::Family;
 use crate::control::error::CommandError;
 use crate::control::value::Value;
 
@@ -220,6 +221,10 @@ impl<'a> Words<'a> {
             "maxretry" => Set::MaxRetry(self.int(3)?),
             "maxmatches" => Set::MaxMatches(self.int(3)?),
             "maxlines" => Set::MaxLines(self.int(3)?),
+            name @ ("banprefix4" | "banprefix6") => Set::BanPrefix {
+                family: family(name),
+                value: self.int(3)?,
+            },
             "datepattern" => Set::DatePattern(self.text(3)?),
             "logtimezone" => Set::LogTimezone(self.text(3)?),
             "attempt" => Set::Attempt {
@@ -358,6 +363,7 @@ impl<'a> Words<'a> {
             "maxmatches" => Get::MaxMatches,
             "maxretry" => Get::MaxRetry,
             "maxlines" => Get::MaxLines,
+            name @ ("banprefix4" | "banprefix6") => Get::BanPrefix(family(name)),
             "banip" => {
                 let with_time = self.text(3).is_ok_and(|word| word == "--with-time");
                 Get::BanIp {
@@ -409,5 +415,13 @@ fn from_json(json: serde_json::Value) -> Value {
                 .map(|(key, value)| (Value::Str(key), from_json(value)))
                 .collect(),
         ),
+    }
+}
+
+/// The family whose number an option's name ends in.
+fn family(option: &str) -> Family {
+    match option.ends_with('4') {
+        true => Family::Inet4,
+        false => Family::Inet6,
     }
 }
