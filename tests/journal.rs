@@ -310,6 +310,9 @@ fn bans_are_those_of_the_original() {
         let site = Site::new(FILES, "");
         export.write(&site.path("journal/a.journal"));
         let server = site.start(program);
+        for address in 0..7 {
+            site.wait_for("notes", &format!("ban 198.51.100.{address}"));
+        }
         let status = site.ask(&["status", "j"]);
         let matches = site.ask(&["get", "j", "journalmatch"]);
         let pattern = site.ask(&["get", "j", "datepattern"]);

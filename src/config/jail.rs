@@ -308,7 +308,7 @@ impl Jail {
                     if logs.is_empty() {
                         let text = format!("Have not found any log file for '{}' jail.", self.name);
                         let place = self.place_of_logs.clone();
-                        match self.without_logs(&backend, allow_no_files) {
+                        match self.without_logs(&backend, allow_no_files, files, &commands) {
                             NoLogs::Journal => {
                                 "systemd".clone_into(&mut backend);
                                 let text = format!("{text} Jail will monitor systemd journal.");
@@ -478,11 +478,23 @@ impl Jail {
         commands
     }
 
-    /// What to do without any log file (facts C48, J5, J6).
-    fn without_logs(&self, backend: &str, allow_no_files: bool) -> NoLogs {
+    /// What to do without any log file (facts C48, J5, J6). A match of the filter alone counts too,
+    /// as the manual has always said, where this machine keeps a journal.
+    fn without_logs(
+        &self,
+        backend: &str,
+        allow_no_files: bool,
+        files: &dyn Files,
+        commands: &[Vec<Value>],
+    ) -> NoLogs {
         let flag = |option: &str| self.options.get(option) == Some(&Setting::Flag(true));
-        let has_match = self.options.get("journalmatch").is_some();
-        if backend.starts_with("auto") && flag("systemd_if_nologs") && has_match {
+        let own = self.options.get("journalmatch").is_some();
+        let of_filter = || {
+            let mut options = commands.iter().filter_map(|command| command.get(2));
+            options.any(|option| option.as_str() == Some("addjournalmatch"))
+        };
+        let has_match = || own || (of_filter() && keeps_journal(files));
+        if backend.starts_with("auto") && flag("systemd_if_nologs") && has_match() {
             NoLogs::Journal
         } else if flag("skip_if_nologs") {
             NoLogs::Skip
@@ -503,6 +515,16 @@ impl Jail {
         self.error = Some(text.clone());
         config_error(text)
     }
+}
+
+/// Whether journald writes on this machine.
+fn keeps_journal(files: &dyn Files) -> bool {
+    ["/run/log/journal", "/var/log/journal"]
+        .iter()
+        .any(|folder| {
+            let pattern = format!("{folder}/*/system.journal");
+            !glob::find(files, &pattern).paths.is_empty()
+        })
 }
 
 enum NoLogs {
