@@ -8,7 +8,7 @@ use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use ferroban::control::{JailCommand, JailOption, JailSetting, Reply, Value};
-use ferroban::jail::{Jail, Names, Surroundings};
+use ferroban::jail::{Events, Jail, Names, Surroundings};
 use ferroban::log::{self, Level};
 use ferroban::source::Sources;
 use ferroban::store::Store;
@@ -56,6 +56,7 @@ impl Bench {
             sources: Sources::new(),
             store: Some(store),
             names: Names::new(),
+            events: Events::default(),
         };
         let jail = Jail::spawn(name, "polling", around.clone()).unwrap();
         let bench = Bench {
@@ -285,11 +286,11 @@ async fn bans_end_by_themselves() {
     bench.jail.start().await.unwrap();
     let begin = Instant::now();
     let count = bench
-        .set(JailSetting::BanIp(vec!["192.0.2.1".into()]))
+        .set(JailSetting::BanIp(vec!["192.0.2.1".to_owned()].into()))
         .await;
     assert_eq!(count, Ok(Value::Int(1)));
     let again = bench
-        .set(JailSetting::BanIp(vec!["192.0.2.1".into()]))
+        .set(JailSetting::BanIp(vec!["192.0.2.1".to_owned()].into()))
         .await;
     assert_eq!(again, Ok(Value::Int(0)));
     until("unban", async || bench.banned().await.is_empty()).await;
@@ -317,7 +318,10 @@ async fn unbanning_by_hand() {
         "1.2.3.4/0",
     ];
     let ids = ids.map(str::to_owned).to_vec();
-    assert_eq!(bench.set(JailSetting::BanIp(ids)).await, Ok(Value::Int(7)));
+    assert_eq!(
+        bench.set(JailSetting::BanIp(ids.into())).await,
+        Ok(Value::Int(7))
+    );
     assert_eq!(
         bench.banned().await,
         [
@@ -376,7 +380,7 @@ async fn the_jail_goes_on_while_a_command_hangs() {
     let others = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         bench
-            .set(JailSetting::BanIp(vec!["192.0.2.2".into()]))
+            .set(JailSetting::BanIp(vec!["192.0.2.2".to_owned()].into()))
             .await
             .unwrap();
         assert_eq!(bench.banned().await, ["192.0.2.2"]);
@@ -436,7 +440,7 @@ async fn a_reload_keeps_bans_and_counters() {
     })
     .await;
     bench
-        .set(JailSetting::BanIp(vec!["192.0.2.2".into()]))
+        .set(JailSetting::BanIp(vec!["192.0.2.2".to_owned()].into()))
         .await
         .unwrap();
 
@@ -594,7 +598,7 @@ async fn who_comes_back_stays_longer() {
     bench.jail.start().await.unwrap();
     let ban = async || {
         bench
-            .set(JailSetting::BanIp(vec!["192.0.2.1".into()]))
+            .set(JailSetting::BanIp(vec!["192.0.2.1".to_owned()].into()))
             .await
             .unwrap()
     };

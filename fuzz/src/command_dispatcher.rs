@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ferroban::address::Address;
+use ferroban::control::listener::Answer;
 use ferroban::control::print::{self, Charset};
 use ferroban::control::wire::{CLOSE, Frames};
 use ferroban::control::{
@@ -118,8 +119,8 @@ fn jail_command(jail: &mut ReplayJail, command: JailCommand, past: &Past) -> Rep
             decisions = core.attempt(&Address::parse(&id), &lines, past, super::NOW);
             Ok(Value::None)
         }
-        JailCommand::Set(JailSetting::BanIp(ids)) => {
-            for id in ids {
+        JailCommand::Set(JailSetting::BanIp(ban)) => {
+            for id in ban.ids {
                 let ticket = Ticket::new(Address::parse(&id), super::NOW);
                 core.ban(ticket, past, super::NOW, &mut decisions);
             }
@@ -152,9 +153,12 @@ fn in_server(commands: &[Words]) {
         let mut last = Ok(Value::None);
         for words in commands {
             let answer = tokio::time::timeout(PATIENCE, Arc::clone(&server).request(words.clone()));
-            last = answer
+            let answer = answer
                 .await
                 .unwrap_or_else(|_| panic!("{words:?} takes too long"));
+            if let Answer::Reply(reply) = answer {
+                last = reply;
+            }
             show(&words, &last);
         }
         let text = last.expect("a status").repr();

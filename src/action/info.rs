@@ -127,6 +127,13 @@ impl<'a> BanInfo<'a> {
         family
     }
 
+    /// Gives a tag of tickets this value instead of its own.
+    pub fn set(&mut self, tag: &str, value: Value) {
+        if let Some(tag) = TAGS.into_iter().find(|known| *known == tag) {
+            self.known.insert(tag, value);
+        }
+    }
+
     /// Replaces the tags of a command.
     pub async fn fill(&mut self, command: &str, names: &HostNames) -> Script {
         if !command.contains('<') {

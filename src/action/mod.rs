@@ -110,6 +110,17 @@ pub enum Order {
         /// Answer.
         reply: oneshot::Sender<Reply>,
     },
+    /// Call a method of an action.
+    Call {
+        /// Its name.
+        name: String,
+        /// One of [`crate::control::ACTION_METHODS`].
+        method: String,
+        /// Arguments by name.
+        arguments: Value,
+        /// Answer: what it returns.
+        reply: oneshot::Sender<Reply>,
+    },
     /// The names of all actions.
     Names(oneshot::Sender<Vec<String>>),
     /// A reload begins (`true`: actions not added again before its end are removed) or ends.

@@ -20,6 +20,7 @@ use crate::store::Store;
 use crate::ticket::Ticket;
 use crate::{debug, error, notice};
 
+mod call;
 mod ending;
 mod settings;
 
@@ -197,6 +198,14 @@ impl Runner {
             }
             Order::Get { name, what, reply } => {
                 let _ = reply.send(self.get(&name, &what));
+            }
+            Order::Call {
+                name,
+                method,
+                arguments,
+                reply,
+            } => {
+                let _ = reply.send(self.call(&name, &method, arguments).await);
             }
             Order::Names(reply) => {
                 let _ = reply.send(self.actions.keys().cloned().collect());

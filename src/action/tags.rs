@@ -353,7 +353,7 @@ fn is_special(c: char) -> bool {
 }
 
 /// Backslashes before special characters; line ends become `\n` and `\r`.
-fn escape(value: &str) -> String {
+pub fn escape(value: &str) -> String {
     let mut out = String::with_capacity(value.len());
     for c in value.chars() {
         if is_special(c) {

@@ -8,13 +8,15 @@ use tokio::sync::oneshot;
 use super::core::Past;
 use super::decision::Decision;
 use super::inquiry::{self, Case, Origin};
+use super::settings::{self, BY_HAND};
 use super::task::{Request, Task, now};
 use crate::action::Order;
 use crate::address::Address;
+use crate::control::command::BanByHand;
 use crate::control::{CommandError, Reply, Value};
 use crate::filter::FailureId;
 use crate::msg;
-use crate::ticket::Ticket;
+use crate::ticket::{FieldValue, MatchLine, Ticket};
 
 impl Task {
     pub(super) fn attempt(&mut self, id: &str, lines: Vec<String>, reply: oneshot::Sender<Reply>) {
@@ -30,10 +32,15 @@ impl Task {
         self.judge_cases();
     }
 
-    /// `banip`: whatever `ignoreip` says (fact J29).
-    pub(super) async fn ban_by_hand(&mut self, ids: &[String]) -> Value {
+    /// `banip`: whatever `ignoreip` says (fact J29). A length of its own is neither increased nor
+    /// limited by the jail's, not even when the ban is restored.
+    pub(super) async fn ban_by_hand(&mut self, order: &BanByHand) -> Reply {
+        let length = match &order.time {
+            Some(time) => Some(settings::ban_time_of(settings::seconds(time)?)),
+            None => None,
+        };
         let mut count = 0;
-        for id in ids {
+        for id in &order.ids {
             let id = Address::parse(id);
             let past = match &self.around.store {
                 Some(store) if self.core.wants_past() => {
@@ -44,11 +51,50 @@ impl Task {
             };
             let mut decisions = Vec::new();
             let now = now();
-            let ticket = Ticket::new(id, now);
-            count += i64::from(self.core.ban(ticket, &past, now, &mut decisions));
+            let mut ticket = Ticket::new(id, now);
+            if let Some(length) = length {
+                ticket.bantime = Some(length);
+                ticket.bancount = past.here.as_ref().map_or(0, |past| past.bancount);
+                let by_hand = FieldValue::Text("1".to_owned());
+                ticket.fields.insert(BY_HAND.to_owned(), by_hand);
+            }
+            if let Some(reason) = &order.reason {
+                ticket.matches.push(MatchLine::Text(reason.clone()));
+            }
+            let id = ticket.id.clone();
+            let new = self.core.ban(ticket, &past, now, &mut decisions);
+            if !new
+                && length.is_some()
+                && let Some(longer) = self.core.banned_ticket(&id)
+            {
+                decisions.push(Decision::Record(longer.clone()));
+                decisions.push(Decision::Prolong(longer));
+            }
+            count += i64::from(new);
             self.carry_out(decisions);
         }
-        Value::Int(count)
+        Ok(Value::Int(count))
+    }
+
+    /// `forget`: the next failure of these ids is their first. What is banned stays so, as if for
+    /// the first time.
+    pub(super) async fn forget_past(&mut self, ids: &[String]) -> usize {
+        let mut count = 0;
+        for id in ids {
+            let id = Address::parse(id);
+            let mut known = self.core.forget_failures(&id);
+            if let Some(store) = &self.around.store {
+                let jail = self.core.name();
+                known |= store.history(Some(jail), &id).await.is_some();
+                self.forget(&id);
+            }
+            if let Some(ticket) = self.core.forget_earlier_bans(&id) {
+                known = true;
+                self.carry_out(vec![Decision::Record(ticket)]);
+            }
+            count += usize::from(known);
+        }
+        count
     }
 
     pub(super) fn unban_all(&mut self) -> usize {
@@ -56,6 +102,10 @@ impl Task {
         let count = tickets.len();
         if let Some(store) = &self.around.store {
             store.delete_bans(self.core.name(), None);
+        }
+        for ticket in &tickets {
+            let unban = Decision::Unban(ticket.clone());
+            self.around.events.announce(self.core.name(), &unban, now());
         }
         self.actions.send(Order::Flush(tickets));
         count

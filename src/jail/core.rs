@@ -411,7 +411,9 @@ impl JailCore {
     /// its matches cut (fact B16). `None` when it is over.
     pub fn restorable(&self, mut ticket: Ticket, now: Timestamp) -> Option<Ticket> {
         let base = self.bans.default_length();
-        let limit = if self.increment.enabled() {
+        let limit = if ticket.fields.contains_key(settings::BY_HAND) {
+            None
+        } else if self.increment.enabled() {
             self.increment.maxtime().map(settings::ban_time_of)
         } else {
             Some(base)
@@ -491,9 +493,28 @@ impl JailCore {
         self.bans.tickets()
     }
 
+    /// The ticket of one ban.
+    pub fn banned_ticket(&self, id: &Address) -> Option<Ticket> {
+        self.bans.get(id)
+    }
+
     /// Lifts one ban.
     pub fn unban(&mut self, id: &Address) -> Option<Ticket> {
         self.bans.remove(id)
+    }
+
+    /// Forgets the failures of an id; whether there were any.
+    pub fn forget_failures(&mut self, id: &Address) -> bool {
+        self.counter.take(id).is_some()
+    }
+
+    /// Makes the present ban of an id its first; the ban, for the database.
+    pub fn forget_earlier_bans(&mut self, id: &Address) -> Option<Ticket> {
+        let ticket = self.bans.get(id)?;
+        if let Some(length) = ticket.bantime {
+            self.bans.lengthen(id, length, 1);
+        }
+        self.bans.get(id)
     }
 
     /// Lifts all bans.

@@ -13,6 +13,7 @@ mod core_tests;
 mod counter;
 pub mod decision;
 mod decode;
+mod events;
 mod evidence;
 pub mod formula;
 mod ignore;
@@ -38,6 +39,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{mpsc, oneshot};
 
 use self::backend::Backend;
+pub use self::events::{Events, Subscription};
 pub use self::names::Names;
 use self::task::{Phase, Request};
 use crate::action::{Actions, Order, Query};
@@ -45,6 +47,9 @@ use crate::control::{CommandError, JailCommand, JailOption, JailSetting, Reply, 
 use crate::source::Sources;
 use crate::store::Store;
 use crate::{info, warning};
+
+/// The flavour of `status` that tells all there is; what `--json` asks for.
+pub const FULL: &str = "full";
 
 /// What a jail needs from the server.
 #[derive(Clone, Debug)]
@@ -55,6 +60,8 @@ pub struct Surroundings {
     pub store: Option<Store>,
     /// Looks names up, for all jails together.
     pub names: Names,
+    /// Where what happens is announced.
+    pub events: Events,
 }
 
 /// Handle to a jail's task. Cheap to clone.
@@ -116,12 +123,16 @@ impl Jail {
                 properties,
                 reply,
             },
-            JailCommand::Set(JailSetting::CallAction { name, method, .. }) => {
-                return Err(CommandError::builtin(
-                    "NotImplementedError",
-                    format!("method {method} of action {name} cannot be called yet"),
-                ));
-            }
+            JailCommand::Set(JailSetting::CallAction {
+                name,
+                method,
+                arguments,
+            }) => Order::Call {
+                name,
+                method,
+                arguments,
+                reply,
+            },
             JailCommand::Get(JailOption::Actions) => {
                 let (reply, names) = oneshot::channel();
                 self.actions.send(Order::Names(reply));
@@ -199,6 +210,14 @@ impl Jail {
     pub async fn unban(&self, ids: Option<Vec<String>>) -> usize {
         let (reply, answer) = oneshot::channel();
         let request = Request::Unban(ids, reply);
+        self.ask(request, answer).await.unwrap_or(0)
+    }
+
+    /// Forgets failures and earlier bans of these ids, but not bans in force; answers of how many
+    /// something was known.
+    pub async fn forget(&self, ids: Vec<String>) -> usize {
+        let (reply, answer) = oneshot::channel();
+        let request = Request::Forget(ids, reply);
         self.ask(request, answer).await.unwrap_or(0)
     }
 

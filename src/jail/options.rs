@@ -5,7 +5,7 @@
 use super::core::JailCore;
 use super::decision::local_time;
 use super::ignore::IgnoreCache;
-use super::{decode, settings};
+use super::{FULL, decode, settings};
 use crate::address::Address;
 use crate::control::{CommandError, JailOption, JailSetting, Reply, Value};
 use crate::datetime::duration::Number;
@@ -167,11 +167,15 @@ impl JailCore {
     pub fn status(&mut self, flavour: &str, sources: (&str, Value), now: Timestamp) -> Value {
         let [failed, banned] = self.counts(now);
         let row = |name: &str, value: Value| Value::Tuple(vec![name.into(), value]);
-        let filter = vec![
+        let mut filter = vec![
             row("Currently failed", failed.0.into()),
             row("Total failed", failed.1.into()),
             row(sources.0, sources.1),
         ];
+        if flavour == FULL {
+            let hits = i64::try_from(self.filter.limit_hits()).unwrap_or(i64::MAX);
+            filter.push(row("Searches given up", hits.into()));
+        }
         let mut actions = vec![
             row("Currently banned", banned.0.into()),
             row("Total banned", banned.1.into()),

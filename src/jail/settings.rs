@@ -60,6 +60,9 @@ pub(super) fn ban_time(seconds: i64) -> BanTime {
     }
 }
 
+/// The captured field that marks a ban whose length was given by hand, in the database too.
+pub(super) const BY_HAND: &str = "by_hand";
+
 /// As [`ban_time`], for a computed length.
 pub(super) fn ban_time_of(length: Number) -> BanTime {
     if length.as_f64() == -1.0 {

@@ -12,13 +12,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::Surroundings;
 use super::backend::Backend;
 use super::core::JailCore;
 use super::inquiry::{Answer, Case, FileStamp, Origin, Question};
 use super::journal::JournalLog;
 use super::logs::Logs;
 use super::saved::Saved;
+use super::{FULL, Surroundings};
 use crate::action::{Actions, Order};
 use crate::address::Address;
 use crate::control::{CommandError, JailCommand, JailOption, JailSetting, Reply, Value};
@@ -44,6 +44,8 @@ pub(super) enum Request {
     Start(oneshot::Sender<Reply>),
     Stop(oneshot::Sender<Reply>),
     Reload(Phase, oneshot::Sender<()>),
+    /// Forget failures and earlier bans of these ids; answers of how many something was known.
+    Forget(Vec<String>, oneshot::Sender<usize>),
     /// Lift these bans, or all.
     Unban(Option<Vec<String>>, oneshot::Sender<usize>),
     /// Names among the ids have been looked up.
@@ -229,6 +231,9 @@ impl Task {
                 self.reload(phase).await;
                 let _ = reply.send(());
             }
+            Request::Forget(ids, reply) => {
+                let _ = reply.send(self.forget_past(&ids).await);
+            }
             Request::Unban(None, reply) => {
                 let _ = reply.send(self.unban_all());
             }
@@ -313,7 +318,7 @@ impl Task {
                 }
                 Ok(self.journal_matches())
             }
-            JailSetting::BanIp(ids) => Ok(self.ban_by_hand(&ids).await),
+            JailSetting::BanIp(ban) => self.ban_by_hand(&ban).await,
             setting => {
                 let reply = self.core.apply(&setting).unwrap_or(Ok(Value::None));
                 match setting {
@@ -342,7 +347,7 @@ impl Task {
                 pair(banned),
             ]);
         }
-        if !FLAVOURS.contains(&flavour) {
+        if !FLAVOURS.contains(&flavour) && flavour != FULL {
             warning!(
                 "fail2ban.actions",
                 "Unsupported extended jail status flavor {}. Supported: {}",

@@ -9,14 +9,29 @@ use super::jails::ask_all;
 use super::server_log::{LOG, TRANSMITTER};
 use crate::address::Address;
 use crate::config::text::quoted;
+use crate::control::listener::Answer;
 use crate::control::{Command, CommandError, JailCommand, Reply, Value};
-use crate::jail::{Jail, Surroundings};
+use crate::jail::{FULL, Jail, Surroundings};
 use crate::{COMPATIBLE_VERSION, error, info};
+
+/// Jails remembered as failed.
+const MAX_FAILED: usize = 1000;
 
 impl Server {
     /// Answers a request of a client (the listener logs what failed, fact P4).
-    pub async fn request(self: Arc<Self>, words: Vec<Value>) -> Reply {
-        match Command::parse(&words)? {
+    pub async fn request(self: Arc<Self>, words: Vec<Value>) -> Answer {
+        match Command::parse(&words) {
+            Ok(Command::Events(jails)) if !self.is_stopping() => match self.events.listen(jails) {
+                Ok(events) => Answer::Events(events),
+                Err(error) => Answer::Reply(Err(error)),
+            },
+            Ok(command) => Answer::Reply(self.reply(command).await),
+            Err(error) => Answer::Reply(Err(error)),
+        }
+    }
+
+    async fn reply(&self, command: Command) -> Reply {
+        match command {
             Command::Stop => {
                 self.stop_and_wait().await;
                 Ok(Value::None)
@@ -63,6 +78,7 @@ impl Server {
             Command::Banned(ids) => self.banned(&ids).await,
             Command::UnbanAll => self.unban_everywhere(None).await,
             Command::Unban(ids) => self.unban_everywhere(Some(ids)).await,
+            Command::Forget(ids) => self.forget_past(ids).await,
             Command::FlushLogs => self.flush_logs().await.into(),
             Command::Sleep(seconds) => {
                 let length = Duration::try_from_secs_f64(seconds).map_err(|_| {
@@ -83,12 +99,18 @@ impl Server {
             }
             Command::ConfigError(text) => {
                 error!(TRANSMITTER, "{text}");
+                if let Some((name, why)) = failed_jail(&text) {
+                    self.note_failed(name, why);
+                }
                 Value::None
             }
             Command::Set(setting) => return self.set(setting).await,
             Command::Get(option) => return self.get(option),
             Command::Jail { name, command } => return self.jails.get(&name)?.call(command).await,
-            Command::Stop | Command::Reload { .. } | Command::ServerStream(_) => {
+            Command::Stop
+            | Command::Reload { .. }
+            | Command::ServerStream(_)
+            | Command::Events(_) => {
                 return Err(CommandError::new("Invalid command"));
             }
         })
@@ -99,14 +121,11 @@ impl Server {
         if self.jails.find(name).is_some() {
             return Err(CommandError::duplicate_jail(name));
         }
-        let store = self.store();
-        if let Some(store) = &store {
-            store.add_jail(name);
-        }
         let around = Surroundings {
             sources: self.sources.clone(),
-            store,
+            store: self.store(),
             names: self.names.clone(),
+            events: self.events.clone(),
         };
         let jail = Jail::spawn(name, backend, around)?;
         self.jails.insert(jail);
@@ -150,9 +169,27 @@ impl Server {
         Value::Int(total as i64)
     }
 
+    /// Remembers why a jail does not run, until a reload brings it up.
+    pub(super) fn note_failed(&self, name: &str, why: &str) {
+        let mut state = self.state();
+        if state.failed.len() < MAX_FAILED {
+            state.failed.insert(name.to_owned(), why.to_owned());
+        }
+    }
+
+    /// Forgets failures and earlier bans in every jail; answers how many were known.
+    async fn forget_past(&self, ids: Vec<String>) -> Value {
+        let counts = ask_all(self.jails.all(), |jail| {
+            let ids = ids.clone();
+            async move { jail.forget(ids).await }
+        });
+        let total: usize = counts.await.into_iter().map(|(_, count)| count).sum();
+        Value::Int(total as i64)
+    }
+
     /// Number and names of the jails (fact P10).
     fn overview(&self) -> Vec<Value> {
-        let names: Vec<String> = self.jails.sorted().into_iter().map(|j| j.name).collect();
+        let names = self.jails.names();
         let pair = |key: &str, value: Value| Value::Tuple(vec![key.into(), value]);
         vec![
             pair("Number of jail", Value::Int(names.len() as i64)),
@@ -174,6 +211,12 @@ impl Server {
             return Ok(Value::Dict(by_name));
         }
         let mut status = self.overview();
+        if flavour == FULL {
+            let failed = self.state().failed.clone().into_iter();
+            let failed = failed.map(|(name, why)| (name.into(), why.into()));
+            let failed = Value::Dict(failed.collect());
+            status.push(Value::Tuple(vec!["Failed jails".into(), failed]));
+        }
         status.push(Value::Dict(by_name));
         Ok(Value::List(status))
     }
@@ -195,4 +238,12 @@ impl Server {
         });
         Value::List(holders.collect())
     }
+}
+
+/// Name and reason out of what the configuration says of a jail that cannot be used (fact C46).
+fn failed_jail(text: &str) -> Option<(&str, &str)> {
+    let (name, why) = text
+        .strip_prefix("Jail '")?
+        .split_once("' skipped, because of wrong configuration: ")?;
+    Some((name, why))
 }

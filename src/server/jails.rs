@@ -45,6 +45,13 @@ impl Jails {
         self.read().values().cloned().collect()
     }
 
+    /// The names of all jails, sorted.
+    pub(super) fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.read().keys().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
     /// All jails by name.
     pub(super) fn sorted(&self) -> Vec<Jail> {
         let mut jails = self.all();

@@ -48,6 +48,8 @@ struct Shared {
     writer: Writer,
     format: RwLock<Format>,
     began: Instant,
+    /// Asked once: a system call for each record would cost more than the record.
+    pid: u32,
 }
 
 struct DaemonSink(Arc<Shared>);
@@ -67,7 +69,7 @@ impl Sink for DaemonSink {
             target,
             message: &message,
             time: chrono::Local::now(),
-            pid: std::process::id(),
+            pid: self.0.pid,
             age: self.0.began.elapsed().as_millis(),
         };
         let text = self
@@ -95,6 +97,7 @@ impl Logging {
                 writer: Writer::spawn()?,
                 format: RwLock::new(Format::builtin(0, true, true)),
                 began: Instant::now(),
+                pid: std::process::id(),
             }),
             settings: Mutex::new(Settings {
                 verbosity,

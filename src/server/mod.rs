@@ -16,6 +16,7 @@ mod settings;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use indexmap::IndexMap;
 use tokio::sync::watch;
 
 use self::jails::Jails;
@@ -24,7 +25,7 @@ pub use self::process::run;
 use self::server_log::{LOG, OBSERVER};
 use crate::control::Value;
 use crate::info;
-use crate::jail::Names;
+use crate::jail::{Events, Names};
 use crate::source::Sources;
 use crate::store::Store;
 
@@ -67,6 +68,7 @@ pub struct Server {
     jails: Jails,
     sources: Sources,
     names: Names,
+    events: Events,
     state: Mutex<State>,
     /// Held while jails are added, started, stopped or reloaded.
     changes: tokio::sync::Mutex<()>,
@@ -76,6 +78,8 @@ pub struct Server {
 #[derive(Default)]
 struct State {
     store: Option<Store>,
+    /// Jails that the configuration wants and that do not run, and why.
+    failed: IndexMap<String, String>,
     /// `thread` option, KiB; told to who asks, of no other use.
     stack_size: i64,
 }
@@ -88,6 +92,7 @@ impl Server {
             jails: Jails::default(),
             sources: Sources::new(),
             names: Names::new(),
+            events: Events::default(),
             state: Mutex::default(),
             changes: tokio::sync::Mutex::new(()),
             life: watch::Sender::new(Life::Running),

@@ -222,8 +222,17 @@ async fn live(
 }
 
 /// Applies the configuration; returns only when no jail could be started because of errors.
-async fn configure(server: &Server, stream: Vec<Vec<Value>>, report: impl FnOnce(Started)) {
-    match server.run_stream(stream_of(stream)).await {
+async fn configure(server: &Arc<Server>, stream: Vec<Vec<Value>>, report: impl FnOnce(Started)) {
+    // on a worker: from here each of thousands of commands would wake another thread
+    let running = {
+        let server = Arc::clone(server);
+        tokio::spawn(async move { server.run_stream(stream_of(stream)).await })
+    };
+    let done = match running.await {
+        Ok(done) => done,
+        Err(e) => return report(Err(CommandError::new(e.to_string()))),
+    };
+    match done {
         Ok(()) => report(Ok(Vec::new())),
         // the jails that are in order do their work
         Err(e) if !e.fatal && server.jails.len() > 0 => report(Ok(e.dropped)),

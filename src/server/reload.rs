@@ -118,6 +118,7 @@ impl<'s> Run<'s> {
         let server = self.server;
         let wanted = |option: &str| options.iter().any(|given| given == option);
         if all {
+            server.state().failed.clear();
             server.names.clear();
             if wanted("--unban") {
                 server.unban_everywhere(None).await;
@@ -221,9 +222,10 @@ impl<'s> Run<'s> {
                 Ok(Value::None)
             }
             // a stream in a stream would wait for itself
-            Command::Reload { .. } | Command::ServerStream(_) | Command::Stop => {
-                Err(CommandError::new("Invalid command"))
-            }
+            Command::Reload { .. }
+            | Command::ServerStream(_)
+            | Command::Stop
+            | Command::Events(_) => Err(CommandError::new("Invalid command")),
             command => server.answer(command).await,
         }
     }
@@ -250,7 +252,10 @@ impl<'s> Run<'s> {
             self.reloading.shift_remove(name);
             server.stop_jail(name).await?;
         }
-        server.add_jail(name, backend)?;
+        server.state().failed.shift_remove(name);
+        server
+            .add_jail(name, backend)
+            .inspect_err(|why| server.note_failed(name, &why.to_string()))?;
         self.unfinished.push(name.to_owned());
         Ok(name.into())
     }
@@ -285,6 +290,7 @@ impl<'s> Run<'s> {
                     "Jail {} skipped, because of wrong configuration: {why}",
                     quoted(&name)
                 ));
+                self.server.note_failed(&name, &why.to_string());
                 self.drop_jail(&name).await;
             }
         }

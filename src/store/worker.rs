@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
@@ -21,6 +21,8 @@ use crate::{error, warning};
 const QUEUE: usize = 16_384;
 /// Longest time a write may stay uncommitted while others follow it.
 const BATCH_TIME: Duration = Duration::from_millis(500);
+/// How long an open transaction waits for more when nothing else is waiting.
+const GATHER: Duration = Duration::from_millis(3);
 /// Most writes kept while the database refuses them; the oldest go first.
 const MAX_UNSAVED: usize = 100_000;
 /// Pause between attempts while the database refuses writes.
@@ -200,13 +202,26 @@ impl Worker {
             if began.elapsed() >= BATCH_TIME {
                 break;
             }
-            match self.requests.try_recv() {
-                Ok(next) => request = next,
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+            match self.next(began) {
+                Some(next) => request = next,
+                None => break,
             }
         }
         self.commit();
         close
+    }
+
+    /// The next request of a batch that began at `began`.
+    fn next(&self, began: Instant) -> Option<Request> {
+        if let Ok(next) = self.requests.try_recv() {
+            return Some(next);
+        }
+        // a commit costs more than this wait, and nobody waits for it
+        let rest = GATHER.checked_sub(began.elapsed())?;
+        match self.db.is_autocommit() {
+            true => None,
+            false => self.requests.recv_timeout(rest).ok(),
+        }
     }
 
     /// Adds a write to the open transaction (which it opens when there is none).

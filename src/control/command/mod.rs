@@ -31,6 +31,10 @@ pub enum Command {
     UnbanAll,
     Unban(Vec<String>),
     FlushLogs,
+    /// `forget ID…`: failures and earlier bans of these ids, in every jail; bans in force stay.
+    Forget(Vec<String>),
+    /// `events [JAIL…]`: what happens in these jails, or in all, as it happens.
+    Events(Vec<String>),
     Sleep(f64),
     Add {
         jail: String,
@@ -143,7 +147,7 @@ pub enum JailSetting {
         id: String,
         lines: Vec<String>,
     },
-    BanIp(Vec<String>),
+    BanIp(BanByHand),
     UnbanIp {
         ids: Vec<String>,
         report_absent: bool,
@@ -164,6 +168,26 @@ pub enum JailSetting {
         method: String,
         arguments: Value,
     },
+}
+
+/// `set JAIL banip ID… [--time TIME] [--reason TEXT]`; the original knows no options here.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BanByHand {
+    /// Whom.
+    pub ids: Vec<String>,
+    /// For how long, in place of the jail's `bantime`.
+    pub time: Option<Value>,
+    /// Why; becomes the matched line of the ban.
+    pub reason: Option<String>,
+}
+
+impl From<Vec<String>> for BanByHand {
+    fn from(ids: Vec<String>) -> BanByHand {
+        BanByHand {
+            ids,
+            ..BanByHand::default()
+        }
+    }
 }
 
 /// `get JAIL …`

@@ -3,7 +3,9 @@
 //! The order in which words are looked at decides which error a wrong command gets, and is the
 //! original's: words that are missing or of the wrong kind come before jails that do not exist.
 
-use super::{Command, GlobalOption, GlobalSetting, JailCommand, JailOption, JailSetting};
+use super::{
+    BanByHand, Command, GlobalOption, GlobalSetting, JailCommand, JailOption, JailSetting,
+};
 use crate::address::Family;
 use crate::control::error::CommandError;
 use crate::control::value::Value;
@@ -44,6 +46,8 @@ impl Command {
                 ids => Command::Unban(ids.to_vec()),
             },
             "flushlogs" => Command::FlushLogs,
+            "events" => Command::Events(words.texts(1)),
+            "forget" if words.len() > 1 => Command::Forget(words.texts(1)),
             "sleep" => Command::Sleep(words.get(1)?.to_float()?),
             "add" => {
                 let jail = words.text(1)?;
@@ -236,7 +240,7 @@ impl<'a> Words<'a> {
                 })?,
                 lines: self.texts(4),
             },
-            "banip" => Set::BanIp(self.texts(3)),
+            "banip" => Set::BanIp(self.ban_by_hand()?),
             "unbanip" => {
                 let report_absent = self.text(3)? == "--report-absent";
                 Set::UnbanIp {
@@ -266,6 +270,26 @@ impl<'a> Words<'a> {
                 }
             },
         })
+    }
+
+    fn ban_by_hand(&self) -> Result<BanByHand, CommandError> {
+        let mut ban = BanByHand::default();
+        let mut at = 3;
+        while let Ok(word) = self.text(at) {
+            match word.as_str() {
+                "--time" => {
+                    at += 1;
+                    ban.time = Some(self.value(at)?);
+                }
+                "--reason" => {
+                    at += 1;
+                    ban.reason = Some(self.text(at)?);
+                }
+                _ => ban.ids.push(word),
+            }
+            at += 1;
+        }
+        Ok(ban)
     }
 
     fn add_log_path(&self) -> Result<JailSetting, CommandError> {

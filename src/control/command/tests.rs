@@ -46,6 +46,8 @@ fn wrong_commands_get_the_originals_errors() {
             "Invalid idle option, must be 'on' or 'off'",
         ),
         ("set ok unbanip", "list index out of range"),
+        ("set ok banip a --time", "list index out of range"),
+        ("forget", "Invalid command"),
         (
             "set ok attempt",
             "Filter.addAttempt() missing 1 required positional argument: 'ip'",
@@ -131,7 +133,16 @@ fn every_word_of_the_usage_text_is_known() {
                 tail: true,
             }),
         ),
-        ("set j banip", set(JailSetting::BanIp(vec![]))),
+        ("set j banip", set(JailSetting::BanIp(BanByHand::default()))),
+        (
+            "set j banip a --time 2d b --reason spam",
+            set(JailSetting::BanIp(BanByHand {
+                ids: strings(&["a", "b"]),
+                time: Some("2d".into()),
+                reason: Some("spam".into()),
+            })),
+        ),
+        ("forget a b", Command::Forget(strings(&["a", "b"]))),
         (
             "set j unbanip --report-absent a",
             set(JailSetting::UnbanIp {

@@ -10,10 +10,11 @@ use tokio::net::UnixStream;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
-use super::TARGET;
+use super::{Answer, TARGET};
 use crate::control::wire::{self, Frames};
-use crate::control::{Command, CommandError, Reply, Value, pickle};
+use crate::control::{Command, CommandError, Value, pickle};
 use crate::error;
+use crate::jail::Subscription;
 
 /// A client that has said nothing for so long is let go.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -37,7 +38,7 @@ impl Connection {
     pub(super) async fn converse<H, F>(mut self, handler: H)
     where
         H: Fn(Vec<Value>) -> F,
-        F: Future<Output = Reply>,
+        F: Future<Output: Into<Answer>>,
     {
         let mut frames = Frames::default();
         loop {
@@ -46,18 +47,38 @@ impl Connection {
                     Ok(None) => break,
                     Ok(Some(message)) if message == wire::CLOSE => return,
                     Ok(Some(message)) => answer(message, &handler).await,
-                    Err(error) => {
-                        self.send(refusal(&error)).await;
-                        return;
-                    }
+                    Err(error) => Err(refusal(&error, true)),
                 };
-                if !self.send(answer).await {
+                let sent = match answer {
+                    Ok(Answer::Reply(reply)) => self.send(pickle::encode_reply(&reply)).await,
+                    Ok(Answer::Events(events)) => return self.relay(events).await,
+                    Err(Refusal { text, fatal }) => self.send(text).await && !fatal,
+                };
+                if !sent {
                     return;
                 }
             }
             if !self.receive(&mut frames).await {
                 return;
             }
+        }
+    }
+
+    /// Sends events until either side has enough. Whatever the client says ends it.
+    async fn relay(mut self, mut events: Subscription) {
+        let mut event = Value::from("events");
+        loop {
+            if !self.send(pickle::encode_reply(&Ok(event))).await {
+                return;
+            }
+            event = tokio::select! {
+                event = events.next() => match event {
+                    Some(event) => event,
+                    None => return,
+                },
+                _ = self.stream.readable() => return,
+                _ = self.ended.changed() => return,
+            };
         }
     }
 
@@ -101,24 +122,28 @@ impl Connection {
     }
 }
 
-/// Carries out a request; its pickled reply.
-async fn answer<H, F>(message: &[u8], handler: &H) -> Vec<u8>
+/// What is said to a request that cannot be read.
+struct Refusal {
+    text: Vec<u8>,
+    /// Nothing of what follows can be read either.
+    fatal: bool,
+}
+
+/// Carries out a request.
+async fn answer<H, F>(message: &[u8], handler: &H) -> Result<Answer, Refusal>
 where
     H: Fn(Vec<Value>) -> F,
-    F: Future<Output = Reply>,
+    F: Future<Output: Into<Answer>>,
 {
-    let request = match pickle::decode(message) {
-        Ok(request) => request,
-        Err(error) => return refusal(&error),
+    let answer = match pickle::decode(message) {
+        Err(error) => return Err(refusal(&error, false)),
+        Ok(Value::List(words) | Value::Tuple(words)) => handler(words).await.into(),
+        Ok(other) => Answer::Reply(Command::from_value(&other).map(|_| Value::None)),
     };
-    let reply = match request {
-        Value::List(words) | Value::Tuple(words) => handler(words).await,
-        other => Command::from_value(&other).map(|_| Value::None),
-    };
-    if let Err(error) = &reply {
+    if let Answer::Reply(Err(error)) = &answer {
         report(message, error);
     }
-    pickle::encode_reply(&reply)
+    Ok(answer)
 }
 
 /// Logs a failed command (fact P4).
@@ -134,7 +159,10 @@ fn report(message: &[u8], error: &CommandError) {
 }
 
 /// The answer to what cannot be read.
-fn refusal(error: &dyn std::error::Error) -> Vec<u8> {
+fn refusal(error: &dyn std::error::Error, fatal: bool) -> Refusal {
     error!(TARGET, "PROTO-error: load message failed: {}", error);
-    pickle::encode(&Value::Str(format!("ERROR: {error}")))
+    Refusal {
+        text: pickle::encode(&Value::Str(format!("ERROR: {error}"))),
+        fatal,
+    }
 }

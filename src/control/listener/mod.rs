@@ -25,9 +25,24 @@ use tokio::time::timeout;
 
 use self::connection::Connection;
 use super::{Reply, Value};
+use crate::jail::Subscription;
 use crate::{error, warning};
 
 const TARGET: &str = "fail2ban.asyncserver";
+
+/// What a request is answered with.
+pub enum Answer {
+    /// One reply.
+    Reply(Reply),
+    /// A first reply, then one for each event until the client leaves or there are no more.
+    Events(Subscription),
+}
+
+impl From<Reply> for Answer {
+    fn from(reply: Reply) -> Answer {
+        Answer::Reply(reply)
+    }
+}
 
 /// How many clients there may be.
 #[derive(Clone, Copy)]
@@ -58,7 +73,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub async fn serve_until<H, F, S>(listener: UnixListener, handler: H, stop: S) -> io::Result<()>
 where
     H: Fn(Vec<Value>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Reply> + Send,
+    F: Future<Output: Into<Answer>> + Send,
     S: Future<Output = ()>,
 {
     serve_within(LIMITS, listener, handler, stop).await
@@ -72,7 +87,7 @@ async fn serve_within<H, F, S>(
 ) -> io::Result<()>
 where
     H: Fn(Vec<Value>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Reply> + Send,
+    F: Future<Output: Into<Answer>> + Send,
     S: Future<Output = ()>,
 {
     listener.set_nonblocking(true)?;

@@ -21,6 +21,9 @@ const QUEUE_BYTES: usize = 8 << 20;
 const PATIENCE: Duration = Duration::from_millis(200);
 /// Lines written in one go.
 const BATCH_BYTES: usize = 64 << 10;
+/// How long the first line waits for others: thousands of lines a second are a write and a wake-up
+/// each otherwise.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// Where lines go.
 pub(super) enum Output {
@@ -225,6 +228,9 @@ impl Thread {
     fn run(mut self) {
         let mut batch = Vec::with_capacity(BATCH_BYTES);
         while let Ok(order) = self.inbox.recv() {
+            if matches!(order, Order::Line(_)) {
+                std::thread::sleep(GATHER);
+            }
             let mut next = Some(order);
             while let Some(order) = next {
                 self.carry_out(order, &mut batch);

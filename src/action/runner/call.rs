@@ -1,0 +1,226 @@
+//! Methods of an action called by hand: `set JAIL action NAME METHOD [JSON]` (facts P51, P52).
+//!
+//! The arguments are checked against the method's parameters as Python does it, with its texts,
+//! then the action does what it would do for the jail.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::super::command::{ActionError, CommandAction, Context, Repair};
+use super::super::info::BanInfo;
+use super::super::mail::pacing::Pacing;
+use super::super::tags::{Script, escape};
+use super::Runner;
+use crate::address::Address;
+use crate::control::{CommandError, Reply, Value};
+use crate::ticket::Ticket;
+
+/// What a method takes.
+struct Signature {
+    name: &'static str,
+    required: &'static [&'static str],
+    optional: &'static [&'static str],
+    /// It takes arguments of any other name.
+    open: bool,
+}
+
+const fn signature(
+    name: &'static str,
+    required: &'static [&'static str],
+    optional: &'static [&'static str],
+) -> Signature {
+    Signature {
+        name,
+        required,
+        optional,
+        open: false,
+    }
+}
+
+const SIGNATURES: [Signature; 15] = [
+    signature("ban", &["aInfo"], &[]),
+    signature("clearAllParams", &[], &[]),
+    signature("consistencyCheck", &[], &["beforeRepair"]),
+    signature("escapeTag", &["value"], &[]),
+    Signature {
+        open: true,
+        ..signature("executeCmd", &["realCmd"], &["timeout"])
+    },
+    signature("flush", &[], &[]),
+    signature("invalidateBanEpoch", &[], &[]),
+    signature("prolong", &["aInfo"], &[]),
+    signature("reban", &["aInfo"], &[]),
+    Signature {
+        open: true,
+        ..signature("reload", &[], &[])
+    },
+    signature("replaceDynamicTags", &["realCmd", "aInfo"], &["escapeVal"]),
+    signature(
+        "replaceTag",
+        &["query", "aInfo"],
+        &["conditional", "addrepl", "cache"],
+    ),
+    signature("start", &[], &[]),
+    signature("stop", &[], &[]),
+    signature("unban", &["aInfo"], &[]),
+];
+
+/// The arguments of a call, by name.
+struct Arguments(Vec<(Value, Value)>);
+
+impl Arguments {
+    /// Checks what was given against what the method takes.
+    fn check(method: &str, given: Value) -> Result<Arguments, CommandError> {
+        let wrong = |text: String| Err(CommandError::builtin("TypeError", text));
+        let Value::Dict(given) = given else {
+            return wrong(format!(
+                "fail2ban.server.action.CommandAction.{method}() argument after ** must be a mapping, not {}",
+                given.type_name()
+            ));
+        };
+        let Some(takes) = SIGNATURES.iter().find(|takes| takes.name == method) else {
+            return Err(CommandError::new(format!("no method {method}")));
+        };
+        let arguments = Arguments(given);
+        for (name, _) in &arguments.0 {
+            let name = name.str();
+            let known = |names: &[&str]| names.contains(&&*name);
+            if !takes.open && !known(takes.required) && !known(takes.optional) {
+                return wrong(format!(
+                    "CommandAction.{method}() got an unexpected keyword argument '{name}'"
+                ));
+            }
+        }
+        let missing: Vec<String> = takes
+            .required
+            .iter()
+            .filter(|name| arguments.get(name).is_none())
+            .map(|name| format!("'{name}'"))
+            .collect();
+        if !missing.is_empty() {
+            let s = if missing.len() == 1 { "" } else { "s" };
+            return wrong(format!(
+                "CommandAction.{method}() missing {} required positional argument{s}: {}",
+                missing.len(),
+                missing.join(" and ")
+            ));
+        }
+        Ok(arguments)
+    }
+
+    fn get(&self, name: &str) -> Option<&Value> {
+        let named = |pair: &&(Value, Value)| pair.0.as_str() == Some(name);
+        self.0.iter().find(named).map(|(_, value)| value)
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.get(name)
+            .map_or_else(String::new, |value| value.str().into_owned())
+    }
+
+    /// `aInfo`: tags and their values.
+    fn info(&self) -> Result<&[(Value, Value)], CommandError> {
+        match self.get("aInfo") {
+            Some(Value::Dict(pairs)) => Ok(pairs),
+            Some(Value::None) | None => Ok(&[]),
+            Some(other) => Err(CommandError::builtin(
+                "AttributeError",
+                format!("'{}' object has no attribute 'get'", other.type_name()),
+            )),
+        }
+    }
+}
+
+impl Runner {
+    /// Calls a method of an action; answers what it returns.
+    pub(super) async fn call(&mut self, name: &str, method: &str, arguments: Value) -> Reply {
+        self.action(name)?;
+        let arguments = Arguments::check(method, arguments)?;
+        let ticket = ticket(arguments.info()?);
+        let (jail, figures, history) = (
+            self.jail.clone(),
+            self.figures.clone(),
+            self.history.clone(),
+        );
+        let mut info = BanInfo::new(&jail, &ticket, &figures, &history);
+        for (tag, value) in arguments.info()? {
+            info.set(&tag.str(), value.clone());
+        }
+        let (actions, mut context) = self.split();
+        let Some(action) = actions.get_mut(name) else {
+            return Ok(Value::None);
+        };
+        perform(action, method, &arguments, &mut info, &mut context).await
+    }
+}
+
+async fn perform(
+    action: &mut CommandAction,
+    method: &str,
+    arguments: &Arguments,
+    info: &mut BanInfo<'_>,
+    context: &mut Context<'_>,
+) -> Reply {
+    let script = match method {
+        "ban" => return nothing(action.ban(info, false, context).await),
+        "reban" => return nothing(action.ban(info, true, context).await),
+        "unban" => return nothing(action.unban(info, context).await),
+        "prolong" => return nothing(action.prolong(info, context).await),
+        "start" => return truth(action.start(context).await),
+        "stop" => return truth(action.stop(context).await),
+        "flush" => return truth(action.flush(context).await),
+        "reload" => return truth(action.reload(context).await),
+        "consistencyCheck" => {
+            let sane = action.check(Repair::Allowed, context).await;
+            return sane.map(Value::from).map_err(failure);
+        }
+        "clearAllParams" => {
+            action.clear_commands();
+            return Ok(Value::None);
+        }
+        "invalidateBanEpoch" => {
+            *context.epoch += 1;
+            action.epoch = *context.epoch;
+            return Ok(Value::None);
+        }
+        "escapeTag" => return Ok(escape(&arguments.text("value")).into()),
+        "replaceTag" => arguments.text("query"),
+        _ => arguments.text("realCmd"),
+    };
+    if method == "executeCmd" {
+        let script = Script::plain(script);
+        let timeout = arguments.get("timeout").cloned();
+        let timeout = timeout.unwrap_or(Value::Int(60));
+        let pacing = || Pacing::of(&action.properties);
+        let executor = context.executor;
+        let run = executor.run(&action.name, &script, &timeout, context.names, pacing);
+        return Ok(run.await.into());
+    }
+    Ok(info.fill(&script, context.names).await.shown().into())
+}
+
+/// Of whom the tags speak; without an address nobody.
+fn ticket(info: &[(Value, Value)]) -> Ticket {
+    let value = |name: &str| {
+        info.iter()
+            .find(|(tag, _)| tag.as_str() == Some(name))
+            .map(|(_, value)| value.str().into_owned())
+    };
+    let id = value("ip").or_else(|| value("fid")).unwrap_or_default();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    Ticket::new(
+        Address::parse(&id),
+        now.map_or(0.0, |since| since.as_secs_f64()),
+    )
+}
+
+fn nothing(done: Result<(), ActionError>) -> Reply {
+    done.map(|()| Value::None).map_err(failure)
+}
+
+fn truth(done: Result<(), ActionError>) -> Reply {
+    done.map(|()| true.into()).map_err(failure)
+}
+
+fn failure(error: ActionError) -> CommandError {
+    CommandError::builtin("RuntimeError", error.to_string())
+}

@@ -1,0 +1,205 @@
+//! What jails announce to whoever listens: failures and bans as they happen, for
+//! `fail2ban-client events`.
+//!
+//! A [`Decision`] becomes a dictionary; the latest are kept for every listener, and one who does not
+//! keep up is told how many it missed. Nobody listening costs nothing.
+
+use tokio::sync::broadcast::{self, error::RecvError};
+
+use super::decision::Decision;
+use crate::address::Address;
+use crate::control::{CommandError, Value};
+use crate::jail::settings;
+use crate::ticket::{Ticket, Timestamp};
+
+/// Events kept for a listener that is busy.
+const BACKLOG: usize = 4096;
+/// Listeners at the same time.
+const LISTENERS: usize = 32;
+
+/// Where jails announce events. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Events {
+    sender: broadcast::Sender<Value>,
+}
+
+impl Default for Events {
+    fn default() -> Events {
+        Events {
+            sender: broadcast::Sender::new(BACKLOG),
+        }
+    }
+}
+
+impl Events {
+    /// Listens to these jails, or (none named) to all.
+    ///
+    /// # Errors
+    /// Too many listen already.
+    pub fn listen(&self, jails: Vec<String>) -> Result<Subscription, CommandError> {
+        if self.sender.receiver_count() >= LISTENERS {
+            return Err(CommandError::new("Too many clients listen to events"));
+        }
+        Ok(Subscription {
+            receiver: self.sender.subscribe(),
+            jails,
+        })
+    }
+
+    /// Announces what a jail has decided at `now`.
+    pub(super) fn announce(&self, jail: &str, decision: &Decision, now: Timestamp) {
+        if self.sender.receiver_count() > 0
+            && let Some(event) = event(jail, decision, now)
+        {
+            // the last listener may have left in between
+            let _ = self.sender.send(event);
+        }
+    }
+}
+
+/// One listener.
+#[derive(Debug)]
+pub struct Subscription {
+    receiver: broadcast::Receiver<Value>,
+    jails: Vec<String>,
+}
+
+impl Subscription {
+    /// The next event; `None` when there will be no more.
+    pub async fn next(&mut self) -> Option<Value> {
+        loop {
+            match self.receiver.recv().await {
+                Ok(event) if self.concerns(&event) => return Some(event),
+                Ok(_) => {}
+                Err(RecvError::Lagged(count)) => {
+                    let count = i64::try_from(count).unwrap_or(i64::MAX);
+                    return Some(dictionary(vec![
+                        ("event", "Lost".into()),
+                        ("count", count.into()),
+                    ]));
+                }
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+
+    fn concerns(&self, event: &Value) -> bool {
+        let Value::Dict(pairs) = event else {
+            return false;
+        };
+        let jail = pairs.iter().find(|(key, _)| key.as_str() == Some("jail"));
+        let jail = jail.and_then(|(_, jail)| jail.as_str());
+        self.jails.is_empty() || self.jails.iter().any(|wanted| Some(&**wanted) == jail)
+    }
+}
+
+/// The event of a decision, if outsiders care for it.
+fn event(jail: &str, decision: &Decision, now: Timestamp) -> Option<Value> {
+    let head = |event: &str, id: &Address, time: Timestamp| {
+        vec![
+            ("event", event.into()),
+            ("jail", jail.into()),
+            ("time", Value::Float(time)),
+            ("id", id.to_string().into()),
+        ]
+    };
+    let ban = |event: &str, ticket: &Ticket| {
+        let mut pairs = head(event, &ticket.id, now);
+        pairs.push(("since", Value::Float(ticket.time)));
+        if let Some(length) = ticket.bantime {
+            pairs.push(("bantime", Value::Float(settings::ban_seconds(length))));
+        }
+        pairs.push(("failures", i64::from(ticket.failures).into()));
+        pairs.push(("bancount", i64::from(ticket.bancount).into()));
+        let matches: Vec<String> = ticket.matches.iter().map(|line| line.text()).collect();
+        pairs.push(("matches", matches.into()));
+        pairs
+    };
+    Some(dictionary(match decision {
+        Decision::Found { id, time } => head("Found", id, *time),
+        Decision::Ignored { id, by } => {
+            let mut pairs = head("Ignore", id, now);
+            pairs.push(("by", by.as_str().into()));
+            pairs
+        }
+        Decision::Ban { ticket, .. } if ticket.restored => ban("Restore Ban", ticket),
+        Decision::Ban { ticket, .. } => ban("Ban", ticket),
+        Decision::Already { ticket, .. } => head("Already Banned", &ticket.id, now),
+        Decision::Increase { id, bans, end, .. } => {
+            let mut pairs = head("Increase Ban", id, now);
+            pairs.push(("bancount", i64::from(*bans).into()));
+            pairs.push((
+                "end",
+                if end.is_finite() {
+                    Value::Float(*end)
+                } else {
+                    Value::None
+                },
+            ));
+            pairs
+        }
+        Decision::Unban(ticket) => ban("Unban", ticket),
+        _ => return None,
+    }))
+}
+
+fn dictionary(pairs: Vec<(&str, Value)>) -> Value {
+    let pairs = pairs.into_iter().map(|(key, value)| (key.into(), value));
+    Value::Dict(pairs.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(id: &str) -> Decision {
+        Decision::Found {
+            id: Address::parse(id),
+            time: 5.0,
+        }
+    }
+
+    #[tokio::test]
+    async fn listeners_get_what_concerns_them() {
+        let events = Events::default();
+        events.announce("a", &found("192.0.2.1"), 6.0);
+        let mut all = events.listen(Vec::new()).unwrap();
+        let mut one = events.listen(vec!["b".to_owned()]).unwrap();
+        events.announce("a", &found("192.0.2.2"), 6.0);
+        events.announce(
+            "b",
+            &Decision::Prolong(Ticket::new(Address::parse("x"), 0.0)),
+            6.0,
+        );
+        events.announce("b", &found("192.0.2.3"), 6.0);
+        let id = |event: Option<Value>| event.unwrap().repr();
+        let text =
+            |jail, id| format!("{{'event': 'Found', 'jail': '{jail}', 'time': 5.0, 'id': '{id}'}}");
+        assert_eq!(id(all.next().await), text("a", "192.0.2.2"));
+        assert_eq!(id(all.next().await), text("b", "192.0.2.3"));
+        assert_eq!(id(one.next().await), text("b", "192.0.2.3"));
+    }
+
+    #[tokio::test]
+    async fn a_slow_listener_is_told_what_it_missed() {
+        let events = Events::default();
+        let mut slow = events.listen(Vec::new()).unwrap();
+        for _ in 0..BACKLOG + 10 {
+            events.announce("a", &found("192.0.2.2"), 6.0);
+        }
+        let lost = slow.next().await.unwrap().repr();
+        assert_eq!(lost, "{'event': 'Lost', 'count': 10}");
+        assert!(slow.next().await.unwrap().repr().contains("Found"));
+    }
+
+    #[test]
+    fn listeners_are_limited() {
+        let events = Events::default();
+        let listeners: Vec<_> = (0..LISTENERS)
+            .map(|_| events.listen(Vec::new()).unwrap())
+            .collect();
+        assert!(events.listen(Vec::new()).is_err());
+        drop(listeners);
+        assert!(events.listen(Vec::new()).is_ok());
+    }
+}
