@@ -105,6 +105,14 @@ impl LocalTime {
         ask(reading)
     }
 
+    /// The end of the quarter of an hour around an instant, if no local day ends within it.
+    pub fn end_of_quarter(&mut self, instant: f64) -> Option<f64> {
+        self.reading_at(instant);
+        let quarter = (instant.floor() as i64).div_euclid(QUARTER);
+        let (known, offset) = self.by_instant?;
+        (known == quarter && offset % QUARTER == 0).then_some(((quarter + 1) * QUARTER) as f64)
+    }
+
     /// The local reading at an instant; the fraction of a second stays.
     pub fn reading_at(&mut self, instant: f64) -> f64 {
         let whole = instant.floor() as i64;

@@ -32,13 +32,61 @@ struct Parts {
     offset: Option<i64>,
 }
 
-/// The instant of the fields, given in the order of the pattern; `None` when there is none.
+/// What an answer is good for: the present times for which it would be the same.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Lifetime {
+    from: Timestamp,
+    /// Beyond the last such time.
+    until: Timestamp,
+}
+
+impl Lifetime {
+    /// Whatever the present time is.
+    pub(super) const ALWAYS: Lifetime = Lifetime {
+        from: f64::NEG_INFINITY,
+        until: f64::INFINITY,
+    };
+
+    /// For this time only.
+    fn only(now: Timestamp) -> Lifetime {
+        Lifetime {
+            from: now,
+            until: now,
+        }
+    }
+
+    /// Whether the answer is good at `now`.
+    pub(super) fn includes(&self, now: Timestamp) -> bool {
+        now == self.from || (self.from..self.until).contains(&now)
+    }
+}
+
+/// The instant of the fields, given in the order of the pattern, and how long that is the answer;
+/// `None` when there is none.
 pub(super) fn resolve<'l>(
     fields: impl Iterator<Item = (Field, &'l str)> + Clone,
     context: &Context,
     local: &mut LocalTime,
+) -> (Option<Timestamp>, Lifetime) {
+    let mut lifetime = Lifetime::ALWAYS;
+    let time = instant(fields, context, local, &mut lifetime);
+    (time, lifetime)
+}
+
+fn instant<'l>(
+    fields: impl Iterator<Item = (Field, &'l str)> + Clone,
+    context: &Context,
+    local: &mut LocalTime,
+    lifetime: &mut Lifetime,
 ) -> Option<Timestamp> {
     let parts = Parts::read(fields)?;
+    if parts.year.is_none() || parts.month.is_none() || parts.day.is_none() {
+        // The present day completes it: the same until the day ends, or earlier.
+        *lifetime = Lifetime {
+            from: context.now,
+            until: local.end_of_quarter(context.now).unwrap_or(context.now),
+        };
+    }
     let mut today = None;
     let mut now =
         |local: &mut LocalTime| *today.get_or_insert_with(|| local.reading_at(context.now));
@@ -70,10 +118,12 @@ pub(super) fn resolve<'l>(
     // The present is compared as local time even where the date has a zone of its own.
     if assume_today && reading as f64 > now(local) {
         reading -= DAY;
+        *lifetime = Lifetime::only(context.now);
     }
     if parts.year.is_none() && reading as f64 > now(local) + DAY as f64 {
         // The zone may have moved the date: only the day is set back, the clock stays.
         let second = reading.rem_euclid(DAY);
+        *lifetime = Lifetime::only(context.now);
         if day > calendar::days_in_month(year - 1, month) {
             return None;
         }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::calendar::{self, LocalTime};
 use super::civil::Context;
+use super::memory::Memory;
 use super::program::{Clues, Spans};
 use super::syntax::YearWindow;
 use super::template::{LINE_BEGIN, Template, has_markup, replace_markup, unbound};
@@ -37,6 +38,8 @@ pub struct DateDetector {
     zone: Option<FixedOffset>,
     local: LocalTime,
     last: Option<Place>,
+    /// The date of the last line, if an anchored template found it.
+    memory: Option<Memory>,
     first_unused: usize,
 }
 
@@ -108,6 +111,7 @@ impl DateDetector {
     /// The zone for dates that name none; `None` is the system's.
     pub fn set_default_zone(&mut self, zone: Option<FixedOffset>) {
         self.zone = zone;
+        self.memory = None;
     }
 
     /// All templates in their present order.
@@ -146,6 +150,20 @@ impl DateDetector {
 
     /// Finds the date of a line; `now` completes what the text leaves out (fact D16).
     pub fn find(&mut self, line: &str, now: Timestamp) -> Option<FoundDate> {
+        if let Some(memory) = &self.memory
+            && let Some(entry) = self.entries.get_mut(memory.index)
+            && let Some(found) = memory.find(line, now)
+        {
+            // What is learnt from it: the template and the place were the last ones already.
+            entry.hits += 1;
+            entry.last_used = now;
+            return Some(found);
+        }
+        self.look_for(line, now)
+    }
+
+    fn look_for(&mut self, line: &str, now: Timestamp) -> Option<FoundDate> {
+        self.memory = None;
         if !self.settled {
             let (year, ..) = calendar::date_from_days(
                 (self.local.reading_at(now).floor() as i64).div_euclid(calendar::DAY),
@@ -165,15 +183,19 @@ impl DateDetector {
             zone: self.zone,
         };
         let (start, end) = found.spans.group(1).unwrap_or(found.spans.whole);
-        let time = self.entries[index]
-            .template
-            .time(line, &found.spans, &context, &mut self.local);
-        Some(FoundDate {
+        let template = &self.entries[index].template;
+        let (time, lifetime) = template.time(line, &found.spans, &context, &mut self.local);
+        let date = FoundDate {
             start,
             end,
             time,
             template: index,
-        })
+        };
+        if template.anchored && template.is_explained() {
+            let looked = &found.spans.looked;
+            self.memory = Memory::of(line, looked, template.lead(), &date, lifetime);
+        }
+        Some(date)
     }
 
     fn build(&mut self, years: YearWindow, announce: bool) -> Result<(), DatePatternError> {
@@ -494,3 +516,7 @@ fn char_before_index(line: &str, character: usize, at: usize) -> Option<char> {
     let shorter = at == line.len() && chars_before(line, at) < character;
     if shorter { None } else { char_before(line, at) }
 }
+
+#[cfg(test)]
+#[path = "detector_tests.rs"]
+mod tests;

@@ -9,6 +9,7 @@ mod civil;
 mod defaults;
 mod detector;
 pub mod duration;
+mod memory;
 mod program;
 mod syntax;
 mod template;

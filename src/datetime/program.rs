@@ -15,6 +15,7 @@ mod run;
 
 use self::clues::Need;
 pub(super) use self::clues::{BuiltIn, Clues};
+pub(super) use self::run::Looked;
 use super::syntax::{Field, YearWindow};
 
 /// Groups a pattern may have here; more go to the general engine.
@@ -44,6 +45,8 @@ pub(super) enum Begin {
 pub(super) struct Spans {
     /// The whole match.
     pub whole: (usize, usize),
+    /// What decided about it.
+    pub looked: Looked,
     groups: [(u32, u32); MAX_GROUPS],
 }
 
@@ -52,6 +55,10 @@ impl Spans {
     pub fn new(whole: (usize, usize)) -> Spans {
         Spans {
             whole,
+            looked: Looked {
+                lost: true,
+                ..Looked::default()
+            },
             groups: [(UNSET, UNSET); MAX_GROUPS],
         }
     }
@@ -186,6 +193,13 @@ impl Set {
         inside.then(|| c.len_utf8())
     }
 
+    /// The byte that alone is no member, if it is one.
+    fn stranger(&self) -> Option<u8> {
+        let missing = !self.ascii;
+        (missing.count_ones() == 1 && self.others == Others::All)
+            .then(|| missing.trailing_zeros() as u8)
+    }
+
     fn class(letter: char) -> Option<Set> {
         let ascii = |test: fn(u8) -> bool| {
             (0..128u8)
@@ -263,6 +277,8 @@ pub(super) struct Program {
     /// Bytes a match can begin with.
     first: [bool; 256],
     anchored: bool,
+    /// A match goes from the start of the text to the first of these, and on.
+    lead: Option<u8>,
     needs: Need,
     /// Which group holds which field, by group number.
     fields: Vec<(Field, usize)>,

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::calendar::LocalTime;
-use super::civil::{self, Context};
+use super::civil::{self, Context, Lifetime};
 use super::program::{Begin, BuiltIn, Clues, Program, Spans};
 use super::syntax::{self, Field, YearWindow, field_of, refuse};
 use super::{DatePatternError, DateTime};
@@ -212,19 +212,34 @@ impl Template {
         }
     }
 
-    /// The instant a match names.
+    /// Whether a match says all about why it is one ([`Spans::looked`]).
+    pub fn is_explained(&self) -> bool {
+        matches!(&self.matcher, Matcher::Program(program) if program.is_anchored())
+    }
+
+    /// The byte that alone decides where in a line an explained match has its date; `None`: its
+    /// start.
+    pub fn lead(&self) -> Option<u8> {
+        match &self.matcher {
+            Matcher::Program(program) => program.lead(),
+            Matcher::Regex { .. } => None,
+        }
+    }
+
+    /// The instant a match names, and how long that is so.
     pub fn time(
         &self,
         line: &str,
         spans: &Spans,
         context: &Context,
         local: &mut LocalTime,
-    ) -> DateTime {
+    ) -> (DateTime, Lifetime) {
         let text = |group| {
             spans
                 .group(group)
                 .and_then(|(start, end)| line.get(start..end))
         };
+        let mut lifetime = Lifetime::ALWAYS;
         let time = match self.meaning {
             Meaning::Epoch { group, long } => text(group).and_then(|t| epoch(t, long)),
             Meaning::Tai64n => text(1)
@@ -233,22 +248,20 @@ impl Template {
                 .map(|seconds| seconds as f64),
             Meaning::Fields => {
                 if text(1).is_some_and(str::is_empty) {
-                    return DateTime::Empty;
+                    return (DateTime::Empty, lifetime);
                 }
                 let fields = match &self.matcher {
                     Matcher::Program(program) => program.fields(),
                     Matcher::Regex { fields, .. } => fields,
                 };
-                civil::resolve(
-                    fields
-                        .iter()
-                        .filter_map(|&(field, group)| Some((field, text(group)?))),
-                    context,
-                    local,
-                )
+                let fields = fields.iter();
+                let fields = fields.filter_map(|&(field, group)| Some((field, text(group)?)));
+                let time;
+                (time, lifetime) = civil::resolve(fields, context, local);
+                time
             }
         };
-        time.map_or(DateTime::Invalid, DateTime::At)
+        (time.map_or(DateTime::Invalid, DateTime::At), lifetime)
     }
 }
 

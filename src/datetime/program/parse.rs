@@ -21,6 +21,7 @@ impl Program {
             years,
             first: [true; 256],
             anchored: false,
+            lead: None,
             needs: Need::Nothing,
             fields: Vec::new(),
             names: Vec::new(),
@@ -50,6 +51,19 @@ impl Program {
             .iter()
             .find(|step| !matches!(step, Step::Open(_)))
             == Some(&Step::LineStart);
+        program.lead = match program.steps[..] {
+            [
+                Step::LineStart,
+                Step::Repeat {
+                    ref set,
+                    min: 0,
+                    max: UNSET,
+                },
+                Step::Byte(byte),
+                ..,
+            ] => set.stranger().filter(|stranger| *stranger == byte),
+            _ => None,
+        };
         program.first = program.first_bytes();
         program.needs = program.need();
         Some(program)
@@ -82,6 +96,7 @@ impl Program {
         steps.push(Step::Matched);
         let mut program = Program {
             anchored: begin == Begin::Line,
+            lead: None,
             steps,
             ignore_case: false,
             years: YearWindow::around(0),
@@ -96,6 +111,17 @@ impl Program {
             _ => Need::Digits,
         };
         program
+    }
+
+    /// Whether a match can begin at the start of the text only.
+    pub fn is_anchored(&self) -> bool {
+        self.anchored
+    }
+
+    /// The byte up to whose first place a match goes from the start of the text, before anything
+    /// else is asked for.
+    pub fn lead(&self) -> Option<u8> {
+        self.lead
     }
 
     /// Groups with a meaning for the clock, in the order of the pattern.

@@ -85,6 +85,18 @@ impl Text {
         }
     }
 
+    /// How many bytes decide which lengths there are at a place, given the first of them.
+    pub(in crate::datetime) fn reach(self, first: Option<&u8>) -> usize {
+        match (self, first) {
+            (_, None) => 1,
+            (_, Some(first)) if !self.may_begin(*first) => 1,
+            // Up to twelve digits, a dot and six more; seventeen of them, likewise.
+            (Text::Epoch, _) => 20,
+            (Text::LongEpoch, _) => 25,
+            _ => self.longest(),
+        }
+    }
+
     /// Bytes it can end with; rather too many than too few.
     pub(in crate::datetime) fn may_end(self) -> [bool; 256] {
         let names = matches!(

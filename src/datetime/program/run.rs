@@ -1,7 +1,43 @@
 //! Runs a [`Program`] over a line.
 #![forbid(unsafe_code)]
 
-use super::{MAX_GROUPS, MAX_STEPS, Program, Set, Spans, Step, UNSET, is_word};
+use super::{MAX_GROUPS, MAX_STEPS, Program, Set, Spans, Step, Text, UNSET, is_word};
+
+/// Which bytes of a text decided an attempt: it comes to the same in every text that has the same
+/// there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::datetime) struct Looked {
+    /// Where the first of them stands.
+    pub(in crate::datetime) origin: usize,
+    /// One bit per byte from there on.
+    pub(in crate::datetime) exact: u64,
+    /// Bytes that matter only in that they are digits.
+    pub(in crate::datetime) digits: u64,
+    /// There were more than can be told.
+    pub(in crate::datetime) lost: bool,
+}
+
+impl Looked {
+    fn mask(&mut self, at: usize, count: usize) -> u64 {
+        // What stands before the origin is decided by where the origin is.
+        let Some(from) = at.checked_sub(self.origin) else {
+            return 0;
+        };
+        if from + count > 64 || count > 32 {
+            self.lost = true;
+            return 0;
+        }
+        ((1 << count) - 1) << from
+    }
+
+    fn at(&mut self, at: usize, count: usize) {
+        self.exact |= self.mask(at, count);
+    }
+
+    fn digits(&mut self, at: usize, count: usize) {
+        self.digits |= self.mask(at, count);
+    }
+}
 
 /// One search in one text.
 pub(in crate::datetime) struct Run<'a> {
@@ -9,6 +45,7 @@ pub(in crate::datetime) struct Run<'a> {
     pub(in crate::datetime) text: &'a str,
     pub(in crate::datetime) steps_left: u32,
     pub(in crate::datetime) spans: Spans,
+    looked: Looked,
 }
 
 impl<'a> Run<'a> {
@@ -18,13 +55,23 @@ impl<'a> Run<'a> {
             text,
             steps_left: MAX_STEPS,
             spans: Spans::new((0, 0)),
+            looked: Looked::default(),
         }
     }
 
     pub(in crate::datetime) fn attempt(&mut self, at: usize) -> Option<Spans> {
         self.spans.groups = [(UNSET, UNSET); MAX_GROUPS];
+        self.looked = Looked {
+            origin: match self.program.lead {
+                // Without it there is no match.
+                Some(lead) => at + memchr::memchr(lead, self.text.as_bytes().get(at..)?)?,
+                None => at,
+            },
+            ..Looked::default()
+        };
         let end = self.go(0, at)?;
         self.spans.whole = (at, end);
+        self.spans.looked = self.looked;
         Some(self.spans)
     }
 
@@ -36,22 +83,36 @@ impl<'a> Run<'a> {
             self.steps_left = self.steps_left.checked_sub(1)?;
             match program.steps[pc] {
                 Step::Byte(byte) => {
+                    self.looked.at(at, 1);
                     if bytes.get(at) != Some(&byte) {
                         return None;
                     }
                     at += 1;
                 }
                 Step::Letter(letter) => {
+                    self.looked.at(at, 1);
                     if bytes.get(at)?.to_ascii_lowercase() != letter {
                         return None;
                     }
                     at += 1;
                 }
-                Step::One(ref set) => at += set.take(self.text, at)?,
+                Step::One(ref set) => {
+                    self.looked.at(at, self.width_at(at));
+                    at += set.take(self.text, at)?;
+                }
                 Step::Repeat { ref set, min, max } => {
                     return self.repeat(pc + 1, at, set, min, max);
                 }
                 Step::Text { text, group } => {
+                    if text == Text::Fraction {
+                        // Some digits, up to six.
+                        let some = bytes[at.min(bytes.len())..].iter().take(6);
+                        let some = some.take_while(|b| b.is_ascii_digit()).count();
+                        self.looked.digits(at, some);
+                        self.looked.at(at + some, usize::from(some < 6));
+                    } else {
+                        self.looked.at(at, text.reach(bytes.get(at)));
+                    }
                     let lengths = text.lengths(bytes, at, program.ignore_case);
                     let next = match program.steps[pc + 1] {
                         Step::Byte(byte) => Some(byte),
@@ -60,6 +121,9 @@ impl<'a> Run<'a> {
                     let mut last = None;
                     for length in lengths {
                         let end = at + length;
+                        if next.is_some() {
+                            self.looked.at(end, 1);
+                        }
                         if next.is_some() && bytes.get(end) != next.as_ref() {
                             continue;
                         }
@@ -95,6 +159,7 @@ impl<'a> Run<'a> {
                 Step::Same(group) => {
                     let (start, end) = self.spans.group(usize::from(group) + 1)?;
                     let length = end - start;
+                    self.looked.at(at, length);
                     if bytes.get(at..at + length)? != &bytes[start..end] {
                         return None;
                     }
@@ -106,11 +171,13 @@ impl<'a> Run<'a> {
                     }
                 }
                 Step::LineEnd => {
+                    self.looked.at(at, 2);
                     if at != bytes.len() && bytes.get(at..) != Some(b"\n") {
                         return None;
                     }
                 }
                 Step::WordStart => {
+                    self.looked.lost = true;
                     if at != 0 && self.word_before(at) && self.word_at(at) {
                         return None;
                     }
@@ -120,11 +187,18 @@ impl<'a> Run<'a> {
                     }
                 }
                 Step::WordEnd => {
+                    self.looked.at(at, self.width_at(at));
+                    match at.checked_sub(1).and_then(|before| bytes.get(before)) {
+                        Some(b'0'..=b'9') => self.looked.digits(at - 1, 1),
+                        Some(0..0x80) => self.looked.at(at - 1, 1),
+                        _ => self.looked.lost = true,
+                    }
                     if at < bytes.len() && self.word_at(at) && at > 0 && self.word_before(at) {
                         return None;
                     }
                 }
                 Step::EpochPlace => {
+                    self.looked.lost = true;
                     let place = at == 0
                         || (at == 1 && bytes[0] == b'[')
                         || self.text[..at]
@@ -148,13 +222,30 @@ impl<'a> Run<'a> {
         min: u32,
         max: u32,
     ) -> Option<usize> {
+        let program = self.program;
+        if let (0, UNSET, Step::Byte(byte)) = (min, max, program.steps[next])
+            && set.stranger() == Some(byte)
+        {
+            // It stops where the one byte stands that it cannot take and that must follow.
+            let rest = self.text.as_bytes().get(at..)?;
+            let end = at + memchr::memchr(byte, rest)?;
+            match end - at {
+                0..=31 => self.looked.at(at, end - at),
+                _ => self.looked.lost |= at >= self.looked.origin,
+            }
+            return self.go(next, end);
+        }
         let mut end = at;
         let mut count = 0;
         while count < max
             && let Some(length) = set.take(self.text, end)
         {
+            self.looked.at(end, length);
             end += length;
             count += 1;
+        }
+        if count < max {
+            self.looked.at(end, self.width_at(end));
         }
         loop {
             if count < min {
@@ -171,6 +262,14 @@ impl<'a> Run<'a> {
             while !self.text.is_char_boundary(end) {
                 end -= 1;
             }
+        }
+    }
+
+    /// Bytes of the character at `at`; one where the text ends.
+    fn width_at(&self, at: usize) -> usize {
+        match self.text.as_bytes().get(at) {
+            Some(0..0x80) | None => 1,
+            Some(_) => 4,
         }
     }
 

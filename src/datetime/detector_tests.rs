@@ -1,0 +1,90 @@
+//! What a detector remembers must not show.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::datetime::DateTime;
+
+/// Finds the dates of `lines`, one after the other, with the memory wiped before each or not.
+fn found(pattern: Option<&str>, lines: &[(String, f64)], wiped: bool) -> Vec<Option<FoundDate>> {
+    let mut detector = match pattern {
+        Some(pattern) => DateDetector::from_pattern(pattern)
+            .expect("pattern")
+            .expect("templates"),
+        None => DateDetector::defaults(),
+    };
+    let find = |(line, now): &(String, f64)| {
+        if wiped {
+            detector.memory = None;
+        }
+        detector.find(line, *now)
+    };
+    let mut found: Vec<_> = lines.iter().map(find).collect();
+    // What was learnt on the way counts as well.
+    found.extend(detector.templates().iter().enumerate().map(|(index, t)| {
+        Some(FoundDate {
+            start: t.hits as usize,
+            end: t.name.len(),
+            time: DateTime::Empty,
+            template: index,
+        })
+    }));
+    found
+}
+
+fn date() -> impl Strategy<Value = String> {
+    prop::sample::select(vec![
+        "Nov 22 02:06:14",
+        "Nov 22 02:06:15",
+        "Nov 22 02:06:15 2026",
+        "Nov 22 02:06:15 20",
+        "Nov 22 02:06:15.123",
+        "Sun Nov 22 02:06:16.925812 2026",
+        "Sun Nov 22 02:06:16.925813 2026",
+        "Sun Nov 22 02:06:16.92581 2026",
+        "Sun Nov 22 02:06:16.9258134 2026",
+        "Dec 31 23:59:59",
+        "Feb 30 10:00:00",
+        "2026-11-22 02:06:14",
+        "2026-11-22 02:06:14,123",
+        "2026-11-22 02:06:14,124",
+        "2026-11-22T02:06:14.5+01:00",
+        "2026-11-22T02:06:14.7+01:00",
+        "22/Nov/2026:02:06:17 +0000",
+        "22/Nov/2026:02:06:17 +000",
+        "02:06:17",
+        "1795312345",
+        "@400000005f0c8b7a00000000",
+    ])
+    .prop_map(str::to_owned)
+}
+
+fn line() -> impl Strategy<Value = (String, f64)> {
+    let before = prop::sample::select(vec!["", "", "", "[", "<1>", "1.2.3.4 - - [", "é [", "x "]);
+    let after = prop::sample::select(vec!["", " ", "] x", " host app: y", ": é", "é", "0", "a"]);
+    let now = prop::sample::select(vec![
+        1_795_312_345.0,
+        1_795_312_346.5,
+        1_795_313_999.0,
+        1_795_400_000.0,
+        1_798_761_500.0,
+        1_798_761_700.0,
+    ]);
+    (before, date(), after, now)
+        .prop_map(|(before, date, after, now)| (format!("{before}{date}{after}"), now))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn remembering_the_last_date_changes_nothing(
+        kinds in prop::collection::vec(line(), 1..4),
+        order in prop::collection::vec(0usize..4, 4..40),
+    ) {
+        let lines: Vec<_> = order.iter().map(|&n| kinds[n % kinds.len()].clone()).collect();
+        for pattern in [None, Some("^[^\\[]*\\[({DATE})\n{^LN-BEG}"), Some("%Y-%m-%d %H:%M:%S(?:,%f)?$")] {
+            prop_assert_eq!(found(pattern, &lines, false), found(pattern, &lines, true));
+        }
+    }
+}
