@@ -15,7 +15,7 @@ use super::settings::{Dates, Filter};
 use super::window::Once;
 use super::{Clock, Failure, FailureId};
 use crate::datetime::DateTime;
-use crate::pattern::{FailRegex, Match, Prefilter};
+use crate::pattern::{FailRegex, Match, Outlook, Prefilter};
 use crate::ticket::{MatchLine, Timestamp};
 use crate::{error, warning};
 
@@ -330,6 +330,7 @@ impl Filter {
         outcome: &mut LineOutcome,
     ) {
         let multi = self.maxlines > 1;
+        let mut prefix_known = None;
         let lines = self.buffer.clone();
         let mut hopeless = false;
         if !multi {
@@ -337,9 +338,16 @@ impl Filter {
             let prefilter = self
                 .prefilter
                 .get_or_insert_with(|| Prefilter::with_prefregex(prefregex, failregexes));
-            hopeless = !prefilter.may_match(text);
+            let outlook = prefilter.outlook(text);
+            hopeless = outlook != Outlook::Hopeful;
             if hopeless && !manner.census {
                 return;
+            }
+            if hopeless && !manner.prefix_fields {
+                prefix_known = match outlook {
+                    Outlook::PrefixOnly => prefilter.prefix_matches(text).then_some(true),
+                    _ => Some(false),
+                };
             }
         }
         if !self.ignoreregexes.is_empty()
@@ -352,8 +360,9 @@ impl Filter {
         let mut prefix = None;
         if let Some(prefregex) = &self.prefregex {
             if hopeless && !manner.prefix_fields {
-                self.prefregex_matched =
-                    self.limits.is_match(prefregex, text, &self.name, clock.now);
+                self.prefregex_matched = prefix_known.unwrap_or_else(|| {
+                    self.limits.is_match(prefregex, text, &self.name, clock.now)
+                });
                 return;
             }
             let found = self.limits.search(prefregex, text, &self.name, clock.now);
@@ -384,13 +393,15 @@ impl Filter {
 
         let seen = if content.is_empty() { text } else { content };
         let mut searched = Cow::Borrowed(seen);
-        for index in 0..self.failregexes.len() {
-            if !multi
-                && let Some(prefilter) = &self.prefilter
-                && !prefilter.may_match_one(index, &searched)
-            {
-                continue;
-            }
+        let ascii = text.is_ascii();
+        let mut next = 0;
+        loop {
+            let index = match &self.prefilter {
+                Some(prefilter) if !multi => prefilter.next(next, &searched, ascii),
+                _ => (next < self.failregexes.len()).then_some(next),
+            };
+            let Some(index) = index else { return };
+            next = index + 1;
             let failregex = &self.failregexes[index];
             let found = self
                 .limits

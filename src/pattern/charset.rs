@@ -10,7 +10,10 @@ use super::class::{Category, Class, Item, LETTERS_I};
 /// logs never ask.
 #[derive(Debug)]
 pub(super) struct CharSet {
-    ascii: [u64; 2],
+    /// The ASCII members, a bit each.
+    bytes: [u64; 4],
+    /// The one character that is no member, if it is an ASCII one.
+    all_but: Option<u8>,
     class: Class,
     beyond: OnceLock<Beyond>,
 }
@@ -28,8 +31,15 @@ impl CharSet {
     /// The characters of `class`.
     pub(super) fn new(class: &Class) -> CharSet {
         let ascii = class.ascii();
+        let all_but = match class.items[..] {
+            [Item::Range(from, to)] if from == to && class.negated && !class.ignore_case => {
+                u8::try_from(from).ok().filter(u8::is_ascii)
+            }
+            _ => None,
+        };
         CharSet {
-            ascii: [ascii as u64, (ascii >> 64) as u64],
+            bytes: [ascii as u64, (ascii >> 64) as u64, 0, 0],
+            all_but,
             class: class.clone(),
             beyond: OnceLock::new(),
         }
@@ -50,13 +60,37 @@ impl CharSet {
 
     /// The ASCII members, a bit each.
     pub(super) fn ascii(&self) -> [u64; 2] {
-        self.ascii
+        [self.bytes[0], self.bytes[1]]
     }
 
-    /// Whether the ASCII character `byte` is a member.
+    /// Whether some member lies beyond ASCII; true when in doubt.
+    pub(super) fn reaches_beyond_ascii(&self) -> bool {
+        self.class.reaches_beyond_ascii()
+    }
+
+    /// Whether the byte is an ASCII character and a member.
     #[inline]
     pub(super) fn has_ascii(&self, byte: u8) -> bool {
-        (self.ascii[usize::from(byte >> 6) & 1] >> (byte & 63)) & 1 != 0
+        (self.bytes[usize::from(byte >> 6)] >> (byte & 63)) & 1 != 0
+    }
+
+    /// Where the members that stand from `at` on, one after the other, end.
+    pub(super) fn end_of_row(&self, text: &str, mut at: usize) -> usize {
+        let bytes = text.as_bytes();
+        if let Some(stranger) = self.all_but {
+            let rest = bytes.get(at..).unwrap_or_default();
+            return at + memchr::memchr(stranger, rest).unwrap_or(rest.len());
+        }
+        loop {
+            match bytes.get(at) {
+                Some(byte) if self.has_ascii(*byte) => at += 1,
+                Some(byte) if *byte >= 0x80 => match self.length_at(text, at) {
+                    Some(length) => at += length,
+                    None => return at,
+                },
+                _ => return at,
+            }
+        }
     }
 
     /// Length of the character at `at` if it is a member; `None` too at the end of the text.

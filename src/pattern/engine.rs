@@ -20,10 +20,11 @@ use regex_automata::{Input, MatchKind};
 use super::LimitExceeded;
 use super::ast::Node;
 use super::emit::{emit, is_linear};
-use super::instructions::{Instructions, instructions};
+use super::instructions::Instructions;
 use super::machine::{Effort, Exhausted, Scratch, search};
 use super::relaxed::relaxed;
 use super::spans::Match;
+use super::writer::instructions;
 
 /// Steps the machine gets at first: some, and some more per byte.
 const FIRST_STEPS: u64 = 5_000;

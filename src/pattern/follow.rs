@@ -1,118 +1,132 @@
-//! What must follow a repeat of one character for the rest of a program to have a chance: places
-//! where it cannot match are passed over without trying.
+//! What can follow at each place of a program: choices without a chance are passed over, and
+//! rows of one character stop only where the rest can go on.
 
 use super::ast::Assertion;
-use super::charset::CharSet;
-use super::instructions::{FirstBytes, Instruction, Pc};
+use super::instructions::{Instruction, Next, Pc, Row, Start};
+use super::possible::{Bytes, Possible, Ways};
 
-/// Instructions looked at for one repeat; whoever has more ways on may go on with anything.
-const MAX_LOOKED_AT: usize = 96;
+/// Rounds over a program after which the answer is given up; each nesting of loops needs one.
+const MAX_ROUNDS: usize = 16;
 
-/// A condition on the place where a repeat stops: necessary, not sufficient.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Next {
-    /// This byte follows.
-    Byte(u8),
-    /// One of these bytes follows or, if so said, the text ends.
-    Set(Box<(FirstBytes, bool)>),
+/// What the text must go on with for the program from each instruction on to have a chance.
+fn beginnings(list: &[Instruction]) -> Vec<Possible> {
+    let mut known = vec![Possible::NOTHING; list.len()];
+    // Grows from nothing until nothing is added; most ways lead forward, so that most is known
+    // after the first round from the end.
+    for _ in 0..MAX_ROUNDS {
+        let mut changed = false;
+        for pc in (0..list.len()).rev() {
+            let now = beginning(list, pc, &known);
+            changed |= now != known[pc];
+            known[pc] = now;
+        }
+        if !changed {
+            return known;
+        }
+    }
+    vec![Possible::ANYTHING; list.len()]
 }
 
-impl Next {
-    /// What the program that continues at `pc` requires; `None`: nothing.
-    pub(super) fn of(list: &[Instruction], pc: usize) -> Option<Next> {
-        let mut follow = Follow {
-            list,
-            seen: Vec::new(),
-            bytes: FirstBytes::NONE,
+fn beginning(list: &[Instruction], pc: usize, known: &[Possible]) -> Possible {
+    // A list ends with an `Accept`.
+    let at = |pc: usize| known.get(pc).copied().unwrap_or(Possible::ANYTHING);
+    let to = |pc: Pc| at(pc as usize);
+    let byte = |byte: u8| Possible {
+        bytes: Bytes::of_byte(byte),
+        end: false,
+    };
+    match &list[pc] {
+        Instruction::Byte(first) => byte(*first),
+        Instruction::Short { bytes, .. } => byte(bytes.to_le_bytes()[0]),
+        Instruction::Literal(bytes) => bytes.first().map_or_else(|| at(pc + 1), |b| byte(*b)),
+        Instruction::Set(set) => Possible {
+            bytes: Bytes::of_set(set),
             end: false,
-        };
-        if !follow.collect(pc) || follow.bytes == FirstBytes::ALL {
-            return None;
+        },
+        Instruction::Run(row) | Instruction::LazyRun(row) | Instruction::PossessiveRun(row) => {
+            let member = Possible {
+                bytes: Bytes::of_set(&row.set),
+                end: false,
+            };
+            match row.bounds.min {
+                0 => member.or(at(pc + 1)),
+                _ => member,
+            }
         }
-        Some(match (follow.bytes.single(), follow.end) {
-            (Some(byte), false) => Next::Byte(byte),
-            _ => Next::Set(Box::new((follow.bytes, follow.end))),
-        })
-    }
-
-    /// Whether a repeat may stop at `at`.
-    #[inline]
-    pub(super) fn allows(&self, text: &[u8], at: usize) -> bool {
-        match (self, text.get(at)) {
-            (Next::Byte(byte), found) => found == Some(byte),
-            (Next::Set(set), Some(found)) => set.0.has(*found),
-            (Next::Set(set), None) => set.1,
-        }
+        Instruction::Split { first, second, .. } => to(*first).or(to(*second)),
+        Instruction::Jump(next) => to(*next),
+        Instruction::LoopNext(next) => at(pc + 1).or(to(next.exit)),
+        // at the end of the text, or right before a newline
+        Instruction::Assert(Assertion::TextEndOrFinalNewline | Assertion::LineEnd) => Possible {
+            bytes: Bytes::of_byte(b'\n'),
+            end: true,
+        },
+        Instruction::Assert(Assertion::TextEnd) => Possible {
+            bytes: Bytes::NONE,
+            end: true,
+        },
+        Instruction::Ahead {
+            literal,
+            negative: false,
+        } => literal.first().map_or_else(|| at(pc + 1), |b| byte(*b)),
+        // these take nothing away from what comes after them
+        Instruction::Save(_)
+        | Instruction::LoopStart { .. }
+        | Instruction::LoopMore { .. }
+        | Instruction::Assert(_)
+        | Instruction::Ahead { .. }
+        | Instruction::Word { .. } => at(pc + 1),
+        Instruction::Look { after, .. } => to(*after),
+        Instruction::Atomic { .. } => at(pc + 1),
+        Instruction::IfGroup { otherwise, .. } => at(pc + 1).or(to(*otherwise)),
+        Instruction::Backref { .. } | Instruction::Accept => Possible::ANYTHING,
     }
 }
 
-struct Follow<'a> {
-    list: &'a [Instruction],
-    seen: Vec<usize>,
-    bytes: FirstBytes,
-    end: bool,
-}
-
-impl Follow<'_> {
-    /// Adds what the ways from `pc` on begin with; false: anything.
-    fn collect(&mut self, pc: usize) -> bool {
-        if self.seen.contains(&pc) {
-            return true;
-        }
-        if self.seen.len() >= MAX_LOOKED_AT {
-            return false;
-        }
-        self.seen.push(pc);
-        let to = |pc: Pc| pc as usize;
-        match &self.list[pc] {
-            Instruction::Literal(bytes) => match bytes.first() {
-                Some(byte) => {
-                    self.bytes = self.bytes.or(FirstBytes::of_byte(*byte));
-                    true
+/// Tells rows what must follow them and choices which way has a chance when; gives what the whole
+/// program begins with.
+pub(super) fn look_ahead(list: &mut [Instruction]) -> Start {
+    let known = beginnings(list);
+    let at = |pc: usize| known.get(pc).copied().unwrap_or(Possible::ANYTHING);
+    for (pc, instruction) in list.iter_mut().enumerate() {
+        match instruction {
+            Instruction::Run(row) | Instruction::LazyRun(row) => {
+                row.next = following(row, at(pc + 1));
+            }
+            Instruction::Split {
+                first,
+                second,
+                ways,
+            } => {
+                let (first, second) = (at(*first as usize), at(*second as usize));
+                if first != Possible::ANYTHING || second != Possible::ANYTHING {
+                    *ways = Some(Box::new(Ways::of(&first, &second)));
                 }
-                None => self.collect(pc + 1),
-            },
-            Instruction::Set(set) => self.set(set),
-            Instruction::Run { set, bounds, .. }
-            | Instruction::LazyRun { set, bounds, .. }
-            | Instruction::PossessiveRun { set, bounds } => {
-                self.set(set) && (bounds.min > 0 || self.collect(pc + 1))
             }
-            Instruction::Split { first, second, .. } => {
-                self.collect(to(*first)) && self.collect(to(*second))
-            }
-            Instruction::SplitLater { now, .. } => self.collect(to(*now)) && self.collect(pc + 1),
-            Instruction::Jump(next) => self.collect(to(*next)),
-            Instruction::Save(_) | Instruction::LoopStart { .. } | Instruction::LoopMore { .. } => {
-                self.collect(pc + 1)
-            }
-            Instruction::LoopNext { exit, .. } => self.collect(pc + 1) && self.collect(to(*exit)),
-            // at the end of the text, or right before a newline
-            Instruction::Assert(Assertion::TextEndOrFinalNewline | Assertion::LineEnd) => {
-                self.bytes = self.bytes.or(FirstBytes::of_byte(b'\n'));
-                self.end = true;
-                true
-            }
-            Instruction::Assert(Assertion::TextEnd) => {
-                self.end = true;
-                true
-            }
-            // these take nothing away from what comes after them
-            Instruction::Assert(_) | Instruction::Word { .. } => self.collect(pc + 1),
-            Instruction::Look { after, .. } => self.collect(to(*after)),
-            Instruction::IfGroup { otherwise, .. } => {
-                self.collect(pc + 1) && self.collect(to(*otherwise))
-            }
-            Instruction::Atomic { .. } | Instruction::Backref { .. } | Instruction::Accept => false,
+            _ => {}
         }
     }
-
-    fn set(&mut self, set: &CharSet) -> bool {
-        self.bytes = self.bytes.or(FirstBytes::of_set(set));
-        true
+    match at(0) {
+        start if start.end => Start::Anywhere,
+        start => start
+            .bytes
+            .single()
+            .map_or(Start::Possible(start), Start::Byte),
     }
 }
 
+fn following(row: &Row, next: Possible) -> Next {
+    if next == Possible::ANYTHING {
+        Next::Anything
+    } else if !next.bytes.meets(Bytes::of_set(&row.set)) {
+        Next::Beyond(next)
+    } else {
+        match next.bytes.single() {
+            Some(byte) if !next.end => Next::Byte(byte),
+            _ => Next::Possible(next),
+        }
+    }
+}
 #[cfg(test)]
 mod tests {
     use super::super::{Flags, Regex};

@@ -10,15 +10,47 @@ use super::class::AsciiSet;
 const MAX_STRINGS: usize = 24;
 /// Longest string kept; longer ones are cut into pieces.
 const MAX_LENGTH: usize = 32;
+/// Most sets told of one regex.
+const MAX_SETS: usize = 4;
 /// A set whose weakest string scores less is not worth looking for.
 const MIN_SCORE: u32 = 10;
 
 /// Strings of which one must occur. An empty set: the regex matches no ASCII text.
 pub(super) type Literals = Vec<Vec<u8>>;
 
-/// The most telling set for `root`, if there is one worth looking for.
-pub(super) fn required(root: &Node) -> Option<Literals> {
-    facts(root).required.filter(|set| score(set) >= MIN_SCORE)
+/// Sets of which a text must satisfy each, the most telling first: of its strings, one must
+/// occur. None if there is none worth looking for.
+pub(super) fn required(root: &Node) -> Vec<Literals> {
+    let mut sets = Vec::new();
+    gather(root, &mut sets);
+    sets.retain(|set| usable(set) && score(set) >= MIN_SCORE);
+    sets.sort_by_key(|set| std::cmp::Reverse(score(set)));
+    sets.dedup();
+    sets.truncate(MAX_SETS);
+    sets
+}
+
+/// All sets on the way that every match takes.
+fn gather(node: &Node, sets: &mut Vec<Literals>) {
+    match node {
+        Node::Group { node, .. } => gather(node, sets),
+        Node::Concat(nodes) => {
+            let mut run: Literals = vec![Vec::new()];
+            for node in nodes {
+                let part = facts(node);
+                let longer = part.exact.as_ref().and_then(|set| product(&run, set));
+                if let Some(longer) = longer {
+                    run = longer;
+                    continue;
+                }
+                let anew = part.exact.unwrap_or_else(|| vec![Vec::new()]);
+                sets.push(std::mem::replace(&mut run, anew));
+                gather(node, sets);
+            }
+            sets.push(run);
+        }
+        node => sets.extend(facts(node).required),
+    }
 }
 
 /// What is known about the texts a node matches.

@@ -6,15 +6,13 @@
 //! a line that matches. What it lacks is a bound better than exponential, hence the steps; asked
 //! to, it remembers what it has `tried`, which most programs are bounded by.
 
-use super::ast::Assertion;
-use super::charset::CharSet;
-use super::follow::Next;
-use super::instructions::{Bounds, FirstBytes, Instruction, Instructions, Pc, Start};
+use super::instructions::{Instruction, Instructions, Next, Pc, Start};
+use super::possible::Ways;
 use super::spans::Match;
 use super::tried::Tried;
 
 /// A register that holds nothing.
-const UNSET: u32 = u32::MAX;
+pub(super) const UNSET: u32 = u32::MAX;
 /// Most choices open at a time.
 const MAX_STACK: usize = 1 << 20;
 /// Room for choices that is kept between searches.
@@ -26,7 +24,7 @@ pub(super) struct Exhausted;
 
 /// What to do when a way fails.
 #[derive(Clone, Copy, Debug)]
-enum Frame {
+pub(super) enum Frame {
     /// Go on there.
     Choice { pc: Pc, at: u32 },
     /// Put this back first.
@@ -45,14 +43,16 @@ pub(super) struct Scratch {
 }
 
 /// One search.
-struct Machine<'a> {
+pub(super) struct Machine<'a> {
     instructions: &'a [Instruction],
-    text: &'a str,
-    registers: &'a mut Vec<u32>,
+    pub(super) text: &'a str,
+    pub(super) registers: &'a mut Vec<u32>,
     stack: &'a mut Vec<Frame>,
-    steps: u64,
+    pub(super) steps: u64,
+    /// Registers were set without noting how to put them back.
+    dirty: bool,
     /// Dead ends of the program proper; look-arounds and atomic parts have none.
-    tried: Option<Tried>,
+    pub(super) tried: Option<Tried>,
 }
 
 /// How much a search may cost.
@@ -89,6 +89,7 @@ pub(super) fn search(
         registers: &mut scratch.registers,
         stack: &mut scratch.stack,
         steps: effort.steps,
+        dirty: false,
         tried: match effort.remember {
             true => Tried::new(&program.list, text),
             false => None,
@@ -97,18 +98,25 @@ pub(super) fn search(
     let bytes = text.as_bytes();
     let mut from = start;
     loop {
-        if program.anchored && from > 0 {
-            return Ok(None);
-        }
         let rest = &bytes[from..];
         let skipped = match &program.start {
             Start::Anywhere => Some(0),
+            Start::Byte(byte) if program.anchored => (rest.first() == Some(byte)).then_some(0),
             Start::Byte(byte) => memchr::memchr(*byte, rest),
-            Start::Bytes(set) => rest.iter().position(|b| set.has(*b)),
+            Start::Possible(start) if program.anchored => {
+                start.allows(rest.first().copied()).then_some(0)
+            }
+            Start::Possible(start) => rest.iter().position(|b| start.bytes.has(*b)),
         };
         match skipped {
             Some(skipped) => from += skipped,
             None => return Ok(None),
+        }
+        if program.anchored && from > 0 {
+            return Ok(None);
+        }
+        if std::mem::take(&mut machine.dirty) {
+            machine.registers.fill(UNSET);
         }
         if let Some(to) = machine.run(0, from as u32, true)? {
             machine.registers[0] = from as u32;
@@ -139,100 +147,116 @@ fn width_of_lead(lead: u8) -> usize {
     }
 }
 
+/// Whether `rest` begins with the lowest `length` bytes of `word`.
+#[inline]
+fn starts_with(rest: &[u8], word: u64, length: u8) -> bool {
+    let length = usize::from(length);
+    if let Some(eight) = rest.first_chunk::<8>() {
+        let differ = u64::from_le_bytes(*eight) ^ word;
+        return differ << (64 - 8 * length) == 0;
+    }
+    rest.starts_with(&word.to_le_bytes()[..length])
+}
+
 impl Machine<'_> {
     /// Runs from `pc` at `at` to an `Accept`: where that is in the text. On success the ways not
     /// tried stay on the stack above where it stood, on failure the stack is as before. `top`: it
     /// is the program proper that runs, not a part of it.
     fn run(&mut self, mut pc: Pc, mut at: u32, top: bool) -> Result<Option<u32>, Exhausted> {
         let instructions = self.instructions;
+        let bytes = self.text.as_bytes();
         let base = self.stack.len();
         loop {
             self.steps = self.steps.checked_sub(1).ok_or(Exhausted)?;
             let next = match &instructions[pc as usize] {
+                Instruction::Byte(byte) => (bytes.get(at as usize) == Some(byte)).then(|| {
+                    at += 1;
+                    pc + 1
+                }),
+                Instruction::Short {
+                    bytes: word,
+                    length,
+                } => starts_with(&bytes[at as usize..], *word, *length).then(|| {
+                    at += u32::from(*length);
+                    pc + 1
+                }),
                 Instruction::Literal(literal) => {
-                    let rest = &self.text.as_bytes()[at as usize..];
-                    rest.starts_with(literal).then(|| {
+                    bytes[at as usize..].starts_with(literal).then(|| {
                         at += literal.len() as u32;
                         pc + 1
                     })
                 }
-                Instruction::Set(set) => match set.length_at(self.text, at as usize) {
-                    Some(length) => {
-                        at += length as u32;
+                Instruction::Set(set) => match self.has(set, at) {
+                    Some(after) => {
+                        at = after;
                         Some(pc + 1)
                     }
                     None => None,
                 },
-                Instruction::Run { set, bounds, next } => {
-                    match self.greedy(set, *bounds, at, top.then_some(pc)) {
-                        Some((min, max)) => match self.retreat(min, max, next.as_ref()) {
+                Instruction::Run(row) => match self.greedy(row, at, top.then_some(pc)) {
+                    Some((min, max)) => match self.retreat(min, max, &row.next) {
+                        Some(stop) => {
+                            if stop > min && !matches!(row.next, Next::Beyond(_)) {
+                                self.push(Frame::Run { pc, min, at: stop })?;
+                            }
+                            at = stop;
+                            Some(pc + 1)
+                        }
+                        None => None,
+                    },
+                    None => None,
+                },
+                Instruction::PossessiveRun(row) => match self.greedy(row, at, None) {
+                    Some((_, max)) => {
+                        at = max;
+                        Some(pc + 1)
+                    }
+                    None => None,
+                },
+                Instruction::LazyRun(row) => match self.least(row, at) {
+                    Some(stop) => {
+                        let left = row.bounds.max.saturating_sub(row.bounds.min);
+                        match self.advance(row, pc, stop, left, top)? {
                             Some(stop) => {
-                                if stop > min {
-                                    self.push(Frame::Run { pc, min, at: stop })?;
-                                }
                                 at = stop;
                                 Some(pc + 1)
                             }
                             None => None,
-                        },
-                        None => None,
-                    }
-                }
-                Instruction::PossessiveRun { set, bounds } => {
-                    match self.greedy(set, *bounds, at, None) {
-                        Some((_, max)) => {
-                            at = max;
-                            Some(pc + 1)
                         }
-                        None => None,
                     }
-                }
-                Instruction::LazyRun { set, bounds, next } => {
-                    let least = Bounds {
-                        min: bounds.min,
-                        max: bounds.min,
-                    };
-                    match self.greedy(set, least, at, None) {
-                        Some((_, stop)) => {
-                            let left = bounds.max.saturating_sub(bounds.min);
-                            match self.advance(set, next.as_ref(), pc, stop, left, top)? {
-                                Some(stop) => {
-                                    at = stop;
-                                    Some(pc + 1)
-                                }
-                                None => None,
-                            }
-                        }
-                        None => None,
-                    }
-                }
+                    None => None,
+                },
                 Instruction::Split {
                     first,
                     second,
-                    bytes,
+                    ways,
                 } => {
+                    let ways = match ways {
+                        Some(ways) => ways.at(bytes.get(at as usize)),
+                        None => Ways::FIRST | Ways::SECOND,
+                    };
                     if !self.is_new(pc, at, top) {
                         None
-                    } else if self.hopeless(bytes, at) {
+                    } else if ways == Ways::FIRST {
+                        Some(*first)
+                    } else if ways == Ways::SECOND {
                         Some(*second)
+                    } else if ways == 0 {
+                        None
                     } else {
                         self.push(Frame::Choice { pc: *second, at })?;
                         Some(*first)
                     }
                 }
-                Instruction::SplitLater { now, bytes } => {
-                    if !self.is_new(pc, at, top) {
-                        None
-                    } else {
-                        if !self.hopeless(bytes, at) {
-                            self.push(Frame::Choice { pc: pc + 1, at })?;
-                        }
-                        Some(*now)
-                    }
-                }
                 Instruction::Jump(to) => Some(*to),
                 Instruction::Save(register) => {
-                    self.set(*register, at)?;
+                    if top && self.stack.is_empty() {
+                        // There is nothing to go back to.
+                        self.registers[*register as usize] = at;
+                        self.dirty = true;
+                    } else {
+                        self.set(*register, at)?;
+                    }
                     Some(pc + 1)
                 }
                 Instruction::LoopStart { counter } => {
@@ -240,26 +264,21 @@ impl Machine<'_> {
                     self.set(*counter + 1, UNSET)?;
                     Some(pc + 1)
                 }
-                Instruction::LoopNext {
-                    counter,
-                    bounds,
-                    lazy,
-                    exit,
-                } => {
-                    let rounds = self.registers[*counter as usize];
+                Instruction::LoopNext(next) => {
+                    let rounds = self.registers[next.counter as usize];
                     // A round that consumed nothing is the last, unless more are required.
-                    let before = self.registers[*counter as usize + 1];
-                    if rounds < bounds.min {
-                        self.set(*counter, rounds + 1)?;
-                        Some(if *lazy { pc + 2 } else { pc + 1 })
-                    } else if rounds >= bounds.max || before == at {
-                        Some(*exit)
-                    } else if *lazy {
+                    let before = self.registers[next.counter as usize + 1];
+                    if rounds < next.bounds.min {
+                        self.set(next.counter, rounds + 1)?;
+                        Some(if next.lazy { pc + 2 } else { pc + 1 })
+                    } else if rounds >= next.bounds.max || before == at {
+                        Some(next.exit)
+                    } else if next.lazy {
                         self.push(Frame::Choice { pc: pc + 1, at })?;
-                        Some(*exit)
+                        Some(next.exit)
                     } else {
-                        self.push(Frame::Choice { pc: *exit, at })?;
-                        self.another_round(*counter, at)?;
+                        self.push(Frame::Choice { pc: next.exit, at })?;
+                        self.another_round(next.counter, at)?;
                         Some(pc + 1)
                     }
                 }
@@ -269,6 +288,9 @@ impl Machine<'_> {
                 }
                 Instruction::Assert(assertion) => self.assert(*assertion, at).then_some(pc + 1),
                 Instruction::Word { test, word } => self.word(*test, word, at).then_some(pc + 1),
+                Instruction::Ahead { literal, negative } => {
+                    (bytes[at as usize..].starts_with(literal) != *negative).then_some(pc + 1)
+                }
                 Instruction::Look {
                     behind,
                     negative,
@@ -336,12 +358,9 @@ impl Machine<'_> {
                     self.registers[register as usize] = value;
                 }
                 Frame::Run { pc, min, at } => {
-                    let next = match &self.instructions[pc as usize] {
-                        Instruction::Run { next, .. } => next.as_ref(),
-                        _ => None,
-                    };
-                    let shorter = self.before(at);
-                    if let Some(stop) = self.retreat(min, shorter, next) {
+                    if let Instruction::Run(row) = &self.instructions[pc as usize]
+                        && let Some(stop) = self.retreat(min, self.before(at), &row.next)
+                    {
                         if stop > min {
                             self.stack.push(Frame::Run { pc, min, at: stop });
                         }
@@ -349,10 +368,8 @@ impl Machine<'_> {
                     }
                 }
                 Frame::LazyRun { pc, at, left } => {
-                    if let Instruction::LazyRun { set, next, .. } = &self.instructions[pc as usize]
-                        && let Some(length) = set.length_at(self.text, at as usize)
-                        && let Some(stop) =
-                            self.advance(set, next.as_ref(), pc, at + length as u32, left - 1, top)?
+                    if let Instruction::LazyRun(row) = &self.instructions[pc as usize]
+                        && let Some(stop) = self.advance_again(row, pc, at, left, top)?
                     {
                         return Ok(Some((pc + 1, stop)));
                     }
@@ -363,14 +380,16 @@ impl Machine<'_> {
     }
 
     /// Whether the search has not been here before; to be asked once per visit.
-    fn is_new(&mut self, pc: Pc, at: u32, top: bool) -> bool {
+    #[inline]
+    pub(super) fn is_new(&mut self, pc: Pc, at: u32, top: bool) -> bool {
         match &mut self.tried {
             Some(tried) if top => tried.note(pc, at as usize),
             _ => true,
         }
     }
 
-    fn push(&mut self, frame: Frame) -> Result<(), Exhausted> {
+    #[inline]
+    pub(super) fn push(&mut self, frame: Frame) -> Result<(), Exhausted> {
         if self.stack.len() >= MAX_STACK {
             return Err(Exhausted);
         }
@@ -411,212 +430,4 @@ impl Machine<'_> {
             }
         }
     }
-
-    /// Whether the text goes on with none of `bytes`.
-    fn hopeless(&self, bytes: &Option<FirstBytes>, at: u32) -> bool {
-        let Some(bytes) = bytes else {
-            return false;
-        };
-        match self.text.as_bytes().get(at as usize) {
-            Some(byte) => !bytes.has(*byte),
-            None => true,
-        }
-    }
-
-    /// Where a run of characters of `set` may stop at the earliest and at the latest. `run`: the
-    /// instruction, if stops that it has tried are to be left out.
-    fn greedy(
-        &mut self,
-        set: &CharSet,
-        bounds: Bounds,
-        from: u32,
-        run: Option<Pc>,
-    ) -> Option<(u32, u32)> {
-        let bytes = self.text.as_bytes();
-        // An unbounded run that comes to a stop tried before has tried all further ones as well.
-        let mut tried = match run {
-            Some(pc) if bounds.max == u32::MAX => self.tried.as_mut().map(|tried| (tried, pc)),
-            _ => None,
-        };
-        let mut at = from as usize;
-        let mut count = 0;
-        // Earliest and latest stop.
-        let mut stops: Option<(usize, usize)> = None;
-        loop {
-            if count >= bounds.min {
-                if let Some((tried, pc)) = &mut tried
-                    && !tried.note(*pc, at)
-                {
-                    break;
-                }
-                stops = Some((stops.map_or(at, |(min, _)| min), at));
-            }
-            if count == bounds.max {
-                break;
-            }
-            let Some(byte) = bytes.get(at) else {
-                break;
-            };
-            let length = if *byte < 0x80 {
-                usize::from(set.has_ascii(*byte))
-            } else {
-                set.length_at(self.text, at).unwrap_or(0)
-            };
-            if length == 0 {
-                break;
-            }
-            at += length;
-            count += 1;
-        }
-        // Long runs cost steps too.
-        self.steps = self
-            .steps
-            .saturating_sub((at as u64 - u64::from(from)) / 16);
-        stops.map(|(min, max)| (min as u32, max as u32))
-    }
-
-    /// The last stop from `max` down to `min` where `next`, if any, follows.
-    fn retreat(&self, min: u32, max: u32, next: Option<&Next>) -> Option<u32> {
-        if max < min {
-            return None;
-        }
-        let bytes = self.text.as_bytes();
-        match next {
-            None => Some(max),
-            Some(Next::Byte(next)) => {
-                let end = bytes.len().min(max as usize + 1);
-                let found = memchr::memrchr(*next, bytes.get(min as usize..end)?)?;
-                Some(min + found as u32)
-            }
-            Some(next) => (min..=max).rev().find(|stop| {
-                let stop = *stop as usize;
-                self.text.is_char_boundary(stop) && next.allows(bytes, stop)
-            }),
-        }
-    }
-
-    /// Where the character before `at` begins.
-    fn before(&self, at: u32) -> u32 {
-        let bytes = self.text.as_bytes();
-        let mut before = at as usize;
-        loop {
-            before = match before.checked_sub(1) {
-                Some(before) => before,
-                // Below any stop a run could have.
-                None => return 0,
-            };
-            if (bytes[before] as i8) >= -0x40 {
-                return before as u32;
-            }
-        }
-    }
-
-    /// The first stop from `at` on where `next`, if any, follows, after up to `left` more
-    /// characters of `set`; leaves behind how to go on from there.
-    fn advance(
-        &mut self,
-        set: &CharSet,
-        next: Option<&Next>,
-        pc: Pc,
-        mut at: u32,
-        mut left: u32,
-        top: bool,
-    ) -> Result<Option<u32>, Exhausted> {
-        // As in `greedy`: from a stop tried before, all further ones have been tried.
-        let unbounded = top && left > u32::MAX / 2;
-        if !self.is_new(pc, at, unbounded) {
-            return Ok(None);
-        }
-        if let Some(next) = next {
-            let from = at;
-            while !next.allows(self.text.as_bytes(), at as usize) {
-                match set.length_at(self.text, at as usize) {
-                    Some(length) if left > 0 => {
-                        at += length as u32;
-                        left -= 1;
-                        if !self.is_new(pc, at, unbounded) {
-                            return Ok(None);
-                        }
-                    }
-                    _ => return Ok(None),
-                }
-            }
-            self.steps = self.steps.saturating_sub(u64::from(at - from) / 16);
-        }
-        if left > 0 {
-            self.push(Frame::LazyRun { pc, at, left })?;
-        }
-        Ok(Some(at))
-    }
-
-    /// `count` characters before `at`.
-    fn step_back(&self, at: u32, count: u32) -> Option<u32> {
-        let mut at = at;
-        for _ in 0..count {
-            if at == 0 {
-                return None;
-            }
-            at = self.before(at);
-        }
-        Some(at)
-    }
-
-    fn assert(&self, assertion: Assertion, at: u32) -> bool {
-        let bytes = self.text.as_bytes();
-        let at = at as usize;
-        let left = bytes.len() - at;
-        match assertion {
-            Assertion::TextStart => at == 0,
-            Assertion::LineStart => at == 0 || bytes[at - 1] == b'\n',
-            Assertion::TextEnd => left == 0,
-            Assertion::TextEndOrFinalNewline => left == 0 || (left == 1 && bytes[at] == b'\n'),
-            Assertion::LineEnd => left == 0 || bytes[at] == b'\n',
-            // Never written as plain assertions.
-            Assertion::WordBoundary { .. }
-            | Assertion::NotWordBoundary { .. }
-            | Assertion::NotInsideWord { .. } => false,
-        }
-    }
-
-    fn word(&self, test: Assertion, word: &CharSet, at: u32) -> bool {
-        // Python finds neither a boundary nor the lack of one in an empty text.
-        if self.text.is_empty() && !matches!(test, Assertion::NotInsideWord { .. }) {
-            return false;
-        }
-        let before = at > 0
-            && word
-                .length_at(self.text, self.before(at) as usize)
-                .is_some();
-        let after = word.length_at(self.text, at as usize).is_some();
-        match test {
-            Assertion::WordBoundary { .. } => before != after,
-            Assertion::NotWordBoundary { .. } => before == after,
-            _ => !(before && after),
-        }
-    }
-
-    /// Where the group's text, found again at `at`, ends.
-    fn backref(&mut self, group: u32, ignore_case: bool, at: u32) -> Option<u32> {
-        let register = group as usize * 2;
-        let (from, to) = (self.registers[register], self.registers[register + 1]);
-        if from == UNSET || to == UNSET {
-            return None;
-        }
-        let group = self.text.get(from as usize..to as usize)?;
-        let rest = self.text.get(at as usize..)?;
-        self.steps = self.steps.saturating_sub(group.len() as u64 / 16);
-        if !ignore_case {
-            return rest.starts_with(group).then(|| at + group.len() as u32);
-        }
-        let mut here = rest.chars();
-        let same = group
-            .chars()
-            .all(|c| here.next().is_some_and(|d| lower(c) == lower(d)));
-        same.then(|| at + (rest.len() - here.as_str().len()) as u32)
-    }
-}
-
-/// Python's simple lower case: one character for one.
-fn lower(c: char) -> char {
-    c.to_lowercase().next().unwrap_or(c)
 }

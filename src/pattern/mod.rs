@@ -17,6 +17,7 @@
 
 mod ast;
 mod charset;
+mod checks;
 mod class;
 mod emit;
 mod engine;
@@ -25,22 +26,26 @@ mod follow;
 mod instructions;
 mod literals;
 mod machine;
+mod opening;
 mod parser;
+mod possible;
 mod prefilter;
 mod reader;
 mod regex;
 mod relaxed;
 mod simplify;
 mod spans;
+mod stops;
 mod tags;
 mod tried;
 mod width;
+mod writer;
 
 #[cfg(test)]
 mod tests;
 
 pub use failregex::{FailRegex, Groups, Part};
-pub use prefilter::Prefilter;
+pub use prefilter::{Outlook, Prefilter};
 pub use regex::Regex;
 pub use spans::Match;
 

@@ -2,9 +2,10 @@
 //! line, which is true of most lines.
 //!
 //! Every regex that can match must find one of its `literals` in the text. One pass looks for
-//! those of all regexes together; a look for those of a single regex then picks the regexes worth
-//! trying. Texts beyond ASCII are let through: case folding there reaches further than the
-//! literals do.
+//! those of all regexes together; what a text begins with and a look for the literals of a single
+//! regex then pick the regexes worth trying. Which of a regex's literals are rare in this log is
+//! learnt from its first lines. Texts beyond ASCII are let through: case folding there reaches
+//! further than the literals do.
 
 use std::sync::Arc;
 
@@ -13,23 +14,39 @@ use memchr::memmem::Finder;
 
 use super::FailRegex;
 use super::literals::{Literals, required};
+use super::opening::{matches_every_line, opening};
 
+/// Lines that literals are learnt from.
+const LESSONS: u32 = 96;
 /// Lines after which the first pass must have proved its worth.
 const TRIAL: u32 = 1_000;
+/// Lines let through before it is tried again.
+const REST: u32 = 16_000;
 
-/// Looks for the literals of regexes before the regexes themselves are tried. Cheap to clone; a
-/// clone starts its own count of usefulness from where the original stands.
-#[derive(Clone, Debug, Default)]
+/// What can come of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outlook {
+    /// A failregex may match.
+    Hopeful,
+    /// No failregex matches; the prefregex may.
+    PrefixOnly,
+    /// Neither the prefregex matches nor a failregex.
+    Hopeless,
+}
+
+/// Looks for the literals of regexes before the regexes themselves are tried.
+#[derive(Clone, Debug)]
 pub struct Prefilter {
     searchers: Arc<Searchers>,
+    lessons: Option<Box<Lessons>>,
     /// Texts looked at and texts let through since the start of the trial.
     seen: u32,
     passed: u32,
-    /// The first pass let through too much to be worth its time.
-    off: bool,
+    /// Texts to be let through, since the first pass let through too many to be worth its time.
+    resting: u32,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Searchers {
     /// What the prefregex needs.
     gate: Search,
@@ -37,6 +54,90 @@ struct Searchers {
     any: Search,
     /// What each failregex needs.
     each: Vec<Search>,
+    openers: Openers,
+    /// The prefregex matches whatever is one line.
+    prefix_always: bool,
+}
+
+/// Which regexes a text may match, by its first byte.
+#[derive(Debug)]
+struct Openers {
+    /// One bit per regex, so many words for each byte.
+    bits: Vec<u64>,
+    words: usize,
+}
+
+impl Openers {
+    fn new(regexes: &[FailRegex]) -> Openers {
+        let words = regexes.len().div_ceil(64);
+        let mut bits = vec![0; words * 256];
+        for (index, regex) in regexes.iter().enumerate() {
+            let opening = opening(&regex.regex().root());
+            for byte in 0..=255u8 {
+                if opening.is_none_or(|bytes| bytes.has(byte)) {
+                    bits[usize::from(byte) * words + index / 64] |= 1 << (index % 64);
+                }
+            }
+        }
+        Openers { bits, words }
+    }
+
+    /// The first regex from number `from` on that may match a text with this first byte.
+    fn next(&self, first: u8, from: usize) -> Option<usize> {
+        let row = usize::from(first) * self.words;
+        let row = self.bits.get(row..row + self.words)?;
+        let mut word = from / 64;
+        let mut rest = row.get(word)? >> (from % 64) << (from % 64);
+        while rest == 0 {
+            word += 1;
+            rest = *row.get(word)?;
+        }
+        Some(word * 64 + rest.trailing_zeros() as usize)
+    }
+}
+
+/// Finds out which of several sets of literals occur in the fewest lines.
+#[derive(Clone, Debug)]
+struct Lessons {
+    left: u32,
+    /// For each regex its sets, and how many lines each let through.
+    regexes: Vec<Vec<(Literals, Arc<Search>, u32)>>,
+}
+
+impl Lessons {
+    fn new(sets: Vec<Vec<Literals>>) -> Option<Box<Lessons>> {
+        // A regex without literals lets every line through, and one with one set has no choice.
+        let open = sets.iter().any(Vec::is_empty);
+        let choice = sets.iter().any(|sets| sets.len() > 1);
+        let pupil = |set: Literals| (set.clone(), Arc::new(Search::new(Some(set))), 0);
+        let regexes = sets
+            .into_iter()
+            .map(|sets| sets.into_iter().map(pupil).collect());
+        (choice && !open).then(|| {
+            Box::new(Lessons {
+                left: LESSONS,
+                regexes: regexes.collect(),
+            })
+        })
+    }
+
+    /// Learns from a line; true when that was the last one.
+    fn learn(&mut self, text: &[u8]) -> bool {
+        for (_, search, passed) in self.regexes.iter_mut().flatten() {
+            *passed += u32::from(search.passes(text));
+        }
+        self.left -= 1;
+        self.left == 0
+    }
+
+    /// The best set of each regex.
+    fn best(self) -> Vec<Option<Literals>> {
+        let best = |sets: Vec<(Literals, Arc<Search>, u32)>| {
+            let least = sets.into_iter().min_by_key(|(_, _, passed)| *passed);
+            least.map(|(set, ..)| set)
+        };
+        self.regexes.into_iter().map(best).collect()
+    }
 }
 
 /// A look for one of several strings.
@@ -58,10 +159,9 @@ impl Search {
         let Some(literals) = literals else {
             return Search::Pass;
         };
-        match &literals[..] {
+        match literals.as_slice() {
             [] => Search::Never,
             [one] => Search::One(Box::new(Finder::new(one).into_owned())),
-            // Leftmost semantics let the vectorised searcher be used.
             several => AhoCorasick::builder()
                 .match_kind(MatchKind::LeftmostFirst)
                 .build(several)
@@ -69,6 +169,7 @@ impl Search {
         }
     }
 
+    #[inline]
     fn passes(&self, text: &[u8]) -> bool {
         match self {
             Search::Pass => true,
@@ -77,6 +178,22 @@ impl Search {
             Search::Several(searcher) => searcher.is_match(text),
         }
     }
+}
+
+/// The strings of all sets; `None` if a regex has none, for then nothing can be said of all.
+fn union(each: &[Option<Literals>]) -> Option<Literals> {
+    let sets: Vec<Literals> = each.iter().cloned().collect::<Option<_>>()?;
+    let mut all = sets.concat();
+    all.sort_unstable();
+    all.dedup();
+    // A string within which another occurs adds nothing.
+    let shorter = all.clone();
+    all.retain(|long| {
+        !shorter
+            .iter()
+            .any(|s| s != long && Finder::new(s).find(long).is_some())
+    });
+    Some(all)
 }
 
 impl Prefilter {
@@ -88,58 +205,88 @@ impl Prefilter {
     /// As [`Prefilter::new`], for regexes that are tried only where `prefregex` matches.
     pub fn with_prefregex(prefregex: Option<&FailRegex>, regexes: &[FailRegex]) -> Prefilter {
         let literals = |regex: &FailRegex| required(&regex.regex().root());
-        let each: Vec<Option<Literals>> = regexes.iter().map(literals).collect();
-        // One regex without literals, and nothing can be said of all.
-        let any = each.iter().cloned().collect::<Option<Vec<Literals>>>();
-        let any = any.map(|sets| {
-            let mut all = sets.concat();
-            all.sort_unstable();
-            all.dedup();
-            // A string within which another occurs adds nothing.
-            let shorter = all.clone();
-            all.retain(|long| {
-                !shorter
-                    .iter()
-                    .any(|s| s != long && Finder::new(s).find(long).is_some())
-            });
-            all
-        });
+        let sets: Vec<Vec<Literals>> = regexes.iter().map(literals).collect();
+        let each: Vec<_> = sets.iter().map(|sets| sets.first().cloned()).collect();
         Prefilter {
             searchers: Arc::new(Searchers {
-                gate: Search::new(prefregex.and_then(literals)),
-                any: Search::new(any),
+                gate: Search::new(prefregex.and_then(|r| literals(r).into_iter().next())),
+                any: Search::new(union(&each)),
                 each: each.into_iter().map(Search::new).collect(),
+                openers: Openers::new(regexes),
+                prefix_always: prefregex.is_some_and(|r| matches_every_line(&r.regex().root())),
             }),
+            lessons: Lessons::new(sets),
             seen: 0,
             passed: 0,
-            off: false,
+            resting: 0,
         }
     }
 
-    /// False: no regex matches `text`. True: look closer. `text` is the line with its date cut
-    /// out, before a prefregex takes its part of it. Sound for every text; keeps count of its own
-    /// usefulness and answers true at once when it seldom helps (hence `&mut`).
-    pub fn may_match(&mut self, text: &str) -> bool {
-        if self.off {
-            return true;
+    /// What can come of `text`, a line with its date cut out, before a prefregex takes its part
+    /// of it. Sound for every text; learns from the first ones, keeps count of its own usefulness
+    /// and is hopeful at once for a time when it seldom helps (hence `&mut`).
+    pub fn outlook(&mut self, text: &str) -> Outlook {
+        if self.resting > 0 {
+            self.resting -= 1;
+            return Outlook::Hopeful;
         }
-        let passes = !text.is_ascii()
-            || (self.searchers.gate.passes(text.as_bytes())
-                && self.searchers.any.passes(text.as_bytes()));
+        if !text.is_ascii() {
+            return Outlook::Hopeful;
+        }
+        let bytes = text.as_bytes();
+        if let Some(lessons) = &mut self.lessons
+            && lessons.learn(bytes)
+            && let Some(lessons) = self.lessons.take()
+        {
+            self.use_literals(lessons.best());
+        }
+        let outlook = if !self.searchers.gate.passes(bytes) {
+            Outlook::Hopeless
+        } else if !self.searchers.any.passes(bytes) {
+            Outlook::PrefixOnly
+        } else {
+            Outlook::Hopeful
+        };
         self.seen += 1;
-        self.passed += u32::from(passes);
+        self.passed += u32::from(outlook == Outlook::Hopeful);
         if self.seen == TRIAL {
-            self.off = self.passed > TRIAL / 2;
+            if self.passed > TRIAL / 16 * 15 {
+                self.resting = REST;
+            }
             (self.seen, self.passed) = (0, 0);
         }
-        passes
+        outlook
     }
 
-    /// False: regex number `index` cannot match `text`, which may be a part of the line.
-    pub fn may_match_one(&self, index: usize, text: &str) -> bool {
-        match self.searchers.each.get(index) {
-            None | Some(Search::Pass) => true,
-            Some(search) => !text.is_ascii() || search.passes(text.as_bytes()),
+    fn use_literals(&mut self, each: Vec<Option<Literals>>) {
+        let all = Search::new(union(&each));
+        if let Some(searchers) = Arc::get_mut(&mut self.searchers) {
+            searchers.any = all;
+            searchers.each = each.into_iter().map(Search::new).collect();
         }
+    }
+
+    /// The first regex from number `from` on that may match `text`, which may be a part of the
+    /// line; `ascii`: it is ASCII, as far as known.
+    #[inline]
+    pub fn next(&self, mut from: usize, text: &str, ascii: bool) -> Option<usize> {
+        let first = text.as_bytes().first().copied().unwrap_or_default();
+        loop {
+            let index = match text.is_empty() {
+                true => (from < self.searchers.each.len()).then_some(from)?,
+                false => self.searchers.openers.next(first, from)?,
+            };
+            match self.searchers.each.get(index) {
+                Some(search) if ascii && !search.passes(text.as_bytes()) => from = index + 1,
+                _ => return Some(index),
+            }
+        }
+    }
+
+    /// Whether the prefregex surely matches `text`.
+    pub fn prefix_matches(&self, text: &str) -> bool {
+        self.searchers.prefix_always
+            && memchr::memchr(b'\n', text.as_bytes())
+                .is_some_and(|at| at > 0 && at + 1 == text.len())
     }
 }
