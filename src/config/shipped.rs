@@ -156,7 +156,7 @@ mod tests {
         assert!(!Shipped.is_dir("(shipped)/jail.d"));
         assert!(Shipped.is_file("(shipped)/jail.conf"));
         assert!(!Shipped.exists("(shipped)/jail.local"));
-        assert_eq!(Shipped.names("(shipped)/action.d").0.len(), 7);
+        assert_eq!(Shipped.names("(shipped)/action.d").0.len(), 11);
         assert!(Shipped.names(DIR).0.contains(&"filter.d".to_owned()));
         assert!(Shipped.read("(shipped)/nothing").is_err());
     }
