@@ -30,7 +30,7 @@ use settings::Reloaded;
 const TARGET: &str = "fail2ban.actions";
 
 /// Orders taken from the queue at once.
-const TOGETHER: usize = 500;
+const TOGETHER: usize = 4000;
 
 /// State of the task.
 #[derive(Debug)]

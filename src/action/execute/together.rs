@@ -1,5 +1,6 @@
 //! Many changes of the firewall carried out at once.
 
+use super::super::firewall::iptables::sweep::{self, Sweep};
 use super::super::firewall::iptables::{self, Change as Rule};
 use super::super::firewall::member::{self, Member};
 use super::super::firewall::{Change, Transaction};
@@ -10,6 +11,9 @@ use super::{Executor, TARGET, turn};
 use crate::control::Value;
 use crate::log::Level;
 use crate::{debug, record};
+
+/// Bytes of a printed table beyond which its chains are not written anew.
+const LARGEST_TABLE: usize = 64 << 20;
 
 impl Executor {
     /// Carries out commands that change the firewall in as few steps as keep their order; answers
@@ -52,9 +56,55 @@ struct Batch<'a> {
 impl Batch<'_> {
     async fn rules(&mut self, rules: &[(usize, &Rule)]) {
         let changes: Vec<&Rule> = rules.iter().map(|(_, rule)| *rule).collect();
-        let transactions = iptables::transactions(&changes);
-        let places: Vec<usize> = rules.iter().map(|(place, _)| *place).collect();
-        self.transactions(transactions, &places).await;
+        let (sweeps, mut others) = sweep::part(&changes);
+        for sweep in sweeps {
+            if !self.sweep(&sweep, rules).await {
+                others.extend(sweep.positions());
+            }
+        }
+        others.sort_unstable();
+        let changes: Vec<&Rule> = others.iter().map(|&at| rules[at].1).collect();
+        let places: Vec<usize> = others.iter().map(|&at| rules[at].0).collect();
+        self.transactions(iptables::transactions(&changes), &places)
+            .await;
+    }
+
+    /// Writes a chain anew; answers whether that was possible. Nobody of this process changes the
+    /// firewall between reading and writing it.
+    async fn sweep(&mut self, sweep: &Sweep<'_>, rules: &[(usize, &Rule)]) -> bool {
+        let Some(first) = sweep.positions().next() else {
+            return true;
+        };
+        let _turn = turn("", &self.scripts[rules[first].0]).await;
+        let limit = shell::limit(self.timeout);
+        let save = Invocation {
+            output_limit: LARGEST_TABLE,
+            ..Invocation::new(&sweep.save(), limit)
+        }
+        .run()
+        .await;
+        let printed = match save {
+            Ok(save) if save.ending == Ending::Code(0) && save.stdout.len() < LARGEST_TABLE => {
+                save.stdout
+            }
+            _ => return false,
+        };
+        let Some(transaction) = sweep.transaction(&String::from_utf8_lossy(&printed)) else {
+            return false;
+        };
+        let restore = Invocation {
+            input: Some(transaction.input.as_bytes()),
+            ..Invocation::new(&transaction.arguments, limit)
+        };
+        match restore.run().await {
+            Ok(finished) if finished.ending == Ending::Code(0) => {
+                for &member in &transaction.members {
+                    self.succeeded(rules[member].0);
+                }
+                true
+            }
+            _ => false,
+        }
     }
 
     async fn members(&mut self, members: &[(usize, &Member)]) {

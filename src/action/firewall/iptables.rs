@@ -8,6 +8,8 @@
 use super::super::script;
 use super::Transaction;
 
+pub mod sweep;
+
 /// One call of iptables without any shell syntax.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
@@ -50,6 +52,9 @@ impl Call {
             restore: format!("{directory}{restore}"),
             wait: Vec::new(),
             table: "filter".to_owned(),
+            chain: String::new(),
+            effect: Effect::Append,
+            rule: String::new(),
             line: String::new(),
         };
         let mut words = Vec::new();
@@ -78,6 +83,17 @@ impl Call {
         if chain.starts_with('-') || by_place || second_command || rule.is_empty() {
             return None;
         }
+        let (effect, rule) = match (*command, rule) {
+            ("-I" | "--insert", [place, rule @ ..]) if is_number(place) => {
+                (Effect::Insert(place.parse().ok()?), rule)
+            }
+            ("-I" | "--insert", rule) => (Effect::Insert(1), rule),
+            ("-A" | "--append", rule) => (Effect::Append, rule),
+            (_, rule) => (Effect::Delete, rule),
+        };
+        change.chain = (*chain).to_owned();
+        change.effect = effect;
+        change.rule = rule.join(" ");
         change.line = words.join(" ");
         Some(change)
     }
@@ -89,7 +105,23 @@ pub struct Change {
     restore: String,
     wait: Vec<String>,
     table: String,
+    chain: String,
+    effect: Effect,
+    /// The rule without the chain's name in front.
+    rule: String,
+    /// As spelled out, from the command on.
     line: String,
+}
+
+/// What happens to the rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    /// It comes in at this place, counted from 1.
+    Insert(u32),
+    /// It comes in at the end.
+    Append,
+    /// The first one like it goes.
+    Delete,
 }
 
 /// Deletions in one transaction. Each searches its chain from the top: 5 ms for the oldest of
@@ -98,7 +130,7 @@ const DELETIONS: usize = 200;
 
 impl Change {
     fn deletes(&self) -> bool {
-        self.line.starts_with("-D ") || self.line.starts_with("--delete ")
+        self.effect == Effect::Delete
     }
 
     /// Whether both can be part of one transaction.
