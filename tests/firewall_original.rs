@@ -181,7 +181,7 @@ impl Side {
         fs::write(etc.join("fail2ban.local"), format!(
             "[DEFAULT]\nsocket = {root}/f2b.sock\npidfile = {root}/f2b.pid\ndbfile = {root}/f2b.sqlite3\nlogtarget = {root}/f2b.log\n",
         )).unwrap();
-        let mut jails = "[DEFAULT]\nfilter = sshd\nbackend = polling\nlogpath = /dev/null\nbantime = 1h\nusedns = no\n".to_owned();
+        let mut jails = "[DEFAULT]\nfilter = sshd\nbackend = polling\nlogpath = ROOT/log\nbantime = 1h\nusedns = no\n".to_owned();
         for (name, action) in JAILS {
             let (file, options) = action.split_once('[').unwrap_or((action, "]"));
             let comma = if options == "]" { "" } else { ", " };
@@ -191,7 +191,8 @@ impl Side {
             );
             jails.push_str(&format!("[{name}]\nenabled = true\naction = {action}\n"));
         }
-        fs::write(etc.join("jail.local"), jails).unwrap();
+        fs::write(format!("{root}/log"), "").unwrap();
+        fs::write(etc.join("jail.local"), jails.replace("ROOT", &root)).unwrap();
         let side = Side {
             directory,
             network: Network::new(),

@@ -24,7 +24,7 @@ pub enum Kind {
 }
 
 /// An order about one ticket.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TicketOrder {
     /// What to do.
     pub kind: Kind,
@@ -34,20 +34,21 @@ pub struct TicketOrder {
     pub figures: JailFigures,
 }
 
-/// Carries one order out by one action.
+/// Carries one order out by one action; answers whether what was to be banned is.
 pub async fn apply(
     action: &mut CommandAction,
     order: &TicketOrder,
     info: &mut BanInfo<'_>,
     context: &mut Context<'_>,
-) {
+) -> bool {
     match order.kind {
         Kind::Ban => {
             if order.ticket.restored && action.skips_restored() {
-                return;
+                return true;
             }
             if let Err(error) = action.ban(info, false, context).await {
                 failed("ban", context.jail, &action.name, info, &error);
+                return false;
             }
         }
         Kind::Unban => {
@@ -57,6 +58,7 @@ pub async fn apply(
             }
         }
     }
+    true
 }
 
 fn note_unban(action: &CommandAction, order: &TicketOrder, context: &Context<'_>) {
@@ -89,13 +91,14 @@ pub fn changes_firewall(
 }
 
 /// Carries orders out together by an action that changes the firewall; those that cannot be are
-/// carried out by themselves, with retries, repairs and messages as ever.
+/// carried out by themselves, with retries, repairs and messages as ever. Answers which bans failed.
 pub async fn apply_together(
     action: &mut CommandAction,
     orders: &[TicketOrder],
     infos: &mut [BanInfo<'_>],
     context: &mut Context<'_>,
-) {
+) -> Vec<usize> {
+    let mut failures = Vec::new();
     let mut planned = Vec::new();
     let mut scripts = Vec::new();
     let mut banned = Vec::new();
@@ -107,6 +110,7 @@ pub async fn apply_together(
             Kind::Ban => {
                 if let Err(error) = action.start_for(&family, context).await {
                     failed("ban", context.jail, &action.name, info, &error);
+                    failures.push(at);
                     continue;
                 }
                 banned.push(family.clone());
@@ -129,7 +133,11 @@ pub async fn apply_together(
                 scripts.push(script);
             }
             // the same error shows again, and is logged, when it is tried by itself
-            Err(_) => apply(action, order, info, context).await,
+            Err(_) => {
+                if !apply(action, order, info, context).await {
+                    failures.push(at);
+                }
+            }
         }
     }
     let done = context
@@ -141,7 +149,12 @@ pub async fn apply_together(
         match (done, order.kind) {
             (true, Kind::Ban) => action.note_ban(family),
             (true, Kind::Unban) => note_unban(action, order, context),
-            (false, _) => apply(action, order, &mut infos[at], context).await,
+            (false, _) => {
+                if !apply(action, order, &mut infos[at], context).await {
+                    failures.push(at);
+                }
+            }
         }
     }
+    failures
 }

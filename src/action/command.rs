@@ -162,6 +162,11 @@ impl CommandAction {
         self.properties.is_true("norestored")
     }
 
+    /// Whether its bans last: it could lift them, so it is worth trying again to make them.
+    pub fn lifts(&self) -> bool {
+        !self.properties.text("actionunban").trim().is_empty()
+    }
+
     /// Whether a longer ban concerns it (fact A9).
     pub fn prolongs(&self) -> bool {
         !self.properties.text("actionprolong").trim().is_empty()

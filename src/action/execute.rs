@@ -10,10 +10,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::firewall::member::{self, Member};
+use super::firewall::monitor;
 use super::mail::Mail;
 use super::mail::pacing::Pacing;
 use super::mail::queue::{Job, Queue};
-use super::process::Invocation;
+use super::process::{Ending, Invocation};
 use super::script::plain_command;
 use super::shell::{self, Report};
 use super::tags::{HostNames, Script};
@@ -45,6 +46,8 @@ pub struct Executor {
     jail: String,
     /// There when the first mail is.
     mails: Mutex<Option<Queue>>,
+    /// Commands that fail are expected to, and nothing is logged of them.
+    quiet: bool,
 }
 
 impl Executor {
@@ -53,7 +56,13 @@ impl Executor {
         Executor {
             jail: jail.to_owned(),
             mails: Mutex::new(None),
+            quiet: false,
         }
+    }
+
+    /// Whether commands are to be run without a word in the log, whatever comes of them.
+    pub fn set_quiet(&mut self, quiet: bool) {
+        self.quiet = quiet;
     }
 
     /// Waits, for a limited time, until the mails that still wait are sent.
@@ -97,6 +106,9 @@ impl Executor {
                 .push(job);
         }
         let _turn = turn(action, script).await;
+        if self.quiet {
+            return probe(script, timeout).await;
+        }
         if let Some(change) = Member::recognise(script)
             && member::apply(&[&change]) == [true]
         {
@@ -116,6 +128,14 @@ impl Executor {
     }
 }
 
+/// Runs a command and logs nothing; answers whether it succeeded.
+async fn probe(script: &Script, timeout: &Value) -> bool {
+    let arguments = without_shell(script).unwrap_or_else(|| shell::arguments(script));
+    let invocation = Invocation::new(&arguments, shell::limit(timeout));
+    let finished = invocation.run().await;
+    finished.is_ok_and(|finished| finished.ending == Ending::Code(0))
+}
+
 /// Program and arguments of a command that needs no shell: no syntax of one, and no program that is
 /// built into it.
 pub fn without_shell(script: &Script) -> Option<Vec<String>> {
@@ -127,8 +147,23 @@ pub fn without_shell(script: &Script) -> Option<Vec<String>> {
     (!BUILT_IN.contains(&program.as_str())).then_some(arguments)
 }
 
+/// Held while a command runs that others must not meet.
+struct Turn {
+    /// It may delete from the firewall, and the kernel tells of that too.
+    deletes: bool,
+    _lock: tokio::sync::OwnedMutexGuard<()>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if self.deletes {
+            monitor::forget();
+        }
+    }
+}
+
 /// Waits until no other command runs that this one must not meet.
-async fn turn(action: &str, script: &Script) -> tokio::sync::OwnedMutexGuard<()> {
+async fn turn(action: &str, script: &Script) -> Turn {
     static LOCKS: OnceLock<Locks> = OnceLock::new();
     let firewall = FIREWALL.iter().any(|program| script.text.contains(program));
     let key = if firewall { "firewall" } else { action };
@@ -137,5 +172,11 @@ async fn turn(action: &str, script: &Script) -> tokio::sync::OwnedMutexGuard<()>
         let mut locks = locks.lock().unwrap_or_else(PoisonError::into_inner);
         locks.entry(key.to_owned()).or_default().clone()
     };
-    lock.lock_owned().await
+    const DELETING: [&str; 9] = [
+        " -D", " -F", " -X", "--delete", "--flush", "delete", "flush", "destroy", " del ",
+    ];
+    Turn {
+        deletes: firewall && DELETING.iter().any(|word| script.text.contains(word)),
+        _lock: lock.lock_owned().await,
+    }
 }

@@ -69,6 +69,10 @@ pub enum Order {
     Flush(Vec<Ticket>),
     /// Check the invariants of started actions (fact B8); answers names of repaired actions.
     Check(oneshot::Sender<Vec<String>>),
+    /// Compare these, all bans there are, with the firewall and put back what it has lost.
+    Audit(Vec<Ticket>),
+    /// Answers which bans are not effective, by action: their command failed and is tried again.
+    Ineffective(oneshot::Sender<Vec<(String, Vec<String>)>>),
     /// `actionreload` after a reload, or `actionstart` of what a reload added.
     Reload,
     /// Flush (logging `Repeal Ban` for every ticket), then `actionstop` in reverse order; answers

@@ -6,6 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use indexmap::IndexMap;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{OnceCell, oneshot};
+use tokio::time::{Instant, sleep_until};
 
 use super::batch::{self, Kind, TicketOrder};
 use super::command::{ActionError, CommandAction, Context, Repair};
@@ -20,11 +21,14 @@ use crate::store::Store;
 use crate::ticket::Ticket;
 use crate::{debug, error, notice};
 
+mod audit;
 mod call;
 mod ending;
+mod retry;
 mod settings;
 
 use ending::Flush;
+use retry::Retries;
 use settings::Reloaded;
 
 const TARGET: &str = "fail2ban.actions";
@@ -45,6 +49,8 @@ pub struct Runner {
     epoch: u64,
     /// Epoch of each id's last ban, where it is not 0.
     epochs: HashMap<Address, u64>,
+    /// Bans that are not effective.
+    retries: Retries,
     /// Actions named since a reload began.
     reloading: Option<IndexMap<String, Reloaded>>,
     /// Actions as they were when a reload began.
@@ -63,6 +69,7 @@ impl Runner {
             executor: Executor::new(jail),
             epoch: 0,
             epochs: HashMap::new(),
+            retries: Retries::default(),
             reloading: None,
             before_reload: IndexMap::new(),
         }
@@ -71,7 +78,18 @@ impl Runner {
     /// Carries out orders until it is told to stop or nobody can tell it anything any more.
     pub async fn run(mut self, mut orders: UnboundedReceiver<Order>) {
         let mut waiting = VecDeque::new();
-        while let Some(order) = orders.recv().await {
+        loop {
+            let retry = self.retries.next();
+            let order = tokio::select! {
+                order = orders.recv() => match order {
+                    Some(order) => order,
+                    None => return,
+                },
+                () = sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => {
+                    self.retry().await;
+                    continue;
+                }
+            };
             waiting.push_back(order);
             while waiting.len() < TOGETHER
                 && let Ok(order) = orders.try_recv()
@@ -171,6 +189,10 @@ impl Runner {
                 let repaired = self.check().await;
                 let _ = reply.send(repaired);
             }
+            Order::Audit(tickets) => self.audit(tickets).await,
+            Order::Ineffective(reply) => {
+                let _ = reply.send(self.retries.list());
+            }
             Order::Reload => self.reload().await,
             Order::Stop(tickets, done) => {
                 self.flush(&tickets, Flush::Stop).await;
@@ -250,14 +272,22 @@ impl Runner {
                 Kind::Ban => self.banned_now(&order.ticket.id),
                 Kind::Unban => {
                     self.epochs.remove(&order.ticket.id);
+                    self.retries.forget(&order.ticket.id);
                 }
             }
         }
     }
 
     /// Carries out orders about tickets, in their order within each action: by all actions or by
-    /// these only. `verb` is logged of each.
-    async fn work(&mut self, orders: &[TicketOrder], only: Option<&[String]>, verb: Option<&str>) {
+    /// these only. `verb` is logged of each. Bans that fail are tried again later where the action
+    /// could lift them again, and come back by position.
+    async fn work(
+        &mut self,
+        orders: &[TicketOrder],
+        only: Option<&[String]>,
+        verb: Option<&str>,
+    ) -> Vec<usize> {
+        let mut failures: Vec<(String, usize)> = Vec::new();
         let (jail, history) = (self.jail.clone(), self.history.clone());
         let mut infos: Vec<BanInfo<'_>> = orders
             .iter()
@@ -272,19 +302,27 @@ impl Runner {
             if let [sample, _, ..] = orders
                 && batch::changes_firewall(action, sample, &context)
             {
-                batch::apply_together(action, orders, &mut infos, &mut context).await;
+                let failed = batch::apply_together(action, orders, &mut infos, &mut context);
+                let failed = failed.await.into_iter();
+                failures.extend(failed.map(|at| (action.name.clone(), at)));
             } else {
                 others.push(action);
             }
         }
-        for (order, info) in orders.iter().zip(&mut infos) {
+        for (at, (order, info)) in orders.iter().zip(&mut infos).enumerate() {
             if let Some(verb) = verb {
                 notice!(TARGET, "[{jail}] {verb} {}", order.ticket.id);
             }
             for action in &mut others {
-                batch::apply(action, order, info, &mut context).await;
+                if !batch::apply(action, order, info, &mut context).await && action.lifts() {
+                    failures.push((action.name.clone(), at));
+                }
             }
         }
+        for (name, at) in &failures {
+            self.retries.failed(name, &orders[*at]);
+        }
+        failures.into_iter().map(|(_, at)| at).collect()
     }
 
     /// Whatever repair came before, this id has its rules.

@@ -26,8 +26,7 @@ pub struct Outcome {
 /// Runs a script; `accepted` are the codes of success (an `ignorecommand` answers by 0 and 1).
 /// Logs as the original does.
 pub async fn run(script: &Script, timeout: &Value, accepted: &[i32]) -> Outcome {
-    let mut arguments = vec!["/bin/sh".to_owned(), "-c".to_owned(), script.text.clone()];
-    arguments.extend(script.variables.iter().map(|(_, value)| value.clone()));
+    let arguments = arguments(script);
     let report = Report::new(script);
     match Invocation::new(&arguments, limit(timeout)).run().await {
         Ok(finished) => report.finished(&finished, timeout, accepted),
@@ -47,6 +46,15 @@ pub async fn run(script: &Script, timeout: &Value, accepted: &[i32]) -> Outcome 
             }
         }
     }
+}
+
+/// The command line that runs a script.
+pub fn arguments(script: &Script) -> Vec<String> {
+    ["/bin/sh", "-c", &script.text]
+        .into_iter()
+        .chain(script.variables.iter().map(|(_, value)| value.as_str()))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// A time limit as a duration; what is no number of seconds counts as none at all.

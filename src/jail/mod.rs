@@ -206,6 +206,13 @@ impl Jail {
         }
     }
 
+    /// Ids whose bans are not effective, by action: the command failed and is tried again.
+    pub async fn ineffective(&self) -> Vec<(String, Vec<String>)> {
+        let (reply, list) = oneshot::channel();
+        self.actions.send(Order::Ineffective(reply));
+        list.await.unwrap_or_default()
+    }
+
     /// Lifts these bans (`None`: all); answers how many were lifted.
     pub async fn unban(&self, ids: Option<Vec<String>>) -> usize {
         let (reply, answer) = oneshot::channel();

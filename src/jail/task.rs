@@ -2,7 +2,7 @@
 //! what it decides: log lines, database rows, orders to the actions.
 //!
 //! It sleeps until a chunk of lines, a command, an answer, or the next due ban arrives; nothing is
-//! periodic. Failures are judged in the order of their lines; while one waits for an answer the
+//! periodic but the comparison of its bans with the firewall. Failures are judged in the order of their lines; while one waits for an answer the
 //! jail still serves commands, and its readers are held back.
 
 use std::collections::{HashMap, VecDeque};
@@ -19,6 +19,7 @@ use super::journal::JournalLog;
 use super::logs::Logs;
 use super::saved::Saved;
 use super::{FULL, Surroundings};
+use crate::action::firewall::monitor::Reminder;
 use crate::action::{Actions, Order};
 use crate::address::Address;
 use crate::control::{CommandError, JailCommand, JailOption, JailSetting, Reply, Value};
@@ -87,6 +88,8 @@ pub(super) struct Task {
     pub(super) files: HashMap<String, FileStamp>,
     /// What a reload that fails falls back to.
     pub(super) saved: Option<Box<Saved>>,
+    /// When to compare bans with the firewall.
+    pub(super) reminder: Reminder,
 }
 
 /// Starts the task; `started` is kept up to date.
@@ -135,6 +138,7 @@ pub(super) fn spawn(
         outside_until: None,
         files: HashMap::new(),
         saved: None,
+        reminder: Reminder::new(),
     };
     tokio::spawn(task.run(requests, chunks));
     sender
@@ -156,6 +160,7 @@ impl Task {
     ) {
         loop {
             let reading = self.is_started() && !self.idle && self.is_free();
+            let reminded = self.is_started();
             let wake = self.wake();
             tokio::select! {
                 request = requests.recv() => match request {
@@ -170,6 +175,9 @@ impl Task {
                 Some(chunk) = chunks.recv(), if reading => self.take_chunk(&chunk),
                 batch = next_batch(&mut self.journal), if reading => self.take_batch(batch),
                 answer = answer(&mut self.asked), if self.asked.is_some() => self.learn(answer),
+                () = self.reminder.due(), if reminded => {
+                    self.actions.send(Order::Audit(self.core.banned_tickets()));
+                }
                 () = sleep_until(wake), if wake.is_some() => self.tick(),
             }
         }

@@ -5,4 +5,5 @@ pub mod daemonize;
 pub mod hosts;
 pub mod journal;
 pub mod localtime;
+pub mod readiness;
 pub mod spawn;

@@ -109,4 +109,38 @@ impl CommandAction {
         }
         Ok(Verdict::Sane)
     }
+
+    /// Families that are started.
+    pub fn started_families(&self) -> Vec<FamilyKey> {
+        self.families_in(|state| state != 0)
+    }
+
+    /// Whether `actioncheck` of a family succeeds, or there is none.
+    pub async fn passes_check(&mut self, family: &FamilyKey, context: &mut Context<'_>) -> bool {
+        match self.operation_command("actioncheck", family, context.names) {
+            Ok(check) if !check.is_empty() && self.properties.is_true("actioncheck") => {
+                self.execute(&Script::plain(check), context).await
+            }
+            _ => true,
+        }
+    }
+
+    /// Repairs a family, or stops and starts it, without asking whether that is needed. What does
+    /// not work shows when its bans are put back.
+    pub async fn start_anew(&mut self, family: &FamilyKey, context: &mut Context<'_>) {
+        let mend = self.operation_command("actionrepair", family, context.names);
+        if let Ok(mend) = mend
+            && !mend.is_empty()
+            && self.properties.is_true("actionrepair")
+        {
+            self.execute(&Script::plain(mend), context).await;
+            return;
+        }
+        self.started.insert(family.clone(), 0);
+        // half of what is to be stopped is not there any more
+        let _ = self
+            .operate(Operation::Stop, vec![family.clone()], context)
+            .await;
+        let _ = self.start_family(family.clone(), context).await;
+    }
 }

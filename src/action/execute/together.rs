@@ -1,5 +1,7 @@
 //! Many changes of the firewall carried out at once.
 
+use std::time::Duration;
+
 use super::super::firewall::iptables::sweep::{self, Sweep};
 use super::super::firewall::iptables::{self, Change as Rule};
 use super::super::firewall::member::{self, Member};
@@ -44,6 +46,49 @@ impl Executor {
         batch.members(&members).await;
         done
     }
+
+    /// Which of these commands, all of them bans, have no effect in the firewall now; `None` when
+    /// that cannot be told.
+    pub async fn missing(&self, scripts: &[Script], timeout: &Value) -> Option<Vec<usize>> {
+        let changes: Vec<Change> = scripts
+            .iter()
+            .map(Change::recognise)
+            .collect::<Option<_>>()?;
+        let (mut rules, mut members) = (Vec::new(), Vec::new());
+        for (place, change) in changes.iter().enumerate() {
+            match change {
+                Change::Rule(rule) => rules.push((place, rule)),
+                Change::Member(member) => members.push((place, member)),
+            }
+        }
+        let of_sets: Vec<&Member> = members.iter().map(|(_, member)| *member).collect();
+        let mut missing: Vec<usize> = member::absent(&of_sets)?
+            .into_iter()
+            .map(|at| members[at].0)
+            .collect();
+        if let Some((_, first)) = rules.first() {
+            let of_chains: Vec<&Rule> = rules.iter().map(|(_, rule)| *rule).collect();
+            let printed = print_table(&sweep::save(first), shell::limit(timeout)).await?;
+            missing.extend(
+                sweep::absent(&of_chains, &printed)?
+                    .into_iter()
+                    .map(|at| rules[at].0),
+            );
+        }
+        missing.sort_unstable();
+        Some(missing)
+    }
+}
+
+/// What a program prints that prints a whole table.
+async fn print_table(arguments: &[String], limit: Duration) -> Option<String> {
+    let save = Invocation {
+        output_limit: LARGEST_TABLE,
+        ..Invocation::new(arguments, limit)
+    };
+    let save = save.run().await.ok()?;
+    let whole = save.ending == Ending::Code(0) && save.stdout.len() < LARGEST_TABLE;
+    whole.then(|| String::from_utf8_lossy(&save.stdout).into_owned())
 }
 
 /// Commands that are carried out together, and which of them are done.
@@ -77,19 +122,10 @@ impl Batch<'_> {
         };
         let _turn = turn("", &self.scripts[rules[first].0]).await;
         let limit = shell::limit(self.timeout);
-        let save = Invocation {
-            output_limit: LARGEST_TABLE,
-            ..Invocation::new(&sweep.save(), limit)
-        }
-        .run()
-        .await;
-        let printed = match save {
-            Ok(save) if save.ending == Ending::Code(0) && save.stdout.len() < LARGEST_TABLE => {
-                save.stdout
-            }
-            _ => return false,
+        let Some(printed) = print_table(&sweep.save(), limit).await else {
+            return false;
         };
-        let Some(transaction) = sweep.transaction(&String::from_utf8_lossy(&printed)) else {
+        let Some(transaction) = sweep.transaction(&printed) else {
             return false;
         };
         let restore = Invocation {

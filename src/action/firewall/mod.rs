@@ -3,6 +3,7 @@
 pub mod ipset;
 pub mod iptables;
 pub mod member;
+pub mod monitor;
 pub mod netlink;
 pub mod nftables;
 

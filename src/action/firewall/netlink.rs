@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use netlink_packet_core::{
     NLA_F_NESTED, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer, NlasIterator,
@@ -120,6 +121,17 @@ impl Channel {
         Ok(Channel { socket })
     }
 
+    /// Opens a connection on which the kernel tells of what happens to a multicast group.
+    ///
+    /// # Errors
+    /// As [`Channel::open`]; or it may not be listened to.
+    pub fn listen(group: u32) -> io::Result<Channel> {
+        let mut channel = Channel::open()?;
+        channel.socket.bind_auto()?;
+        channel.socket.add_membership(group)?;
+        Ok(channel)
+    }
+
     /// Sends messages and hands every answer on.
     ///
     /// # Errors
@@ -145,6 +157,18 @@ impl Channel {
                 Err(error) => return Err(error),
             }
         }
+    }
+}
+
+impl AsRawFd for Channel {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 

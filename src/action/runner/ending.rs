@@ -66,6 +66,7 @@ impl Runner {
         self.lift(tickets, &one_by_one, verb).await;
         if !matches!(why, Flush::Removed(_)) {
             self.epochs.clear();
+            self.retries.clear();
         }
     }
 
@@ -97,6 +98,7 @@ impl Runner {
                 );
             }
             actions.shift_remove(name);
+            self.retries.forget_action(name);
             debug!(TARGET, "{}: action {} terminated", self.jail, name);
         }
     }

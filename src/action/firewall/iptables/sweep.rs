@@ -57,16 +57,50 @@ pub fn part<'a>(changes: &[&'a Change]) -> (Vec<Sweep<'a>>, Vec<usize>) {
     (sweeps, others)
 }
 
+/// The program that prints the table of a change, with counters.
+pub fn save(change: &Change) -> Vec<String> {
+    let program = match change.restore.strip_suffix("restore") {
+        Some(program) => format!("{program}save"),
+        None => change.restore.clone(),
+    };
+    [&program, "-c", "-t", &change.table]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+/// How a rule is printed that rejects and does not say how.
+fn default_reject(change: &Change) -> &'static str {
+    match change.restore.contains("ip6tables") {
+        true => "-j REJECT --reject-with icmp6-port-unreachable",
+        false => "-j REJECT --reject-with icmp-port-unreachable",
+    }
+}
+
+/// Which of these rules, all of one table and to be added, are not in the table as printed; `None`
+/// when one of them is not understood.
+pub fn absent(changes: &[&Change], printed: &str) -> Option<Vec<usize>> {
+    let mut chains: HashMap<&str, Rules> = HashMap::new();
+    let first = changes.first()?;
+    let mut absent = Vec::new();
+    for (at, change) in changes.iter().enumerate() {
+        if !change.fits(first) {
+            return None;
+        }
+        let rules = chains
+            .entry(&change.chain)
+            .or_insert_with(|| Rules::read(printed, &change.chain).unwrap_or_default());
+        let key = key(&change.rule, default_reject(change))?;
+        if rules.alike.get(&key).is_none_or(BTreeSet::is_empty) {
+            absent.push(at);
+        }
+    }
+    Some(absent)
+}
+
 impl Sweep<'_> {
-    /// The program that prints the table with counters.
+    /// The program that prints its table.
     pub fn save(&self) -> Vec<String> {
-        let program = match self.first.restore.strip_suffix("restore") {
-            Some(program) => format!("{program}save"),
-            None => self.first.restore.clone(),
-        };
-        [&program, "-c", "-t", &self.first.table]
-            .map(str::to_owned)
-            .to_vec()
+        save(self.first)
     }
 
     /// Positions of its changes.
@@ -80,10 +114,7 @@ impl Sweep<'_> {
     pub fn transaction(&self, printed: &str) -> Option<Transaction> {
         let chain = &self.first.chain;
         let mut rules = Rules::read(printed, chain)?;
-        let default = match self.first.restore.contains("ip6tables") {
-            true => "-j REJECT --reject-with icmp6-port-unreachable",
-            false => "-j REJECT --reject-with icmp-port-unreachable",
-        };
+        let default = default_reject(self.first);
         let mut members = Vec::new();
         for (at, change) in &self.members {
             let done = match change.effect {
@@ -178,7 +209,7 @@ impl Rules {
     }
 
     fn put(&mut self, place: i64, counters: Option<String>, text: String) {
-        if let Some(key) = key(&text) {
+        if let Some(key) = key(&text, "-j REJECT") {
             self.alike.entry(key).or_default().insert(place);
         }
         self.by_place.insert(place, Rule { counters, text });
@@ -186,26 +217,23 @@ impl Rules {
 
     /// Deletes the first rule like this one; `-j REJECT` alone is printed with its default.
     fn delete(&mut self, rule: &str, default: &str) -> bool {
-        let Some((network, mut rest)) = key(rule) else {
-            return false;
-        };
-        if rest == "-j REJECT" {
-            rest = default.to_owned();
-        }
-        let Some(places) = self.alike.get_mut(&(network, rest)) else {
-            return false;
-        };
-        match places.pop_first() {
+        let alike = key(rule, default).and_then(|key| self.alike.get_mut(&key));
+        match alike.and_then(BTreeSet::pop_first) {
             Some(place) => self.by_place.remove(&place).is_some(),
             None => false,
         }
     }
 }
 
-/// What makes rules of actions alike: whom they concern, and what follows.
-fn key(rule: &str) -> Option<(IpNet, String)> {
+/// What makes rules of actions alike: whom they concern, and what follows. `default` is how a bare
+/// `-j REJECT` is printed.
+fn key(rule: &str, default: &str) -> Option<(IpNet, String)> {
     let (source, rest) = rule.strip_prefix("-s ")?.split_once(' ')?;
-    Some((network(source)?, rest.trim_end().to_owned()))
+    let rest = match rest.trim_end() {
+        "-j REJECT" => default,
+        rest => rest,
+    };
+    Some((network(source)?, rest.to_owned()))
 }
 
 #[cfg(test)]

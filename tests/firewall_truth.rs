@@ -1,0 +1,235 @@
+//! What the daemon believes about the firewall is true: rules that others delete come back within
+//! seconds, bans that failed are tried again, and the log says so once.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+/// A server of ours with jails, in the network namespace of this process.
+struct Server {
+    directory: tempfile::TempDir,
+    process: Child,
+}
+
+impl Server {
+    /// `jails` are names with actions; `ROOT` in them is the server's directory.
+    fn start(jails: &[(&str, &str)], files: &[(&str, &str)]) -> Server {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().display().to_string();
+        let etc = directory.path().join("etc");
+        common::copy_tree(&common::reference("1.1.1").join("etc/fail2ban"), &etc);
+        for entry in fs::read_dir(etc.join("jail.d")).unwrap() {
+            fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+        for (name, text) in files {
+            fs::write(etc.join(name), text.replace("ROOT", &root)).unwrap();
+        }
+        fs::write(etc.join("fail2ban.local"), format!(
+            "[DEFAULT]\nsocket = {root}/f2b.sock\npidfile = {root}/f2b.pid\ndbfile = None\nlogtarget = {root}/f2b.log\n",
+        )).unwrap();
+        let mut text = "[DEFAULT]\nfilter = sshd\nbackend = polling\nlogpath = ROOT/log\nbantime = 1h\nusedns = no\n".to_owned();
+        for (name, action) in jails {
+            text.push_str(&format!("[{name}]\nenabled = true\naction = {action}\n"));
+        }
+        fs::write(etc.join("jail.local"), text.replace("ROOT", &root)).unwrap();
+        fs::write(directory.path().join("log"), "").unwrap();
+        let process = common::ours("fail2ban-server")
+            .arg("-c")
+            .arg(&etc)
+            .args(["-xf", "start"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let server = Server { directory, process };
+        let last = jails.last().unwrap().0;
+        let up = common::eventually(20, || {
+            server.client(&["status", last]).contains("Banned IP")
+        });
+        assert!(up, "no server; log:\n{}", server.log());
+        server
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn client(&self, words: &[&str]) -> String {
+        let output = common::ours("fail2ban-client")
+            .arg("-c")
+            .arg(self.path("etc"))
+            .args(words)
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.path("f2b.log")).unwrap_or_default()
+    }
+
+    /// Lines of the log with this text.
+    fn lines(&self, text: &str) -> Vec<String> {
+        self.log()
+            .lines()
+            .filter(|line| line.contains(text))
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.client(&["stop"]);
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn shell(script: &str) -> String {
+    let output = Command::new("/bin/sh")
+        .args(["-c", script])
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// How many of the 40 addresses each jail's place holds, and whether packets get there.
+fn held() -> Vec<(usize, bool)> {
+    let rules = shell("iptables-save; ip6tables-save");
+    let table = shell("nft list table inet f2b-table");
+    let set = shell("ipset save");
+    let rule = |jump: &str| rules.contains(jump);
+    vec![
+        (
+            rules.matches("-A f2b-ipt -s ").count(),
+            rule("-j f2b-ipt\n")
+                && rules
+                    .matches("-A INPUT -p tcp -m multiport --dports 22 -j f2b-ipt")
+                    .count()
+                    == 2,
+        ),
+        (
+            rules.matches("-A f2b-log -s ").count(),
+            rule("-j f2b-log\n"),
+        ),
+        (
+            set.matches("add f2b-set").count(),
+            rule("--match-set f2b-set src"),
+        ),
+        (
+            table.matches("192.0.2.").count() + table.matches("2001:db8::").count(),
+            table.contains("@addr-set-nft "),
+        ),
+    ]
+}
+
+const WHOLE: [(usize, bool); 4] = [(40, true), (40, true), (40, true), (40, true)];
+
+const JAILS: [&str; 4] = ["ipt", "log", "set", "nft"];
+
+#[test]
+fn what_others_delete_comes_back() {
+    common::in_network_namespace("what_others_delete_comes_back", || {
+        let server = Server::start(
+            &[
+                ("ipt", "iptables-multiport[name=ipt, port=ssh]"),
+                ("log", "iptables-multiport-log[name=log, port=ssh]"),
+                ("set", "iptables-ipset[name=set, port=ssh]"),
+                ("nft", "nftables[name=nft, port=ssh]"),
+            ],
+            &[],
+        );
+        let ids: Vec<String> = (1..=20)
+            .flat_map(|n| [format!("192.0.2.{n}"), format!("2001:db8::{n:x}")])
+            .collect();
+        for jail in JAILS {
+            let mut words = vec!["set", jail, "banip"];
+            words.extend(ids.iter().map(String::as_str));
+            server.client(&words);
+        }
+        assert!(common::eventually(20, || held() == WHOLE), "{:?}", held());
+
+        let losses = [
+            // whose program deletes, and which jails lose something
+            ("iptables -F; ip6tables -F", &JAILS[..3]),
+            ("nft flush ruleset", &JAILS[..]),
+            ("nft flush set inet f2b-table addr-set-nft", &JAILS[3..]),
+            (
+                "iptables -D f2b-ipt -s 192.0.2.7 -j REJECT --reject-with icmp-port-unreachable",
+                &JAILS[..1],
+            ),
+        ];
+        let mut warnings = 0;
+        for (deletion, losers) in losses {
+            let before = std::time::Instant::now();
+            shell(deletion);
+            assert_ne!(held(), WHOLE, "{deletion} deleted nothing");
+            let back = common::eventually(20, || held() == WHOLE);
+            assert!(back, "after {deletion}: {:?}\n{}", held(), server.log());
+            println!("{deletion}: all back after {:?}", before.elapsed());
+            let told = common::eventually(5, || {
+                server.lines("WARNING").len() >= warnings + losers.len()
+            });
+            let lines = server.lines("WARNING");
+            assert!(told, "{lines:#?}");
+            for loser in losers {
+                let of_loser = lines[warnings..]
+                    .iter()
+                    .filter(|line| line.contains(&format!("[{loser}]")));
+                assert_eq!(of_loser.count(), 1, "{deletion}: {lines:#?}");
+            }
+            warnings = lines.len();
+        }
+        assert_eq!(server.lines(" fail2ban.utils "), Vec::<String>::new());
+        // what the server itself lifts is not missed
+        server.client(&["set", "ipt", "unbanip", "192.0.2.1"]);
+        server.client(&["set", "nft", "unbanip", "192.0.2.1"]);
+        std::thread::sleep(std::time::Duration::from_secs(3));
+        assert_eq!(server.lines("WARNING").len(), warnings);
+        assert_eq!(held()[0].0, 39);
+    });
+}
+
+#[test]
+fn bans_that_failed_are_tried_again() {
+    let server = Server::start(
+        &[("j", "picky")],
+        &[(
+            "action.d/picky.conf",
+            "[Definition]\nactionban = test -e ROOT/open && echo <ip> >> ROOT/bans\nactionunban = true\n",
+        )],
+    );
+    server.client(&["set", "j", "banip", "192.0.2.1", "192.0.2.2"]);
+    let failed = common::eventually(10, || server.lines("Failed to execute ban").len() == 2);
+    assert!(failed, "{}", server.log());
+    server.client(&["set", "j", "unbanip", "192.0.2.2"]);
+    let warned = common::eventually(20, || {
+        server.lines("WARNING").iter().any(|line| {
+            line.contains("[j] action 'picky': 1 ban(s) not effective, next try in 10 seconds")
+        })
+    });
+    assert!(warned, "{}", server.log());
+    // the reply everybody reads is still the original's
+    assert!(
+        server
+            .client(&["status", "j"])
+            .contains("Banned IP list:\t192.0.2.1")
+    );
+    fs::write(server.path("open"), "").unwrap();
+    let done = common::eventually(30, || server.path("bans").exists());
+    assert!(done, "{}", server.log());
+    assert_eq!(
+        fs::read_to_string(server.path("bans")).unwrap(),
+        "192.0.2.1\n"
+    );
+    let told = common::eventually(5, || {
+        !server
+            .lines("[j] action 'picky': 1 ban(s) have taken effect")
+            .is_empty()
+    });
+    assert!(told, "{}", server.log());
+}
