@@ -13,6 +13,7 @@ pub mod control;
 pub mod datetime;
 pub mod filter;
 pub mod jail;
+pub mod lint;
 pub mod log;
 pub mod pattern;
 pub mod server;

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 pub mod client;
 pub mod diagnostics;
 pub mod links;
+pub mod lint;
 pub mod options;
 pub mod progress;
 pub mod regex;
@@ -34,7 +35,7 @@ const LINKED: [(&str, Program); 3] = [
 ];
 
 /// All programs by first argument, with what `ferroban --help` says of them.
-const PROGRAMS: [(&str, &str, Program); 5] = [
+const PROGRAMS: [(&str, &str, Program); 6] = [
     (
         "client",
         "asks and steers the server (fail2ban-client)",
@@ -50,6 +51,11 @@ const PROGRAMS: [(&str, &str, Program); 5] = [
         "replay",
         "shows whom the jails would have banned for a log, with no side effects",
         replay::main,
+    ),
+    (
+        "lint",
+        "finds mistakes in a configuration, and what is hardly meant",
+        lint::main,
     ),
     (
         "install-links",

@@ -13,7 +13,8 @@ use super::settings::{Options, Setting};
 use super::text::json_object;
 use crate::control::Value;
 
-const KNOWN: [Known; 13] = [
+/// Options of an action that are commands or flags.
+pub const KNOWN: [Known; 13] = [
     Known::new("actionstart", Kind::Text),
     Known::new("actionstart_on_demand", Kind::Flag),
     Known::new("actionstop", Kind::Text),

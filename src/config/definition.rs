@@ -296,7 +296,7 @@ impl Definition {
             .chain(ignore.iter().copied())
             .collect();
         let (settings, vars, looked_up) = (&self.settings, &self.vars, &mut self.looked_up);
-        tags::substitute(&mut options, &ignore, |tag| {
+        let replaced = tags::substitute(&mut options, &ignore, |tag| {
             if let Some(value) = looked_up.get(tag) {
                 return Ok(value.clone());
             }
@@ -307,9 +307,24 @@ impl Definition {
             };
             looked_up.insert(tag.into(), value.clone());
             Ok(value)
-        })?;
+        });
+        replaced.map_err(|cause| self.placed(cause))?;
         self.convert(&mut options, messages);
         Ok(options)
+    }
+
+    /// Says where the option stands whose tags lead back to themselves.
+    fn placed(&self, cause: Cause) -> Cause {
+        match cause {
+            Cause::Circle { option, text } => Cause::Setting {
+                place: match self.source(&option) {
+                    Source::File(origin) => Some(origin.into()),
+                    Source::Argument | Source::Program => None,
+                },
+                text,
+            },
+            other => other,
+        }
     }
 
     fn convert(&self, options: &mut Options, messages: &mut Messages) {

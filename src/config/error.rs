@@ -138,6 +138,14 @@ pub enum Cause {
         /// Where it was written, if in a file.
         place: Option<Place>,
     },
+    /// Tags that lead back to themselves (fact C25).
+    #[error("{text}")]
+    Circle {
+        /// The option they were to be replaced in.
+        option: String,
+        /// The original's sentence.
+        text: String,
+    },
     /// A value that makes no sense; the text says all.
     #[error("{0}")]
     Value(String),
@@ -150,7 +158,7 @@ impl Cause {
     /// The exception as Python's `repr` shows it: some messages embed it.
     pub fn repr(&self) -> String {
         match self {
-            Cause::Value(text) | Cause::Setting { text, .. } => {
+            Cause::Value(text) | Cause::Setting { text, .. } | Cause::Circle { text, .. } => {
                 format!("ValueError({})", quoted(text))
             }
             Cause::Unreadable(text) => format!("LookupError({})", quoted(text)),

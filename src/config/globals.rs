@@ -38,6 +38,11 @@ const ORDER: [&str; 7] = [
     "dbpurgeage",
 ];
 
+/// Names of all options that are read, those of `[Thread]` excepted.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    EARLY.iter().chain(&KNOWN).map(|known| known.name)
+}
+
 /// Reads what the client needs before it can talk to a server.
 ///
 /// # Errors

@@ -21,6 +21,9 @@ use super::text::{is_space, quoted, strip, strip_end, universal_newlines};
 /// A private-use character: stands where the crate must not look for syntax.
 const GUARD: char = '\u{E000}';
 
+/// Begins the names of options that stand in their section already; no name begins with a blank.
+const REPEATED: &str = "\u{E000} ";
+
 /// The section whose options every other section has, too.
 const DEFAULT: &str = "DEFAULT";
 
@@ -138,12 +141,33 @@ impl std::error::Error for SyntaxError {}
 /// # Errors
 /// Fact C13.
 pub fn parse(text: &str, file: &str) -> Result<IniFile, SyntaxError> {
+    read(text, file, Err)
+}
+
+/// Reads what can be read of the text of `file`, and tells everything that is wrong with it. Of
+/// options that stand there twice the first counts.
+pub fn parse_tolerantly(text: &str, file: &str) -> (IniFile, Vec<SyntaxError>) {
+    let mut errors = Vec::new();
+    let read = read(text, file, |error| {
+        errors.push(error);
+        Ok(())
+    });
+    (read.unwrap_or_default(), errors)
+}
+
+/// `refuse` decides whether a mistake ends the reading.
+fn read(
+    text: &str,
+    file: &str,
+    mut refuse: impl FnMut(SyntaxError) -> Result<(), SyntaxError>,
+) -> Result<IniFile, SyntaxError> {
     let text = universal_newlines(text);
     let mut normaliser = Normaliser::new(file, text.len());
     for (number, line) in (1..).zip(text.split_inclusive('\n')) {
-        normaliser.line(number, line)?;
+        normaliser.line(number, line).or_else(&mut refuse)?;
     }
-    let (guarded, lines) = normaliser.finish()?;
+    normaliser.check().or_else(&mut refuse)?;
+    let (guarded, lines) = (normaliser.out, normaliser.lines);
 
     let mut crate_reader = Ini::new_from_defaults(settings_of_crate());
     if let Err(reason) = crate_reader.read(guarded) {
@@ -187,6 +211,7 @@ fn collect(
         let section: Section = options
             .into_iter()
             .zip(numbers)
+            .filter(|((key, _), _)| !key.starts_with(REPEATED))
             .map(|((key, value), line)| {
                 let key: Arc<str> = key.strip_prefix(GUARD).unwrap_or(&key).into();
                 let origin = Origin {
@@ -289,7 +314,10 @@ impl<'a> Normaliser<'a> {
     }
 
     fn header(&mut self, number: usize, name: &str) -> Result<(), SyntaxError> {
+        self.section = Some(name.to_owned());
         if name != DEFAULT && self.lines.contains_key(name) {
+            self.in_option = false;
+            self.enter(name);
             return Err(SyntaxError::DuplicateSection {
                 file: self.file.to_owned(),
                 line: number,
@@ -297,12 +325,15 @@ impl<'a> Normaliser<'a> {
             });
         }
         self.lines.entry(name.to_owned()).or_default();
-        self.section = Some(name.to_owned());
         self.in_option = false;
+        self.enter(name);
+        Ok(())
+    }
+
+    fn enter(&mut self, name: &str) {
         self.out.extend(['[', GUARD]);
         self.out.push_str(name);
         self.out.extend([GUARD, ']', '\n']);
-        Ok(())
     }
 
     fn option(
@@ -321,7 +352,12 @@ impl<'a> Normaliser<'a> {
             self.bad.push((number, line.to_owned()));
         }
         self.in_option = !key.is_empty();
+        let is_new = self.seen.insert((section.to_owned(), key.clone()));
         self.out.push(GUARD);
+        if !is_new {
+            // A name of its own, so that it takes nothing from the first.
+            self.out.push_str(&format!(" {number}"));
+        }
         self.out.push_str(&key);
         self.out.push('=');
         self.out.push_str(strip(&value[delimiter + 1..]));
@@ -329,7 +365,7 @@ impl<'a> Normaliser<'a> {
         if let Some(numbers) = self.lines.get_mut(section) {
             numbers.push(u32::try_from(number).unwrap_or(u32::MAX));
         }
-        if self.seen.insert((section.to_owned(), key.clone())) {
+        if is_new {
             Ok(())
         } else {
             Err(SyntaxError::DuplicateOption {
@@ -341,15 +377,15 @@ impl<'a> Normaliser<'a> {
         }
     }
 
-    fn finish(self) -> Result<(String, IndexMap<String, Vec<u32>>), SyntaxError> {
+    /// Complains about the lines that were neither section nor option.
+    fn check(&mut self) -> Result<(), SyntaxError> {
         if self.bad.is_empty() {
-            Ok((self.out, self.lines))
-        } else {
-            Err(SyntaxError::Unparsable {
-                file: self.file.to_owned(),
-                lines: self.bad,
-            })
+            return Ok(());
         }
+        Err(SyntaxError::Unparsable {
+            file: self.file.to_owned(),
+            lines: std::mem::take(&mut self.bad),
+        })
     }
 }
 
@@ -451,6 +487,29 @@ mod tests {
         assert_eq!(lines(7), [own(8, "4"), own(9, "c = 5")]);
         assert_eq!(lines(10), [own(10, "6")]);
         assert_eq!(lines(99), []);
+    }
+
+    #[test]
+    fn a_tolerant_reader_tells_everything() {
+        let text = "x = 1\n[s]\na = 1\na = 2\n  3\nbare\nb = 4\n[t]\nc = 5\n[s]\nd = 6\na = 7\n";
+        let (file, errors) = parse_tolerantly(text, "/f");
+        let lines: Vec<u32> = errors.iter().map(|error| error.origin().line).collect();
+        assert_eq!(lines, [1, 4, 10, 12, 6]);
+        let options = |section: &str| -> Vec<(String, String, u32)> {
+            let options = file.sections[section].iter();
+            options
+                .map(|(name, entry)| {
+                    let line = entry.origin.as_ref().unwrap().line;
+                    (name.to_string(), entry.text.to_string(), line)
+                })
+                .collect()
+        };
+        let own = |name: &str, text: &str, line| (name.to_owned(), text.to_owned(), line);
+        assert_eq!(
+            options("s"),
+            [own("a", "1", 3), own("b", "4", 7), own("d", "6", 11)]
+        );
+        assert_eq!(options("t"), [own("c", "5", 9)]);
     }
 
     #[test]

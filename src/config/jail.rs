@@ -56,6 +56,17 @@ const KNOWN: [Known; 26] = [
     Known::text("action", ""),
 ];
 
+/// Names of all options that are read of jails.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    KNOWN.iter().chain(&filter::KNOWN).map(|known| known.name)
+}
+
+/// Names of those that are yes or no.
+pub fn flags() -> impl Iterator<Item = &'static str> {
+    let flags = KNOWN.iter().filter(|known| known.kind == Kind::Flag);
+    flags.map(|known| known.name)
+}
+
 /// Options the server is not told as they are.
 const NOT_SENT: [&str; 6] = [
     "action",
@@ -535,7 +546,7 @@ enum NoLogs {
 }
 
 /// Where a part of an option of a jail was written.
-fn place_in(
+pub fn place_in(
     settings: &Settings,
     jail: &str,
     option: &str,

@@ -29,6 +29,7 @@ pub struct Layers<'f> {
     parsed: HashMap<String, Option<Rc<IniFile>>>,
     includes: HashMap<Vec<String>, Vec<String>>,
     sets: HashMap<String, Option<Rc<Settings>>>,
+    tolerant: bool,
     /// What the operator should hear.
     pub messages: Messages,
 }
@@ -51,8 +52,14 @@ impl<'f> Layers<'f> {
             parsed: HashMap::new(),
             includes: HashMap::new(),
             sets: HashMap::new(),
+            tolerant: false,
             messages: Messages::default(),
         })
+    }
+
+    /// From now on what is no INI file counts as far as it can be read.
+    pub fn tolerate(&mut self) {
+        self.tolerant = true;
     }
 
     /// The directory of the configuration.
@@ -212,6 +219,7 @@ impl<'f> Layers<'f> {
         let file = match self.files.read(path) {
             Err(_) => None,
             Ok(bytes) => match String::from_utf8(bytes) {
+                Ok(text) if self.tolerant => Some(Rc::new(ini::parse_tolerantly(&text, path).0)),
                 Ok(text) => Some(Rc::new(ini::parse(&text, path)?)),
                 Err(error) => {
                     let text = format!(

@@ -51,6 +51,20 @@ pub fn line_of(files: &dyn Files, origin: &Origin, item: Item<'_>) -> Place {
     }
 }
 
+/// The header of the section in which the option at `origin` stands.
+pub fn header_of(files: &dyn Files, origin: &Origin) -> Origin {
+    let bytes = files.read(&origin.file).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let before = text.lines().take(origin.line as usize).collect::<Vec<_>>();
+    let header = before.iter().rposition(|line| line.starts_with('['));
+    Origin {
+        file: origin.file.clone(),
+        line: header
+            .and_then(|index| u32::try_from(index + 1).ok())
+            .unwrap_or(origin.line),
+    }
+}
+
 /// The line as it stands in the file.
 fn shown(text: &str, line: u32) -> String {
     let index = (line as usize).saturating_sub(1);

@@ -129,11 +129,14 @@ fn self_reference(name: &str, tag: &str, counts: &Counts, text: &str) -> Cause {
     let counts = counts
         .iter()
         .map(|(tag, count)| (tag.as_str().into(), Value::Int(*count)));
-    Cause::Value(format!(
-        "properties contain self referencing definitions and cannot be resolved, \
-         fail tag: {name}, found: {tag} in {}, value: {text}",
-        Value::Dict(counts.collect()).repr()
-    ))
+    Cause::Circle {
+        option: name.to_owned(),
+        text: format!(
+            "properties contain self referencing definitions and cannot be resolved, \
+             fail tag: {name}, found: {tag} in {}, value: {text}",
+            Value::Dict(counts.collect()).repr()
+        ),
+    }
 }
 
 /// Where the next `<tag>` stands: something between angle brackets without blanks and brackets.

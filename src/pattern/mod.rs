@@ -33,6 +33,7 @@ mod prefilter;
 mod reader;
 mod regex;
 mod relaxed;
+mod risks;
 mod simplify;
 mod spans;
 mod stops;
@@ -47,6 +48,7 @@ mod tests;
 pub use failregex::{FailRegex, Groups, Part};
 pub use prefilter::{Outlook, Prefilter};
 pub use regex::Regex;
+pub use risks::Risks;
 pub use spans::Match;
 
 /// Why a regex was refused; `Display` is the text users see (fact R4).

@@ -1,0 +1,122 @@
+//! `ferroban lint [DIR]`: what is wrong or hardly meant in a configuration, each with file and line.
+//!
+//! Exit code 0: nothing but notes; 1: warnings; 2: errors.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, Command};
+use serde_json::json;
+
+use super::say;
+use crate::config::shipped::{self, Shipped};
+use crate::lint::{Finding, Severity, lint};
+
+/// Runs the program; the first word is the name it was called under.
+pub fn main(args: Vec<OsString>) -> ExitCode {
+    let matches = match command().try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(error) => {
+            // help is no error, but clap brings it this way
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let directory = matches.get_one::<String>("directory");
+    let directory = directory.map_or(shipped::default_dir(), String::as_str);
+    let findings = lint(&Shipped, directory);
+    if matches.get_flag("json") {
+        say(&json_of(&findings));
+    } else {
+        say(&report(&findings, matches.get_flag("notes")));
+    }
+    match findings.iter().map(|finding| finding.severity).max() {
+        Some(Severity::Error) => ExitCode::from(2),
+        Some(Severity::Warning) => ExitCode::from(1),
+        Some(Severity::Note) | None => ExitCode::SUCCESS,
+    }
+}
+
+fn command() -> Command {
+    Command::new("ferroban lint")
+        .about(
+            "Finds mistakes in a configuration, and what is legal but hardly meant. \
+             Changes nothing. Exit code: 0 nothing but notes, 1 warnings, 2 errors.",
+        )
+        .arg(
+            Arg::new("directory")
+                .value_name("DIR")
+                .help("configuration directory [default: /etc/fail2ban, or the shipped one where there is none]"),
+        )
+        .arg(
+            Arg::new("notes")
+                .long("notes")
+                .action(ArgAction::SetTrue)
+                .help("show notes, too: filters and actions no jail uses, options nothing reads, regexes that backtrack"),
+        )
+        .arg(
+            Arg::new("json")
+                .long("json")
+                .action(ArgAction::SetTrue)
+                .help("print one JSON object with all findings"),
+        )
+}
+
+fn count(findings: &[Finding], severity: Severity) -> usize {
+    let alike = findings.iter().filter(|f| f.severity == severity);
+    alike.count()
+}
+
+/// One finding a line, in the form of compilers; below it the line in question.
+fn report(findings: &[Finding], notes: bool) -> String {
+    let mut text = String::new();
+    let shown = findings
+        .iter()
+        .filter(|finding| notes || finding.severity > Severity::Note);
+    for finding in shown {
+        if let Some(place) = &finding.place {
+            text.push_str(&format!("{}: ", place.origin));
+        }
+        let (word, kind) = (finding.severity.word(), finding.kind);
+        let message = finding.message.replace('\n', " ");
+        text.push_str(&format!("{word}: {message} [{kind}]\n"));
+        let line = finding.place.as_ref().map(|place| place.text.as_str());
+        if let Some(line) = line.filter(|line| !line.is_empty()) {
+            text.push_str(&format!("    {line}\n"));
+        }
+    }
+    let [errors, warnings, others] =
+        [Severity::Error, Severity::Warning, Severity::Note].map(|s| count(findings, s));
+    text.push_str(&format!(
+        "{errors} errors, {warnings} warnings, {others} notes"
+    ));
+    if others > 0 && !notes {
+        text.push_str(" (--notes shows them)");
+    }
+    text
+}
+
+fn json_of(findings: &[Finding]) -> String {
+    let list: Vec<_> = findings
+        .iter()
+        .map(|finding| {
+            let origin = finding.place.as_ref().map(|place| &place.origin);
+            json!({
+                "severity": finding.severity.word(),
+                "kind": finding.kind,
+                "file": origin.map(|origin| &*origin.file),
+                "line": origin.map(|origin| origin.line),
+                "text": finding.place.as_ref().map(|place| &place.text),
+                "jail": finding.jail,
+                "message": finding.message,
+            })
+        })
+        .collect();
+    json!({
+        "errors": count(findings, Severity::Error),
+        "warnings": count(findings, Severity::Warning),
+        "notes": count(findings, Severity::Note),
+        "findings": list,
+    })
+    .to_string()
+}

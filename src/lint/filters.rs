@@ -1,0 +1,93 @@
+//! Filters and actions that no enabled jail uses: whether they would work, and whether anybody wants
+//! them.
+#![forbid(unsafe_code)]
+
+use super::jails::{Used, place_in_file, regexes};
+use super::written::Written;
+use super::{Findings, Severity};
+use crate::config::error::Messages;
+use crate::config::filter::Filter;
+use crate::config::layers::Layers;
+use crate::config::places::Item;
+use crate::config::settings::{Options, Origin};
+use crate::config::text::quoted;
+use crate::config::{Cause, Place};
+use crate::control::Value;
+use crate::jail::trial;
+
+/// Looks at what the jails have left.
+pub(super) fn look(
+    layers: &mut Layers<'_>,
+    written: &Written,
+    used: &Used,
+    findings: &mut Findings,
+) {
+    for (name, path) in &written.filters {
+        // What others include need not stand alone.
+        if !used.looked.contains(name)
+            && !is_included(written, path)
+            && let Err(cause) = filter(layers, name, findings)
+        {
+            findings.cause(Severity::Warning, &cause, Some(first_line(path)));
+        }
+        if !used.filters.contains(name) && !is_included(written, path) {
+            let text = format!("no jail uses the filter {}", quoted(name));
+            findings.add(Severity::Note, "unused", Some(first_line(path)), text);
+        }
+    }
+    for (name, path) in &written.actions {
+        if !used.actions.contains(name) && !is_included(written, path) {
+            let text = format!("no jail uses the action {}", quoted(name));
+            findings.add(Severity::Note, "unused", Some(first_line(path)), text);
+        }
+    }
+}
+
+fn is_included(written: &Written, path: &str) -> bool {
+    written.included.contains(path)
+}
+
+fn first_line(path: &str) -> Place {
+    let origin = Origin {
+        file: path.into(),
+        line: 1,
+    };
+    origin.into()
+}
+
+/// Tries the regexes of a filter as they are without a jail. Arguments may be missing, so that what
+/// is wrong is a warning at most.
+fn filter(layers: &mut Layers<'_>, name: &str, findings: &mut Findings) -> Result<(), Cause> {
+    let Some(mut filter) = Filter::open(layers, name, name, Options::new())? else {
+        return Ok(());
+    };
+    let mut unheard = Messages::default();
+    filter.set_backend("auto");
+    filter.read(&Options::new(), false, &mut unheard)?;
+    let mut commands: Vec<Vec<Value>> = vec![vec!["add".into(), name.into(), "auto".into()]];
+    commands.extend(filter.commands(&mut unheard)?);
+    let place = |command: usize, number: usize| {
+        let words = commands.get(command)?;
+        let option = words.get(2)?.as_str()?;
+        let values = match words.get(3) {
+            Some(Value::List(list)) => list.as_slice(),
+            _ => words.get(3..)?,
+        };
+        let item = Item {
+            number,
+            of: values.len(),
+            text: values
+                .get(number)
+                .and_then(Value::as_str)
+                .unwrap_or_default(),
+        };
+        let option = option.strip_prefix("add").unwrap_or(option);
+        place_in_file(layers, filter.source(option), item)
+    };
+    for fault in trial::faults(&commands) {
+        let place = place(fault.command, fault.item);
+        findings.fault(Severity::Warning, place, fault.text);
+    }
+    regexes(&commands, &place, findings);
+    Ok(())
+}

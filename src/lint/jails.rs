@@ -1,0 +1,441 @@
+//! What the enabled jails come to: their commands, tried on a jail that nobody runs, and the values in
+//! them.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeSet;
+
+use super::names::{References, hint, nearest};
+use super::values::{Services, covered, is_yes_or_no};
+use super::written::Written;
+use super::{Findings, Severity};
+use crate::config::definition::Known;
+use crate::config::jail::{self, Extent, Jail, place_in};
+use crate::config::layers::Layers;
+use crate::config::places::{Item, line_of};
+use crate::config::settings::{Setting, Settings, Vars};
+use crate::config::text::quoted;
+use crate::config::{Fault, Place, action, filter, glob, options};
+use crate::control::Value;
+use crate::jail::trial;
+use crate::log::Level;
+use crate::pattern::{FailRegex, UseDns};
+
+/// Names of filters and actions that are used by some jail, enabled or not.
+#[derive(Debug, Default)]
+pub(super) struct Used {
+    pub filters: BTreeSet<String>,
+    /// Those of enabled jails, which are looked through already.
+    pub looked: BTreeSet<String>,
+    pub actions: BTreeSet<String>,
+}
+
+/// The jails of a configuration.
+pub(super) struct Jails<'a, 'f> {
+    layers: &'a mut Layers<'f>,
+    settings: Settings,
+    written: &'a Written,
+    findings: &'a mut Findings,
+    services: Services,
+    used: Used,
+}
+
+impl<'a, 'f> Jails<'a, 'f> {
+    pub fn new(
+        layers: &'a mut Layers<'f>,
+        settings: Settings,
+        written: &'a Written,
+        findings: &'a mut Findings,
+    ) -> Jails<'a, 'f> {
+        Jails {
+            services: Services::read(layers.files()),
+            layers,
+            settings,
+            written,
+            findings,
+            used: Used::default(),
+        }
+    }
+
+    /// Looks through all jails.
+    pub fn look(&mut self) {
+        let names: Vec<String> = self.settings.names().map(|name| name.to_string()).collect();
+        for name in names.iter().filter(|name| *name != "INCLUDES") {
+            self.uses(name);
+            self.flags(name);
+            let before = self.findings.list.len();
+            self.jail(name);
+            for finding in &mut self.findings.list[before..] {
+                finding.jail = Some(name.clone());
+            }
+        }
+    }
+
+    /// What is used.
+    pub fn used(self) -> Used {
+        self.used
+    }
+
+    /// Notes the filter and the actions a jail names, be it enabled or not.
+    fn uses(&mut self, name: &str) {
+        let text = |option: &str| {
+            let text = self.settings.get(name, option, &Vars::default());
+            text.ok().flatten().unwrap_or_default()
+        };
+        let (filter, actions) = (text("filter"), text("action"));
+        // What has wrong arguments is meant all the same.
+        let bare = |text: &str| text.split('[').next().unwrap_or(text).trim().to_owned();
+        self.used.filters.insert(bare(&filter));
+        for text in options::split(&actions) {
+            self.used.actions.insert(bare(text));
+        }
+    }
+
+    /// Words that are neither yes nor no.
+    fn flags(&mut self, name: &str) {
+        for option in jail::flags() {
+            let Ok(Some(text)) = self.settings.get(name, option, &Vars::default()) else {
+                continue;
+            };
+            if !is_yes_or_no(&text) {
+                let text = format!(
+                    "{} counts as no for {option}: only 1, on, true and yes mean yes",
+                    quoted(&text)
+                );
+                let place = self.place(name, option, "");
+                self.findings.add(Severity::Warning, "flag", place, text);
+            }
+        }
+    }
+
+    fn place(&self, jail: &str, option: &str, text: &str) -> Option<Place> {
+        let item = Item {
+            text,
+            ..Item::default()
+        };
+        place_in(&self.settings, jail, option, item, self.layers.files())
+    }
+
+    fn jail(&mut self, name: &str) {
+        let at_jail = self.place(name, "enabled", "");
+        let told = self.layers.messages.0.len();
+        let read = jail::read(self.layers, &mut self.settings, name, Extent::default());
+        let mut jail = match read {
+            Ok(Some(jail)) => jail,
+            Ok(None) => return,
+            Err(cause) => {
+                self.findings.cause(Severity::Error, &cause, at_jail);
+                return;
+            }
+        };
+        let filter = definition(&jail, "filter");
+        self.used.looked.insert(filter.name.clone());
+        let files = self.layers.files();
+        let commands = jail.commands(files, true, &mut self.layers.messages);
+        self.messages(told, &jail, &at_jail);
+        self.arguments(name, "filter", &[filter]);
+        let actions = jail.options.get("action").map(Setting::shared_text);
+        let actions = actions.unwrap_or_default();
+        let actions = options::split(&actions).into_iter();
+        let actions: Vec<_> = actions
+            .filter_map(|text| options::parse(text).ok())
+            .collect();
+        self.arguments(name, "action", &actions);
+        let commands = match commands {
+            Ok(commands) => commands,
+            Err(cause) => {
+                self.findings.cause(Severity::Error, &cause, at_jail);
+                return;
+            }
+        };
+        self.logs(&jail);
+        if jail.error.is_some() {
+            return;
+        }
+        for fault in trial::faults(&commands) {
+            let place = jail.place_of(&fault, &commands, &self.settings, files);
+            let place = place.or_else(|| at_jail.clone());
+            self.findings.fault(Severity::Error, place, fault.text);
+        }
+        let place = |command: usize, item: usize| {
+            let fault = Fault {
+                command,
+                item,
+                text: String::new(),
+            };
+            jail.place_of(&fault, &commands, &self.settings, files)
+        };
+        regexes(&commands, &place, self.findings);
+        if !commands
+            .iter()
+            .any(|words| option_of(words) == "addfailregex")
+        {
+            let text = "the jail has no failregex and finds nothing";
+            self.findings
+                .add(Severity::Warning, "no-regex", at_jail.clone(), text);
+        }
+        self.ports(&jail, &commands);
+        self.ignored(name, &commands);
+        if let Some(usedns) = jail.options.get("usedns").map(Setting::text)
+            && !["yes", "warn", "no", "raw"].contains(&usedns.to_lowercase().as_str())
+        {
+            let text = format!(
+                "{} counts as no: yes, warn, no and raw are known",
+                quoted(&usedns)
+            );
+            let place = self.place(name, "usedns", "");
+            self.findings.add(Severity::Warning, "value", place, text);
+        }
+    }
+
+    /// What the reader had to say.
+    fn messages(&mut self, from: usize, jail: &Jail, at_jail: &Option<Place>) {
+        /// Said better elsewhere.
+        const KNOWN: [&str; 4] = [
+            "Found no accessible config files",
+            "Have not found any log file",
+            "No file(s) found",
+            "Jail '",
+        ];
+        for message in self.layers.messages.0.split_off(from) {
+            let is_known = KNOWN.iter().any(|known| message.text.starts_with(known));
+            if message.level < Level::Warning || is_known {
+                continue;
+            }
+            let severity = match message.level >= Level::Error {
+                true => Severity::Error,
+                false => Severity::Warning,
+            };
+            let mut text = message.text;
+            if text.starts_with("Unable to read") {
+                let missing = text.split('\'').nth(1).unwrap_or_default().to_owned();
+                let known = match text.contains("filter") {
+                    true => &self.written.filters,
+                    false => &self.written.actions,
+                };
+                text += &hint(nearest(&missing, known.keys().map(String::as_str), 2));
+            }
+            if text.starts_with("No section: 'Definition'") {
+                let filter = definition(jail, "filter").name;
+                text = format!("the filter {} has no section [Definition]", quoted(&filter));
+            }
+            let place = message.place.or_else(|| at_jail.clone());
+            self.findings.add(severity, "value", place, text);
+        }
+    }
+
+    /// Arguments that look like one their file reads, and are none.
+    fn arguments(&mut self, jail: &str, option: &'static str, list: &[options::Definition]) {
+        let (part, known): (_, &[Known]) = match option {
+            "filter" => ("filter.d", &filter::KNOWN),
+            _ => ("action.d", &action::KNOWN),
+        };
+        for definition in list {
+            let name = format!("{part}/{}", definition.name);
+            let Ok(Some(set)) = self.layers.read(&name) else {
+                continue;
+            };
+            let mut references = References::default();
+            references.add_all(&set);
+            let sections = ["Definition", "Init"].into_iter();
+            let own: Vec<&str> = sections
+                .filter_map(|section| set.section(section))
+                .chain([&set.defaults])
+                .flat_map(|section| section.keys())
+                .map(|name| &**name)
+                .chain(known.iter().map(|known| known.name))
+                .chain(["name", "actname", "timeout", "bantime", "logtype", "mode"])
+                .collect();
+            for argument in definition.arguments.keys() {
+                let plain = argument.split('?').next().unwrap_or(argument);
+                if own.contains(&plain) || references.option(&plain.to_lowercase()) {
+                    continue;
+                }
+                let meant = nearest(plain, own.iter().copied(), 2)
+                    .or_else(|| nearest(plain, references.names(), 1));
+                if let Some(meant) = meant {
+                    let text = format!(
+                        "{} reads no argument {}{}",
+                        quoted(&definition.name),
+                        quoted(plain),
+                        hint(Some(meant))
+                    );
+                    let place = self.place(jail, option, argument);
+                    self.findings
+                        .add(Severity::Warning, "unknown-argument", place, text);
+                }
+            }
+        }
+    }
+
+    /// Logs that are not there.
+    fn logs(&mut self, jail: &Jail) {
+        let text = |option: &str| jail.options.get(option).map(Setting::shared_text);
+        let backend = text("backend").unwrap_or_default();
+        let Some(list) = text("logpath").filter(|_| !backend.starts_with("systemd")) else {
+            return;
+        };
+        let lines: Vec<&str> = list.split('\n').filter(|line| !line.is_empty()).collect();
+        let found: Vec<bool> = lines
+            .iter()
+            .map(|line| {
+                let pattern = line.rsplit_once(' ').map_or(*line, |(path, _)| path);
+                !glob::find(self.layers.files(), pattern).paths.is_empty()
+            })
+            .collect();
+        let flag = |option: &str| jail.options.get(option) == Some(&Setting::Flag(true));
+        let journal = backend.starts_with("auto")
+            && flag("systemd_if_nologs")
+            && jail.options.get("journalmatch").is_some();
+        let none = !found.contains(&true);
+        for (number, line) in lines.iter().enumerate().filter(|(n, _)| !found[*n]) {
+            let item = Item {
+                number,
+                of: lines.len(),
+                text: line,
+            };
+            let files = self.layers.files();
+            let place = place_in(&self.settings, &jail.name, "logpath", item, files);
+            let severity = match none && !journal && !flag("skip_if_nologs") {
+                true => Severity::Error,
+                false => Severity::Warning,
+            };
+            let mut text = format!("no log file {}", quoted(line));
+            if none && journal {
+                text += ", the jail reads the journal";
+            } else if none && flag("skip_if_nologs") {
+                text += ", the jail is left out";
+            } else if none {
+                text += ", and no other: the server does not start";
+            }
+            self.findings.add(severity, "missing-log", place, text);
+        }
+        if lines.is_empty() && none {
+            let place = self.place(&jail.name, "logpath", "");
+            let text = "logpath is empty: the server does not start";
+            self.findings
+                .add(Severity::Error, "missing-log", place, text);
+        }
+    }
+
+    /// Ports no firewall knows.
+    fn ports(&mut self, jail: &Jail, commands: &[Vec<Value>]) {
+        for (index, words) in commands.iter().enumerate() {
+            if option_of(words) != "action" {
+                continue;
+            }
+            let Some(Value::List(pairs)) = words.get(4) else {
+                continue;
+            };
+            for (item, pair) in pairs.iter().enumerate() {
+                let Some([Value::Str(name), Value::Str(ports)]) = pair.as_slice() else {
+                    continue;
+                };
+                if name != "port" || ports.contains(['<', '%']) {
+                    continue;
+                }
+                for part in self.services.unknown(ports) {
+                    let own = self.place(&jail.name, "port", part);
+                    let shown = own.filter(|place| place.text.contains(part));
+                    let of_action = Fault {
+                        command: index,
+                        item,
+                        text: String::new(),
+                    };
+                    let files = self.layers.files();
+                    let place = shown
+                        .or_else(|| jail.place_of(&of_action, commands, &self.settings, files));
+                    let text = format!("{} is no port and no service", quoted(part));
+                    self.findings.add(Severity::Warning, "port", place, text);
+                }
+            }
+        }
+    }
+
+    /// Lists that leave nobody to ban.
+    fn ignored(&mut self, jail: &str, commands: &[Vec<Value>]) {
+        let words: Vec<&str> = commands
+            .iter()
+            .filter(|words| option_of(words) == "addignoreip")
+            .flat_map(|words| words.iter().skip(3))
+            .filter_map(Value::as_str)
+            .collect();
+        for family in covered(&words) {
+            let wide = words.iter().find(|word| word.ends_with("/0"));
+            let place = self.place(jail, "ignoreip", wide.copied().unwrap_or_default());
+            let text = format!("ignoreip covers all of {family}: nobody is ever banned");
+            self.findings
+                .add(Severity::Warning, "ignores-everyone", place, text);
+        }
+    }
+}
+
+/// The first definition of an option of a jail.
+fn definition(jail: &Jail, option: &str) -> options::Definition {
+    let text = jail.options.get(option).map(Setting::shared_text);
+    let parsed = options::parse(&text.unwrap_or_default());
+    parsed.unwrap_or_default()
+}
+
+fn option_of(words: &[Value]) -> &str {
+    words.get(2).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// What is unwise about the regexes among commands; `place` tells where a value of one stands.
+pub(super) fn regexes(
+    commands: &[Vec<Value>],
+    place: &dyn Fn(usize, usize) -> Option<Place>,
+    findings: &mut Findings,
+) {
+    let is_no = |words: &Vec<Value>| {
+        let value = words.get(3).and_then(Value::as_str);
+        option_of(words) == "usedns" && value.is_some_and(|v| v.eq_ignore_ascii_case("no"))
+    };
+    let usedns = match commands.iter().any(is_no) {
+        true => UseDns::No,
+        false => UseDns::Warn,
+    };
+    for (index, words) in commands.iter().enumerate() {
+        if !matches!(
+            option_of(words),
+            "addfailregex" | "addignoreregex" | "prefregex"
+        ) {
+            continue;
+        }
+        let values = match words.get(3) {
+            Some(Value::List(list)) => list.as_slice(),
+            Some(one) => std::slice::from_ref(one),
+            None => &[],
+        };
+        for (item, source) in values.iter().enumerate() {
+            let source = source.as_str().unwrap_or_default();
+            let Ok(regex) = FailRegex::new(source, usedns, false) else {
+                continue;
+            };
+            let risks = regex.risks();
+            if risks.injectable && option_of(words) != "addignoreregex" {
+                let text = "a greedy `.*` before the address and no `$` at the end: who can write \
+                            into the line chooses whom to ban";
+                findings.add(Severity::Warning, "log-injection", place(index, item), text);
+            }
+            if risks.backtracks {
+                let text =
+                    "needs the backtracking engine: a hostile line may use up its step limit";
+                findings.add(Severity::Note, "backtracking", place(index, item), text);
+            }
+        }
+    }
+}
+
+/// Where a value of a definition's option stands, by its file alone.
+pub(super) fn place_in_file(
+    layers: &Layers<'_>,
+    source: crate::config::definition::Source,
+    item: Item<'_>,
+) -> Option<Place> {
+    match source {
+        crate::config::definition::Source::File(origin) => {
+            Some(line_of(layers.files(), &origin, item))
+        }
+        _ => None,
+    }
+}

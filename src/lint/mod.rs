@@ -1,0 +1,196 @@
+//! What an administrator should know about a configuration before a server does: mistakes, and what is
+//! legal but hardly meant.
+//!
+//! In: a directory, through [`Files`]. Out: [`Finding`]s, each with its place. Nothing is changed and
+//! nothing runs. [`written`] looks at every file by itself, [`options`] at names nobody knows,
+//! [`jails`] at what the enabled jails come to, [`filters`] at the rest of the filters and actions;
+//! [`names`] and [`values`] serve them.
+#![forbid(unsafe_code)]
+
+mod filters;
+mod jails;
+mod names;
+mod options;
+mod values;
+mod written;
+
+use std::collections::HashSet;
+
+use crate::config::files::Files;
+use crate::config::layers::Layers;
+use crate::config::settings::Origin;
+use crate::config::{Cause, Place, globals, jail};
+use crate::jail::trial;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Good to know.
+    Note,
+    /// Works, but hardly as it was meant.
+    Warning,
+    /// The server or a jail would not start, or find nothing.
+    Error,
+}
+
+impl Severity {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Severity::Note => "note",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        }
+    }
+}
+
+/// Something to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What kind of thing it is, one word for scripts.
+    pub kind: &'static str,
+    /// Where.
+    pub place: Option<Place>,
+    /// The jail it concerns.
+    pub jail: Option<String>,
+    /// What.
+    pub message: String,
+}
+
+/// Collects findings; the same one at the same place only once.
+#[derive(Debug, Default)]
+struct Findings {
+    list: Vec<Finding>,
+    seen: HashSet<(Option<String>, String)>,
+}
+
+impl Findings {
+    fn add(
+        &mut self,
+        severity: Severity,
+        kind: &'static str,
+        place: Option<Place>,
+        message: impl Into<String>,
+    ) {
+        let message = message.into();
+        let origin = place.as_ref().map(|place| place.origin.to_string());
+        if self.seen.insert((origin, message.clone())) {
+            self.list.push(Finding {
+                severity,
+                kind,
+                place,
+                jail: None,
+                message,
+            });
+        }
+    }
+
+    /// What the server would refuse.
+    fn fault(&mut self, severity: Severity, place: Option<Place>, text: String) {
+        // Python's words for a value that was no number and so became nothing.
+        let text = match text.starts_with("int() argument must be") {
+            true => "this is no whole number".to_owned(),
+            false => text,
+        };
+        self.add(severity, "value", place, text);
+    }
+
+    fn cause(&mut self, severity: Severity, cause: &Cause, otherwise: Option<Place>) {
+        let text = match cause {
+            Cause::Interpolation { text, .. } | Cause::Setting { text, .. } => text.clone(),
+            other => other.to_string(),
+        };
+        let place = cause.place().or(otherwise);
+        self.add(severity, "value", place, text);
+    }
+
+    /// Errors first; a warning about a line that has an error says nothing new.
+    fn finish(self) -> Vec<Finding> {
+        let origin = |finding: &Finding| finding.place.as_ref().map(|place| place.origin.clone());
+        let errors = self.list.iter().filter(|f| f.severity == Severity::Error);
+        let wrong: Vec<Origin> = errors.filter_map(origin).collect();
+        let mut list = self.list;
+        list.retain(|finding| {
+            finding.severity == Severity::Error
+                || finding.kind != "value"
+                || !origin(finding).is_some_and(|origin| wrong.contains(&origin))
+        });
+        list.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        list
+    }
+}
+
+/// Looks through the configuration below `dir`.
+pub fn lint(files: &dyn Files, dir: &str) -> Vec<Finding> {
+    let mut findings = Findings::default();
+    let mut layers = match Layers::new(files, dir) {
+        Ok(layers) => layers,
+        Err(cause) => {
+            findings.cause(Severity::Error, &cause, None);
+            return findings.finish();
+        }
+    };
+    layers.tolerate();
+    let written = written::look(files, layers.base(), &mut findings);
+    server(&mut layers, &mut findings);
+    match layers.read("jail") {
+        Ok(Some(settings)) => {
+            let mut settings = (*settings).clone();
+            options::of_jails(&settings, &mut findings);
+            options::of_definitions(&mut layers, &settings, &written, &mut findings);
+            jail::add_defaults(&mut settings, layers.base());
+            let mut jails = jails::Jails::new(&mut layers, settings, &written, &mut findings);
+            jails.look();
+            let used = jails.used();
+            filters::look(&mut layers, &written, &used, &mut findings);
+        }
+        Ok(None) => {
+            let text = "no jail.conf and no jail.local can be read";
+            findings.add(Severity::Error, "unreadable", None, text);
+        }
+        Err(cause) => {
+            findings.cause(Severity::Error, &cause, None);
+        }
+    }
+    findings.finish()
+}
+
+/// `fail2ban.conf`
+fn server(layers: &mut Layers<'_>, findings: &mut Findings) {
+    let settings = match layers.read("fail2ban") {
+        Ok(Some(settings)) => settings,
+        Ok(None) => {
+            let text = "no fail2ban.conf and no fail2ban.local can be read";
+            findings.add(Severity::Error, "unreadable", None, text);
+            return;
+        }
+        Err(cause) => {
+            findings.cause(Severity::Error, &cause, None);
+            return;
+        }
+    };
+    options::of_server(layers.files(), &settings, findings);
+    let before = layers.messages.0.len();
+    let place = |option: &str| settings.origin("Definition", option).cloned();
+    let overrides = crate::config::settings::Options::new();
+    match globals::commands(&settings, overrides, &mut layers.messages) {
+        Ok(commands) => {
+            for fault in trial::faults(&commands) {
+                let name = commands.get(fault.command).and_then(|words| words.get(1));
+                let name = name.and_then(|name| name.as_str()).unwrap_or_default();
+                let place = place(name).map(Into::into);
+                findings.fault(Severity::Error, place, fault.text);
+            }
+        }
+        Err(cause) => {
+            findings.cause(Severity::Error, &cause, place("loglevel").map(Into::into));
+        }
+    }
+    for message in layers.messages.0.split_off(before) {
+        if message.level >= crate::log::Level::Warning {
+            findings.add(Severity::Warning, "value", message.place, message.text);
+        }
+    }
+}

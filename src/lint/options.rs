@@ -1,0 +1,141 @@
+//! Options and sections that nothing reads, with the name that may have been meant.
+#![forbid(unsafe_code)]
+
+use super::names::{References, hint, nearest};
+use super::written::Written;
+use super::{Findings, Severity};
+use crate::config::files::Files;
+use crate::config::layers::Layers;
+use crate::config::places::header_of;
+use crate::config::settings::{Section, Settings};
+use crate::config::text::quoted;
+use crate::config::{action, filter, globals, jail};
+
+/// Properties of actions that the server reads by itself.
+const OF_ACTIONS: [&str; 6] = [
+    "name",
+    "actname",
+    "timeout",
+    "bantime",
+    "families",
+    "actionprolong",
+];
+
+/// Options of jails.
+pub(super) fn of_jails(settings: &Settings, findings: &mut Findings) {
+    let mut references = References::default();
+    references.add_all(settings);
+    let known: Vec<&str> = jail::names().collect();
+    for name in settings.names().filter(|name| ***name != *"INCLUDES") {
+        if let Some(section) = settings.section(name) {
+            unread(section, &known, &references, findings);
+        }
+    }
+    unread(&settings.defaults, &known, &references, findings);
+}
+
+/// Options of `fail2ban.conf`.
+pub(super) fn of_server(files: &dyn Files, settings: &Settings, findings: &mut Findings) {
+    let mut references = References::default();
+    references.add_all(settings);
+    let known: Vec<&str> = globals::names().collect();
+    for name in settings.names() {
+        let Some(section) = settings.section(name) else {
+            continue;
+        };
+        match &**name {
+            "INCLUDES" => {}
+            "Definition" => unread(section, &known, &references, findings),
+            "Thread" => unread(section, &["stacksize"], &references, findings),
+            name if references.section(name) => {}
+            name => unread_section(files, name, section, &["Definition", "Thread"], findings),
+        }
+    }
+    unread(&settings.defaults, &known, &references, findings);
+}
+
+/// Options of filters and actions.
+pub(super) fn of_definitions(
+    layers: &mut Layers<'_>,
+    jails: &Settings,
+    written: &Written,
+    findings: &mut Findings,
+) {
+    let files = layers.files();
+    let of_filters: Vec<&str> = filter::KNOWN.iter().map(|known| known.name).collect();
+    let of_actions = action::KNOWN.iter().map(|known| known.name);
+    let of_actions: Vec<&str> = of_actions.chain(OF_ACTIONS).collect();
+    for (part, names, known) in [
+        ("filter.d", &written.filters, of_filters),
+        ("action.d", &written.actions, of_actions),
+    ] {
+        let sets: Vec<_> = names
+            .keys()
+            .filter_map(|name| layers.read(&format!("{part}/{name}")).ok()?)
+            .collect();
+        // What one file does not read another that includes it may.
+        let mut references = References::default();
+        references.add_all(jails);
+        for set in &sets {
+            references.add_all(set);
+        }
+        for set in &sets {
+            let mut own = References::default();
+            own.add_all(set);
+            let any = own.anything();
+            for name in set.names() {
+                let Some(section) = set.section(name) else {
+                    continue;
+                };
+                match &**name {
+                    "INCLUDES" => {}
+                    "Definition" | "Init" if any => {}
+                    "Definition" | "Init" => unread(section, &known, &references, findings),
+                    name if references.section(name) => {}
+                    name => unread_section(files, name, section, &["Definition", "Init"], findings),
+                }
+            }
+            if !any {
+                unread(&set.defaults, &known, &references, findings);
+            }
+        }
+    }
+}
+
+fn unread(section: &Section, known: &[&str], references: &References, findings: &mut Findings) {
+    for (name, entry) in section {
+        let Some(origin) = &entry.origin else {
+            continue;
+        };
+        let plain = name.split('?').next().unwrap_or(name);
+        if known.contains(&plain) || references.option(plain) || plain.starts_with("known/") {
+            continue;
+        }
+        let meant = nearest(plain, known.iter().copied(), 2)
+            .or_else(|| nearest(plain, references.names(), 1));
+        let (severity, kind, text) = match meant {
+            Some(_) => (Severity::Warning, "unknown-option", "unknown option"),
+            None => (Severity::Note, "unread-option", "nothing reads the option"),
+        };
+        let text = format!("{text} {}{}", quoted(plain), hint(meant));
+        findings.add(severity, kind, Some(origin.clone().into()), text);
+    }
+}
+
+fn unread_section(
+    files: &dyn Files,
+    name: &str,
+    section: &Section,
+    known: &[&str],
+    findings: &mut Findings,
+) {
+    let first = section.values().find_map(|entry| entry.origin.as_ref());
+    let meant = nearest(name, known.iter().copied(), 2);
+    let (severity, text) = match meant {
+        Some(_) => (Severity::Warning, "unknown section"),
+        None => (Severity::Note, "nothing reads the section"),
+    };
+    let place = first.map(|origin| header_of(files, origin).into());
+    let text = format!("{text} [{name}]{}", hint(meant));
+    findings.add(severity, "unknown-section", place, text);
+}

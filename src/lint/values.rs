@@ -1,0 +1,124 @@
+//! Values of some options: ports, ignored addresses, yes and no.
+#![forbid(unsafe_code)]
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use crate::address::Address;
+use crate::config::files::Files;
+
+/// Names of services that firewalls know.
+#[derive(Debug)]
+pub(super) struct Services(Option<HashSet<String>>);
+
+impl Services {
+    /// Those of `/etc/services`; without it any name may be one.
+    pub fn read(files: &dyn Files) -> Services {
+        let Ok(bytes) = files.read("/etc/services") else {
+            return Services(None);
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let lines = text
+            .lines()
+            .map(|line| line.split('#').next().unwrap_or(line));
+        // NAME NUMBER/PROTOCOL ALIAS…
+        let names = lines.flat_map(|line| {
+            let words = line.split_whitespace().enumerate();
+            words
+                .filter(|(index, _)| *index != 1)
+                .map(|(_, word)| word.to_owned())
+        });
+        Services(Some(names.collect()))
+    }
+
+    /// The parts of a list of ports that are none: numbers, ranges, names.
+    pub fn unknown<'p>(&self, ports: &'p str) -> Vec<&'p str> {
+        let parts = ports
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty());
+        parts.filter(|part| !self.knows(part)).collect()
+    }
+
+    fn knows(&self, part: &str) -> bool {
+        let number = |text: &str| -> Option<u32> {
+            let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+            text.parse().ok().filter(|n| digits && *n <= 65_535)
+        };
+        if let Some((from, to)) = part.split_once([':', '-'])
+            && let (Some(from), Some(to)) = (number(from), number(to))
+        {
+            return from <= to;
+        }
+        if part.bytes().all(|b| b.is_ascii_digit()) {
+            return number(part).is_some();
+        }
+        self.0.as_ref().is_none_or(|names| names.contains(part))
+    }
+}
+
+/// Which family these words leave nobody of to ban: `IPv4`, `IPv6`.
+pub(super) fn covered(words: &[&str]) -> Vec<&'static str> {
+    let mut v4: Vec<(u128, u128)> = Vec::new();
+    let mut v6 = Vec::new();
+    for word in words {
+        let (first, last) = match Address::parse_ip(word) {
+            Some(Address::Net(net)) => (net.network(), net.broadcast()),
+            Some(Address::Ip(ip)) => (ip, ip),
+            _ => continue,
+        };
+        match (first, last) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => v4.push((u32::from(a).into(), u32::from(b).into())),
+            (IpAddr::V6(a), IpAddr::V6(b)) => v6.push((a.into(), b.into())),
+            _ => {}
+        }
+    }
+    let all = [("IPv4", v4, u128::from(u32::MAX)), ("IPv6", v6, u128::MAX)];
+    all.into_iter()
+        .filter_map(|(family, mut ranges, last)| {
+            ranges.sort_unstable();
+            let mut next = Some(0);
+            for (from, to) in ranges {
+                match next {
+                    Some(expected) if from > expected => return None,
+                    Some(expected) if to >= expected => next = to.checked_add(1),
+                    _ => {}
+                }
+            }
+            next.is_none_or(|next| next > last).then_some(family)
+        })
+        .collect()
+}
+
+/// Whether a text is a word for yes or no. All but `1 on true yes` are no, in any case (fact C55).
+pub(super) fn is_yes_or_no(text: &str) -> bool {
+    const WORDS: [&str; 9] = ["1", "on", "true", "yes", "0", "off", "false", "no", ""];
+    WORDS.contains(&text.trim().to_lowercase().as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports() {
+        let services = Services(Some(["http", "www"].map(str::to_owned).into()));
+        let unknown = services.unknown("80, http,0:65535,1-2,htp,70000,9:1,:,www");
+        assert_eq!(unknown, ["htp", "70000", "9:1", ":"]);
+        assert!(Services(None).unknown("htp").is_empty());
+    }
+
+    #[test]
+    fn everything() {
+        for (words, expected) in [
+            (&["0.0.0.0/0"][..], &["IPv4"][..]),
+            (&["::/0", "10.0.0.0/8"], &["IPv6"]),
+            (&["128.0.0.0/1", "0.0.0.0/1"], &["IPv4"]),
+            (&["0.0.0.0/1", "128.0.0.0/2"], &[]),
+            (&["10.0.0.0/0", "::/0"], &["IPv4", "IPv6"]),
+            (&["127.0.0.1/8", "::1", "name"], &[]),
+        ] {
+            assert_eq!(covered(words), expected, "{words:?}");
+        }
+    }
+}

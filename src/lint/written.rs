@@ -1,0 +1,195 @@
+//! Every file by itself: lines that are no INI, sections and options written twice, includes that
+//! lead nowhere, files nobody reads.
+#![forbid(unsafe_code)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Findings, Severity};
+use crate::config::Place;
+use crate::config::files::{Files, join, split, stem};
+use crate::config::ini::{self, IniFile, SyntaxError};
+use crate::config::places::{Item, line_of};
+use crate::config::settings::Origin;
+use crate::config::text::quoted;
+
+/// What there is to be used.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    /// Filters by name, each with its first file.
+    pub filters: BTreeMap<String, String>,
+    /// Actions by name, each with its first file.
+    pub actions: BTreeMap<String, String>,
+    /// Files that others include.
+    pub included: BTreeSet<String>,
+}
+
+/// Reads all files of the configuration below `base`.
+pub(super) fn look(files: &dyn Files, base: &str, findings: &mut Findings) -> Written {
+    let mut written = Written::default();
+    for name in sorted(files, base) {
+        let path = join(base, &name);
+        if is_config(&name) {
+            file(files, &path, &mut written, findings);
+        }
+    }
+    for part in ["fail2ban.d", "jail.d", "filter.d", "action.d"] {
+        directory(files, &join(base, part), &mut written, findings, 0);
+    }
+    for (part, found) in [
+        ("filter.d", &mut written.filters),
+        ("action.d", &mut written.actions),
+    ] {
+        let directory = join(base, part);
+        for name in sorted(files, &directory) {
+            let path = join(&directory, &name);
+            if is_config(&name) && files.is_file(&path) {
+                found.entry(stem(&name).to_owned()).or_insert(path);
+            }
+        }
+    }
+    written
+}
+
+fn sorted(files: &dyn Files, directory: &str) -> Vec<String> {
+    let mut names = files.names(directory).0;
+    names.sort();
+    names
+}
+
+fn is_config(name: &str) -> bool {
+    !name.starts_with('.') && (name.ends_with(".conf") || name.ends_with(".local"))
+}
+
+/// What lies in configuration directories without being meant as configuration.
+fn is_something_else(name: &str) -> bool {
+    const ENDS: [&str; 9] = [
+        ".py", ".md", ".txt", "~", ".bak", ".orig", ".rpmnew", ".rpmsave", ".pyc",
+    ];
+    name.starts_with(['.', '_'])
+        || name.contains(".dpkg-")
+        || name.to_ascii_uppercase().starts_with("README")
+        || ENDS.iter().any(|end| name.ends_with(end))
+}
+
+fn directory(
+    files: &dyn Files,
+    path: &str,
+    written: &mut Written,
+    findings: &mut Findings,
+    depth: usize,
+) {
+    for name in sorted(files, path) {
+        let inner = join(path, &name);
+        if files.is_dir(&inner) {
+            // Directories of drop-ins and of scripts; deeper nothing is looked for.
+            if depth < 2 {
+                directory(files, &inner, written, findings, depth + 1);
+            }
+        } else if is_config(&name) {
+            file(files, &inner, written, findings);
+        } else if !is_something_else(&name) && !path.ends_with("ignorecommands") {
+            let text = format!("{} is not read: only .conf and .local are", quoted(&name));
+            findings.add(Severity::Warning, "unread-file", at(&inner, 1), text);
+        }
+    }
+}
+
+fn at(path: &str, line: u32) -> Option<Place> {
+    let origin = Origin {
+        file: path.into(),
+        line,
+    };
+    Some(origin.into())
+}
+
+fn file(files: &dyn Files, path: &str, written: &mut Written, findings: &mut Findings) {
+    let bytes = match files.read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let text = format!("cannot be read: {error}");
+            findings.add(Severity::Error, "unreadable", at(path, 1), text);
+            return;
+        }
+    };
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let valid = error.utf8_error().valid_up_to();
+            let before = &error.as_bytes()[..valid];
+            let line = 1 + before.iter().filter(|b| **b == b'\n').count();
+            let place = at(path, u32::try_from(line).unwrap_or(u32::MAX));
+            findings.add(Severity::Error, "encoding", place, "this is not UTF-8");
+            return;
+        }
+    };
+    let (read, errors) = ini::parse_tolerantly(&text, path);
+    for error in &errors {
+        syntax(error, path, findings);
+    }
+    includes(files, path, &read, written, findings);
+}
+
+fn syntax(error: &SyntaxError, path: &str, findings: &mut Findings) {
+    let mut tell = |kind, line: usize, text: String| {
+        let place = at(path, u32::try_from(line).unwrap_or(u32::MAX));
+        findings.add(Severity::Error, kind, place, text);
+    };
+    match error {
+        SyntaxError::NoHeader { line, text, .. } => {
+            let text = format!("{} stands before the first section", quoted(text.trim()));
+            tell("stray-line", *line, text);
+        }
+        SyntaxError::DuplicateSection { line, section, .. } => {
+            let text = format!("section [{section}] stands in this file twice");
+            tell("duplicate-section", *line, text);
+        }
+        SyntaxError::DuplicateOption {
+            line,
+            section,
+            option,
+            ..
+        } => {
+            let text = format!("option {} stands in [{section}] twice", quoted(option));
+            tell("duplicate-option", *line, text);
+        }
+        SyntaxError::Unparsable { lines, .. } => {
+            for (line, text) in lines {
+                let text = format!("{} is neither section nor option", quoted(text.trim()));
+                tell("stray-line", *line, text);
+            }
+        }
+    }
+}
+
+/// Includes that are not there; those of `.local` files are meant to be optional.
+fn includes(
+    files: &dyn Files,
+    path: &str,
+    read: &IniFile,
+    written: &mut Written,
+    findings: &mut Findings,
+) {
+    let Some(section) = read.sections.get("INCLUDES") else {
+        return;
+    };
+    for option in ["before", "after"] {
+        let Some(entry) = section.get(option) else {
+            continue;
+        };
+        for name in entry.text.lines().filter(|name| !name.is_empty()) {
+            let included = join(split(path).0, name);
+            let place = entry.origin.as_ref().map(|origin| {
+                let item = Item {
+                    text: name,
+                    ..Item::default()
+                };
+                line_of(files, origin, item)
+            });
+            if !files.is_file(&included) && !name.ends_with(".local") && !name.contains('%') {
+                let text = format!("the included file {} is not there", quoted(&included));
+                findings.add(Severity::Warning, "missing-include", place, text);
+            }
+            written.included.insert(included);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What is legal in a regex but unwise, read off its tree: for people who check a configuration, not
+//! for the daemon.
+
+use super::FailRegex;
+use super::ast::{Assertion, Greed, Node};
+use super::emit::is_linear;
+
+/// What is unwise about a regex.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Risks {
+    /// Look-around, a back reference or the like: no linear engine can run it, so that a hostile line
+    /// may use up the step limit.
+    pub backtracks: bool,
+    /// A greedy `.*` stands before the id and nothing holds the end: whoever can write into the line
+    /// behind the true address chooses whom to ban.
+    pub injectable: bool,
+}
+
+impl FailRegex {
+    /// What is unwise about it.
+    pub fn risks(&self) -> Risks {
+        let root = self.regex().root();
+        let groups = self.groups();
+        let ids = [groups.fid, groups.ip4, groups.ip6, groups.dns, groups.host];
+        let walk = walk(&root, &ids, Walk::default());
+        Risks {
+            backtracks: !is_linear(&root, true),
+            injectable: walk.open_id,
+        }
+    }
+}
+
+/// What stands between the beginning of a regex and some place in it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Walk {
+    /// A greedy repeat that runs over anything.
+    greedy: bool,
+    /// An id after such a repeat, with no end anchor behind it so far.
+    open_id: bool,
+}
+
+fn walk(node: &Node, ids: &[Option<usize>], before: Walk) -> Walk {
+    match node {
+        Node::Concat(nodes) => nodes.iter().fold(before, |at, node| walk(node, ids, at)),
+        Node::Alternation(nodes) => nodes
+            .iter()
+            .map(|node| walk(node, ids, before))
+            .reduce(|a, b| Walk {
+                greedy: a.greedy || b.greedy,
+                open_id: a.open_id || b.open_id,
+            })
+            .unwrap_or(before),
+        Node::Repeat {
+            node,
+            max: None,
+            greed: Greed::Greedy | Greed::Possessive,
+            ..
+        } if is_anything(node) => Walk {
+            greedy: true,
+            ..before
+        },
+        Node::Group { index, node } => {
+            let within = walk(node, ids, before);
+            Walk {
+                open_id: within.open_id || before.greedy && ids.contains(&Some(*index)),
+                ..within
+            }
+        }
+        Node::Repeat { node, .. } | Node::Atomic(node) => walk(node, ids, before),
+        Node::Conditional { yes, no, .. } => {
+            let (yes, no) = (walk(yes, ids, before), walk(no, ids, before));
+            Walk {
+                greedy: yes.greedy || no.greedy,
+                open_id: yes.open_id || no.open_id,
+            }
+        }
+        Node::Assert(
+            Assertion::TextEnd | Assertion::TextEndOrFinalNewline | Assertion::LineEnd,
+        ) => Walk {
+            open_id: false,
+            ..before
+        },
+        Node::Look { .. }
+        | Node::Assert(_)
+        | Node::Backref { .. }
+        | Node::Class(_)
+        | Node::Empty => before,
+    }
+}
+
+/// Whether it matches any character that is printed: a class with a hole is held by what stands there.
+fn is_anything(node: &Node) -> bool {
+    match node {
+        Node::Class(class) => {
+            let set = class.ascii();
+            (b' '..=b'~').all(|c| set & (1 << c) != 0)
+        }
+        Node::Group { node, .. } => is_anything(node),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pattern::UseDns;
+
+    fn risks(source: &str) -> Risks {
+        let regex = FailRegex::new(source, UseDns::Warn, false).unwrap();
+        regex.risks()
+    }
+
+    #[test]
+    fn ids_behind_a_greedy_dot_need_an_end() {
+        for (source, injectable) in [
+            ("^login .* from <HOST>", true),
+            ("^login .+ from <ADDR> port", true),
+            ("^login (.*) from (?P<host>\\S+)", true),
+            ("^(?:a|b .*) from <F-ID>\\S+</F-ID>", true),
+            ("^login .* from <HOST>$", false),
+            ("^login .* from <HOST>(?: port \\d+)?\\s*$", false),
+            ("^login .*? from <HOST>", false),
+            ("^login \\S* from <HOST>", false),
+            ("^login \"[^\"]*\" from <HOST> .*", false),
+            ("^login from <HOST> .*", false),
+            ("^a .* from <HOST>(?:$| x)", true),
+        ] {
+            assert_eq!(risks(source).injectable, injectable, "{source}");
+        }
+    }
+
+    #[test]
+    fn the_linear_engine_runs_most() {
+        for (source, backtracks) in [
+            ("^login from <HOST>$", false),
+            ("^(?!x)login from <HOST>$", true),
+            ("^(a|b)\\1 from <HOST>$", true),
+        ] {
+            assert_eq!(risks(source).backtracks, backtracks, "{source}");
+        }
+    }
+}
