@@ -7,9 +7,11 @@ mod common;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use common::site::Site;
 
 const REMOTE: &str = "/lib/systemd/systemd-journal-remote";
 
@@ -87,138 +89,42 @@ fn now() -> f64 {
     since.as_secs_f64()
 }
 
-/// A configuration with one jail `j` over a journal.
-struct Site {
-    directory: tempfile::TempDir,
+/// Lines of the log from the first to the last about what the jail found, without times.
+fn findings(site: &Site) -> Vec<String> {
+    let log = site.read("log");
+    let lines = log.lines().filter(|line| {
+        line.contains("] Found ")
+            || line.contains("] Ban ")
+            || line.contains("journal match")
+            || line.contains("uses systemd")
+            || line.contains("Initiated")
+    });
+    lines
+        .filter_map(|line| line.split_once("]: "))
+        .map(|(_, text)| text.to_owned())
+        .collect()
 }
 
-impl Site {
-    fn new(backend: &str, settings: &str) -> Site {
-        let site = Site {
-            directory: tempfile::tempdir().unwrap(),
-        };
-        let here = site.directory.path().display().to_string();
-        for part in ["filter.d", "action.d", "journal"] {
-            fs::create_dir(site.path(part)).unwrap();
-        }
-        let files = [
-            (
-                "fail2ban.conf",
-                format!(
-                    "[Definition]\nloglevel = INFO\nlogtarget = {here}/log\nsyslogsocket = auto\n\
-                     socket = {here}/socket\npidfile = {here}/pid\ndbfile = {here}/db\n\
-                     dbpurgeage = 1d\ndbmaxmatches = 10\n"
-                ),
-            ),
-            (
-                "filter.d/simple.conf",
-                "[Definition]\nfailregex = ^\\s*\\S+ sshd\\[\\d+\\]: Failed password for \\S+ from <HOST>\n\
-                 journalmatch = _SYSTEMD_UNIT=ssh.service + _COMM=sshd\n"
-                    .to_owned(),
-            ),
-            (
-                "action.d/note.conf",
-                format!("[Definition]\nactionban = echo ban <ip> >>{here}/notes\n"),
-            ),
-            (
-                "jail.conf",
-                format!(
-                    "[DEFAULT]\nfilter = simple\naction = note\nmaxretry = 2\nfindtime = 600\nignoreself = false\n\n\
-                     [j]\nenabled = true\nbackend = {}\n{settings}\n",
-                    backend.replace("HERE", &here)
-                ),
-            ),
-        ];
-        for (name, text) in files {
-            fs::write(site.path(name), text).unwrap();
-        }
-        site
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).unwrap_or_default()
-    }
-
-    fn start(&self, mut program: Command) -> Server<'_> {
-        let child = program
-            .arg("-c")
-            .arg(self.directory.path())
-            .args(["-f", "start"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let server = Server { site: self, child };
-        self.wait_for("log", "Jail is in operation now");
-        server
-    }
-
-    fn ask(&self, words: &[&str]) -> String {
-        let output = common::ours("fail2ban-client")
-            .arg("-c")
-            .arg(self.directory.path())
-            .args(words)
-            .output()
-            .unwrap();
-        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
-    }
-
-    fn wait_for(&self, file: &str, text: &str) {
-        let there = || self.read(file).contains(text);
-        assert!(
-            common::eventually(20, there),
-            "no {text:?} in {file}:\n{}{}",
-            self.read(file),
-            self.read("log")
-        );
-    }
-
-    fn count(&self, text: &str) -> usize {
-        self.read("log").matches(text).count()
-    }
-
-    /// Lines of the log from the first to the last about what the jail found, without times.
-    fn findings(&self) -> Vec<String> {
-        let log = self.read("log");
-        let lines = log.lines().filter(|line| {
-            line.contains("] Found ")
-                || line.contains("] Ban ")
-                || line.contains("journal match")
-                || line.contains("uses systemd")
-                || line.contains("Initiated")
-        });
-        lines
-            .filter_map(|line| line.split_once("]: "))
-            .map(|(_, text)| text.to_owned())
-            .collect()
-    }
-
-    /// Ids and matches of bans in the database, and the position in the journal.
-    fn database(&self) -> (Vec<(String, String)>, Option<(String, f64)>) {
-        let db = rusqlite::Connection::open(self.path("db")).unwrap();
-        let bans = db
-            .prepare("SELECT ip, CAST(data AS TEXT) FROM bans ORDER BY ip")
-            .unwrap()
-            .query_map([], |row| {
-                Ok((row.get(0)?, whole_lines(&row.get::<_, String>(1)?)))
-            })
-            .unwrap()
-            .collect::<Result<_, _>>()
-            .unwrap();
-        let position = db
-            .query_row(
-                "SELECT firstlinemd5, lastfilepos FROM logs WHERE path = 'systemd-journal'",
-                [],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
-            .ok();
-        (bans, position)
-    }
+/// Ids and matches of bans in the database, and the position in the journal.
+fn database(site: &Site) -> (Vec<(String, String)>, Option<(String, f64)>) {
+    let db = rusqlite::Connection::open(site.path("db")).unwrap();
+    let bans = db
+        .prepare("SELECT ip, CAST(data AS TEXT) FROM bans ORDER BY ip")
+        .unwrap()
+        .query_map([], |row| {
+            Ok((row.get(0)?, whole_lines(&row.get::<_, String>(1)?)))
+        })
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let position = db
+        .query_row(
+            "SELECT firstlinemd5, lastfilepos FROM logs WHERE path = 'systemd-journal'",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .ok();
+    (bans, position)
 }
 
 /// A ban's data with its lines whole: the original parts the first one only.
@@ -231,29 +137,6 @@ fn whole_lines(data: &str) -> String {
         }
     }
     data.to_string()
-}
-
-struct Server<'s> {
-    site: &'s Site,
-    child: Child,
-}
-
-impl Server<'_> {
-    fn stop(mut self) {
-        self.site.ask(&["stop"]);
-        assert!(common::eventually(20, || self
-            .child
-            .try_wait()
-            .unwrap()
-            .is_some()));
-    }
-}
-
-impl Drop for Server<'_> {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// Failures of several addresses among other entries, some too old, some of other programs.
@@ -297,6 +180,11 @@ fn mixed() -> Export {
     export
 }
 
+/// A jail over a journal.
+fn site(backend: &str, settings: &str) -> Site {
+    Site::new(&format!("backend = {backend}\n{settings}"))
+}
+
 const FILES: &str = "systemd[journalfiles=HERE/journal/a.journal]";
 
 #[test]
@@ -307,7 +195,7 @@ fn bans_are_those_of_the_original() {
         common::original("1.1.1", "fail2ban-server"),
         common::ours("fail2ban-server"),
     ] {
-        let site = Site::new(FILES, "");
+        let site = site(FILES, "");
         export.write(&site.path("journal/a.journal"));
         let server = site.start(program);
         for address in 0..7 {
@@ -318,8 +206,7 @@ fn bans_are_those_of_the_original() {
         let pattern = site.ask(&["get", "j", "datepattern"]);
         server.stop();
         let here = site.directory.path().display().to_string();
-        let (bans, findings): (Vec<String>, Vec<String>) = site
-            .findings()
+        let (bans, findings): (Vec<String>, Vec<String>) = findings(&site)
             .iter()
             .map(|line| line.replace(&here, "HERE"))
             .partition(|line| line.contains("] Ban "));
@@ -327,7 +214,7 @@ fn bans_are_those_of_the_original() {
         notes.sort_unstable();
         assert_eq!(notes.len(), 7, "{}", site.read("log"));
         assert_eq!(bans.len(), 7, "{}", site.read("log"));
-        seen.push((findings, notes, site.database(), status, matches, pattern));
+        seen.push((findings, notes, database(&site), status, matches, pattern));
     }
     assert_eq!(seen[1].0, seen[0].0);
     assert_eq!(seen[1].2.1, seen[0].2.1);
@@ -338,7 +225,7 @@ fn bans_are_those_of_the_original() {
 
 #[test]
 fn reading_goes_on_after_the_last_entry() {
-    let site = Site::new(FILES, "maxretry = 100");
+    let site = site(FILES, "maxretry = 100");
     let file = site.path("journal/a.journal");
     let mut export = Export::default();
     for age in 1..=20 {
@@ -365,7 +252,7 @@ fn reading_goes_on_after_the_last_entry() {
 
 #[test]
 fn rotated_journals_are_read_to_their_end() {
-    let site = Site::new("systemd[journalpath=HERE/journal]", "maxretry = 100");
+    let site = site("systemd[journalpath=HERE/journal]", "maxretry = 100");
     let file = site.path("journal/system.journal");
     let mut export = Export::default();
     export.failure(100.0, "192.0.2.1");
@@ -399,7 +286,7 @@ fn rotated_journals_are_read_to_their_end() {
 
 #[test]
 fn matches_change_while_the_jail_runs() {
-    let site = Site::new(FILES, "journalmatch = _COMM=nothing");
+    let site = site(FILES, "journalmatch = _COMM=nothing");
     let file = site.path("journal/a.journal");
     let mut export = Export::default();
     export.failure(10.0, "192.0.2.1");
@@ -469,7 +356,7 @@ fn wrong_options_are_told_as_the_original_tells_them() {
             common::original("1.1.1", "fail2ban-server"),
             common::ours("fail2ban-server"),
         ] {
-            let site = Site::new(backend, "");
+            let site = site(backend, "");
             let output = program
                 .arg("-c")
                 .arg(site.directory.path())

@@ -185,6 +185,7 @@ impl Setup {
                 .map(|(name, value)| (name.to_owned(), value.clone()))
                 .to_vec(),
             strict: self.options.test,
+            patterns: matches!(purpose, Purpose::Start | Purpose::Reload),
             check: (purpose != Purpose::Dump).then_some(trial::faults),
             refuse_faulty: matches!(purpose, Purpose::Test | Purpose::Reload),
         };

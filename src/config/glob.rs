@@ -27,7 +27,8 @@ pub fn find(files: &dyn Files, pattern: &str) -> Found {
     found
 }
 
-fn has_wildcard(pattern: &str) -> bool {
+/// Whether it may lead to more than one path.
+pub fn has_wildcard(pattern: &str) -> bool {
     pattern.contains(['*', '?', '['])
 }
 

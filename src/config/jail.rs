@@ -92,6 +92,8 @@ pub struct Jail {
     pub error: Option<String>,
     /// Where its log files are named, and how, for messages.
     place_of_logs: Option<Place>,
+    /// Lines of `logpath` that may lead to more files than are there now.
+    pub patterns: Vec<String>,
 }
 
 /// How much of a jail is read.
@@ -310,12 +312,12 @@ impl Jail {
         };
         filter::add_commands(&mut commands, &self.options, &self.name)?;
         let mut backend = self.text("backend");
-        let mut logs = Vec::new();
+        let (mut logs, mut patterns) = (Vec::new(), Vec::new());
         for (option, value) in &self.options {
             match &**option {
                 "logpath" if backend.starts_with("systemd") => {}
                 "logpath" => {
-                    logs = self.log_files(&value.text(), files, messages);
+                    (logs, patterns) = self.log_files(&value.text(), files, messages);
                     if logs.is_empty() {
                         let text = format!("Have not found any log file for '{}' jail.", self.name);
                         let place = self.place_of_logs.clone();
@@ -347,6 +349,7 @@ impl Jail {
             }
         }
         commands.append(&mut logs);
+        self.patterns = patterns;
         for (_, action) in &mut self.actions {
             commands.extend(action.commands(messages)?);
         }
@@ -456,14 +459,15 @@ impl Jail {
         command
     }
 
-    /// An `addlogpath` for every file that the lines of `logpath` name (fact J4).
+    /// An `addlogpath` for every file that the lines of `logpath` name (fact J4), and the lines that
+    /// may lead to more.
     fn log_files(
         &self,
         logpath: &str,
         files: &dyn Files,
         messages: &mut Messages,
-    ) -> Vec<Vec<Value>> {
-        let mut commands = Vec::new();
+    ) -> (Vec<Vec<Value>>, Vec<String>) {
+        let (mut commands, mut patterns) = (Vec::new(), Vec::new());
         for line in logpath.split('\n') {
             let (pattern, mode) = line.rsplit_once(' ').unwrap_or((line, "head"));
             let found = glob::find(files, pattern);
@@ -476,6 +480,9 @@ impl Jail {
                     format!("File {path} has a name that is not UTF-8, thus cannot be monitored");
                 messages.add(Level::Warning, TARGET, text);
             }
+            if found.paths.is_empty() || glob::has_wildcard(pattern) {
+                patterns.push(line.to_owned());
+            }
             if found.paths.is_empty() {
                 let text = format!("No file(s) found for glob {pattern}");
                 messages.add(Level::Notice, TARGET, text);
@@ -486,7 +493,7 @@ impl Jail {
                 command
             }));
         }
-        commands
+        (commands, patterns)
     }
 
     /// What to do without any log file (facts C48, J5, J6). A match of the filter alone counts too,

@@ -65,6 +65,9 @@ pub struct ReadOptions {
     pub overrides: Vec<(String, String)>,
     /// One wrong jail spoils the result (`-t`); else only when no jail is right.
     pub strict: bool,
+    /// The server is to look for new files: `start JAIL` is followed by the lines of `logpath` that
+    /// may lead to more than is there now. The original's server reads over them.
+    pub patterns: bool,
     /// Tells what the server would refuse of the commands of a jail, or of its own settings.
     pub check: Option<Check>,
     /// A jail of which something would be refused spoils the result (`-t`, `reload`); else it is

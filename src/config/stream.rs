@@ -102,7 +102,13 @@ fn read_all(layers: &mut Layers<'_>, options: &ReadOptions) -> Result<Stream, Ca
     let mut skipped = Vec::new();
     for jail in read {
         match jail.error {
-            None => commands.push(vec!["start".into(), jail.name.into()]),
+            None => {
+                let mut start = vec!["start".into(), jail.name.into()];
+                if options.patterns {
+                    start.extend(jail.patterns.into_iter().map(Value::from));
+                }
+                commands.push(start);
+            }
             Some(reason) => skipped.push((jail.name, reason)),
         }
     }

@@ -12,6 +12,7 @@ use sha1::{Digest, Sha1};
 use tokio::sync::mpsc;
 
 use super::decode::{self, Decoder};
+use super::newcomers::{Identity, Newcomers};
 use super::save_timer::SaveTimer;
 use crate::control::{CommandError, Value};
 use crate::source::{Chunk, Sources, Start, Subscription, Watch};
@@ -22,6 +23,9 @@ const TARGET: &str = "fail2ban.filter";
 
 /// A first line longer than this is hashed up to here.
 const MAX_FIRST_LINE: u64 = 1 << 20;
+
+/// A file that a pattern led to is left when it was gone at so many looks.
+const MOST_MISSED: u32 = 5;
 
 /// Between two warnings about bytes that cannot be decoded.
 const WARN_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
@@ -38,6 +42,7 @@ pub(super) struct Logs {
     started: bool,
     reloading: bool,
     timer: SaveTimer,
+    newcomers: Newcomers,
 }
 
 #[derive(Debug)]
@@ -53,6 +58,10 @@ struct Log {
     unsaved: Option<LogPosition>,
     /// A reload has not named it so far.
     obsolete: bool,
+    /// A pattern has led to it while the jail ran; so often in a row it was gone since.
+    missed: Option<u32>,
+    /// The first line it was last known by.
+    known_by: Arc<str>,
     warned: Option<Instant>,
 }
 
@@ -60,6 +69,7 @@ struct Log {
 struct Look {
     first_line_hash: String,
     size: u64,
+    identity: Identity,
 }
 
 impl Logs {
@@ -81,6 +91,7 @@ impl Logs {
             started: false,
             reloading: false,
             timer: SaveTimer::default(),
+            newcomers: Newcomers::default(),
         }
     }
 
@@ -108,13 +119,17 @@ impl Logs {
             }
             return Ok(());
         }
-        let look = {
-            let file = path.to_owned();
-            let looked = tokio::task::spawn_blocking(move || look_at(Path::new(&file))).await;
-            looked
-                .unwrap_or_else(|_| Err(io::Error::other("interrupted")))
-                .map_err(|error| CommandError::file(&error, path))?
-        };
+        let look = look(path)
+            .await
+            .map_err(|error| CommandError::file(&error, path))?;
+        self.newcomers.add(path);
+        self.insert(path, look, tail, encoding).await;
+        Ok(())
+    }
+
+    /// Takes a file up.
+    async fn insert(&mut self, path: &str, look: Look, tail: bool, encoding: &str) {
+        self.newcomers.know(look.identity, &look.first_line_hash);
         let stored = match &self.store {
             Some(store) => store.add_log(&self.jail, path, &look.first_line_hash).await,
             None => None,
@@ -147,17 +162,75 @@ impl Logs {
             read: None,
             unsaved: None,
             obsolete: false,
+            missed: None,
+            known_by: "".into(),
             warned: None,
         };
         if self.started {
             self.open(path, &mut log).await;
         }
         self.logs.insert(path.to_owned(), log);
-        Ok(())
+    }
+
+    /// Lines of `logpath` that may lead to new files.
+    pub fn set_patterns(&mut self, lines: &[String]) {
+        self.newcomers.set_patterns(lines, Instant::now());
+    }
+
+    /// When to look for new files.
+    pub fn look_at(&self) -> Option<Instant> {
+        self.newcomers.look_at()
+    }
+
+    /// The patterns to look up; what they lead to is told to [`Logs::found`].
+    pub fn begin_look(&mut self) -> Vec<String> {
+        self.newcomers.begin_look()
+    }
+
+    /// Patterns lead to these files now: new ones are read from their first line, those that a
+    /// pattern had led to and that are gone are left.
+    pub async fn found(&mut self, paths: Vec<String>, encoding: &str) {
+        for (path, log) in &mut self.logs {
+            if let Some(missed) = &mut log.missed {
+                *missed = if paths.contains(path) { 0 } else { *missed + 1 };
+            }
+        }
+        let gone = |log: &Log| log.missed.is_some_and(|missed| missed >= MOST_MISSED);
+        let gone: Vec<String> = (self.logs.iter())
+            .filter(|(_, log)| gone(log))
+            .map(|(path, _)| path.clone())
+            .collect();
+        for path in gone {
+            self.leave(&path);
+        }
+        for path in paths {
+            if self.logs.contains_key(&path) || !self.newcomers.is_candidate(&path, self.logs.len())
+            {
+                continue;
+            }
+            // what may not be read now may be later
+            let Ok(look) = look(&path).await else {
+                continue;
+            };
+            let (file, line) = (look.identity, look.first_line_hash.clone());
+            let known = self.logs.keys().map(String::as_str);
+            if !self.newcomers.is_known(&path, file, &line, known) {
+                self.insert(&path, look, false, encoding).await;
+                if let Some(log) = self.logs.get_mut(&path) {
+                    log.missed = Some(0);
+                }
+            }
+        }
+        self.newcomers.looked(Instant::now());
     }
 
     /// Stops reading a file; one that is not there is no matter (fact P36).
     pub fn remove(&mut self, path: &str) {
+        self.newcomers.remove(path);
+        self.leave(path);
+    }
+
+    fn leave(&mut self, path: &str) {
         if let Some(mut log) = self.logs.shift_remove(path) {
             self.save(path, &mut log);
             info!(TARGET, "Removed logfile: {}", Value::from(path).repr());
@@ -190,7 +263,7 @@ impl Logs {
     /// Stops reading all files; positions are in the database then.
     pub fn stop(&mut self) {
         for path in self.paths() {
-            self.remove(&path);
+            self.leave(&path);
         }
         self.started = false;
         self.timer.clear();
@@ -206,6 +279,7 @@ impl Logs {
     /// All files become obsolete unless they are added again before [`Logs::end_reload`].
     pub fn begin_reload(&mut self) {
         self.reloading = true;
+        self.newcomers.begin_reload();
         for log in self.logs.values_mut() {
             log.obsolete = true;
         }
@@ -221,8 +295,9 @@ impl Logs {
             }
         }
         for path in obsolete {
-            self.remove(&path);
+            self.leave(&path);
         }
+        self.newcomers.end_reload(keep, Instant::now());
     }
 
     /// Hands every line of a chunk to `each`, with whether its log is in operation. A chunk of a
@@ -240,6 +315,10 @@ impl Logs {
             each(&line, in_operation);
         });
         log.in_operation |= chunk.at_end;
+        if log.known_by != chunk.first_line_hash {
+            log.known_by = chunk.first_line_hash.clone();
+            self.newcomers.know(chunk.identity, &chunk.first_line_hash);
+        }
         log.read = Some(LogPosition {
             first_line_hash: first_line_hash(chunk),
             offset: chunk.offset as f64,
@@ -289,6 +368,13 @@ fn decoder(name: &str) -> Decoder {
     Decoder::new(decode::encoding(name).unwrap_or(encoding_rs::UTF_8))
 }
 
+/// As [`look_at`], where a file may be slow to answer.
+async fn look(path: &str) -> io::Result<Look> {
+    let path = path.to_owned();
+    let looked = tokio::task::spawn_blocking(move || look_at(Path::new(&path))).await;
+    looked.unwrap_or_else(|_| Err(io::Error::other("interrupted")))
+}
+
 /// SHA-1 of the first line (empty without a complete one, fact Q4) and size of a file.
 fn look_at(path: &Path) -> io::Result<Look> {
     let file = std::fs::OpenOptions::new()
@@ -318,6 +404,7 @@ fn look_at(path: &Path) -> io::Result<Look> {
     Ok(Look {
         first_line_hash,
         size: metadata.size(),
+        identity: (metadata.dev(), metadata.ino()),
     })
 }
 

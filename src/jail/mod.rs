@@ -24,6 +24,7 @@ mod journal;
 mod judge;
 mod logs;
 pub mod names;
+mod newcomers;
 mod options;
 mod prefix;
 pub mod replay;
@@ -160,8 +161,13 @@ impl Jail {
 
     /// Starts actions, restores bans, begins to read. A started jail only leaves its idle state.
     pub async fn start(&self) -> Reply {
+        self.start_with(Vec::new()).await
+    }
+
+    /// As [`Jail::start`]; files that `patterns` (lines of `logpath`) lead to are read as they appear.
+    pub async fn start_with(&self, patterns: Vec<String>) -> Reply {
         let (reply, answer) = oneshot::channel();
-        self.ask(Request::Start(reply), answer).await?
+        self.ask(Request::Start(patterns, reply), answer).await?
     }
 
     /// Whether it has been started and not stopped.

@@ -22,6 +22,8 @@ use super::{FULL, Surroundings};
 use crate::action::firewall::monitor::Reminder;
 use crate::action::{Actions, Order};
 use crate::address::Address;
+use crate::config::files::Disk;
+use crate::config::glob;
 use crate::control::{CommandError, JailCommand, JailOption, JailSetting, Reply, Value};
 use crate::filter::FailureId;
 use crate::source::Chunk;
@@ -42,7 +44,9 @@ const LONGEST_SLEEP: f64 = 300.0;
 #[derive(Debug)]
 pub(super) enum Request {
     Call(JailCommand, oneshot::Sender<Reply>),
-    Start(oneshot::Sender<Reply>),
+    Start(Vec<String>, oneshot::Sender<Reply>),
+    /// Patterns lead to these files now.
+    Logs(Vec<String>),
     Stop(oneshot::Sender<Reply>),
     Reload(Phase, oneshot::Sender<()>),
     /// Forget failures and earlier bans of these ids; answers of how many something was known.
@@ -206,6 +210,7 @@ impl Task {
         let journal = self.journal.as_ref().and_then(JournalLog::save_at);
         due.into_iter()
             .chain(self.logs.save_at())
+            .chain(self.logs.look_at())
             .chain(journal)
             .min()
     }
@@ -214,6 +219,20 @@ impl Task {
         let clock = Instant::now();
         if self.logs.save_at().is_some_and(|at| at <= clock) {
             self.logs.save_due(clock);
+        }
+        if self.logs.look_at().is_some_and(|at| at <= clock) {
+            let patterns = self.logs.begin_look();
+            let inbox = self.inbox.clone();
+            tokio::task::spawn_blocking(move || {
+                let paths = patterns
+                    .iter()
+                    .flat_map(|pattern| glob::find(&Disk, pattern).paths);
+                let found = Request::Logs(paths.collect());
+                if let Some(inbox) = inbox.upgrade() {
+                    // fails when the jail has ended meanwhile
+                    let _ = inbox.blocking_send(found);
+                }
+            });
         }
         if let Some(journal) = &mut self.journal
             && journal.save_at().is_some_and(|at| at <= clock)
@@ -230,9 +249,16 @@ impl Task {
         // an answer nobody waits for any more is dropped
         match request {
             Request::Call(command, reply) => self.call(command, reply).await,
-            Request::Start(reply) => {
+            Request::Start(patterns, reply) => {
+                if !patterns.is_empty() {
+                    self.logs.set_patterns(&patterns);
+                }
                 self.start().await;
                 let _ = reply.send(Ok(Value::None));
+            }
+            Request::Logs(paths) => {
+                let encoding = self.core.encoding().to_owned();
+                self.logs.found(paths, &encoding).await;
             }
             Request::Stop(_) => {}
             Request::Reload(phase, reply) => {

@@ -54,7 +54,7 @@ impl Server {
     async fn answer_alone(&self, command: Command) -> Reply {
         match command {
             Command::Add { .. }
-            | Command::StartJail(_)
+            | Command::StartJail { .. }
             | Command::StopJail(_)
             | Command::StopAllJails
             | Command::Set(_) => {
@@ -91,7 +91,9 @@ impl Server {
                 self.add_jail(&jail, &backend)?;
                 jail.into()
             }
-            Command::StartJail(name) => self.jails.get(&name)?.start().await?,
+            Command::StartJail { name, patterns } => {
+                self.jails.get(&name)?.start_with(patterns).await?
+            }
             Command::StopJail(name) => return self.stop_jail(&name).await,
             Command::StopAllJails => {
                 self.stop_all_jails().await;

@@ -204,7 +204,7 @@ impl<'s> Run<'s> {
         let server = self.server;
         match command {
             Command::Add { jail, backend } => self.add(&jail, &backend).await,
-            Command::StartJail(name) => {
+            Command::StartJail { name, patterns } => {
                 let jail = server.jails.get(&name)?;
                 if let Some(phase) = self.reloading.get_mut(&name)
                     && jail.is_started()
@@ -212,7 +212,7 @@ impl<'s> Run<'s> {
                     *phase = Phase::Done;
                     info!(LOG, "Jail {} reloaded", quoted(&name));
                 }
-                jail.start().await?;
+                jail.start_with(patterns).await?;
                 self.unfinished.retain(|unfinished| *unfinished != name);
                 Ok(Value::None)
             }
@@ -315,7 +315,7 @@ impl<'s> Run<'s> {
 fn jail_of(command: &Command) -> Option<&str> {
     match command {
         Command::Add { jail, .. } => Some(jail),
-        Command::StartJail(name) | Command::StopJail(name) | Command::Jail { name, .. } => {
+        Command::StartJail { name, .. } | Command::StopJail(name) | Command::Jail { name, .. } => {
             Some(name)
         }
         _ => None,

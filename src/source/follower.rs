@@ -312,6 +312,7 @@ impl Open {
         Chunk {
             path: path.clone(),
             data,
+            identity: self.identity,
             first_line_hash: self.head.hash.clone(),
             offset: self.position,
             at_end,

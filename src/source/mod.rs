@@ -59,6 +59,8 @@ pub struct Chunk {
     pub path: Arc<Path>,
     /// Whole lines, each with its line end; undecoded. May be empty: then only the end was reached.
     pub data: Vec<u8>,
+    /// Device and inode of the file.
+    pub identity: (u64, u64),
     /// SHA-1 hex of the file's first line.
     pub first_line_hash: Arc<str>,
     /// Byte offset in the file after `data`.

@@ -2,6 +2,8 @@
 //! the built binary.
 #![allow(dead_code)] // each test binary uses its own part
 
+pub mod site;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

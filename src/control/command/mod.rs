@@ -40,7 +40,11 @@ pub enum Command {
         jail: String,
         backend: String,
     },
-    StartJail(String),
+    /// The lines of `logpath` that may lead to more files than are there now follow the name.
+    StartJail {
+        name: String,
+        patterns: Vec<String>,
+    },
     StopJail(String),
     /// `stop --all`: every jail, but not the server.
     StopAllJails,

@@ -59,7 +59,10 @@ impl Command {
                     backend: words.text(2).unwrap_or_else(|_| "auto".to_owned()),
                 }
             }
-            "start" => Command::StartJail(words.text(1)?),
+            "start" => Command::StartJail {
+                name: words.text(1)?,
+                patterns: words.texts(2),
+            },
             "stop" if words.len() == 1 => Command::Stop,
             "stop" => match words.text(1)?.as_str() {
                 "--all" => Command::StopAllJails,

@@ -105,7 +105,13 @@ fn every_word_of_the_usage_text_is_known() {
                 backend: "auto".into(),
             },
         ),
-        ("start j", Command::StartJail("j".into())),
+        (
+            "start j",
+            Command::StartJail {
+                name: "j".into(),
+                patterns: vec![],
+            },
+        ),
         ("stop", Command::Stop),
         ("stop j", Command::StopJail("j".into())),
         ("stop --all", Command::StopAllJails),
