@@ -186,3 +186,57 @@ fn exit_codes_and_forms() {
     assert_eq!(run(&["/nonexistent/fail2ban"]).0, 2);
     assert_eq!(run(&["--nonsense"]).0, 2);
 }
+
+#[test]
+fn config_shows_where_settings_come_from() {
+    let (_guard, base) = planted();
+    let run = |arguments: &[&str]| {
+        let output = common::ours("config")
+            .args(["-c", &base.display().to_string()])
+            .args(arguments)
+            .output()
+            .unwrap();
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
+    };
+    assert_eq!(run(&["ports"]).0, 255, "jail.local is no INI file");
+    fs::remove_file(base.join("jail.local")).unwrap();
+    let (code, printed) = run(&["arguments"]);
+    assert_eq!(code, 255, "it has a mistake");
+    assert!(printed.contains("; jail arguments, enabled"), "{printed}");
+    assert_eq!(run(&["nothing"]).0, 255);
+    assert_eq!(run(&[]).0, 2);
+    let (code, printed) = run(&["ports"]);
+    assert_eq!(code, 0);
+    let jails = base.join("jail.conf");
+    let text = fs::read_to_string(&jails).unwrap();
+    let line = |start: &str| {
+        1 + text
+            .lines()
+            .position(|line| line.starts_with(start))
+            .unwrap()
+    };
+    let expected = format!(
+        "port = ssh,htpp                          ; {}:{}\n",
+        jails.display(),
+        line("port = ")
+    );
+    assert!(printed.contains(&expected), "{printed}");
+    let (code, printed) = run(&["--json", "ports"]);
+    assert_eq!(code, 0);
+    let report: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    let retries = report["settings"].as_array().unwrap().iter();
+    let retries = retries
+        .filter(|row| row["name"] == "maxretry")
+        .next()
+        .unwrap();
+    assert_eq!(retries["value"], "3");
+    assert_eq!(retries["line"], line("maxretry = 3"));
+    assert_eq!(report["actions"][0]["settings"][0]["name"], "actionban");
+    assert_eq!(
+        report["actions"][0]["settings"][0]["value"],
+        "true ssh,htpp"
+    );
+}

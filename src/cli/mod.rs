@@ -9,6 +9,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 pub mod client;
+pub mod config;
 pub mod diagnostics;
 pub mod links;
 pub mod lint;
@@ -35,7 +36,7 @@ const LINKED: [(&str, Program); 3] = [
 ];
 
 /// All programs by first argument, with what `ferroban --help` says of them.
-const PROGRAMS: [(&str, &str, Program); 6] = [
+const PROGRAMS: [(&str, &str, Program); 7] = [
     (
         "client",
         "asks and steers the server (fail2ban-client)",
@@ -51,6 +52,11 @@ const PROGRAMS: [(&str, &str, Program); 6] = [
         "replay",
         "shows whom the jails would have banned for a log, with no side effects",
         replay::main,
+    ),
+    (
+        "config",
+        "shows every setting of a jail, and where it was written",
+        config::main,
     ),
     (
         "lint",

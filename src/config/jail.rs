@@ -2,15 +2,20 @@
 //! that make it (facts C35–C37, C46–C58, J1–J25).
 #![forbid(unsafe_code)]
 
+mod origins;
+pub mod report;
+
+pub use origins::place_in;
+
 use super::action::Action;
-use super::definition::{Kind, Known, Source, merged, read_options};
-use super::error::{Cause, Fault, Messages, Place};
+use super::definition::{Kind, Known, merged, read_options};
+use super::error::{Cause, Messages, Place};
 use super::files::Files;
 use super::filter::{self, Filter};
 use super::glob;
 use super::layers::Layers;
 use super::options;
-use super::places::{Item, line_of};
+use super::places::Item;
 use super::settings::{Entry, Options, Setting, Settings};
 use super::text::{quoted, words};
 use crate::control::Value;
@@ -373,86 +378,6 @@ impl Jail {
         vec![command]
     }
 
-    /// Where the value was written that the server would refuse.
-    pub fn place_of(
-        &self,
-        fault: &Fault,
-        commands: &[Vec<Value>],
-        settings: &Settings,
-        files: &dyn Files,
-    ) -> Option<Place> {
-        let command = commands.get(fault.command)?;
-        let option = match command.first()?.as_str()? {
-            "add" => "backend",
-            _ => command.get(2)?.as_str()?,
-        };
-        let values = command.get(3..).unwrap_or_default();
-        let before = commands.get(..=fault.command)?;
-        let is_addition =
-            |command: &&Vec<Value>| command.get(2).and_then(Value::as_str) == Some("addaction");
-        match option {
-            "addaction" | "action" => {
-                let number = before.iter().filter(is_addition).count().checked_sub(1)?;
-                let (text, action) = self.actions.get(number)?;
-                let property = match values.get(1) {
-                    Some(Value::List(pairs)) => pairs.get(fault.item)?.as_slice()?.first(),
-                    other => other,
-                };
-                let source = match property.and_then(Value::as_str) {
-                    Some(property) if option == "action" => action.source(property),
-                    _ => Source::Argument,
-                };
-                match source {
-                    Source::File(origin) => Some(line_of(files, &origin, Item::default())),
-                    _ => {
-                        let item = Item {
-                            number,
-                            of: self.actions.len(),
-                            text,
-                        };
-                        place_in(settings, &self.name, "action", item, files)
-                    }
-                }
-            }
-            option => {
-                let list = match values.first() {
-                    Some(Value::List(list)) => list.as_slice(),
-                    _ => values,
-                };
-                let setting = match option.strip_prefix("add") {
-                    Some(setting) => setting,
-                    None => option,
-                };
-                // Patterns become any number of paths; what can be wrong is the word behind.
-                let of_log = setting == "logpath";
-                let text = list.get(if of_log { 1 } else { fault.item });
-                let item = Item {
-                    number: fault.item,
-                    of: if of_log { 0 } else { list.len() },
-                    text: text.and_then(Value::as_str).unwrap_or_default(),
-                };
-                self.place_of_setting(setting, item, settings, files)
-            }
-        }
-    }
-
-    /// Where a setting of the jail or its filter was written.
-    fn place_of_setting(
-        &self,
-        setting: &str,
-        item: Item<'_>,
-        settings: &Settings,
-        files: &dyn Files,
-    ) -> Option<Place> {
-        let own = place_in(settings, &self.name, setting, item, files);
-        let of_filter = || match self.filter.as_ref()?.source(setting) {
-            Source::File(origin) => Some(line_of(files, &origin, item)),
-            Source::Argument => place_in(settings, &self.name, "filter", item, files),
-            Source::Program => None,
-        };
-        own.or_else(of_filter)
-    }
-
     fn set(&self, option: &str, value: Option<Value>) -> Vec<Value> {
         let mut command = vec!["set".into(), self.name.as_str().into(), option.into()];
         command.extend(value);
@@ -550,18 +475,6 @@ enum NoLogs {
     Skip,
     Accept,
     Refuse,
-}
-
-/// Where a part of an option of a jail was written.
-pub fn place_in(
-    settings: &Settings,
-    jail: &str,
-    option: &str,
-    item: Item<'_>,
-    files: &dyn Files,
-) -> Option<Place> {
-    let origin = settings.origin(jail, option)?;
-    Some(line_of(files, origin, item))
 }
 
 fn config_error(text: String) -> Vec<Value> {

@@ -1,0 +1,176 @@
+//! `ferroban config JAIL`: every setting of a jail, its final value, and where it was written.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, Command};
+use serde_json::{Value as Json, json};
+
+use super::{FAILURE, say};
+use crate::config::jail::report::{Part, Report, Row, report};
+use crate::config::shipped::{self, Shipped};
+use crate::control::JailOption;
+use crate::jail::core::JailCore;
+
+/// Where comments begin that say where a value was written.
+const COLUMN: usize = 40;
+
+/// Runs the program; the first word is the name it was called under.
+pub fn main(args: Vec<OsString>) -> ExitCode {
+    let matches = match command().try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(error) => {
+            // help is no error, but clap brings it this way
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let directory = matches.get_one::<String>("config");
+    let directory = directory.map_or(shipped::default_dir(), String::as_str);
+    let jail = matches.get_one::<String>("jail");
+    let jail = jail.map(String::as_str).unwrap_or_default();
+    let mut report = match report(&Shipped, directory, jail) {
+        Ok(report) => report,
+        Err(cause) => {
+            eprintln!("ferroban config: {cause}");
+            return ExitCode::from(FAILURE);
+        }
+    };
+    add_defaults(&mut report.rows, jail);
+    match matches.get_flag("json") {
+        true => say(&json_of(jail, &report).to_string()),
+        false => say(text(jail, &report).trim_end()),
+    }
+    match report.error {
+        Some(error) => {
+            eprintln!("ferroban config: {error}");
+            ExitCode::from(FAILURE)
+        }
+        None => ExitCode::SUCCESS,
+    }
+}
+
+fn command() -> Command {
+    Command::new("ferroban config")
+        .about("Shows every setting of a jail, its final value, and the file and line it was written in.")
+        .arg(
+            Arg::new("config")
+                .short('c')
+                .long("config")
+                .value_name("DIR")
+                .help("configuration directory [default: /etc/fail2ban, or the shipped one where there is none]"),
+        )
+        .arg(
+            Arg::new("json")
+                .long("json")
+                .action(ArgAction::SetTrue)
+                .help("print one JSON object"),
+        )
+        .arg(Arg::new("jail").value_name("JAIL").required(true).help("the jail, enabled or not"))
+}
+
+/// Adds what the server does when the configuration says nothing.
+fn add_defaults(rows: &mut Vec<Row>, jail: &str) {
+    let core = JailCore::new(jail, true);
+    for (name, option) in [
+        ("maxretry", JailOption::MaxRetry),
+        ("maxmatches", JailOption::MaxMatches),
+        ("findtime", JailOption::FindTime),
+        ("bantime", JailOption::BanTime),
+        ("ignoreself", JailOption::IgnoreSelf),
+        ("logencoding", JailOption::LogEncoding),
+    ] {
+        if rows.iter().any(|row| row.name == name) {
+            continue;
+        }
+        if let Some(value) = core.get(&option) {
+            rows.push(Row {
+                name: name.to_owned(),
+                value: value.str().into_owned(),
+                place: None,
+            });
+        }
+    }
+}
+
+/// In the form of a configuration file, with origins as comments.
+fn text(jail: &str, report: &Report) -> String {
+    let state = if report.enabled {
+        "enabled"
+    } else {
+        "not enabled"
+    };
+    let mut out = format!("; jail {jail}, {state}\n");
+    section(&mut out, &format!("[{jail}]"), &report.rows);
+    section(&mut out, "; options that serve others", &report.variables);
+    if let Some(filter) = &report.filter {
+        section(
+            &mut out,
+            &format!("; filter {}", one_line(filter)),
+            &filter.rows,
+        );
+    }
+    for action in &report.actions {
+        section(
+            &mut out,
+            &format!("; action {}", one_line(action)),
+            &action.rows,
+        );
+    }
+    out
+}
+
+fn one_line(part: &Part) -> String {
+    let words: Vec<&str> = part.definition.split_whitespace().collect();
+    words.join(" ")
+}
+
+fn section(out: &mut String, title: &str, rows: &[Row]) {
+    if rows.is_empty() {
+        return;
+    }
+    out.push_str(&format!("\n{title}\n"));
+    for row in rows {
+        let origin = row.place.as_ref().map(|place| place.origin.to_string());
+        let origin = origin.unwrap_or_else(|| "default".to_owned());
+        let mut lines = row.value.split('\n').filter(|line| !line.trim().is_empty());
+        let (first, rest) = match row.value.trim().contains('\n') {
+            true => ("", true),
+            false => (lines.next().unwrap_or_default(), false),
+        };
+        let head = format!("{} = {first}", row.name);
+        out.push_str(&format!("{:<COLUMN$} ; {origin}\n", head.trim_end()));
+        if rest {
+            for line in lines {
+                out.push_str(&format!("    {line}\n"));
+            }
+        }
+    }
+}
+
+fn json_of(jail: &str, report: &Report) -> Json {
+    let part = |part: &Part| json!({"definition": part.definition, "settings": rows(&part.rows)});
+    json!({
+        "jail": jail,
+        "enabled": report.enabled,
+        "error": report.error,
+        "settings": rows(&report.rows),
+        "variables": rows(&report.variables),
+        "filter": report.filter.as_ref().map(part),
+        "actions": report.actions.iter().map(part).collect::<Vec<_>>(),
+    })
+}
+
+fn rows(rows: &[Row]) -> Vec<Json> {
+    rows.iter()
+        .map(|row| {
+            let origin = row.place.as_ref().map(|place| &place.origin);
+            json!({
+                "name": row.name,
+                "value": row.value,
+                "file": origin.map(|origin| &*origin.file),
+                "line": origin.map(|origin| origin.line),
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,104 @@
+//! Which line of which file a value of a jail was written in.
+#![forbid(unsafe_code)]
+
+use super::super::definition::Source;
+use super::super::error::{Fault, Place};
+use super::super::files::Files;
+use super::super::places::{Item, line_of};
+use super::super::settings::Settings;
+use super::Jail;
+use crate::control::Value;
+
+impl Jail {
+    /// Where the value was written that the server would refuse.
+    pub fn place_of(
+        &self,
+        fault: &Fault,
+        commands: &[Vec<Value>],
+        settings: &Settings,
+        files: &dyn Files,
+    ) -> Option<Place> {
+        let command = commands.get(fault.command)?;
+        let option = match command.first()?.as_str()? {
+            "add" => "backend",
+            _ => command.get(2)?.as_str()?,
+        };
+        let values = command.get(3..).unwrap_or_default();
+        let before = commands.get(..=fault.command)?;
+        let is_addition =
+            |command: &&Vec<Value>| command.get(2).and_then(Value::as_str) == Some("addaction");
+        match option {
+            "addaction" | "action" => {
+                let number = before.iter().filter(is_addition).count().checked_sub(1)?;
+                let (text, action) = self.actions.get(number)?;
+                let property = match values.get(1) {
+                    Some(Value::List(pairs)) => pairs.get(fault.item)?.as_slice()?.first(),
+                    other => other,
+                };
+                let source = match property.and_then(Value::as_str) {
+                    Some(property) if option == "action" => action.source(property),
+                    _ => Source::Argument,
+                };
+                match source {
+                    Source::File(origin) => Some(line_of(files, &origin, Item::default())),
+                    _ => {
+                        let item = Item {
+                            number,
+                            of: self.actions.len(),
+                            text,
+                        };
+                        place_in(settings, &self.name, "action", item, files)
+                    }
+                }
+            }
+            option => {
+                let list = match values.first() {
+                    Some(Value::List(list)) => list.as_slice(),
+                    _ => values,
+                };
+                let setting = match option.strip_prefix("add") {
+                    Some(setting) => setting,
+                    None => option,
+                };
+                // Patterns become any number of paths; what can be wrong is the word behind.
+                let of_log = setting == "logpath";
+                let text = list.get(if of_log { 1 } else { fault.item });
+                let item = Item {
+                    number: fault.item,
+                    of: if of_log { 0 } else { list.len() },
+                    text: text.and_then(Value::as_str).unwrap_or_default(),
+                };
+                self.place_of_setting(setting, item, settings, files)
+            }
+        }
+    }
+
+    /// Where a setting of the jail or its filter was written.
+    fn place_of_setting(
+        &self,
+        setting: &str,
+        item: Item<'_>,
+        settings: &Settings,
+        files: &dyn Files,
+    ) -> Option<Place> {
+        let own = place_in(settings, &self.name, setting, item, files);
+        let of_filter = || match self.filter.as_ref()?.source(setting) {
+            Source::File(origin) => Some(line_of(files, &origin, item)),
+            Source::Argument => place_in(settings, &self.name, "filter", item, files),
+            Source::Program => None,
+        };
+        own.or_else(of_filter)
+    }
+}
+
+/// Where a part of an option of a jail was written.
+pub fn place_in(
+    settings: &Settings,
+    jail: &str,
+    option: &str,
+    item: Item<'_>,
+    files: &dyn Files,
+) -> Option<Place> {
+    let origin = settings.origin(jail, option)?;
+    Some(line_of(files, origin, item))
+}
