@@ -3,7 +3,9 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +17,8 @@ use tokio::time::{Instant, sleep, timeout};
 struct World {
     dir: tempfile::TempDir,
     path: PathBuf,
+    /// The path is a link to the log.
+    linked: bool,
     /// As the daemon holds it, whatever its name is.
     file: File,
     /// Whole lines a reader must get.
@@ -32,10 +36,15 @@ impl World {
         let dir = tempfile::tempdir().expect("a directory");
         fs::create_dir(dir.path().join("logs")).expect("a directory");
         let path = dir.path().join("logs/a.log");
+        let linked = seed % 4 == 0;
+        if linked {
+            symlink("real.0", &path).expect("links");
+        }
         let file = open(&path);
         World {
             dir,
             path,
+            linked,
             file,
             expected: Vec::new(),
             partial: String::new(),
@@ -64,6 +73,12 @@ impl World {
         self.file.write_all(text.as_bytes()).expect("writes");
     }
 
+    fn burst(&mut self) {
+        for _ in 0..200 {
+            self.write_lines();
+        }
+    }
+
     fn write_part(&mut self) {
         let part = self.new_line();
         self.file.write_all(part.as_bytes()).expect("writes");
@@ -86,7 +101,11 @@ impl World {
     /// Something happens to the file. All whole lines were read before, so none may be lost.
     async fn rotate(&mut self) {
         let old = self.old_name();
-        match self.random.u8(..9) {
+        let kind = match self.linked {
+            true => self.random.u8(9..12),
+            false => self.random.u8(..12),
+        };
+        match kind {
             0 => {
                 self.story.push("rename, create");
                 fs::rename(&self.path, old).expect("renames");
@@ -142,6 +161,46 @@ impl World {
                     self.write_lines();
                 }
             }
+            9 => {
+                self.story.push("copy and truncate, to the same size");
+                let size = self.file.metadata().expect("metadata").len() as usize;
+                fs::copy(&self.path, old).expect("copies");
+                self.file.set_len(0).expect("truncates");
+                self.partial.clear();
+                let start = self.new_line();
+                if size > start.len() {
+                    let line = format!("{start}{}", "=".repeat(size - start.len() - 1));
+                    writeln!(self.file, "{line}").expect("writes");
+                    self.expected.push(line);
+                }
+            }
+            10 if self.linked => {
+                self.story.push("switch the link");
+                let real = format!("real.{}", self.rotations);
+                self.file = open(&self.dir.path().join("logs").join(&real));
+                self.partial.clear();
+                let next = self.dir.path().join("logs/next");
+                symlink(real, &next).expect("links");
+                fs::rename(next, &self.path).expect("renames");
+            }
+            10 => {
+                self.story.push("rename, create unreadable, readable later");
+                fs::rename(&self.path, old).expect("renames");
+                self.reopen();
+                let mode = |mode| fs::set_permissions(&self.path, fs::Permissions::from_mode(mode));
+                mode(0o000).expect("changes the mode");
+                self.file.write_all(b"hidden\n").expect("writes");
+                self.expected.push("hidden".to_owned());
+                sleep(Duration::from_millis(self.random.u64(..5))).await;
+                mode(0o644).expect("changes the mode");
+            }
+            11 => {
+                self.story.push("unreadable while it is read");
+                let mode = |mode| fs::set_permissions(&self.path, fs::Permissions::from_mode(mode));
+                mode(0o000).expect("changes the mode");
+                sleep(Duration::from_millis(self.random.u64(..3))).await;
+                mode(0o644).expect("changes the mode");
+            }
             _ => {
                 self.story.push("remove the directory, make it again");
                 let logs = self.dir.path().join("logs");
@@ -168,6 +227,8 @@ struct Watcher {
     _subscription: Subscription,
     got: Vec<String>,
     ended: bool,
+    /// Where a reader that is started anew goes on.
+    place: Start,
 }
 
 impl Watcher {
@@ -182,7 +243,16 @@ impl Watcher {
             _subscription: subscription,
             got: Vec::new(),
             ended: false,
+            place: Start::Head,
         }
+    }
+
+    /// As after a crash: what was on its way is lost, and asked for again.
+    async fn restart(&mut self, sources: &Sources, path: &Path, watch: Watch) {
+        let (sender, inbox) = mpsc::channel(4);
+        let added = sources.add(path, self.place.clone(), watch, sender).await;
+        self._subscription = added.expect("the file is there");
+        self.inbox = inbox;
     }
 
     /// Reads until it has this many lines.
@@ -194,6 +264,12 @@ impl Watcher {
                 Ok(Some(chunk)) => {
                     assert!(chunk.data.is_empty() || chunk.data.ends_with(b"\n"));
                     self.ended = chunk.at_end;
+                    if !chunk.first_line_hash.is_empty() {
+                        self.place = Start::Resume {
+                            first_line_hash: chunk.first_line_hash.to_string(),
+                            offset: chunk.offset,
+                        };
+                    }
                     let text = String::from_utf8(chunk.data.clone()).expect("text");
                     self.got.extend(text.lines().map(str::to_owned));
                 }
@@ -212,14 +288,25 @@ async fn sequence(sources: Sources, watch: Watch, seed: u64, steps: usize) {
         Watcher::new(&sources, &world.path, watch, 1).await,
     ];
     for _ in 0..steps {
-        match world.random.u8(..10) {
-            0..=5 => {
+        match world.random.u8(..12) {
+            0..=4 => {
                 world.story.push("lines");
                 world.write_lines();
             }
-            6 => {
+            5 => {
+                world.story.push("burst");
+                world.burst();
+            }
+            6 | 7 => {
                 world.story.push("part of a line");
                 world.write_part();
+            }
+            8 => {
+                settle(&mut watchers, &world, seed).await;
+                world.story.push("restart");
+                world.write_lines();
+                watchers[0].restart(&sources, &world.path, watch).await;
+                world.write_lines();
             }
             _ => {
                 settle(&mut watchers, &world, seed).await;
@@ -268,10 +355,32 @@ async fn sequences(watch: Watch, seeds: std::ops::Range<u64>, steps: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_show_every_line_once() {
-    sequences(Watch::Inotify, 0..300, 30).await;
+    sequences(Watch::Inotify, 0..800, 20).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn polling_shows_every_line_once() {
     sequences(Watch::Polling, 1000..1200, 8).await;
+}
+
+/// Root may read everything; nobody may not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_may_not_be_read_is_read_later() {
+    if !nix::unistd::geteuid().is_root() {
+        return sequences(Watch::Inotify, 2000..2100, 20).await;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let program = directory.path().join("model");
+    fs::copy(std::env::current_exe().expect("own path"), &program).expect("copies");
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
+    mode(directory.path(), 0o755).expect("changes the mode");
+    mode(&program, 0o755).expect("changes the mode");
+    let status = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(&program)
+        .args(["--exact", "what_may_not_be_read_is_read_later"])
+        .env("TMPDIR", "/tmp")
+        .status()
+        .expect("setpriv (util-linux) starts");
+    assert!(status.success());
 }

@@ -169,3 +169,36 @@ impl Inner {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether somebody was woken, without waiting.
+    fn is_woken(wake: &Notify) -> bool {
+        use std::future::Future as _;
+        use std::task::{Context, Waker};
+        let mut woken = std::pin::pin!(wake.notified());
+        let mut context = Context::from_waker(Waker::noop());
+        woken.as_mut().poll(&mut context).is_ready()
+    }
+
+    #[tokio::test]
+    async fn an_overflown_queue_wakes_everybody() {
+        let directory = tempfile::tempdir().expect("directory");
+        let events = Events::start().expect("inotify");
+        let mut readers = Vec::new();
+        for name in ["a", "b"] {
+            let path = directory.path().join(name);
+            std::fs::write(&path, "").expect("file");
+            let (wake, mut watched) = (Arc::new(Notify::new()), Watched::default());
+            events.watch(&path, &wake, &mut watched);
+            readers.push((wake, watched));
+        }
+        assert!(readers.iter().all(|(wake, _)| !is_woken(wake)));
+        // the kernel names no watch then
+        let any = readers[0].1.file.clone().expect("watched");
+        events.inner.tell(&any, EventMask::Q_OVERFLOW, None);
+        assert!(readers.iter().all(|(wake, _)| is_woken(wake)));
+    }
+}

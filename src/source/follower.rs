@@ -136,19 +136,21 @@ impl Follower {
         (!std::mem::replace(&mut self.end_told, true)).then(|| open.chunk(path, Vec::new(), true))
     }
 
-    /// What the file that was rotated away still brings.
+    /// What the file that was rotated away still brings. The place it comes with is that of the
+    /// present file: whoever resumes there must not read that one again.
     fn drain(&mut self, path: &Arc<Path>) -> Option<Chunk> {
         let (open, since) = self.previous.as_mut()?;
-        if let Ok(Some(data)) = open.lines(path) {
-            return Some(open.chunk(path, data, false));
-        }
-        if since.elapsed() < DRAIN {
-            return None;
-        }
-        let rest = open.rest();
-        let chunk = rest.map(|data| open.chunk(path, data, false));
-        self.previous = None;
-        chunk
+        let data = match open.lines(path) {
+            Ok(Some(data)) => Some(data),
+            _ if since.elapsed() < DRAIN => return None,
+            _ => {
+                let rest = open.rest();
+                self.previous = None;
+                rest
+            }
+        };
+        let present = self.current.as_ref()?;
+        data.map(|data| present.chunk(path, data, false))
     }
 
     /// At the end of the present file: whether another has taken its place, which is open then.
@@ -476,8 +478,15 @@ mod tests {
         // the writer has not noticed yet
         let mut file = File::options().append(true).open(&old).expect("old log");
         file.write_all(b"late\n").expect("written");
-        assert_eq!(log.lines(&mut follower), "late\n");
+        let late = follower.read(&log.path).expect("a late line");
+        assert_eq!(late.data, b"late\n");
         assert!(follower.is_draining());
+        // whoever goes on from here reads neither file again
+        let resume = Start::Resume {
+            first_line_hash: late.first_line_hash.to_string(),
+            offset: late.offset,
+        };
+        assert_eq!(log.lines(&mut log.follow(&resume)), "");
     }
 
     #[test]
