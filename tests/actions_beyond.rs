@@ -6,8 +6,9 @@
 mod common;
 mod scenario;
 
+use std::io::Write;
 use std::net::TcpListener;
-use std::process::Command;
+use std::process::{Child, Command};
 
 use scenario::{ban, by_ours, shipped_actions, ticket};
 use serde_json::{Value as Json, json};
@@ -147,45 +148,87 @@ fn connections_of_a_banned_address_are_cut() {
     });
 }
 
-#[test]
-fn a_network_is_banned_for_its_addresses() {
-    common::in_network_namespace("a_network_is_banned_for_its_addresses", || {
+/// A server over the shipped actions with one jail `j`, whose failures are lines `TIME x from ID`.
+struct Server {
+    directory: tempfile::TempDir,
+    child: Child,
+}
+
+impl Server {
+    /// With these further options.
+    fn new(options: &str) -> Server {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         let here = directory.path().display();
         std::fs::create_dir(path("filter.d")).unwrap();
-        std::fs::write(
-            path("filter.d/simple.conf"),
-            "[Definition]\nfailregex = ^ x from <ADDR>$\n",
-        )
-        .unwrap();
+        let filter = "[Definition]\nfailregex = ^ x from <ADDR>$\n";
+        std::fs::write(path("filter.d/simple.conf"), filter).unwrap();
         let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("action.d");
         std::os::unix::fs::symlink(shipped, path("action.d")).unwrap();
-        std::fs::write(
-            path("fail2ban.conf"),
-            format!("[Definition]\nlogtarget = {here}/log\nsocket = {here}/socket\npidfile = {here}/pid\ndbfile = None\n"),
-        )
-        .unwrap();
-        std::fs::write(
-            path("jail.conf"),
-            format!(
-                "[j]\nenabled = true\nbackend = polling\nfilter = simple\nlogpath = {here}/j.log\nmaxretry = 3\n\
-                 ignoreip = 192.0.2.200\nbanprefix4 = 24\nbanprefix6 = 64\naction = iptables-allports[name=j]\n"
-            ),
-        )
-        .unwrap();
+        let settings = format!(
+            "[Definition]\nlogtarget = {here}/log\nsocket = {here}/socket\npidfile = {here}/pid\ndbfile = None\n"
+        );
+        std::fs::write(path("fail2ban.conf"), settings).unwrap();
+        let jail = format!(
+            "[j]\nenabled = true\nbackend = polling\nfilter = simple\nlogpath = {here}/j.log\n{options}\n"
+        );
+        std::fs::write(path("jail.conf"), jail).unwrap();
         std::fs::write(path("j.log"), "").unwrap();
-        let mut server = common::ours("fail2ban-server")
+        let child = common::ours("fail2ban-server")
             .args(["-c", &here.to_string(), "-f", "start"])
             .spawn()
             .unwrap();
-        let output = |program: &str, arguments: &[&str]| {
-            let output = Command::new(program).args(arguments).output().unwrap();
-            String::from_utf8_lossy(&output.stdout).into_owned()
-        };
-        assert!(common::eventually(20, || path("socket").exists()));
+        let server = Server { directory, child };
+        assert!(common::eventually(20, || server
+            .client(&["ping"])
+            .contains("pong")));
+        server
+    }
+
+    fn client(&self, words: &[&str]) -> String {
+        let mut client = common::ours("fail2ban-client");
+        let client = client.arg("-c").arg(self.directory.path()).args(words);
+        String::from_utf8(client.output().unwrap().stdout).unwrap()
+    }
+
+    /// Each of these fails now.
+    fn failures(&self, ids: &[&str]) {
         let now = output("date", &["+%F %T"]);
-        let ids = [
+        let lines: String = ids
+            .iter()
+            .map(|id| format!("{} x from {id}\n", now.trim()))
+            .collect();
+        let mut log = std::fs::OpenOptions::new()
+            .append(true)
+            .open(self.directory.path().join("j.log"))
+            .unwrap();
+        log.write_all(lines.as_bytes()).unwrap();
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("log")).unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.client(&["stop"]);
+        let _ = self.child.wait();
+    }
+}
+
+fn output(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn a_network_is_banned_for_its_addresses() {
+    common::in_network_namespace("a_network_is_banned_for_its_addresses", || {
+        let server = Server::new(
+            "maxretry = 3\nignoreip = 192.0.2.200\nbanprefix4 = 24\nbanprefix6 = 64\naction = iptables-allports[name=j]",
+        );
+        server.failures(&[
             "2001:db8::1",
             "2001:db8::a:1",
             "2001:db8::2",
@@ -195,32 +238,14 @@ fn a_network_is_banned_for_its_addresses() {
             "198.51.100.1",
             "198.51.100.9",
             "198.51.100.2",
-        ];
-        let lines: String = ids
-            .iter()
-            .map(|id| format!("{} x from {id}\n", now.trim()))
-            .collect();
-        std::fs::write(path("j.log"), lines).unwrap();
+        ]);
         let rules = || output("ip6tables-save", &[]) + &output("iptables-save", &[]);
         let banned = common::eventually(20, || {
             let rules = rules();
             rules.contains("-A f2b-j -s 2001:db8::/64 -j")
                 && rules.contains("-A f2b-j -s 198.51.100.0/24 -j")
         });
-        let log = std::fs::read_to_string(path("log")).unwrap();
-        let rules = rules();
-        let client = |words: &[&str]| {
-            let mut client = common::ours("fail2ban-client");
-            client
-                .args(["-c", &here.to_string()])
-                .args(words)
-                .output()
-                .unwrap()
-                .stdout
-        };
-        let prefix = client(&["get", "j", "banprefix6"]);
-        client(&["stop"]);
-        server.wait().unwrap();
+        let (rules, log) = (rules(), server.log());
         assert!(banned, "{rules}\n{log}");
         assert!(
             !rules.contains("192.0.2."),
@@ -230,6 +255,38 @@ fn a_network_is_banned_for_its_addresses() {
             log.contains("[j] Found 2001:db8::a:1 - ") && log.contains("[j] Ban 2001:db8::/64"),
             "{log}"
         );
-        assert_eq!(prefix, b"64\n");
+        assert_eq!(server.client(&["get", "j", "banprefix6"]), "64\n");
+    });
+}
+
+#[test]
+fn a_ban_ends_when_its_address_is_quiet() {
+    common::in_network_namespace("a_ban_ends_when_its_address_is_quiet", || {
+        let _listening = listen(2222);
+        let server = Server::new(
+            "maxretry = 1\nignoreself = false\nbantime = 2\nunbanwhenquiet = true\naction = iptables-allports[name=j]",
+        );
+        server.failures(&["127.0.0.2", "2001:db8::2", "127.0.0.3"]);
+        let seen = |text: &str| server.log().contains(text);
+        assert!(common::eventually(20, || seen("[j] Ban 127.0.0.3")));
+        // one goes on trying, the others are quiet
+        let knock = connects(2222, 1, &["127.0.0.2"]);
+        let went_on = common::eventually(20, || {
+            output("sh", &["-c", &knock]);
+            seen("[j] 127.0.0.2 keeps trying, its ban goes on")
+        });
+        assert!(went_on, "{}", server.log());
+        let lifted = common::eventually(20, || {
+            seen("[j] Unban 127.0.0.3")
+                && seen("[j] Unban 2001:db8::2")
+                && seen("[j] Unban 127.0.0.2")
+        });
+        let log = server.log();
+        assert!(lifted, "{log}");
+        assert!(
+            !log.contains("127.0.0.3 keeps") && !log.contains("ERROR"),
+            "{log}"
+        );
+        assert!(!output("iptables-save", &[]).contains("-s 127.0.0."));
     });
 }

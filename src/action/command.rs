@@ -269,6 +269,22 @@ impl CommandAction {
         }
     }
 
+    /// Whether nothing is heard of a banned id any more: what `actionquiet` answers, yes by 0, no by
+    /// 1. Without that command, or when it fails otherwise, nothing is.
+    pub async fn is_quiet(&mut self, info: &mut BanInfo<'_>, context: &Context<'_>) -> bool {
+        if !self.properties.is_true("actionquiet") {
+            return true;
+        }
+        let family = info.family().map(|family| family.as_str().to_owned());
+        let script = self.ticket_script("actionquiet", &family, info, context.names);
+        let Ok(script) = script.await else {
+            return true;
+        };
+        let timeout = self.properties.timeout();
+        let answer = context.executor.ask(&self.name, &script, &timeout).await;
+        answer != Some(1)
+    }
+
     /// Whether an unban of this family has anything to lift (fact A22).
     pub fn holds_bans(&self, family: &FamilyKey) -> bool {
         self.state(family) & HOLDS_BANS != 0

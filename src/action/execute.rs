@@ -77,6 +77,12 @@ impl Executor {
         }
     }
 
+    /// Runs a command that answers by its exit code, 0 or 1.
+    pub async fn ask(&self, action: &str, script: &Script, timeout: &Value) -> Option<i32> {
+        let _turn = turn(action, script).await;
+        shell::run(script, timeout, &[0, 1]).await.code
+    }
+
     /// Runs a command of the action of this name; answers whether it succeeded. An empty command
     /// always does, and so does a mail: it is queued, to go out at this pace.
     pub async fn run(

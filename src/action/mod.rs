@@ -18,8 +18,9 @@ pub mod shell;
 pub mod tags;
 pub mod whois;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
+use crate::address::Address;
 use crate::control::{Reply, Value};
 use crate::ticket::Ticket;
 
@@ -62,6 +63,8 @@ pub enum Order {
     },
     /// The ban was lengthened (`actionprolong`).
     Prolong(Ticket),
+    /// Answers whether nothing is heard of a banned id any more (`actionquiet`).
+    Quiet(Ticket, mpsc::UnboundedSender<(Address, bool)>),
     /// Lift a ban. The jail logs `Unban` itself; failures are logged here.
     Unban(Ticket),
     /// Lift all bans: `actionflush` where there is one, else each ticket (fact A3). Logs

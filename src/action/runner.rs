@@ -184,6 +184,10 @@ impl Runner {
             // bans and unbans were taken out before
             Order::Ban { .. } | Order::Unban(_) => {}
             Order::Prolong(ticket) => self.prolong(&ticket).await,
+            Order::Quiet(ticket, reply) => {
+                let quiet = self.is_quiet(&ticket).await;
+                let _ = reply.send((ticket.id, quiet));
+            }
             Order::Flush(tickets) => self.flush(&tickets, Flush::Unban).await,
             Order::Check(reply) => {
                 let repaired = self.check().await;
@@ -386,6 +390,23 @@ impl Runner {
                 failed("ban", &jail, name, &info, &error);
             }
         }
+    }
+
+    /// Whether no action hears of an id any more.
+    async fn is_quiet(&mut self, ticket: &Ticket) -> bool {
+        let (jail, figures, history) = (
+            self.jail.clone(),
+            self.figures.clone(),
+            self.history.clone(),
+        );
+        let mut info = BanInfo::new(&jail, ticket, &figures, &history);
+        let (actions, context) = self.split();
+        let mut quiet = true;
+        for action in actions.values_mut() {
+            // all are asked: each may count anew from here
+            quiet &= action.is_quiet(&mut info, &context).await;
+        }
+        quiet
     }
 
     /// Checks all actions; answers the names of those that were repaired or restarted.

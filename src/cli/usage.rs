@@ -237,6 +237,10 @@ const CHAPTERS: [Chapter; 9] = [
                 "ban networks of this prefix length instead of addresses",
             ),
             (
+                "set <JAIL> unbanwhenquiet true|false",
+                "lift bans only when their IPs have stopped trying",
+            ),
+            (
                 "set <JAIL> maxlines <LINES>",
                 "set how many lines a failregex may span",
             ),

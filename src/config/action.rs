@@ -14,7 +14,7 @@ use super::text::json_object;
 use crate::control::Value;
 
 /// Options of an action that are commands or flags.
-pub const KNOWN: [Known; 13] = [
+pub const KNOWN: [Known; 14] = [
     Known::new("actionstart", Kind::Text),
     Known::new("actionstart_on_demand", Kind::Flag),
     Known::new("actionstop", Kind::Text),
@@ -27,6 +27,7 @@ pub const KNOWN: [Known; 13] = [
     Known::new("actionprolong", Kind::Text),
     Known::new("actionreban", Kind::Text),
     Known::new("actionunban", Kind::Text),
+    Known::new("actionquiet", Kind::Text),
     Known::new("norestored", Kind::Flag),
 ];
 

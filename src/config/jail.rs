@@ -32,11 +32,12 @@ const FIRST: [Known; 3] = [
 ];
 
 /// What is read of enabled jails, in this order; then the options of filters.
-const KNOWN: [Known; 26] = [
+const KNOWN: [Known; 27] = [
     FIRST[0],
     FIRST[1],
     Known::new("maxretry", Kind::Integer),
     Known::new("maxmatches", Kind::Integer),
+    Known::new("unbanwhenquiet", Kind::Flag),
     Known::new("banprefix4", Kind::Integer),
     Known::new("banprefix6", Kind::Integer),
     Known::new("findtime", Kind::Text),

@@ -183,18 +183,36 @@ impl BanList {
 
     /// Lifts the bans that have ended before `now`, the earliest first, at most `limit`.
     pub fn take_due(&mut self, now: Timestamp, limit: usize) -> Vec<Ticket> {
+        let due = self.take_due_ids(now, limit);
+        due.iter().filter_map(|id| self.remove(id)).collect()
+    }
+
+    /// Takes the ends that are before `now` off the list, the earliest first, at most `limit`.
+    fn take_due_ids(&mut self, now: Timestamp, limit: usize) -> Vec<Address> {
         let mut due = Vec::new();
         while due.len() < limit
             && let Some(end) = self.next_end()
             && end < now
         {
-            if let Some(Reverse((_, _, id))) = self.ends.pop()
-                && let Some(ticket) = self.remove(&id)
-            {
-                due.push(ticket);
+            if let Some(Reverse((_, _, id))) = self.ends.pop() {
+                due.push(id);
             }
         }
         due
+    }
+
+    /// Lets the bans that have ended before `now` go on for so many seconds; answers them, the
+    /// earliest first, at most `limit`.
+    pub fn postpone_due(&mut self, now: Timestamp, limit: usize, seconds: f64) -> Vec<Ticket> {
+        let due = self.take_due_ids(now, limit);
+        due.iter()
+            .filter_map(|id| {
+                let ticket = self.get(id)?;
+                let length = BanTime::Seconds(now - ticket.time + seconds);
+                self.lengthen(id, length, ticket.bancount);
+                Some(ticket)
+            })
+            .collect()
     }
 
     /// When the next ban ends.

@@ -65,6 +65,7 @@ pub struct JailCore {
     pub(super) ignore_command: Option<String>,
     pub(super) find_time: Number,
     pub(super) prefix: BanPrefix,
+    pub(super) unban_when_quiet: bool,
     pub(super) encoding: String,
     pub(super) timezone: Value,
     /// As it was set, if it was.
@@ -91,6 +92,7 @@ impl JailCore {
             ignore_command: None,
             find_time: Number::Int(600),
             prefix: BanPrefix::default(),
+            unban_when_quiet: false,
             encoding: super::decode::default_encoding(),
             timezone: Value::None,
             datepattern: None,
@@ -460,8 +462,13 @@ impl JailCore {
                 decisions.push(Decision::Prolong(ticket));
             }
         }
-        let over = self.bans.take_due(now, UNBAN_BATCH);
-        decisions.extend(over.into_iter().map(Decision::Unban));
+        match self.unban_when_quiet {
+            true => decisions.extend(self.ask_about_ended(now)),
+            false => {
+                let over = self.bans.take_due(now, UNBAN_BATCH);
+                decisions.extend(over.into_iter().map(Decision::Unban));
+            }
+        }
         if self.counter.stale_at().is_some_and(|stale| stale <= now) {
             self.counter.clean_up(now, true);
         }

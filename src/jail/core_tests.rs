@@ -91,6 +91,8 @@ fn shown(decisions: &[Decision]) -> Vec<String> {
         Decision::Increase {
             bans, length, end, ..
         } => format!("increase {bans} {length:?} {end}"),
+        Decision::AskQuiet(ticket) => format!("ask about {}", ticket.id),
+        Decision::KeepsTrying(ticket) => format!("{} keeps trying", ticket.id),
         Decision::Unban(ticket) => format!("unban {}", ticket.id),
         Decision::Forgotten(count) => format!("forgotten {count}"),
     };

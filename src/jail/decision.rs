@@ -86,6 +86,10 @@ pub enum Decision {
     },
     /// Actions that want to know of longer bans are told so now (fact B14).
     Prolong(Ticket),
+    /// A ban's time is over: the actions are to be asked whether its address is quiet.
+    AskQuiet(Ticket),
+    /// It is not, and the ban goes on, as long as the ticket says.
+    KeepsTrying(Ticket),
     /// A ban is over.
     Unban(Ticket),
     /// So many failing ids had to be forgotten before their time.
@@ -182,7 +186,11 @@ impl Decision {
                 );
                 (Level::Warning, FILTER, text)
             }
-            Decision::Record(_) | Decision::Prolong(_) => return None,
+            Decision::KeepsTrying(ticket) => {
+                let text = format!("[{jail}] {} keeps trying, its ban goes on", ticket.id);
+                (Level::Notice, ACTIONS, text)
+            }
+            Decision::Record(_) | Decision::Prolong(_) | Decision::AskQuiet(_) => return None,
         })
     }
 }

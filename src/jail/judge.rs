@@ -284,6 +284,10 @@ impl Task {
                     });
                 }
                 Decision::Prolong(ticket) => self.actions.send(Order::Prolong(ticket)),
+                Decision::AskQuiet(ticket) => {
+                    let reply = self.quiet.0.clone();
+                    self.actions.send(Order::Quiet(ticket, reply));
+                }
                 Decision::Unban(ticket) => self.actions.send(Order::Unban(ticket)),
                 _ => {}
             }

@@ -27,6 +27,7 @@ pub mod names;
 mod newcomers;
 mod options;
 mod prefix;
+mod quiet;
 pub mod replay;
 mod save_timer;
 mod saved;

@@ -88,6 +88,10 @@ impl JailCore {
                 self.counter.max_matches = count;
                 JailOption::MaxMatches
             }),
+            JailSetting::UnbanWhenQuiet(value) => {
+                self.unban_when_quiet = settings::truth(value);
+                Ok(JailOption::UnbanWhenQuiet)
+            }
             JailSetting::BanPrefix { family, value } => self
                 .prefix
                 .set(*family, value)
@@ -140,6 +144,7 @@ impl JailCore {
             }
             JailOption::BanTimeExtra(name) => self.increment.get(name),
             JailOption::MaxRetry => self.counter.max_retry.into(),
+            JailOption::UnbanWhenQuiet => self.unban_when_quiet.into(),
             JailOption::BanPrefix(family) => self.prefix.get(*family),
             JailOption::MaxMatches => self.counter.max_matches.into(),
             JailOption::MaxLines => Value::Int(self.filter.maxlines() as i64),

@@ -214,6 +214,11 @@ impl ReplayJail {
                         ban.until = end.is_finite().then_some(end);
                     }
                 }
+                // no firewall knows what came after the log
+                Decision::AskQuiet(ticket) => {
+                    let decisions = self.core.answer_quiet(&ticket.id, true, now);
+                    self.carry_out(decisions, now, events);
+                }
                 Decision::Unban(ticket) => {
                     // the jail is asked just after the end
                     let time = match ticket.bantime {

@@ -70,6 +70,12 @@ pub(super) enum Phase {
     Abort,
 }
 
+/// Both ends of the way on which actions answer [`Order::Quiet`].
+pub(super) type QuietAnswers = (
+    mpsc::UnboundedSender<(Address, bool)>,
+    mpsc::UnboundedReceiver<(Address, bool)>,
+);
+
 /// State of the task.
 pub(super) struct Task {
     pub(super) core: JailCore,
@@ -94,6 +100,8 @@ pub(super) struct Task {
     pub(super) saved: Option<Box<Saved>>,
     /// When to compare bans with the firewall.
     pub(super) reminder: Reminder,
+    /// Answers to [`Order::Quiet`].
+    pub(super) quiet: QuietAnswers,
 }
 
 /// Starts the task; `started` is kept up to date.
@@ -143,6 +151,7 @@ pub(super) fn spawn(
         files: HashMap::new(),
         saved: None,
         reminder: Reminder::new(),
+        quiet: mpsc::unbounded_channel(),
     };
     tokio::spawn(task.run(requests, chunks));
     sender
@@ -179,6 +188,10 @@ impl Task {
                 Some(chunk) = chunks.recv(), if reading => self.take_chunk(&chunk),
                 batch = next_batch(&mut self.journal), if reading => self.take_batch(batch),
                 answer = answer(&mut self.asked), if self.asked.is_some() => self.learn(answer),
+                Some((id, quiet)) = self.quiet.1.recv() => {
+                    let decisions = self.core.answer_quiet(&id, quiet, now());
+                    self.carry_out(decisions);
+                }
                 () = self.reminder.due(), if reminded => {
                     self.actions.send(Order::Audit(self.core.banned_tickets()));
                 }

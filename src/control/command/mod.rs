@@ -140,6 +140,8 @@ pub enum JailSetting {
     MaxRetry(Value),
     MaxMatches(Value),
     MaxLines(Value),
+    /// `unbanwhenquiet`
+    UnbanWhenQuiet(Value),
     /// `banprefix4`, `banprefix6`: length of the networks that are banned.
     BanPrefix {
         family: Family,
@@ -214,6 +216,7 @@ pub enum JailOption {
     BanTimeExtra(String),
     MaxRetry,
     MaxMatches,
+    UnbanWhenQuiet,
     BanPrefix(Family),
     MaxLines,
     LogTimezone,

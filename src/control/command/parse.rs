@@ -228,6 +228,7 @@ impl<'a> Words<'a> {
             "maxretry" => Set::MaxRetry(self.int(3)?),
             "maxmatches" => Set::MaxMatches(self.int(3)?),
             "maxlines" => Set::MaxLines(self.int(3)?),
+            "unbanwhenquiet" => Set::UnbanWhenQuiet(self.value(3)?),
             name @ ("banprefix4" | "banprefix6") => Set::BanPrefix {
                 family: family(name),
                 value: self.int(3)?,
@@ -390,6 +391,7 @@ impl<'a> Words<'a> {
             "maxmatches" => Get::MaxMatches,
             "maxretry" => Get::MaxRetry,
             "maxlines" => Get::MaxLines,
+            "unbanwhenquiet" => Get::UnbanWhenQuiet,
             name @ ("banprefix4" | "banprefix6") => Get::BanPrefix(family(name)),
             "banip" => {
                 let with_time = self.text(3).is_ok_and(|word| word == "--with-time");
