@@ -5,24 +5,12 @@
 mod common;
 mod scenario;
 
-use nix::sched::{CloneFlags, unshare};
-use scenario::{ban, by_original, by_ours, stock_actions, ticket};
+use scenario::{ban, by_original, by_ours, in_own_network, stock_actions, ticket};
 use serde_json::{Value as Json, json};
 
 /// Rules of both families without comments and counters.
 const RULES: &str = "iptables-save 2>&1 | grep -v '^#' | sed 's/ \\[[0-9:]*\\]$//'; \
                      ip6tables-save 2>&1 | grep -v '^#' | sed 's/ \\[[0-9:]*\\]$//'";
-
-/// Runs on a thread with a network namespace of its own.
-fn in_own_network<T: Send>(run: impl FnOnce() -> T + Send) -> T {
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            unshare(CloneFlags::CLONE_NEWNET).expect("this test must run as root");
-            run()
-        });
-        thread.join().unwrap()
-    })
-}
 
 fn observed(mut step: Json) -> Json {
     step["observe"] = RULES.into();
@@ -166,4 +154,35 @@ fn one_change_that_fails_does_not_take_the_others_with_it() {
         .collect();
     assert_eq!(failures.len(), 1, "{:?}", last.log);
     assert!(failures[0].contains("Error unbanning 192.0.2.2"));
+}
+
+#[test]
+fn a_wave_of_unbans_writes_the_chain_anew() {
+    let action = "iptables-multiport[name=j, port=ssh, protocol=tcp, chain=INPUT]";
+    let ids: Vec<String> = (1..=150).map(|n| format!("203.0.113.{n}")).collect();
+    let lifted: Vec<&String> = ids.iter().filter(|id| !id.ends_with('7')).collect();
+    // somebody else's rules in the chain, and one that only looks like a ban
+    let foreign = "iptables -I f2b-j 3 -p tcp --dport 99 -m comment --comment 'not \"ours\"' -j ACCEPT; \
+                   iptables -A f2b-j -s 203.0.113.5 -p tcp -j REJECT";
+    let mut singly: Vec<Json> = ids.iter().map(|id| ban(id)).collect();
+    singly.extend(lifted.iter().map(|id| unban(id)));
+    singly[ids.len()]["before"] = foreign.into();
+    let last = singly.len() - 1;
+    singly[last] = observed(singly[last].clone());
+    let original = by_original(&with_action(action, singly), 40, &["unshare", "-n"]);
+
+    let tickets = |ids: Vec<&String>| -> Vec<Json> { ids.iter().map(|id| ticket(id)).collect() };
+    let mut wave = json!({"do": "unbans", "tickets": tickets(lifted)});
+    wave["before"] = foreign.into();
+    let together = vec![
+        json!({"do": "bans", "tickets": tickets(ids.iter().collect())}),
+        observed(wave),
+    ];
+    let steps = with_action(action, together);
+    let ours = in_own_network(|| by_ours(&steps, 40));
+    let rules = &ours.last().unwrap().observed;
+    assert_eq!(rules, &original.last().unwrap().observed);
+    assert!(rules.contains("not \\\"ours\\\""), "{rules}");
+    assert_eq!(rules.matches("-A f2b-j -s ").count(), 15 + 1);
+    assert!(ours.iter().all(|trace| trace.log.is_empty()), "{ours:?}");
 }

@@ -81,9 +81,25 @@ impl DryAction {
         now: f64,
         figures: &JailFigures,
     ) -> Result<String, TagError> {
+        self.operation_script(operation, family, jail, now, figures)
+            .map(|script| script.spelled_out())
+    }
+
+    /// The same as it would be handed to the shell.
+    ///
+    /// # Errors
+    /// Properties that refer to themselves.
+    pub fn operation_script(
+        &mut self,
+        operation: &str,
+        family: &str,
+        jail: &str,
+        now: f64,
+        figures: &JailFigures,
+    ) -> Result<Script, TagError> {
         let mut info = BanInfo::empty(jail, Some(family), now, figures, &History::None);
         let command = self.properties.command(operation, family, &self.names)?;
-        Ok(info.fill_alone(&command, &self.names).spelled_out())
+        Ok(info.fill_alone(&command, &self.names))
     }
 
     /// The families it is started for, and whether it waits for the first ban of each.

@@ -9,15 +9,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::firewall::member::{self, Member};
+use super::firewall::member;
 use super::firewall::monitor;
-use super::mail::Mail;
 use super::mail::pacing::Pacing;
 use super::mail::queue::{Job, Queue};
 use super::process::{Ending, Invocation};
-use super::script::plain_command;
 use super::shell::{self, Report};
 use super::tags::{HostNames, Script};
+use super::way::Way;
 use crate::control::Value;
 use crate::log::Level;
 use crate::{debug, record};
@@ -28,15 +27,6 @@ const TARGET: &str = "fail2ban.action";
 
 /// Programs whose calls must not overlap: without `-w` iptables gives up when another runs.
 const FIREWALL: [&str; 5] = ["iptables", "ip6tables", "nft", "ipset", "firewall-cmd"];
-
-/// Programs that a shell carries out by itself, not always as the program of that name would.
-const BUILT_IN: [&str; 48] = [
-    ".", ":", "[", "alias", "bg", "bind", "break", "builtin", "cd", "chdir", "command", "continue",
-    "declare", "echo", "enable", "eval", "exec", "exit", "export", "false", "fc", "fg", "getopts",
-    "hash", "help", "history", "jobs", "kill", "let", "local", "logout", "printf", "pwd", "read",
-    "readonly", "return", "set", "shift", "source", "test", "times", "trap", "true", "type",
-    "ulimit", "umask", "unset", "wait",
-];
 
 type Locks = Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>;
 
@@ -94,34 +84,38 @@ impl Executor {
         pacing: impl FnOnce() -> Pacing,
     ) -> bool {
         record!(Level::LowDebug, TARGET, "{}", script.shown());
-        if script.text.is_empty() {
-            debug!(TARGET, "Nothing to do");
-            return true;
-        }
-        if let Some(mail) = Mail::recognise(script) {
-            let job = Job {
-                mail,
-                action: action.to_owned(),
-                script: script.clone(),
-                timeout: timeout.clone(),
-                pacing: pacing(),
-            };
-            let mut mails = self.mails.lock().unwrap_or_else(PoisonError::into_inner);
-            return mails
-                .get_or_insert_with(|| Queue::spawn(&self.jail, names.clone()))
-                .push(job);
-        }
+        let member = match Way::of(script) {
+            Way::Nothing => {
+                debug!(TARGET, "Nothing to do");
+                return true;
+            }
+            Way::Mail(mail) => {
+                let job = Job {
+                    mail: *mail,
+                    action: action.to_owned(),
+                    script: script.clone(),
+                    timeout: timeout.clone(),
+                    pacing: pacing(),
+                };
+                let mut mails = self.mails.lock().unwrap_or_else(PoisonError::into_inner);
+                return mails
+                    .get_or_insert_with(|| Queue::spawn(&self.jail, names.clone()))
+                    .push(job);
+            }
+            Way::Member(member) => Some(member),
+            Way::Program(_) | Way::Shell(_) => None,
+        };
         let _turn = turn(action, script).await;
         if self.quiet {
             return probe(script, timeout).await;
         }
-        if let Some(change) = Member::recognise(script)
-            && member::apply(&[&change]) == [true]
+        if let Some(member) = member
+            && member::apply(&[&member]) == [true]
         {
             Report::new(script).succeeded();
             return true;
         }
-        if let Some(arguments) = without_shell(script) {
+        if let Way::Program(arguments) = Way::as_program(script) {
             let invocation = Invocation::new(&arguments, shell::limit(timeout));
             // what cannot be started is left to the shell, which says so in the usual words
             if let Ok(finished) = invocation.run().await {
@@ -136,21 +130,13 @@ impl Executor {
 
 /// Runs a command and logs nothing; answers whether it succeeded.
 async fn probe(script: &Script, timeout: &Value) -> bool {
-    let arguments = without_shell(script).unwrap_or_else(|| shell::arguments(script));
+    let arguments = match Way::as_program(script) {
+        Way::Program(arguments) => arguments,
+        _ => shell::arguments(script),
+    };
     let invocation = Invocation::new(&arguments, shell::limit(timeout));
     let finished = invocation.run().await;
     finished.is_ok_and(|finished| finished.ending == Ending::Code(0))
-}
-
-/// Program and arguments of a command that needs no shell: no syntax of one, and no program that is
-/// built into it.
-pub fn without_shell(script: &Script) -> Option<Vec<String>> {
-    if !script.variables.is_empty() {
-        return None;
-    }
-    let arguments = plain_command(&script.text)?;
-    let program = arguments.first()?;
-    (!BUILT_IN.contains(&program.as_str())).then_some(arguments)
 }
 
 /// Held while a command runs that others must not meet.

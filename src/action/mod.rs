@@ -16,6 +16,7 @@ mod runner;
 pub mod script;
 pub mod shell;
 pub mod tags;
+pub mod way;
 pub mod whois;
 
 use tokio::sync::{mpsc, oneshot};

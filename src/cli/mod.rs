@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+pub mod actions;
 pub mod client;
 pub mod config;
 pub mod diagnostics;
@@ -36,7 +37,7 @@ const LINKED: [(&str, Program); 3] = [
 ];
 
 /// All programs by first argument, with what `ferroban --help` says of them.
-const PROGRAMS: [(&str, &str, Program); 7] = [
+const PROGRAMS: [(&str, &str, Program); 8] = [
     (
         "client",
         "asks and steers the server (fail2ban-client)",
@@ -62,6 +63,11 @@ const PROGRAMS: [(&str, &str, Program); 7] = [
         "lint",
         "finds mistakes in a configuration, and what is hardly meant",
         lint::main,
+    ),
+    (
+        "actions",
+        "tells which way each command of a jail's actions goes, and why",
+        actions::main,
     ),
     (
         "install-links",

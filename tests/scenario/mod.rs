@@ -14,6 +14,7 @@ use ferroban::address::Address;
 use ferroban::control::Value;
 use ferroban::log::{self, Level, Sink};
 use ferroban::ticket::{BanTime, FieldValue, MatchLine, Ticket};
+use nix::sched::{CloneFlags, unshare};
 use serde_json::{Value as Json, json};
 
 use crate::common;
@@ -204,6 +205,20 @@ pub fn by_ours(steps: &[Json], level: u8) -> Vec<Trace> {
             });
         }
         traces
+    })
+}
+
+/// Runs on a thread with a network namespace of its own.
+///
+/// # Panics
+/// When this process may not have one.
+pub fn in_own_network<T: Send>(run: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET).expect("this test must run as root");
+            run()
+        });
+        thread.join().unwrap()
     })
 }
 
