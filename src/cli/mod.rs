@@ -12,6 +12,7 @@ pub mod actions;
 pub mod client;
 pub mod config;
 pub mod diagnostics;
+pub mod explain;
 pub mod links;
 pub mod lint;
 pub mod options;
@@ -37,7 +38,7 @@ const LINKED: [(&str, Program); 3] = [
 ];
 
 /// All programs by first argument, with what `ferroban --help` says of them.
-const PROGRAMS: [(&str, &str, Program); 8] = [
+const PROGRAMS: &[(&str, &str, Program)] = &[
     (
         "client",
         "asks and steers the server (fail2ban-client)",
@@ -68,6 +69,11 @@ const PROGRAMS: [(&str, &str, Program); 8] = [
         "actions",
         "tells which way each command of a jail's actions goes, and why",
         actions::main,
+    ),
+    (
+        "explain",
+        "says what a jail or filter makes of log lines, and why",
+        explain::main,
     ),
     (
         "install-links",
@@ -137,5 +143,44 @@ pub fn exit_code(success: bool) -> ExitCode {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(FAILURE)
+    }
+}
+
+/// A log line on a terminal: what an attacker wrote must not steer it.
+pub fn printable(line: &str) -> String {
+    line.chars()
+        .map(|c| {
+            if c.is_control() && c != '\t' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
+/// The end of a program of ours: what went wrong is told; a reader of our output who has seen
+/// enough (`| head`) is no error.
+fn ended(program: &str, result: anyhow::Result<()>) -> ExitCode {
+    let Err(error) = result else {
+        return ExitCode::SUCCESS;
+    };
+    let closed = error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe);
+    if closed {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("ferroban {program}: {error:#}");
+    ExitCode::from(FAILURE)
+}
+
+/// The end for a command line that clap refuses; help and version are no errors, but come the
+/// same way.
+fn refused(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    match error.use_stderr() {
+        true => ExitCode::from(2),
+        false => ExitCode::SUCCESS,
     }
 }

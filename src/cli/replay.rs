@@ -2,9 +2,9 @@
 //! and no side effects. Prints who would have been banned, when, by which jail, after which lines
 //! and until when.
 
-mod arguments;
-mod jails;
-mod lines;
+pub(super) mod arguments;
+pub(super) mod jails;
+pub(super) mod lines;
 mod report;
 
 use std::ffi::OsString;
@@ -24,33 +24,10 @@ use crate::source::compressed::Meter;
 
 /// Runs the program; the first word is the name it was called under.
 pub fn main(args: Vec<OsString>) -> ExitCode {
-    let arguments = match Arguments::parse(args) {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            // help and version are no errors, but clap brings them this way
-            let _ = error.print();
-            return if error.use_stderr() {
-                ExitCode::from(2)
-            } else {
-                ExitCode::SUCCESS
-            };
-        }
-    };
-    match run(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("ferroban replay: {error:#}");
-            ExitCode::from(255)
-        }
+    match Arguments::parse(args) {
+        Ok(arguments) => super::ended("replay", run(&arguments)),
+        Err(error) => super::refused(&error),
     }
-}
-
-/// The reader of our output has seen enough (`| head`).
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<io::Error>()
-        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {

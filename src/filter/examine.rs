@@ -350,10 +350,7 @@ impl Filter {
                 };
             }
         }
-        if !self.ignoreregexes.is_empty()
-            && self.ignoreregexes.len() + 2 < self.failregexes.len()
-            && self.ignored(text, clock, manner, outcome)
-        {
+        if self.asks_ignoreregexes_first() && self.ignored(text, clock, manner, outcome) {
             return;
         }
 

@@ -15,6 +15,7 @@ mod session;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod window;
 
 pub use buffer::Parts;
@@ -22,6 +23,7 @@ pub use examine::{Found, LineOutcome, Manner};
 pub use name::Name;
 pub use record::Record;
 pub use settings::{Dates, Filter};
+pub use trace::{Attempt, Mark, SessionTrace, Trace, TracedDate, Tracer};
 
 use crate::address::Address;
 use crate::ticket::{Fields, MatchLine, Timestamp};

@@ -41,6 +41,11 @@ impl Gathered {
         }
     }
 
+    /// How many lines are kept as context.
+    pub(super) fn context_lines(&self) -> usize {
+        self.context.len()
+    }
+
     /// Adds the user of a line to the users seen; answers how many there are.
     fn add_user(&mut self, user: Option<&str>) -> usize {
         let user = user.filter(|user| !user.is_empty());
@@ -105,6 +110,11 @@ impl Sessions {
     pub(super) fn clear(&mut self) {
         self.entries.clear();
         self.order.clear();
+    }
+
+    /// The session of this key, if it is remembered.
+    pub(super) fn get(&self, key: &str) -> Option<&Gathered> {
+        self.entries.get(key).map(|entry| &entry.session)
     }
 
     /// Merges a match with its session (facts R32–R38) and gives the merged state, which stays

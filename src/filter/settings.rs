@@ -163,6 +163,13 @@ impl Filter {
         self.ignoreregexes.clear();
     }
 
+    /// Whether the ignoreregexes see the line before the failregexes do: when there are far fewer
+    /// of them (fact R29).
+    pub(super) fn asks_ignoreregexes_first(&self) -> bool {
+        let (ignore, fail) = (self.ignoreregexes.len(), self.failregexes.len());
+        ignore > 0 && ignore + 2 < fail
+    }
+
     /// All ignoreregexes in order.
     pub fn ignoreregexes(&self) -> &[FailRegex] {
         &self.ignoreregexes

@@ -124,6 +124,11 @@ impl JailCore {
         self.counter.find_time
     }
 
+    /// How much the failures of an id weigh by now, and at how much it is banned.
+    pub fn standing(&self, id: &Address) -> (f64, i64) {
+        (self.counter.standing(id), self.counter.max_retry)
+    }
+
     /// What becomes of names in logs.
     pub fn usedns(&self) -> UseDns {
         self.filter.usedns()

@@ -77,6 +77,11 @@ impl Counter {
         self.entries.len()
     }
 
+    /// What the failures of an id weigh by now; nothing for one that has none.
+    pub fn standing(&self, id: &Address) -> f64 {
+        self.entries.get(id).map_or(0.0, |entry| entry.retry)
+    }
+
     /// Failures ever counted.
     pub fn total(&self) -> u64 {
         self.total

@@ -9,8 +9,7 @@ use super::decision::Decision;
 use crate::action::JailFigures;
 use crate::address::Address;
 use crate::control::{CommandError, JailSetting};
-use crate::filter::{Clock, FailureId};
-use crate::filter::{LineOutcome, Manner};
+use crate::filter::{Clock, FailureId, Filter, LineOutcome, Manner};
 use crate::store::BanHistory;
 use crate::ticket::{BanTime, Ticket, Timestamp};
 
@@ -51,6 +50,44 @@ pub struct Ban {
     pub figures: JailFigures,
 }
 
+/// What a jail made of one failure.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// No line so far had a date: the daemon would take the present.
+    Undated,
+    /// A host name: a replay asks no name server.
+    Unresolved,
+    /// Ignored, by this rule.
+    Ignored(String),
+    /// Counted.
+    Counted {
+        /// What its failures weigh by now.
+        standing: f64,
+        /// The weight at which it is banned.
+        enough: i64,
+    },
+    /// One too many.
+    Banned {
+        /// Failures that led to it.
+        failures: u32,
+        /// When the ban would end; `None` for never.
+        until: Option<Timestamp>,
+    },
+    /// Banned before.
+    Already,
+    /// The ban would have ended already.
+    Expired,
+}
+
+/// One failure of the line read last.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judged {
+    /// Whose.
+    pub id: String,
+    /// What came of it.
+    pub verdict: Verdict,
+}
+
 /// What was seen of the lines of a jail.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -74,6 +111,7 @@ pub struct ReplayJail {
     past: HashMap<Address, BanHistory>,
     outcome: LineOutcome,
     tally: Tally,
+    judged: Vec<Judged>,
 }
 
 impl ReplayJail {
@@ -88,7 +126,23 @@ impl ReplayJail {
             past: HashMap::new(),
             outcome: LineOutcome::default(),
             tally: Tally::default(),
+            judged: Vec::new(),
         }
+    }
+
+    /// The failures of the line read last.
+    pub fn judged(&self) -> &[Judged] {
+        &self.judged
+    }
+
+    /// The jail's filter.
+    pub fn filter(&self) -> &Filter {
+        &self.core.filter
+    }
+
+    /// As [`ReplayJail::filter`], for a look at the way of the line read last.
+    pub fn filter_mut(&mut self) -> &mut Filter {
+        &mut self.core.filter
     }
 
     /// The jail's core, for what only the outside knows (contents of ignore lists).
@@ -122,6 +176,7 @@ impl ReplayJail {
             ..Manner::WATCH
         };
         self.tally.lines += 1;
+        self.judged.clear();
         let clock = Clock {
             now: present,
             in_operation: true,
@@ -138,9 +193,10 @@ impl ReplayJail {
             // as in operation: a line without a date happens now
             let Some(now) = self.clock else {
                 self.tally.undated += 1;
+                self.judge(&found.id, Verdict::Undated);
                 continue;
             };
-            match found.id {
+            match found.id.clone() {
                 Some(FailureId::Address(id)) => {
                     let time = found.time.unwrap_or(now).min(now);
                     let fields = found.record.into_fields();
@@ -152,13 +208,48 @@ impl ReplayJail {
                         fields,
                     };
                     let decisions = self.core.failure(&failure, &past, now);
+                    let verdict = self.verdict(&decisions, &failure.id);
+                    self.judge(&found.id, verdict);
                     self.carry_out(decisions, now, events);
                 }
-                Some(FailureId::Name(_)) => self.tally.names += 1,
+                Some(FailureId::Name(_)) => {
+                    self.tally.names += 1;
+                    self.judge(&found.id, Verdict::Unresolved);
+                }
                 None => {}
             }
         }
         self.outcome = outcome;
+    }
+
+    fn judge(&mut self, id: &Option<FailureId>, verdict: Verdict) {
+        let id = match id {
+            Some(FailureId::Address(id)) => id.to_string(),
+            Some(FailureId::Name(name)) => name.clone(),
+            None => return,
+        };
+        self.judged.push(Judged { id, verdict });
+    }
+
+    /// What the decisions about a failure come to.
+    fn verdict(&self, decisions: &[Decision], id: &FailureId) -> Verdict {
+        let decided = decisions.iter().find_map(|decision| match decision {
+            Decision::Ignored { by, .. } => Some(Verdict::Ignored(by.clone())),
+            Decision::Ban { ticket, .. } => Some(Verdict::Banned {
+                failures: ticket.failures,
+                until: end_of(ticket),
+            }),
+            Decision::Already { .. } => Some(Verdict::Already),
+            Decision::Expired(_) => Some(Verdict::Expired),
+            _ => None,
+        });
+        decided.unwrap_or_else(|| {
+            let (standing, enough) = match id {
+                FailureId::Address(id) => self.core.standing(id),
+                FailureId::Name(_) => (0.0, 0),
+            };
+            Verdict::Counted { standing, enough }
+        })
     }
 
     /// Lifts the bans that end by `time`, each at its own time.
@@ -194,10 +285,7 @@ impl ReplayJail {
                     self.past.insert(ticket.id, history);
                 }
                 Decision::Ban { ticket, figures } => {
-                    let until = match ticket.bantime {
-                        Some(BanTime::Seconds(seconds)) => Some(ticket.time + seconds),
-                        _ => None,
-                    };
+                    let until = end_of(&ticket);
                     events.push(Event::Ban(Ban {
                         time: now,
                         ticket,
@@ -230,6 +318,14 @@ impl ReplayJail {
                 _ => {}
             }
         }
+    }
+}
+
+/// When a ban ends; `None` for never.
+fn end_of(ticket: &Ticket) -> Option<Timestamp> {
+    match ticket.bantime {
+        Some(BanTime::Seconds(seconds)) => Some(ticket.time + seconds),
+        _ => None,
     }
 }
 

@@ -12,7 +12,8 @@
 //! circles); `emit` writes it down for the
 //! linear engine, `relaxed` in a superset form where that engine can't run it. `engine` decides
 //! who answers, `regex` shares the engines. Beside that way, `literals` finds the strings without
-//! which a regex cannot match, and `prefilter` looks for them.
+//! which a regex cannot match, and `prefilter` looks for them; `probe` tells people how far a regex
+//! came that does not match.
 #![forbid(unsafe_code)]
 
 mod ast;
@@ -30,6 +31,7 @@ mod opening;
 mod parser;
 mod possible;
 mod prefilter;
+mod probe;
 mod reader;
 mod regex;
 mod relaxed;
@@ -47,6 +49,7 @@ mod tests;
 
 pub use failregex::{FailRegex, Groups, Part};
 pub use prefilter::{Outlook, Prefilter};
+pub use probe::{Probe, Reach};
 pub use regex::Regex;
 pub use risks::Risks;
 pub use spans::Match;

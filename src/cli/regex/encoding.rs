@@ -172,7 +172,7 @@ impl Encoding {
                 table.decode_without_bom_handling(bytes)
             }
             Codec::Wide { big, .. } => {
-                let mut wrong = bytes.len() % 4 != 0;
+                let mut wrong = !bytes.len().is_multiple_of(4);
                 let text: String = bytes
                     .chunks_exact(4)
                     .map(|unit| {

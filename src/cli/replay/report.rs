@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 use super::arguments::Arguments;
 use super::jails::Replayed;
 use crate::action::JailFigures;
+use crate::cli::printable;
 use crate::datetime::duration::{self, Number};
 use crate::jail::decision::local_time;
 use crate::jail::replay::{Ban, Event};
@@ -125,19 +126,6 @@ impl<'a, W: Write> Report<'a, W> {
 
 fn whole(seconds: f64) -> Number {
     Number::Int(seconds.round() as i64)
-}
-
-/// A log line on a terminal: what an attacker wrote must not steer it.
-fn printable(line: &str) -> String {
-    line.chars()
-        .map(|c| {
-            if c.is_control() && c != '\t' {
-                '\u{fffd}'
-            } else {
-                c
-            }
-        })
-        .collect()
 }
 
 fn as_json(event: &Event, jail: &str, commands: &[(String, String)]) -> Json {

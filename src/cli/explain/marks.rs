@@ -1,0 +1,85 @@
+//! Fields marked in the text they were found in, and regexes parted where they stopped.
+
+use crate::cli::printable;
+use crate::filter::Mark;
+
+/// Marks the fields in `text`: `from [ip4: 192.0.2.1] port`. A field within another is marked
+/// within it; one that is empty is left out.
+pub fn marked(text: &str, marks: &[Mark]) -> String {
+    let mut marks: Vec<&Mark> = marks.iter().filter(|mark| mark.start < mark.end).collect();
+    // the outer before the inner
+    marks.sort_by_key(|mark| (mark.start, usize::MAX - mark.end));
+    let mut out = String::new();
+    let mut open: Vec<usize> = Vec::new();
+    let mut at = 0;
+    let mut go_to = |to: usize, open: &mut Vec<usize>, out: &mut String| {
+        while let Some(&end) = open.last().filter(|end| **end <= to) {
+            open.pop();
+            out.push_str(&part(text, at, end));
+            out.push(']');
+            at = at.max(end);
+        }
+        out.push_str(&part(text, at, to));
+        at = at.max(to);
+    };
+    for mark in marks {
+        go_to(mark.start, &mut open, &mut out);
+        out.push_str(&format!("[{}: ", mark.name));
+        open.push(mark.end);
+    }
+    go_to(text.len(), &mut open, &mut out);
+    out.push_str(&"]".repeat(open.len()));
+    out
+}
+
+/// A text parted at a place: what is before it, a mark, what is after it.
+pub fn parted(text: &str, at: usize) -> String {
+    let (before, after) = (part(text, 0, at), part(text, at, text.len()));
+    format!("{before} >>> {after}")
+}
+
+fn part(text: &str, from: usize, to: usize) -> String {
+    let to = to.min(text.len());
+    printable(text.get(from.min(to)..to).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(name: &str, start: usize, end: usize) -> Mark {
+        Mark {
+            name: name.to_owned(),
+            start,
+            end,
+        }
+    }
+
+    #[test]
+    fn fields_beside_and_within_each_other() {
+        let text = "user bob from ::1\u{1b}[2J";
+        for (marks, expected) in [
+            (&[][..], "user bob from ::1\u{fffd}[2J"),
+            (
+                &[mark("ip6", 14, 17), mark("user", 5, 8)],
+                "user [user: bob] from [ip6: ::1]\u{fffd}[2J",
+            ),
+            (
+                &[mark("inner", 5, 8), mark("content", 0, 17)],
+                "[content: user [inner: bob] from ::1]\u{fffd}[2J",
+            ),
+            (
+                &[mark("a", 5, 8), mark("b", 5, 8), mark("none", 3, 3)],
+                "user [a: [b: bob]] from ::1\u{fffd}[2J",
+            ),
+            (
+                &[mark("end", 18, 30)],
+                "user bob from ::1\u{fffd}[end: [2J]",
+            ),
+        ] {
+            assert_eq!(marked(text, marks), expected);
+        }
+        assert_eq!(parted("abc", 1), "a >>> bc");
+        assert_eq!(parted("abc", 9), "abc >>> ");
+    }
+}

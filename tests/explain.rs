@@ -1,0 +1,228 @@
+//! `ferroban explain` on lines of real logs: every step is told, and it agrees with what a replay
+//! of the same lines does.
+
+mod common;
+
+use std::fs;
+use std::process::Output;
+
+use serde_json::{Value, json};
+
+const SAMPLE: &str = "samples/mail-server.log";
+
+/// A small configuration with everything that can strike.
+const JAIL: &str = "\
+[app]
+enabled = true
+filter = app
+logpath = /dev/null
+backend = polling
+maxretry = 2
+bantime = 10m
+ignoreip = 192.0.2.9
+";
+const FILTER: &str = "\
+[Definition]
+failregex = ^\\s*srv app: denied for <F-USER>.*</F-USER> from <ADDR>$
+            ^\\s*srv app: (?:late|early) from <ADDR>, try \\d+$
+ignoreregex = for healthcheck
+";
+
+fn run(program: &str, words: &[&str]) -> Output {
+    let output = common::ours(program)
+        .args(words)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("TZ", "UTC")
+        .env("LC_ALL", "C.UTF-8")
+        .output()
+        .expect("run");
+    assert!(output.status.success(), "{words:?}: {output:?}");
+    output
+}
+
+fn objects(program: &str, words: &[&str]) -> Vec<Value> {
+    let text = String::from_utf8(run(program, words).stdout).expect("UTF-8");
+    let lines = text.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
+        .collect()
+}
+
+fn configuration() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    fs::create_dir(dir.path().join("filter.d")).expect("directory");
+    fs::write(dir.path().join("jail.conf"), JAIL).expect("write");
+    fs::write(dir.path().join("fail2ban.conf"), "[Definition]\n").expect("write");
+    fs::write(dir.path().join("filter.d/app.conf"), FILTER).expect("write");
+    dir
+}
+
+#[test]
+fn the_steps_of_a_jail() {
+    let dir = configuration();
+    let config = dir.path().to_string_lossy().into_owned();
+    let line = |second: u32, text: &str| format!("2026-11-20 10:00:0{second} srv app: {text}");
+    let lines = [
+        line(0, "denied for bob from 192.0.2.1"),
+        line(1, "denied for healthcheck from 192.0.2.1"),
+        line(2, "denied for eve from 192.0.2.9"),
+        line(3, "early from 192.0.2.1, try 7"),
+        line(4, "early from 192.0.2.1, try 8"),
+        line(5, "early from 192.0.2.1, tries 8"),
+        line(6, "all is well"),
+    ];
+    let mut words = vec!["-c", &config, "--json", "-j", "app"];
+    words.extend(lines.iter().map(String::as_str));
+    let told = objects("explain", &words);
+
+    assert_eq!(
+        told[0]["date"],
+        json!({
+            "text": "2026-11-20 10:00:00", "start": 0, "end": 19, "time": 1_795_168_800.0,
+            "valid": true,
+            "pattern": told[0]["date"]["pattern"],
+        })
+    );
+    assert_eq!(
+        told[0]["searched"],
+        " srv app: denied for bob from 192.0.2.1"
+    );
+    assert_eq!(told[0]["prefilter"], true);
+    assert_eq!(told[0]["failregex"]["number"], 1);
+    assert_eq!(
+        told[0]["failregex"]["fields"],
+        json!({
+            "user": { "text": "bob", "start": 21, "end": 24 },
+            "ip4": { "text": "192.0.2.1", "start": 30, "end": 39 },
+        })
+    );
+    let verdicts: Vec<&Value> = told.iter().map(|line| &line["failures"]).collect();
+    assert_eq!(
+        verdicts,
+        [
+            &json!([{ "id": "192.0.2.1", "verdict": "counted", "count": 1.0, "maxretry": 2 }]),
+            &json!([]),
+            &json!([{ "id": "192.0.2.9", "verdict": "ignored", "by": "ip" }]),
+            &json!([{
+                "id": "192.0.2.1", "verdict": "banned", "count": 2, "until": 1_795_169_403.0
+            }]),
+            // failures go on being counted during a ban
+            &json!([{ "id": "192.0.2.1", "verdict": "counted", "count": 1.0, "maxretry": 2 }]),
+            &json!([]),
+            &json!([]),
+        ]
+    );
+    assert_eq!(told[1]["ignoreregex"]["regex"], "for healthcheck");
+    assert_eq!(told[3]["failregex"]["number"], 2);
+    let furthest = &told[5]["furthest"];
+    assert_eq!(furthest["number"], 2);
+    assert_eq!(furthest["stops_at"], "y \\d+$");
+    assert_eq!(furthest["text_left"], "ies 8");
+    assert_eq!(told[6]["prefilter"], false);
+    assert_eq!(told[6]["failregex"], Value::Null);
+}
+
+#[test]
+fn sessions_of_sshd() {
+    let told = objects("explain", &["-c", ".", "-j", "sshd", "--json", SAMPLE]);
+    let first = &told[0];
+    assert_eq!(first["session"]["key"], " mx1 sshd[20627]: ");
+    assert_eq!(first["prefregex"]["matched"], true);
+    assert_eq!(
+        first["content"],
+        "Invalid user test from 203.0.113.200 port 37849"
+    );
+    // the line after it is of the same session and no failure in itself
+    let second = told
+        .iter()
+        .filter(|line| line["session"]["key"] == " mx1 sshd[20627]: ")
+        .nth(1)
+        .expect("a second line");
+    assert_eq!(second["failures"], json!([]));
+    assert_eq!(second["session"]["context"], 1);
+}
+
+/// It bans whom a replay bans, at the same lines.
+#[test]
+fn it_agrees_with_a_replay() {
+    for jail in ["sshd", "dovecot", "postfix-sasl"] {
+        let told = objects("explain", &["-c", ".", "-j", jail, "--json", SAMPLE]);
+        let failures = told.iter().flat_map(|line| {
+            line["failures"]
+                .as_array()
+                .expect("a jail judges")
+                .iter()
+                .map(|failure| (line["line"].clone(), failure.clone()))
+        });
+        let explained: Vec<(Value, Value, Value)> = failures
+            .filter(|(_, failure)| failure["verdict"] == "banned")
+            .map(|(line, failure)| (failure["id"].clone(), failure["until"].clone(), line))
+            .collect();
+        let replayed: Vec<(Value, Value, Value)> =
+            objects("replay", &["-c", ".", "-j", jail, "--json", SAMPLE])
+                .into_iter()
+                .filter(|event| event["event"] == "ban")
+                .map(|event| {
+                    let lines = event["lines"].as_array().expect("lines");
+                    let last = lines.last().expect("a line").clone();
+                    (event["id"].clone(), event["until"].clone(), last)
+                })
+                .collect();
+        assert!(!replayed.is_empty(), "{jail}");
+        assert_eq!(explained, replayed, "{jail}");
+    }
+}
+
+#[test]
+fn for_people() {
+    let regex = "^\\s*\\S+ srv: fail for <F-USER>.*</F-USER> from <HOST> port \\d+$";
+    let hit = "Nov 20 06:25:02 mx1 srv: fail for a\u{1b}[2Jb from 192.0.2.1 port 7";
+    let miss = "Nov 20 06:25:03 mx1 srv: fail for a from 192.0.2.1 port x";
+    let text = |words: &[&str]| {
+        let output = run("explain", &[&["-f", regex], words].concat());
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let told = text(&[hit]);
+    assert!(
+        told.contains("mx1 srv: fail for [user: a\u{fffd}[2Jb] from [ip4: 192.0.2.1] port 7"),
+        "{told}"
+    );
+    assert!(!told.contains('\u{1b}'), "{told}");
+    let told = text(&["--missed", hit, miss]);
+    assert!(
+        told.contains("from <HOST> port  >>> \\d+$\n") && told.contains("port  >>> x\n"),
+        "{told}"
+    );
+    assert!(!told.contains("06:25:02"), "{told}");
+}
+
+/// What it says of each sample log agrees with what fail2ban-regex counts, filter by filter.
+#[test]
+fn it_agrees_with_fail2ban_regex() {
+    let root = common::reference("1.1.1");
+    let logs = root.join("usr/lib/python3/dist-packages/fail2ban/tests/files/logs");
+    let config = root.join("etc/fail2ban").to_string_lossy().into_owned();
+    for filter in ["proftpd", "postfix", "exim", "apache-auth", "asterisk"] {
+        let log = logs.join(filter).to_string_lossy().into_owned();
+        let report = objects(
+            "fail2ban-regex",
+            &["-c", &config, "--json", "--print-all-missed", &log, filter],
+        );
+        let missed = report[0]["missed"].as_array().expect("a list").clone();
+        let words = ["-c", &config, "-f", filter, "--json", "--missed", &log];
+        let told: Vec<Value> = objects("explain", &words)
+            .into_iter()
+            .map(|line| line["line"].clone())
+            .filter(|line| {
+                line.as_str()
+                    .is_some_and(|l| !l.is_empty() && !l.starts_with('#'))
+            })
+            .collect();
+        let trimmed = |line: &Value| line.as_str().map(|l| l.trim_end().to_owned());
+        let (told, missed): (Vec<_>, Vec<_>) = (
+            told.iter().map(trimmed).collect(),
+            missed.iter().map(trimmed).collect(),
+        );
+        assert_eq!(told, missed, "{filter}");
+    }
+}
