@@ -422,3 +422,61 @@ fn sections_of_the_oldest_kind_read_alike() {
     fs::write(dir.join("filter.d/postfix-old.conf"), filter).expect("a filter");
     assert_eq!(compare_long("old sections", &dir, Mode::Dump, 20), Ok(()));
 }
+
+/// Both programs' `fail2ban-client` with these options: exit code and standard output.
+fn printed(dir: &Path, options: &[&str]) -> [(Option<i32>, String); 2] {
+    let programs = [
+        common::original("1.1.1", "fail2ban-client"),
+        common::ours("fail2ban-client"),
+    ];
+    programs.map(|mut program| {
+        let output = program
+            .arg("-c")
+            .arg(dir)
+            .args(options)
+            .env("PYTHONUTF8", "1")
+            .output()
+            .expect("a program runs");
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        (output.status.code(), text)
+    })
+}
+
+#[test]
+fn pretty_dumps_are_broken_alike() {
+    let (_guard, dir) = stock("1.1.1");
+    let all: String = jails(&dir)
+        .iter()
+        .map(|jail| format!("[{jail}]\nenabled = true\nbackend = polling\n"))
+        .collect();
+    // long texts of one line, of several, with blanks and without, nested and not
+    let odd = format!(
+        "[odd]\nenabled = true\nfilter =\naction = a[x=\"{}\", y=\"{}\", z=\"{}\"]\nignorecommand = {}\nignoreip = {}\n",
+        "word ".repeat(500),
+        "x".repeat(1500),
+        "ü \u{a0}é".repeat(400),
+        "short line of words\n   ".repeat(90),
+        "192.0.2.1 ".repeat(200),
+    );
+    fs::write(dir.join("jail.local"), all + &odd).expect("jail.local");
+    fs::write(
+        dir.join("action.d/a.conf"),
+        "[Definition]\nactionban = <x>\n",
+    )
+    .expect("an action");
+    for options in [
+        &["--dp"][..],
+        &["--dump-pretty"],
+        &["-d", "--dp"],
+        &["--dp", "-d"],
+    ] {
+        let [theirs, ours] = printed(&dir, options);
+        assert!(theirs.1.lines().count() > 1000);
+        assert_eq!(theirs.0, ours.0);
+        let pairs = theirs.1.lines().zip(ours.1.lines());
+        for (number, (theirs, ours)) in pairs.enumerate() {
+            assert_eq!(theirs, ours, "line {} of {options:?}", number + 1);
+        }
+        assert_eq!(theirs.1.len(), ours.1.len());
+    }
+}

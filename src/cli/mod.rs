@@ -16,6 +16,7 @@ pub mod explain;
 pub mod links;
 pub mod lint;
 pub mod options;
+mod pretty;
 pub mod progress;
 pub mod regex;
 pub mod replay;

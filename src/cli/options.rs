@@ -31,6 +31,8 @@ pub struct Options {
     pub syslogsocket: Option<String>,
     /// Print the configuration (`-d`, `--dp`).
     pub dump: bool,
+    /// `--dump-pretty`: and long values over several lines.
+    pub pretty: bool,
     /// Test the configuration (`-t`).
     pub test: bool,
     /// Read commands from standard input (`-i`).
@@ -200,6 +202,7 @@ fn interpret(matches: &ArgMatches) -> Request {
         logtarget: text("logtarget"),
         syslogsocket: text("syslogsocket"),
         dump: given(matches, "dump") || given(matches, "dump-pretty"),
+        pretty: last_place(matches, "dump-pretty") > last_place(matches, "dump"),
         test: given(matches, "test"),
         interactive: given(matches, "interactive"),
         verbosity: count("verbose") - count("quiet"),

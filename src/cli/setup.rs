@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::options::{Options, Request};
-use super::{diagnostics, exit_code, options, say, usage};
+use super::{diagnostics, exit_code, options, pretty, say, usage};
 use crate::config::{self, ConfigError, Message, ReadOptions, Stream};
 use crate::control::Value;
 use crate::datetime::duration::Number;
@@ -143,7 +143,7 @@ impl Setup {
         let accepted = stream.as_ref().is_some_and(|stream| stream.accepted);
         if dump {
             match &stream {
-                Some(stream) => print_stream(stream),
+                Some(stream) => print_stream(stream, self.options.pretty),
                 None => {
                     say("ERROR: The configuration stream failed because of the invalid syntax.")
                 }
@@ -232,12 +232,16 @@ fn refuse() -> ExitCode {
     exit_code(false)
 }
 
-/// One command a line, as Python shows it (fact C57).
-fn print_stream(stream: &Stream) {
+/// One command a line, or when `pretty` a long one over several, as Python shows it (fact C57).
+fn print_stream(stream: &Stream, pretty: bool) {
     let lines: Vec<_> = stream
         .commands
         .iter()
-        .map(|command| Value::List(command.clone()).repr())
+        .map(|command| Value::List(command.clone()))
+        .map(|command| match pretty {
+            true => pretty::format(&command),
+            false => command.repr(),
+        })
         .collect();
     say(&lines.join("\n"));
 }
