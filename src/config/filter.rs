@@ -13,7 +13,7 @@ use super::text::shell_words;
 use crate::control::Value;
 
 /// Options of a filter, in the order they are read (a jail may set them, too; fact C28).
-pub const KNOWN: [Known; 7] = [
+pub const KNOWN: [Known; 8] = [
     Known::new("usedns", Kind::Text),
     Known::new("prefregex", Kind::Text),
     Known::new("ignoreregex", Kind::Text),
@@ -21,6 +21,7 @@ pub const KNOWN: [Known; 7] = [
     Known::new("maxlines", Kind::Integer),
     Known::new("datepattern", Kind::Text),
     Known::new("journalmatch", Kind::Text),
+    Known::new("jsonmatch", Kind::Text),
 ];
 
 /// A filter whose files were read.
@@ -181,7 +182,7 @@ pub fn add_commands(
                 commands.insert(early, set(name, value.into()));
                 early += 1;
             }
-            "datepattern" => commands.push(set(name, value.into())),
+            "datepattern" | "jsonmatch" => commands.push(set(name, value.into())),
             "journalmatch" => {
                 for line in value.text().split('\n').filter(|line| !line.is_empty()) {
                     let words = shell_words(line).map_err(|text| Cause::Value(text.to_owned()))?;
@@ -211,6 +212,8 @@ pub struct FilterOptions {
     pub maxlines: Option<i64>,
     /// `datepattern`
     pub datepattern: Option<String>,
+    /// `jsonmatch`
+    pub jsonmatch: Option<String>,
     /// Journal matches in order, each in words.
     pub journalmatch: Vec<Vec<String>>,
 }
@@ -237,6 +240,7 @@ impl FilterOptions {
                     options.maxlines = values.first().and_then(|value| value.to_int().ok());
                 }
                 Some("datepattern") => options.datepattern = text(),
+                Some("jsonmatch") => options.jsonmatch = text(),
                 Some("addjournalmatch") => options.journalmatch.push(texts()),
                 _ => {}
             }

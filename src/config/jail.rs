@@ -321,7 +321,7 @@ impl Jail {
         let (mut logs, mut patterns) = (Vec::new(), Vec::new());
         for (option, value) in &self.options {
             match &**option {
-                "logpath" if backend.starts_with("systemd") => {}
+                "logpath" if NO_FILES.iter().any(|name| backend.starts_with(name)) => {}
                 "logpath" => {
                     (logs, patterns) = self.log_files(&value.text(), files, messages);
                     if logs.is_empty() {
@@ -470,6 +470,9 @@ fn keeps_journal(files: &dyn Files) -> bool {
             !glob::find(files, &pattern).paths.is_empty()
         })
 }
+
+/// Backends that read no files.
+const NO_FILES: [&str; 3] = ["systemd", "syslog", "command"];
 
 enum NoLogs {
     Journal,

@@ -209,6 +209,8 @@ impl Filter {
         outcome: &mut LineOutcome,
     ) {
         outcome.clear();
+        let made = self.json.as_ref().and_then(|template| template.line(line));
+        let line = made.as_deref().unwrap_or(line);
         let Some(when) = self.place(line, date, clock, manner) else {
             return;
         };

@@ -9,6 +9,7 @@
 mod buffer;
 mod examine;
 mod failure;
+mod json;
 mod name;
 mod record;
 mod session;

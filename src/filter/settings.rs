@@ -3,6 +3,7 @@
 
 use super::buffer::Parts;
 use super::examine::Limits;
+use super::json::JsonTemplate;
 use super::record::Names;
 use super::session::Sessions;
 use super::window::Window;
@@ -37,6 +38,7 @@ pub struct Filter {
     pub(super) ignoreregexes: Vec<FailRegex>,
     /// Made anew at the next line whenever the regexes change.
     pub(super) prefilter: Option<Prefilter>,
+    pub(super) json: Option<JsonTemplate>,
     pub(super) dates: Dates,
     zone: Option<FixedOffset>,
     pub(super) window: Window,
@@ -63,6 +65,7 @@ impl Filter {
             failregex_names: Vec::new(),
             ignoreregexes: Vec::new(),
             prefilter: None,
+            json: None,
             dates: Dates::Detector(DateDetector::defaults()),
             zone: None,
             window: Window::default(),
@@ -204,6 +207,23 @@ impl Filter {
             None => Dates::Never { hits: 0 },
         };
         Ok(())
+    }
+
+    /// Which fields form the line where a log holds JSON objects; none: lines are as they are.
+    ///
+    /// # Errors
+    /// A template that is none, in words.
+    pub fn set_jsonmatch(&mut self, template: &str) -> Result<(), String> {
+        self.json = match template.trim() {
+            "" => None,
+            template => Some(JsonTemplate::parse(template)?),
+        };
+        Ok(())
+    }
+
+    /// The template of [`Filter::set_jsonmatch`], empty without one.
+    pub fn jsonmatch(&self) -> &str {
+        self.json.as_ref().map_or("", JsonTemplate::source)
     }
 
     /// Stops looking for dates in lines: the source tells them.

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::config::options;
 use crate::control::{CommandError, Value};
 use crate::source::Watch;
+use crate::source::feed::{Source, Syslog};
 use crate::source::journal::{Options, OptionsError};
 use crate::sys;
 use crate::{error, info};
@@ -20,10 +21,12 @@ pub(super) enum Backend {
     Polling,
     /// systemd's journal.
     Journal(Options),
+    /// Lines that are sent.
+    Feed(Source),
 }
 
 impl Backend {
-    /// Reads `auto`, `polling`, `pyinotify`, `systemd`, with or without options in brackets, and
+    /// Reads `auto`, `polling`, `pyinotify`, `systemd`, `syslog`, `command`, with or without options in brackets, and
     /// says in the log what was chosen.
     ///
     /// # Errors
@@ -32,7 +35,14 @@ impl Backend {
         let wrong = |text| CommandError::builtin("ValueError", text);
         let definition = options::parse(text).map_err(wrong)?;
         let name = definition.name.to_lowercase();
-        let known = ["auto", "pyinotify", "polling", "systemd"];
+        let known = [
+            "auto",
+            "pyinotify",
+            "polling",
+            "systemd",
+            "syslog",
+            "command",
+        ];
         if !known.contains(&name.as_str()) {
             let text = format!(
                 "Unknown backend {name}. Must be among ['pyinotify', 'polling', 'systemd'] or 'auto'"
@@ -64,12 +74,26 @@ impl Backend {
             match name.as_str() {
                 "polling" => "poller",
                 "systemd" => "systemd",
+                "syslog" => "syslog",
+                "command" => "command",
                 _ => "pyinotify",
             },
             Value::Dict(told.collect()).repr()
         );
         let backend = match name.as_str() {
             "systemd" => Backend::Journal(Options::read(arguments).map_err(refused)?),
+            "syslog" => {
+                let syslog = Syslog::read(arguments).map_err(wrong)?;
+                Backend::Feed(Source::Syslog(syslog))
+            }
+            "command" => {
+                let mut arguments = arguments;
+                match (arguments.shift_remove("cmd"), arguments.into_iter().next()) {
+                    (Some(command), None) => Backend::Feed(Source::Command(command)),
+                    (_, Some((name, _))) => return Err(refused(OptionsError::Unknown(name))),
+                    (None, None) => return Err(wrong("command: cmd is missing".to_owned())),
+                }
+            }
             _ => {
                 if let Some((name, _)) = arguments.into_iter().next() {
                     return Err(refused(OptionsError::Unknown(name)));
@@ -90,13 +114,20 @@ impl Backend {
             Backend::Inotify => "pyinotify",
             Backend::Polling => "polling",
             Backend::Journal(_) => "systemd",
+            Backend::Feed(Source::Syslog(_)) => "syslog",
+            Backend::Feed(Source::Command(_)) => "command",
         }
+    }
+
+    /// Whether `logpath` means anything.
+    pub fn reads_files(&self) -> bool {
+        matches!(self, Backend::Inotify | Backend::Polling)
     }
 
     /// How files are watched, if there are any.
     pub fn watch(&self) -> Watch {
         match self {
-            Backend::Inotify | Backend::Journal(_) => Watch::Inotify,
+            Backend::Inotify | Backend::Journal(_) | Backend::Feed(_) => Watch::Inotify,
             Backend::Polling => Watch::Polling,
         }
     }

@@ -15,6 +15,7 @@ use super::decode::{self, Decoder};
 use super::newcomers::{Identity, Newcomers};
 use super::save_timer::SaveTimer;
 use crate::control::{CommandError, Value};
+use crate::source::feed::{Membership, Source};
 use crate::source::{Chunk, Sources, Start, Subscription, Watch};
 use crate::store::{LogPosition, Store};
 use crate::{error, info, warning};
@@ -49,6 +50,8 @@ pub(super) struct Logs {
 struct Log {
     start: Start,
     subscription: Option<Subscription>,
+    /// It is no file at all.
+    feed: Option<(Source, Option<Membership>)>,
     decoder: Decoder,
     /// The end was reached once: what comes now is news (fact D22).
     in_operation: bool,
@@ -157,6 +160,7 @@ impl Logs {
         let mut log = Log {
             start,
             subscription: None,
+            feed: None,
             decoder: decoder(encoding),
             in_operation: tail,
             read: None,
@@ -170,6 +174,24 @@ impl Logs {
             self.open(path, &mut log).await;
         }
         self.logs.insert(path.to_owned(), log);
+    }
+
+    /// Lines that are sent, under a name in place of a path.
+    pub fn add_feed(&mut self, source: &Source, encoding: &str) {
+        let log = Log {
+            start: Start::Tail,
+            subscription: None,
+            feed: Some((source.clone(), None)),
+            decoder: decoder(encoding),
+            in_operation: true,
+            read: None,
+            unsaved: None,
+            obsolete: false,
+            missed: None,
+            known_by: "".into(),
+            warned: None,
+        };
+        self.logs.insert(source.name(), log);
     }
 
     /// Lines of `logpath` that may lead to new files.
@@ -248,6 +270,10 @@ impl Logs {
     }
 
     async fn open(&self, path: &str, log: &mut Log) {
+        if let Some((source, membership)) = &mut log.feed {
+            *membership = Some(self.sources.feeds.join(source, self.inbox.clone()));
+            return;
+        }
         let added = self.sources.add(
             Path::new(path),
             log.start.clone(),
@@ -281,7 +307,7 @@ impl Logs {
         self.reloading = true;
         self.newcomers.begin_reload();
         for log in self.logs.values_mut() {
-            log.obsolete = true;
+            log.obsolete = log.feed.is_none();
         }
     }
 
@@ -318,6 +344,9 @@ impl Logs {
         if log.known_by != chunk.first_line_hash {
             log.known_by = chunk.first_line_hash.clone();
             self.newcomers.know(chunk.identity, &chunk.first_line_hash);
+        }
+        if log.feed.is_some() {
+            return;
         }
         log.read = Some(LogPosition {
             first_line_hash: first_line_hash(chunk),

@@ -106,6 +106,11 @@ impl JailCore {
                     self.datepattern = Some(pattern.clone());
                     JailOption::DatePattern
                 }),
+            JailSetting::JsonMatch(template) => self
+                .filter
+                .set_jsonmatch(template)
+                .map_err(|text| CommandError::builtin("ValueError", text))
+                .map(|()| JailOption::JsonMatch),
             _ => return None,
         };
         Some(done.map(|option| self.get(&option).unwrap_or(Value::None)))
@@ -149,6 +154,7 @@ impl JailCore {
             JailOption::MaxMatches => self.counter.max_matches.into(),
             JailOption::MaxLines => Value::Int(self.filter.maxlines() as i64),
             JailOption::LogTimezone => self.timezone.clone(),
+            JailOption::JsonMatch => self.filter.jsonmatch().into(),
             JailOption::DatePattern => match self.filter.datepattern() {
                 Some((pattern, name)) => Value::Tuple(vec![pattern.into(), name.into()]),
                 None => Value::None,

@@ -19,6 +19,7 @@ pub(super) struct Saved {
     failregexes: Vec<String>,
     ignoreregexes: Vec<String>,
     datepattern: Option<String>,
+    jsonmatch: String,
     timezone: Value,
     encoding: String,
     find_time: Number,
@@ -49,6 +50,7 @@ impl Saved {
             failregexes: sources(core.filter.failregexes()),
             ignoreregexes: sources(core.filter.ignoreregexes()),
             datepattern: core.datepattern.clone(),
+            jsonmatch: core.filter.jsonmatch().to_owned(),
             timezone: core.timezone.clone(),
             encoding: core.encoding.clone(),
             find_time: core.find_time,
@@ -71,6 +73,7 @@ impl Saved {
             JailSetting::AddFailRegex(self.failregexes),
             JailSetting::AddIgnoreRegex(self.ignoreregexes),
             JailSetting::LogEncoding(self.encoding),
+            JailSetting::JsonMatch(self.jsonmatch),
         ];
         settings.extend(self.datepattern.map(JailSetting::DatePattern));
         if let Value::Str(zone) = self.timezone {

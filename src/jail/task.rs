@@ -114,7 +114,7 @@ pub(super) fn spawn(
 ) -> mpsc::Sender<Request> {
     let (sender, requests) = mpsc::channel(WAITING_REQUESTS);
     let (chunks_in, chunks) = mpsc::channel(WAITING_CHUNKS);
-    let logs = Logs::new(
+    let mut logs = Logs::new(
         name,
         around.sources.clone(),
         around.store.clone(),
@@ -133,8 +133,11 @@ pub(super) fn spawn(
                 core.encoding(),
             ))
         }
-        Backend::Inotify | Backend::Polling => None,
+        Backend::Inotify | Backend::Polling | Backend::Feed(_) => None,
     };
+    if let Backend::Feed(source) = &backend {
+        logs.add_feed(source, core.encoding());
+    }
     let task = Task {
         core,
         backend,
@@ -343,7 +346,11 @@ impl Task {
                 Ok(self.idle.into())
             }
             // a journal has no files, and files have no matches: no matter
-            JailSetting::AddLogPath { .. } if self.journal.is_some() => Ok(Value::List(Vec::new())),
+            JailSetting::AddLogPath { .. } | JailSetting::DelLogPath(_)
+                if !self.backend.reads_files() =>
+            {
+                Ok(Value::List(Vec::new()))
+            }
             JailSetting::AddLogPath { path, tail } => {
                 let encoding = self.core.encoding().to_owned();
                 self.logs.add(&path, tail, &encoding).await?;

@@ -10,6 +10,7 @@
 
 pub mod compressed;
 mod events;
+pub mod feed;
 mod follower;
 pub mod journal;
 mod reader;
@@ -23,6 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::mpsc;
 
 use self::events::Events;
+use self::feed::Feeds;
 use self::follower::Follower;
 use self::reader::{Member, Reader, Shared};
 use self::sweep::Sweep;
@@ -69,10 +71,17 @@ pub struct Chunk {
     pub at_end: bool,
 }
 
-/// All files the server reads. Cheap to clone.
+impl Chunk {
+    /// The identity of lines that come from no file.
+    pub const NO_FILE: (u64, u64) = (0, 0);
+}
+
+/// All files the server reads, and all else that brings lines. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Sources {
     hub: Arc<Hub>,
+    /// Lines from other hosts and from commands.
+    pub feeds: Feeds,
 }
 
 #[derive(Debug)]
@@ -92,6 +101,7 @@ impl Sources {
                 sweep: Sweep::start(),
                 readers: Mutex::default(),
             }),
+            feeds: Feeds::default(),
         }
     }
 

@@ -147,6 +147,11 @@ impl<'a, W: Write> Setup<'a, W> {
         if let Some(pattern) = &options.datepattern {
             self.datepattern(pattern)?;
         }
+        if let Some(template) = &options.jsonmatch {
+            self.filter
+                .set_jsonmatch(template)
+                .map_err(|error| Stop::Wrong(format!("ERROR: {error}")))?;
+        }
         for regex in &options.failregex {
             self.filter.add_failregex(regex).map_err(refused)?;
         }

@@ -149,6 +149,8 @@ pub enum JailSetting {
     },
     LogTimezone(String),
     DatePattern(String),
+    /// Which fields of a JSON log form the line.
+    JsonMatch(String),
     Attempt {
         id: String,
         lines: Vec<String>,
@@ -221,6 +223,7 @@ pub enum JailOption {
     MaxLines,
     LogTimezone,
     DatePattern,
+    JsonMatch,
     /// Answered with a list either way, the separator is the client's business; `--with-time` gives
     /// lines with times.
     BanIp {

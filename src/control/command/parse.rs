@@ -234,6 +234,7 @@ impl<'a> Words<'a> {
                 value: self.int(3)?,
             },
             "datepattern" => Set::DatePattern(self.text(3)?),
+            "jsonmatch" => Set::JsonMatch(self.text(3)?),
             "logtimezone" => Set::LogTimezone(self.text(3)?),
             "attempt" => Set::Attempt {
                 id: self.text(3).map_err(|_| {
@@ -387,6 +388,7 @@ impl<'a> Words<'a> {
             "findtime" => Get::FindTime,
             "bantime" => Get::BanTime,
             "datepattern" => Get::DatePattern,
+            "jsonmatch" => Get::JsonMatch,
             "logtimezone" => Get::LogTimezone,
             "maxmatches" => Get::MaxMatches,
             "maxretry" => Get::MaxRetry,
