@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::buffer::{Division, Parts, dateless, text_of};
 use super::failure::{Reading, Verdict, identify};
@@ -443,7 +444,7 @@ impl Filter {
             let record = self.failregex_names[index].record(&searched, &found, manner.fields);
             let record = match (&self.prefregex, &prefix) {
                 (Some(_), Some(found)) => {
-                    let mut base = self.prefregex_names.record(text, found, manner.fields);
+                    let mut base = self.prefregex_base.record(text, found, manner.fields);
                     base.remove(&Name::Content);
                     base.update(record);
                     base
@@ -483,7 +484,7 @@ impl Filter {
         outcome: &mut LineOutcome,
     ) -> bool {
         let mut single;
-        let key = record.text(&Name::Mlfid).map(str::to_owned);
+        let key: Option<Arc<str>> = record.text(&Name::Mlfid).map(Arc::from);
         let gathered: &mut Gathered = match &key {
             Some(key) => self.sessions.merge(key, record, &evidence, clock.now),
             None => {

@@ -39,6 +39,14 @@ impl Names {
         }
     }
 
+    /// The same groups but for one.
+    pub(super) fn without(&self, name: &Name) -> Names {
+        let mut names = self.clone();
+        names.all.retain(|(_, known)| known != name);
+        names.decisive.retain(|(_, known)| known != name);
+        names
+    }
+
     /// The record of a match in `text`: `whole`, or what decides only.
     pub(super) fn record(&self, text: &str, found: &Match, whole: bool) -> Record {
         let part = |group: usize| {

@@ -121,7 +121,7 @@ impl Sessions {
     /// remembered: what the caller changes in it later lines will see.
     pub(super) fn merge(
         &mut self,
-        key: &str,
+        key: &Arc<str>,
         mut fresh: Record,
         lines: &[MatchLine],
         now: Timestamp,
@@ -165,8 +165,12 @@ impl Sessions {
                         ..Gathered::default()
                     };
                     let user = session.record.text(&Name::User).map(str::to_owned);
-                    users = session.add_user(user.as_deref());
-                    self.remember(key, session, now);
+                    if let Some(user) = user.filter(|user| !user.is_empty()) {
+                        let first = FieldValue::Set(vec![user]);
+                        session.record.set(Name::Users, Some(first));
+                        users = 1;
+                    }
+                    self.remember(key.clone(), session, now);
                 }
             }
         }
@@ -200,7 +204,7 @@ impl Sessions {
 
     /// Stores a new session. When there are too many, the oldest go: all expired ones at the
     /// front and one that is not, as in the original's cache.
-    fn remember(&mut self, key: &str, session: Gathered, now: Timestamp) {
+    fn remember(&mut self, key: Arc<str>, session: Gathered, now: Timestamp) {
         if self.entries.len() >= MOST {
             while let Some((oldest, number)) = self.order.pop_front() {
                 if self.entries.get(&oldest).is_none_or(|e| e.number != number) {
@@ -218,7 +222,6 @@ impl Sessions {
                 .retain(|(key, number)| entries.get(key).is_some_and(|e| e.number == *number));
         }
         self.last_number += 1;
-        let key: Arc<str> = key.into();
         let entry = Entry {
             session,
             end: now + LIFETIME,
@@ -253,17 +256,17 @@ mod tests {
     fn a_failure_brings_the_lines_before_it_once() {
         let mut sessions = Sessions::default();
         let merged = sessions.merge(
-            "1",
+            &"1".into(),
             record(&[("nofail", "x"), ("ip4", "a")]),
             &line("A"),
             0.0,
         );
         assert!(merged.record.truthy(&Name::Nofail) && merged.matches.is_empty());
-        let merged = sessions.merge("1", record(&[("user", "u")]), &line("B"), 1.0);
+        let merged = sessions.merge(&"1".into(), record(&[("user", "u")]), &line("B"), 1.0);
         assert_eq!(texts(merged), ["A", "B"]);
         assert_eq!(merged.record.text(&Name::Ip4), Some("a"));
         assert!(!merged.record.truthy(&Name::Nofail));
-        let merged = sessions.merge("1", record(&[("user", "u")]), &line("C"), 2.0);
+        let merged = sessions.merge(&"1".into(), record(&[("user", "u")]), &line("C"), 2.0);
         assert_eq!(texts(merged), ["C"]);
     }
 
@@ -271,17 +274,17 @@ mod tests {
     fn login_forgives_one_user_but_not_two() {
         let mut sessions = Sessions::default();
         sessions
-            .merge("1", record(&[("user", "a")]), &line("A"), 0.0)
+            .merge(&"1".into(), record(&[("user", "a")]), &line("A"), 0.0)
             .pending = true;
         let merged = sessions.merge(
-            "1",
+            &"1".into(),
             record(&[("user", "a"), ("mlfgained", "y")]),
             &line("B"),
             1.0,
         );
         assert!(merged.record.truthy(&Name::Nofail));
         let merged = sessions.merge(
-            "1",
+            &"1".into(),
             record(&[("user", "b"), ("mlfgained", "y")]),
             &line("C"),
             1.0,
@@ -292,25 +295,25 @@ mod tests {
     #[test]
     fn forgotten_expired_and_displaced_sessions_are_gone() {
         let mut sessions = Sessions::default();
-        sessions.merge("1", record(&[("ip4", "a")]), &[], 0.0);
-        sessions.merge("1", record(&[("mlfforget", "y")]), &[], 1.0);
+        sessions.merge(&"1".into(), record(&[("ip4", "a")]), &[], 0.0);
+        sessions.merge(&"1".into(), record(&[("mlfforget", "y")]), &[], 1.0);
         assert!(sessions.entries.is_empty());
-        sessions.merge("2", record(&[("mlfforget", "y")]), &[], 1.0);
+        sessions.merge(&"2".into(), record(&[("mlfforget", "y")]), &[], 1.0);
         assert!(sessions.entries.is_empty(), "a forget line is not stored");
-        sessions.merge("3", record(&[("ip4", "a")]), &[], 1.0);
-        let merged = sessions.merge("3", record(&[]), &[], 302.0);
+        sessions.merge(&"3".into(), record(&[("ip4", "a")]), &[], 1.0);
+        let merged = sessions.merge(&"3".into(), record(&[]), &[], 302.0);
         assert_eq!(
             merged.record.get(&Name::Ip4),
             None,
             "older than five minutes"
         );
         for i in 0..150 {
-            sessions.merge(&format!("k{i}"), record(&[]), &[], 302.0);
+            sessions.merge(&format!("k{i}").into(), record(&[]), &[], 302.0);
         }
         assert_eq!(sessions.entries.len(), MOST);
         assert!(sessions.entries.contains_key("k149") && !sessions.entries.contains_key("k49"));
         for i in 0..10_000 {
-            let key = format!("f{i}");
+            let key = format!("f{i}").into();
             sessions.merge(&key, record(&[]), &[], 302.0);
             sessions.merge(&key, record(&[("mlfforget", "y")]), &[], 302.0);
         }
@@ -326,9 +329,9 @@ mod tests {
         let mut sessions = Sessions::default();
         for i in 0..3 * MOST_LINES {
             let text = i.to_string();
-            sessions.merge("1", record(&[("nofail", "x")]), &line(&text), 0.0);
+            sessions.merge(&"1".into(), record(&[("nofail", "x")]), &line(&text), 0.0);
         }
-        let merged = sessions.merge("1", record(&[("ip4", "a")]), &line("last"), 0.0);
+        let merged = sessions.merge(&"1".into(), record(&[("ip4", "a")]), &line("last"), 0.0);
         let lines = texts(merged);
         assert_eq!(lines.len(), MOST_LINES);
         assert_eq!(lines.last().map(String::as_str), Some("last"));

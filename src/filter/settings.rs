@@ -4,6 +4,7 @@
 use super::buffer::Parts;
 use super::examine::Limits;
 use super::json::JsonTemplate;
+use super::name::Name;
 use super::record::Names;
 use super::session::Sessions;
 use super::window::Window;
@@ -33,6 +34,8 @@ pub struct Filter {
     pub(super) maxlines: usize,
     pub(super) prefregex: Option<FailRegex>,
     pub(super) prefregex_names: Names,
+    /// Those that go into the fields of a failure: without the content.
+    pub(super) prefregex_base: Names,
     pub(super) failregexes: Vec<FailRegex>,
     pub(super) failregex_names: Vec<Names>,
     pub(super) ignoreregexes: Vec<FailRegex>,
@@ -61,6 +64,7 @@ impl Filter {
             maxlines: 1,
             prefregex: None,
             prefregex_names: Names::default(),
+            prefregex_base: Names::default(),
             failregexes: Vec::new(),
             failregex_names: Vec::new(),
             ignoreregexes: Vec::new(),
@@ -97,6 +101,7 @@ impl Filter {
         if !source.is_empty() {
             let regex = FailRegex::new(source, self.usedns, false)?;
             self.prefregex_names = Names::of(&regex);
+            self.prefregex_base = self.prefregex_names.without(&Name::Content);
             self.prefregex = Some(regex);
         }
         self.prefilter = None;

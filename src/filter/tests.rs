@@ -231,3 +231,37 @@ fn legacy_host_group() {
     assert_eq!(ids(&mut filter, "from ::ffff:192.0.2.1"), ["192.0.2.1"]);
     assert_eq!(ids(&mut filter, "from a.example"), ["name a.example"]);
 }
+
+/// A regex that gives up counts, is told of once a minute, and stands in nobody's way.
+#[test]
+fn a_search_without_end_is_given_up_counted_and_told() {
+    use std::fmt;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Told(Arc<Mutex<Vec<String>>>);
+    impl crate::log::Sink for Told {
+        fn write(&self, _: crate::log::Level, _: &str, message: fmt::Arguments<'_>) {
+            let message = message.to_string();
+            if message.contains("too many steps")
+                && let Ok(mut told) = self.0.lock()
+            {
+                told.push(message);
+            }
+        }
+    }
+
+    let endless = r"^x(?:(a+)(?!b))+c\1?d <ADDR>";
+    let mut filter = filter(&[endless, "from <ADDR>"], &[]);
+    let told = Told::default();
+    crate::log::set_sink(Box::new(told.clone()));
+    crate::log::set_threshold(crate::log::Level::Warning as u8);
+    let line = format!("x{0}cX{0}cd 192.0.2.7 from 192.0.2.1", "a".repeat(60));
+    for _ in 0..3 {
+        assert_eq!(ids(&mut filter, &line), ["192.0.2.1"]);
+    }
+    assert_eq!(filter.limit_hits(), 3);
+    let told = told.0.lock().expect("no panic").clone();
+    assert_eq!(told.len(), 1, "once a minute");
+    assert!(told[0].contains("[test]") && told[0].contains(endless) && told[0].contains("xaaa"));
+}

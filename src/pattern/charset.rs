@@ -75,6 +75,7 @@ impl CharSet {
     }
 
     /// Where the members that stand from `at` on, one after the other, end.
+    #[inline]
     pub(super) fn end_of_row(&self, text: &str, mut at: usize) -> usize {
         let bytes = text.as_bytes();
         if let Some(stranger) = self.all_but {

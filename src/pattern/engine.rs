@@ -19,6 +19,7 @@ use regex_automata::{Input, MatchKind};
 
 use super::LimitExceeded;
 use super::ast::Node;
+use super::conditional::settle;
 use super::emit::{emit, is_linear};
 use super::instructions::Instructions;
 use super::machine::{Effort, Exhausted, Scratch, search};
@@ -29,9 +30,9 @@ use super::writer::instructions;
 /// Steps the machine gets at first: some, and some more per byte.
 const FIRST_STEPS: u64 = 5_000;
 const FIRST_STEPS_PER_BYTE: u64 = 8;
-/// Steps after which a search is given up: some 10 ms, and some more per byte.
-const LAST_STEPS: u64 = 2_000_000;
-const LAST_STEPS_PER_BYTE: u64 = 64;
+/// Steps after which a search is given up: some 5 ms, and some more per byte.
+const LAST_STEPS: u64 = 500_000;
+const LAST_STEPS_PER_BYTE: u64 = 32;
 /// Searches that used up the first steps before the linear engine is asked first.
 const PATIENCE: u32 = 16;
 /// Largest linear program; the stock regexes need a hundredth of it.
@@ -79,7 +80,9 @@ impl Engines {
         groups: usize,
         root: &dyn Fn() -> Node,
     ) -> Result<Option<Match>, LimitExceeded> {
-        let machine = self.machine.get_or_init(|| instructions(&root(), groups));
+        let machine = self
+            .machine
+            .get_or_init(|| instructions(&settle(root()), groups));
         let length = text.len() as u64;
         let run = |effort: Effort| match machine {
             Some(program) => {

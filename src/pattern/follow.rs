@@ -75,6 +75,7 @@ fn beginning(list: &[Instruction], pc: usize, known: &[Possible]) -> Possible {
         | Instruction::LoopMore { .. }
         | Instruction::Assert(_)
         | Instruction::Ahead { .. }
+        | Instruction::Needs(_)
         | Instruction::Word { .. } => at(pc + 1),
         Instruction::Look { after, .. } => to(*after),
         Instruction::Atomic { .. } => at(pc + 1),

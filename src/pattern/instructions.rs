@@ -1,6 +1,8 @@
 //! The instructions of the [`Machine`](super::machine::Machine), and what it knows of a program
 //! beside them.
 
+use memchr::memmem::Finder;
+
 use super::ast::Assertion;
 use super::charset::CharSet;
 use super::possible::{Possible, Ways};
@@ -22,7 +24,7 @@ pub(super) struct Row {
     pub(super) set: CharSet,
     pub(super) bounds: Bounds,
     /// None of the characters begins this: `(?:(?!unless)x)*`.
-    pub(super) unless: Option<Box<[u8]>>,
+    pub(super) unless: Option<Finder<'static>>,
     /// What must follow.
     pub(super) next: Next,
 }
@@ -79,6 +81,8 @@ pub(super) enum Instruction {
     Word { test: Assertion, word: Box<CharSet> },
     /// These bytes follow, or (`negative`) do not.
     Ahead { literal: Box<[u8]>, negative: bool },
+    /// These bytes follow somewhere.
+    Needs(Box<Finder<'static>>),
     /// A look-around; its program follows up to an `Accept`, `after` comes next. `behind`: how
     /// many characters to step back first.
     Look {

@@ -291,6 +291,7 @@ impl Machine<'_> {
                 Instruction::Ahead { literal, negative } => {
                     (bytes[at as usize..].starts_with(literal) != *negative).then_some(pc + 1)
                 }
+                Instruction::Needs(literal) => literal.find(&bytes[at as usize..]).map(|_| pc + 1),
                 Instruction::Look {
                     behind,
                     negative,

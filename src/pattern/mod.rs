@@ -20,6 +20,7 @@ mod ast;
 mod charset;
 mod checks;
 mod class;
+mod conditional;
 mod emit;
 mod engine;
 mod failregex;

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use memchr::memmem::Finder;
 
 use super::FailRegex;
@@ -164,6 +164,8 @@ impl Search {
             [one] => Search::One(Box::new(Finder::new(one).into_owned())),
             several => AhoCorasick::builder()
                 .match_kind(MatchKind::LeftmostFirst)
+                // Few texts get past its own search for rare bytes: not worth a large table.
+                .kind(Some(AhoCorasickKind::ContiguousNFA))
                 .build(several)
                 .map_or(Search::Pass, Search::Several),
         }

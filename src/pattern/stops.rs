@@ -20,7 +20,7 @@ impl Row {
     #[inline]
     fn one_more(&self, text: &str, at: usize) -> Option<usize> {
         if let Some(unless) = &self.unless
-            && text.as_bytes()[at..].starts_with(unless)
+            && text.as_bytes()[at..].starts_with(unless.needle())
         {
             return None;
         }
@@ -28,15 +28,16 @@ impl Row {
     }
 
     /// Where an unbounded row that has reached `from` ends.
+    #[inline]
     fn end(&self, text: &str, from: usize) -> usize {
         let end = self.set.end_of_row(text, from);
         let Some(unless) = &self.unless else {
             return end;
         };
         // What begins before the end of the row may reach beyond it.
-        let window = text.len().min(end + unless.len() - 1);
+        let window = text.len().min(end + unless.needle().len() - 1);
         let row = text.as_bytes().get(from..window).unwrap_or_default();
-        match memchr::memmem::find(row, unless) {
+        match unless.find(row) {
             Some(at) => end.min(from + at),
             None => end,
         }
@@ -44,6 +45,7 @@ impl Row {
 
     /// The row from `from` on as long as can be: where it may stop at the earliest and where it
     /// ends.
+    #[inline]
     fn longest(&self, text: &str, from: usize) -> Option<(usize, usize)> {
         if self.bounds.max == u32::MAX && self.bounds.min <= 1 {
             let end = self.end(text, from);
@@ -74,6 +76,7 @@ impl Row {
 }
 
 /// Length of the character at `at`.
+#[inline]
 fn first_width(text: &str, at: usize) -> usize {
     match text.as_bytes().get(at) {
         Some(0..0x80) | None => 1,
@@ -86,6 +89,7 @@ fn first_width(text: &str, at: usize) -> usize {
 impl Machine<'_> {
     /// Where a row from `from` on may stop at the earliest and at the latest. `pc`: the
     /// instruction, if stops that it has tried are to be left out.
+    #[inline]
     pub(super) fn greedy(&mut self, row: &Row, from: u32, pc: Option<Pc>) -> Option<(u32, u32)> {
         let stops = match pc {
             // An unbounded run that comes to a stop tried before has tried all further ones too.
@@ -148,6 +152,7 @@ impl Machine<'_> {
     }
 
     /// Where a row that has as few characters as it must stops.
+    #[inline]
     pub(super) fn least(&self, row: &Row, from: u32) -> Option<u32> {
         let mut at = from as usize;
         for _ in 0..row.bounds.min {
@@ -217,6 +222,7 @@ impl Machine<'_> {
     }
 
     /// Where the character before `at` begins.
+    #[inline]
     pub(super) fn before(&self, at: u32) -> u32 {
         let bytes = self.text.as_bytes();
         let mut before = at as usize;

@@ -3,6 +3,8 @@
 //! Straight runs of literals become one comparison, repeats of one character become one
 //! instruction; what can follow where is found out at the end ([`look_ahead`]).
 
+use memchr::memmem::Finder;
+
 use super::ast::{Assertion, Greed, Node};
 use super::charset::CharSet;
 use super::class::Class;
@@ -70,8 +72,23 @@ fn whole_literal(node: &Node) -> Option<Box<[u8]>> {
     (!text.is_empty()).then(|| text.into_bytes().into())
 }
 
+/// The bytes of a node that is anything and then nothing but literals.
+fn somewhere(node: &Node) -> Option<Box<[u8]>> {
+    let Node::Concat(nodes) = node else {
+        return None;
+    };
+    let (anything, text) = nodes.split_first()?;
+    let anything = matches!(
+        anything,
+        Node::Repeat { node, min: 0, max: None, .. } if **node == Node::Class(Class::dot(true))
+    );
+    anything
+        .then(|| whole_literal(&Node::Concat(text.to_vec())))
+        .flatten()
+}
+
 /// The class of a repeated node that is one character, and what it must not begin.
-fn row_of(node: &Node, bounds: Bounds) -> Option<(&Class, Option<Box<[u8]>>)> {
+fn row_of(node: &Node, bounds: Bounds) -> Option<(&Class, Option<Finder<'static>>)> {
     match node {
         Node::Class(class) => Some((class, None)),
         Node::Concat(nodes) if bounds.min <= 1 && bounds.max == u32::MAX => match &nodes[..] {
@@ -82,7 +99,10 @@ fn row_of(node: &Node, bounds: Bounds) -> Option<(&Class, Option<Box<[u8]>>)> {
                     node,
                 },
                 Node::Class(class),
-            ] => Some((class, Some(whole_literal(node)?))),
+            ] => {
+                let unless = Finder::new(&whole_literal(node)?).into_owned();
+                Some((class, Some(unless)))
+            }
             _ => None,
         },
         _ => None,
@@ -143,6 +163,14 @@ impl Writer {
                 self.push(Instruction::Save(register + 1));
             }
             Node::Atomic(node) => self.atomic(|w| w.node(node)),
+            Node::Look {
+                behind: false,
+                negative: false,
+                node,
+            } if let Some(literal) = somewhere(node) => {
+                let finder = Finder::new(&literal).into_owned();
+                self.push(Instruction::Needs(Box::new(finder)));
+            }
             Node::Look {
                 behind: false,
                 negative,

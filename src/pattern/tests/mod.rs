@@ -84,7 +84,10 @@ fn remembered_dead_ends_keep_a_search_linear() {
     let regex = regex(r"^(?!x)(?P<content>.+?)(?:, user=(?P<user>\S+))?\s*$");
     let text = format!("a{}b\n", " ".repeat(50_000));
     assert_eq!(spans(&regex, &text), Some("0..50003 0..50002 -".to_owned()));
-    // With a counter or a back-reference there is no telling a dead end: it gives up.
+    // A conditional is settled before.
     let regex = Regex::new(r"^(x)?(?!x).+?(?:, user=\S+)?\s*$(?(1)x)", Flags::default()).unwrap();
+    assert_eq!(spans(&regex, &text), Some("0..50003 -".to_owned()));
+    // With a counter or a back-reference there is no telling a dead end: it gives up.
+    let regex = Regex::new(r"^(x?)(?!x).+?(?:, user=\S+)?\s*$\1", Flags::default()).unwrap();
     assert_eq!(regex.search(&text), Err(LimitExceeded));
 }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use crate::pattern::ast::Tree;
+use crate::pattern::conditional::settle;
 use crate::pattern::engine::Linear;
 use crate::pattern::machine::{Effort, Exhausted, Scratch, search};
 use crate::pattern::parser::parse;
@@ -31,7 +32,9 @@ fn source() -> impl Strategy<Value = String> {
             inner.clone().prop_map(|s| format!("(?={s})")),
             inner.clone().prop_map(|s| format!("(?!{s})")),
             inner.clone().prop_map(|s| format!("(?>{s})")),
-            (inner.clone(), inner).prop_map(|(a, b)| format!("({a})?(?(1){b})")),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a})?(?(1){b})")),
+            (inner.clone(), inner.clone(), inner)
+                .prop_map(|(a, b, c)| format!("((?P<g>{a})|{b})?{c}(?(g)a |{b})")),
         ]
     })
 }
@@ -69,6 +72,7 @@ proptest! {
         if let Some(tree) = tree(&source) {
             let groups = tree.names.len();
             let machine = instructions(&tree.root, groups).unwrap();
+            let settled = instructions(&settle(tree.root.clone()), groups).unwrap();
             let ascii = Linear::new(tree.root.clone(), true);
             let unicode = Linear::new(tree.root, false);
             for text in texts {
@@ -77,6 +81,11 @@ proptest! {
                     search(&machine, &text, 0, groups, effort, &mut Scratch::default())
                 };
                 let found = run(false);
+                let effort = Effort { steps: 200_000, remember: false };
+                let again = search(&settled, &text, 0, groups, effort, &mut Scratch::default());
+                if found.is_ok() && again.is_ok() {
+                    prop_assert_eq!(&again, &found, "settled {} in {:?}", source, text);
+                }
                 if found.is_ok() {
                     prop_assert_eq!(&run(true), &found, "remembering {} in {:?}", source, text);
                 }
