@@ -19,6 +19,9 @@ const MAX_REPLACEMENTS: u32 = 25;
 /// Longest text a tag may grow to; beyond it definitions that double each other would eat memory.
 const MAX_LENGTH: usize = 1 << 20;
 
+/// Most bytes written for all properties of an action together: they are resolved while a ban waits.
+const MAX_WORK: usize = 16 << 20;
+
 /// Tags whose values come from log lines: they are left alone inside properties and escaped with
 /// backslashes when a property of that name exists (fact A30).
 const ESCAPED: [&str; 3] = ["matches", "ipmatches", "ipjailmatches"];
@@ -211,6 +214,7 @@ pub fn resolve_properties(
     let names: Vec<String> = tags.keys().cloned().collect();
     let mut finished: HashSet<&str> = HashSet::new();
     let mut counts: HashMap<&str, IndexMap<String, u32>> = HashMap::new();
+    let mut work = 0;
     loop {
         let mut again = false;
         for name in &names {
@@ -219,7 +223,8 @@ pub fn resolve_properties(
             }
             let original = tags.get(name).cloned().unwrap_or_default();
             let mut count = counts.get(name.as_str()).cloned().unwrap_or_default();
-            let value = resolve_one(name, original.clone(), &tags, condition, &mut count)?;
+            let value = original.clone();
+            let value = resolve_one(name, value, &tags, condition, &mut count, &mut work)?;
             let open = next_tag(&value, 0).is_some();
             if !value.contains('<') {
                 finished.insert(name);
@@ -245,6 +250,7 @@ fn resolve_one(
     tags: &PropertyTexts,
     condition: &str,
     count: &mut IndexMap<String, u32>,
+    work: &mut usize,
 ) -> Result<String, TagError> {
     let mut from = 0;
     while let Some((range, tag)) = next_tag(&value, from) {
@@ -268,12 +274,16 @@ fn resolve_one(
             from = range.end;
             continue;
         };
-        let tag = tag.to_owned();
-        from = range.start;
-        value = value.replace(&format!("<{tag}>"), replacement);
-        if value.len() > MAX_LENGTH {
+        let marked = &value[range.clone()];
+        let times = value.matches(marked).count();
+        let length = value.len() + times * replacement.len();
+        *work += length;
+        if length > MAX_LENGTH || *work > MAX_WORK {
             return Err(TagError::TooLong(name.to_owned()));
         }
+        let tag = tag.to_owned();
+        from = range.start;
+        value = value.replace(marked, replacement);
         *count.entry(tag).or_insert(0) += 1;
     }
     Ok(value)
@@ -304,12 +314,18 @@ pub fn replace_static(
         if !query.contains('<') {
             return Ok(query);
         }
-        let value = replace_once(&query, |tag| match property(resolved, tag, condition) {
-            Some(value) if ESCAPED.contains(&tag) => Some(escape(value)),
-            Some(value) => Some(value.clone()),
-            None => names.lookup(tag).map(str::to_owned),
+        let mut length = query.len();
+        let value = replace_once(&query, |tag| {
+            let property = property(resolved, tag, condition);
+            length += property.map_or(0, String::len);
+            match property {
+                _ if length > MAX_LENGTH => None,
+                Some(value) if ESCAPED.contains(&tag) => Some(escape(value)),
+                Some(value) => Some(value.clone()),
+                None => names.lookup(tag).map(str::to_owned),
+            }
         });
-        if value.len() > MAX_LENGTH {
+        if length > MAX_LENGTH {
             return Err(TagError::TooLong(query));
         }
         if value == query {
@@ -516,6 +532,24 @@ mod tests {
             .collect();
         let pairs: Vec<(&str, &str)> = doubling.iter().map(|(k, v)| (&**k, &**v)).collect();
         assert!(expand(&pairs, "<t00>", "").is_err());
+    }
+
+    /// Found by fuzzing: from a short value to gigabytes in one step, or in many properties.
+    #[test]
+    fn growth_is_bounded_before_it_happens() {
+        let big = "x".repeat(MAX_LENGTH / 2);
+        let many = "<big>".repeat(100_000);
+        let lines = "<matches>".repeat(100_000);
+        for pairs in [
+            vec![("big", &*big), ("many", &*many)],
+            vec![("matches", &*big), ("many", &*lines)],
+        ] {
+            assert!(expand(&pairs, "<many>", "").is_err());
+        }
+        let names: Vec<String> = (0..100).map(|n| format!("o{n}")).collect();
+        let mut pairs: Vec<_> = names.iter().map(|name| (&**name, "<big>")).collect();
+        pairs.push(("big", &*big));
+        assert!(expand(&pairs, "<o1>", "").is_err());
     }
 
     #[test]

@@ -15,6 +15,9 @@ use crate::log::Level;
 
 const TARGET: &str = "fail2ban.configreader";
 
+/// Longest options of a filter or action together, in bytes.
+const LENGTH: usize = 64 << 20;
+
 /// How the text of an option becomes a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -247,10 +250,19 @@ impl Definition {
         if !all {
             return Ok(());
         }
+        let mut length = 0;
         for name in self.settings.section("Definition").into_iter().flatten() {
             let name = name.0;
             if !self.own.contains_key(name) {
                 let value = self.settings.get("Definition", name, &Vars::default())?;
+                length += value.as_ref().map_or(0, |value| value.len());
+                if length > LENGTH {
+                    let origin = self.settings.origin("Definition", name);
+                    return Err(Cause::Setting {
+                        text: "Options are too long".to_owned(),
+                        place: origin.cloned().map(Into::into),
+                    });
+                }
                 self.own.insert(name.clone(), value.into());
             }
         }

@@ -15,7 +15,7 @@ const DEPTH: usize = 10;
 /// Longest value in bytes. Ten levels of references could otherwise fill any memory.
 const LENGTH: usize = 4 << 20;
 /// References followed for one value.
-const STEPS: usize = 100_000;
+const STEPS: usize = 10_000;
 
 impl Settings {
     /// An option with everything in it replaced: of `vars`, else of the section, else the

@@ -16,6 +16,9 @@ use crate::control::Value;
 const REPLACEMENTS: i64 = 25;
 /// Longest value in bytes: tags that hold tags twice would otherwise double it without end.
 const LENGTH: usize = 4 << 20;
+/// Most bytes written for all options together: a few lines of tags that hold each other, none of
+/// them too long, could otherwise take minutes and any memory.
+const WORK: usize = 64 << 20;
 
 /// Replaces tags in all options by other options, else by what `lookup` finds. Options and tags
 /// in `ignore` are left alone.
@@ -29,6 +32,7 @@ pub fn substitute(
 ) -> Result<(), Cause> {
     let mut counts: Vec<Counts> = vec![Counts::new(); options.len()];
     let mut done = vec![false; options.len()];
+    let mut work = 0;
     let mut again = true;
     while again {
         again = false;
@@ -49,6 +53,7 @@ pub fn substitute(
                 options,
                 ignore,
                 &mut counts[index],
+                &mut work,
                 &mut lookup,
             )?;
             let text = new.as_deref().unwrap_or(value);
@@ -75,6 +80,7 @@ fn rewrite(
     options: &Options,
     ignore: &HashSet<&str>,
     counts: &mut Counts,
+    work: &mut usize,
     lookup: &mut impl FnMut(&str) -> Result<Option<Arc<str>>, Cause>,
 ) -> Result<Option<String>, Cause> {
     let mut new: Option<String> = None;
@@ -101,20 +107,28 @@ fn rewrite(
             from = end;
             continue;
         };
-        let replaced = replace_all(text, &text[start..end], &replacement);
-        if replaced.len() > LENGTH {
+        let length = replaced_length(text, &text[start..end], &replacement);
+        *work = work.saturating_add(length);
+        if length > LENGTH || *work > WORK {
             return Err(self_reference(name, tag, counts, &text[start..end]));
         }
+        let replaced = replace_all(text, &text[start..end], &replacement, length);
         counts.insert(tag.to_owned(), count.unwrap_or(0) + 1);
         new = Some(replaced);
         from = start;
     }
 }
 
-/// `str::replace`, which spends most of its time on growing the result: one long command with a
-/// dozen tags is half the work of reading a jail.
-fn replace_all(text: &str, tag: &str, replacement: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 4 * replacement.len());
+/// Length of what [`replace_all`] gives.
+fn replaced_length(text: &str, tag: &str, replacement: &str) -> usize {
+    let times = memchr::memmem::find_iter(text.as_bytes(), tag).count();
+    (text.len() - times * tag.len()).saturating_add(times.saturating_mul(replacement.len()))
+}
+
+/// `str::replace` into a text of known length; growing it would take most of the time: one long
+/// command with a dozen tags is half the work of reading a jail.
+fn replace_all(text: &str, tag: &str, replacement: &str, length: usize) -> String {
+    let mut out = String::with_capacity(length);
     let mut from = 0;
     for at in memchr::memmem::find_iter(text.as_bytes(), tag) {
         out.push_str(&text[from..at]);
@@ -258,5 +272,21 @@ mod tests {
             .map(|(n, v)| (n.as_str(), v.as_str()))
             .collect();
         assert!(substituted(&options, &[]).is_err());
+    }
+
+    /// Found by fuzzing: one value after the other within its limit, but hundreds of them; and one
+    /// step from a short value to gigabytes.
+    #[test]
+    fn all_options_together_are_bounded() {
+        let mut options = vec![("big".to_owned(), "x".repeat(LENGTH / 2))];
+        options.extend((0..100).map(|n| (format!("o{n}"), "<big>".to_owned())));
+        let borrow = |options: &[(String, String)]| {
+            let pairs: Vec<_> = options.iter().map(|(n, v)| (&**n, &**v)).collect();
+            substituted(&pairs, &[])
+        };
+        assert!(borrow(&options).is_err());
+        assert!(borrow(&options[..10]).is_ok());
+        options[1].1 = "<big>".repeat(100_000);
+        assert!(borrow(&options[..2]).is_err());
     }
 }
