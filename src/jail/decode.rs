@@ -28,11 +28,23 @@ pub(super) fn default_encoding() -> String {
 pub(super) fn encoding(name: &str) -> Option<&'static Encoding> {
     let name = name.trim().to_ascii_lowercase().replace('_', "-");
     let web = match name.as_str() {
-        "utf8" | "utf-8-sig" | "u8" => "utf-8",
+        "utf8" | "utf-8-sig" | "u8" | "utf" | "cp65001" => "utf-8",
         "ascii" | "us-ascii" | "646" | "latin-1" | "8859" | "latin" | "l1" => "latin1",
         "utf-16-le" => "utf-16le",
         "utf-16-be" => "utf-16be",
-        "utf-16" | "utf16" => "utf-16le",
+        "utf-16" | "utf16" | "u16" => "utf-16le",
+        "cp874" => "windows-874",
+        "cp932" | "shiftjis" | "shift-jis-2004" | "shift-jisx0213" | "mskanji" => "shift_jis",
+        "cp936" | "ms936" | "gb2312-80" => "gbk",
+        "gb18030-2000" => "gb18030",
+        "cp949" | "ms949" | "uhc" | "euckr" => "euc-kr",
+        "cp950" | "ms950" | "big5hkscs" => "big5",
+        "eucjp" | "ujis" | "euc-jis-2004" | "euc-jisx0213" => "euc-jp",
+        "iso2022-jp" | "iso2022jp" => "iso-2022-jp",
+        "mac-roman" | "macroman" => "macintosh",
+        "mac-cyrillic" | "maccyrillic" => "x-mac-cyrillic",
+        "koi8r" => "koi8-r",
+        "koi8u" => "koi8-u",
         other => match other.strip_prefix("cp125") {
             Some(digit) => return Encoding::for_label(format!("windows-125{digit}").as_bytes()),
             None => other,
@@ -64,7 +76,22 @@ impl Decoder {
         if self.encoding == UTF_16LE || self.encoding == UTF_16BE {
             return self.wide_lines(data, &mut each);
         }
-        let mut rest = data;
+        // half a line feed of UTF-16 that the reader has left on: not ours
+        let mut rest = data
+            .strip_suffix(b"\n\0")
+            .map_or(data, |_| &data[..data.len() - 1]);
+        if self.encoding == UTF_8
+            && let Ok(mut text) = std::str::from_utf8(rest)
+        {
+            // nearly always: looked at as a whole, it costs a tenth of looking at each line
+            while !text.is_empty() {
+                let end = memchr::memchr(b'\n', text.as_bytes()).map_or(text.len(), |at| at + 1);
+                let (line, after) = text.split_at(end);
+                text = after;
+                each(Cow::Borrowed(line.trim_end_matches(['\r', '\n'])), None);
+            }
+            return;
+        }
         while !rest.is_empty() {
             let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
             let (line, after) = rest.split_at(end);
@@ -140,6 +167,26 @@ mod tests {
             "ascii",
             "gbk",
             "euc-jp",
+            "iso8859_2",
+            "iso8859-15",
+            "cp866",
+            "cp874",
+            "cp932",
+            "cp936",
+            "cp949",
+            "cp950",
+            "big5hkscs",
+            "gb2312",
+            "gb18030",
+            "shift_jis",
+            "iso2022_jp",
+            "koi8_u",
+            "mac_roman",
+            "mac_cyrillic",
+            "tis_620",
+            "cp1250",
+            "cp1258",
+            "utf_16",
         ] {
             assert!(encoding(name).is_some(), "{name}");
         }

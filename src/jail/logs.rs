@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use indexmap::IndexMap;
 use sha1::{Digest, Sha1};
@@ -27,9 +27,6 @@ const MAX_FIRST_LINE: u64 = 1 << 20;
 
 /// A file that a pattern led to is left when it was gone at so many looks.
 const MOST_MISSED: u32 = 5;
-
-/// Between two warnings about bytes that cannot be decoded.
-const WARN_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The files of a jail.
 #[derive(Debug)]
@@ -65,7 +62,6 @@ struct Log {
     missed: Option<u32>,
     /// The first line it was last known by.
     known_by: Arc<str>,
-    warned: Option<Instant>,
 }
 
 /// What a file looks like before it is read.
@@ -168,7 +164,6 @@ impl Logs {
             obsolete: false,
             missed: None,
             known_by: "".into(),
-            warned: None,
         };
         if self.started {
             self.open(path, &mut log).await;
@@ -189,7 +184,6 @@ impl Logs {
             obsolete: false,
             missed: None,
             known_by: "".into(),
-            warned: None,
         };
         self.logs.insert(source.name(), log);
     }
@@ -333,10 +327,10 @@ impl Logs {
         let Some(log) = self.logs.get_mut(path.as_ref()) else {
             return;
         };
-        let (warned, in_operation) = (&mut log.warned, log.in_operation);
+        let (sources, in_operation) = (&self.sources, log.in_operation);
         log.decoder.lines(&chunk.data, |line, undecodable| {
             if let Some(bytes) = undecodable {
-                warn_of_bytes(&path, encoding, bytes, warned);
+                warn_of_bytes(sources, &path, encoding, bytes);
             }
             each(&line, in_operation);
         });
@@ -455,12 +449,11 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Warns once per file and day (fact J7).
-fn warn_of_bytes(path: &str, encoding: &str, line: &[u8], warned: &mut Option<Instant>) {
-    if warned.is_some_and(|at| at.elapsed() < WARN_INTERVAL) {
+/// Warns once per file and day (fact J7), whichever jail it is.
+fn warn_of_bytes(sources: &Sources, path: &str, encoding: &str, line: &[u8]) {
+    if !sources.is_news(path) {
         return;
     }
-    *warned = Some(Instant::now());
     warning!(
         TARGET,
         "Error decoding line from '{}' with '{}'.",

@@ -240,7 +240,9 @@ impl Open {
                 continue;
             }
             if let Some(end) = memchr::memrchr(b'\n', &data) {
-                data.truncate(end + 1);
+                // in UTF-16 the other half of the line feed follows
+                let half = usize::from(data.get(end + 1) == Some(&0));
+                data.truncate(end + 1 + half);
                 self.position += data.len() as u64;
                 // It was empty when it was opened. Learnt later, the head could be that of a
                 // text written over this one, and nobody would notice.
@@ -434,6 +436,15 @@ mod tests {
         assert_eq!(log.lines(&mut follower), "");
         log.append("ly\nc\n");
         assert_eq!(log.lines(&mut follower), "partly\nc\n");
+    }
+
+    #[test]
+    fn wide_lines_are_whole() {
+        let log = Log::new("a\0\n\0b\0");
+        let mut follower = log.follow(&Start::Head);
+        assert_eq!(log.lines(&mut follower), "a\0\n\0");
+        log.append("\n\0");
+        assert_eq!(log.lines(&mut follower), "b\0\n\0");
     }
 
     #[test]

@@ -20,6 +20,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
@@ -28,6 +29,11 @@ use self::feed::Feeds;
 use self::follower::Follower;
 use self::reader::{Member, Reader, Shared};
 use self::sweep::Sweep;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Files with bytes that do not fit, warned of within a day.
+const MOST_TOLD: usize = 4096;
 
 /// How changes are noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -89,6 +95,8 @@ struct Hub {
     events: Option<Events>,
     sweep: Sweep,
     readers: Mutex<HashMap<(PathBuf, Watch), Weak<Shared>>>,
+    /// When it was last told of a file that its bytes do not fit its encoding.
+    told: Mutex<HashMap<String, Instant>>,
 }
 
 impl Sources {
@@ -100,6 +108,7 @@ impl Sources {
                 events: Events::start(),
                 sweep: Sweep::start(),
                 readers: Mutex::default(),
+                told: Mutex::default(),
             }),
             feeds: Feeds::default(),
         }
@@ -130,6 +139,17 @@ impl Sources {
             _alive: alive,
             shared,
         })
+    }
+
+    /// Whether nobody has warned of this file within a day; who asks, warns.
+    pub fn is_news(&self, path: &str) -> bool {
+        let mut told = self.hub.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.retain(|_, told| told.elapsed() < DAY);
+        if told.contains_key(path) || told.len() >= MOST_TOLD {
+            return false;
+        }
+        told.insert(path.to_owned(), Instant::now());
+        true
     }
 
     /// The reader of a file, started if there is none.
