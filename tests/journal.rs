@@ -105,8 +105,11 @@ fn findings(site: &Site) -> Vec<String> {
         .collect()
 }
 
+/// An id and its data.
+type BanRow = (String, String);
+
 /// Ids and matches of bans in the database, and the position in the journal.
-fn database(site: &Site) -> (Vec<(String, String)>, Option<(String, f64)>) {
+fn database(site: &Site) -> (Vec<BanRow>, Option<(String, f64)>) {
     let db = rusqlite::Connection::open(site.path("db")).unwrap();
     let bans = db
         .prepare("SELECT ip, CAST(data AS TEXT) FROM bans ORDER BY ip")
