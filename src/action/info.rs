@@ -11,7 +11,11 @@ use crate::address::{Address, Family};
 use crate::control::Value;
 use crate::store::Store;
 use crate::sys::hosts;
-use crate::ticket::{BanTime, FieldValue, MatchLine, Ticket, Timestamp};
+use crate::ticket::{BanTime, Ticket, Timestamp};
+
+mod values;
+
+use values::{data, field_value, joined, matches_value, raw, reversed, time_value, whole};
 
 /// All tags of a ticket, in the order in which error messages show them.
 const TAGS: [&str; 22] = [
@@ -323,117 +327,10 @@ impl<'a> BanInfo<'a> {
     }
 }
 
-fn whole(seconds: f64) -> Value {
-    // lengths of bans are far from the limits of an integer, and the cast saturates
-    Value::Int(seconds as i64)
-}
-
-/// Times of log lines are floats, those of restored tickets whole numbers (fact A26).
-fn time_value(ticket: &Ticket) -> Value {
-    match ticket.restored && ticket.time.fract() == 0.0 {
-        true => Value::Int(ticket.time as i64),
-        false => Value::Float(ticket.time),
-    }
-}
-
-fn joined(matches: &[MatchLine]) -> String {
-    let lines: Vec<String> = matches.iter().map(MatchLine::text).collect();
-    lines.join("\n")
-}
-
-fn matches_value(matches: &[MatchLine]) -> Value {
-    let line = |line: &MatchLine| match line {
-        MatchLine::Text(text) => Value::from(text.as_str()),
-        MatchLine::Parts(parts) => Value::List(
-            parts
-                .iter()
-                .map(|part| Value::from(part.as_str()))
-                .collect(),
-        ),
-    };
-    Value::List(matches.iter().map(line).collect())
-}
-
-fn field_value(field: &FieldValue) -> Value {
-    match field {
-        FieldValue::Text(text) => Value::from(text.as_str()),
-        FieldValue::Set(members) => Value::List(
-            members
-                .iter()
-                .map(|member| Value::from(member.as_str()))
-                .collect(),
-        ),
-        FieldValue::Tuple(parts) => {
-            Value::Tuple(parts.iter().map(|part| Value::from(part.clone())).collect())
-        }
-        FieldValue::Address(address) => Value::from(address.to_string()),
-    }
-}
-
-fn data(ticket: &Ticket) -> Vec<(Value, Value)> {
-    let mut data = vec![
-        ("matches".into(), matches_value(&ticket.matches)),
-        ("failures".into(), Value::Int(i64::from(ticket.failures))),
-    ];
-    data.extend(
-        ticket
-            .fields
-            .iter()
-            .map(|(name, field)| (Value::from(name.as_str()), field_value(field))),
-    );
-    data
-}
-
-/// The whole ticket in one line.
-fn raw(ticket: &Ticket) -> String {
-    let bantime = match ticket.bantime {
-        None => Value::None,
-        Some(BanTime::Permanent) => Value::Int(-1),
-        Some(BanTime::Seconds(seconds)) if seconds.fract() == 0.0 => whole(seconds),
-        Some(BanTime::Seconds(seconds)) => Value::Float(seconds),
-    };
-    format!(
-        "BanTicket: ip={} time={} bantime={} bancount={} #attempts={} matches={}",
-        ticket.id,
-        time_value(ticket).repr(),
-        bantime.repr(),
-        ticket.bancount,
-        ticket.failures,
-        matches_value(&ticket.matches).repr()
-    )
-}
-
-/// Labels of the address in reverse order with a trailing dot and without a zone; a network shows
-/// its prefix as the original does: glued to the last IPv4 number, not at all with IPv6.
-fn reversed(address: &Address) -> String {
-    let ip = match address {
-        Address::Ip(ip) => *ip,
-        Address::Net(net) => net.addr(),
-        Address::Raw(_) => return String::new(),
-    };
-    let labels: Vec<String> = match ip {
-        IpAddr::V4(_) => address
-            .to_string()
-            .split('.')
-            .rev()
-            .map(str::to_owned)
-            .collect(),
-        IpAddr::V6(ip) => {
-            let digits: String = ip
-                .octets()
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
-            digits.chars().rev().map(String::from).collect()
-        }
-    };
-    labels.iter().map(|label| format!("{label}.")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ticket::Fields;
+    use crate::ticket::{FieldValue, Fields, MatchLine};
 
     fn ticket(id: &str) -> Ticket {
         Ticket {
