@@ -6,194 +6,13 @@ mod common;
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ferroban::control::client::Client;
+use common::home::{Site, ask, jail, server};
 use ferroban::control::{Reply, Value};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
-/// A configuration of its own with socket, pid file and database beside it.
-struct Site {
-    directory: tempfile::TempDir,
-}
-
-/// A jail over `NAME.log` with the action `note`, which writes what it does to `notes`.
-fn jail(name: &str) -> String {
-    format!("[{name}]\nenabled = true\nlogpath = %(here)s/{name}.log\n\n")
-}
-
-impl Site {
-    fn new(jails: &[&str]) -> Site {
-        let directory = tempfile::tempdir().unwrap();
-        let site = Site { directory };
-        let here = site.path("");
-        let here = here.display().to_string();
-        let here = here.trim_end_matches('/');
-        for part in ["filter.d", "action.d"] {
-            fs::create_dir(site.path(part)).unwrap();
-        }
-        site.write(
-            "fail2ban.conf",
-            &format!(
-                "[Definition]\nloglevel = INFO\nlogtarget = {here}/log\nsyslogsocket = auto\n\
-                 socket = {here}/run/socket\npidfile = {here}/run/pid\ndbfile = {here}/db\n\
-                 dbpurgeage = 1d\ndbmaxmatches = 10\n"
-            ),
-        );
-        site.write(
-            "filter.d/simple.conf",
-            "[Definition]\nfailregex = ^ x from <ADDR>$\n",
-        );
-        let note = |what: &str| format!("action{what} = echo {what} <name> <ip> >>{here}/notes\n");
-        let commands: String = ["start", "stop", "ban", "unban"].map(note).concat();
-        site.write("action.d/note.conf", &format!("[Definition]\n{commands}"));
-        site.jails(&jails.iter().map(|name| jail(name)).collect::<String>());
-        for name in jails {
-            site.write(&format!("{name}.log"), "");
-        }
-        site
-    }
-
-    fn jails(&self, sections: &str) {
-        let defaults = format!(
-            "[DEFAULT]\nhere = {}\nbackend = polling\nfilter = simple\naction = note\nmaxretry = 2\n\n",
-            self.directory.path().display()
-        );
-        self.write("jail.conf", &format!("{defaults}{sections}"));
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).unwrap_or_default()
-    }
-
-    fn args<'c>(&self, command: &'c mut Command, words: &[&str]) -> &'c mut Command {
-        command
-            .arg("-c")
-            .arg(self.directory.path())
-            .args(words)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-    }
-
-    /// Runs a program to its end: exit code and what it printed on both streams.
-    fn run(&self, mut program: Command, words: &[&str]) -> (i32, String) {
-        let output = self.args(&mut program, words).output().unwrap();
-        let printed = [output.stdout, output.stderr].concat();
-        (
-            output.status.code().unwrap_or(-1),
-            String::from_utf8_lossy(&printed).into_owned(),
-        )
-    }
-
-    /// Starts a server in the foreground and waits until it is ready.
-    fn foreground(&self, mut program: Command) -> Server<'_> {
-        let words = ["-f", "start"];
-        let child = self
-            .args(&mut program, &words)
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let server = Server { site: self, child };
-        let ready = || {
-            server
-                .ask(&["ping"])
-                .is_ok_and(|reply| reply == Ok("pong".into()))
-        };
-        assert!(
-            common::eventually(20, ready),
-            "never ready:\n{}",
-            self.read("log")
-        );
-        server
-    }
-
-    /// Waits for a text in the log.
-    fn wait_for(&self, text: &str) {
-        let there = || self.read("log").contains(text);
-        assert!(
-            common::eventually(20, there),
-            "no {text:?} in\n{}",
-            self.read("log")
-        );
-    }
-
-    /// The log without times and process ids.
-    fn log(&self) -> Vec<String> {
-        let root = self.directory.path().display().to_string();
-        let log = self.read("log").replace(&root, "/SITE");
-        let lines = log.lines().filter_map(|line| line.get(24..));
-        let strip = |line: &str| {
-            let (name, rest) = line.split_at(line.find('[').unwrap_or(0));
-            let message = rest.split_once("]: ").map_or(rest, |(_, message)| message);
-            let message = match message.find(" - 20") {
-                Some(at) if message.contains("] Found ") => &message[..at],
-                _ => message,
-            };
-            format!("{name}{message}")
-        };
-        lines.map(strip).collect()
-    }
-
-    fn pid(&self) -> Pid {
-        Pid::from_raw(self.read("run/pid").trim().parse().unwrap())
-    }
-}
-
-/// A server in the foreground; killed when the test fails.
-struct Server<'s> {
-    site: &'s Site,
-    child: Child,
-}
-
-impl Server<'_> {
-    fn ask(&self, words: &[&str]) -> Result<Reply, String> {
-        ask(self.site, words)
-    }
-
-    fn end(mut self, signal: Signal) -> Option<i32> {
-        let pid = Pid::from_raw(self.child.id() as i32);
-        kill(pid, signal).unwrap();
-        let end = Instant::now() + Duration::from_secs(20);
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            assert!(Instant::now() < end, "does not end on {signal}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-impl Drop for Server<'_> {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn ask(site: &Site, words: &[&str]) -> Result<Reply, String> {
-    let timeout = Some(Duration::from_secs(20));
-    let mut client =
-        Client::connect(&site.path("run/socket"), timeout).map_err(|e| e.to_string())?;
-    let words: Vec<Value> = words.iter().map(|word| (*word).into()).collect();
-    client.ask(&words).map_err(|e| e.to_string())
-}
-
-fn server() -> Command {
-    common::ours("fail2ban-server")
-}
 
 fn is_gone(path: &Path) -> bool {
     fs::symlink_metadata(path).is_err()
@@ -204,7 +23,7 @@ fn side_by_side<T: Send>(life: fn(&Site, Command) -> T, ours: &Site, theirs: &Si
     std::thread::scope(|scope| {
         let original = common::original("1.1.1", "fail2ban-server");
         let expected = scope.spawn(move || life(theirs, original));
-        (life(ours, server()), expected.join().unwrap())
+        (life(ours, common::home::server()), expected.join().unwrap())
     })
 }
 
@@ -259,7 +78,7 @@ fn a_life_is_told_as_the_original_tells_it() {
     assert_eq!(found.1, expected.1);
     assert_eq!(ours.read("notes"), theirs.read("notes"));
     // what one has left the other goes on with
-    let server = theirs.foreground(self::server());
+    let server = theirs.foreground(common::home::server());
     theirs.wait_for("[one] Restore Ban 192.0.2.1");
     assert_eq!(server.end(Signal::SIGINT), Some(0));
     let original = ours.foreground(common::original("1.1.1", "fail2ban-server"));
@@ -350,7 +169,7 @@ fn reloads_are_told_as_the_original_tells_them() {
 #[test]
 fn a_slow_command_holds_nobody_up() {
     let site = Site::new(&["one"]);
-    let server = site.foreground(self::server());
+    let server = site.foreground(common::home::server());
     std::thread::scope(|scope| {
         let slow = scope.spawn(|| server.ask(&["sleep", "2"]));
         std::thread::sleep(Duration::from_millis(200));
@@ -366,7 +185,7 @@ fn a_slow_command_holds_nobody_up() {
 #[test]
 fn a_killed_server_starts_again_and_restores_its_bans() {
     let site = Site::new(&["one"]);
-    let server = site.foreground(self::server());
+    let server = site.foreground(common::home::server());
     assert_eq!(
         server.ask(&["set", "one", "banip", "192.0.2.7"]).unwrap(),
         Ok(Value::Int(1))
@@ -375,12 +194,12 @@ fn a_killed_server_starts_again_and_restores_its_bans() {
     assert_eq!(server.end(Signal::SIGKILL), None);
     assert!(!is_gone(&site.path("run/socket")));
     // without -x: nobody answers on the socket
-    let server = site.foreground(self::server());
+    let server = site.foreground(common::home::server());
     site.wait_for("[one] Restore Ban 192.0.2.7");
     let banned = server.ask(&["get", "one", "banned"]).unwrap().unwrap();
     assert_eq!(banned.repr(), "['192.0.2.7']");
     // a second one does not touch the first
-    let (code, printed) = site.run(self::server(), &["-f", "start"]);
+    let (code, printed) = site.run(common::home::server(), &["-f", "start"]);
     assert_eq!(code, 255);
     assert!(printed.contains("Server already running"), "{printed}");
     assert_eq!(server.ask(&["ping"]).unwrap(), Ok("pong".into()));
@@ -390,7 +209,7 @@ fn a_killed_server_starts_again_and_restores_its_bans() {
 #[test]
 fn a_daemon_is_ready_when_its_starter_ends() {
     let site = Site::new(&["one", "two"]);
-    let (code, printed) = site.run(server(), &["start"]);
+    let (code, printed) = site.run(common::home::server(), &["start"]);
     assert_eq!((code, printed.as_str()), (0, "Server ready\n"));
     let pid = site.pid();
     let about = |what: &str| fs::read_to_string(format!("/proc/{pid}/{what}")).unwrap();
@@ -455,7 +274,7 @@ fn a_broken_jail_leaves_the_others_alone() {
     );
     let broken = "[bad]\nenabled = true\nfilter = broken\nlogpath = %(here)s/one.log\n\n";
     site.jails(&[&jail("one"), broken, &jail("two")].concat());
-    let server = site.foreground(self::server());
+    let server = site.foreground(common::home::server());
     site.wait_for("Jail 'two' started");
     site.wait_for("Jail 'bad' skipped, because of wrong configuration: Unable to compile");
     let names = |reply: Result<Reply, String>| reply.unwrap().unwrap().repr();
@@ -508,7 +327,7 @@ fn a_broken_jail_leaves_the_others_alone() {
 
     // the starter of a daemon is told of what was dropped
     site.jails(&[&jail("one"), broken].concat());
-    let (code, printed) = site.run(self::server(), &["start"]);
+    let (code, printed) = site.run(common::home::server(), &["start"]);
     assert_eq!(code, 0, "{printed}");
     assert!(
         printed.contains("Errors in jail 'bad'. Skipping..."),
@@ -527,7 +346,7 @@ fn a_broken_jail_leaves_the_others_alone() {
     // nothing but broken: no server
     site.jails(broken);
     for words in [&["-f", "start"][..], &["start"]] {
-        let (code, printed) = site.run(self::server(), words);
+        let (code, printed) = site.run(common::home::server(), words);
         assert_eq!(code, 255, "{printed}");
         assert!(
             printed.contains("Unable to compile regular expression"),
@@ -550,7 +369,7 @@ fn bad_places_are_told_and_nothing_is_left() {
         let conf = site.read("fail2ban.conf");
         let conf: Vec<&str> = conf.lines().filter(|old| !old.starts_with(key)).collect();
         site.write("fail2ban.conf", &format!("{}\n{line}", conf.join("\n")));
-        let (code, printed) = site.run(server(), &["-f", "start"]);
+        let (code, printed) = site.run(common::home::server(), &["-f", "start"]);
         assert_eq!(code, 255, "{printed}");
         let told = printed + &site.read("log");
         assert!(told.contains(text), "{told}");
@@ -560,14 +379,14 @@ fn bad_places_are_told_and_nothing_is_left() {
     let site = Site::new(&["one"]);
     fs::create_dir(site.path("run")).unwrap();
     site.write("run/socket", "precious");
-    let (code, _) = site.run(server(), &["-f", "start"]);
+    let (code, _) = site.run(common::home::server(), &["-f", "start"]);
     assert_eq!((code, site.read("run/socket").as_str()), (255, "precious"));
 }
 
 #[test]
 fn a_closed_terminal_ends_the_foreground_cleanly() {
     let site = Site::new(&["one"]);
-    let server = site.foreground(self::server());
+    let server = site.foreground(common::home::server());
     site.wait_for("Jail 'one' started");
     assert_eq!(server.end(Signal::SIGHUP), Some(129));
     assert!(is_gone(&site.path("run/socket")) && is_gone(&site.path("run/pid")));

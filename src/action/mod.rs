@@ -67,7 +67,12 @@ pub enum Order {
     /// Answers whether nothing is heard of a banned id any more (`actionquiet`).
     Quiet(Ticket, mpsc::UnboundedSender<(Address, bool)>),
     /// Lift a ban. The jail logs `Unban` itself; failures are logged here.
-    Unban(Ticket),
+    Unban {
+        /// Whose.
+        ticket: Ticket,
+        /// Counters at this moment; `None`: those last told.
+        figures: Option<JailFigures>,
+    },
     /// Lift all bans: `actionflush` where there is one, else each ticket (fact A3). Logs
     /// `Flush ticket(s) with ACTION` and then `Unban` for every ticket.
     Flush(Vec<Ticket>),

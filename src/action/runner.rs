@@ -139,11 +139,16 @@ impl Runner {
                     figures,
                 })
             }
-            Order::Unban(ticket) => Ok(TicketOrder {
-                kind: Kind::Unban,
-                ticket,
-                figures: self.figures.clone(),
-            }),
+            Order::Unban { ticket, figures } => {
+                if let Some(figures) = figures {
+                    self.figures = figures;
+                }
+                Ok(TicketOrder {
+                    kind: Kind::Unban,
+                    ticket,
+                    figures: self.figures.clone(),
+                })
+            }
             other => Err(other),
         }
     }
@@ -182,7 +187,7 @@ impl Runner {
                 self.ban_again(&ticket).await;
             }
             // bans and unbans were taken out before
-            Order::Ban { .. } | Order::Unban(_) => {}
+            Order::Ban { .. } | Order::Unban { .. } => {}
             Order::Prolong(ticket) => self.prolong(&ticket).await,
             Order::Quiet(ticket, reply) => {
                 let quiet = self.is_quiet(&ticket).await;

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 pub mod actions;
 pub mod client;
+pub mod completion;
 pub mod config;
 pub mod diagnostics;
 pub mod explain;
@@ -80,6 +81,11 @@ const PROGRAMS: &[(&str, &str, Program)] = &[
         "install-links",
         "makes links with fail2ban's names to this program in a directory",
         links::main,
+    ),
+    (
+        "completion",
+        "prints what makes a shell complete the client's commands",
+        completion::main,
     ),
 ];
 

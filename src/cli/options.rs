@@ -37,6 +37,8 @@ pub struct Options {
     pub test: bool,
     /// Read commands from standard input (`-i`).
     pub interactive: bool,
+    /// Print replies as JSON.
+    pub json: bool,
     /// How many `-v` more than `-q`.
     pub verbosity: i32,
     /// Start although the socket file is there (`-x`).
@@ -113,6 +115,7 @@ fn grammar() -> Command {
         .arg(flag("background").short('b'))
         .arg(flag("foreground").short('f'))
         .arg(flag("async").long("async"))
+        .arg(flag("json").long("json"))
         // two arguments each: they print different things
         .arg(flag("help").short('h').long("help"))
         .arg(flag("short-version").short('V'))
@@ -205,6 +208,7 @@ fn interpret(matches: &ArgMatches) -> Request {
         pretty: last_place(matches, "dump-pretty") > last_place(matches, "dump"),
         test: given(matches, "test"),
         interactive: given(matches, "interactive"),
+        json: given(matches, "json"),
         verbosity: count("verbose") - count("quiet"),
         force: given(matches, "force"),
         background: last_place(matches, "background") >= last_place(matches, "foreground"),

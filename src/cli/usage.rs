@@ -11,7 +11,7 @@ const COLUMN: usize = 45;
 const WIDTH: usize = 79;
 
 /// Options with their meaning.
-const OPTIONS: [(&str, &str); 20] = [
+const OPTIONS: [(&str, &str); 21] = [
     ("-c, --conf <DIR>", "directory of the configuration"),
     ("-s, --socket <FILE>", "path of the control socket"),
     ("-p, --pidfile <FILE>", "path of the pid file"),
@@ -32,6 +32,7 @@ const OPTIONS: [(&str, &str); 20] = [
         "check the configuration; before a command, or alone",
     ),
     ("-i", "read commands from the terminal"),
+    ("--json", "print replies as JSON, one line each"),
     ("-v", "say more"),
     ("-q", "say less"),
     ("-x", "start even if the socket is there, and replace it"),
@@ -79,6 +80,10 @@ const CHAPTERS: [Chapter; 9] = [
                 "unban <IP> ... <IP>",
                 "lift the bans of <IP> in all jails, and forget them in the database",
             ),
+            (
+                "forget <IP> ... <IP>",
+                "forget failures and earlier bans of <IP> in all jails; bans in force stay",
+            ),
             ("banned", "all banned IPs, by jail"),
             ("banned <IP> ... <IP>]", "the jails that hold each <IP>"),
             ("status", "number and names of the jails"),
@@ -87,6 +92,10 @@ const CHAPTERS: [Chapter; 9] = [
                 "status of every jail; FLAVOR is one of basic (default), cymru, short, stats",
             ),
             ("stat[istic]s", "numbers of all jails in a table"),
+            (
+                "events [<JAIL> ... <JAIL>]",
+                "print what happens in these jails, or in all, as JSON lines while it happens",
+            ),
             ("ping", "see whether the server answers"),
             (
                 "echo",
@@ -219,7 +228,10 @@ const CHAPTERS: [Chapter; 9] = [
                 "set <JAIL> attempt <IP> [<failure1> ... <failureN>]",
                 "count a failure of <IP>, with log lines if there are any",
             ),
-            ("set <JAIL> banip <IP> ... <IP>", "ban <IP> now"),
+            (
+                "set <JAIL> banip <IP> ... <IP> [--time <TIME>] [--reason <TEXT>]",
+                "ban <IP> now; @<FILE> stands for the IPs in a file; --time overrides bantime, --reason is kept with the ban",
+            ),
             (
                 "set <JAIL> unbanip [--report-absent] <IP> ... <IP>",
                 "lift the ban of <IP>; --report-absent fails if there is none",
@@ -368,6 +380,18 @@ const CHAPTERS: [Chapter; 9] = [
         ],
     ),
 ];
+
+/// The forms of all commands.
+pub fn forms() -> impl Iterator<Item = &'static str> {
+    CHAPTERS
+        .iter()
+        .flat_map(|(_, commands)| commands.iter().map(|(form, _)| *form))
+}
+
+/// The forms of all options.
+pub fn options() -> impl Iterator<Item = &'static str> {
+    OPTIONS.iter().map(|(form, _)| *form)
+}
 
 /// First lines of interactive mode and of the usage text (fact P65).
 pub fn introduction() -> String {

@@ -75,6 +75,14 @@ impl Client {
     pub fn ask(&mut self, words: &[Value]) -> Result<Reply, ClientError> {
         let request = pickle::encode(&Value::List(words.to_vec()));
         self.stream.write_all(&wire::frame(request))?;
+        self.receive()
+    }
+
+    /// Waits for a reply: the next one, where a request has many.
+    ///
+    /// # Errors
+    /// Those of the socket; an answer that is no reply.
+    pub fn receive(&mut self) -> Result<Reply, ClientError> {
         let mut block = vec![0; 32 << 10];
         loop {
             if let Some(message) = self.frames.next_message()? {

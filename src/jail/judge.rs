@@ -288,7 +288,10 @@ impl Task {
                     let reply = self.quiet.0.clone();
                     self.actions.send(Order::Quiet(ticket, reply));
                 }
-                Decision::Unban(ticket) => self.actions.send(Order::Unban(ticket)),
+                Decision::Unban(ticket) => self.actions.send(Order::Unban {
+                    ticket,
+                    figures: Some(self.core.figures()),
+                }),
                 _ => {}
             }
         }

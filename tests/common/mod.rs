@@ -2,6 +2,7 @@
 //! the built binary.
 #![allow(dead_code)] // each test binary uses its own part
 
+pub mod home;
 pub mod site;
 
 use std::path::{Path, PathBuf};

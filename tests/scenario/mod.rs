@@ -272,10 +272,16 @@ async fn carry_out(actions: &Actions, step: &Json) {
             answer.await.unwrap();
         }
         "prolong" => actions.send(Order::Prolong(read_ticket(&step["ticket"]))),
-        "unban" => actions.send(Order::Unban(read_ticket(&step["ticket"]))),
+        "unban" => actions.send(Order::Unban {
+            ticket: read_ticket(&step["ticket"]),
+            figures: None,
+        }),
         "unbans" => {
             for ticket in step["tickets"].as_array().unwrap() {
-                actions.send(Order::Unban(read_ticket(ticket)));
+                actions.send(Order::Unban {
+                    ticket: read_ticket(ticket),
+                    figures: None,
+                });
             }
         }
         "flush" => actions.send(Order::Flush(read_tickets(&step["tickets"]))),

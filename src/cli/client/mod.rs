@@ -4,6 +4,7 @@
 //! `restart`, `reload`, `-d` and `-t` read the jails.
 
 mod interactive;
+mod lists;
 mod session;
 mod start;
 pub mod words;

@@ -1,16 +1,19 @@
 //! One client: where its server is, and how each command is carried out.
 
+use std::io::Write as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::unistd::{AccessFlags, access};
 
+use super::lists;
 use crate::cli::say;
 use crate::cli::setup::{Purpose, Setup};
 use crate::control::client::{Client, ClientError};
 use crate::control::print::{self, Charset};
 use crate::control::{Reply, Value};
 use crate::error;
+use crate::jail::FULL;
 
 pub(super) const TARGET: &str = "fail2ban";
 
@@ -63,8 +66,53 @@ impl Session {
                     false
                 }
             },
+            ("events", jails) => self.events(jails),
+            ("status", []) if self.setup.options.json => {
+                let full = ["status", "--all", FULL].map(Value::from);
+                self.ask_all(&[full.to_vec()], Show::Replies, None)
+            }
+            ("status", [jail]) if self.setup.options.json => {
+                let full = ["status", jail, FULL].map(Value::from);
+                self.ask_all(&[full.to_vec()], Show::Replies, None)
+            }
+            ("set", [_, action, ids @ ..]) if action == "banip" => match lists::expand(ids) {
+                Ok(ids) => {
+                    let words = words[..3].iter().chain(&ids).cloned().collect::<Vec<_>>();
+                    self.ask_all(&[values(&words)], Show::Replies, None)
+                }
+                Err(wrong) => {
+                    error!(TARGET, "{}", wrong);
+                    false
+                }
+            },
             _ => self.ask_all(&[values(words)], Show::Replies, None),
         }
+    }
+
+    /// Prints events, one a line, until the server ends or nobody reads them.
+    fn events(&self, jails: &[String]) -> bool {
+        let words: Vec<Value> = std::iter::once("events".into())
+            .chain(values(jails))
+            .collect();
+        let mut client = match Client::connect(&self.setup.socket, None) {
+            Ok(client) => client,
+            Err(failure) => return self.explain(&failure, Some(&words), Show::Replies),
+        };
+        match client.ask(&words) {
+            Ok(Ok(_)) => {}
+            Ok(reply) => {
+                self.print_reply(&words, &reply, Show::Replies);
+                return false;
+            }
+            Err(failure) => return self.explain(&failure, Some(&words), Show::Replies),
+        }
+        let mut out = std::io::stdout().lock();
+        while let Ok(Ok(event)) = client.receive() {
+            if writeln!(out, "{}", print::json::reply(&event)).is_err() || out.flush().is_err() {
+                break;
+            }
+        }
+        true
     }
 
     /// Sends commands one after the other over one connection; whether all succeeded. A failed
@@ -79,12 +127,37 @@ impl Session {
             match client.ask(command) {
                 Ok(reply) => {
                     success &= reply.is_ok();
-                    print_reply(command, &reply, show);
+                    self.print_reply(command, &reply, show);
                 }
                 Err(failure) => return self.explain(&failure, Some(command), show),
             }
         }
         success
+    }
+
+    /// Prints a reply, or complains about a failure on both outputs (fact P58).
+    fn print_reply(&self, command: &[Value], reply: &Reply, show: Show) {
+        let json = self.setup.options.json;
+        match reply {
+            Ok(response) => {
+                let name = command.first().and_then(Value::as_str);
+                if show == Show::Replies || matches!(name, Some("echo" | "server-status")) {
+                    say(&match json {
+                        true => print::json::reply(response),
+                        false => print::reply(command, response, Charset::of_locale()),
+                    });
+                }
+            }
+            Err(failure) => {
+                error!(TARGET, "NOK: {}", failure.args_repr());
+                if show == Show::Replies {
+                    say(&match json {
+                        true => print::json::failure(failure),
+                        false => print::failure(failure),
+                    });
+                }
+            }
+        }
     }
 
     /// Says why a command got no answer (fact P59); always false.
@@ -208,24 +281,6 @@ impl Session {
     fn announce(&self, what: &str) {
         if self.setup.options.interactive {
             say(&format!("  ## {what} ... "));
-        }
-    }
-}
-
-/// Prints a reply, or complains about a failure on both outputs (fact P58).
-fn print_reply(command: &[Value], reply: &Reply, show: Show) {
-    match reply {
-        Ok(response) => {
-            let name = command.first().and_then(Value::as_str);
-            if show == Show::Replies || matches!(name, Some("echo" | "server-status")) {
-                say(&print::reply(command, response, Charset::of_locale()));
-            }
-        }
-        Err(failure) => {
-            error!(TARGET, "NOK: {}", failure.args_repr());
-            if show == Show::Replies {
-                say(&print::failure(failure));
-            }
         }
     }
 }

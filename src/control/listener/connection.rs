@@ -76,7 +76,7 @@ impl Connection {
                     Some(event) => event,
                     None => return,
                 },
-                _ = self.stream.readable() => return,
+                () = said_something(&self.stream) => return,
                 _ = self.ended.changed() => return,
             };
         }
@@ -119,6 +119,17 @@ impl Connection {
         let message = wire::frame(pickle);
         let sent = timeout(STALL, self.stream.write_all(&message)).await;
         matches!(sent, Ok(Ok(())))
+    }
+}
+
+/// Waits until a client speaks or leaves.
+async fn said_something(stream: &UnixStream) {
+    while stream.readable().await.is_ok() {
+        // it is told as readable until a read finds nothing
+        match stream.try_read(&mut [0]) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            _ => return,
+        }
     }
 }
 
