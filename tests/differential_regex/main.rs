@@ -5,6 +5,7 @@ mod beyond;
 #[path = "../common/mod.rs"]
 mod common;
 mod encodings;
+mod journal;
 mod options;
 mod stock;
 

@@ -87,6 +87,17 @@ impl Encoding {
         })
     }
 
+    /// The table for the bytes of a journal that are not UTF-8.
+    pub(super) fn table(&self) -> &'static Table {
+        match self.codec {
+            Codec::Utf8 { .. } => encoding_rs::UTF_8,
+            Codec::Ascii | Codec::Latin1 => encoding_rs::WINDOWS_1252,
+            Codec::Wide { big: true, .. } => UTF_16BE,
+            Codec::Wide { big: false, .. } => UTF_16LE,
+            Codec::Table(table) => table,
+        }
+    }
+
     /// For a file that begins with these bytes: settles what its byte order mark says, and tells
     /// how many bytes that mark has.
     pub(super) fn settle(&mut self, head: &[u8]) -> usize {

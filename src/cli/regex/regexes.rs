@@ -9,6 +9,7 @@ use super::options::Options;
 use super::tally::RegexTally;
 use crate::config::filter::FilterOptions;
 use crate::config::lookup::{Found, LookupError, Place};
+use crate::config::text::shell_words;
 use crate::config::{self};
 use crate::control::Value;
 use crate::filter::{Filter, quote};
@@ -30,15 +31,22 @@ pub(super) struct Setup<'a, W> {
 }
 
 impl<'a, W: Write> Setup<'a, W> {
-    pub(super) fn new(options: &'a Options, out: &'a mut W, filter: Filter) -> Setup<'a, W> {
-        Setup {
+    pub(super) fn new(
+        options: &'a Options,
+        out: &'a mut W,
+        filter: Filter,
+    ) -> Result<Setup<'a, W>, Stop> {
+        let journalmatch = options.journalmatch.as_deref().unwrap_or_default();
+        let journalmatch = shell_words(journalmatch)
+            .map_err(|reason| Stop::Fatal(format!("ValueError: {reason}")))?;
+        Ok(Setup {
             options,
             out,
             filter,
-            journalmatch: options.journalmatch.iter().cloned().collect(),
+            journalmatch,
             maxlines_set: false,
             datepattern_set: false,
-        }
+        })
     }
 
     /// One `Use …` line of the report; nothing with `-o` or `--json`.

@@ -15,10 +15,12 @@ use super::tally::{Kind, Tally};
 use super::{json, records, report};
 use crate::address::Address;
 use crate::cli::progress::Progress;
+use crate::config;
 use crate::datetime::FixedOffset;
 use crate::filter::{Clock, FailureId, Filter, LineOutcome, Manner};
 use crate::pattern::UseDns;
 use crate::source::compressed::Meter;
+use crate::source::journal::{self, Entry, Matches, OptionsError, Reader};
 use crate::{error, ticket::Timestamp};
 
 /// Lists longer than this are not printed unless asked for (fact X13).
@@ -30,7 +32,11 @@ pub(super) fn run(options: &Options, out: &mut impl Write) -> Result<(), Stop> {
         writeln!(out, "\nRunning tests\n=============\n")?;
     }
     let records = records::install(&options.log_level, options.verbose)?;
-    let mut setup = Setup::new(options, out, Filter::new("~jailless~"));
+    let mut setup = Setup::new(options, out, Filter::new("~jailless~"))?;
+    if options.log.starts_with("systemd-journal") && !Path::new(&options.log).is_file() {
+        // a journal knows when its entries were written
+        setup.filter.disable_dates();
+    }
     if let Some(lines) = options.maxlines.filter(|n| *n != 0) {
         setup.maxlines(lines)?;
     }
@@ -60,9 +66,7 @@ pub(super) fn run(options: &Options, out: &mut impl Write) -> Result<(), Stop> {
     if Path::new(log).is_file() {
         sources.push(open(&mut setup, log, &encoding, &meter)?);
     } else if log.starts_with("systemd-journal") {
-        return Err(Stop::Wrong(
-            "Error: systemd library not found. Exiting...".to_owned(),
-        ));
+        sources.push(open_journal(&mut setup, log, &encoding)?);
     } else {
         sources.push(Source::Text(text_lines(&mut setup, log)?));
     }
@@ -91,6 +95,16 @@ pub(super) fn run(options: &Options, out: &mut impl Write) -> Result<(), Stop> {
                 }
                 progress.tick();
             },
+            Source::Journal(mut reader) => {
+                let read = |e: &std::io::Error| Stop::Fatal(format!("OSError: {}", errno(e)));
+                while let Some(Entry { date, line, time }) =
+                    reader.next_entry().map_err(|e| read(&e))?
+                {
+                    run.clock.now = now();
+                    let whole = format!("{date}{line}");
+                    run.entry(&line, Some((&date, time)), &whole)?;
+                }
+            }
             Source::Text(lines) => {
                 for line in lines {
                     run.line(line.trim_end_matches(['\r', '\n']))?;
@@ -132,8 +146,36 @@ fn open<W: Write>(
     Ok(Source::File(Box::new(lines)))
 }
 
+/// Opens the journal that LOG describes and tells so.
+fn open_journal<W: Write>(
+    setup: &mut Setup<'_, W>,
+    log: &str,
+    encoding: &Encoding,
+) -> Result<Source, Stop> {
+    let fatal = |kind: &str, reason: String| Stop::Fatal(format!("{kind}: {reason}"));
+    setup.tell(format_args!("Use         systemd journal"))?;
+    setup.tell(format_args!("Use         encoding : {}", encoding.name))?;
+    let definition = config::options::parse(log).map_err(|reason| fatal("ValueError", reason))?;
+    let place = journal::Options::read(definition.arguments).map_err(|error| match error {
+        OptionsError::Unknown(_) => fatal("TypeError", error.to_string()),
+        _ => fatal("ValueError", error.to_string()),
+    })?;
+    let mut matches = Matches::default();
+    if !setup.journalmatch.is_empty() {
+        matches
+            .add(&setup.journalmatch)
+            .map_err(|error| fatal("ValueError", error.to_string()))?;
+        let words = setup.journalmatch.join(" ");
+        setup.tell(format_args!("Use    journal match : {words}"))?;
+    }
+    let reader = Reader::open(&place, &matches, encoding.table())
+        .map_err(|error| fatal("OSError", errno(&error)))?;
+    Ok(Source::Journal(Box::new(reader)))
+}
+
 enum Source {
     File(Box<Lines>),
+    Journal(Box<Reader>),
     Text(Vec<String>),
 }
 
@@ -272,6 +314,16 @@ impl<'a, W: Write> Run<'a, W> {
         if line.is_empty() || line.starts_with('#') {
             return Ok(());
         }
+        self.entry(line, None, line)
+    }
+
+    /// Tries a line whose date may be known; `whole` is how it is shown.
+    fn entry(
+        &mut self,
+        line: &str,
+        date: Option<(&str, Timestamp)>,
+        whole: &str,
+    ) -> Result<(), Stop> {
         let multi = self.filter.maxlines() > 1 && self.form.is_none();
         let before = if multi {
             self.filter.buffered().to_vec()
@@ -279,9 +331,9 @@ impl<'a, W: Write> Run<'a, W> {
             Vec::new()
         };
         self.filter
-            .examine(line, None, &self.clock, self.manner, &mut self.outcome);
+            .examine(line, date, &self.clock, self.manner, &mut self.outcome);
         if self.form.is_some() {
-            return self.print(line);
+            return self.print(whole);
         }
 
         let mut real = 0;
@@ -338,7 +390,7 @@ impl<'a, W: Write> Run<'a, W> {
         } else {
             &mut self.tally.missed
         };
-        kind.add(line, plain.as_deref());
+        kind.add(whole, plain.as_deref());
         self.tally.tested += 1;
         Ok(())
     }

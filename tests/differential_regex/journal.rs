@@ -1,0 +1,89 @@
+//! A journal as LOG.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::compare;
+
+const FAILED: &str = "Failed password for <F-USER>.*</F-USER> from <HOST>";
+
+/// Units and messages of a small journal.
+const ENTRIES: &[(&str, &str)] = &[
+    (
+        "ssh.service",
+        "Failed password for bob from 192.0.2.1 port 22 ssh2",
+    ),
+    ("ssh.service", "noise"),
+    (
+        "cron.service",
+        "Failed password for amy from 192.0.2.2 port 22 ssh2",
+    ),
+    (
+        "ssh.service",
+        "Failed password for \u{e4} from 192.0.2.3 port 22 ssh2",
+    ),
+    ("ssh.service", "#hash line"),
+    ("ssh.service", ""),
+];
+
+fn write(journal: &Path) {
+    let mut child = Command::new("/lib/systemd/systemd-journal-remote")
+        .arg("--output")
+        .arg(journal)
+        .arg("-")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("systemd-journal-remote starts");
+    let mut input = child.stdin.take().expect("a pipe");
+    for (time, (unit, message)) in (1_795_168_800..).zip(ENTRIES) {
+        let entry = format!(
+            "__REALTIME_TIMESTAMP={time}000000\n__MONOTONIC_TIMESTAMP={time}\n\
+             _BOOT_ID=0123456789abcdef0123456789abcdef\n_HOSTNAME=srv\n\
+             SYSLOG_IDENTIFIER=sshd\n_PID=7\n_SYSTEMD_UNIT={unit}\nMESSAGE={message}\n\n"
+        );
+        input.write_all(entry.as_bytes()).expect("write");
+    }
+    drop(input);
+    assert!(child.wait().expect("wait").success());
+}
+
+#[test]
+fn a_journal_instead_of_a_log() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let file = dir.path().join("a.journal");
+    write(&file);
+    let log = format!("systemd-journal[journalfiles={}]", file.display());
+    let log = log.as_str();
+    let ssh = "_SYSTEMD_UNIT=ssh.service";
+    compare(&[
+        &[log, FAILED],
+        &["-v", log, FAILED, "bob"],
+        &["-m", ssh, log, FAILED],
+        &[
+            "-m",
+            "_SYSTEMD_UNIT=cron.service + _PID=8",
+            "-v",
+            log,
+            FAILED,
+        ],
+        &["--journalmatch=_COMM='a b'", log, FAILED],
+        &["-o", "row", log, FAILED],
+        &["-o", "msg", log, FAILED],
+        &["-i", "-o", "msg", log, FAILED],
+        &["-o", "<time> <ip> <msg>", log, FAILED],
+        &["--print-all-matched", "-e", "latin1", log, FAILED],
+        &["-d", "^%Y", log, FAILED],
+        &["-L", "2", log, FAILED],
+        &["-c", "{config}", log, "sshd"],
+        &["-c", "{config}", log, "sshd[mode=aggressive]"],
+        &["-c", "{config}", "-v", "-m", ssh, log, "sshd"],
+        &["-m", "bad", log, FAILED],
+        &["systemd-journal[x=1]", FAILED],
+        &["systemd-journal[x", FAILED],
+        &["systemd-journal[journalflags=x]", FAILED],
+        &["systemd-journal[journalfiles=/nosuch.journal]", FAILED],
+    ]);
+}
