@@ -35,10 +35,11 @@ impl Settings {
             section,
             own,
             option: &option,
+            foreign: Vec::new(),
             steps: 0,
             out: String::new(),
         };
-        let Some(value) = expansion.find(&[], &option) else {
+        let Some(value) = expansion.find(&option) else {
             return Err(Cause::NoOption {
                 section: section.to_owned(),
                 option,
@@ -50,7 +51,7 @@ impl Settings {
         if !value.contains('%') {
             return Ok(Some(value));
         }
-        expansion.expand(&value, &[], 1)?;
+        expansion.expand(&value, 1)?;
         Ok(Some(expansion.out.into()))
     }
 }
@@ -64,14 +65,16 @@ struct Expansion<'a> {
     section: &'a str,
     own: Option<&'a Section>,
     option: &'a str,
+    /// Of the value at hand and those it is used by.
+    foreign: Vec<Foreign>,
     steps: usize,
     out: String,
 }
 
 impl Expansion<'_> {
     /// A name (as it is, not lower-cased) in everything that can be seen from here.
-    fn find(&self, foreign: &[Foreign], name: &str) -> Option<Option<Arc<str>>> {
-        if let Some((_, value)) = foreign.iter().find(|(known, _)| known == name) {
+    fn find(&self, name: &str) -> Option<Option<Arc<str>>> {
+        if let Some((_, value)) = self.foreign.iter().find(|(known, _)| known == name) {
             return Some(Some(value.clone()));
         }
         if let Some(value) = self.vars.get(name) {
@@ -83,7 +86,7 @@ impl Expansion<'_> {
             .map(|entry| Some(entry.text.clone()))
     }
 
-    fn expand(&mut self, value: &str, foreign: &[Foreign], depth: usize) -> Result<(), Cause> {
+    fn expand(&mut self, value: &str, depth: usize) -> Result<(), Cause> {
         if depth > DEPTH {
             return Err(self.error(format!(
                 "Recursion limit exceeded in value substitution: option {} in section {} contains \
@@ -93,7 +96,8 @@ impl Expansion<'_> {
                 self.raw(value),
             )));
         }
-        let foreign = self.with_foreign(value, foreign);
+        let known = self.foreign.len();
+        self.add_foreign(value);
         let mut rest = value;
         while let Some(percent) = rest.find('%') {
             self.push(&rest[..percent])?;
@@ -109,7 +113,7 @@ impl Expansion<'_> {
                     )));
                 };
                 rest = after;
-                self.replace(&name.to_lowercase(), value, &foreign, depth)?;
+                self.replace(&name.to_lowercase(), value, depth)?;
             } else {
                 return Err(self.error(format!(
                     "'%' must be followed by '%' or '(', found: {}",
@@ -117,16 +121,11 @@ impl Expansion<'_> {
                 )));
             }
         }
+        self.foreign.truncate(known);
         self.push(rest)
     }
 
-    fn replace(
-        &mut self,
-        name: &str,
-        value: &str,
-        foreign: &[Foreign],
-        depth: usize,
-    ) -> Result<(), Cause> {
+    fn replace(&mut self, name: &str, value: &str, depth: usize) -> Result<(), Cause> {
         self.steps += 1;
         if self.steps > STEPS {
             return Err(self.error(format!(
@@ -139,8 +138,8 @@ impl Expansion<'_> {
             let section = self.section;
             return self.push(section);
         }
-        match self.find(foreign, name) {
-            Some(Some(text)) if text.contains('%') => self.expand(&text, foreign, depth + 1),
+        match self.find(name) {
+            Some(Some(text)) if text.contains('%') => self.expand(&text, depth + 1),
             Some(Some(text)) => self.push(&text),
             Some(None) => Err(self.error("argument of type 'NoneType' is not iterable".to_owned())),
             None => Err(self.error(format!(
@@ -154,12 +153,10 @@ impl Expansion<'_> {
         }
     }
 
-    /// The raw values of all `section/option` references of a value, added to those its users
-    /// made (facts C16–C18).
-    fn with_foreign(&self, value: &str, foreign: &[Foreign]) -> Vec<Foreign> {
-        let mut all = foreign.to_vec();
+    /// Adds the raw values of all `section/option` references of a value (facts C16–C18).
+    fn add_foreign(&mut self, value: &str) {
         if !value.contains('/') {
-            return all;
+            return;
         }
         let mut rest = value;
         while let Some(at) = rest.find("%(") {
@@ -170,16 +167,15 @@ impl Expansion<'_> {
                 continue;
             };
             rest = after;
-            if self.find(&all, name).is_none()
-                && let Some(text) = self.foreign(place, option)
+            if self.find(name).is_none()
+                && let Some(text) = self.raw_foreign(place, option)
             {
-                all.push((name.to_owned(), text));
+                self.foreign.push((name.to_owned(), text));
             }
         }
-        all
     }
 
-    fn foreign(&self, place: &str, option: &str) -> Option<Arc<str>> {
+    fn raw_foreign(&self, place: &str, option: &str) -> Option<Arc<str>> {
         let section = match place.to_lowercase().as_str() {
             "default" => None,
             "known" => self.settings.section(&format!("{KNOWN}{}", self.section)),
