@@ -27,7 +27,7 @@ pub const KNOWN: [Known; 14] = [
     Known::new("actionprolong", Kind::Text),
     Known::new("actionreban", Kind::Text),
     Known::new("actionunban", Kind::Text),
-    Known::new("actionquiet", Kind::Text),
+    Known::beyond("actionquiet"),
     Known::new("norestored", Kind::Flag),
 ];
 

@@ -56,6 +56,8 @@ pub struct Known {
     pub kind: Kind,
     /// What it is when nobody sets it; with `None` it is left out.
     pub default: Option<Literal>,
+    /// The original does not know it: where nobody sets it, nothing shall tell of it.
+    pub beyond: bool,
 }
 
 /// A value that is known when the program is built.
@@ -82,6 +84,15 @@ impl Known {
             name,
             kind,
             default: None,
+            beyond: false,
+        }
+    }
+
+    /// A text the original does not know.
+    pub const fn beyond(name: &'static str) -> Known {
+        Known {
+            beyond: true,
+            ..Known::new(name, Kind::Text)
         }
     }
 
@@ -91,6 +102,7 @@ impl Known {
             name,
             kind: Kind::Text,
             default: Some(Literal::Text(default)),
+            beyond: false,
         }
     }
 
@@ -100,6 +112,7 @@ impl Known {
             name,
             kind: Kind::Flag,
             default: Some(Literal::Flag(default)),
+            beyond: false,
         }
     }
 }
@@ -141,6 +154,7 @@ pub fn read_options(
                 });
                 values.insert(name.into(), value);
             }
+            Err(Cause::NoSection(_)) if option.beyond => {}
             Err(cause @ Cause::NoSection(_)) if !must_exist => {
                 messages.add(Level::Error, TARGET, cause.to_string());
                 values.insert(name.into(), default());

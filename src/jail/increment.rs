@@ -157,6 +157,10 @@ impl Increment {
         {
             time = maxtime;
         }
+        if !time.as_f64().is_finite() {
+            error!("fail2ban.observer", "bantime.formula: no finite number");
+            return base_time;
+        }
         if let Some(rndtime) = self.rndtime {
             time = Number::Float(time.as_f64() + random * rndtime.as_f64());
         }

@@ -1,6 +1,7 @@
 //! Expression → number, with Python's arithmetic.
 #![forbid(unsafe_code)]
 
+use super::functions::{Draws, call};
 use super::{Expression, FormulaError, Variables};
 use crate::datetime::duration::Number::{self, Float, Int};
 
@@ -11,8 +12,9 @@ use crate::datetime::duration::Number::{self, Float, Int};
 pub(super) fn evaluate(
     expression: &Expression,
     variables: &Variables,
+    draws: &Draws,
 ) -> Result<Number, FormulaError> {
-    let value = |expression| evaluate(expression, variables);
+    let value = |expression| evaluate(expression, variables, draws);
     Ok(match expression {
         Expression::Number(number) => *number,
         Expression::Time => variables.time,
@@ -22,6 +24,10 @@ pub(super) fn evaluate(
         Expression::Negative(inner) => match value(inner)? {
             Int(number) => number.checked_neg().map_or(Float(-(number as f64)), Int),
             Float(number) => Float(-number),
+        },
+        Expression::Inverted(inner) => match value(inner)? {
+            Int(number) => Int(!number),
+            Float(_) => return Err(FormulaError::Arithmetic("bad operand type for unary ~")),
         },
         Expression::And(left, right) => match value(left)? {
             left if is_true(left) => value(right)?,
@@ -49,7 +55,7 @@ pub(super) fn evaluate(
         Expression::Binary(operator, left, right) => binary(operator, value(left)?, value(right)?)?,
         Expression::Call(function, arguments) => {
             let arguments: Vec<Number> = arguments.iter().map(value).collect::<Result<_, _>>()?;
-            call(function.0, &arguments, variables.random)?
+            call(function.0, &arguments, draws)?
         }
     })
 }
@@ -63,19 +69,41 @@ fn is_true(number: Number) -> bool {
 }
 
 fn compare(operator: &str, left: Number, right: Number) -> bool {
-    let (left, right) = (left.as_f64(), right.as_f64());
     match operator {
-        "<" => left < right,
-        "<=" => left <= right,
-        ">" => left > right,
-        ">=" => left >= right,
-        "==" => left == right,
-        _ => left != right,
+        "<" => less(left, right),
+        "<=" => less(left, right) || equal(left, right),
+        ">" => less(right, left),
+        ">=" => less(right, left) || equal(left, right),
+        "==" => equal(left, right),
+        _ => !equal(left, right),
+    }
+}
+
+/// Whole numbers are compared as such: floats cannot tell large ones apart.
+pub(super) fn less(left: Number, right: Number) -> bool {
+    match (exact(left), exact(right)) {
+        (Some(left), Some(right)) => left < right,
+        _ => left.as_f64() < right.as_f64(),
+    }
+}
+
+fn equal(left: Number, right: Number) -> bool {
+    match (exact(left), exact(right)) {
+        (Some(left), Some(right)) => left == right,
+        _ => left.as_f64() == right.as_f64(),
+    }
+}
+
+/// The whole number it is, if it is one of 64 bits.
+fn exact(number: Number) -> Option<i64> {
+    match number {
+        Int(number) => Some(number),
+        Float(number) => (number.fract() == 0.0 && number.abs() < 9e18).then_some(number as i64),
     }
 }
 
 /// Whole numbers stay whole as in Python; one too large for 64 bits becomes a float.
-fn binary(operator: &str, left: Number, right: Number) -> Result<Number, FormulaError> {
+pub(super) fn binary(operator: &str, left: Number, right: Number) -> Result<Number, FormulaError> {
     let zero = || FormulaError::Arithmetic("division by zero");
     let (l, r) = (left.as_f64(), right.as_f64());
     let whole = match (left, right) {
@@ -96,7 +124,7 @@ fn binary(operator: &str, left: Number, right: Number) -> Result<Number, Formula
                 let short = a % b != 0 && (a < 0) != (b < 0);
                 Some(quotient - i64::from(short))
             }),
-            (l / r).floor(),
+            ((l - modulo(l, r)) / r).round(),
         ),
         "%" => or_float(
             whole.and_then(|(a, b)| {
@@ -104,10 +132,10 @@ fn binary(operator: &str, left: Number, right: Number) -> Result<Number, Formula
                 let other_side = rest != 0 && (rest < 0) != (b < 0);
                 Some(if other_side { rest + b } else { rest })
             }),
-            l - (l / r).floor() * r,
+            modulo(l, r),
         ),
         "**" => match whole {
-            Some((_, power)) if power < 0 && l == 0.0 => return Err(zero()),
+            _ if l == 0.0 && r < 0.0 => return Err(zero()),
             Some((base, power)) if power >= 0 => {
                 let power = u32::try_from(power).ok();
                 or_float(power.and_then(|power| base.checked_pow(power)), l.powf(r))
@@ -119,6 +147,15 @@ fn binary(operator: &str, left: Number, right: Number) -> Result<Number, Formula
             bits(operator, whole)?
         }
     })
+}
+
+/// The rest of a division, on the side of the divisor.
+fn modulo(left: f64, right: f64) -> f64 {
+    let rest = left % right;
+    match rest != 0.0 && (rest < 0.0) != (right < 0.0) {
+        true => rest + right,
+        false => rest,
+    }
 }
 
 fn bits(operator: &str, (left, right): (i64, i64)) -> Result<Number, FormulaError> {
@@ -142,58 +179,9 @@ fn bits(operator: &str, (left, right): (i64, i64)) -> Result<Number, FormulaErro
     })
 }
 
-fn finite(number: f64) -> Result<Number, FormulaError> {
+pub(super) fn finite(number: f64) -> Result<Number, FormulaError> {
     match number.is_finite() {
         true => Ok(Float(number)),
         false => Err(FormulaError::Arithmetic("math range error")),
-    }
-}
-
-fn whole(number: f64) -> Result<Number, FormulaError> {
-    finite(number)?;
-    // saturates beyond 64 bits
-    Ok(Int(number as i64))
-}
-
-fn call(name: &str, arguments: &[Number], random: f64) -> Result<Number, FormulaError> {
-    let number = |at: usize| arguments.get(at).map_or(0.0, |number| number.as_f64());
-    let first = arguments.first().copied().unwrap_or(Int(0));
-    let positive = |number: f64| match number > 0.0 {
-        true => Ok(number),
-        false => Err(FormulaError::Arithmetic("math domain error")),
-    };
-    match name {
-        "abs" => match first {
-            Int(number) => Ok(number.checked_abs().map_or(Float(-(number as f64)), Int)),
-            Float(number) => Ok(Float(number.abs())),
-        },
-        "float" => Ok(Float(number(0))),
-        "int" => whole(number(0).trunc()),
-        "round" => whole(number(0).round_ties_even()),
-        "math.ceil" => whole(number(0).ceil()),
-        "math.floor" => whole(number(0).floor()),
-        "max" | "min" => {
-            let better = |a: Number, b: Number| match name {
-                "max" => a.as_f64() > b.as_f64(),
-                _ => a.as_f64() < b.as_f64(),
-            };
-            Ok(arguments.iter().fold(
-                first,
-                |best, &next| if better(next, best) { next } else { best },
-            ))
-        }
-        "pow" => binary("**", first, arguments.get(1).copied().unwrap_or(Int(1))),
-        "math.pow" => finite(number(0).powf(number(1))),
-        "math.exp" => finite(number(0).exp()),
-        "math.sqrt" if number(0) < 0.0 => Err(FormulaError::Arithmetic("math domain error")),
-        "math.sqrt" => Ok(Float(number(0).sqrt())),
-        "math.log" if arguments.len() == 2 => {
-            finite(positive(number(0))?.ln() / positive(number(1))?.ln())
-        }
-        "math.log" => Ok(Float(positive(number(0))?.ln())),
-        "math.log2" => Ok(Float(positive(number(0))?.log2())),
-        "math.log10" => Ok(Float(positive(number(0))?.log10())),
-        "random.uniform" => Ok(Float(number(0) + (number(1) - number(0)) * random)),
-        _ => Ok(Float(random)),
     }
 }

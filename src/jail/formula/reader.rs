@@ -1,34 +1,12 @@
 //! Text of a formula → expression, by precedence as in Python's grammar.
 #![forbid(unsafe_code)]
 
+use super::functions;
 use super::{Expression, FormulaError, Operator};
 use crate::datetime::duration::Number::{Float, Int};
 
 /// Expressions nest no deeper than this.
 const DEEPEST: usize = 40;
-
-/// Name, and number of arguments at least and at most.
-pub(super) type Function = &'static (&'static str, usize, usize);
-
-const FUNCTIONS: &[(&str, usize, usize)] = &[
-    ("abs", 1, 1),
-    ("float", 1, 1),
-    ("int", 1, 1),
-    ("max", 2, 16),
-    ("min", 2, 16),
-    ("pow", 2, 2),
-    ("round", 1, 1),
-    ("math.ceil", 1, 1),
-    ("math.exp", 1, 1),
-    ("math.floor", 1, 1),
-    ("math.log", 1, 2),
-    ("math.log10", 1, 1),
-    ("math.log2", 1, 1),
-    ("math.pow", 2, 2),
-    ("math.sqrt", 1, 1),
-    ("random.random", 0, 0),
-    ("random.uniform", 2, 2),
-];
 
 /// Binary operators by precedence, loosest first; comparisons, signs and powers are read apart.
 const LEVELS: [&[Operator]; 6] = [
@@ -179,9 +157,9 @@ impl<'a> Reader<'a> {
     }
 
     fn signed(&mut self) -> Result<Expression, FormulaError> {
-        let mut negative = false;
-        while let Some(sign) = self.accept(&["+", "-"]) {
-            negative ^= sign == "-";
+        let mut signs = Vec::new();
+        while let Some(sign) = self.accept(&["+", "-", "~"]) {
+            signs.push(sign);
         }
         // a power binds closer than the sign before it, but not than the one in its exponent
         let mut value = self.atom()?;
@@ -194,10 +172,28 @@ impl<'a> Reader<'a> {
             self.depth -= 1;
             value = Expression::Binary("**", Box::new(value), Box::new(exponent));
         }
-        Ok(match negative {
-            true => Expression::Negative(Box::new(value)),
-            false => value,
-        })
+        // Two minus signs undo each other; a long row of signs must not nest as deep.
+        let mut signs = signs
+            .into_iter()
+            .rev()
+            .filter(|sign| *sign != "+")
+            .peekable();
+        let depth = self.depth;
+        while let Some(sign) = signs.next() {
+            if signs.next_if_eq(&sign).is_some() {
+                continue;
+            }
+            self.depth += 1;
+            if self.depth > DEEPEST {
+                return Err(self.syntax());
+            }
+            value = match sign {
+                "-" => Expression::Negative(Box::new(value)),
+                _ => Expression::Inverted(Box::new(value)),
+            };
+        }
+        self.depth = depth;
+        Ok(value)
     }
 
     fn atom(&mut self) -> Result<Expression, FormulaError> {
@@ -222,6 +218,7 @@ impl<'a> Reader<'a> {
             "ban.Count" => Expression::Count,
             "banFactor" => Expression::Factor,
             "math.pi" => Expression::Number(Float(std::f64::consts::PI)),
+            "math.tau" => Expression::Number(Float(std::f64::consts::TAU)),
             "math.e" => Expression::Number(Float(std::f64::consts::E)),
             "True" => Expression::Number(Int(1)),
             "False" => Expression::Number(Int(0)),
@@ -236,6 +233,10 @@ impl<'a> Reader<'a> {
 
     fn number(&mut self) -> Result<Expression, FormulaError> {
         let rest = self.rest();
+        if let Some((number, length)) = radix_number(rest) {
+            self.at += length;
+            return Ok(Expression::Number(Int(number)));
+        }
         let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
         let mut end = digits(rest);
         let mut whole = true;
@@ -269,10 +270,7 @@ impl<'a> Reader<'a> {
     }
 
     fn call(&mut self, name: &str) -> Result<Expression, FormulaError> {
-        let function = FUNCTIONS
-            .iter()
-            .find(|function| function.0 == name)
-            .ok_or_else(|| FormulaError::Name(name.to_owned()))?;
+        let function = functions::find(name).ok_or_else(|| FormulaError::Name(name.to_owned()))?;
         if self.accept(&["("]).is_none() {
             return Err(self.syntax());
         }
@@ -291,4 +289,19 @@ impl<'a> Reader<'a> {
             count => Err(FormulaError::Arguments(name.to_owned(), count)),
         }
     }
+}
+
+/// A number like `0x1f`, `0o17`, `0b101` at the beginning, and its length.
+fn radix_number(text: &str) -> Option<(i64, usize)> {
+    let radix = match text.get(..2)?.to_ascii_lowercase().as_str() {
+        "0x" => 16,
+        "0o" => 8,
+        "0b" => 2,
+        _ => return None,
+    };
+    let end = text
+        .find(|c: char| !c.is_alphanumeric())
+        .unwrap_or(text.len());
+    let number = i64::from_str_radix(&text[2..end], radix).ok()?;
+    Some((number, end))
 }
