@@ -124,12 +124,16 @@ fn held() -> Vec<(usize, bool)> {
             table.matches("192.0.2.").count() + table.matches("2001:db8::").count(),
             table.contains("@addr-set-nft "),
         ),
+        (
+            rules.matches("-A f2b-own -s ").count(),
+            rules.matches("-A INPUT -j f2b-own\n").count() == 1,
+        ),
     ]
 }
 
-const WHOLE: [(usize, bool); 4] = [(40, true), (40, true), (40, true), (40, true)];
+const WHOLE: [(usize, bool); 5] = [(40, true), (40, true), (40, true), (40, true), (20, true)];
 
-const JAILS: [&str; 4] = ["ipt", "log", "set", "nft"];
+const JAILS: [&str; 5] = ["ipt", "log", "set", "nft", "own"];
 
 #[test]
 fn what_others_delete_comes_back() {
@@ -140,13 +144,26 @@ fn what_others_delete_comes_back() {
                 ("log", "iptables-multiport-log[name=log, port=ssh]"),
                 ("set", "iptables-ipset[name=set, port=ssh]"),
                 ("nft", "nftables[name=nft, port=ssh]"),
+                // nothing of it depends on the family, and it is started with the jail
+                ("own", "own"),
             ],
-            &[],
+            &[(
+                "action.d/own.conf",
+                "[Definition]\nactionstart = iptables -N f2b-own && iptables -I INPUT -j f2b-own\n\
+                 actionstop = iptables -D INPUT -j f2b-own; iptables -F f2b-own; iptables -X f2b-own\n\
+                 actioncheck = iptables -C INPUT -j f2b-own\n\
+                 actionban = iptables -I f2b-own 1 -s <ip> -j DROP\n\
+                 actionunban = iptables -D f2b-own -s <ip> -j DROP\n",
+            )],
         );
         let ids: Vec<String> = (1..=20)
             .flat_map(|n| [format!("192.0.2.{n}"), format!("2001:db8::{n:x}")])
             .collect();
-        for jail in JAILS {
+        let v4: Vec<&String> = ids.iter().filter(|id| id.contains('.')).collect();
+        let mut words = vec!["set", "own", "banip"];
+        words.extend(v4.iter().map(|id| id.as_str()));
+        server.client(&words);
+        for jail in &JAILS[..4] {
             let mut words = vec!["set", jail, "banip"];
             words.extend(ids.iter().map(String::as_str));
             server.client(&words);
@@ -155,9 +172,12 @@ fn what_others_delete_comes_back() {
 
         let losses = [
             // whose program deletes, and which jails lose something
-            ("iptables -F; ip6tables -F", &JAILS[..3]),
+            (
+                "iptables -F; ip6tables -F",
+                &["ipt", "log", "set", "own"][..],
+            ),
             ("nft flush ruleset", &JAILS[..]),
-            ("nft flush set inet f2b-table addr-set-nft", &JAILS[3..]),
+            ("nft flush set inet f2b-table addr-set-nft", &["nft"][..]),
             (
                 "iptables -D f2b-ipt -s 192.0.2.7 -j REJECT --reject-with icmp-port-unreachable",
                 &JAILS[..1],

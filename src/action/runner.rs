@@ -79,7 +79,11 @@ impl Runner {
     pub async fn run(mut self, mut orders: UnboundedReceiver<Order>) {
         let mut waiting = VecDeque::new();
         loop {
-            let retry = self.retries.next();
+            // in the middle of a reload commands are half of the old text, half of the new
+            let retry = match self.reloading {
+                Some(_) => None,
+                None => self.retries.next(),
+            };
             let order = tokio::select! {
                 order = orders.recv() => match order {
                     Some(order) => order,
@@ -198,7 +202,9 @@ impl Runner {
                 let repaired = self.check().await;
                 let _ = reply.send(repaired);
             }
-            Order::Audit(tickets) => self.audit(tickets).await,
+            Order::Audit(tickets) if self.reloading.is_none() => self.audit(tickets).await,
+            // in the middle of a reload; it comes again
+            Order::Audit(_) => {}
             Order::Ineffective(reply) => {
                 let _ = reply.send(self.retries.list());
             }

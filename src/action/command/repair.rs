@@ -110,9 +110,15 @@ impl CommandAction {
         Ok(Verdict::Sane)
     }
 
-    /// Families that are started.
+    /// Families that are started by themselves; where nothing depends on them it is the one without
+    /// a name, and it stands for all.
     pub fn started_families(&self) -> Vec<FamilyKey> {
-        self.families_in(|state| state != 0)
+        let mut families = self.families_in(|state| state != 0);
+        let all = Some(String::new());
+        if families.contains(&all) {
+            families.retain(|family| *family == all);
+        }
+        families
     }
 
     /// Whether `actioncheck` of a family succeeds, or there is none.
