@@ -460,6 +460,7 @@ fn programs_may_ask_for_json() {
     let sshd = json("status sshd");
     assert_eq!(sshd["filter"]["total_failed"], 3);
     assert_eq!(sshd["filter"]["searches_given_up"], 0);
+    assert_eq!(sshd["actions"]["not_effective"], serde_json::json!({}));
     assert_eq!(json("ping"), "pong");
     assert_eq!(json("get sshd bantime"), 600);
     assert_eq!(

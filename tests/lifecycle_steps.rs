@@ -218,7 +218,7 @@ fn live(site: &Site, program: fn() -> Command) -> Vec<Seen> {
     life.reload(&growing, &["reload"]);
     life.lines(&[&x(20), &x(20)]);
     life.ask("get one banned");
-    life.lines(&[&x(20), &x(20)]);
+    life.lines(&[&x(20)]);
     life.ask("flushlogs");
     life.stop();
     life.start();

@@ -37,6 +37,7 @@ pub mod trial;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -52,6 +53,9 @@ use crate::{info, warning};
 
 /// The flavour of `status` that tells all there is; what `--json` asks for.
 pub const FULL: &str = "full";
+
+/// How long a full status waits for what the actions have to say.
+const ACTIONS_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a jail needs from the server.
 #[derive(Clone, Debug)]
@@ -152,12 +156,27 @@ impl Jail {
                 let what = Query::Methods;
                 Order::Get { name, what, reply }
             }
+            JailCommand::Status { flavour } if flavour == FULL => {
+                let request = Request::Call(JailCommand::Status { flavour }, reply);
+                let status = self.ask(request, answer).await??;
+                return Ok(with_ineffective(status, self.ineffective_now().await));
+            }
             command => {
                 return self.ask(Request::Call(command, reply), answer).await?;
             }
         };
         self.actions.send(order);
         answer.await.map_err(|_| self.gone())?
+    }
+
+    /// [`Jail::ineffective`], or None while the actions are too busy to say.
+    async fn ineffective_now(&self) -> Value {
+        let asked = tokio::time::timeout(ACTIONS_PATIENCE, self.ineffective()).await;
+        let Ok(by_action) = asked else {
+            return Value::None;
+        };
+        let pairs = by_action.into_iter().map(|(k, v)| (k.into(), v.into()));
+        Value::Dict(pairs.collect())
     }
 
     /// Starts actions, restores bans, begins to read. A started jail only leaves its idle state.
@@ -254,4 +273,15 @@ impl Jail {
     fn gone(&self) -> CommandError {
         CommandError::unknown_jail(&self.name)
     }
+}
+
+/// Adds to the part `Actions` of a status which bans are not effective.
+fn with_ineffective(mut status: Value, ineffective: Value) -> Value {
+    if let Value::List(parts) = &mut status
+        && let Some(Value::Tuple(actions)) = parts.last_mut()
+        && let Some(Value::List(rows)) = actions.last_mut()
+    {
+        rows.push(Value::Tuple(vec!["Not effective".into(), ineffective]));
+    }
+    status
 }
