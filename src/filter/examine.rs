@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::buffer::{Division, Parts, dateless, text_of};
+use super::buffer::{Division, Parts, text_of};
 use super::failure::{Reading, Verdict, identify};
 use super::name::Name;
 use super::record::Record;
@@ -428,12 +428,13 @@ impl Filter {
             }
             if when.undated {
                 let date = when.cut.date.unwrap_or(&self.window.text).to_owned();
+                // the lines with the date that stands in for theirs
                 let line = match &division {
                     Some(d) => {
-                        let lines: Vec<_> = d.matched.iter().map(dateless).collect();
+                        let lines: Vec<_> = d.matched.iter().map(|parts| parts.concat()).collect();
                         lines.join("\n")
                     }
-                    None => format!("{}{}", when.cut.before, when.cut.after),
+                    None => when.cut.parts(&self.window.text).concat(),
                 };
                 self.window.undated(&self.name, &date, &line, clock.now);
                 if manner.window && when.time.is_none() {
