@@ -39,7 +39,7 @@ pub struct DateDetector {
     local: LocalTime,
     last: Option<Place>,
     /// The date of the last line, if an anchored template found it.
-    memory: Option<Memory>,
+    memory: Option<Box<Memory>>,
     first_unused: usize,
 }
 
@@ -193,7 +193,8 @@ impl DateDetector {
         };
         if template.anchored && template.is_explained() {
             let looked = &found.spans.looked;
-            self.memory = Memory::of(line, looked, template.lead(), &date, lifetime);
+            let memory = Memory::of(line, looked, template.lead(), &date, lifetime);
+            self.memory = memory.map(Box::new);
         }
         Some(date)
     }

@@ -9,9 +9,11 @@
 #![forbid(unsafe_code)]
 
 mod clues;
+mod needs;
 mod parse;
 mod pieces;
 mod run;
+mod search;
 
 use self::clues::Need;
 pub(super) use self::clues::{BuiltIn, Clues};

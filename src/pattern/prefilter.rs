@@ -15,6 +15,7 @@ use memchr::memmem::Finder;
 use super::FailRegex;
 use super::literals::{Literals, required};
 use super::opening::{matches_every_line, opening};
+use super::possible::Bytes;
 
 /// Lines that literals are learnt from.
 const LESSONS: u32 = 96;
@@ -68,11 +69,10 @@ struct Openers {
 }
 
 impl Openers {
-    fn new(regexes: &[FailRegex]) -> Openers {
-        let words = regexes.len().div_ceil(64);
+    fn new(openings: &[Option<Bytes>]) -> Openers {
+        let words = openings.len().div_ceil(64);
         let mut bits = vec![0; words * 256];
-        for (index, regex) in regexes.iter().enumerate() {
-            let opening = opening(&regex.regex().root());
+        for (index, opening) in openings.iter().enumerate() {
             for byte in 0..=255u8 {
                 if opening.is_none_or(|bytes| bytes.has(byte)) {
                     bits[usize::from(byte) * words + index / 64] |= 1 << (index % 64);
@@ -148,11 +148,14 @@ enum Search {
     Pass,
     /// Nothing could be found: no ASCII text passes.
     Never,
-    /// One string.
-    One(Box<Finder<'static>>),
+    /// A few strings.
+    Few(Box<[Finder<'static>]>),
     /// Several.
     Several(AhoCorasick),
 }
+
+/// Strings that are looked for one after the other rather than at once.
+const FEW: usize = 3;
 
 impl Search {
     fn new(literals: Option<Literals>) -> Search {
@@ -161,7 +164,10 @@ impl Search {
         };
         match literals.as_slice() {
             [] => Search::Never,
-            [one] => Search::One(Box::new(Finder::new(one).into_owned())),
+            few if few.len() <= FEW => {
+                let finders = few.iter().map(|one| Finder::new(one).into_owned());
+                Search::Few(finders.collect())
+            }
             several => AhoCorasick::builder()
                 .match_kind(MatchKind::LeftmostFirst)
                 // Few texts get past its own search for rare bytes: not worth a large table.
@@ -176,7 +182,7 @@ impl Search {
         match self {
             Search::Pass => true,
             Search::Never => false,
-            Search::One(finder) => finder.find(text).is_some(),
+            Search::Few(finders) => finders.iter().any(|finder| finder.find(text).is_some()),
             Search::Several(searcher) => searcher.is_match(text),
         }
     }
@@ -206,16 +212,20 @@ impl Prefilter {
 
     /// As [`Prefilter::new`], for regexes that are tried only where `prefregex` matches.
     pub fn with_prefregex(prefregex: Option<&FailRegex>, regexes: &[FailRegex]) -> Prefilter {
-        let literals = |regex: &FailRegex| required(&regex.regex().root());
-        let sets: Vec<Vec<Literals>> = regexes.iter().map(literals).collect();
+        let known = |regex: &FailRegex| {
+            let root = regex.regex().root();
+            (required(&root), opening(&root))
+        };
+        let (sets, openings): (Vec<Vec<Literals>>, Vec<_>) = regexes.iter().map(known).unzip();
+        let prefix = prefregex.map(|regex| regex.regex().root());
         let each: Vec<_> = sets.iter().map(|sets| sets.first().cloned()).collect();
         Prefilter {
             searchers: Arc::new(Searchers {
-                gate: Search::new(prefregex.and_then(|r| literals(r).into_iter().next())),
+                gate: Search::new(prefix.as_ref().and_then(|r| required(r).into_iter().next())),
                 any: Search::new(union(&each)),
                 each: each.into_iter().map(Search::new).collect(),
-                openers: Openers::new(regexes),
-                prefix_always: prefregex.is_some_and(|r| matches_every_line(&r.regex().root())),
+                openers: Openers::new(&openings),
+                prefix_always: prefix.as_ref().is_some_and(matches_every_line),
             }),
             lessons: Lessons::new(sets),
             seen: 0,

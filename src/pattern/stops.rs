@@ -187,7 +187,17 @@ impl Machine<'_> {
             self.steps = self.steps.saturating_sub(u64::from(end - from) / 16);
             return Ok(allows(&row.next, bytes, end as usize).then_some(end));
         }
+        let plain = row.unless.is_none() && self.tried.is_none();
         while !allows(&row.next, bytes, at as usize) {
+            if plain
+                && left > 0
+                && let Some(byte) = bytes.get(at as usize)
+                && row.set.has_ascii(*byte)
+            {
+                at += 1;
+                left -= 1;
+                continue;
+            }
             match row.one_more(self.text, at as usize) {
                 Some(length) if left > 0 => {
                     at += length as u32;
