@@ -214,7 +214,7 @@ fn live(site: &Site, program: fn() -> Command) -> Vec<Seen> {
     life.reload(&other, &["reload"]);
     life.ask("unban --all");
     let growing =
-        format!("{one}bantime = 2\nbantime.increment = true\nbantime.multipliers = 1 20 40\n");
+        format!("{one}bantime = 3\nbantime.increment = true\nbantime.multipliers = 1 20 40\n");
     life.reload(&growing, &["reload"]);
     life.lines(&[&x(20), &x(20)]);
     life.ask("get one banned");

@@ -212,9 +212,9 @@ mod tests {
         assert!(after(&["get", "<JAIL>", "action", "<ACT>"]).contains(&"actionban"));
         assert!(after(&["reload"]).contains(&"--unban") && after(&["reload"]).contains(&"<JAIL>"));
         assert!(options().contains(&"--json") && options().contains(&"-c"));
-        let marks = |word: &&str| {
-            word.contains(['<', '[', '|', '\'']) && **word != *"<JAIL>" && **word != *"<ACT>"
+        let marks = |word: &str| {
+            word.contains(['<', '[', '|', '\'']) && word != "<JAIL>" && word != "<ACT>"
         };
-        assert!(!next.values().flatten().any(|word| marks(&word)));
+        assert!(!next.values().flatten().any(|word| marks(word)));
     }
 }
