@@ -5,6 +5,12 @@
 //! `set J bantime` pass them on.
 #![forbid(unsafe_code)]
 
+mod tokens;
+mod words;
+
+use self::tokens::{Operator, Token, add_terms, expand_units, tokens};
+pub use self::words::format;
+
 /// A number as Python would hold it: replies tell `600` from `5400.0`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Number {
@@ -77,187 +83,6 @@ pub fn parse(text: &str) -> Result<Number, DurationError> {
 
 fn syntax(what: &str) -> DurationError {
     DurationError(format!("{what} (<string>, line 1)"))
-}
-
-/// A unit in any of its spellings, as the factor it stands for.
-fn factor(word: &str) -> Option<&'static str> {
-    const UNITS: &[(&[&str], &str)] = &[
-        (&["d", "dd", "da", "day", "days"], "*86400"),
-        (&["w", "ww", "we", "wee", "week", "weeks"], "*604800"),
-        (&["mo", "mon", "month", "months"], "*2629800.0"),
-        (&["y", "yy", "ye", "yea", "year", "years"], "*31557600.0"),
-        (&["s", "ss", "se", "sec", "second", "seconds"], "*1"),
-        (&["m", "mm", "mi", "min", "minute", "minutes"], "*60"),
-        (&["h", "hh", "ho", "hou", "hour", "hours"], "*3600"),
-    ];
-    UNITS
-        .iter()
-        .find(|(names, _)| names.iter().any(|name| name.eq_ignore_ascii_case(word)))
-        .map(|(_, factor)| *factor)
-}
-
-/// `1d12h` → `1*86400 12*3600`. A word counts as a unit behind a digit or a blank only.
-fn expand_units(text: &str) -> String {
-    let in_word = |c: char| c.is_alphanumeric() || c == '_';
-    let mut out = String::with_capacity(text.len() * 2);
-    let mut rest = text;
-    let mut unit_may_follow = false;
-    while let Some(c) = rest.chars().next() {
-        if !c.is_ascii_alphabetic() {
-            out.push(c);
-            unit_may_follow = c.is_ascii_digit() || c.is_whitespace();
-            rest = &rest[c.len_utf8()..];
-            continue;
-        }
-        let length = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
-        let (word, after) = rest.split_at(length);
-        let next = after.chars().next();
-        let digit_follows = next.is_some_and(|c| c.is_ascii_digit());
-        let ends = digit_follows || !next.is_some_and(in_word);
-        match factor(word) {
-            Some(factor) if unit_may_follow && ends => out.push_str(factor),
-            _ => out.push_str(word),
-        }
-        if digit_follows {
-            out.push(' ');
-        }
-        unit_may_follow = false;
-        rest = after;
-    }
-    out
-}
-
-/// Puts a plus between a digit and a digit with only blanks between them; each digit serves
-/// one plus only, so `1 2 3` stays wrong.
-fn add_terms(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
-        out.push_str(&rest[..=at]);
-        rest = &rest[at + 1..];
-        let term = rest.trim_start();
-        if term.len() < rest.len() && term.starts_with(|c: char| c.is_ascii_digit()) {
-            out.push('+');
-            out.push_str(&term[..1]);
-            rest = &term[1..];
-        }
-    }
-    out.push_str(rest);
-    out
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Token {
-    Number(Number),
-    Name(String),
-    Operator(Operator),
-    Open,
-    Close,
-    Other,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Operator {
-    Plus,
-    Minus,
-    Times,
-    Divide,
-    DivideWhole,
-    Modulo,
-    Power,
-}
-
-/// Splits into tokens. Python looks through the whole text for bad ones before it complains
-/// about their order.
-fn tokens(text: &str) -> Result<Vec<Token>, DurationError> {
-    let mut tokens = Vec::new();
-    let mut open = 0u32;
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let operator = |operator, length| (Token::Operator(operator), length);
-        let (token, length) = match c {
-            _ if c.is_whitespace() => {
-                rest = &rest[c.len_utf8()..];
-                continue;
-            }
-            '#' => break,
-            '0'..='9' => number(rest)?,
-            '.' if rest[1..].starts_with(|c: char| c.is_ascii_digit()) => number(rest)?,
-            '+' => operator(Operator::Plus, 1),
-            '-' => operator(Operator::Minus, 1),
-            '*' if rest.starts_with("**") => operator(Operator::Power, 2),
-            '*' => operator(Operator::Times, 1),
-            '/' if rest.starts_with("//") => operator(Operator::DivideWhole, 2),
-            '/' => operator(Operator::Divide, 1),
-            '%' => operator(Operator::Modulo, 1),
-            '(' => {
-                open += 1;
-                (Token::Open, 1)
-            }
-            ')' => {
-                open = open.checked_sub(1).ok_or_else(|| syntax("unmatched ')'"))?;
-                (Token::Close, 1)
-            }
-            _ if c.is_alphabetic() || c == '_' => {
-                let length = rest
-                    .find(|c: char| !c.is_alphanumeric() && c != '_')
-                    .unwrap_or(rest.len());
-                (Token::Name(rest[..length].to_owned()), length)
-            }
-            _ => (Token::Other, c.len_utf8()),
-        };
-        tokens.push(token);
-        rest = &rest[length..];
-    }
-    if open > 0 {
-        return Err(syntax("'(' was never closed"));
-    }
-    Ok(tokens)
-}
-
-/// A number at the start of a text, and its length.
-fn number(text: &str) -> Result<(Token, usize), DurationError> {
-    let bytes = text.as_bytes();
-    let digits = |from: usize| {
-        let mut at = from;
-        while bytes.get(at).is_some_and(u8::is_ascii_digit)
-            || at > from
-                && bytes.get(at) == Some(&b'_')
-                && bytes.get(at + 1).is_some_and(u8::is_ascii_digit)
-        {
-            at += 1;
-        }
-        at
-    };
-    let mut end = digits(0);
-    let mut whole = true;
-    if bytes.get(end) == Some(&b'.') {
-        end = digits(end + 1);
-        whole = false;
-    }
-    if matches!(bytes.get(end), Some(b'e' | b'E')) {
-        let sign = usize::from(matches!(bytes.get(end + 1), Some(b'+' | b'-')));
-        let last = digits(end + 1 + sign);
-        if last > end + 1 + sign {
-            end = last;
-            whole = false;
-        }
-    }
-    if text[end..].starts_with(|c: char| c.is_alphanumeric() || c == '_') {
-        return Err(syntax("invalid decimal literal"));
-    }
-    let plain = text[..end].replace('_', "");
-    let value = if !whole {
-        plain.parse().map(Number::Float).ok()
-    } else if plain.starts_with('0') && plain.bytes().any(|b| b != b'0') {
-        return Err(syntax(
-            "leading zeros in decimal integer literals are not permitted; use an 0o prefix for octal integers",
-        ));
-    } else {
-        plain.parse().map(Number::Int).ok()
-    };
-    let value = value.ok_or_else(|| DurationError(format!("number too large: {plain}")))?;
-    Ok((Token::Number(value), end))
 }
 
 struct Reader<'t> {
@@ -440,74 +265,6 @@ fn calculate(operator: Operator, left: Number, right: Number) -> Result<Number, 
     }
 }
 
-/// Writes a span in at most three units: `1h`, `59m 54s`, `1y 3w 4d`.
-pub fn format(seconds: Number) -> String {
-    let span = seconds.as_f64();
-    // The longer the span, the coarser: days, hours, minutes, ten seconds.
-    for (from, step, units) in [
-        (31_536_000.0, 86_400.0, [(365, 'y'), (7, 'w'), (1, 'd')]),
-        (604_800.0, 3_600.0, [(168, 'w'), (24, 'd'), (1, 'h')]),
-        (86_400.0, 60.0, [(1_440, 'd'), (60, 'h'), (1, 'm')]),
-        (3_595.0, 10.0, [(360, 'h'), (6, 'm'), (0, 's')]),
-    ] {
-        if span >= from {
-            return in_units((span / step).round_ties_even() as i64, units);
-        }
-    }
-    let mut parts = Vec::new();
-    let rest = if span >= 60.0 {
-        let (minutes, rest) = match seconds {
-            Number::Int(n) => (Number::Int(n / 60), Number::Int(n % 60)),
-            Number::Float(f) => (Number::Float((f / 60.0).floor()), Number::Float(f % 60.0)),
-        };
-        parts.push(format!("{}m", text(minutes)));
-        rest
-    } else {
-        seconds
-    };
-    if !rest.is_zero() {
-        parts.push(format!("{}s", text(rest)));
-    } else if parts.is_empty() {
-        parts.push("0".to_owned());
-    }
-    parts.join(" ")
-}
-
-/// The first unit is always written, the others if there is something of them; a unit of size
-/// 0 is below the rounding.
-fn in_units(count: i64, units: [(i64, char); 3]) -> String {
-    let mut rest = count;
-    let mut parts = Vec::new();
-    for (index, (size, letter)) in units.into_iter().enumerate() {
-        if size > 0 && (index == 0 || rest >= size) {
-            parts.push(format!("{}{letter}", rest / size));
-            rest %= size;
-        }
-    }
-    parts.join(" ")
-}
-
-/// As Python's `str`.
-fn text(number: Number) -> String {
-    match number {
-        Number::Int(n) => n.to_string(),
-        Number::Float(f) if f != 0.0 && f.abs() < 1e-4 => {
-            let (digits, exponent) = split_exponent(f);
-            format!("{digits}e-{exponent:02}")
-        }
-        Number::Float(f) => format!("{f:?}"),
-    }
-}
-
-/// Digits and the amount of the negative exponent of a small number.
-fn split_exponent(small: f64) -> (String, u32) {
-    let text = format!("{small:e}");
-    match text.split_once("e-") {
-        Some((digits, exponent)) => (digits.to_owned(), exponent.parse().unwrap_or(0)),
-        None => (text, 0),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -610,40 +367,6 @@ mod tests {
         assert!(parse(&"(".repeat(900)).is_err());
         assert!(parse(&"-".repeat(900)).is_err());
         assert!(parse(&format!("{}1{}", "(".repeat(400), ")".repeat(400))).is_err());
-    }
-
-    #[test]
-    fn messages() {
-        for (seconds, text) in [
-            (Int(0), "0"),
-            (Int(59), "59s"),
-            (Int(60), "1m"),
-            (Int(3594), "59m 54s"),
-            (Int(3595), "1h"),
-            (Int(3600), "1h"),
-            (Int(5400), "1h 30m"),
-            (Int(86_399), "24h"),
-            (Int(86_400), "1d"),
-            (Int(604_799), "7d"),
-            (Int(604_800), "1w"),
-            (Int(33_696_000), "1y 3w 4d"),
-            (Int(31_536_000), "1y"),
-            (Int(-1), "-1s"),
-            (Float(0.0), "0"),
-            (Int(3655), "1h 1m"),
-            (Int(86_390), "23h 59m"),
-            (Int(86_430), "1d"),
-            (Int(604_769), "6d 23h 59m"),
-            (Int(606_600), "1w"),
-            (Int(31_535_999), "52w 1d"),
-            (Float(4000.7), "1h 6m"),
-            (Float(125.7), "2.0m 5.700000000000003s"),
-            (Float(60.0), "1.0m"),
-            (Float(0.000_01), "1e-05s"),
-            (Float(5400.0), "1h 30m"),
-        ] {
-            assert_eq!(format(seconds), text, "{seconds:?}");
-        }
     }
 
     #[test]
