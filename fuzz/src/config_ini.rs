@@ -67,6 +67,8 @@ pub fn run(data: &[u8]) {
         }
     }
     files.insert("/log", b"");
+    // without it nothing else is read
+    files.entry("/c/fail2ban.conf").or_insert(b"[Definition]\n");
     let files = Memory(files);
     let _ = stream::early(&files, "/c");
     for strict in [false, true] {
