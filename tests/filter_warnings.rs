@@ -62,7 +62,7 @@ fn cases() -> Vec<Value> {
             format!("{}x from 192.0.2.1", date.unwrap_or_default())
         ])
     };
-    let table: &[(bool, &[(i64, Option<i64>)])] = &[
+    let table: &[(bool, &[Step])] = &[
         // in operation: now, late, later, early, without a date soon after and much later
         (
             true,
@@ -188,3 +188,5 @@ fn odd_dates_are_told_and_judged_as_by_the_original() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+/// Seconds after the beginning when a line is read, and its date in such seconds, if it has one.
+type Step = (i64, Option<i64>);

@@ -227,11 +227,8 @@ fn config_shows_where_settings_come_from() {
     let (code, printed) = run(&["--json", "ports"]);
     assert_eq!(code, 0);
     let report: serde_json::Value = serde_json::from_str(&printed).unwrap();
-    let retries = report["settings"].as_array().unwrap().iter();
-    let retries = retries
-        .filter(|row| row["name"] == "maxretry")
-        .next()
-        .unwrap();
+    let mut settings = report["settings"].as_array().unwrap().iter();
+    let retries = settings.find(|row| row["name"] == "maxretry").unwrap();
     assert_eq!(retries["value"], "3");
     assert_eq!(retries["line"], line("maxretry = 3"));
     assert_eq!(report["actions"][0]["settings"][0]["name"], "actionban");

@@ -39,7 +39,7 @@ impl World {
         let dir = tempfile::tempdir().expect("a directory");
         fs::create_dir(dir.path().join("logs")).expect("a directory");
         let path = dir.path().join("logs/a.log");
-        let linked = seed % 4 == 0;
+        let linked = seed.is_multiple_of(4);
         if linked {
             symlink("real.0", &path).expect("links");
         }

@@ -15,7 +15,7 @@ use crate::pattern::{FailRegex, PatternError, Prefilter, UseDns};
 #[derive(Debug)]
 pub enum Dates {
     /// Templates.
-    Detector(DateDetector),
+    Detector(Box<DateDetector>),
     /// `{NONE}`: every line has an empty date (fact D20).
     Never {
         /// Lines seen.
@@ -70,7 +70,7 @@ impl Filter {
             ignoreregexes: Vec::new(),
             prefilter: None,
             json: None,
-            dates: Dates::Detector(DateDetector::defaults()),
+            dates: Dates::Detector(Box::new(DateDetector::defaults())),
             zone: None,
             window: Window::default(),
             sessions: Sessions::default(),
@@ -207,7 +207,7 @@ impl Filter {
         self.dates = match DateDetector::from_pattern(pattern)? {
             Some(mut detector) => {
                 detector.set_default_zone(self.zone);
-                Dates::Detector(detector)
+                Dates::Detector(Box::new(detector))
             }
             None => Dates::Never { hits: 0 },
         };
