@@ -21,7 +21,7 @@ pub const KNOWN: [Known; 8] = [
     Known::new("maxlines", Kind::Integer),
     Known::new("datepattern", Kind::Text),
     Known::new("journalmatch", Kind::Text),
-    Known::new("jsonmatch", Kind::Text),
+    Known::beyond("jsonmatch"),
 ];
 
 /// A filter whose files were read.
