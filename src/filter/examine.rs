@@ -334,7 +334,10 @@ impl Filter {
     ) {
         let multi = self.maxlines > 1;
         let mut prefix_known = None;
-        let lines = self.buffer.clone();
+        let lines = match multi {
+            true => self.buffer.clone(),
+            false => Vec::new(),
+        };
         let mut hopeless = false;
         if !multi {
             let (prefregex, failregexes) = (self.prefregex.as_ref(), &self.failregexes);

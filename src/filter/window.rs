@@ -42,8 +42,10 @@ pub(super) struct Window {
 impl Window {
     /// Remembers the date of a line.
     pub(super) fn saw(&mut self, text: &str, time: Timestamp) {
-        self.text.clear();
-        self.text.push_str(text);
+        if self.text != text {
+            self.text.clear();
+            self.text.push_str(text);
+        }
         self.last = Some(time);
     }
 

@@ -12,7 +12,7 @@ const MAX_STRINGS: usize = 24;
 const MAX_LENGTH: usize = 32;
 /// Most sets told of one regex.
 const MAX_SETS: usize = 4;
-/// A set whose weakest string scores less is not worth looking for.
+/// A set whose weakest string says less is not worth looking for.
 const MIN_SCORE: u32 = 10;
 
 /// Strings of which one must occur. An empty set: the regex matches no ASCII text.
@@ -23,7 +23,7 @@ pub(super) type Literals = Vec<Vec<u8>>;
 pub(super) fn required(root: &Node) -> Vec<Literals> {
     let mut sets = Vec::new();
     gather(root, &mut sets);
-    sets.retain(|set| usable(set) && score(set) >= MIN_SCORE);
+    sets.retain(|set| usable(set) && weakest(set) >= MIN_SCORE);
     sets.sort_by_key(|set| std::cmp::Reverse(score(set)));
     sets.dedup();
     sets.truncate(MAX_SETS);
@@ -222,15 +222,17 @@ fn consider(best: &mut Option<Literals>, candidate: Option<Literals>) {
     }
 }
 
-/// How telling a set is: roughly the bits by which its weakest string narrows a log line down,
-/// less for many strings.
+/// How telling a set is: what its weakest string says, less for many strings.
 fn score(set: &Literals) -> u32 {
-    let weakest = set
-        .iter()
-        .map(|s| s.iter().map(|b| rarity(*b)).sum::<u32>())
+    weakest(set).saturating_sub(set.len().checked_ilog2().unwrap_or(0))
+}
+
+/// Roughly the bits by which the weakest string of a set narrows a log line down.
+fn weakest(set: &Literals) -> u32 {
+    set.iter()
+        .map(|s| s.iter().map(|b| rarity(*b)).sum())
         .min()
-        .unwrap_or(u32::MAX / 2);
-    weakest.saturating_sub(set.len().checked_ilog2().unwrap_or(0))
+        .unwrap_or(u32::MAX / 2)
 }
 
 /// Bits of surprise at a byte of a log line, coarsely.

@@ -17,8 +17,8 @@ use lzma_rust2::XzReader;
 use ruzstd::decoding::FrameDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 
-/// Bytes read from a file at a time.
-const PIECE: usize = 1 << 17;
+/// Bytes read from a file at a time. Reads of as many go around the buffer.
+pub const PIECE: usize = 1 << 16;
 /// The most a decoder may keep of what it has written: `xz -9` needs 64 MiB, `zstd -19 --long` 128.
 const LARGEST_WINDOW: u64 = 128 << 20;
 const KIB: u64 = 1 << 10;

@@ -7,7 +7,8 @@ use super::encoding::Encoding;
 use crate::source::compressed::{self, Meter};
 use crate::warning;
 
-const BLOCK: usize = 1 << 18;
+/// Bytes read at a time: few enough to be in the cache still when they are searched.
+const BLOCK: usize = compressed::PIECE;
 /// A line longer than this is given up, so that a file without newlines cannot eat the memory.
 const LONGEST: usize = 1 << 28;
 
@@ -16,7 +17,10 @@ pub(super) struct Lines {
     file: Box<dyn Read + Send>,
     path: String,
     encoding: Encoding,
+    /// What was read, and room for more.
     buffer: Vec<u8>,
+    /// Bytes of `buffer` that were read.
+    filled: usize,
     /// Bytes of `buffer` that were handed out by the last call.
     used: usize,
     told: bool,
@@ -30,13 +34,14 @@ impl Lines {
     pub(super) fn open(path: &Path, mut encoding: Encoding, meter: &Meter) -> io::Result<Lines> {
         let mut file = compressed::open(path, meter)?;
         let mut buffer = Vec::with_capacity(2 * BLOCK);
-        file.by_ref().take(4).read_to_end(&mut buffer)?;
+        let filled = file.by_ref().take(4).read_to_end(&mut buffer)?;
         let used = encoding.settle(&buffer);
         Ok(Lines {
             file,
             path: path.to_string_lossy().into_owned(),
             encoding,
             buffer,
+            filled,
             used,
             told: false,
         })
@@ -50,22 +55,19 @@ impl Lines {
         &mut self,
         mut each: impl FnMut(&str) -> Result<(), E>,
     ) -> Result<bool, E> {
-        self.buffer.drain(..self.used);
+        self.buffer.copy_within(self.used..self.filled, 0);
+        self.filled -= self.used;
         self.used = 0;
         // how far the buffer has been searched for line ends
         let mut searched = 0;
         let end = loop {
-            let room = BLOCK as u64;
-            let read = self
-                .file
-                .by_ref()
-                .take(room)
-                .read_to_end(&mut self.buffer)?;
+            let read = self.read()?;
+            let known = &self.buffer[..self.filled];
             let mut end = searched;
-            while let Some(next) = self.encoding.line_end(&self.buffer[end..]) {
+            while let Some(next) = self.encoding.line_end(&known[end..]) {
                 end += next;
                 if self.encoding.ends_at_any_feed() {
-                    end += memchr::memrchr(b'\n', &self.buffer[end..]).map_or(0, |at| at + 1);
+                    end += memchr::memrchr(b'\n', &known[end..]).map_or(0, |at| at + 1);
                 }
             }
             if end > searched {
@@ -75,14 +77,15 @@ impl Lines {
                 return Ok(false);
             }
             // a character may go on in the next block
-            searched = self.buffer.len() - self.buffer.len() % 4;
-            if self.buffer.len() > LONGEST {
+            searched = self.filled - self.filled % 4;
+            if self.filled > LONGEST {
                 warning!(
                     "fail2ban.filter",
                     "Line of more than {LONGEST} bytes in {} is skipped",
                     self.path
                 );
-                self.buffer.drain(..searched);
+                self.buffer.copy_within(searched..self.filled, 0);
+                self.filled -= searched;
                 searched = 0;
             }
         };
@@ -115,10 +118,31 @@ impl Lines {
         }
         Ok(true)
     }
+
+    /// Reads up to a block behind what is there; how much it was, 0 at the end.
+    fn read(&mut self) -> io::Result<usize> {
+        let room = self.filled + BLOCK;
+        if self.buffer.len() < room {
+            self.buffer.resize(room, 0);
+        }
+        loop {
+            match self.file.read(&mut self.buffer[self.filled..room]) {
+                Ok(read) => {
+                    self.filled += read;
+                    return Ok(read);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
 }
 
+/// The line without its end. Lines end in one byte mostly, hence no search for a pattern.
 fn trim(line: &str) -> &str {
-    line.trim_end_matches(['\r', '\n'])
+    let bytes = line.as_bytes();
+    let end = bytes.iter().rposition(|b| !matches!(b, b'\r' | b'\n'));
+    &line[..end.map_or(0, |last| last + 1)]
 }
 
 fn tell(path: &str, encoding: &str, line: &[u8]) {
