@@ -16,7 +16,7 @@ use super::settings::{Dates, Filter};
 use super::window::Once;
 use super::{Clock, Failure, FailureId};
 use crate::datetime::DateTime;
-use crate::pattern::{FailRegex, Match, Outlook, Prefilter};
+use crate::pattern::{FailRegex, Match, Outlook, Prefilter, is_ascii};
 use crate::ticket::{MatchLine, Timestamp};
 use crate::{error, warning};
 
@@ -334,10 +334,7 @@ impl Filter {
     ) {
         let multi = self.maxlines > 1;
         let mut prefix_known = None;
-        let lines = match multi {
-            true => self.buffer.clone(),
-            false => Vec::new(),
-        };
+        let lines = multi.then(|| self.buffer.clone());
         let mut hopeless = false;
         if !multi {
             let (prefregex, failregexes) = (self.prefregex.as_ref(), &self.failregexes);
@@ -396,7 +393,7 @@ impl Filter {
 
         let seen = if content.is_empty() { text } else { content };
         let mut searched = Cow::Borrowed(seen);
-        let ascii = text.is_ascii();
+        let ascii = is_ascii(text);
         let mut next = 0;
         loop {
             let index = match &self.prefilter {
@@ -410,8 +407,9 @@ impl Filter {
                 .limits
                 .search(failregex, &searched, &self.name, clock.now);
             let Some(found) = found else { continue };
-            let division =
-                multi.then(|| Division::of(&searched, failregex.regex(), &found, &lines));
+            let division = lines
+                .as_ref()
+                .map(|lines| Division::of(&searched, failregex.regex(), &found, lines));
 
             if !self.ignoreregexes.is_empty() {
                 let ignored = match &division {

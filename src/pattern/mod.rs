@@ -49,7 +49,7 @@ mod writer;
 mod tests;
 
 pub use failregex::{FailRegex, Groups, Part};
-pub use prefilter::{Outlook, Prefilter};
+pub use prefilter::{Outlook, Prefilter, is_ascii};
 pub use probe::{Probe, Reach};
 pub use regex::Regex;
 pub use risks::Risks;

