@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::error::{Cause, Messages};
-use super::settings::{Options, Origin, Setting, Settings, Vars, split_condition};
+use super::settings::{Hashing, Options, Origin, Setting, Settings, Vars, split_condition};
 use super::tags;
 use super::text::quoted;
 use crate::control::Value;
@@ -132,7 +132,7 @@ pub fn read_options(
 ) -> Result<Options, Cause> {
     let none = Vars::default();
     let vars = supplied.map_or(&none, |(_, vars)| vars);
-    let mut values = Options::new();
+    let mut values = Options::default();
     for option in known {
         let name = option.name;
         if supplied.is_some_and(|(options, _)| options.contains_key(name)) {
@@ -201,7 +201,7 @@ pub struct Definition {
     own: Options,
     /// Options of the jail and arguments, as they were when options were read last.
     vars: Vars,
-    looked_up: HashMap<Box<str>, Option<Arc<str>>>,
+    looked_up: HashMap<Box<str>, Option<Arc<str>>, Hashing>,
 }
 
 impl Definition {
@@ -212,9 +212,9 @@ impl Definition {
             known,
             given: arguments.len(),
             arguments,
-            own: Options::new(),
+            own: Options::default(),
             vars: Vars::default(),
-            looked_up: HashMap::new(),
+            looked_up: HashMap::default(),
         }
     }
 

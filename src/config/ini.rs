@@ -18,7 +18,7 @@ use indexmap::IndexMap;
 
 pub use error::SyntaxError;
 
-use super::settings::{Entry, Origin, Section};
+use super::settings::{Entry, Hashing, Origin, Section};
 use super::text::{is_space, strip, strip_end, universal_newlines};
 
 /// A private-use character: stands where the crate must not look for syntax.
@@ -36,7 +36,7 @@ pub struct IniFile {
     /// Options of `[DEFAULT]`.
     pub defaults: Section,
     /// All other sections, in order.
-    pub sections: IndexMap<Arc<str>, Section>,
+    pub sections: IndexMap<Arc<str>, Section, Hashing>,
 }
 
 /// Reads the text of `file`.

@@ -258,7 +258,7 @@ fn find_filter(
     let messages = &mut layers.messages;
     filter.set_backend(backend);
     filter
-        .read(&Options::new(), false, messages)
+        .read(&Options::default(), false, messages)
         .map_err(broken)?;
     let combined = filter.combined(messages).map_err(broken)?;
     let real = real_of(&filter, &combined, &options).map_err(broken)?;

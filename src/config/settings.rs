@@ -14,8 +14,12 @@ use super::ini::IniFile;
 use super::text::is_word;
 use crate::control::Value;
 
+/// What is read is the administrator's own, so a hash that nobody attacks will do: a sixth of the
+/// time of reading a configuration is spent on hashing names otherwise.
+pub type Hashing = foldhash::fast::RandomState;
+
 /// Values of options as the views handle them, in order.
-pub type Options = IndexMap<Arc<str>, Setting>;
+pub type Options = IndexMap<Arc<str>, Setting, Hashing>;
 
 /// The value of an option: a text of the files, which many jails share, or what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +82,7 @@ impl From<&Setting> for Value {
 }
 
 /// Options of one section, in the order they were first written.
-pub type Section = IndexMap<Arc<str>, Entry>;
+pub type Section = IndexMap<Arc<str>, Entry, Hashing>;
 
 /// Where something was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +129,7 @@ impl Entry {
 /// Values that beat those of the files while an option is read: options of the jail and
 /// arguments of its filter or action. Names count in lower case.
 #[derive(Clone, Debug, Default)]
-pub struct Vars(HashMap<Arc<str>, Option<Arc<str>>>);
+pub struct Vars(HashMap<Arc<str>, Option<Arc<str>>, Hashing>);
 
 impl Vars {
     /// Later options win over earlier ones that differ only in case.
@@ -159,9 +163,9 @@ impl Vars {
 pub struct Settings {
     /// Options that every section has.
     pub defaults: Section,
-    sections: IndexMap<Arc<str>, Section>,
+    sections: IndexMap<Arc<str>, Section, Hashing>,
     /// Section → the options it had before the last file that redefined them (fact C18).
-    known: IndexMap<Arc<str>, Section>,
+    known: IndexMap<Arc<str>, Section, Hashing>,
 }
 
 /// Prefix under which [`Settings::section`] finds what a section had before.

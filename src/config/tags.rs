@@ -119,9 +119,15 @@ fn rewrite(
     }
 }
 
+/// Where a tag stands. It begins with the only `<` in it, so nothing need be searched for but that;
+/// a searcher for the whole tag costs more to build than most texts are long.
+fn places<'t>(text: &'t str, tag: &'t str) -> impl Iterator<Item = usize> + 't {
+    memchr::memchr_iter(b'<', text.as_bytes()).filter(move |at| text[*at..].starts_with(tag))
+}
+
 /// Length of what [`replace_all`] gives.
 fn replaced_length(text: &str, tag: &str, replacement: &str) -> usize {
-    let times = memchr::memmem::find_iter(text.as_bytes(), tag).count();
+    let times = places(text, tag).count();
     (text.len() - times * tag.len()).saturating_add(times.saturating_mul(replacement.len()))
 }
 
@@ -130,7 +136,7 @@ fn replaced_length(text: &str, tag: &str, replacement: &str) -> usize {
 fn replace_all(text: &str, tag: &str, replacement: &str, length: usize) -> String {
     let mut out = String::with_capacity(length);
     let mut from = 0;
-    for at in memchr::memmem::find_iter(text.as_bytes(), tag) {
+    for at in places(text, tag) {
         out.push_str(&text[from..at]);
         out.push_str(replacement);
         from = at + tag.len();

@@ -58,12 +58,12 @@ fn first_line(path: &str) -> Place {
 /// Tries the regexes of a filter as they are without a jail. Arguments may be missing, so that what
 /// is wrong is a warning at most.
 fn filter(layers: &mut Layers<'_>, name: &str, findings: &mut Findings) -> Result<(), Cause> {
-    let Some(mut filter) = Filter::open(layers, name, name, Options::new())? else {
+    let Some(mut filter) = Filter::open(layers, name, name, Options::default())? else {
         return Ok(());
     };
     let mut unheard = Messages::default();
     filter.set_backend("auto");
-    filter.read(&Options::new(), false, &mut unheard)?;
+    filter.read(&Options::default(), false, &mut unheard)?;
     let mut commands: Vec<Vec<Value>> = vec![vec!["add".into(), name.into(), "auto".into()]];
     commands.extend(filter.commands(&mut unheard)?);
     let place = |command: usize, number: usize| {

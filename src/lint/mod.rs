@@ -174,7 +174,7 @@ fn server(layers: &mut Layers<'_>, findings: &mut Findings) {
     options::of_server(layers.files(), &settings, findings);
     let before = layers.messages.0.len();
     let place = |option: &str| settings.origin("Definition", option).cloned();
-    let overrides = crate::config::settings::Options::new();
+    let overrides = crate::config::settings::Options::default();
     match globals::commands(&settings, overrides, &mut layers.messages) {
         Ok(commands) => {
             for fault in trial::faults(&commands) {
