@@ -214,9 +214,13 @@ pub fn is_ascii(text: &str) -> bool {
     let Some(last) = bytes.last_chunk::<PIECE>() else {
         return bytes.is_ascii();
     };
-    let high = |piece: &[u8; PIECE]| piece.iter().fold(0, |all, byte| all | byte);
-    let all = pieces.iter().fold(high(last), |all, one| all | high(one));
-    all < 0x80
+    let mut all = *last;
+    for piece in pieces {
+        for (all, byte) in all.iter_mut().zip(piece) {
+            *all |= byte;
+        }
+    }
+    all.iter().fold(0, |all, byte| all | byte) < 0x80
 }
 
 impl Prefilter {
@@ -315,5 +319,23 @@ impl Prefilter {
         self.searchers.prefix_always
             && memchr::memchr(b'\n', text.as_bytes())
                 .is_some_and(|at| at > 0 && at + 1 == text.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_ascii;
+
+    #[test]
+    fn ascii_or_not_wherever_it_stands() {
+        for length in 0..=100 {
+            let text = "a".repeat(length);
+            assert!(is_ascii(&text));
+            for at in 0..=length {
+                let mut text = text.clone();
+                text.insert(at, 'é');
+                assert!(!is_ascii(&text), "{text}");
+            }
+        }
     }
 }
