@@ -7,13 +7,13 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::{Arg, ArgAction};
 
-use super::{FAILURE, say};
+use super::{directory, ended, refused, say};
 use crate::action::JailFigures;
 use crate::action::dry::DryAction;
 use crate::action::tags::HostNames;
 use crate::action::way::Way;
 use crate::address::Address;
-use crate::config::shipped::{self, Shipped};
+use crate::config::shipped::Shipped;
 use crate::config::{ReadOptions, stream};
 use crate::control::{Command, JailCommand, JailSetting};
 use crate::ticket::{BanTime, Ticket};
@@ -33,40 +33,23 @@ const OF_FAMILIES: [&str; 6] = [
 pub fn main(words: Vec<OsString>) -> ExitCode {
     let matches = match command().try_get_matches_from(words) {
         Ok(matches) => matches,
-        Err(error) => {
-            // help is no error, but clap brings it this way
-            let _ = error.print();
-            return match error.use_stderr() {
-                true => ExitCode::from(2),
-                false => ExitCode::SUCCESS,
-            };
-        }
+        Err(error) => return refused(&error),
     };
-    let directory = matches.get_one::<String>("config").cloned();
-    let directory = directory.unwrap_or_else(|| shipped::default_dir().to_owned());
     let jails: Vec<String> = matches
         .get_many("jail")
         .map(|names| names.cloned().collect())
         .unwrap_or_default();
-    match run(&directory, &jails, matches.get_flag("commands")) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("ferroban actions: {error:#}");
-            ExitCode::from(FAILURE)
-        }
-    }
+    let directory = directory::chosen(&matches);
+    ended(
+        "actions",
+        run(directory, &jails, matches.get_flag("commands")),
+    )
 }
 
 fn command() -> clap::Command {
     clap::Command::new("ferroban actions")
         .about("Tells which way each command of a jail's actions goes, and why")
-        .arg(
-            Arg::new("config")
-                .short('c')
-                .long("config")
-                .value_name("DIR")
-                .help("configuration directory"),
-        )
+        .arg(directory::option())
         .arg(
             Arg::new("commands")
                 .long("commands")

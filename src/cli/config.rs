@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, Command};
 use serde_json::{Value as Json, json};
 
-use super::{FAILURE, say};
+use super::{FAILURE, directory, refused, say};
 use crate::config::jail::report::{Part, Report, Row, report};
-use crate::config::shipped::{self, Shipped};
+use crate::config::shipped::Shipped;
 use crate::control::JailOption;
 use crate::jail::core::JailCore;
 
@@ -19,14 +19,9 @@ const COLUMN: usize = 40;
 pub fn main(args: Vec<OsString>) -> ExitCode {
     let matches = match command().try_get_matches_from(args) {
         Ok(matches) => matches,
-        Err(error) => {
-            // help is no error, but clap brings it this way
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
-        }
+        Err(error) => return refused(&error),
     };
-    let directory = matches.get_one::<String>("config");
-    let directory = directory.map_or(shipped::default_dir(), String::as_str);
+    let directory = directory::chosen(&matches);
     let jail = matches.get_one::<String>("jail");
     let jail = jail.map(String::as_str).unwrap_or_default();
     let mut report = match report(&Shipped, directory, jail) {
@@ -53,13 +48,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
 fn command() -> Command {
     Command::new("ferroban config")
         .about("Shows every setting of a jail, its final value, and the file and line it was written in.")
-        .arg(
-            Arg::new("config")
-                .short('c')
-                .long("config")
-                .value_name("DIR")
-                .help("configuration directory [default: /etc/fail2ban, or the shipped one where there is none]"),
-        )
+        .arg(directory::option())
         .arg(
             Arg::new("json")
                 .long("json")

@@ -8,23 +8,17 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, Command};
 use serde_json::json;
 
-use super::say;
-use crate::config::shipped::{self, Shipped};
+use super::{directory, refused, say};
+use crate::config::shipped::Shipped;
 use crate::lint::{Finding, Severity, lint};
 
 /// Runs the program; the first word is the name it was called under.
 pub fn main(args: Vec<OsString>) -> ExitCode {
     let matches = match command().try_get_matches_from(args) {
         Ok(matches) => matches,
-        Err(error) => {
-            // help is no error, but clap brings it this way
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
-        }
+        Err(error) => return refused(&error),
     };
-    let directory = matches.get_one::<String>("directory");
-    let directory = directory.map_or(shipped::default_dir(), String::as_str);
-    let findings = lint(&Shipped, directory);
+    let findings = lint(&Shipped, directory::chosen(&matches));
     if matches.get_flag("json") {
         say(&json_of(&findings));
     } else {
@@ -43,11 +37,7 @@ fn command() -> Command {
             "Finds mistakes in a configuration, and what is legal but hardly meant. \
              Changes nothing. Exit code: 0 nothing but notes, 1 warnings, 2 errors.",
         )
-        .arg(
-            Arg::new("directory")
-                .value_name("DIR")
-                .help("configuration directory [default: /etc/fail2ban, or the shipped one where there is none]"),
-        )
+        .arg(directory::positional())
         .arg(
             Arg::new("notes")
                 .long("notes")

@@ -13,6 +13,7 @@ pub mod client;
 pub mod completion;
 pub mod config;
 pub mod diagnostics;
+mod directory;
 pub mod explain;
 pub mod links;
 pub mod lint;

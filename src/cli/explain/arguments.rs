@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Arg, ArgAction, ArgGroup, Command};
 
-use crate::config::shipped;
+use crate::cli::directory;
 
 /// What was asked for.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ impl Arguments {
         let matches = command().try_get_matches_from(words)?;
         let text = |name: &str| matches.get_one::<String>(name).cloned();
         Ok(Arguments {
-            config: text("config").unwrap_or_else(|| shipped::default_dir().to_owned()),
+            config: directory::chosen(&matches).to_owned(),
             jail: text("jail"),
             filter: text("filter"),
             missed: matches.get_flag("missed"),
@@ -61,20 +61,24 @@ fn command() -> Command {
     };
     Command::new("ferroban explain")
         .about("Says what a jail or a filter makes of log lines, step by step. Nothing is banned.")
+        .arg(directory::option())
         .arg(option(
-            "config",
-            'c',
-            "DIR",
-            "configuration directory [default: /etc/fail2ban, or the shipped one where there is none]",
+            "jail",
+            'j',
+            "NAME",
+            "as this jail, enabled or not, would take them",
         ))
-        .arg(option("jail", 'j', "NAME", "as this jail, enabled or not, would take them"))
         .arg(option(
             "filter",
             'f',
             "FILTER",
             "as this filter would: a name with options (sshd[mode=ddos]), a file, or a failregex",
         ))
-        .group(ArgGroup::new("judge").args(["jail", "filter"]).required(true))
+        .group(
+            ArgGroup::new("judge")
+                .args(["jail", "filter"])
+                .required(true),
+        )
         .arg(flag("missed", "only lines that no failregex matches"))
         .arg(flag("json", "print one JSON object a line"))
         .arg(

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Arg, ArgAction, Command};
 
-use crate::config::shipped;
+use crate::cli::directory;
 
 /// What was asked for.
 #[derive(Clone, Debug)]
@@ -37,10 +37,7 @@ impl Arguments {
                 .unwrap_or_default()
         };
         Ok(Arguments {
-            config: matches
-                .get_one::<String>("config")
-                .cloned()
-                .unwrap_or_else(|| shipped::default_dir().to_owned()),
+            config: directory::chosen(&matches).to_owned(),
             jails: list("jail"),
             logs: list("log"),
             commands: matches.get_flag("commands"),
@@ -59,13 +56,7 @@ fn command() -> Command {
     };
     Command::new("ferroban replay")
         .about("Shows whom the configured jails would have banned for these logs. Nothing is banned, written or sent.")
-        .arg(
-            Arg::new("config")
-                .short('c')
-                .long("config")
-                .value_name("DIR")
-                .help("configuration directory [default: /etc/fail2ban, or the shipped one where there is none]"),
-        )
+        .arg(directory::option())
         .arg(
             Arg::new("jail")
                 .short('j')
