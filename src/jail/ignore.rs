@@ -1,20 +1,19 @@
-//! Whom a jail never bans: its own machine, `ignoreip`, and the memory of earlier answers
-//! (facts J16–J19, J26–J28).
+//! Whom a jail never bans: its own machine and `ignoreip` (facts J16–J18, J26–J28).
 //!
-//! Pure: addresses of names and contents of files are handed in by the task. Networks are kept as
-//! sorted ranges, so that a list of many thousands costs no more than a short one.
+//! Pure: addresses of names and contents of files are handed in by the task.
 #![forbid(unsafe_code)]
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use indexmap::{IndexMap, IndexSet};
 use ipnet::IpNet;
 
+use super::address_file::{AddressFile, file_path, name_covers, shown_file};
+use super::ranges::Ranges;
 use crate::address::Address;
 use crate::control::{CommandError, Value};
-use crate::ticket::Timestamp;
 
 /// What the outside world says: needed for `ignoreself` and for names in the list.
 #[derive(Clone, Debug, Default)]
@@ -229,193 +228,10 @@ impl IgnoreList {
     }
 }
 
-fn name_covers(name: &str, ip: Option<&IpAddr>, known: &Known) -> bool {
-    ip.is_some_and(|ip| known.names.get(name).is_some_and(|ips| ips.contains(ip)))
-}
-
-/// The path of `file:PATH`. Up to two slashes after the colon belong to the scheme unless what
-/// remains would no longer look absolute; a first folder of one or two characters (`./`, `../`)
-/// makes it relative (fact J27).
-fn file_path(word: &str) -> Option<&str> {
-    let rest = word.strip_prefix("file:")?;
-    let slashes = rest.bytes().take(2).take_while(|b| *b == b'/').count();
-    let absolute = |skip: usize| {
-        let name = rest[skip..].strip_prefix('/')?;
-        let short = name.char_indices().skip(1).take(2).any(|(_, c)| c == '/');
-        (!name.starts_with('/') && !short).then_some(&rest[skip..])
-    };
-    Some(
-        (0..=slashes)
-            .rev()
-            .find_map(absolute)
-            .unwrap_or(&rest[slashes..]),
-    )
-}
-
-fn shown_file(path: &str) -> String {
-    let slash = if path.starts_with('/') { "/" } else { "" };
-    format!("file:{slash}{path}")
-}
-
 /// `255.0.255.0` of `192.0.2.1/255.0.255.0`.
 fn wrong_mask(text: &str) -> Option<&str> {
     let (host, mask) = text.split_once('/')?;
     (host.parse::<IpAddr>().is_ok() && mask.parse::<IpAddr>().is_ok()).then_some(mask)
-}
-
-/// Networks as sorted, merged ranges of numbers.
-#[derive(Clone, Debug, Default)]
-struct Ranges {
-    v4: Vec<(u128, u128)>,
-    v6: Vec<(u128, u128)>,
-}
-
-impl Ranges {
-    fn new(nets: impl Iterator<Item = IpNet>) -> Ranges {
-        let mut ranges = Ranges::default();
-        for net in nets {
-            let range = (number(net.network()), number(net.broadcast()));
-            match net {
-                IpNet::V4(_) => ranges.v4.push(range),
-                IpNet::V6(_) => ranges.v6.push(range),
-            }
-        }
-        for list in [&mut ranges.v4, &mut ranges.v6] {
-            list.sort_unstable();
-            list.dedup_by(|next, last| {
-                let overlaps = next.0 <= last.1;
-                if overlaps {
-                    last.1 = last.1.max(next.1);
-                }
-                overlaps
-            });
-        }
-        ranges
-    }
-
-    /// Whether any range and the network have an address in common.
-    fn meets(&self, net: &IpNet) -> bool {
-        let list = match net {
-            IpNet::V4(_) => &self.v4,
-            IpNet::V6(_) => &self.v6,
-        };
-        let (first, last) = (number(net.network()), number(net.broadcast()));
-        let after = list.partition_point(|range| range.0 <= last);
-        after > 0 && first <= list[after - 1].1
-    }
-
-    /// A network counts as inside when its first address is, as in the original.
-    fn contains(&self, id: &Address) -> bool {
-        let ip = match id {
-            Address::Ip(ip) => *ip,
-            Address::Net(net) => net.network(),
-            Address::Raw(_) => return false,
-        };
-        let list = if ip.is_ipv4() { &self.v4 } else { &self.v6 };
-        let ip = number(ip);
-        let after = list.partition_point(|range| range.0 <= ip);
-        after > 0 && ip <= list[after - 1].1
-    }
-}
-
-fn number(ip: IpAddr) -> u128 {
-    match ip {
-        IpAddr::V4(ip) => u128::from(u32::from(ip)),
-        IpAddr::V6(ip) => ip.into(),
-    }
-}
-
-/// The contents of a `file:` entry (fact J27).
-#[derive(Clone, Debug, Default)]
-struct AddressFile {
-    singles: HashSet<Address>,
-    ranges: Ranges,
-    names: Vec<String>,
-}
-
-impl AddressFile {
-    fn parse(text: &str) -> AddressFile {
-        let mut file = AddressFile::default();
-        let mut nets = Vec::new();
-        for word in text.lines().flat_map(words) {
-            match Address::parse(word) {
-                id @ Address::Ip(_) => {
-                    file.singles.insert(id);
-                }
-                Address::Net(net) => nets.push(net),
-                Address::Raw(name) => file.names.push(name.to_string()),
-            }
-        }
-        file.ranges = Ranges::new(nets.into_iter());
-        file
-    }
-
-    fn covers(&self, id: &Address, ip: Option<&IpAddr>, known: &Known) -> bool {
-        self.singles.contains(id)
-            || self.ranges.contains(id)
-            || self.names.iter().any(|name| name_covers(name, ip, known))
-    }
-}
-
-/// Words of a line, without the comment that `#` or `;` begins at its start or after a blank.
-fn words(line: &str) -> impl Iterator<Item = &str> {
-    let mut after_blank = true;
-    let end = line.find(|c: char| {
-        let comment = after_blank && matches!(c, '#' | ';');
-        after_blank = c.is_whitespace();
-        comment
-    });
-    line[..end.unwrap_or(line.len())]
-        .split(|c: char| c.is_whitespace() || c == ',')
-        .filter(|word| !word.is_empty())
-}
-
-/// `ignorecache`: answers remembered by a key with tags expanded (fact J19).
-#[derive(Debug)]
-pub(super) struct IgnoreCache {
-    /// The key, tags not yet expanded.
-    pub key: String,
-    /// Answers kept.
-    pub max_count: i64,
-    /// Seconds an answer holds.
-    pub max_time: f64,
-    answers: HashMap<String, (bool, Timestamp)>,
-    order: VecDeque<String>,
-}
-
-impl IgnoreCache {
-    /// An empty cache.
-    pub fn new(key: String, max_count: i64, max_time: f64) -> IgnoreCache {
-        IgnoreCache {
-            key,
-            max_count,
-            max_time,
-            answers: HashMap::new(),
-            order: VecDeque::new(),
-        }
-    }
-
-    /// The answer remembered for a key.
-    pub fn get(&self, key: &str, now: Timestamp) -> Option<bool> {
-        let (answer, until) = self.answers.get(key)?;
-        (now < *until).then_some(*answer)
-    }
-
-    /// Remembers an answer; the oldest goes when there are too many.
-    pub fn set(&mut self, key: String, answer: bool, now: Timestamp) {
-        if self
-            .answers
-            .insert(key.clone(), (answer, now + self.max_time))
-            .is_none()
-        {
-            self.order.push_back(key);
-        }
-        while self.order.len() as i64 > self.max_count.max(1) {
-            if let Some(oldest) = self.order.pop_front() {
-                self.answers.remove(&oldest);
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -513,49 +329,5 @@ mod tests {
             error.to_string(),
             "invalid mask '255.255.0.255', no plen representation"
         );
-    }
-
-    #[test]
-    fn file_paths() {
-        let table = [
-            ("file:/x", "/x", "file://x"),
-            ("file:///abs/x", "/abs/x", "file://abs/x"),
-            ("file://rel", "/rel", "file://rel"),
-            ("file:rel/x", "rel/x", "file:rel/x"),
-            ("file://./x", "./x", "file:./x"),
-            ("file://../x", "../x", "file:../x"),
-            ("file:/a/x", "a/x", "file:a/x"),
-            ("file:///a/x", "/a/x", "file://a/x"),
-        ];
-        for (word, path, shown) in table {
-            assert_eq!(file_path(word), Some(path), "{word}");
-            assert_eq!(shown_file(path), shown);
-        }
-        assert_eq!(file_path("192.0.2.1"), None);
-    }
-
-    #[test]
-    fn ten_thousand_networks_merge() {
-        let nets = (0..10_000_u32)
-            .map(|n| IpNet::new(IpAddr::V4((0x0a00_0000 + n * 512).into()), 24).unwrap());
-        let ranges = Ranges::new(nets);
-        assert!(ranges.contains(&Address::parse("10.0.2.255")));
-        assert!(!ranges.contains(&Address::parse("10.0.3.0")));
-        let nested = ["10.0.0.0/8", "10.5.0.0/16", "10.4.0.0/16"];
-        let ranges = Ranges::new(nested.iter().map(|net| net.parse().unwrap()));
-        assert!(ranges.contains(&Address::parse("10.200.0.1")));
-    }
-
-    #[test]
-    fn cache_forgets() {
-        let mut cache = IgnoreCache::new("<ip>".into(), 2, 10.0);
-        cache.set("a".into(), true, 0.0);
-        cache.set("b".into(), false, 1.0);
-        assert_eq!(cache.get("a", 9.0), Some(true));
-        assert_eq!(cache.get("a", 10.0), None);
-        assert_eq!(cache.get("b", 9.0), Some(false));
-        cache.set("c".into(), true, 2.0);
-        assert_eq!(cache.get("a", 3.0), None);
-        assert_eq!(cache.get("c", 3.0), Some(true));
     }
 }

@@ -4,10 +4,15 @@
 //! The deciding half is pure ([`core`]: failures and times in, decisions out); the task gives it
 //! lines, a clock, a database and actions.
 
+mod address_file;
 mod backend;
+mod banning;
 mod bans;
 mod by_hand;
+mod calls;
 pub mod core;
+#[cfg(test)]
+mod core_settings_tests;
 #[cfg(test)]
 mod core_tests;
 mod counter;
@@ -17,17 +22,20 @@ mod events;
 mod evidence;
 pub mod formula;
 mod ignore;
+mod ignore_cache;
 mod ignoring;
 mod increment;
 mod inquiry;
 mod journal;
 mod judge;
+mod lifecycle;
 mod logs;
 pub mod names;
 mod newcomers;
 mod options;
 mod prefix;
 mod quiet;
+mod ranges;
 pub mod replay;
 mod save_timer;
 mod saved;

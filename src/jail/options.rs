@@ -4,7 +4,7 @@
 
 use super::core::JailCore;
 use super::decision::local_time;
-use super::ignore::IgnoreCache;
+use super::ignore_cache::IgnoreCache;
 use super::{FULL, decode, settings};
 use crate::address::Address;
 use crate::control::{CommandError, JailOption, JailSetting, Reply, Value};

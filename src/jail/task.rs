@@ -2,8 +2,9 @@
 //! what it decides: log lines, database rows, orders to the actions.
 //!
 //! It sleeps until a chunk of lines, a command, an answer, or the next due ban arrives; nothing is
-//! periodic but the comparison of its bans with the firewall. Failures are judged in the order of their lines; while one waits for an answer the
-//! jail still serves commands, and its readers are held back.
+//! periodic but the comparison of its bans with the firewall. Failures are judged in the order of
+//! their lines; while one waits for an answer the jail still serves commands, and its readers are
+//! held back.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -12,24 +13,22 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::Surroundings;
 use super::backend::Backend;
 use super::core::JailCore;
-use super::inquiry::{Answer, Case, FileStamp, Origin, Question};
+use super::inquiry::{Answer, Case, FileStamp, Question};
 use super::journal::JournalLog;
 use super::logs::Logs;
 use super::saved::Saved;
-use super::{FULL, Surroundings};
 use crate::action::firewall::monitor::Reminder;
 use crate::action::{Actions, Order};
 use crate::address::Address;
 use crate::config::files::Disk;
 use crate::config::glob;
-use crate::control::{CommandError, JailCommand, JailOption, JailSetting, Reply, Value};
-use crate::filter::FailureId;
+use crate::control::{JailCommand, Reply, Value};
 use crate::source::Chunk;
 use crate::source::journal::Batch;
 use crate::ticket::Timestamp;
-use crate::{info, warning};
 
 /// Chunks waiting for the jail; the readers are held back beyond.
 const WAITING_CHUNKS: usize = 4;
@@ -203,7 +202,7 @@ impl Task {
         }
     }
 
-    fn is_started(&self) -> bool {
+    pub(super) fn is_started(&self) -> bool {
         self.started.load(Ordering::Relaxed)
     }
 
@@ -306,237 +305,6 @@ impl Task {
             } => {
                 let _ = reply.send(self.unban_resolved(&ids, &names, report_absent));
             }
-        }
-    }
-
-    async fn call(&mut self, command: JailCommand, reply: oneshot::Sender<Reply>) {
-        let answer = match command {
-            JailCommand::Status { flavour } => Ok(self.status(&flavour)),
-            JailCommand::Get(JailOption::LogPath) => Ok(self.logs.paths().into()),
-            JailCommand::Get(JailOption::JournalMatch) => Ok(self.journal_matches()),
-            JailCommand::Get(option) => Ok(self.core.get(&option).unwrap_or(Value::None)),
-            JailCommand::Set(JailSetting::Attempt { id, lines }) => {
-                return self.attempt(&id, lines, reply);
-            }
-            JailCommand::Set(JailSetting::UnbanIp { ids, report_absent }) => {
-                return self.unban(ids, report_absent, reply);
-            }
-            JailCommand::Set(JailSetting::DelAction(name)) => {
-                let bans = self.core.banned_tickets();
-                return self.actions.send(Order::Remove { name, bans, reply });
-            }
-            JailCommand::Set(setting) => self.set(setting).await,
-        };
-        let _ = reply.send(answer);
-    }
-
-    async fn set(&mut self, setting: JailSetting) -> Reply {
-        match setting {
-            JailSetting::Idle(word) => {
-                self.idle = match word.as_str() {
-                    "on" => true,
-                    "off" => false,
-                    _ => {
-                        return Err(CommandError::new(
-                            "Invalid idle option, must be 'on' or 'off'",
-                        ));
-                    }
-                };
-                self.judge_cases();
-                Ok(self.idle.into())
-            }
-            // a journal has no files, and files have no matches: no matter
-            JailSetting::AddLogPath { .. } | JailSetting::DelLogPath(_)
-                if !self.backend.reads_files() =>
-            {
-                Ok(Value::List(Vec::new()))
-            }
-            JailSetting::AddLogPath { path, tail } => {
-                let encoding = self.core.encoding().to_owned();
-                self.logs.add(&path, tail, &encoding).await?;
-                Ok(self.logs.paths().into())
-            }
-            JailSetting::DelLogPath(path) => {
-                self.logs.remove(&path);
-                Ok(self.logs.paths().into())
-            }
-            JailSetting::AddJournalMatch(words) => {
-                if let Some(journal) = &mut self.journal {
-                    journal.add_match(&words)?;
-                }
-                Ok(self.journal_matches())
-            }
-            JailSetting::DelJournalMatch(words) => {
-                if let Some(journal) = &mut self.journal {
-                    journal.remove_match(&words)?;
-                }
-                Ok(self.journal_matches())
-            }
-            JailSetting::BanIp(ban) => self.ban_by_hand(&ban).await,
-            setting => {
-                let reply = self.core.apply(&setting).unwrap_or(Ok(Value::None));
-                match setting {
-                    JailSetting::LogEncoding(_) => self.encoding_changed(),
-                    JailSetting::BanTime(_) => {
-                        self.actions.send(Order::Figures(self.core.figures()));
-                    }
-                    JailSetting::AddIgnoreIp(_) | JailSetting::DelIgnoreIp(_) => {
-                        self.outside_until = None;
-                    }
-                    _ => {}
-                }
-                reply
-            }
-        }
-    }
-
-    fn status(&mut self, flavour: &str) -> Value {
-        const FLAVOURS: [&str; 4] = ["short", "basic", "stats", "cymru"];
-        if flavour == "stats" {
-            let [failed, banned] = self.core.counts(now());
-            let pair = |(now, ever): (i64, i64)| Value::Tuple(vec![now.into(), ever.into()]);
-            return Value::List(vec![
-                self.backend.as_str().into(),
-                pair(failed),
-                pair(banned),
-            ]);
-        }
-        if !FLAVOURS.contains(&flavour) && flavour != FULL {
-            warning!(
-                "fail2ban.actions",
-                "Unsupported extended jail status flavor {}. Supported: {}",
-                Value::from(flavour).repr(),
-                Value::from(FLAVOURS.to_vec()).repr()
-            );
-        }
-        let read = match &self.journal {
-            Some(journal) => ("Journal matches", vec![journal.matches_text()].into()),
-            None => ("File list", self.logs.paths().into()),
-        };
-        self.core.status(flavour, read, now())
-    }
-
-    fn journal_matches(&self) -> Value {
-        let none = || Value::List(Vec::new());
-        self.journal.as_ref().map_or_else(none, JournalLog::matches)
-    }
-
-    fn encoding_changed(&mut self) {
-        self.logs.set_encoding(self.core.encoding());
-        if let Some(journal) = &mut self.journal {
-            journal.set_encoding(self.core.encoding());
-        }
-    }
-
-    /// Starts actions, restores bans, begins to read. A started jail only leaves its idle state.
-    async fn start(&mut self) {
-        self.idle = false;
-        if self.is_started() {
-            return self.judge_cases();
-        }
-        self.started.store(true, Ordering::Relaxed);
-        if self.core.ignores_self() && self.around.names.own_addresses_now().is_none() {
-            // so that the first failure need not wait for it
-            let names = self.around.names.clone();
-            tokio::spawn(async move { names.own_addresses().await });
-        }
-        self.actions.send(Order::Figures(self.core.figures()));
-        self.actions.send(Order::Start);
-        self.restore().await;
-        self.logs.start().await;
-        if let Some(journal) = &mut self.journal {
-            journal.start(now(), self.core.find_time()).await;
-        }
-        info!(
-            "fail2ban.jail",
-            "Jail {} started",
-            Value::from(self.core.name()).repr()
-        );
-    }
-
-    /// Bans that have not ended while the jail was away (fact B16).
-    async fn restore(&mut self) {
-        let Some(store) = &self.around.store else {
-            return;
-        };
-        let now = now();
-        let default = self.core.default_ban_time();
-        let tickets = store.current_bans(self.core.name(), now, default).await;
-        for ticket in tickets {
-            if let Some(ticket) = self.core.restorable(ticket, now) {
-                self.cases.push_back(Case {
-                    origin: Origin::Restored,
-                    id: FailureId::Address(ticket.id.clone()),
-                    ticket,
-                    key: None,
-                    ignored: None,
-                    past: None,
-                });
-            }
-        }
-        self.judge_cases();
-    }
-
-    /// Stops reading, then has the actions lift and stop; bans stay in the database.
-    async fn stop(&mut self) {
-        self.asked = None;
-        self.cases.clear();
-        self.logs.stop();
-        if let Some(journal) = &mut self.journal {
-            journal.stop();
-        }
-        let (done, stopped) = oneshot::channel();
-        self.actions.send(Order::Stop(self.core.unban_all(), done));
-        let _ = stopped.await;
-        self.started.store(false, Ordering::Relaxed);
-        if let Some(store) = &self.around.store {
-            store.disable_jail(self.core.name());
-        }
-        info!(
-            "fail2ban.jail",
-            "Jail {} stopped",
-            Value::from(self.core.name()).repr()
-        );
-    }
-
-    async fn reload(&mut self, phase: Phase) {
-        match phase {
-            Phase::Begin => {
-                self.idle = true;
-                self.saved = Some(Box::new(Saved::new(&self.core)));
-                self.core.clear_lists();
-                self.logs.begin_reload();
-                if let Some(journal) = &mut self.journal {
-                    journal.begin_reload();
-                }
-                self.actions.send(Order::Reloading(true, Vec::new()));
-            }
-            Phase::End => {
-                self.saved = None;
-                self.end_reload(false);
-                self.actions.send(Order::Figures(self.core.figures()));
-                let bans = self.core.banned_tickets();
-                self.actions.send(Order::Reloading(false, bans));
-            }
-            Phase::Abort => {
-                if let Some(saved) = self.saved.take() {
-                    saved.restore(&mut self.core);
-                }
-                self.encoding_changed();
-                self.end_reload(true);
-                self.actions.send(Order::ReloadFailed);
-                self.actions.send(Order::Figures(self.core.figures()));
-                self.idle = false;
-                self.judge_cases();
-            }
-        }
-        self.outside_until = None;
-    }
-
-    fn end_reload(&mut self, keep: bool) {
-        self.logs.end_reload(keep);
-        if let Some(journal) = &mut self.journal {
-            journal.end_reload(keep);
         }
     }
 }

@@ -1,0 +1,133 @@
+//! Commands that reach one jail: `get`, `set` and `status`, answered by its task.
+
+use tokio::sync::oneshot;
+
+use super::FULL;
+use super::journal::JournalLog;
+use super::task::{Task, now};
+use crate::action::Order;
+use crate::control::{CommandError, JailCommand, JailOption, JailSetting, Reply, Value};
+use crate::warning;
+
+impl Task {
+    /// Carries a command out and answers it, at once or when what it asks for has been done.
+    pub(super) async fn call(&mut self, command: JailCommand, reply: oneshot::Sender<Reply>) {
+        let answer = match command {
+            JailCommand::Status { flavour } => Ok(self.status(&flavour)),
+            JailCommand::Get(JailOption::LogPath) => Ok(self.logs.paths().into()),
+            JailCommand::Get(JailOption::JournalMatch) => Ok(self.journal_matches()),
+            JailCommand::Get(option) => Ok(self.core.get(&option).unwrap_or(Value::None)),
+            JailCommand::Set(JailSetting::Attempt { id, lines }) => {
+                return self.attempt(&id, lines, reply);
+            }
+            JailCommand::Set(JailSetting::UnbanIp { ids, report_absent }) => {
+                return self.unban(ids, report_absent, reply);
+            }
+            JailCommand::Set(JailSetting::DelAction(name)) => {
+                let bans = self.core.banned_tickets();
+                return self.actions.send(Order::Remove { name, bans, reply });
+            }
+            JailCommand::Set(setting) => self.set(setting).await,
+        };
+        let _ = reply.send(answer);
+    }
+
+    async fn set(&mut self, setting: JailSetting) -> Reply {
+        match setting {
+            JailSetting::Idle(word) => {
+                self.idle = match word.as_str() {
+                    "on" => true,
+                    "off" => false,
+                    _ => {
+                        return Err(CommandError::new(
+                            "Invalid idle option, must be 'on' or 'off'",
+                        ));
+                    }
+                };
+                self.judge_cases();
+                Ok(self.idle.into())
+            }
+            // a journal has no files, and files have no matches: no matter
+            JailSetting::AddLogPath { .. } | JailSetting::DelLogPath(_)
+                if !self.backend.reads_files() =>
+            {
+                Ok(Value::List(Vec::new()))
+            }
+            JailSetting::AddLogPath { path, tail } => {
+                let encoding = self.core.encoding().to_owned();
+                self.logs.add(&path, tail, &encoding).await?;
+                Ok(self.logs.paths().into())
+            }
+            JailSetting::DelLogPath(path) => {
+                self.logs.remove(&path);
+                Ok(self.logs.paths().into())
+            }
+            JailSetting::AddJournalMatch(words) => {
+                if let Some(journal) = &mut self.journal {
+                    journal.add_match(&words)?;
+                }
+                Ok(self.journal_matches())
+            }
+            JailSetting::DelJournalMatch(words) => {
+                if let Some(journal) = &mut self.journal {
+                    journal.remove_match(&words)?;
+                }
+                Ok(self.journal_matches())
+            }
+            JailSetting::BanIp(ban) => self.ban_by_hand(&ban).await,
+            setting => {
+                let reply = self.core.apply(&setting).unwrap_or(Ok(Value::None));
+                match setting {
+                    JailSetting::LogEncoding(_) => self.encoding_changed(),
+                    JailSetting::BanTime(_) => {
+                        self.actions.send(Order::Figures(self.core.figures()));
+                    }
+                    JailSetting::AddIgnoreIp(_) | JailSetting::DelIgnoreIp(_) => {
+                        self.outside_until = None;
+                    }
+                    _ => {}
+                }
+                reply
+            }
+        }
+    }
+
+    fn status(&mut self, flavour: &str) -> Value {
+        const FLAVOURS: [&str; 4] = ["short", "basic", "stats", "cymru"];
+        if flavour == "stats" {
+            let [failed, banned] = self.core.counts(now());
+            let pair = |(now, ever): (i64, i64)| Value::Tuple(vec![now.into(), ever.into()]);
+            return Value::List(vec![
+                self.backend.as_str().into(),
+                pair(failed),
+                pair(banned),
+            ]);
+        }
+        if !FLAVOURS.contains(&flavour) && flavour != FULL {
+            warning!(
+                "fail2ban.actions",
+                "Unsupported extended jail status flavor {}. Supported: {}",
+                Value::from(flavour).repr(),
+                Value::from(FLAVOURS.to_vec()).repr()
+            );
+        }
+        let read = match &self.journal {
+            Some(journal) => ("Journal matches", vec![journal.matches_text()].into()),
+            None => ("File list", self.logs.paths().into()),
+        };
+        self.core.status(flavour, read, now())
+    }
+
+    fn journal_matches(&self) -> Value {
+        let none = || Value::List(Vec::new());
+        self.journal.as_ref().map_or_else(none, JournalLog::matches)
+    }
+
+    /// Tells the readers of the encoding.
+    pub(super) fn encoding_changed(&mut self) {
+        self.logs.set_encoding(self.core.encoding());
+        if let Some(journal) = &mut self.journal {
+            journal.set_encoding(self.core.encoding());
+        }
+    }
+}

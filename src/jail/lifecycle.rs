@@ -1,0 +1,128 @@
+//! A jail's life: started with its bans restored, reloaded in two phases, stopped.
+
+use std::sync::atomic::Ordering;
+
+use tokio::sync::oneshot;
+
+use super::inquiry::{Case, Origin};
+use super::saved::Saved;
+use super::task::{Phase, Task, now};
+use crate::action::Order;
+use crate::control::Value;
+use crate::filter::FailureId;
+use crate::info;
+
+impl Task {
+    /// Starts actions, restores bans, begins to read. A started jail only leaves its idle state.
+    pub(super) async fn start(&mut self) {
+        self.idle = false;
+        if self.is_started() {
+            return self.judge_cases();
+        }
+        self.started.store(true, Ordering::Relaxed);
+        if self.core.ignores_self() && self.around.names.own_addresses_now().is_none() {
+            // so that the first failure need not wait for it
+            let names = self.around.names.clone();
+            tokio::spawn(async move { names.own_addresses().await });
+        }
+        self.actions.send(Order::Figures(self.core.figures()));
+        self.actions.send(Order::Start);
+        self.restore().await;
+        self.logs.start().await;
+        if let Some(journal) = &mut self.journal {
+            journal.start(now(), self.core.find_time()).await;
+        }
+        info!(
+            "fail2ban.jail",
+            "Jail {} started",
+            Value::from(self.core.name()).repr()
+        );
+    }
+
+    /// Bans that have not ended while the jail was away (fact B16).
+    async fn restore(&mut self) {
+        let Some(store) = &self.around.store else {
+            return;
+        };
+        let now = now();
+        let default = self.core.default_ban_time();
+        let tickets = store.current_bans(self.core.name(), now, default).await;
+        for ticket in tickets {
+            if let Some(ticket) = self.core.restorable(ticket, now) {
+                self.cases.push_back(Case {
+                    origin: Origin::Restored,
+                    id: FailureId::Address(ticket.id.clone()),
+                    ticket,
+                    key: None,
+                    ignored: None,
+                    past: None,
+                });
+            }
+        }
+        self.judge_cases();
+    }
+
+    /// Stops reading, then has the actions lift and stop; bans stay in the database.
+    pub(super) async fn stop(&mut self) {
+        self.asked = None;
+        self.cases.clear();
+        self.logs.stop();
+        if let Some(journal) = &mut self.journal {
+            journal.stop();
+        }
+        let (done, stopped) = oneshot::channel();
+        self.actions.send(Order::Stop(self.core.unban_all(), done));
+        let _ = stopped.await;
+        self.started.store(false, Ordering::Relaxed);
+        if let Some(store) = &self.around.store {
+            store.disable_jail(self.core.name());
+        }
+        info!(
+            "fail2ban.jail",
+            "Jail {} stopped",
+            Value::from(self.core.name()).repr()
+        );
+    }
+
+    /// One phase of a reload; one that fails leaves everything as it was.
+    pub(super) async fn reload(&mut self, phase: Phase) {
+        match phase {
+            Phase::Begin => {
+                self.idle = true;
+                self.saved = Some(Box::new(Saved::new(&self.core)));
+                self.core.clear_lists();
+                self.logs.begin_reload();
+                if let Some(journal) = &mut self.journal {
+                    journal.begin_reload();
+                }
+                self.actions.send(Order::Reloading(true, Vec::new()));
+            }
+            Phase::End => {
+                self.saved = None;
+                self.end_reload(false);
+                self.actions.send(Order::Figures(self.core.figures()));
+                let bans = self.core.banned_tickets();
+                self.actions.send(Order::Reloading(false, bans));
+            }
+            Phase::Abort => {
+                if let Some(saved) = self.saved.take() {
+                    saved.restore(&mut self.core);
+                }
+                self.encoding_changed();
+                self.end_reload(true);
+                self.actions.send(Order::ReloadFailed);
+                self.actions.send(Order::Figures(self.core.figures()));
+                self.idle = false;
+                self.judge_cases();
+            }
+        }
+        self.outside_until = None;
+    }
+
+    fn end_reload(&mut self, keep: bool) {
+        self.logs.end_reload(keep);
+        if let Some(journal) = &mut self.journal {
+            journal.end_reload(keep);
+        }
+    }
+}
