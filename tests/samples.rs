@@ -64,9 +64,16 @@ fn every_annotated_line_gives_the_expected_result() {
     if std::env::var("TZ").as_deref() != Ok(ZONE) {
         return again_in_zone();
     }
-    let root = common::reference("1.1.1");
+    for version in ["1.1.1", "1.0.2"] {
+        every_line_of(version);
+    }
+}
+
+/// The filters of a version of the original over the samples it came with.
+fn every_line_of(version: &str) {
+    let root = common::reference(version);
     let tests = root.join("usr/lib/python3/dist-packages/fail2ban/tests");
-    let mut table = String::from("filter                          lines  right  share\n");
+    let mut table = format!("{version:<30}  lines  right  share\n");
     let mut total = Score::default();
     let extra = tempfile::tempdir().expect("temporary directory");
     let extra = source_tree(&root, &tests, extra.path());
@@ -119,9 +126,11 @@ fn row(name: &str, score: &Score) -> String {
 }
 
 /// Puts the original's test filters where the paths in them lead to the stock configuration, as in
-/// its source tree; returns their directory.
+/// its source tree (1.1.1) or three folders below it, where Debian builds (1.0.2); returns their
+/// directory.
 fn source_tree(root: &Path, tests: &Path, top: &Path) -> PathBuf {
-    let base = top.join("fail2ban/tests/config");
+    let build = top.join("build/of/debian");
+    let base = build.join("fail2ban/tests/config");
     let link = |from: PathBuf, to: PathBuf| {
         std::os::unix::fs::symlink(fs::canonicalize(from).expect("path"), to).expect("link");
     };
@@ -135,6 +144,7 @@ fn source_tree(root: &Path, tests: &Path, top: &Path) -> PathBuf {
         fs::copy(tests.join("config").join(&file), base.join(&file)).expect("copy");
     }
     link(root.join("etc/fail2ban"), top.join("config"));
+    link(root.join("etc/fail2ban"), build.join("config"));
     base
 }
 
