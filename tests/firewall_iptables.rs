@@ -157,26 +157,43 @@ fn one_change_that_fails_does_not_take_the_others_with_it() {
 }
 
 #[test]
-fn a_wave_of_unbans_writes_the_chain_anew() {
-    let action = "iptables-multiport[name=j, port=ssh, protocol=tcp, chain=INPUT]";
+fn a_wave_of_unbans_leaves_what_one_by_one_leaves() {
+    wave_of_unbans("iptables", RULES);
+}
+
+#[test]
+fn the_old_iptables_gets_its_chain_written_anew() {
+    wave_of_unbans(
+        "iptables-legacy",
+        &RULES.replace("tables-save", "tables-legacy-save"),
+    );
+}
+
+fn wave_of_unbans(program: &str, rules: &str) {
+    let action = &format!(
+        "iptables-multiport[name=j, port=ssh, protocol=tcp, chain=INPUT, iptables=\"{program} <lockingopt>\"]"
+    );
     let ids: Vec<String> = (1..=150).map(|n| format!("203.0.113.{n}")).collect();
     let lifted: Vec<&String> = ids.iter().filter(|id| !id.ends_with('7')).collect();
     // somebody else's rules in the chain, and one that only looks like a ban
-    let foreign = "iptables -I f2b-j 3 -p tcp --dport 99 -m comment --comment 'not \"ours\"' -j ACCEPT; \
-                   iptables -A f2b-j -s 203.0.113.5 -p tcp -j REJECT";
+    let foreign =
+        &"iptables -I f2b-j 3 -p tcp --dport 99 -m comment --comment 'not \"ours\"' -j ACCEPT; \
+                   iptables -A f2b-j -s 203.0.113.5 -p tcp -j REJECT"
+            .replace("iptables", program);
     let mut singly: Vec<Json> = ids.iter().map(|id| ban(id)).collect();
     singly.extend(lifted.iter().map(|id| unban(id)));
-    singly[ids.len()]["before"] = foreign.into();
+    singly[ids.len()]["before"] = foreign.as_str().into();
     let last = singly.len() - 1;
-    singly[last] = observed(singly[last].clone());
+    singly[last]["observe"] = rules.into();
     let original = by_original(&with_action(action, singly), 40, &["unshare", "-n"]);
 
     let tickets = |ids: Vec<&String>| -> Vec<Json> { ids.iter().map(|id| ticket(id)).collect() };
     let mut wave = json!({"do": "unbans", "tickets": tickets(lifted)});
-    wave["before"] = foreign.into();
+    wave["observe"] = rules.into();
+    wave["before"] = foreign.as_str().into();
     let together = vec![
         json!({"do": "bans", "tickets": tickets(ids.iter().collect())}),
-        observed(wave),
+        wave,
     ];
     let steps = with_action(action, together);
     let ours = in_own_network(|| by_ours(&steps, 40));

@@ -9,6 +9,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use super::firewall::iptables::Call;
+use super::firewall::iptables::copies::{self, Lesson};
 use super::firewall::member;
 use super::firewall::monitor;
 use super::mail::pacing::Pacing;
@@ -116,12 +118,23 @@ impl Executor {
             return true;
         }
         if let Way::Program(arguments) = Way::as_program(script) {
-            let invocation = Invocation::new(&arguments, shell::limit(timeout));
+            let call = Call { arguments };
+            let rule = call.change();
+            if let Some(rule) = &rule
+                && copies::apply(&[rule]) == [true]
+            {
+                Report::new(script).succeeded();
+                return true;
+            }
+            let lesson = rule.as_ref().and_then(Lesson::begin);
+            let invocation = Invocation::new(&call.arguments, shell::limit(timeout));
             // what cannot be started is left to the shell, which says so in the usual words
             if let Ok(finished) = invocation.run().await {
-                return Report::new(script)
-                    .finished(&finished, timeout, &[0])
-                    .success;
+                let outcome = Report::new(script).finished(&finished, timeout, &[0]);
+                if let Some(lesson) = lesson.filter(|_| outcome.success) {
+                    lesson.end();
+                }
+                return outcome.success;
             }
         }
         shell::run(script, timeout, &[0]).await.success

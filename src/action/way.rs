@@ -92,7 +92,7 @@ impl fmt::Display for Way {
                 };
                 match rule.change() {
                     Some(_) => f.write_str(
-                        "program without a shell, many in one iptables-restore: one rule in or out",
+                        "program without a shell, many in one iptables-restore; by netlink once the kernel has a rule like it: one rule in or out",
                     ),
                     None => f.write_str("program without a shell: one plain command"),
                 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::firewall::iptables::copies::{self, Lesson, Standing};
 use super::super::firewall::iptables::sweep::{self, Sweep};
 use super::super::firewall::iptables::{self, Change as Rule};
 use super::super::firewall::member::{self, Member};
@@ -100,6 +101,7 @@ struct Batch<'a> {
 
 impl Batch<'_> {
     async fn rules(&mut self, rules: &[(usize, &Rule)]) {
+        let rules = &self.copies(rules).await;
         let changes: Vec<&Rule> = rules.iter().map(|(_, rule)| *rule).collect();
         let (sweeps, mut others) = sweep::part(&changes);
         for sweep in sweeps {
@@ -112,6 +114,71 @@ impl Batch<'_> {
         let places: Vec<usize> = others.iter().map(|&at| rules[at].0).collect();
         self.transactions(iptables::transactions(&changes), &places)
             .await;
+    }
+
+    /// Carries out by netlink what can be, of each program and table up to the first that cannot,
+    /// so that all keep their order; answers what is left.
+    async fn copies<'r>(&mut self, rules: &[(usize, &'r Rule)]) -> Vec<(usize, &'r Rule)> {
+        let mut left: Vec<(usize, &Rule)> = Vec::new();
+        let mut ready: Vec<(usize, &Rule)> = Vec::new();
+        for &(place, rule) in rules {
+            if left.iter().any(|(_, earlier)| earlier.fits(rule)) {
+                left.push((place, rule));
+                continue;
+            }
+            match copies::standing(rule) {
+                Standing::Known => ready.push((place, rule)),
+                Standing::Foreign => left.push((place, rule)),
+                Standing::Learnable => {
+                    left.extend(self.copy(&std::mem::take(&mut ready)).await);
+                    let held_back = left.iter().any(|(_, earlier)| earlier.fits(rule));
+                    if held_back || !self.learn(place, rule).await {
+                        left.push((place, rule));
+                    }
+                }
+            }
+        }
+        left.extend(self.copy(&ready).await);
+        left.sort_unstable_by_key(|(place, _)| *place);
+        left
+    }
+
+    /// Carries out by netlink what can be; answers what is left.
+    async fn copy<'r>(&mut self, rules: &[(usize, &'r Rule)]) -> Vec<(usize, &'r Rule)> {
+        let Some((first, _)) = rules
+            .iter()
+            .find(|(_, rule)| rule.deletes())
+            .or(rules.first())
+        else {
+            return Vec::new();
+        };
+        let changes: Vec<&Rule> = rules.iter().map(|(_, rule)| *rule).collect();
+        let results = {
+            let _turn = turn("", &self.scripts[*first]).await;
+            copies::apply(&changes)
+        };
+        let mut left = Vec::new();
+        for (&(place, rule), done) in rules.iter().zip(results) {
+            match done {
+                true => self.succeeded(place),
+                false => left.push((place, rule)),
+            }
+        }
+        left
+    }
+
+    /// Has the program make one rule, where there is something to be learned from it; answers
+    /// whether it was made.
+    async fn learn(&mut self, place: usize, rule: &Rule) -> bool {
+        let Some(lesson) = Lesson::begin(rule) else {
+            return false;
+        };
+        self.transactions(iptables::transactions(&[rule]), &[place])
+            .await;
+        if self.done[place] {
+            lesson.end();
+        }
+        self.done[place]
     }
 
     /// Writes a chain anew; answers whether that was possible. Nobody of this process changes the

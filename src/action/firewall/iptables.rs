@@ -8,6 +8,7 @@
 use super::super::script;
 use super::Transaction;
 
+pub mod copies;
 pub mod sweep;
 
 /// One call of iptables without any shell syntax.
@@ -129,12 +130,13 @@ enum Effect {
 const DELETIONS: usize = 200;
 
 impl Change {
-    fn deletes(&self) -> bool {
+    /// Whether a rule goes.
+    pub fn deletes(&self) -> bool {
         self.effect == Effect::Delete
     }
 
     /// Whether both can be part of one transaction.
-    fn fits(&self, other: &Change) -> bool {
+    pub fn fits(&self, other: &Change) -> bool {
         self.restore == other.restore && self.wait == other.wait && self.table == other.table
     }
 }

@@ -1,5 +1,6 @@
 //! Firewall commands known by their shape, carried out without a shell and many at a time.
 
+mod batch;
 pub mod ipset;
 pub mod iptables;
 pub mod member;

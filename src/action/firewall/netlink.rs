@@ -55,6 +55,20 @@ impl Messages {
         self.bytes[self.start..self.start + 4].copy_from_slice(&length.to_ne_bytes());
     }
 
+    /// Adds flags to the message begun last and answers its number.
+    pub fn add_flags(&mut self, flags: u16) -> u32 {
+        let at = self.start + 6;
+        for (byte, more) in self.bytes[at..].iter_mut().zip(flags.to_ne_bytes()) {
+            *byte |= more;
+        }
+        self.sequence
+    }
+
+    /// Attributes that are encoded already.
+    pub fn encoded(&mut self, attributes: &[u8]) {
+        self.bytes.extend(attributes);
+    }
+
     /// An attribute of the message begun last.
     pub fn attribute(&mut self, kind: u16, value: &[u8]) {
         let length = (4 + value.len()) as u16;

@@ -3,22 +3,17 @@
 //! Numbers are those of the kernel's `uapi/linux/netfilter/nf_tables.h`.
 #![forbid(unsafe_code)]
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_DUMP};
 
 use super::super::script;
+use super::batch::{self, SUBSYSTEM};
 use super::ipset;
 use super::member::{Contents, Kind, Member, Redundant, Set};
 use super::netlink::{self, Body, Channel, Messages};
 
-const SUBSYSTEM: u16 = 10 << 8;
-/// The subsystem by its own number, where a batch says whose it is.
-const RESOURCE: u16 = 10;
-const BATCH_BEGIN: u16 = 16;
-const BATCH_END: u16 = 17;
 const GET_SET: u16 = SUBSYSTEM | 10;
 const NEW_ELEMENT: u16 = SUBSYSTEM | 12;
 const GET_ELEMENT: u16 = SUBSYSTEM | 13;
@@ -48,9 +43,6 @@ const UDATA_MERGE: u8 = 2;
 
 /// Changes in one transaction.
 const TOGETHER: usize = 1000;
-
-/// How often a transaction is tried again without what the kernel refused in it.
-const ROUNDS: usize = 3;
 
 /// Families of tables with the kernel's numbers.
 const FAMILIES: [(&str, u8); 6] = [
@@ -156,95 +148,62 @@ pub(super) fn apply(
     let Some(Ok(shape)) = shape(channel, place) else {
         return done;
     };
-    for (part, results) in members.chunks(TOGETHER).zip(done.chunks_mut(TOGETHER)) {
-        let mut wanted: Vec<usize> = (0..part.len())
-            .filter(|&at| keys(part[at], shape).is_some())
-            .collect();
-        for _ in 0..ROUNDS {
-            let Some(refused) = transaction(channel, place, shape, part, &wanted) else {
-                break;
-            };
-            if refused.is_empty() {
-                wanted.iter().for_each(|&at| results[at] = true);
-                break;
-            }
-            wanted.retain(|at| !refused.contains(at));
+    let known: Vec<(usize, Keys)> = (0..members.len())
+        .filter_map(|at| Some((at, keys(members[at], shape)?)))
+        .collect();
+    let every: Vec<usize> = (0..known.len()).collect();
+    for part in every.chunks(TOGETHER) {
+        let write = |messages: &mut Messages, at: usize| {
+            let (member, keys) = &known[at];
+            change(messages, place, shape, members[*member], keys)
+        };
+        for at in batch::carry_out(channel, part.to_vec(), None, write) {
+            done[known[at].0] = true;
         }
     }
     done
 }
 
-/// Tries a transaction of some members; answers which of them the kernel refused, and then none was
-/// done, or `None` when nobody knows.
-fn transaction(
-    channel: &Channel,
+/// Writes the message that puts a member in or takes it out; answers its number.
+fn change(
+    messages: &mut Messages,
     place: Place<'_>,
     shape: Shape,
-    members: &[&Member],
-    wanted: &[usize],
-) -> Option<Vec<usize>> {
-    let mut messages = Messages::default();
-    let begin = messages.begin(BATCH_BEGIN, 0, 0, RESOURCE);
-    messages.end();
-    let mut numbers: HashMap<u32, usize> = HashMap::new();
-    let mut last = begin;
-    for &at in wanted {
-        let (first, end) = keys(members[at], shape)?;
-        let (kind, flags) = match members[at].kind {
-            Kind::Add => (NEW_ELEMENT, NLM_F_CREATE),
-            Kind::Delete => (DELETE_ELEMENT, 0),
-        };
-        // the answer to the last one tells that all were tried
-        let ack = match Some(&at) == wanted.last() {
-            true => NLM_F_ACK,
-            false => 0,
-        };
-        last = messages.begin(kind, flags | ack, place.family, 0);
-        messages.text(TABLE, place.table);
-        messages.text(SET_NAME, place.name);
-        messages.nested(ELEMENTS, |list| {
-            list.nested(LIST_ITEM, |item| {
-                item.nested(KEY, |key| key.attribute(KEY_VALUE, &first));
-                if let (Some(seconds), true) = (members[at].timeout, shape.with_timeout) {
-                    let milliseconds = u64::from(seconds) * 1000;
-                    item.attribute(ELEMENT_TIMEOUT, &milliseconds.to_be_bytes());
-                }
-            });
-            if let Some(end) = end {
-                list.nested(LIST_ITEM, |item| {
-                    item.nested(KEY, |key| key.attribute(KEY_VALUE, &end));
-                    item.attribute(ELEMENT_FLAGS, &INTERVAL_END.to_be_bytes());
-                });
+    member: &Member,
+    (first, end): &Keys,
+) -> u32 {
+    let (kind, flags) = match member.kind {
+        Kind::Add => (NEW_ELEMENT, NLM_F_CREATE),
+        Kind::Delete => (DELETE_ELEMENT, 0),
+    };
+    let number = messages.begin(kind, flags, place.family, 0);
+    messages.text(TABLE, place.table);
+    messages.text(SET_NAME, place.name);
+    messages.nested(ELEMENTS, |list| {
+        list.nested(LIST_ITEM, |item| {
+            item.nested(KEY, |key| key.attribute(KEY_VALUE, first));
+            if let (Some(seconds), true) = (member.timeout, shape.with_timeout) {
+                let milliseconds = u64::from(seconds) * 1000;
+                item.attribute(ELEMENT_TIMEOUT, &milliseconds.to_be_bytes());
             }
         });
-        messages.end();
-        numbers.insert(last, at);
-    }
-    messages.begin(BATCH_END, 0, 0, RESOURCE);
+        if let Some(end) = end {
+            list.nested(LIST_ITEM, |item| {
+                item.nested(KEY, |key| key.attribute(KEY_VALUE, end));
+                item.attribute(ELEMENT_FLAGS, &INTERVAL_END.to_be_bytes());
+            });
+        }
+    });
     messages.end();
-
-    let mut refused = Vec::new();
-    let (mut heard_last, mut failed) = (false, false);
-    channel
-        .exchange(&messages, |answer| {
-            let Body::Result(code) = answer.body else {
-                return;
-            };
-            heard_last |= answer.sequence == last;
-            if code != 0 {
-                match numbers.get(&answer.sequence) {
-                    Some(&at) => refused.push(at),
-                    None => failed = true,
-                }
-            }
-        })
-        .ok()?;
-    (heard_last && !failed).then_some(refused)
+    number
 }
+
+/// A member's key, and for a set of ranges the key behind its end.
+type Keys = (Vec<u8>, Option<Vec<u8>>);
 
 /// A member's key, and for a set of ranges the key behind its end; `None` when it needs more than
 /// that.
-fn keys(member: &Member, shape: Shape) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+fn keys(member: &Member, shape: Shape) -> Option<Keys> {
     let network = member.network?;
     if matches!(network, IpNet::V4(_)) != shape.v4 {
         return None;
