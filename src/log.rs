@@ -43,6 +43,23 @@ impl Level {
             Level::Critical => "CRITICAL",
         }
     }
+
+    /// The highest level not above a number of Python's `logging`.
+    pub fn of(number: u8) -> Level {
+        const LEVELS: [Level; 9] = [
+            Level::Critical,
+            Level::Error,
+            Level::Warning,
+            Level::Notice,
+            Level::Info,
+            Level::Msg,
+            Level::Debug,
+            Level::LowDebug,
+            Level::TraceDebug,
+        ];
+        let level = LEVELS.into_iter().find(|level| *level as u8 <= number);
+        level.unwrap_or(Level::HeavyDebug)
+    }
 }
 
 /// Receives every record that passes the threshold.
@@ -66,9 +83,14 @@ pub fn set_threshold(number: u8) {
     THRESHOLD.store(number, Ordering::Relaxed);
 }
 
+/// The number below which records are dropped.
+pub fn threshold() -> u8 {
+    THRESHOLD.load(Ordering::Relaxed)
+}
+
 /// Whether a record of this level would be written.
 pub fn enabled(level: Level) -> bool {
-    level as u8 >= THRESHOLD.load(Ordering::Relaxed)
+    level as u8 >= threshold()
 }
 
 thread_local! {

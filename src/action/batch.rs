@@ -5,6 +5,7 @@
 //! interleave: the firewall is first, so that a slow command of another action holds up no rule.
 
 use super::JailFigures;
+use super::any::Action;
 use super::command::{CommandAction, Context};
 use super::firewall::Change;
 use super::info::{BanInfo, History};
@@ -36,7 +37,7 @@ pub struct TicketOrder {
 
 /// Carries one order out by one action; answers whether what was to be banned is.
 pub async fn apply(
-    action: &mut CommandAction,
+    action: &mut Action,
     order: &TicketOrder,
     info: &mut BanInfo<'_>,
     context: &mut Context<'_>,
@@ -47,22 +48,22 @@ pub async fn apply(
                 return true;
             }
             if let Err(error) = action.ban(info, false, context).await {
-                failed("ban", context.jail, &action.name, info, &error);
+                failed("ban", context.jail, action.name(), info, &error);
                 return false;
             }
         }
         Kind::Unban => {
             note_unban(action, order, context);
             if let Err(error) = action.unban(info, context).await {
-                failed("unban", context.jail, &action.name, info, &error);
+                failed("unban", context.jail, action.name(), info, &error);
             }
         }
     }
     true
 }
 
-fn note_unban(action: &CommandAction, order: &TicketOrder, context: &Context<'_>) {
-    let quoted = Value::from(action.name.as_str()).repr();
+fn note_unban(action: &Action, order: &TicketOrder, context: &Context<'_>) {
+    let quoted = Value::from(action.name()).repr();
     let (jail, id) = (context.jail, &order.ticket.id);
     debug!("fail2ban.actions", "[{jail}] action {quoted}: unban {id}");
 }
@@ -93,7 +94,7 @@ pub fn changes_firewall(
 /// Carries orders out together by an action that changes the firewall; those that cannot be are
 /// carried out by themselves, with retries, repairs and messages as ever. Answers which bans failed.
 pub async fn apply_together(
-    action: &mut CommandAction,
+    action: &mut Action,
     orders: &[TicketOrder],
     infos: &mut [BanInfo<'_>],
     context: &mut Context<'_>,
@@ -102,14 +103,20 @@ pub async fn apply_together(
     let mut planned = Vec::new();
     let mut scripts = Vec::new();
     let mut banned = Vec::new();
+    let mut timeout = Value::None;
     for (at, order) in orders.iter().enumerate() {
         let info = &mut infos[at];
+        let skipped = order.ticket.restored && action.skips_restored();
         let family = info.family().map(|family| family.as_str().to_owned());
+        let Some(command) = action.command() else {
+            continue;
+        };
+        timeout = command.properties.timeout();
         let operation = match order.kind {
-            Kind::Ban if order.ticket.restored && action.skips_restored() => continue,
+            Kind::Ban if skipped => continue,
             Kind::Ban => {
-                if let Err(error) = action.start_for(&family, context).await {
-                    failed("ban", context.jail, &action.name, info, &error);
+                if let Err(error) = command.start_for(&family, context).await {
+                    failed("ban", context.jail, action.name(), info, &error);
                     failures.push(at);
                     continue;
                 }
@@ -117,14 +124,14 @@ pub async fn apply_together(
                 "actionban"
             }
             Kind::Unban => {
-                if !action.holds_bans(&family) && !banned.contains(&family) {
+                if !command.holds_bans(&family) && !banned.contains(&family) {
                     note_unban(action, order, context);
                     continue;
                 }
                 "actionunban"
             }
         };
-        match action
+        match command
             .ticket_script(operation, &family, info, context.names)
             .await
         {
@@ -140,14 +147,15 @@ pub async fn apply_together(
             }
         }
     }
-    let done = context
-        .executor
-        .run_together(&scripts, &action.properties.timeout())
-        .await;
+    let done = context.executor.run_together(&scripts, &timeout).await;
     for ((at, family), done) in planned.into_iter().zip(done) {
         let order = &orders[at];
         match (done, order.kind) {
-            (true, Kind::Ban) => action.note_ban(family),
+            (true, Kind::Ban) => {
+                if let Some(command) = action.command() {
+                    command.note_ban(family);
+                }
+            }
             (true, Kind::Unban) => note_unban(action, order, context),
             (false, _) => {
                 if !apply(action, order, &mut infos[at], context).await {

@@ -14,9 +14,11 @@ use super::info::{BanInfo, History};
 use super::mail::pacing::Pacing;
 use super::mail::python::SmtpAction;
 use super::properties::Properties;
+use super::python::PythonError;
 use super::tags::{HostNames, Script, TagError};
 use crate::control::{CommandError, Value};
 use crate::debug;
+use crate::log::{self, Level};
 
 mod operation;
 mod repair;
@@ -53,6 +55,21 @@ pub enum ActionError {
     /// Tags that cannot be replaced.
     #[error(transparent)]
     Tags(#[from] TagError),
+    /// What an action written in Python raised.
+    #[error(transparent)]
+    Python(#[from] PythonError),
+}
+
+impl ActionError {
+    /// The trace of an exception, behind a line end, as far as the log wants to know.
+    pub fn trace(&self) -> String {
+        match self {
+            ActionError::Python(error) if log::enabled(Level::Debug) && !error.trace.is_empty() => {
+                format!("\n{}", error.trace)
+            }
+            _ => String::new(),
+        }
+    }
 }
 
 /// A family an action is started for: a name, empty when nothing depends on families, or `None`

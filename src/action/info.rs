@@ -13,9 +13,11 @@ use crate::store::Store;
 use crate::sys::hosts;
 use crate::ticket::{BanTime, Ticket, Timestamp};
 
+mod lookup;
 mod values;
 
-use values::{data, field_value, joined, matches_value, raw, reversed, time_value, whole};
+pub use values::whole;
+use values::{data, field_value, joined, matches_value, raw, reversed, time_value};
 
 /// All tags of a ticket, in the order in which error messages show them.
 const TAGS: [&str; 22] = [

@@ -3,6 +3,7 @@
 //! [`Actions`] is the list of one jail's actions with a task of its own: what it is told is done
 //! in order; nobody waits for it unless he wants to.
 
+mod any;
 mod batch;
 pub mod command;
 pub mod dry;
@@ -12,6 +13,7 @@ pub mod info;
 pub mod mail;
 pub mod process;
 pub mod properties;
+pub mod python;
 mod runner;
 pub mod script;
 pub mod shell;

@@ -171,6 +171,18 @@ fn ending_of(pid: Pid) -> Option<Ending> {
     }
 }
 
+/// Ends what is left of a process that [`crate::sys::spawn`] has started, and of its group.
+pub async fn end(pid: Pid) {
+    // one that was asked to end may just be doing so
+    for _ in 0..20 {
+        if ending_of(pid).is_some() {
+            return;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    kill(pid).await;
+}
+
 /// Ends a process group. The leader is reaped last, so that its number cannot have been given to
 /// another group when the signals are sent.
 async fn kill(pid: Pid) -> Ending {

@@ -219,7 +219,7 @@ impl Properties {
 }
 
 /// What Python calls true: a text is true when it is not empty, even `0`.
-fn is_true(value: &Value) -> bool {
+pub fn is_true(value: &Value) -> bool {
     match value {
         Value::None => false,
         Value::Bool(flag) => *flag,

@@ -8,11 +8,13 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{OnceCell, oneshot};
 use tokio::time::{Instant, sleep_until};
 
+use super::any::Action;
 use super::batch::{self, Kind, TicketOrder};
-use super::command::{ActionError, CommandAction, Context, Repair};
+use super::command::{ActionError, Context};
 use super::execute::Executor;
 use super::info::{BanInfo, History};
 use super::properties::Properties;
+use super::python::PythonError;
 use super::tags::HostNames;
 use super::{JailFigures, Order};
 use crate::address::Address;
@@ -40,7 +42,7 @@ const TOGETHER: usize = 4000;
 #[derive(Debug)]
 pub struct Runner {
     jail: String,
-    actions: IndexMap<String, CommandAction>,
+    actions: IndexMap<String, Action>,
     names: HostNames,
     figures: JailFigures,
     history: History,
@@ -54,7 +56,7 @@ pub struct Runner {
     /// Actions named since a reload began.
     reloading: Option<IndexMap<String, Reloaded>>,
     /// Actions as they were when a reload began.
-    before_reload: IndexMap<String, Properties>,
+    before_reload: IndexMap<String, Option<Properties>>,
 }
 
 impl Runner {
@@ -165,7 +167,7 @@ impl Runner {
             || !self
                 .actions
                 .values()
-                .any(|action| action.properties.mentions("-hostname>"))
+                .any(|action| action.mentions("-hostname>"))
         {
             return;
         }
@@ -221,7 +223,7 @@ impl Runner {
                 python,
                 reply,
             } => {
-                let _ = reply.send(self.add(name, python));
+                let _ = reply.send(self.add(name, python).await);
             }
             Order::Remove { name, bans, reply } => {
                 let _ = reply.send(self.remove(name, &bans).await);
@@ -231,10 +233,10 @@ impl Runner {
                 properties,
                 reply,
             } => {
-                let _ = reply.send(self.set(&name, &properties));
+                let _ = reply.send(self.set(&name, &properties).await);
             }
             Order::Get { name, what, reply } => {
-                let _ = reply.send(self.get(&name, &what));
+                let _ = reply.send(self.get(&name, &what).await);
             }
             Order::Call {
                 name,
@@ -249,10 +251,11 @@ impl Runner {
             }
             Order::Reloading(true, _) => {
                 self.reloading = Some(IndexMap::new());
-                let properties = |(name, action): (&String, &CommandAction)| {
-                    (name.clone(), action.properties.clone())
+                let properties = |(name, action): (&String, &mut Action)| {
+                    let properties = action.command().map(|action| action.properties.clone());
+                    (name.clone(), properties)
                 };
-                self.before_reload = self.actions.iter().map(properties).collect();
+                self.before_reload = self.actions.iter_mut().map(properties).collect();
             }
             Order::Reloading(false, bans) => self.end_reload(&bans).await,
             Order::ReloadFailed => self.undo_reload(),
@@ -260,7 +263,7 @@ impl Runner {
         None
     }
 
-    fn split(&mut self) -> (&mut IndexMap<String, CommandAction>, Context<'_>) {
+    fn split(&mut self) -> (&mut IndexMap<String, Action>, Context<'_>) {
         let context = Context {
             jail: &self.jail,
             names: &self.names,
@@ -311,15 +314,16 @@ impl Runner {
         let (actions, mut context) = self.split();
         let mut others = Vec::new();
         for action in actions.values_mut() {
-            if only.is_some_and(|only| !only.contains(&action.name)) {
+            if only.is_some_and(|only| !only.iter().any(|name| name == action.name())) {
                 continue;
             }
             if let [sample, _, ..] = orders
-                && batch::changes_firewall(action, sample, &context)
+                && let Some(command) = action.command()
+                && batch::changes_firewall(command, sample, &context)
             {
                 let failed = batch::apply_together(action, orders, &mut infos, &mut context);
                 let failed = failed.await.into_iter();
-                failures.extend(failed.map(|at| (action.name.clone(), at)));
+                failures.extend(failed.map(|at| (action.name().to_owned(), at)));
             } else {
                 others.push(action);
             }
@@ -330,7 +334,7 @@ impl Runner {
             }
             for action in &mut others {
                 if !batch::apply(action, order, info, &mut context).await && action.lifts() {
-                    failures.push((action.name.clone(), at));
+                    failures.push((action.name().to_owned(), at));
                 }
             }
         }
@@ -356,7 +360,7 @@ impl Runner {
         let names: Vec<String> = self
             .actions
             .iter()
-            .filter(|(_, action)| action.epoch > banned_at)
+            .filter(|(_, action)| action.epoch() > banned_at)
             .map(|(name, _)| name.clone())
             .collect();
         let (jail, figures, history) = (
@@ -425,11 +429,11 @@ impl Runner {
         let mut repaired = Vec::new();
         let (actions, mut context) = self.split();
         for (name, action) in actions {
-            let before = action.epoch;
-            if let Err(error) = action.check(Repair::Allowed, &mut context).await {
+            let before = action.epoch();
+            if let Err(error) = action.check(&mut context).await {
                 unhandled(context.jail, &error);
             }
-            if action.epoch != before {
+            if action.epoch() != before {
                 repaired.push(name.clone());
             }
         }
@@ -437,22 +441,30 @@ impl Runner {
     }
 }
 
-async fn start_action(action: &mut CommandAction, context: &mut Context<'_>) {
+async fn start_action(action: &mut Action, context: &mut Context<'_>) {
     if let Err(error) = action.start(context).await {
         let jail = context.jail;
         error!(
             TARGET,
-            "Failed to start jail '{jail}' action '{}': {error}", action.name
+            "Failed to start jail '{jail}' action '{}': {error}{}",
+            action.name(),
+            error.trace()
         );
     }
 }
 
 /// Logs that an action failed on a ticket.
 pub fn failed(what: &str, jail: &str, action: &str, info: &BanInfo<'_>, error: &ActionError) {
+    let info = match error {
+        ActionError::Python(PythonError {
+            info: Some(info), ..
+        }) => info.clone(),
+        _ => info.repr(),
+    };
     error!(
         TARGET,
-        "Failed to execute {what} jail '{jail}' action '{action}' info '{}': {error}",
-        info.repr()
+        "Failed to execute {what} jail '{jail}' action '{action}' info '{info}': {error}{}",
+        error.trace()
     );
 }
 

@@ -10,6 +10,8 @@ use clap::{Arg, ArgAction};
 use super::{directory, ended, refused, say};
 use crate::action::JailFigures;
 use crate::action::dry::DryAction;
+use crate::action::mail::python::SmtpAction;
+use crate::action::python;
 use crate::action::tags::HostNames;
 use crate::action::way::Way;
 use crate::address::Address;
@@ -128,7 +130,7 @@ fn set(
         JailSetting::AddAction {
             name,
             python: Some((path, _)),
-        } => say(&format!("{jail}: {name}\n  Python: {path}")),
+        } => say(&format!("{jail}: {name}\n  {}", way_of_python(&path))),
         JailSetting::Action { name, properties } => {
             if let Some(action) = actions.iter_mut().find(|action| action.name == name) {
                 for (property, value) in &properties {
@@ -139,6 +141,17 @@ fn set(
         _ => {}
     }
     Ok(())
+}
+
+/// How a Python action is carried out.
+fn way_of_python(path: &str) -> String {
+    if SmtpAction::is_meant(path) {
+        return "mail, built and sent without Python".to_owned();
+    }
+    match python::interpreter() {
+        Some(interpreter) => format!("a process of {interpreter} of its own: {path}"),
+        None => format!("left out, python3 is not installed: {path}"),
+    }
 }
 
 /// Tells of one action; families whose commands go the same way are told of once.

@@ -12,6 +12,8 @@ A step is {"do": WHAT, ...}:
   flush
   reload    begin: true or false
   get       action, property: the value (or the error) is logged
+  call      action, method, arguments: likewise
+  names     action: its properties and methods are logged
 and any step may have "observe": a shell command whose output is recorded after it, and "before":
 one that is run before it.
 """
@@ -60,7 +62,10 @@ class Scenario:
         if words[2] == "addaction":
             # behind the name: a Python file and its arguments
             python = (words[4], json.loads(words[5])) if len(words) > 4 else ()
-            self.actions.add(words[3], *python, reload=hasattr(self.actions, "_reload_actions"))
+            try:
+                self.actions.add(words[3], *python, reload=hasattr(self.actions, "_reload_actions"))
+            except Exception as error:
+                logging.getLogger("fail2ban.reply").error(repr(error))
         elif words[2] == "action":
             for name, value in words[4]:
                 setattr(self.actions[words[3]], name, value)
@@ -106,6 +111,21 @@ class Scenario:
         except Exception as error:
             shown = repr(error)
         logging.getLogger("fail2ban.reply").error(shown)
+
+    def call(self, step):
+        try:
+            action = self.actions[step["action"]]
+            shown = repr(getattr(action, step["method"])(**step["arguments"]))
+        except Exception as error:
+            shown = repr(error)
+        logging.getLogger("fail2ban.reply").error(shown)
+
+    def names(self, step):
+        action = self.actions[step["action"]]
+        names = [name for name in dir(action) if not name.startswith("_")]
+        for wanted in (False, True):
+            chosen = [name for name in names if callable(getattr(action, name)) == wanted]
+            logging.getLogger("fail2ban.reply").error(repr(chosen))
 
     def flush(self, _step):
         self.actions._Actions__flushBan()

@@ -11,7 +11,7 @@ use std::sync::Once;
 
 use ferroban::action::{Actions, JailFigures, Order, Query};
 use ferroban::address::Address;
-use ferroban::control::Value;
+use ferroban::control::{Reply, Value};
 use ferroban::log::{self, Level, Sink};
 use ferroban::ticket::{BanTime, FieldValue, MatchLine, Ticket};
 use nix::sched::{CloneFlags, unshare};
@@ -290,17 +290,25 @@ async fn carry_out(actions: &Actions, step: &Json) {
             read_tickets(&step["tickets"]),
         )),
         "get" => {
+            let property = step["property"].as_str().unwrap().to_owned();
+            ask(actions, step, Query::Property(property)).await;
+        }
+        "names" => {
+            ask(actions, step, Query::Properties).await;
+            ask(actions, step, Query::Methods).await;
+        }
+        "call" => {
             let (reply, answer) = tokio::sync::oneshot::channel();
-            actions.send(Order::Get {
+            let arguments = step["arguments"].as_object().unwrap().iter();
+            let arguments =
+                arguments.map(|(name, value)| (name.as_str().into(), read_value(value)));
+            actions.send(Order::Call {
                 name: step["action"].as_str().unwrap().to_owned(),
-                what: Query::Property(step["property"].as_str().unwrap().to_owned()),
+                method: step["method"].as_str().unwrap().to_owned(),
+                arguments: Value::Dict(arguments.collect()),
                 reply,
             });
-            let shown = match answer.await.unwrap() {
-                Ok(value) => value.repr(),
-                Err(error) => format!("{}({})", error.class.1, error.args[0].repr()),
-            };
-            ferroban::error!("fail2ban.reply", "{shown}");
+            note_reply(answer.await.unwrap());
         }
         "stop" => {
             let (reply, answer) = tokio::sync::oneshot::channel();
@@ -314,6 +322,24 @@ async fn carry_out(actions: &Actions, step: &Json) {
     let (reply, answer) = tokio::sync::oneshot::channel();
     actions.send(Order::Names(reply));
     answer.await.unwrap();
+}
+
+async fn ask(actions: &Actions, step: &Json, what: Query) {
+    let (reply, answer) = tokio::sync::oneshot::channel();
+    actions.send(Order::Get {
+        name: step["action"].as_str().unwrap().to_owned(),
+        what,
+        reply,
+    });
+    note_reply(answer.await.unwrap());
+}
+
+fn note_reply(reply: Reply) {
+    let shown = match reply {
+        Ok(value) => value.repr(),
+        Err(error) => error.repr(),
+    };
+    ferroban::error!("fail2ban.reply", "{shown}");
 }
 
 async fn command(actions: &Actions, words: &[Json]) {
@@ -347,7 +373,10 @@ async fn command(actions: &Actions, words: &[Json]) {
             });
         }
     }
-    answer.await.unwrap().unwrap();
+    // an action that cannot be made shows by what does not happen
+    if let Err(error) = answer.await.unwrap() {
+        ferroban::error!("fail2ban.reply", "{}", error.repr());
+    }
 }
 
 /// A value of the config stream.

@@ -7,7 +7,8 @@ use crate::address::Address;
 use crate::control::Value;
 use crate::ticket::{BanTime, FieldValue, MatchLine, Ticket};
 
-pub(super) fn whole(seconds: f64) -> Value {
+/// A length of time in seconds as tags show it.
+pub fn whole(seconds: f64) -> Value {
     // lengths of bans are far from the limits of an integer, and the cast saturates
     Value::Int(seconds as i64)
 }

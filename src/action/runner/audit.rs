@@ -65,7 +65,7 @@ impl Runner {
             .filter(|&at| !self.retries.contains(name, &orders[at].ticket.id))
             .collect();
         let (actions, mut context) = self.split();
-        let action = actions.get_mut(name)?;
+        let action = actions.get_mut(name)?.command()?;
         let any = TicketOrder {
             kind: Kind::Ban,
             ticket: Ticket::new(Address::parse("192.0.2.1"), 0.0),

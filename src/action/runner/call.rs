@@ -5,6 +5,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::super::any::Action;
 use super::super::command::{ActionError, CommandAction, Context, Repair};
 use super::super::info::BanInfo;
 use super::super::mail::pacing::Pacing;
@@ -78,7 +79,8 @@ impl Arguments {
             ));
         };
         let Some(takes) = SIGNATURES.iter().find(|takes| takes.name == method) else {
-            return Err(CommandError::new(format!("no method {method}")));
+            // the name of a property, without a value
+            return Err(CommandError::too_few_words());
         };
         let arguments = Arguments(given);
         for (name, _) in &arguments.0 {
@@ -134,6 +136,11 @@ impl Runner {
     /// Calls a method of an action; answers what it returns.
     pub(super) async fn call(&mut self, name: &str, method: &str, arguments: Value) -> Reply {
         self.action(name)?;
+        let (actions, mut context) = self.split();
+        if let Some(Action::Python(action)) = actions.get_mut(name) {
+            let answer = action.call(method, &arguments, &mut context).await;
+            return answer.map_err(|error| *error.error);
+        }
         let arguments = Arguments::check(method, arguments)?;
         let ticket = ticket(arguments.info()?);
         let (jail, figures, history) = (
@@ -146,7 +153,7 @@ impl Runner {
             info.set(&tag.str(), value.clone());
         }
         let (actions, mut context) = self.split();
-        let Some(action) = actions.get_mut(name) else {
+        let Some(action) = actions.get_mut(name).and_then(Action::command) else {
             return Ok(Value::None);
         };
         perform(action, method, &arguments, &mut info, &mut context).await

@@ -40,18 +40,22 @@ impl Runner {
             if action.flushes() {
                 notice!(TARGET, "[{}] Flush ticket(s) with {}", context.jail, name);
                 match action.flush(&mut context).await {
-                    Ok(()) => continue,
+                    Ok(true) => continue,
+                    Ok(false) => {}
                     Err(error) => {
                         let jail = context.jail;
                         error!(
                             TARGET,
-                            "Failed to flush bans in jail '{jail}' action '{name}': {error}"
+                            "Failed to flush bans in jail '{jail}' action '{name}': {error}{}",
+                            error.trace()
                         );
                         info!(TARGET, "No flush occurred, do consistency check");
-                        if let Err(error) = action.check(repair, &mut context).await {
-                            unhandled(jail, &error);
+                        if action.checks() {
+                            if let Err(error) = action.check_flush(repair, &mut context).await {
+                                unhandled(jail, &error);
+                            }
+                            continue;
                         }
-                        continue;
                     }
                 }
             }
@@ -94,7 +98,9 @@ impl Runner {
             if let Err(error) = action.stop(&mut context).await {
                 error!(
                     TARGET,
-                    "Failed to stop jail '{}' action '{name}': {error}", context.jail
+                    "Failed to stop jail '{}' action '{name}': {error}{}",
+                    context.jail,
+                    error.trace()
                 );
             }
             actions.shift_remove(name);

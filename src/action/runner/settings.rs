@@ -1,8 +1,10 @@
 //! Actions added, set, asked and removed, one by one or by a reload (facts A24, P49–P53).
 
 use super::super::Query;
+use super::super::any::Action;
 use super::super::command::CommandAction;
 use super::super::mail::python::SmtpAction;
+use super::super::python::{self, PythonAction};
 use super::ending::Flush;
 use super::{Runner, TARGET, start_action, unhandled};
 use crate::control::{ACTION_METHODS, CommandError, Reply, Value};
@@ -21,47 +23,81 @@ pub(super) enum Reloaded {
 }
 
 impl Runner {
-    pub(super) fn add(&mut self, name: String, python: Option<(String, Value)>) -> Reply {
-        let smtp = match &python {
-            Some((path, arguments)) if SmtpAction::is_meant(path) => {
-                Some(SmtpAction::new(arguments)?)
-            }
-            _ => None,
-        };
-        if let Some((path, _)) = python
-            && smtp.is_none()
-        {
-            error!(
-                TARGET,
-                "[{}] action {}: Python actions are not supported yet, the jail goes on without {}",
-                self.jail,
-                Value::from(name.as_str()).repr(),
-                path
-            );
-            return Ok(Value::from(name));
+    pub(super) async fn add(&mut self, name: String, python: Option<(String, Value)>) -> Reply {
+        if self.actions.contains_key(&name) && self.reloading.is_none() {
+            return Err(CommandError::builtin(
+                "ValueError",
+                format!("Action {name} already exists"),
+            ));
         }
-        match (self.actions.get_mut(&name), self.reloading.as_mut()) {
-            (Some(action), Some(reloading)) => {
-                action.clear_commands();
-                reloading.insert(name.clone(), Reloaded::Kept);
+        match python {
+            Some((path, arguments)) if !SmtpAction::is_meant(&path) => {
+                self.add_python(&name, &path, &arguments).await?;
             }
-            (Some(_), None) => {
-                return Err(CommandError::builtin(
-                    "ValueError",
-                    format!("Action {name} already exists"),
-                ));
+            smtp => {
+                let smtp = smtp.map(|(_, arguments)| SmtpAction::new(&arguments));
+                self.add_command(&name, smtp.transpose()?)?;
             }
-            (None, reloading) => {
-                if let Some(reloading) = reloading {
-                    reloading.insert(name.clone(), Reloaded::Added);
-                }
-                self.actions.insert(name.clone(), CommandAction::new(&name));
-            }
-        }
-        if let (Some(smtp), Some(action)) = (smtp, self.actions.get_mut(&name)) {
-            action.become_smtp(smtp)?;
         }
         Ok(Value::from(name))
+    }
+
+    fn add_command(&mut self, name: &str, smtp: Option<SmtpAction>) -> Result<(), CommandError> {
+        let known = self.actions.get_mut(name).and_then(Action::command);
+        let state = match known {
+            Some(action) => {
+                action.clear_commands();
+                Reloaded::Kept
+            }
+            None => {
+                let action = Action::Command(Box::new(CommandAction::new(name)));
+                self.actions.insert(name.to_owned(), action);
+                Reloaded::Added
+            }
+        };
+        if let Some(reloading) = self.reloading.as_mut() {
+            reloading.insert(name.to_owned(), state);
+        }
+        let action = self.actions.get_mut(name).and_then(Action::command);
+        match (smtp, action) {
+            (Some(smtp), Some(action)) => action.become_smtp(smtp),
+            _ => Ok(()),
+        }
+    }
+
+    async fn add_python(
+        &mut self,
+        name: &str,
+        path: &str,
+        arguments: &Value,
+    ) -> Result<(), CommandError> {
+        let (actions, mut context) = self.split();
+        let state = match actions.get_mut(name) {
+            Some(Action::Python(action)) => {
+                let named = action.name_again(path, arguments, &mut context).await;
+                named.map_err(|error| *error.error)?;
+                Reloaded::Kept
+            }
+            _ => {
+                let Some(interpreter) = python::interpreter() else {
+                    error!(
+                        TARGET,
+                        "[{}] action {}: python3 is not installed, the jail runs without {path}",
+                        self.jail,
+                        Value::from(name).repr(),
+                    );
+                    return Ok(());
+                };
+                let made = PythonAction::new(&interpreter, name, path, arguments, &mut context);
+                let action = made.await.map_err(|error| *error.error)?;
+                actions.insert(name.to_owned(), Action::Python(Box::new(action)));
+                Reloaded::Added
+            }
+        };
+        if let Some(reloading) = self.reloading.as_mut() {
+            reloading.insert(name.to_owned(), state);
+        }
+        Ok(())
     }
 
     pub(super) async fn remove(&mut self, name: String, bans: &[Ticket]) -> Reply {
@@ -72,26 +108,54 @@ impl Runner {
         Ok(Value::None)
     }
 
-    pub(super) fn action(&mut self, name: &str) -> Result<&mut CommandAction, CommandError> {
+    pub(super) fn action(&mut self, name: &str) -> Result<&mut Action, CommandError> {
         self.actions.get_mut(name).ok_or_else(|| {
             CommandError::builtin("KeyError", format!("Invalid Action name: {name}"))
         })
     }
 
-    pub(super) fn set(&mut self, name: &str, properties: &[(String, Value)]) -> Reply {
-        let action = self.action(name)?;
-        for (property, value) in properties {
-            action.set(property, value)?;
+    pub(super) async fn set(&mut self, name: &str, properties: &[(String, Value)]) -> Reply {
+        self.action(name)?;
+        let (actions, mut context) = self.split();
+        let mut last = Value::None;
+        match actions.get_mut(name) {
+            Some(Action::Command(action)) => {
+                for (property, value) in properties {
+                    action.set(property, value)?;
+                }
+                if let Some((property, value)) = properties.last() {
+                    last = match action.argument(property) {
+                        Some(_) => value.clone(),
+                        None => action.properties.get(property)?,
+                    };
+                }
+            }
+            Some(Action::Python(action)) => {
+                for (attribute, value) in properties {
+                    let set = action.set(attribute, value, &mut context).await;
+                    last = set.map_err(|error| *error.error)?;
+                }
+            }
+            None => {}
         }
-        match properties.last() {
-            Some((property, value)) if action.argument(property).is_some() => Ok(value.clone()),
-            Some((property, _)) => action.properties.get(property),
-            None => Ok(Value::None),
-        }
+        Ok(last)
     }
 
-    pub(super) fn get(&mut self, name: &str, what: &Query) -> Reply {
-        let action = self.action(name)?;
+    pub(super) async fn get(&mut self, name: &str, what: &Query) -> Reply {
+        self.action(name)?;
+        let (actions, mut context) = self.split();
+        let action = match actions.get_mut(name) {
+            Some(Action::Command(action)) => action,
+            Some(Action::Python(action)) => {
+                let answer = match what {
+                    Query::Property(attribute) => action.get(attribute, &mut context).await,
+                    Query::Properties => action.names(false, &mut context).await,
+                    Query::Methods => action.names(true, &mut context).await,
+                };
+                return answer.map_err(|error| *error.error);
+            }
+            None => return Ok(Value::None),
+        };
         match what {
             Query::Property(property) if property == "banEpoch" => {
                 Ok(Value::Int(i64::try_from(action.epoch).unwrap_or(i64::MAX)))
@@ -141,7 +205,13 @@ impl Runner {
         self.actions
             .retain(|name, action| match before.shift_remove(name) {
                 Some(properties) => {
-                    action.properties = properties;
+                    match (action, properties) {
+                        (Action::Command(action), Some(properties)) => {
+                            action.properties = properties;
+                        }
+                        (Action::Python(action), _) => action.stay(),
+                        (Action::Command(_), None) => {}
+                    }
                     true
                 }
                 None => false,

@@ -333,7 +333,8 @@ impl<'a> Words<'a> {
             return Ok(JailSetting::Action { name, properties });
         }
         let property = self.text(4)?;
-        if ACTION_METHODS.contains(&property.as_str()) {
+        // without a value it can only be a method: one of a Python action
+        if ACTION_METHODS.contains(&property.as_str()) || self.get(5).is_err() {
             return Ok(JailSetting::CallAction {
                 name,
                 method: property,

@@ -1,0 +1,182 @@
+//! The process in which a Python action runs: requests are written to it, answers read from it, one
+//! JSON text a line; its log records go straight into our log.
+//!
+//! A task of its own reads what it writes, also between requests, and ends the process group when
+//! it is told to, when a line is too long or when the output ends.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use nix::fcntl::OFlag;
+use nix::unistd::{Pid, pipe2};
+use serde_json::Value as Json;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::pipe;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::super::process;
+use crate::log::{self, Level};
+use crate::sys::spawn::{Program, spawn};
+
+/// The program that the interpreter runs.
+const PROGRAM: &str = concat!(
+    include_str!("channel.py"),
+    "\n\n",
+    include_str!("offered.py"),
+    "\n\n",
+    include_str!("host.py")
+);
+
+/// Bytes of the longest answer.
+const LONGEST_LINE: u64 = 1 << 20;
+
+/// Time a process has to end by itself when it is not needed any more.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// A running process.
+#[derive(Debug)]
+pub(super) struct Child {
+    requests: pipe::Sender,
+    answers: mpsc::Receiver<Json>,
+    /// Dropped or sent: the process is to end now.
+    end: oneshot::Sender<()>,
+    reader: JoinHandle<()>,
+}
+
+/// The process has ended, or does not speak as it should.
+#[derive(Debug)]
+pub(super) struct Gone;
+
+/// The interpreter: that of the system, else the first in `PATH`.
+pub fn interpreter() -> Option<String> {
+    let path = std::env::var("PATH").unwrap_or_default();
+    std::iter::once("/usr/bin".to_owned())
+        .chain(
+            path.split(':')
+                .filter(|part| part.starts_with('/'))
+                .map(str::to_owned),
+        )
+        .map(|directory| format!("{directory}/python3"))
+        .find(|path| {
+            let found = std::fs::metadata(path);
+            found.is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+        })
+}
+
+impl Child {
+    /// Starts the interpreter with our program.
+    ///
+    /// # Errors
+    /// It could not be started.
+    pub(super) fn start(interpreter: &str) -> io::Result<Child> {
+        let null = |_| io::Error::from(io::ErrorKind::InvalidInput);
+        let path = CString::new(interpreter).map_err(null)?;
+        let mut arguments = vec![path.clone()];
+        for argument in ["-c", PROGRAM] {
+            arguments.push(CString::new(argument).map_err(null)?);
+        }
+        let (child_stdin, requests) = pipe2(OFlag::O_CLOEXEC)?;
+        let (answers, child_stdout) = pipe2(OFlag::O_CLOEXEC)?;
+        let requests = pipe::Sender::from_owned_fd(requests)?;
+        let answers = pipe::Receiver::from_owned_fd(answers)?;
+        let pid = spawn(&Program {
+            path: &path,
+            arguments: &arguments,
+            stdin: Some(child_stdin.as_fd()),
+            stdout: child_stdout.as_fd(),
+            // as in the original, what an action prints is the server's
+            stderr: io::stderr().as_fd(),
+        })?;
+        let (end, ends) = oneshot::channel();
+        let (forward, received) = mpsc::channel(4);
+        let reader = tokio::spawn(read(pid, answers, forward, ends));
+        Ok(Child {
+            requests,
+            answers: received,
+            end,
+            reader,
+        })
+    }
+
+    /// Writes a message.
+    pub(super) async fn send(&mut self, message: &Json) -> Result<(), Gone> {
+        let line = format!("{message}\n");
+        let sent = self.requests.write_all(line.as_bytes()).await;
+        sent.map_err(|_| Gone)
+    }
+
+    /// The next message that is no log record.
+    pub(super) async fn receive(&mut self) -> Result<Json, Gone> {
+        self.answers.recv().await.ok_or(Gone)
+    }
+
+    /// Lets it end by itself, for a limited time.
+    pub(super) async fn close(self) {
+        drop(self.requests);
+        // what it still has to say must not hold it up
+        drop(self.answers);
+        let mut reader = self.reader;
+        if timeout(FAREWELL, &mut reader).await.is_err() {
+            drop(self.end);
+            let _ = reader.await;
+        }
+    }
+
+    /// Ends it at once.
+    pub(super) async fn kill(self) {
+        drop(self.end);
+        let _ = self.reader.await;
+    }
+}
+
+/// Reads until the output ends, or nobody needs the process any more; then ends it.
+async fn read(
+    pid: Pid,
+    output: pipe::Receiver,
+    answers: mpsc::Sender<Json>,
+    mut end: oneshot::Receiver<()>,
+) {
+    let mut output = BufReader::new(output);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let mut limited = (&mut output).take(LONGEST_LINE);
+        let length = tokio::select! {
+            length = limited.read_until(b'\n', &mut line) => length,
+            _ = &mut end => break,
+        };
+        if !matches!(length, Ok(1..)) || line.last() != Some(&b'\n') {
+            break;
+        }
+        let Ok(message) = serde_json::from_slice::<Json>(&line) else {
+            break;
+        };
+        if let Some(record) = message.get("log") {
+            write_record(record);
+        } else {
+            // nobody waits for it when the action was given up
+            let _ = tokio::select! {
+                sent = answers.send(message) => sent,
+                _ = &mut end => break,
+            };
+        }
+    }
+    drop(answers);
+    process::end(pid).await;
+}
+
+/// Writes a log record, `[level, target, text]`.
+fn write_record(record: &Json) {
+    let number = record[0].as_u64().unwrap_or(0);
+    let level = Level::of(u8::try_from(number).unwrap_or(u8::MAX));
+    if let (Some(target), Some(text)) = (record[1].as_str(), record[2].as_str())
+        && log::enabled(level)
+    {
+        log::write(level, target, format_args!("{text}"));
+    }
+}
