@@ -140,7 +140,49 @@ impl Node {
 
     /// Whether `test` holds for this node or one below it.
     pub(super) fn any(&self, test: &dyn Fn(&Node) -> bool) -> bool {
-        test(self) || self.children().iter().any(|n| n.any(test))
+        test(self)
+            || match self {
+                Node::Empty | Node::Class(_) | Node::Backref { .. } | Node::Assert(_) => false,
+                Node::Concat(nodes) | Node::Alternation(nodes) => nodes.iter().any(|n| n.any(test)),
+                Node::Repeat { node, .. }
+                | Node::Group { node, .. }
+                | Node::Atomic(node)
+                | Node::Look { node, .. } => node.any(test),
+                Node::Conditional { yes, no, .. } => yes.any(test) || no.any(test),
+            }
+    }
+
+    /// Applies `change` to every node in its place, children first.
+    pub(super) fn rewrite(&mut self, change: &mut dyn FnMut(&mut Node)) {
+        match self {
+            Node::Empty | Node::Class(_) | Node::Backref { .. } | Node::Assert(_) => {}
+            Node::Concat(nodes) => {
+                nodes.iter_mut().for_each(|n| n.rewrite(change));
+                self.flatten();
+            }
+            Node::Alternation(nodes) => nodes.iter_mut().for_each(|n| n.rewrite(change)),
+            Node::Repeat { node, .. }
+            | Node::Group { node, .. }
+            | Node::Atomic(node)
+            | Node::Look { node, .. } => node.rewrite(change),
+            Node::Conditional { yes, no, .. } => {
+                yes.rewrite(change);
+                no.rewrite(change);
+            }
+        }
+        change(self);
+    }
+
+    /// Takes needless nesting out of a row whose members have changed.
+    pub(super) fn flatten(&mut self) {
+        if let Node::Concat(nodes) = self
+            && (nodes.len() < 2
+                || nodes
+                    .iter()
+                    .any(|n| matches!(n, Node::Empty | Node::Concat(_))))
+        {
+            *self = Node::concat(std::mem::take(nodes));
+        }
     }
 
     /// The same tree with `change` applied to every node, children first.

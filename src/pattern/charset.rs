@@ -3,6 +3,7 @@
 use std::sync::{LazyLock, OnceLock};
 
 use regex_syntax::hir::{Class as HirClass, ClassUnicode, ClassUnicodeRange, HirKind};
+use smallvec::smallvec;
 
 use super::class::{Category, Class, Item, LETTERS_I};
 
@@ -48,7 +49,7 @@ impl CharSet {
     /// Python's `\w`.
     pub(super) fn word(ascii: bool) -> CharSet {
         CharSet::new(&Class {
-            items: vec![Item::Category {
+            items: smallvec![Item::Category {
                 category: Category::Word,
                 negated: false,
             }],

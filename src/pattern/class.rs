@@ -5,6 +5,8 @@
 
 use std::fmt::Write;
 
+use smallvec::{SmallVec, smallvec};
+
 /// What a class escape stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Category {
@@ -28,8 +30,8 @@ pub(super) enum Item {
 /// A set of characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Class {
-    /// The members.
-    pub(super) items: Vec<Item>,
+    /// The members; mostly one, for most classes are single characters.
+    pub(super) items: SmallVec<[Item; 1]>,
     /// The set is everything but the members.
     pub(super) negated: bool,
     /// Case does not matter.
@@ -69,7 +71,7 @@ impl Class {
     /// The class of one character.
     pub(super) fn literal(c: u32, ignore_case: bool, ascii: bool) -> Class {
         Class {
-            items: vec![Item::Range(c, c)],
+            items: smallvec![Item::Range(c, c)],
             negated: false,
             ignore_case,
             ascii,
@@ -81,9 +83,9 @@ impl Class {
         let newline = Item::Range(u32::from(b'\n'), u32::from(b'\n'));
         Class {
             items: if matches_newline {
-                vec![]
+                smallvec![]
             } else {
-                vec![newline]
+                smallvec![newline]
             },
             negated: true,
             ignore_case: false,
@@ -237,7 +239,7 @@ impl Class {
             };
             if self.ascii {
                 let members = Class {
-                    items: vec![*item],
+                    items: smallvec![*item],
                     ..self.clone()
                 };
                 let members = Class {

@@ -8,6 +8,8 @@ use super::class::AsciiSet;
 
 /// Most strings in a set, and most strings kept while following a sequence.
 const MAX_STRINGS: usize = 24;
+/// Most members of a class whose members are told apart.
+const MAX_MEMBERS: u32 = 4;
 /// Longest string kept; longer ones are cut into pieces.
 const MAX_LENGTH: usize = 32;
 /// Most sets told of one regex.
@@ -22,34 +24,50 @@ pub(super) type Literals = Vec<Vec<u8>>;
 /// occur. None if there is none worth looking for.
 pub(super) fn required(root: &Node) -> Vec<Literals> {
     let mut sets = Vec::new();
-    gather(root, &mut sets);
+    let whole = gather(root, &mut sets);
+    sets.extend(whole);
     sets.retain(|set| usable(set) && weakest(set) >= MIN_SCORE);
-    sets.sort_by_key(|set| std::cmp::Reverse(score(set)));
+    sets.sort_by_cached_key(|set| std::cmp::Reverse(score(set)));
     sets.dedup();
     sets.truncate(MAX_SETS);
     sets
 }
 
-/// All sets on the way that every match takes.
-fn gather(node: &Node, sets: &mut Vec<Literals>) {
+/// Collects the sets on the way that every match takes. When the node can match a few strings
+/// only, these are given back instead: they may become part of longer ones.
+fn gather(node: &Node, sets: &mut Vec<Literals>) -> Option<Literals> {
     match node {
         Node::Group { node, .. } => gather(node, sets),
         Node::Concat(nodes) => {
-            let mut run: Literals = vec![Vec::new()];
+            let mut run = nothing();
+            let mut whole = true;
             for node in nodes {
-                let part = facts(node);
-                let longer = part.exact.as_ref().and_then(|set| product(&run, set));
-                if let Some(longer) = longer {
-                    run = longer;
+                if grow(&mut run, node) {
                     continue;
                 }
-                let anew = part.exact.unwrap_or_else(|| vec![Vec::new()]);
-                sets.push(std::mem::replace(&mut run, anew));
-                gather(node, sets);
+                let known = sets.len();
+                let exact = gather(node, sets);
+                if exact.as_ref().is_some_and(|set| multiply(&mut run, set)) {
+                    // The parts say nothing beside the whole.
+                    sets.truncate(known);
+                    continue;
+                }
+                whole = false;
+                sets.push(std::mem::replace(&mut run, exact.unwrap_or_else(nothing)));
+            }
+            if whole {
+                return Some(run);
             }
             sets.push(run);
+            None
         }
-        node => sets.extend(facts(node).required),
+        node => {
+            let Facts { exact, required } = facts(node);
+            if exact.is_none() {
+                sets.extend(required);
+            }
+            exact
+        }
     }
 }
 
@@ -66,7 +84,7 @@ impl Facts {
     /// Matches without consuming; nothing more is known.
     fn empty() -> Facts {
         Facts {
-            exact: Some(vec![Vec::new()]),
+            exact: Some(nothing()),
             required: None,
         }
     }
@@ -97,7 +115,7 @@ fn facts(node: &Node) -> Facts {
             Some(set) => Facts::exactly(set),
             None => Facts::unknown(),
         },
-        Node::Concat(nodes) => sequence(nodes),
+        Node::Concat(nodes) => sequence(nodes.iter()),
         Node::Alternation(nodes) => either(nodes.iter()),
         Node::Conditional { yes, no, .. } => either([&**yes, &**no].into_iter()),
         Node::Group { node, .. } | Node::Atomic(node) => facts(node),
@@ -118,7 +136,7 @@ fn facts(node: &Node) -> Facts {
 
 /// The strings of a class, if it is small and knows no newline.
 fn members(set: AsciiSet) -> Option<Literals> {
-    let small = set.count_ones() as usize <= MAX_STRINGS / 2 && set & (1 << b'\n') == 0;
+    let small = set.count_ones() <= MAX_MEMBERS && set & (1 << b'\n') == 0;
     small.then(|| {
         (0..128u8)
             .filter(|c| set & (1 << c) != 0)
@@ -153,14 +171,13 @@ fn repeat(node: &Node, min: u32, max: Option<u32>) -> Facts {
     match (min, max) {
         (0, Some(0)) => Facts::empty(),
         (0, Some(1)) => Facts {
-            exact: union(Some(vec![Vec::new()]), once.exact),
+            exact: union(Some(nothing()), once.exact),
             required: None,
         },
         (0, _) => Facts::unknown(),
         (1, Some(1)) => once,
         (min, Some(max)) if min == max && min <= 4 => {
-            let copies = vec![node.clone(); min as usize];
-            sequence(&copies)
+            sequence(std::iter::repeat_n(node, min as usize))
         }
         _ => Facts {
             exact: None,
@@ -170,21 +187,22 @@ fn repeat(node: &Node, min: u32, max: Option<u32>) -> Facts {
 }
 
 /// One after the other: neighbouring exact parts grow together.
-fn sequence(nodes: &[Node]) -> Facts {
+fn sequence<'n>(nodes: impl Iterator<Item = &'n Node>) -> Facts {
     let mut whole_is_exact = true;
     let mut best = None;
-    let mut run: Literals = vec![Vec::new()];
+    let mut run = nothing();
     for node in nodes {
+        if grow(&mut run, node) {
+            continue;
+        }
         let part = facts(node);
         consider(&mut best, part.required);
-        let longer = part.exact.as_ref().and_then(|set| product(&run, set));
-        if let Some(longer) = longer {
-            run = longer;
+        if part.exact.as_ref().is_some_and(|set| multiply(&mut run, set)) {
             continue;
         }
         // What was gathered is a candidate; the part starts anew, if it is known at all.
         whole_is_exact = false;
-        let anew = part.exact.unwrap_or_else(|| vec![Vec::new()]);
+        let anew = part.exact.unwrap_or_else(nothing);
         consider(&mut best, Some(std::mem::replace(&mut run, anew)));
     }
     let exact = whole_is_exact.then(|| run.clone());
@@ -195,22 +213,51 @@ fn sequence(nodes: &[Node]) -> Facts {
     }
 }
 
-/// Every string of `a` followed by every string of `b`, unless that becomes too much.
-fn product(a: &Literals, b: &Literals) -> Option<Literals> {
-    let longest = |set: &Literals| set.iter().map(Vec::len).max().unwrap_or(0);
-    if a.len() * b.len() > MAX_STRINGS || longest(a) + longest(b) > MAX_LENGTH {
-        return None;
+/// The set of the empty string.
+fn nothing() -> Literals {
+    vec![Vec::new()]
+}
+
+/// Lengthens every string by the one character that `node` is, if it is one. Most nodes are.
+fn grow(run: &mut Literals, node: &Node) -> bool {
+    let Node::Class(class) = node else {
+        return false;
+    };
+    let set = class.ascii();
+    let newline = 1 << b'\n';
+    if set.count_ones() != 1 || set == newline || longest(run) == MAX_LENGTH {
+        return false;
     }
-    let mut set = Vec::with_capacity(a.len() * b.len());
-    for head in a {
-        for tail in b {
+    let byte = set.trailing_zeros() as u8;
+    run.iter_mut().for_each(|string| string.push(byte));
+    true
+}
+
+fn longest(set: &Literals) -> usize {
+    set.iter().map(Vec::len).max().unwrap_or(0)
+}
+
+/// Makes of `run` every string of it followed by every string of `set`, unless that becomes too
+/// much.
+fn multiply(run: &mut Literals, set: &Literals) -> bool {
+    if run.len() * set.len() > MAX_STRINGS || longest(run) + longest(set) > MAX_LENGTH {
+        return false;
+    }
+    if let [one] = set.as_slice() {
+        run.iter_mut().for_each(|string| string.extend(one));
+        return true;
+    }
+    let mut product = Vec::with_capacity(run.len() * set.len());
+    for head in &*run {
+        for tail in set {
             let string = [head.as_slice(), tail.as_slice()].concat();
-            if !set.contains(&string) {
-                set.push(string);
+            if !product.contains(&string) {
+                product.push(string);
             }
         }
     }
-    Some(set)
+    *run = product;
+    true
 }
 
 fn consider(best: &mut Option<Literals>, candidate: Option<Literals>) {

@@ -7,9 +7,9 @@
 //! learnt from its first lines. Texts beyond ASCII are let through: case folding there reaches
 //! further than the literals do.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind, packed};
 use memchr::memmem::Finder;
 
 use super::FailRegex;
@@ -18,7 +18,7 @@ use super::opening::{matches_every_line, opening};
 use super::possible::Bytes;
 
 /// Lines that literals are learnt from.
-const LESSONS: u32 = 96;
+const LESSONS: u32 = 64;
 /// Lines after which the first pass must have proved its worth.
 const TRIAL: u32 = 1_000;
 /// Lines let through before it is tried again.
@@ -51,10 +51,10 @@ pub struct Prefilter {
 struct Searchers {
     /// What the prefregex needs.
     gate: Search,
-    /// What at least one failregex needs.
+    /// What at least one failregex needs; all pass while there are lessons, which tell as well.
     any: Search,
     /// What each failregex needs.
-    each: Vec<Search>,
+    each: Vec<Arc<Need>>,
     openers: Openers,
     /// The prefregex matches whatever is one line.
     prefix_always: bool,
@@ -96,45 +96,72 @@ impl Openers {
     }
 }
 
+/// Strings of which a regex needs one, and the look for them, prepared when first asked for.
+#[derive(Debug, Default)]
+struct Need {
+    /// `None`: nothing is known.
+    literals: Option<Literals>,
+    search: OnceLock<Search>,
+}
+
+impl Need {
+    fn new(literals: Option<Literals>) -> Arc<Need> {
+        Arc::new(Need {
+            literals,
+            search: OnceLock::new(),
+        })
+    }
+
+    #[inline]
+    fn is_met(&self, text: &[u8]) -> bool {
+        let search = || Search::new(self.literals.clone());
+        self.search.get_or_init(search).passes(text)
+    }
+}
+
 /// Finds out which of several sets of literals occur in the fewest lines.
 #[derive(Clone, Debug)]
 struct Lessons {
     left: u32,
     /// For each regex its sets, and how many lines each let through.
-    regexes: Vec<Vec<(Literals, Arc<Search>, u32)>>,
+    regexes: Vec<Vec<(Arc<Need>, u32)>>,
 }
 
 impl Lessons {
-    fn new(sets: Vec<Vec<Literals>>) -> Option<Box<Lessons>> {
+    fn new(sets: &[Vec<Arc<Need>>]) -> Option<Box<Lessons>> {
         // A regex without literals lets every line through, and one with one set has no choice.
         let open = sets.iter().any(Vec::is_empty);
         let choice = sets.iter().any(|sets| sets.len() > 1);
-        let pupil = |set: Literals| (set.clone(), Arc::new(Search::new(Some(set))), 0);
-        let regexes = sets
-            .into_iter()
-            .map(|sets| sets.into_iter().map(pupil).collect());
+        let pupils = |sets: &Vec<Arc<Need>>| sets.iter().map(|set| (set.clone(), 0)).collect();
         (choice && !open).then(|| {
             Box::new(Lessons {
                 left: LESSONS,
-                regexes: regexes.collect(),
+                regexes: sets.iter().map(pupils).collect(),
             })
         })
     }
 
-    /// Learns from a line; true when that was the last one.
+    /// Learns from a line, and tells whether some regex has all it needs there.
     fn learn(&mut self, text: &[u8]) -> bool {
-        for (_, search, passed) in self.regexes.iter_mut().flatten() {
-            *passed += u32::from(search.passes(text));
+        let mut hopeful = false;
+        for sets in &mut self.regexes {
+            let mut all = true;
+            for (need, met) in sets {
+                let here = need.is_met(text);
+                *met += u32::from(here);
+                all &= here;
+            }
+            hopeful |= all;
         }
         self.left -= 1;
-        self.left == 0
+        hopeful
     }
 
     /// The best set of each regex.
-    fn best(self) -> Vec<Option<Literals>> {
-        let best = |sets: Vec<(Literals, Arc<Search>, u32)>| {
-            let least = sets.into_iter().min_by_key(|(_, _, passed)| *passed);
-            least.map(|(set, ..)| set)
+    fn best(self) -> Vec<Arc<Need>> {
+        let best = |sets: Vec<(Arc<Need>, u32)>| {
+            let least = sets.into_iter().min_by_key(|(_, met)| *met);
+            least.map(|(need, _)| need).unwrap_or_default()
         };
         self.regexes.into_iter().map(best).collect()
     }
@@ -150,8 +177,10 @@ enum Search {
     Never,
     /// A few strings.
     Few(Box<[Finder<'static>]>),
-    /// Several.
-    Several(AhoCorasick),
+    /// Several, by the processor's vector instructions.
+    Several(packed::Searcher),
+    /// Very many, or on another processor.
+    Many(AhoCorasick),
 }
 
 /// Strings that are looked for one after the other rather than at once.
@@ -168,12 +197,17 @@ impl Search {
                 let finders = few.iter().map(|one| Finder::new(one).into_owned());
                 Search::Few(finders.collect())
             }
-            several => AhoCorasick::builder()
-                .match_kind(MatchKind::LeftmostFirst)
-                // Few texts get past its own search for rare bytes: not worth a large table.
-                .kind(Some(AhoCorasickKind::ContiguousNFA))
-                .build(several)
-                .map_or(Search::Pass, Search::Several),
+            several => {
+                if let Some(searcher) = packed::Searcher::new(several) {
+                    return Search::Several(searcher);
+                }
+                AhoCorasick::builder()
+                    .match_kind(MatchKind::LeftmostFirst)
+                    // Few texts get past its own search for rare bytes: not worth a large table.
+                    .kind(Some(AhoCorasickKind::ContiguousNFA))
+                    .build(several)
+                    .map_or(Search::Pass, Search::Many)
+            }
         }
     }
 
@@ -183,23 +217,31 @@ impl Search {
             Search::Pass => true,
             Search::Never => false,
             Search::Few(finders) => finders.iter().any(|finder| finder.find(text).is_some()),
-            Search::Several(searcher) => searcher.is_match(text),
+            Search::Several(searcher) => searcher.find(text).is_some(),
+            Search::Many(searcher) => searcher.is_match(text),
         }
     }
 }
 
 /// The strings of all sets; `None` if a regex has none, for then nothing can be said of all.
-fn union(each: &[Option<Literals>]) -> Option<Literals> {
-    let sets: Vec<Literals> = each.iter().cloned().collect::<Option<_>>()?;
+fn union(each: &[Arc<Need>]) -> Option<Literals> {
+    let sets: Vec<&[Vec<u8>]> = each
+        .iter()
+        .map(|need| need.literals.as_deref())
+        .collect::<Option<_>>()?;
     let mut all = sets.concat();
     all.sort_unstable();
     all.dedup();
-    // A string within which another occurs adds nothing.
-    let shorter = all.clone();
+    // A string within which another occurs adds nothing. Few have all of another's bytes.
+    let bytes = |s: &[u8]| s.iter().fold(0u128, |set, byte| set | 1 << (byte & 127));
+    let known: Vec<(u128, Vec<u8>)> = all.iter().map(|s| (bytes(s), s.clone())).collect();
     all.retain(|long| {
-        !shorter
-            .iter()
-            .any(|s| s != long && Finder::new(s).find(long).is_some())
+        let set = bytes(long);
+        !known.iter().any(|(part, short)| {
+            part & !set == 0
+                && short.len() < long.len()
+                && long.windows(short.len()).any(|part| part == short)
+        })
     });
     Some(all)
 }
@@ -236,17 +278,24 @@ impl Prefilter {
             (required(&root), opening(&root))
         };
         let (sets, openings): (Vec<Vec<Literals>>, Vec<_>) = regexes.iter().map(known).unzip();
+        let needs = |sets: Vec<Literals>| sets.into_iter().map(|set| Need::new(Some(set)));
+        let sets: Vec<Vec<Arc<Need>>> = sets.into_iter().map(|s| needs(s).collect()).collect();
         let prefix = prefregex.map(|regex| regex.regex().root());
-        let each: Vec<_> = sets.iter().map(|sets| sets.first().cloned()).collect();
+        let first = |sets: &Vec<Arc<Need>>| sets.first().cloned().unwrap_or_default();
+        let each: Vec<Arc<Need>> = sets.iter().map(first).collect();
+        let lessons = Lessons::new(&sets);
         Prefilter {
             searchers: Arc::new(Searchers {
                 gate: Search::new(prefix.as_ref().and_then(|r| required(r).into_iter().next())),
-                any: Search::new(union(&each)),
-                each: each.into_iter().map(Search::new).collect(),
+                any: match lessons {
+                    Some(_) => Search::Pass,
+                    None => Search::new(union(&each)),
+                },
+                each,
                 openers: Openers::new(&openings),
                 prefix_always: prefix.as_ref().is_some_and(matches_every_line),
             }),
-            lessons: Lessons::new(sets),
+            lessons,
             seen: 0,
             passed: 0,
             resting: 0,
@@ -265,15 +314,18 @@ impl Prefilter {
             return Outlook::Hopeful;
         }
         let bytes = text.as_bytes();
-        if let Some(lessons) = &mut self.lessons
-            && lessons.learn(bytes)
-            && let Some(lessons) = self.lessons.take()
-        {
-            self.use_literals(lessons.best());
+        let mut hopeful = true;
+        if let Some(lessons) = &mut self.lessons {
+            hopeful = lessons.learn(bytes);
+            if lessons.left == 0
+                && let Some(lessons) = self.lessons.take()
+            {
+                self.use_literals(lessons.best());
+            }
         }
         let outlook = if !self.searchers.gate.passes(bytes) {
             Outlook::Hopeless
-        } else if !self.searchers.any.passes(bytes) {
+        } else if !hopeful || !self.searchers.any.passes(bytes) {
             Outlook::PrefixOnly
         } else {
             Outlook::Hopeful
@@ -289,11 +341,11 @@ impl Prefilter {
         outlook
     }
 
-    fn use_literals(&mut self, each: Vec<Option<Literals>>) {
+    fn use_literals(&mut self, each: Vec<Arc<Need>>) {
         let all = Search::new(union(&each));
         if let Some(searchers) = Arc::get_mut(&mut self.searchers) {
             searchers.any = all;
-            searchers.each = each.into_iter().map(Search::new).collect();
+            searchers.each = each;
         }
     }
 
@@ -308,7 +360,7 @@ impl Prefilter {
                 false => self.searchers.openers.next(first, from)?,
             };
             match self.searchers.each.get(index) {
-                Some(search) if ascii && !search.passes(text.as_bytes()) => from = index + 1,
+                Some(need) if ascii && !need.is_met(text.as_bytes()) => from = index + 1,
                 _ => return Some(index),
             }
         }

@@ -10,10 +10,11 @@ use super::ast::{Assertion, Greed, Node};
 use super::class::{AsciiSet, Category, Class, Item};
 
 /// Applies all rewrites.
-pub(super) fn simplify(root: Node) -> Node {
-    let root = root.map(&mut boundary_lookaheads);
-    let (root, _) = drop_lookbehinds(root, Before::UNKNOWN);
-    root.map(&mut merge_repeats)
+pub(super) fn simplify(mut root: Node) -> Node {
+    root.rewrite(&mut boundary_lookaheads);
+    drop_lookbehinds(&mut root, Before::UNKNOWN);
+    root.rewrite(&mut merge_repeats);
+    root
 }
 
 /// The characters that may stand before a place.
@@ -48,105 +49,55 @@ impl Before {
 
 /// Rewrites `node`, which follows one of the characters `before`; tells what may stand before the
 /// place after it.
-fn drop_lookbehinds(node: Node, before: Before) -> (Node, Before) {
+fn drop_lookbehinds(node: &mut Node, before: Before) -> Before {
     match node {
         Node::Look {
             behind: true,
             negative: false,
-            node,
-        } => match &*node {
-            Node::Class(class) if before.only(class) => (Node::Empty, before),
-            _ => (
-                Node::Look {
-                    behind: true,
-                    negative: false,
-                    node,
-                },
-                before,
-            ),
-        },
+            node: inner,
+        } => {
+            if matches!(&**inner, Node::Class(class) if before.only(class)) {
+                *node = Node::Empty;
+            }
+            before
+        }
         Node::Look {
             behind: false,
-            negative,
             node,
+            ..
         } => {
-            let (inner, _) = drop_lookbehinds(*node, before);
-            let look = Node::Look {
-                behind: false,
-                negative,
-                node: Box::new(inner),
-            };
-            (look, before)
+            drop_lookbehinds(node, before);
+            before
         }
-        Node::Look { .. } | Node::Empty | Node::Assert(_) => (node, before),
-        Node::Class(class) => {
-            let after = Before {
-                ascii: class.ascii(),
-                other: class.reaches_beyond_ascii(),
-            };
-            (Node::Class(class), after)
-        }
+        Node::Look { .. } | Node::Empty | Node::Assert(_) => before,
+        Node::Class(class) => Before {
+            ascii: class.ascii(),
+            other: class.reaches_beyond_ascii(),
+        },
         Node::Concat(nodes) => {
-            let mut place = before;
-            let mut out = Vec::with_capacity(nodes.len());
-            for node in nodes {
-                let (node, after) = drop_lookbehinds(node, place);
-                out.push(node);
-                place = after;
-            }
-            (Node::concat(out), place)
+            let after = nodes
+                .iter_mut()
+                .fold(before, |place, node| drop_lookbehinds(node, place));
+            node.flatten();
+            after
         }
-        Node::Alternation(nodes) => {
-            let mut place = Before::NONE;
-            let mut out = Vec::with_capacity(nodes.len());
-            for node in nodes {
-                let (node, after) = drop_lookbehinds(node, before);
-                out.push(node);
-                place = place.or(after);
-            }
-            (Node::Alternation(out), place)
-        }
-        Node::Repeat {
-            node,
-            min,
-            max,
-            greed,
-        } => {
+        Node::Alternation(nodes) => nodes.iter_mut().fold(Before::NONE, |place, node| {
+            place.or(drop_lookbehinds(node, before))
+        }),
+        Node::Repeat { node, min, max, .. } => {
             // A later round follows an earlier one. What follows a round depends on what comes
             // before it only if the round can be empty, so that one step settles it.
             let again = match max {
                 Some(0 | 1) => before,
-                _ => before.or(after(&node, before)),
+                _ => before.or(after(node, before)),
             };
-            let (inner, after) = drop_lookbehinds(*node, again);
-            let repeat = Node::Repeat {
-                node: Box::new(inner),
-                min,
-                max,
-                greed,
-            };
-            let after = if min == 0 { after.or(before) } else { after };
-            (repeat, after)
+            let after = drop_lookbehinds(node, again);
+            if *min == 0 { after.or(before) } else { after }
         }
-        Node::Group { index, node } => {
-            let (inner, after) = drop_lookbehinds(*node, before);
-            let node = Box::new(inner);
-            (Node::Group { index, node }, after)
-        }
-        Node::Atomic(node) => {
-            let (inner, after) = drop_lookbehinds(*node, before);
-            (Node::Atomic(Box::new(inner)), after)
-        }
-        Node::Backref { .. } => (node, Before::UNKNOWN),
-        Node::Conditional { index, yes, no } => {
-            let (yes, after_yes) = drop_lookbehinds(*yes, before);
-            let (no, after_no) = drop_lookbehinds(*no, before);
-            let node = Node::Conditional {
-                index,
-                yes: Box::new(yes),
-                no: Box::new(no),
-            };
-            (node, after_yes.or(after_no))
+        Node::Group { node, .. } | Node::Atomic(node) => drop_lookbehinds(node, before),
+        Node::Backref { .. } => Before::UNKNOWN,
+        Node::Conditional { yes, no, .. } => {
+            drop_lookbehinds(yes, before).or(drop_lookbehinds(no, before))
         }
     }
 }
@@ -172,26 +123,22 @@ fn after(node: &Node, before: Before) -> Before {
 }
 
 /// Recognises the look-aheads around dates.
-fn boundary_lookaheads(node: Node) -> Node {
-    let Node::Concat(mut nodes) = node else {
-        return match closing_boundary(&node) {
-            Some(ascii) => Node::Assert(Assertion::NotInsideWord { ascii }),
-            None => node,
-        };
+fn boundary_lookaheads(node: &mut Node) {
+    let Node::Concat(nodes) = node else {
+        if let Some(ascii) = closing_boundary(node) {
+            *node = Node::Assert(Assertion::NotInsideWord { ascii });
+        }
+        return;
     };
     for i in 0..nodes.len() {
         // At the very end of the text the opening form can fail where `NotInsideWord` holds; it
         // makes no difference when at least one character must follow.
-        let more_follows = nodes[i + 1..].iter().any(|n| n.min_width() > 0);
-        let ascii = match &nodes[i] {
-            node if more_follows => opening_boundary(node),
-            _ => None,
-        };
-        if let Some(ascii) = ascii {
+        if let Some(ascii) = opening_boundary(&nodes[i])
+            && nodes[i + 1..].iter().any(|n| n.min_width() > 0)
+        {
             nodes[i] = Node::Assert(Assertion::NotInsideWord { ascii });
         }
     }
-    Node::Concat(nodes)
 }
 
 /// `(?=\b|\W|$)` in any order: whether it is ASCII's idea of words.
@@ -243,44 +190,37 @@ fn is_nonword(class: &Class) -> bool {
         category: Category::Word,
         negated: true,
     };
-    class.items == [nonword] && !class.negated
+    class.items[..] == [nonword] && !class.negated
 }
 
 /// `X*` around nothing but `X*` and the like, left over from tags, is kept; only a repeat that can
 /// have no effect goes, since the engines refuse to repeat what is not there.
-fn merge_repeats(node: Node) -> Node {
-    match node {
-        Node::Repeat {
-            max: Some(0), node, ..
-        } if !has_group(&node) => Node::Empty,
-        Node::Repeat {
-            node,
-            min,
-            max,
-            greed,
-        } => match *node {
-            Node::Empty => Node::Empty,
-            // Tests of the neighbourhood: once is as good as often, and none is always allowed.
-            inner @ (Node::Assert(_) | Node::Look { .. }) if !has_group(&inner) => {
-                if min == 0 {
-                    Node::Empty
-                } else {
-                    inner
-                }
-            }
-            inner => Node::Repeat {
-                node: Box::new(inner),
-                min,
-                max,
-                greed: if Some(min) == max && greed == Greed::Lazy {
-                    Greed::Greedy
-                } else {
-                    greed
-                },
-            },
+fn merge_repeats(node: &mut Node) {
+    let Node::Repeat {
+        node: inner,
+        min,
+        max,
+        greed,
+    } = node
+    else {
+        return;
+    };
+    let by = match &mut **inner {
+        inner if *max == Some(0) && !has_group(inner) => Node::Empty,
+        Node::Empty => Node::Empty,
+        // Tests of the neighbourhood: once is as good as often, and none is always allowed.
+        inner @ (Node::Assert(_) | Node::Look { .. }) if !has_group(inner) => match min {
+            0 => Node::Empty,
+            _ => std::mem::replace(inner, Node::Empty),
         },
-        node => node,
-    }
+        _ => {
+            if Some(*min) == *max && *greed == Greed::Lazy {
+                *greed = Greed::Greedy;
+            }
+            return;
+        }
+    };
+    *node = by;
 }
 
 fn has_group(node: &Node) -> bool {

@@ -1,12 +1,14 @@
 //! Backslashes and brackets: everything that stands for one character of a set, and
 //! back-references, which look the same.
 
+use smallvec::{SmallVec, smallvec};
+
 use super::*;
 
 impl Parser {
     pub(super) fn one_category(&self, category: Category, negated: bool) -> Node {
         Node::Class(Class {
-            items: vec![Item::Category { category, negated }],
+            items: smallvec![Item::Category { category, negated }],
             negated: false,
             ignore_case: false,
             ascii: self.scope.ascii,
@@ -130,7 +132,7 @@ impl Parser {
         let start = self.reader.position() - 1;
         let negated = self.reader.eat('^')?;
         let unterminated = |p: &Parser| p.reader.error_at("unterminated character set", start);
-        let mut items = Vec::new();
+        let mut items = SmallVec::new();
         loop {
             let Some(token) = self.reader.take()? else {
                 return Err(unterminated(self));
