@@ -16,6 +16,7 @@ pub mod jail;
 pub mod lint;
 pub mod log;
 pub mod pattern;
+mod queue;
 pub mod server;
 pub mod source;
 pub mod store;

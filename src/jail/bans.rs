@@ -4,7 +4,9 @@
 #![forbid(unsafe_code)]
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
+
+use indexmap::IndexMap;
 
 use super::evidence::Evidence;
 use crate::address::Address;
@@ -29,12 +31,34 @@ struct Ban {
     /// Order of arrival, what lists are sorted by.
     number: u64,
     time: Timestamp,
-    /// `None`: the jail's bantime, whatever it will be.
-    length: Option<BanTime>,
+    length: Length,
     failures: u32,
     bancount: u32,
     restored: bool,
     evidence: Evidence,
+}
+
+/// A ban's own length in half the room of an `Option<BanTime>`: infinity is a permanent ban, and
+/// no number that of the jail's bantime, whatever it will be.
+#[derive(Clone, Copy, Debug)]
+struct Length(f64);
+
+impl Length {
+    fn new(own: Option<BanTime>) -> Length {
+        Length(match own {
+            Some(BanTime::Seconds(seconds)) => seconds,
+            Some(BanTime::Permanent) => f64::INFINITY,
+            None => f64::NAN,
+        })
+    }
+
+    fn or(self, default: BanTime) -> BanTime {
+        match self.0 {
+            own if own.is_nan() => default,
+            f64::INFINITY => BanTime::Permanent,
+            seconds => BanTime::Seconds(seconds),
+        }
+    }
 }
 
 /// Time of an end, ordered.
@@ -58,7 +82,8 @@ impl Ord for End {
 /// The banned ids.
 #[derive(Debug)]
 pub(super) struct BanList {
-    bans: HashMap<Address, Ban>,
+    /// In no order: a lifted ban leaves its place to the last one.
+    bans: IndexMap<Address, Ban>,
     /// Ends of bans, some outdated: an entry counts if it is still the end of its ban.
     ends: BinaryHeap<Reverse<(End, u64, Address)>>,
     default: BanTime,
@@ -69,7 +94,7 @@ pub(super) struct BanList {
 impl Default for BanList {
     fn default() -> BanList {
         BanList {
-            bans: HashMap::new(),
+            bans: IndexMap::new(),
             ends: BinaryHeap::new(),
             default: BanTime::Seconds(600.0),
             next_number: 0,
@@ -126,12 +151,12 @@ impl BanList {
         }
         if let Some(ban) = self.bans.get_mut(&ticket.id) {
             let age = ticket.time - ban.time;
-            if end > end_of(ban.time, ban.length.unwrap_or(self.default)) {
+            if end > end_of(ban.time, ban.length.or(self.default)) {
                 // the ban keeps its beginning and becomes longer
-                ban.length = Some(match length {
+                ban.length = Length::new(Some(match length {
                     BanTime::Seconds(seconds) => BanTime::Seconds(seconds + age.max(0.0)),
                     BanTime::Permanent => BanTime::Permanent,
-                });
+                }));
                 self.note_end(&ticket.id);
             }
             return Added::Already { age };
@@ -140,7 +165,7 @@ impl BanList {
         let ban = Ban {
             number: self.next_number,
             time: ticket.time,
-            length: ticket.bantime,
+            length: Length::new(ticket.bantime),
             failures: ticket.failures,
             bancount: ticket.bancount,
             restored: ticket.restored,
@@ -156,7 +181,7 @@ impl BanList {
     /// Gives a ban its own length and count (fact B12).
     pub fn lengthen(&mut self, id: &Address, length: BanTime, bancount: u32) {
         if let Some(ban) = self.bans.get_mut(id) {
-            ban.length = Some(length);
+            ban.length = Length::new(Some(length));
             ban.bancount = bancount;
             self.note_end(id);
         }
@@ -169,14 +194,14 @@ impl BanList {
 
     /// Lifts a ban.
     pub fn remove(&mut self, id: &Address) -> Option<Ticket> {
-        let ban = self.bans.remove(id)?;
+        let ban = self.bans.swap_remove(id)?;
         Some(self.ticket(id.clone(), &ban))
     }
 
     /// Lifts all bans, in order of arrival.
     pub fn take_all(&mut self) -> Vec<Ticket> {
         let tickets = self.tickets();
-        self.bans = HashMap::new();
+        self.bans = IndexMap::new();
         self.ends = BinaryHeap::new();
         tickets
     }
@@ -219,8 +244,7 @@ impl BanList {
     pub fn next_end(&mut self) -> Option<Timestamp> {
         while let Some(Reverse((end, number, id))) = self.ends.peek() {
             if self.bans.get(id).is_some_and(|ban| {
-                ban.number == *number
-                    && end_of(ban.time, ban.length.unwrap_or(self.default)) == end.0
+                ban.number == *number && end_of(ban.time, ban.length.or(self.default)) == end.0
             }) {
                 return Some(end.0);
             }
@@ -250,7 +274,7 @@ impl BanList {
             .bans
             .iter()
             .map(|(id, ban)| {
-                let length = ban.length.unwrap_or(self.default);
+                let length = ban.length.or(self.default);
                 (ban.number, (id, ban.time, length, end_of(ban.time, length)))
             })
             .collect();
@@ -265,7 +289,7 @@ impl BanList {
             failures: ban.failures,
             matches: ban.evidence.lines(),
             fields: ban.evidence.fields(),
-            bantime: Some(ban.length.unwrap_or(self.default)),
+            bantime: Some(ban.length.or(self.default)),
             bancount: ban.bancount,
             restored: ban.restored,
         }
@@ -273,7 +297,7 @@ impl BanList {
 
     fn note_end(&mut self, id: &Address) {
         if let Some(ban) = self.bans.get(id) {
-            let end = end_of(ban.time, ban.length.unwrap_or(self.default));
+            let end = end_of(ban.time, ban.length.or(self.default));
             if end.is_finite() {
                 self.ends.push(Reverse((End(end), ban.number, id.clone())));
             }
@@ -289,7 +313,7 @@ impl BanList {
             .bans
             .iter()
             .map(|(id, ban)| {
-                let end = end_of(ban.time, ban.length.unwrap_or(default));
+                let end = end_of(ban.time, ban.length.or(default));
                 Reverse((End(end), ban.number, id.clone()))
             })
             .filter(|Reverse((end, _, _))| end.0.is_finite())

@@ -1,4 +1,4 @@
-//! The evidence against an id, packed: captured fields and matched lines in two byte strings.
+//! The evidence against an id, packed: captured fields and matched lines in one byte string.
 //!
 //! Under attack a jail remembers hundreds of thousands of ids with a line and a few fields each;
 //! as maps and strings that costs several times the text itself.
@@ -8,64 +8,68 @@ use crate::address::Address;
 use crate::ticket::{FieldValue, Fields, MatchLine};
 
 /// Packed fields and matched lines. Packing and unpacking keeps everything.
+///
+/// One byte string: the length of the fields, the fields, the lines. Empty when there are neither.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Evidence {
-    fields: Box<[u8]>,
-    lines: Box<[u8]>,
-}
+pub(super) struct Evidence(Box<[u8]>);
 
 impl Evidence {
     /// Packs the fields and all lines.
     pub fn new(fields: &Fields, lines: &[MatchLine]) -> Evidence {
-        let mut evidence = Evidence {
-            fields: pack_fields(fields),
-            lines: Box::default(),
-        };
-        evidence.set_lines(lines);
-        evidence
-    }
-
-    /// Replaces the lines.
-    pub fn set_lines(&mut self, lines: &[MatchLine]) {
-        let mut out = Vec::new();
+        if fields.is_empty() && lines.is_empty() {
+            return Evidence::default();
+        }
+        let fields = pack_fields(fields);
+        let mut out = Vec::with_capacity(fields.len() + 256);
+        pack_number(fields.len(), &mut out);
+        out.extend_from_slice(&fields);
         for line in lines {
             pack_line(line, &mut out);
         }
-        self.lines = out.into_boxed_slice();
+        Evidence(out.into_boxed_slice())
     }
 
     /// Adds lines and keeps only the last `limit`.
     pub fn append(&mut self, lines: &[MatchLine], limit: usize) {
+        let (fields, mut kept) = self.parts();
         let skip = (self.line_count() + lines.len()).saturating_sub(limit);
-        let mut reader = Reader(&self.lines);
         let mut skipped = 0;
-        while skipped < skip && reader.line().is_some() {
+        while skipped < skip && kept.line().is_some() {
             skipped += 1;
         }
-        let kept = reader.0;
-        let mut out = Vec::with_capacity(kept.len() + 128);
-        out.extend_from_slice(kept);
+        let mut out = Vec::with_capacity(fields.0.len() + kept.0.len() + 256);
+        pack_number(fields.0.len(), &mut out);
+        out.extend_from_slice(fields.0);
+        out.extend_from_slice(kept.0);
         for line in &lines[(skip - skipped).min(lines.len())..] {
             pack_line(line, &mut out);
         }
-        self.lines = out.into_boxed_slice();
+        self.0 = out.into_boxed_slice();
     }
 
     /// The lines, oldest first.
     pub fn lines(&self) -> Vec<MatchLine> {
-        let mut reader = Reader(&self.lines);
-        std::iter::from_fn(|| reader.line()).collect()
+        let (_, mut lines) = self.parts();
+        std::iter::from_fn(|| lines.line()).collect()
     }
 
     /// The fields in their order.
     pub fn fields(&self) -> Fields {
-        let mut reader = Reader(&self.fields);
-        std::iter::from_fn(|| reader.field()).collect()
+        let (mut fields, _) = self.parts();
+        std::iter::from_fn(|| fields.field()).collect()
     }
 
     fn line_count(&self) -> usize {
-        let mut reader = Reader(&self.lines);
-        std::iter::from_fn(|| reader.line()).count()
+        let (_, mut lines) = self.parts();
+        std::iter::from_fn(|| lines.line()).count()
+    }
+
+    /// Readers of the fields and of the lines.
+    fn parts(&self) -> (Reader<'_>, Reader<'_>) {
+        let mut reader = Reader(&self.0);
+        let length = reader.number().unwrap_or(0);
+        let (fields, lines) = reader.0.split_at_checked(length).unwrap_or_default();
+        (Reader(fields), Reader(lines))
     }
 }
 
@@ -97,7 +101,7 @@ fn pack_line(line: &MatchLine, out: &mut Vec<u8>) {
     }
 }
 
-fn pack_fields(fields: &Fields) -> Box<[u8]> {
+fn pack_fields(fields: &Fields) -> Vec<u8> {
     let mut out = Vec::new();
     for (name, value) in fields {
         pack_text(name, &mut out);
@@ -133,7 +137,7 @@ fn pack_fields(fields: &Fields) -> Box<[u8]> {
             }
         }
     }
-    out.into_boxed_slice()
+    out
 }
 
 /// Reads what the functions above wrote; `None` at the end.

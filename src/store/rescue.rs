@@ -54,7 +54,7 @@ pub(super) fn replace(path: &str) -> Result<(Connection, bool), StoreError> {
         );
     }
     db.busy_timeout(std::time::Duration::from_secs(2))
-        .and_then(|()| db.execute_batch("PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;"))
+        .and_then(|()| db.execute_batch(schema::CONNECTION))
         .map_err(failed)?;
     Ok((db, saved > 0))
 }

@@ -95,18 +95,18 @@ pub(super) fn update_log(
 #[derive(Debug)]
 pub(super) struct BanRow {
     jail: String,
-    ip: String,
+    ip: Address,
     timeofban: i64,
     bantime: f64,
     bancount: u32,
-    data: Vec<u8>,
+    data: Box<[u8]>,
 }
 
 impl BanRow {
     pub(super) fn new(jail: &str, ticket: &Ticket, max_matches: i64) -> BanRow {
         BanRow {
             jail: jail.to_owned(),
-            ip: ticket.id.to_string(),
+            ip: ticket.id.clone(),
             timeofban: ticket.time.round_ties_even() as i64,
             bantime: match ticket.bantime {
                 Some(BanTime::Seconds(seconds)) => seconds,
@@ -114,19 +114,20 @@ impl BanRow {
                 None => UNKNOWN_LENGTH,
             },
             bancount: ticket.bancount,
-            data: data::encode(ticket, max_matches),
+            data: data::encode(ticket, max_matches).into_boxed_slice(),
         }
     }
 
     pub(super) fn insert(&self, db: &Connection) -> rusqlite::Result<()> {
+        let ip = self.ip.to_string();
         // the columns are declared INTEGER: SQLite stores 600.0 as 600, and 8.76 as it is
         let row = params![
             self.jail,
-            self.ip,
+            ip,
             self.timeofban,
             self.bantime,
             self.bancount,
-            self.data
+            &self.data[..]
         ];
         db.prepare_cached(
             "INSERT INTO bans(jail, ip, timeofban, bantime, bancount, data) \

@@ -73,6 +73,11 @@ pub(super) const TABLES: [(&str, &str); 5] = [
     ),
 ];
 
+/// Of a connection. The pages most writes touch fit into a cache of one megabyte; what does not is
+/// read again from the file.
+pub(super) const CONNECTION: &str =
+    "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -1024;";
+
 /// Files up to this size are looked through for damage at start; it takes some milliseconds.
 const CHECKED_SIZE: u64 = 16 << 20;
 
@@ -130,7 +135,7 @@ pub(super) fn open(path: &str) -> Result<Connection, StoreError> {
 pub(super) fn connect(path: &str) -> Result<Connection, StoreError> {
     let db = Connection::open(path).and_then(|db| {
         db.busy_timeout(Duration::from_secs(2))?;
-        db.execute_batch("PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;")?;
+        db.execute_batch(CONNECTION)?;
         Ok(db)
     });
     match db {

@@ -1,13 +1,14 @@
 //! The thread that owns the connection: takes requests in order and writes them in batches.
 //!
-//! A batch is one transaction, committed as soon as nothing waits or after half a second. A write
+//! A batch is one transaction, committed as soon as nothing waits, it is large, or after half a
+//! second. A write
 //! that fails because the disk is full or somebody holds a lock is kept and tried again; one that can
 //! never succeed is logged and dropped. Nothing here ends the thread but [`Request::Close`] or the
 //! loss of all handles.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError};
+use std::sync::mpsc::{RecvTimeoutError, TrySendError};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
@@ -15,10 +16,13 @@ use tokio::sync::oneshot;
 
 use super::rows::BanRow;
 use super::{LOG, LogPosition, rows, schema};
+use crate::queue::{self, Receiver, Sender};
 use crate::{error, warning};
 
 /// Requests that may wait for the thread.
 const QUEUE: usize = 16_384;
+/// Writes of one transaction: more save no time, and each is kept until the transaction has ended.
+const BATCH: usize = 512;
 /// Longest time a write may stay uncommitted while others follow it.
 const BATCH_TIME: Duration = Duration::from_millis(500);
 /// How long an open transaction waits for more when nothing else is waiting.
@@ -78,7 +82,7 @@ pub(super) enum Request {
 /// The sending end of the thread's queue.
 #[derive(Debug)]
 pub(super) struct Mailbox {
-    requests: SyncSender<Request>,
+    requests: Sender<Request>,
     dropped: AtomicU64,
 }
 
@@ -107,7 +111,7 @@ impl Mailbox {
 
 /// Starts the thread.
 pub(super) fn spawn(db: Connection, path: String) -> std::io::Result<Mailbox> {
-    let (sender, requests) = std::sync::mpsc::sync_channel(QUEUE);
+    let (sender, requests) = queue::bounded(QUEUE);
     let worker = Worker {
         db,
         path,
@@ -199,7 +203,7 @@ impl Worker {
                     break;
                 }
             }
-            if began.elapsed() >= BATCH_TIME {
+            if self.unsaved.len() >= BATCH || began.elapsed() >= BATCH_TIME {
                 break;
             }
             match self.next(began) {
@@ -327,7 +331,7 @@ impl Worker {
                 self.unsaved.len() - hopeless.len()
             );
         }
-        self.unsaved.clear();
+        self.unsaved = VecDeque::new();
     }
 }
 

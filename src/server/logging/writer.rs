@@ -10,10 +10,11 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use crate::log::Level;
+use crate::queue::{self, Receiver, Sender};
 
 const QUEUE_LINES: usize = 16_384;
 const QUEUE_BYTES: usize = 8 << 20;
@@ -135,7 +136,7 @@ enum Order {
 
 /// The sending end of the queue.
 pub(super) struct Writer {
-    orders: SyncSender<Order>,
+    orders: Sender<Order>,
     load: Arc<Load>,
 }
 
@@ -148,7 +149,7 @@ struct Load {
 impl Writer {
     /// Starts the thread; until the first [`Writer::switch`] lines go to standard error.
     pub(super) fn spawn() -> io::Result<Writer> {
-        let (orders, inbox) = sync_channel(QUEUE_LINES);
+        let (orders, inbox) = queue::bounded(QUEUE_LINES);
         let load = Arc::new(Load::default());
         let thread = Thread {
             inbox,
