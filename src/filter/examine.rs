@@ -91,6 +91,21 @@ impl LineOutcome {
         self.ignored_by.clear();
         self.prefix = None;
     }
+
+    /// What a jail makes of it.
+    pub(super) fn into_failures(self, clock: &Clock) -> Vec<Failure> {
+        let found = self.found.into_iter();
+        found
+            .filter_map(|found| {
+                Some(Failure {
+                    id: found.id?,
+                    time: found.time?.min(clock.now),
+                    matches: found.matches,
+                    fields: found.record.into_fields(),
+                })
+            })
+            .collect()
+    }
 }
 
 /// Searches that gave up.
@@ -134,11 +149,11 @@ impl Limits {
 
 /// A line with its date cut out.
 #[derive(Clone, Copy)]
-struct Cut<'a> {
-    before: &'a str,
+pub(super) struct Cut<'a> {
+    pub(super) before: &'a str,
     /// `None`: the date last seen stands in.
-    date: Option<&'a str>,
-    after: &'a str,
+    pub(super) date: Option<&'a str>,
+    pub(super) after: &'a str,
 }
 
 impl<'a> Cut<'a> {
@@ -158,7 +173,15 @@ impl<'a> Cut<'a> {
         }
     }
 
-    fn parts(self, last: &str) -> Parts {
+    /// What regexes see of a single line.
+    pub(super) fn write_to(self, text: &mut String) {
+        text.clear();
+        text.push_str(self.before);
+        text.push_str(self.after);
+        text.push('\n');
+    }
+
+    pub(super) fn parts(self, last: &str) -> Parts {
         Box::new([
             self.before.to_owned(),
             self.date.unwrap_or(last).to_owned(),
@@ -167,12 +190,34 @@ impl<'a> Cut<'a> {
     }
 }
 
+/// A text on its way through the regexes.
+pub(super) struct Stage<'t> {
+    text: &'t str,
+    /// What failregexes see of it.
+    searched: Cow<'t, str>,
+    /// Where the prefregex matched.
+    prefix: Option<Match>,
+    /// With `maxlines`: the lines it consists of.
+    lines: Option<Vec<Parts>>,
+    ascii: bool,
+    /// The failregex to ask next.
+    next: usize,
+}
+
+/// A failregex that matched.
+pub(super) struct Hit {
+    pub(super) regex: usize,
+    found: Match,
+    /// With `maxlines`: which lines it covers.
+    division: Option<Division>,
+}
+
 /// Where a line stands in time.
-struct When<'a> {
-    cut: Cut<'a>,
+pub(super) struct When<'a> {
+    pub(super) cut: Cut<'a>,
     time: Option<Timestamp>,
     /// The line has no valid date of its own (fact D21).
-    undated: bool,
+    pub(super) undated: bool,
 }
 
 impl Filter {
@@ -186,17 +231,7 @@ impl Filter {
     ) -> Vec<Failure> {
         let mut outcome = LineOutcome::default();
         self.examine(line, date, clock, Manner::WATCH, &mut outcome);
-        let found = outcome.found.into_iter();
-        found
-            .filter_map(|found| {
-                Some(Failure {
-                    id: found.id?,
-                    time: found.time?.min(clock.now),
-                    matches: found.matches,
-                    fields: found.record.into_fields(),
-                })
-            })
-            .collect()
+        outcome.into_failures(clock)
     }
 
     /// Examines one line (without its line end) and writes what became of it to `outcome`, which
@@ -215,6 +250,18 @@ impl Filter {
         let Some(when) = self.place(line, date, clock, manner) else {
             return;
         };
+        self.search(&when, 0, clock, manner, outcome);
+    }
+
+    /// Steps 3 to 7 of fact R29, failregexes from `first` on.
+    pub(super) fn search(
+        &mut self,
+        when: &When<'_>,
+        first: usize,
+        clock: &Clock,
+        manner: Manner,
+        outcome: &mut LineOutcome,
+    ) {
         let mut text = std::mem::take(&mut self.text);
         let mut content = std::mem::take(&mut self.content);
         content.clear();
@@ -224,18 +271,15 @@ impl Filter {
             self.buffer.drain(..surplus);
             text = text_of(&self.buffer);
         } else {
-            text.clear();
-            text.push_str(when.cut.before);
-            text.push_str(when.cut.after);
-            text.push('\n');
+            when.cut.write_to(&mut text);
         }
-        self.match_text(&text, &mut content, &when, clock, manner, outcome);
+        self.match_text(&text, &mut content, first, when, clock, manner, outcome);
         self.text = text;
         self.content = content;
     }
 
     /// Finds the date and applies the time window; `None`: the line is too old.
-    fn place<'a>(
+    pub(super) fn place<'a>(
         &mut self,
         line: &'a str,
         date: Option<(&'a str, Timestamp)>,
@@ -321,17 +365,59 @@ impl Filter {
         }
     }
 
-    /// Steps 3 to 7 of fact R29. `content` is empty and lends its memory.
+    /// Steps 3 to 7 of fact R29, failregexes from `first` on. `content` is empty and lends its memory.
     #[allow(clippy::too_many_arguments)]
     fn match_text(
         &mut self,
         text: &str,
         content: &mut String,
+        first: usize,
         when: &When<'_>,
         clock: &Clock,
         manner: Manner,
         outcome: &mut LineOutcome,
     ) {
+        let Some(mut stage) = self.open(text, content, clock, manner, outcome) else {
+            return;
+        };
+        stage.next = first;
+        while let Some(hit) = self.next_hit(&mut stage, clock, manner, outcome) {
+            if when.undated && !self.may_be_undated(when, hit.division.as_ref(), clock, manner) {
+                continue;
+            }
+            let record = self.record(&stage, &hit, manner);
+            let single = hit.division.is_none() && !manner.every_regex;
+            if single && self.sessions.is_untouched_by(&record) {
+                return;
+            }
+            let evidence = match hit.division {
+                Some(division) => {
+                    let matched = division.matched.into_iter().map(MatchLine::Parts);
+                    let evidence = matched.collect();
+                    self.buffer = division.others;
+                    stage.searched = text_of(&self.buffer).into();
+                    evidence
+                }
+                None if manner.evidence => {
+                    vec![MatchLine::Parts(when.cut.parts(&self.window.text))]
+                }
+                None => Vec::new(),
+            };
+            if self.conclude(hit.regex, record, evidence, when, clock, manner, outcome) {
+                return;
+            }
+        }
+    }
+
+    /// Steps 3 and 4 of fact R29; `None`: no failregex needs to be asked.
+    pub(super) fn open<'t>(
+        &mut self,
+        text: &'t str,
+        content: &'t mut String,
+        clock: &Clock,
+        manner: Manner,
+        outcome: &mut LineOutcome,
+    ) -> Option<Stage<'t>> {
         let multi = self.maxlines > 1;
         let mut prefix_known = None;
         let lines = multi.then(|| self.buffer.clone());
@@ -344,7 +430,7 @@ impl Filter {
             let outlook = prefilter.outlook(text);
             hopeless = outlook != Outlook::Hopeful;
             if hopeless && !manner.census {
-                return;
+                return None;
             }
             if hopeless && !manner.prefix_fields {
                 prefix_known = match outlook {
@@ -354,7 +440,7 @@ impl Filter {
             }
         }
         if self.asks_ignoreregexes_first() && self.ignored(text, clock, manner, outcome) {
-            return;
+            return None;
         }
 
         let mut prefix = None;
@@ -363,11 +449,11 @@ impl Filter {
                 self.prefregex_matched = prefix_known.unwrap_or_else(|| {
                     self.limits.is_match(prefregex, text, &self.name, clock.now)
                 });
-                return;
+                return None;
             }
             let found = self.limits.search(prefregex, text, &self.name, clock.now);
             self.prefregex_matched = found.is_some();
-            let Some(found) = found else { return };
+            let found = found?;
             if manner.prefix_fields {
                 let all = self.prefregex_names.record(text, &found, true);
                 outcome.prefix = Some(all);
@@ -388,94 +474,109 @@ impl Filter {
             prefix = Some(found);
         }
         if hopeless {
-            return;
+            return None;
         }
+        let content: &str = content;
+        Some(Stage {
+            text,
+            searched: Cow::Borrowed(if content.is_empty() { text } else { content }),
+            prefix,
+            lines,
+            ascii: is_ascii(text),
+            next: 0,
+        })
+    }
 
-        let seen = if content.is_empty() { text } else { content };
-        let mut searched = Cow::Borrowed(seen);
-        let ascii = is_ascii(text);
-        let mut next = 0;
+    /// Steps 5 and 6 of fact R29: the next failregex that matches and is not ignored.
+    pub(super) fn next_hit(
+        &mut self,
+        stage: &mut Stage<'_>,
+        clock: &Clock,
+        manner: Manner,
+        outcome: &mut LineOutcome,
+    ) -> Option<Hit> {
+        let multi = self.maxlines > 1;
         loop {
             let index = match &self.prefilter {
-                Some(prefilter) if !multi => prefilter.next(next, &searched, ascii),
-                _ => (next < self.failregexes.len()).then_some(next),
-            };
-            let Some(index) = index else { return };
-            next = index + 1;
+                Some(prefilter) if !multi => {
+                    prefilter.next(stage.next, &stage.searched, stage.ascii)
+                }
+                _ => (stage.next < self.failregexes.len()).then_some(stage.next),
+            }?;
+            stage.next = index + 1;
             let failregex = &self.failregexes[index];
             let found = self
                 .limits
-                .search(failregex, &searched, &self.name, clock.now);
+                .search(failregex, &stage.searched, &self.name, clock.now);
             let Some(found) = found else { continue };
-            let division = lines
+            let division = stage
+                .lines
                 .as_ref()
-                .map(|lines| Division::of(&searched, failregex.regex(), &found, lines));
+                .map(|lines| Division::of(&stage.searched, failregex.regex(), &found, lines));
 
             if !self.ignoreregexes.is_empty() {
                 let ignored = match &division {
                     Some(d) => self.ignored(&text_of(&d.matched), clock, manner, outcome),
-                    None => self.ignored(&searched, clock, manner, outcome),
+                    None => self.ignored(&stage.searched, clock, manner, outcome),
                 };
                 if ignored {
                     if let Some(division) = division {
                         self.buffer = division.others;
-                        searched = text_of(&self.buffer).into();
+                        stage.searched = text_of(&self.buffer).into();
                     }
                     if !manner.every_regex {
-                        return;
+                        return None;
                     }
                     continue;
                 }
             }
-            if when.undated {
-                let date = when.cut.date.unwrap_or(&self.window.text).to_owned();
-                // the lines with the date that stands in for theirs
-                let line = match &division {
-                    Some(d) => {
-                        let lines: Vec<_> = d.matched.iter().map(|parts| parts.concat()).collect();
-                        lines.join("\n")
-                    }
-                    None => when.cut.parts(&self.window.text).concat(),
-                };
-                self.window.undated(&self.name, &date, &line, clock.now);
-                if manner.window && when.time.is_none() {
-                    continue;
-                }
-            }
+            return Some(Hit {
+                regex: index,
+                found,
+                division,
+            });
+        }
+    }
 
-            let record = self.failregex_names[index].record(&searched, &found, manner.fields);
-            let record = match (&self.prefregex, &prefix) {
-                (Some(_), Some(found)) => {
-                    let mut base = self.prefregex_base.record(text, found, manner.fields);
-                    base.remove(&Name::Content);
-                    base.update(record);
-                    base
-                }
-                _ => record,
-            };
-            let evidence = match division {
-                Some(division) => {
-                    let matched = division.matched.into_iter().map(MatchLine::Parts);
-                    let evidence = matched.collect();
-                    self.buffer = division.others;
-                    searched = text_of(&self.buffer).into();
-                    evidence
-                }
-                None if manner.evidence => {
-                    vec![MatchLine::Parts(when.cut.parts(&self.window.text))]
-                }
-                None => Vec::new(),
-            };
-            let done = self.conclude(index, record, evidence, when, clock, manner, outcome);
-            if done {
-                return;
+    /// Whether a match counts though its line has no date of its own; says so once a day.
+    pub(super) fn may_be_undated(
+        &mut self,
+        when: &When<'_>,
+        division: Option<&Division>,
+        clock: &Clock,
+        manner: Manner,
+    ) -> bool {
+        let date = when.cut.date.unwrap_or(&self.window.text).to_owned();
+        // the lines with the date that stands in for theirs
+        let line = match division {
+            Some(d) => {
+                let lines: Vec<_> = d.matched.iter().map(|parts| parts.concat()).collect();
+                lines.join("\n")
             }
+            None => when.cut.parts(&self.window.text).concat(),
+        };
+        self.window.undated(&self.name, &date, &line, clock.now);
+        !manner.window || when.time.is_some()
+    }
+
+    /// The fields of a hit, those of the prefregex included.
+    pub(super) fn record(&self, stage: &Stage<'_>, hit: &Hit, manner: Manner) -> Record {
+        let names = &self.failregex_names[hit.regex];
+        let record = names.record(&stage.searched, &hit.found, manner.fields);
+        match (&self.prefregex, &stage.prefix) {
+            (Some(_), Some(found)) => {
+                let mut base = self.prefregex_base.record(stage.text, found, manner.fields);
+                base.remove(&Name::Content);
+                base.update(record);
+                base
+            }
+            _ => record,
         }
     }
 
     /// Session, id and result of one hit; true when the line is done with.
     #[allow(clippy::too_many_arguments)]
-    fn conclude(
+    pub(super) fn conclude(
         &mut self,
         index: usize,
         record: Record,

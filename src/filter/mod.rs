@@ -14,6 +14,7 @@ mod name;
 mod record;
 mod session;
 mod settings;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -24,6 +25,7 @@ pub use examine::{Found, LineOutcome, Manner};
 pub use name::Name;
 pub use record::Record;
 pub use settings::{Dates, Filter};
+pub use survey::{Signature, Survey};
 pub use trace::{Attempt, Mark, SessionTrace, Trace, TracedDate, Tracer};
 
 use crate::address::Address;

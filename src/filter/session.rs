@@ -94,6 +94,12 @@ struct Entry {
     number: u64,
 }
 
+/// Whether a match ends its session and is no failure.
+pub(super) fn ends_in_peace(record: &Record) -> bool {
+    let nofail = record.truthy(&Name::Nofail) || record.truthy(&Name::Mlfgained);
+    nofail && record.truthy(&Name::Mlfforget)
+}
+
 /// The sessions of one filter.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
@@ -115,6 +121,17 @@ impl Sessions {
     /// The session of this key, if it is remembered.
     pub(super) fn get(&self, key: &str) -> Option<&Gathered> {
         self.entries.get(key).map(|entry| &entry.session)
+    }
+
+    /// Whether merging a match would change nothing and accuse nobody: a line that is no failure
+    /// ends a session of which nothing is known. Most lines of an honest login are such.
+    pub(super) fn is_untouched_by(&self, fresh: &Record) -> bool {
+        ends_in_peace(fresh) && fresh.text(&Name::Mlfid).is_some_and(|key| !self.knows(key))
+    }
+
+    /// Whether anything is remembered under this key, be it out of date.
+    pub(super) fn knows(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
     }
 
     /// Merges a match with its session (facts R32–R38) and gives the merged state, which stays

@@ -148,12 +148,17 @@ impl JailCore {
         now: Timestamp,
         in_operation: bool,
     ) -> Vec<Failure> {
-        let clock = Clock {
+        let clock = self.clock(now, in_operation);
+        self.filter.process_line(line, date, &clock)
+    }
+
+    /// The time lines are judged against.
+    pub(super) fn clock(&self, now: Timestamp, in_operation: bool) -> Clock {
+        Clock {
             now,
             in_operation,
             findtime: self.counter.find_time,
-        };
-        self.filter.process_line(line, date, &clock)
+        }
     }
 
     /// Judges a failure that needs nothing from outside: names that are not resolved and

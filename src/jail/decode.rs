@@ -70,6 +70,12 @@ impl Decoder {
         }
     }
 
+    /// The encoding, where a chunk has whole lines in it.
+    pub fn of_whole_lines(&self) -> Option<&'static Encoding> {
+        let wide = self.encoding == UTF_16LE || self.encoding == UTF_16BE;
+        (!wide).then_some(self.encoding)
+    }
+
     /// Calls `each` for every line of a chunk, without its line end; the flag says whether bytes
     /// had to be replaced, and comes with the bytes.
     pub fn lines(&mut self, data: &[u8], mut each: impl FnMut(Cow<'_, str>, Option<&[u8]>)) {

@@ -12,13 +12,10 @@ use super::task::{Task, now};
 use crate::action::Order;
 use crate::address::Address;
 use crate::control::Value;
-use crate::filter::{Failure, FailureId};
+use crate::filter::FailureId;
 use crate::info;
 use crate::log;
 use crate::pattern::UseDns;
-use crate::source::Chunk;
-use crate::source::journal::Batch;
-use crate::ticket::Ticket;
 
 /// How long names of `ignoreip` hold, and the contents of its files (fact J27).
 const NAMES_HOLD: Duration = Duration::from_secs(300);
@@ -26,38 +23,6 @@ const FILES_HOLD: Duration = Duration::from_secs(1);
 const BROKEN_FILES_HOLD: Duration = Duration::from_secs(60);
 
 impl Task {
-    /// All lines of a chunk through the filter, then its failures to the judge.
-    pub(super) fn take_chunk(&mut self, chunk: &Chunk) {
-        let now = now();
-        let Task {
-            core, logs, cases, ..
-        } = self;
-        let encoding = core.encoding().to_owned();
-        logs.lines(chunk, &encoding, |line, in_operation| {
-            for failure in core.line(line, None, now, in_operation) {
-                cases.push_back(log_case(failure));
-            }
-        });
-        self.judge_cases();
-    }
-
-    /// All entries of a batch through the filter, likewise.
-    pub(super) fn take_batch(&mut self, batch: Batch) {
-        let Some(journal) = &mut self.journal else {
-            return;
-        };
-        let now = now();
-        for entry in &batch.entries {
-            let date = Some((entry.date.as_str(), entry.time));
-            let failures = self
-                .core
-                .line(&entry.line, date, now, journal.in_operation());
-            self.cases.extend(failures.into_iter().map(log_case));
-        }
-        journal.taken(batch);
-        self.judge_cases();
-    }
-
     /// Judges cases until one has a question, or none is left.
     pub(super) fn judge_cases(&mut self) {
         while !self.idle
@@ -303,23 +268,5 @@ impl Task {
             store: self.around.store.clone(),
             figures: self.core.figures(),
         }
-    }
-}
-
-fn log_case(failure: Failure) -> Case {
-    let id = match &failure.id {
-        FailureId::Address(id) => id.clone(),
-        FailureId::Name(name) => Address::raw(name.as_str()),
-    };
-    let mut ticket = Ticket::new(id, failure.time);
-    ticket.matches = failure.matches;
-    ticket.fields = failure.fields;
-    Case {
-        origin: Origin::Log,
-        id: failure.id,
-        ticket,
-        key: None,
-        ignored: None,
-        past: None,
     }
 }

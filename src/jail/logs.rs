@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use encoding_rs::Encoding;
 use indexmap::IndexMap;
 use sha1::{Digest, Sha1};
 use tokio::sync::mpsc;
@@ -320,6 +321,18 @@ impl Logs {
         self.newcomers.end_reload(keep, Instant::now());
     }
 
+    /// Whether the log of a chunk is in operation; `None`: it was removed in between.
+    pub fn begin(&self, chunk: &Chunk) -> Option<bool> {
+        let log = self.logs.get(chunk.path.to_string_lossy().as_ref())?;
+        Some(log.in_operation)
+    }
+
+    /// How the lines of a chunk are decoded, if that depends on nothing before them.
+    pub fn encoding(&self, chunk: &Chunk) -> Option<&'static Encoding> {
+        let log = self.logs.get(chunk.path.to_string_lossy().as_ref())?;
+        log.decoder.of_whole_lines()
+    }
+
     /// Hands every line of a chunk to `each`, with whether its log is in operation. A chunk of a
     /// file that was removed in between is dropped.
     pub fn lines(&mut self, chunk: &Chunk, encoding: &str, mut each: impl FnMut(&str, bool)) {
@@ -334,6 +347,14 @@ impl Logs {
             }
             each(&line, in_operation);
         });
+        self.taken(chunk);
+    }
+
+    /// All lines of a chunk were handed on.
+    pub fn taken(&mut self, chunk: &Chunk) {
+        let Some(log) = self.logs.get_mut(chunk.path.to_string_lossy().as_ref()) else {
+            return;
+        };
         log.in_operation |= chunk.at_end;
         if log.known_by != chunk.first_line_hash {
             log.known_by = chunk.first_line_hash.clone();

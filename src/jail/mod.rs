@@ -29,6 +29,7 @@ mod inquiry;
 mod journal;
 mod judge;
 mod lifecycle;
+mod lines;
 mod logs;
 pub mod names;
 mod newcomers;

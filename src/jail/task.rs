@@ -187,7 +187,7 @@ impl Task {
                     Some(request) => self.serve(request).await,
                     None => return self.stop().await,
                 },
-                Some(chunk) = chunks.recv(), if reading => self.take_chunk(&chunk),
+                Some(chunk) = chunks.recv(), if reading => self.take_chunk(&chunk).await,
                 batch = next_batch(&mut self.journal), if reading => self.take_batch(batch),
                 answer = answer(&mut self.asked), if self.asked.is_some() => self.learn(answer),
                 Some((id, quiet)) = self.quiet.1.recv() => {

@@ -18,6 +18,15 @@ pub struct Regex {
     shared: Arc<Shared>,
 }
 
+/// Equal regexes are one as long as they are in use.
+impl PartialEq for Regex {
+    fn eq(&self, other: &Regex) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+}
+
+impl Eq for Regex {}
+
 /// What equal regexes have in common.
 #[derive(Debug)]
 struct Shared {

@@ -320,6 +320,7 @@ impl Open {
             first_line_hash: self.head.hash.clone(),
             offset: self.position,
             at_end,
+            shelf: None,
         }
     }
 

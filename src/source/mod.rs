@@ -14,6 +14,7 @@ pub mod feed;
 mod follower;
 pub mod journal;
 mod reader;
+mod shelf;
 mod sweep;
 
 use std::collections::HashMap;
@@ -28,6 +29,7 @@ use self::events::Events;
 use self::feed::Feeds;
 use self::follower::Follower;
 use self::reader::{Member, Reader, Shared};
+pub use self::shelf::Shelf;
 use self::sweep::Sweep;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -75,6 +77,8 @@ pub struct Chunk {
     pub offset: u64,
     /// The end of the file was reached: from here on the log is "in operation".
     pub at_end: bool,
+    /// Where watchers share what they make of the lines; none when there is but one.
+    pub shelf: Option<Shelf>,
 }
 
 impl Chunk {

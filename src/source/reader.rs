@@ -1,24 +1,28 @@
 //! The task that reads one file for all its watchers.
 //!
-//! Watchers at the same place share every read. One whose inbox is full falls behind and reads on
-//! by itself until it has caught up, so that it holds up nobody; when all are full the reader
-//! waits. Nothing is dropped and memory stays bounded by the inboxes.
+//! Watchers at the same place share every read. One whose inbox stays full falls behind and reads on
+//! by itself until it has caught up, so that it holds up nobody for long; when all are full the
+//! reader waits. Nothing is dropped and memory stays bounded by the inboxes.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::sleep;
 
-use super::Chunk;
 use super::events::{Events, Watched};
 use super::follower::Follower;
+use super::{Chunk, Shelf};
 
 /// How soon a full inbox is looked at again; jails need far longer to empty one.
 const FULL_INTERVAL: Duration = Duration::from_millis(2);
+
+/// How long a full inbox is waited for. Watchers that are about as fast as each other stay together
+/// then, and what one of them works out about the lines serves all.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// How often a rotated file is looked at for what its writer still adds.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(250);
@@ -47,10 +51,7 @@ impl Shared {
 
     /// A watcher joins, with its own place in the file.
     pub fn join(&self, follower: Follower, member: Member) {
-        let group = Group {
-            follower,
-            members: vec![member],
-        };
+        let group = Group::new(follower, vec![member]);
         let mut joining = self.joining.lock().unwrap_or_else(PoisonError::into_inner);
         joining.push(group);
         self.wake.notify_one();
@@ -89,6 +90,18 @@ impl Member {
 struct Group {
     follower: Follower,
     members: Vec<Member>,
+    /// Since when an inbox is full.
+    full_since: Option<Instant>,
+}
+
+impl Group {
+    fn new(follower: Follower, members: Vec<Member>) -> Group {
+        Group {
+            follower,
+            members,
+            full_since: None,
+        }
+    }
 }
 
 /// The task of one file.
@@ -210,26 +223,34 @@ impl Reader {
 }
 
 impl Group {
+    /// Whether all inboxes are full, or one has not been for long.
+    fn waits(&mut self) -> bool {
+        let full = |member: &Member| member.inbox.capacity() == 0;
+        if !self.members.iter().any(full) {
+            self.full_since = None;
+            return false;
+        }
+        let since = *self.full_since.get_or_insert_with(Instant::now);
+        since.elapsed() < PATIENCE || self.members.iter().all(full)
+    }
+
     fn round(&mut self, path: &Arc<Path>, behind: &mut Vec<Group>) -> Rest {
         self.members.retain(|member| !member.is_gone());
         if self.members.is_empty() {
             return Rest::Done;
         }
         for _ in 0..ROUNDS {
-            if self
-                .members
-                .iter()
-                .all(|member| member.inbox.capacity() == 0)
-            {
+            if self.waits() {
                 return Rest::Full;
             }
             let place = self.follower.place();
-            let Some(chunk) = self.follower.read(path) else {
+            let Some(mut chunk) = self.follower.read(path) else {
                 return match self.follower.is_draining() {
                     true => Rest::Draining,
                     false => Rest::Done,
                 };
             };
+            chunk.shelf = (self.members.len() > 1).then(Shelf::default);
             let chunk = Arc::new(chunk);
             let mut late = Vec::new();
             let mut kept = Vec::with_capacity(self.members.len());
@@ -242,10 +263,7 @@ impl Group {
             }
             self.members = kept;
             if !late.is_empty() {
-                behind.push(Group {
-                    follower: place,
-                    members: late,
-                });
+                behind.push(Group::new(place, late));
             }
         }
         Rest::More

@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 pub use self::syslog::{Protocol, Syslog};
-use super::Chunk;
+use super::{Chunk, Shelf};
 use crate::warning;
 
 const TARGET: &str = "fail2ban.filter";
@@ -129,6 +129,7 @@ impl Outlet {
         };
         let members = lock(&feed.members).clone();
         drop(feed);
+        let shelf = (members.len() > 1).then(Shelf::default);
         let chunk = Arc::new(Chunk {
             path: Path::new(&*self.name).into(),
             data: lines,
@@ -136,6 +137,7 @@ impl Outlet {
             first_line_hash: "".into(),
             offset: 0,
             at_end: true,
+            shelf,
         });
         for member in members {
             let sent = member.send_timeout(chunk.clone(), PATIENCE).await;

@@ -1,0 +1,244 @@
+//! Filters that follow a survey against filters that look for themselves: random logs, in chunks,
+//! read by filters that are alike and unlike, that come later, or that change in between.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::pattern::UseDns;
+
+const NOW: f64 = 1_795_287_600.0;
+
+/// A filter twice: one always looks for itself, one takes part in surveys.
+struct Pair {
+    alone: Filter,
+    sharing: Filter,
+    findtime: f64,
+    /// What each has found.
+    found: [String; 2],
+}
+
+/// Regexes in the way of sshd: sessions, lines that are no failures, ends of sessions.
+fn sshd(filter: &mut Filter) {
+    filter
+        .set_prefregex(r"^<F-MLFID>\S* ?sshd\[\d+\]</F-MLFID>: <F-CONTENT>.+</F-CONTENT>$")
+        .unwrap();
+    for regex in [
+        "^Failed password for <F-USER>.*?</F-USER> from <HOST>$",
+        "^<F-NOFAIL>Connection from</F-NOFAIL> <HOST>$",
+        "^auth failure for <F-USER>.*</F-USER>$",
+        "^<F-NOFAIL><F-MLFFORGET>Connection closed</F-MLFFORGET></F-NOFAIL>(?: by <HOST>)?$",
+        "^<F-MLFFORGET><F-MLFGAINED>Accepted</F-MLFGAINED></F-MLFFORGET> for \\S+ from <HOST>$",
+        "^<F-MLFFORGET>Disconnect</F-MLFFORGET> from <HOST>$",
+    ] {
+        filter.add_failregex(regex).unwrap();
+    }
+}
+
+/// Regexes without a prefregex, some of which need an id of the session or ignore lines.
+fn plain(filter: &mut Filter) {
+    filter
+        .add_failregex(r"password for .* from <HOST>$")
+        .unwrap();
+    filter
+        .add_failregex(r"^ ?sshd\[(?P<mlfid>\d+)\]: auth failure")
+        .unwrap();
+    filter.add_failregex(r"from <HOST>").unwrap();
+    filter.add_ignoreregex("for root").unwrap();
+}
+
+fn two_lines(filter: &mut Filter) {
+    filter.set_maxlines(3);
+    filter
+        .add_failregex(r"Connection from \S+\n<SKIPLINES>.*Failed password .* from <HOST>$")
+        .unwrap();
+}
+
+fn json(filter: &mut Filter) {
+    filter.set_jsonmatch("{ts} {msg}").unwrap();
+    filter
+        .add_failregex("(?:for|failed) .*from <HOST>")
+        .unwrap();
+}
+
+/// Never an id at first: the second regex has to be asked as well.
+fn vague(filter: &mut Filter) {
+    filter.add_failregex(r"(?P<mlfid>)Failed").unwrap();
+    filter
+        .add_failregex(r"password for .* from <HOST>$")
+        .unwrap();
+}
+
+type Make = fn(&mut Filter);
+
+impl Pair {
+    fn new(make: Make, datepattern: Option<&str>, usedns: UseDns, findtime: f64) -> Pair {
+        let one = || {
+            let mut filter = Filter::new("j");
+            filter.set_usedns(usedns);
+            make(&mut filter);
+            if let Some(pattern) = datepattern {
+                filter.set_datepattern(pattern).unwrap();
+            }
+            filter
+        };
+        Pair {
+            alone: one(),
+            sharing: one(),
+            findtime,
+            found: Default::default(),
+        }
+    }
+
+    fn clock(&self, now: f64, in_operation: bool) -> Clock {
+        Clock {
+            now,
+            in_operation,
+            findtime: self.findtime,
+        }
+    }
+
+    fn change(&mut self, make: Make) {
+        for filter in [&mut self.alone, &mut self.sharing] {
+            filter.clear_failregexes();
+            filter.clear_ignoreregexes();
+            filter.set_prefregex("").unwrap();
+            make(filter);
+        }
+    }
+}
+
+fn note(to: &mut String, failures: Vec<Failure>) {
+    for failure in failures {
+        let lines = failure.matches;
+        let (id, fields) = (failure.id, failure.fields);
+        *to += &format!("{id:?} {} {lines:?} {fields:?}\n", failure.time);
+    }
+}
+
+/// A line of a log whose clock stands at `time`.
+fn line(random: &mut fastrand::Rng, time: f64) -> String {
+    let one_of =
+        |random: &mut fastrand::Rng, list: &[&'static str]| list[random.usize(..list.len())];
+    let ip = format!("192.0.2.{}", random.u8(1..4));
+    let host = match random.u8(..8) {
+        0 => "host.example",
+        _ => ip.as_str(),
+    };
+    let user = one_of(random, &["root", "bob", "admin"]);
+    let text = match random.u8(..9) {
+        0 => format!("Failed password for {user} from {host}"),
+        1 => format!("Connection from {ip}"),
+        2 => format!("auth failure for {user}"),
+        3 => "Connection closed".to_owned(),
+        4 => format!("Connection closed by {ip}"),
+        5 => format!("Accepted for {user} from {ip}"),
+        6 => format!("Disconnect from {ip}"),
+        7 => format!("Failed paſsword für {user} from {host}"),
+        _ => "session opened".to_owned(),
+    };
+    let pid = random.u8(1..130);
+    let time = time
+        + one_of(random, &["0", "0", "0", "-30", "-90", "-700", "90"])
+            .parse::<f64>()
+            .unwrap();
+    let date = match random.u8(..12) {
+        0 => String::new(),
+        1 => "2026-13-41 25:61:61 ".to_owned(),
+        2 => "[2026-11-21 19:00:05] ".to_owned(),
+        _ => format!("{time:.0} "),
+    };
+    match random.u8(..6) {
+        0 => format!(r#"{{"ts":"{}","msg":"sshd[{pid}]: {text}"}}"#, date.trim()),
+        1 => format!("sshd[{pid}]: {text} {date}"),
+        _ => format!("{date}sshd[{pid}]: {text}"),
+    }
+}
+
+#[test]
+fn followers_find_what_they_would_find_alone() {
+    let makes: [Make; 5] = [sshd, plain, two_lines, json, vague];
+    let patterns = [
+        None,
+        Some("{^LN-BEG}Epoch"),
+        Some("{NONE}"),
+        Some(r"^\[?EPOCH"),
+    ];
+    let (mut failures, mut followed) = (0, 0);
+    for seed in 0..12 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let pair = |random: &mut fastrand::Rng| {
+            let usedns = [UseDns::Warn, UseDns::No, UseDns::Raw][random.usize(..3)];
+            // two of three are alike
+            let kind = if random.u8(..3) > 0 {
+                0
+            } else {
+                random.usize(..makes.len())
+            };
+            let dates = patterns[random.usize(..patterns.len()) * random.usize(..2)];
+            Pair::new(makes[kind], dates, usedns, [600.0, 60.0][random.usize(..2)])
+        };
+        let mut pairs: Vec<Pair> = (0..4).map(|_| pair(&mut random)).collect();
+        let mut now = NOW;
+        for chunk in 0..30 {
+            let lines: Vec<String> = (0..random.usize(..25))
+                .map(|_| line(&mut random, now))
+                .collect();
+            let in_operation = chunk > 3;
+            let mut surveys: Vec<(Signature, Survey)> = Vec::new();
+            random.shuffle(&mut pairs);
+            for pair in &mut pairs {
+                // jails do not come to it at the same time
+                now += random.f64();
+                let clock = pair.clock(now, in_operation);
+                for line in &lines {
+                    note(
+                        &mut pair.found[0],
+                        pair.alone.process_line(line, None, &clock),
+                    );
+                }
+                let [_, found] = &mut pair.found;
+                let filter = &mut pair.sharing;
+                let Some(signature) = filter.signature().filter(|_| random.u8(..8) > 0) else {
+                    for line in &lines {
+                        note(found, filter.process_line(line, None, &clock));
+                    }
+                    continue;
+                };
+                match surveys.iter().find(|(known, _)| *known == signature) {
+                    Some((_, survey)) => {
+                        followed += survey.len();
+                        for index in 0..survey.len() {
+                            note(found, filter.follow_line(survey, index, &clock));
+                        }
+                    }
+                    None => {
+                        let mut survey = Survey::new(0);
+                        for line in &lines {
+                            note(found, filter.survey_line(line, &clock, &mut survey));
+                        }
+                        surveys.push((signature, survey));
+                    }
+                }
+            }
+            for pair in &mut pairs {
+                let [alone, sharing] = &pair.found;
+                assert_eq!(alone, sharing, "seed {seed}, chunk {chunk}");
+                assert_eq!(pair.alone.last_date(), pair.sharing.last_date());
+                failures += alone.lines().count();
+                pair.found = Default::default();
+            }
+            now += random.f64() * 60.0;
+            match random.u8(..10) {
+                0 if pairs.len() < 8 => pairs.push(pair(&mut random)),
+                1 => {
+                    let which = random.usize(..pairs.len());
+                    pairs[which].change([sshd as Make, plain, vague][random.usize(..3)]);
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!(
+        failures > 1_000 && followed > 4_000,
+        "{failures} {followed}"
+    );
+}
