@@ -12,7 +12,7 @@ use ferroban::ticket::Ticket;
 
 /// The actions of a jail, one of this name with this command.
 async fn jail(name: &str, action: &str, ban: &str) -> Actions {
-    let actions = Actions::spawn(name, None);
+    let actions = Actions::spawn(name, None, Default::default());
     let (reply, added) = tokio::sync::oneshot::channel();
     actions.send(Order::Add {
         name: action.to_owned(),

@@ -10,6 +10,7 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::process::{Child, Command};
 
+use common::stock::StockServer;
 use scenario::{ban, by_ours, shipped_actions, ticket};
 use serde_json::{Value as Json, json};
 
@@ -289,4 +290,75 @@ fn a_ban_ends_when_its_address_is_quiet() {
         );
         assert!(!output("iptables-save", &[]).contains("-s 127.0.0."));
     });
+}
+
+/// What the kernel holds of two addresses: in the set of ipset, in that of nft, as rules.
+fn held() -> [(usize, usize); 3] {
+    let sets = [
+        output("ipset", &["save"]),
+        output("nft", &["list", "table", "inet", "f2b-table"]),
+        output("iptables-save", &[]),
+    ];
+    sets.map(|text| {
+        (
+            text.matches("192.0.2.1").count(),
+            text.matches("192.0.2.2").count(),
+        )
+    })
+}
+
+#[test]
+fn an_address_that_two_jails_ban_is_lifted_with_the_last() {
+    common::in_network_namespace(
+        "an_address_that_two_jails_ban_is_lifted_with_the_last",
+        || {
+            let actions = "iptables-ipset[name=shared, port=ssh]\n  nftables[name=shared, port=ssh]\n  iptables-multiport[name=shared, port=ssh]";
+            let server = StockServer::start(&[("a", actions), ("b", actions), ("c", actions)], &[]);
+            let tell = |words: &[&str]| assert!(!server.client(words).is_empty(), "{words:?}");
+            let reached = |expected: [(usize, usize); 3]| {
+                let reached = common::eventually(10, || held() == expected);
+                assert!(
+                    reached,
+                    "{:?} is not {expected:?}\n{}",
+                    held(),
+                    server.log()
+                );
+            };
+            tell(&["set", "a", "banip", "192.0.2.1", "192.0.2.2"]);
+            tell(&["set", "b", "banip", "192.0.2.1"]);
+            // a rule stands once for each
+            reached([(1, 1), (1, 1), (2, 1)]);
+            tell(&["set", "a", "unbanip", "192.0.2.1"]);
+            reached([(1, 1), (1, 1), (1, 1)]);
+            tell(&["set", "b", "unbanip", "192.0.2.1"]);
+            reached([(0, 1), (0, 1), (0, 1)]);
+            // all of a jail at once, whose command would empty the set
+            tell(&["set", "b", "banip", "192.0.2.1", "192.0.2.2"]);
+            reached([(1, 1), (1, 1), (1, 2)]);
+            tell(&["unban", "--all"]);
+            reached([(0, 0), (0, 0), (0, 0)]);
+            for jail in ["a", "b", "c"] {
+                tell(&["set", jail, "banip", "192.0.2.1"]);
+            }
+            tell(&["set", "a", "banip", "192.0.2.2"]);
+            reached([(1, 1), (1, 1), (3, 1)]);
+            assert_eq!(server.lines("WARNING"), Vec::<String>::new());
+            assert_eq!(server.lines("ERROR"), Vec::<String>::new());
+            // a jail that stops takes its rules and sets with it; they come back for the others
+            tell(&["stop", "a"]);
+            reached([(1, 0), (1, 0), (2, 0)]);
+            tell(&["stop", "b"]);
+            reached([(1, 0), (1, 0), (1, 0)]);
+            // and then it is quiet
+            std::thread::sleep(std::time::Duration::from_secs(2));
+            let told = server.lines("WARNING").len();
+            std::thread::sleep(std::time::Duration::from_secs(2));
+            assert_eq!(server.lines("WARNING").len(), told, "{}", server.log());
+            let jumps = output("iptables-save", &[]);
+            assert!(
+                jumps.contains("--match-set f2b-shared src") && jumps.contains("-j f2b-shared"),
+                "{jumps}"
+            );
+        },
+    );
 }

@@ -11,6 +11,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use common::stock::Stock;
+
 /// Jail and its action. Two jails share an action where they could get into each other's way.
 const JAILS: [(&str, &str); 28] = [
     ("one", "iptables[port=ssh, protocol=tcp]"),
@@ -153,7 +155,7 @@ impl Drop for Network {
 
 /// One of the two with its configuration, database and kernel.
 struct Side {
-    directory: tempfile::TempDir,
+    stock: Stock,
     network: Network,
     ours: bool,
     server: Option<Child>,
@@ -161,40 +163,27 @@ struct Side {
 
 impl Side {
     fn new(ours: bool) -> Side {
-        let directory = tempfile::tempdir().unwrap();
-        let root = directory.path().display().to_string();
-        let etc = directory.path().join("etc");
-        common::copy_tree(&common::reference("1.1.1").join("etc/fail2ban"), &etc);
-        for entry in fs::read_dir(etc.join("jail.d")).unwrap() {
-            fs::remove_file(entry.unwrap().path()).unwrap();
-        }
+        let jails: Vec<(&str, String)> = JAILS
+            .iter()
+            .map(|(name, action)| {
+                let (file, options) = action.split_once('[').unwrap_or((action, "]"));
+                let comma = if options == "]" { "" } else { ", " };
+                (*name, format!("{file}[name={name}{comma}{options}"))
+            })
+            .collect();
+        let jails: Vec<(&str, &str)> = jails
+            .iter()
+            .map(|(name, action)| (*name, action.as_str()))
+            .collect();
+        let stock = Stock::new(&jails, "ROOT/f2b.sqlite3");
         // the one action with a place of its own in the file system
-        let symbiosis = etc.join("action.d/symbiosis-blacklist-allports.conf");
-        let text = fs::read_to_string(&symbiosis).unwrap();
-        fs::write(
-            &symbiosis,
-            text.replace("/etc/symbiosis", &format!("{root}/symbiosis")),
-        )
-        .unwrap();
-        fs::create_dir_all(format!("{root}/symbiosis/firewall/blacklist.d")).unwrap();
-        fs::write(format!("{root}/hosts.deny"), "ALL: 203.0.113.9\n").unwrap();
-        fs::write(etc.join("fail2ban.local"), format!(
-            "[DEFAULT]\nsocket = {root}/f2b.sock\npidfile = {root}/f2b.pid\ndbfile = {root}/f2b.sqlite3\nlogtarget = {root}/f2b.log\n",
-        )).unwrap();
-        let mut jails = "[DEFAULT]\nfilter = sshd\nbackend = polling\nlogpath = ROOT/log\nbantime = 1h\nusedns = no\n".to_owned();
-        for (name, action) in JAILS {
-            let (file, options) = action.split_once('[').unwrap_or((action, "]"));
-            let comma = if options == "]" { "" } else { ", " };
-            let action = format!(
-                "{file}[name={name}{comma}{}",
-                options.replace("ROOT", &root)
-            );
-            jails.push_str(&format!("[{name}]\nenabled = true\naction = {action}\n"));
-        }
-        fs::write(format!("{root}/log"), "").unwrap();
-        fs::write(etc.join("jail.local"), jails.replace("ROOT", &root)).unwrap();
+        let symbiosis = "etc/action.d/symbiosis-blacklist-allports.conf";
+        let text = fs::read_to_string(stock.path(symbiosis)).unwrap();
+        stock.write(symbiosis, &text.replace("/etc/symbiosis", "ROOT/symbiosis"));
+        fs::create_dir_all(stock.path("symbiosis/firewall/blacklist.d")).unwrap();
+        stock.write("hosts.deny", "ALL: 203.0.113.9\n");
         let side = Side {
-            directory,
+            stock,
             network: Network::new(),
             ours,
             server: None,
@@ -204,10 +193,6 @@ impl Side {
         side
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
     fn start(&mut self) {
         let mut command = match self.ours {
             true => common::ours("fail2ban-server"),
@@ -215,36 +200,20 @@ impl Side {
         };
         command
             .arg("-c")
-            .arg(self.path("etc"))
+            .arg(self.stock.path("etc"))
             .args(["-xf", "start"]);
         let mut command = self.network.inside(command);
         command.stdin(Stdio::null()).stdout(Stdio::null());
         self.server = Some(command.spawn().unwrap());
         let last = JAILS[JAILS.len() - 1].0;
-        let up = common::eventually(60, || self.client(&["status", last]).contains("Banned IP"));
-        assert!(up, "no server; log:\n{}", self.log());
+        self.stock.wait_for_jail(last);
     }
 
     fn stop(&mut self) {
-        self.client(&["stop"]);
+        self.stock.client(&["stop"]);
         let mut server = self.server.take().unwrap();
         let ended = common::eventually(60, || server.try_wait().unwrap().is_some());
-        assert!(ended, "the server does not end; log:\n{}", self.log());
-    }
-
-    /// Our own client, whoever's server it asks: it is the same, and faster.
-    fn client(&self, words: &[&str]) -> String {
-        let output = common::ours("fail2ban-client")
-            .arg("-c")
-            .arg(self.path("etc"))
-            .args(words)
-            .output()
-            .unwrap();
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.path("f2b.log")).unwrap_or_default()
+        assert!(ended, "the server does not end; log:\n{}", self.stock.log());
     }
 
     /// What the kernel and the files hold, by chain, set or file.
@@ -307,8 +276,11 @@ impl Side {
             let shown: Vec<&str> = line.split(' ').take(1).collect();
             note("xt_recent".into(), &shown.join(" "));
         }
-        let root = self.directory.path().display().to_string();
-        for line in fs::read_to_string(self.path("hosts.deny")).unwrap().lines() {
+        let root = self.stock.directory.path().display().to_string();
+        for line in fs::read_to_string(self.stock.path("hosts.deny"))
+            .unwrap()
+            .lines()
+        {
             note("hosts.deny".into(), line);
         }
         let blacklist = format!("{root}/symbiosis/firewall/blacklist.d");
@@ -376,7 +348,7 @@ fn each(sides: &[Side; 2], words: impl Fn(&str) -> Vec<String>) {
         for (jail, _) in JAILS {
             let words = words(jail);
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            side.client(&words);
+            side.stock.client(&words);
         }
     }
 }
@@ -421,7 +393,7 @@ fn the_kernel_holds_the_same() {
 
     // today's ipset does not take the words of this one: nobody's bans get anywhere
     for side in &sides {
-        let log = side.log();
+        let log = side.stock.log();
         let failed = "Failed to execute ban jail 'proto4' action 'iptables-ipset-proto4'";
         assert!(
             log.contains("Unknown argument: `iphash'") || log.contains(failed),
@@ -437,7 +409,7 @@ fn the_kernel_holds_the_same() {
     same("unban", &mut sides, &mut failures);
 
     for side in &sides {
-        side.client(&["unban", "--all"]);
+        side.stock.client(&["unban", "--all"]);
     }
     let flushed = same("flush", &mut sides, &mut failures);
 

@@ -5,89 +5,9 @@
 mod common;
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-/// A server of ours with jails, in the network namespace of this process.
-struct Server {
-    directory: tempfile::TempDir,
-    process: Child,
-}
-
-impl Server {
-    /// `jails` are names with actions; `ROOT` in them is the server's directory.
-    fn start(jails: &[(&str, &str)], files: &[(&str, &str)]) -> Server {
-        let directory = tempfile::tempdir().unwrap();
-        let root = directory.path().display().to_string();
-        let etc = directory.path().join("etc");
-        common::copy_tree(&common::reference("1.1.1").join("etc/fail2ban"), &etc);
-        for entry in fs::read_dir(etc.join("jail.d")).unwrap() {
-            fs::remove_file(entry.unwrap().path()).unwrap();
-        }
-        for (name, text) in files {
-            fs::write(etc.join(name), text.replace("ROOT", &root)).unwrap();
-        }
-        fs::write(etc.join("fail2ban.local"), format!(
-            "[DEFAULT]\nsocket = {root}/f2b.sock\npidfile = {root}/f2b.pid\ndbfile = None\nlogtarget = {root}/f2b.log\n",
-        )).unwrap();
-        let mut text = "[DEFAULT]\nfilter = sshd\nbackend = polling\nlogpath = ROOT/log\nbantime = 1h\nusedns = no\n".to_owned();
-        for (name, action) in jails {
-            text.push_str(&format!("[{name}]\nenabled = true\naction = {action}\n"));
-        }
-        fs::write(etc.join("jail.local"), text.replace("ROOT", &root)).unwrap();
-        fs::write(directory.path().join("log"), "").unwrap();
-        let process = common::ours("fail2ban-server")
-            .arg("-c")
-            .arg(&etc)
-            .args(["-xf", "start"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let server = Server { directory, process };
-        let last = jails.last().unwrap().0;
-        let up = common::eventually(20, || {
-            server.client(&["status", last]).contains("Banned IP")
-        });
-        assert!(up, "no server; log:\n{}", server.log());
-        server
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn client(&self, words: &[&str]) -> String {
-        let output = common::ours("fail2ban-client")
-            .arg("-c")
-            .arg(self.path("etc"))
-            .args(words)
-            .output()
-            .unwrap();
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.path("f2b.log")).unwrap_or_default()
-    }
-
-    /// Lines of the log with this text.
-    fn lines(&self, text: &str) -> Vec<String> {
-        self.log()
-            .lines()
-            .filter(|line| line.contains(text))
-            .map(str::to_owned)
-            .collect()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.client(&["stop"]);
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
+use common::stock::StockServer;
 
 fn shell(script: &str) -> String {
     let output = Command::new("/bin/sh")
@@ -138,7 +58,7 @@ const JAILS: [&str; 5] = ["ipt", "log", "set", "nft", "own"];
 #[test]
 fn what_others_delete_comes_back() {
     common::in_network_namespace("what_others_delete_comes_back", || {
-        let server = Server::start(
+        let server = StockServer::start(
             &[
                 ("ipt", "iptables-multiport[name=ipt, port=ssh]"),
                 ("log", "iptables-multiport-log[name=log, port=ssh]"),
@@ -216,7 +136,7 @@ fn what_others_delete_comes_back() {
 
 #[test]
 fn bans_that_failed_are_tried_again() {
-    let server = Server::start(
+    let server = StockServer::start(
         &[("j", "picky")],
         &[(
             "action.d/picky.conf",

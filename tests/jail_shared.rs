@@ -87,6 +87,7 @@ impl Watcher {
             store: None,
             names: Names::new(),
             events: Events::default(),
+            holders: Default::default(),
         };
         let jail = Jail::spawn(name, "auto", around).unwrap();
         let watcher = Watcher {

@@ -57,6 +57,7 @@ impl Bench {
             store: Some(store),
             names: Names::new(),
             events: Events::default(),
+            holders: Default::default(),
         };
         let jail = Jail::spawn(name, "polling", around.clone()).unwrap();
         let bench = Bench {

@@ -147,7 +147,10 @@ pub async fn apply_together(
             }
         }
     }
-    let done = context.executor.run_together(&scripts, &timeout).await;
+    let together = context
+        .executor
+        .run_together(action.name(), &scripts, &timeout);
+    let done = together.await;
     for ((at, family), done) in planned.into_iter().zip(done) {
         let order = &orders[at];
         match (done, order.kind) {

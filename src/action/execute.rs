@@ -9,9 +9,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use super::firewall::Change;
+use super::firewall::holders::{Holder, Holders};
 use super::firewall::iptables::Call;
 use super::firewall::iptables::copies::{self, Lesson};
-use super::firewall::member;
+use super::firewall::member::{self, Member};
 use super::firewall::monitor;
 use super::mail::pacing::Pacing;
 use super::mail::queue::{Job, Queue};
@@ -36,6 +38,7 @@ type Locks = Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>;
 #[derive(Debug)]
 pub struct Executor {
     jail: String,
+    holders: Holders,
     /// There when the first mail is.
     mails: Mutex<Option<Queue>>,
     /// Commands that fail are expected to, and nothing is logged of them.
@@ -43,10 +46,11 @@ pub struct Executor {
 }
 
 impl Executor {
-    /// For a jail.
-    pub fn new(jail: &str) -> Executor {
+    /// For a jail; what its actions hold of sets is noted among what all hold.
+    pub fn new(jail: &str, holders: Holders) -> Executor {
         Executor {
             jail: jail.to_owned(),
+            holders,
             mails: Mutex::new(None),
             quiet: false,
         }
@@ -107,38 +111,93 @@ impl Executor {
             Way::Member(member) => Some(member),
             Way::Program(_) | Way::Shell(_) => None,
         };
-        let _turn = turn(action, script).await;
+        let turn = turn(action, script).await;
         if self.quiet {
             return probe(script, timeout).await;
         }
-        if let Some(member) = member
-            && member::apply(&[&member]) == [true]
+        if let Some(member) = &member
+            && self.apply(action, &[member]) == [true]
         {
             Report::new(script).succeeded();
             return true;
         }
-        if let Way::Program(arguments) = Way::as_program(script) {
-            let call = Call { arguments };
-            let rule = call.change();
-            if let Some(rule) = &rule
-                && copies::apply(&[rule]) == [true]
-            {
-                Report::new(script).succeeded();
-                return true;
+        let success = spell_out(script, timeout).await;
+        match Change::recognise(script) {
+            Some(change) if success => self.holders.note(self.holder(action), &change),
+            Some(_) => {}
+            // others that use its sets and chains may have lost what they hold
+            None if turn.deletes && self.shares(action) => monitor::remind(),
+            None => {}
+        }
+        success
+    }
+
+    fn holder<'a>(&'a self, action: &'a str) -> Holder<'a> {
+        Holder {
+            jail: &self.jail,
+            action,
+        }
+    }
+
+    /// Whether an action uses a set in which others hold members.
+    pub fn shares(&self, action: &str) -> bool {
+        self.holders.shares(self.holder(action))
+    }
+
+    /// An action is stopped.
+    pub fn leave(&self, action: &str) {
+        self.holders.leave(self.holder(action));
+    }
+
+    /// Changes sets as far as members are not held by others; answers for each change whether it is
+    /// as it should be.
+    fn apply(&self, action: &str, members: &[&Member]) -> Vec<bool> {
+        let holder = self.holder(action);
+        let mut done: Vec<bool> = members
+            .iter()
+            .map(|member| self.holders.settles(holder, member))
+            .collect();
+        let places: Vec<usize> = (0..members.len()).filter(|&at| !done[at]).collect();
+        let rest: Vec<&Member> = places.iter().map(|&at| members[at]).collect();
+        for (place, result) in places.into_iter().zip(member::apply(&rest)) {
+            done[place] = result;
+        }
+        for (member, done) in members.iter().zip(&mut done) {
+            // that it is in already is an error, but not when it was others who put it in
+            if !*done && member.kind == member::Kind::Add && self.holders.hold(holder, member) {
+                *done = member::absent(&[member]).is_some_and(|absent| absent.is_empty());
             }
-            let lesson = rule.as_ref().and_then(Lesson::begin);
-            let invocation = Invocation::new(&call.arguments, shell::limit(timeout));
-            // what cannot be started is left to the shell, which says so in the usual words
-            if let Ok(finished) = invocation.run().await {
-                let outcome = Report::new(script).finished(&finished, timeout, &[0]);
-                if let Some(lesson) = lesson.filter(|_| outcome.success) {
-                    lesson.end();
-                }
-                return outcome.success;
+            if *done {
+                self.holders.note_member(holder, member);
             }
         }
-        shell::run(script, timeout, &[0]).await.success
+        done
     }
+}
+
+/// Runs a command as it is spelled out, or makes the rule it makes; answers whether that succeeded.
+async fn spell_out(script: &Script, timeout: &Value) -> bool {
+    if let Way::Program(arguments) = Way::as_program(script) {
+        let call = Call { arguments };
+        let rule = call.change();
+        if let Some(rule) = &rule
+            && copies::apply(&[rule]) == [true]
+        {
+            Report::new(script).succeeded();
+            return true;
+        }
+        let lesson = rule.as_ref().and_then(Lesson::begin);
+        let invocation = Invocation::new(&call.arguments, shell::limit(timeout));
+        // what cannot be started is left to the shell, which says so in the usual words
+        if let Ok(finished) = invocation.run().await {
+            let outcome = Report::new(script).finished(&finished, timeout, &[0]);
+            if let Some(lesson) = lesson.filter(|_| outcome.success) {
+                lesson.end();
+            }
+            return outcome.success;
+        }
+    }
+    shell::run(script, timeout, &[0]).await.success
 }
 
 /// Runs a command and logs nothing; answers whether it succeeded.

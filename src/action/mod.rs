@@ -163,10 +163,15 @@ pub struct Actions {
 
 impl Actions {
     /// Starts the task for a jail, inside a tokio runtime; `store` answers the tags that look into
-    /// the database. The task ends with [`Order::Stop`], or when the last handle is gone.
-    pub fn spawn(jail: &str, store: Option<crate::store::Store>) -> Actions {
+    /// the database, `holders` know what the actions of all jails hold of sets they share. The task
+    /// ends with [`Order::Stop`], or when the last handle is gone.
+    pub fn spawn(
+        jail: &str,
+        store: Option<crate::store::Store>,
+        holders: firewall::holders::Holders,
+    ) -> Actions {
         let (orders, queue) = tokio::sync::mpsc::unbounded_channel();
-        tokio::spawn(runner::Runner::new(jail, store).run(queue));
+        tokio::spawn(runner::Runner::new(jail, store, holders).run(queue));
         Actions { orders }
     }
 

@@ -12,6 +12,7 @@ use super::any::Action;
 use super::batch::{self, Kind, TicketOrder};
 use super::command::{ActionError, Context};
 use super::execute::Executor;
+use super::firewall::holders::Holders;
 use super::info::{BanInfo, History};
 use super::properties::Properties;
 use super::python::PythonError;
@@ -61,14 +62,14 @@ pub struct Runner {
 
 impl Runner {
     /// A task without actions.
-    pub fn new(jail: &str, store: Option<Store>) -> Runner {
+    pub fn new(jail: &str, store: Option<Store>, holders: Holders) -> Runner {
         Runner {
             jail: jail.to_owned(),
             actions: IndexMap::new(),
             names: HostNames::default(),
             figures: JailFigures::default(),
             history: History::Live(store),
-            executor: Executor::new(jail),
+            executor: Executor::new(jail, holders),
             epoch: 0,
             epochs: HashMap::new(),
             retries: Retries::default(),

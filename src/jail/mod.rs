@@ -54,6 +54,7 @@ use self::backend::Backend;
 pub use self::events::{Events, Subscription};
 pub use self::names::Names;
 use self::task::{Phase, Request};
+use crate::action::firewall::holders::Holders;
 use crate::action::{Actions, Order, Query};
 use crate::control::{CommandError, JailCommand, JailOption, JailSetting, Reply, Value};
 use crate::source::Sources;
@@ -77,6 +78,8 @@ pub struct Surroundings {
     pub names: Names,
     /// Where what happens is announced.
     pub events: Events,
+    /// What the actions of all jails hold of sets they share.
+    pub holders: Holders,
 }
 
 /// Handle to a jail's task. Cheap to clone.
@@ -110,7 +113,7 @@ impl Jail {
         if let Some(store) = &around.store {
             store.add_jail(name);
         }
-        let actions = Actions::spawn(name, around.store.clone());
+        let actions = Actions::spawn(name, around.store.clone(), around.holders.clone());
         let started = Arc::new(AtomicBool::new(false));
         let inbox = task::spawn(name, kind, around, actions.clone(), started.clone());
         Ok(Jail {

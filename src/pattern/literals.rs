@@ -197,7 +197,11 @@ fn sequence<'n>(nodes: impl Iterator<Item = &'n Node>) -> Facts {
         }
         let part = facts(node);
         consider(&mut best, part.required);
-        if part.exact.as_ref().is_some_and(|set| multiply(&mut run, set)) {
+        if part
+            .exact
+            .as_ref()
+            .is_some_and(|set| multiply(&mut run, set))
+        {
             continue;
         }
         // What was gathered is a candidate; the part starts anew, if it is known at all.

@@ -128,6 +128,7 @@ impl Server {
             store: self.store(),
             names: self.names.clone(),
             events: self.events.clone(),
+            holders: self.holders.clone(),
         };
         let jail = Jail::spawn(name, backend, around)?;
         self.jails.insert(jail);

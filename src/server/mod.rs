@@ -23,6 +23,7 @@ use self::jails::Jails;
 use self::logging::Logging;
 pub use self::process::run;
 use self::server_log::{LOG, OBSERVER};
+use crate::action::firewall::holders::Holders;
 use crate::control::Value;
 use crate::info;
 use crate::jail::{Events, Names};
@@ -67,6 +68,7 @@ pub struct Server {
     logging: Arc<Logging>,
     jails: Jails,
     sources: Sources,
+    holders: Holders,
     names: Names,
     events: Events,
     state: Mutex<State>,
@@ -91,6 +93,7 @@ impl Server {
             logging,
             jails: Jails::default(),
             sources: Sources::new(),
+            holders: Holders::default(),
             names: Names::new(),
             events: Events::default(),
             state: Mutex::default(),

@@ -4,6 +4,7 @@
 
 pub mod home;
 pub mod site;
+pub mod stock;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

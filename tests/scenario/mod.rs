@@ -186,7 +186,7 @@ pub fn by_ours(steps: &[Json], level: u8) -> Vec<Trace> {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let actions = Actions::spawn(JAIL, None);
+        let actions = Actions::spawn(JAIL, None, Default::default());
         actions.send(Order::Figures(figures()));
         let mut traces = Vec::new();
         for step in steps {

@@ -143,10 +143,15 @@ impl CommandAction {
             return;
         }
         self.started.insert(family.clone(), 0);
-        // half of what is to be stopped is not there any more
-        let _ = self
-            .operate(Operation::Stop, vec![family.clone()], context)
-            .await;
+        if context.executor.shares(&self.name) {
+            // what others hold there is not to be stopped
+            self.forget_executed("actionstart", family);
+        } else {
+            // half of what is to be stopped is not there any more
+            let _ = self
+                .operate(Operation::Stop, vec![family.clone()], context)
+                .await;
+        }
         let _ = self.start_family(family.clone(), context).await;
     }
 }

@@ -19,10 +19,15 @@ use crate::{debug, record};
 const LARGEST_TABLE: usize = 64 << 20;
 
 impl Executor {
-    /// Carries out commands that change the firewall in as few steps as keep their order; answers
+    /// Carries out commands of an action that change the firewall in as few steps as keep their order; answers
     /// for each whether that was done. What was not is as if never tried, and shall be run by
     /// itself.
-    pub async fn run_together(&self, scripts: &[Script], timeout: &Value) -> Vec<bool> {
+    pub async fn run_together(
+        &self,
+        action: &str,
+        scripts: &[Script],
+        timeout: &Value,
+    ) -> Vec<bool> {
         let mut done = vec![false; scripts.len()];
         let Some(changes) = scripts
             .iter()
@@ -39,12 +44,18 @@ impl Executor {
             }
         }
         let mut batch = Batch {
+            executor: self,
+            action,
             scripts,
             timeout,
             done: &mut done,
         };
         batch.rules(&rules).await;
         batch.members(&members).await;
+        let made = |place: &usize| done[*place];
+        for (place, _) in rules.iter().filter(|(place, _)| made(place)) {
+            self.holders.note(self.holder(action), &changes[*place]);
+        }
         done
     }
 
@@ -94,6 +105,8 @@ async fn print_table(arguments: &[String], limit: Duration) -> Option<String> {
 
 /// Commands that are carried out together, and which of them are done.
 struct Batch<'a> {
+    executor: &'a Executor,
+    action: &'a str,
     scripts: &'a [Script],
     timeout: &'a Value,
     done: &'a mut [bool],
@@ -217,7 +230,7 @@ impl Batch<'_> {
         let changes: Vec<&Member> = members.iter().map(|(_, member)| *member).collect();
         let results = {
             let _turn = turn("", &self.scripts[*first]).await;
-            member::apply(&changes)
+            self.executor.apply(self.action, &changes)
         };
         let mut rest = Vec::new();
         for ((place, member), done) in members.iter().zip(results) {
@@ -234,6 +247,10 @@ impl Batch<'_> {
         let places: Vec<usize> = rest.iter().map(|(place, _)| *place).collect();
         self.transactions(member::transactions(&changes), &places)
             .await;
+        let Executor { holders, .. } = self.executor;
+        for (_, member) in rest.iter().filter(|(place, _)| self.done[*place]) {
+            holders.note_member(self.executor.holder(self.action), member);
+        }
     }
 
     /// Runs transactions one after the other; one that fails holds back those that follow it.

@@ -130,6 +130,13 @@ enum Effect {
 const DELETIONS: usize = 200;
 
 impl Change {
+    /// The chain with its program and table.
+    pub fn place(&self) -> String {
+        [&self.restore, &self.table, &self.chain]
+            .map(String::as_str)
+            .join(" ")
+    }
+
     /// Whether a rule goes.
     pub fn deletes(&self) -> bool {
         self.effect == Effect::Delete

@@ -1,6 +1,7 @@
 //! Firewall commands known by their shape, carried out without a shell and many at a time.
 
 mod batch;
+pub mod holders;
 pub mod ipset;
 pub mod iptables;
 pub mod member;

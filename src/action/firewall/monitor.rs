@@ -87,6 +87,13 @@ fn subscribe() -> watch::Receiver<()> {
     monitor.reports.subscribe()
 }
 
+/// Makes all jails compare their bans with the firewall now.
+pub fn remind() {
+    if let Some(monitor) = MONITOR.get() {
+        monitor.reports.send_replace(());
+    }
+}
+
 /// Forgets all deletions until now: they were this process's own. What others deleted in the same
 /// moment is found at the next look.
 pub fn forget() {

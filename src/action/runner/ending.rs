@@ -37,7 +37,8 @@ impl Runner {
             let Some(action) = actions.get_mut(&name) else {
                 continue;
             };
-            if action.flushes() {
+            // others hold what a flush would lift
+            if action.flushes() && !context.executor.shares(&name) {
                 notice!(TARGET, "[{}] Flush ticket(s) with {}", context.jail, name);
                 match action.flush(&mut context).await {
                     Ok(true) => continue,
@@ -103,6 +104,7 @@ impl Runner {
                     error.trace()
                 );
             }
+            context.executor.leave(name);
             actions.shift_remove(name);
             self.retries.forget_action(name);
             debug!(TARGET, "{}: action {} terminated", self.jail, name);
