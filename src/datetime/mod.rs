@@ -1,7 +1,7 @@
 //! Date templates: where in a line is a date, and which instant does it name.
 //!
 //! In: a line and the present time. Out: the span to cut from the line and the Unix time.
-//! [`duration`] reads `1d12h` and writes `1d 12h`.
+//! [`duration`] reads `1d12h` and writes `1d 12h`; [`stamp`] writes the time of a log line.
 #![forbid(unsafe_code)]
 
 mod calendar;
@@ -11,6 +11,7 @@ mod detector;
 pub mod duration;
 mod memory;
 mod program;
+pub mod stamp;
 mod syntax;
 mod template;
 mod zone;

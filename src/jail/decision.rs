@@ -1,11 +1,10 @@
 //! What a jail has decided, in order: the task carries it out, a replay prints it.
 #![forbid(unsafe_code)]
 
-use chrono::{DateTime, Local, TimeZone};
-
 use crate::action::JailFigures;
 use crate::address::Address;
 use crate::datetime::duration::{self, Number};
+use crate::datetime::stamp;
 use crate::log::Level;
 use crate::ticket::{Ticket, Timestamp};
 
@@ -207,14 +206,10 @@ fn number_text(number: Number) -> String {
 /// B17).
 pub fn local_time(time: Timestamp) -> String {
     const END_OF_TIME: f64 = 253_402_214_400.0;
-    const FORMAT: &str = "%Y-%m-%d %H:%M:%S";
-    let known = (time < END_OF_TIME)
-        .then(|| Local.timestamp_opt(time.floor() as i64, 0).earliest())
-        .flatten();
-    match known {
-        Some(time) => DateTime::format(&time, FORMAT).to_string(),
-        None => "9999-12-31 23:59:59".to_owned(),
-    }
+    (time < END_OF_TIME)
+        .then(|| stamp::with(time.floor() as i64, str::to_owned))
+        .flatten()
+        .unwrap_or_else(|| "9999-12-31 23:59:59".to_owned())
 }
 
 #[cfg(test)]

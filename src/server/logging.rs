@@ -68,7 +68,7 @@ impl Sink for DaemonSink {
             level,
             target,
             message: &message,
-            time: chrono::Local::now(),
+            time: chrono::Utc::now(),
             pid: self.0.pid,
             age: self.0.began.elapsed().as_millis(),
         };

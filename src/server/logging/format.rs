@@ -2,10 +2,12 @@
 //! into `logtarget = …[format="…"]`, and the built-in ones (facts L7, L8, L10).
 #![forbid(unsafe_code)]
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
-use chrono::{DateTime, Local, Timelike};
+use chrono::{DateTime, Timelike, Utc};
 
+use crate::datetime::stamp;
 use crate::log::Level;
 
 /// What a template can show of a record.
@@ -13,7 +15,7 @@ pub(super) struct Record<'a> {
     pub(super) level: Level,
     pub(super) target: &'a str,
     pub(super) message: &'a str,
-    pub(super) time: DateTime<Local>,
+    pub(super) time: DateTime<Utc>,
     pub(super) pid: u32,
     /// Milliseconds since the log was set up.
     pub(super) age: u128,
@@ -164,11 +166,12 @@ impl Format {
             match piece {
                 Piece::Text(text) => line.push_str(text),
                 Piece::Field {
-                    field: Field::Message,
+                    field,
                     width: 0,
                     precision: None,
+                    hex,
                     ..
-                } => line.push_str(record.message),
+                } => line.push_str(&value(*field, record, *hex)),
                 Piece::Field {
                     field,
                     left,
@@ -181,7 +184,7 @@ impl Format {
                     if let Some(precision) = precision
                         && let Some((end, _)) = value.char_indices().nth(*precision)
                     {
-                        value.truncate(end);
+                        value.to_mut().truncate(end);
                     }
                     // writing to a String cannot fail
                     let _ = match (left, zero) {
@@ -220,14 +223,18 @@ fn field(name: &str) -> Option<Field> {
     })
 }
 
-fn value(field: Field, record: &Record<'_>, hex: bool) -> String {
-    match field {
+fn value<'a>(field: Field, record: &Record<'a>, hex: bool) -> Cow<'a, str> {
+    let text = match field {
+        Field::Name => return record.target.into(),
+        Field::LevelName => return record.level.name().into(),
+        Field::Message => return record.message.into(),
+        Field::Module => {
+            let dot = record.target.rfind('.').map_or(0, |dot| dot + 1);
+            return record.target[dot..].into();
+        }
         Field::Time => time(&record.time),
-        Field::Name => record.target.to_owned(),
         Field::Pid => record.pid.to_string(),
-        Field::LevelName => record.level.name().to_owned(),
         Field::LevelNumber => (record.level as u8).to_string(),
-        Field::Message => record.message.to_owned(),
         Field::Thread => {
             let id = nix::unistd::gettid();
             if hex {
@@ -241,27 +248,24 @@ fn value(field: Field, record: &Record<'_>, hex: bool) -> String {
             .unwrap_or("MainThread")
             .to_owned(),
         Field::Age => record.age.to_string(),
-        Field::Module => {
-            let dot = record.target.rfind('.').map_or(0, |dot| dot + 1);
-            record.target[dot..].to_owned()
-        }
         Field::Created => format!("{:.6}", record.time.timestamp_micros() as f64 / 1e6),
         Field::Milliseconds => record.time.timestamp_subsec_millis().to_string(),
         Field::ProcessName => "MainProcess".to_owned(),
         Field::Source => "-".to_owned(),
-    }
+    };
+    text.into()
 }
 
 /// `2026-11-21 20:04:08,954`, local time.
-fn time(time: &DateTime<Local>) -> String {
+fn time(time: &DateTime<Utc>) -> String {
     // a leap second has its nanoseconds above one second
     let millis = (time.nanosecond() / 1_000_000).min(999);
-    format!("{},{millis:03}", time.format("%Y-%m-%d %H:%M:%S"))
+    stamp::with(time.timestamp(), |second| format!("{second},{millis:03}")).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
-    use chrono::TimeZone;
+    use chrono::{Local, TimeZone};
 
     use super::*;
 
@@ -274,7 +278,8 @@ mod tests {
                 .with_ymd_and_hms(2026, 11, 21, 20, 4, 8)
                 .unwrap()
                 .with_nanosecond(54_000_000)
-                .unwrap(),
+                .unwrap()
+                .to_utc(),
             pid: 4242,
             age: 17,
         }
