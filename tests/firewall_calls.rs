@@ -87,6 +87,20 @@ fn waiting_bans_are_one_program() {
 }
 
 #[test]
+fn news_of_what_is_banned_does_not_part_bans() {
+    let mut bans = many("bans", 100);
+    let tickets = bans["tickets"].as_array_mut().unwrap();
+    for at in (1..=100).rev() {
+        let mut again = tickets[at - 1].clone();
+        again["again"] = true.into();
+        tickets.insert(at, again);
+    }
+    let calls = calls(&|_| vec![bans.clone()], &["iptables", "iptables-restore"]);
+    assert_eq!(calls.len(), 1, "{calls:?}");
+    assert!(calls[0].ends_with(" 100"), "{calls:?}");
+}
+
+#[test]
 fn without_restore_each_is_one_program() {
     let calls = calls(&|_| vec![many("bans", 5)], &["iptables"]);
     assert_eq!(calls.len(), 5);

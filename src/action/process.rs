@@ -7,7 +7,7 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -15,15 +15,21 @@ use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, pipe2};
-use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::sys::spawn::{Program, spawn};
+use streams::{Capture, Input, pipe_to_read};
+
+mod streams;
 
 /// Bytes kept of each of standard output and error.
 pub const OUTPUT_LIMIT: usize = 256 * 1024;
+
+/// Time a program runs before its output is watched. Most have ended by then, and what they have
+/// printed fits into the pipes and is read when they have; watching costs more than reading.
+const UNWATCHED: Duration = Duration::from_millis(5);
 
 /// Between the polite and the final signal to a program that ran too long.
 const GRACE: Duration = Duration::from_millis(200);
@@ -120,8 +126,9 @@ impl<'a> Invocation<'a> {
         let mut stdout = Capture::new(stdout, self.output_limit);
         let mut stderr = Capture::new(stderr, self.output_limit);
 
-        let time_is_up = sleep_until(Instant::now() + self.timeout);
-        tokio::pin!(time_is_up);
+        let end = Instant::now() + self.timeout;
+        let alarm = sleep_until(end.min(Instant::now() + UNWATCHED));
+        tokio::pin!(alarm);
         let mut timed_out = false;
         let ending = loop {
             tokio::select! {
@@ -131,12 +138,17 @@ impl<'a> Invocation<'a> {
                         break ending;
                     }
                 }
-                () = stdout.readable(), if stdout.open => stdout.take(),
-                () = stderr.readable(), if stderr.open => stderr.take(),
+                () = stdout.readable(), if stdout.is_watched() => stdout.take(),
+                () = stderr.readable(), if stderr.is_watched() => stderr.take(),
                 () = input.push(), if input.pending() => {}
-                () = &mut time_is_up => {
-                    timed_out = true;
-                    break kill(pid).await;
+                () = &mut alarm => {
+                    if alarm.deadline() == end {
+                        timed_out = true;
+                        break kill(pid).await;
+                    }
+                    stdout.watch();
+                    stderr.watch();
+                    alarm.as_mut().reset(end);
                 }
             }
         };
@@ -150,11 +162,6 @@ impl<'a> Invocation<'a> {
             stderr: stderr.bytes,
         })
     }
-}
-
-fn pipe_to_read() -> io::Result<(pipe::Receiver, OwnedFd)> {
-    let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
-    Ok((pipe::Receiver::from_owned_fd(read)?, write))
 }
 
 /// How the child ended, or `None` while it runs.
@@ -197,103 +204,6 @@ async fn kill(pid: Pid) -> Ending {
         sleep(Duration::from_millis(10)).await;
     }
     Ending::Unknown
-}
-
-/// What a child prints on one descriptor.
-struct Capture {
-    pipe: pipe::Receiver,
-    open: bool,
-    limit: usize,
-    bytes: Vec<u8>,
-}
-
-impl Capture {
-    fn new(pipe: pipe::Receiver, limit: usize) -> Capture {
-        Capture {
-            pipe,
-            open: true,
-            limit,
-            bytes: Vec::new(),
-        }
-    }
-
-    async fn readable(&self) {
-        // an error shows again when reading
-        let _ = self.pipe.readable().await;
-    }
-
-    /// Takes what is there, without waiting.
-    fn take(&mut self) {
-        let mut chunk = [0; 8192];
-        while self.open {
-            match self.pipe.try_read(&mut chunk) {
-                Ok(n) => self.keep(&chunk[..n]),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => self.open = false,
-            }
-        }
-    }
-
-    /// Takes what is left when the child has ended. The descriptor itself is asked: the runtime may
-    /// hear of the child's end before it hears of its last words.
-    fn take_rest(&mut self) {
-        let mut chunk = [0; 8192];
-        while self.open {
-            match nix::unistd::read(&self.pipe, &mut chunk) {
-                Ok(n) => self.keep(&chunk[..n]),
-                Err(Errno::EINTR) => {}
-                Err(_) => return,
-            }
-        }
-    }
-
-    fn keep(&mut self, chunk: &[u8]) {
-        let room = self.limit - self.bytes.len();
-        self.bytes
-            .extend_from_slice(&chunk[..chunk.len().min(room)]);
-        self.open = !chunk.is_empty();
-    }
-}
-
-/// What a child is given to read.
-struct Input<'a> {
-    pipe: Option<pipe::Sender>,
-    rest: &'a [u8],
-}
-
-impl<'a> Input<'a> {
-    fn new(pipe: pipe::Sender, bytes: &'a [u8]) -> Input<'a> {
-        Input {
-            pipe: Some(pipe),
-            rest: bytes,
-        }
-    }
-
-    fn none() -> Input<'a> {
-        Input {
-            pipe: None,
-            rest: &[],
-        }
-    }
-
-    fn pending(&self) -> bool {
-        self.pipe.is_some()
-    }
-
-    /// Writes some and closes the pipe after the last byte, or when the child reads no more.
-    async fn push(&mut self) {
-        let Some(pipe) = self.pipe.as_mut() else {
-            return;
-        };
-        match self.rest.is_empty() {
-            true => self.pipe = None,
-            false => match pipe.write(self.rest).await {
-                Ok(n) => self.rest = &self.rest[n..],
-                Err(_) => self.pipe = None,
-            },
-        }
-    }
 }
 
 #[cfg(test)]

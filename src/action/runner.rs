@@ -29,6 +29,7 @@ mod call;
 mod ending;
 mod retry;
 mod settings;
+mod wave;
 
 use ending::Flush;
 use retry::Retries;
@@ -104,59 +105,17 @@ impl Runner {
                 waiting.push_back(order);
             }
             self.learn_names().await;
-            while let Some(order) = waiting.pop_front() {
-                let order = match self.about_ticket(order) {
-                    Ok(first) => {
-                        let mut together = vec![first];
-                        while let Some(next) = waiting.pop_front() {
-                            match self.about_ticket(next) {
-                                Ok(order) => together.push(order),
-                                Err(other) => {
-                                    waiting.push_front(other);
-                                    break;
-                                }
-                            }
-                        }
-                        self.tickets(&together).await;
-                        continue;
-                    }
-                    Err(other) => other,
+            loop {
+                let wave = self.gather(&mut waiting);
+                self.carry_out_wave(wave).await;
+                let Some(order) = waiting.pop_front() else {
+                    break;
                 };
                 if let Some(done) = self.carry_out(order).await {
                     let _ = done.send(());
                     return;
                 }
             }
-        }
-    }
-
-    /// Takes orders to ban or unban out of all others, which come back.
-    #[allow(clippy::result_large_err)] // the order is moved on either way
-    fn about_ticket(&mut self, order: Order) -> Result<TicketOrder, Order> {
-        match order {
-            Order::Ban {
-                ticket,
-                figures,
-                again: false,
-            } => {
-                self.figures = figures.clone();
-                Ok(TicketOrder {
-                    kind: Kind::Ban,
-                    ticket,
-                    figures,
-                })
-            }
-            Order::Unban { ticket, figures } => {
-                if let Some(figures) = figures {
-                    self.figures = figures;
-                }
-                Ok(TicketOrder {
-                    kind: Kind::Unban,
-                    ticket,
-                    figures: self.figures.clone(),
-                })
-            }
-            other => Err(other),
         }
     }
 
@@ -185,14 +144,6 @@ impl Runner {
         match order {
             Order::Figures(figures) => self.figures = figures,
             Order::Start => self.start().await,
-            Order::Ban {
-                ticket,
-                figures,
-                again: true,
-            } => {
-                self.figures = figures;
-                self.ban_again(&ticket).await;
-            }
             // bans and unbans were taken out before
             Order::Ban { .. } | Order::Unban { .. } => {}
             Order::Prolong(ticket) => self.prolong(&ticket).await,
@@ -352,12 +303,19 @@ impl Runner {
         }
     }
 
+    /// The epoch of an id's last ban.
+    fn banned_at(&self, id: &Address) -> u64 {
+        self.epochs.get(id).copied().unwrap_or(0)
+    }
+
+    /// Whether there was a repair since an id's last ban.
+    fn lacks_repair(&self, id: &Address) -> bool {
+        self.banned_at(id) < self.epoch
+    }
+
     /// Puts the rules of an id back where an action was repaired since its ban.
     async fn ban_again(&mut self, ticket: &Ticket) {
-        let banned_at = self.epochs.get(&ticket.id).copied().unwrap_or(0);
-        if banned_at >= self.epoch {
-            return;
-        }
+        let banned_at = self.banned_at(&ticket.id);
         let names: Vec<String> = self
             .actions
             .iter()

@@ -257,7 +257,7 @@ async fn carry_out(actions: &Actions, step: &Json) {
                 actions.send(Order::Ban {
                     ticket: read_ticket(ticket),
                     figures: figures(),
-                    again: false,
+                    again: ticket["again"].as_bool() == Some(true),
                 });
             }
         }
