@@ -183,22 +183,101 @@ mod tests {
         woken.as_mut().poll(&mut context).is_ready()
     }
 
+    const LIMIT: &str = "/proc/sys/fs/inotify/max_queued_events";
+
+    /// The system's limit, put back when dropped; lowered by one test at a time.
+    struct Limit {
+        before: String,
+        _alone: std::sync::MutexGuard<'static, ()>,
+    }
+
+    impl Limit {
+        fn lowered(to: &str) -> Limit {
+            static ALONE: Mutex<()> = Mutex::new(());
+            let alone = lock(&ALONE);
+            let limit = Limit {
+                before: std::fs::read_to_string(LIMIT).expect("a limit"),
+                _alone: alone,
+            };
+            std::fs::write(LIMIT, to).expect("root may set it");
+            limit
+        }
+    }
+
+    impl Drop for Limit {
+        fn drop(&mut self) {
+            std::fs::write(LIMIT, &self.before).expect("as it was");
+        }
+    }
+
+    fn append(path: &Path, text: &str) {
+        use std::io::Write as _;
+        let mut file = std::fs::File::options().append(true).open(path);
+        let file = file.as_mut().expect("file");
+        file.write_all(text.as_bytes()).expect("written");
+    }
+
+    /// The queue of an instance is as long as the system's limit was when it was made.
     #[tokio::test]
     async fn an_overflown_queue_wakes_everybody() {
         let directory = tempfile::tempdir().expect("directory");
+        let limit = Limit::lowered("4");
         let events = Events::start().expect("inotify");
+        drop(limit);
         let mut readers = Vec::new();
-        for name in ["a", "b"] {
+        for name in ["a", "b", "c"] {
             let path = directory.path().join(name);
             std::fs::write(&path, "").expect("file");
             let (wake, mut watched) = (Arc::new(Notify::new()), Watched::default());
             events.watch(&path, &wake, &mut watched);
-            readers.push((wake, watched));
+            readers.push((path, wake, watched));
         }
-        assert!(readers.iter().all(|(wake, _)| !is_woken(wake)));
-        // the kernel names no watch then
-        let any = readers[0].1.file.clone().expect("watched");
-        events.inner.tell(&any, EventMask::Q_OVERFLOW, None);
-        assert!(readers.iter().all(|(wake, _)| is_woken(wake)));
+        // nobody empties the queue meanwhile; alternating, since equal events in a row are one
+        for _ in 0..4 {
+            append(&readers[0].0, "x\n");
+            append(&readers[1].0, "x\n");
+        }
+        append(&readers[2].0, "lost\n");
+        assert!(!readers.iter().any(|(_, wake, _)| is_woken(wake)));
+        for (path, wake, _) in &readers {
+            let woken = tokio::time::timeout(std::time::Duration::from_secs(20), wake.notified());
+            woken.await.unwrap_or_else(|_| panic!("{path:?}"));
+        }
+    }
+
+    /// Whether by the overflow or by the sweep: every line arrives, and once.
+    #[tokio::test]
+    async fn an_overflown_queue_loses_no_line() {
+        use crate::source::{Sources, Start, Watch};
+        let directory = tempfile::tempdir().expect("directory");
+        let limit = Limit::lowered("16");
+        let sources = Sources::new();
+        drop(limit);
+        let (inbox, mut chunks) = tokio::sync::mpsc::channel(64);
+        let mut paths = Vec::new();
+        let mut subscriptions = Vec::new();
+        for number in 0..100 {
+            let path = directory.path().join(format!("{number}.log"));
+            std::fs::write(&path, "").expect("file");
+            let added = sources.add(&path, Start::Head, Watch::Inotify, inbox.clone());
+            subscriptions.push(added.await.expect("added"));
+            paths.push(path);
+        }
+        let mut lines = 0;
+        for round in 1..=20 {
+            for _ in 0..3 {
+                // the runtime has one thread, and it is here
+                for path in &paths {
+                    append(path, "line\n");
+                }
+            }
+            while lines < round * 300 {
+                let next = tokio::time::timeout(std::time::Duration::from_secs(20), chunks.recv());
+                let chunk = next.await.expect("in time").expect("a chunk");
+                lines += chunk.data.iter().filter(|byte| **byte == b'\n').count();
+            }
+        }
+        assert_eq!(lines, 6000);
+        assert!(chunks.try_recv().is_err(), "no line twice");
     }
 }
