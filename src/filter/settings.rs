@@ -8,8 +8,9 @@ use super::name::Name;
 use super::record::Names;
 use super::session::Sessions;
 use super::window::Window;
-use crate::datetime::{DateDetector, DatePatternError, FixedOffset};
+use crate::datetime::{DateDetector, DatePatternError, DateTime, FixedOffset};
 use crate::pattern::{FailRegex, PatternError, Prefilter, UseDns};
+use crate::ticket::Timestamp;
 
 /// Where dates come from.
 #[derive(Debug)]
@@ -262,6 +263,18 @@ impl Filter {
         self.zone = zone;
         if let Dates::Detector(detector) = &mut self.dates {
             detector.set_default_zone(zone);
+        }
+    }
+
+    /// The date of a line, where lines have one; the templates learn from it as from any line.
+    pub fn date_of(&mut self, line: &str, now: Timestamp) -> Option<Timestamp> {
+        let made = self.json.as_ref().and_then(|template| template.line(line));
+        let Dates::Detector(detector) = &mut self.dates else {
+            return None;
+        };
+        match detector.find(made.as_deref().unwrap_or(line), now)?.time {
+            DateTime::At(time) => Some(time),
+            _ => None,
         }
     }
 

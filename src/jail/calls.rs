@@ -55,7 +55,8 @@ impl Task {
             }
             JailSetting::AddLogPath { path, tail } => {
                 let encoding = self.core.encoding().to_owned();
-                self.logs.add(&path, tail, &encoding).await?;
+                let mut calendar = self.core.calendar(now());
+                self.logs.add(&path, tail, &encoding, &mut calendar).await?;
                 Ok(self.logs.paths().into())
             }
             JailSetting::DelLogPath(path) => {

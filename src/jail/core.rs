@@ -15,6 +15,7 @@ use super::ignore::{IgnoreList, Known};
 use super::ignore_cache::IgnoreCache;
 use super::increment::Increment;
 use super::prefix::BanPrefix;
+use super::seek::Calendar;
 use super::settings;
 use crate::action::JailFigures;
 use crate::address::Address;
@@ -150,6 +151,16 @@ impl JailCore {
     ) -> Vec<Failure> {
         let clock = self.clock(now, in_operation);
         self.filter.process_line(line, date, &clock)
+    }
+
+    /// The dates of lines in its logs.
+    pub(super) fn calendar(&mut self, now: Timestamp) -> Calendar<'_> {
+        let since = now - self.counter.find_time;
+        Calendar {
+            filter: &mut self.filter,
+            now,
+            since,
+        }
     }
 
     /// The time lines are judged against.

@@ -28,7 +28,7 @@ impl Task {
         self.actions.send(Order::Figures(self.core.figures()));
         self.actions.send(Order::Start);
         self.restore().await;
-        self.logs.start().await;
+        self.logs.start(&mut self.core.calendar(now())).await;
         if let Some(journal) = &mut self.journal {
             journal.start(now(), self.core.find_time()).await;
         }

@@ -1,6 +1,7 @@
 //! The log files of one jail: where each is read from, how it is decoded, how far it has been read
 //! (facts J4, J7, K5, P36, Q5).
 
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -15,6 +16,7 @@ use tokio::sync::mpsc;
 use super::decode::{self, Decoder};
 use super::newcomers::{Identity, Newcomers};
 use super::save_timer::SaveTimer;
+use super::seek::Calendar;
 use crate::control::{CommandError, Value};
 use crate::source::feed::{Membership, Source};
 use crate::source::{Chunk, Sources, Start, Subscription, Watch};
@@ -110,6 +112,7 @@ impl Logs {
         path: &str,
         tail: bool,
         encoding: &str,
+        calendar: &mut Calendar<'_>,
     ) -> Result<(), CommandError> {
         if let Some(log) = self.logs.get_mut(path) {
             if self.reloading && log.obsolete {
@@ -123,12 +126,19 @@ impl Logs {
             .await
             .map_err(|error| CommandError::file(&error, path))?;
         self.newcomers.add(path);
-        self.insert(path, look, tail, encoding).await;
+        self.insert(path, look, tail, encoding, calendar).await;
         Ok(())
     }
 
     /// Takes a file up.
-    async fn insert(&mut self, path: &str, look: Look, tail: bool, encoding: &str) {
+    async fn insert(
+        &mut self,
+        path: &str,
+        look: Look,
+        tail: bool,
+        encoding: &str,
+        calendar: &mut Calendar<'_>,
+    ) {
         self.newcomers.know(look.identity, &look.first_line_hash);
         let stored = match &self.store {
             Some(store) => store.add_log(&self.jail, path, &look.first_line_hash).await,
@@ -167,7 +177,7 @@ impl Logs {
             known_by: "".into(),
         };
         if self.started {
-            self.open(path, &mut log).await;
+            self.open(path, &mut log, calendar).await;
         }
         self.logs.insert(path.to_owned(), log);
     }
@@ -206,7 +216,7 @@ impl Logs {
 
     /// Patterns lead to these files now: new ones are read from their first line, those that a
     /// pattern had led to and that are gone are left.
-    pub async fn found(&mut self, paths: Vec<String>, encoding: &str) {
+    pub async fn found(&mut self, paths: Vec<String>, encoding: &str, calendar: &mut Calendar<'_>) {
         for (path, log) in &mut self.logs {
             if let Some(missed) = &mut log.missed {
                 *missed = if paths.contains(path) { 0 } else { *missed + 1 };
@@ -232,7 +242,7 @@ impl Logs {
             let (file, line) = (look.identity, look.first_line_hash.clone());
             let known = self.logs.keys().map(String::as_str);
             if !self.newcomers.is_known(&path, file, &line, known) {
-                self.insert(&path, look, false, encoding).await;
+                self.insert(&path, look, false, encoding, calendar).await;
                 if let Some(log) = self.logs.get_mut(&path) {
                     log.missed = Some(0);
                 }
@@ -254,21 +264,22 @@ impl Logs {
         }
     }
 
-    /// Begins to read all files.
-    pub async fn start(&mut self) {
+    /// Begins to read all files, each where its lines begin to count.
+    pub async fn start(&mut self, calendar: &mut Calendar<'_>) {
         self.started = true;
         let mut logs = std::mem::take(&mut self.logs);
         for (path, log) in &mut logs {
-            self.open(path, log).await;
+            self.open(path, log, calendar).await;
         }
         self.logs = logs;
     }
 
-    async fn open(&self, path: &str, log: &mut Log) {
+    async fn open(&self, path: &str, log: &mut Log, calendar: &mut Calendar<'_>) {
         if let Some((source, membership)) = &mut log.feed {
             *membership = Some(self.sources.feeds.join(source, self.inbox.clone()));
             return;
         }
+        log.pass_over_old_lines(path, calendar);
         let added = self.sources.add(
             Path::new(path),
             log.start.clone(),
@@ -404,6 +415,30 @@ impl Logs {
     fn save(&self, path: &str, log: &mut Log) {
         if let (Some(store), Some(position)) = (&self.store, log.unsaved.take()) {
             store.update_log(&self.jail, path, position);
+        }
+    }
+}
+
+impl Log {
+    /// Begins later where lines are too old to count (fact K6).
+    fn pass_over_old_lines(&mut self, path: &str, calendar: &mut Calendar<'_>) {
+        let from = match self.start {
+            Start::Head => 0,
+            Start::Resume { offset, .. } => offset,
+            Start::Tail => return,
+        };
+        if self.decoder.of_whole_lines().is_none() {
+            return;
+        }
+        let found = File::open(path).and_then(|file| calendar.seek(&file, from));
+        if let Ok(offset) = found
+            && offset > from
+            && let Ok(look) = look_at(Path::new(path))
+        {
+            self.start = Start::Resume {
+                first_line_hash: look.first_line_hash,
+                offset,
+            };
         }
     }
 }

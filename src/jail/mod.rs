@@ -40,6 +40,7 @@ mod ranges;
 pub mod replay;
 mod save_timer;
 mod saved;
+mod seek;
 mod settings;
 mod task;
 pub mod trial;

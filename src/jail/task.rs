@@ -273,7 +273,8 @@ impl Task {
             }
             Request::Logs(paths) => {
                 let encoding = self.core.encoding().to_owned();
-                self.logs.found(paths, &encoding).await;
+                let mut calendar = self.core.calendar(now());
+                self.logs.found(paths, &encoding, &mut calendar).await;
             }
             Request::Stop(_) => {}
             Request::Reload(phase, reply) => {

@@ -1,0 +1,188 @@
+//! Where to begin in a log that is read for the first time: lines older than findtime would only be
+//! dropped (fact D22), so they are passed over by bisection (fact K6).
+//!
+//! In: a file, the place where reading would begin, and a [`Calendar`] that knows the dates of lines.
+//! Out: the beginning of the first line that may still count. Where dates are missing or in disorder
+//! it stays on the safe side of what it has seen: everything from there on is read.
+#![forbid(unsafe_code)]
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+
+use crate::filter::Filter;
+use crate::ticket::Timestamp;
+
+/// Lines looked at for a date at one place. The original looks at few.
+const LINES: usize = 100;
+
+/// Bytes looked at for lines at one place; a longer line has no date.
+const REACH: usize = 64 << 10;
+
+/// So much is simply read: looking for dates in it would cost more than it saves.
+const SMALL: u64 = 64 << 10;
+
+/// Dates of lines, and the time before which lines do not count.
+pub(super) struct Calendar<'a> {
+    /// Knows where the date of a line is.
+    pub filter: &'a mut Filter,
+    /// The present time.
+    pub now: Timestamp,
+    /// Older lines do not count.
+    pub since: Timestamp,
+}
+
+/// What is found at a place.
+struct Probe {
+    /// Whether the line is too old.
+    old: bool,
+    /// Where the next one begins.
+    end: u64,
+}
+
+impl Calendar<'_> {
+    /// The beginning of the first line from `from` on that may count.
+    pub fn seek(&mut self, file: &File, from: u64) -> io::Result<u64> {
+        let size = file.metadata()?.len();
+        if size.saturating_sub(from) <= SMALL {
+            return Ok(from);
+        }
+        // lines that begin before `low` are too old, those from `high` on are to be read
+        let (mut low, mut high) = (from, size);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.probe(file, middle, middle > low, high)? {
+                Some(probe) if probe.old => low = probe.end,
+                // not old, or nobody knows
+                _ => high = middle,
+            }
+        }
+        Ok(low)
+    }
+
+    /// The first dated line that begins in `at..high`; `inside`: a line may have begun before `at`.
+    fn probe(
+        &mut self,
+        file: &File,
+        at: u64,
+        inside: bool,
+        high: u64,
+    ) -> io::Result<Option<Probe>> {
+        // a line that begins at `at` has its predecessor's end before it
+        let mut start = at - u64::from(inside);
+        let mut bytes = vec![0; REACH];
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match file.read_at(&mut bytes[filled..], start + filled as u64) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut rest = &bytes[..filled];
+        if inside {
+            let Some(end) = memchr::memchr(b'\n', rest) else {
+                return Ok(None);
+            };
+            start += end as u64 + 1;
+            rest = &rest[end + 1..];
+        }
+        for _ in 0..LINES {
+            let Some(end) = memchr::memchr(b'\n', rest).filter(|_| start < high) else {
+                break;
+            };
+            let line = String::from_utf8_lossy(&rest[..end]);
+            let line = line.trim_end_matches('\r');
+            let next = start + end as u64 + 1;
+            if let Some(time) = self.filter.date_of(line, self.now) {
+                return Ok(Some(Probe {
+                    old: time < self.since,
+                    end: next,
+                }));
+            }
+            start = next;
+            rest = &rest[end + 1..];
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const NOW: f64 = 1_795_287_600.0;
+
+    /// The beginning of what is read of a log.
+    fn rest_of(log: &str, from: u64) -> String {
+        let dir = tempfile::tempdir().expect("directory");
+        let path = dir.path().join("x.log");
+        fs::write(&path, log).expect("log");
+        let mut filter = Filter::new("j");
+        filter.set_datepattern("{^LN-BEG}EPOCH").expect("pattern");
+        let mut calendar = Calendar {
+            filter: &mut filter,
+            now: NOW,
+            since: NOW - 600.0,
+        };
+        let file = File::open(&path).expect("log");
+        let at = calendar.seek(&file, from).expect("read");
+        log[at as usize..].to_owned()
+    }
+
+    fn line(age: f64) -> String {
+        format!("{:.0} something of {age} seconds ago\n", NOW - age)
+    }
+
+    /// So many lines, a second apart, the last one of now.
+    fn log(lines: usize) -> String {
+        (0..lines).rev().map(|age| line(age as f64)).collect()
+    }
+
+    #[test]
+    fn old_lines_are_passed_over_and_no_other() {
+        let first = line(600.0);
+        assert!(rest_of(&log(20_000), 0).starts_with(&first));
+        // from wherever reading would have begun
+        let young = log(400);
+        assert_eq!(rest_of(&young, 0), young);
+        let log = log(20_000);
+        assert!(rest_of(&log, 5 * line(9_999.0).len() as u64).starts_with(&first));
+        let late = log.rfind(&line(100.0)).expect("line");
+        assert_eq!(rest_of(&log, late as u64), log[late..]);
+        // all old: the end
+        let old: String = log.lines().take(15_000).map(|l| format!("{l}\n")).collect();
+        assert_eq!(rest_of(&old, 0), "");
+    }
+
+    #[test]
+    fn lines_without_dates_do_not_mislead() {
+        let first = line(600.0);
+        let few = log(5_000).replace('\n', "\nno date\nnone\n");
+        let rest = rest_of(&few, 0);
+        assert!(
+            rest.trim_start_matches("no date\n")
+                .trim_start_matches("none\n")
+                .starts_with(&first)
+        );
+        // nothing is known about where it begins to count
+        let none = "no date\n".repeat(50_000);
+        assert_eq!(rest_of(&none, 0), none);
+        // a long stretch in the middle: read from before it
+        let mixed = format!("{}{none}{}", line(9_000.0), log(700));
+        assert!(rest_of(&mixed, 0).len() >= none.len());
+        let long = format!("{}\n{}", "x".repeat(1 << 20), log(2_000));
+        assert!(rest_of(&long, 0).contains(&first));
+    }
+
+    #[test]
+    fn every_line_that_counts_is_read_whatever_the_size() {
+        for lines in (2_000..2_400).step_by(7) {
+            let log = log(lines);
+            let expected = &log[log.find(&line(600.0)).expect("line")..];
+            assert_eq!(rest_of(&log, 0), expected, "{lines}");
+        }
+    }
+}
