@@ -6,14 +6,12 @@ mod common;
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use common::journal_file;
 use common::site::Site;
-
-const REMOTE: &str = "/lib/systemd/systemd-journal-remote";
 
 /// Entries in export form.
 #[derive(Default)]
@@ -70,17 +68,7 @@ impl Export {
 
     /// Makes or extends a journal file.
     fn write(&self, file: &Path) {
-        let mut remote = Command::new(REMOTE)
-            .arg("--output")
-            .arg(file)
-            .arg("-")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("systemd-journal-remote starts: apt-get install systemd-journal-remote");
-        remote.stdin.take().unwrap().write_all(&self.0).unwrap();
-        assert!(remote.wait().unwrap().success());
+        journal_file::write(file, &self.0);
     }
 }
 

@@ -152,3 +152,48 @@ fn mistakes_are_told() {
     }
     assert_eq!(replay(&["--unknown"]).status.code(), Some(2));
 }
+
+#[test]
+fn logs_are_read_in_the_encoding_of_their_jail() {
+    let dir = tempfile::tempdir().expect("directory");
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    std::fs::create_dir(path("filter.d")).expect("directory");
+    std::fs::write(path("fail2ban.conf"), "[Definition]\n").expect("configuration");
+    std::fs::write(
+        path("filter.d/x.conf"),
+        "[Definition]\nfailregex = ^ Anmeldung für \\S+ fehlgeschlagen von <HOST>$\n",
+    )
+    .expect("filter");
+    let line = "2026-11-20 10:00:0N Anmeldung für jörg fehlgeschlagen von 192.0.2.1\n";
+    let log: String = (0..4).map(|n| line.replace('N', &n.to_string())).collect();
+    let latin = log.chars().map(|c| c as u32 as u8).collect();
+    // the last line has no end
+    let wide = log
+        .trim_end()
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    for (encoding, bytes) in [
+        ("utf-8", log.clone().into_bytes()),
+        ("latin1", latin),
+        ("utf-16le", wide),
+    ] {
+        std::fs::write(path("x.log"), &bytes).expect("log");
+        let jail = format!(
+            "[x]\nenabled = true\nbackend = polling\nmaxretry = 4\nfilter = x\nlogencoding = {encoding}\nlogpath = {}\n",
+            path("x.log")
+        );
+        std::fs::write(path("jail.conf"), jail).expect("jail");
+        let events = events(&["-c", &path(""), "--json"]);
+        let bans = events.iter().filter(|event| event["event"] == "ban");
+        assert_eq!(bans.count(), 1, "{encoding}: {events:?}");
+        let lines = common::ours("explain")
+            .args(["-c", &path(""), "--jail", "x", "--json", &path("x.log")])
+            .output()
+            .expect("ferroban runs");
+        let lines = String::from_utf8(lines.stdout).expect("UTF-8");
+        assert!(lines.contains("jörg"), "{encoding}: {lines}");
+        assert_eq!(lines.lines().count(), 4, "{encoding}: {lines}");
+        assert!(lines.contains("192.0.2.1"), "{encoding}: {lines}");
+    }
+}

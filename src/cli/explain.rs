@@ -79,7 +79,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     for log in &arguments.lines {
         if log == "-" || Path::new(log).is_file() {
             let logs = std::slice::from_ref(log);
-            let mut lines = replay::lines::Lines::open(logs, present, &Meter::default())?;
+            let encoding = jail.core_mut().encoding().to_owned();
+            let meter = Meter::default();
+            let mut lines = replay::lines::Lines::open(logs, &encoding, present, &meter)?;
             while let Some(line) = lines.next()? {
                 explain(&line, &mut jail)?;
             }

@@ -70,7 +70,8 @@ fn replay(
     all: &mut Vec<(Event, usize)>,
 ) -> anyhow::Result<()> {
     let mut events = Vec::new();
-    let mut lines = Lines::open(&jail.logs, present, meter)?;
+    let encoding = jail.jail.core_mut().encoding().to_owned();
+    let mut lines = Lines::open(&jail.logs, &encoding, present, meter)?;
     while let Some(line) = lines.next()? {
         jail.jail.line(&line, present, &mut events);
         progress.tick();

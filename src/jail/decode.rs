@@ -55,13 +55,18 @@ pub(super) fn encoding(name: &str) -> Option<&'static Encoding> {
 
 /// Lines of one file, decoded.
 #[derive(Debug)]
-pub(super) struct Decoder {
+pub struct Decoder {
     encoding: &'static Encoding,
     /// Bytes of a UTF-16 line that goes on in the next chunk.
     rest: Vec<u8>,
 }
 
 impl Decoder {
+    /// That of a name as [`encoding`] knows it, else UTF-8.
+    pub fn named(name: &str) -> Decoder {
+        Decoder::new(encoding(name).unwrap_or(UTF_8))
+    }
+
     /// A decoder at the beginning of a line.
     pub fn new(encoding: &'static Encoding) -> Decoder {
         Decoder {
@@ -74,6 +79,14 @@ impl Decoder {
     pub fn of_whole_lines(&self) -> Option<&'static Encoding> {
         let wide = self.encoding == UTF_16LE || self.encoding == UTF_16BE;
         (!wide).then_some(self.encoding)
+    }
+
+    /// At the end of the log: a last line that has no end.
+    pub fn rest(&mut self) -> Option<String> {
+        let bytes = std::mem::take(&mut self.rest);
+        let (text, _) = self.encoding.decode_without_bom_handling(&bytes);
+        let text = text.trim_start_matches('\u{feff}');
+        (!text.is_empty()).then(|| text.to_owned())
     }
 
     /// Calls `each` for every line of a chunk, without its line end; the flag says whether bytes

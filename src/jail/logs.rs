@@ -13,13 +13,13 @@ use indexmap::IndexMap;
 use sha1::{Digest, Sha1};
 use tokio::sync::mpsc;
 
-use super::decode::{self, Decoder};
+use super::decode::Decoder;
 use super::newcomers::{Identity, Newcomers};
 use super::save_timer::SaveTimer;
 use super::seek::Calendar;
 use crate::control::{CommandError, Value};
 use crate::source::feed::{Membership, Source};
-use crate::source::{Chunk, Sources, Start, Subscription, Watch};
+use crate::source::{Chunk, Sources, Start, Subscription, Watch, is_log};
 use crate::store::{LogPosition, Store};
 use crate::{error, info, warning};
 
@@ -168,7 +168,7 @@ impl Logs {
             start,
             subscription: None,
             feed: None,
-            decoder: decoder(encoding),
+            decoder: Decoder::named(encoding),
             in_operation: tail,
             read: None,
             unsaved: None,
@@ -188,7 +188,7 @@ impl Logs {
             start: Start::Tail,
             subscription: None,
             feed: Some((source.clone(), None)),
-            decoder: decoder(encoding),
+            decoder: Decoder::named(encoding),
             in_operation: true,
             read: None,
             unsaved: None,
@@ -304,7 +304,7 @@ impl Logs {
     /// A new encoding for all files.
     pub fn set_encoding(&mut self, encoding: &str) {
         for log in self.logs.values_mut() {
-            log.decoder = decoder(encoding);
+            log.decoder = Decoder::named(encoding);
         }
     }
 
@@ -443,10 +443,6 @@ impl Log {
     }
 }
 
-fn decoder(name: &str) -> Decoder {
-    Decoder::new(decode::encoding(name).unwrap_or(encoding_rs::UTF_8))
-}
-
 /// As [`look_at`], where a file may be slow to answer.
 async fn look(path: &str) -> io::Result<Look> {
     let path = path.to_owned();
@@ -461,7 +457,7 @@ fn look_at(path: &Path) -> io::Result<Look> {
         .custom_flags(libc::O_NONBLOCK)
         .open(path)?;
     let metadata = file.metadata()?;
-    if !metadata.is_file() {
+    if !is_log(&metadata) {
         // as Python's readline() on a folder; a pipe must not be waited for
         let error = if metadata.is_dir() {
             libc::EISDIR

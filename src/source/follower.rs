@@ -4,28 +4,16 @@
 //! noticed; then the file that took its place is read from its first line. A log that shrank, or whose
 //! first line is another, was rewritten in place and is read from its first line again (fact K3).
 
-use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sha1::{Digest as _, Sha1};
-
+use super::log_file::{Head, Open, identity};
 use super::{Chunk, Start};
-use crate::{msg, warning};
+use crate::warning;
 
 const TARGET: &str = "fail2ban.filter";
-
-/// Bytes read at a time, unless a line is longer.
-const PIECE: usize = 128 << 10;
-
-/// Longer lines are cut here.
-const LONGEST_LINE: usize = 1 << 20;
-
-/// So much of the first line is compared to notice that the file was rewritten.
-const PREFIX: usize = 256;
 
 /// How long a file that was rotated away may still grow.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -38,25 +26,6 @@ pub(super) struct Follower {
     previous: Option<(Open, Instant)>,
     /// The end was told of.
     end_told: bool,
-}
-
-#[derive(Clone, Debug)]
-struct Open {
-    file: Arc<File>,
-    identity: (u64, u64),
-    position: u64,
-    head: Arc<Head>,
-    /// In the middle of a line that was cut.
-    skipping: bool,
-}
-
-/// The first line of a file.
-#[derive(Debug)]
-struct Head {
-    /// Its beginning, or all there is of it.
-    prefix: Vec<u8>,
-    /// SHA-1 hex with its newline; empty while it has none.
-    hash: Arc<str>,
 }
 
 impl Follower {
@@ -197,205 +166,12 @@ impl Follower {
     }
 }
 
-impl Open {
-    fn new(path: &Path) -> io::Result<Open> {
-        // a pipe in place of a log must not be waited for
-        let file = File::options()
-            .read(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(path)?;
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "not a regular file",
-            ));
-        }
-        let head = Arc::new(Head::of(&file)?);
-        Ok(Open {
-            identity: identity(&metadata),
-            file: Arc::new(file),
-            position: 0,
-            head,
-            skipping: false,
-        })
-    }
-
-    /// Whole lines from the present position on, or `None` when there is no whole line.
-    fn lines(&mut self, path: &Path) -> io::Result<Option<Vec<u8>>> {
-        let mut size = PIECE;
-        loop {
-            let mut data = self.piece(size)?;
-            if data.is_empty() {
-                return Ok(None);
-            }
-            if self.skipping {
-                match memchr::memchr(b'\n', &data) {
-                    Some(end) => {
-                        self.skipping = false;
-                        self.position += end as u64 + 1;
-                    }
-                    None => self.position += data.len() as u64,
-                }
-                continue;
-            }
-            if let Some(end) = memchr::memrchr(b'\n', &data) {
-                // in UTF-16 the other half of the line feed follows
-                let half = usize::from(data.get(end + 1) == Some(&0));
-                data.truncate(end + 1 + half);
-                self.position += data.len() as u64;
-                // It was empty when it was opened. Learnt later, the head could be that of a
-                // text written over this one, and nobody would notice.
-                if self.head.hash.is_empty() {
-                    self.head = Arc::new(Head::of(&self.file)?);
-                }
-                return Ok(Some(data));
-            }
-            if data.len() < size {
-                return Ok(None);
-            }
-            if size < LONGEST_LINE {
-                size = LONGEST_LINE;
-                continue;
-            }
-            warning!(
-                TARGET,
-                "Line of more than {} bytes in {} at {}, the rest of it is left out",
-                LONGEST_LINE,
-                path.display(),
-                self.position
-            );
-            self.skipping = true;
-            self.position += data.len() as u64;
-            data.push(b'\n');
-            return Ok(Some(data));
-        }
-    }
-
-    /// Up to `size` bytes from the present position on.
-    fn piece(&self, size: usize) -> io::Result<Vec<u8>> {
-        let left = self.file.metadata()?.len().saturating_sub(self.position);
-        let mut data = vec![0; size.min(usize::try_from(left).unwrap_or(size))];
-        let mut filled = 0;
-        while filled < data.len() {
-            match self
-                .file
-                .read_at(&mut data[filled..], self.position + filled as u64)
-            {
-                Ok(0) => break,
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        data.truncate(filled);
-        Ok(data)
-    }
-
-    /// The last line of a file nobody writes to any more, which has no newline.
-    fn rest(&mut self) -> Option<Vec<u8>> {
-        let mut data = self
-            .piece(LONGEST_LINE)
-            .ok()
-            .filter(|data| !data.is_empty())?;
-        if self.skipping {
-            return None;
-        }
-        self.position += data.len() as u64;
-        data.push(b'\n');
-        Some(data)
-    }
-
-    fn is_at_end(&self) -> bool {
-        self.file
-            .metadata()
-            .is_ok_and(|data| data.len() <= self.position)
-    }
-
-    fn chunk(&self, path: &Arc<Path>, data: Vec<u8>, at_end: bool) -> Chunk {
-        Chunk {
-            path: path.clone(),
-            data,
-            identity: self.identity,
-            first_line_hash: self.head.hash.clone(),
-            offset: self.position,
-            at_end,
-            shelf: None,
-        }
-    }
-
-    fn has_same_head(&self) -> bool {
-        let mut prefix = [0; PREFIX];
-        let known = &self.head.prefix[..];
-        let prefix = &mut prefix[..known.len()];
-        self.file.read_exact_at(prefix, 0).is_ok() && prefix == known
-    }
-
-    fn tell_rotation(&self, path: &Path, new: &Open, size: u64) {
-        msg!(
-            TARGET,
-            "Log rotation detected for {}, reason: ({}, {}, {}, {}, '{}', '{}')",
-            path.display(),
-            size,
-            self.position,
-            new.identity.1,
-            self.identity.1,
-            new.head.hash,
-            self.head.hash
-        );
-    }
-}
-
-impl Head {
-    fn of(file: &File) -> io::Result<Head> {
-        let mut line = Vec::new();
-        loop {
-            let from = line.len();
-            // most first lines are short
-            line.resize((from * 4).clamp(1 << 10, LONGEST_LINE), 0);
-            let count = file.read_at(&mut line[from..], from as u64)?;
-            line.truncate(from + count);
-            let end = memchr::memchr(b'\n', &line[from..]).map(|end| from + end + 1);
-            if let Some(end) = end {
-                line.truncate(end);
-            }
-            let complete = end.is_some() || line.len() == LONGEST_LINE;
-            if complete || count == 0 {
-                let hash = match complete {
-                    true => hex(&Sha1::digest(&line)),
-                    false => String::new(),
-                };
-                line.truncate(PREFIX);
-                return Ok(Head {
-                    prefix: line,
-                    hash: hash.into(),
-                });
-            }
-        }
-    }
-}
-
-impl Default for Head {
-    fn default() -> Head {
-        Head {
-            prefix: Vec::new(),
-            hash: "".into(),
-        }
-    }
-}
-
-fn identity(metadata: &Metadata) -> (u64, u64) {
-    (metadata.dev(), metadata.ino())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
+    use crate::source::log_file::{LONGEST_LINE, hex};
+    use sha1::{Digest as _, Sha1};
+    use std::fs::{self, File};
     use std::io::Write as _;
 
     struct Log {

@@ -3,6 +3,7 @@
 #![allow(dead_code)] // each test binary uses its own part
 
 pub mod home;
+pub mod journal_file;
 pub mod site;
 pub mod stock;
 

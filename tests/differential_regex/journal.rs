@@ -1,9 +1,8 @@
 //! A journal as LOG.
 
-use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
+use super::common::journal_file;
 use super::compare;
 
 const FAILED: &str = "Failed password for <F-USER>.*</F-USER> from <HOST>";
@@ -28,26 +27,15 @@ const ENTRIES: &[(&str, &str)] = &[
 ];
 
 fn write(journal: &Path) {
-    let mut child = Command::new("/lib/systemd/systemd-journal-remote")
-        .arg("--output")
-        .arg(journal)
-        .arg("-")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("systemd-journal-remote starts");
-    let mut input = child.stdin.take().expect("a pipe");
+    let mut entries = String::new();
     for (time, (unit, message)) in (1_795_168_800..).zip(ENTRIES) {
-        let entry = format!(
+        entries += &format!(
             "__REALTIME_TIMESTAMP={time}000000\n__MONOTONIC_TIMESTAMP={time}\n\
              _BOOT_ID=0123456789abcdef0123456789abcdef\n_HOSTNAME=srv\n\
              SYSLOG_IDENTIFIER=sshd\n_PID=7\n_SYSTEMD_UNIT={unit}\nMESSAGE={message}\n\n"
         );
-        input.write_all(entry.as_bytes()).expect("write");
     }
-    drop(input);
-    assert!(child.wait().expect("wait").success());
+    journal_file::write(journal, entries.as_bytes());
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! The lines of a jail's logs in the order of their times.
 
+use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use anyhow::Context as _;
 
 use crate::datetime::{DateDetector, DateTime};
+use crate::jail::Decoder;
 use crate::source::compressed::{self, Meter};
 
 /// A longer line is cut, as the daemon cuts it.
@@ -22,13 +24,22 @@ struct Log {
     path: String,
     reader: Box<dyn BufRead>,
     dates: DateDetector,
+    decoder: Decoder,
+    /// Lines that are decoded but not taken yet.
+    ready: VecDeque<String>,
     time: f64,
     next: Option<String>,
 }
 
 impl Lines {
-    /// Opens the logs, compressed or not; `meter` counts what is read of them.
-    pub fn open(paths: &[String], present: f64, meter: &Meter) -> anyhow::Result<Lines> {
+    /// Opens the logs, compressed or not, written in this encoding; `meter` counts what is read of
+    /// them.
+    pub fn open(
+        paths: &[String],
+        encoding: &str,
+        present: f64,
+        meter: &Meter,
+    ) -> anyhow::Result<Lines> {
         let mut logs = Vec::new();
         for path in paths {
             let reader = match path.as_str() {
@@ -40,6 +51,8 @@ impl Lines {
                 path: path.clone(),
                 reader: Box::new(BufReader::with_capacity(1 << 17, reader)),
                 dates: DateDetector::defaults(),
+                decoder: Decoder::named(encoding),
+                ready: VecDeque::new(),
                 time: f64::NEG_INFINITY,
                 next: None,
             });
@@ -88,23 +101,25 @@ impl Lines {
 
 impl Log {
     fn read(&mut self) -> anyhow::Result<Option<String>> {
-        let mut bytes = Vec::new();
-        let mut piece = self.reader.by_ref().take(LONGEST_LINE as u64);
-        piece
-            .read_until(b'\n', &mut bytes)
-            .with_context(|| self.path.clone())?;
-        if bytes.is_empty() {
-            return Ok(None);
+        loop {
+            if let Some(line) = self.ready.pop_front() {
+                return Ok(Some(line));
+            }
+            let mut bytes = Vec::new();
+            let mut piece = self.reader.by_ref().take(LONGEST_LINE as u64);
+            piece
+                .read_until(b'\n', &mut bytes)
+                .with_context(|| self.path.clone())?;
+            if bytes.is_empty() {
+                return Ok(self.decoder.rest());
+            }
+            if bytes.len() == LONGEST_LINE && !bytes.ends_with(b"\n") {
+                self.skip_rest_of_line()?;
+            }
+            let ready = &mut self.ready;
+            self.decoder
+                .lines(&bytes, |line, _| ready.push_back(line.into_owned()));
         }
-        if bytes.len() == LONGEST_LINE && !bytes.ends_with(b"\n") {
-            self.skip_rest_of_line()?;
-        }
-        while let Some(b'\n' | b'\r') = bytes.last() {
-            bytes.pop();
-        }
-        let line = String::from_utf8(bytes)
-            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-        Ok(Some(line))
     }
 
     fn skip_rest_of_line(&mut self) -> anyhow::Result<()> {

@@ -95,24 +95,16 @@ impl Reader {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write as _;
-    use std::process::{Command, Stdio};
+#[path = "../../../tests/common/journal_file.rs"]
+mod journal_file;
 
+#[cfg(test)]
+mod tests {
     use super::*;
 
     /// Entries at these seconds, with newlines and bytes in their messages.
     fn journal(file: &std::path::Path, times: impl Iterator<Item = u64>) {
-        let mut remote = Command::new("/lib/systemd/systemd-journal-remote")
-            .arg("--output")
-            .arg(file)
-            .arg("-")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("systemd-journal-remote starts");
-        let mut input = remote.stdin.take().expect("a pipe");
+        let mut entries = Vec::new();
         for time in times {
             let unit = ["ssh", "cron"][time as usize % 2];
             let text = format!(
@@ -120,16 +112,15 @@ mod tests {
                  _BOOT_ID=0123456789abcdef0123456789abcdef\n_HOSTNAME=srv\n\
                  SYSLOG_IDENTIFIER=kernel\n_SYSTEMD_UNIT={unit}.service\n"
             );
-            input.write_all(text.as_bytes()).expect("written");
+            entries.extend(text.as_bytes());
             let message = [b"one\ntwo \xff ", time.to_string().as_bytes()].concat();
-            input.write_all(b"MESSAGE\n").expect("written");
+            entries.extend(b"MESSAGE\n");
             let length = (message.len() as u64).to_le_bytes();
             for part in [&length[..], &message, b"\n\n"] {
-                input.write_all(part).expect("written");
+                entries.extend(part);
             }
         }
-        drop(input);
-        assert!(remote.wait().expect("ends").success());
+        journal_file::write(file, &entries);
     }
 
     fn all(mut next: impl FnMut(&mut Fields) -> io::Result<bool>) -> Vec<Entry> {
