@@ -121,8 +121,16 @@ impl Executor {
             Report::new(script).succeeded();
             return true;
         }
+        let change = Change::recognise(script);
+        if let Some(Change::Route(route)) = &change
+            && self.stands(action, route, timeout).await
+        {
+            self.holders.note_single(self.holder(action), route);
+            Report::new(script).succeeded();
+            return true;
+        }
         let success = spell_out(script, timeout).await;
-        match Change::recognise(script) {
+        match change {
             Some(change) if success => self.holders.note(self.holder(action), &change),
             Some(_) => {}
             // others that use its sets and chains may have lost what they hold
@@ -155,7 +163,7 @@ impl Executor {
         let holder = self.holder(action);
         let mut done: Vec<bool> = members
             .iter()
-            .map(|member| self.holders.settles(holder, member))
+            .map(|member| self.holders.settles(holder, *member))
             .collect();
         let places: Vec<usize> = (0..members.len()).filter(|&at| !done[at]).collect();
         let rest: Vec<&Member> = places.iter().map(|&at| members[at]).collect();
@@ -164,11 +172,11 @@ impl Executor {
         }
         for (member, done) in members.iter().zip(&mut done) {
             // that it is in already is an error, but not when it was others who put it in
-            if !*done && member.kind == member::Kind::Add && self.holders.hold(holder, member) {
+            if !*done && member.kind == member::Kind::Add && self.holders.hold(holder, *member) {
                 *done = member::absent(&[member]).is_some_and(|absent| absent.is_empty());
             }
             if *done {
-                self.holders.note_member(holder, member);
+                self.holders.note_single(holder, *member);
             }
         }
         done

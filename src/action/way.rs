@@ -6,6 +6,7 @@ use std::fmt;
 
 use super::firewall::iptables::Call;
 use super::firewall::member::Member;
+use super::firewall::route::Route;
 use super::mail::Mail;
 use super::script::plain_command;
 use super::tags::Script;
@@ -86,6 +87,9 @@ impl fmt::Display for Way {
             Way::Member(_) => f.write_str(
                 "program, many in one run: a member of a set that is more than an address",
             ),
+            Way::Program(arguments) if Route::read(arguments).is_some() => {
+                f.write_str("program without a shell, many in one ip -batch: one route in or out")
+            }
             Way::Program(arguments) => {
                 let rule = Call {
                     arguments: arguments.clone(),
@@ -128,6 +132,10 @@ mod tests {
             ),
             (
                 "ip route add unreachable 192.0.2.1",
+                "program without a shell, many in one ip",
+            ),
+            (
+                "ip route add 192.0.2.1 via 192.0.2.2",
                 "program without a shell: one",
             ),
             ("printf %b x", "/bin/sh: printf"),

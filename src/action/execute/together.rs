@@ -6,6 +6,7 @@ use super::super::firewall::iptables::copies::{self, Lesson, Standing};
 use super::super::firewall::iptables::sweep::{self, Sweep};
 use super::super::firewall::iptables::{self, Change as Rule};
 use super::super::firewall::member::{self, Member};
+use super::super::firewall::route::Route;
 use super::super::firewall::{Change, Transaction};
 use super::super::process::{Ending, Invocation};
 use super::super::shell::{self, Report};
@@ -15,13 +16,15 @@ use crate::control::Value;
 use crate::log::Level;
 use crate::{debug, record};
 
+mod routes;
+
 /// Bytes of a printed table beyond which its chains are not written anew.
 const LARGEST_TABLE: usize = 64 << 20;
 
 impl Executor {
-    /// Carries out commands of an action that change the firewall in as few steps as keep their order; answers
-    /// for each whether that was done. What was not is as if never tried, and shall be run by
-    /// itself.
+    /// Carries out commands of an action that change the firewall in as few steps as keep their
+    /// order; answers for each whether that was done. What was not is as if never tried, and shall
+    /// be run by itself.
     pub async fn run_together(
         &self,
         action: &str,
@@ -36,13 +39,11 @@ impl Executor {
         else {
             return done;
         };
-        let (mut rules, mut members) = (Vec::new(), Vec::new());
-        for (place, change) in changes.iter().enumerate() {
-            match change {
-                Change::Rule(rule) => rules.push((place, rule)),
-                Change::Member(member) => members.push((place, member)),
-            }
-        }
+        let Parted {
+            rules,
+            members,
+            routes,
+        } = Parted::new(&changes);
         let mut batch = Batch {
             executor: self,
             action,
@@ -52,6 +53,7 @@ impl Executor {
         };
         batch.rules(&rules).await;
         batch.members(&members).await;
+        batch.routes(&routes).await;
         let made = |place: &usize| done[*place];
         for (place, _) in rules.iter().filter(|(place, _)| made(place)) {
             self.holders.note(self.holder(action), &changes[*place]);
@@ -66,13 +68,11 @@ impl Executor {
             .iter()
             .map(Change::recognise)
             .collect::<Option<_>>()?;
-        let (mut rules, mut members) = (Vec::new(), Vec::new());
-        for (place, change) in changes.iter().enumerate() {
-            match change {
-                Change::Rule(rule) => rules.push((place, rule)),
-                Change::Member(member) => members.push((place, member)),
-            }
-        }
+        let Parted {
+            rules,
+            members,
+            routes,
+        } = Parted::new(&changes);
         let of_sets: Vec<&Member> = members.iter().map(|(_, member)| *member).collect();
         let mut missing: Vec<usize> = member::absent(&of_sets)?
             .into_iter()
@@ -87,8 +87,34 @@ impl Executor {
                     .map(|at| rules[at].0),
             );
         }
+        missing.extend(routes::missing(&routes, shell::limit(timeout)).await?);
         missing.sort_unstable();
         Some(missing)
+    }
+}
+
+/// Changes by their kind, each with its position.
+struct Parted<'a> {
+    rules: Vec<(usize, &'a Rule)>,
+    members: Vec<(usize, &'a Member)>,
+    routes: Vec<(usize, &'a Route)>,
+}
+
+impl<'a> Parted<'a> {
+    fn new(changes: &'a [Change]) -> Parted<'a> {
+        let mut parted = Parted {
+            rules: Vec::new(),
+            members: Vec::new(),
+            routes: Vec::new(),
+        };
+        for (place, change) in changes.iter().enumerate() {
+            match change {
+                Change::Rule(rule) => parted.rules.push((place, rule)),
+                Change::Member(member) => parted.members.push((place, member)),
+                Change::Route(route) => parted.routes.push((place, route)),
+            }
+        }
+        parted
     }
 }
 
@@ -249,7 +275,7 @@ impl Batch<'_> {
             .await;
         let Executor { holders, .. } = self.executor;
         for (_, member) in rest.iter().filter(|(place, _)| self.done[*place]) {
-            holders.note_member(self.executor.holder(self.action), member);
+            holders.note_single(self.executor.holder(self.action), *member);
         }
     }
 

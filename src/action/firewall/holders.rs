@@ -8,12 +8,13 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 
 use super::Change;
 use super::member::{Kind, Member, Set};
+use super::route::Route;
 
 /// Who holds members: an action of a jail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +33,11 @@ type Places = HashMap<Place, Vec<User>>;
 
 /// Where bans are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Place {
+pub enum Place {
+    /// A set.
     Set(Set),
+    /// The routing tables.
+    Routes,
     /// Program, table and name.
     Chain(String),
 }
@@ -47,25 +51,65 @@ struct User {
     rules: usize,
 }
 
+/// Something of which there is one, however many want it: a member of a set, a route.
+pub trait Single {
+    /// Where it is.
+    fn place(&self) -> Place;
+    /// Whom it is about; `None` when that is not known.
+    fn network(&self) -> Option<IpNet>;
+    /// Whether it comes or goes.
+    fn comes(&self) -> bool;
+    /// How long it stays when it comes now.
+    fn until(&self) -> Until {
+        Until::Unsaid
+    }
+}
+
+impl Single for Member {
+    fn place(&self) -> Place {
+        Place::Set(self.set.clone())
+    }
+
+    fn network(&self) -> Option<IpNet> {
+        self.network
+    }
+
+    fn comes(&self) -> bool {
+        self.kind == Kind::Add
+    }
+
+    fn until(&self) -> Until {
+        match self.timeout {
+            None => Until::Unsaid,
+            Some(0) => Until::Ever,
+            Some(seconds) => Until::Moment(Instant::now() + Duration::from_secs(seconds.into())),
+        }
+    }
+}
+
+impl Single for Route {
+    fn place(&self) -> Place {
+        Place::Routes
+    }
+
+    fn network(&self) -> Option<IpNet> {
+        Some(self.destination)
+    }
+
+    fn comes(&self) -> bool {
+        self.adds
+    }
+}
+
 /// How long the kernel was told to keep a member.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
-enum Until {
+pub enum Until {
     /// As the set has it.
     Unsaid,
     /// Up to this moment.
     Moment(Instant),
     /// Until it is taken out.
     Ever,
-}
-
-impl Until {
-    fn of(member: &Member, now: Instant) -> Until {
-        match member.timeout {
-            None => Until::Unsaid,
-            Some(0) => Until::Ever,
-            Some(seconds) => Until::Moment(now + std::time::Duration::from_secs(seconds.into())),
-        }
-    }
 }
 
 impl User {
@@ -83,36 +127,39 @@ impl Holders {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether others hold a member.
-    pub fn hold(&self, holder: Holder<'_>, member: &Member) -> bool {
-        self.longest(holder, member).is_some()
+    /// Whether others hold it.
+    pub fn hold(&self, holder: Holder<'_>, single: &impl Single) -> bool {
+        self.longest(holder, single).is_some()
     }
 
-    /// Whether the kernel needs not be asked for this change, since others hold the member: it is
-    /// to stay, or is in for longer.
-    pub fn settles(&self, holder: Holder<'_>, member: &Member) -> bool {
-        let held = self.longest(holder, member);
-        match (member.kind, Until::of(member, Instant::now())) {
-            (Kind::Delete, _) => held.is_some(),
-            (Kind::Add, Until::Unsaid) => false,
-            (Kind::Add, wanted) => held.is_some_and(|held| held > wanted),
+    /// Whether the kernel needs not be asked for this change, since others hold it: it is to
+    /// stay, or is there for longer.
+    pub fn settles(&self, holder: Holder<'_>, single: &impl Single) -> bool {
+        let Some(held) = self.longest(holder, single) else {
+            return false;
+        };
+        match single.until() {
+            _ if !single.comes() => true,
+            Until::Unsaid => false,
+            wanted => held > wanted,
         }
     }
 
-    /// How long others hold a member.
-    fn longest(&self, holder: Holder<'_>, member: &Member) -> Option<Until> {
-        let network = member.network.as_ref()?;
+    /// How long others hold it.
+    fn longest(&self, holder: Holder<'_>, single: &impl Single) -> Option<Until> {
+        let network = single.network()?;
         let places = self.places();
-        let users = places.get(&Place::Set(member.set.clone()))?;
+        let users = places.get(&single.place())?;
         let others = users.iter().filter(|user| !user.is(holder));
-        let held = others.filter_map(|user| user.members.get(network).copied());
+        let held = others.filter_map(|user| user.members.get(&network).copied());
         held.max_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal))
     }
 
     /// Remembers a change that was made, or that needed not be made.
     pub fn note(&self, holder: Holder<'_>, change: &Change) {
         match change {
-            Change::Member(member) => self.note_member(holder, member),
+            Change::Member(member) => self.note_single(holder, member),
+            Change::Route(route) => self.note_single(holder, route),
             Change::Rule(rule) => {
                 let mut places = self.places();
                 let user = user(&mut places, Place::Chain(rule.place()), holder);
@@ -124,23 +171,20 @@ impl Holders {
         }
     }
 
-    /// Remembers a change of a set.
-    pub fn note_member(&self, holder: Holder<'_>, member: &Member) {
-        let Some(network) = member.network else {
+    /// Remembers a change of which there is one.
+    pub fn note_single(&self, holder: Holder<'_>, single: &impl Single) {
+        let Some(network) = single.network() else {
             return;
         };
         let mut places = self.places();
-        let members = &mut user(&mut places, Place::Set(member.set.clone()), holder).members;
-        match member.kind {
-            Kind::Add => {
-                members.insert(network, Until::of(member, Instant::now()));
-            }
-            Kind::Delete => {
-                members.remove(&network);
-                if members.is_empty() {
-                    members.shrink_to_fit();
-                }
-            }
+        let members = &mut user(&mut places, single.place(), holder).members;
+        if single.comes() {
+            members.insert(network, single.until());
+            return;
+        }
+        members.remove(&network);
+        if members.is_empty() {
+            members.shrink_to_fit();
         }
     }
 
@@ -204,13 +248,13 @@ mod tests {
         let delete = member("ipset -exist del s 192.0.2.1");
         assert!(!holders.settles(A, &delete) && !holders.settles(A, &add));
         for holder in [A, B] {
-            holders.note_member(holder, &add);
+            holders.note_single(holder, &add);
         }
         // its own hold is no reason to leave it in, that of the other is
         assert!(holders.settles(A, &delete) && holders.shares(A));
         assert!(!holders.settles(A, &member("ipset del s 192.0.2.2")));
         assert!(!holders.settles(A, &member("ipset del t 192.0.2.1")));
-        holders.note_member(A, &delete);
+        holders.note_single(A, &delete);
         assert!(!holders.settles(B, &delete) && holders.shares(A) && !holders.shares(B));
         holders.leave(B);
         assert!(!holders.settles(A, &delete) && !holders.shares(A));
@@ -219,7 +263,7 @@ mod tests {
     #[test]
     fn a_shorter_time_does_not_shorten_a_longer_one() {
         let holders = Holders::default();
-        holders.note_member(A, &member("ipset -exist add s 192.0.2.1 timeout 100"));
+        holders.note_single(A, &member("ipset -exist add s 192.0.2.1 timeout 100"));
         for (seconds, settled) in [(50, true), (200, false), (0, false)] {
             let add = member(&format!("ipset -exist add s 192.0.2.1 timeout {seconds}"));
             assert_eq!(holders.settles(B, &add), settled, "{seconds}");
@@ -227,7 +271,7 @@ mod tests {
         // how long it stays by default is not known
         assert!(!holders.settles(B, &member("ipset -exist add s 192.0.2.1")));
         assert!(holders.hold(B, &member("ipset add s 192.0.2.1")));
-        holders.note_member(A, &member("ipset -exist add s 192.0.2.1 timeout 0"));
+        holders.note_single(A, &member("ipset -exist add s 192.0.2.1 timeout 0"));
         assert!(holders.settles(B, &member("ipset -exist add s 192.0.2.1 timeout 9")));
     }
 }

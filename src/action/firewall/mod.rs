@@ -8,8 +8,10 @@ pub mod member;
 pub mod monitor;
 pub mod netlink;
 pub mod nftables;
+pub mod route;
 
 use self::member::Member;
+use self::route::Route;
 use super::tags::Script;
 
 /// A change of the firewall whose effect is known.
@@ -19,6 +21,8 @@ pub enum Change {
     Rule(iptables::Change),
     /// A member of a set.
     Member(Member),
+    /// A route that leads nowhere.
+    Route(Route),
 }
 
 impl Change {
@@ -27,12 +31,14 @@ impl Change {
         if !script.variables.is_empty() {
             return None;
         }
-        match Member::recognise(script) {
-            Some(member) => Some(Change::Member(member)),
-            None => iptables::Call::recognise(&script.text)?
-                .change()
-                .map(Change::Rule),
+        let text = &script.text;
+        if let Some(member) = Member::recognise(script) {
+            return Some(Change::Member(member));
         }
+        if let Some(route) = Route::recognise(text) {
+            return Some(Change::Route(route));
+        }
+        iptables::Call::recognise(text)?.change().map(Change::Rule)
     }
 }
 
