@@ -66,11 +66,16 @@ impl Address {
         }
         let (host, mask) = text.split_once('/')?;
         let ip = host.parse::<IpAddr>().ok()?;
-        let prefix = match mask.parse::<u8>() {
-            Ok(prefix) if mask.bytes().all(|b| b.is_ascii_digit()) => prefix,
-            _ => ipnet::ip_mask_to_prefix(mask.parse().ok()?).ok()?,
-        };
-        Self::network(ip, prefix)
+        if mask.is_empty() || !mask.bytes().all(|b| b.is_ascii_digit()) {
+            return Self::network(ip, ipnet::ip_mask_to_prefix(mask.parse().ok()?).ok()?);
+        }
+        // longer than an address is all of it
+        let full = if ip.is_ipv4() { 32 } else { 128 };
+        match mask.parse() {
+            Ok(prefix) if prefix <= full => Self::network(ip, prefix),
+            _ if ip.to_canonical() == ip => Some(Address::Ip(ip)),
+            _ => None,
+        }
     }
 
     /// The network `ip/prefix`; an address when the prefix is the full length.
@@ -165,7 +170,10 @@ mod tests {
             ("300.1.1.1", "300.1.1.1", None, false),
             ("010.001.002.003", "010.001.002.003", None, false),
             ("1.2.3.4/255.0.255.0", "1.2.3.4/255.0.255.0", None, false),
-            ("1.2.3.4/40", "1.2.3.4/40", None, false),
+            ("1.2.3.4/40", "1.2.3.4", Some(Family::Inet4), true),
+            ("2001:db8::1/1234", "2001:db8::1", Some(Family::Inet6), true),
+            ("::ffff:1.2.3.4/130", "::ffff:1.2.3.4/130", None, false),
+            ("1.2.3.4/-1", "1.2.3.4/-1", None, false),
             ("\"GET /\"", "\"GET /\"", None, false),
             ("a b", "a b", None, false),
             ("", "", None, false),

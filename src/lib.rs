@@ -11,6 +11,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod datetime;
+mod encoding;
 pub mod filter;
 pub mod jail;
 pub mod lint;

@@ -591,3 +591,67 @@ fn shells_complete_commands() {
     assert_eq!(complete("fail2ban-client --js"), "--json ");
     assert_eq!(complete("fail2ban-client set sshd banip 192.0.2.1 x"), " ");
 }
+
+#[test]
+fn fish_completes_commands() {
+    let site = Site::new(&["sshd"]);
+    let stage = Stage::new(&site);
+    let ferroban = env!("CARGO_BIN_EXE_ferroban");
+    let complete = |line: &str| {
+        let script = format!(
+            "HOME=$(mktemp -d) fish -c \"{ferroban} completion fish | source; complete -C '{line}'\""
+        );
+        stage.sh(&script).1
+    };
+    assert_eq!(
+        complete("fail2ban-client stat"),
+        "statistics\nstats\nstatus\n"
+    );
+    assert_eq!(complete("fail2ban-client -s /x set ss"), "sshd\n");
+    assert_eq!(complete("fail2ban-client set sshd bani"), "banip\n");
+    assert_eq!(complete("fail2ban-client set sshd action "), "note\n");
+    assert_eq!(complete("fail2ban-client status sshd s"), "short\nstats\n");
+    assert_eq!(complete("fail2ban-client --js"), "--json\n");
+}
+
+/// A zsh on a terminal, into which somebody types a line and presses the tabulator key.
+#[test]
+fn zsh_completes_commands() {
+    let site = Site::new(&["sshd"]);
+    let stage = Stage::new(&site);
+    let complete = |line: (&str, &str)| {
+        let script = format!(
+            r#"
+zmodload zsh/zpty
+zpty shell zsh -f -i
+zpty -w shell 'PS1=; unsetopt zle_bracketed_paste; autoload -U compinit; compinit -u -D'
+zpty -w shell 'eval "$({ferroban} completion zsh)"; echo REA""DY'
+zpty -m -r shell out '*READY*'
+zpty -w -n shell '{line}'$'\t'
+# what it prints after the line: the completed line, or a list of what it may be
+for ((i = 0; i < 100; i++)); do
+    zpty -r -t shell more && out+=$more
+    [[ $out == *'{last}'* ]] && break
+    sleep 0.1
+done
+print -r -- "$out"
+zpty -d shell
+"#,
+            ferroban = env!("CARGO_BIN_EXE_ferroban"),
+            line = line.0,
+            last = line.1,
+        );
+        std::fs::write(site.path("type.zsh"), script).unwrap();
+        let (_, typed) = stage.sh(&format!("zsh -f {}", site.path("type.zsh").display()));
+        assert!(typed.contains(line.1), "{}: {typed:?}", line.0);
+    };
+    for line in [
+        ("fail2ban-client set sshd bani", "sshd banip"),
+        ("fail2ban-client -s /x set ss", "set sshd"),
+        ("fail2ban-client set sshd action n", "action note"),
+        ("fail2ban-client stat", "statistics"),
+        ("fail2ban-client --js", "--json"),
+    ] {
+        complete(line);
+    }
+}

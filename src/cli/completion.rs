@@ -68,31 +68,37 @@ fn options() -> Vec<&'static str> {
         .collect()
 }
 
+/// What may follow which words, as a script says it: paths with `*` for what the server knows, and
+/// for words of its own the commands that ask it.
+fn rows(
+    jails: &'static str,
+    actions: &'static str,
+) -> impl Iterator<Item = (Vec<&'static str>, String)> {
+    grammar().into_iter().map(move |(path, words)| {
+        let any = |word| match word {
+            "<JAIL>" | "<ACT>" => "*",
+            word => word,
+        };
+        let ask = |word| match word {
+            "<JAIL>" => jails,
+            "<ACT>" => actions,
+            word => word,
+        };
+        let words: Vec<&str> = words.into_iter().map(ask).collect();
+        (path.into_iter().map(any).collect(), words.join(" "))
+    })
+}
+
 fn bash() -> String {
     let mut cases = String::new();
-    for (path, words) in grammar() {
-        let pattern: Vec<&str> = path
-            .iter()
-            .map(|word| if word.starts_with('<') { "*" } else { word })
-            .collect();
-        let words: Vec<&str> = words
-            .into_iter()
-            .map(|word| match word {
-                "<JAIL>" => "$(_fail2ban_jails)",
-                "<ACT>" => "$(_fail2ban_actions \"${path[1]}\")",
-                word => word,
-            })
-            .collect();
+    for (path, words) in rows("$(_fail2ban_jails)", "$(_fail2ban_actions \"${given[1]}\")") {
         // a `*` matches blanks too, so the number of words stands first
-        let pattern: String = pattern.iter().map(|word| format!("\\ {word}")).collect();
+        let pattern: String = path.iter().map(|word| format!("\\ {word}")).collect();
         let pattern = match path.len() {
             0 => "0\\ ".to_owned(),
             count => format!("{count}{pattern}"),
         };
-        cases.push_str(&format!(
-            "        {pattern}) words=\"{}\" ;;\n",
-            words.join(" ")
-        ));
+        cases.push_str(&format!("        {pattern}) words=\"{words}\" ;;\n"));
     }
     BASH.replace("OPTIONS", &options().join(" "))
         .replace("CASES\n", &cases)
@@ -106,15 +112,15 @@ _fail2ban_actions() {
 }
 _fail2ban_client() {
     local cur="${COMP_WORDS[COMP_CWORD]}" words="" i
-    local -a path=()
+    local -a given=() # not path, which is PATH in zsh
     for ((i = 1; i < COMP_CWORD; i++)); do
         case "${COMP_WORDS[i]}" in
             -c|-s|-p|--conf|--socket|--pidfile|--pname|--loglevel|--logtarget|--syslogsocket|--timeout|--str2sec) ((i++)) ;;
             -*) ;;
-            *) path+=("${COMP_WORDS[i]}") ;;
+            *) given+=("${COMP_WORDS[i]}") ;;
         esac
     done
-    case "${#path[@]} ${path[*]}" in
+    case "${#given[@]} ${given[*]}" in
 CASES
     esac
     case "$cur" in
@@ -127,26 +133,10 @@ complete -o default -F _fail2ban_client fail2ban-client
 
 fn fish() -> String {
     let mut lines = FISH.to_owned();
-    for (path, words) in grammar() {
-        let path: Vec<&str> = path
-            .iter()
-            .map(|word| if word.starts_with('<') { "*" } else { word })
-            .collect();
-        let words: Vec<&str> = words
-            .into_iter()
-            .map(|word| match word {
-                "<JAIL>" => "(__fail2ban_jails)",
-                "<ACT>" => "(__fail2ban_actions)",
-                word => word,
-            })
-            .collect();
+    for (path, words) in rows("(__fail2ban_jails)", "(__fail2ban_actions)") {
+        let path: String = path.iter().map(|word| format!(" \"{word}\"")).collect();
         lines.push_str(&format!(
-            "complete -c fail2ban-client -f -n '__fail2ban_after {}' -a '{}'\n",
-            path.iter()
-                .map(|word| format!("\"{word}\""))
-                .collect::<Vec<_>>()
-                .join(" "),
-            words.join(" ")
+            "complete -c fail2ban-client -f -n '__fail2ban_after{path}' -a '{words}'\n"
         ));
     }
     for option in options() {

@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn shell_words_are_those_of_a_shell() {
-        let table: [(&str, Result<&[&str], &str>); 9] = [
+        let table: [(&str, Result<&[&str], &str>); 11] = [
             ("_A=b + _C=d", Ok(&["_A=b", "+", "_C=d"])),
             ("  a\t b ", Ok(&["a", "b"])),
             (r#""a b" 'c d'e"#, Ok(&["a b", "c de"])),
@@ -144,6 +144,8 @@ mod tests {
             ("", Ok(&[])),
             ("'a", Err("No closing quotation")),
             ("a\\", Err("No escaped character")),
+            ("a\\ b \\'", Ok(&["a b", "'"])),
+            ("'' x \"\"", Ok(&["", "x", ""])),
         ];
         for (text, expected) in table {
             let expected = expected.map(|words| words.iter().map(|w| (*w).to_owned()).collect());

@@ -136,14 +136,8 @@ impl DateDetector {
     /// What `get JAIL datepattern` answers: the pattern and its name; without a pattern for
     /// the defaults and for built-in forms.
     pub fn description(&self) -> (Option<String>, String) {
-        let years = YearWindow::around(0);
-        match self.patterns.as_slice() {
-            [first] | [first, _] if !self.patterns.iter().any(|p| is_list(p)) => {
-                match Template::new(first, years) {
-                    Ok(template) => (template.pattern, template.name),
-                    Err(_) => (Some(first.clone()), first.clone()),
-                }
-            }
+        match self.entries.as_slice() {
+            [first] | [first, _] => (first.template.pattern.clone(), first.template.name.clone()),
             _ => (None, "Default Detectors".to_owned()),
         }
     }

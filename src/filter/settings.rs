@@ -242,17 +242,11 @@ impl Filter {
         &self.dates
     }
 
-    /// (pattern, name) as `get JAIL datepattern` answers; `(None, name)` for the defaults.
+    /// (pattern, name) as `get JAIL datepattern` answers; `(None, name)` for the defaults and for
+    /// built-in forms.
     pub fn datepattern(&self) -> Option<(Option<String>, String)> {
         match &self.dates {
-            Dates::Detector(detector) => {
-                let mut templates = detector.templates();
-                if templates.is_empty() || templates.len() > 2 {
-                    return Some((None, "Default Detectors".to_owned()));
-                }
-                let first = templates.swap_remove(0);
-                Some((Some(first.pattern), first.name))
-            }
+            Dates::Detector(detector) => Some(detector.description()),
             Dates::Never { .. } => Some((Some("{NONE}".to_owned()), "^".to_owned())),
             Dates::Absent => None,
         }

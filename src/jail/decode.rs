@@ -4,53 +4,17 @@
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
-use std::env;
 
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
+use crate::encoding;
+
 /// The encoding of the locale, what `auto` stands for; UTF-8 where the locale names none.
 pub(super) fn default_encoding() -> String {
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
-        .into_iter()
-        .filter_map(|name| env::var(name).ok())
-        .find(|value| !value.is_empty())
-        .unwrap_or_default();
-    let codeset = locale
-        .split_once('.')
-        .map(|(_, rest)| rest.split('@').next().unwrap_or(rest));
-    match codeset {
-        Some(name) if encoding(name).is_some_and(|found| found != UTF_8) => name.to_owned(),
+    match encoding::of_locale() {
+        Some(name) if encoding::named(&name).is_some_and(|found| found != UTF_8) => name,
         _ => "UTF-8".to_owned(),
     }
-}
-
-/// The encoding of a name as Python knows it (`latin1`, `utf_8`, `cp1252`).
-pub(super) fn encoding(name: &str) -> Option<&'static Encoding> {
-    let name = name.trim().to_ascii_lowercase().replace('_', "-");
-    let web = match name.as_str() {
-        "utf8" | "utf-8-sig" | "u8" | "utf" | "cp65001" => "utf-8",
-        "ascii" | "us-ascii" | "646" | "latin-1" | "8859" | "latin" | "l1" => "latin1",
-        "utf-16-le" => "utf-16le",
-        "utf-16-be" => "utf-16be",
-        "utf-16" | "utf16" | "u16" => "utf-16le",
-        "cp874" => "windows-874",
-        "cp932" | "shiftjis" | "shift-jis-2004" | "shift-jisx0213" | "mskanji" => "shift_jis",
-        "cp936" | "ms936" | "gb2312-80" => "gbk",
-        "gb18030-2000" => "gb18030",
-        "cp949" | "ms949" | "uhc" | "euckr" => "euc-kr",
-        "cp950" | "ms950" | "big5hkscs" => "big5",
-        "eucjp" | "ujis" | "euc-jis-2004" | "euc-jisx0213" => "euc-jp",
-        "iso2022-jp" | "iso2022jp" => "iso-2022-jp",
-        "mac-roman" | "macroman" => "macintosh",
-        "mac-cyrillic" | "maccyrillic" => "x-mac-cyrillic",
-        "koi8r" => "koi8-r",
-        "koi8u" => "koi8-u",
-        other => match other.strip_prefix("cp125") {
-            Some(digit) => return Encoding::for_label(format!("windows-125{digit}").as_bytes()),
-            None => other,
-        },
-    };
-    Encoding::for_label(web.as_bytes())
 }
 
 /// Lines of one file, decoded.
@@ -62,9 +26,9 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// That of a name as [`encoding`] knows it, else UTF-8.
+    /// That of a name as [`encoding::named`] knows it, else UTF-8.
     pub fn named(name: &str) -> Decoder {
-        Decoder::new(encoding(name).unwrap_or(UTF_8))
+        Decoder::new(encoding::named(name).unwrap_or(UTF_8))
     }
 
     /// A decoder at the beginning of a line.
@@ -159,7 +123,7 @@ mod tests {
     use super::*;
 
     fn decoded(name: &str, chunks: &[&[u8]]) -> Vec<(String, bool)> {
-        let mut decoder = Decoder::new(encoding(name).unwrap());
+        let mut decoder = Decoder::new(encoding::named(name).unwrap());
         let mut lines = Vec::new();
         for chunk in chunks {
             decoder.lines(chunk, |text, bad| {
@@ -207,9 +171,9 @@ mod tests {
             "cp1258",
             "utf_16",
         ] {
-            assert!(encoding(name).is_some(), "{name}");
+            assert!(encoding::named(name).is_some(), "{name}");
         }
-        assert!(encoding("nope").is_none());
+        assert!(encoding::named("nope").is_none());
     }
 
     #[test]

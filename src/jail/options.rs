@@ -10,6 +10,7 @@ use crate::address::Address;
 use crate::control::{CommandError, JailOption, JailSetting, Reply, Value};
 use crate::datetime::duration::Number;
 use crate::datetime::{DatePatternError, FixedOffset};
+use crate::encoding;
 use crate::pattern::{FailRegex, PatternError, UseDns};
 use crate::ticket::{BanTime, Timestamp};
 use crate::{debug, error, info, msg};
@@ -259,7 +260,7 @@ impl JailCore {
         } else {
             label.to_owned()
         };
-        if decode::encoding(&label).is_none() {
+        if encoding::named(&label).is_none() {
             return Err(CommandError::builtin(
                 "LookupError",
                 format!("unknown encoding: {label}"),

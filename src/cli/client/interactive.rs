@@ -3,8 +3,9 @@
 use std::io::{BufRead, Write};
 
 use super::session::{Session, TARGET};
-use super::words;
+
 use crate::cli::{say, usage};
+use crate::config::text::shell_words;
 use crate::error;
 
 /// What stands before each line.
@@ -38,7 +39,7 @@ pub fn run(session: &mut Session, first: &[String]) -> bool {
             "exit" | "quit" => return true,
             "help" => say(&usage::text(&session.setup.caller)),
             "" => {}
-            line => match words::split(line) {
+            line => match shell_words(line) {
                 Ok(words) => {
                     session.command(&words);
                 }

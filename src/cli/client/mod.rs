@@ -7,7 +7,6 @@ mod interactive;
 mod lists;
 mod session;
 mod start;
-pub mod words;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

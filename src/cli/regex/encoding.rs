@@ -6,6 +6,8 @@ use std::borrow::Cow;
 
 use encoding_rs::{Encoding as Table, UTF_16BE, UTF_16LE};
 
+use crate::encoding;
+
 /// How bytes become text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Codec {
@@ -66,8 +68,7 @@ impl Encoding {
             "utf32" | "u32" => marked(4),
             "utf32le" => wide(4, false),
             "utf32be" => wide(4, true),
-            "macroman" | "macintosh" => Codec::Table(encoding_rs::MACINTOSH),
-            _ => Codec::Table(Table::for_label(name.replace('_', "-").as_bytes())?),
+            _ => Codec::Table(encoding::named(name)?),
         };
         Some(Encoding {
             name: name.to_owned(),
@@ -77,11 +78,9 @@ impl Encoding {
 
     /// That of the locale; UTF-8 when the environment names none.
     pub(super) fn preferred() -> Encoding {
-        let set = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
-        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|n| set(n));
-        let named = locale.as_deref().and_then(|l| l.split('.').nth(1));
-        let named = named.map(|n| n.split('@').next().unwrap_or(n));
-        named.and_then(Encoding::named).unwrap_or(Encoding {
+        let named = encoding::of_locale();
+        let named = named.as_deref().and_then(Encoding::named);
+        named.unwrap_or(Encoding {
             name: "UTF-8".to_owned(),
             codec: Codec::Utf8 { signed: false },
         })

@@ -73,7 +73,11 @@ impl Command {
                 options: words.members(2)?.iter().map(text).collect(),
                 stream: words.members(3)?.to_vec(),
             },
-            "server-stream" => Command::ServerStream(words.members(1)?.to_vec()),
+            // a text is a row of commands of one letter to the original
+            "server-stream" => match words.get(1)? {
+                Value::Str(_) => return Err(invalid()),
+                _ => Command::ServerStream(words.members(1)?.to_vec()),
+            },
             "config-error" => Command::ConfigError(words.text(1)?),
             "set" => return words.set(false),
             "multi-set" => return words.set(true),
@@ -322,6 +326,11 @@ impl<'a> Words<'a> {
     fn action(&self, multiple: bool) -> Result<JailSetting, CommandError> {
         let name = self.text(3)?;
         if multiple {
+            if let Value::Str(_) = self.get(4)? {
+                // a row of pairs of one letter to the original
+                let why = "string index out of range";
+                return Err(CommandError::builtin("IndexError", why));
+            }
             let properties = self
                 .members(4)?
                 .iter()
