@@ -227,7 +227,7 @@ impl CommandAction {
         family: &FamilyKey,
         context: &mut Context<'_>,
     ) -> Result<(), ActionError> {
-        if self.properties.starts_on_demand() && self.state(family) == 0 {
+        if self.state(family) == 0 && self.properties.starts_on_demand() {
             self.start_family(family.clone(), context).await?;
         }
         Ok(())

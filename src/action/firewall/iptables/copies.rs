@@ -22,7 +22,7 @@ use rule::{Chain, Model};
 mod rule;
 
 /// Changes in one transaction.
-const TOGETHER: usize = 500;
+const TOGETHER: usize = 1000;
 
 /// Shapes kept.
 const SHAPES: usize = 256;
