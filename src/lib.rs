@@ -13,6 +13,7 @@ pub mod control;
 pub mod datetime;
 mod encoding;
 pub mod filter;
+mod interned;
 pub mod jail;
 pub mod lint;
 pub mod log;

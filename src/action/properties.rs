@@ -4,6 +4,7 @@
 //! operation for a family (facts A1–A15, P51–P52).
 #![forbid(unsafe_code)]
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use indexmap::IndexMap;
@@ -74,18 +75,28 @@ impl Properties {
     /// # Errors
     /// A `timeout` that is no time span.
     pub fn set(&mut self, name: &str, value: &Value) -> Result<Option<&Value>, CommandError> {
-        let value = match (name, value) {
-            ("bantime", _) => return Ok(None),
-            ("timeout", Value::Str(text)) => match duration::parse(text) {
-                Ok(Number::Int(seconds)) => Value::Int(seconds),
-                Ok(Number::Float(seconds)) => Value::Float(seconds),
-                Err(error) => return Err(CommandError::builtin("ValueError", error.to_string())),
-            },
-            (_, value) => value.clone(),
+        let Some(value) = Properties::kept(name, value)? else {
+            return Ok(None);
         };
         self.forget();
-        self.values.insert(name.to_owned(), value);
+        self.values.insert(name.to_owned(), value.into_owned());
         Ok(self.values.get(name))
+    }
+
+    /// The value as [`Properties::set`] keeps it, `None` when it ignores it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn kept<'v>(name: &str, value: &'v Value) -> Result<Option<Cow<'v, Value>>, CommandError> {
+        Ok(Some(match (name, value) {
+            ("bantime", _) => return Ok(None),
+            ("timeout", Value::Str(text)) => match duration::parse(text) {
+                Ok(Number::Int(seconds)) => Cow::Owned(Value::Int(seconds)),
+                Ok(Number::Float(seconds)) => Cow::Owned(Value::Float(seconds)),
+                Err(error) => return Err(CommandError::builtin("ValueError", error.to_string())),
+            },
+            (_, value) => Cow::Borrowed(value),
+        }))
     }
 
     /// A property's value.

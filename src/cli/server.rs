@@ -9,6 +9,7 @@ use super::setup::Setup;
 use super::{exit_code, say};
 use crate::control::{CommandError, Value};
 use crate::error;
+use crate::jail::trial::Trials;
 use crate::server::{self, ServerOptions};
 
 const TARGET: &str = "fail2ban";
@@ -39,12 +40,17 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
 
 /// Starts the server from this process, in the foreground or as a daemon.
 pub fn start(session: &Session) -> ExitCode {
-    let Some(stream) = session.prepare_start() else {
+    let trials = Trials::default();
+    let Some(stream) = session.prepare_start(&trials) else {
         return exit_code(false);
     };
-    become_server(&session.setup, stream, |result| match result {
-        Ok(()) => say("Server ready"),
-        Err(failure) => error!(TARGET, "NOK: {}", failure.args_repr()),
+    become_server(&session.setup, stream, move |result| {
+        // until here the jails found compiled what was tried
+        drop(trials);
+        match result {
+            Ok(()) => say("Server ready"),
+            Err(failure) => error!(TARGET, "NOK: {}", failure.args_repr()),
+        }
     })
 }
 

@@ -10,7 +10,7 @@ use super::{diagnostics, exit_code, options, pretty, say, usage};
 use crate::config::{self, ConfigError, Message, ReadOptions, Stream};
 use crate::control::Value;
 use crate::datetime::duration::Number;
-use crate::jail::trial;
+use crate::jail::trial::Trials;
 use crate::{COMPATIBLE_VERSION, error, info};
 
 const TARGET: &str = "fail2ban";
@@ -139,7 +139,7 @@ impl Setup {
             return Ok(());
         }
         let purpose = if test { Purpose::Test } else { Purpose::Dump };
-        let stream = self.read_config(None, purpose);
+        let stream = self.read_config(None, purpose, &Trials::default());
         let accepted = stream.as_ref().is_some_and(|stream| stream.accepted);
         if dump {
             match &stream {
@@ -172,7 +172,12 @@ impl Setup {
 
     /// Reads the whole configuration, or that of one jail, and tells what there is to tell. `None`: it
     /// cannot be used at all.
-    pub fn read_config(&self, jail: Option<&str>, purpose: Purpose) -> Option<Stream> {
+    pub fn read_config(
+        &self,
+        jail: Option<&str>,
+        purpose: Purpose,
+        trials: &Trials,
+    ) -> Option<Stream> {
         let overrides = [
             ("loglevel", &self.loglevel),
             ("logtarget", &self.logtarget),
@@ -186,7 +191,7 @@ impl Setup {
                 .to_vec(),
             strict: self.options.test,
             patterns: matches!(purpose, Purpose::Start | Purpose::Reload),
-            check: (purpose != Purpose::Dump).then_some(trial::faults),
+            check: (purpose != Purpose::Dump).then_some(trials),
             refuse_faulty: matches!(purpose, Purpose::Test | Purpose::Reload),
         };
         match config::read(&self.options.config, &options) {
@@ -203,9 +208,14 @@ impl Setup {
     }
 
     /// As [`Setup::read_config`]: the commands, `None` also when they may not be used.
-    pub fn commands(&self, jail: Option<&str>, purpose: Purpose) -> Option<Vec<Vec<Value>>> {
+    pub fn commands(
+        &self,
+        jail: Option<&str>,
+        purpose: Purpose,
+        trials: &Trials,
+    ) -> Option<Vec<Vec<Value>>> {
         let stream = self
-            .read_config(jail, purpose)
+            .read_config(jail, purpose, trials)
             .filter(|stream| stream.accepted)?;
         Some(stream.commands)
     }

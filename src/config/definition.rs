@@ -2,7 +2,7 @@
 //! from the jail, options of the jail, and their combination (facts C23–C32).
 #![forbid(unsafe_code)]
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -172,8 +172,10 @@ pub fn read_options(
 
 /// `{**first, **second}`
 pub fn merged(first: &Options, second: &Options) -> Options {
-    let mut all = first.clone();
-    all.extend(second.iter().map(|(k, v)| (k.clone(), v.clone())));
+    let mut all = Options::with_capacity_and_hasher(first.len() + second.len(), Hashing::default());
+    for options in [first, second] {
+        all.extend(options.iter().map(|(k, v)| (k.clone(), v.clone())));
+    }
     all
 }
 
@@ -316,7 +318,7 @@ impl Definition {
     pub fn combined(&mut self, ignore: &[&str], messages: &mut Messages) -> Result<Options, Cause> {
         let mut options = merged(&self.own, &self.arguments);
         let names = self.own.keys().chain(self.arguments.keys());
-        let ignore: HashSet<&str> = names
+        let ignore: tags::Ignored<'_> = names
             .filter_map(|name| split_condition(name))
             .map(|(plain, _)| plain)
             .chain(ignore.iter().copied())

@@ -15,11 +15,12 @@ use std::sync::Arc;
 
 use configparser::ini::{Ini, IniDefault};
 use indexmap::IndexMap;
+use indexmap::map::Entry;
 
 pub use error::SyntaxError;
 
-use super::settings::{Entry, Hashing, Origin, Section};
-use super::text::{is_space, strip, strip_end, universal_newlines};
+use super::settings::{self, Hashing, Origin, Section};
+use super::text::{is_space, lower_case, strip, strip_end, universal_newlines};
 
 /// A private-use character: stands where the crate must not look for syntax.
 const GUARD: char = '\u{E000}';
@@ -70,7 +71,7 @@ fn read(
         normaliser.line(number, line).or_else(&mut refuse)?;
     }
     normaliser.check().or_else(&mut refuse)?;
-    let (guarded, lines) = (normaliser.out, normaliser.lines);
+    let (guarded, written) = (normaliser.out, normaliser.sections);
 
     let mut crate_reader = Ini::new_from_defaults(settings_of_crate());
     if let Err(reason) = crate_reader.read(guarded) {
@@ -82,7 +83,7 @@ fn read(
     }
     Ok(collect(
         std::mem::take(crate_reader.get_mut_map()),
-        &lines,
+        &written,
         file,
     ))
 }
@@ -102,7 +103,7 @@ fn settings_of_crate() -> IniDefault {
 /// Removes the guards and adds where each option stands.
 fn collect(
     map: indexmap::IndexMap<String, IndexMap<String, Option<String>>>,
-    lines: &IndexMap<String, Vec<u32>>,
+    written: &IndexMap<String, Written, Hashing>,
     file: &str,
 ) -> IniFile {
     let path: Arc<str> = file.into();
@@ -110,10 +111,10 @@ fn collect(
     for (name, options) in map {
         let name = name.strip_prefix(GUARD).unwrap_or(&name);
         let name = name.strip_suffix(GUARD).unwrap_or(name);
-        let numbers = lines.get(name).map(Vec::as_slice).unwrap_or_default();
+        let numbers = written.get(name).map(|written| &*written.lines);
         let section: Section = options
             .into_iter()
-            .zip(numbers)
+            .zip(numbers.unwrap_or_default())
             .filter(|((key, _), _)| !key.starts_with(REPEATED))
             .map(|((key, value), line)| {
                 let key: Arc<str> = key.strip_prefix(GUARD).unwrap_or(&key).into();
@@ -122,7 +123,7 @@ fn collect(
                     line: *line,
                 };
                 let text = unguard(value.unwrap_or_default());
-                (key, Entry::written(text, origin))
+                (key, settings::Entry::written(text, origin))
             })
             .collect();
         if name == DEFAULT {
@@ -154,14 +155,21 @@ fn unguard(value: String) -> Arc<str> {
     text.into()
 }
 
+/// What was seen of a section.
+#[derive(Default)]
+struct Written {
+    /// Where each of its options stands, in order.
+    lines: Vec<u32>,
+    names: HashSet<Box<str>, Hashing>,
+}
+
 /// State between two lines.
 struct Normaliser<'a> {
     file: &'a str,
     out: String,
-    /// Section → line of each of its options, in order.
-    lines: IndexMap<String, Vec<u32>>,
-    seen: HashSet<(String, String)>,
-    section: Option<String>,
+    sections: IndexMap<String, Written, Hashing>,
+    /// The section whose options follow.
+    section: Option<usize>,
     in_option: bool,
     indent: usize,
     bad: Vec<(usize, String)>,
@@ -172,8 +180,7 @@ impl<'a> Normaliser<'a> {
         Normaliser {
             file,
             out: String::with_capacity(length + length / 16),
-            lines: IndexMap::new(),
-            seen: HashSet::new(),
+            sections: IndexMap::default(),
             section: None,
             in_option: false,
             indent: 0,
@@ -202,12 +209,8 @@ impl<'a> Normaliser<'a> {
         if let Some(name) = header(value) {
             return self.header(number, name);
         }
-        match self.section.take() {
-            Some(section) => {
-                let result = self.option(number, line, value, &section);
-                self.section = Some(section);
-                result
-            }
+        match self.section {
+            Some(section) => self.option(number, line, value, section),
             None => Err(SyntaxError::NoHeader {
                 file: self.file.to_owned(),
                 line: number,
@@ -217,20 +220,20 @@ impl<'a> Normaliser<'a> {
     }
 
     fn header(&mut self, number: usize, name: &str) -> Result<(), SyntaxError> {
-        self.section = Some(name.to_owned());
-        if name != DEFAULT && self.lines.contains_key(name) {
-            self.in_option = false;
-            self.enter(name);
-            return Err(SyntaxError::DuplicateSection {
-                file: self.file.to_owned(),
-                line: number,
-                section: name.to_owned(),
-            });
-        }
-        self.lines.entry(name.to_owned()).or_default();
+        let entry = self.sections.entry(name.to_owned());
+        let is_new = matches!(entry, Entry::Vacant(_));
+        self.section = Some(entry.index());
+        entry.or_default();
         self.in_option = false;
         self.enter(name);
-        Ok(())
+        if is_new || name == DEFAULT {
+            return Ok(());
+        }
+        Err(SyntaxError::DuplicateSection {
+            file: self.file.to_owned(),
+            line: number,
+            section: name.to_owned(),
+        })
     }
 
     fn enter(&mut self, name: &str) {
@@ -244,18 +247,24 @@ impl<'a> Normaliser<'a> {
         number: usize,
         line: &str,
         value: &str,
-        section: &str,
+        section: usize,
     ) -> Result<(), SyntaxError> {
         let Some(delimiter) = value.find(['=', ':']) else {
             self.bad.push((number, line.to_owned()));
             return Ok(());
         };
-        let key = strip_end(&value[..delimiter]).to_lowercase();
+        let key = lower_case(strip_end(&value[..delimiter]));
         if key.is_empty() {
             self.bad.push((number, line.to_owned()));
         }
         self.in_option = !key.is_empty();
-        let is_new = self.seen.insert((section.to_owned(), key.clone()));
+        let Some((section, written)) = self.sections.get_index_mut(section) else {
+            return Ok(());
+        };
+        written
+            .lines
+            .push(u32::try_from(number).unwrap_or(u32::MAX));
+        let is_new = !written.names.contains(&*key) && written.names.insert((*key).into());
         self.out.push(GUARD);
         if !is_new {
             // A name of its own, so that it takes nothing from the first.
@@ -265,17 +274,14 @@ impl<'a> Normaliser<'a> {
         self.out.push('=');
         self.out.push_str(strip(&value[delimiter + 1..]));
         self.out.push('\n');
-        if let Some(numbers) = self.lines.get_mut(section) {
-            numbers.push(u32::try_from(number).unwrap_or(u32::MAX));
-        }
         if is_new {
             Ok(())
         } else {
             Err(SyntaxError::DuplicateOption {
                 file: self.file.to_owned(),
                 line: number,
-                section: section.to_owned(),
-                option: key,
+                section: section.clone(),
+                option: key.into_owned(),
             })
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::error::Cause;
 use super::settings::{KNOWN, Section, Settings, Vars};
-use super::text::{is_word, quoted};
+use super::text::{is_word, lower_case, quoted};
 
 /// Values within values, as deep as the original goes.
 const DEPTH: usize = 10;
@@ -28,7 +28,7 @@ impl Settings {
         if own.is_none() && section != "DEFAULT" {
             return Err(Cause::NoSection(section.to_owned()));
         }
-        let option = option.to_lowercase();
+        let option = lower_case(option);
         let mut expansion = Expansion {
             settings: self,
             vars,
@@ -42,7 +42,7 @@ impl Settings {
         let Some(value) = expansion.find(&option) else {
             return Err(Cause::NoOption {
                 section: section.to_owned(),
-                option,
+                option: option.into_owned(),
             });
         };
         let Some(value) = value else {
@@ -113,7 +113,7 @@ impl Expansion<'_> {
                     )));
                 };
                 rest = after;
-                self.replace(&name.to_lowercase(), value, depth)?;
+                self.replace(&lower_case(name), value, depth)?;
             } else {
                 return Err(self.error(format!(
                     "'%' must be followed by '%' or '(', found: {}",

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::error::{Cause, Messages};
 use super::files::{Files, join, split, stem};
 use super::ini::{self, IniFile};
-use super::settings::{Settings, Vars};
+use super::settings::{Hashing, Settings, Vars};
 use super::text::quoted;
 use crate::control::Value;
 use crate::log::Level;
@@ -26,9 +26,9 @@ const FILES: usize = 10_000;
 pub struct Layers<'f> {
     files: &'f dyn Files,
     base: String,
-    parsed: HashMap<String, Option<Rc<IniFile>>>,
-    includes: HashMap<Vec<String>, Vec<String>>,
-    sets: HashMap<String, Option<Rc<Settings>>>,
+    parsed: HashMap<String, Option<Rc<IniFile>>, Hashing>,
+    includes: HashMap<Vec<String>, Vec<String>, Hashing>,
+    sets: HashMap<String, Option<Rc<Settings>>, Hashing>,
     tolerant: bool,
     /// What the operator should hear.
     pub messages: Messages,
@@ -49,9 +49,9 @@ impl<'f> Layers<'f> {
         Ok(Layers {
             files,
             base: base.to_owned(),
-            parsed: HashMap::new(),
-            includes: HashMap::new(),
-            sets: HashMap::new(),
+            parsed: HashMap::default(),
+            includes: HashMap::default(),
+            sets: HashMap::default(),
             tolerant: false,
             messages: Messages::default(),
         })

@@ -56,7 +56,7 @@ pub struct EarlyOptions {
 
 /// How the jails are read.
 #[derive(Clone, Debug, Default)]
-pub struct ReadOptions {
+pub struct ReadOptions<'a> {
     /// Only this jail (`reload JAIL`); an unknown one is an error.
     pub jail: Option<String>,
     /// Missing log files are warnings (`-d`), not errors.
@@ -69,7 +69,7 @@ pub struct ReadOptions {
     /// may lead to more than is there now. The original's server reads over them.
     pub patterns: bool,
     /// Tells what the server would refuse of the commands of a jail, or of its own settings.
-    pub check: Option<Check>,
+    pub check: Option<&'a dyn Check>,
     /// A jail of which something would be refused spoils the result (`-t`, `reload`); else it is
     /// left out and the others are carried through.
     pub refuse_faulty: bool,
@@ -77,7 +77,10 @@ pub struct ReadOptions {
 
 /// Tells what the server would refuse of some commands. This module knows no jails; who does,
 /// hands it in.
-pub type Check = fn(&[Vec<Value>]) -> Vec<Fault>;
+pub trait Check: std::fmt::Debug {
+    /// Of the commands of one jail, or settings of the server itself.
+    fn faults(&self, commands: &[Vec<Value>]) -> Vec<Fault>;
+}
 
 /// The configuration as commands.
 #[derive(Clone, Debug, Default)]
@@ -106,7 +109,7 @@ pub fn read_early(dir: &Path) -> Result<EarlyOptions, ConfigError> {
 ///
 /// # Errors
 /// Facts C46–C49.
-pub fn read(dir: &Path, options: &ReadOptions) -> Result<Stream, ConfigError> {
+pub fn read(dir: &Path, options: &ReadOptions<'_>) -> Result<Stream, ConfigError> {
     stream::all(&shipped::Shipped, &dir.to_string_lossy(), options)
 }
 

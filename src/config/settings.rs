@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 
 use super::error::Cause;
 use super::ini::IniFile;
-use super::text::is_word;
+use super::text::{is_word, lower_case};
 use crate::control::Value;
 
 /// What is read is the administrator's own, so a hash that nobody attacks will do: a sixth of the
@@ -139,13 +139,9 @@ impl Vars {
                 Setting::Nothing => None,
                 value => Some(value.shared_text()),
             };
-            let is_lower = name
-                .bytes()
-                .all(|b| b.is_ascii() && !b.is_ascii_uppercase());
-            let name = if is_lower {
-                name.clone()
-            } else {
-                name.to_lowercase().into()
+            let name = match lower_case(name) {
+                Cow::Borrowed(_) => name.clone(),
+                Cow::Owned(lower) => lower.into(),
             };
             (name, text)
         });

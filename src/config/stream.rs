@@ -47,7 +47,11 @@ pub fn early(files: &dyn Files, base: &str) -> Result<EarlyOptions, ConfigError>
 ///
 /// # Errors
 /// As there.
-pub fn all(files: &dyn Files, base: &str, options: &ReadOptions) -> Result<Stream, ConfigError> {
+pub fn all(
+    files: &dyn Files,
+    base: &str,
+    options: &ReadOptions<'_>,
+) -> Result<Stream, ConfigError> {
     with_messages(files, base, |layers| read_all(layers, options)).map(|(mut stream, messages)| {
         stream.warnings = messages;
         stream
@@ -74,7 +78,7 @@ fn globals_of(layers: &mut Layers<'_>) -> Result<std::rc::Rc<Settings>, Cause> {
     settings.ok_or_else(|| Cause::Unreadable("Read fail2ban configuration failed.".to_owned()))
 }
 
-fn read_all(layers: &mut Layers<'_>, options: &ReadOptions) -> Result<Stream, Cause> {
+fn read_all(layers: &mut Layers<'_>, options: &ReadOptions<'_>) -> Result<Stream, Cause> {
     let globals = globals_of(layers)?;
     // The client has read these and told what there was to tell.
     let early = globals::early(&globals, &mut Messages::default())?;
@@ -124,9 +128,9 @@ fn read_all(layers: &mut Layers<'_>, options: &ReadOptions) -> Result<Stream, Ca
 fn check_globals(
     commands: &[Vec<Value>],
     settings: &Settings,
-    options: &ReadOptions,
+    options: &ReadOptions<'_>,
 ) -> Result<(), Cause> {
-    let faults = options.check.map(|check| check(commands));
+    let faults = options.check.map(|check| check.faults(commands));
     let Some(fault) = faults.and_then(|faults| faults.into_iter().next()) else {
         return Ok(());
     };
@@ -145,12 +149,12 @@ fn check_jail(
     commands: Vec<Vec<Value>>,
     settings: &Settings,
     layers: &mut Layers<'_>,
-    options: &ReadOptions,
+    options: &ReadOptions<'_>,
 ) -> (Vec<Vec<Value>>, bool) {
     let Some(check) = options.check.filter(|_| jail.error.is_none()) else {
         return (commands, true);
     };
-    let faults = check(&commands);
+    let faults = check.faults(&commands);
     let mut error = None;
     for fault in faults {
         let place = jail.place_of(&fault, &commands, settings, layers.files());
@@ -177,7 +181,7 @@ fn tell_errors(jail: &str, spoils: bool, messages: &mut Messages) {
 }
 
 /// What the command line says, else what the client took from the file (fact G12).
-fn overrides(early: Options, options: &ReadOptions) -> Options {
+fn overrides(early: Options, options: &ReadOptions<'_>) -> Options {
     let given = options.overrides.iter();
     early
         .into_iter()
@@ -189,7 +193,7 @@ fn overrides(early: Options, options: &ReadOptions) -> Options {
 fn read_jails(
     layers: &mut Layers<'_>,
     settings: &mut Settings,
-    options: &ReadOptions,
+    options: &ReadOptions<'_>,
 ) -> Result<(Vec<jail::Jail>, bool), Cause> {
     let names: Vec<String> = match &options.jail {
         Some(name) => vec![name.clone()],
@@ -238,7 +242,7 @@ mod tests {
         ("/log", ""),
     ];
 
-    fn read(files: &[(&str, &str)], options: &ReadOptions) -> Result<Stream, ConfigError> {
+    fn read(files: &[(&str, &str)], options: &ReadOptions<'_>) -> Result<Stream, ConfigError> {
         let files = [&BASE, files].concat();
         all(&Memory::new(&files), "/c", options)
     }

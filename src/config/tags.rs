@@ -3,13 +3,15 @@
 //! Every option is rewritten until nothing in it can be replaced any more; unknown tags stay.
 #![forbid(unsafe_code)]
 
+mod once;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 
 use super::error::Cause;
-use super::settings::{Options, Setting};
+use super::settings::{Hashing, Options, Setting};
 use crate::control::Value;
 
 /// How often one tag may be replaced in one option.
@@ -20,6 +22,9 @@ const LENGTH: usize = 4 << 20;
 /// them too long, could otherwise take minutes and any memory.
 const WORK: usize = 64 << 20;
 
+/// Names of options and tags that are left alone.
+pub type Ignored<'a> = HashSet<&'a str, Hashing>;
+
 /// Replaces tags in all options by other options, else by what `lookup` finds. Options and tags
 /// in `ignore` are left alone.
 ///
@@ -27,7 +32,25 @@ const WORK: usize = 64 << 20;
 /// An option that comes to contain itself (fact C25); what `lookup` reports.
 pub fn substitute(
     options: &mut Options,
-    ignore: &HashSet<&str>,
+    ignore: &Ignored<'_>,
+    mut lookup: impl FnMut(&str) -> Result<Option<Arc<str>>, Cause>,
+) -> Result<(), Cause> {
+    match once::settle(options, ignore, &mut lookup) {
+        Ok(changed) => {
+            for (index, text) in changed {
+                options[index] = Setting::Text(text);
+            }
+            Ok(())
+        }
+        Err(once::Unclear) => substitute_in_turn(options, ignore, lookup),
+    }
+}
+
+/// The long way, tag by tag and round by round: where a circle is noticed and what is said of it
+/// depends on the order of all this.
+fn substitute_in_turn(
+    options: &mut Options,
+    ignore: &Ignored<'_>,
     mut lookup: impl FnMut(&str) -> Result<Option<Arc<str>>, Cause>,
 ) -> Result<(), Cause> {
     let mut counts: Vec<Counts> = vec![Counts::new(); options.len()];
@@ -78,7 +101,7 @@ fn rewrite(
     name: &str,
     value: &str,
     options: &Options,
-    ignore: &HashSet<&str>,
+    ignore: &Ignored<'_>,
     counts: &mut Counts,
     work: &mut usize,
     lookup: &mut impl FnMut(&str) -> Result<Option<Arc<str>>, Cause>,
@@ -264,6 +287,30 @@ mod tests {
             let names = ["a", "b", "c"].into_iter();
             let options: Vec<_> = names.zip(values.iter().map(String::as_str)).collect();
             let _ = substituted(&options, &[]);
+        }
+
+        /// Both ways lead to the same values, or the short one is not taken.
+        #[test]
+        fn both_ways_agree(
+            values in proptest::collection::vec("(<[abcd]>|<|>|<a<[bd]>>|[abdx ]|<<b>){0,5}", 5),
+        ) {
+            let names = ["a", "b", "d", "ab", "ax"].into_iter();
+            let options: Options = names
+                .zip(&values)
+                .map(|(name, value)| (name.into(), value.as_str().into()))
+                .collect();
+            let ignored = ["ab"].into_iter().collect();
+            let lookup = |tag: &str| Ok((tag == "c").then(|| Arc::from("<d>x")));
+            let mut in_turn = options.clone();
+            let long = substitute_in_turn(&mut in_turn, &ignored, lookup);
+            if let Ok(changed) = once::settle(&options, &ignored, lookup) {
+                let mut at_once = options.clone();
+                for (index, text) in changed {
+                    at_once[index] = Setting::Text(text);
+                }
+                proptest::prop_assert!(long.is_ok(), "{:?}", long);
+                proptest::prop_assert_eq!(at_once, in_turn);
+            }
         }
     }
 

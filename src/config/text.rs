@@ -27,6 +27,16 @@ pub fn strip_end(text: &str) -> &str {
     text.trim_end_matches(is_space)
 }
 
+/// `str.lower`; most names are in lower case as they stand.
+pub fn lower_case(text: &str) -> Cow<'_, str> {
+    let is_lower = |b: u8| b.is_ascii() && !b.is_ascii_uppercase();
+    if text.bytes().all(is_lower) {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(text.to_lowercase())
+    }
+}
+
 /// `repr` of a text, for messages.
 pub fn quoted(text: &str) -> String {
     Value::Str(text.to_owned()).repr()

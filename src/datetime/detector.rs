@@ -240,7 +240,7 @@ impl DateDetector {
                     other => unbound(other),
                 };
                 let wrapped = replace_markup(pattern, "DATE", text);
-                self.append(Arc::new(Template::new(&wrapped, years)?), 1.0, begun)?;
+                self.append(Template::shared(&wrapped, years)?, 1.0, begun)?;
             }
             if announce {
                 let count = defaults::PATTERNS.len();
@@ -255,7 +255,7 @@ impl DateDetector {
             } else {
                 (pattern, pattern)
             };
-            let template = Template::new(text, years)?;
+            let template = Template::shared(text, years)?;
             if announce {
                 let written = if template.pattern.is_some() {
                     shown
@@ -264,7 +264,7 @@ impl DateDetector {
                 };
                 info!(LOG, "  date pattern `{written}`: `{}`", template.name);
             }
-            self.append(Arc::new(template), 1.0, false)?;
+            self.append(template, 1.0, false)?;
         }
         Ok(())
     }

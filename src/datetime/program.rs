@@ -136,6 +136,16 @@ enum Others {
     NonSpace,
 }
 
+/// `\d`, `\w` and `\s` as far as they are ASCII.
+const ASCII_DIGIT: u128 = bits(b'0', b'9');
+const ASCII_WORD: u128 = ASCII_DIGIT | bits(b'A', b'Z') | bits(b'a', b'z') | bits(b'_', b'_');
+const ASCII_SPACE: u128 = bits(b'\t', b'\r') | bits(0x1c, b' ');
+
+/// One bit for every character from–to.
+const fn bits(from: u8, to: u8) -> u128 {
+    (!0 >> (127 - (to - from))) << from
+}
+
 impl Set {
     const EMPTY: Set = Set {
         ascii: 0,
@@ -203,21 +213,16 @@ impl Set {
     }
 
     fn class(letter: char) -> Option<Set> {
-        let ascii = |test: fn(u8) -> bool| {
-            (0..128u8)
-                .filter(|&b| test(b))
-                .fold(0u128, |bits, b| bits | 1 << b)
-        };
         let word = Set {
-            ascii: ascii(|b| b.is_ascii_alphanumeric() || b == b'_'),
+            ascii: ASCII_WORD,
             others: Others::Word,
         };
         let space = Set {
-            ascii: ascii(|b| matches!(b, b'\t'..=b'\r' | 0x1c..=b' ')),
+            ascii: ASCII_SPACE,
             others: Others::Space,
         };
         let digit = Set {
-            ascii: ascii(|b| b.is_ascii_digit()),
+            ascii: ASCII_DIGIT,
             others: Others::None,
         };
         match letter {

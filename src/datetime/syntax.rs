@@ -161,7 +161,7 @@ pub(super) fn token_at(rest: &str) -> Option<&'static Token> {
 }
 
 /// The years `%ExY` accepts (fact D2): from 2000 to the end of the decade three years ahead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct YearWindow {
     /// The year divided by ten.
     last_decade: i64,

@@ -4,12 +4,14 @@
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
+use std::sync::{Arc, LazyLock};
 
 use super::calendar::LocalTime;
 use super::civil::{self, Context, Lifetime};
 use super::program::{Begin, BuiltIn, Clues, Program, Spans};
 use super::syntax::{self, Field, YearWindow, field_of, refuse};
 use super::{DatePatternError, DateTime};
+use crate::interned::Interned;
 use crate::pattern::{Flags, Regex};
 
 /// At the line's start, after at most two other characters (fact D7).
@@ -42,6 +44,9 @@ pub(super) struct Template {
     matcher: Matcher,
 }
 
+/// The templates in use anywhere in the process.
+static IN_USE: LazyLock<Interned<YearWindow, Template>> = LazyLock::new(Interned::default);
+
 #[derive(Debug)]
 enum Matcher {
     Program(Box<Program>),
@@ -52,6 +57,14 @@ enum Matcher {
 }
 
 impl Template {
+    /// As [`Template::new`]; equal templates are one.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn shared(pattern: &str, years: YearWindow) -> Result<Arc<Template>, DatePatternError> {
+        IN_USE.get(years, pattern, || Template::new(pattern, years))
+    }
+
     /// Compiles one line of a `datepattern`.
     ///
     /// # Errors

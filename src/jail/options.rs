@@ -18,7 +18,14 @@ use crate::{debug, error, info, msg};
 impl JailCore {
     /// Carries out a setting and answers its new value. `None`: it is not the core's business.
     pub fn apply(&mut self, setting: &JailSetting) -> Option<Reply> {
-        let done = match setting {
+        let done = self.carry_out(setting)?;
+        Some(done.map(|option| self.get(&option).unwrap_or(Value::None)))
+    }
+
+    /// Carries out a setting and answers which option tells of it. `None`: it is not the core's
+    /// business.
+    pub fn carry_out(&mut self, setting: &JailSetting) -> Option<Result<JailOption, CommandError>> {
+        Some(match setting {
             JailSetting::IgnoreSelf(value) => {
                 self.ignore.ignore_self = settings::truth(value);
                 Ok(JailOption::IgnoreSelf)
@@ -113,8 +120,7 @@ impl JailCore {
                 .map_err(|text| CommandError::builtin("ValueError", text))
                 .map(|()| JailOption::JsonMatch),
             _ => return None,
-        };
-        Some(done.map(|option| self.get(&option).unwrap_or(Value::None)))
+        })
     }
 
     /// Answers an option. `None`: it is not the core's business.

@@ -165,7 +165,7 @@ impl ReplayJail {
     /// # Errors
     /// What the daemon would answer.
     pub fn apply(&mut self, setting: &JailSetting) -> Result<(), CommandError> {
-        self.core.apply(setting).transpose().map(|_| ())
+        self.core.carry_out(setting).transpose().map(|_| ())
     }
 
     /// Reads a line (without its line end); `present` is the real time, which completes dates

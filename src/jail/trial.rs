@@ -3,28 +3,47 @@
 //! In: commands as the server would get them. Out: those it would refuse, each with its reason. The
 //! jail of the trial is the one that decides in the daemon, so both refuse the same. No file is
 //! opened, nothing runs, and what is set leaves no trace in the log.
+//!
+//! Equal regexes are compiled once while they are in use, so [`Trials`] keeps the filters it tried:
+//! the next jail may have the same, and a server that starts now has the same again.
 #![forbid(unsafe_code)]
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 
 use super::Backend;
 use super::core::JailCore;
 use crate::action::properties::Properties;
-use crate::config::Fault;
+use crate::config::{Check, Fault};
 use crate::control::{Command, CommandError, GlobalSetting, JailCommand, JailSetting, Value};
 use crate::datetime::duration;
+use crate::filter::Filter;
 use crate::log;
 use crate::source::journal::Matches;
 
 /// What the server would refuse of these commands: those of one jail, or settings of its own.
 pub fn faults(commands: &[Vec<Value>]) -> Vec<Fault> {
-    log::quietly(|| {
-        let mut trial = Trial::default();
-        for (index, words) in commands.iter().enumerate() {
-            trial.command(index, words);
-        }
-        trial.faults
-    })
+    Trials::default().faults(commands)
+}
+
+/// One trial after the other.
+#[derive(Debug, Default)]
+pub struct Trials {
+    tried: RefCell<Vec<Filter>>,
+}
+
+impl Check for Trials {
+    fn faults(&self, commands: &[Vec<Value>]) -> Vec<Fault> {
+        log::quietly(|| {
+            let mut trial = Trial::default();
+            for (index, words) in commands.iter().enumerate() {
+                trial.command(index, words);
+            }
+            let filter = trial.core.map(|core| core.filter);
+            self.tried.borrow_mut().extend(filter);
+            trial.faults
+        })
+    }
 }
 
 #[derive(Default)]
@@ -81,9 +100,8 @@ impl Trial {
                 }
             }
             JailSetting::Action { properties, .. } => {
-                let mut tried = Properties::default();
                 for (item, (name, value)) in properties.iter().enumerate() {
-                    if let Err(error) = tried.set(name, value) {
+                    if let Err(error) = Properties::kept(name, value) {
                         self.refuse(index, item, &error);
                     }
                 }
@@ -99,8 +117,8 @@ impl Trial {
     }
 
     fn apply(&mut self, index: usize, item: usize, setting: &JailSetting) {
-        let reply = self.core.as_mut().and_then(|core| core.apply(setting));
-        let Some(Err(error)) = reply else { return };
+        let done = self.core.as_mut().and_then(|core| core.carry_out(setting));
+        let Some(Err(error)) = done else { return };
         if matches!(setting, JailSetting::PrefRegex(_)) {
             self.without_prefregex = true;
         } else if self.without_prefregex && error.to_string().starts_with("No failure-id group") {

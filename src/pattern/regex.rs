@@ -1,8 +1,7 @@
 //! [`Regex`]: Python source in, matches with Python's spans out. Equal sources share their
 //! programs, since many jails use the same filter.
 
-use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::sync::{Arc, LazyLock};
 
 use super::ast::{Node, Tree};
 use super::engine::Engines;
@@ -11,6 +10,7 @@ use super::reader::SyntaxError;
 use super::simplify::simplify;
 use super::spans::Match;
 use super::{Flags, LimitExceeded, PatternError};
+use crate::interned::Interned;
 
 /// A compiled Python regular expression. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -37,32 +37,7 @@ struct Shared {
 }
 
 /// The regexes in use anywhere in the process.
-static IN_USE: LazyLock<Mutex<InUse>> = LazyLock::new(|| Mutex::new(InUse::default()));
-
-#[derive(Debug, Default)]
-struct InUse {
-    regexes: HashMap<(Box<str>, Flags), Weak<Shared>>,
-    /// Size of the table at which dropped regexes are swept out.
-    sweep_at: usize,
-}
-
-impl InUse {
-    fn find(&self, source: &str, flags: Flags) -> Option<Arc<Shared>> {
-        // The key is owned: building one costs little beside parsing, and nothing on a hot path.
-        self.regexes
-            .get(&(Box::from(source), flags))
-            .and_then(Weak::upgrade)
-    }
-
-    fn insert(&mut self, shared: &Arc<Shared>) {
-        if self.regexes.len() >= self.sweep_at {
-            self.regexes.retain(|_, regex| regex.strong_count() > 0);
-            self.sweep_at = 64 + 2 * self.regexes.len();
-        }
-        let key = (shared.source.clone(), shared.flags);
-        self.regexes.insert(key, Arc::downgrade(shared));
-    }
-}
+static IN_USE: LazyLock<Interned<Flags, Shared>> = LazyLock::new(Interned::default);
 
 impl Regex {
     /// Compiles Python `re` source. The engines are built when first needed.
@@ -70,21 +45,19 @@ impl Regex {
     /// # Errors
     /// [`PatternError::Syntax`] where Python's `re.compile` raises.
     pub fn new(source: &str, flags: Flags) -> Result<Regex, PatternError> {
-        let lock = || IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(shared) = lock().find(source, flags) {
-            return Ok(Regex { shared });
-        }
-        let tree = parse(source, flags).map_err(|SyntaxError(reason)| PatternError::Syntax {
-            pattern: source.to_owned(),
-            reason,
+        let shared = IN_USE.get(flags, source, || {
+            let tree =
+                parse(source, flags).map_err(|SyntaxError(reason)| PatternError::Syntax {
+                    pattern: source.to_owned(),
+                    reason,
+                })?;
+            Ok(Shared {
+                source: source.into(),
+                flags,
+                engines: Engines::default(),
+                names: tree.names.into(),
+            })
         })?;
-        let shared = Arc::new(Shared {
-            source: source.into(),
-            flags,
-            engines: Engines::default(),
-            names: tree.names.into(),
-        });
-        lock().insert(&shared);
         Ok(Regex { shared })
     }
 

@@ -37,7 +37,7 @@ type Started = Result<Vec<String>, CommandError>;
 /// Runs the server until it is stopped, in this process or, unless `foreground`, in a daemon.
 ///
 /// `stream` is the configuration as commands. `report` is called once in the process that the user
-/// started: when the configuration is applied, or with what went wrong. Threads must not have been
+/// started: when the configuration is applied, or with what went wrong; a daemon drops it then. Threads must not have been
 /// started before, and no files be open.
 pub fn run(
     mut options: ServerOptions,
@@ -79,6 +79,7 @@ pub fn run(
             ExitCode::from(code)
         }
         Ok(Side::Daemon(mut starter)) => serve(&options, stream, move |started| {
+            drop(report);
             let message = pickle::encode_reply(&started.map(Value::from));
             // the starter may have been killed; the daemon does its work all the same
             let _ = starter.write_all(&message);

@@ -14,6 +14,7 @@ use crate::control::print::{self, Charset};
 use crate::control::{Reply, Value};
 use crate::error;
 use crate::jail::FULL;
+use crate::jail::trial::Trials;
 
 pub(super) const TARGET: &str = "fail2ban";
 
@@ -249,7 +250,10 @@ impl Session {
         }
         let jail = rest.first().map_or("--all", String::as_str);
         let one = Some(jail).filter(|jail| *jail != "--all");
-        let Some(stream) = self.setup.commands(one, Purpose::Reload) else {
+        let Some(stream) = self
+            .setup
+            .commands(one, Purpose::Reload, &Trials::default())
+        else {
             return false;
         };
         self.announce("reload");

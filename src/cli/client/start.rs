@@ -13,6 +13,7 @@ use crate::cli::server;
 use crate::cli::setup::Purpose;
 use crate::control::Value;
 use crate::error;
+use crate::jail::trial::Trials;
 
 /// Name the server process is started under.
 const SERVER: &str = "fail2ban-server";
@@ -23,7 +24,7 @@ impl Session {
         if !self.setup.options.background {
             return server::start(self) == ExitCode::SUCCESS;
         }
-        let Some(stream) = self.prepare_start() else {
+        let Some(stream) = self.prepare_start(&Trials::default()) else {
             return false;
         };
         let mut server = match self.spawn_server() {
@@ -41,12 +42,12 @@ impl Session {
 
     /// What a start needs: no server running, a usable configuration, nothing in the socket's place.
     /// The commands for the server.
-    pub fn prepare_start(&self) -> Option<Vec<Vec<Value>>> {
+    pub fn prepare_start(&self, trials: &Trials) -> Option<Vec<Vec<Value>>> {
         if self.is_running() {
             error!(TARGET, "Server already running");
             return None;
         }
-        let stream = self.setup.commands(None, Purpose::Start)?;
+        let stream = self.setup.commands(None, Purpose::Start, trials)?;
         let socket = &self.setup.socket;
         if !self.setup.options.force && socket.exists() && !is_stale(socket) {
             error!(
