@@ -3,8 +3,6 @@
 //! The input is text: lines `name = value`. As a file they are read, in sections if there are
 //! any, for `%()s`; as options of a filter and as properties of an action for `<tag>`.
 
-use std::collections::HashSet;
-
 use ferroban::action::tags::{self, HostNames, PropertyTexts};
 use ferroban::config::ini;
 use ferroban::config::settings::{Options, Setting, Settings, Vars};
@@ -54,7 +52,7 @@ fn in_options(pairs: &[(&str, &str)]) {
         ((*name).into(), value)
     });
     let mut options: Options = values.collect();
-    let ignore = HashSet::from(["matches"]);
+    let ignore = ["matches"].into_iter().collect();
     let found = substitute(&mut options, &ignore, |tag| {
         Ok((tag == "outer").then(|| "<a>".into()))
     });

@@ -139,15 +139,16 @@ impl Setup {
             return Ok(());
         }
         let purpose = if test { Purpose::Test } else { Purpose::Dump };
-        let stream = self.read_config(None, purpose, &Trials::default());
+        let trials = Trials::default();
+        let stream = self.read_config(None, purpose, &trials);
         let accepted = stream.as_ref().is_some_and(|stream| stream.accepted);
-        if dump {
-            match &stream {
-                Some(stream) => print_stream(stream, self.options.pretty),
-                None => {
-                    say("ERROR: The configuration stream failed because of the invalid syntax.")
-                }
+        match (dump, stream) {
+            (true, Some(stream)) => print_commands(stream.commands, self.options.pretty),
+            (true, None) => {
+                say("ERROR: The configuration stream failed because of the invalid syntax.");
             }
+            // the process is about to end: to give back thousands of texts one by one is of no use
+            (false, read) => std::mem::forget((read, trials)),
         }
         if !test {
             return Err(if accepted { exit_code(true) } else { refuse() });
@@ -243,11 +244,10 @@ fn refuse() -> ExitCode {
 }
 
 /// One command a line, or when `pretty` a long one over several, as Python shows it (fact C57).
-fn print_stream(stream: &Stream, pretty: bool) {
-    let lines: Vec<_> = stream
-        .commands
-        .iter()
-        .map(|command| Value::List(command.clone()))
+fn print_commands(commands: Vec<Vec<Value>>, pretty: bool) {
+    let lines: Vec<_> = commands
+        .into_iter()
+        .map(Value::List)
         .map(|command| match pretty {
             true => pretty::format(&command),
             false => command.repr(),

@@ -7,7 +7,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::error::{Cause, Messages};
-use super::settings::{Hashing, Options, Origin, Setting, Settings, Vars, split_condition};
+use super::settings::{
+    Hashing, Options, Origin, Setting, Settings, Supplied, Vars, split_condition,
+};
 use super::tags;
 use super::text::quoted;
 use crate::control::Value;
@@ -125,7 +127,7 @@ pub fn read_options(
     settings: &Settings,
     section: &str,
     known: &[Known],
-    supplied: Option<(&Options, &Vars)>,
+    supplied: Option<(Supplied<'_>, &Vars)>,
     must_exist: bool,
     convert: bool,
     messages: &mut Messages,
@@ -135,12 +137,12 @@ pub fn read_options(
     let mut values = Options::default();
     for option in known {
         let name = option.name;
-        if supplied.is_some_and(|(options, _)| options.contains_key(name)) {
+        if supplied.is_some_and(|(options, _)| options.get(name).is_some()) {
             continue;
         }
         let default = || option.default.map_or(Setting::Nothing, Setting::from);
-        match settings.get(section, name, vars) {
-            Ok(text) => {
+        match settings.find(section, name, vars) {
+            Ok(Some(text)) => {
                 let text = Setting::from(text);
                 let kind = if convert { option.kind } else { Kind::Text };
                 let value = kind.convert(&text).unwrap_or_else(|| {
@@ -159,7 +161,7 @@ pub fn read_options(
                 messages.add(Level::Error, TARGET, cause.to_string());
                 values.insert(name.into(), default());
             }
-            Err(Cause::NoOption { .. }) => {
+            Ok(None) => {
                 if let Some(default) = option.default {
                     values.insert(name.into(), default.into());
                 }
@@ -251,18 +253,23 @@ impl Definition {
         all: bool,
         messages: &mut Messages,
     ) -> Result<(), Cause> {
-        let supplied = merged(jail, &self.arguments);
-        self.vars = Vars::new(&supplied);
+        // options of `[Init]` join the arguments, but are none
+        let arguments = self.arguments.clone();
+        let supplied = Supplied {
+            jail,
+            arguments: &arguments,
+        };
+        self.vars = Vars::new(supplied);
         self.own = read_options(
             &self.settings,
             "Definition",
             self.known,
-            Some((&supplied, &self.vars)),
+            Some((supplied, &self.vars)),
             false,
             false,
             messages,
         )?;
-        self.read_init(&supplied)?;
+        self.read_init(supplied)?;
         if !all {
             return Ok(());
         }
@@ -286,7 +293,7 @@ impl Definition {
     }
 
     /// Options of `[Init]`: kept under `known/…`, and where no argument was given, used.
-    fn read_init(&mut self, supplied: &Options) -> Result<(), Cause> {
+    fn read_init(&mut self, supplied: Supplied<'_>) -> Result<(), Cause> {
         for name in self.settings.section("Init").into_iter().flatten() {
             let name = name.0;
             let value = self.settings.get("Init", name, &Vars::default())?;
@@ -328,11 +335,7 @@ impl Definition {
             if let Some(value) = looked_up.get(tag) {
                 return Ok(value.clone());
             }
-            let value = match settings.get_anywhere("Definition", tag, vars) {
-                Ok(value) => value,
-                Err(cause) if cause.is_absence() => None,
-                Err(cause) => return Err(cause),
-            };
+            let value = settings.find_anywhere("Definition", tag, vars)?.flatten();
             looked_up.insert(tag.into(), value.clone());
             Ok(value)
         });

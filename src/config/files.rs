@@ -36,10 +36,13 @@ impl Files for Disk {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
         use std::io::Read as _;
         let file = std::fs::File::open(path)?;
-        if file.metadata()?.is_dir() {
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        let mut bytes = Vec::new();
+        // the end is found with one byte to spare, without growing
+        let length = metadata.len().min(LONGEST) as usize;
+        let mut bytes = Vec::with_capacity(length + 1);
         file.take(LONGEST + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > LONGEST {
             return Err(io::ErrorKind::FileTooLarge.into());

@@ -17,6 +17,10 @@ pub struct Found {
 /// Looks up a pattern; one without wildcards is a path.
 pub fn find(files: &dyn Files, pattern: &str) -> Found {
     let mut found = Found::default();
+    if !has_wildcard(pattern) && !pattern.ends_with('/') && files.exists(pattern) {
+        found.paths.push(pattern.to_owned());
+        return found;
+    }
     for path in matches(files, pattern, &mut found.odd) {
         if files.exists(&path) {
             found.paths.push(path);

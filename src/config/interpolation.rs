@@ -24,6 +24,23 @@ impl Settings {
     /// # Errors
     /// No such section or option; a reference that cannot be resolved.
     pub fn get(&self, section: &str, option: &str, vars: &Vars) -> Result<Option<Arc<str>>, Cause> {
+        self.find(section, option, vars)?
+            .ok_or_else(|| Cause::NoOption {
+                section: section.to_owned(),
+                option: option.to_lowercase(),
+            })
+    }
+
+    /// As [`Settings::get`]; `None` when there is no such option.
+    ///
+    /// # Errors
+    /// No such section; a reference that cannot be resolved.
+    pub fn find(
+        &self,
+        section: &str,
+        option: &str,
+        vars: &Vars,
+    ) -> Result<Option<Option<Arc<str>>>, Cause> {
         let own = self.section(section);
         if own.is_none() && section != "DEFAULT" {
             return Err(Cause::NoSection(section.to_owned()));
@@ -39,20 +56,16 @@ impl Settings {
             steps: 0,
             out: String::new(),
         };
-        let Some(value) = expansion.find(&option) else {
-            return Err(Cause::NoOption {
-                section: section.to_owned(),
-                option: option.into_owned(),
-            });
-        };
-        let Some(value) = value else {
-            return Ok(None);
+        let value = match expansion.find(&option) {
+            None => return Ok(None),
+            Some(None) => return Ok(Some(None)),
+            Some(Some(value)) => value,
         };
         if !value.contains('%') {
-            return Ok(Some(value));
+            return Ok(Some(Some(value)));
         }
         expansion.expand(&value, 1)?;
-        Ok(Some(expansion.out.into()))
+        Ok(Some(Some(expansion.out.into())))
     }
 }
 

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use super::error::{Cause, Messages};
 use super::files::{Files, join, split, stem};
 use super::ini::{self, IniFile};
+use super::listings::Listings;
 use super::settings::{Hashing, Settings, Vars};
 use super::text::quoted;
 use crate::control::Value;
@@ -25,6 +26,7 @@ const FILES: usize = 10_000;
 /// Reads sets of files and remembers them.
 pub struct Layers<'f> {
     files: &'f dyn Files,
+    listings: Listings,
     base: String,
     parsed: HashMap<String, Option<Rc<IniFile>>, Hashing>,
     includes: HashMap<Vec<String>, Vec<String>, Hashing>,
@@ -48,6 +50,7 @@ impl<'f> Layers<'f> {
         }
         Ok(Layers {
             files,
+            listings: Listings::default(),
             base: base.to_owned(),
             parsed: HashMap::default(),
             includes: HashMap::default(),
@@ -105,7 +108,10 @@ impl<'f> Layers<'f> {
         let stem = join(base, name);
         let directory = format!("{stem}.d");
         let mut paths = vec![format!("{stem}.conf")];
-        let (mut names, _) = self.files.names(&directory);
+        let mut names = match self.listings.may_have(self.files, &directory) {
+            true => self.files.names(&directory).0,
+            false => Vec::new(),
+        };
         names.retain(|name| !name.starts_with('.'));
         names.sort();
         let drop_ins = |extension: &str| {
@@ -115,7 +121,8 @@ impl<'f> Layers<'f> {
         paths.extend(drop_ins(".conf"));
         paths.push(format!("{stem}.local"));
         paths.extend(drop_ins(".local"));
-        paths.retain(|path| self.files.exists(path));
+        let (files, listings) = (self.files, &mut self.listings);
+        paths.retain(|path| listings.may_have(files, path) && files.exists(path));
         if paths.is_empty() {
             let text = format!(
                 "Found no accessible config files for {} under {}",
@@ -159,16 +166,19 @@ impl<'f> Layers<'f> {
         paths: Vec<String>,
         chain: &[String],
     ) -> Result<Vec<String>, Cause> {
+        if let Some(found) = self.includes.get(&paths) {
+            return Ok(found.clone());
+        }
         let mut files = Vec::with_capacity(paths.len());
         for path in &paths {
             files.push(path.clone());
             let local = format!("{}.local", stem(path));
-            if !paths.contains(&local) && self.files.is_file(&local) {
+            if !paths.contains(&local)
+                && self.listings.may_have(self.files, &local)
+                && self.files.is_file(&local)
+            {
                 files.push(local);
             }
-        }
-        if let Some(found) = self.includes.get(&files) {
-            return Ok(found.clone());
         }
         let mut all = Vec::new();
         for path in &files {
@@ -177,7 +187,7 @@ impl<'f> Layers<'f> {
                 return Err(Cause::Value(format!("Too many files included by {path}")));
             }
         }
-        self.includes.insert(files, all.clone());
+        self.includes.insert(paths, all.clone());
         Ok(all)
     }
 

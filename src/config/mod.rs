@@ -25,6 +25,7 @@ pub mod ini;
 mod interpolation;
 pub mod jail;
 pub mod layers;
+mod listings;
 pub mod lookup;
 pub mod options;
 pub mod places;

@@ -126,6 +126,33 @@ impl Entry {
     }
 }
 
+/// What is decided before a filter or action is read: options of the jail, and arguments, which beat
+/// them.
+#[derive(Clone, Copy, Debug)]
+pub struct Supplied<'a> {
+    /// Of the jail.
+    pub jail: &'a Options,
+    /// Of the filter or action.
+    pub arguments: &'a Options,
+}
+
+impl<'a> Supplied<'a> {
+    /// The value of an option.
+    pub fn get(&self, name: &str) -> Option<&'a Setting> {
+        self.arguments.get(name).or_else(|| self.jail.get(name))
+    }
+
+    /// All options; arguments stand where the options stand that they beat.
+    fn iter(self) -> impl Iterator<Item = (&'a Arc<str>, &'a Setting)> {
+        let beaten = move |(name, value): (&'a Arc<str>, &'a Setting)| {
+            (name, self.arguments.get(name).unwrap_or(value))
+        };
+        let further = self.arguments.iter();
+        let further = further.filter(move |(name, _)| !self.jail.contains_key(*name));
+        self.jail.iter().map(beaten).chain(further)
+    }
+}
+
 /// Values that beat those of the files while an option is read: options of the jail and
 /// arguments of its filter or action. Names count in lower case.
 #[derive(Clone, Debug, Default)]
@@ -133,8 +160,8 @@ pub struct Vars(HashMap<Arc<str>, Option<Arc<str>>, Hashing>);
 
 impl Vars {
     /// Later options win over earlier ones that differ only in case.
-    pub fn new(options: &Options) -> Vars {
-        let entries = options.iter().map(|(name, value)| {
+    pub fn new(supplied: Supplied<'_>) -> Vars {
+        let entries = supplied.iter().map(|(name, value)| {
             let text = match value {
                 Setting::Nothing => None,
                 value => Some(value.shared_text()),
@@ -145,7 +172,10 @@ impl Vars {
             };
             (name, text)
         });
-        Vars(entries.collect())
+        let most = supplied.jail.len() + supplied.arguments.len();
+        let mut vars = HashMap::with_capacity_and_hasher(most, Hashing::default());
+        vars.extend(entries);
+        Vars(vars)
     }
 
     /// The value: `None` when there is none, `Some(None)` when it is Python's `None`.
@@ -235,16 +265,16 @@ impl Settings {
     }
 
     /// An option by a name that may say its section: `known/x`, `default/x`, `Section/x`
-    /// (fact C24). `None` is Python's.
+    /// (fact C24). `None` when it is not there, `Some(None)` when it is Python's.
     ///
     /// # Errors
-    /// Not there, or its interpolation fails.
-    pub fn get_anywhere(
+    /// Its interpolation fails.
+    pub fn find_anywhere(
         &self,
         section: &str,
         option: &str,
         vars: &Vars,
-    ) -> Result<Option<Arc<str>>, Cause> {
+    ) -> Result<Option<Option<Arc<str>>>, Cause> {
         if let Some((place, name)) = split_place(option) {
             let places: [Option<String>; 2] = match place.to_lowercase().as_str() {
                 "known" => [Some(format!("{KNOWN}{section}")), Some(section.to_owned())],
@@ -252,13 +282,17 @@ impl Settings {
                 _ => [Some(place.to_owned()), None],
             };
             for place in places.into_iter().flatten() {
-                match self.get(&place, name, &Vars::default()) {
+                match self.find(&place, name, &Vars::default()) {
+                    Ok(None) => {}
                     Err(cause) if cause.is_absence() => {}
                     result => return result,
                 }
             }
         }
-        self.get(section, option, vars)
+        match self.find(section, option, vars) {
+            Err(cause) if cause.is_absence() => Ok(None),
+            result => result,
+        }
     }
 }
 
@@ -297,8 +331,8 @@ mod tests {
     }
 
     fn get(settings: &Settings, option: &str) -> Option<String> {
-        let value = settings.get_anywhere("Definition", option, &Vars::default());
-        Some(value.ok()??.to_string())
+        let value = settings.find_anywhere("Definition", option, &Vars::default());
+        Some(value.ok()???.to_string())
     }
 
     #[test]

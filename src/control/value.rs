@@ -232,22 +232,29 @@ fn write_quoted(text: &str, out: &mut String) -> fmt::Result {
         '\''
     };
     out.write_char(quote)?;
-    for c in text.chars() {
-        match c {
-            '\\' => out.write_str("\\\\")?,
-            '\n' => out.write_str("\\n")?,
-            '\r' => out.write_str("\\r")?,
-            '\t' => out.write_str("\\t")?,
-            c if c == quote => write!(out, "\\{c}")?,
-            ' '..='~' => out.write_char(c)?,
-            c if is_printable(c) => out.write_char(c)?,
-            c => match u32::from(c) {
+    // most of a text stays as it is
+    let stays = |b: u8| matches!(b, b' '..=b'~') && b != b'\\' && char::from(b) != quote;
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(|b| !stays(b)) {
+        out.push_str(&rest[..at]);
+        let mut chars = rest[at..].chars();
+        match chars.next() {
+            None => {}
+            Some('\\') => out.push_str("\\\\"),
+            Some('\n') => out.push_str("\\n"),
+            Some('\r') => out.push_str("\\r"),
+            Some('\t') => out.push_str("\\t"),
+            Some(c) if c == quote => write!(out, "\\{c}")?,
+            Some(c) if !c.is_ascii() && is_printable(c) => out.push(c),
+            Some(c) => match u32::from(c) {
                 code @ ..0x100 => write!(out, "\\x{code:02x}")?,
                 code @ ..0x1_0000 => write!(out, "\\u{code:04x}")?,
                 code => write!(out, "\\U{code:08x}")?,
             },
         }
+        rest = chars.as_str();
     }
+    out.push_str(rest);
     out.write_char(quote)
 }
 

@@ -96,12 +96,19 @@ pub(super) struct Tree {
 impl Node {
     /// Joins nodes one after the other, without needless nesting.
     pub(super) fn concat(nodes: Vec<Node>) -> Node {
-        let mut flat = Vec::with_capacity(nodes.len());
-        for node in nodes {
-            match node {
-                Node::Empty => {}
-                Node::Concat(inner) => flat.extend(inner.into_iter().filter(|n| *n != Node::Empty)),
-                node => flat.push(node),
+        let nested = |node: &Node| matches!(node, Node::Empty | Node::Concat(_));
+        let mut flat = nodes;
+        if flat.iter().any(nested) {
+            let nodes = std::mem::take(&mut flat);
+            flat.reserve(nodes.len());
+            for node in nodes {
+                match node {
+                    Node::Empty => {}
+                    Node::Concat(inner) => {
+                        flat.extend(inner.into_iter().filter(|n| *n != Node::Empty));
+                    }
+                    node => flat.push(node),
+                }
             }
         }
         match flat.len() {

@@ -74,7 +74,7 @@ pub(super) fn parse(source: &str, flags: Flags) -> Result<Tree, SyntaxError> {
             ..Scope::default()
         },
         unicode_asked: false,
-        names: HashMap::new(),
+        names: HashMap::default(),
         groups: vec![GroupState {
             name: None,
             width: None,
@@ -123,7 +123,8 @@ struct Parser {
     scope: Scope,
     /// A global `(?u)` was seen.
     unicode_asked: bool,
-    names: HashMap<String, usize>,
+    /// The regex is the administrator's own: a hash that nobody attacks will do.
+    names: HashMap<String, usize, foldhash::fast::RandomState>,
     groups: Vec<GroupState>,
     /// Inside a look-behind: the groups before it, the only ones it may refer to.
     lookbehind_groups: Option<usize>,
@@ -144,7 +145,11 @@ enum Opened {
 
 impl Parser {
     fn alternation(&mut self, top: bool) -> Result<Node, SyntaxError> {
-        let mut branches = vec![self.sequence(top)?];
+        let first = self.sequence(top)?;
+        if self.reader.peek() != Some(Token::Char('|')) {
+            return Ok(first);
+        }
+        let mut branches = vec![first];
         while self.reader.eat('|')? {
             branches.push(self.sequence(false)?);
         }
@@ -157,7 +162,7 @@ impl Parser {
         if self.depth > MAX_DEPTH {
             return Err(self.reader.error("pattern is nested too deeply", 0));
         }
-        let mut nodes: Vec<Node> = Vec::new();
+        let mut nodes: Vec<Node> = Vec::with_capacity(8);
         while let Some(token) = self.reader.peek() {
             if matches!(token, Token::Char('|' | ')')) {
                 break;

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
 use super::{LOG, StoreError, rescue};
@@ -105,9 +106,10 @@ pub(super) fn open(path: &str) -> Result<Connection, StoreError> {
             }
         },
         Ok(None) => {
+            // in this order the tables need not be brought to the disk one by one
+            settle(&db)?;
             create(&db).map_err(|e| StoreError::Unusable(text(&e)))?;
             warning!(LOG, "New database created. Version '{VERSION}'");
-            settle(&db)?;
             return Ok(db);
         }
         Err(e) => {
@@ -136,6 +138,8 @@ pub(super) fn connect(path: &str) -> Result<Connection, StoreError> {
     let db = Connection::open(path).and_then(|db| {
         db.busy_timeout(Duration::from_secs(2))?;
         db.execute_batch(CONNECTION)?;
+        // else a statement is compiled anew for every time or jail it is asked about
+        db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         Ok(db)
     });
     match db {

@@ -178,6 +178,9 @@ impl<L: FnMut(&str) -> Result<Option<Arc<str>>, Cause>> Settling<'_, L> {
                 settled.rounds += 1 + value.rounds;
             }
             settled.open |= value.open;
+            if out.is_empty() {
+                out.reserve(text.len() + value.text.len());
+            }
             out.push_str(&text[copied..begin - 1]);
             out.push_str(&value.text);
             copied = at;
