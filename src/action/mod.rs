@@ -4,6 +4,7 @@
 //! in order; nobody waits for it unless he wants to.
 
 mod any;
+mod backlog;
 mod batch;
 pub mod command;
 pub mod dry;
@@ -21,7 +22,11 @@ pub mod tags;
 pub mod way;
 pub mod whois;
 
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, oneshot};
+
+use backlog::Backlog;
 
 use crate::address::Address;
 use crate::control::{Reply, Value};
@@ -158,7 +163,8 @@ pub enum Query {
 /// Handle to the actions task of one jail.
 #[derive(Clone, Debug)]
 pub struct Actions {
-    orders: tokio::sync::mpsc::UnboundedSender<Order>,
+    orders: mpsc::UnboundedSender<Order>,
+    backlog: Arc<Backlog>,
 }
 
 impl Actions {
@@ -170,13 +176,38 @@ impl Actions {
         store: Option<crate::store::Store>,
         holders: firewall::holders::Holders,
     ) -> Actions {
-        let (orders, queue) = tokio::sync::mpsc::unbounded_channel();
-        tokio::spawn(runner::Runner::new(jail, store, holders).run(queue));
-        Actions { orders }
+        let (orders, queue) = mpsc::unbounded_channel();
+        let backlog = Arc::new(Backlog::default());
+        tokio::spawn(runner::Runner::new(jail, store, holders).run(queue, backlog.clone()));
+        Actions { orders, backlog }
     }
 
     /// Queues an order.
     pub fn send(&self, order: Order) {
-        let _ = self.orders.send(order);
+        // before it can be taken
+        self.backlog.grow();
+        if self.orders.send(order).is_err() {
+            self.backlog.shrink(1);
+        }
+    }
+
+    /// Orders a comparison of all bans with the firewall, unless one waits already.
+    pub fn audit(&self, bans: impl FnOnce() -> Vec<Ticket>) {
+        if self.backlog.begin_audit() {
+            self.send(Order::Audit(bans()));
+        }
+    }
+
+    /// Whether so much waits that no more bans should be made now.
+    pub fn is_full(&self) -> bool {
+        self.backlog.is_full() && !self.orders.is_closed()
+    }
+
+    /// Waits until more bans may be made.
+    pub async fn room(&self) {
+        tokio::select! {
+            () = self.backlog.room() => {}
+            () = self.orders.closed() => {}
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! out, in the order of the configuration; one that fails never stops the next (fact A25).
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -9,6 +10,7 @@ use tokio::sync::{OnceCell, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::any::Action;
+use super::backlog::Backlog;
 use super::batch::{self, Kind, TicketOrder};
 use super::command::{ActionError, Context};
 use super::execute::Executor;
@@ -80,7 +82,7 @@ impl Runner {
     }
 
     /// Carries out orders until it is told to stop or nobody can tell it anything any more.
-    pub async fn run(mut self, mut orders: UnboundedReceiver<Order>) {
+    pub(super) async fn run(mut self, mut orders: UnboundedReceiver<Order>, backlog: Arc<Backlog>) {
         let mut waiting = VecDeque::new();
         loop {
             // in the middle of a reload commands are half of the old text, half of the new
@@ -103,6 +105,10 @@ impl Runner {
                 && let Ok(order) = orders.try_recv()
             {
                 waiting.push_back(order);
+            }
+            backlog.shrink(waiting.len());
+            if waiting.iter().any(|order| matches!(order, Order::Audit(_))) {
+                backlog.end_audit();
             }
             self.learn_names().await;
             loop {

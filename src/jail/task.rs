@@ -20,8 +20,8 @@ use super::inquiry::{Answer, Case, FileStamp, Question};
 use super::journal::JournalLog;
 use super::logs::Logs;
 use super::saved::Saved;
+use crate::action::Actions;
 use crate::action::firewall::monitor::Reminder;
-use crate::action::{Actions, Order};
 use crate::address::Address;
 use crate::config::files::Disk;
 use crate::config::glob;
@@ -61,6 +61,17 @@ pub(super) enum Request {
     },
 }
 
+impl Request {
+    /// Whether it may lead to new bans.
+    fn bans(&self) -> bool {
+        use crate::control::JailSetting::{Attempt, BanIp};
+        matches!(
+            self,
+            Request::Call(JailCommand::Set(BanIp(_) | Attempt { .. }), _)
+        )
+    }
+}
+
 /// Where a reload is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -69,7 +80,7 @@ pub(super) enum Phase {
     Abort,
 }
 
-/// Both ends of the way on which actions answer [`Order::Quiet`].
+/// Both ends of the way on which actions answer [`crate::action::Order::Quiet`].
 pub(super) type QuietAnswers = (
     mpsc::UnboundedSender<(Address, bool)>,
     mpsc::UnboundedReceiver<(Address, bool)>,
@@ -97,9 +108,11 @@ pub(super) struct Task {
     pub(super) files: HashMap<String, FileStamp>,
     /// What a reload that fails falls back to.
     pub(super) saved: Option<Box<Saved>>,
+    /// Bans by hand that wait until the actions have done some of their work.
+    pub(super) parked: VecDeque<Request>,
     /// When to compare bans with the firewall.
     pub(super) reminder: Reminder,
-    /// Answers to [`Order::Quiet`].
+    /// Answers to [`crate::action::Order::Quiet`].
     pub(super) quiet: QuietAnswers,
 }
 
@@ -152,6 +165,7 @@ pub(super) fn spawn(
         outside_until: None,
         files: HashMap::new(),
         saved: None,
+        parked: VecDeque::new(),
         reminder: Reminder::new(),
         quiet: mpsc::unbounded_channel(),
     };
@@ -174,7 +188,8 @@ impl Task {
         mut chunks: mpsc::Receiver<Arc<Chunk>>,
     ) {
         loop {
-            let reading = self.is_started() && !self.idle && self.is_free();
+            let full = self.actions.is_full();
+            let reading = self.is_started() && !self.idle && self.is_free() && !full;
             let reminded = self.is_started();
             let wake = self.wake();
             tokio::select! {
@@ -184,6 +199,7 @@ impl Task {
                         let _ = reply.send(Ok(Value::None));
                         return;
                     }
+                    Some(request) if full && request.bans() => self.parked.push_back(request),
                     Some(request) => self.serve(request).await,
                     None => return self.stop().await,
                 },
@@ -195,7 +211,12 @@ impl Task {
                     self.carry_out(decisions);
                 }
                 () = self.reminder.due(), if reminded => {
-                    self.actions.send(Order::Audit(self.core.banned_tickets()));
+                    self.actions.audit(|| self.core.banned_tickets());
+                }
+                () = self.actions.room(), if full => {
+                    while let Some(request) = self.parked.pop_front() {
+                        self.serve(request).await;
+                    }
                 }
                 () = sleep_until(wake), if wake.is_some() => self.tick(),
             }
