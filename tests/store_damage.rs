@@ -1,6 +1,7 @@
 //! What the database does when its file is bad, locked or in the way.
 #![allow(clippy::unwrap_used)]
 
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -81,6 +82,36 @@ fn what_can_be_read_is_saved() {
     assert_eq!(current(&store), saved + 1);
     block(store.close());
     assert_eq!(files(dir.path()), 2);
+}
+
+#[test]
+fn a_file_that_goes_bad_while_open_is_repaired() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("f2b.sqlite3");
+    let store = Store::open(&path).unwrap();
+    store.add_jail("sshd");
+    (0..12_000).for_each(|number| store.add_ban("sshd", &ban(number)));
+    block(store.close());
+    let store = Store::open(&path).unwrap();
+    store.add_jail("sshd");
+    assert_eq!(current(&store), 12_000);
+    // all but the beginning, in place: the server has the file open
+    let size = std::fs::metadata(&path).unwrap().len();
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    let noise = vec![0xA5; usize::try_from(size).unwrap() / 2];
+    file.write_all_at(&noise, size / 2).unwrap();
+    // more than wait in memory, all over the tables
+    let fresh = |number: u32| ban(number * 7919 % 1_000_000 + 100_000);
+    (0..2_000).for_each(|number| store.add_ban("sshd", &fresh(number)));
+    let end = Instant::now() + Duration::from_secs(20);
+    while current(&store) < 2_000 && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    block(store.close());
+    let store = Store::open(&path).unwrap();
+    assert!(current(&store) >= 2_000, "new bans were lost");
+    block(store.close());
+    assert_eq!(files(dir.path()), 2, "the database and the damaged one");
 }
 
 #[test]

@@ -74,10 +74,13 @@ pub(super) const TABLES: [(&str, &str); 5] = [
     ),
 ];
 
-/// Of a connection. The pages most writes touch fit into a cache of one megabyte; what does not is
-/// read again from the file.
-pub(super) const CONNECTION: &str =
-    "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -1024;";
+/// Of every connection; nothing here looks into the file, which may be no database.
+pub(super) const CONNECTION: &str = "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;";
+
+/// Of one to a good file. The pages most writes touch fit into a cache of one megabyte; what does
+/// not is read again from the file.
+const SETTLED: &str = "PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 4194304; \
+                       PRAGMA cache_size = -1024;";
 
 /// Files up to this size are looked through for damage at start; it takes some milliseconds.
 const CHECKED_SIZE: u64 = 16 << 20;
@@ -124,6 +127,11 @@ pub(super) fn open(path: &str) -> Result<Connection, StoreError> {
         }
     }
     drop(db);
+    repair(path)
+}
+
+/// Sets a damaged file aside, which nobody may have open, and goes on with what could be saved of it.
+pub(super) fn repair(path: &str) -> Result<Connection, StoreError> {
     let (db, restored) = rescue::replace(path)?;
     info!(LOG, "Connected to fail2ban persistent database '{path}'");
     if !restored {
@@ -281,7 +289,7 @@ fn settle(db: &Connection) -> Result<(), StoreError> {
     if let Err(e) = journal {
         warning!(LOG, "Database stays in its journal mode: {}", text(&e));
     }
-    db.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 4194304;")
+    db.execute_batch(SETTLED)
         .map_err(|e| StoreError::Unusable(text(&e)))
 }
 

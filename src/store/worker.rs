@@ -31,6 +31,9 @@ const GATHER: Duration = Duration::from_millis(3);
 const MAX_UNSAVED: usize = 100_000;
 /// Pause between attempts while the database refuses writes.
 const RETRY: Duration = Duration::from_secs(2);
+/// A file that goes bad while it is open is repaired at once, but not again before this is over: a
+/// disk that ruins every file shall not be filled with them.
+const REPAIR_PAUSE: Duration = Duration::from_secs(3600);
 /// How often a lasting refusal is repeated in the log.
 const REMIND: Duration = Duration::from_secs(300);
 
@@ -118,6 +121,7 @@ pub(super) fn spawn(db: Connection, path: String) -> std::io::Result<Mailbox> {
         requests,
         unsaved: VecDeque::new(),
         refusal: None,
+        repaired: None,
     };
     std::thread::Builder::new()
         .name("f2b/database".to_owned())
@@ -141,6 +145,8 @@ struct Worker {
     /// Writes that are not committed: of the open transaction, or waiting for the next attempt.
     unsaved: VecDeque<Write>,
     refusal: Option<Refusal>,
+    /// When the file was last found damaged.
+    repaired: Option<Instant>,
 }
 
 impl Worker {
@@ -294,10 +300,34 @@ impl Worker {
                 now
             }
         };
+        let mended = schema::damaged(why) && self.repair(now);
         self.refusal = Some(Refusal {
-            next_try: now + RETRY,
+            next_try: if mended { now } else { now + RETRY },
             last_said,
         });
+    }
+
+    /// Goes on with a repaired file; false when that failed or was done a short while ago.
+    fn repair(&mut self, now: Instant) -> bool {
+        if self.repaired.is_some_and(|last| now < last + REPAIR_PAUSE) {
+            return false;
+        }
+        self.repaired = Some(now);
+        // closing the file later would take the new one's write-ahead log away
+        let Ok(nothing) = Connection::open_in_memory() else {
+            return false;
+        };
+        drop(std::mem::replace(&mut self.db, nothing));
+        match schema::repair(&self.path).or_else(|_| schema::connect(&self.path)) {
+            Ok(db) => {
+                self.db = db;
+                true
+            }
+            Err(e) => {
+                error!(LOG, "Unable to repair database '{}': {e}", self.path);
+                false
+            }
+        }
     }
 
     /// Writes what was refused before.
@@ -347,6 +377,8 @@ fn passing(e: &rusqlite::Error) -> bool {
                 | ErrorCode::CannotOpen
                 | ErrorCode::ReadOnly
                 | ErrorCode::OutOfMemory
+                | ErrorCode::DatabaseCorrupt
+                | ErrorCode::NotADatabase
         )
     )
 }

@@ -338,10 +338,17 @@ impl Thread {
 /// An entry in journald's native form: `KEY=value` lines, values with newlines by length.
 fn journal_entry(line: &Line) -> Vec<u8> {
     let mut entry = Vec::with_capacity(line.text.len() + 120);
-    let priority = severity(line.level).to_string();
+    // the journal's own handler in Python knows no level between these: a notice is a warning
+    let priority = match line.level as u8 {
+        ..=10 => "7",
+        ..=20 => "6",
+        ..=30 => "4",
+        ..=40 => "3",
+        _ => "2",
+    };
     let fields = [
         ("MESSAGE", line.text.as_str()),
-        ("PRIORITY", priority.as_str()),
+        ("PRIORITY", priority),
         ("SYSLOG_IDENTIFIER", "fail2ban"),
         ("LOGGER", line.target.as_str()),
     ];
