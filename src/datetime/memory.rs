@@ -10,10 +10,10 @@ use super::program::Looked;
 use super::{DateTime, FoundDate};
 use crate::ticket::Timestamp;
 
-/// Bytes remembered of a line.
+/// Bytes remembered of a line, compared by the word.
 const BYTES: usize = 64;
-/// Pieces of them: what must be the same, and what must be digits.
-const PIECES: usize = 6;
+const WORD: usize = size_of::<u64>();
+const WORDS: usize = BYTES / WORD;
 
 /// The date of a line, found by an anchored template.
 #[derive(Clone, Copy, Debug)]
@@ -22,9 +22,14 @@ pub(super) struct Memory {
     pub(super) index: usize,
     /// The bytes that matter begin at the first place of this byte, else with the line.
     lead: Option<u8>,
-    bytes: [u8; BYTES],
-    pieces: [Piece; PIECES],
+    words: [u64; WORDS],
+    /// Which bytes of them must be the same.
+    exact: [u64; WORDS],
+    /// How many bytes are known, and how many words they are.
+    known: usize,
     count: usize,
+    /// Which bytes may be any digits, a bit each.
+    digits: u64,
     /// The line must end this many bytes after the first that matters.
     ends: Option<usize>,
     /// Where the date stands, from the first byte that matters on.
@@ -32,14 +37,6 @@ pub(super) struct Memory {
     end: usize,
     time: DateTime,
     lifetime: Lifetime,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Piece {
-    from: u8,
-    to: u8,
-    /// Any digits will do.
-    digits: bool,
 }
 
 impl Memory {
@@ -55,14 +52,16 @@ impl Memory {
             return None;
         }
         let rest = line.as_bytes().get(looked.origin..)?;
-        let all = looked.exact | looked.digits;
-        let reach = 64 - all.leading_zeros() as usize;
+        let reach = BYTES - (looked.exact | looked.digits).leading_zeros() as usize;
+        let known = reach.min(rest.len());
         let mut memory = Memory {
             index: found.template,
             lead,
-            bytes: [0; BYTES],
-            pieces: [Piece::default(); PIECES],
-            count: 0,
+            words: [0; WORDS],
+            exact: [0; WORDS],
+            known,
+            count: known.div_ceil(WORD),
+            digits: looked.digits & !looked.exact,
             // It was seen that there is nothing more.
             ends: (reach > rest.len()).then_some(rest.len()),
             start: found.start.checked_sub(looked.origin)?,
@@ -70,25 +69,15 @@ impl Memory {
             time: found.time,
             lifetime,
         };
-        let known = reach.min(rest.len());
-        memory.bytes[..known].copy_from_slice(&rest[..known]);
-        let mut at = 0;
-        while at < known {
-            let kind = |at: usize| (looked.exact >> at & 1, looked.digits >> at & 1);
-            let from = at;
-            while at < known && kind(at) == kind(from) {
-                at += 1;
+        for (at, &byte) in rest[..known].iter().enumerate() {
+            let shift = at % WORD * 8;
+            memory.words[at / WORD] |= u64::from(byte) << shift;
+            if looked.exact >> at & 1 == 1 {
+                memory.exact[at / WORD] |= 0xff << shift;
             }
-            let digits = match kind(from) {
-                (0, 0) => continue,
-                (exact, _) => exact == 0,
-            };
-            *memory.pieces.get_mut(memory.count)? = Piece {
-                from: from as u8,
-                to: at as u8,
-                digits,
-            };
-            memory.count += 1;
+        }
+        if known < BYTES {
+            memory.digits &= (1 << known) - 1;
         }
         Some(memory)
     }
@@ -108,16 +97,29 @@ impl Memory {
         if self.ends.is_some_and(|length| length != rest.len()) {
             return None;
         }
-        for piece in &self.pieces[..self.count] {
-            let range = usize::from(piece.from)..usize::from(piece.to);
-            let here = rest.get(range.clone())?;
-            let same = match piece.digits {
-                true => here.iter().all(u8::is_ascii_digit),
-                false => here == &self.bytes[range],
-            };
-            if !same {
+        let mut short = [0; BYTES];
+        let begin = match rest.get(..self.count * WORD) {
+            Some(begin) => begin,
+            None => {
+                let begin = rest.get(..self.known)?;
+                short[..self.known].copy_from_slice(begin);
+                &short[..]
+            }
+        };
+        let (words, _) = begin.as_chunks::<WORD>();
+        let known = self.words.iter().zip(&self.exact).take(self.count);
+        for (word, (known, exact)) in words.iter().zip(known) {
+            if (u64::from_le_bytes(*word) ^ known) & exact != 0 {
                 return None;
             }
+        }
+        let mut digits = self.digits;
+        while digits != 0 {
+            let at = digits.trailing_zeros() as usize;
+            if !begin.get(at)?.is_ascii_digit() {
+                return None;
+            }
+            digits &= digits - 1;
         }
         Some(FoundDate {
             start: origin + self.start,

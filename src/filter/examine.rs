@@ -9,104 +9,19 @@ use std::sync::Arc;
 
 use super::buffer::{Division, Parts, text_of};
 use super::failure::{Reading, Verdict, identify};
+use super::moment::{Cut, When};
 use super::name::Name;
+use super::outcome::{Found, Known, LineOutcome, Manner};
 use super::record::Record;
 use super::session::Gathered;
-use super::settings::{Dates, Filter};
+use super::settings::Filter;
 use super::window::Once;
-use super::{Clock, Failure, FailureId};
-use crate::datetime::DateTime;
-use crate::pattern::{FailRegex, Match, Outlook, Prefilter, is_ascii};
+use super::{Clock, Failure};
+use crate::pattern::{FailRegex, Match, Outlook, Prefilter, Screen, is_ascii};
 use crate::ticket::{MatchLine, Timestamp};
 use crate::{error, warning};
 
 const TARGET: &str = "fail2ban.filter";
-
-/// How thoroughly lines are examined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Manner {
-    /// Try every failregex and ignoreregex, not only up to the first hit (fact X7).
-    pub every_regex: bool,
-    /// Report what hit even where it cannot lead to a failure: ignored lines, matches of the prefregex.
-    pub census: bool,
-    /// Leave out session lines that still wait for an id.
-    pub skip_pending: bool,
-    /// Names are ids (`--raw`).
-    pub raw_hosts: bool,
-    /// Apply the time window (facts D21–D24).
-    pub window: bool,
-    /// Collect the matched lines.
-    pub evidence: bool,
-    /// Collect all fields; else [`Found::record`] stays empty.
-    pub fields: bool,
-    /// Collect the fields of the prefregex in [`LineOutcome::prefix`].
-    pub prefix_fields: bool,
-}
-
-impl Manner {
-    /// As a jail watches its logs.
-    pub const WATCH: Manner = Manner {
-        every_regex: false,
-        census: false,
-        skip_pending: true,
-        raw_hosts: false,
-        window: true,
-        evidence: true,
-        fields: true,
-        prefix_fields: false,
-    };
-}
-
-/// What one failregex found in a line.
-#[derive(Clone, Debug)]
-pub struct Found {
-    /// Index of the failregex.
-    pub regex: usize,
-    /// Whom it accuses; `None` while the session has named nobody.
-    pub id: Option<FailureId>,
-    /// The time it counts for; `None` for a line without a date when no window applies.
-    pub time: Option<Timestamp>,
-    /// Marked by `F-NOFAIL` as no failure in itself.
-    pub nofail: bool,
-    /// Captured fields, unset ones included.
-    pub record: Record,
-    /// The evidence.
-    pub matches: Vec<MatchLine>,
-}
-
-/// What became of one line.
-#[derive(Clone, Debug, Default)]
-pub struct LineOutcome {
-    /// What failregexes found, in their order.
-    pub found: Vec<Found>,
-    /// The ignoreregexes that hit, by index; one entry per hit.
-    pub ignored_by: Vec<usize>,
-    /// Fields of the prefregex when it matched and [`Manner::prefix_fields`] is set.
-    pub prefix: Option<Record>,
-}
-
-impl LineOutcome {
-    fn clear(&mut self) {
-        self.found.clear();
-        self.ignored_by.clear();
-        self.prefix = None;
-    }
-
-    /// What a jail makes of it.
-    pub(super) fn into_failures(self, clock: &Clock) -> Vec<Failure> {
-        let found = self.found.into_iter();
-        found
-            .filter_map(|found| {
-                Some(Failure {
-                    id: found.id?,
-                    time: found.time?.min(clock.now),
-                    matches: found.matches,
-                    fields: found.record.into_fields(),
-                })
-            })
-            .collect()
-    }
-}
 
 /// Searches that gave up.
 #[derive(Debug, Default)]
@@ -147,49 +62,6 @@ impl Limits {
     }
 }
 
-/// A line with its date cut out.
-#[derive(Clone, Copy)]
-pub(super) struct Cut<'a> {
-    pub(super) before: &'a str,
-    /// `None`: the date last seen stands in.
-    pub(super) date: Option<&'a str>,
-    pub(super) after: &'a str,
-}
-
-impl<'a> Cut<'a> {
-    fn undated(line: &'a str) -> Cut<'a> {
-        Cut {
-            before: "",
-            date: Some(""),
-            after: line,
-        }
-    }
-
-    fn borrowed(line: &'a str) -> Cut<'a> {
-        Cut {
-            before: "",
-            date: None,
-            after: line,
-        }
-    }
-
-    /// What regexes see of a single line.
-    pub(super) fn write_to(self, text: &mut String) {
-        text.clear();
-        text.push_str(self.before);
-        text.push_str(self.after);
-        text.push('\n');
-    }
-
-    pub(super) fn parts(self, last: &str) -> Parts {
-        Box::new([
-            self.before.to_owned(),
-            self.date.unwrap_or(last).to_owned(),
-            self.after.to_owned(),
-        ])
-    }
-}
-
 /// A text on its way through the regexes.
 pub(super) struct Stage<'t> {
     text: &'t str,
@@ -210,14 +82,6 @@ pub(super) struct Hit {
     found: Match,
     /// With `maxlines`: which lines it covers.
     division: Option<Division>,
-}
-
-/// Where a line stands in time.
-pub(super) struct When<'a> {
-    pub(super) cut: Cut<'a>,
-    time: Option<Timestamp>,
-    /// The line has no valid date of its own (fact D21).
-    pub(super) undated: bool,
 }
 
 impl Filter {
@@ -244,20 +108,113 @@ impl Filter {
         manner: Manner,
         outcome: &mut LineOutcome,
     ) {
+        self.examine_known(line, date.into(), clock, manner, outcome);
+    }
+
+    /// As [`Filter::examine`], of a line about which something is known.
+    pub fn examine_known(
+        &mut self,
+        line: &str,
+        known: Known<'_>,
+        clock: &Clock,
+        manner: Manner,
+        outcome: &mut LineOutcome,
+    ) {
+        let (date, outlook) = known.parts();
         outcome.clear();
         let made = self.json.as_ref().and_then(|template| template.line(line));
         let line = made.as_deref().unwrap_or(line);
         let Some(when) = self.place(line, date, clock, manner) else {
             return;
         };
-        self.search(&when, 0, clock, manner, outcome);
+        let cut = when.cut;
+        let outlook = outlook.filter(|_| !self.joins(cut.before, cut.after));
+        if outlook.is_some_and(|outlook| self.is_settled(outlook, cut, manner)) {
+            return;
+        }
+        self.search(&when, 0, outlook, clock, manner, outcome);
     }
 
-    /// Steps 3 to 7 of fact R29, failregexes from `first` on.
+    /// Looks a block of lines over at once, if that is of use for this filter just now.
+    pub fn screen<'t>(&self, block: &'t str) -> Option<Screen<'t>> {
+        let prefilter = self.prefilter.as_ref()?;
+        let simple = self.maxlines == 1 && self.json.is_none();
+        simple.then(|| prefilter.screen(block)).flatten()
+    }
+
+    fn joins(&self, before: &str, after: &str) -> bool {
+        let prefilter = self.prefilter.as_ref();
+        prefilter.is_none_or(|prefilter| prefilter.may_join(before, after))
+    }
+
+    /// Whether all that is to be told of a line with this outlook can be told without looking at it.
+    fn is_settled(&mut self, outlook: Outlook, cut: Cut<'_>, manner: Manner) -> bool {
+        let ignores_first = self.asks_ignoreregexes_first();
+        let Some(prefilter) = &mut self.prefilter else {
+            return false;
+        };
+        if outlook == Outlook::Hopeful {
+            return false;
+        }
+        if manner.census {
+            let asked = manner.prefix_fields || ignores_first;
+            let empty = cut.before.is_empty() && cut.after.is_empty();
+            match outlook {
+                _ if asked => return false,
+                _ if self.prefregex.is_none() => {}
+                Outlook::Hopeless => self.prefregex_matched = false,
+                _ if empty || !prefilter.prefix_always() => return false,
+                _ => self.prefregex_matched = true,
+            }
+        }
+        prefilter.count(outlook);
+        true
+    }
+
+    /// Whether a failregex may match `text`, one line; `None`: none does, but there is more to be
+    /// told of the line than that. `known`: what is known of it beforehand.
+    fn is_hopeful(
+        &mut self,
+        text: &str,
+        known: Option<Outlook>,
+        clock: &Clock,
+        manner: Manner,
+    ) -> Option<bool> {
+        let ignores_first = self.asks_ignoreregexes_first();
+        let (prefregex, failregexes) = (self.prefregex.as_ref(), &self.failregexes);
+        let prefilter = self
+            .prefilter
+            .get_or_insert_with(|| Prefilter::with_prefregex(prefregex, failregexes));
+        let outlook = match known {
+            Some(outlook) => {
+                prefilter.count(outlook);
+                outlook
+            }
+            None => prefilter.outlook(text),
+        };
+        if outlook == Outlook::Hopeful {
+            return Some(true);
+        }
+        if !manner.census {
+            return Some(false);
+        }
+        if manner.prefix_fields || ignores_first {
+            return None;
+        }
+        if let Some(prefregex) = prefregex {
+            self.prefregex_matched = outlook == Outlook::PrefixOnly
+                && (prefilter.prefix_matches(text)
+                    || self.limits.is_match(prefregex, text, &self.name, clock.now));
+        }
+        Some(false)
+    }
+
+    /// Steps 3 to 7 of fact R29, failregexes from `first` on; `known`: what is known of the line.
     pub(super) fn search(
         &mut self,
         when: &When<'_>,
         first: usize,
+        known: Option<Outlook>,
         clock: &Clock,
         manner: Manner,
         outcome: &mut LineOutcome,
@@ -273,113 +230,24 @@ impl Filter {
         } else {
             when.cut.write_to(&mut text);
         }
-        self.match_text(&text, &mut content, first, when, clock, manner, outcome);
+        let stage = self.open(&text, &mut content, known, clock, manner, outcome);
+        if let Some(stage) = stage {
+            self.match_text(stage, first, when, clock, manner, outcome);
+        }
         self.text = text;
         self.content = content;
     }
 
-    /// Finds the date and applies the time window; `None`: the line is too old.
-    pub(super) fn place<'a>(
-        &mut self,
-        line: &'a str,
-        date: Option<(&'a str, Timestamp)>,
-        clock: &Clock,
-        manner: Manner,
-    ) -> Option<When<'a>> {
-        let mut when = match date {
-            Some((text, time)) => {
-                self.window.saw(text, time);
-                When {
-                    cut: Cut {
-                        date: Some(text),
-                        ..Cut::undated(line)
-                    },
-                    time: Some(time),
-                    undated: false,
-                }
-            }
-            None => self.find_date(line, clock, manner),
-        };
-        if manner.window
-            && let Some(time) = when.time
-        {
-            when.time = Some(self.window.judge(&self.name, line, time, clock)?);
-        }
-        Some(when)
-    }
-
-    fn find_date<'a>(&mut self, line: &'a str, clock: &Clock, manner: Manner) -> When<'a> {
-        let fresh = self.window.fresh(clock.now);
-        let found = match &mut self.dates {
-            Dates::Detector(detector) => detector.find(line, clock.now),
-            Dates::Never { hits } => {
-                *hits += 1;
-                return When {
-                    cut: fresh.map_or(Cut::undated(line), |_| Cut::borrowed(line)),
-                    time: fresh.or(Some(clock.now)),
-                    undated: false,
-                };
-            }
-            Dates::Absent => None,
-        };
-        let mut cut = Cut::undated(line);
-        if let Some(found) = found {
-            let text = &line[found.start..found.end];
-            cut = Cut {
-                before: &line[..found.start],
-                date: Some(text),
-                after: &line[found.end..],
-            };
-            match found.time {
-                DateTime::At(time) if !text.is_empty() => {
-                    self.window.saw(text, time);
-                    return When {
-                        cut,
-                        time: Some(time),
-                        undated: false,
-                    };
-                }
-                DateTime::Invalid if !text.is_empty() => {
-                    error!(TARGET, "findFailure failed to parse timeText: {text}");
-                }
-                _ => {
-                    return When {
-                        cut: fresh.map_or(cut, |_| Cut::borrowed(line)),
-                        time: fresh.or(Some(clock.now)),
-                        undated: false,
-                    };
-                }
-            }
-        }
-        match fresh {
-            Some(last) => When {
-                cut: Cut::borrowed(line),
-                time: Some(last),
-                undated: true,
-            },
-            None => When {
-                cut,
-                time: (manner.window && clock.in_operation).then_some(clock.now),
-                undated: true,
-            },
-        }
-    }
-
-    /// Steps 3 to 7 of fact R29, failregexes from `first` on. `content` is empty and lends its memory.
-    #[allow(clippy::too_many_arguments)]
+    /// Steps 5 to 7 of fact R29, failregexes from `first` on.
     fn match_text(
         &mut self,
-        text: &str,
-        content: &mut String,
+        mut stage: Stage<'_>,
         first: usize,
         when: &When<'_>,
         clock: &Clock,
         manner: Manner,
         outcome: &mut LineOutcome,
     ) {
-        let Some(mut stage) = self.open(text, content, clock, manner, outcome) else {
-            return;
-        };
         stage.next = first;
         while let Some(hit) = self.next_hit(&mut stage, clock, manner, outcome) {
             if when.undated && !self.may_be_undated(when, hit.division.as_ref(), clock, manner) {
@@ -409,48 +277,30 @@ impl Filter {
         }
     }
 
-    /// Steps 3 and 4 of fact R29; `None`: no failregex needs to be asked.
+    /// Steps 3 and 4 of fact R29; `None`: no failregex needs to be asked. `content` is empty and
+    /// lends its memory.
     pub(super) fn open<'t>(
         &mut self,
         text: &'t str,
         content: &'t mut String,
+        known: Option<Outlook>,
         clock: &Clock,
         manner: Manner,
         outcome: &mut LineOutcome,
     ) -> Option<Stage<'t>> {
         let multi = self.maxlines > 1;
-        let mut prefix_known = None;
         let lines = multi.then(|| self.buffer.clone());
-        let mut hopeless = false;
-        if !multi {
-            let (prefregex, failregexes) = (self.prefregex.as_ref(), &self.failregexes);
-            let prefilter = self
-                .prefilter
-                .get_or_insert_with(|| Prefilter::with_prefregex(prefregex, failregexes));
-            let outlook = prefilter.outlook(text);
-            hopeless = outlook != Outlook::Hopeful;
-            if hopeless && !manner.census {
-                return None;
-            }
-            if hopeless && !manner.prefix_fields {
-                prefix_known = match outlook {
-                    Outlook::PrefixOnly => prefilter.prefix_matches(text).then_some(true),
-                    _ => Some(false),
-                };
-            }
-        }
+        let hopeful = multi
+            || match self.is_hopeful(text, known, clock, manner) {
+                Some(false) => return None,
+                hopeful => hopeful.is_some(),
+            };
         if self.asks_ignoreregexes_first() && self.ignored(text, clock, manner, outcome) {
             return None;
         }
 
         let mut prefix = None;
         if let Some(prefregex) = &self.prefregex {
-            if hopeless && !manner.prefix_fields {
-                self.prefregex_matched = prefix_known.unwrap_or_else(|| {
-                    self.limits.is_match(prefregex, text, &self.name, clock.now)
-                });
-                return None;
-            }
             let found = self.limits.search(prefregex, text, &self.name, clock.now);
             self.prefregex_matched = found.is_some();
             let found = found?;
@@ -473,7 +323,7 @@ impl Filter {
             }
             prefix = Some(found);
         }
-        if hopeless {
+        if !hopeful {
             return None;
         }
         let content: &str = content;

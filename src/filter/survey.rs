@@ -10,8 +10,9 @@
 //! date out of a line looks at that line itself.
 #![forbid(unsafe_code)]
 
-use super::examine::{Cut, LineOutcome, Manner, When};
+use super::moment::{Cut, When};
 use super::name::Name;
+use super::outcome::{LineOutcome, Manner};
 use super::record::Record;
 use super::session::ends_in_peace;
 use super::settings::Filter;
@@ -176,7 +177,7 @@ impl Filter {
         when.cut.write_to(&mut text);
         let mut nowhere = LineOutcome::default();
         let manner = Manner::WATCH;
-        let stage = self.open(&text, &mut content, clock, manner, &mut nowhere);
+        let stage = self.open(&text, &mut content, None, clock, manner, &mut nowhere);
         let sighting = stage.and_then(|mut stage| {
             let hit = self.next_hit(&mut stage, clock, manner, &mut nowhere)?;
             let record = self.record(&stage, &hit, manner);
@@ -209,7 +210,7 @@ impl Filter {
             self.conclude(regex, record, evidence, when, clock, manner, &mut outcome)
         };
         if !done {
-            self.search(when, sighting.regex + 1, clock, manner, &mut outcome);
+            self.search(when, sighting.regex + 1, None, clock, manner, &mut outcome);
         }
         outcome.into_failures(clock)
     }

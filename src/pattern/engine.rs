@@ -25,6 +25,7 @@ use super::instructions::Instructions;
 use super::machine::{Effort, Exhausted, Scratch, search};
 use super::relaxed::relaxed;
 use super::spans::Match;
+use super::verdict::Verdict;
 use super::writer::instructions;
 
 /// Steps the machine gets at first: some, and some more per byte.
@@ -35,6 +36,8 @@ const LAST_STEPS: u64 = 500_000;
 const LAST_STEPS_PER_BYTE: u64 = 32;
 /// Searches that used up the first steps before the linear engine is asked first.
 const PATIENCE: u32 = 16;
+/// Questions for a mere yes or no after which the engine for these is worth its preparation.
+const QUESTIONS: u32 = 500;
 /// Largest linear program; the stock regexes need a hundredth of it.
 const NFA_SIZE_LIMIT: usize = 64 << 20;
 /// Memory of the lazily built automaton of a linear program.
@@ -48,6 +51,9 @@ pub(super) struct Engines {
     unicode: OnceLock<Linear>,
     /// Searches that used up the machine's first steps.
     exhausted: AtomicU32,
+    verdict: OnceLock<Option<Verdict>>,
+    /// Questions for a verdict so far.
+    questions: AtomicU32,
 }
 
 /// What the linear engine can do for a regex.
@@ -115,6 +121,18 @@ impl Engines {
     }
 }
 
+impl Engines {
+    /// Whether the regex matches `text` somewhere, if that can be told at little cost.
+    pub(super) fn verdict(&self, text: &str, root: &dyn Fn() -> Node) -> Option<bool> {
+        if self.questions.load(Ordering::Relaxed) < QUESTIONS {
+            self.questions.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        let verdict = self.verdict.get_or_init(|| Verdict::new(root()));
+        verdict.as_ref()?.of(text)
+    }
+}
+
 fn with_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
     let mut scratch = SCRATCH.take().unwrap_or_default();
     let result = work(&mut scratch);
@@ -167,7 +185,7 @@ impl Linear {
     }
 }
 
-fn build(source: &str, ascii: bool, captures: WhichCaptures) -> Option<meta::Regex> {
+pub(super) fn build(source: &str, ascii: bool, captures: WhichCaptures) -> Option<meta::Regex> {
     let config = meta::Config::new()
         .match_kind(MatchKind::LeftmostFirst)
         .which_captures(captures)

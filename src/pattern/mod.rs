@@ -12,7 +12,8 @@
 //! circles); `emit` writes it down for the
 //! linear engine, `relaxed` in a superset form where that engine can't run it. `engine` decides
 //! who answers, `regex` shares the engines. Beside that way, `literals` finds the strings without
-//! which a regex cannot match, and `prefilter` looks for them; `probe` tells people how far a regex
+//! which a regex cannot match, and `prefilter` looks for them, in a line or (`screen`) in a block of
+//! lines at once; `verdict` tells where a match matters and not its spans; `probe` tells people how far a regex
 //! came that does not match.
 #![forbid(unsafe_code)]
 
@@ -37,11 +38,14 @@ mod reader;
 mod regex;
 mod relaxed;
 mod risks;
+mod screen;
 mod simplify;
 mod spans;
 mod stops;
+mod strings;
 mod tags;
 mod tried;
+mod verdict;
 mod width;
 mod writer;
 
@@ -53,6 +57,7 @@ pub use prefilter::{Outlook, Prefilter, is_ascii};
 pub use probe::{Probe, Reach};
 pub use regex::Regex;
 pub use risks::Risks;
+pub use screen::Screen;
 pub use spans::Match;
 
 /// Why a regex was refused; `Display` is the text users see (fact R4).

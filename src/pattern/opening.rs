@@ -91,7 +91,7 @@ fn may_be_left_out(node: &Node) -> bool {
 }
 
 /// `.+`, `.*` or the like, captured or not.
-fn is_whole_line(node: &Node) -> bool {
+pub(super) fn is_whole_line(node: &Node) -> bool {
     match node {
         Node::Group { node, .. } => is_whole_line(node),
         Node::Repeat {

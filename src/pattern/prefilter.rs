@@ -7,15 +7,14 @@
 //! learnt from its first lines. Texts beyond ASCII are let through: case folding there reaches
 //! further than the literals do.
 
-use std::sync::{Arc, OnceLock};
-
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind, packed};
-use memchr::memmem::Finder;
+use std::sync::Arc;
 
 use super::FailRegex;
 use super::literals::{Literals, required};
 use super::opening::{matches_every_line, opening};
 use super::possible::Bytes;
+use super::screen::{Pairs, Screen};
+use super::strings::{Need, Search, union};
 
 /// Lines that literals are learnt from.
 const LESSONS: u32 = 64;
@@ -48,16 +47,27 @@ pub struct Prefilter {
 }
 
 #[derive(Debug)]
-struct Searchers {
+pub(super) struct Searchers {
     /// What the prefregex needs.
-    gate: Search,
+    pub(super) gate: Search,
     /// What at least one failregex needs; all pass while there are lessons, which tell as well.
-    any: Search,
+    pub(super) any: Search,
+    /// Neighbours in the strings of both.
+    pairs: Pairs,
     /// What each failregex needs.
     each: Vec<Arc<Need>>,
     openers: Openers,
     /// The prefregex matches whatever is one line.
     prefix_always: bool,
+}
+
+impl Searchers {
+    /// Whether some text would not pass.
+    fn can_tell(&self) -> bool {
+        ![&self.gate, &self.any]
+            .iter()
+            .all(|search| matches!(search, Search::Pass))
+    }
 }
 
 /// Which regexes a text may match, by its first byte.
@@ -93,29 +103,6 @@ impl Openers {
             rest = *row.get(word)?;
         }
         Some(word * 64 + rest.trailing_zeros() as usize)
-    }
-}
-
-/// Strings of which a regex needs one, and the look for them, prepared when first asked for.
-#[derive(Debug, Default)]
-struct Need {
-    /// `None`: nothing is known.
-    literals: Option<Literals>,
-    search: OnceLock<Search>,
-}
-
-impl Need {
-    fn new(literals: Option<Literals>) -> Arc<Need> {
-        Arc::new(Need {
-            literals,
-            search: OnceLock::new(),
-        })
-    }
-
-    #[inline]
-    fn is_met(&self, text: &[u8]) -> bool {
-        let search = || Search::new(self.literals.clone());
-        self.search.get_or_init(search).passes(text)
     }
 }
 
@@ -167,85 +154,6 @@ impl Lessons {
     }
 }
 
-/// A look for one of several strings.
-#[derive(Debug, Default)]
-enum Search {
-    /// Nothing to look for: every text passes.
-    #[default]
-    Pass,
-    /// Nothing could be found: no ASCII text passes.
-    Never,
-    /// A few strings.
-    Few(Box<[Finder<'static>]>),
-    /// Several, by the processor's vector instructions.
-    Several(packed::Searcher),
-    /// Very many, or on another processor.
-    Many(AhoCorasick),
-}
-
-/// Strings that are looked for one after the other rather than at once.
-const FEW: usize = 3;
-
-impl Search {
-    fn new(literals: Option<Literals>) -> Search {
-        let Some(literals) = literals else {
-            return Search::Pass;
-        };
-        match literals.as_slice() {
-            [] => Search::Never,
-            few if few.len() <= FEW => {
-                let finders = few.iter().map(|one| Finder::new(one).into_owned());
-                Search::Few(finders.collect())
-            }
-            several => {
-                if let Some(searcher) = packed::Searcher::new(several) {
-                    return Search::Several(searcher);
-                }
-                AhoCorasick::builder()
-                    .match_kind(MatchKind::LeftmostFirst)
-                    // Few texts get past its own search for rare bytes: not worth a large table.
-                    .kind(Some(AhoCorasickKind::ContiguousNFA))
-                    .build(several)
-                    .map_or(Search::Pass, Search::Many)
-            }
-        }
-    }
-
-    #[inline]
-    fn passes(&self, text: &[u8]) -> bool {
-        match self {
-            Search::Pass => true,
-            Search::Never => false,
-            Search::Few(finders) => finders.iter().any(|finder| finder.find(text).is_some()),
-            Search::Several(searcher) => searcher.find(text).is_some(),
-            Search::Many(searcher) => searcher.is_match(text),
-        }
-    }
-}
-
-/// The strings of all sets; `None` if a regex has none, for then nothing can be said of all.
-fn union(each: &[Arc<Need>]) -> Option<Literals> {
-    let sets: Vec<&[Vec<u8>]> = each
-        .iter()
-        .map(|need| need.literals.as_deref())
-        .collect::<Option<_>>()?;
-    let mut all = sets.concat();
-    all.sort_unstable();
-    all.dedup();
-    // A string within which another occurs adds nothing. Few have all of another's bytes.
-    let bytes = |s: &[u8]| s.iter().fold(0u128, |set, byte| set | 1 << (byte & 127));
-    let known: Vec<(u128, Vec<u8>)> = all.iter().map(|s| (bytes(s), s.clone())).collect();
-    all.retain(|long| {
-        let set = bytes(long);
-        !known.iter().any(|(part, short)| {
-            part & !set == 0
-                && short.len() < long.len()
-                && long.windows(short.len()).any(|part| part == short)
-        })
-    });
-    Some(all)
-}
-
 /// As [`str::is_ascii`], which looks at up to 31 bytes one by one: a third of what such a look at a
 /// line costs.
 #[inline]
@@ -284,13 +192,21 @@ impl Prefilter {
         let first = |sets: &Vec<Arc<Need>>| sets.first().cloned().unwrap_or_default();
         let each: Vec<Arc<Need>> = sets.iter().map(first).collect();
         let lessons = Lessons::new(&sets);
+        let gate = prefix.as_ref().and_then(|r| required(r).into_iter().next());
+        let any = match lessons {
+            Some(_) => None,
+            None => union(&each),
+        };
+        let mut pairs = Pairs::default();
+        [&gate, &any]
+            .into_iter()
+            .flatten()
+            .for_each(|set| pairs.add(set));
         Prefilter {
             searchers: Arc::new(Searchers {
-                gate: Search::new(prefix.as_ref().and_then(|r| required(r).into_iter().next())),
-                any: match lessons {
-                    Some(_) => Search::Pass,
-                    None => Search::new(union(&each)),
-                },
+                gate: Search::new(gate),
+                any: Search::new(any),
+                pairs,
                 each,
                 openers: Openers::new(&openings),
                 prefix_always: prefix.as_ref().is_some_and(matches_every_line),
@@ -330,6 +246,12 @@ impl Prefilter {
         } else {
             Outlook::Hopeful
         };
+        self.count(outlook);
+        outlook
+    }
+
+    /// Keeps count of an outlook, also of one that a [`Screen`] told.
+    pub fn count(&mut self, outlook: Outlook) {
         self.seen += 1;
         self.passed += u32::from(outlook == Outlook::Hopeful);
         if self.seen == TRIAL {
@@ -338,15 +260,34 @@ impl Prefilter {
             }
             (self.seen, self.passed) = (0, 0);
         }
-        outlook
     }
 
     fn use_literals(&mut self, each: Vec<Arc<Need>>) {
-        let all = Search::new(union(&each));
+        let all = union(&each);
         if let Some(searchers) = Arc::get_mut(&mut self.searchers) {
-            searchers.any = all;
+            all.iter().for_each(|set| searchers.pairs.add(set));
+            searchers.any = Search::new(all);
             searchers.each = each;
         }
+    }
+
+    /// Looks a block of lines over at once, unless it would be of no use just now.
+    pub fn screen<'t>(&self, block: &'t str) -> Option<Screen<'t>> {
+        let useful = self.lessons.is_none() && self.resting == 0 && self.searchers.can_tell();
+        (useful && is_ascii(block)).then(|| Screen::new(self.searchers.clone(), block))
+    }
+
+    /// Whether cutting out what stood between the two may have made one of the strings.
+    pub fn may_join(&self, before: &str, after: &str) -> bool {
+        match (before.as_bytes(), after.as_bytes()) {
+            ([.., left], [right, ..]) => self.searchers.pairs.has(*left, *right),
+            _ => false,
+        }
+    }
+
+    /// Whether the prefregex matches whatever is one line with something in it.
+    pub fn prefix_always(&self) -> bool {
+        self.searchers.prefix_always
     }
 
     /// The first regex from number `from` on that may match `text`, which may be a part of the

@@ -108,7 +108,10 @@ impl Regex {
     /// # Errors
     /// [`LimitExceeded`] when the search gave up at its step limit.
     pub fn is_match(&self, text: &str) -> Result<bool, LimitExceeded> {
-        Ok(self.search(text)?.is_some())
+        match self.shared.engines.verdict(text, &|| self.root()) {
+            Some(answer) => Ok(answer),
+            None => Ok(self.search(text)?.is_some()),
+        }
     }
 
     /// Whether the two are one regex under the hood.

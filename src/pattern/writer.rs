@@ -64,7 +64,7 @@ fn literal(node: &Node) -> Option<char> {
 }
 
 /// The bytes of a node that is nothing but literals.
-fn whole_literal(node: &Node) -> Option<Box<[u8]>> {
+pub(super) fn whole_literal(node: &Node) -> Option<Box<[u8]>> {
     let text: String = match node {
         Node::Concat(nodes) => nodes.iter().map(literal).collect::<Option<_>>()?,
         node => literal(node)?.into(),

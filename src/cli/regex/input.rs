@@ -14,6 +14,14 @@ const PAGE: usize = 4096;
 /// A line longer than this is given up, so that a file without newlines cannot eat the memory.
 const LONGEST: usize = 1 << 28;
 
+/// What was read.
+pub(super) enum Block<'a> {
+    /// Lines, each with its end.
+    Lines(&'a str),
+    /// A line that had to be decoded on its own, without its end.
+    Line(&'a str),
+}
+
 /// Reads complete lines in blocks; a last line without newline is left (fact X2).
 pub(super) struct Lines {
     file: Box<dyn Read + Send>,
@@ -48,13 +56,13 @@ impl Lines {
         })
     }
 
-    /// Calls `each` for every line of the next block, without line ends; false at the end.
+    /// Calls `each` with the lines of the next block; false at the end.
     ///
     /// # Errors
     /// Of reading, or of `each`.
     pub(super) fn block<E: From<io::Error>>(
         &mut self,
-        mut each: impl FnMut(&str) -> Result<(), E>,
+        mut each: impl FnMut(Block<'_>) -> Result<(), E>,
     ) -> Result<bool, E> {
         self.align();
         // how far the rest in the buffer has been searched for line ends
@@ -98,11 +106,7 @@ impl Lines {
             false => None,
         };
         if let Some(text) = text {
-            let mut start = 0;
-            for newline in memchr::memchr_iter(b'\n', block) {
-                each(trim(&text[start..newline]))?;
-                start = newline + 1;
-            }
+            each(Block::Lines(text))?;
             return Ok(true);
         }
         let mut start = 0;
@@ -114,7 +118,7 @@ impl Lines {
                 self.told = true;
                 tell(&self.path, &self.encoding.name, bytes);
             }
-            each(trim(&line))?;
+            each(Block::Line(trim(&line)))?;
         }
         Ok(true)
     }
@@ -154,7 +158,7 @@ impl Lines {
 }
 
 /// The line without its end. Lines end in one byte mostly, hence no search for a pattern.
-fn trim(line: &str) -> &str {
+pub(super) fn trim(line: &str) -> &str {
     let bytes = line.as_bytes();
     let end = bytes.iter().rposition(|b| !matches!(b, b'\r' | b'\n'));
     &line[..end.map_or(0, |last| last + 1)]
@@ -195,8 +199,11 @@ mod tests {
         let mut lines = Lines::open(file.path(), encoding, &Meter::default()).expect("open");
         let mut all = Vec::new();
         while lines
-            .block(|line| {
-                all.push(line.to_owned());
+            .block(|block| {
+                match block {
+                    Block::Lines(text) => all.extend(text.lines().map(|l| trim(l).to_owned())),
+                    Block::Line(line) => all.push(line.to_owned()),
+                }
                 Ok::<(), io::Error>(())
             })
             .expect("read")

@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::Stop;
 use super::encoding::Encoding;
-use super::input::Lines;
+use super::input::{Block, Lines, trim};
 use super::names::Names;
 use super::options::Options;
 use super::output::{Form, Hit};
@@ -17,7 +17,7 @@ use crate::address::Address;
 use crate::cli::progress::Progress;
 use crate::config;
 use crate::datetime::FixedOffset;
-use crate::filter::{Clock, FailureId, Filter, LineOutcome, Manner};
+use crate::filter::{Clock, FailureId, Filter, Known, LineOutcome, Manner};
 use crate::pattern::UseDns;
 use crate::source::compressed::Meter;
 use crate::source::journal::{self, Entry, Matches, OptionsError, Reader};
@@ -90,7 +90,7 @@ pub(super) fn run(options: &Options, out: &mut impl Write) -> Result<(), Stop> {
         match source {
             Source::File(mut lines) => loop {
                 run.clock.now = now();
-                if !lines.block(|line| run.line(line))? {
+                if !lines.block(|block| run.block(block))? {
                     break;
                 }
                 progress.tick();
@@ -102,12 +102,12 @@ pub(super) fn run(options: &Options, out: &mut impl Write) -> Result<(), Stop> {
                 {
                     run.clock.now = now();
                     let whole = format!("{date}{line}");
-                    run.entry(&line, Some((&date, time)), &whole)?;
+                    run.entry(&line, Known::Date(&date, time), &whole)?;
                 }
             }
             Source::Text(lines) => {
                 for line in lines {
-                    run.line(line.trim_end_matches(['\r', '\n']))?;
+                    run.line(line.trim_end_matches(['\r', '\n']), Known::Nothing)?;
                 }
             }
         }
@@ -309,25 +309,37 @@ impl<'a, W: Write> Run<'a, W> {
         }
     }
 
+    /// Tries the lines of a block.
+    fn block(&mut self, block: Block<'_>) -> Result<(), Stop> {
+        let text = match block {
+            Block::Lines(text) => text,
+            Block::Line(line) => return self.line(line, Known::Nothing),
+        };
+        let mut screen = self.filter.screen(text);
+        let mut start = 0;
+        for newline in memchr::memchr_iter(b'\n', text.as_bytes()) {
+            let outlook = screen.as_mut().and_then(|s| s.outlook(start, newline));
+            let known = outlook.map_or(Known::Nothing, Known::Outlook);
+            self.line(trim(&text[start..newline]), known)?;
+            start = newline + 1;
+        }
+        Ok(())
+    }
+
     /// Tries one line (without its end).
-    fn line(&mut self, line: &str) -> Result<(), Stop> {
+    fn line(&mut self, line: &str, known: Known<'_>) -> Result<(), Stop> {
         if line.is_empty() || line.starts_with('#') {
             return Ok(());
         }
-        self.entry(line, None, line)
+        self.entry(line, known, line)
     }
 
-    /// Tries a line whose date may be known; `whole` is how it is shown.
-    fn entry(
-        &mut self,
-        line: &str,
-        date: Option<(&str, Timestamp)>,
-        whole: &str,
-    ) -> Result<(), Stop> {
+    /// Tries a line of which something may be known; `whole` is how it is shown.
+    fn entry(&mut self, line: &str, known: Known<'_>, whole: &str) -> Result<(), Stop> {
         let multi = self.filter.maxlines() > 1 && self.form.is_none();
         let before = multi.then(|| self.filter.buffered().to_vec());
         self.filter
-            .examine(line, date, &self.clock, self.manner, &mut self.outcome);
+            .examine_known(line, known, &self.clock, self.manner, &mut self.outcome);
         if self.form.is_some() {
             return self.print(whole);
         }

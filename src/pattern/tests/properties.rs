@@ -8,6 +8,7 @@ use crate::pattern::engine::Linear;
 use crate::pattern::machine::{Effort, Exhausted, Scratch, search};
 use crate::pattern::parser::parse;
 use crate::pattern::simplify::simplify;
+use crate::pattern::verdict::Verdict;
 use crate::pattern::writer::instructions;
 use crate::pattern::{FailRegex, Flags, Outlook, Prefilter, Regex, UseDns};
 
@@ -97,6 +98,29 @@ proptest! {
                     if let Some(answer) = linear.search(&text, 0, groups) {
                         prop_assert_eq!(&answer, &found, "{} in {:?}", source, text);
                     }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_verdict_is_what_a_search_says(
+        source in source(),
+        open in prop::sample::select(vec!["", "^", "^(?!ab)", "^(?!x)[abc]+", "(?<!b)"]),
+        tail in prop::sample::select(vec!["", "$", ".+$", "(.+)$", "(?s:.+)$", r"\s*(?P<content>.*)$", ".*?$"]),
+        texts in prop::collection::vec(text(), 16),
+    ) {
+        let source = format!("{open}(?:{source}){tail}");
+        if let Some(tree) = tree(&source)
+            && let Some(verdict) = Verdict::new(tree.root.clone())
+        {
+            let groups = tree.names.len();
+            let machine = instructions(&tree.root, groups).unwrap();
+            for text in texts {
+                let effort = Effort { steps: 100_000, remember: false };
+                let found = search(&machine, &text, 0, groups, effort, &mut Scratch::default());
+                if let (Ok(found), Some(answer)) = (found, verdict.of(&text)) {
+                    prop_assert_eq!(answer, found.is_some(), "{} in {:?}", source, text);
                 }
             }
         }

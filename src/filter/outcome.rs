@@ -1,0 +1,120 @@
+//! What is asked about a line ([`Manner`]) and what comes of it ([`LineOutcome`]).
+#![forbid(unsafe_code)]
+
+use super::record::Record;
+use super::{Clock, Failure, FailureId};
+use crate::pattern::Outlook;
+use crate::ticket::{MatchLine, Timestamp};
+
+/// What is known of a line beforehand.
+#[derive(Clone, Copy, Debug)]
+pub enum Known<'a> {
+    /// Nothing.
+    Nothing,
+    /// Its date, which the source tells: the text and the time.
+    Date(&'a str, Timestamp),
+    /// What can come of it, from a [`Screen`](crate::pattern::Screen) of the lines around it.
+    Outlook(Outlook),
+}
+
+impl<'a> Known<'a> {
+    pub(super) fn parts(self) -> (Option<(&'a str, Timestamp)>, Option<Outlook>) {
+        match self {
+            Known::Nothing => (None, None),
+            Known::Date(text, time) => (Some((text, time)), None),
+            Known::Outlook(outlook) => (None, Some(outlook)),
+        }
+    }
+}
+
+impl<'a> From<Option<(&'a str, Timestamp)>> for Known<'a> {
+    fn from(date: Option<(&'a str, Timestamp)>) -> Known<'a> {
+        date.map_or(Known::Nothing, |(text, time)| Known::Date(text, time))
+    }
+}
+
+/// How thoroughly lines are examined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manner {
+    /// Try every failregex and ignoreregex, not only up to the first hit (fact X7).
+    pub every_regex: bool,
+    /// Report what hit even where it cannot lead to a failure: ignored lines, matches of the prefregex.
+    pub census: bool,
+    /// Leave out session lines that still wait for an id.
+    pub skip_pending: bool,
+    /// Names are ids (`--raw`).
+    pub raw_hosts: bool,
+    /// Apply the time window (facts D21–D24).
+    pub window: bool,
+    /// Collect the matched lines.
+    pub evidence: bool,
+    /// Collect all fields; else [`Found::record`] stays empty.
+    pub fields: bool,
+    /// Collect the fields of the prefregex in [`LineOutcome::prefix`].
+    pub prefix_fields: bool,
+}
+
+impl Manner {
+    /// As a jail watches its logs.
+    pub const WATCH: Manner = Manner {
+        every_regex: false,
+        census: false,
+        skip_pending: true,
+        raw_hosts: false,
+        window: true,
+        evidence: true,
+        fields: true,
+        prefix_fields: false,
+    };
+}
+
+/// What one failregex found in a line.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Index of the failregex.
+    pub regex: usize,
+    /// Whom it accuses; `None` while the session has named nobody.
+    pub id: Option<FailureId>,
+    /// The time it counts for; `None` for a line without a date when no window applies.
+    pub time: Option<Timestamp>,
+    /// Marked by `F-NOFAIL` as no failure in itself.
+    pub nofail: bool,
+    /// Captured fields, unset ones included.
+    pub record: Record,
+    /// The evidence.
+    pub matches: Vec<MatchLine>,
+}
+
+/// What became of one line.
+#[derive(Clone, Debug, Default)]
+pub struct LineOutcome {
+    /// What failregexes found, in their order.
+    pub found: Vec<Found>,
+    /// The ignoreregexes that hit, by index; one entry per hit.
+    pub ignored_by: Vec<usize>,
+    /// Fields of the prefregex when it matched and [`Manner::prefix_fields`] is set.
+    pub prefix: Option<Record>,
+}
+
+impl LineOutcome {
+    pub(super) fn clear(&mut self) {
+        self.found.clear();
+        self.ignored_by.clear();
+        self.prefix = None;
+    }
+
+    /// What a jail makes of it.
+    pub(super) fn into_failures(self, clock: &Clock) -> Vec<Failure> {
+        let found = self.found.into_iter();
+        found
+            .filter_map(|found| {
+                Some(Failure {
+                    id: found.id?,
+                    time: found.time?.min(clock.now),
+                    matches: found.matches,
+                    fields: found.record.into_fields(),
+                })
+            })
+            .collect()
+    }
+}
