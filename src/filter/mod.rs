@@ -14,6 +14,8 @@ mod moment;
 mod name;
 mod outcome;
 mod record;
+#[cfg(test)]
+mod screen_tests;
 mod session;
 mod settings;
 mod survey;

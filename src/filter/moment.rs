@@ -67,6 +67,7 @@ pub(super) struct When<'a> {
 
 impl Filter {
     /// Finds the date and applies the time window; `None`: the line is too old.
+    #[inline]
     pub(super) fn place<'a>(
         &mut self,
         line: &'a str,
@@ -96,6 +97,7 @@ impl Filter {
         Some(when)
     }
 
+    #[inline]
     fn find_date<'a>(&mut self, line: &'a str, clock: &Clock, manner: Manner) -> When<'a> {
         let fresh = self.window.fresh(clock.now);
         let found = match &mut self.dates {

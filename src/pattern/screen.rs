@@ -23,10 +23,10 @@ pub struct Screen<'t> {
 impl<'t> Screen<'t> {
     pub(super) fn new(searchers: Arc<Searchers>, text: &'t str) -> Screen<'t> {
         Screen {
-            searchers,
             text: text.as_bytes(),
-            gate: Seeker::default(),
-            any: Seeker::default(),
+            gate: Seeker::new(&searchers.gate),
+            any: Seeker::new(&searchers.any),
+            searchers,
         }
     }
 

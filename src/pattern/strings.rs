@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind, packed};
 use memchr::memmem::Finder;
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use super::literals::Literals;
 
@@ -105,7 +105,7 @@ impl Search {
 }
 
 /// Walks through a text from one of a search's strings to the next.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Seeker {
     /// For each of a few strings, or for all together: where the next one begins, once it has been
     /// looked for. A place at the end of the text is none.
@@ -113,17 +113,25 @@ pub(super) struct Seeker {
 }
 
 impl Seeker {
-    /// Whether a string begins in `text` between the two places. Places of later questions do not
-    /// lie before those of earlier ones.
-    #[inline]
-    pub(super) fn meets(&mut self, search: &Search, text: &[u8], from: usize, to: usize) -> bool {
+    /// At the start of a text.
+    pub(super) fn new(search: &Search) -> Seeker {
         let searches = match search {
-            Search::Pass => return true,
-            Search::Never => return false,
+            Search::Pass | Search::Never => 0,
             Search::Few(finders) => finders.len(),
             Search::Several(_) | Search::Many(_) => 1,
         };
-        self.next.resize(searches, None);
+        Seeker {
+            next: smallvec![None; searches],
+        }
+    }
+
+    /// Whether a string of the same search begins in `text` between the two places. Places of later questions do not
+    /// lie before those of earlier ones.
+    #[inline]
+    pub(super) fn meets(&mut self, search: &Search, text: &[u8], from: usize, to: usize) -> bool {
+        if let Search::Pass = search {
+            return true;
+        }
         let mut next = self.next.iter_mut().enumerate();
         next.any(|(number, next)| match *next {
             Some(at) if at >= from => at < to,

@@ -39,6 +39,7 @@ impl Kind {
     }
 
     /// Counts a line, and keeps it while there is room.
+    #[inline]
     pub(super) fn add(&mut self, line: &str, plain: Option<&str>) {
         self.count += 1;
         if self.count <= i64::try_from(self.keep).unwrap_or(i64::MAX) {

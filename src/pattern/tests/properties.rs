@@ -69,6 +69,31 @@ proptest! {
     }
 
     #[test]
+    fn a_screen_rejects_nothing_that_matches(
+        source in source(),
+        lines in prop::collection::vec(("[abcxABI:. -]{0,8}", "[0-9]{0,3}", "[abcxABI:. -]{0,8}"), 8),
+    ) {
+        if let Ok(failregex) = FailRegex::new(&source, UseDns::Warn, false) {
+            let mut prefilter = Prefilter::new(std::slice::from_ref(&failregex));
+            for (before, _, after) in lines.iter().cycle().take(100) {
+                prefilter.outlook(&format!("{before}{after}\n"));
+            }
+            let block: String = lines.iter().map(|(a, cut, b)| format!("{a}{cut}{b}\n")).collect();
+            if let Some(mut screen) = prefilter.screen(&block) {
+                let mut start = 0;
+                for (before, cut, after) in &lines {
+                    let end = start + before.len() + cut.len() + after.len();
+                    if screen.outlook(start, end).is_some() && !prefilter.may_join(before, after) {
+                        let found = failregex.regex().is_match(&format!("{before}{after}\n"));
+                        prop_assert_ne!(found, Ok(true), "{} in {:?}{:?}{:?}", source, before, cut, after);
+                    }
+                    start = end + 1;
+                }
+            }
+        }
+    }
+
+    #[test]
     fn the_engines_agree(source in source(), texts in prop::collection::vec(text(), 8)) {
         if let Some(tree) = tree(&source) {
             let groups = tree.names.len();

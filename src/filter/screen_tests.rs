@@ -1,0 +1,164 @@
+//! A screen over a block of lines must not show in what is found in them.
+
+use super::*;
+use crate::pattern::Outlook;
+
+const NOW: f64 = 1_795_287_600.0;
+
+const MANNERS: [Manner; 3] = [
+    Manner::WATCH,
+    // as the report of fail2ban-regex
+    Manner {
+        every_regex: true,
+        census: true,
+        skip_pending: false,
+        window: false,
+        evidence: false,
+        fields: false,
+        ..Manner::WATCH
+    },
+    Manner {
+        census: true,
+        window: false,
+        prefix_fields: true,
+        ..Manner::WATCH
+    },
+];
+
+/// prefregex, failregexes, ignoreregexes
+type Regexes = (
+    Option<&'static str>,
+    &'static [&'static str],
+    &'static [&'static str],
+);
+
+const FILTERS: [Regexes; 7] = [
+    (
+        None,
+        &["refused from <ADDR>$", "no such user .* <ADDR>"],
+        &[],
+    ),
+    // cutting out the date of `re1795287600fused` makes the word
+    (None, &["refused"], &[]),
+    (
+        None,
+        &["(?:refused|denied|rejected|dismissed) from <ADDR>"],
+        &["denied"],
+    ),
+    (
+        Some("^(?:\\[\\d+\\] )?<F-CONTENT>.+</F-CONTENT>$"),
+        &[
+            "^refused from <ADDR>",
+            "^no such user <F-USER>\\S+</F-USER> <ADDR>",
+        ],
+        &["u2 from"],
+    ),
+    (
+        Some("^\\S+ daemon\\[<F-MLFID>\\d+</F-MLFID>\\]: (?!ok)<F-CONTENT>.+</F-CONTENT>$"),
+        &["^refused from <ADDR>", "^<F-NOFAIL>hello</F-NOFAIL> <ADDR>"],
+        &[],
+    ),
+    // more failregexes than ignoreregexes by far: these are asked first
+    (
+        Some("daemon"),
+        &["refused from <ADDR>", "a1 <ADDR>", "b2 <ADDR>", "c3 <ADDR>"],
+        &["hello"],
+    ),
+    (None, &["<ADDR>"], &[]),
+];
+
+fn filter((prefregex, failregexes, ignoreregexes): Regexes) -> Filter {
+    let mut filter = Filter::new("test");
+    if let Some(prefregex) = prefregex {
+        filter.set_prefregex(prefregex).expect("prefregex");
+    }
+    for regex in failregexes {
+        // without an id group there is still something to match
+        let regex = match regex.contains('<') {
+            true => (*regex).to_owned(),
+            false => format!("{regex}<F-ID>.*</F-ID>"),
+        };
+        filter.add_failregex(&regex).expect("failregex");
+    }
+    for regex in ignoreregexes {
+        filter.add_ignoreregex(regex).expect("ignoreregex");
+    }
+    filter
+        .set_datepattern("EPOCH")
+        .expect("a pattern for dates anywhere");
+    filter
+}
+
+/// Lines of all kinds, in an order that repeats itself late.
+fn lines(beyond_ascii: bool) -> Vec<String> {
+    let parts = [
+        "host daemon[7]: refused from 192.0.2.1",
+        "[12] refused from 192.0.2.2",
+        "host daemon[7]: hello 192.0.2.3",
+        "host daemon[8]: ok refused from 192.0.2.4",
+        "no such user u2 from 192.0.2.5",
+        "no such user u1 192.0.2.6",
+        "denied from 192.0.2.7",
+        "rejected from 2001:db8::1",
+        "nothing of note",
+        "host daemon[9]: nothing of note",
+        "",
+        "b2 192.0.2.8 daemon",
+    ];
+    let mut lines = Vec::new();
+    for round in 0..60 {
+        for (number, part) in parts.iter().enumerate() {
+            let at = NOW - 100.0 + f64::from(round);
+            lines.push(match (round + number as i32) % 5 {
+                0 => format!("{at} {part}"),
+                1 => format!("host re{at}fused {part}"),
+                2 => part.to_string(),
+                3 if beyond_ascii => format!("{at} é {part}"),
+                3 => format!("{part} {at}"),
+                _ => format!("[{at}] {part}\r"),
+            });
+            if round > 8 {
+                lines.push(format!("{at} quiet line number {round}"));
+            }
+        }
+    }
+    lines
+}
+
+#[test]
+fn a_screen_does_not_show() {
+    let clock = Clock {
+        now: NOW,
+        in_operation: false,
+        findtime: 600.0,
+    };
+    let mut known = 0;
+    for (regexes, manner) in FILTERS.into_iter().flat_map(|f| MANNERS.map(|m| (f, m))) {
+        for beyond_ascii in [false, true] {
+            let (mut plain, mut screened) = (filter(regexes), filter(regexes));
+            let (mut expected, mut got) = (LineOutcome::default(), LineOutcome::default());
+            for block in lines(beyond_ascii).chunks(90) {
+                let block: String = block.iter().map(|line| format!("{line}\n")).collect();
+                let mut screen = screened.screen(&block);
+                let mut start = 0;
+                for line in block.split_terminator('\n') {
+                    let end = start + line.len();
+                    let outlook = screen.as_mut().and_then(|s| s.outlook(start, end));
+                    assert_ne!(outlook, Some(Outlook::Hopeful));
+                    known += usize::from(outlook.is_some());
+                    start = end + 1;
+                    let line = line.trim_end_matches('\r');
+                    plain.examine(line, None, &clock, manner, &mut expected);
+                    let outlook = outlook.map_or(Known::Nothing, Known::Outlook);
+                    screened.examine_known(line, outlook, &clock, manner, &mut got);
+                    assert_eq!(
+                        (format!("{got:?}"), screened.prefregex_matched()),
+                        (format!("{expected:?}"), plain.prefregex_matched()),
+                        "{regexes:?} {manner:?} {line}"
+                    );
+                }
+            }
+        }
+    }
+    assert!(known > 5_000, "only {known} lines were screened");
+}
