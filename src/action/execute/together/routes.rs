@@ -15,6 +15,11 @@ const TOGETHER: usize = 2000;
 impl Batch<'_> {
     /// Changes routes, those that others hold only where they must.
     pub(super) async fn routes(&mut self, routes: &[(usize, &Route)]) {
+        let Some((first, _)) = routes.first() else {
+            return;
+        };
+        // nobody may begin to hold a route between the look at who does and its removal
+        let _turn = turn(self.action, &self.scripts[*first]).await;
         let holder = self.executor.holder(self.action);
         let changes: Vec<&Route> = routes.iter().map(|(_, route)| *route).collect();
         let mut refused = Vec::new();
@@ -42,7 +47,6 @@ impl Batch<'_> {
             return Vec::new();
         };
         let arguments = changes[first].batch();
-        let _turn = turn(self.action, &self.scripts[0]).await;
         let invocation = Invocation {
             input: Some(input.as_bytes()),
             ..Invocation::new(&arguments, shell::limit(self.timeout))
