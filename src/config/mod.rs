@@ -1,7 +1,7 @@
 //! Files on disk → the ordered list of server commands (what `-d` prints).
 //!
 //! Knows files and text, nothing of jails, sockets or clocks. From the bottom: [`ini`] reads one
-//! file, [`layers`] finds and merges those of a name, [`settings`] holds the result,
+//! file, [`layers`] finds (with `listings`) and merges those of a name, [`settings`] holds the result,
 //! [`interpolation`](settings::Settings::get) and [`tags`] replace what refers to something else,
 //! [`options`] reads `name[option=value]`, [`definition`] is what [`filter`] and [`action`] share,
 //! [`jail`] puts them together, [`globals`] is `fail2ban.conf`, and [`stream`] is everything in
