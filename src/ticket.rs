@@ -2,6 +2,8 @@
 //! the evidence against it.
 #![forbid(unsafe_code)]
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 
 use crate::address::Address;
@@ -31,7 +33,7 @@ pub enum MatchLine {
     /// The whole line.
     Text(String),
     /// Text before the date, the date, text after it; joined they are the line.
-    Parts(Box<[String; 3]>),
+    Parts(Arc<[String; 3]>),
 }
 
 impl MatchLine {

@@ -23,7 +23,7 @@ fn failure(n: u32, time: f64) -> Failure {
     Failure {
         id: FailureId::Address(id.clone()),
         time,
-        matches: vec![MatchLine::Parts(Box::new([
+        matches: vec![MatchLine::Parts(std::sync::Arc::new([
             String::new(),
             "Nov 21 19:00:01".into(),
             before + &after,

@@ -63,7 +63,7 @@ fn ban(ip: &str, time: f64, bantime: BanTime) -> Ticket {
     ticket.bancount = 1;
     ticket.matches = vec![
         MatchLine::Text("first ü line".to_owned()),
-        MatchLine::Parts(Box::new([
+        MatchLine::Parts(std::sync::Arc::new([
             String::new(),
             "Nov 21 20:00:00".to_owned(),
             " second".to_owned(),

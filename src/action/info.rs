@@ -339,7 +339,7 @@ mod tests {
             failures: 3,
             matches: vec![
                 MatchLine::Text("a $(id)".into()),
-                MatchLine::Parts(Box::new(["x".into(), "y".into(), "z'q".into()])),
+                MatchLine::Parts(std::sync::Arc::new(["x".into(), "y".into(), "z'q".into()])),
             ],
             fields: Fields::from([("user".to_owned(), FieldValue::Text("ro'ot".into()))]),
             bantime: Some(BanTime::Seconds(600.0)),

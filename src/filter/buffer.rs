@@ -1,10 +1,12 @@
 //! The last lines of a filter with `maxlines` (facts R39, R40), and which of them a match covers.
 #![forbid(unsafe_code)]
 
+use std::sync::Arc;
+
 use crate::pattern::{Match, Regex};
 
 /// A line as (text before the date, the date, text after it).
-pub type Parts = Box<[String; 3]>;
+pub type Parts = Arc<[String; 3]>;
 
 /// A line without its date.
 pub(super) fn dateless(parts: &Parts) -> String {
@@ -106,7 +108,7 @@ mod tests {
     -> Result<(), Box<dyn std::error::Error>> {
         let lines: Vec<Parts> = ["w", "a 1", "x", "y", "b 1", "z"]
             .iter()
-            .map(|t| Box::new([String::new(), "date".to_owned(), (*t).to_owned()]))
+            .map(|t| Arc::new([String::new(), "date".to_owned(), (*t).to_owned()]))
             .collect();
         let multiline = Flags {
             multiline: true,

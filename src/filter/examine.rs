@@ -318,7 +318,7 @@ impl Filter {
                 content.push('\n');
                 if multi {
                     let line = [String::new(), String::new(), part.to_owned()];
-                    self.buffer = vec![Box::new(line)];
+                    self.buffer = vec![Arc::new(line)];
                 }
             }
             prefix = Some(found);

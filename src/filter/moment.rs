@@ -2,6 +2,8 @@
 //! (facts D20–D24).
 #![forbid(unsafe_code)]
 
+use std::sync::Arc;
+
 use super::Clock;
 use super::buffer::Parts;
 use super::outcome::Manner;
@@ -49,7 +51,7 @@ impl<'a> Cut<'a> {
 
     /// The three of them; `last` is the date last seen.
     pub(super) fn parts(self, last: &str) -> Parts {
-        Box::new([
+        Arc::new([
             self.before.to_owned(),
             self.date.unwrap_or(last).to_owned(),
             self.after.to_owned(),

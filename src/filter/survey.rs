@@ -10,6 +10,7 @@
 //! date out of a line looks at that line itself.
 #![forbid(unsafe_code)]
 
+use super::buffer::Parts;
 use super::moment::{Cut, When};
 use super::name::Name;
 use super::outcome::{LineOutcome, Manner};
@@ -62,6 +63,8 @@ enum Finding {
 struct Sighting {
     regex: usize,
     record: Record,
+    /// The evidence, for a line with a date of its own.
+    parts: Option<Parts>,
     /// The key of a session that ends with this line and is none of a failure.
     ends: Option<Box<str>>,
 }
@@ -184,6 +187,7 @@ impl Filter {
             let key = record.text(&Name::Mlfid).filter(|_| ends_in_peace(&record));
             Some(Sighting {
                 regex: hit.regex,
+                parts: when.cut.date.map(|date| when.cut.parts(date)),
                 ends: key.map(Box::from),
                 record,
             })
@@ -204,7 +208,11 @@ impl Filter {
             {
                 return Vec::new();
             }
-            let evidence = vec![MatchLine::Parts(when.cut.parts(&self.window.text))];
+            let parts = match (&sighting.parts, when.cut.date) {
+                (Some(parts), Some(_)) => parts.clone(),
+                _ => when.cut.parts(&self.window.text),
+            };
+            let evidence = vec![MatchLine::Parts(parts)];
             let record = sighting.record.clone();
             let regex = sighting.regex;
             self.conclude(regex, record, evidence, when, clock, manner, &mut outcome)

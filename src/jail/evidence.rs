@@ -4,6 +4,8 @@
 //! as maps and strings that costs several times the text itself.
 #![forbid(unsafe_code)]
 
+use std::sync::Arc;
+
 use crate::address::Address;
 use crate::ticket::{FieldValue, Fields, MatchLine};
 
@@ -171,7 +173,7 @@ impl Reader<'_> {
 
     fn line(&mut self) -> Option<MatchLine> {
         Some(match self.byte()? {
-            b'p' => MatchLine::Parts(Box::new([self.text()?, self.text()?, self.text()?])),
+            b'p' => MatchLine::Parts(Arc::new([self.text()?, self.text()?, self.text()?])),
             _ => MatchLine::Text(self.text()?),
         })
     }
@@ -233,7 +235,7 @@ mod tests {
         fields.insert("raw".into(), FieldValue::Address(Address::raw("192.0.2.1")));
         let lines = vec![
             text(&"x".repeat(300)),
-            MatchLine::Parts(Box::new(["a ".into(), "Nov 21".into(), " ä\n".into()])),
+            MatchLine::Parts(Arc::new(["a ".into(), "Nov 21".into(), " ä\n".into()])),
             text(""),
         ];
         let evidence = Evidence::new(&fields, &lines);

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::io;
+use std::sync::Arc;
 
 use serde_json::ser::Formatter;
 use serde_json::{Map, Value};
@@ -83,7 +84,7 @@ fn match_line(line: Value) -> Option<MatchLine> {
                 })
                 .collect();
             Some(match <[String; 3]>::try_from(parts) {
-                Ok(parts) => MatchLine::Parts(Box::new(parts)),
+                Ok(parts) => MatchLine::Parts(Arc::new(parts)),
                 Err(parts) => MatchLine::Text(parts.concat()),
             })
         }
@@ -144,7 +145,7 @@ mod tests {
         ticket.failures = 2;
         ticket.matches = vec![
             MatchLine::Text("a \"quoted\" \u{1} ü".to_owned()),
-            MatchLine::Parts(Box::new([
+            MatchLine::Parts(Arc::new([
                 "[".to_owned(),
                 "date".to_owned(),
                 "] b".to_owned(),

@@ -405,7 +405,7 @@ fn read_ticket(json: &Json) -> Ticket {
         .into_iter()
         .flatten()
         .map(|line| match line {
-            Json::Array(parts) => MatchLine::Parts(Box::new([
+            Json::Array(parts) => MatchLine::Parts(std::sync::Arc::new([
                 text(&parts[0]),
                 text(&parts[1]),
                 text(&parts[2]),
