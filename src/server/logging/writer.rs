@@ -341,9 +341,9 @@ fn journal_entry(line: &Line) -> Vec<u8> {
     // the journal's own handler in Python knows no level between these: a notice is a warning
     let priority = match line.level as u8 {
         ..=10 => "7",
-        ..=20 => "6",
-        ..=30 => "4",
-        ..=40 => "3",
+        11..=20 => "6",
+        21..=30 => "4",
+        31..=40 => "3",
         _ => "2",
     };
     let fields = [
