@@ -295,7 +295,7 @@ impl<'a> BanInfo<'a> {
     fn field(&self, name: &str) -> Option<String> {
         let ticket = self.ticket?;
         match name {
-            "matches" => Some(matches_value(&ticket.matches).repr()),
+            "matches" => Some(matches_value(ticket).repr()),
             "failures" => Some(ticket.failures.to_string()),
             name => ticket
                 .fields
@@ -395,12 +395,12 @@ mod tests {
         let (text, shown) = filled("5.6.7.8", "x <ip> <F-USER>").await;
         assert_eq!(text, "f2bV_F_user=$0 \nx 5.6.7.8 $f2bV_F_user");
         let raw = "BanTicket: ip=5.6.7.8 time=1795291452.0 bantime=600 bancount=0 #attempts=3 \
-                   matches=['a $(id)', ['x', 'y', \"z'q\"]]";
+                   matches=['a $(id)', ('x', 'y', \"z'q\")]";
         assert_eq!(
             shown,
             format!(
                 "ActionInfo({{'ip': '5.6.7.8', 'fid': '5.6.7.8', 'F-*': {{'matches': ['a $(id)', \
-                 ['x', 'y', \"z'q\"]], 'failures': 3, 'user': \"ro'ot\"}}, 'raw-ticket': {}}})",
+                 ('x', 'y', \"z'q\")], 'failures': 3, 'user': \"ro'ot\"}}, 'raw-ticket': {}}})",
                 Value::from(raw).repr()
             )
         );

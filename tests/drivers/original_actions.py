@@ -41,9 +41,10 @@ class Recorder(logging.Handler):
 def make_ticket(spec):
     data = dict(spec.get("fields", {}))
     data["failures"] = spec.get("failures", 0)
-    ticket = BanTicket(
-        spec["id"], spec.get("time"), spec.get("matches", []), data=data
-    )
+    # lines in parts are tuples, but lists when they come from the database
+    parts = list if spec.get("restored") else tuple
+    matches = [parts(line) if isinstance(line, list) else line for line in spec.get("matches", [])]
+    ticket = BanTicket(spec["id"], spec.get("time"), matches, data=data)
     ticket.setBanTime(spec.get("bantime"))
     # the ban itself counts one more
     ticket.setBanCount(spec.get("bancount", 1) - 1)

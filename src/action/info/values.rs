@@ -26,17 +26,19 @@ pub(super) fn joined(matches: &[MatchLine]) -> String {
     lines.join("\n")
 }
 
-pub(super) fn matches_value(matches: &[MatchLine]) -> Value {
+/// The lines of a ticket: those in parts are tuples, and lists once they have been in the database.
+pub(super) fn matches_value(ticket: &Ticket) -> Value {
     let line = |line: &MatchLine| match line {
         MatchLine::Text(text) => Value::from(text.as_str()),
-        MatchLine::Parts(parts) => Value::List(
-            parts
-                .iter()
-                .map(|part| Value::from(part.as_str()))
-                .collect(),
-        ),
+        MatchLine::Parts(parts) => {
+            let parts = parts.iter().map(|part| Value::from(part.as_str()));
+            match ticket.restored {
+                true => Value::List(parts.collect()),
+                false => Value::Tuple(parts.collect()),
+            }
+        }
     };
-    Value::List(matches.iter().map(line).collect())
+    Value::List(ticket.matches.iter().map(line).collect())
 }
 
 pub(super) fn field_value(field: &FieldValue) -> Value {
@@ -57,7 +59,7 @@ pub(super) fn field_value(field: &FieldValue) -> Value {
 
 pub(super) fn data(ticket: &Ticket) -> Vec<(Value, Value)> {
     let mut data = vec![
-        ("matches".into(), matches_value(&ticket.matches)),
+        ("matches".into(), matches_value(ticket)),
         ("failures".into(), Value::Int(i64::from(ticket.failures))),
     ];
     data.extend(
@@ -84,7 +86,7 @@ pub(super) fn raw(ticket: &Ticket) -> String {
         bantime.repr(),
         ticket.bancount,
         ticket.failures,
-        matches_value(&ticket.matches).repr()
+        matches_value(ticket).repr()
     )
 }
 
