@@ -10,6 +10,7 @@ mod defaults;
 mod detector;
 pub mod duration;
 mod memory;
+mod place;
 mod program;
 pub mod stamp;
 mod syntax;

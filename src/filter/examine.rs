@@ -15,52 +15,12 @@ use super::outcome::{Found, Known, LineOutcome, Manner};
 use super::record::Record;
 use super::session::Gathered;
 use super::settings::Filter;
-use super::window::Once;
 use super::{Clock, Failure};
-use crate::pattern::{FailRegex, Match, Outlook, Prefilter, Screen, is_ascii};
+use crate::error;
+use crate::pattern::{Match, Outlook, Prefilter, Screen, is_ascii};
 use crate::ticket::{MatchLine, Timestamp};
-use crate::{error, warning};
 
 const TARGET: &str = "fail2ban.filter";
-
-/// Searches that gave up.
-#[derive(Debug, Default)]
-pub(super) struct Limits {
-    pub(super) hits: u64,
-    notice: Once,
-}
-
-impl Limits {
-    /// Searches; a search that exceeds its step limit counts as no match and is reported once a minute.
-    fn search(&mut self, regex: &FailRegex, text: &str, jail: &str, now: f64) -> Option<Match> {
-        match regex.regex().search(text) {
-            Ok(found) => found,
-            Err(_) => {
-                self.exceeded(regex, text, jail, now);
-                None
-            }
-        }
-    }
-
-    fn is_match(&mut self, regex: &FailRegex, text: &str, jail: &str, now: f64) -> bool {
-        regex.regex().is_match(text).unwrap_or_else(|_| {
-            self.exceeded(regex, text, jail, now);
-            false
-        })
-    }
-
-    fn exceeded(&mut self, regex: &FailRegex, text: &str, jail: &str, now: f64) {
-        self.hits += 1;
-        if self.notice.due(now, 60.0) {
-            let start: String = text.trim_end().chars().take(120).collect();
-            warning!(
-                TARGET,
-                "[{jail}] Search took too many steps and was given up, regex: {}, line: {start}",
-                regex.source()
-            );
-        }
-    }
-}
 
 /// A text on its way through the regexes.
 pub(super) struct Stage<'t> {

@@ -10,6 +10,7 @@ mod buffer;
 mod examine;
 mod failure;
 mod json;
+mod limits;
 mod moment;
 mod name;
 mod outcome;

@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 
 use super::buffer::Parts;
-use super::examine::Limits;
 use super::json::JsonTemplate;
+use super::limits::Limits;
 use super::name::Name;
 use super::record::Names;
 use super::session::Sessions;
