@@ -4,6 +4,7 @@
 //! as maps and strings that costs several times the text itself.
 #![forbid(unsafe_code)]
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::address::Address;
@@ -127,19 +128,33 @@ fn pack_fields(fields: &Fields) -> Vec<u8> {
                     pack_text(part.as_deref().unwrap_or(""), &mut out);
                 }
             }
-            FieldValue::Address(address) => {
-                out.push(b'a');
-                // the prefix of a whole address space does not show in its text
-                out.push(match address {
-                    Address::Raw(_) => b'r',
-                    Address::Net(net) if net.prefix_len() == 0 => b'0',
-                    _ => b'a',
-                });
-                pack_text(&address.to_string(), &mut out);
-            }
+            FieldValue::Address(address) => pack_address(address, &mut out),
         }
     }
     out
+}
+
+fn pack_address(address: &Address, out: &mut Vec<u8>) {
+    // what nearly all are takes the fewest bytes
+    if let Address::Ip(ip) = address {
+        return match ip {
+            IpAddr::V4(ip) => {
+                out.push(b'4');
+                out.extend_from_slice(&ip.octets());
+            }
+            IpAddr::V6(ip) => {
+                out.push(b'6');
+                out.extend_from_slice(&ip.octets());
+            }
+        };
+    }
+    // the prefix of a whole address space does not show in its text
+    out.extend_from_slice(match address {
+        Address::Raw(_) => b"ar",
+        Address::Net(net) if net.prefix_len() == 0 => b"a0",
+        _ => b"aa",
+    });
+    pack_text(&address.to_string(), out);
 }
 
 /// Reads what the functions above wrote; `None` at the end.
@@ -150,6 +165,12 @@ impl Reader<'_> {
         let (&byte, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(byte)
+    }
+
+    fn bytes<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (bytes, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*bytes)
     }
 
     fn number(&mut self) -> Option<usize> {
@@ -194,6 +215,8 @@ impl Reader<'_> {
                 };
                 FieldValue::Tuple((0..count).map_while(part).collect())
             }
+            b'4' => FieldValue::Address(Address::Ip(self.bytes::<4>()?.into())),
+            b'6' => FieldValue::Address(Address::Ip(self.bytes::<16>()?.into())),
             b'a' => {
                 let kind = self.byte()?;
                 let text = self.text()?;
@@ -229,7 +252,13 @@ mod tests {
             "t".into(),
             FieldValue::Tuple(vec![None, Some("x".into()), Some("".into())]),
         );
-        for id in ["192.0.2.1", "2001:db8::/32", "0.0.0.0/0", "sess0"] {
+        for id in [
+            "192.0.2.1",
+            "2001:db8::1",
+            "2001:db8::/32",
+            "0.0.0.0/0",
+            "sess0",
+        ] {
             fields.insert(id.into(), FieldValue::Address(Address::parse(id)));
         }
         fields.insert("raw".into(), FieldValue::Address(Address::raw("192.0.2.1")));
