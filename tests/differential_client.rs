@@ -4,10 +4,10 @@
 mod common;
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 
 use common::{eventually, original, ours};
@@ -109,24 +109,89 @@ impl Sandbox {
         sandbox
     }
 
-    /// Runs a client in this sandbox.
-    fn run(&self, client: Make, line: &str) -> Outcome {
+    /// The arguments of a client in this sandbox.
+    fn arguments(&self, line: &str) -> Vec<String> {
         let words = shell_words(line).expect("words");
         let here = self.path().to_str().expect("path");
-        let mut command = client.program("fail2ban-client");
+        let mut arguments = Vec::new();
         if words.first().is_none_or(|word| word != "-c") {
-            command.args(["-c", here]);
+            arguments.extend(["-c".to_owned(), here.to_owned()]);
         }
-        command.args(words.iter().map(|word| word.replace("DIR", here)));
-        let output = command
+        arguments.extend(words.iter().map(|word| word.replace("DIR", here)));
+        arguments
+    }
+
+    /// Runs a client in this sandbox.
+    fn run(&self, client: Make, line: &str) -> Outcome {
+        let output = client
+            .program("fail2ban-client")
+            .args(self.arguments(line))
             .stdin(Stdio::null())
             .output()
             .expect("client starts");
+        let code = output.status.code().unwrap_or(-1);
+        self.outcome(code, &output.stdout, &output.stderr)
+    }
+
+    fn outcome(&self, code: i32, out: &[u8], err: &[u8]) -> Outcome {
+        let here = self.path().to_str().expect("path");
         Outcome {
-            code: output.status.code().unwrap_or(-1),
-            out: plain(&output.stdout, here),
-            err: plain(&output.stderr, here),
+            code,
+            out: plain(out, here),
+            err: plain(err, here),
         }
+    }
+}
+
+/// A client of the original that need not start Python for every command.
+struct WarmClient {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl WarmClient {
+    fn new(make: Make) -> WarmClient {
+        let cold = make.program("fail2ban-client");
+        let mut warm = Command::new(cold.get_program());
+        warm.arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/drivers/warm_client.py"
+        ));
+        for (name, value) in cold.get_envs() {
+            warm.env(name, value.expect("no variable is taken away"));
+        }
+        let mut child = warm
+            .args(cold.get_args())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("driver starts");
+        let input = child.stdin.take().expect("pipe");
+        let output = BufReader::new(child.stdout.take().expect("pipe"));
+        WarmClient {
+            child,
+            input,
+            output,
+        }
+    }
+
+    fn run(&mut self, sandbox: &Sandbox, line: &str) -> Outcome {
+        let request = serde_json::to_string(&sandbox.arguments(line)).expect("text");
+        writeln!(self.input, "{request}").expect("request");
+        let mut reply = String::new();
+        self.output.read_line(&mut reply).expect("reply");
+        let (code, out, err): (i32, String, String) =
+            serde_json::from_str(&reply).unwrap_or_else(|e| panic!("{line}: {e}: {reply}"));
+        let bytes = |text: &str| text.chars().map(|c| c as u8).collect::<Vec<u8>>();
+        sandbox.outcome(code, &bytes(&out), &bytes(&err))
+    }
+}
+
+impl Drop for WarmClient {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -175,12 +240,16 @@ fn lines() -> impl Iterator<Item = &'static str> {
 }
 
 /// What each client prints on each server, for every line of the list. Side by side, each with a
-/// server of its own: most of the time goes into starting Python.
+/// server of its own.
 fn run_all<const N: usize>(pairs: [(Make, Make); N]) -> [Vec<Outcome>; N] {
     let run = |(client, server)| {
         let sandbox = Sandbox::serve(server);
+        let mut warm = (client != Make::Ours).then(|| WarmClient::new(client));
         lines()
-            .map(|line| sandbox.run(client, line))
+            .map(|line| match &mut warm {
+                Some(warm) => warm.run(&sandbox, line),
+                None => sandbox.run(client, line),
+            })
             .collect::<Vec<_>>()
     };
     thread::scope(|scope| {

@@ -53,7 +53,6 @@ fn wrong_commands_get_the_originals_errors() {
             "Filter.addAttempt() missing 1 required positional argument: 'ip'",
         ),
         ("set ok addaction z /x", "list index out of range"),
-        ("set ok action a1 foo", "list index out of range"),
         ("sleep x", "could not convert string to float: 'x'"),
         ("add", "list index out of range"),
         ("add --all", "Reserved name '--all'"),
