@@ -26,8 +26,10 @@ def run(arguments, out, err):
     except BaseException:
         sys.excepthook(*sys.exc_info())
         code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        # the client closes them at its end
+        if not stream.closed:
+            stream.flush()
     os._exit(code & 0xFF)
 
 
