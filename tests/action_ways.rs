@@ -76,7 +76,11 @@ fn every_command_has_its_way() {
             "actionban",
             "program without a shell, many in one iptables-restore",
         ),
-        ("a: route", "actionban", "program without a shell: one"),
+        (
+            "a: route",
+            "actionban",
+            "program without a shell, many in one ip -batch",
+        ),
         (
             "b: nftables",
             "actionban",
