@@ -9,7 +9,7 @@ use super::arguments::Arguments;
 use crate::action::dry::DryAction;
 use crate::action::tags::HostNames;
 use crate::address::Family;
-use crate::config::files::Files;
+use crate::config::files::{Files, split};
 use crate::config::shipped::Shipped;
 use crate::config::{ReadOptions, stream};
 use crate::control::{Command, JailCommand, JailSetting, Value};
@@ -178,10 +178,12 @@ impl<F: Files> Files for Enabling<F> {
 
     fn names(&self, directory: &str) -> (Vec<String>, Vec<String>) {
         let (mut names, odd) = self.inner.names(directory);
-        if let Some((dir, name)) = self.path.rsplit_once('/')
-            && dir == directory.trim_end_matches('/')
-        {
-            names.push(name.to_owned());
+        // the file, and its directory, which need not be there otherwise
+        let (dir, file) = split(&self.path);
+        for (place, name) in [(dir, file), split(dir)] {
+            if place == directory.trim_end_matches('/') && !names.iter().any(|one| one == name) {
+                names.push(name.to_owned());
+            }
         }
         (names, odd)
     }
