@@ -277,15 +277,21 @@ impl Site {
         (codes, running)
     }
 
-    /// The jails of a server that were started, as its log tells.
+    /// The jails of a server that were started, as its log tells; the log may be some moments behind
+    /// the answer.
     fn started(&self, status: &str) -> Vec<String> {
-        let log = fs::read_to_string(self.path("log")).unwrap_or_default();
         let list = status.split("Jail list:").nth(1).unwrap_or_default();
         let names = list.trim().split(", ").filter(|name| !name.is_empty());
-        names
-            .filter(|name| log.contains(&format!("Jail '{name}' started")))
-            .map(str::to_owned)
-            .collect()
+        let names: Vec<String> = names.map(str::to_owned).collect();
+        let told = || -> Vec<String> {
+            let log = fs::read_to_string(self.path("log")).unwrap_or_default();
+            let told = names
+                .iter()
+                .filter(|name| log.contains(&format!("Jail '{name}' started")));
+            told.cloned().collect()
+        };
+        common::eventually(3, || told().len() == names.len());
+        told()
     }
 }
 
