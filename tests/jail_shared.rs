@@ -36,42 +36,32 @@ struct Way {
     maxlines: i64,
 }
 
+const FIRST: Way = Way {
+    failregexes: &[PASSWORD, USER],
+    ignoreregex: None,
+    encoding: "utf-8",
+    maxlines: 1,
+};
+
+/// The first way twice, and others that differ from it in one thing each.
 const WAYS: [Way; 6] = [
+    FIRST,
+    FIRST,
     Way {
-        failregexes: &[PASSWORD, USER],
-        ignoreregex: None,
-        encoding: "utf-8",
-        maxlines: 1,
-    },
-    Way {
-        failregexes: &[PASSWORD, USER],
-        ignoreregex: None,
-        encoding: "utf-8",
-        maxlines: 1,
-    },
-    Way {
-        failregexes: &[PASSWORD, USER],
-        ignoreregex: None,
         encoding: "latin1",
-        maxlines: 1,
+        ..FIRST
     },
     Way {
-        failregexes: &[PASSWORD, USER],
         ignoreregex: Some("of root"),
-        encoding: "utf-8",
-        maxlines: 1,
+        ..FIRST
     },
     Way {
         failregexes: &[USER],
-        ignoreregex: None,
-        encoding: "utf-8",
-        maxlines: 1,
+        ..FIRST
     },
     Way {
-        failregexes: &[PASSWORD, USER],
-        ignoreregex: None,
-        encoding: "utf-8",
         maxlines: 3,
+        ..FIRST
     },
 ];
 
