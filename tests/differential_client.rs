@@ -456,3 +456,39 @@ fn go_clients_are_understood() {
     let unknown = ask(b"\x80\x02(U\x06statusU\x02nol.").expect_err("no such jail");
     assert_eq!(unknown.repr(), "UnknownJailException('no')");
 }
+
+/// Every command with too few and too many words, odd values and what configurations are sent as,
+/// as raw pickles: the replies have the same values of the same types.
+#[test]
+fn raw_requests_get_replies_of_the_same_shape() {
+    let shapes = [Make::Original, Make::Ours].map(|make| {
+        let sandbox = Sandbox::serve(make);
+        // the driver makes replies into objects by the original's classes
+        let python = Make::Original.program("fail2ban-client");
+        let mut driver = Command::new(python.get_program());
+        for (name, value) in python.get_envs() {
+            driver.env(name, value.expect("no variable is taken away"));
+        }
+        let driver = driver
+            .arg(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/tests/drivers/wire_shapes.py"
+            ))
+            .arg(sandbox.socket())
+            .arg(sandbox.path())
+            .output()
+            .expect("driver starts");
+        let failed = String::from_utf8_lossy(&driver.stderr).into_owned();
+        assert!(driver.status.success(), "{make:?}: {failed}");
+        String::from_utf8_lossy(&driver.stdout).into_owned()
+    });
+    let [expected, ours] = &shapes;
+    assert!(expected.lines().count() > 900, "the requests are gone");
+    let pairs = expected.lines().zip(ours.lines());
+    let differences: Vec<String> = pairs
+        .filter(|(expected, ours)| expected != ours)
+        .map(|(expected, ours)| format!("expected {expected}\n  got    {ours}"))
+        .collect();
+    assert!(differences.is_empty(), "\n{}", differences.join("\n"));
+    assert_eq!(expected.lines().count(), ours.lines().count());
+}

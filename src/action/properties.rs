@@ -93,7 +93,7 @@ impl Properties {
             ("timeout", Value::Str(text)) => match duration::parse(text) {
                 Ok(Number::Int(seconds)) => Cow::Owned(Value::Int(seconds)),
                 Ok(Number::Float(seconds)) => Cow::Owned(Value::Float(seconds)),
-                Err(error) => return Err(CommandError::builtin("ValueError", error.to_string())),
+                Err(error) => return Err(CommandError::builtin(error.class, error.text)),
             },
             (_, value) => Cow::Borrowed(value),
         }))

@@ -26,7 +26,7 @@ const OWN_CLASSES: [(&str, &str); 5] = [
 ];
 
 /// Python's own exceptions that a reply may name.
-const BUILTIN_CLASSES: [&str; 31] = [
+const BUILTIN_CLASSES: [&str; 33] = [
     "ArithmeticError",
     "AssertionError",
     "AttributeError",
@@ -55,9 +55,11 @@ const BUILTIN_CLASSES: [&str; 31] = [
     "PermissionError",
     "RecursionError",
     "RuntimeError",
+    "SyntaxError",
     "TimeoutError",
     "TypeError",
     "ValueError",
+    "ZeroDivisionError",
 ];
 
 impl CommandError {

@@ -132,9 +132,11 @@ impl Value {
             Value::Str(text) | Value::Ip(text) => digits(text)
                 .and_then(|digits| digits.parse().ok())
                 .ok_or_else(|| {
+                    // Python shows no more of it
+                    let shown: String = self.repr().chars().take(200).collect();
                     CommandError::builtin(
                         "ValueError",
-                        format!("invalid literal for int() with base 10: {}", self.repr()),
+                        format!("invalid literal for int() with base 10: {shown}"),
                     )
                 }),
             _ => Err(CommandError::builtin(

@@ -43,8 +43,13 @@ impl Number {
 
 /// Why a time span was refused; `Display` is the text for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct DurationError(pub String);
+#[error("{text}")]
+pub struct DurationError {
+    /// Python's exception: `SyntaxError`, `NameError`, …
+    pub class: &'static str,
+    /// Its text.
+    pub text: String,
+}
 
 /// Longest text of a span, in bytes.
 const MAX_LENGTH: usize = 1000;
@@ -58,9 +63,10 @@ const MAX_DEPTH: u32 = 50;
 /// Unknown unit, leading zero, anything that is no arithmetic.
 pub fn parse(text: &str) -> Result<Number, DurationError> {
     if text.trim().is_empty() {
-        return Err(DurationError(
-            "invalid syntax (<string>, line 0)".to_owned(),
-        ));
+        return Err(DurationError {
+            class: "SyntaxError",
+            text: "invalid syntax (<string>, line 0)".to_owned(),
+        });
     }
     if text.len() > MAX_LENGTH {
         return Err(syntax("too many characters"));
@@ -82,7 +88,10 @@ pub fn parse(text: &str) -> Result<Number, DurationError> {
 }
 
 fn syntax(what: &str) -> DurationError {
-    DurationError(format!("{what} (<string>, line 1)"))
+    DurationError {
+        class: "SyntaxError",
+        text: format!("{what} (<string>, line 1)"),
+    }
 }
 
 struct Reader<'t> {
@@ -164,7 +173,7 @@ impl Reader<'_> {
         let value = match token {
             Some(Token::Number(value)) => value,
             Some(Token::Name(name)) => {
-                self.fail(format!("name '{name}' is not defined"));
+                self.fail("NameError", format!("name '{name}' is not defined"));
                 Number::Int(0)
             }
             Some(Token::Open) => {
@@ -178,21 +187,26 @@ impl Reader<'_> {
             _ => return Err(syntax("invalid syntax")),
         };
         if self.peek() == Some(&Token::Open) {
-            self.fail(format!("'{}' object is not callable", value.kind()));
+            let text = format!("'{}' object is not callable", value.kind());
+            self.fail("TypeError", text);
             return self.primary();
         }
         Ok(value)
     }
 
-    fn fail(&mut self, message: String) {
-        self.failed.get_or_insert(DurationError(message));
+    fn fail(&mut self, class: &'static str, text: String) {
+        self.failed.get_or_insert(DurationError { class, text });
     }
 
     fn calculate(&mut self, operator: Operator, left: Number, right: Number) -> Number {
         match calculate(operator, left, right) {
             Ok(value) => value,
             Err(message) => {
-                self.fail(message.to_owned());
+                let class = match message {
+                    TOO_LARGE => "OverflowError",
+                    _ => "ZeroDivisionError",
+                };
+                self.fail(class, message.to_owned());
                 Number::Int(0)
             }
         }
@@ -362,7 +376,7 @@ mod tests {
                 "number too large: 99999999999999999999",
             ),
         ] {
-            assert_eq!(parse(text), Err(DurationError(error.to_owned())), "{text}");
+            assert_eq!(parse(text).unwrap_err().text, error, "{text}");
         }
         assert!(parse(&"(".repeat(900)).is_err());
         assert!(parse(&"-".repeat(900)).is_err());

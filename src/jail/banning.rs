@@ -204,6 +204,11 @@ impl JailCore {
         self.bans.contains(id)
     }
 
+    /// Whether anything is banned.
+    pub fn bans_any(&self) -> bool {
+        self.bans.len() > 0
+    }
+
     /// Banned ids in order of arrival.
     pub fn banned_ids(&self) -> Vec<&Address> {
         self.bans.ids()

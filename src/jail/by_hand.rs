@@ -119,11 +119,12 @@ impl Task {
         report_absent: bool,
         reply: oneshot::Sender<Reply>,
     ) {
+        let bans_any = self.core.bans_any();
         let unknown: Vec<String> = ids
             .iter()
             .filter(|id| {
                 let id = Address::parse(id);
-                matches!(id, Address::Raw(_)) && !self.core.is_banned(&id)
+                bans_any && matches!(id, Address::Raw(_)) && !self.core.is_banned(&id)
             })
             .cloned()
             .collect();

@@ -17,9 +17,13 @@ impl Task {
             JailCommand::Get(JailOption::LogPath) => Ok(self.logs.paths().into()),
             JailCommand::Get(JailOption::JournalMatch) => Ok(self.journal_matches()),
             JailCommand::Get(option) => Ok(self.core.get(&option).unwrap_or(Value::None)),
-            JailCommand::Set(JailSetting::Attempt { id, lines }) => {
-                return self.attempt(&id, lines, reply);
-            }
+            JailCommand::Set(JailSetting::Attempt(words)) => match words.split_first() {
+                Some((id, lines)) => return self.attempt(id, lines.to_vec(), reply),
+                None => Err(CommandError::builtin(
+                    "TypeError",
+                    "Filter.addAttempt() missing 1 required positional argument: 'ip'",
+                )),
+            },
             JailCommand::Set(JailSetting::UnbanIp { ids, report_absent }) => {
                 return self.unban(ids, report_absent, reply);
             }

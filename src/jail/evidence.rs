@@ -32,7 +32,8 @@ impl Evidence {
         Evidence(out.into_boxed_slice())
     }
 
-    /// Adds lines and keeps only the last `limit`.
+    /// Adds lines and keeps only the last `limit`. The lines of later failures are whole ones: in
+    /// the database only those of the first one stand in their parts (fact Q3).
     pub fn append(&mut self, lines: &[MatchLine], limit: usize) {
         let (fields, mut kept) = self.parts();
         let skip = (self.line_count() + lines.len()).saturating_sub(limit);
@@ -45,7 +46,7 @@ impl Evidence {
         out.extend_from_slice(fields.0);
         out.extend_from_slice(kept.0);
         for line in &lines[(skip - skipped).min(lines.len())..] {
-            pack_line(line, &mut out);
+            pack_whole(line, &mut out);
         }
         self.0 = out.into_boxed_slice();
     }
@@ -91,14 +92,24 @@ fn pack_text(text: &str, out: &mut Vec<u8>) {
 
 fn pack_line(line: &MatchLine, out: &mut Vec<u8>) {
     match line {
-        MatchLine::Text(text) => {
-            out.push(b't');
-            pack_text(text, out);
-        }
+        MatchLine::Text(_) => pack_whole(line, out),
         MatchLine::Parts(parts) => {
             out.push(b'p');
             for part in parts.iter() {
                 pack_text(part, out);
+            }
+        }
+    }
+}
+
+fn pack_whole(line: &MatchLine, out: &mut Vec<u8>) {
+    out.push(b't');
+    match line {
+        MatchLine::Text(text) => pack_text(text, out),
+        MatchLine::Parts(parts) => {
+            pack_number(parts.iter().map(String::len).sum(), out);
+            for part in parts.iter() {
+                out.extend_from_slice(part.as_bytes());
             }
         }
     }
@@ -270,6 +281,16 @@ mod tests {
         let evidence = Evidence::new(&fields, &lines);
         assert_eq!(evidence.fields(), fields);
         assert_eq!(evidence.lines(), lines);
+    }
+
+    #[test]
+    fn later_lines_are_whole() {
+        let line = MatchLine::Parts(Arc::new(["a ".into(), "Nov 21".into(), " b".into()]));
+        let lines = [line, text("c")];
+        let mut evidence = Evidence::new(&Fields::new(), &lines[..1]);
+        evidence.append(&lines, 5);
+        let expected = [lines[0].clone(), text("a Nov 21 b"), text("c")];
+        assert_eq!(evidence.lines(), expected);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::decision::local_time;
 use super::ignore_cache::IgnoreCache;
 use super::{FULL, decode, settings};
 use crate::address::Address;
+use crate::config::options as definition;
 use crate::control::{CommandError, JailOption, JailSetting, Reply, Value};
 use crate::datetime::duration::Number;
 use crate::datetime::{DatePatternError, FixedOffset};
@@ -428,50 +429,22 @@ fn whole_or_float(number: f64) -> Value {
 
 /// `key="<ip>", max-count=100, max-time=5m`; empty text switches the cache off (fact J19).
 fn cache_options(text: &str) -> Result<Option<IgnoreCache>, CommandError> {
-    let mut key = None;
-    let mut max_count = 100;
-    let mut max_time = 300.0;
-    let mut rest = text.trim();
-    let whole = rest;
-    while !rest.is_empty() {
-        let wrong = || {
-            CommandError::builtin(
-                "ValueError",
-                format!(
-                    "expected option, wrong syntax at {}: {rest}",
-                    whole.len() - rest.len()
-                ),
-            )
-        };
-        let (name, after) = rest.split_once('=').ok_or_else(wrong)?;
-        let (value, after) = option_value(after.trim_start()).ok_or_else(wrong)?;
-        match name.trim() {
-            "key" => key = Some(value.to_owned()),
-            "max-count" => max_count = Value::from(value).to_int()?,
-            "max-time" => max_time = settings::seconds(&value.into())?.as_f64(),
-            _ => {}
-        }
-        rest = after;
+    let definition = definition::parse(&format!("cache[{text}]"))
+        .map_err(|text| CommandError::builtin("ValueError", text))?;
+    let options = definition.arguments;
+    if options.is_empty() {
+        return Ok(None);
     }
-    match key {
-        Some(key) => Ok(Some(IgnoreCache::new(key, max_count, max_time))),
-        None if whole.is_empty() => Ok(None),
-        None => Err(CommandError::builtin("KeyError", "key")),
-    }
-}
-
-/// A quoted or bare value and what follows its comma.
-fn option_value(text: &str) -> Option<(&str, &str)> {
-    let (value, after) = match text.chars().next() {
-        Some(quote @ ('"' | '\'')) => text[1..].split_once(quote)?,
-        _ => {
-            let end = text.find(',').unwrap_or(text.len());
-            (text[..end].trim_end(), &text[end..])
-        }
+    let Some(key) = options.get("key") else {
+        return Err(CommandError::builtin("KeyError", "key"));
     };
-    let after = after.trim_start();
-    match after.strip_prefix(',') {
-        Some(after) => Some((value, after.trim_start())),
-        None => after.is_empty().then_some((value, "")),
-    }
+    let max_count = match options.get("max-count") {
+        Some(count) => Value::from(count.as_str()).to_int()?,
+        None => 100,
+    };
+    let max_time = match options.get("max-time") {
+        Some(time) => settings::seconds(&time.as_str().into())?.as_f64(),
+        None => 300.0,
+    };
+    Ok(Some(IgnoreCache::new(key.clone(), max_count, max_time)))
 }

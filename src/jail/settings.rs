@@ -30,7 +30,7 @@ pub(super) fn seconds(value: &Value) -> Result<Number, CommandError> {
         Value::Bool(flag) => Ok(Number::Int(i64::from(*flag))),
         Value::Float(number) => Ok(Number::Float(*number)),
         Value::Str(text) | Value::Ip(text) => {
-            duration::parse(text).map_err(|error| CommandError::builtin("ValueError", error.0))
+            duration::parse(text).map_err(|error| CommandError::builtin(error.class, error.text))
         }
         other => Err(CommandError::builtin(
             "TypeError",

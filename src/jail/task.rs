@@ -67,7 +67,7 @@ impl Request {
         use crate::control::JailSetting::{Attempt, BanIp};
         matches!(
             self,
-            Request::Call(JailCommand::Set(BanIp(_) | Attempt { .. }), _)
+            Request::Call(JailCommand::Set(BanIp(_) | Attempt(_)), _)
         )
     }
 }

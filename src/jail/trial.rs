@@ -142,7 +142,7 @@ fn global(setting: &GlobalSetting) -> Result<(), CommandError> {
         GlobalSetting::DbMaxMatches(count) => count.to_int().map(drop),
         GlobalSetting::DbPurgeAge(Value::Str(age)) => duration::parse(age)
             .map(drop)
-            .map_err(|error| CommandError::builtin("ValueError", error.0)),
+            .map_err(|error| CommandError::builtin(error.class, error.text)),
         _ => Ok(()),
     }
 }

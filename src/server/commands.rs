@@ -25,7 +25,14 @@ impl Server {
                 Ok(events) => Answer::Events(events),
                 Err(error) => Answer::Reply(Err(error)),
             },
-            Ok(command) => Answer::Reply(self.reply(command).await),
+            Ok(command) => {
+                let reply = self.reply(command).await;
+                Answer::Reply(if is_bundle(&words) {
+                    reply.map(|_| true.into())
+                } else {
+                    reply
+                })
+            }
             Err(error) => Answer::Reply(Err(error)),
         }
     }
@@ -241,6 +248,13 @@ impl Server {
         });
         Value::List(holders.collect())
     }
+}
+
+/// Whether a command sets many things at once: these answer True, not the new value (fact P53).
+fn is_bundle(words: &[Value]) -> bool {
+    let word = |at: usize| words.get(at).and_then(Value::as_str);
+    word(0) == Some("multi-set")
+        && matches!(word(2), Some("addfailregex" | "addignoreregex" | "action"))
 }
 
 /// Name and reason out of what the configuration says of a jail that cannot be used (fact C46).

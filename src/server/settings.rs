@@ -166,7 +166,7 @@ fn seconds(value: &Value) -> Result<f64, CommandError> {
     match value.as_str() {
         Some(text) => duration::parse(text)
             .map(Number::as_f64)
-            .map_err(|e| CommandError::builtin("ValueError", e.to_string())),
+            .map_err(|e| CommandError::builtin(e.class, e.text)),
         None => value.to_float(),
     }
 }

@@ -151,10 +151,8 @@ pub enum JailSetting {
     DatePattern(String),
     /// Which fields of a JSON log form the line.
     JsonMatch(String),
-    Attempt {
-        id: String,
-        lines: Vec<String>,
-    },
+    /// An id and what it has done; nobody checks before the jail whether there is an id.
+    Attempt(Vec<String>),
     BanIp(BanByHand),
     UnbanIp {
         ids: Vec<String>,

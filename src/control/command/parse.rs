@@ -69,7 +69,7 @@ impl Command {
                 jail => Command::StopJail(jail.to_owned()),
             },
             "reload" => Command::Reload {
-                jail: words.text(1)?,
+                jail: words.reloaded()?,
                 options: words.members(2)?.iter().map(text).collect(),
                 stream: words.members(3)?.to_vec(),
             },
@@ -159,6 +159,17 @@ impl<'a> Words<'a> {
         })
     }
 
+    /// The jail or `--all` of a `reload`, which needs options too.
+    fn reloaded(&self) -> Result<String, CommandError> {
+        let missing = match self.len() {
+            1 => "2 required positional arguments: 'name' and 'opts'",
+            2 => "1 required positional argument: 'opts'",
+            _ => return self.text(1),
+        };
+        let why = format!("Server.reloadJails() missing {missing}");
+        Err(CommandError::builtin("TypeError", why))
+    }
+
     fn status(&self) -> Result<Command, CommandError> {
         if self.len() > 3 {
             return Err(CommandError::new("Invalid command (no status)"));
@@ -240,15 +251,7 @@ impl<'a> Words<'a> {
             "datepattern" => Set::DatePattern(self.text(3)?),
             "jsonmatch" => Set::JsonMatch(self.text(3)?),
             "logtimezone" => Set::LogTimezone(self.text(3)?),
-            "attempt" => Set::Attempt {
-                id: self.text(3).map_err(|_| {
-                    CommandError::builtin(
-                        "TypeError",
-                        "Filter.addAttempt() missing 1 required positional argument: 'ip'",
-                    )
-                })?,
-                lines: self.texts(4),
-            },
+            "attempt" => Set::Attempt(self.texts(3)),
             "banip" => Set::BanIp(self.ban_by_hand()?),
             "unbanip" => {
                 let report_absent = self.text(3)? == "--report-absent";

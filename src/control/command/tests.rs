@@ -49,8 +49,8 @@ fn wrong_commands_get_the_originals_errors() {
         ("set ok banip a --time", "list index out of range"),
         ("forget", "Invalid command"),
         (
-            "set ok attempt",
-            "Filter.addAttempt() missing 1 required positional argument: 'ip'",
+            "reload --all",
+            "Server.reloadJails() missing 1 required positional argument: 'opts'",
         ),
         ("set ok addaction z /x", "list index out of range"),
         ("sleep x", "could not convert string to float: 'x'"),

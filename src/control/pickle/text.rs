@@ -7,9 +7,29 @@ use super::PickleError;
 /// Text of all protocols but the first. Byte strings are read as text too: Go clients and Python 2
 /// write nothing else.
 pub(super) fn utf8(bytes: &[u8]) -> Result<Cow<'_, str>, PickleError> {
-    std::str::from_utf8(bytes)
-        .map(Cow::Borrowed)
-        .map_err(|_| PickleError::Unreadable("text"))
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(Cow::Borrowed(text)),
+        Err(_) => without_surrogates(bytes)
+            .map(Cow::Owned)
+            .ok_or(PickleError::Unreadable("text")),
+    }
+}
+
+/// Python writes bytes of its arguments that are no UTF-8 as lone surrogates, which no text here
+/// can hold.
+fn without_surrogates(bytes: &[u8]) -> Option<String> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let [first, tail @ ..] = rest {
+        if let [0xed, 0xa0..=0xbf, 0x80..=0xbf, tail @ ..] = rest {
+            out.extend("\u{fffd}".bytes());
+            rest = tail;
+        } else {
+            out.push(*first);
+            rest = tail;
+        }
+    }
+    String::from_utf8(out).ok()
 }
 
 /// Text of protocol 0 from Python 2: quoted, with the escapes of a Python literal.
@@ -67,7 +87,7 @@ pub(super) fn raw_unicode(line: &[u8]) -> Result<Cow<'_, str>, PickleError> {
         let digits = tail
             .get(1..=length)
             .ok_or(PickleError::Unreadable("text"))?;
-        out.push(char::from_u32(hex(digits)?).ok_or(PickleError::Unreadable("text"))?);
+        out.push(char::from_u32(hex(digits)?).unwrap_or(char::REPLACEMENT_CHARACTER));
         rest = &tail[1 + length..];
     }
     Ok(Cow::Owned(out))

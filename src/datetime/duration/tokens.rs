@@ -181,6 +181,9 @@ fn number(text: &str) -> Result<(Token, usize), DurationError> {
     } else {
         plain.parse().map(Number::Int).ok()
     };
-    let value = value.ok_or_else(|| DurationError(format!("number too large: {plain}")))?;
+    let value = value.ok_or_else(|| DurationError {
+        class: "OverflowError",
+        text: format!("number too large: {plain}"),
+    })?;
     Ok((Token::Number(value), end))
 }
