@@ -115,8 +115,10 @@ fn jail_command(jail: &mut ReplayJail, command: JailCommand, past: &Past) -> Rep
             Ok(core.status(&flavour, ("File list", Value::List(Vec::new())), super::NOW))
         }
         JailCommand::Get(option) => Ok(core.get(&option).unwrap_or(Value::None)),
-        JailCommand::Set(JailSetting::Attempt { id, lines }) => {
-            decisions = core.attempt(&Address::parse(&id), &lines, past, super::NOW);
+        JailCommand::Set(JailSetting::Attempt(words)) => {
+            if let Some((id, lines)) = words.split_first() {
+                decisions = core.attempt(&Address::parse(id), lines, past, super::NOW);
+            }
             Ok(Value::None)
         }
         JailCommand::Set(JailSetting::BanIp(ban)) => {
@@ -194,7 +196,7 @@ fn stays_inside(command: &Command) -> bool {
         } => match setting {
             JailSetting::IgnoreCommand(_)
             | JailSetting::AddLogPath { .. }
-            | JailSetting::Attempt { .. }
+            | JailSetting::Attempt(_)
             | JailSetting::CallAction { .. } => false,
             JailSetting::AddAction { python, .. } => python.is_none(),
             JailSetting::Action { properties, .. } => properties
