@@ -370,10 +370,7 @@ async fn the_jail_goes_on_while_a_command_hangs() {
         .unwrap();
     bench.jail.start().await.unwrap();
 
-    let attempt = |id: &str| JailSetting::Attempt {
-        id: id.into(),
-        lines: vec![],
-    };
+    let attempt = |id: &str| JailSetting::Attempt(vec![id.into()]);
     assert_eq!(bench.set(attempt("192.0.2.9")).await, Ok(Value::Int(0)));
     assert_eq!(logged("[hangs] Ignore 192.0.2.9 by command").len(), 1);
     let begin = Instant::now();
@@ -548,10 +545,7 @@ async fn files_of_addresses_are_read_again() {
     bench.jail.start().await.unwrap();
     let attempt = async |id: &str| {
         bench
-            .set(JailSetting::Attempt {
-                id: id.into(),
-                lines: vec![],
-            })
+            .set(JailSetting::Attempt(vec![id.into()]))
             .await
             .unwrap()
     };

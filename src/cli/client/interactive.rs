@@ -17,7 +17,7 @@ pub fn run(session: &mut Session, first: &[String]) -> bool {
         return false;
     }
     say(&usage::introduction());
-    let mut lines = std::io::stdin().lock().lines();
+    let mut lines = std::io::stdin().lock().split(b'\n');
     loop {
         let mut out = std::io::stdout().lock();
         // a reader that has gone away shows at the next line
@@ -35,7 +35,8 @@ pub fn run(session: &mut Session, first: &[String]) -> bool {
                 return false;
             }
         };
-        match line.as_str() {
+        let line = String::from_utf8_lossy(&line);
+        match line.strip_suffix('\r').unwrap_or(&line) {
             "exit" | "quit" => return true,
             "help" => say(&usage::text(&session.setup.caller)),
             "" => {}
