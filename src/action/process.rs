@@ -1,9 +1,9 @@
 //! Runs one program to its end: arguments and input go in, how it ended and what it printed come
 //! out, within limits of time and size.
 //!
-//! Nothing is polled: the end of a child is heard as `SIGCHLD`, its output as it comes. Output is
-//! read while the program runs, so one that prints more than a pipe holds does not hang; what
-//! exceeds the limit is thrown away.
+//! Nothing is asked for time and again: a descriptor tells of the end of a child, its output is read
+//! as it comes. Output is read while the program runs, so one that prints more than a pipe holds does
+//! not hang; what exceeds the limit is thrown away.
 
 use std::ffi::CString;
 use std::io;
@@ -16,12 +16,13 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, pipe2};
 use tokio::net::unix::pipe;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::sys::spawn::{Program, spawn};
-use streams::{Capture, Input, pipe_to_read};
+use end::End;
+use streams::{Capture, Input, leaves_output};
 
+mod end;
 mod streams;
 
 /// Bytes kept of each of standard output and error.
@@ -101,10 +102,8 @@ impl<'a> Invocation<'a> {
             .first()
             .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
 
-        // before the start, or its end could be missed
-        let mut ends = signal(SignalKind::child())?;
-        let (stdout, child_stdout) = pipe_to_read()?;
-        let (stderr, child_stderr) = pipe_to_read()?;
+        let (stdout, child_stdout) = pipe2(OFlag::O_CLOEXEC)?;
+        let (stderr, child_stderr) = pipe2(OFlag::O_CLOEXEC)?;
         let (mut input, child_stdin) = match self.input {
             Some(bytes) => {
                 let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
@@ -115,14 +114,16 @@ impl<'a> Invocation<'a> {
             }
             None => (Input::none(), None),
         };
-        let pid = spawn(&Program {
+        let child = spawn(&Program {
             path,
             arguments: &arguments,
             stdin: child_stdin.as_ref().map(AsFd::as_fd),
             stdout: child_stdout.as_fd(),
             stderr: child_stderr.as_fd(),
         })?;
+        let pid = child.pid;
         drop((child_stdin, child_stdout, child_stderr));
+        let mut ending = End::of(child)?;
         let mut stdout = Capture::new(stdout, self.output_limit);
         let mut stderr = Capture::new(stderr, self.output_limit);
 
@@ -133,11 +134,7 @@ impl<'a> Invocation<'a> {
         let ending = loop {
             tokio::select! {
                 biased;
-                _ = ends.recv() => {
-                    if let Some(ending) = ending_of(pid) {
-                        break ending;
-                    }
-                }
+                ending = ending.come() => break ending,
                 () = stdout.readable(), if stdout.is_watched() => stdout.take(),
                 () = stderr.readable(), if stderr.is_watched() => stderr.take(),
                 () = input.push(), if input.pending() => {}
@@ -152,8 +149,10 @@ impl<'a> Invocation<'a> {
                 }
             }
         };
-        stdout.take_rest();
-        stderr.take_rest();
+        if leaves_output(&stdout, &stderr) {
+            stdout.take_rest();
+            stderr.take_rest();
+        }
         Ok(Finished {
             pid: pid.as_raw(),
             ending,

@@ -1,19 +1,36 @@
 //! A child's standard input and output: pipes that never make this process wait.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::unistd::pipe2;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
 
-/// A pipe whose first end never blocks.
-pub(super) fn pipe_to_read() -> io::Result<(OwnedFd, OwnedFd)> {
-    let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
-    fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-    Ok((read, write))
+/// Whether there is something to take when the child has ended: one question for both of its pipes,
+/// and mostly the answer is no. The descriptors themselves are asked: the runtime may hear of the
+/// child's end before it hears of its last words.
+pub(super) fn leaves_output(stdout: &Capture, stderr: &Capture) -> bool {
+    let mut pipes: Vec<PollFd<'_>> = [stdout, stderr]
+        .into_iter()
+        .filter_map(Capture::as_fd)
+        .map(|pipe| PollFd::new(pipe, PollFlags::POLLIN))
+        .collect();
+    match poll(&mut pipes, PollTimeout::ZERO) {
+        Ok(0) => false,
+        Ok(_) => pipes.iter().any(|pipe| {
+            pipe.revents()
+                .is_none_or(|events| events.contains(PollFlags::POLLIN))
+        }),
+        Err(_) => true,
+    }
+}
+
+/// Makes reading from a pipe never wait.
+fn never_block(pipe: &OwnedFd) -> nix::Result<()> {
+    fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map(drop)
 }
 
 /// What a child prints on one descriptor.
@@ -45,6 +62,7 @@ impl Capture {
     /// From now on the runtime tells when there is something.
     pub(super) fn watch(&mut self) {
         self.pipe = match std::mem::replace(&mut self.pipe, Output::Broken) {
+            // this makes it one that never blocks
             Output::Unwatched(pipe) => {
                 pipe::Receiver::from_owned_fd(pipe).map_or(Output::Broken, Output::Watched)
             }
@@ -76,21 +94,27 @@ impl Capture {
         }
     }
 
-    /// Takes what is left when the child has ended. The descriptor itself is asked: the runtime may
-    /// hear of the child's end before it hears of its last words.
+    /// Takes what is left when the child has ended.
     pub(super) fn take_rest(&mut self) {
+        let blocks = match &self.pipe {
+            Output::Unwatched(pipe) => never_block(pipe).is_err(),
+            Output::Watched(_) | Output::Broken => false,
+        };
         let mut chunk = [0; 8192];
-        while self.open {
-            let read = match &self.pipe {
-                Output::Unwatched(pipe) => nix::unistd::read(pipe, &mut chunk),
-                Output::Watched(pipe) => nix::unistd::read(pipe, &mut chunk),
-                Output::Broken => return,
-            };
-            match read {
+        while let (true, false, Some(pipe)) = (self.open, blocks, self.as_fd()) {
+            match nix::unistd::read(pipe, &mut chunk) {
                 Ok(n) => self.keep(&chunk[..n]),
                 Err(Errno::EINTR) => {}
                 Err(_) => return,
             }
+        }
+    }
+
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        match &self.pipe {
+            Output::Unwatched(pipe) => Some(pipe.as_fd()),
+            Output::Watched(pipe) => Some(pipe.as_fd()),
+            Output::Broken => None,
         }
     }
 

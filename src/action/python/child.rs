@@ -84,7 +84,7 @@ impl Child {
         let (answers, child_stdout) = pipe2(OFlag::O_CLOEXEC)?;
         let requests = pipe::Sender::from_owned_fd(requests)?;
         let answers = pipe::Receiver::from_owned_fd(answers)?;
-        let pid = spawn(&Program {
+        let child = spawn(&Program {
             path: &path,
             arguments: &arguments,
             stdin: Some(child_stdin.as_fd()),
@@ -94,7 +94,7 @@ impl Child {
         })?;
         let (end, ends) = oneshot::channel();
         let (forward, received) = mpsc::channel(4);
-        let reader = tokio::spawn(read(pid, answers, forward, ends));
+        let reader = tokio::spawn(read(child.pid, answers, forward, ends));
         Ok(Child {
             requests,
             answers: received,
