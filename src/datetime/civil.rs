@@ -55,6 +55,14 @@ impl Lifetime {
         }
     }
 
+    /// The end of another, from this one's beginning on.
+    pub(super) fn since(&self, other: &Lifetime) -> Lifetime {
+        Lifetime {
+            from: self.from,
+            until: other.until,
+        }
+    }
+
     /// Whether the answer is good at `now`.
     pub(super) fn includes(&self, now: Timestamp) -> bool {
         now == self.from || (self.from..self.until).contains(&now)

@@ -4,7 +4,11 @@
 //! the last date. Only when that fails all are tried in an order that follows their success.
 #![forbid(unsafe_code)]
 
+mod course;
+
 use std::sync::Arc;
+
+pub use self::course::{Course, Stand};
 
 use super::calendar::{self, LocalTime};
 use super::civil::Context;
@@ -32,7 +36,7 @@ const FAR: usize = 0x7fff_ffff;
 #[derive(Debug, Default)]
 pub struct DateDetector {
     /// Lines of the `datepattern`, empty for the defaults.
-    patterns: Vec<String>,
+    patterns: Arc<[String]>,
     entries: Vec<Entry>,
     /// The years of `%ExY` are set; they are known with the first line.
     settled: bool,
@@ -42,6 +46,8 @@ pub struct DateDetector {
     /// The date of the last line, if an anchored template found it.
     memory: Option<Box<Memory>>,
     first_unused: usize,
+    /// A date was not given by the template of the last one.
+    wavered: bool,
 }
 
 #[derive(Debug)]
@@ -84,7 +90,7 @@ impl DateDetector {
             return Ok(None);
         }
         let mut detector = DateDetector {
-            patterns,
+            patterns: patterns.into(),
             ..DateDetector::default()
         };
         // Refused now, not at the first line; the years are not known yet and do not matter.
@@ -182,12 +188,8 @@ impl DateDetector {
     }
 
     fn build(&mut self, years: YearWindow, announce: bool) -> Result<(), DatePatternError> {
-        for pattern in std::mem::take(&mut self.patterns) {
-            let result = self.append_pattern(&pattern, years, announce);
-            self.patterns.push(pattern);
-            result?;
-        }
-        Ok(())
+        let patterns = self.patterns.clone();
+        (patterns.iter()).try_for_each(|pattern| self.append_pattern(pattern, years, announce))
     }
 
     fn append_defaults(&mut self, years: YearWindow) -> Result<(), DatePatternError> {
@@ -289,33 +291,39 @@ impl DateDetector {
     }
 
     fn choose(&mut self, line: &str) -> Option<Candidate> {
-        let mut best: Option<Candidate> = None;
-        let mut skip = None;
-        if let Some(last) = self.last
-            && let Some(entry) = self.entries.get_mut(last.index)
-        {
-            let found = if entry.template.anchored {
-                skip = Some(last.index);
-                entry.search(line, 0, line.len())
-            } else if let Some((from, to)) = last.same_place(line) {
-                entry.search(line, from, to)
-            } else {
-                skip = Some(last.index);
-                entry.search(line, 0, line.len())
-            };
-            if let Some(spans) = found {
-                let candidate = Candidate::new(line, spans, last.index);
-                if entry.template.anchored
-                    || self.entries.len() == 1
-                    || (candidate.start == last.start
-                        && chars_before(line, spans.whole.1) == last.end)
-                {
-                    return Some(candidate);
-                }
-                best = Some(candidate);
-            }
+        let (skip, best) = match self.ask_last(line) {
+            Ok(candidate) => return Some(candidate),
+            Err(rest) => rest,
+        };
+        let found = self.search_all(line, skip, best);
+        self.wavered |= found.is_some();
+        found
+    }
+
+    /// What the last template says; else that it need not be asked again, and what it said.
+    fn ask_last(&mut self, line: &str) -> Result<Candidate, (Option<usize>, Option<Candidate>)> {
+        let Some(last) = self.last else {
+            return Err((None, None));
+        };
+        let Some(entry) = self.entries.get_mut(last.index) else {
+            return Err((None, None));
+        };
+        let place = match entry.template.anchored {
+            true => None,
+            false => last.same_place(line),
+        };
+        let (from, to) = place.unwrap_or((0, line.len()));
+        let skip = place.is_none().then_some(last.index);
+        let Some(spans) = entry.search(line, from, to) else {
+            return Err((skip, None));
+        };
+        let candidate = Candidate::new(line, spans, last.index);
+        let same =
+            || candidate.start == last.start && chars_before(line, spans.whole.1) == last.end;
+        if entry.template.anchored || self.entries.len() == 1 || same() {
+            return Ok(candidate);
         }
-        self.search_all(line, skip, best)
+        Err((skip, Some(candidate)))
     }
 
     fn search_all(

@@ -16,7 +16,7 @@ const WORD: usize = size_of::<u64>();
 const WORDS: usize = BYTES / WORD;
 
 /// The date of a line, found by an anchored template.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Memory {
     /// The template.
     pub(super) index: usize,
@@ -82,10 +82,26 @@ impl Memory {
         Some(memory)
     }
 
+    /// Whether the date is still the same at this present time.
+    pub(super) fn is_of(&self, now: Timestamp) -> bool {
+        self.lifetime.includes(now)
+    }
+
+    /// Whether both find the same dates, whatever number their template has and since when they
+    /// do.
+    pub(super) fn is_like(&self, other: &Memory) -> bool {
+        let here = Memory {
+            index: self.index,
+            lifetime: self.lifetime.since(&other.lifetime),
+            ..*other
+        };
+        *self == here
+    }
+
     /// The date of `line`, if it must be the remembered one.
     #[inline]
     pub(super) fn find(&self, line: &str, now: Timestamp) -> Option<FoundDate> {
-        if !self.lifetime.includes(now) {
+        if !self.is_of(now) {
             return None;
         }
         let bytes = line.as_bytes();

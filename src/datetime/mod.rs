@@ -19,7 +19,7 @@ mod zone;
 
 use crate::ticket::Timestamp;
 
-pub use detector::DateDetector;
+pub use detector::{Course, DateDetector, Stand};
 
 /// Why a date pattern was refused; `Display` is the original's text (fact D4).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -4,7 +4,7 @@
 
 /// Where the last date was and what stood around it. Positions count characters, so that
 /// other scripts before the date do not matter.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Place {
     /// The template.
     pub(super) index: usize,
@@ -29,6 +29,12 @@ impl Place {
             before_end: char_before(line, end),
             at_end: char_at(line, end),
         }
+    }
+
+    /// Whether both are the same, whatever number the template has.
+    pub(super) fn is_like(&self, other: &Place) -> bool {
+        let index = self.index;
+        *self == Place { index, ..*other }
     }
 
     /// The bytes of the same place in another line, if its neighbourhood is the same: either

@@ -12,7 +12,7 @@ use super::failure::{Reading, Verdict, identify};
 use super::moment::{Cut, When};
 use super::name::Name;
 use super::outcome::{Found, Known, LineOutcome, Manner};
-use super::record::Record;
+use super::record::{Matched, Record};
 use super::session::Gathered;
 use super::settings::Filter;
 use super::{Clock, Failure};
@@ -55,7 +55,7 @@ impl Filter {
     ) -> Vec<Failure> {
         let mut outcome = LineOutcome::default();
         self.examine(line, date, clock, Manner::WATCH, &mut outcome);
-        outcome.into_failures(clock)
+        outcome.take_failures(clock).collect()
     }
 
     /// Examines one line (without its line end) and writes what became of it to `outcome`, which
@@ -82,8 +82,7 @@ impl Filter {
     ) {
         let (date, outlook) = known.parts();
         outcome.clear();
-        let made = self.json.as_ref().and_then(|template| template.line(line));
-        let line = made.as_deref().unwrap_or(line);
+        let line = &*self.formed(line);
         let Some(when) = self.place(line, date, clock, manner) else {
             return;
         };
@@ -213,11 +212,11 @@ impl Filter {
             if when.undated && !self.may_be_undated(when, hit.division.as_ref(), clock, manner) {
                 continue;
             }
-            let record = self.record(&stage, &hit, manner);
             let single = hit.division.is_none() && !manner.every_regex;
-            if single && self.sessions.is_untouched_by(&record) {
+            if single && self.is_untouched_by(&stage, &hit) {
                 return;
             }
+            let record = self.record(&stage, &hit, manner);
             let evidence = match hit.division {
                 Some(division) => {
                     let matched = division.matched.into_iter().map(MatchLine::Parts);
@@ -367,6 +366,23 @@ impl Filter {
         };
         self.window.undated(&self.name, &date, &line, clock.now);
         !manner.window || when.time.is_some()
+    }
+
+    /// Whether a hit would change nothing and accuse nobody: a line that is no failure ends a
+    /// session of which nothing is known. Most lines of an honest login are such.
+    fn is_untouched_by(&self, stage: &Stage<'_>, hit: &Hit) -> bool {
+        let matched = Matched {
+            names: &self.failregex_names[hit.regex],
+            text: &stage.searched,
+            found: &hit.found,
+        };
+        let base = stage.prefix.as_ref().map(|found| Matched {
+            names: &self.prefregex_base,
+            text: stage.text,
+            found,
+        });
+        let key = matched.ends_in_peace(base);
+        key.is_some_and(|key| !self.sessions.knows(key))
     }
 
     /// The fields of a hit, those of the prefregex included.

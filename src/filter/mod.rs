@@ -11,6 +11,7 @@ mod examine;
 mod failure;
 mod json;
 mod limits;
+mod lines;
 mod moment;
 mod name;
 mod outcome;
@@ -26,6 +27,7 @@ mod trace;
 mod window;
 
 pub use buffer::Parts;
+pub use lines::{Dating, Lines};
 pub use name::Name;
 pub use outcome::{Found, Known, LineOutcome, Manner};
 pub use record::Record;

@@ -8,7 +8,7 @@ use super::Clock;
 use super::buffer::Parts;
 use super::outcome::Manner;
 use super::settings::{Dates, Filter};
-use crate::datetime::DateTime;
+use crate::datetime::{DateTime, FoundDate};
 use crate::error;
 use crate::ticket::Timestamp;
 
@@ -77,20 +77,46 @@ impl Filter {
         clock: &Clock,
         manner: Manner,
     ) -> Option<When<'a>> {
-        let mut when = match date {
-            Some((text, time)) => {
-                self.window.saw(text, time);
-                When {
-                    cut: Cut {
-                        date: Some(text),
-                        ..Cut::undated(line)
-                    },
-                    time: Some(time),
-                    undated: false,
-                }
-            }
-            None => self.find_date(line, clock, manner),
+        let Some((text, time)) = date else {
+            let found = match &mut self.dates {
+                Dates::Detector(detector) => detector.find(line, clock.now),
+                Dates::Never { .. } | Dates::Absent => None,
+            };
+            return self.place_dated(line, found, clock, manner);
         };
+        self.window.saw(text, time);
+        let when = When {
+            cut: Cut {
+                date: Some(text),
+                ..Cut::undated(line)
+            },
+            time: Some(time),
+            undated: false,
+        };
+        self.judge_time(when, line, clock, manner)
+    }
+
+    /// As [`Filter::place`], of a line in which this date was found.
+    #[inline]
+    pub(super) fn place_dated<'a>(
+        &mut self,
+        line: &'a str,
+        found: Option<FoundDate>,
+        clock: &Clock,
+        manner: Manner,
+    ) -> Option<When<'a>> {
+        let when = self.take_date(line, found, clock, manner);
+        self.judge_time(when, line, clock, manner)
+    }
+
+    #[inline]
+    fn judge_time<'a>(
+        &mut self,
+        mut when: When<'a>,
+        line: &str,
+        clock: &Clock,
+        manner: Manner,
+    ) -> Option<When<'a>> {
         if manner.window
             && let Some(time) = when.time
         {
@@ -100,20 +126,22 @@ impl Filter {
     }
 
     #[inline]
-    fn find_date<'a>(&mut self, line: &'a str, clock: &Clock, manner: Manner) -> When<'a> {
+    fn take_date<'a>(
+        &mut self,
+        line: &'a str,
+        found: Option<FoundDate>,
+        clock: &Clock,
+        manner: Manner,
+    ) -> When<'a> {
         let fresh = self.window.fresh(clock.now);
-        let found = match &mut self.dates {
-            Dates::Detector(detector) => detector.find(line, clock.now),
-            Dates::Never { hits } => {
-                *hits += 1;
-                return When {
-                    cut: fresh.map_or(Cut::undated(line), |_| Cut::borrowed(line)),
-                    time: fresh.or(Some(clock.now)),
-                    undated: false,
-                };
-            }
-            Dates::Absent => None,
-        };
+        if let Dates::Never { hits } = &mut self.dates {
+            *hits += 1;
+            return When {
+                cut: fresh.map_or(Cut::undated(line), |_| Cut::borrowed(line)),
+                time: fresh.or(Some(clock.now)),
+                undated: false,
+            };
+        }
         let mut cut = Cut::undated(line);
         if let Some(found) = found {
             let text = &line[found.start..found.end];

@@ -103,18 +103,16 @@ impl LineOutcome {
         self.prefix = None;
     }
 
-    /// What a jail makes of it.
-    pub(super) fn into_failures(self, clock: &Clock) -> Vec<Failure> {
-        let found = self.found.into_iter();
-        found
-            .filter_map(|found| {
-                Some(Failure {
-                    id: found.id?,
-                    time: found.time?.min(clock.now),
-                    matches: found.matches,
-                    fields: found.record.into_fields(),
-                })
+    /// What a jail makes of it; nothing is left of it then.
+    pub(super) fn take_failures(&mut self, clock: &Clock) -> impl Iterator<Item = Failure> {
+        let now = clock.now;
+        self.found.drain(..).filter_map(move |found| {
+            Some(Failure {
+                id: found.id?,
+                time: found.time?.min(now),
+                matches: found.matches,
+                fields: found.record.into_fields(),
             })
-            .collect()
+        })
     }
 }

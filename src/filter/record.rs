@@ -18,6 +18,71 @@ pub(super) struct Names {
     alternatives: Vec<(usize, Name)>,
     /// Groups with the field they are a part of (fact R15).
     tuples: Vec<(usize, Name)>,
+    /// Groups that begin and end sessions; `None` where they are put together from others.
+    marks: Option<Marks>,
+}
+
+/// Which groups say what a match means to its session.
+#[derive(Clone, Copy, Debug)]
+struct Marks {
+    mlfid: Option<usize>,
+    nofail: Option<usize>,
+    gained: Option<usize>,
+    forget: Option<usize>,
+}
+
+impl Marks {
+    const FIELDS: [Name; 4] = [Name::Mlfid, Name::Nofail, Name::Mlfgained, Name::Mlfforget];
+
+    fn of(names: &Names) -> Option<Marks> {
+        let pieced = names.alternatives.iter().chain(&names.tuples);
+        if pieced
+            .map(|(_, name)| name)
+            .any(|name| Marks::FIELDS.contains(name))
+        {
+            return None;
+        }
+        let [mlfid, nofail, gained, forget] = Marks::FIELDS.map(|field| {
+            let found = names.all.iter().find(|(_, name)| *name == field);
+            found.map(|(group, _)| *group)
+        });
+        Some(Marks {
+            mlfid,
+            nofail,
+            gained,
+            forget,
+        })
+    }
+}
+
+/// The match of a regex in its text.
+#[derive(Clone, Copy)]
+pub(super) struct Matched<'m> {
+    pub(super) names: &'m Names,
+    pub(super) text: &'m str,
+    pub(super) found: &'m Match,
+}
+
+impl<'m> Matched<'m> {
+    /// The key of the session that this match ends, if it is no failure; `base`: the match of the
+    /// prefregex, whose fields it has as well. What [`Record::update`] and then
+    /// [`ends_in_peace`](super::session::ends_in_peace) would say, without a record.
+    pub(super) fn ends_in_peace(self, base: Option<Matched<'m>>) -> Option<&'m str> {
+        let matches = [Some(self), base].into_iter().flatten();
+        let part = |mark: fn(&Marks) -> Option<usize>| {
+            let mut parts = matches.clone().filter_map(|one| {
+                let (start, end) = one.found.group(mark(one.names.marks.as_ref()?)?)?;
+                one.text.get(start..end)
+            });
+            parts.next().filter(|part| !part.is_empty())
+        };
+        if !matches.clone().all(|one| one.names.marks.is_some()) {
+            return None;
+        }
+        part(|marks| marks.forget)?;
+        part(|marks| marks.nofail).or_else(|| part(|marks| marks.gained))?;
+        part(|marks| marks.mlfid)
+    }
 }
 
 impl Names {
@@ -31,12 +96,15 @@ impl Names {
             let parts = parts.iter().map(|p| (p.group, Name::from(&*p.field)));
             parts.collect()
         };
-        Names {
+        let mut names = Names {
             decisive: decisive.cloned().collect(),
             alternatives: parts(&regex.groups().alternatives),
             tuples: parts(&regex.groups().tuples),
             all,
-        }
+            marks: None,
+        };
+        names.marks = Marks::of(&names);
+        names
     }
 
     /// The same groups but for one.

@@ -123,12 +123,6 @@ impl Sessions {
         self.entries.get(key).map(|entry| &entry.session)
     }
 
-    /// Whether merging a match would change nothing and accuse nobody: a line that is no failure
-    /// ends a session of which nothing is known. Most lines of an honest login are such.
-    pub(super) fn is_untouched_by(&self, fresh: &Record) -> bool {
-        ends_in_peace(fresh) && fresh.text(&Name::Mlfid).is_some_and(|key| !self.knows(key))
-    }
-
     /// Whether anything is remembered under this key, be it out of date.
     pub(super) fn knows(&self, key: &str) -> bool {
         self.entries.contains_key(key)

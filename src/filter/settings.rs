@@ -1,12 +1,15 @@
 //! The filter of a jail: what can be set, added and asked.
 #![forbid(unsafe_code)]
 
+use std::sync::Arc;
+
 use super::buffer::Parts;
 use super::json::JsonTemplate;
 use super::limits::Limits;
 use super::name::Name;
 use super::record::Names;
 use super::session::Sessions;
+use super::survey::Signature;
 use super::window::Window;
 use crate::datetime::{DateDetector, DatePatternError, DateTime, FixedOffset};
 use crate::pattern::{FailRegex, PatternError, Prefilter, UseDns};
@@ -42,6 +45,8 @@ pub struct Filter {
     pub(super) ignoreregexes: Vec<FailRegex>,
     /// Made anew at the next line whenever the regexes change.
     pub(super) prefilter: Option<Prefilter>,
+    /// Likewise.
+    pub(super) signature: Option<Arc<Signature>>,
     pub(super) json: Option<JsonTemplate>,
     pub(super) dates: Dates,
     zone: Option<FixedOffset>,
@@ -70,6 +75,7 @@ impl Filter {
             failregex_names: Vec::new(),
             ignoreregexes: Vec::new(),
             prefilter: None,
+            signature: None,
             json: None,
             dates: Dates::Detector(Box::new(DateDetector::defaults())),
             zone: None,
@@ -105,7 +111,7 @@ impl Filter {
             self.prefregex_base = self.prefregex_names.without(&Name::Content);
             self.prefregex = Some(regex);
         }
-        self.prefilter = None;
+        self.regexes_changed();
         Ok(())
     }
 
@@ -125,7 +131,7 @@ impl Filter {
         }
         self.failregex_names.push(Names::of(&regex));
         self.failregexes.push(regex);
-        self.prefilter = None;
+        self.regexes_changed();
         Ok(())
     }
 
@@ -134,7 +140,7 @@ impl Filter {
         if index < self.failregexes.len() {
             self.failregexes.remove(index);
             self.failregex_names.remove(index);
-            self.prefilter = None;
+            self.regexes_changed();
         }
     }
 
@@ -142,7 +148,7 @@ impl Filter {
     pub fn clear_failregexes(&mut self) {
         self.failregexes.clear();
         self.failregex_names.clear();
-        self.prefilter = None;
+        self.regexes_changed();
     }
 
     /// All failregexes in order.
@@ -157,6 +163,7 @@ impl Filter {
     pub fn add_ignoreregex(&mut self, source: &str) -> Result<(), PatternError> {
         self.ignoreregexes
             .push(FailRegex::new(source, self.usedns, false)?);
+        self.regexes_changed();
         Ok(())
     }
 
@@ -164,12 +171,19 @@ impl Filter {
     pub fn del_ignoreregex(&mut self, index: usize) {
         if index < self.ignoreregexes.len() {
             self.ignoreregexes.remove(index);
+            self.regexes_changed();
         }
     }
 
     /// Removes all ignoreregexes.
     pub fn clear_ignoreregexes(&mut self) {
         self.ignoreregexes.clear();
+        self.regexes_changed();
+    }
+
+    fn regexes_changed(&mut self) {
+        self.prefilter = None;
+        self.signature = None;
     }
 
     /// Whether the ignoreregexes see the line before the failregexes do: when there are far fewer
@@ -224,6 +238,7 @@ impl Filter {
             "" => None,
             template => Some(JsonTemplate::parse(template)?),
         };
+        self.regexes_changed();
         Ok(())
     }
 
@@ -262,11 +277,11 @@ impl Filter {
 
     /// The date of a line, where lines have one; the templates learn from it as from any line.
     pub fn date_of(&mut self, line: &str, now: Timestamp) -> Option<Timestamp> {
-        let made = self.json.as_ref().and_then(|template| template.line(line));
+        let line = self.formed(line);
         let Dates::Detector(detector) = &mut self.dates else {
             return None;
         };
-        match detector.find(made.as_deref().unwrap_or(line), now)?.time {
+        match detector.find(&line, now)?.time {
             DateTime::At(time) => Some(time),
             _ => None,
         }

@@ -1,17 +1,19 @@
 //! What regexes find in the lines of one log, worked out once for all jails that ask the same of it.
 //!
-//! In: lines, and a filter that looks at them ([`Filter::survey_line`]). Out: a [`Survey`], by which
-//! other filters of the same [`Signature`] come to what they would have found by themselves
-//! ([`Filter::follow_line`]) at a fraction of the cost.
+//! In: lines with their dates, and a filter that looks at them ([`Filter::survey`]). Out: a
+//! [`Survey`], by which other filters of the same [`Signature`] come to what they would have found
+//! by themselves ([`Filter::follow`]) at a fraction of the cost.
 //!
-//! Shared is only what depends on nothing but the line and the regexes: where no failregex matches,
-//! and what the first one that does captures. All that has a memory stays with each filter: which
-//! date a line has, the time window, sessions, what is said once a day. A filter that cuts another
-//! date out of a line looks at that line itself.
+//! Shared is only what depends on nothing but the line, its date and the regexes: where no failregex
+//! matches, and what the first one that does captures. All that has a memory stays with each filter:
+//! the time window, sessions, what is said once a day.
 #![forbid(unsafe_code)]
 
+use std::sync::Arc;
+
 use super::buffer::Parts;
-use super::moment::{Cut, When};
+use super::lines::{Dating, Lines};
+use super::moment::When;
 use super::name::Name;
 use super::outcome::{LineOutcome, Manner};
 use super::record::Record;
@@ -30,36 +32,22 @@ pub struct Signature {
     jsonmatch: String,
 }
 
-/// Lines and what regexes find in them.
+/// What regexes find in lines: in those that are not listed, nothing.
 #[derive(Debug, Default)]
 pub struct Survey {
-    /// All lines, as the dates are looked for in them.
-    text: String,
-    lines: Vec<Line>,
-    sightings: Vec<Sighting>,
+    lines: Vec<u32>,
+    findings: Vec<Finding>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Line {
-    /// Where it ends in the text.
-    end: u32,
-    /// The bytes before and after the date that was cut out.
-    around: (u32, u32),
-    finding: Finding,
-}
-
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum Finding {
     /// It was not looked at, or not to the end.
     Unknown,
-    /// No failregex matches.
-    Nothing,
-    /// By its number.
-    Sighting(u32),
+    Sighting(Box<Sighting>),
 }
 
 /// The first match of a failregex.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Sighting {
     regex: usize,
     record: Record,
@@ -70,106 +58,90 @@ struct Sighting {
 }
 
 impl Survey {
-    /// For lines of so many bytes.
-    pub fn new(bytes: usize) -> Survey {
-        Survey {
-            text: String::with_capacity(bytes),
-            ..Survey::default()
-        }
-    }
-
-    /// How many lines there are.
+    /// How many lines followers have to look at.
     pub fn len(&self) -> usize {
         self.lines.len()
     }
 
-    /// Whether there is no line.
+    /// Whether there is nothing for a follower to do.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
-
-    fn line(&self, index: usize) -> Option<(&str, Line)> {
-        let line = *self.lines.get(index)?;
-        let before = index.checked_sub(1).and_then(|at| self.lines.get(at));
-        let start = before.map_or(0, |before| before.end as usize);
-        Some((self.text.get(start..line.end as usize)?, line))
-    }
-}
-
-fn around(cut: &Cut<'_>) -> (u32, u32) {
-    (cut.before.len() as u32, cut.after.len() as u32)
 }
 
 impl Filter {
     /// What decides about its findings; `None` where a line is not looked at for itself.
-    pub fn signature(&self) -> Option<Signature> {
+    pub fn signature(&mut self) -> Option<Arc<Signature>> {
+        if self.maxlines() > 1 {
+            return None;
+        }
         let regexes = |list: &[FailRegex]| list.iter().map(|one| one.regex().clone()).collect();
-        (self.maxlines() == 1).then(|| Signature {
-            prefregex: self.prefregex().map(|one| one.regex().clone()),
-            failregexes: regexes(self.failregexes()),
-            ignoreregexes: regexes(self.ignoreregexes()),
-            jsonmatch: self.jsonmatch().to_owned(),
-        })
+        if self.signature.is_none() {
+            self.signature = Some(Arc::new(Signature {
+                prefregex: self.prefregex().map(|one| one.regex().clone()),
+                failregexes: regexes(self.failregexes()),
+                ignoreregexes: regexes(self.ignoreregexes()),
+                jsonmatch: self.jsonmatch().to_owned(),
+            }));
+        }
+        self.signature.clone()
     }
 
-    /// The failures of a line, as [`Filter::process_line`] gives them; what others need of them
-    /// is added to `survey`.
-    pub fn survey_line(&mut self, line: &str, clock: &Clock, survey: &mut Survey) -> Vec<Failure> {
-        let made = self.json.as_ref().and_then(|template| template.line(line));
-        let line = made.as_deref().unwrap_or(line);
-        survey.text.push_str(line);
-        let mut entry = Line {
-            end: survey.text.len() as u32,
-            around: (0, 0),
-            finding: Finding::Unknown,
-        };
-        let Some(when) = self.place(line, None, clock, Manner::WATCH) else {
-            survey.lines.push(entry);
-            return Vec::new();
-        };
-        entry.around = around(&when.cut);
-        let given_up = self.limits.hits;
-        let sighting = self.look(&when, clock);
-        // how often a search gives up is each jail's own concern
-        if self.limits.hits == given_up {
-            entry.finding = match &sighting {
-                None => Finding::Nothing,
-                Some(sighting) => {
-                    survey.sightings.push(sighting.clone());
-                    Finding::Sighting(survey.sightings.len() as u32 - 1)
-                }
+    /// Hands the failures of lines to `each`, as [`Filter::examine_lines`] does, and tells what
+    /// others need of them.
+    pub fn survey(
+        &mut self,
+        lines: &Lines<'_>,
+        dating: &Dating,
+        clock: &Clock,
+        mut each: impl FnMut(Failure),
+    ) -> Survey {
+        let hopeful = self.hopeful(lines, dating);
+        let hopeful = hopeful.as_deref();
+        let mut survey = Survey::default();
+        self.walk(lines, dating, hopeful, clock, |filter, number, when| {
+            let index = hopeful.map_or(Some(number as u32), |list| list.get(number).copied());
+            let given_up = filter.limits.hits;
+            let sighting = when.as_ref().and_then(|when| filter.look(when, clock));
+            if let (Some(sighting), Some(when)) = (&sighting, &when) {
+                filter.judge(sighting, when, clock, &mut each);
+            }
+            // how often a search gives up is each jail's own concern
+            let known = when.is_some() && filter.limits.hits == given_up;
+            let known = known && !dating.is_doubtful(index.unwrap_or_default() as usize);
+            let finding = match (known, sighting) {
+                (true, None) => return,
+                (true, Some(sighting)) => Finding::Sighting(Box::new(sighting)),
+                (false, _) => Finding::Unknown,
             };
-        }
-        survey.lines.push(entry);
-        match sighting {
-            None => Vec::new(),
-            Some(sighting) => self.judge(&sighting, &when, clock),
-        }
+            survey.lines.extend(index);
+            survey.findings.push(finding);
+        });
+        survey
     }
 
-    /// The failures of a line that a filter of the same signature has surveyed.
-    pub fn follow_line(&mut self, survey: &Survey, index: usize, clock: &Clock) -> Vec<Failure> {
-        let Some((text, line)) = survey.line(index) else {
-            return Vec::new();
-        };
-        let Some(when) = self.place(text, None, clock, Manner::WATCH) else {
-            return Vec::new();
-        };
-        let finding = match around(&when.cut) == line.around {
-            true => line.finding,
-            false => Finding::Unknown,
-        };
-        match finding {
-            Finding::Nothing => Vec::new(),
-            Finding::Sighting(number) => match survey.sightings.get(number as usize) {
-                Some(sighting) => self.judge(sighting, &when, clock),
-                None => Vec::new(),
-            },
-            Finding::Unknown => match self.look(&when, clock) {
-                Some(sighting) => self.judge(&sighting, &when, clock),
-                None => Vec::new(),
-            },
-        }
+    /// Hands the failures of lines to `each` that a filter of the same signature has surveyed and
+    /// that both cut alike.
+    pub fn follow(
+        &mut self,
+        lines: &Lines<'_>,
+        dating: &Dating,
+        survey: &Survey,
+        clock: &Clock,
+        mut each: impl FnMut(Failure),
+    ) {
+        let list = Some(survey.lines.as_slice());
+        self.walk(lines, dating, list, clock, |filter, number, when| {
+            let Some(when) = when else { return };
+            match survey.findings.get(number) {
+                Some(Finding::Sighting(known)) => filter.judge(known, &when, clock, &mut each),
+                _ => {
+                    if let Some(sighting) = filter.look(&when, clock) {
+                        filter.judge(&sighting, &when, clock, &mut each);
+                    }
+                }
+            }
+        });
     }
 
     /// The first match in a line.
@@ -198,7 +170,13 @@ impl Filter {
     }
 
     /// What a match means to this filter, and further ones where it means nothing.
-    fn judge(&mut self, sighting: &Sighting, when: &When<'_>, clock: &Clock) -> Vec<Failure> {
+    fn judge(
+        &mut self,
+        sighting: &Sighting,
+        when: &When<'_>,
+        clock: &Clock,
+        each: impl FnMut(Failure),
+    ) {
         let manner = Manner::WATCH;
         let mut outcome = LineOutcome::default();
         let counts = !when.undated || self.may_be_undated(when, None, clock, manner);
@@ -206,7 +184,7 @@ impl Filter {
             if let Some(key) = &sighting.ends
                 && !self.sessions.knows(key)
             {
-                return Vec::new();
+                return;
             }
             let parts = match (&sighting.parts, when.cut.date) {
                 (Some(parts), Some(_)) => parts.clone(),
@@ -220,7 +198,7 @@ impl Filter {
         if !done {
             self.search(when, sighting.regex + 1, None, clock, manner, &mut outcome);
         }
-        outcome.into_failures(clock)
+        outcome.take_failures(clock).for_each(each);
     }
 }
 

@@ -10,6 +10,9 @@ use crate::warning;
 const TARGET: &str = "fail2ban.filter";
 const DAY: f64 = 86_400.0;
 
+/// Seconds by which the date of a new line may differ from the present.
+const ODD: f64 = 60.0;
+
 /// Lets a message through once per span of time.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Once {
@@ -54,6 +57,15 @@ impl Window {
         self.last.filter(|last| *last > now - 60.0)
     }
 
+    /// Whether lines of these times, the earliest and the latest, all count for the time they have.
+    pub(super) fn takes(&self, (first, last): (Timestamp, Timestamp), clock: &Clock) -> bool {
+        let is_present = |time: Timestamp| (time - clock.now).trunc().abs() <= ODD;
+        match clock.in_operation {
+            true => is_present(first) && is_present(last),
+            false => first >= clock.now - clock.findtime,
+        }
+    }
+
     /// The time the line counts for; `None`: it is too old (facts D22, D23).
     pub(super) fn judge(
         &mut self,
@@ -70,7 +82,7 @@ impl Window {
         };
         if clock.in_operation {
             let delta = (time - clock.now).trunc();
-            if delta.abs() <= 60.0 {
+            if delta.abs() <= ODD {
                 return Some(time);
             }
             if self.odd.due(clock.now, DAY) {

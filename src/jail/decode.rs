@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 use crate::encoding;
+use crate::filter::Lines;
 
 /// The encoding of the locale, what `auto` stands for; UTF-8 where the locale names none.
 pub(super) fn default_encoding() -> String {
@@ -53,20 +54,36 @@ impl Decoder {
         (!text.is_empty()).then(|| text.to_owned())
     }
 
+    /// All lines of a chunk; bytes of lines that had some replaced go to `bad`.
+    pub fn decode<'d>(&mut self, data: &'d [u8], mut bad: impl FnMut(&[u8])) -> Lines<'d> {
+        // nearly always: looked at as a whole, it costs a tenth of looking at each line
+        if let Some(text) = self.as_text(data) {
+            return Lines::of(text);
+        }
+        let mut lines = Lines::with_capacity(data.len());
+        self.lines(data, |line, replaced| {
+            lines.push(&line);
+            if let Some(bytes) = replaced {
+                bad(bytes);
+            }
+        });
+        lines
+    }
+
+    /// A chunk that is the text of its lines as it is.
+    fn as_text<'d>(&self, data: &'d [u8]) -> Option<&'d str> {
+        let utf_8 = self.encoding == UTF_8;
+        let text = || std::str::from_utf8(without_half_feed(data)).ok();
+        utf_8.then(text).flatten()
+    }
+
     /// Calls `each` for every line of a chunk, without its line end; the flag says whether bytes
     /// had to be replaced, and comes with the bytes.
     pub fn lines(&mut self, data: &[u8], mut each: impl FnMut(Cow<'_, str>, Option<&[u8]>)) {
         if self.encoding == UTF_16LE || self.encoding == UTF_16BE {
             return self.wide_lines(data, &mut each);
         }
-        // half a line feed of UTF-16 that the reader has left on: not ours
-        let mut rest = data
-            .strip_suffix(b"\n\0")
-            .map_or(data, |_| &data[..data.len() - 1]);
-        if self.encoding == UTF_8
-            && let Ok(mut text) = std::str::from_utf8(rest)
-        {
-            // nearly always: looked at as a whole, it costs a tenth of looking at each line
+        if let Some(mut text) = self.as_text(data) {
             while !text.is_empty() {
                 let end = memchr::memchr(b'\n', text.as_bytes()).map_or(text.len(), |at| at + 1);
                 let (line, after) = text.split_at(end);
@@ -75,6 +92,7 @@ impl Decoder {
             }
             return;
         }
+        let mut rest = without_half_feed(data);
         while !rest.is_empty() {
             let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
             let (line, after) = rest.split_at(end);
@@ -107,6 +125,14 @@ impl Decoder {
             }
         }
         self.rest = bytes[start..].to_vec();
+    }
+}
+
+/// Half a line feed of UTF-16 that the reader has left on belongs to no other encoding.
+fn without_half_feed(data: &[u8]) -> &[u8] {
+    match data {
+        [text @ .., 0] if text.ends_with(b"\n") => text,
+        _ => data,
     }
 }
 

@@ -1,8 +1,11 @@
 //! Lines on their way from a source through the filter of a jail to its judge.
 //!
-//! In: chunks of a log, batches of a journal. Out: the cases of the failures in them. Jails that
-//! watch the same log in the same way find the same in its lines: the first one to come to a chunk
-//! leaves on its shelf what its regexes have found, and the others need not look for themselves.
+//! In: chunks of a log, batches of a journal. Out: the cases of the failures in them. Of jails that
+//! watch the same log the first one to come to a chunk leaves on its shelf what the others need not
+//! work out again: the decoded lines for all, their dates for those whose detectors stood like its
+//! own, and what was found in them for those with the same regexes.
+
+use std::sync::Arc;
 
 use encoding_rs::Encoding;
 use tokio::sync::OnceCell;
@@ -10,87 +13,111 @@ use tokio::sync::OnceCell;
 use super::inquiry::{Case, Origin};
 use super::task::{Task, now};
 use crate::address::Address;
-use crate::filter::{Failure, FailureId, Signature, Survey};
+use crate::datetime::Stand;
+use crate::filter::{Clock, Dating, Failure, FailureId, Filter, Lines, Signature, Survey};
 use crate::source::journal::Batch;
 use crate::source::{Chunk, Shelf};
-use crate::ticket::Ticket;
+use crate::ticket::{Ticket, Timestamp};
 
-/// What jails of one signature find in a chunk.
-struct Shared {
+/// The lines of a chunk. Whoever waits for them, or for what follows, does not keep a thread from
+/// other work.
+struct Decoded {
     encoding: &'static Encoding,
-    signature: Signature,
-    /// Whoever waits for it does not keep a thread from other work.
+    jsonmatch: String,
+    lines: OnceCell<Lines<'static>>,
+}
+
+/// Their dates.
+struct Dated {
+    decoded: Arc<Decoded>,
+    stand: Stand,
+    dating: OnceCell<Arc<Dating>>,
+}
+
+/// What jails of one signature find in them.
+struct Surveyed {
+    decoded: Arc<Decoded>,
+    dating: Arc<Dating>,
+    signature: Arc<Signature>,
     survey: OnceCell<Survey>,
 }
 
 impl Task {
     /// All lines of a chunk through the filter, then its failures to the judge.
     pub(super) async fn take_chunk(&mut self, chunk: &Chunk) {
-        match &chunk.shelf {
-            Some(shelf) if !chunk.data.is_empty() => self.take_shared(chunk, shelf).await,
-            _ => self.take_alone(chunk),
+        if let Some(in_operation) = self.logs.begin(chunk) {
+            let clock = self.core.clock(now(), in_operation);
+            match (&chunk.shelf, self.logs.encoding(chunk)) {
+                (Some(shelf), Some(encoding)) if !chunk.data.is_empty() => {
+                    self.take_shared(chunk, shelf, encoding, &clock).await;
+                }
+                _ => self.take_alone(chunk, &clock),
+            }
+            self.logs.taken(chunk);
         }
         self.judge_cases();
     }
 
-    fn take_alone(&mut self, chunk: &Chunk) {
-        let now = now();
-        let Task {
-            core, logs, cases, ..
-        } = self;
-        let encoding = core.encoding().to_owned();
-        logs.lines(chunk, &encoding, |line, in_operation| {
-            let failures = core
-                .filter
-                .process_line(line, None, &core.clock(now, in_operation));
-            cases.extend(failures.into_iter().map(log_case));
-        });
+    fn take_alone(&mut self, chunk: &Chunk, clock: &Clock) {
+        let lines = self.logs.lines(chunk, self.core.encoding());
+        let Task { core, cases, .. } = self;
+        let lines = core.filter.form(lines);
+        let dating = core.filter.date_lines(&lines, clock.now);
+        let each = |failure| cases.push_back(log_case(failure));
+        core.filter.examine_lines(&lines, &dating, clock, each);
     }
 
-    async fn take_shared(&mut self, chunk: &Chunk, shelf: &Shelf) {
+    async fn take_shared(
+        &mut self,
+        chunk: &Chunk,
+        shelf: &Shelf,
+        encoding: &'static Encoding,
+        clock: &Clock,
+    ) {
         let Task {
             core, logs, cases, ..
         } = self;
-        let (Some(encoding), Some(signature)) = (logs.encoding(chunk), core.filter.signature())
-        else {
-            return self.take_alone(chunk);
-        };
-        let shared = shelf.find(
-            |shared: &Shared| shared.encoding == encoding && shared.signature == signature,
-            || Shared {
+        let jsonmatch = core.filter.jsonmatch().to_owned();
+        let decoded = shelf.find(
+            |one: &Decoded| one.encoding == encoding && one.jsonmatch == jsonmatch,
+            || Decoded {
                 encoding,
+                jsonmatch: jsonmatch.clone(),
+                lines: OnceCell::new(),
+            },
+        );
+        let decode = async || {
+            let lines = logs.lines(chunk, core.encoding());
+            core.filter.form(lines).into_owned()
+        };
+        let lines = decoded.lines.get_or_init(decode).await;
+        let dating = date(&mut core.filter, shelf, &decoded, lines, clock.now).await;
+        let mut each = |failure| cases.push_back(log_case(failure));
+
+        let Some(signature) = core.filter.signature() else {
+            return core.filter.examine_lines(lines, &dating, clock, each);
+        };
+        let surveyed = shelf.find(
+            |one: &Surveyed| {
+                Arc::ptr_eq(&one.decoded, &decoded)
+                    && one.signature == signature
+                    && one.dating.cuts_like(&dating)
+            },
+            || Surveyed {
+                decoded: decoded.clone(),
+                dating: dating.clone(),
                 signature: signature.clone(),
                 survey: OnceCell::new(),
             },
         );
-        let mut surveyed = false;
-        let survey = shared.survey.get_or_init(async || {
-            surveyed = true;
-            let now = now();
-            let mut survey = Survey::new(chunk.data.len());
-            let name = core.encoding().to_owned();
-            logs.lines(chunk, &name, |line, in_operation| {
-                let clock = core.clock(now, in_operation);
-                let failures = core.filter.survey_line(line, &clock, &mut survey);
-                cases.extend(failures.into_iter().map(log_case));
-            });
-            survey
+        let mut leads = false;
+        let survey = surveyed.survey.get_or_init(async || {
+            leads = true;
+            core.filter.survey(lines, &dating, clock, &mut each)
         });
         let survey = survey.await;
-        if surveyed {
-            return;
-        }
-        let now = now();
-        if let Some(in_operation) = logs.begin(chunk) {
-            let clock = core.clock(now, in_operation);
-            for index in 0..survey.len() {
-                let failures = core.filter.follow_line(survey, index, &clock);
-                // nearly always
-                if !failures.is_empty() {
-                    cases.extend(failures.into_iter().map(log_case));
-                }
-            }
-            logs.taken(chunk);
+        if !leads {
+            core.filter.follow(lines, &dating, survey, clock, each);
         }
     }
 
@@ -108,6 +135,37 @@ impl Task {
         }
         journal.taken(batch);
         self.judge_cases();
+    }
+}
+
+/// The dates of lines: another's, where that had to come to the same.
+async fn date(
+    filter: &mut Filter,
+    shelf: &Shelf,
+    decoded: &Arc<Decoded>,
+    lines: &Lines<'_>,
+    now: Timestamp,
+) -> Arc<Dating> {
+    let Some(stand) = filter.stand(now) else {
+        return Arc::new(filter.date_lines(lines, now));
+    };
+    let dated = shelf.find(
+        |one: &Dated| Arc::ptr_eq(&one.decoded, decoded) && one.stand.is_like(&stand),
+        || Dated {
+            decoded: decoded.clone(),
+            stand: stand.clone(),
+            dating: OnceCell::new(),
+        },
+    );
+    let mut leads = false;
+    let dating = dated.dating.get_or_init(async || {
+        leads = true;
+        Arc::new(filter.date_lines(lines, now))
+    });
+    let dating = dating.await.clone();
+    match leads || filter.follow_dates(&dating, now) {
+        true => dating,
+        false => Arc::new(filter.date_lines(lines, now)),
     }
 }
 

@@ -2,31 +2,27 @@
 //! (facts J4, J7, K5, P36, Q5).
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use encoding_rs::Encoding;
 use indexmap::IndexMap;
-use sha1::{Digest, Sha1};
 use tokio::sync::mpsc;
 
 use super::decode::Decoder;
-use super::newcomers::{Identity, Newcomers};
+use super::look::{Look, first_line_hash};
+use super::newcomers::Newcomers;
 use super::save_timer::SaveTimer;
 use super::seek::Calendar;
 use crate::control::{CommandError, Value};
+use crate::filter::Lines;
 use crate::source::feed::{Membership, Source};
-use crate::source::{Chunk, Sources, Start, Subscription, Watch, is_log};
+use crate::source::{Chunk, Sources, Start, Subscription, Watch};
 use crate::store::{LogPosition, Store};
 use crate::{error, info, warning};
 
 const TARGET: &str = "fail2ban.filter";
-
-/// A first line longer than this is hashed up to here.
-const MAX_FIRST_LINE: u64 = 1 << 20;
 
 /// A file that a pattern led to is left when it was gone at so many looks.
 const MOST_MISSED: u32 = 5;
@@ -65,13 +61,6 @@ struct Log {
     missed: Option<u32>,
     /// The first line it was last known by.
     known_by: Arc<str>,
-}
-
-/// What a file looks like before it is read.
-struct Look {
-    first_line_hash: String,
-    size: u64,
-    identity: Identity,
 }
 
 impl Logs {
@@ -122,7 +111,7 @@ impl Logs {
             }
             return Ok(());
         }
-        let look = look(path)
+        let look = Look::of(path)
             .await
             .map_err(|error| CommandError::file(&error, path))?;
         self.newcomers.add(path);
@@ -236,7 +225,7 @@ impl Logs {
                 continue;
             }
             // what may not be read now may be later
-            let Ok(look) = look(&path).await else {
+            let Ok(look) = Look::of(&path).await else {
                 continue;
             };
             let (file, line) = (look.identity, look.first_line_hash.clone());
@@ -344,24 +333,19 @@ impl Logs {
         log.decoder.of_whole_lines()
     }
 
-    /// Hands every line of a chunk to `each`, with whether its log is in operation. A chunk of a
-    /// file that was removed in between is dropped.
-    pub fn lines(&mut self, chunk: &Chunk, encoding: &str, mut each: impl FnMut(&str, bool)) {
+    /// The lines of a chunk. One of a file that was removed in between has none.
+    pub fn lines<'c>(&mut self, chunk: &'c Chunk, encoding: &str) -> Lines<'c> {
         let path = chunk.path.to_string_lossy();
         let Some(log) = self.logs.get_mut(path.as_ref()) else {
-            return;
+            return Lines::default();
         };
-        let (sources, in_operation) = (&self.sources, log.in_operation);
-        log.decoder.lines(&chunk.data, |line, undecodable| {
-            if let Some(bytes) = undecodable {
-                warn_of_bytes(sources, &path, encoding, bytes);
-            }
-            each(&line, in_operation);
-        });
-        self.taken(chunk);
+        let sources = &self.sources;
+        log.decoder.decode(&chunk.data, |bytes| {
+            warn_of_bytes(sources, &path, encoding, bytes);
+        })
     }
 
-    /// All lines of a chunk were handed on.
+    /// All lines of a chunk were examined.
     pub fn taken(&mut self, chunk: &Chunk) {
         let Some(log) = self.logs.get_mut(chunk.path.to_string_lossy().as_ref()) else {
             return;
@@ -433,7 +417,7 @@ impl Log {
         let found = File::open(path).and_then(|file| calendar.seek(&file, from));
         if let Ok(offset) = found
             && offset > from
-            && let Ok(look) = look_at(Path::new(path))
+            && let Ok(look) = Look::at(Path::new(path))
         {
             self.start = Start::Resume {
                 first_line_hash: look.first_line_hash,
@@ -441,64 +425,6 @@ impl Log {
             };
         }
     }
-}
-
-/// As [`look_at`], where a file may be slow to answer.
-async fn look(path: &str) -> io::Result<Look> {
-    let path = path.to_owned();
-    let looked = tokio::task::spawn_blocking(move || look_at(Path::new(&path))).await;
-    looked.unwrap_or_else(|_| Err(io::Error::other("interrupted")))
-}
-
-/// SHA-1 of the first line (empty without a complete one, fact Q4) and size of a file.
-fn look_at(path: &Path) -> io::Result<Look> {
-    let file = std::fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(path)?;
-    let metadata = file.metadata()?;
-    if !is_log(&metadata) {
-        // as Python's readline() on a folder; a pipe must not be waited for
-        let error = if metadata.is_dir() {
-            libc::EISDIR
-        } else {
-            libc::EINVAL
-        };
-        return Err(io::Error::from_raw_os_error(error));
-    }
-    let mut line = Vec::new();
-    BufReader::new(file)
-        .take(MAX_FIRST_LINE)
-        .read_until(b'\n', &mut line)?;
-    let complete = line.ends_with(b"\n") || line.len() as u64 == MAX_FIRST_LINE;
-    let first_line_hash = if complete {
-        hex(&Sha1::digest(&line))
-    } else {
-        String::new()
-    };
-    Ok(Look {
-        first_line_hash,
-        size: metadata.size(),
-        identity: (metadata.dev(), metadata.ino()),
-    })
-}
-
-/// The hash a chunk comes with; one that begins its file may know the first line before its reader
-/// does, when the file was empty so far.
-fn first_line_hash(chunk: &Chunk) -> String {
-    let first_line = memchr::memchr(b'\n', &chunk.data).map(|end| &chunk.data[..=end]);
-    match first_line {
-        Some(line)
-            if chunk.first_line_hash.is_empty() && chunk.offset == chunk.data.len() as u64 =>
-        {
-            hex(&Sha1::digest(line))
-        }
-        _ => chunk.first_line_hash.as_ref().to_owned(),
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Warns once per file and day (fact J7), whichever jail it is.

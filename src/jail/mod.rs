@@ -31,6 +31,7 @@ mod judge;
 mod lifecycle;
 mod lines;
 mod logs;
+mod look;
 pub mod names;
 mod newcomers;
 mod options;

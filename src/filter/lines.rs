@@ -1,0 +1,274 @@
+//! Many lines at once: their text, where each stands in it, and their dates.
+//!
+//! In: the text of a piece of a log. Out: [`Lines`], [`Dating`] of them, and a walk by which a
+//! filter gets from line to line. Most lines mean nothing to a filter, and most dates are what they
+//! should be: then it goes from one line that matters to the next.
+#![forbid(unsafe_code)]
+
+use std::borrow::Cow;
+
+use super::Clock;
+use super::moment::When;
+use super::outcome::{LineOutcome, Manner};
+use super::settings::{Dates, Filter};
+use super::{Failure, json};
+use crate::datetime::{Course, DateTime, FoundDate, Stand};
+use crate::ticket::Timestamp;
+
+/// Lines of a log, without their ends.
+#[derive(Debug, Default)]
+pub struct Lines<'t> {
+    text: Cow<'t, str>,
+    /// Where each begins and ends.
+    places: Vec<(u32, u32)>,
+}
+
+impl<'t> Lines<'t> {
+    /// No lines yet; those to come have so many bytes.
+    pub fn with_capacity(bytes: usize) -> Lines<'static> {
+        Lines {
+            text: Cow::Owned(String::with_capacity(bytes)),
+            places: Vec::new(),
+        }
+    }
+
+    /// The lines of a text of less than 4 GiB.
+    pub fn of(text: &'t str) -> Lines<'t> {
+        let mut places = Vec::with_capacity(text.len() / 64 + 1);
+        let mut start = 0;
+        let ends = memchr::memchr_iter(b'\n', text.as_bytes());
+        let last = (!text.ends_with('\n') && !text.is_empty()).then_some(text.len());
+        for end in ends.chain(last) {
+            let line = text[start..end].trim_end_matches(['\r', '\n']);
+            places.push((start as u32, (start + line.len()) as u32));
+            start = end + 1;
+        }
+        Lines {
+            text: Cow::Borrowed(text),
+            places,
+        }
+    }
+
+    /// Adds a line.
+    pub fn push(&mut self, line: &str) {
+        let text = self.text.to_mut();
+        let start = text.len() as u32;
+        text.push_str(line);
+        self.places.push((start, text.len() as u32));
+        text.push('\n');
+    }
+
+    /// The same lines, on their own.
+    pub fn into_owned(self) -> Lines<'static> {
+        Lines {
+            text: Cow::Owned(self.text.into_owned()),
+            places: self.places,
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// One of them, empty beyond the last.
+    pub fn line(&self, index: usize) -> &str {
+        let (start, end) = self.place(index);
+        self.text.get(start..end).unwrap_or_default()
+    }
+
+    fn place(&self, index: usize) -> (usize, usize) {
+        let place = self.places.get(index);
+        place.map_or((0, 0), |(start, end)| (*start as usize, *end as usize))
+    }
+}
+
+/// The dates of lines, as one filter has found them.
+#[derive(Debug, Default)]
+pub struct Dating {
+    course: Course,
+    /// When every line has a date of its own: the earliest and the latest.
+    span: Option<(Timestamp, Timestamp)>,
+}
+
+impl Dating {
+    fn new(course: Course) -> Dating {
+        let mut span = None;
+        for date in &course.dates {
+            let Some(time) = date.as_ref().and_then(own_time) else {
+                span = None;
+                break;
+            };
+            let (first, last): (Timestamp, Timestamp) = span.unwrap_or((time, time));
+            span = Some((first.min(time), last.max(time)));
+        }
+        Dating { course, span }
+    }
+
+    /// Whether the same is cut out of the lines.
+    pub fn cuts_like(&self, other: &Dating) -> bool {
+        let cut = |date: &Option<FoundDate>| date.map(|date| (date.start, date.end));
+        let (ours, theirs) = (&self.course.dates, &other.course.dates);
+        std::ptr::eq(self, other) || ours.iter().map(cut).eq(theirs.iter().map(cut))
+    }
+
+    fn date(&self, index: usize) -> Option<FoundDate> {
+        self.course.dates.get(index).copied().flatten()
+    }
+
+    /// Whether a date was found in the line that is none: what is cut out depends on the lines
+    /// before it, then.
+    pub(super) fn is_doubtful(&self, index: usize) -> bool {
+        self.date(index)
+            .is_some_and(|date| own_time(&date).is_none())
+    }
+}
+
+/// The time a date names.
+fn own_time(date: &FoundDate) -> Option<Timestamp> {
+    match date.time {
+        DateTime::At(time) if date.start < date.end => Some(time),
+        _ => None,
+    }
+}
+
+impl Filter {
+    /// The line as the filter sees it where a log holds JSON objects.
+    pub(super) fn formed<'l>(&self, line: &'l str) -> Cow<'l, str> {
+        let template: Option<&json::JsonTemplate> = self.json.as_ref();
+        let made = template.and_then(|template| template.line(line));
+        made.map_or(Cow::Borrowed(line), Cow::Owned)
+    }
+
+    /// Lines as the filter sees them.
+    pub fn form<'t>(&self, lines: Lines<'t>) -> Lines<'t> {
+        if self.json.is_none() {
+            return lines;
+        }
+        let mut formed = Lines::with_capacity(lines.text.len());
+        for index in 0..lines.len() {
+            formed.push(&self.formed(lines.line(index)));
+        }
+        formed
+    }
+
+    /// Where its dates stand, if others may have come to the same.
+    pub fn stand(&self, now: Timestamp) -> Option<Stand> {
+        match &self.dates {
+            Dates::Detector(detector) => detector.stand(now),
+            Dates::Never { .. } | Dates::Absent => None,
+        }
+    }
+
+    /// Finds the dates of lines and learns from them.
+    pub fn date_lines(&mut self, lines: &Lines<'_>, now: Timestamp) -> Dating {
+        match &mut self.dates {
+            Dates::Detector(detector) => {
+                let texts = (0..lines.len()).map(|index| lines.line(index));
+                Dating::new(detector.find_all(texts, now))
+            }
+            Dates::Never { .. } | Dates::Absent => Dating::default(),
+        }
+    }
+
+    /// Learns from lines what another filter has; false: it has to date them itself.
+    pub fn follow_dates(&mut self, dating: &Dating, now: Timestamp) -> bool {
+        match &mut self.dates {
+            Dates::Detector(detector) => detector.follow(&dating.course, now),
+            Dates::Never { .. } | Dates::Absent => false,
+        }
+    }
+
+    /// Hands the failures of lines to `each`, as [`Filter::process_line`] gives them for each line.
+    pub fn examine_lines(
+        &mut self,
+        lines: &Lines<'_>,
+        dating: &Dating,
+        clock: &Clock,
+        mut each: impl FnMut(Failure),
+    ) {
+        let hopeful = self.hopeful(lines, dating);
+        let mut outcome = LineOutcome::default();
+        self.walk(
+            lines,
+            dating,
+            hopeful.as_deref(),
+            clock,
+            |filter, _, when| {
+                if let Some(when) = when {
+                    let manner = Manner::WATCH;
+                    filter.search(&when, 0, None, clock, manner, &mut outcome);
+                    outcome.take_failures(clock).for_each(&mut each);
+                }
+            },
+        );
+    }
+
+    /// The lines that may match; `None` when it is not worth the time to tell.
+    pub(super) fn hopeful(&mut self, lines: &Lines<'_>, dating: &Dating) -> Option<Vec<u32>> {
+        let mut screen = self.screen(&lines.text)?;
+        let mut hopeful = Vec::new();
+        let prefilter = self.prefilter.as_mut()?;
+        for index in 0..lines.len() {
+            let (start, end) = lines.place(index);
+            let outlook = screen.outlook(start, end).filter(|_| {
+                let line = lines.line(index);
+                let joins =
+                    |date: FoundDate| prefilter.may_join(&line[..date.start], &line[date.end..]);
+                !dating.date(index).is_some_and(joins)
+            });
+            match outlook {
+                Some(outlook) => prefilter.count(outlook),
+                None => hopeful.push(index as u32),
+            }
+        }
+        Some(hopeful)
+    }
+
+    /// Takes the lines in their order and hands those of the list, or all, to `each`: by their
+    /// place in the list, with where they stand in time (`None`: too old).
+    pub(super) fn walk<'l>(
+        &mut self,
+        lines: &'l Lines<'_>,
+        dating: &Dating,
+        list: Option<&[u32]>,
+        clock: &Clock,
+        mut each: impl FnMut(&mut Filter, usize, Option<When<'l>>),
+    ) {
+        let place = |filter: &mut Filter, index: usize| {
+            filter.place_dated(lines.line(index), dating.date(index), clock, Manner::WATCH)
+        };
+        let calm = dating
+            .span
+            .is_some_and(|span| self.window.takes(span, clock));
+        let Some(list) = list else {
+            for index in 0..lines.len() {
+                let when = place(self, index);
+                each(self, index, when);
+            }
+            return;
+        };
+        if calm {
+            for (number, index) in list.iter().enumerate() {
+                let when = place(self, *index as usize);
+                each(self, number, when);
+            }
+            if let Some(last) = lines.len().checked_sub(1) {
+                place(self, last);
+            }
+            return;
+        }
+        let mut listed = list.iter().enumerate().peekable();
+        for index in 0..lines.len() {
+            let when = place(self, index);
+            if let Some((number, _)) = listed.next_if(|(_, next)| **next as usize == index) {
+                each(self, number, when);
+            }
+        }
+    }
+}
