@@ -124,13 +124,30 @@ impl Address {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Address::Ip(ip) => ip.fmt(f),
-            // the original shows the whole address space without its prefix (sharp edge 47)
-            Address::Net(net) if net.prefix_len() == 0 => net.addr().fmt(f),
-            Address::Net(net) => net.fmt(f),
+            Address::Ip(ip) => show(ip, f),
+            Address::Net(net) => {
+                show(&net.addr(), f)?;
+                match net.prefix_len() {
+                    // the original shows the whole address space without it (sharp edge 47)
+                    0 => Ok(()),
+                    length => write!(f, "/{length}"),
+                }
+            }
             Address::Raw(text) => f.write_str(text),
         }
     }
+}
+
+/// As `inet_ntop` writes it: the old IPv4-compatible addresses end in dots, `::192.0.2.1`.
+fn show(ip: &IpAddr, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if let IpAddr::V6(ip) = ip
+        && let [0, 0, 0, 0, 0, 0, high, _] = ip.segments()
+        && high != 0
+    {
+        let [.., a, b, c, d] = ip.octets();
+        return write!(f, "::{a}.{b}.{c}.{d}");
+    }
+    write!(f, "{ip}")
 }
 
 #[cfg(test)]
@@ -167,6 +184,11 @@ mod tests {
                 Some(Family::Inet6),
                 false,
             ),
+            ("::1:2", "::0.1.0.2", Some(Family::Inet6), true),
+            ("::102:304", "::1.2.3.4", Some(Family::Inet6), true),
+            ("::5", "::5", Some(Family::Inet6), true),
+            ("::102:304/127", "::1.2.3.4/127", Some(Family::Inet6), false),
+            ("1::102:304", "1::102:304", Some(Family::Inet6), true),
             ("300.1.1.1", "300.1.1.1", None, false),
             ("010.001.002.003", "010.001.002.003", None, false),
             ("1.2.3.4/255.0.255.0", "1.2.3.4/255.0.255.0", None, false),

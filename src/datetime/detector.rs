@@ -17,6 +17,7 @@ use super::place::{Place, chars_before};
 use super::program::{Clues, Spans};
 use super::syntax::YearWindow;
 use super::template::{LINE_BEGIN, Template, has_markup, replace_markup, unbound};
+use super::zone::quoted;
 use super::{DatePatternError, FixedOffset, FoundDate, TemplateInfo, defaults};
 use crate::info;
 use crate::ticket::Timestamp;
@@ -236,7 +237,8 @@ impl DateDetector {
                 let count = defaults::PATTERNS.len();
                 info!(
                     LOG,
-                    "  default date pattern for `{pattern:?}`: {count} template(s)"
+                    "  default date pattern for `{}`: {count} template(s)",
+                    quoted(pattern)
                 );
             }
         } else {

@@ -75,7 +75,7 @@ fn pair(digits: &[u8]) -> Option<i64> {
 }
 
 /// As Python's `repr` of a plain string.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     if text.contains('\'') && !text.contains('"') {
         format!("\"{}\"", text.replace('\\', "\\\\"))
     } else {

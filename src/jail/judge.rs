@@ -25,9 +25,8 @@ const BROKEN_FILES_HOLD: Duration = Duration::from_secs(60);
 impl Task {
     /// Judges cases until one has a question, or none is left.
     pub(super) fn judge_cases(&mut self) {
-        while !self.idle
-            && self.asked.is_none()
-            && let Some(mut case) = self.cases.pop_front()
+        while self.asked.is_none()
+            && let Some(mut case) = self.next_case()
         {
             match self.judge(&mut case) {
                 Some(question) => self.asked = Some((case, question)),
@@ -40,6 +39,20 @@ impl Task {
             if let Some(journal) = &mut self.journal {
                 journal.judged(clock);
             }
+        }
+    }
+
+    /// An idle jail judges no lines, but does what it is told, unless its settings are being
+    /// exchanged.
+    fn next_case(&mut self) -> Option<Case> {
+        if !self.idle {
+            return self.cases.pop_front();
+        }
+        let told = |case: &Case| matches!(case.origin, Origin::Attempt { .. });
+        let at = self.cases.iter().position(told)?;
+        match self.saved {
+            None => self.cases.remove(at),
+            Some(_) => None,
         }
     }
 

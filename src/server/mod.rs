@@ -149,6 +149,7 @@ impl Server {
         let store = self.state().store.take();
         if let Some(store) = store {
             store.close().await;
+            info!("fail2ban.database", "Connection to database closed.");
         }
     }
 

@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 use self::worker::{Mailbox, Write};
 use crate::address::Address;
 use crate::ticket::{BanTime, Ticket, Timestamp};
-use crate::{debug, error, info};
+use crate::{debug, error};
 
 /// The logger name of everything the database says.
 pub(crate) const LOG: &str = "fail2ban.database";
@@ -223,9 +223,8 @@ impl Store {
             request = back;
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        if closed.await.is_ok() {
-            info!(LOG, "Connection to database closed.");
-        }
+        // a database whose thread is gone is as closed as it can be
+        let _ = closed.await;
     }
 
     fn write(&self, write: Write) {

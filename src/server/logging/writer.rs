@@ -46,13 +46,14 @@ impl Output {
         Ok(Output::File(path.to_owned(), file))
     }
 
-    /// Connects to journald's own socket.
+    /// Entries for journald. It need not run (yet): a machine without one is no reason not to
+    /// start.
     pub(super) fn journal() -> io::Result<Output> {
-        let socket = UnixDatagram::unbound()?;
-        socket.connect("/run/systemd/journal/socket")?;
-        Ok(Output::Journal(socket))
+        Ok(Output::Journal(UnixDatagram::unbound()?))
     }
 }
+
+const JOURNAL_SOCKET: &str = "/run/systemd/journal/socket";
 
 /// A connection to the local syslog daemon.
 pub(super) struct Syslog {
@@ -291,7 +292,9 @@ impl Thread {
                 self.note(sent, 1);
             }
             Output::Journal(socket) => {
-                let sent = socket.send(&journal_entry(line)).map(drop);
+                let sent = socket
+                    .send_to(&journal_entry(line), JOURNAL_SOCKET)
+                    .map(drop);
                 self.note(sent, 1);
             }
             Output::Stdout | Output::Stderr | Output::File(..) => {
