@@ -2,9 +2,8 @@
 //! the evidence against it.
 #![forbid(unsafe_code)]
 
+use std::ops::Index;
 use std::sync::Arc;
-
-use indexmap::IndexMap;
 
 use crate::address::Address;
 
@@ -24,8 +23,67 @@ pub enum FieldValue {
     Address(Address),
 }
 
-/// Captured fields in capture order, keyed by lower-case name.
-pub type Fields = IndexMap<String, FieldValue>;
+/// Captured fields in capture order, by lower-case name. A failure has a few: to look through them
+/// is faster than to hash their names.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Fields(Vec<(String, FieldValue)>);
+
+impl Fields {
+    /// No fields.
+    pub fn new() -> Fields {
+        Fields::default()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The value of a field.
+    pub fn get(&self, name: &str) -> Option<&FieldValue> {
+        let found = self.0.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value)
+    }
+
+    /// Sets a field; a new one goes to the end.
+    pub fn insert(&mut self, name: String, value: FieldValue) {
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, slot)) => *slot = value,
+            None => self.0.push((name, value)),
+        }
+    }
+
+    /// All of them in their order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &FieldValue)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+}
+
+impl FromIterator<(String, FieldValue)> for Fields {
+    fn from_iter<I: IntoIterator<Item = (String, FieldValue)>>(fields: I) -> Fields {
+        let fields = fields.into_iter();
+        let mut all = Fields(Vec::with_capacity(
+            fields.size_hint().1.unwrap_or(0).min(16),
+        ));
+        for (name, value) in fields {
+            all.insert(name, value);
+        }
+        all
+    }
+}
+
+impl Index<&str> for Fields {
+    type Output = FieldValue;
+
+    /// # Panics
+    /// There is no such field.
+    fn index(&self, name: &str) -> &FieldValue {
+        match self.get(name) {
+            Some(value) => value,
+            None => panic!("no field {name:?}"),
+        }
+    }
+}
 
 /// A matched log line as the database stores it (fact Q3).
 #[derive(Clone, Debug, PartialEq)]

@@ -28,7 +28,7 @@ fn failure(n: u32, time: f64) -> Failure {
             "Nov 21 19:00:01".into(),
             before + &after,
         ]))],
-        fields: Fields::from([
+        fields: Fields::from_iter([
             (
                 "mlfid".to_owned(),
                 FieldValue::Text("host sshd[12345]: ".into()),

@@ -341,7 +341,7 @@ mod tests {
                 MatchLine::Text("a $(id)".into()),
                 MatchLine::Parts(std::sync::Arc::new(["x".into(), "y".into(), "z'q".into()])),
             ],
-            fields: Fields::from([("user".to_owned(), FieldValue::Text("ro'ot".into()))]),
+            fields: Fields::from_iter([("user".to_owned(), FieldValue::Text("ro'ot".into()))]),
             bantime: Some(BanTime::Seconds(600.0)),
             ..Ticket::new(Address::parse(id), 1_795_291_452.0)
         }

@@ -137,7 +137,7 @@ impl JailCore {
     /// its matches cut (fact B16). `None` when it is over.
     pub fn restorable(&self, mut ticket: Ticket, now: Timestamp) -> Option<Ticket> {
         let base = self.bans.default_length();
-        let limit = if ticket.fields.contains_key(settings::BY_HAND) {
+        let limit = if ticket.fields.get(settings::BY_HAND).is_some() {
             None
         } else if self.increment.enabled() {
             self.increment.maxtime().map(settings::ban_time_of)

@@ -212,7 +212,7 @@ mod tests {
     }
 
     fn fail_by(counter: &mut Counter, id: &str, time: f64, user: &str, line: &str) -> f64 {
-        let fields = Fields::from([("user".to_owned(), FieldValue::Text(user.to_owned()))]);
+        let fields = Fields::from_iter([("user".to_owned(), FieldValue::Text(user.to_owned()))]);
         let offence = Offence {
             id: &Address::parse(id),
             time,

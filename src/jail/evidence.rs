@@ -38,7 +38,7 @@ impl Evidence {
         let (fields, mut kept) = self.parts();
         let skip = (self.line_count() + lines.len()).saturating_sub(limit);
         let mut skipped = 0;
-        while skipped < skip && kept.line().is_some() {
+        while skipped < skip && kept.skip_line().is_some() {
             skipped += 1;
         }
         let mut out = Vec::with_capacity(fields.0.len() + kept.0.len() + 256);
@@ -65,7 +65,7 @@ impl Evidence {
 
     fn line_count(&self) -> usize {
         let (_, mut lines) = self.parts();
-        std::iter::from_fn(|| lines.line()).count()
+        std::iter::from_fn(|| lines.skip_line()).count()
     }
 
     /// Readers of the fields and of the lines.
@@ -116,8 +116,8 @@ fn pack_whole(line: &MatchLine, out: &mut Vec<u8>) {
 }
 
 fn pack_fields(fields: &Fields) -> Vec<u8> {
-    let mut out = Vec::new();
-    for (name, value) in fields {
+    let mut out = Vec::with_capacity(128);
+    for (name, value) in fields.iter() {
         pack_text(name, &mut out);
         match value {
             FieldValue::Text(text) => {
@@ -201,6 +201,20 @@ impl Reader<'_> {
         let (text, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         String::from_utf8(text.to_vec()).ok()
+    }
+
+    fn skip_text(&mut self) -> Option<()> {
+        let length = self.number()?;
+        self.0 = self.0.get(length..)?;
+        Some(())
+    }
+
+    fn skip_line(&mut self) -> Option<()> {
+        let texts = match self.byte()? {
+            b'p' => 3,
+            _ => 1,
+        };
+        (0..texts).try_for_each(|_| self.skip_text())
     }
 
     fn line(&mut self) -> Option<MatchLine> {

@@ -4,43 +4,92 @@
 use std::io;
 use std::sync::Arc;
 
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 use serde_json::ser::Formatter;
-use serde_json::{Map, Value};
 
 use crate::address::Address;
 use crate::ticket::{FieldValue, MatchLine, Ticket};
 
 /// JSON of a ticket with at most its last `max_matches` matches (0: none).
 pub fn encode(ticket: &Ticket, max_matches: i64) -> Vec<u8> {
-    let mut object = Map::new();
     let keep = usize::try_from(max_matches).unwrap_or(0);
-    // the original drops the key when matches are not wanted, but keeps an empty list
-    if keep > 0 || ticket.matches.is_empty() {
-        let skipped = ticket.matches.len().saturating_sub(keep);
-        let matches = ticket.matches[skipped..].iter().map(|line| match line {
-            MatchLine::Text(line) => Value::from(line.as_str()),
-            MatchLine::Parts(parts) => parts.iter().map(String::as_str).collect(),
-        });
-        object.insert("matches".to_owned(), matches.collect());
+    let mut json = Vec::with_capacity(1024);
+    let mut writer = serde_json::Serializer::with_formatter(&mut json, PythonSeparators);
+    // writing to memory, of a map whose keys are all text, cannot fail
+    let _ = Data { ticket, keep }.serialize(&mut writer);
+    json
+}
+
+/// A ticket as an object.
+struct Data<'a> {
+    ticket: &'a Ticket,
+    /// Matches to keep.
+    keep: usize,
+}
+
+impl Serialize for Data<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (ticket, fields) = (self.ticket, &self.ticket.fields);
+        // the original drops the key when matches are not wanted, but keeps an empty list
+        let matches = self.keep > 0 || ticket.matches.is_empty();
+        let mut object = serializer.serialize_map(None)?;
+        // a captured field may have the name of one of these, and takes its place
+        match fields.get("matches").filter(|_| matches) {
+            Some(field) => object.serialize_entry("matches", &Field(field))?,
+            None if matches => {
+                let skipped = ticket.matches.len().saturating_sub(self.keep);
+                object.serialize_entry("matches", &Lines(&ticket.matches[skipped..]))?;
+            }
+            None => {}
+        }
+        match fields.get("failures") {
+            Some(field) => object.serialize_entry("failures", &Field(field))?,
+            None => object.serialize_entry("failures", &ticket.failures)?,
+        }
+        for (name, field) in fields.iter() {
+            if name != "failures" && (name != "matches" || !matches) {
+                object.serialize_entry(name, &Field(field))?;
+            }
+        }
+        object.end()
     }
-    object.insert("failures".to_owned(), ticket.failures.into());
-    for (name, value) in &ticket.fields {
-        let value = match value {
-            FieldValue::Text(text) => Value::from(text.as_str()),
+}
+
+struct Lines<'a>(&'a [MatchLine]);
+
+impl Serialize for Lines<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(Line))
+    }
+}
+
+struct Line<'a>(&'a MatchLine);
+
+impl Serialize for Line<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            MatchLine::Text(line) => serializer.serialize_str(line),
+            MatchLine::Parts(parts) => serializer.collect_seq(parts.iter()),
+        }
+    }
+}
+
+struct Field<'a>(&'a FieldValue);
+
+impl Serialize for Field<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            FieldValue::Text(text) => serializer.serialize_str(text),
             // Python's JSON knows no sets; the original stores what `str()` makes of a list of them
             FieldValue::Set(texts) => {
-                Value::from(crate::control::Value::from(texts.clone()).repr())
+                serializer.serialize_str(&crate::control::Value::from(texts.clone()).repr())
             }
-            FieldValue::Tuple(parts) => parts.iter().map(|part| part.as_deref()).collect(),
-            FieldValue::Address(address) => Value::from(address.to_string()),
-        };
-        object.insert(name.clone(), value);
+            FieldValue::Tuple(parts) => serializer.collect_seq(parts),
+            FieldValue::Address(address) => serializer.collect_str(address),
+        }
     }
-    let mut json = Vec::with_capacity(128);
-    let mut writer = serde_json::Serializer::with_formatter(&mut json, PythonSeparators);
-    // writing to memory, of a value whose keys are all text, cannot fail
-    let _ = serde::Serialize::serialize(&object, &mut writer);
-    json
 }
 
 /// Reads what [`encode`] or the original wrote into `ticket`; what is not understood is left out.

@@ -135,8 +135,10 @@ impl BanRow {
         )?
         .execute(row)?;
         db.prepare_cached(
-            "INSERT OR REPLACE INTO bips(jail, ip, timeofban, bantime, bancount, data) \
-             VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO bips(jail, ip, timeofban, bantime, bancount, data) \
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6) \
+             ON CONFLICT DO UPDATE SET timeofban = excluded.timeofban, \
+             bantime = excluded.bantime, bancount = excluded.bancount, data = excluded.data",
         )?
         .execute(row)?;
         Ok(())

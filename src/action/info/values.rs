@@ -66,7 +66,7 @@ pub(super) fn data(ticket: &Ticket) -> Vec<(Value, Value)> {
         ticket
             .fields
             .iter()
-            .map(|(name, field)| (Value::from(name.as_str()), field_value(field))),
+            .map(|(name, field)| (Value::from(name), field_value(field))),
     );
     data
 }
