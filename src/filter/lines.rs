@@ -13,6 +13,7 @@ use super::outcome::{LineOutcome, Manner};
 use super::settings::{Dates, Filter};
 use super::{Failure, json};
 use crate::datetime::{Course, DateTime, FoundDate, Stand};
+use crate::pattern::Outlook;
 use crate::ticket::Timestamp;
 
 /// Lines of a log, without their ends.
@@ -137,6 +138,26 @@ fn own_time(date: &FoundDate) -> Option<Timestamp> {
     }
 }
 
+/// Lines that may mean something to a filter.
+#[derive(Clone, Copy)]
+pub(super) struct List<'a, M> {
+    /// By their numbers; `None` for all.
+    pub(super) lines: Option<&'a [u32]>,
+    /// Whether one of them, by its place in the list, does mean something when it has a date of its
+    /// own.
+    pub(super) matters: M,
+}
+
+impl<'a> List<'a, fn(&Filter, usize) -> bool> {
+    /// All of them may.
+    pub(super) fn of(lines: Option<&'a [u32]>) -> Self {
+        List {
+            lines,
+            matters: |_, _| true,
+        }
+    }
+}
+
 impl Filter {
     /// The line as the filter sees it where a log holds JSON objects.
     pub(super) fn formed<'l>(&self, line: &'l str) -> Cow<'l, str> {
@@ -193,20 +214,16 @@ impl Filter {
         mut each: impl FnMut(Failure),
     ) {
         let hopeful = self.hopeful(lines, dating);
+        let known = hopeful.as_ref().map(|_| Outlook::Hopeful);
+        let list = List::of(hopeful.as_deref());
         let mut outcome = LineOutcome::default();
-        self.walk(
-            lines,
-            dating,
-            hopeful.as_deref(),
-            clock,
-            |filter, _, when| {
-                if let Some(when) = when {
-                    let manner = Manner::WATCH;
-                    filter.search(&when, 0, None, clock, manner, &mut outcome);
-                    outcome.take_failures(clock).for_each(&mut each);
-                }
-            },
-        );
+        self.walk(lines, dating, list, clock, |filter, _, when| {
+            if let Some(when) = when {
+                let manner = Manner::WATCH;
+                filter.search(&when, 0, known, clock, manner, &mut outcome);
+                outcome.take_failures(clock).for_each(&mut each);
+            }
+        });
     }
 
     /// The lines that may match; `None` when it is not worth the time to tell.
@@ -236,34 +253,37 @@ impl Filter {
         &mut self,
         lines: &'l Lines<'_>,
         dating: &Dating,
-        list: Option<&[u32]>,
+        list: List<'_, impl Fn(&Filter, usize) -> bool>,
         clock: &Clock,
         mut each: impl FnMut(&mut Filter, usize, Option<When<'l>>),
     ) {
         let place = |filter: &mut Filter, index: usize| {
             filter.place_dated(lines.line(index), dating.date(index), clock, Manner::WATCH)
         };
-        let calm = dating
-            .span
-            .is_some_and(|span| self.window.takes(span, clock));
-        let Some(list) = list else {
+        let Some(listed) = list.lines else {
             for index in 0..lines.len() {
                 let when = place(self, index);
                 each(self, index, when);
             }
             return;
         };
-        if calm {
-            for (number, index) in list.iter().enumerate() {
-                let when = place(self, *index as usize);
-                each(self, number, when);
+        if dating
+            .span
+            .is_some_and(|span| self.window.takes(span, clock))
+        {
+            // each line has a date and counts for it, whatever stands before it
+            for (number, index) in listed.iter().enumerate() {
+                if (list.matters)(self, number) {
+                    let when = place(self, *index as usize);
+                    each(self, number, when);
+                }
             }
             if let Some(last) = lines.len().checked_sub(1) {
                 place(self, last);
             }
             return;
         }
-        let mut listed = list.iter().enumerate().peekable();
+        let mut listed = listed.iter().enumerate().peekable();
         for index in 0..lines.len() {
             let when = place(self, index);
             if let Some((number, _)) = listed.next_if(|(_, next)| **next as usize == index) {

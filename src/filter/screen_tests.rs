@@ -162,3 +162,38 @@ fn a_screen_does_not_show() {
     }
     assert!(known > 5_000, "only {known} lines were screened");
 }
+
+#[test]
+fn lines_at_once_give_what_they_give_one_by_one() {
+    let mut failures = 0;
+    for (regexes, in_operation) in FILTERS.into_iter().flat_map(|f| [(f, false), (f, true)]) {
+        for beyond_ascii in [false, true] {
+            let clock = Clock {
+                now: NOW,
+                in_operation,
+                findtime: 70.0,
+            };
+            let (mut single, mut at_once) = (filter(regexes), filter(regexes));
+            let screens = |filter: &Filter| filter.screen("nothing\n").is_some();
+            let mut screened = false;
+            for block in lines(beyond_ascii).chunks(90) {
+                let mut expected = Vec::new();
+                for line in block {
+                    let line = line.trim_end_matches('\r');
+                    expected.extend(single.process_line(line, None, &clock));
+                }
+                let text: String = block.iter().map(|line| format!("{line}\n")).collect();
+                screened |= screens(&at_once);
+                let text = Lines::of(&text);
+                let dating = at_once.date_lines(&text, NOW);
+                let mut got = Vec::new();
+                at_once.examine_lines(&text, &dating, &clock, |failure| got.push(failure));
+                assert_eq!(format!("{got:?}"), format!("{expected:?}"), "{regexes:?}");
+                assert_eq!(at_once.last_date(), single.last_date());
+                failures += got.len();
+            }
+            assert!(screened || regexes.1 == ["<ADDR>"], "{regexes:?}");
+        }
+    }
+    assert!(failures > 3_500, "only {failures} failures");
+}

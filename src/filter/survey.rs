@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use super::buffer::Parts;
-use super::lines::{Dating, Lines};
+use super::lines::{Dating, Lines, List};
 use super::moment::When;
 use super::name::Name;
 use super::outcome::{LineOutcome, Manner};
@@ -20,7 +20,7 @@ use super::record::Record;
 use super::session::ends_in_peace;
 use super::settings::Filter;
 use super::{Clock, Failure};
-use crate::pattern::{FailRegex, Regex};
+use crate::pattern::{FailRegex, Outlook, Regex};
 use crate::ticket::MatchLine;
 
 /// What decides, beside a line and its date, what regexes find in it.
@@ -43,7 +43,11 @@ pub struct Survey {
 enum Finding {
     /// It was not looked at, or not to the end.
     Unknown,
-    Sighting(Box<Sighting>),
+    Sighting {
+        sighting: Box<Sighting>,
+        /// The key of a session that ends with this line and is none of a failure.
+        ends: Option<Box<str>>,
+    },
 }
 
 /// The first match of a failregex.
@@ -53,8 +57,26 @@ struct Sighting {
     record: Record,
     /// The evidence, for a line with a date of its own.
     parts: Option<Parts>,
+}
+
+impl Sighting {
     /// The key of a session that ends with this line and is none of a failure.
-    ends: Option<Box<str>>,
+    fn ends(&self) -> Option<&str> {
+        let key = self.record.text(&Name::Mlfid);
+        key.filter(|_| ends_in_peace(&self.record))
+    }
+}
+
+impl Finding {
+    /// Whether it means something where nothing is known of a session that ends with it.
+    fn matters(&self, filter: &Filter) -> bool {
+        match self {
+            Finding::Sighting {
+                ends: Some(key), ..
+            } => filter.sessions.knows(key),
+            _ => true,
+        }
+    }
 }
 
 impl Survey {
@@ -98,25 +120,36 @@ impl Filter {
     ) -> Survey {
         let hopeful = self.hopeful(lines, dating);
         let hopeful = hopeful.as_deref();
+        let outlook = hopeful.map(|_| Outlook::Hopeful);
         let mut survey = Survey::default();
-        self.walk(lines, dating, hopeful, clock, |filter, number, when| {
-            let index = hopeful.map_or(Some(number as u32), |list| list.get(number).copied());
-            let given_up = filter.limits.hits;
-            let sighting = when.as_ref().and_then(|when| filter.look(when, clock));
-            if let (Some(sighting), Some(when)) = (&sighting, &when) {
-                filter.judge(sighting, when, clock, &mut each);
-            }
-            // how often a search gives up is each jail's own concern
-            let known = when.is_some() && filter.limits.hits == given_up;
-            let known = known && !dating.is_doubtful(index.unwrap_or_default() as usize);
-            let finding = match (known, sighting) {
-                (true, None) => return,
-                (true, Some(sighting)) => Finding::Sighting(Box::new(sighting)),
-                (false, _) => Finding::Unknown,
-            };
-            survey.lines.extend(index);
-            survey.findings.push(finding);
-        });
+        self.walk(
+            lines,
+            dating,
+            List::of(hopeful),
+            clock,
+            |filter, number, when| {
+                let index = hopeful.map_or(Some(number as u32), |list| list.get(number).copied());
+                let given_up = filter.limits.hits;
+                let look = |when: &When<'_>| filter.look(when, outlook, clock);
+                let sighting = when.as_ref().and_then(look);
+                if let (Some(sighting), Some(when)) = (&sighting, &when) {
+                    filter.judge(sighting, when, clock, &mut each);
+                }
+                // how often a search gives up is each jail's own concern
+                let known = when.is_some() && filter.limits.hits == given_up;
+                let known = known && !dating.is_doubtful(index.unwrap_or_default() as usize);
+                let finding = match (known, sighting) {
+                    (true, None) => return,
+                    (true, Some(sighting)) => Finding::Sighting {
+                        ends: sighting.ends().map(Box::from),
+                        sighting: Box::new(sighting),
+                    },
+                    (false, _) => Finding::Unknown,
+                };
+                survey.lines.extend(index);
+                survey.findings.push(finding);
+            },
+        );
         survey
     }
 
@@ -130,37 +163,38 @@ impl Filter {
         clock: &Clock,
         mut each: impl FnMut(Failure),
     ) {
-        let list = Some(survey.lines.as_slice());
+        let finding = |number: usize| survey.findings.get(number);
+        let list = List {
+            lines: Some(&survey.lines),
+            matters: |filter: &Filter, number| {
+                finding(number).is_none_or(|finding| finding.matters(filter))
+            },
+        };
         self.walk(lines, dating, list, clock, |filter, number, when| {
             let Some(when) = when else { return };
-            match survey.findings.get(number) {
-                Some(Finding::Sighting(known)) => filter.judge(known, &when, clock, &mut each),
-                _ => {
-                    if let Some(sighting) = filter.look(&when, clock) {
-                        filter.judge(&sighting, &when, clock, &mut each);
-                    }
-                }
+            if let Some(Finding::Sighting { sighting, .. }) = finding(number) {
+                filter.judge(sighting, &when, clock, &mut each);
+            } else if let Some(sighting) = filter.look(&when, None, clock) {
+                filter.judge(&sighting, &when, clock, &mut each);
             }
         });
     }
 
-    /// The first match in a line.
-    fn look(&mut self, when: &When<'_>, clock: &Clock) -> Option<Sighting> {
+    /// The first match in a line; `known`: what is known of it.
+    fn look(&mut self, when: &When<'_>, known: Option<Outlook>, clock: &Clock) -> Option<Sighting> {
         let mut text = std::mem::take(&mut self.text);
         let mut content = std::mem::take(&mut self.content);
         content.clear();
         when.cut.write_to(&mut text);
         let mut nowhere = LineOutcome::default();
         let manner = Manner::WATCH;
-        let stage = self.open(&text, &mut content, None, clock, manner, &mut nowhere);
+        let stage = self.open(&text, &mut content, known, clock, manner, &mut nowhere);
         let sighting = stage.and_then(|mut stage| {
             let hit = self.next_hit(&mut stage, clock, manner, &mut nowhere)?;
             let record = self.record(&stage, &hit, manner);
-            let key = record.text(&Name::Mlfid).filter(|_| ends_in_peace(&record));
             Some(Sighting {
                 regex: hit.regex,
                 parts: when.cut.date.map(|date| when.cut.parts(date)),
-                ends: key.map(Box::from),
                 record,
             })
         });
@@ -181,9 +215,7 @@ impl Filter {
         let mut outcome = LineOutcome::default();
         let counts = !when.undated || self.may_be_undated(when, None, clock, manner);
         let done = counts && {
-            if let Some(key) = &sighting.ends
-                && !self.sessions.knows(key)
-            {
+            if sighting.ends().is_some_and(|key| !self.sessions.knows(key)) {
                 return;
             }
             let parts = match (&sighting.parts, when.cut.date) {

@@ -274,7 +274,7 @@ impl Prefilter {
     /// Looks a block of lines over at once, unless it would be of no use just now.
     pub fn screen<'t>(&self, block: &'t str) -> Option<Screen<'t>> {
         let useful = self.lessons.is_none() && self.resting == 0 && self.searchers.can_tell();
-        (useful && is_ascii(block)).then(|| Screen::new(self.searchers.clone(), block))
+        useful.then(|| Screen::new(self.searchers.clone(), block))
     }
 
     /// Whether cutting out what stood between the two may have made one of the strings.

@@ -3,19 +3,21 @@
 //!
 //! It sees the lines with their dates. A line without any of the strings has none without its date
 //! either, unless cutting the date out has put one together: its last character before the cut and
-//! its first one after it are then neighbours in a string ([`Pairs`]). The block is ASCII; strings
-//! never hold a newline, so that what begins in a line ends there.
+//! its first one after it are then neighbours in a string ([`Pairs`]). Of lines beyond ASCII nothing is
+//! said. Strings never hold a newline, so that what begins in a line ends there.
 
 use std::sync::Arc;
 
-use super::prefilter::{Outlook, Searchers};
+use super::prefilter::{Outlook, Searchers, is_ascii};
 use super::strings::Seeker;
 
 /// A block of lines, looked over from its start to its end.
 #[derive(Debug)]
 pub struct Screen<'t> {
     searchers: Arc<Searchers>,
-    text: &'t [u8],
+    text: &'t str,
+    /// All of it is.
+    ascii: bool,
     gate: Seeker,
     any: Seeker,
 }
@@ -23,7 +25,8 @@ pub struct Screen<'t> {
 impl<'t> Screen<'t> {
     pub(super) fn new(searchers: Arc<Searchers>, text: &'t str) -> Screen<'t> {
         Screen {
-            text: text.as_bytes(),
+            text,
+            ascii: is_ascii(text),
             gate: Seeker::new(&searchers.gate),
             any: Seeker::new(&searchers.any),
             searchers,
@@ -34,10 +37,13 @@ impl<'t> Screen<'t> {
     /// strings; `None`: it may match. Lines come in their order.
     #[inline]
     pub fn outlook(&mut self, from: usize, to: usize) -> Option<Outlook> {
-        let searchers = &self.searchers;
-        if !self.gate.meets(&searchers.gate, self.text, from, to) {
+        if !self.ascii && !self.text.get(from..to).is_some_and(is_ascii) {
+            return None;
+        }
+        let (searchers, text) = (&self.searchers, self.text.as_bytes());
+        if !self.gate.meets(&searchers.gate, text, from, to) {
             Some(Outlook::Hopeless)
-        } else if !self.any.meets(&searchers.any, self.text, from, to) {
+        } else if !self.any.meets(&searchers.any, text, from, to) {
             Some(Outlook::PrefixOnly)
         } else {
             None

@@ -78,16 +78,17 @@ impl Follower {
             }
     }
 
-    /// The next lines, or `None` when there are none for now.
-    pub fn read(&mut self, path: &Arc<Path>) -> Option<Chunk> {
-        if let Some(chunk) = self.drain(path) {
+    /// The next lines, or `None` when there are none for now. They may take the place of what
+    /// `spare` holds.
+    pub fn read(&mut self, path: &Arc<Path>, mut spare: Vec<u8>) -> Option<Chunk> {
+        if let Some(chunk) = self.drain(path, &mut spare) {
             return Some(chunk);
         }
         // Before each piece: right after one was read the file may already be another.
         self.notice_rewriting(path);
         loop {
             if let Some(open) = &mut self.current {
-                match open.lines(path) {
+                match open.lines(path, &mut spare) {
                     Ok(Some(data)) => {
                         let at_end = open.is_at_end();
                         self.end_told |= at_end;
@@ -107,9 +108,9 @@ impl Follower {
 
     /// What the file that was rotated away still brings. The place it comes with is that of the
     /// present file: whoever resumes there must not read that one again.
-    fn drain(&mut self, path: &Arc<Path>) -> Option<Chunk> {
+    fn drain(&mut self, path: &Arc<Path>, spare: &mut Vec<u8>) -> Option<Chunk> {
         let (open, since) = self.previous.as_mut()?;
-        let data = match open.lines(path) {
+        let data = match open.lines(path, spare) {
             Ok(Some(data)) => Some(data),
             _ if since.elapsed() < DRAIN => return None,
             _ => {
@@ -198,7 +199,7 @@ mod tests {
 
         fn lines(&self, follower: &mut Follower) -> String {
             let mut text = Vec::new();
-            while let Some(chunk) = follower.read(&self.path) {
+            while let Some(chunk) = follower.read(&self.path, Vec::new()) {
                 text.extend(chunk.data);
             }
             String::from_utf8(text).expect("UTF-8")
@@ -230,10 +231,10 @@ mod tests {
         let mut follower = log.follow(&Start::Head);
         assert!(
             follower
-                .read(&log.path)
+                .read(&log.path, Vec::new())
                 .is_some_and(|chunk| chunk.at_end && chunk.data.is_empty())
         );
-        assert!(follower.read(&log.path).is_none());
+        assert!(follower.read(&log.path, Vec::new()).is_none());
     }
 
     #[test]
@@ -266,7 +267,7 @@ mod tests {
         // the writer has not noticed yet
         let mut file = File::options().append(true).open(&old).expect("old log");
         file.write_all(b"late\n").expect("written");
-        let late = follower.read(&log.path).expect("a late line");
+        let late = follower.read(&log.path, Vec::new()).expect("a late line");
         assert_eq!(late.data, b"late\n");
         assert!(follower.is_draining());
         // whoever goes on from here reads neither file again

@@ -69,11 +69,12 @@ impl Open {
         })
     }
 
-    /// Whole lines from the present position on, or `None` when there is no whole line.
-    pub fn lines(&mut self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+    /// Whole lines from the present position on, or `None` when there is no whole line. They are put
+    /// into `spare`, whatever that held.
+    pub fn lines(&mut self, path: &Path, spare: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
         let mut size = PIECE;
         loop {
-            let mut data = self.piece(size)?;
+            let mut data = self.piece(size, std::mem::take(spare))?;
             if data.is_empty() {
                 return Ok(None);
             }
@@ -120,10 +121,10 @@ impl Open {
         }
     }
 
-    /// Up to `size` bytes from the present position on.
-    fn piece(&self, size: usize) -> io::Result<Vec<u8>> {
+    /// Up to `size` bytes from the present position on, in place of what `data` held.
+    fn piece(&self, size: usize, mut data: Vec<u8>) -> io::Result<Vec<u8>> {
         let left = self.file.metadata()?.len().saturating_sub(self.position);
-        let mut data = vec![0; size.min(usize::try_from(left).unwrap_or(size))];
+        data.resize(size.min(usize::try_from(left).unwrap_or(size)), 0);
         let mut filled = 0;
         while filled < data.len() {
             match self
@@ -143,7 +144,7 @@ impl Open {
     /// The last line of a file nobody writes to any more, which has no newline.
     pub fn rest(&mut self) -> Option<Vec<u8>> {
         let mut data = self
-            .piece(LONGEST_LINE)
+            .piece(LONGEST_LINE, Vec::new())
             .ok()
             .filter(|data| !data.is_empty())?;
         if self.skipping {

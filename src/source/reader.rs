@@ -4,6 +4,7 @@
 //! by itself until it has caught up, so that it holds up nobody for long; when all are full the
 //! reader waits. Nothing is dropped and memory stays bounded by the inboxes.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -29,6 +30,9 @@ const DRAIN_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Rounds a reader may read in a row before others get their turn.
 const ROUNDS: usize = 16;
+
+/// Chunks whose memory may serve again: some more than fit into an inbox.
+const MOST_SENT: usize = 8;
 
 /// What a reader and its watchers have in common.
 #[derive(Debug)]
@@ -92,6 +96,8 @@ struct Group {
     members: Vec<Member>,
     /// Since when an inbox is full.
     full_since: Option<Instant>,
+    /// Chunks sent while there is more to read, whose memory serves again once they are examined.
+    sent: VecDeque<Arc<Chunk>>,
 }
 
 impl Group {
@@ -100,6 +106,7 @@ impl Group {
             follower,
             members,
             full_since: None,
+            sent: VecDeque::new(),
         }
     }
 }
@@ -234,6 +241,17 @@ impl Group {
         since.elapsed() < PATIENCE || self.members.iter().all(full)
     }
 
+    /// Memory that no watcher needs any more.
+    fn spare(&mut self) -> Vec<u8> {
+        let oldest = self.sent.front();
+        let done = oldest.is_some_and(|oldest| Arc::strong_count(oldest) == 1);
+        if !done && self.sent.len() < MOST_SENT {
+            return Vec::new();
+        }
+        let oldest = self.sent.pop_front().and_then(Arc::into_inner);
+        oldest.map_or_else(Vec::new, |chunk| chunk.data)
+    }
+
     fn round(&mut self, path: &Arc<Path>, behind: &mut Vec<Group>) -> Rest {
         self.members.retain(|member| !member.is_gone());
         if self.members.is_empty() {
@@ -244,7 +262,9 @@ impl Group {
                 return Rest::Full;
             }
             let place = self.follower.place();
-            let Some(mut chunk) = self.follower.read(path) else {
+            let spare = self.spare();
+            let Some(mut chunk) = self.follower.read(path, spare) else {
+                self.sent.clear();
                 return match self.follower.is_draining() {
                     true => Rest::Draining,
                     false => Rest::Done,
@@ -252,6 +272,7 @@ impl Group {
             };
             chunk.shelf = (self.members.len() > 1).then(Shelf::default);
             let chunk = Arc::new(chunk);
+            self.sent.push_back(chunk.clone());
             let mut late = Vec::new();
             let mut kept = Vec::with_capacity(self.members.len());
             for member in self.members.drain(..) {

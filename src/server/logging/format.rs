@@ -2,7 +2,6 @@
 //! into `logtarget = …[format="…"]`, and the built-in ones (facts L7, L8, L10).
 #![forbid(unsafe_code)]
 
-use std::borrow::Cow;
 use std::fmt::Write;
 
 use chrono::{DateTime, Timelike, Utc};
@@ -171,7 +170,7 @@ impl Format {
                     precision: None,
                     hex,
                     ..
-                } => line.push_str(&value(*field, record, *hex)),
+                } => show(*field, record, *hex, &mut line),
                 Piece::Field {
                     field,
                     left,
@@ -180,18 +179,20 @@ impl Format {
                     precision,
                     hex,
                 } => {
-                    let mut value = value(*field, record, *hex);
+                    let start = line.len();
+                    show(*field, record, *hex, &mut line);
                     if let Some(precision) = precision
-                        && let Some((end, _)) = value.char_indices().nth(*precision)
+                        && let Some((end, _)) = line[start..].char_indices().nth(*precision)
                     {
-                        value.to_mut().truncate(end);
+                        line.truncate(start + end);
                     }
-                    // writing to a String cannot fail
-                    let _ = match (left, zero) {
-                        (true, _) => write!(line, "{value:<width$}"),
-                        (false, true) => write!(line, "{value:0>width$}"),
-                        (false, false) => write!(line, "{value:>width$}"),
-                    };
+                    let length = line[start..].chars().count();
+                    let missing = width.saturating_sub(length);
+                    match (left, zero) {
+                        (true, _) => line.extend(std::iter::repeat_n(' ', missing)),
+                        (false, true) => line.insert_str(start, &"0".repeat(missing)),
+                        (false, false) => line.insert_str(start, &" ".repeat(missing)),
+                    }
                 }
             }
         }
@@ -223,44 +224,43 @@ fn field(name: &str) -> Option<Field> {
     })
 }
 
-fn value<'a>(field: Field, record: &Record<'a>, hex: bool) -> Cow<'a, str> {
-    let text = match field {
-        Field::Name => return record.target.into(),
-        Field::LevelName => return record.level.name().into(),
-        Field::Message => return record.message.into(),
+/// Appends what a record has in a field.
+fn show(field: Field, record: &Record<'_>, hex: bool, line: &mut String) {
+    // writing to a String cannot fail
+    let _ = match field {
+        Field::Name => line.write_str(record.target),
+        Field::LevelName => line.write_str(record.level.name()),
+        Field::Message => line.write_str(record.message),
         Field::Module => {
             let dot = record.target.rfind('.').map_or(0, |dot| dot + 1);
-            return record.target[dot..].into();
+            line.write_str(&record.target[dot..])
         }
-        Field::Time => time(&record.time),
-        Field::Pid => record.pid.to_string(),
-        Field::LevelNumber => (record.level as u8).to_string(),
-        Field::Thread => {
-            let id = nix::unistd::gettid();
-            if hex {
-                format!("{:X}", id.as_raw())
-            } else {
-                id.to_string()
-            }
+        Field::Time => time(&record.time, line),
+        Field::Pid => write!(line, "{}", record.pid),
+        Field::LevelNumber => write!(line, "{}", record.level as u8),
+        Field::Thread if hex => write!(line, "{:X}", nix::unistd::gettid().as_raw()),
+        Field::Thread => write!(line, "{}", nix::unistd::gettid()),
+        Field::ThreadName => {
+            let thread = std::thread::current();
+            line.write_str(thread.name().unwrap_or("MainThread"))
         }
-        Field::ThreadName => std::thread::current()
-            .name()
-            .unwrap_or("MainThread")
-            .to_owned(),
-        Field::Age => record.age.to_string(),
-        Field::Created => format!("{:.6}", record.time.timestamp_micros() as f64 / 1e6),
-        Field::Milliseconds => record.time.timestamp_subsec_millis().to_string(),
-        Field::ProcessName => "MainProcess".to_owned(),
-        Field::Source => "-".to_owned(),
+        Field::Age => write!(line, "{}", record.age),
+        Field::Created => {
+            let seconds = record.time.timestamp_micros() as f64 / 1e6;
+            write!(line, "{seconds:.6}")
+        }
+        Field::Milliseconds => write!(line, "{}", record.time.timestamp_subsec_millis()),
+        Field::ProcessName => line.write_str("MainProcess"),
+        Field::Source => line.write_str("-"),
     };
-    text.into()
 }
 
 /// `2026-11-21 20:04:08,954`, local time.
-fn time(time: &DateTime<Utc>) -> String {
+fn time(time: &DateTime<Utc>, line: &mut String) -> std::fmt::Result {
     // a leap second has its nanoseconds above one second
     let millis = (time.nanosecond() / 1_000_000).min(999);
-    stamp::with(time.timestamp(), |second| format!("{second},{millis:03}")).unwrap_or_default()
+    let write = |second: &str| write!(line, "{second},{millis:03}");
+    stamp::with(time.timestamp(), write).unwrap_or(Ok(()))
 }
 
 #[cfg(test)]
