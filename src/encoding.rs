@@ -1,9 +1,12 @@
-//! Names of encodings: those Python knows, and the one the locale names.
+//! Names of encodings: those Python knows, and the one the locale names; and what is said of bytes
+//! that are not in the encoding they should be in.
 #![forbid(unsafe_code)]
 
 use std::env;
 
 use encoding_rs::Encoding;
+
+use crate::warning;
 
 /// The name of the locale's encoding; `None` where the environment names none.
 pub fn of_locale() -> Option<String> {
@@ -42,4 +45,54 @@ pub fn named(name: &str) -> Option<&'static Encoding> {
         },
     };
     Encoding::for_label(web.as_bytes())
+}
+
+/// Warns of a line with bytes that had to be replaced (fact J7); `line` with its end.
+pub fn warn_of_line(path: &str, encoding: &str, line: &[u8]) {
+    const TARGET: &str = "fail2ban.filter";
+    warning!(
+        TARGET,
+        "Error decoding line from '{path}' with '{encoding}'."
+    );
+    warning!(
+        TARGET,
+        "Consider setting logencoding to appropriate encoding for this jail. \
+         Continuing to process line ignoring invalid characters: {}",
+        bytes_literal(line)
+    );
+}
+
+/// Bytes as Python's `repr` shows them.
+pub fn bytes_literal(bytes: &[u8]) -> String {
+    let quote = match bytes.contains(&b'\'') && !bytes.contains(&b'"') {
+        true => '"',
+        false => '\'',
+    };
+    let mut literal = format!("b{quote}");
+    for byte in bytes {
+        match byte {
+            b'\'' | b'"' if char::from(*byte) != quote => literal.push(char::from(*byte)),
+            _ => literal.extend(byte.escape_ascii().map(char::from)),
+        }
+    }
+    literal.push(quote);
+    literal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn literals_of_bytes_are_pythons() {
+        for (bytes, literal) in [
+            (&b""[..], "b''"),
+            (b"a\t\r\n\\\0\x7f\xff", r"b'a\t\r\n\\\x00\x7f\xff'"),
+            (b"it's", "b\"it's\""),
+            (b"say \"it\"", "b'say \"it\"'"),
+            (b"'\"", "b'\\'\"'"),
+        ] {
+            assert_eq!(bytes_literal(bytes), literal);
+        }
+    }
 }

@@ -77,8 +77,8 @@ impl Decoder {
         utf_8.then(text).flatten()
     }
 
-    /// Calls `each` for every line of a chunk, without its line end; the flag says whether bytes
-    /// had to be replaced, and comes with the bytes.
+    /// Calls `each` for every line of a chunk, without its line end; where bytes had to be replaced,
+    /// with those of the line and its end.
     pub fn lines(&mut self, data: &[u8], mut each: impl FnMut(Cow<'_, str>, Option<&[u8]>)) {
         if self.encoding == UTF_16LE || self.encoding == UTF_16BE {
             return self.wide_lines(data, &mut each);
@@ -97,8 +97,7 @@ impl Decoder {
             let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
             let (line, after) = rest.split_at(end);
             rest = after;
-            let line = trim_end(line);
-            let (text, replaced) = self.encoding.decode_without_bom_handling(line);
+            let (text, replaced) = self.encoding.decode_without_bom_handling(trim_end(line));
             each(text, replaced.then_some(line));
         }
     }
@@ -115,13 +114,14 @@ impl Decoder {
         let mut start = 0;
         for (at, pair) in bytes.chunks_exact(2).enumerate() {
             if pair == feed {
-                let line = &bytes[start..at * 2];
-                start = at * 2 + 2;
+                let (line, end) = (&bytes[start..at * 2], at * 2 + 2);
+                let whole = &bytes[start..end];
+                start = end;
                 let (text, replaced) = self.encoding.decode_without_bom_handling(line);
                 let text = text
                     .trim_end_matches(['\r', '\n'])
                     .trim_start_matches('\u{feff}');
-                each(Cow::Borrowed(text), replaced.then_some(line));
+                each(Cow::Borrowed(text), replaced.then_some(whole));
             }
         }
         self.rest = bytes[start..].to_vec();

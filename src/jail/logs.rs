@@ -16,11 +16,12 @@ use super::newcomers::Newcomers;
 use super::save_timer::SaveTimer;
 use super::seek::Calendar;
 use crate::control::{CommandError, Value};
+use crate::encoding::warn_of_line;
 use crate::filter::Lines;
 use crate::source::feed::{Membership, Source};
 use crate::source::{Chunk, Sources, Start, Subscription, Watch};
 use crate::store::{LogPosition, Store};
-use crate::{error, info, warning};
+use crate::{error, info};
 
 const TARGET: &str = "fail2ban.filter";
 
@@ -341,7 +342,10 @@ impl Logs {
         };
         let sources = &self.sources;
         log.decoder.decode(&chunk.data, |bytes| {
-            warn_of_bytes(sources, &path, encoding, bytes);
+            // once per file and day, whichever jail it is
+            if sources.is_news(&path) {
+                warn_of_line(&path, encoding, bytes);
+            }
         })
     }
 
@@ -425,22 +429,4 @@ impl Log {
             };
         }
     }
-}
-
-/// Warns once per file and day (fact J7), whichever jail it is.
-fn warn_of_bytes(sources: &Sources, path: &str, encoding: &str, line: &[u8]) {
-    if !sources.is_news(path) {
-        return;
-    }
-    warning!(
-        TARGET,
-        "Error decoding line from '{}' with '{}'.",
-        path,
-        encoding
-    );
-    warning!(
-        TARGET,
-        "Consider setting logencoding to appropriate encoding for this jail. Continuing to process line ignoring invalid characters: b'{}'",
-        line.escape_ascii()
-    );
 }

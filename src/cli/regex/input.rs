@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::encoding::Encoding;
+use crate::encoding::warn_of_line;
 use crate::source::compressed::{self, Meter};
 use crate::warning;
 
@@ -116,7 +117,7 @@ impl Lines {
             let (line, wrong) = self.encoding.decode(bytes);
             if wrong && !self.told {
                 self.told = true;
-                tell(&self.path, &self.encoding.name, bytes);
+                warn_of_line(&self.path, &self.encoding.name, bytes);
             }
             each(Block::Line(trim(&line)))?;
         }
@@ -162,29 +163,6 @@ pub(super) fn trim(line: &str) -> &str {
     let bytes = line.as_bytes();
     let end = bytes.iter().rposition(|b| !matches!(b, b'\r' | b'\n'));
     &line[..end.map_or(0, |last| last + 1)]
-}
-
-fn tell(path: &str, encoding: &str, line: &[u8]) {
-    warning!(
-        "fail2ban.filter",
-        "Error decoding line from '{path}' with '{encoding}'."
-    );
-    let shown: String = line
-        .iter()
-        .map(|b| match b {
-            b'\n' => "\\n".to_owned(),
-            b'\r' => "\\r".to_owned(),
-            b'\t' => "\\t".to_owned(),
-            b'\\' => "\\\\".to_owned(),
-            b' '..=b'~' => char::from(*b).to_string(),
-            b => format!("\\x{b:02x}"),
-        })
-        .collect();
-    warning!(
-        "fail2ban.filter",
-        "Consider setting logencoding to appropriate encoding for this jail. \
-         Continuing to process line ignoring invalid characters: b'{shown}'"
-    );
 }
 
 #[cfg(test)]

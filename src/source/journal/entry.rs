@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use encoding_rs::Encoding;
 
+use crate::encoding::bytes_literal;
 use crate::sys::localtime;
 use crate::ticket::Timestamp;
 
@@ -223,10 +224,7 @@ fn pid(text: &[u8]) -> Option<Cow<'_, str>> {
     match whole_number(text) {
         Some(number) if number.trim_start_matches('-').is_empty() => None,
         Some(number) => Some(Cow::Owned(number)),
-        None => Some(Cow::Owned(format!(
-            "b'{}'",
-            text.escape_ascii().to_string().replace("\\\"", "\"")
-        ))),
+        None => Some(Cow::Owned(bytes_literal(text))),
     }
 }
 
