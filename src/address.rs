@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -140,19 +140,53 @@ impl fmt::Display for Address {
 
 /// As `inet_ntop` writes it: the old IPv4-compatible addresses end in dots, `::192.0.2.1`.
 fn show(ip: &IpAddr, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    if let IpAddr::V6(ip) = ip
-        && let [0, 0, 0, 0, 0, 0, high, _] = ip.segments()
-        && high != 0
-    {
-        let [.., a, b, c, d] = ip.octets();
-        return write!(f, "::{a}.{b}.{c}.{d}");
+    match ip {
+        IpAddr::V4(ip) => f.write_str(dotted(*ip, &mut [0; 15])),
+        IpAddr::V6(ip) => match ip.segments() {
+            [0, 0, 0, 0, 0, 0, high, _] if high != 0 => {
+                let [.., a, b, c, d] = ip.octets();
+                write!(f, "::{a}.{b}.{c}.{d}")
+            }
+            _ => write!(f, "{ip}"),
+        },
     }
-    write!(f, "{ip}")
+}
+
+/// Every record of an attack shows an address, and the standard library writes one octet by octet
+/// through all that numbers can be formatted with: ten times the work.
+fn dotted(ip: Ipv4Addr, text: &mut [u8; 15]) -> &str {
+    let mut length = 0;
+    let mut push = |byte| {
+        text[length] = byte;
+        length += 1;
+    };
+    for (place, octet) in ip.octets().into_iter().enumerate() {
+        if place > 0 {
+            push(b'.');
+        }
+        if octet >= 100 {
+            push(b'0' + octet / 100);
+        }
+        if octet >= 10 {
+            push(b'0' + octet / 10 % 10);
+        }
+        push(b'0' + octet % 10);
+    }
+    // digits and dots
+    std::str::from_utf8(&text[..length]).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_octet_is_shown_as_ever() {
+        for octet in 0..=255 {
+            let ip = Ipv4Addr::new(octet, 255 - octet, 0, octet);
+            assert_eq!(Address::Ip(ip.into()).to_string(), ip.to_string());
+        }
+    }
 
     #[test]
     fn ids_take_their_canonical_form() {

@@ -46,9 +46,14 @@ impl Events {
         })
     }
 
+    /// Whether anybody listens.
+    pub(super) fn are_heard(&self) -> bool {
+        self.sender.receiver_count() > 0
+    }
+
     /// Announces what a jail has decided at `now`.
     pub(super) fn announce(&self, jail: &str, decision: &Decision, now: Timestamp) {
-        if self.sender.receiver_count() > 0
+        if self.are_heard()
             && let Some(event) = event(jail, decision, now)
         {
             // the last listener may have left in between

@@ -234,7 +234,9 @@ impl Task {
     pub(super) fn carry_out(&mut self, decisions: Vec<Decision>) {
         for decision in decisions {
             let jail = self.core.name();
-            self.around.events.announce(jail, &decision, now());
+            if self.around.events.are_heard() {
+                self.around.events.announce(jail, &decision, now());
+            }
             if let Some((level, target, text)) = decision.log_line(self.core.name())
                 && log::enabled(level)
             {

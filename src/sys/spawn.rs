@@ -6,6 +6,7 @@
 //! calls, and the kernel hands out a descriptor that tells of the child's end.
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
 use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
 use std::io;
 use std::mem::MaybeUninit;
@@ -23,6 +24,11 @@ unsafe extern "C" {
 
 /// Bytes the child has for its few calls.
 const STACK: usize = 16 * 1024;
+
+thread_local! {
+    /// Kept for the next child: memory of this size costs more than the rest of a start.
+    static SPARE: Cell<Vec<MaybeUninit<u128>>> = const { Cell::new(Vec::new()) };
+}
 
 /// Where programs are without `PATH`.
 const PLACES: &str = "/bin:/usr/bin";
@@ -120,7 +126,8 @@ struct Launch {
 }
 
 fn start(launch: &mut Launch) -> io::Result<Child> {
-    let mut stack = vec![MaybeUninit::<u128>::uninit(); STACK / size_of::<u128>()];
+    let mut stack = SPARE.take();
+    stack.resize(STACK / size_of::<u128>(), MaybeUninit::uninit());
     let top = stack.as_mut_ptr_range().end;
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
     let mut end: RawFd = -1;
@@ -145,6 +152,7 @@ fn start(launch: &mut Launch) -> io::Result<Child> {
         Err(Errno::EINVAL) => Errno::result(clone(flags))?,
         pid => pid?,
     };
+    SPARE.set(stack);
     Ok(Child {
         pid: Pid::from_raw(pid),
         // SAFETY: the kernel has just opened it for us, and nobody else knows of it.

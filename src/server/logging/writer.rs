@@ -168,7 +168,7 @@ impl Writer {
     pub(super) fn line(&self, line: Line) {
         let size = line.text.len();
         let mut order = Order::Line(line);
-        let deadline = Instant::now() + PATIENCE;
+        let mut deadline = None;
         loop {
             if self.load.bytes.fetch_add(size, Ordering::Relaxed) + size <= QUEUE_BYTES {
                 match self.orders.try_send(order) {
@@ -178,7 +178,9 @@ impl Writer {
                 }
             }
             self.load.bytes.fetch_sub(size, Ordering::Relaxed);
-            if self.load.lost.load(Ordering::Relaxed) > 0 || Instant::now() >= deadline {
+            let now = Instant::now();
+            let deadline = *deadline.get_or_insert(now + PATIENCE);
+            if self.load.lost.load(Ordering::Relaxed) > 0 || now >= deadline {
                 self.load.lost.fetch_add(1, Ordering::Relaxed);
                 return;
             }
