@@ -214,6 +214,9 @@ mod tests {
             decoded("utf-8", &[b"a\xffb\n"]),
             [("a\u{fffd}b".to_owned(), true)]
         );
+        let mut bad = Vec::new();
+        Decoder::new(UTF_8).decode(b"a\xffb\r\n", |bytes| bad.extend_from_slice(bytes));
+        assert_eq!(bad, b"a\xffb\r\n");
     }
 
     #[test]
