@@ -109,9 +109,8 @@ pub(super) fn open(path: &str) -> Result<Connection, StoreError> {
             }
         },
         Ok(None) => {
-            // in this order the tables need not be brought to the disk one by one
+            fill(&db, path).map_err(|e| StoreError::Unusable(text(&e)))?;
             settle(&db)?;
-            create(&db).map_err(|e| StoreError::Unusable(text(&e)))?;
             warning!(LOG, "New database created. Version '{VERSION}'");
             return Ok(db);
         }
@@ -200,6 +199,19 @@ fn has_table(db: &Connection, name: &str) -> rusqlite::Result<bool> {
         [name],
         |row| row.get(0),
     )
+}
+
+/// Makes the schema in a file without one.
+fn fill(db: &Connection, path: &str) -> rusqlite::Result<()> {
+    if std::fs::metadata(path).is_ok_and(|file| file.len() > 0) {
+        // somebody's data is in it
+        return create(db);
+    }
+    // what is new cannot be lost: without a journal it goes to the disk once, when the journal mode
+    // is changed, and not after every step
+    db.execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;")?;
+    create(db)?;
+    db.execute_batch("PRAGMA synchronous = NORMAL;")
 }
 
 /// Makes whatever is missing of the schema.
