@@ -22,8 +22,8 @@ use super::server_log::{LOG, OBSERVER, SOCKET};
 use super::settings::make_directory_of;
 use super::{Life, Server, ServerOptions, notify, stream_of};
 use crate::control::{CommandError, Value, listener, pickle};
-use crate::sys::activation;
 use crate::sys::daemonize::{Side, daemonize};
+use crate::sys::{activation, allocator};
 use crate::{COMPATIBLE_VERSION, critical, debug, error, info, log, warning};
 
 /// What any failed start ends with.
@@ -112,6 +112,7 @@ fn serve(
         // how it is called in process lists is not worth failing for
         let _ = prctl::set_name(&name);
     }
+    allocator::share_heaps();
     let inherited = activation::take();
     let logging = match Logging::new(options.verbosity) {
         Ok(logging) => Arc::new(logging),

@@ -1,6 +1,7 @@
 //! The few system interfaces no safe crate offers: one small file each, safe functions out.
 
 pub mod activation;
+pub mod allocator;
 pub mod daemonize;
 pub mod hosts;
 pub mod journal;
