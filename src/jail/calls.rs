@@ -2,9 +2,9 @@
 
 use tokio::sync::oneshot;
 
-use super::FULL;
 use super::journal::JournalLog;
 use super::task::{Task, now};
+use super::{FULL, Refusal};
 use crate::action::Order;
 use crate::control::{CommandError, JailCommand, JailOption, JailSetting, Reply, Value};
 use crate::warning;
@@ -34,6 +34,20 @@ impl Task {
             JailCommand::Set(setting) => self.set(setting).await,
         };
         let _ = reply.send(answer);
+    }
+
+    /// Options one after the other, up to the first that is refused.
+    pub(super) async fn set_all(&mut self, settings: Vec<JailSetting>) -> Result<(), Refusal> {
+        let mut rest = settings.into_iter();
+        let mut done = 0;
+        while let Some(setting) = rest.next() {
+            if let Err(error) = self.set(setting).await {
+                let rest = rest.collect();
+                return Err(Refusal { done, error, rest });
+            }
+            done += 1;
+        }
+        Ok(())
     }
 
     async fn set(&mut self, setting: JailSetting) -> Reply {

@@ -85,6 +85,17 @@ pub struct Surroundings {
     pub holders: Holders,
 }
 
+/// An option among several that a jail refused; those after it were not tried.
+#[derive(Debug)]
+pub struct Refusal {
+    /// How many before it were accepted.
+    pub done: usize,
+    /// Why.
+    pub error: CommandError,
+    /// Those after it.
+    pub rest: Vec<JailSetting>,
+}
+
 /// Handle to a jail's task. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Jail {
@@ -182,6 +193,22 @@ impl Jail {
         };
         self.actions.send(order);
         answer.await.map_err(|_| self.gone())?
+    }
+
+    /// Sets options ([`JailSetting::is_option`]) in order: one trip to the jail's task for all.
+    ///
+    /// # Errors
+    /// The first that is refused.
+    pub async fn set_all(&self, options: Vec<JailSetting>) -> Result<(), Refusal> {
+        let (reply, answer) = oneshot::channel();
+        let answered = self.ask(Request::Options(options, reply), answer).await;
+        answered.unwrap_or_else(|error| {
+            Err(Refusal {
+                done: 0,
+                error,
+                rest: Vec::new(),
+            })
+        })
     }
 
     /// [`Jail::ineffective`], or None while the actions are too busy to say.

@@ -13,19 +13,19 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::Surroundings;
 use super::backend::Backend;
 use super::core::JailCore;
 use super::inquiry::{Answer, Case, FileStamp, Question};
 use super::journal::JournalLog;
 use super::logs::Logs;
 use super::saved::Saved;
+use super::{Refusal, Surroundings};
 use crate::action::Actions;
 use crate::action::firewall::monitor::Reminder;
 use crate::address::Address;
 use crate::config::files::Disk;
 use crate::config::glob;
-use crate::control::{JailCommand, Reply, Value};
+use crate::control::{JailCommand, JailSetting, Reply, Value};
 use crate::source::Chunk;
 use crate::source::journal::Batch;
 use crate::ticket::Timestamp;
@@ -43,6 +43,8 @@ const LONGEST_SLEEP: f64 = 300.0;
 #[derive(Debug)]
 pub(super) enum Request {
     Call(JailCommand, oneshot::Sender<Reply>),
+    /// Several options in order, up to the first that is refused.
+    Options(Vec<JailSetting>, oneshot::Sender<Result<(), Refusal>>),
     Start(Vec<String>, oneshot::Sender<Reply>),
     /// Patterns lead to these files now.
     Logs(Vec<String>),
@@ -285,6 +287,9 @@ impl Task {
         // an answer nobody waits for any more is dropped
         match request {
             Request::Call(command, reply) => self.call(command, reply).await,
+            Request::Options(settings, reply) => {
+                let _ = reply.send(self.set_all(settings).await);
+            }
             Request::Start(patterns, reply) => {
                 if !patterns.is_empty() {
                     self.logs.set_patterns(&patterns);

@@ -11,6 +11,7 @@ use super::Server;
 use super::server_log::{LOG, TRANSMITTER};
 use crate::config::text::quoted;
 use crate::control::{Command, CommandError, JailCommand, JailSetting, Reply, Value};
+use crate::jail::Refusal;
 use crate::{debug, error, info};
 
 /// How far a jail has come in a reload.
@@ -150,13 +151,16 @@ impl<'s> Run<'s> {
 
     /// Carries out the commands in order. `strict`: the first error that concerns no jail ends it.
     async fn carry_out(&mut self, stream: Vec<Value>, strict: bool) -> Result<(), CommandError> {
-        for words in stream {
+        let stream = stream.into_iter();
+        let mut stream = stream
+            .map(|words| (Command::from_value(&words), words))
+            .peekable();
+        while let Some((command, words)) = stream.next() {
             if self.server.is_stopping() {
                 let stopped = CommandError::new("Server is shutting down");
                 self.first.get_or_insert(stopped);
                 break;
             }
-            let command = Command::from_value(&words);
             let jail = match &command {
                 Ok(command) => jail_of(command).map(str::to_owned),
                 // the command could not be read; whom it was for can be
@@ -174,30 +178,77 @@ impl<'s> Run<'s> {
             }
             let may_fail = matches!(&command, Ok(command) if is_optional(command));
             let result = match command {
-                Ok(command) => self.step(command).await,
+                Ok(command) => match option_of(command) {
+                    Ok((name, option)) => {
+                        let mut options = vec![option];
+                        let mut said = vec![words];
+                        // those that follow for the same jail take the same way to its task
+                        let mut next = || stream.next_if(|(next, _)| is_option_of(next, &name));
+                        while let Some((Ok(command), words)) = next() {
+                            options.extend(option_of(command).ok().map(|(_, option)| option));
+                            said.push(words);
+                        }
+                        self.set_options(&name, options, &said).await;
+                        continue;
+                    }
+                    Err(command) => self.step(*command).await,
+                },
                 Err(e) => Err(e),
             };
-            let Err(e) = result else { continue };
-            error!(
-                TRANSMITTER,
-                "Command {} has failed. Received {}",
-                words.repr(),
-                e.repr()
-            );
-            self.first.get_or_insert(e.clone());
-            match jail {
-                Some(_) if may_fail => {}
-                Some(jail) => {
-                    self.broken.insert(jail, e);
-                }
-                None if strict => {
-                    self.abandon().await;
-                    return Err(e);
-                }
-                None => {}
+            if let Err(e) = result
+                && let Some(e) = self.note(&words, jail, may_fail, e)
+                && strict
+            {
+                self.abandon().await;
+                return Err(e);
             }
         }
         Ok(())
+    }
+
+    /// Sets options of one jail, of which `said` holds the words.
+    async fn set_options(&mut self, name: &str, mut options: Vec<JailSetting>, mut said: &[Value]) {
+        while !options.is_empty() && !self.broken.contains_key(name) {
+            let optional: Vec<bool> = options.iter().map(is_optional_setting).collect();
+            let set = match self.server.jails.get(name) {
+                Ok(jail) => jail.set_all(options).await,
+                Err(error) => Err(Refusal {
+                    done: 0,
+                    error,
+                    rest: options.split_off(1),
+                }),
+            };
+            let Err(refusal) = set else { return };
+            let (words, may_fail) = (&said[refusal.done], optional[refusal.done]);
+            self.note(words, Some(name.to_owned()), may_fail, refusal.error);
+            said = &said[refusal.done + 1..];
+            options = refusal.rest;
+        }
+    }
+
+    /// Logs a failed command and remembers whom it concerns; gives the error back if that is no jail.
+    fn note(
+        &mut self,
+        words: &Value,
+        jail: Option<String>,
+        may_fail: bool,
+        e: CommandError,
+    ) -> Option<CommandError> {
+        error!(
+            TRANSMITTER,
+            "Command {} has failed. Received {}",
+            words.repr(),
+            e.repr()
+        );
+        self.first.get_or_insert(e.clone());
+        match jail {
+            Some(_) if may_fail => None,
+            Some(jail) => {
+                self.broken.insert(jail, e);
+                None
+            }
+            None => Some(e),
+        }
     }
 
     async fn step(&mut self, command: Command) -> Reply {
@@ -322,13 +373,35 @@ fn jail_of(command: &Command) -> Option<&str> {
     }
 }
 
-/// Whether a jail is worth running although this failed: one of its logs has gone meanwhile.
+/// The jail and the option a command sets; else the command again.
+fn option_of(command: Command) -> Result<(String, JailSetting), Box<Command>> {
+    match command {
+        Command::Jail {
+            name,
+            command: JailCommand::Set(setting),
+        } if setting.is_option() => Ok((name, setting)),
+        command => Err(Box::new(command)),
+    }
+}
+
+/// Whether the command sets an option of this jail.
+fn is_option_of(command: &Result<Command, CommandError>, jail: &str) -> bool {
+    matches!(
+        command,
+        Ok(Command::Jail { name, command: JailCommand::Set(setting) })
+            if name == jail && setting.is_option()
+    )
+}
+
+/// Whether a jail is worth running although this failed.
 fn is_optional(command: &Command) -> bool {
     matches!(
         command,
-        Command::Jail {
-            command: JailCommand::Set(JailSetting::AddLogPath { .. }),
-            ..
-        }
+        Command::Jail { command: JailCommand::Set(setting), .. } if is_optional_setting(setting)
     )
+}
+
+/// One of a jail's logs has gone meanwhile: it has others.
+fn is_optional_setting(setting: &JailSetting) -> bool {
+    matches!(setting, JailSetting::AddLogPath { .. })
 }

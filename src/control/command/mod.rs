@@ -176,6 +176,23 @@ pub enum JailSetting {
     },
 }
 
+impl JailSetting {
+    /// Whether it is an option of the jail itself: about no single address, and about no action.
+    pub fn is_option(&self) -> bool {
+        use JailSetting as S;
+        !matches!(
+            self,
+            S::Attempt { .. }
+                | S::BanIp(_)
+                | S::UnbanIp { .. }
+                | S::AddAction { .. }
+                | S::DelAction(_)
+                | S::Action { .. }
+                | S::CallAction { .. }
+        )
+    }
+}
+
 /// `set JAIL banip ID… [--time TIME] [--reason TEXT]`; the original knows no options here.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BanByHand {
