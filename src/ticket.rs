@@ -23,10 +23,47 @@ pub enum FieldValue {
     Address(Address),
 }
 
-/// Captured fields in capture order, by lower-case name. A failure has a few: to look through them
-/// is faster than to hash their names.
+/// The lower-case name of a captured field; to have one more of it costs nothing.
+#[derive(Clone, Debug)]
+pub enum FieldName {
+    /// One of those that filters know by themselves.
+    Known(&'static str),
+    /// Any other.
+    Other(Arc<str>),
+}
+
+impl FieldName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        match self {
+            FieldName::Known(text) => text,
+            FieldName::Other(text) => text,
+        }
+    }
+}
+
+impl From<&str> for FieldName {
+    fn from(text: &str) -> FieldName {
+        FieldName::Other(text.into())
+    }
+}
+
+impl From<String> for FieldName {
+    fn from(text: String) -> FieldName {
+        FieldName::Other(text.into())
+    }
+}
+
+impl PartialEq for FieldName {
+    fn eq(&self, other: &FieldName) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+/// Captured fields in capture order, by name. A failure has a few: to look through them is faster
+/// than to hash their names.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Fields(Vec<(String, FieldValue)>);
+pub struct Fields(Vec<(FieldName, FieldValue)>);
 
 impl Fields {
     /// No fields.
@@ -41,12 +78,13 @@ impl Fields {
 
     /// The value of a field.
     pub fn get(&self, name: &str) -> Option<&FieldValue> {
-        let found = self.0.iter().find(|(known, _)| known == name);
+        let found = self.0.iter().find(|(known, _)| known.as_str() == name);
         found.map(|(_, value)| value)
     }
 
     /// Sets a field; a new one goes to the end.
-    pub fn insert(&mut self, name: String, value: FieldValue) {
+    pub fn insert(&mut self, name: impl Into<FieldName>, value: FieldValue) {
+        let name = name.into();
         match self.0.iter_mut().find(|(known, _)| *known == name) {
             Some((_, slot)) => *slot = value,
             None => self.0.push((name, value)),
@@ -59,8 +97,8 @@ impl Fields {
     }
 }
 
-impl FromIterator<(String, FieldValue)> for Fields {
-    fn from_iter<I: IntoIterator<Item = (String, FieldValue)>>(fields: I) -> Fields {
+impl<N: Into<FieldName>> FromIterator<(N, FieldValue)> for Fields {
+    fn from_iter<I: IntoIterator<Item = (N, FieldValue)>>(fields: I) -> Fields {
         let fields = fields.into_iter();
         let mut all = Fields(Vec::with_capacity(
             fields.size_hint().1.unwrap_or(0).min(16),

@@ -5,6 +5,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::ticket::FieldName;
+
 macro_rules! names {
     ($($variant:ident = $text:literal),+ $(,)?) => {
         /// The name of a field.
@@ -22,6 +24,15 @@ macro_rules! names {
                 match self {
                     $(Name::$variant => $text,)+
                     Name::Other(text) => text,
+                }
+            }
+        }
+
+        impl From<Name> for FieldName {
+            fn from(name: Name) -> FieldName {
+                match name {
+                    $(Name::$variant => FieldName::Known($text),)+
+                    Name::Other(text) => FieldName::Other(text),
                 }
             }
         }

@@ -235,7 +235,7 @@ impl Record {
     /// The fields that are set, as a ticket carries them (fact R28).
     pub fn into_fields(self) -> Fields {
         let set = self.entries.into_iter();
-        set.filter_map(|(name, value)| Some((name.as_str().to_owned(), value?)))
+        set.filter_map(|(name, value)| Some((name, value?)))
             .collect()
     }
 }

@@ -4,6 +4,7 @@
 //! as maps and strings that costs several times the text itself.
 #![forbid(unsafe_code)]
 
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -23,13 +24,13 @@ impl Evidence {
             return Evidence::default();
         }
         let fields = pack_fields(fields);
-        let mut out = Vec::with_capacity(fields.len() + 256);
-        pack_number(fields.len(), &mut out);
-        out.extend_from_slice(&fields);
-        for line in lines {
-            pack_line(line, &mut out);
-        }
-        Evidence(out.into_boxed_slice())
+        Evidence(packed(|out| {
+            pack_number(fields.len(), out);
+            out.extend_from_slice(&fields);
+            for line in lines {
+                pack_line(line, out);
+            }
+        }))
     }
 
     /// Adds lines and keeps only the last `limit`. The lines of later failures are whole ones: in
@@ -41,14 +42,14 @@ impl Evidence {
         while skipped < skip && kept.skip_line().is_some() {
             skipped += 1;
         }
-        let mut out = Vec::with_capacity(fields.0.len() + kept.0.len() + 256);
-        pack_number(fields.0.len(), &mut out);
-        out.extend_from_slice(fields.0);
-        out.extend_from_slice(kept.0);
-        for line in &lines[(skip - skipped).min(lines.len())..] {
-            pack_whole(line, &mut out);
-        }
-        self.0 = out.into_boxed_slice();
+        self.0 = packed(|out| {
+            pack_number(fields.0.len(), out);
+            out.extend_from_slice(fields.0);
+            out.extend_from_slice(kept.0);
+            for line in &lines[(skip - skipped).min(lines.len())..] {
+                pack_whole(line, out);
+            }
+        });
     }
 
     /// The lines, oldest first.
@@ -75,6 +76,25 @@ impl Evidence {
         let (fields, lines) = reader.0.split_at_checked(length).unwrap_or_default();
         (Reader(fields), Reader(lines))
     }
+}
+
+thread_local! {
+    /// Where evidence is put together, so that what is kept is made once, of the right size.
+    static DRAFT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Drafts above this size are not kept for the next one.
+const LONGEST_DRAFT: usize = 64 * 1024;
+
+fn packed(pack: impl FnOnce(&mut Vec<u8>)) -> Box<[u8]> {
+    let mut draft = DRAFT.take();
+    pack(&mut draft);
+    let packed = draft.as_slice().into();
+    if draft.capacity() <= LONGEST_DRAFT {
+        draft.clear();
+        DRAFT.set(draft);
+    }
+    packed
 }
 
 fn pack_number(mut number: usize, out: &mut Vec<u8>) {
@@ -171,7 +191,7 @@ fn pack_address(address: &Address, out: &mut Vec<u8>) {
 /// Reads what the functions above wrote; `None` at the end.
 struct Reader<'a>(&'a [u8]);
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     fn byte(&mut self) -> Option<u8> {
         let (&byte, rest) = self.0.split_first()?;
         self.0 = rest;
@@ -196,11 +216,15 @@ impl Reader<'_> {
         Some(number)
     }
 
-    fn text(&mut self) -> Option<String> {
+    fn slice(&mut self) -> Option<&'a str> {
         let length = self.number()?;
         let (text, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
-        String::from_utf8(text.to_vec()).ok()
+        std::str::from_utf8(text).ok()
+    }
+
+    fn text(&mut self) -> Option<String> {
+        self.slice().map(str::to_owned)
     }
 
     fn skip_text(&mut self) -> Option<()> {
@@ -224,8 +248,8 @@ impl Reader<'_> {
         })
     }
 
-    fn field(&mut self) -> Option<(String, FieldValue)> {
-        let name = self.text()?;
+    fn field(&mut self) -> Option<(&'a str, FieldValue)> {
+        let name = self.slice()?;
         let value = match self.byte()? {
             b's' => {
                 let count = self.number()?;
@@ -268,13 +292,10 @@ mod tests {
     #[test]
     fn everything_survives_packing() {
         let mut fields = Fields::new();
-        fields.insert("user".into(), FieldValue::Text("bob".into()));
+        fields.insert("user", FieldValue::Text("bob".into()));
+        fields.insert("users", FieldValue::Set(vec!["bob".into(), "".into()]));
         fields.insert(
-            "users".into(),
-            FieldValue::Set(vec!["bob".into(), "".into()]),
-        );
-        fields.insert(
-            "t".into(),
+            "t",
             FieldValue::Tuple(vec![None, Some("x".into()), Some("".into())]),
         );
         for id in [
@@ -284,9 +305,9 @@ mod tests {
             "0.0.0.0/0",
             "sess0",
         ] {
-            fields.insert(id.into(), FieldValue::Address(Address::parse(id)));
+            fields.insert(id, FieldValue::Address(Address::parse(id)));
         }
-        fields.insert("raw".into(), FieldValue::Address(Address::raw("192.0.2.1")));
+        fields.insert("raw", FieldValue::Address(Address::raw("192.0.2.1")));
         let lines = vec![
             text(&"x".repeat(300)),
             MatchLine::Parts(Arc::new(["a ".into(), "Nov 21".into(), " ä\n".into()])),
