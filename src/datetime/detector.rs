@@ -88,6 +88,7 @@ impl DateDetector {
             .filter(|line| !line.is_empty())
             .collect();
         if !patterns.is_empty() && patterns.iter().all(|p| p.eq_ignore_ascii_case("{NONE}")) {
+            info!(LOG, "  date pattern `{{UNB}}^`: `^`");
             return Ok(None);
         }
         let mut detector = DateDetector {

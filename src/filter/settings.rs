@@ -102,10 +102,11 @@ impl Filter {
     /// Sets or (empty text) removes the prefregex.
     ///
     /// # Errors
-    /// A regex that does not compile.
+    /// A regex that does not compile; the former one stays.
     pub fn set_prefregex(&mut self, source: &str) -> Result<(), PatternError> {
-        self.prefregex = None;
-        if !source.is_empty() {
+        if source.is_empty() {
+            self.prefregex = None;
+        } else {
             let regex = FailRegex::new(source, self.usedns, false)?;
             self.prefregex_names = Names::of(&regex);
             self.prefregex_base = self.prefregex_names.without(&Name::Content);
@@ -262,7 +263,7 @@ impl Filter {
     pub fn datepattern(&self) -> Option<(Option<String>, String)> {
         match &self.dates {
             Dates::Detector(detector) => Some(detector.description()),
-            Dates::Never { .. } => Some((Some("{NONE}".to_owned()), "^".to_owned())),
+            Dates::Never { .. } => Some((Some("{UNB}^".to_owned()), "^".to_owned())),
             Dates::Absent => None,
         }
     }

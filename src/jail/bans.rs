@@ -146,7 +146,9 @@ impl BanList {
     pub fn add(&mut self, ticket: &mut Ticket, now: Timestamp) -> Added {
         let length = ticket.bantime.unwrap_or(self.default);
         let end = end_of(ticket.time, length);
-        if end < now {
+        // no time at all is over before anything could be done
+        let none = matches!(length, BanTime::Seconds(seconds) if seconds <= 0.0);
+        if end < now || none {
             return Added::Expired;
         }
         if let Some(ban) = self.bans.get_mut(&ticket.id) {
@@ -365,6 +367,9 @@ mod tests {
         );
         assert_eq!(list.len(), 0);
         assert_eq!(list.add(&mut ticket("192.0.2.1", 0.0), 60.0), Added::New);
+        list.set_default_length(BanTime::Seconds(0.0));
+        let none = list.add(&mut ticket("192.0.2.2", 60.0), 60.0);
+        assert_eq!(none, Added::Expired);
     }
 
     /// Sharp edge 40: bantime 6, ban at 12, failures at 15, unban after 21.

@@ -2,6 +2,7 @@
 //! socket and sends the configuration over it (facts P61, C46–C50).
 
 use std::io;
+use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -111,5 +112,10 @@ impl Session {
 /// Whether nobody listens on a socket any more: its server was killed. The server replaces such a
 /// file, where the original wants `-x`.
 fn is_stale(socket: &Path) -> bool {
-    UnixStream::connect(socket).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    // a plain file refuses connections too
+    let is_socket = socket
+        .metadata()
+        .is_ok_and(|file| file.file_type().is_socket());
+    let refuses = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    is_socket && UnixStream::connect(socket).is_err_and(refuses)
 }
