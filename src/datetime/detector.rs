@@ -49,6 +49,8 @@ pub struct DateDetector {
     first_unused: usize,
     /// A date was not given by the template of the last one.
     wavered: bool,
+    /// Templates may have changed places.
+    reordered: bool,
 }
 
 #[derive(Debug)]
@@ -69,6 +71,17 @@ struct Candidate {
     spans: Spans,
     start: usize,
     index: usize,
+}
+
+/// What the template of the last date says of a line.
+enum Answer {
+    /// No other has to be asked.
+    Sure(Candidate),
+    Unsure {
+        best: Option<Candidate>,
+        /// It need not be asked again.
+        skip: Option<usize>,
+    },
 }
 
 impl DateDetector {
@@ -294,22 +307,24 @@ impl DateDetector {
     }
 
     fn choose(&mut self, line: &str) -> Option<Candidate> {
-        let (skip, best) = match self.ask_last(line) {
-            Ok(candidate) => return Some(candidate),
-            Err(rest) => rest,
-        };
-        let found = self.search_all(line, skip, best);
-        self.wavered |= found.is_some();
-        found
+        match self.ask_last(line) {
+            Answer::Sure(candidate) => Some(candidate),
+            Answer::Unsure { best, skip } => {
+                let found = self.search_all(line, skip, best);
+                self.wavered |= found.is_some();
+                found
+            }
+        }
     }
 
-    /// What the last template says; else that it need not be asked again, and what it said.
-    fn ask_last(&mut self, line: &str) -> Result<Candidate, (Option<usize>, Option<Candidate>)> {
+    /// What the last template says.
+    fn ask_last(&mut self, line: &str) -> Answer {
+        let unsure = |skip, best| Answer::Unsure { best, skip };
         let Some(last) = self.last else {
-            return Err((None, None));
+            return unsure(None, None);
         };
         let Some(entry) = self.entries.get_mut(last.index) else {
-            return Err((None, None));
+            return unsure(None, None);
         };
         let place = match entry.template.anchored {
             true => None,
@@ -318,15 +333,17 @@ impl DateDetector {
         let (from, to) = place.unwrap_or((0, line.len()));
         let skip = place.is_none().then_some(last.index);
         let Some(spans) = entry.search(line, from, to) else {
-            return Err((skip, None));
+            return unsure(skip, None);
         };
         let candidate = Candidate::new(line, spans, last.index);
-        let same =
-            || candidate.start == last.start && chars_before(line, spans.whole.1) == last.end;
-        if entry.template.anchored || self.entries.len() == 1 || same() {
-            return Ok(candidate);
+        let end = || chars_before(line, spans.whole.1);
+        if entry.template.anchored
+            || self.entries.len() == 1
+            || (candidate.start == last.start && end() == last.end)
+        {
+            return Answer::Sure(candidate);
         }
-        Err((skip, Some(candidate)))
+        unsure(skip, Some(candidate))
     }
 
     fn search_all(
@@ -377,6 +394,7 @@ impl DateDetector {
             self.first_unused += 1;
         }
         if index > 0 && self.last.is_none_or(|last| last.index != index) {
+            self.reordered = true;
             index = self.bubble_up(index);
         }
         self.last = Some(Place::new(line, found.spans.whole, index));

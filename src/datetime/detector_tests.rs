@@ -88,3 +88,83 @@ proptest! {
         }
     }
 }
+
+/// What a detector has learnt.
+fn learnt(detector: &DateDetector) -> String {
+    let templates = detector.templates().into_iter();
+    let templates: Vec<_> = templates.map(|t| (t.name, t.hits, t.merit)).collect();
+    format!(
+        "{templates:?} {:?} {}",
+        detector.last, detector.first_unused
+    )
+}
+
+/// Detectors that follow another's course where they can, against those that look for themselves.
+#[test]
+fn who_follows_finds_and_learns_the_same() {
+    let dates = [
+        "Nov 22 02:06:14",
+        "Nov 22 02:06:15",
+        "22/Nov/2026:02:06:17 +0000",
+        "22/Nov/2026:02:06:18 +0000",
+        "2026-11-22 02:06:14,123",
+        "Feb 30 10:00:00",
+        "no date",
+    ];
+    let before = ["", "", "1.2.3.4 - - [", "1.2.3.44 - - [", "x "];
+    let patterns = [
+        None,
+        Some("^[^\\[]*\\[({DATE})\n{^LN-BEG}"),
+        Some("%d/%b/%Y:%H:%M:%S"),
+    ];
+    let (mut straight, mut winding, mut alone) = (0, 0, 0);
+    for seed in 0..120 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let pattern = patterns[random.usize(..3)];
+        let make = || match pattern {
+            Some(pattern) => DateDetector::from_pattern(pattern).unwrap().unwrap(),
+            None => DateDetector::defaults(),
+        };
+        // the leader, one that comes with it and one that comes later; each with its double
+        let mut sharing = [make(), make(), make()];
+        let mut doubles = [make(), make(), make()];
+        let (first_date, dates_here) = (random.usize(..5), random.usize(1..4));
+        let mut now = 1_795_312_345.0;
+        for chunk in 0..20 {
+            now += random.f64() * 30.0;
+            let lines: Vec<String> = (0..random.usize(1..12))
+                .map(|_| {
+                    let date = dates[(first_date + random.usize(..dates_here)) % dates.len()];
+                    format!("{}{date} text", before[random.usize(..before.len())])
+                })
+                .collect();
+            let texts = || lines.iter().map(String::as_str);
+            let mut course: Option<Course> = None;
+            for (number, (one, double)) in sharing.iter_mut().zip(&mut doubles).enumerate() {
+                if number == 2 && chunk < 3 {
+                    continue;
+                }
+                let now = now + number as f64;
+                let expected: Vec<_> = texts().map(|line| double.find(line, now)).collect();
+                let followed = course.take().filter(|course| one.follow(course, now));
+                match followed
+                    .as_ref()
+                    .map(|course| course.way.as_ref().unwrap().straight)
+                {
+                    Some(true) => straight += 1,
+                    Some(false) => winding += 1,
+                    None => alone += 1,
+                }
+                let got = followed.unwrap_or_else(|| one.find_all(texts(), now));
+                let place = |date: &Option<FoundDate>| date.map(|d| (d.start, d.end, d.time));
+                assert!(got.dates.iter().map(place).eq(expected.iter().map(place)));
+                assert_eq!(learnt(one), learnt(double), "seed {seed}, chunk {chunk}");
+                course = Some(got);
+            }
+        }
+    }
+    assert!(
+        straight > 500 && winding > 100 && alone > 500,
+        "{straight} {winding} {alone}"
+    );
+}

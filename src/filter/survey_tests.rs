@@ -171,8 +171,18 @@ impl Left {
     }
 }
 
-/// A line of a log whose clock stands at `time`; in a calm one all dates stand at the same place.
-fn line(random: &mut fastrand::Rng, time: f64, calm: bool) -> String {
+/// How dates stand in the lines of a log.
+#[derive(Clone, Copy, PartialEq)]
+enum Style {
+    Wild,
+    /// All at the same place.
+    Calm,
+    /// Now a bit further left, now right.
+    Moving,
+}
+
+/// A line of a log whose clock stands at `time`.
+fn line(random: &mut fastrand::Rng, time: f64, style: Style) -> String {
     let one_of =
         |random: &mut fastrand::Rng, list: &[&'static str]| list[random.usize(..list.len())];
     let ip = format!("192.0.2.{}", random.u8(1..4));
@@ -197,11 +207,15 @@ fn line(random: &mut fastrand::Rng, time: f64, calm: bool) -> String {
         + one_of(random, &["0", "0", "0", "-30", "-90", "-700", "90"])
             .parse::<f64>()
             .unwrap();
-    if calm {
+    if style != Style::Wild {
         let second = time as i64 % 86_400;
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
         return match random.u8(..20) {
             0 => format!("sshd[{pid}]: {text}"),
+            _ if style == Style::Moving => {
+                let at = format!("[21/Nov/2026:{hour:02}:{minute:02}:{second:02} +0000]");
+                format!("192.0.2.{} {at} {text}", random.u8(..))
+            }
             _ => format!("Nov 21 {hour:02}:{minute:02}:{second:02} sshd[{pid}]: {text}"),
         };
     }
@@ -230,7 +244,7 @@ fn followers_find_what_they_would_find_alone() {
     let (mut failures, mut followed) = (0, [0, 0]);
     for seed in 0..18 {
         let mut random = fastrand::Rng::with_seed(seed);
-        let calm = seed % 3 == 0;
+        let style = [Style::Calm, Style::Wild, Style::Moving][seed as usize % 3];
         let pair = |random: &mut fastrand::Rng| {
             let usedns = [UseDns::Warn, UseDns::No, UseDns::Raw][random.usize(..3)];
             // two of three are alike
@@ -245,8 +259,9 @@ fn followers_find_what_they_would_find_alone() {
         let mut pairs: Vec<Pair> = (0..4).map(|_| pair(&mut random)).collect();
         let mut now = NOW;
         for chunk in 0..30 {
+            let style = if chunk % 7 == 0 { Style::Wild } else { style };
             let lines: Vec<String> = (0..random.usize(..80))
-                .map(|_| line(&mut random, now, calm && chunk % 7 > 0))
+                .map(|_| line(&mut random, now, style))
                 .collect();
             let in_operation = chunk > 3;
             let text: String = lines.iter().map(|line| format!("{line}\n")).collect();

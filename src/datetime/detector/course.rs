@@ -2,29 +2,39 @@
 //!
 //! In: lines, one after the other. Out: a [`Course`]: their dates and what the detector has learnt
 //! on the way. Another detector that stood where this one did would have found the same and learnt
-//! the same, as long as each date was given by the template that gave the last one: it follows the
-//! course instead of looking for itself. Where another template was asked its own past decides.
+//! the same: it follows the course instead of looking for itself. Where each date was given by the
+//! template that gave the last one, only that one matters; where others were asked, all of them do,
+//! but not how often each has given a date, unless they changed places.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
 
-use super::{DateDetector, Memory, Place, Template};
+use super::{DateDetector, Entry, Memory, Place, Template};
 use crate::datetime::{FixedOffset, FoundDate};
 use crate::ticket::Timestamp;
 
 /// Present times that are further apart than this many seconds may complete a date differently.
 const APART: f64 = 60.0;
 
-/// Where a detector stands: what its next date depends on as long as the same template gives it.
+/// Where a detector stands: what its next dates depend on.
 #[derive(Clone, Debug)]
 pub struct Stand {
     patterns: Arc<[String]>,
     zone: Option<FixedOffset>,
-    templates: usize,
-    template: Arc<Template>,
-    place: Place,
+    ranks: Vec<Rank>,
+    first_unused: usize,
+    place: Option<Place>,
     memory: Option<Box<Memory>>,
     now: Timestamp,
+}
+
+/// What a template has learnt, in its turn.
+#[derive(Clone, Debug)]
+struct Rank {
+    template: Arc<Template>,
+    hits: u64,
+    distance: usize,
+    matched: bool,
 }
 
 /// The dates of many lines.
@@ -32,50 +42,106 @@ pub struct Stand {
 pub struct Course {
     /// One for each line.
     pub dates: Vec<Option<FoundDate>>,
-    way: Option<Way>,
+    pub(super) way: Option<Way>,
 }
 
-/// From where to where a detector has come, by one template.
+/// From where to where a detector has come.
 #[derive(Debug)]
-struct Way {
+pub(super) struct Way {
     from: Stand,
     to: Stand,
-    hits: u64,
+    /// By the last template alone.
+    pub(super) straight: bool,
+}
+
+impl Rank {
+    fn of(entry: &Entry) -> Rank {
+        Rank {
+            template: entry.template.clone(),
+            hits: entry.hits,
+            distance: entry.distance,
+            matched: entry.matched,
+        }
+    }
+
+    fn is_like(&self, other: &Rank) -> bool {
+        Arc::ptr_eq(&self.template, &other.template)
+            && (self.hits > 0) == (other.hits > 0)
+            && (self.distance, self.matched) == (other.distance, other.matched)
+    }
 }
 
 impl Stand {
-    /// Whether both find and learn the same in the same lines, by the template of the last one.
+    /// Whether both find and learn the same in the same lines, as far as the template of the last
+    /// one gives their dates.
     pub fn is_like(&self, other: &Stand) -> bool {
         let live = |stand: &Stand| {
             let memory = stand.memory.as_ref();
-            memory.filter(|memory| memory.is_of(stand.now)).is_some()
+            memory.is_none_or(|memory| memory.is_of(stand.now))
         };
         let memories = match (&self.memory, &other.memory) {
             (None, None) => true,
             (Some(one), Some(two)) => live(self) && live(other) && one.is_like(two),
             _ => false,
         };
+        let places = match (&self.place, &other.place) {
+            (None, None) => true,
+            (Some(one), Some(two)) => one.is_like(two),
+            _ => false,
+        };
+        let templates = match (self.last(), other.last()) {
+            (None, None) => true,
+            (Some(one), Some(two)) => Arc::ptr_eq(&one.template, &two.template),
+            _ => false,
+        };
         memories
-            && Arc::ptr_eq(&self.template, &other.template)
-            && self.place.is_like(&other.place)
+            && templates
+            && places
             && self.zone == other.zone
-            && self.templates == other.templates
+            && self.ranks.len() == other.ranks.len()
             && self.patterns == other.patterns
             && (self.now - other.now).abs() < APART
+    }
+
+    /// Whether they do whatever template gives the dates.
+    fn is_wholly_like(&self, other: &Stand) -> bool {
+        let mut ranks = self.ranks.iter().zip(&other.ranks);
+        self.is_like(other)
+            && self.first_unused == other.first_unused
+            && ranks.all(|(one, two)| one.is_like(two))
+    }
+
+    /// The template of the last date.
+    fn last(&self) -> Option<&Rank> {
+        self.ranks.get(self.place?.index)
+    }
+}
+
+impl Way {
+    /// Whether a detector with this stand goes the same way.
+    fn is_for(&self, stand: &Stand) -> bool {
+        match self.straight {
+            true => self.from.is_like(stand),
+            false => self.from.is_wholly_like(stand),
+        }
+    }
+
+    /// How often each template has given a date on it.
+    fn hits(&self) -> impl Iterator<Item = (&Rank, u64)> {
+        let ranks = self.to.ranks.iter().zip(&self.from.ranks);
+        ranks.map(|(to, from)| (to, to.hits - from.hits))
     }
 }
 
 impl DateDetector {
-    /// Where it stands at present; `None` before its first date.
+    /// Where it stands at present; `None` before its first line.
     pub fn stand(&self, now: Timestamp) -> Option<Stand> {
-        let place = self.last?;
-        let entry = self.entries.get(place.index)?;
         self.settled.then(|| Stand {
             patterns: self.patterns.clone(),
             zone: self.zone,
-            templates: self.entries.len(),
-            template: entry.template.clone(),
-            place,
+            ranks: self.entries.iter().map(Rank::of).collect(),
+            first_unused: self.first_unused,
+            place: self.last,
             memory: self.memory.clone(),
             now,
         })
@@ -88,16 +154,14 @@ impl DateDetector {
         now: Timestamp,
     ) -> Course {
         let from = self.stand(now);
-        self.wavered = false;
-        let mut dates = Vec::with_capacity(lines.len());
-        let mut hits = 0;
-        for line in lines {
-            let date = self.find(line, now);
-            hits += u64::from(date.is_some());
-            dates.push(date);
-        }
-        let ends = from.zip(self.stand(now)).filter(|_| !self.wavered);
-        let way = ends.map(|(from, to)| Way { from, to, hits });
+        (self.wavered, self.reordered) = (false, false);
+        let dates = lines.map(|line| self.find(line, now)).collect();
+        let ends = from.zip(self.stand(now)).filter(|_| !self.reordered);
+        let way = ends.map(|(from, to)| Way {
+            from,
+            to,
+            straight: !self.wavered,
+        });
         Course { dates, way }
     }
 
@@ -107,26 +171,37 @@ impl DateDetector {
         let (Some(way), Some(stand)) = (&course.way, self.stand(now)) else {
             return false;
         };
-        let index = stand.place.index;
-        let Some(entry) = self
-            .entries
-            .get_mut(index)
-            .filter(|_| way.from.is_like(&stand))
-        else {
+        if !way.is_for(&stand) {
             return false;
-        };
-        if way.hits > 0 {
-            entry.hits += way.hits;
-            entry.last_used = now;
         }
         let mut place = way.to.place;
-        place.index = index;
-        entry.distance = place.start;
-        self.last = Some(place);
-        self.memory.clone_from(&way.to.memory);
-        if let Some(memory) = &mut self.memory {
-            memory.index = index;
+        if way.straight {
+            // the templates may stand in another order here
+            if let (Some(place), Some(own)) = (&mut place, &stand.place) {
+                place.index = own.index;
+            }
+        } else {
+            self.first_unused = way.to.first_unused;
         }
+        for (rank, hits) in way.hits() {
+            let entries = self.entries.iter_mut();
+            let mut same = entries.filter(|entry| Arc::ptr_eq(&entry.template, &rank.template));
+            if let Some(entry) = same.next()
+                && (hits > 0 || !way.straight)
+            {
+                entry.hits += hits;
+                entry.distance = rank.distance;
+                entry.matched = rank.matched;
+                if hits > 0 {
+                    entry.last_used = now;
+                }
+            }
+        }
+        self.memory.clone_from(&way.to.memory);
+        if let (Some(memory), Some(place)) = (&mut self.memory, &place) {
+            memory.index = place.index;
+        }
+        self.last = place;
         true
     }
 }
