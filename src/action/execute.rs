@@ -90,7 +90,7 @@ impl Executor {
         pacing: impl FnOnce() -> Pacing,
     ) -> bool {
         record!(Level::LowDebug, TARGET, "{}", script.shown());
-        let member = match Way::of(script) {
+        let (member, way) = match Way::of(script) {
             Way::Nothing => {
                 debug!(TARGET, "Nothing to do");
                 return true;
@@ -108,8 +108,8 @@ impl Executor {
                     .get_or_insert_with(|| Queue::spawn(&self.jail, names.clone()))
                     .push(job);
             }
-            Way::Member(member) => Some(member),
-            Way::Program(_) | Way::Shell(_) => None,
+            Way::Member(member) => (Some(member), None),
+            way @ (Way::Program(_) | Way::Shell(_)) => (None, Some(way)),
         };
         let turn = turn(action, script).await;
         if self.quiet {
@@ -129,7 +129,8 @@ impl Executor {
             Report::new(script).succeeded();
             return true;
         }
-        let success = spell_out(script, timeout).await;
+        let way = way.unwrap_or_else(|| Way::as_program(script));
+        let success = spell_out(script, way, timeout).await;
         match change {
             Some(change) if success => self.holders.note(self.holder(action), &change),
             Some(_) => {}
@@ -184,8 +185,9 @@ impl Executor {
 }
 
 /// Runs a command as it is spelled out, or makes the rule it makes; answers whether that succeeded.
-async fn spell_out(script: &Script, timeout: &Value) -> bool {
-    if let Way::Program(arguments) = Way::as_program(script) {
+/// `way` is that of [`Way::as_program`].
+async fn spell_out(script: &Script, way: Way, timeout: &Value) -> bool {
+    if let Way::Program(arguments) = way {
         let call = Call { arguments };
         let rule = call.change();
         if let Some(rule) = &rule

@@ -1,6 +1,8 @@
 //! What a jail has decided, in order: the task carries it out, a replay prints it.
 #![forbid(unsafe_code)]
 
+use std::fmt::Write;
+
 use crate::action::JailFigures;
 use crate::address::Address;
 use crate::datetime::duration::{self, Number};
@@ -103,7 +105,11 @@ impl Decision {
         const OBSERVER: &str = "fail2ban.observer";
         Some(match self {
             Decision::Found { id, time } => {
-                let text = format!("[{jail}] Found {id} - {}", local_time(*time));
+                // of an attack's records nearly all are this one
+                let mut text = String::with_capacity(jail.len() + 64);
+                // writing to a String cannot fail
+                let _ = write!(text, "[{jail}] Found {id} - ");
+                with_local_time(*time, |time| text.push_str(time));
                 (Level::Info, FILTER, text)
             }
             Decision::FoundBad {
@@ -205,11 +211,20 @@ fn number_text(number: Number) -> String {
 /// `2026-11-21 19:00:01` in local time; what lies beyond the year 9999 is its last second (fact
 /// B17).
 pub fn local_time(time: Timestamp) -> String {
+    let mut text = String::new();
+    with_local_time(time, |time| text.push_str(time));
+    text
+}
+
+fn with_local_time(time: Timestamp, mut use_it: impl FnMut(&str)) {
     const END_OF_TIME: f64 = 253_402_214_400.0;
-    (time < END_OF_TIME)
-        .then(|| stamp::with(time.floor() as i64, str::to_owned))
-        .flatten()
-        .unwrap_or_else(|| "9999-12-31 23:59:59".to_owned())
+    let shown = match time < END_OF_TIME {
+        true => stamp::with(time.floor() as i64, &mut use_it),
+        false => None,
+    };
+    if shown.is_none() {
+        use_it("9999-12-31 23:59:59");
+    }
 }
 
 #[cfg(test)]

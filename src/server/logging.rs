@@ -70,7 +70,7 @@ impl Sink for DaemonSink {
             message: &message,
             time: chrono::Utc::now(),
             pid: self.0.pid,
-            age: self.0.began.elapsed().as_millis(),
+            began: self.0.began,
         };
         let text = self
             .0

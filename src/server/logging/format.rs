@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::fmt::Write;
+use std::time::Instant;
 
 use chrono::{DateTime, Timelike, Utc};
 
@@ -16,8 +17,8 @@ pub(super) struct Record<'a> {
     pub(super) message: &'a str,
     pub(super) time: DateTime<Utc>,
     pub(super) pid: u32,
-    /// Milliseconds since the log was set up.
-    pub(super) age: u128,
+    /// When the log was set up.
+    pub(super) began: Instant,
 }
 
 /// A template, taken apart once.
@@ -244,7 +245,7 @@ fn show(field: Field, record: &Record<'_>, hex: bool, line: &mut String) {
             let thread = std::thread::current();
             line.write_str(thread.name().unwrap_or("MainThread"))
         }
-        Field::Age => write!(line, "{}", record.age),
+        Field::Age => write!(line, "{}", record.began.elapsed().as_millis()),
         Field::Created => {
             let seconds = record.time.timestamp_micros() as f64 / 1e6;
             write!(line, "{seconds:.6}")
@@ -281,7 +282,7 @@ mod tests {
                 .unwrap()
                 .to_utc(),
             pid: 4242,
-            age: 17,
+            began: Instant::now(),
         }
     }
 
@@ -309,7 +310,7 @@ mod tests {
             assert_eq!(format.line(&record(Level::Notice)), line);
         }
         let verbose = Format::builtin(3, true, true).line(&record(Level::Critical));
-        assert!(verbose.starts_with(" +   17 "), "{verbose}");
+        assert!(verbose.starts_with(" +    "), "{verbose}");
         assert!(
             verbose.ends_with(" fail2ban.actions          CRITI [sshd] Ban 192.0.2.1"),
             "{verbose}"
