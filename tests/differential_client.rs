@@ -420,6 +420,20 @@ fn starts_over_a_stale_socket() {
     assert_eq!(sandbox.run(Make::Ours, "stop").code, 0);
 }
 
+/// What is no socket is nobody's to remove.
+#[test]
+fn a_file_in_the_sockets_place_stops_the_start() {
+    let sandboxes = [Sandbox::new(), Sandbox::new()];
+    for sandbox in &sandboxes {
+        sandbox.write("f2b.sock", "mine");
+    }
+    for step in ["ping", "status", "start", "-t start"] {
+        let expected = sandboxes[0].run(Make::Original, step);
+        assert_eq!(sandboxes[1].run(Make::Ours, step), expected, "{step}");
+    }
+    assert!(sandboxes[1].socket().is_file());
+}
+
 /// Requests as the Go clients write them; replies with nothing but what they understand.
 #[test]
 fn go_clients_are_understood() {

@@ -33,8 +33,7 @@ fn fields(mut entry: &[u8]) -> BTreeMap<String, String> {
     fields
 }
 
-/// What a server tells the journal of a few things that are done to it.
-fn told(program: Command, socket: &UnixDatagram) -> Vec<[String; 4]> {
+fn logging_to_the_journal() -> Site {
     let site = Site::new(&["one"]);
     let conf = site.read("fail2ban.conf");
     let log = format!("logtarget = {}", site.path("log").display());
@@ -42,6 +41,12 @@ fn told(program: Command, socket: &UnixDatagram) -> Vec<[String; 4]> {
         "fail2ban.conf",
         &conf.replace(&log, "logtarget = SYSTEMD-JOURNAL"),
     );
+    site
+}
+
+/// What a server tells the journal of a few things that are done to it.
+fn told(program: Command, socket: &UnixDatagram) -> Vec<[String; 4]> {
+    let site = logging_to_the_journal();
     let running = site.foreground(program);
     let mut entries = Vec::new();
     let mut listen = |until: &str| {
@@ -99,6 +104,13 @@ fn the_journal_gets_the_same_entries() {
             .status();
         assert!(mount.unwrap().success());
         fs::create_dir("/run/systemd/journal").unwrap();
+        for program in [common::original("1.1.1", "fail2ban-server"), server()] {
+            // without a journal a server works in silence
+            let site = logging_to_the_journal();
+            let running = site.foreground(program);
+            running.ask(&["status", "one"]).unwrap().unwrap();
+            assert_eq!(running.end(Signal::SIGTERM), Some(0));
+        }
         let socket = UnixDatagram::bind("/run/systemd/journal/socket").unwrap();
         let patience = Some(Duration::from_secs(20));
         socket.set_read_timeout(patience).unwrap();
