@@ -269,9 +269,9 @@ impl Filter {
         };
         if dating
             .span
-            .is_some_and(|span| self.window.takes(span, clock))
+            .is_some_and(|span| self.window.passes(span, clock))
         {
-            // each line has a date and counts for it, whatever stands before it
+            // each line has a date of its own, whatever stands before it
             for (number, index) in listed.iter().enumerate() {
                 if (list.matters)(self, number) {
                     let when = place(self, *index as usize);

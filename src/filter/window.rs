@@ -20,9 +20,14 @@ pub(super) struct Once {
 }
 
 impl Once {
+    /// Whether a message would go through.
+    fn is_due(&self, now: Timestamp) -> bool {
+        now >= self.next
+    }
+
     /// True when the last time it was true is at least `span` seconds ago.
     pub(super) fn due(&mut self, now: Timestamp, span: f64) -> bool {
-        let due = now >= self.next;
+        let due = self.is_due(now);
         if due {
             self.next = now + span;
         }
@@ -57,12 +62,13 @@ impl Window {
         self.last.filter(|last| *last > now - 60.0)
     }
 
-    /// Whether lines of these times, the earliest and the latest, all count for the time they have.
-    pub(super) fn takes(&self, (first, last): (Timestamp, Timestamp), clock: &Clock) -> bool {
+    /// Whether nothing is to be said of lines of these times, the earliest and the latest: then a
+    /// line that means nothing leaves nothing behind when another one follows.
+    pub(super) fn passes(&self, (first, last): (Timestamp, Timestamp), clock: &Clock) -> bool {
         let is_present = |time: Timestamp| (time - clock.now).trunc().abs() <= ODD;
         match clock.in_operation {
-            true => is_present(first) && is_present(last),
-            false => first >= clock.now - clock.findtime,
+            true => !self.odd.is_due(clock.now) || is_present(first) && is_present(last),
+            false => !self.old.is_due(clock.now) || first >= clock.now - clock.findtime,
         }
     }
 
