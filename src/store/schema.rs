@@ -207,11 +207,11 @@ fn fill(db: &Connection, path: &str) -> rusqlite::Result<()> {
         // somebody's data is in it
         return create(db);
     }
-    // what is new cannot be lost: it goes to the disk with the first checkpoint, as the bans do that
-    // are written from now on
+    // what is new cannot be lost: without a journal it goes to the disk once, when the journal mode
+    // is changed, and not after every step
     db.execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;")?;
     create(db)?;
-    db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
+    db.execute_batch("PRAGMA synchronous = NORMAL;")
 }
 
 /// Makes whatever is missing of the schema.
