@@ -2,7 +2,6 @@
 //! the evidence against it.
 #![forbid(unsafe_code)]
 
-use std::ops::Index;
 use std::sync::Arc;
 
 use crate::address::Address;
@@ -107,19 +106,6 @@ impl<N: Into<FieldName>> FromIterator<(N, FieldValue)> for Fields {
             all.insert(name, value);
         }
         all
-    }
-}
-
-impl Index<&str> for Fields {
-    type Output = FieldValue;
-
-    /// # Panics
-    /// There is no such field.
-    fn index(&self, name: &str) -> &FieldValue {
-        match self.get(name) {
-            Some(value) => value,
-            None => panic!("no field {name:?}"),
-        }
     }
 }
 

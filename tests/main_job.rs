@@ -7,7 +7,7 @@ mod common;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
 const ATTACKER: &str = "192.0.2.61";
 const ATTACKER_6: &str = "2001:db8::61";
@@ -74,19 +74,11 @@ impl Machine {
     }
 
     fn start(&mut self) {
-        let mut command = match self.program {
+        let program = match self.program {
             Program::Original => common::original("1.1.1", "fail2ban-server"),
             Program::Ours => common::ours("fail2ban-server"),
         };
-        let child = command
-            .arg("-c")
-            .arg(self.path("etc"))
-            .args(["-xf", "start"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("server starts");
-        self.server = Some(child);
+        self.server = Some(common::serve(program, &self.path("etc")));
         assert!(
             common::eventually(20, || self.client(&["ping"]).contains("pong")
                 && self.client(&["status"]).contains("dovecot, postfix, sshd")),

@@ -7,7 +7,7 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
 /// As such machines have them: actions with arguments of their own, the second on a line of its
 /// own, blanks between ignored networks.
@@ -121,14 +121,7 @@ fn sections_and_filters_of_the_0_8_era_load_and_ban() {
             fs::write(path, text).expect("written");
         }
         fs::set_permissions(&sendmail, fs::Permissions::from_mode(0o755)).expect("mode");
-        let child = common::ours("fail2ban-server")
-            .arg("-c")
-            .arg(&etc)
-            .args(["-xf", "start"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("server");
+        let child = common::serve(common::ours("fail2ban-server"), &etc);
         let _server = Server { child };
         let log = || fs::read_to_string(dir.join("log")).unwrap_or_default();
         assert!(

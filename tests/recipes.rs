@@ -8,7 +8,7 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
 /// The files of a recipe: blocks that follow a path under `/etc/fail2ban`.
 fn files(recipe: &str) -> Vec<(String, String)> {
@@ -88,15 +88,8 @@ impl Machine {
 
     /// Starts the server and waits for its jails.
     fn start(&mut self, jails: &[&str]) {
-        let server = common::ours("fail2ban-server")
-            .arg("-c")
-            .arg(self.path("etc"))
-            .args(["-xf", "start"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        self.server = Some(server);
+        let server = common::ours("fail2ban-server");
+        self.server = Some(common::serve(server, &self.path("etc")));
         for jail in jails {
             let up = || self.client(&["status", jail]).contains("Banned IP");
             assert!(common::eventually(20, up), "{}", self.read("f2b.log"));

@@ -270,7 +270,10 @@ mod tests {
                 MatchLine::Text("line 2".into())
             ]
         );
-        assert_eq!(ticket.fields["user"], FieldValue::Text("bob".into()));
+        assert_eq!(
+            ticket.fields.get("user"),
+            Some(&FieldValue::Text("bob".into()))
+        );
         assert_eq!(counter.len(), 0);
         assert_eq!(counter.total(), 3);
         assert_eq!(fail(&mut counter, "192.0.2.1", 3.0), 1.0);

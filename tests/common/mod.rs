@@ -8,7 +8,7 @@ pub mod site;
 pub mod stock;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 /// Root of the unpacked original of this version (`tests/get-reference` puts it there).
 ///
@@ -44,6 +44,21 @@ pub fn ours(program: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ferroban"));
     command.arg(program.strip_prefix("fail2ban-").unwrap_or(program));
     command
+}
+
+/// Starts a server in the foreground over a configuration, in place of what a crash has left.
+///
+/// # Panics
+/// When it cannot be started.
+pub fn serve(mut program: Command, etc: &Path) -> Child {
+    program
+        .arg("-c")
+        .arg(etc)
+        .args(["-xf", "start"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("server starts")
 }
 
 /// Runs the body of a test in a network namespace of its own: the test binary starts itself again

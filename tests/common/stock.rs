@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::Child;
 
 /// A copy of the stock configuration; `ROOT` in what is written into it is the directory around it.
 pub struct Stock {
@@ -86,14 +86,7 @@ impl StockServer {
         for (name, text) in files {
             stock.write(&format!("etc/{name}"), text);
         }
-        let process = super::ours("fail2ban-server")
-            .arg("-c")
-            .arg(stock.path("etc"))
-            .args(["-xf", "start"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
+        let process = super::serve(super::ours("fail2ban-server"), &stock.path("etc"));
         let server = StockServer { stock, process };
         server.wait_for_jail(jails.last().unwrap().0);
         server
