@@ -1,11 +1,12 @@
 //! A [`Class`] made ready for testing characters one at a time.
 
-use std::sync::{LazyLock, OnceLock};
+use std::sync::OnceLock;
 
-use regex_syntax::hir::{Class as HirClass, ClassUnicode, ClassUnicodeRange, HirKind};
+use regex_syntax::hir::ClassUnicodeRange;
 use smallvec::smallvec;
 
-use super::class::{Category, Class, Item, LETTERS_I};
+use super::class::{Category, Class, Item};
+use super::unicode::characters;
 
 /// A set of characters. What it holds beyond ASCII is worked out when first asked for, since most
 /// logs never ask.
@@ -16,16 +17,8 @@ pub(super) struct CharSet {
     /// The one character that is no member, if it is an ASCII one.
     all_but: Option<u8>,
     class: Class,
-    beyond: OnceLock<Beyond>,
-}
-
-/// Members beyond ASCII.
-#[derive(Debug)]
-enum Beyond {
-    None,
-    All,
-    /// Sorted, disjoint.
-    Ranges(Box<[(char, char)]>),
+    /// All members, in ranges: sorted, disjoint.
+    ranges: OnceLock<Box<[ClassUnicodeRange]>>,
 }
 
 impl CharSet {
@@ -42,7 +35,7 @@ impl CharSet {
             bytes: [ascii as u64, (ascii >> 64) as u64, 0, 0],
             all_but,
             class: class.clone(),
-            beyond: OnceLock::new(),
+            ranges: OnceLock::new(),
         }
     }
 
@@ -108,92 +101,10 @@ impl CharSet {
 
     #[cold]
     fn has_beyond(&self, c: char) -> bool {
-        match self.beyond.get_or_init(|| Beyond::of(&self.class)) {
-            Beyond::None => false,
-            Beyond::All => true,
-            Beyond::Ranges(ranges) => {
-                let after = ranges.partition_point(|(from, _)| *from <= c);
-                after > 0 && c <= ranges[after - 1].1
-            }
-        }
-    }
-}
-
-impl Beyond {
-    fn of(class: &Class) -> Beyond {
-        let mut set = ClassUnicode::empty();
-        for item in &class.items {
-            match *item {
-                Item::Range(from, to) => set.union(&folded(class, from, to)),
-                Item::Category { category, negated } => {
-                    let mut members = if class.ascii {
-                        // Beyond ASCII there are none.
-                        ClassUnicode::empty()
-                    } else {
-                        members(category).clone()
-                    };
-                    if negated {
-                        members.negate();
-                    }
-                    set.union(&members);
-                }
-            }
-        }
-        if class.negated {
-            set.negate();
-        }
-        set.intersect(&ClassUnicode::new([ClassUnicodeRange::new(
-            '\u{80}',
-            char::MAX,
-        )]));
-        let ranges: Box<[(char, char)]> = set.iter().map(|r| (r.start(), r.end())).collect();
-        match *ranges {
-            [] => Beyond::None,
-            [('\u{80}', char::MAX)] => Beyond::All,
-            _ => Beyond::Ranges(ranges),
-        }
-    }
-}
-
-/// The characters from–to, with their other cases if case does not matter. Surrogates, which
-/// only a pattern can name, are left out.
-fn folded(class: &Class, from: u32, to: u32) -> ClassUnicode {
-    let mut set = ClassUnicode::empty();
-    for (from, to) in [(from, to.min(0xD7FF)), (from.max(0xE000), to)] {
-        if let (true, Some(from), Some(to)) = (from <= to, char::from_u32(from), char::from_u32(to))
-        {
-            set.push(ClassUnicodeRange::new(from, to));
-        }
-    }
-    if class.ignore_case && !class.ascii {
-        // Without Unicode tables there is nothing to fold, but the crate has them.
-        let _ = set.try_case_fold_simple();
-        if LETTERS_I.iter().any(|c| (from..=to).contains(c)) {
-            for c in LETTERS_I.into_iter().filter_map(char::from_u32) {
-                set.push(ClassUnicodeRange::new(c, c));
-            }
-        }
-    }
-    set
-}
-
-/// What Python counts to a category.
-fn members(category: Category) -> &'static ClassUnicode {
-    static DIGIT: LazyLock<ClassUnicode> = LazyLock::new(|| table(r"\p{Nd}"));
-    static SPACE: LazyLock<ClassUnicode> =
-        LazyLock::new(|| table(r"[\x09-\x0D\x1C-\x20\x{85}\p{Z}]"));
-    static WORD: LazyLock<ClassUnicode> = LazyLock::new(|| table(r"[\p{L}\p{N}_]"));
-    match category {
-        Category::Digit => &DIGIT,
-        Category::Space => &SPACE,
-        Category::Word => &WORD,
-    }
-}
-
-fn table(source: &str) -> ClassUnicode {
-    match regex_syntax::parse(source).map(|hir| hir.into_kind()) {
-        Ok(HirKind::Class(HirClass::Unicode(class))) => class,
-        // The three sources above are classes.
-        _ => ClassUnicode::empty(),
+        let ranges = self
+            .ranges
+            .get_or_init(|| characters(&self.class).ranges().into());
+        let after = ranges.partition_point(|range| range.start() <= c);
+        after > 0 && c <= ranges[after - 1].end()
     }
 }

@@ -1,12 +1,12 @@
-//! A tree → the source of a linear program.
+//! A tree → what the linear engine builds its program from.
 //!
-//! Nothing of the user's source reaches the engine: literals are escaped, classes are written
-//! out, flags are gone, groups have numbers only.
+//! Nothing is written down to be parsed again, so the engine's own syntax, its ideas of case and
+//! its Unicode tables have no part in it.
 
-use std::fmt::Write;
+use regex_syntax::hir::{self, Hir, Look};
 
 use super::ast::{Assertion, Greed, Node};
-use super::class::push_ascii_set;
+use super::unicode::characters;
 
 /// Whether the linear engine can run `node` exactly, for ASCII texts or for all.
 ///
@@ -33,103 +33,59 @@ pub(super) fn is_linear(node: &Node, ascii: bool) -> bool {
     })
 }
 
-/// Writes the program of a tree that `is_linear` for texts of that kind.
-pub(super) fn emit(node: &Node, ascii: bool) -> String {
-    let mut out = String::new();
-    Emitter {
-        ascii,
-        out: &mut out,
+/// What a tree comes to that `is_linear` for texts of that kind.
+pub(super) fn emit(node: &Node, ascii: bool) -> Hir {
+    let emit_all = |nodes: &[Node]| nodes.iter().map(|node| emit(node, ascii)).collect();
+    match node {
+        Node::Class(class) if ascii => {
+            let bytes = class.ascii_ranges();
+            let bytes = bytes.map(|(from, to)| hir::ClassBytesRange::new(from, to));
+            Hir::class(hir::Class::Bytes(hir::ClassBytes::new(bytes)))
+        }
+        Node::Class(class) => Hir::class(hir::Class::Unicode(characters(class))),
+        Node::Concat(nodes) => Hir::concat(emit_all(nodes)),
+        Node::Alternation(nodes) => Hir::alternation(emit_all(nodes)),
+        Node::Repeat {
+            node,
+            min,
+            max,
+            greed,
+        } => Hir::repetition(hir::Repetition {
+            min: *min,
+            max: *max,
+            greedy: *greed == Greed::Greedy,
+            sub: Box::new(emit(node, ascii)),
+        }),
+        Node::Group { index, node } => Hir::capture(hir::Capture {
+            // The parser's limit of groups is far below.
+            index: u32::try_from(*index).unwrap_or(u32::MAX),
+            name: None,
+            sub: Box::new(emit(node, ascii)),
+        }),
+        Node::Assert(assertion) => emit_assertion(*assertion),
+        // The others are not linear: `is_linear` refuses them, `relaxed` removes them.
+        Node::Empty
+        | Node::Atomic(_)
+        | Node::Look { .. }
+        | Node::Backref { .. }
+        | Node::Conditional { .. } => Hir::empty(),
     }
-    .node(node, Place::Alternation);
-    out
 }
 
-/// How tightly the surroundings bind: whether a node needs a group of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
-    Alternation,
-    Sequence,
-    Atom,
-}
-
-struct Emitter<'a> {
-    ascii: bool,
-    out: &'a mut String,
-}
-
-impl Emitter<'_> {
-    fn node(&mut self, node: &Node, place: Place) {
-        match node {
-            Node::Class(class) if self.ascii => push_ascii_set(self.out, class.ascii()),
-            Node::Class(class) => class.unicode(self.out),
-            Node::Concat(nodes) => self.wrapped("(?:", place > Place::Sequence, |e| {
-                nodes.iter().for_each(|n| e.node(n, Place::Sequence));
-            }),
-            Node::Alternation(nodes) => {
-                self.wrapped("(?:", place > Place::Alternation, |e| {
-                    for (i, node) in nodes.iter().enumerate() {
-                        if i > 0 {
-                            e.out.push('|');
-                        }
-                        e.node(node, Place::Sequence);
-                    }
-                });
-            }
-            Node::Repeat {
-                node,
-                min,
-                max,
-                greed,
-            } => self.wrapped("(?:", place > Place::Sequence, |e| {
-                e.node(node, Place::Atom);
-                e.count(*min, *max);
-                if *greed == Greed::Lazy {
-                    e.out.push('?');
-                }
-            }),
-            Node::Group { node, .. } => {
-                self.wrapped("(", true, |e| e.node(node, Place::Alternation));
-            }
-            Node::Assert(assertion) => self.assertion(*assertion),
-            // The others are not linear: `is_linear` refuses them, `relaxed` removes them.
-            Node::Empty
-            | Node::Atomic(_)
-            | Node::Look { .. }
-            | Node::Backref { .. }
-            | Node::Conditional { .. } => self.out.push_str("(?:)"),
+fn emit_assertion(assertion: Assertion) -> Hir {
+    Hir::look(match assertion {
+        Assertion::TextStart => Look::Start,
+        Assertion::LineStart => Look::StartLF,
+        Assertion::TextEnd => Look::End,
+        Assertion::LineEnd | Assertion::TextEndOrFinalNewline => Look::EndLF,
+        // Only programs for ASCII texts have words.
+        Assertion::WordBoundary { .. } => Look::WordAscii,
+        Assertion::NotWordBoundary { .. } => Look::WordAsciiNegate,
+        Assertion::NotInsideWord { .. } => {
+            return Hir::alternation(vec![
+                Hir::look(Look::WordStartHalfAscii),
+                Hir::look(Look::WordEndHalfAscii),
+            ]);
         }
-    }
-
-    fn wrapped(&mut self, open: &str, wrap: bool, inside: impl FnOnce(&mut Self)) {
-        if wrap {
-            self.out.push_str(open);
-        }
-        inside(self);
-        if wrap {
-            self.out.push(')');
-        }
-    }
-
-    fn count(&mut self, min: u32, max: Option<u32>) {
-        let _ = match (min, max) {
-            (0, None) => write!(self.out, "*"),
-            (1, None) => write!(self.out, "+"),
-            (0, Some(1)) => write!(self.out, "?"),
-            (min, None) => write!(self.out, "{{{min},}}"),
-            (min, Some(max)) if min == max => write!(self.out, "{{{min}}}"),
-            (min, Some(max)) => write!(self.out, "{{{min},{max}}}"),
-        };
-    }
-
-    fn assertion(&mut self, assertion: Assertion) {
-        self.out.push_str(match assertion {
-            Assertion::TextStart => r"\A",
-            Assertion::LineStart => "(?m:^)",
-            Assertion::TextEnd => r"\z",
-            Assertion::LineEnd | Assertion::TextEndOrFinalNewline => "(?m:$)",
-            Assertion::WordBoundary { .. } => r"\b",
-            Assertion::NotWordBoundary { .. } => r"\B",
-            Assertion::NotInsideWord { .. } => r"(?:\b{start-half}|\b{end-half})",
-        });
-    }
+    })
 }

@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use regex_automata::meta;
 use regex_automata::nfa::thompson::WhichCaptures;
 use regex_automata::util::primitives::NonMaxUsize;
-use regex_automata::util::syntax;
 use regex_automata::{Input, MatchKind};
+use regex_syntax::hir::Hir;
 
 use super::LimitExceeded;
 use super::ast::Node;
@@ -144,14 +144,14 @@ impl Linear {
     /// Compiles what the linear engine can run of `root`, a simplified tree.
     pub(super) fn new(root: Node, ascii: bool) -> Linear {
         let exact = is_linear(&root, ascii);
-        if exact && let Some(regex) = build(&emit(&root, ascii), ascii, WhichCaptures::All) {
+        if exact && let Some(regex) = build(&emit(&root, ascii), WhichCaptures::All) {
             return Linear::Exact {
                 regex,
                 newline_at_end_only: root.any(&Node::is_dollar),
             };
         }
         let gate = emit(&relaxed(root, ascii), ascii);
-        build(&gate, ascii, WhichCaptures::None).map_or(Linear::Nothing, Linear::Gate)
+        build(&gate, WhichCaptures::None).map_or(Linear::Nothing, Linear::Gate)
     }
 
     /// The answer, if it has one.
@@ -185,19 +185,14 @@ impl Linear {
     }
 }
 
-pub(super) fn build(source: &str, ascii: bool, captures: WhichCaptures) -> Option<meta::Regex> {
+pub(super) fn build(program: &Hir, captures: WhichCaptures) -> Option<meta::Regex> {
     let config = meta::Config::new()
         .match_kind(MatchKind::LeftmostFirst)
         .which_captures(captures)
         .nfa_size_limit(Some(NFA_SIZE_LIMIT))
         .hybrid_cache_capacity(LAZY_DFA_CAPACITY);
-    let syntax = syntax::Config::new()
-        .unicode(!ascii)
-        .utf8(!ascii)
-        .nest_limit(2_000);
     meta::Builder::new()
         .configure(config)
-        .syntax(syntax)
-        .build(source)
+        .build_from_hir(program)
         .ok()
 }

@@ -45,6 +45,7 @@ mod stops;
 mod strings;
 mod tags;
 mod tried;
+mod unicode;
 mod verdict;
 mod width;
 mod writer;

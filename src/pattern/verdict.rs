@@ -50,7 +50,7 @@ impl Verdict {
         if !is_linear(&root, true) {
             return None;
         }
-        let regex = build(&emit(&root, true), true, WhichCaptures::None)?;
+        let regex = build(&emit(&root, true), WhichCaptures::None)?;
         Some(Verdict { regex, absent })
     }
 
