@@ -58,33 +58,49 @@ fn push(set: &mut ClassUnicode, from: u32, to: u32, ignore_case: bool) {
     }
 }
 
-/// What Python counts to a category, also of ASCII.
+/// What Python's `\s` takes for a blank.
+const BLANKS: [(char, char); 10] = [
+    ('\t', '\r'),
+    ('\x1C', ' '),
+    ('\u{85}', '\u{85}'),
+    ('\u{A0}', '\u{A0}'),
+    ('\u{1680}', '\u{1680}'),
+    ('\u{2000}', '\u{200A}'),
+    ('\u{2028}', '\u{2029}'),
+    ('\u{202F}', '\u{202F}'),
+    ('\u{205F}', '\u{205F}'),
+    ('\u{3000}', '\u{3000}'),
+];
+
+/// What Python counts to a category.
 fn members(category: Category) -> &'static ClassUnicode {
-    static DIGIT: LazyLock<ClassUnicode> =
-        LazyLock::new(|| group(GeneralCategoryGroup::DecimalNumber, &[]));
     static SPACE: LazyLock<ClassUnicode> = LazyLock::new(|| {
-        let controls = [('\t', '\r'), ('\x1C', '\x1F'), ('\u{85}', '\u{85}')];
-        group(GeneralCategoryGroup::Separator, &controls)
+        ClassUnicode::new(BLANKS.map(|(from, to)| ClassUnicodeRange::new(from, to)))
     });
-    static WORD: LazyLock<ClassUnicode> = LazyLock::new(|| {
-        let letters_and_numbers = GeneralCategoryGroup::Letter.union(GeneralCategoryGroup::Number);
-        group(letters_and_numbers, &[('_', '_')])
-    });
+    static DIGIT_AND_WORD: LazyLock<[ClassUnicode; 2]> = LazyLock::new(digit_and_word);
     match category {
-        Category::Digit => &DIGIT,
+        Category::Digit => &DIGIT_AND_WORD[0],
         Category::Space => &SPACE,
-        Category::Word => &WORD,
+        Category::Word => &DIGIT_AND_WORD[1],
     }
 }
 
-/// The characters of some general categories and `more`, from–to.
-fn group(group: GeneralCategoryGroup, more: &[(char, char)]) -> ClassUnicode {
-    let categories = CodePointMapData::<GeneralCategory>::new();
-    let ranges = categories
-        .iter_ranges_for_group(group)
-        .filter_map(|range| char::from_u32(*range.start()).zip(char::from_u32(*range.end())));
-    let ranges = ranges.chain(more.iter().copied());
-    ClassUnicode::new(ranges.map(|(from, to)| ClassUnicodeRange::new(from, to)))
+/// `\d` and `\w`, in one pass over all characters.
+fn digit_and_word() -> [ClassUnicode; 2] {
+    let in_word = GeneralCategoryGroup::Letter.union(GeneralCategoryGroup::Number);
+    let (mut digit, mut word) = (Vec::new(), vec![ClassUnicodeRange::new('_', '_')]);
+    for part in CodePointMapData::<GeneralCategory>::new().iter_ranges() {
+        let (from, to) = part.range.into_inner();
+        if in_word.contains(part.value)
+            && let (Some(from), Some(to)) = (char::from_u32(from), char::from_u32(to))
+        {
+            word.push(ClassUnicodeRange::new(from, to));
+            if part.value == GeneralCategory::DecimalNumber {
+                digit.push(ClassUnicodeRange::new(from, to));
+            }
+        }
+    }
+    [ClassUnicode::new(digit), ClassUnicode::new(word)]
 }
 
 /// The other cases of the characters from–to.
@@ -101,7 +117,7 @@ fn other_cases(from: u32, to: u32) -> impl Iterator<Item = char> {
 fn pairs() -> Box<[(char, char)]> {
     let cased = CodePointSetData::new::<ChangesWhenCasemapped>();
     let cased = cased.iter_ranges().flatten().filter_map(char::from_u32);
-    let mut cased: Vec<([char; 3], char)> = cased.map(|c| (caseless(c), c)).collect();
+    let mut cased: Vec<(u64, char)> = cased.map(|c| (caseless(c), c)).collect();
     cased.sort_unstable();
     let mut pairs = Vec::with_capacity(cased.len());
     for equal in cased.chunk_by(|(a, _), (b, _)| a == b) {
@@ -116,12 +132,10 @@ fn pairs() -> Box<[(char, char)]> {
 
 /// The same for all characters that Python holds equal when case does not matter: those of one
 /// lower case, and of lower cases with one upper case between them (s and ſ, ΐ and ΐ).
-fn caseless(c: char) -> [char; 3] {
+fn caseless(c: char) -> u64 {
     // The lower case is one character but for İ, of which Python takes the i without the dot.
     let lower = c.to_lowercase().next().unwrap_or(c);
-    let mut upper = ['\0'; 3];
-    for (place, c) in upper.iter_mut().zip(lower.to_uppercase()) {
-        *place = c;
-    }
-    upper
+    // Three characters at most, of 21 bits each.
+    let upper = lower.to_uppercase();
+    upper.fold(0, |key, c| key << 21 | u64::from(c))
 }
