@@ -176,10 +176,25 @@ impl Actions {
         store: Option<crate::store::Store>,
         holders: firewall::holders::Holders,
     ) -> Actions {
+        let (actions, prepared) = Actions::prepare(jail, store, holders);
+        prepared.launch();
+        actions
+    }
+
+    /// As [`Actions::spawn`], but the task does not run yet.
+    pub fn prepare(
+        jail: &str,
+        store: Option<crate::store::Store>,
+        holders: firewall::holders::Holders,
+    ) -> (Actions, Prepared) {
         let (orders, queue) = mpsc::unbounded_channel();
         let backlog = Arc::new(Backlog::default());
-        tokio::spawn(runner::Runner::new(jail, store, holders).run(queue, backlog.clone()));
-        Actions { orders, backlog }
+        let prepared = Prepared {
+            runner: runner::Runner::new(jail, store, holders),
+            queue,
+            backlog: backlog.clone(),
+        };
+        (Actions { orders, backlog }, prepared)
     }
 
     /// Queues an order.
@@ -209,5 +224,26 @@ impl Actions {
             () = self.backlog.room() => {}
             () = self.orders.closed() => {}
         }
+    }
+}
+
+/// The actions of a jail whose task does not run yet: whoever sets them up need not wait for it.
+#[derive(Debug)]
+pub struct Prepared {
+    runner: runner::Runner,
+    queue: mpsc::UnboundedReceiver<Order>,
+    backlog: Arc<Backlog>,
+}
+
+impl Prepared {
+    /// Carries out an order that adds or sets an action, before those that are queued.
+    pub async fn carry_out(&mut self, order: Order) {
+        // only `Order::Stop` has somebody to tell of its end
+        let _ = self.runner.carry_out(order).await;
+    }
+
+    /// Starts the task, inside a tokio runtime.
+    pub fn launch(self) {
+        tokio::spawn(self.runner.run(self.queue, self.backlog));
     }
 }

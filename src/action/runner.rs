@@ -145,7 +145,7 @@ impl Runner {
     }
 
     /// Carries out one order; answers whom to tell when it was the last one.
-    async fn carry_out(&mut self, order: Order) -> Option<oneshot::Sender<()>> {
+    pub(super) async fn carry_out(&mut self, order: Order) -> Option<oneshot::Sender<()>> {
         // an answer nobody waits for any more is dropped
         match order {
             Order::Figures(figures) => self.figures = figures,

@@ -11,6 +11,11 @@ use super::pickle::{self, PickleError};
 use super::wire::{self, Frames, TooLong};
 use super::{Reply, Value};
 
+/// Bytes read at first: most replies are short, and memory that is not touched costs nothing.
+const FIRST_READ: usize = 2 << 10;
+/// Bytes read at once of a long reply.
+const LONG_READ: usize = 32 << 10;
+
 /// Why there is no reply; `Display` is the text for the operator, as Python words it (fact P59).
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -83,14 +88,19 @@ impl Client {
     /// # Errors
     /// Those of the socket; an answer that is no reply.
     pub fn receive(&mut self) -> Result<Reply, ClientError> {
-        let mut block = vec![0; 32 << 10];
+        let mut block = vec![0; FIRST_READ];
         loop {
             if let Some(message) = self.frames.next_message()? {
                 return Ok(pickle::decode_reply(message)?);
             }
             match self.stream.read(&mut block) {
                 Ok(0) => return Err(io::Error::from_raw_os_error(libc::ECONNRESET).into()),
-                Ok(length) => self.frames.push(&block[..length]),
+                Ok(length) => {
+                    self.frames.push(&block[..length]);
+                    if length == block.len() {
+                        block.resize(LONG_READ, 0);
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
             }

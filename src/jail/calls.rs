@@ -3,6 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::journal::JournalLog;
+use super::look::Looks;
 use super::task::{Task, now};
 use super::{FULL, Refusal};
 use crate::action::Order;
@@ -31,17 +32,22 @@ impl Task {
                 let bans = self.core.banned_tickets();
                 return self.actions.send(Order::Remove { name, bans, reply });
             }
-            JailCommand::Set(setting) => self.set(setting).await,
+            JailCommand::Set(setting) => self.set(setting, &mut Looks::default()).await,
         };
         let _ = reply.send(answer);
     }
 
-    /// Options one after the other, up to the first that is refused.
-    pub(super) async fn set_all(&mut self, settings: Vec<JailSetting>) -> Result<(), Refusal> {
+    /// Options one after the other, up to the first that is refused; of some logs is known already
+    /// what they look like.
+    pub(super) async fn set_all(
+        &mut self,
+        settings: Vec<JailSetting>,
+        looks: &mut Looks,
+    ) -> Result<(), Refusal> {
         let mut rest = settings.into_iter();
         let mut done = 0;
         while let Some(setting) = rest.next() {
-            if let Err(error) = self.set(setting).await {
+            if let Err(error) = self.set(setting, looks).await {
                 let rest = rest.collect();
                 return Err(Refusal { done, error, rest });
             }
@@ -50,7 +56,7 @@ impl Task {
         Ok(())
     }
 
-    async fn set(&mut self, setting: JailSetting) -> Reply {
+    async fn set(&mut self, setting: JailSetting, looks: &mut Looks) -> Reply {
         match setting {
             JailSetting::Idle(word) => {
                 self.idle = match word.as_str() {
@@ -73,8 +79,11 @@ impl Task {
             }
             JailSetting::AddLogPath { path, tail } => {
                 let encoding = self.core.encoding().to_owned();
+                let looked = looks.take(self.core.name(), &path);
                 let mut calendar = self.core.calendar(now());
-                self.logs.add(&path, tail, &encoding, &mut calendar).await?;
+                self.logs
+                    .add(&path, looked, tail, &encoding, &mut calendar)
+                    .await?;
                 Ok(self.logs.paths().into())
             }
             JailSetting::DelLogPath(path) => {

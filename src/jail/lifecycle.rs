@@ -13,11 +13,13 @@ use crate::filter::FailureId;
 use crate::info;
 
 impl Task {
-    /// Starts actions, restores bans, begins to read. A started jail only leaves its idle state.
-    pub(super) async fn start(&mut self) {
+    /// Starts actions, restores bans, begins to read; answers false when the jail was started and
+    /// only leaves its idle state.
+    pub(super) async fn start(&mut self) -> bool {
         self.idle = false;
         if self.is_started() {
-            return self.judge_cases();
+            self.judge_cases();
+            return false;
         }
         self.started.store(true, Ordering::Relaxed);
         if self.core.ignores_self() && self.around.names.own_addresses_now().is_none() {
@@ -32,11 +34,7 @@ impl Task {
         if let Some(journal) = &mut self.journal {
             journal.start(now(), self.core.find_time()).await;
         }
-        info!(
-            "fail2ban.jail",
-            "Jail {} started",
-            Value::from(self.core.name()).repr()
-        );
+        true
     }
 
     /// Bans that have not ended while the jail was away (fact B16).

@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use tokio::sync::mpsc;
 
 use super::decode::Decoder;
-use super::look::{Look, first_line_hash};
+use super::look::{Look, Looked, first_line_hash};
 use super::newcomers::Newcomers;
 use super::save_timer::SaveTimer;
 use super::seek::Calendar;
@@ -93,13 +93,14 @@ impl Logs {
     }
 
     /// Adds a file: read from where the database remembers, from its first line, or (`tail`) from
-    /// its end. Reading begins with [`Logs::start`].
+    /// its end. Reading begins with [`Logs::start`]. `looked`: what is known of it already.
     ///
     /// # Errors
     /// It cannot be opened.
     pub async fn add(
         &mut self,
         path: &str,
+        looked: Option<Looked>,
         tail: bool,
         encoding: &str,
         calendar: &mut Calendar<'_>,
@@ -112,11 +113,14 @@ impl Logs {
             }
             return Ok(());
         }
-        let look = Look::of(path)
-            .await
-            .map_err(|error| CommandError::file(&error, path))?;
+        let looked = match looked {
+            Some(looked) => looked,
+            None => Looked::at(path)
+                .await
+                .map_err(|error| CommandError::file(&error, path))?,
+        };
         self.newcomers.add(path);
-        self.insert(path, look, tail, encoding, calendar).await;
+        self.insert(path, looked, tail, encoding, calendar).await;
         Ok(())
     }
 
@@ -124,15 +128,18 @@ impl Logs {
     async fn insert(
         &mut self,
         path: &str,
-        look: Look,
+        looked: Looked,
         tail: bool,
         encoding: &str,
         calendar: &mut Calendar<'_>,
     ) {
+        let Looked { look, stored } = looked;
         self.newcomers.know(look.identity, &look.first_line_hash);
-        let stored = match &self.store {
-            Some(store) => store.add_log(&self.jail, path, &look.first_line_hash).await,
-            None => None,
+        let hash = &look.first_line_hash;
+        let stored = match (&self.store, stored) {
+            (Some(store), Some(stored)) => store.add_log_known(&self.jail, path, hash, stored),
+            (Some(store), None) => store.add_log(&self.jail, path, hash).await,
+            (None, _) => None,
         };
         let offset = match (tail, stored) {
             (true, _) => look.size,
@@ -226,13 +233,13 @@ impl Logs {
                 continue;
             }
             // what may not be read now may be later
-            let Ok(look) = Look::of(&path).await else {
+            let Ok(looked) = Looked::at(&path).await else {
                 continue;
             };
-            let (file, line) = (look.identity, look.first_line_hash.clone());
+            let (file, line) = (looked.look.identity, looked.look.first_line_hash.clone());
             let known = self.logs.keys().map(String::as_str);
             if !self.newcomers.is_known(&path, file, &line, known) {
-                self.insert(&path, look, false, encoding, calendar).await;
+                self.insert(&path, looked, false, encoding, calendar).await;
                 if let Some(log) = self.logs.get_mut(&path) {
                     log.missed = Some(0);
                 }

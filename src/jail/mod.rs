@@ -36,6 +36,7 @@ pub mod names;
 mod newcomers;
 mod options;
 mod prefix;
+mod prepared;
 mod quiet;
 mod ranges;
 pub mod replay;
@@ -55,7 +56,9 @@ use tokio::sync::{mpsc, oneshot};
 use self::backend::Backend;
 pub use self::decode::Decoder;
 pub use self::events::{Events, Subscription};
+pub use self::look::Looks;
 pub use self::names::Names;
+pub use self::prepared::Prepared;
 use self::task::{Phase, Request};
 use crate::action::firewall::holders::Holders;
 use crate::action::{Actions, Order, Query};
@@ -115,6 +118,21 @@ impl Jail {
     /// # Errors
     /// `Unknown backend …` (fact J3).
     pub fn spawn(name: &str, backend: &str, around: Surroundings) -> Result<Jail, CommandError> {
+        let prepared = Jail::prepare(name, backend, around)?;
+        let jail = prepared.jail.clone();
+        prepared.launch();
+        Ok(jail)
+    }
+
+    /// As [`Jail::spawn`], but its tasks do not run yet.
+    ///
+    /// # Errors
+    /// `Unknown backend …` (fact J3).
+    pub fn prepare(
+        name: &str,
+        backend: &str,
+        around: Surroundings,
+    ) -> Result<Prepared, CommandError> {
         let quoted = Value::from(name).repr();
         if name.chars().count() >= 26 {
             warning!(
@@ -127,15 +145,20 @@ impl Jail {
         if let Some(store) = &around.store {
             store.add_jail(name);
         }
-        let actions = Actions::spawn(name, around.store.clone(), around.holders.clone());
+        let (actions, doing) = Actions::prepare(name, around.store.clone(), around.holders.clone());
         let started = Arc::new(AtomicBool::new(false));
-        let inbox = task::spawn(name, kind, around, actions.clone(), started.clone());
-        Ok(Jail {
+        let (inbox, deciding) = task::prepare(name, kind, around, actions.clone(), started.clone());
+        let jail = Jail {
             name: name.to_owned(),
             backend: backend.to_owned(),
             inbox,
             actions,
             started,
+        };
+        Ok(Prepared {
+            jail,
+            deciding,
+            doing,
         })
     }
 
@@ -145,25 +168,12 @@ impl Jail {
         let (reply, answer) = oneshot::channel();
         // what only concerns actions need not pass through the jail
         let order = match command {
-            JailCommand::Set(JailSetting::AddAction { name, python }) => Order::Add {
-                name,
-                python,
-                reply,
-            },
-            JailCommand::Set(JailSetting::Action { name, properties }) => Order::Set {
-                name,
-                properties,
-                reply,
-            },
-            JailCommand::Set(JailSetting::CallAction {
-                name,
-                method,
-                arguments,
-            }) => Order::Call {
-                name,
-                method,
-                arguments,
-                reply,
+            JailCommand::Set(setting) => match prepared::order_of(setting, reply) {
+                Ok(order) => order,
+                Err((setting, reply)) => {
+                    let request = Request::Call(JailCommand::Set(setting), reply);
+                    return self.ask(request, answer).await?;
+                }
             },
             JailCommand::Get(JailOption::Actions) => {
                 let (reply, names) = oneshot::channel();
@@ -228,8 +238,21 @@ impl Jail {
 
     /// As [`Jail::start`]; files that `patterns` (lines of `logpath`) lead to are read as they appear.
     pub async fn start_with(&self, patterns: Vec<String>) -> Reply {
+        self.begin_start(patterns).await?.end().await
+    }
+
+    /// Begins what [`Jail::start_with`] does, so that many jails can start side by side.
+    ///
+    /// # Errors
+    /// The task has ended.
+    pub async fn begin_start(&self, patterns: Vec<String>) -> Result<Starting, CommandError> {
         let (reply, answer) = oneshot::channel();
-        self.ask(Request::Start(patterns, reply), answer).await?
+        let request = Request::Start(patterns, reply);
+        self.inbox.send(request).await.map_err(|_| self.gone())?;
+        Ok(Starting {
+            jail: self.name.clone(),
+            answer,
+        })
     }
 
     /// Whether it has been started and not stopped.
@@ -314,6 +337,33 @@ impl Jail {
     /// The task has ended, by a stop.
     fn gone(&self) -> CommandError {
         CommandError::unknown_jail(&self.name)
+    }
+}
+
+/// A jail that is being started.
+#[derive(Debug)]
+pub struct Starting {
+    jail: String,
+    /// Whether it did not run yet.
+    answer: oneshot::Receiver<bool>,
+}
+
+impl Starting {
+    /// Waits until it runs, and says so in the log.
+    ///
+    /// # Errors
+    /// The task has ended.
+    pub async fn end(self) -> Reply {
+        match self.answer.await {
+            Ok(true) => info!(
+                "fail2ban.jail",
+                "Jail {} started",
+                Value::from(self.jail).repr()
+            ),
+            Ok(false) => {}
+            Err(_) => return Err(CommandError::unknown_jail(&self.jail)),
+        }
+        Ok(Value::None)
     }
 }
 

@@ -7,6 +7,7 @@
 //! held back.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -18,6 +19,7 @@ use super::core::JailCore;
 use super::inquiry::{Answer, Case, FileStamp, Question};
 use super::journal::JournalLog;
 use super::logs::Logs;
+use super::look::Looks;
 use super::saved::Saved;
 use super::{Refusal, Surroundings};
 use crate::action::Actions;
@@ -45,7 +47,8 @@ pub(super) enum Request {
     Call(JailCommand, oneshot::Sender<Reply>),
     /// Several options in order, up to the first that is refused.
     Options(Vec<JailSetting>, oneshot::Sender<Result<(), Refusal>>),
-    Start(Vec<String>, oneshot::Sender<Reply>),
+    /// Answers whether it did not run yet.
+    Start(Vec<String>, oneshot::Sender<bool>),
     /// Patterns lead to these files now.
     Logs(Vec<String>),
     Stop(oneshot::Sender<Reply>),
@@ -118,14 +121,34 @@ pub(super) struct Task {
     pub(super) quiet: QuietAnswers,
 }
 
-/// Starts the task; `started` is kept up to date.
-pub(super) fn spawn(
+/// A task that does not run yet.
+pub(super) struct Prepared {
+    pub(super) task: Box<Task>,
+    requests: mpsc::Receiver<Request>,
+    chunks: mpsc::Receiver<Arc<Chunk>>,
+}
+
+impl Prepared {
+    /// Starts the task, inside a tokio runtime.
+    pub(super) fn launch(self) {
+        tokio::spawn(self.task.run(self.requests, self.chunks));
+    }
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared").finish_non_exhaustive()
+    }
+}
+
+/// Prepares the task; `started` is kept up to date.
+pub(super) fn prepare(
     name: &str,
     backend: Backend,
     around: Surroundings,
     actions: Actions,
     started: Arc<AtomicBool>,
-) -> mpsc::Sender<Request> {
+) -> (mpsc::Sender<Request>, Prepared) {
     let (sender, requests) = mpsc::channel(WAITING_REQUESTS);
     let (chunks_in, chunks) = mpsc::channel(WAITING_CHUNKS);
     let mut logs = Logs::new(
@@ -171,8 +194,12 @@ pub(super) fn spawn(
         reminder: Reminder::new(),
         quiet: mpsc::unbounded_channel(),
     };
-    tokio::spawn(task.run(requests, chunks));
-    sender
+    let prepared = Prepared {
+        task: Box::new(task),
+        requests,
+        chunks,
+    };
+    (sender, prepared)
 }
 
 /// The present time.
@@ -185,7 +212,7 @@ pub(super) fn now() -> Timestamp {
 impl Task {
     /// Until the jail is stopped, or nobody holds a handle any more.
     async fn run(
-        mut self,
+        mut self: Box<Task>,
         mut requests: mpsc::Receiver<Request>,
         mut chunks: mpsc::Receiver<Arc<Chunk>>,
     ) {
@@ -288,14 +315,13 @@ impl Task {
         match request {
             Request::Call(command, reply) => self.call(command, reply).await,
             Request::Options(settings, reply) => {
-                let _ = reply.send(self.set_all(settings).await);
+                let _ = reply.send(self.set_all(settings, &mut Looks::default()).await);
             }
             Request::Start(patterns, reply) => {
                 if !patterns.is_empty() {
                     self.logs.set_patterns(&patterns);
                 }
-                self.start().await;
-                let _ = reply.send(Ok(Value::None));
+                let _ = reply.send(self.start().await);
             }
             Request::Logs(paths) => {
                 let encoding = self.core.encoding().to_owned();

@@ -11,7 +11,7 @@ use crate::address::Address;
 use crate::config::text::quoted;
 use crate::control::listener::Answer;
 use crate::control::{Command, CommandError, JailCommand, Reply, Value};
-use crate::jail::{FULL, Jail, Surroundings};
+use crate::jail::{FULL, Jail, Prepared, Surroundings};
 use crate::{COMPATIBLE_VERSION, error, info};
 
 /// Jails remembered as failed.
@@ -125,8 +125,13 @@ impl Server {
         })
     }
 
-    /// Creates a jail that is not running yet.
+    /// Creates a jail that is not started yet.
     pub(super) fn add_jail(&self, name: &str, backend: &str) -> Result<(), CommandError> {
+        self.prepare_jail(name, backend).map(Prepared::launch)
+    }
+
+    /// As [`Server::add_jail`]; whoever asks for the jail has to wait until it is launched.
+    pub(super) fn prepare_jail(&self, name: &str, backend: &str) -> Result<Prepared, CommandError> {
         if self.jails.find(name).is_some() {
             return Err(CommandError::duplicate_jail(name));
         }
@@ -137,9 +142,9 @@ impl Server {
             events: self.events.clone(),
             holders: self.holders.clone(),
         };
-        let jail = Jail::spawn(name, backend, around)?;
-        self.jails.insert(jail);
-        Ok(())
+        let prepared = Jail::prepare(name, backend, around)?;
+        self.jails.insert(prepared.jail().clone());
+        Ok(prepared)
     }
 
     /// Stops a jail and removes it.

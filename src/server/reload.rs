@@ -11,7 +11,7 @@ use super::Server;
 use super::server_log::{LOG, TRANSMITTER};
 use crate::config::text::quoted;
 use crate::control::{Command, CommandError, JailCommand, JailSetting, Reply, Value};
-use crate::jail::Refusal;
+use crate::jail::{Jail, Looks, Prepared, Refusal, Starting};
 use crate::{debug, error, info};
 
 /// How far a jail has come in a reload.
@@ -23,6 +23,14 @@ enum Phase {
     Named,
     /// Started again.
     Done,
+}
+
+/// The start of a jail.
+enum Start {
+    /// One that did not run.
+    New(Starting),
+    /// One that runs, and the patterns of its logs.
+    Again(Jail, Vec<String>),
 }
 
 /// What went wrong in a stream.
@@ -42,6 +50,13 @@ struct Run<'s> {
     reloading: IndexMap<String, Phase>,
     /// Jails this stream created and has not started yet.
     unfinished: Vec<String>,
+    /// Those of them whose tasks do not run yet.
+    prepared: IndexMap<String, Prepared>,
+    /// What the logs of new jails look like.
+    looks: Looks,
+    /// Jails to be started, with the words that say so: all that come one after the other start
+    /// side by side.
+    starts: Vec<(String, Vec<String>, Value)>,
     /// Jails whose further commands are skipped.
     broken: IndexMap<String, CommandError>,
     first: Option<CommandError>,
@@ -104,6 +119,9 @@ impl<'s> Run<'s> {
             server,
             reloading: IndexMap::new(),
             unfinished: Vec::new(),
+            prepared: IndexMap::new(),
+            looks: Looks::default(),
+            starts: Vec::new(),
             broken: IndexMap::new(),
             first: None,
         }
@@ -151,14 +169,16 @@ impl<'s> Run<'s> {
 
     /// Carries out the commands in order. `strict`: the first error that concerns no jail ends it.
     async fn carry_out(&mut self, stream: Vec<Value>, strict: bool) -> Result<(), CommandError> {
-        let stream = stream.into_iter();
-        let mut stream = stream
+        let stream: Vec<_> = (stream.into_iter())
             .map(|words| (Command::from_value(&words), words))
-            .peekable();
+            .collect();
+        self.look_at_logs(&stream).await;
+        let mut stream = stream.into_iter().peekable();
         while let Some((command, words)) = stream.next() {
             if self.server.is_stopping() {
                 let stopped = CommandError::new("Server is shutting down");
                 self.first.get_or_insert(stopped);
+                self.starts.clear();
                 break;
             }
             let jail = match &command {
@@ -176,8 +196,15 @@ impl<'s> Run<'s> {
             {
                 continue;
             }
+            if !matches!(command, Ok(Command::StartJail { .. })) {
+                self.start_jails().await;
+            }
             let may_fail = matches!(&command, Ok(command) if is_optional(command));
             let result = match command {
+                Ok(Command::StartJail { name, patterns }) => {
+                    self.starts.push((name, patterns, words));
+                    continue;
+                }
                 Ok(command) => match option_of(command) {
                     Ok((name, option)) => {
                         let mut options = vec![option];
@@ -203,6 +230,7 @@ impl<'s> Run<'s> {
                 return Err(e);
             }
         }
+        self.start_jails().await;
         Ok(())
     }
 
@@ -210,9 +238,10 @@ impl<'s> Run<'s> {
     async fn set_options(&mut self, name: &str, mut options: Vec<JailSetting>, mut said: &[Value]) {
         while !options.is_empty() && !self.broken.contains_key(name) {
             let optional: Vec<bool> = options.iter().map(is_optional_setting).collect();
-            let set = match self.server.jails.get(name) {
-                Ok(jail) => jail.set_all(options).await,
-                Err(error) => Err(Refusal {
+            let set = match (self.prepared.get_mut(name), self.server.jails.get(name)) {
+                (Some(jail), _) => jail.set_all(options, &mut self.looks).await,
+                (None, Ok(jail)) => jail.set_all(options).await,
+                (None, Err(error)) => Err(Refusal {
                     done: 0,
                     error,
                     rest: options.split_off(1),
@@ -253,20 +282,26 @@ impl<'s> Run<'s> {
 
     async fn step(&mut self, command: Command) -> Reply {
         let server = self.server;
-        match command {
-            Command::Add { jail, backend } => self.add(&jail, &backend).await,
-            Command::StartJail { name, patterns } => {
-                let jail = server.jails.get(&name)?;
-                if let Some(phase) = self.reloading.get_mut(&name)
-                    && jail.is_started()
-                {
-                    *phase = Phase::Done;
-                    info!(LOG, "Jail {} reloaded", quoted(&name));
-                }
-                jail.start_with(patterns).await?;
-                self.unfinished.retain(|unfinished| *unfinished != name);
-                Ok(Value::None)
+        let command = match command {
+            Command::Add { jail, backend } => return self.add(&jail, &backend).await,
+            Command::Jail {
+                name,
+                command: JailCommand::Set(setting),
+            } => {
+                let setting = match self.prepared.get_mut(&name) {
+                    Some(jail) => match jail.set_action(setting).await {
+                        Ok(reply) => return reply,
+                        Err(setting) => setting,
+                    },
+                    None => setting,
+                };
+                let command = JailCommand::Set(setting);
+                Command::Jail { name, command }
             }
+            command => command,
+        };
+        self.launch();
+        match command {
             Command::StopJail(name) => server.stop_jail(&name).await,
             Command::StopAllJails => {
                 server.stop_all_jails().await;
@@ -278,6 +313,64 @@ impl<'s> Run<'s> {
             | Command::Stop
             | Command::Events(_) => Err(CommandError::new("Invalid command")),
             command => server.answer(command).await,
+        }
+    }
+
+    /// Has the new jails run that were only set up so far.
+    fn launch(&mut self) {
+        for (_, jail) in self.prepared.drain(..) {
+            jail.launch();
+        }
+    }
+
+    /// Looks at the logs of the jails this stream creates. Where a jail of that name is running, it
+    /// may read on until it is stopped.
+    async fn look_at_logs(&mut self, stream: &[(Result<Command, CommandError>, Value)]) {
+        let logs = stream.iter().filter_map(|(command, _)| match command {
+            Ok(Command::Jail {
+                name,
+                command: JailCommand::Set(JailSetting::AddLogPath { path, .. }),
+            }) if self.server.jails.find(name).is_none() => Some((name.clone(), path.clone())),
+            _ => None,
+        });
+        self.looks = Looks::at(logs.collect(), self.server.store().as_ref()).await;
+    }
+
+    /// Starts the jails whose turn it is: new ones side by side, with the same lines in the log as
+    /// one after the other.
+    async fn start_jails(&mut self) {
+        if self.starts.is_empty() {
+            return;
+        }
+        self.launch();
+        let mut begun = Vec::new();
+        for (name, patterns, words) in std::mem::take(&mut self.starts) {
+            let jail = self.server.jails.get(&name);
+            let start = match jail {
+                Ok(jail) if !jail.is_started() => jail.begin_start(patterns).await.map(Start::New),
+                Ok(jail) => Ok(Start::Again(jail, patterns)),
+                Err(error) => Err(error),
+            };
+            begun.push((name, start, words));
+        }
+        for (name, start, words) in begun {
+            let started = match start {
+                Ok(Start::New(start)) => start.end().await,
+                Ok(Start::Again(jail, patterns)) => {
+                    if let Some(phase) = self.reloading.get_mut(&name) {
+                        *phase = Phase::Done;
+                        info!(LOG, "Jail {} reloaded", quoted(&name));
+                    }
+                    jail.start_with(patterns).await
+                }
+                Err(error) => Err(error),
+            };
+            match started {
+                Ok(_) => self.unfinished.retain(|unfinished| *unfinished != name),
+                Err(error) => {
+                    self.note(&words, Some(name), false, error);
+                }
+            }
         }
     }
 
@@ -304,9 +397,10 @@ impl<'s> Run<'s> {
             server.stop_jail(name).await?;
         }
         server.state().failed.shift_remove(name);
-        server
-            .add_jail(name, backend)
+        let prepared = server
+            .prepare_jail(name, backend)
             .inspect_err(|why| server.note_failed(name, &why.to_string()))?;
+        self.prepared.insert(name.to_owned(), prepared);
         self.unfinished.push(name.to_owned());
         Ok(name.into())
     }
@@ -314,6 +408,7 @@ impl<'s> Run<'s> {
     /// The end: reloaded jails go on, those not named again or never started are stopped. Answers
     /// what was said of the broken ones.
     async fn finish(&mut self) -> Vec<String> {
+        self.launch();
         let mut said = Vec::new();
         let mut say = |text: String| {
             error!(TRANSMITTER, "{text}");
@@ -332,7 +427,7 @@ impl<'s> Run<'s> {
             } else if phase == Phase::Done {
                 jail.reload_end().await;
             } else {
-                self.drop_jail(&name).await;
+                drop_jail(self.server, &name).await;
             }
         }
         for name in std::mem::take(&mut self.unfinished) {
@@ -342,7 +437,7 @@ impl<'s> Run<'s> {
                     quoted(&name)
                 ));
                 self.server.note_failed(&name, &why.to_string());
-                self.drop_jail(&name).await;
+                drop_jail(self.server, &name).await;
             }
         }
         said
@@ -350,15 +445,16 @@ impl<'s> Run<'s> {
 
     /// Removes what the stream has made so far.
     async fn abandon(&mut self) {
+        self.launch();
         for name in std::mem::take(&mut self.unfinished) {
-            self.drop_jail(&name).await;
+            drop_jail(self.server, &name).await;
         }
     }
+}
 
-    async fn drop_jail(&self, name: &str) {
-        if let Err(e) = self.server.stop_jail(name).await {
-            debug!(LOG, "Stop of jail '{name}' failed: {e}");
-        }
+async fn drop_jail(server: &Server, name: &str) {
+    if let Err(e) = server.stop_jail(name).await {
+        debug!(LOG, "Stop of jail '{name}' failed: {e}");
     }
 }
 

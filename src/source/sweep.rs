@@ -7,8 +7,7 @@
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -25,7 +24,23 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// Handle to the thread, which ends with the last handle.
 #[derive(Debug)]
 pub(super) struct Sweep {
-    files: Sender<File>,
+    files: Arc<Files>,
+}
+
+/// The files to look at.
+#[derive(Debug, Default)]
+struct Files {
+    list: Mutex<List>,
+    /// The thread has to look sooner than it thought.
+    hurry: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct List {
+    files: Vec<File>,
+    /// When the thread looks next; `None`: when there is a file.
+    next: Option<Instant>,
+    ended: bool,
 }
 
 #[derive(Debug)]
@@ -59,33 +74,11 @@ impl Stamp {
 impl Sweep {
     /// Starts the thread.
     pub fn start() -> Sweep {
-        let (files, added) = mpsc::channel::<File>();
+        let files = Arc::new(Files::default());
         let thread = std::thread::Builder::new().name("f2b/sweep".to_owned());
-        let started = thread.spawn(move || {
-            let mut files: Vec<File> = Vec::new();
-            let mut swept = Instant::now();
-            loop {
-                let polling = files.iter().any(|file| file.watch == Watch::Polling);
-                let next = match (files.is_empty(), polling) {
-                    // nothing to look at: sleep until there is
-                    (true, _) => added.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                    (false, true) => added.recv_timeout(POLL_INTERVAL),
-                    (false, false) => added.recv_timeout(SWEEP_INTERVAL),
-                };
-                match next {
-                    Ok(file) => {
-                        files.push(file);
-                        continue;
-                    }
-                    Err(RecvTimeoutError::Disconnected) => return,
-                    Err(RecvTimeoutError::Timeout) => {}
-                }
-                let all = swept.elapsed() >= SWEEP_INTERVAL;
-                if all {
-                    swept = Instant::now();
-                }
-                files.retain_mut(|file| (file.watch != Watch::Polling && !all) || file.look());
-            }
+        let started = thread.spawn({
+            let files = files.clone();
+            move || files.look_until_the_end()
         });
         if let Err(error) = started {
             error!(
@@ -98,13 +91,86 @@ impl Sweep {
 
     /// From now on `wake` is notified when the file has changed.
     pub fn add(&self, path: &Path, watch: Watch, wake: &Arc<Notify>) {
-        // fails only when the thread could not start, which was told then
-        let _ = self.files.send(File {
+        let mut list = self.files.lock();
+        list.files.push(File {
             path: path.to_owned(),
             watch,
             wake: Arc::downgrade(wake),
             seen: None,
         });
+        // a thread that looks soon enough by itself is not woken for each of many files
+        let due = Instant::now() + interval(watch);
+        if list.next.is_none_or(|next| next > due) {
+            list.next = Some(due);
+            self.files.hurry.notify_one();
+        }
+    }
+}
+
+impl Drop for Sweep {
+    fn drop(&mut self) {
+        self.files.lock().ended = true;
+        self.files.hurry.notify_one();
+    }
+}
+
+/// How long a file may go without a look.
+fn interval(watch: Watch) -> Duration {
+    match watch {
+        Watch::Polling => POLL_INTERVAL,
+        Watch::Inotify => SWEEP_INTERVAL,
+    }
+}
+
+impl Files {
+    fn lock(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look_until_the_end(&self) {
+        let mut swept = Instant::now();
+        while let Some(mut files) = self.wait() {
+            let all = swept.elapsed() >= SWEEP_INTERVAL;
+            if all {
+                swept = Instant::now();
+            }
+            // the list is free meanwhile: a look may take its time
+            files.retain_mut(|file| (file.watch != Watch::Polling && !all) || file.look());
+            let next = files.iter().map(|file| interval(file.watch)).min();
+            let mut list = self.lock();
+            let next = next.map(|interval| Instant::now() + interval);
+            list.next = list.next.into_iter().chain(next).min();
+            files.append(&mut list.files);
+            list.files = files;
+        }
+    }
+
+    /// Waits until it is time to look, and takes the files; `None` at the end.
+    fn wait(&self) -> Option<Vec<File>> {
+        let mut list = self.lock();
+        loop {
+            if list.ended {
+                return None;
+            }
+            let rest = list
+                .next
+                .map(|next| next.saturating_duration_since(Instant::now()));
+            list = match rest {
+                Some(Duration::ZERO) => {
+                    list.next = None;
+                    return Some(std::mem::take(&mut list.files));
+                }
+                Some(rest) => {
+                    let waited = self.hurry.wait_timeout(list, rest);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                // nothing to look at: sleep until there is
+                None => {
+                    let waited = self.hurry.wait(list);
+                    waited.unwrap_or_else(PoisonError::into_inner)
+                }
+            };
+        }
     }
 }
 

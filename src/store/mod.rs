@@ -47,6 +47,16 @@ pub struct LogPosition {
     pub offset: f64,
 }
 
+impl LogPosition {
+    /// The beginning of a log with this first line.
+    fn start(first_line_hash: &str) -> LogPosition {
+        LogPosition {
+            first_line_hash: first_line_hash.to_owned(),
+            offset: 0.0,
+        }
+    }
+}
+
 /// What is known of an id from earlier bans (facts B11–B12).
 #[derive(Clone, Debug, PartialEq)]
 pub struct BanHistory {
@@ -144,6 +154,30 @@ impl Store {
         let (jail, path, hash) = (jail.to_owned(), path.to_owned(), first_line_hash.to_owned());
         self.read(move |db| rows::add_log(db, &jail, &path, &hash))
             .await
+    }
+
+    /// As [`Store::add_log`] for one whose stored position is known (inside `None`: it has none).
+    pub fn add_log_known(
+        &self,
+        jail: &str,
+        path: &str,
+        first_line_hash: &str,
+        stored: Option<LogPosition>,
+    ) -> Option<LogPosition> {
+        if stored.is_none() {
+            self.update_log(jail, path, LogPosition::start(first_line_hash));
+        }
+        stored.filter(|stored| stored.first_line_hash == first_line_hash)
+    }
+
+    /// The stored positions of logs, each named by jail and path; `None` when they cannot be read.
+    pub async fn positions(&self, logs: Vec<(String, String)>) -> Option<Vec<Option<LogPosition>>> {
+        self.read(move |db| {
+            let position = |(jail, path): &(String, String)| rows::position(db, jail, path);
+            let positions: rusqlite::Result<_> = logs.iter().map(position).collect();
+            positions.map(Some)
+        })
+        .await
     }
 
     /// The stored position of a log or journal, whatever its first line is now: for journals

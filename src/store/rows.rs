@@ -61,11 +61,7 @@ pub(super) fn add_log(
     match position(db, jail, path)? {
         Some(stored) => Ok(Some(stored).filter(|stored| stored.first_line_hash == hash)),
         None => {
-            let start = LogPosition {
-                first_line_hash: hash.to_owned(),
-                offset: 0.0,
-            };
-            update_log(db, jail, path, &start)?;
+            update_log(db, jail, path, &LogPosition::start(hash))?;
             Ok(None)
         }
     }

@@ -92,7 +92,8 @@ pub(super) struct Mailbox {
 impl Mailbox {
     /// Queues a write; when thousands wait already it is dropped, with an error in the log.
     pub(super) fn write(&self, write: Write) {
-        if let Err(TrySendError::Full(_)) = self.requests.try_send(Request::Write(write)) {
+        let queued = self.requests.try_send_quietly(Request::Write(write));
+        if let Err(TrySendError::Full(_)) = queued {
             let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
             if dropped.is_power_of_two() {
                 error!(
@@ -226,12 +227,12 @@ impl Worker {
         if let Ok(next) = self.requests.try_recv() {
             return Some(next);
         }
-        // a commit costs more than this wait, and nobody waits for it
-        let rest = GATHER.checked_sub(began.elapsed())?;
-        match self.db.is_autocommit() {
-            true => None,
-            false => self.requests.recv_timeout(rest).ok(),
+        if self.db.is_autocommit() {
+            return None;
         }
+        // a commit costs more than this wait, and nobody waits for it
+        self.requests.gather(GATHER.checked_sub(began.elapsed())?);
+        self.requests.try_recv().ok()
     }
 
     /// Adds a write to the open transaction (which it opens when there is none).
