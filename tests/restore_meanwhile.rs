@@ -30,7 +30,6 @@ fn a_restore_holds_nobody_up() {
         .map(|n| format!("10.0.{}.{}", n / 250, n % 250))
         .collect();
     let running = site.foreground(server());
-    site.wait_for("Jail 'one' started");
     let mut words = vec!["set", "one", "banip"];
     words.extend(ids.iter().map(String::as_str));
     assert_eq!(

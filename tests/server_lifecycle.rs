@@ -431,3 +431,26 @@ fn systemd_may_hold_the_socket() {
     assert_eq!(&buffer[..size], b"STOPPING=1\n");
     assert!(!is_gone(&site.path("run/socket")), "it is systemd's");
 }
+
+#[test]
+fn closed_streams_stay_free_of_what_is_opened_later() {
+    let site = Site::new(&["one"]);
+    let mut shell = Command::new("sh");
+    let program = common::home::server();
+    shell
+        .args(["-c", "exec \"$@\" <&- >&- 2>&-", "sh"])
+        .arg(program.get_program())
+        .args(program.get_args());
+    let server = site.foreground(shell);
+    let process = format!("/proc/{}", server.child.id());
+    for stream in 0..3 {
+        let stream = std::fs::read_link(format!("{process}/fd/{stream}")).unwrap();
+        assert_eq!(stream, Path::new("/dev/null"));
+    }
+    // bit 12: a client that leaves in the middle of a reply ends nothing
+    let status = std::fs::read_to_string(format!("{process}/status")).unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = u64::from_str_radix(ignored.unwrap().trim(), 16).unwrap();
+    assert_ne!(ignored & 1 << 12, 0, "{status}");
+    assert_eq!(server.end(Signal::SIGTERM), Some(0));
+}

@@ -4,6 +4,8 @@
 //! A [`Decision`] becomes a dictionary; the latest are kept for every listener, and one who does not
 //! keep up is told how many it missed. Nobody listening costs nothing.
 
+use std::sync::{Arc, OnceLock};
+
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::decision::Decision;
@@ -18,17 +20,10 @@ const BACKLOG: usize = 4096;
 const LISTENERS: usize = 32;
 
 /// Where jails announce events. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Events {
-    sender: broadcast::Sender<Value>,
-}
-
-impl Default for Events {
-    fn default() -> Events {
-        Events {
-            sender: broadcast::Sender::new(BACKLOG),
-        }
-    }
+    /// Made for the first who listens: it touches all the room it may ever need.
+    sender: Arc<OnceLock<broadcast::Sender<Value>>>,
 }
 
 impl Events {
@@ -37,27 +32,34 @@ impl Events {
     /// # Errors
     /// Too many listen already.
     pub fn listen(&self, jails: Vec<String>) -> Result<Subscription, CommandError> {
-        if self.sender.receiver_count() >= LISTENERS {
+        let sender = (self.sender).get_or_init(|| broadcast::Sender::new(BACKLOG));
+        if sender.receiver_count() >= LISTENERS {
             return Err(CommandError::new("Too many clients listen to events"));
         }
         Ok(Subscription {
-            receiver: self.sender.subscribe(),
+            receiver: sender.subscribe(),
             jails,
         })
     }
 
     /// Whether anybody listens.
     pub(super) fn are_heard(&self) -> bool {
-        self.sender.receiver_count() > 0
+        self.heard().is_some()
+    }
+
+    fn heard(&self) -> Option<&broadcast::Sender<Value>> {
+        self.sender
+            .get()
+            .filter(|sender| sender.receiver_count() > 0)
     }
 
     /// Announces what a jail has decided at `now`.
     pub(super) fn announce(&self, jail: &str, decision: &Decision, now: Timestamp) {
-        if self.are_heard()
+        if let Some(sender) = self.heard()
             && let Some(event) = event(jail, decision, now)
         {
             // the last listener may have left in between
-            let _ = self.sender.send(event);
+            let _ = sender.send(event);
         }
     }
 }

@@ -95,7 +95,7 @@ impl Site {
         )
     }
 
-    /// Starts a server in the foreground and waits until it is ready.
+    /// Starts a server in the foreground and waits until it answers and has its jails.
     pub fn foreground(&self, mut program: Command) -> Server<'_> {
         let words = ["-f", "start"];
         let child = self
@@ -104,10 +104,10 @@ impl Site {
             .spawn()
             .unwrap();
         let server = Server { site: self, child };
+        let none = !self.read("jail.conf").contains("enabled = true");
         let ready = || {
-            server
-                .ask(&["ping"])
-                .is_ok_and(|reply| reply == Ok("pong".into()))
+            let overview = server.ask(&["status"]);
+            overview.is_ok_and(|reply| reply.is_ok_and(|said| none || !said.repr().contains(" 0)")))
         };
         assert!(
             super::eventually(20, ready),
