@@ -7,24 +7,47 @@ use std::collections::{HashMap, HashSet};
 use super::files::{Files, split};
 use super::settings::Hashing;
 
+/// A directory is not listed before so many of its files were looked for: to ask for a few costs less.
+const FEW: u32 = 8;
+
 /// The directories looked at so far.
 #[derive(Default)]
 pub struct Listings {
-    directories: HashMap<String, HashSet<String, Hashing>, Hashing>,
+    directories: HashMap<String, Directory, Hashing>,
+}
+
+enum Directory {
+    /// So many of its files were looked for.
+    Asked(u32),
+    Listed(HashSet<String, Hashing>),
 }
 
 impl Listings {
     /// Whether something may be at the path. False is certain; true has still to be asked for.
     pub fn may_have(&mut self, files: &dyn Files, path: &str) -> bool {
         let (directory, name) = split(path);
-        if !self.directories.contains_key(directory) {
-            let (names, _) = files.names(directory);
-            let names = names.into_iter().collect();
-            self.directories.insert(directory.to_owned(), names);
+        match self.directories.get_mut(directory) {
+            None => {
+                let first = Directory::Asked(1);
+                self.directories.insert(directory.to_owned(), first);
+                true
+            }
+            Some(Directory::Asked(times)) if *times < FEW => {
+                *times += 1;
+                true
+            }
+            Some(known) => {
+                if matches!(known, Directory::Asked(_)) {
+                    let (names, _) = files.names(directory);
+                    *known = Directory::Listed(names.into_iter().collect());
+                }
+                // one that cannot be listed may still be searched
+                match known {
+                    Directory::Asked(_) => true,
+                    Directory::Listed(names) => names.is_empty() || names.contains(name),
+                }
+            }
         }
-        // one that cannot be listed may still be searched
-        let names = self.directories.get(directory);
-        names.is_none_or(|names| names.is_empty() || names.contains(name))
     }
 }
 
@@ -38,6 +61,9 @@ mod tests {
         let files = Memory::new(&[("/c/a.conf", "")]);
         let mut listings = Listings::default();
         let mut may_have = |path: &str| listings.may_have(&files, path);
+        for _ in 0..FEW {
+            assert!(may_have("/c/a.local") && may_have("/none/a.conf"));
+        }
         assert!(may_have("/c/a.conf"));
         assert!(!may_have("/c/a.local"));
         assert!(may_have("/none/a.conf"));

@@ -6,7 +6,9 @@
 
 use std::cell::RefCell;
 
-use chrono::{Local, TimeZone};
+use chrono::{FixedOffset, TimeZone};
+
+use crate::sys::localtime::offset_at;
 
 /// Seconds that are remembered.
 const REMEMBERED: usize = 4;
@@ -24,7 +26,9 @@ pub fn with<T>(second: i64, use_it: impl FnOnce(&str) -> T) -> Option<T> {
         match last.iter().position(known) {
             Some(at) => last[..=at].rotate_right(1),
             None => {
-                let time = Local.timestamp_opt(second, 0).earliest()?;
+                // chrono's own idea of local time is one for each thread, read from the disk
+                let zone = FixedOffset::east_opt(offset_at(second))?;
+                let time = zone.timestamp_opt(second, 0).earliest()?;
                 last.rotate_right(1);
                 last[0] = (second, time.format("%Y-%m-%d %H:%M:%S").to_string());
             }

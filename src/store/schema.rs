@@ -169,7 +169,7 @@ pub(super) fn connect(path: &str) -> Result<Connection, StoreError> {
 
 /// The version of the schema, `None` when there is none yet; an error for a damaged file.
 fn examine(db: &Connection, path: &str) -> rusqlite::Result<Option<i64>> {
-    if !has_table(db, "fail2banDb")? {
+    if is_empty(path) || !has_table(db, "fail2banDb")? {
         return Ok(None);
     }
     let version = db
@@ -193,6 +193,10 @@ fn examine(db: &Connection, path: &str) -> rusqlite::Result<Option<i64>> {
     Ok(version)
 }
 
+fn is_empty(path: &str) -> bool {
+    std::fs::metadata(path).is_ok_and(|file| file.len() == 0)
+}
+
 fn has_table(db: &Connection, name: &str) -> rusqlite::Result<bool> {
     db.query_row(
         "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?1",
@@ -203,8 +207,8 @@ fn has_table(db: &Connection, name: &str) -> rusqlite::Result<bool> {
 
 /// Makes the schema in a file without one.
 fn fill(db: &Connection, path: &str) -> rusqlite::Result<()> {
-    if std::fs::metadata(path).is_ok_and(|file| file.len() > 0) {
-        // somebody's data is in it
+    if !is_empty(path) {
+        // somebody's data is in it, or it is no file
         return create(db);
     }
     // what is new cannot be lost: without a journal it goes to the disk once, when the journal mode

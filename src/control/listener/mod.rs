@@ -13,7 +13,7 @@ mod tests;
 use std::future::Future;
 use std::io;
 use std::os::unix::net::UnixListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub async fn serve_until<H, F, S>(listener: UnixListener, handler: H, stop: S) -> io::Result<()>
 where
     H: Fn(Vec<Value>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output: Into<Answer>> + Send,
+    F: Future<Output: Into<Answer>> + Send + 'static,
     S: Future<Output = ()>,
 {
     serve_within(LIMITS, listener, handler, stop).await
@@ -87,7 +87,7 @@ async fn serve_within<H, F, S>(
 ) -> io::Result<()>
 where
     H: Fn(Vec<Value>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output: Into<Answer>> + Send,
+    F: Future<Output: Into<Answer>> + Send + 'static,
     S: Future<Output = ()>,
 {
     listener.set_nonblocking(true)?;
@@ -100,44 +100,77 @@ where
     let crowded = Arc::new(Notify::new());
     // the connections notice the end when the sender is dropped, whatever ends this function
     let (ending, ended) = watch::channel(());
-    let accept = async {
-        loop {
-            let Ok(slot) = make_room(&slots, &crowded, limits.rest).await else {
-                return;
-            };
-            let stream = match listener.accept().await {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    warning!(TARGET, "Accept socket error: {}", error);
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
-            if !is_allowed(&stream, path.as_deref()) {
-                continue;
-            }
-            let connection = Connection {
-                stream,
-                ended: ended.clone(),
-                crowded: Arc::clone(&crowded),
-                rest: limits.rest,
-            };
-            let handler = handler.clone();
-            tokio::spawn(async move {
-                connection.converse(handler).await;
-                drop(slot);
-            });
-        }
-    };
+    let accept = accept(Door {
+        limits,
+        listener,
+        path,
+        slots: Arc::clone(&slots),
+        crowded,
+        ended,
+        handler,
+    });
+    // on a worker: from here each client would take two switches from thread to thread
+    let mut accept = tokio::spawn(accept);
     tokio::select! {
-        () = accept => {}
-        () = stop => {}
+        _ = &mut accept => {}
+        () = stop => {
+            accept.abort();
+            // it ends by that, and has no more to say
+            let _ = accept.await;
+        }
     }
     drop(ending);
     let everyone = slots.acquire_many(limits.connections);
     // whoever has not fetched the last reply by then does not want it
     let _ = timeout(FAREWELL, everyone).await;
     Ok(())
+}
+
+/// Where connections come in.
+struct Door<H> {
+    limits: Limits,
+    listener: tokio::net::UnixListener,
+    path: Option<PathBuf>,
+    slots: Arc<Semaphore>,
+    crowded: Arc<Notify>,
+    ended: watch::Receiver<()>,
+    handler: H,
+}
+
+/// Accepts connections and has each served by a task of its own.
+async fn accept<H, F>(door: Door<H>)
+where
+    H: Fn(Vec<Value>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output: Into<Answer>> + Send + 'static,
+{
+    let Limits { rest, .. } = door.limits;
+    loop {
+        let Ok(slot) = make_room(&door.slots, &door.crowded, rest).await else {
+            return;
+        };
+        let stream = match door.listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                warning!(TARGET, "Accept socket error: {}", error);
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        if !is_allowed(&stream, door.path.as_deref()) {
+            continue;
+        }
+        let connection = Connection {
+            stream,
+            ended: door.ended.clone(),
+            crowded: Arc::clone(&door.crowded),
+            rest,
+        };
+        let handler = door.handler.clone();
+        tokio::spawn(async move {
+            connection.converse(handler).await;
+            drop(slot);
+        });
+    }
 }
 
 /// Root and the daemon's own user may speak. Others got this far only because the socket's mode let
