@@ -11,8 +11,10 @@ use super::Server;
 use super::server_log::{LOG, TRANSMITTER};
 use crate::config::text::quoted;
 use crate::control::{Command, CommandError, JailCommand, JailSetting, Reply, Value};
-use crate::jail::{Jail, Looks, Prepared, Refusal, Starting};
+use crate::jail::{Looks, Prepared, Refusal};
 use crate::{debug, error, info};
+
+mod new_jails;
 
 /// How far a jail has come in a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,14 +25,6 @@ enum Phase {
     Named,
     /// Started again.
     Done,
-}
-
-/// The start of a jail.
-enum Start {
-    /// One that did not run.
-    New(Starting),
-    /// One that runs, and the patterns of its logs.
-    Again(Jail, Vec<String>),
 }
 
 /// What went wrong in a stream.
@@ -52,7 +46,9 @@ struct Run<'s> {
     unfinished: Vec<String>,
     /// Those of them whose tasks do not run yet.
     prepared: IndexMap<String, Prepared>,
-    /// What the logs of new jails look like.
+    /// Logs that new jails will have, by jail and path.
+    logs: Vec<(String, String)>,
+    /// What they look like.
     looks: Looks,
     /// Jails to be started, with the words that say so: all that come one after the other start
     /// side by side.
@@ -120,6 +116,7 @@ impl<'s> Run<'s> {
             reloading: IndexMap::new(),
             unfinished: Vec::new(),
             prepared: IndexMap::new(),
+            logs: Vec::new(),
             looks: Looks::default(),
             starts: Vec::new(),
             broken: IndexMap::new(),
@@ -172,7 +169,7 @@ impl<'s> Run<'s> {
         let stream: Vec<_> = (stream.into_iter())
             .map(|words| (Command::from_value(&words), words))
             .collect();
-        self.look_at_logs(&stream).await;
+        self.logs = self.logs_to_come(&stream);
         let mut stream = stream.into_iter().peekable();
         while let Some((command, words)) = stream.next() {
             if self.server.is_stopping() {
@@ -236,6 +233,7 @@ impl<'s> Run<'s> {
 
     /// Sets options of one jail, of which `said` holds the words.
     async fn set_options(&mut self, name: &str, mut options: Vec<JailSetting>, mut said: &[Value]) {
+        self.look_at_logs().await;
         while !options.is_empty() && !self.broken.contains_key(name) {
             let optional: Vec<bool> = options.iter().map(is_optional_setting).collect();
             let set = match (self.prepared.get_mut(name), self.server.jails.get(name)) {
@@ -313,64 +311,6 @@ impl<'s> Run<'s> {
             | Command::Stop
             | Command::Events(_) => Err(CommandError::new("Invalid command")),
             command => server.answer(command).await,
-        }
-    }
-
-    /// Has the new jails run that were only set up so far.
-    fn launch(&mut self) {
-        for (_, jail) in self.prepared.drain(..) {
-            jail.launch();
-        }
-    }
-
-    /// Looks at the logs of the jails this stream creates. Where a jail of that name is running, it
-    /// may read on until it is stopped.
-    async fn look_at_logs(&mut self, stream: &[(Result<Command, CommandError>, Value)]) {
-        let logs = stream.iter().filter_map(|(command, _)| match command {
-            Ok(Command::Jail {
-                name,
-                command: JailCommand::Set(JailSetting::AddLogPath { path, .. }),
-            }) if self.server.jails.find(name).is_none() => Some((name.clone(), path.clone())),
-            _ => None,
-        });
-        self.looks = Looks::at(logs.collect(), self.server.store().as_ref()).await;
-    }
-
-    /// Starts the jails whose turn it is: new ones side by side, with the same lines in the log as
-    /// one after the other.
-    async fn start_jails(&mut self) {
-        if self.starts.is_empty() {
-            return;
-        }
-        self.launch();
-        let mut begun = Vec::new();
-        for (name, patterns, words) in std::mem::take(&mut self.starts) {
-            let jail = self.server.jails.get(&name);
-            let start = match jail {
-                Ok(jail) if !jail.is_started() => jail.begin_start(patterns).await.map(Start::New),
-                Ok(jail) => Ok(Start::Again(jail, patterns)),
-                Err(error) => Err(error),
-            };
-            begun.push((name, start, words));
-        }
-        for (name, start, words) in begun {
-            let started = match start {
-                Ok(Start::New(start)) => start.end().await,
-                Ok(Start::Again(jail, patterns)) => {
-                    if let Some(phase) = self.reloading.get_mut(&name) {
-                        *phase = Phase::Done;
-                        info!(LOG, "Jail {} reloaded", quoted(&name));
-                    }
-                    jail.start_with(patterns).await
-                }
-                Err(error) => Err(error),
-            };
-            match started {
-                Ok(_) => self.unfinished.retain(|unfinished| *unfinished != name),
-                Err(error) => {
-                    self.note(&words, Some(name), false, error);
-                }
-            }
         }
     }
 
