@@ -1,11 +1,11 @@
 //! The multi-call binary: everything it can do is in the library.
-// elsewhere the standard library alone knows the arguments
-#![cfg_attr(all(target_os = "linux", target_env = "gnu"), no_main)]
+// elsewhere the standard library alone knows the arguments, and a test has a beginning of its own
+#![cfg_attr(all(target_os = "linux", target_env = "gnu", not(test)), no_main)]
 
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[cfg(all(target_os = "linux", target_env = "gnu", not(test)))]
 ferroban::entry_point!(ferroban::cli::main);
 
-#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+#[cfg(not(all(target_os = "linux", target_env = "gnu", not(test))))]
 fn main() -> std::process::ExitCode {
     ferroban::cli::main()
 }
