@@ -286,6 +286,13 @@ impl<'s> Run<'s> {
                 name,
                 command: JailCommand::Set(setting),
             } => {
+                // a Python file may take its time, for which no other jail shall be silent
+                if let JailSetting::AddAction {
+                    python: Some(_), ..
+                } = setting
+                {
+                    self.launch();
+                }
                 let setting = match self.prepared.get_mut(&name) {
                     Some(jail) => match jail.set_action(setting).await {
                         Ok(reply) => return reply,
