@@ -8,14 +8,19 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Output};
+
+use common::post::{Kind, Post, trusting};
+
+fn page(recipe: &str) -> String {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    fs::read_to_string(repository.join("docs/recipes").join(recipe)).unwrap()
+}
 
 /// The files of a recipe: blocks that follow a path under `/etc/fail2ban`.
 fn files(recipe: &str) -> Vec<(String, String)> {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = fs::read_to_string(repository.join("docs/recipes").join(recipe)).unwrap();
     let mut files = Vec::new();
-    for part in page.split("`/etc/fail2ban/").skip(1) {
+    for part in page(recipe).split("`/etc/fail2ban/").skip(1) {
         let (path, rest) = part.split_once('`').unwrap();
         let lines = rest.lines().skip_while(|line| !line.starts_with("    "));
         let block = lines.take_while(|line| line.is_empty() || line.starts_with("    "));
@@ -43,8 +48,9 @@ impl Machine {
         };
         let here = machine.directory.path().display().to_string();
         let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
-        fs::create_dir_all(machine.path("etc/jail.d")).unwrap();
-        fs::create_dir(machine.path("mail")).unwrap();
+        for directory in ["etc/jail.d", "etc/fail2ban.d", "mail", "bin"] {
+            fs::create_dir_all(machine.path(directory)).unwrap();
+        }
         for part in ["filter.d", "action.d", "jail.conf", "fail2ban.conf"] {
             common::copy_tree(&repository.join(part), &machine.path("etc").join(part));
         }
@@ -61,13 +67,10 @@ impl Machine {
             "etc/action.d/sendmail.local",
             &format!("[Init]\nmailcmd = {here}/sendmail\n"),
         );
-        machine.write(
+        machine.program(
             "sendmail",
-            &format!(
-                "#!/bin/sh\ncat >{here}/mail/$$.part && mv {here}/mail/$$.part {here}/mail/$$\n"
-            ),
+            &format!("cat >{here}/mail/$$.part && mv {here}/mail/$$.part {here}/mail/$$\n"),
         );
-        fs::set_permissions(machine.path("sendmail"), fs::Permissions::from_mode(0o755)).unwrap();
         for log in ["mail.log", "auth.log"] {
             machine.write(log, "");
         }
@@ -82,13 +85,21 @@ impl Machine {
         fs::write(self.path(name), text).unwrap();
     }
 
+    /// Puts a shell script where programs are.
+    fn program(&self, name: &str, script: &str) {
+        self.write(name, &format!("#!/bin/sh\n{script}"));
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
     fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
     /// Starts the server and waits for its jails.
     fn start(&mut self, jails: &[&str]) {
-        let server = common::ours("fail2ban-server");
+        let mut server = common::ours("fail2ban-server");
+        let path = std::env::var("PATH").unwrap();
+        server.env("PATH", format!("{}:{path}", self.path("bin").display()));
         self.server = Some(common::serve(server, &self.path("etc")));
         for jail in jails {
             let up = || self.client(&["status", jail]).contains("Banned IP");
@@ -108,6 +119,18 @@ impl Machine {
         let mut client = common::ours("fail2ban-client");
         client.arg("-c").arg(self.path("etc")).args(words);
         String::from_utf8_lossy(&client.output().unwrap().stdout).into_owned()
+    }
+
+    /// Runs the report that cron makes in this recipe, with a page of our own.
+    fn report(&self, recipe: &str) -> Output {
+        let page = page(recipe);
+        let (_, words) = page.split_once("ferroban report").unwrap();
+        let words = words.lines().next().unwrap();
+        let here = self.directory.path().display().to_string();
+        let words = words.replace("/var/www/html", &here);
+        let mut report = common::ours("report");
+        report.arg("-c").arg(self.path("etc"));
+        report.args(words.split_whitespace()).output().unwrap()
     }
 
     /// Writes lines as syslog does, now.
@@ -293,5 +316,109 @@ fn a_service_without_addresses_is_limited_while_its_logins_fail() {
         assert!(!rules().contains("--dport 143"), "{}", rules());
         assert_eq!(machine.client(&["unban", "smtp"]), "1\n");
         machine.wait("no limit", || !rules().contains(limit));
+    });
+}
+
+#[test]
+fn clients_that_send_much_are_warned_of_and_banned_and_shown_on_a_page() {
+    let test = "clients_that_send_much_are_warned_of_and_banned_and_shown_on_a_page";
+    trusting(test, |certificate| {
+        let post = Post::new(Kind::StartTls(certificate));
+        let mut machine = Machine::new("postfix-volume.md");
+        let jails = "etc/jail.d/postfix-volume.conf";
+        let server = format!("127.0.0.1:{}", post.port);
+        machine.write(
+            jails,
+            &machine
+                .read(jails)
+                .replace("mail.example.org ", &format!("{server} ")),
+        );
+        machine.program(
+            "bin/pfctl",
+            &format!(
+                "echo \"$@\" >>{0}/pf\ncase \"$*\" in *'-f -') cat >>{0}/pf ;; esac\n",
+                machine.directory.path().display()
+            ),
+        );
+        machine.start(&["postfix-volume-warning", "postfix-volume"]);
+        let client = "198.51.100.7";
+        let mails = |from: u32, to: u32| {
+            let lines = (from..to).flat_map(|number| {
+                let id = format!("{:010X}", 0xA000_0000_u32 + number);
+                [
+                    format!("postfix/submission/smtpd[7]: {id}: client=unknown[{client}], sasl_method=PLAIN, sasl_username=anna"),
+                    format!("postfix/qmgr[8]: {id}: from=<anna@example.org>, size=900, nrcpt=1 (queue active)"),
+                    format!("postfix/qmgr[8]: {id}: removed"),
+                ]
+            });
+            lines.collect::<Vec<_>>()
+        };
+        let failed = |jail: &str, count: u32| {
+            let line = format!("Total failed:\t{count}\n");
+            machine.wait(&line, || machine.client(&["status", jail]).contains(&line));
+        };
+        machine.log("mail.log", &mails(0, 99));
+        failed("postfix-volume", 99);
+        assert!(post.said.lock().unwrap().is_empty());
+        machine.log("mail.log", &mails(99, 149));
+        let warning = post.conversations(1).concat();
+        // base64 of a null byte, fail2ban, a null byte, pass word
+        assert!(
+            warning.contains("AUTH PLAIN AGZhaWwyYmFuAHBhc3Mgd29yZA==\n"),
+            "{warning}"
+        );
+        assert!(
+            warning.contains("RCPT TO:<postmaster@example.org>\n"),
+            "{warning}"
+        );
+        assert!(
+            warning.contains("Subject: 198.51.100.7 has sent 100 mails\n"),
+            "{warning}"
+        );
+        assert!(warning.contains("sasl_username=anna\n"), "{warning}");
+        failed("postfix-volume", 149);
+        assert!(
+            !machine.read("pf").contains("-T add"),
+            "{}",
+            machine.read("pf")
+        );
+        machine.log("mail.log", &mails(149, 150));
+        let added = "-a f2b/postfix-volume -t f2b-postfix-volume -T add 198.51.100.7\n";
+        machine.wait("the ban", || machine.read("pf").contains(added));
+        let rules = "table <f2b-postfix-volume> persist counters\n\
+                     block in quick proto tcp from <f2b-postfix-volume> to any\n";
+        assert!(machine.read("pf").contains(rules), "{}", machine.read("pf"));
+
+        let page = || {
+            let output = machine.report("postfix-volume.md");
+            let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.success(), "{complaint}");
+            machine.read("bans.html")
+        };
+        let banned = "<tr><td>198.51.100.7</td><td>postfix-volume</td><td>";
+        let present = page();
+        assert!(present.contains(banned), "{present}");
+        assert!(
+            present.contains("<td>postfix-volume 1, postfix-volume-warning 1</td>"),
+            "{present}"
+        );
+        assert_eq!(machine.client(&["stop"]), "Shutdown successful\n");
+        machine.wait("the end of the server", || !machine.path("s").exists());
+        assert!(
+            machine
+                .read("pf")
+                .contains("-a f2b/postfix-volume -F rules\n")
+        );
+        let past = page();
+        assert!(past.contains("No server answers at "), "{past}");
+        assert!(!past.contains(banned), "{past}");
+        assert!(
+            past.contains("<td>postfix-volume 1, postfix-volume-warning 1</td>"),
+            "{past}"
+        );
+        assert!(
+            past.contains("<tr><td>198.51.100.7</td><td>2</td>"),
+            "{past}"
+        );
     });
 }

@@ -62,7 +62,7 @@ struct Score {
 #[test]
 fn every_annotated_line_gives_the_expected_result() {
     if std::env::var("TZ").as_deref() != Ok(ZONE) {
-        return again_in_zone();
+        return again_in_zone("every_annotated_line_gives_the_expected_result");
     }
     for version in ["1.1.1", "1.0.2"] {
         every_line_of(version);
@@ -99,15 +99,41 @@ fn every_line_of(version: &str) {
     assert!(total.wrong.is_empty(), "{}", total.wrong.join("\n"));
 }
 
+/// Filters that only we ship, with samples in the same form; the original understands them alike.
+#[test]
+fn our_own_samples_give_the_expected_result() {
+    if std::env::var("TZ").as_deref() != Ok(ZONE) {
+        return again_in_zone("our_own_samples_give_the_expected_result");
+    }
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let logs = repository.join("samples/filters");
+    for entry in fs::read_dir(&logs).expect("samples") {
+        let name = entry.expect("entry").file_name();
+        let score = judge(&name.to_string_lossy(), repository, &logs);
+        assert!(score.lines > 20, "{name:?}: {} lines", score.lines);
+        assert!(score.wrong.is_empty(), "{}", score.wrong.join("\n"));
+
+        let found = |mut program: Command| {
+            program.args(["-o", "<time> <ip>"]).arg(logs.join(&name));
+            program.arg(
+                repository
+                    .join("filter.d")
+                    .join(&name)
+                    .with_extension("conf"),
+            );
+            String::from_utf8(program.output().expect("runs").stdout).expect("text")
+        };
+        let ours = found(common::ours("fail2ban-regex"));
+        assert_eq!(ours, found(common::original("1.1.1", "fail2ban-regex")));
+        assert!(ours.lines().count() > 2, "{ours}");
+    }
+}
+
 /// Local time is that of the process; a process of its own gets the zone of the samples.
-fn again_in_zone() {
+fn again_in_zone(test: &str) {
     let this = std::env::current_exe().expect("own path");
     let status = Command::new(this)
-        .args([
-            "--exact",
-            "every_annotated_line_gives_the_expected_result",
-            "--nocapture",
-        ])
+        .args(["--exact", test, "--nocapture"])
         .env("TZ", ZONE)
         .status()
         .expect("run again");

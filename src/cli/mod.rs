@@ -22,6 +22,7 @@ mod pretty;
 pub mod progress;
 pub mod regex;
 pub mod replay;
+pub mod report;
 pub mod server;
 pub mod setup;
 pub mod usage;
@@ -57,6 +58,11 @@ const PROGRAMS: &[(&str, &str, Program)] = &[
         "replay",
         "shows whom the jails would have banned for a log, with no side effects",
         replay::main,
+    ),
+    (
+        "report",
+        "shows who is banned now, and the bans of the last 30 days; on request as a web page",
+        report::main,
     ),
     (
         "config",

@@ -16,12 +16,14 @@ const EARLY: [Known; 5] = [
     Known::text("syslogsocket", "auto"),
 ];
 
+const DATABASE: Known = Known::text("dbfile", "/var/lib/fail2ban/fail2ban.sqlite3");
+
 const KNOWN: [Known; 7] = [
     Known::text("loglevel", "INFO"),
     Known::text("logtarget", "STDERR"),
     Known::text("syslogsocket", "auto"),
     Known::text("allowipv6", "auto"),
-    Known::text("dbfile", "/var/lib/fail2ban/fail2ban.sqlite3"),
+    DATABASE,
     Known::new("dbmaxmatches", Kind::Integer),
     Known::text("dbpurgeage", "1d"),
 ];
@@ -49,6 +51,26 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// A substitution that fails.
 pub fn early(settings: &Settings, messages: &mut Messages) -> Result<Options, Cause> {
     read_options(settings, "Definition", &EARLY, None, false, true, messages)
+}
+
+/// Reads which file the server keeps its bans in; `None` is written for none.
+///
+/// # Errors
+/// A substitution that fails.
+pub fn database(settings: &Settings, messages: &mut Messages) -> Result<String, Cause> {
+    let options = read_options(
+        settings,
+        "Definition",
+        &[DATABASE],
+        None,
+        false,
+        true,
+        messages,
+    )?;
+    let file = options
+        .get(DATABASE.name)
+        .map(|file| file.text().into_owned());
+    Ok(file.unwrap_or_default())
 }
 
 /// Reads all settings of the server; `overrides` win.

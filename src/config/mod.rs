@@ -105,6 +105,14 @@ pub fn read_early(dir: &Path) -> Result<EarlyOptions, ConfigError> {
     stream::early(&shipped::Shipped, &dir.to_string_lossy())
 }
 
+/// Reads which file the server keeps its bans in; `None` is written for none.
+///
+/// # Errors
+/// As [`read_early`].
+pub fn read_database(dir: &Path) -> Result<String, ConfigError> {
+    stream::database(&shipped::Shipped, &dir.to_string_lossy())
+}
+
 /// Reads everything and makes the command stream. What concerns the reading of `fail2ban.conf`
 /// itself is told by [`read_early`], not again here.
 ///

@@ -28,6 +28,7 @@ const FILES: &[(&str, &str)] = shipped![
     "filter.d/common.conf",
     "filter.d/dovecot.conf",
     "filter.d/nginx-http-auth.conf",
+    "filter.d/postfix-volume.conf",
     "filter.d/postfix.conf",
     "filter.d/recidive.conf",
     "filter.d/saslauthd.conf",
@@ -40,6 +41,7 @@ const FILES: &[(&str, &str)] = shipped![
     "action.d/iptables-ratelimit.conf",
     "action.d/iptables.conf",
     "action.d/nftables-ratelimit.conf",
+    "action.d/pf.conf",
     "action.d/sendmail-whois-lines.conf",
     "action.d/sendmail-whois.conf",
     "action.d/sendmail.conf",
@@ -156,7 +158,7 @@ mod tests {
         assert!(!Shipped.is_dir("(shipped)/jail.d"));
         assert!(Shipped.is_file("(shipped)/jail.conf"));
         assert!(!Shipped.exists("(shipped)/jail.local"));
-        assert_eq!(Shipped.names("(shipped)/action.d").0.len(), 11);
+        assert_eq!(Shipped.names("(shipped)/action.d").0.len(), 12);
         assert!(Shipped.names(DIR).0.contains(&"filter.d".to_owned()));
         assert!(Shipped.read("(shipped)/nothing").is_err());
     }

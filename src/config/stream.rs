@@ -43,6 +43,18 @@ pub fn early(files: &dyn Files, base: &str) -> Result<EarlyOptions, ConfigError>
     })
 }
 
+/// Of `fail2ban.conf` the file of the database; see [`super::read_database`].
+///
+/// # Errors
+/// As there.
+pub fn database(files: &dyn Files, base: &str) -> Result<String, ConfigError> {
+    let read = |layers: &mut Layers<'_>| {
+        let settings = globals_of(layers)?;
+        globals::database(&settings, &mut layers.messages)
+    };
+    with_messages(files, base, read).map(|(file, _)| file)
+}
+
 /// The whole configuration; see [`super::read`].
 ///
 /// # Errors

@@ -3,12 +3,14 @@
 //! One thread owns the connection ([`worker`]); [`Store`] is a handle to it. Writes are queued and
 //! return at once, so they are never on a ban's path; reads see the writes queued before them.
 //! [`schema`] opens, creates and upgrades the file, [`rescue`] deals with a damaged one,
-//! [`rows`] holds the statements and [`data`] the JSON a ban carries.
+//! [`rows`] holds the statements and [`data`] the JSON a ban carries; [`statistics`] looks at a file
+//! from outside.
 
 pub mod data;
 mod rescue;
 mod rows;
 mod schema;
+pub mod statistics;
 mod worker;
 
 use std::path::Path;

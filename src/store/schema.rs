@@ -197,7 +197,7 @@ fn is_empty(path: &str) -> bool {
     std::fs::metadata(path).is_ok_and(|file| file.len() == 0)
 }
 
-fn has_table(db: &Connection, name: &str) -> rusqlite::Result<bool> {
+pub(super) fn has_table(db: &Connection, name: &str) -> rusqlite::Result<bool> {
     db.query_row(
         "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?1",
         [name],

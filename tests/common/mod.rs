@@ -4,6 +4,7 @@
 
 pub mod home;
 pub mod journal_file;
+pub mod post;
 pub mod site;
 pub mod stock;
 

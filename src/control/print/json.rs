@@ -9,7 +9,7 @@ use crate::control::{CommandError, Value};
 
 /// The line for a reply.
 pub fn reply(response: &Value) -> String {
-    json(response).to_string()
+    value(response).to_string()
 }
 
 /// The line for a failed command.
@@ -17,7 +17,8 @@ pub fn failure(error: &CommandError) -> String {
     json!({ "error": { "class": error.class.1, "message": super::failure(error) } }).to_string()
 }
 
-fn json(value: &Value) -> Json {
+/// The JSON a value becomes.
+pub fn value(value: &Value) -> Json {
     match value {
         Value::None => Json::Null,
         Value::Bool(flag) => (*flag).into(),
@@ -26,13 +27,13 @@ fn json(value: &Value) -> Json {
         Value::Str(text) | Value::Ip(text) => text.as_str().into(),
         Value::List(items) | Value::Tuple(items) => match rows(items) {
             Some(object) => object,
-            None => items.iter().map(json).collect(),
+            None => items.iter().map(self::value).collect(),
         },
         Value::Dict(pairs) => {
             let pairs = pairs.iter();
             Json::Object(
                 pairs
-                    .map(|(k, v)| (k.str().into_owned(), json(v)))
+                    .map(|(k, v)| (k.str().into_owned(), self::value(v)))
                     .collect(),
             )
         }
@@ -58,7 +59,7 @@ fn rows(items: &[Value]) -> Option<Json> {
                 let names = names.split(", ").filter(|name| !name.is_empty());
                 names.map(Json::from).collect()
             }
-            (_, value) => json(value),
+            (_, value) => self::value(value),
         };
         object.insert(name.to_lowercase().replace(' ', "_"), value);
     }
@@ -66,7 +67,7 @@ fn rows(items: &[Value]) -> Option<Json> {
         return None;
     }
     if let Some(jails) = jails {
-        object.insert("jails".to_owned(), json(jails));
+        object.insert("jails".to_owned(), self::value(jails));
     }
     Some(Json::Object(object))
 }

@@ -1,0 +1,70 @@
+//! The command line of `ferroban report`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, Command, value_parser};
+
+use crate::cli::directory;
+
+/// What was asked for.
+#[derive(Clone, Debug)]
+pub struct Arguments {
+    /// Configuration directory.
+    pub config: String,
+    /// Control socket, in place of that of the configuration.
+    pub socket: Option<PathBuf>,
+    /// A page for browsers.
+    pub html: bool,
+    /// A file in place of standard output.
+    pub output: Option<PathBuf>,
+}
+
+impl Arguments {
+    /// Reads the command line, the program's name first.
+    ///
+    /// # Errors
+    /// clap's message, also for `--help`.
+    pub fn parse(words: Vec<OsString>) -> Result<Arguments, clap::Error> {
+        let matches = command().try_get_matches_from(words)?;
+        Ok(Arguments {
+            config: directory::chosen(&matches).to_owned(),
+            socket: matches.get_one("socket").cloned(),
+            html: matches.get_flag("html"),
+            output: matches.get_one("output").cloned(),
+        })
+    }
+}
+
+fn command() -> Command {
+    let file = |name: &'static str, short: char, help: &'static str| {
+        Arg::new(name)
+            .long(name)
+            .short(short)
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
+            .help(help)
+    };
+    Command::new("ferroban report")
+        .about(
+            "Shows who is banned now, the bans of the last 30 days and who was banned most often. \
+             Changes nothing; without a server it shows the past alone.",
+        )
+        .arg(directory::option())
+        .arg(file(
+            "socket",
+            's',
+            "control socket of the server [default: that of the configuration]",
+        ))
+        .arg(
+            Arg::new("html")
+                .long("html")
+                .action(ArgAction::SetTrue)
+                .help("one page for browsers, without scripts and in need of no other file"),
+        )
+        .arg(file(
+            "output",
+            'o',
+            "write to this file, which holds all of the old report until it holds all of the new one",
+        ))
+}

@@ -1,0 +1,192 @@
+//! What a database file tells of the past: bans by day and jail, and the addresses banned most
+//! often. Read beside a server that may be writing: read-only, in two short queries.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, Row, params};
+
+use super::{StoreError, schema};
+use crate::ticket::Timestamp;
+
+/// Bans of a jail on a day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Day {
+    /// `2026-11-22`, in local time.
+    pub date: String,
+    /// The jail.
+    pub jail: String,
+    /// How many.
+    pub bans: u32,
+}
+
+/// An address (or what else a jail bans) and its bans.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Offender {
+    /// The address.
+    pub id: String,
+    /// How often it was banned, in whatever jail.
+    pub bans: u32,
+    /// When last.
+    pub last: Timestamp,
+    /// The jails that banned it, by name.
+    pub jails: BTreeSet<String>,
+}
+
+/// The past.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Statistics {
+    /// Days with bans, the latest first; of a day the jail with most bans first.
+    pub days: Vec<Day>,
+    /// Who was banned most often, those first.
+    pub offenders: Vec<Offender>,
+}
+
+/// Reads the bans since a moment; at most `most` offenders. A file without a table of bans, as it is
+/// before the first server has filled it, tells of none.
+///
+/// # Errors
+/// There is no such file, it may not be read or is no database; SQLite's own text.
+pub fn read(path: &Path, since: Timestamp, most: u32) -> Result<Statistics, StoreError> {
+    query(path, since, most).map_err(|error| {
+        let why = schema::text(&error);
+        // the binding names the path once more
+        let why = why.strip_suffix(&format!(": {}", path.display()));
+        StoreError::Unusable(why.map_or_else(|| schema::text(&error), str::to_owned))
+    })
+}
+
+fn query(path: &Path, since: Timestamp, most: u32) -> rusqlite::Result<Statistics> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut db = Connection::open_with_flags(path, flags)?;
+    db.busy_timeout(Duration::from_secs(2))?;
+    // both queries see the same moment
+    let db = db.transaction()?;
+    if !schema::has_table(&db, "bans")? {
+        return Ok(Statistics::default());
+    }
+    let days = db
+        .prepare(
+            "SELECT date(timeofban, 'unixepoch', 'localtime') AS day, jail, count(*) AS number \
+             FROM bans WHERE timeofban >= ?1 GROUP BY day, jail HAVING day NOT NULL \
+             ORDER BY day DESC, number DESC, jail",
+        )?
+        .query_map([since], |row| {
+            Ok(Day {
+                date: text(row, 0)?,
+                jail: text(row, 1)?,
+                bans: row.get(2)?,
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let offenders = db
+        .prepare(
+            "SELECT ip, count(*) AS number, CAST(max(timeofban) AS REAL) AS last, group_concat(DISTINCT jail) \
+             FROM bans WHERE timeofban >= ?1 AND ip NOT NULL GROUP BY ip \
+             ORDER BY number DESC, last DESC LIMIT ?2",
+        )?
+        .query_map(params![since, most], |row| {
+            let jails = text(row, 3)?;
+            Ok(Offender {
+                id: text(row, 0)?,
+                bans: row.get(1)?,
+                last: row.get(2)?,
+                jails: jails.split(',').map(str::to_owned).collect(),
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(Statistics { days, offenders })
+}
+
+/// A text, whatever other programs have written in its place.
+fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+            String::from_utf8_lossy(bytes).into_owned()
+        }
+        ValueRef::Integer(number) => number.to_string(),
+        ValueRef::Real(number) => number.to_string(),
+        ValueRef::Null => String::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn filled(bans: &[(&str, &str, i64)]) -> (tempfile::TempDir, std::path::PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        let db = schema::open(&path.to_string_lossy()).unwrap();
+        for jail in ["mail", "web"] {
+            db.execute("INSERT INTO jails(name) VALUES(?1)", [jail])
+                .unwrap();
+        }
+        for (jail, ip, time) in bans {
+            db.execute(
+                "INSERT INTO bans(jail, ip, timeofban, bantime) VALUES(?1, ?2, ?3, 600)",
+                params![jail, ip, time],
+            )
+            .unwrap();
+        }
+        (dir, path)
+    }
+
+    #[test]
+    fn bans_are_counted_by_day_and_by_address() {
+        const DAY: i64 = 86_400;
+        const NOON: i64 = 1_795_348_800;
+        let (_dir, path) = filled(&[
+            ("mail", "192.0.2.1", NOON),
+            ("mail", "192.0.2.2", NOON + 60),
+            ("web", "192.0.2.1", NOON + 120),
+            ("web", "192.0.2.1", NOON - DAY),
+            ("web", "192.0.2.9", NOON - 40 * DAY),
+        ]);
+        let found = read(&path, (NOON - 30 * DAY) as f64, 1).unwrap();
+        let days: Vec<_> = found
+            .days
+            .iter()
+            .map(|day| (day.jail.as_str(), day.bans))
+            .collect();
+        assert_eq!(days, [("mail", 2), ("web", 1), ("web", 1)]);
+        assert_eq!(found.days[0].date, found.days[1].date);
+        assert!(found.days[1].date > found.days[2].date);
+        let expected = Offender {
+            id: "192.0.2.1".to_owned(),
+            bans: 3,
+            last: (NOON + 120) as f64,
+            jails: ["mail", "web"].map(str::to_owned).into(),
+        };
+        assert_eq!(found.offenders, [expected]);
+    }
+
+    #[test]
+    fn a_writer_and_a_reader_do_not_meet() {
+        let (_dir, path) = filled(&[("mail", "192.0.2.1", 1_795_348_800)]);
+        let writer = schema::open(&path.to_string_lossy()).unwrap();
+        writer
+            .execute_batch("BEGIN IMMEDIATE; DELETE FROM bans;")
+            .unwrap();
+        assert_eq!(read(&path, 0.0, 9).unwrap().offenders.len(), 1);
+        writer.execute_batch("COMMIT").unwrap();
+        assert_eq!(read(&path, 0.0, 9).unwrap(), Statistics::default());
+    }
+
+    #[test]
+    fn what_is_no_database_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        let why = |path: &Path| read(path, 0.0, 9).unwrap_err().to_string();
+        assert_eq!(why(&path), "unable to open database file");
+        assert!(!path.exists(), "reading makes no file");
+        fs::write(&path, "").unwrap();
+        assert_eq!(read(&path, 0.0, 9).unwrap(), Statistics::default());
+        fs::write(&path, "a text that is long enough for a header ".repeat(9)).unwrap();
+        assert_eq!(why(&path), "file is not a database");
+    }
+}
