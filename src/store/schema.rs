@@ -193,6 +193,7 @@ fn examine(db: &Connection, path: &str) -> rusqlite::Result<Option<i64>> {
     Ok(version)
 }
 
+/// Whether there is nothing in the file yet that could be asked for.
 fn is_empty(path: &str) -> bool {
     std::fs::metadata(path).is_ok_and(|file| file.len() == 0)
 }
