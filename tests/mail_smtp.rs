@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use common::post::{Kind, Post, trusting};
+use fancy_regex::Regex;
 use rustls::ServerConfig;
 use scenario::{action, ban, by_original, by_ours, stock_actions, ticket};
 use serde_json::json;
@@ -35,10 +36,14 @@ fn a_message_arrives_whole() {
     let said = post.conversations(1).concat();
     assert!(said.contains("MAIL FROM:<f2b@example.org>\nRCPT TO:<ops@example.org>\nRCPT TO:<b@example.org>\nDATA\n"), "{said}");
     let message = said.split_once("DATA\n").unwrap().1;
+    let headers = Regex::new(
+        r"^Subject: banned 192\.0\.2\.1\nTo: ops@example\.org\nFrom: f2b@example\.org\nDate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d -0000\nMessage-ID: <[0-9a-f.]+@[^\s>]+>\n\n",
+    )
+    .unwrap();
+    let found = headers.find(message).unwrap();
+    let found = found.unwrap_or_else(|| panic!("{message}"));
     assert!(
-        message.starts_with(
-            "Subject: banned 192.0.2.1\nTo: ops@example.org\n\n..\nMAIL FROM:<x@y>\n .\n...x\n\nend\n."
-        ),
+        message[found.end()..].starts_with("..\nMAIL FROM:<x@y>\n .\n...x\n\nend\n."),
         "{message}"
     );
 }
@@ -88,6 +93,14 @@ fn smtp_py_sends_the_same_mails() {
         (
             "sender=\"f@x.org\", dest=\"a@x.org\", matches=ipjailmatches",
             json!(["one", "ü".repeat(200)]),
+        ),
+        (
+            "sendername=\"\", sender=\"f@x.org\", dest=\"a@x.org\", matches=matches",
+            json!([]),
+        ),
+        (
+            "sender=\"f@x.org\", dest=\"a@x.org\", matches=other",
+            json!(["one"]),
         ),
     ] {
         let run = |by: &dyn Fn(&[serde_json::Value])| {
@@ -220,13 +233,15 @@ fn a_digest_holds_the_bans_of_a_time() {
     let messages = post.messages(2);
     assert!(
         messages[0].starts_with(
-            "Subject: banned 192.0.2.1 and 3 more\n\n---- banned 192.0.2.1\n\nabout 192.0.2.1\n"
+            "Subject: banned 192.0.2.1 and 3 more\nFrom: f@x.org\nDate: DATE\n\n---- banned 192.0.2.1\n\nabout 192.0.2.1\n"
         ),
         "{messages:?}"
     );
     assert!(messages[0].contains("---- banned 192.0.2.4\n\nabout 192.0.2.4\n"));
     assert!(
-        messages[1].starts_with("Subject: banned 192.0.2.5\n\nabout 192.0.2.5\n"),
+        messages[1].starts_with(
+            "Subject: banned 192.0.2.5\nFrom: f@x.org\nDate: DATE\n\nabout 192.0.2.5\n"
+        ),
         "{messages:?}"
     );
 }

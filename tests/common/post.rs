@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
+use fancy_regex::Regex;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// A mail server on loopback; what clients say is kept, a text for each connection.
@@ -51,13 +52,23 @@ impl Post {
         std::mem::take(&mut said)
     }
 
-    /// The messages alone, without the line that differs.
+    /// The messages alone, with `DATE` for the one date that each must have. A line that only ours
+    /// have is left out.
     pub fn messages(&self, count: usize) -> Vec<String> {
+        let date = Regex::new(
+            r"(?m)^Date: [A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d [+-]\d{4}$",
+        )
+        .unwrap();
         self.conversations(count)
             .iter()
             .map(|said| {
                 let message = said.split_once("DATA\n").unwrap().1;
-                let lines = message.lines().filter(|line| !line.starts_with("Date: "));
+                let dates = date.find_iter(message).count();
+                assert_eq!(dates, 1, "{message}");
+                let message = date.replace(message, "Date: DATE").into_owned();
+                let lines = message
+                    .lines()
+                    .filter(|line| !line.starts_with("Message-ID: <"));
                 lines.map(|line| format!("{line}\n")).collect()
             })
             .collect()

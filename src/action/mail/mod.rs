@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod digest;
+mod headers;
 pub mod letter;
 mod mime;
 pub mod pacing;

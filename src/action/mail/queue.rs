@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use std::io;
 use std::time::Duration;
 
+use chrono::Utc;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::digest::{self, Written};
 use super::pacing::{Pacing, Throttle};
-use super::{Mail, Sink, smtp};
+use super::{Mail, Sink, headers, smtp};
 use crate::action::process::Invocation;
 use crate::action::shell::{self, Report};
 use crate::action::tags::{HostNames, Script};
@@ -244,6 +245,13 @@ impl Sender {
         }
         let (Some(job), Some((sink, text))) = (last, digest::combine(written)) else {
             return;
+        };
+        // once, and not at each try: it is the same message
+        let text = match &sink {
+            Sink::Smtp { sender, .. } => {
+                headers::complete(&text, sender, &self.names.full, Utc::now())
+            }
+            Sink::Program { .. } => text,
         };
         let mail = Outgoing {
             sink,

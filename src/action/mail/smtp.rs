@@ -8,8 +8,8 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::{Address, Transport};
 
-use super::mime;
 use super::server::{Security, Server};
+use super::{headers, mime};
 
 /// Time for each step of the conversation.
 const TIME: Duration = Duration::from_secs(30);
@@ -26,12 +26,7 @@ pub fn send(
     domain: &str,
 ) -> Result<(), String> {
     let read = |text: &str| -> Result<Address, String> {
-        // stock configurations say `root`; addresses of the protocol have a domain
-        let whole = match text.contains('@') {
-            true => text.to_owned(),
-            false => format!("{text}@{domain}"),
-        };
-        whole
+        headers::address(text, domain)
             .parse()
             .map_err(|error| format!("address {text:?}: {error}"))
     };
