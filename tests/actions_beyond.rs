@@ -180,7 +180,7 @@ impl Server {
             .spawn()
             .unwrap();
         let server = Server { directory, child };
-        assert!(common::eventually(20, || server
+        assert!(common::eventually(60, || server
             .client(&["ping"])
             .contains("pong")));
         server
@@ -241,7 +241,7 @@ fn a_network_is_banned_for_its_addresses() {
             "198.51.100.2",
         ]);
         let rules = || output("ip6tables-save", &[]) + &output("iptables-save", &[]);
-        let banned = common::eventually(20, || {
+        let banned = common::eventually(60, || {
             let rules = rules();
             rules.contains("-A f2b-j -s 2001:db8::/64 -j")
                 && rules.contains("-A f2b-j -s 198.51.100.0/24 -j")
@@ -269,15 +269,15 @@ fn a_ban_ends_when_its_address_is_quiet() {
         );
         server.failures(&["127.0.0.2", "2001:db8::2", "127.0.0.3"]);
         let seen = |text: &str| server.log().contains(text);
-        assert!(common::eventually(20, || seen("[j] Ban 127.0.0.3")));
+        assert!(common::eventually(60, || seen("[j] Ban 127.0.0.3")));
         // one goes on trying, the others are quiet
         let knock = connects(2222, 1, &["127.0.0.2"]);
-        let went_on = common::eventually(20, || {
+        let went_on = common::eventually(60, || {
             output("sh", &["-c", &knock]);
             seen("[j] 127.0.0.2 keeps trying, its ban goes on")
         });
         assert!(went_on, "{}", server.log());
-        let lifted = common::eventually(20, || {
+        let lifted = common::eventually(60, || {
             seen("[j] Unban 127.0.0.3")
                 && seen("[j] Unban 2001:db8::2")
                 && seen("[j] Unban 127.0.0.2")
@@ -316,7 +316,7 @@ fn an_address_that_two_jails_ban_is_lifted_with_the_last() {
             let server = StockServer::start(&[("a", actions), ("b", actions), ("c", actions)], &[]);
             let tell = |words: &[&str]| assert!(!server.client(words).is_empty(), "{words:?}");
             let reached = |expected: [(usize, usize); 3]| {
-                let reached = common::eventually(10, || held() == expected);
+                let reached = common::eventually(60, || held() == expected);
                 assert!(
                     reached,
                     "{:?} is not {expected:?}\n{}",
@@ -400,12 +400,12 @@ fn routes_go_in_and_out_together() {
         };
         all("a", "banip");
         assert!(
-            common::eventually(20, || count("unreachable") == 600),
+            common::eventually(60, || count("unreachable") == 600),
             "{}",
             routes()
         );
         let failed = || server.lines("Failed to execute ban");
-        assert!(common::eventually(5, || !failed().is_empty()));
+        assert!(common::eventually(60, || !failed().is_empty()));
         assert!(
             failed().iter().all(|line| line.contains("192.0.2.7")),
             "{:?}",
@@ -422,9 +422,9 @@ fn routes_go_in_and_out_together() {
         // the same routes for another jail: they stay until both have lifted them
         server.client(&["set", "b", "banip", "192.0.2.1", "192.0.2.2", "2001:db8::1"]);
         server.client(&["set", "b", "banip", "192.0.2.3"]);
-        assert!(common::eventually(10, || server.lines("[b] Ban ").len() == 4));
+        assert!(common::eventually(60, || server.lines("[b] Ban ").len() == 4));
         all("a", "unbanip");
-        let left = common::eventually(20, || count("unreachable") == 4);
+        let left = common::eventually(60, || count("unreachable") == 4);
         assert!(left, "{}", routes());
         server.client(&[
             "set",
@@ -436,19 +436,19 @@ fn routes_go_in_and_out_together() {
         ]);
         server.client(&["set", "b", "unbanip", "192.0.2.3"]);
         assert!(
-            common::eventually(20, || count("unreachable") == 0),
+            common::eventually(60, || count("unreachable") == 0),
             "{}",
             routes()
         );
         server.client(&["set", "c", "banip", "192.0.2.1", "192.0.2.2"]);
         assert!(
-            common::eventually(20, || count("blackhole") == 2),
+            common::eventually(60, || count("blackhole") == 2),
             "{}",
             routes()
         );
         server.client(&["unban", "--all"]);
         assert!(
-            common::eventually(20, || count("blackhole") == 0),
+            common::eventually(60, || count("blackhole") == 0),
             "{}",
             routes()
         );

@@ -39,7 +39,7 @@ impl<'s> Stage<'s> {
         }
         let server = site.foreground(server());
         site.wait_for("Jail 'sshd' started");
-        let now = chrono::Local::now().format("%b %d %H:%M:%S");
+        let now = chrono::Utc::now().format("%b %d %H:%M:%S");
         let mut log = OpenOptions::new();
         let mut log = log.append(true).open(site.path("sshd.log")).unwrap();
         let failure = |id: &str| format!("{now} x from {id}\n");
@@ -57,13 +57,12 @@ impl<'s> Stage<'s> {
     /// What a shell makes of a script that calls our client.
     fn sh(&self, script: &str) -> (i32, String) {
         let path = std::env::var("PATH").unwrap();
-        let output = Command::new("bash")
+        let output = common::pinned(Command::new("bash"))
             .args(["-c", script])
             .env(
                 "PATH",
                 format!("{}:{path}", self.site.path("bin").display()),
             )
-            .env("LANG", "C.UTF-8")
             .output()
             .unwrap();
         (
@@ -346,7 +345,7 @@ fn readers_of_the_database() {
         )
     };
     assert!(
-        common::eventually(5, || banned().len() == 2),
+        common::eventually(60, || banned().len() == 2),
         "geo exporter"
     );
     let jails = column("SELECT name FROM jails WHERE enabled = 1 ORDER BY name");
@@ -375,7 +374,7 @@ fn exporters_speak_pickle() {
     let stage = Stage::new(&site);
     let mut stream = UnixStream::connect(site.path("run/socket")).unwrap();
     stream
-        .set_read_timeout(Some(Duration::from_secs(10)))
+        .set_read_timeout(Some(Duration::from_secs(60)))
         .unwrap();
     let reply = |bytes: &[u8]| ferroban::control::pickle::decode_reply(bytes).unwrap();
     let mut ask = |request: &[u8]| exchange(&mut stream, request);

@@ -105,7 +105,7 @@ impl Sandbox {
             .expect("server starts");
         sandbox.server = Some(server);
         let ready = || sandbox.run(Make::Ours, "status ok").code == 0;
-        assert!(eventually(20, ready), "{make:?} server does not answer");
+        assert!(eventually(60, ready), "{make:?} server does not answer");
         sandbox
     }
 

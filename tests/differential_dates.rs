@@ -225,18 +225,13 @@ fn sample_lines() -> Vec<String> {
 }
 
 fn original(lines: &[String], now: f64, patterns: &[&str]) -> Vec<String> {
-    let mut command = Command::new("/usr/bin/python3");
-    let packages = common::reference("1.1.1").join("usr/lib/python3/dist-packages");
-    let mut child = command
+    let mut child = common::python("1.1.1")
         .arg(concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/tests/drivers/dates.py"
         ))
         .arg(format!("{now}"))
         .args(patterns)
-        .env("PYTHONPATH", packages)
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .env("PYTHONIOENCODING", "utf-8")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -273,7 +273,7 @@ impl Site {
             assert_eq!(self.run(client(), &["stop"]).0, 0);
         }
         let gone = || !self.path("pid").exists() && !self.path("socket").exists();
-        assert!(common::eventually(20, gone), "a server stays behind");
+        assert!(common::eventually(60, gone), "a server stays behind");
         (codes, running)
     }
 
@@ -290,7 +290,7 @@ impl Site {
                 .filter(|name| log.contains(&format!("Jail '{name}' started")));
             told.cloned().collect()
         };
-        common::eventually(3, || told().len() == names.len());
+        common::eventually(60, || told().len() == names.len());
         told()
     }
 }

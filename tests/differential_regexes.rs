@@ -23,7 +23,7 @@ fn spans(found: &Value) -> Option<Vec<Option<(usize, usize)>>> {
 fn every_sampled_search_finds_what_python_finds() {
     let root = common::reference("1.1.1");
     let packages = root.join("usr/lib/python3/dist-packages");
-    let output = Command::new("/usr/bin/python3")
+    let output = common::python("1.1.1")
         .arg(concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/tests/drivers/regexes.py"
@@ -31,9 +31,6 @@ fn every_sampled_search_finds_what_python_finds() {
         .arg(root.join("etc/fail2ban"))
         .arg(packages.join("fail2ban/tests/files/logs"))
         .args(["20261122", &TEXTS.to_string()])
-        .env("PYTHONPATH", packages)
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .env("PYTHONIOENCODING", "utf-8")
         .output()
         .expect("python3 runs");
     let errors = String::from_utf8_lossy(&output.stderr);

@@ -45,7 +45,7 @@ fn kill_at_any_moment() {
         let end = Instant::now() + Duration::from_millis(random.u64(0..900));
         while Instant::now() < end {
             // two lines at once, or one that must never be enough
-            let now = chrono::Local::now().format("%b %d %H:%M:%S");
+            let now = chrono::Utc::now().format("%b %d %H:%M:%S");
             let id = format!("10.{}.{}.{}", number >> 16, number >> 8 & 255, number & 255);
             let count = if number.is_multiple_of(5) { 1 } else { 2 };
             log.write_all(format!("{now} x from {id}\n").repeat(count).as_bytes())
@@ -104,7 +104,7 @@ fn clients_that_are_none() {
     let mut early = 0;
     for n in 0..connections {
         let mut stream = UnixStream::connect(&socket).unwrap();
-        let timeout = Some(Duration::from_secs(10));
+        let timeout = Some(Duration::from_secs(60));
         stream.set_write_timeout(timeout).unwrap();
         let mut noise: Vec<u8> = (0..random.usize(..600)).map(|_| random.u8(..)).collect();
         match n % 5 {

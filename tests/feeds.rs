@@ -138,13 +138,13 @@ fn what_a_command_prints_is_read_and_the_command_run_again() {
     let pid = site.path("pid-of-source");
     let endless = format!("echo $$ > {}\nexec sleep 600\n", pid.display());
     fs::write(site.path("source"), endless).unwrap();
-    assert!(common::eventually(20, || pid.exists()
+    assert!(common::eventually(60, || pid.exists()
         && !site.read("pid-of-source").is_empty()));
     let running = site.read("pid-of-source");
     let process = format!("/proc/{}", running.trim());
     assert!(fs::exists(&process).unwrap());
     server.stop();
-    assert!(common::eventually(5, || !fs::exists(&process).unwrap()));
+    assert!(common::eventually(60, || !fs::exists(&process).unwrap()));
 }
 
 #[test]

@@ -126,12 +126,8 @@ fn cases() -> Vec<Value> {
 }
 
 fn original(cases: &[Value]) -> Vec<Value> {
-    let packages = common::reference("1.1.1").join("usr/lib/python3/dist-packages");
-    let mut child = std::process::Command::new("/usr/bin/python3")
+    let mut child = common::python("1.1.1")
         .args(["-c", DRIVER])
-        .env("PYTHONPATH", packages)
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .env("TZ", "UTC")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -115,7 +115,7 @@ impl Network {
             .unwrap();
         let own = fs::read_link("/proc/self/ns/net").unwrap();
         let there = PathBuf::from(format!("/proc/{}/ns/net", child.id()));
-        let apart = common::eventually(10, || fs::read_link(&there).is_ok_and(|net| net != own));
+        let apart = common::eventually(60, || fs::read_link(&there).is_ok_and(|net| net != own));
         if !apart {
             child.kill().unwrap();
             panic!("this test must run as root");
@@ -327,7 +327,7 @@ fn same(
         before = now;
     }
     let mut ours = BTreeMap::new();
-    common::eventually(10, || {
+    common::eventually(60, || {
         ours = sides[1].state();
         ours == before
     });

@@ -88,7 +88,7 @@ fn what_others_delete_comes_back() {
             words.extend(ids.iter().map(String::as_str));
             server.client(&words);
         }
-        assert!(common::eventually(20, || held() == WHOLE), "{:?}", held());
+        assert!(common::eventually(60, || held() == WHOLE), "{:?}", held());
 
         let losses = [
             // whose program deletes, and which jails lose something
@@ -108,10 +108,10 @@ fn what_others_delete_comes_back() {
             let before = std::time::Instant::now();
             shell(deletion);
             assert_ne!(held(), WHOLE, "{deletion} deleted nothing");
-            let back = common::eventually(20, || held() == WHOLE);
+            let back = common::eventually(60, || held() == WHOLE);
             assert!(back, "after {deletion}: {:?}\n{}", held(), server.log());
             println!("{deletion}: all back after {:?}", before.elapsed());
-            let told = common::eventually(5, || {
+            let told = common::eventually(60, || {
                 server.lines("WARNING").len() >= warnings + losers.len()
             });
             let lines = server.lines("WARNING");
@@ -144,10 +144,10 @@ fn bans_that_failed_are_tried_again() {
         )],
     );
     server.client(&["set", "j", "banip", "192.0.2.1", "192.0.2.2"]);
-    let failed = common::eventually(10, || server.lines("Failed to execute ban").len() == 2);
+    let failed = common::eventually(60, || server.lines("Failed to execute ban").len() == 2);
     assert!(failed, "{}", server.log());
     server.client(&["set", "j", "unbanip", "192.0.2.2"]);
-    let warned = common::eventually(20, || {
+    let warned = common::eventually(60, || {
         server.lines("WARNING").iter().any(|line| {
             line.contains("[j] action 'picky': 1 ban(s) not effective, next try in 10 seconds")
         })
@@ -160,13 +160,13 @@ fn bans_that_failed_are_tried_again() {
             .contains("Banned IP list:\t192.0.2.1")
     );
     fs::write(server.path("open"), "").unwrap();
-    let done = common::eventually(30, || server.path("bans").exists());
+    let done = common::eventually(60, || server.path("bans").exists());
     assert!(done, "{}", server.log());
     assert_eq!(
         fs::read_to_string(server.path("bans")).unwrap(),
         "192.0.2.1\n"
     );
-    let told = common::eventually(5, || {
+    let told = common::eventually(60, || {
         !server
             .lines("[j] action 'picky': 1 ban(s) have taken effect")
             .is_empty()

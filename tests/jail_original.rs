@@ -180,12 +180,9 @@ impl Ours {
 }
 
 fn original(runs: &Json) -> Vec<Vec<Json>> {
-    let root = common::reference("1.1.1");
     let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/drivers/original_jail.py");
-    let mut child = Command::new("/usr/bin/python3")
+    let mut child = common::python("1.1.1")
         .arg(driver)
-        .env("PYTHONPATH", root.join("usr/lib/python3/dist-packages"))
-        .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -167,7 +167,7 @@ impl Bench {
 
     async fn done_so_far(&self, expected: &[&str]) {
         let begin = Instant::now();
-        while self.done() != expected && begin.elapsed() < Duration::from_secs(20) {
+        while self.done() != expected && begin.elapsed() < Duration::from_secs(60) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         assert_eq!(self.done(), expected);
@@ -177,7 +177,7 @@ impl Bench {
 async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let begin = Instant::now();
     while !condition().await {
-        if begin.elapsed() > Duration::from_secs(20) {
+        if begin.elapsed() > Duration::from_secs(60) {
             let log = LOG.lock().unwrap().join("\n");
             panic!("never: {what}; log:\n{log}");
         }
@@ -356,10 +356,13 @@ async fn unbanning_by_hand() {
 async fn the_jail_goes_on_while_a_command_hangs() {
     let bench = Bench::new("hangs").await;
     bench.set(JailSetting::MaxRetry(1.into())).await.unwrap();
+    let go = bench.path("go");
+    let command = format!(
+        "test <ip> = 192.0.2.9 || {{ until [ -e {} ]; do sleep 0.1; done; exit 1; }}",
+        go.display()
+    );
     bench
-        .set(JailSetting::IgnoreCommand(
-            "test <ip> = 192.0.2.9 || { sleep 3; exit 1; }".into(),
-        ))
+        .set(JailSetting::IgnoreCommand(command.into()))
         .await
         .unwrap();
     let properties = vec![("actionban".into(), "sleep 30".into())];
@@ -373,7 +376,6 @@ async fn the_jail_goes_on_while_a_command_hangs() {
     let attempt = |id: &str| JailSetting::Attempt(vec![id.into()]);
     assert_eq!(bench.set(attempt("192.0.2.9")).await, Ok(Value::Int(0)));
     assert_eq!(logged("[hangs] Ignore 192.0.2.9 by command").len(), 1);
-    let begin = Instant::now();
     let slow = bench.set(attempt("192.0.2.1"));
     let others = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -382,12 +384,11 @@ async fn the_jail_goes_on_while_a_command_hangs() {
             .await
             .unwrap();
         assert_eq!(bench.banned().await, ["192.0.2.2"]);
-        begin.elapsed()
+        // only now the command of the other one may end
+        std::fs::write(&go, "").unwrap();
     };
-    let (slow, others) = tokio::join!(slow, others);
+    let (slow, ()) = tokio::join!(slow, others);
     assert_eq!(slow, Ok(Value::Int(1)));
-    assert!(others < Duration::from_secs(1), "{others:?}");
-    assert!(begin.elapsed() >= Duration::from_secs(3));
     // the action hangs by now, the jail decides
     assert_eq!(bench.set(attempt("192.0.2.9")).await, Ok(Value::Int(0)));
     assert_eq!(bench.banned().await, ["192.0.2.2", "192.0.2.1"]);

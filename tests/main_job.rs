@@ -80,7 +80,7 @@ impl Machine {
         };
         self.server = Some(common::serve(program, &self.path("etc")));
         assert!(
-            common::eventually(20, || self.client(&["ping"]).contains("pong")
+            common::eventually(60, || self.client(&["ping"]).contains("pong")
                 && self.client(&["status"]).contains("dovecot, postfix, sshd")),
             "the server does not come up; log:\n{}",
             self.log()
@@ -103,7 +103,7 @@ impl Machine {
             .append(true)
             .open(self.path(log))
             .expect("log");
-        let now = chrono::Local::now().format("%b %e %H:%M:%S");
+        let now = chrono::Utc::now().format("%b %e %H:%M:%S");
         let text: String = lines
             .iter()
             .map(|line| format!("{now} mx1 {line}\n"))
@@ -246,26 +246,26 @@ fn run(program: Program) -> Seen {
 
     machine.append("auth.log", &ssh_failures(ATTACKER, 3));
     assert!(
-        common::eventually(15, || rules().contains(ATTACKER)),
+        common::eventually(60, || rules().contains(ATTACKER)),
         "no rule for {ATTACKER}; log:\n{}",
         machine.log()
     );
     machine.append("auth.log", &ssh_failures(ATTACKER_6, 4));
     assert!(
-        common::eventually(15, || rules().contains(ATTACKER_6)),
+        common::eventually(60, || rules().contains(ATTACKER_6)),
         "no rule for {ATTACKER_6}; log:\n{}",
         machine.log()
     );
     machine.append("mail.log", &postfix_failures(MAIL_ATTACKER));
     assert!(
-        common::eventually(15, || rules().contains(MAIL_ATTACKER)),
+        common::eventually(60, || rules().contains(MAIL_ATTACKER)),
         "no rule for {MAIL_ATTACKER}; log:\n{}",
         machine.log()
     );
     machine.append("mail.log", &dovecot_failures(ATTACKER));
     let banned = || rules().matches(ATTACKER).count() == 2;
     assert!(
-        common::eventually(6, banned),
+        common::eventually(60, banned),
         "no second rule for {ATTACKER}:\n{}",
         rules()
     );
@@ -273,14 +273,14 @@ fn run(program: Program) -> Seen {
     let status_banned = machine.client(&["status", "sshd"]).replace(&dir, "DIR");
 
     assert!(
-        common::eventually(15, || rules().matches(ATTACKER).count() == 1),
+        common::eventually(60, || rules().matches(ATTACKER).count() == 1),
         "dovecot's ban is not lifted"
     );
     let rules_after_unban = sorted_by_chain(&rules());
 
     // whois answers nothing here, but it may take its time to say so; three start mails, four bans
     assert!(
-        common::eventually(30, || machine.mails().len() >= 7),
+        common::eventually(60, || machine.mails().len() >= 7),
         "mails: {:#?}",
         machine.mails()
     );
@@ -301,7 +301,7 @@ fn run(program: Program) -> Seen {
             .all(|ip| rules().contains(ip))
     };
     assert!(
-        common::eventually(15, restored),
+        common::eventually(60, restored),
         "bans do not come back:\n{}",
         rules()
     );

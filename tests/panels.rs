@@ -104,7 +104,7 @@ fn actions_of_panels_run() {
         .unwrap()
         .unwrap();
     let done = || !site.read("called.hestia").is_empty();
-    assert!(common::eventually(20, done), "{}", site.read("log"));
+    assert!(common::eventually(60, done), "{}", site.read("log"));
     assert_eq!(site.read("called.hestia"), "one 192.0.2.9\n");
     let called = site.read("called");
     let (host, rest) = called.split_once('|').unwrap();

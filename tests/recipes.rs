@@ -103,7 +103,7 @@ impl Machine {
         self.server = Some(common::serve(server, &self.path("etc")));
         for jail in jails {
             let up = || self.client(&["status", jail]).contains("Banned IP");
-            assert!(common::eventually(20, up), "{}", self.read("f2b.log"));
+            assert!(common::eventually(60, up), "{}", self.read("f2b.log"));
         }
     }
 
@@ -135,7 +135,7 @@ impl Machine {
 
     /// Writes lines as syslog does, now.
     fn log(&self, name: &str, lines: &[String]) {
-        let now = chrono::Local::now().format("%b %e %H:%M:%S");
+        let now = chrono::Utc::now().format("%b %e %H:%M:%S");
         let text: String = lines
             .iter()
             .map(|line| format!("{now} mail {line}\n"))
@@ -150,7 +150,7 @@ impl Machine {
     }
 
     fn wait(&self, what: &str, check: impl Fn() -> bool) {
-        let happened = common::eventually(20, check);
+        let happened = common::eventually(60, check);
         assert!(happened, "{what}:\n{}\n{}", rules(), self.read("f2b.log"));
     }
 

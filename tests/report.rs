@@ -45,7 +45,7 @@ fn every_server_tells_its_state() {
                 .iter()
                 .any(|row| row[0] == "3")
         };
-        assert!(common::eventually(20, done), "{}", report());
+        assert!(common::eventually(60, done), "{}", report());
         let text = report();
         let jails = section(&text, "Jails");
         assert_eq!(jails[1][3..], ["2", "2"], "{text}");

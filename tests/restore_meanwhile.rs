@@ -47,7 +47,7 @@ fn a_restore_holds_nobody_up() {
     site.wait_for_after(told, &format!("[one] Restore Ban {}", ids[BANS - 1]));
     let banned = running.ask(&["get", "one", "banned"]).unwrap().unwrap();
     assert_eq!(banned.repr().matches("10.0.").count(), BANS);
-    let now = chrono::Local::now().format("%b %d %H:%M:%S");
+    let now = chrono::Utc::now().format("%b %d %H:%M:%S");
     let line = format!("{now} x from 192.0.2.1\n");
     site.write("one.log", &line.repeat(2));
     site.wait_for_after(told, "[one] Found 192.0.2.1");

@@ -31,7 +31,7 @@ fn side_by_side<T: Send>(life: fn(&Site, Command) -> T, ours: &Site, theirs: &Si
 fn live(site: &Site, program: Command) -> (Option<i32>, Vec<String>) {
     let server = site.foreground(program);
     site.wait_for("Jail 'two' started");
-    let now = chrono::Local::now().format("%b %d %H:%M:%S");
+    let now = chrono::Utc::now().format("%b %d %H:%M:%S");
     site.write(
         "one.log",
         &format!("{now} x from 192.0.2.1\n{now} x from 192.0.2.1\n"),
@@ -181,12 +181,11 @@ fn a_slow_command_holds_nobody_up() {
     let site = Site::new(&["one"]);
     let server = site.foreground(common::home::server());
     std::thread::scope(|scope| {
-        let slow = scope.spawn(|| server.ask(&["sleep", "2"]));
+        let slow = scope.spawn(|| server.ask(&["sleep", "10"]));
         std::thread::sleep(Duration::from_millis(200));
-        let began = Instant::now();
         assert_eq!(server.ask(&["ping"]).unwrap(), Ok("pong".into()));
         assert!(server.ask(&["status", "--all"]).unwrap().is_ok());
-        assert!(began.elapsed() < Duration::from_secs(1));
+        assert!(!slow.is_finished());
         assert_eq!(slow.join().unwrap().unwrap(), Ok(Value::None));
     });
     assert_eq!(server.end(Signal::SIGTERM), Some(0));
@@ -264,7 +263,7 @@ fn a_daemon_is_ready_when_its_starter_ends() {
         "the reply comes after the end"
     );
     let ended = || kill(pid, None).is_err();
-    assert!(common::eventually(10, ended));
+    assert!(common::eventually(60, ended));
     assert!(is_gone(&site.path("run/pid")));
     assert_eq!(
         site.read("notes")
@@ -309,7 +308,7 @@ fn a_broken_jail_leaves_the_others_alone() {
     );
     let regexes = names(server.ask(&["get", "one", "failregex"]));
     assert!(regexes.contains("x from"), "{regexes}");
-    let now = chrono::Local::now().format("%b %d %H:%M:%S");
+    let now = chrono::Utc::now().format("%b %d %H:%M:%S");
     site.write(
         "one.log",
         &format!("{now} x from 192.0.2.8\n{now} x from 192.0.2.8\n"),
@@ -351,7 +350,7 @@ fn a_broken_jail_leaves_the_others_alone() {
     assert_eq!(names(ask(&site, &["status"])), one);
     assert_eq!(ask(&site, &["stop"]).unwrap(), Ok(Value::None));
     let gone = || is_gone(&site.path("run/pid"));
-    assert!(common::eventually(5, gone));
+    assert!(common::eventually(60, gone));
 
     // nothing but broken: no server
     site.jails(broken);
@@ -363,7 +362,7 @@ fn a_broken_jail_leaves_the_others_alone() {
             "{printed}"
         );
         let gone = || is_gone(&site.path("run/socket")) && is_gone(&site.path("run/pid"));
-        assert!(common::eventually(5, gone));
+        assert!(common::eventually(60, gone));
     }
 }
 
@@ -415,7 +414,7 @@ fn systemd_may_hold_the_socket() {
                   os.dup2(s.fileno(), 3); os.set_inheritable(3, True)\n\
                   os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1', LISTEN_FDNAMES='fail2ban')\n\
                   os.execv(sys.argv[2], sys.argv[2:])\n";
-    let mut program = Command::new("/usr/bin/python3");
+    let mut program = common::pinned(Command::new("/usr/bin/python3"));
     program.args(["-c", script]).arg(site.path("run/socket"));
     program.arg(server().get_program()).args(["server", "-x"]);
     program.env("NOTIFY_SOCKET", site.path("run/notify"));

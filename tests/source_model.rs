@@ -267,7 +267,7 @@ impl Watcher {
 
     /// Reads until it has this many lines.
     async fn catch_up(&mut self, count: usize) -> Result<(), String> {
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + Duration::from_secs(60);
         while self.got.len() < count {
             let left = until.saturating_duration_since(Instant::now());
             match timeout(left, self.inbox.recv()).await {

@@ -34,10 +34,7 @@ class Log:
     def getPos(self): return self.pos
     def getHash(self): return self.md5
 "#;
-    let root = common::reference(version);
-    let output = Command::new("/usr/bin/python3")
-        .env("PYTHONPATH", root.join("usr/lib/python3/dist-packages"))
-        .env("PYTHONDONTWRITEBYTECODE", "1")
+    let output = common::python(version)
         .args(["-c", &format!("{prelude}{script}")])
         .arg(path)
         .output()

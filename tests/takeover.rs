@@ -28,7 +28,7 @@ fn take_turns(version: &str) {
         }
         let by_log = format!("203.0.113.{}", turn + 1);
         let by_hand = format!("2001:db8::{}", turn + 1);
-        let now = chrono::Local::now().format("%b %d %H:%M:%S");
+        let now = chrono::Utc::now().format("%b %d %H:%M:%S");
         let lines = format!("{now} x from {by_log}\n").repeat(2);
         let mut log = OpenOptions::new();
         let mut log = log.append(true).open(site.path("one.log")).unwrap();

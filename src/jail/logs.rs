@@ -255,10 +255,18 @@ impl Logs {
     }
 
     fn leave(&mut self, path: &str) {
-        if let Some(mut log) = self.logs.shift_remove(path) {
-            self.save(path, &mut log);
+        if self.close(path) {
             info!(TARGET, "Removed logfile: {}", Value::from(path).repr());
         }
+    }
+
+    /// Says whether the file was read.
+    fn close(&mut self, path: &str) -> bool {
+        let Some(mut log) = self.logs.shift_remove(path) else {
+            return false;
+        };
+        self.save(path, &mut log);
+        true
     }
 
     /// Begins to read all files, each where its lines begin to count.
@@ -289,10 +297,16 @@ impl Logs {
         }
     }
 
-    /// Stops reading all files; positions are in the database then.
+    /// Stops reading all files; positions are in the database then. Only the backend `polling` logs
+    /// which, as in the original.
     pub fn stop(&mut self) {
         for path in self.paths() {
-            self.leave(&path);
+            match self.watch {
+                Watch::Polling => self.leave(&path),
+                Watch::Inotify => {
+                    self.close(&path);
+                }
+            }
         }
         self.started = false;
         self.timer.clear();

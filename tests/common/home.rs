@@ -110,7 +110,7 @@ impl Site {
             overview.is_ok_and(|reply| reply.is_ok_and(|said| none || !said.repr().contains(" 0)")))
         };
         assert!(
-            super::eventually(20, ready),
+            super::eventually(60, ready),
             "never ready:\n{}",
             self.read("log")
         );
@@ -121,7 +121,7 @@ impl Site {
     pub fn wait_for_after(&self, told: usize, text: &str) {
         let there = || self.read("log")[told..].contains(text);
         assert!(
-            super::eventually(20, there),
+            super::eventually(60, there),
             "no {text:?} in\n{}",
             &self.read("log")[told..]
         );
@@ -131,7 +131,7 @@ impl Site {
     pub fn wait_for(&self, text: &str) {
         let there = || self.read("log").contains(text);
         assert!(
-            super::eventually(20, there),
+            super::eventually(60, there),
             "no {text:?} in\n{}",
             self.read("log")
         );
@@ -173,7 +173,7 @@ impl Server<'_> {
     pub fn end(mut self, signal: Signal) -> Option<i32> {
         let pid = Pid::from_raw(self.child.id() as i32);
         kill(pid, signal).unwrap();
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + Duration::from_secs(60);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code();
@@ -192,7 +192,7 @@ impl Drop for Server<'_> {
 }
 
 pub fn ask(site: &Site, words: &[&str]) -> Result<Reply, String> {
-    let timeout = Some(Duration::from_secs(20));
+    let timeout = Some(Duration::from_secs(60));
     let mut client =
         Client::connect(&site.path("run/socket"), timeout).map_err(|e| e.to_string())?;
     let words: Vec<Value> = words.iter().map(|word| (*word).into()).collect();

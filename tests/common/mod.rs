@@ -29,20 +29,49 @@ pub fn reference(version: &str) -> PathBuf {
     root
 }
 
-/// A program of the original (`fail2ban-client`, `-server`, `-regex`), ready for arguments.
-pub fn original(version: &str, program: &str) -> Command {
-    let root = reference(version);
-    let mut command = Command::new("/usr/bin/python3");
+/// Gives a program the zone and the locale that all tests have, whatever the machine's are.
+pub fn pinned(mut command: Command) -> Command {
     command
-        .arg(root.join("usr/bin").join(program))
-        .env("PYTHONPATH", root.join("usr/lib/python3/dist-packages"))
-        .env("PYTHONDONTWRITEBYTECODE", "1");
+        .env("TZ", "UTC")
+        .env("LC_ALL", "C.UTF-8")
+        .env_remove("LANGUAGE");
+    command
+}
+
+/// Debian's Python with the modules of this version of the original. It finds none of the optional
+/// modules that some machines have and others don't: its backend `auto` is `polling`.
+pub fn python(version: &str) -> Command {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let paths = [
+        here.join("tests/drivers/pinned"),
+        reference(version).join("usr/lib/python3/dist-packages"),
+    ];
+    let mut command = pinned(Command::new("/usr/bin/python3"));
+    command
+        .env("PYTHONPATH", std::env::join_paths(paths).expect("paths"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("HIDDEN_MODULES", "pyinotify dns");
+    command
+}
+
+/// A program of the original (`fail2ban-client`, `-server`, `-regex`), ready for arguments; see
+/// [`python`].
+pub fn original(version: &str, program: &str) -> Command {
+    let mut command = python(version);
+    command.arg(reference(version).join("usr/bin").join(program));
+    command
+}
+
+/// As [`original`], on a machine with `python3-pyinotify`: its backend `auto` is `pyinotify`.
+pub fn original_with_inotify(version: &str, program: &str) -> Command {
+    let mut command = original(version, program);
+    command.env("HIDDEN_MODULES", "dns");
     command
 }
 
 /// Our program under one of its names, through `ferroban SUBCOMMAND`.
 pub fn ours(program: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ferroban"));
+    let mut command = pinned(Command::new(env!("CARGO_BIN_EXE_ferroban")));
     command.arg(program.strip_prefix("fail2ban-").unwrap_or(program));
     command
 }

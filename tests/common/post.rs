@@ -46,7 +46,7 @@ impl Post {
 
     /// What the clients of so many finished connections said.
     pub fn conversations(&self, count: usize) -> Vec<String> {
-        let all = super::eventually(20, || self.said.lock().unwrap().len() >= count);
+        let all = super::eventually(60, || self.said.lock().unwrap().len() >= count);
         let mut said = self.said.lock().unwrap();
         assert!(all, "{count} mails are expected: {said:?}");
         std::mem::take(&mut said)

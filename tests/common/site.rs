@@ -90,7 +90,7 @@ impl Site {
     pub fn wait_for(&self, file: &str, text: &str) {
         let there = || self.read(file).contains(text);
         assert!(
-            super::eventually(20, there),
+            super::eventually(60, there),
             "no {text:?} in {file}:\n{}{}",
             self.read(file),
             self.read("log")
@@ -110,7 +110,7 @@ pub struct Server<'s> {
 impl Server<'_> {
     pub fn stop(mut self) {
         self.site.ask(&["stop"]);
-        assert!(super::eventually(20, || self
+        assert!(super::eventually(60, || self
             .child
             .try_wait()
             .unwrap()
