@@ -4,8 +4,6 @@
 
 mod common;
 
-use std::process::Command;
-
 use ferroban::pattern::{Flags, Regex};
 use serde_json::Value;
 

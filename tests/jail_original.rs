@@ -7,7 +7,7 @@ mod common;
 use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use ferroban::address::Address;
 use ferroban::control::{JailOption, JailSetting, Value};

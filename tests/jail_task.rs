@@ -362,7 +362,7 @@ async fn the_jail_goes_on_while_a_command_hangs() {
         go.display()
     );
     bench
-        .set(JailSetting::IgnoreCommand(command.into()))
+        .set(JailSetting::IgnoreCommand(command))
         .await
         .unwrap();
     let properties = vec![("actionban".into(), "sleep 30".into())];

@@ -4,7 +4,6 @@
 mod common;
 
 use std::path::Path;
-use std::process::Command;
 
 use ferroban::address::Address;
 use ferroban::store::{LogPosition, Store};
