@@ -171,6 +171,15 @@ fn sendmail_whois_lines() {
         let all = same_mails(&steps);
         assert!(all.contains("Failed password from 192.0.2.1"), "{all}");
     }
+    // a pattern, as the logs of Apache are written, is that of a shell
+    for pattern in ["a*.log", "[a-c]uth.lo?", "none*.log"] {
+        let mut steps = post.stock(
+            "sendmail-whois-lines",
+            &format!("logpath=\"{}/{pattern}\"", post.path().display()),
+        );
+        steps.extend(life(&post));
+        same_mails(&steps);
+    }
     let mut steps = post.stock(
         "sendmail-whois-lines",
         &format!(
@@ -215,6 +224,49 @@ fn attackers_write_no_headers_and_give_no_commands() {
         "1\nroot\n--\nSubject: user x Bcc: victim@example.org  text\\nCc: y\nDate: DATE\nTo: root\n\n\
          User: x\nBcc: victim@example.org\n\ntext\\nCc: y\n\n .\n~!id\nback\\nslash \\c end\n .\n<END>\n"
     );
+}
+
+#[test]
+fn an_id_is_text_whatever_it_holds() {
+    let post = Post::new();
+    let mut steps = post.stock("sendmail-whois-matches", "dest=root");
+    let id = "b\\nBcc: evil@example.net\\n\\n.\\n `id` (x)";
+    let mut evil = ticket(id);
+    evil["matches"] = json!(["b\\nBcc: evil@example.net\\n\\n.\\n"]);
+    steps.push(post.collect(1, json!({"do": "ban", "ticket": evil})));
+    let ours = by_ours(&steps, 40);
+    let mail = &without_dates(&ours)[2];
+    let (head, body) = mail.split_once("\n\n").unwrap();
+    assert!(
+        head.contains(&format!("Subject: [Fail2Ban] j: banned {id} from"))
+            && !head.contains("\nBcc"),
+        "{mail}"
+    );
+    assert!(
+        body.contains("\nb\\nBcc: evil@example.net\\n\\n.\\n\n"),
+        "{mail}"
+    );
+    // whois is asked about the whole
+    assert!(body.contains(&format!("netname: TEST-{id}\n")), "{mail}");
+}
+
+#[test]
+fn a_program_that_is_missing_is_told_without_a_shell() {
+    let post = Post::new();
+    let asked = post.path().join("asked").display().to_string();
+    post.program("whois", &format!("#!/bin/sh\necho asked >> {asked}\n"));
+    std::fs::remove_file(post.path().join("sendmail")).unwrap();
+    let mut steps = post.stock("sendmail-whois", "dest=root");
+    let mut last = ban("192.0.2.1");
+    last["observe"] = format!("sleep 2; wc -l < {asked}").into();
+    steps.push(last);
+    let ours = by_ours(&steps, 20);
+    let last = ours.last().unwrap();
+    assert_eq!(last.observed.trim(), "1", "a shell would ask again");
+    let log = last.log.join("\n");
+    for words in ["sendmail: not found'", "-- returned 127", "HINT on 127"] {
+        assert!(log.contains(words), "{log}");
+    }
 }
 
 #[test]

@@ -60,6 +60,10 @@ pub enum Part {
         /// Inside double quotes: blanks in the value do not split it.
         quoted: bool,
     },
+    /// A value of the ticket, by its number (see [`super::tags::Script::shape`]).
+    Value(usize),
+    /// `*`, `?`, `[` or `]` outside of quotes: part of a pattern of paths.
+    Wildcard(char),
     /// What a script prints, without line ends behind it.
     Output {
         /// The script.
@@ -70,7 +74,7 @@ pub enum Part {
 }
 
 impl Word {
-    /// The text, when the word has no variables and no substitutions.
+    /// The text, when the word has no variables, values, patterns and substitutions.
     pub fn literal(&self) -> Option<String> {
         self.parts
             .iter()
@@ -84,17 +88,19 @@ impl Word {
 
 /// Program and arguments of a script that is one plain command without any shell syntax.
 pub fn plain_command(script: &str) -> Option<Vec<String>> {
-    let list = parse(script)?;
-    let [(pipeline, _)] = list.as_slice() else {
-        return None;
-    };
-    let [Command::Simple { assignments, words }] = pipeline.as_slice() else {
-        return None;
-    };
-    if !assignments.is_empty() || words.is_empty() {
-        return None;
+    plain_words(script)?.iter().map(Word::literal).collect()
+}
+
+/// The same, with values of the ticket in the words.
+pub fn plain_words(script: &str) -> Option<Vec<Word>> {
+    let mut list = parse(script)?;
+    let (mut pipeline, _) = list.pop().filter(|_| list.is_empty())?;
+    match pipeline.pop().filter(|_| pipeline.is_empty())? {
+        Command::Simple { assignments, words } if assignments.is_empty() && !words.is_empty() => {
+            Some(words)
+        }
+        _ => None,
     }
-    words.iter().map(Word::literal).collect()
 }
 
 /// Reads a script; `None` when it is beyond the subset.
@@ -103,6 +109,23 @@ pub fn parse(script: &str) -> Option<List> {
 }
 
 impl Word {
+    /// The text with its values, each of them made `clean`; `None` when there is more in it.
+    pub fn with_values(&self, values: &[String], clean: impl Fn(&str) -> String) -> Option<String> {
+        self.parts
+            .iter()
+            .map(|part| match part {
+                Part::Text(text) => Some(text.clone()),
+                Part::Value(number) => values.get(*number).map(|value| clean(value)),
+                Part::Variable { .. } | Part::Output { .. } | Part::Wildcard(_) => None,
+            })
+            .collect()
+    }
+
+    /// Whether it begins with this character, whatever values are in it.
+    pub fn begins_with(&self, c: char) -> bool {
+        matches!(self.parts.first(), Some(Part::Text(text)) if text.starts_with(c))
+    }
+
     /// Adds text to the last piece.
     fn push_text(&mut self, text: &str) {
         match self.parts.last_mut() {

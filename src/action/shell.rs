@@ -237,6 +237,7 @@ mod tests {
                 ("a".into(), "x\ny".into()),
                 ("b".into(), "$(exit 9)".into()),
             ],
+            ..Script::default()
         };
         let outcome = run(&script, &Value::Int(60), &[0]).await;
         assert_eq!(

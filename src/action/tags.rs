@@ -12,8 +12,10 @@ use crate::control::Value;
 use crate::sys::hosts;
 
 mod properties;
+mod shape;
 
 pub use properties::{PropertyTexts, replace_static, resolve_properties};
+pub use shape::{MARK, Shape};
 
 /// Why a command could not be made.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -86,6 +88,8 @@ pub struct Script {
     pub text: String,
     /// Names of the variables and their values, in the order of the positional arguments.
     pub variables: Vec<(String, String)>,
+    /// What it is without its values; `None` when there is none in it.
+    pub(in crate::action) shape: Option<Box<Shape>>,
 }
 
 impl Script {
@@ -93,12 +97,12 @@ impl Script {
     pub fn plain(text: impl Into<String>) -> Script {
         Script {
             text: text.into(),
-            variables: Vec::new(),
+            ..Script::default()
         }
     }
 
     /// A script with variables; the assigning line is put in front of it (fact A29).
-    fn with_variables(body: &str, variables: IndexMap<String, String>) -> Script {
+    fn with_variables(body: &str, variables: IndexMap<String, String>, shape: Shape) -> Script {
         let assignments: String = variables
             .keys()
             .enumerate()
@@ -111,6 +115,16 @@ impl Script {
         Script {
             text,
             variables: variables.into_iter().collect(),
+            shape: (!shape.values.is_empty()).then(|| Box::new(shape)),
+        }
+    }
+
+    /// The script with marks in the place of its values, and the values. What a command is must be
+    /// read from this: no value, whatever it holds, changes it.
+    pub fn shape(&self) -> (&str, &[String]) {
+        match &self.shape {
+            Some(shape) => (&shape.text, &shape.values),
+            None => (&self.text, &[]),
         }
     }
 
@@ -120,6 +134,13 @@ impl Script {
             true => &self.text,
             false => self.text.split_once('\n').map_or("", |(_, body)| body),
         }
+    }
+
+    /// Whether a value in it is more than one word, or none: in the text it stands as its words.
+    pub fn splits_values(&self) -> bool {
+        let (_, values) = self.shape();
+        let word = |value: &String| !value.is_empty() && !value.contains(char::is_whitespace);
+        !values.iter().all(word)
     }
 
     /// As it stands in the log: the script, or with arguments a Python list of it and them.
@@ -254,28 +275,33 @@ pub fn replace_dynamic(
     mut value: impl FnMut(&str) -> Option<String>,
     mut field: impl FnMut(&str) -> Option<String>,
 ) -> Script {
+    let mut shape = Shape::default();
     let mut variables = IndexMap::new();
+    // what stands in the script for each value
+    let mut shown = Vec::new();
+    let mut mark = |tag: &str, value: String| {
+        shown.push(guarded(tag, &value, &mut variables));
+        shape.mark(value)
+    };
     let text = replace_once(command, |tag| match value(tag) {
-        Some(value) => Some(guarded(tag, value, &mut variables)),
+        Some(value) => Some(mark(tag, value)),
         None => names.lookup(tag).map(str::to_owned),
     });
     let text = match text.contains('<') {
         true => replace_once(&text, |tag| {
             let name = field_of_tag(tag)?;
-            Some(match field(&name) {
-                Some(value) => guarded(&format!("F_{name}"), value, &mut variables),
-                None => String::new(),
-            })
+            Some(mark(&format!("F_{name}"), field(&name).unwrap_or_default()))
         }),
         false => text,
     };
-    Script::with_variables(&text, variables)
+    shape.text = text;
+    Script::with_variables(&shape.fill(&shown), variables, shape)
 }
 
 /// The value itself, or where a shell would misread it a variable that holds it.
-fn guarded(tag: &str, value: String, variables: &mut IndexMap<String, String>) -> String {
+fn guarded(tag: &str, value: &str, variables: &mut IndexMap<String, String>) -> String {
     if !value.contains(is_special) {
-        return value;
+        return value.to_owned();
     }
     let word = |c: char| {
         if c.is_alphanumeric() || c == '_' {
@@ -286,7 +312,7 @@ fn guarded(tag: &str, value: String, variables: &mut IndexMap<String, String>) -
     };
     let name: String = "f2bV_".chars().chain(tag.chars().map(word)).collect();
     let shown = format!("${name}");
-    variables.insert(name, value);
+    variables.insert(name, value.to_owned());
     shown
 }
 

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use super::firewall;
 use super::firewall::iptables::Call;
 use super::firewall::member::Member;
 use super::firewall::route::Route;
@@ -63,6 +64,9 @@ impl Way {
 
     /// The way of a command that is to run as it is spelled out.
     pub fn as_program(script: &Script) -> Way {
+        if let Some(arguments) = firewall::call(script) {
+            return Way::Program(arguments);
+        }
         if !script.variables.is_empty() {
             return Way::Shell(Why::Values);
         }
@@ -148,6 +152,7 @@ mod tests {
         let script = Script {
             text: "f2bV_matches=$0 \nlogger \"$f2bV_matches\"".into(),
             variables: vec![("f2bV_matches".into(), "x;y".into())],
+            ..Script::default()
         };
         assert_eq!(Way::of(&script), Way::Shell(Why::Values));
     }

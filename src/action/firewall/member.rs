@@ -72,7 +72,7 @@ impl Member {
     /// Reads a command; `None` for anything but putting one member in or taking it out.
     pub fn recognise(script: &Script) -> Option<Member> {
         let text = &script.text;
-        if !script.variables.is_empty() {
+        if !script.variables.is_empty() || script.splits_values() {
             return None;
         }
         // cheap looks before the script is read

@@ -12,7 +12,38 @@ pub mod route;
 
 use self::member::Member;
 use self::route::Route;
+use super::script::{self, Word};
 use super::tags::Script;
+
+/// Programs that change the firewall, whatever stands behind their names.
+const PROGRAMS: [&str; 6] = [
+    "iptables",
+    "ip6tables",
+    "nft",
+    "ipset",
+    "firewall-cmd",
+    "ip",
+];
+
+/// The words of a plain call of a firewall's program that has values of the ticket in it. Each value
+/// stays within its word: a blank in an id adds no argument.
+pub fn call(script: &Script) -> Option<Vec<String>> {
+    let (text, values) = script.shape();
+    if values.is_empty() {
+        return None;
+    }
+    let words = script::plain_words(text)?;
+    let program = words.first()?.literal()?;
+    let name = program.rsplit('/').next()?;
+    if !PROGRAMS.contains(&name.trim_end_matches("-nft").trim_end_matches("-legacy")) {
+        return None;
+    }
+    // it joins its arguments and reads them as a language of its own
+    let syntax = |c: char| name == "nft" && (c.is_control() || ";{}\"'#\\".contains(c));
+    let clean = |value: &str| value.replace(syntax, "_");
+    let word = |word: &Word| word.with_values(values, clean);
+    words.iter().map(word).collect()
+}
 
 /// A change of the firewall whose effect is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +59,7 @@ pub enum Change {
 impl Change {
     /// Reads a command; `None` for anything but one such change.
     pub fn recognise(script: &Script) -> Option<Change> {
-        if !script.variables.is_empty() {
+        if !script.variables.is_empty() || script.splits_values() {
             return None;
         }
         let text = &script.text;

@@ -9,6 +9,8 @@ use chrono::format::{Item, StrftimeItems};
 use super::{Mail, Piece, Reads, Sink, Source};
 use crate::action::process::{Ending, Invocation};
 use crate::action::whois;
+use crate::config::files::Disk;
+use crate::config::glob;
 
 /// Bytes of a whole mail.
 const LIMIT: usize = 1 << 20;
@@ -164,10 +166,16 @@ async fn print(source: &Source, letter: &mut Letter) -> bool {
             }
             None => false,
         },
-        Source::Grep { arguments, last } => {
+        Source::Grep {
+            arguments,
+            files,
+            last,
+        } => {
+            let mut arguments = arguments.clone();
+            arguments.extend(files.iter().flat_map(|pattern| paths(pattern)));
             let invocation = Invocation {
                 output_limit: GREP_LIMIT,
-                ..Invocation::new(arguments, GREP_TIME)
+                ..Invocation::new(&arguments, GREP_TIME)
             };
             let Ok(found) = invocation.run().await else {
                 return false;
@@ -179,6 +187,19 @@ async fn print(source: &Source, letter: &mut Letter) -> bool {
             Box::pin(print(first, letter)).await || Box::pin(print(second, letter)).await
         }
     }
+}
+
+/// The files a pattern leads to, sorted; the pattern itself when there are none, as a shell leaves it.
+fn paths(pattern: &str) -> Vec<String> {
+    let mut paths = match glob::has_wildcard(pattern) {
+        true => glob::find(&Disk, pattern).paths,
+        false => Vec::new(),
+    };
+    paths.sort_unstable();
+    if paths.is_empty() {
+        paths.push(pattern.to_owned());
+    }
+    paths
 }
 
 fn last_lines(text: &[u8], count: Option<usize>) -> &[u8] {

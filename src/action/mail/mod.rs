@@ -3,7 +3,8 @@
 //!
 //! In comes the script of a command; out comes a [`Mail`] that knows where each piece of its text
 //! comes from: from the configuration, which may say what it likes, or from log lines and
-//! registries, which may not (CVE-2021-32749, CVE-2012-5642).
+//! registries, which may not (CVE-2021-32749, CVE-2012-5642). What is a mail is decided without the
+//! values of the ticket, so that none of them leads to a shell.
 #![forbid(unsafe_code)]
 
 mod digest;
@@ -42,9 +43,11 @@ enum Source {
     Date(String),
     /// The registry's entry about an address: program and arguments.
     Whois(Vec<String>),
-    /// Lines of files: `grep` with its arguments, and how many of the last lines are kept.
+    /// Lines of files: `grep` with its arguments, patterns of files, and how many of the last lines
+    /// are kept.
     Grep {
         arguments: Vec<String>,
+        files: Vec<String>,
         last: Option<usize>,
     },
     /// The second when the first fails.
@@ -93,9 +96,9 @@ pub enum Reads {
 }
 
 impl Mail {
-    /// Reads the script of a command; `None` when it is not a mail, or not only one.
+    /// Reads the shape of a command; `None` when it is not a mail, or not only one.
     pub fn recognise(script: &Script) -> Option<Mail> {
-        let text = script.body();
+        let (text, values) = script.shape();
         // cheap look before the script is read
         if !text.contains('|') || !(text.contains("mail") || text.contains("smtp")) {
             return None;
@@ -106,7 +109,7 @@ impl Mail {
         };
         let (last, producers) = pipeline.split_last()?;
         let mut reader = Reader {
-            variables: script.variables.clone(),
+            values,
             own: Vec::new(),
         };
         let sink = reader.sink(last)?;
@@ -121,6 +124,7 @@ impl Mail {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tags::{HostNames, replace_dynamic};
     use super::*;
 
     fn recognise(text: &str) -> Option<Mail> {
@@ -175,22 +179,24 @@ mod tests {
         assert_eq!(mail.sources.len(), 5);
         let Source::Grep {
             arguments,
+            files,
             last: Some(20),
         } = &mail.sources[3]
         else {
             panic!("{mail:?}");
         };
-        assert_eq!(arguments[4..], ["192.0.2.1", "/a.log", "/b.log"]);
+        assert_eq!(arguments[1..], ["-m", "1000", "-wF", "192.0.2.1"]);
+        assert_eq!(files, &["/a.log", "/b.log"]);
     }
 
     #[test]
     fn values_from_elsewhere_stay_marked() {
-        let script = Script {
-            text:
-                "f2bV_matches=$0 \nprintf %b \"Subject: a\\n\\n$f2bV_matches\\n\" | sendmail root"
-                    .into(),
-            variables: vec![("f2bV_matches".into(), "x `id`".into())],
-        };
+        let script = replace_dynamic(
+            "printf %b \"Subject: a\\n\\n<matches>\\n\" | sendmail root",
+            &HostNames::default(),
+            |_| Some("x `id`".into()),
+            |_| None,
+        );
         let mail = Mail::recognise(&script).unwrap();
         let [Source::Printf { pieces, .. }] = mail.sources.as_slice() else {
             panic!();

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::digest::{self, Written};
 use super::pacing::{Pacing, Throttle};
 use super::{Mail, Sink, headers, smtp};
-use crate::action::process::Invocation;
+use crate::action::process::{Ending, Finished, Invocation};
 use crate::action::shell::{self, Report};
 use crate::action::tags::{HostNames, Script};
 use crate::control::Value;
@@ -299,9 +299,17 @@ impl Sender {
                 let report = Report::new(&mail.script);
                 match invocation.run().await {
                     Ok(finished) => report.finished(&finished, &mail.timeout, &[0]).success,
-                    // the shell says what it is that cannot be started, in the usual words
+                    // said as a shell says it; none is asked, it would write the mail anew
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                        shell::run(&mail.script, &mail.timeout, &[0]).await.success
+                        let reason = format!("/bin/sh: 1: {}: not found", arguments[0]);
+                        let missing = Finished {
+                            pid: 0,
+                            ending: Ending::Code(127),
+                            timed_out: false,
+                            stdout: Vec::new(),
+                            stderr: reason.into_bytes(),
+                        };
+                        report.finished(&missing, &mail.timeout, &[0]).success
                     }
                     Err(error) => {
                         error!(

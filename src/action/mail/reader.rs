@@ -11,14 +11,14 @@ const SENDMAIL: [&str; 4] = ["sendmail", "msmtp", "ssmtp", "esmtp"];
 const MAIL: [&str; 4] = ["mail", "mailx", "Mail", "s-nail"];
 
 /// Reads sources, knowing the values of variables.
-pub(super) struct Reader {
-    /// Values from elsewhere.
-    pub(super) variables: Vec<(String, String)>,
+pub(super) struct Reader<'a> {
+    /// Values of the ticket, by number.
+    pub(super) values: &'a [String],
     /// Variables that the script itself sets.
     pub(super) own: Vec<(String, String)>,
 }
 
-impl Reader {
+impl Reader<'_> {
     pub(super) fn sink(&self, command: &Command) -> Option<Sink> {
         let Command::Simple { assignments, words } = command else {
             return None;
@@ -26,15 +26,16 @@ impl Reader {
         if !assignments.is_empty() {
             return None;
         }
-        let arguments = words
-            .iter()
-            .map(Word::literal)
-            .collect::<Option<Vec<_>>>()?;
-        let program = arguments.first()?;
-        if let Some(server) = Server::parse(program) {
+        let program = words.first()?.literal()?;
+        let server = Server::parse(&program);
+        // a value stays within its argument, its header, its recipient
+        let replaced = |c: char| c.is_control() || server.is_some() && matches!(c, ' ' | ',');
+        let argument = |word| self.single(word, |value| value.replace(replaced, "_"));
+        let arguments = words.iter().map(argument).collect::<Option<Vec<_>>>()?;
+        if let Some(server) = server {
             return smtp_sink(server, &arguments[1..]);
         }
-        let name = base_name(program);
+        let name = base_name(&program);
         let reads = match name {
             name if SENDMAIL.contains(&name) => Reads::Message,
             name if MAIL.contains(&name) => Reads::Body,
@@ -118,7 +119,7 @@ impl Reader {
             (name, []) if name.contains("whois") => {
                 let arguments = words
                     .iter()
-                    .map(|word| self.single(word))
+                    .map(|word| self.single(word, str::to_owned))
                     .collect::<Option<Vec<_>>>()?;
                 (arguments.len() > 1).then_some(Source::Whois(arguments))
             }
@@ -146,77 +147,87 @@ impl Reader {
     fn piece(&mut self, part: &Part) -> Option<Piece> {
         match part {
             Part::Text(text) => Some(Piece::Own(text.clone())),
-            Part::Variable { name, quoted: true } => Some(match self.foreign(name) {
-                Some(value) => Piece::Foreign(value.to_owned()),
-                None => Piece::Own(self.owned(name)?.to_owned()),
-            }),
+            Part::Value(number) => self.values.get(*number).cloned().map(Piece::Foreign),
+            Part::Variable { name, quoted: true } => Some(Piece::Own(self.owned(name)?.to_owned())),
             Part::Output { list, quoted: true } => self.sources(list).map(Piece::Output),
             // a shell would split it
-            Part::Variable { .. } | Part::Output { .. } => None,
+            Part::Variable { .. } | Part::Output { .. } | Part::Wildcard(_) => None,
         }
     }
 
     /// `grep` with options that only choose and cut, a fixed text and files.
     fn grep(&self, words: &[Word], last: Option<usize>) -> Option<Source> {
-        let mut arguments = Vec::new();
-        for word in words {
-            match word.parts.as_slice() {
-                // unquoted: split at blanks, as `logpath` of several lines wants it
-                [
-                    Part::Variable {
-                        name,
-                        quoted: false,
-                    },
-                ] => {
-                    let value = self.owned(name)?;
-                    if value.contains(['*', '?', '[', '\\']) {
-                        return None;
-                    }
-                    arguments.extend(value.split_whitespace().map(str::to_owned));
-                }
-                _ => arguments.push(self.single(word)?),
-            }
-        }
-        let fixed = arguments
-            .iter()
-            .any(|word| matches!(word.as_str(), "-F" | "-wF" | "-Fw"));
-        let mut options = arguments.iter().skip(1).peekable();
-        let mut plain = Vec::new();
-        while let Some(word) = options.next() {
-            match word.as_str() {
-                "-h" | "-F" | "-w" | "-wF" | "-Fw" => {}
+        let mut arguments = vec![words.first()?.literal()?];
+        let mut fixed = false;
+        let mut options = words[1..].iter().peekable();
+        while let Some(word) = options.next_if(|word| word.begins_with('-')) {
+            let option = word.literal()?;
+            match option.as_str() {
+                "-h" | "-w" => {}
+                "-F" | "-wF" | "-Fw" => fixed = true,
                 "-m" => {
-                    options.next()?.parse::<u32>().ok()?;
+                    let count = options.next()?.literal()?;
+                    count.parse::<u32>().ok()?;
+                    arguments.extend([option, count]);
+                    continue;
                 }
-                option if option.starts_with('-') => return None,
-                word => plain.push(word),
+                _ => return None,
+            }
+            arguments.push(option);
+        }
+        arguments.push(self.single(options.next()?, str::to_owned)?);
+        let mut files = Vec::new();
+        for word in options {
+            files.extend(self.paths(word)?);
+        }
+        (fixed && !files.is_empty()).then_some(Source::Grep {
+            arguments,
+            files,
+            last,
+        })
+    }
+
+    /// Paths and patterns of paths, all of them from the configuration.
+    fn paths(&self, word: &Word) -> Option<Vec<String>> {
+        // unquoted: split at blanks, as `logpath` of several lines wants it
+        if let [
+            Part::Variable {
+                name,
+                quoted: false,
+            },
+        ] = word.parts.as_slice()
+        {
+            let paths = self.owned(name)?.split_whitespace();
+            return Some(paths.map(str::to_owned).collect());
+        }
+        let piece = |part: &Part| match part {
+            Part::Text(text) => Some(text.clone()),
+            Part::Wildcard(c) => Some(c.to_string()),
+            Part::Value(_) | Part::Variable { .. } | Part::Output { .. } => None,
+        };
+        let path: String = word.parts.iter().map(piece).collect::<Option<_>>()?;
+        Some(vec![path])
+    }
+
+    /// A word that stays one word: text and values, the latter made `clean`.
+    fn single(&self, word: &Word, clean: impl Fn(&str) -> String) -> Option<String> {
+        let mut out = String::new();
+        for part in &word.parts {
+            match part {
+                Part::Text(text) => out.push_str(text),
+                Part::Value(number) => {
+                    let value = clean(self.values.get(*number)?);
+                    // a value must not pass for an option
+                    if out.is_empty() && value.starts_with('-') {
+                        out.push(' ');
+                    }
+                    out.push_str(&value);
+                }
+                Part::Variable { name, quoted: true } => out.push_str(self.owned(name)?),
+                Part::Variable { .. } | Part::Output { .. } | Part::Wildcard(_) => return None,
             }
         }
-        (fixed && plain.len() > 1).then_some(Source::Grep { arguments, last })
-    }
-
-    /// A word that stays one word: text, or a quoted value.
-    fn single(&self, word: &Word) -> Option<String> {
-        word.parts
-            .iter()
-            .map(|part| match part {
-                Part::Text(text) => Some(text.as_str()),
-                Part::Variable { name, quoted: true } => {
-                    // a value must not pass for an option
-                    self.foreign(name)
-                        .filter(|value| !value.starts_with('-'))
-                        .or_else(|| self.owned(name))
-                }
-                _ => None,
-            })
-            .collect()
-    }
-
-    fn foreign(&self, name: &str) -> Option<&str> {
-        self.variables
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+        Some(out)
     }
 
     fn owned(&self, name: &str) -> Option<&str> {

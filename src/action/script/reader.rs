@@ -4,6 +4,7 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
+use super::super::tags::MARK;
 use super::{Command, Joint, List, Part, Pipeline, Word};
 
 /// How deep groups and substitutions may nest.
@@ -146,17 +147,15 @@ impl<'a> Reader<'a> {
                     word.push_text("{");
                 }
                 // what a shell would expand, and what it reads as syntax inside a word
-                '<' | '>' | '(' | '*' | '?' | '[' | ']' | '~' | '#' | '{' => return None,
+                '<' | '>' | '(' | '~' | '#' | '{' => return None,
+                '*' | '?' | '[' | ']' => {
+                    self.chars.next();
+                    word.parts.push(Part::Wildcard(c));
+                }
+                MARK => word.parts.push(self.value()?),
                 '\'' => {
                     self.chars.next();
-                    let mut text = String::new();
-                    loop {
-                        match self.chars.next()? {
-                            '\'' => break,
-                            c => text.push(c),
-                        }
-                    }
-                    word.push_text(&text);
+                    self.single_quoted(&mut word)?;
                 }
                 '"' => {
                     self.chars.next();
@@ -166,6 +165,8 @@ impl<'a> Reader<'a> {
                     self.chars.next();
                     match self.chars.next()? {
                         '\n' => {}
+                        // a backslash in front of whatever the value begins with
+                        MARK => return None,
                         c => word.push_text(c.encode_utf8(&mut [0; 4])),
                     }
                 }
@@ -189,6 +190,36 @@ impl<'a> Reader<'a> {
         ahead.next().is_none_or(|c| matches!(c, ' ' | '\t'))
     }
 
+    /// The number of a value between its marks.
+    fn value(&mut self) -> Option<Part> {
+        self.chars.next_if_eq(&MARK)?;
+        let mut number = String::new();
+        loop {
+            match self.chars.next()? {
+                MARK => return number.parse().ok().map(Part::Value),
+                c => number.push(c),
+            }
+        }
+    }
+
+    fn single_quoted(&mut self, word: &mut Word) -> Option<()> {
+        // an empty pair of quotes is a word all the same
+        word.push_text("");
+        loop {
+            match self.chars.peek()? {
+                '\'' => {
+                    self.chars.next();
+                    return Some(());
+                }
+                &MARK => word.parts.push(self.value()?),
+                _ => {
+                    let c = self.chars.next()?;
+                    word.push_text(c.encode_utf8(&mut [0; 4]));
+                }
+            }
+        }
+    }
+
     fn double_quoted(&mut self, word: &mut Word) -> Option<()> {
         // an empty pair of quotes is a word all the same
         word.push_text("");
@@ -205,12 +236,14 @@ impl<'a> Reader<'a> {
                         c @ ('$' | '`' | '"' | '\\') => {
                             word.push_text(c.encode_utf8(&mut [0; 4]));
                         }
+                        MARK => return None,
                         c => {
                             word.push_text("\\");
                             word.push_text(c.encode_utf8(&mut [0; 4]));
                         }
                     }
                 }
+                &MARK => word.parts.push(self.value()?),
                 '$' | '`' => {
                     let part = self.expansion(true)?;
                     word.parts.push(part);
