@@ -58,6 +58,8 @@ struct Log {
     unsaved: Option<LogPosition>,
     /// A reload has not named it so far.
     obsolete: bool,
+    /// A reload that is not over has added it.
+    added: bool,
     /// A pattern has led to it while the jail ran; so often in a row it was gone since.
     missed: Option<u32>,
     /// The first line it was last known by.
@@ -170,6 +172,7 @@ impl Logs {
             read: None,
             unsaved: None,
             obsolete: false,
+            added: self.reloading,
             missed: None,
             known_by: "".into(),
         };
@@ -190,6 +193,7 @@ impl Logs {
             read: None,
             unsaved: None,
             obsolete: false,
+            added: false,
             missed: None,
             known_by: "".into(),
         };
@@ -227,6 +231,7 @@ impl Logs {
         for path in gone {
             self.leave(&path);
         }
+        calendar.new_file = true;
         for path in paths {
             if self.logs.contains_key(&path) || !self.newcomers.is_candidate(&path, self.logs.len())
             {
@@ -328,16 +333,18 @@ impl Logs {
         }
     }
 
-    /// Removes obsolete files, or (`keep`) none.
+    /// Removes obsolete files, or (`keep`) those that the reload has added.
     pub fn end_reload(&mut self, keep: bool) {
         self.reloading = false;
-        let mut obsolete = Vec::new();
+        let mut gone = Vec::new();
         for (path, log) in &mut self.logs {
-            if std::mem::take(&mut log.obsolete) && !keep {
-                obsolete.push(path.clone());
+            let obsolete = std::mem::take(&mut log.obsolete);
+            let added = std::mem::take(&mut log.added);
+            if if keep { added } else { obsolete } {
+                gone.push(path.clone());
             }
         }
-        for path in obsolete {
+        for path in gone {
             self.leave(&path);
         }
         self.newcomers.end_reload(keep, Instant::now());
