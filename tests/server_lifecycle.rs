@@ -141,7 +141,7 @@ fn reloads(site: &Site, program: Command) -> (Vec<(i32, String)>, Vec<String>) {
     step(&[one, three], &["reload", "nojail"]);
     step(&[one, three, two], &["reload", "--if-exists", "two"]);
     step(
-        &[one, "[three]\nenabled = true\nfilter = missing\n\n"],
+        &[one, "[four]\nenabled = true\nfilter = missing\n\n"],
         &["reload"],
     );
     step(&[one], &["stop", "one"]);
