@@ -232,6 +232,15 @@ impl Record {
         }
     }
 
+    /// Forgets an address of the other family where `newer` has one: it is the older one.
+    pub(super) fn readdress(&mut self, newer: &Record) {
+        for (new, old) in [(Name::Ip4, Name::Ip6), (Name::Ip6, Name::Ip4)] {
+            if newer.get(&new).is_some() {
+                self.remove(&old);
+            }
+        }
+    }
+
     /// The fields that are set, as a ticket carries them (fact R28).
     pub fn into_fields(self) -> Fields {
         let set = self.entries.into_iter();
