@@ -396,6 +396,10 @@ impl Filter {
                     .prefregex_base
                     .record(stage.text, found, manner.fields);
                 base.remove(&Name::Content);
+                // merged, it loses the groups that took no part; with nothing to merge it keeps them
+                if base.is_empty() {
+                    return record;
+                }
                 base.update(record);
                 base
             }

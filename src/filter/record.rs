@@ -166,6 +166,11 @@ impl Record {
         }
     }
 
+    /// Whether it has no fields, not even unset ones.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// The value of a field that is set.
     pub fn get(&self, name: &Name) -> Option<&FieldValue> {
         let found = self.entries.iter().find(|(n, _)| n == name);

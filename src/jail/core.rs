@@ -20,6 +20,7 @@ use super::settings;
 use crate::action::JailFigures;
 use crate::address::Address;
 use crate::control::Value;
+use crate::encoding::Encoding;
 use crate::filter::{Clock, Failure, FailureId, Filter, Rules};
 use crate::pattern::UseDns;
 use crate::store::BanHistory;
@@ -73,7 +74,7 @@ impl Default for Settings {
             ignore: IgnoreList::default(),
             ignore_cache: None,
             ignore_command: None,
-            encoding: super::decode::default_encoding(),
+            encoding: Encoding::preferred().name,
             timezone: Value::None,
         }
     }

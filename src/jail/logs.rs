@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use encoding_rs::Encoding;
 use indexmap::IndexMap;
 use tokio::sync::mpsc;
 
@@ -16,7 +15,7 @@ use super::newcomers::Newcomers;
 use super::save_timer::SaveTimer;
 use super::seek::Calendar;
 use crate::control::{CommandError, Value};
-use crate::encoding::warn_of_line;
+use crate::encoding::{Encoding, warn_of_line};
 use crate::filter::Lines;
 use crate::source::feed::{Membership, Source};
 use crate::source::{Chunk, Sources, Start, Subscription, Watch};
@@ -357,7 +356,7 @@ impl Logs {
     }
 
     /// How the lines of a chunk are decoded, if that depends on nothing before them.
-    pub fn encoding(&self, chunk: &Chunk) -> Option<&'static Encoding> {
+    pub fn encoding(&self, chunk: &Chunk) -> Option<&Encoding> {
         let log = self.logs.get(chunk.path.to_string_lossy().as_ref())?;
         log.decoder.of_whole_lines()
     }

@@ -5,13 +5,13 @@
 use super::core::JailCore;
 use super::decision::local_time;
 use super::ignore_cache::IgnoreCache;
-use super::{FULL, decode, settings};
+use super::{FULL, settings};
 use crate::address::Address;
 use crate::config::options as definition;
 use crate::control::{CommandError, JailOption, JailSetting, Reply, Value};
 use crate::datetime::duration::Number;
 use crate::datetime::{DatePatternError, FixedOffset};
-use crate::encoding;
+use crate::encoding::Encoding;
 use crate::pattern::{FailRegex, PatternError, UseDns};
 use crate::ticket::{BanTime, Timestamp};
 use crate::{debug, error, info, msg};
@@ -280,11 +280,11 @@ impl JailCore {
 
     fn set_encoding(&mut self, label: &str) -> Result<(), CommandError> {
         let label = if label.eq_ignore_ascii_case("auto") {
-            decode::default_encoding()
+            Encoding::preferred().name
         } else {
             label.to_owned()
         };
-        if encoding::named(&label).is_none() {
+        if Encoding::named(&label).is_none() {
             return Err(CommandError::builtin(
                 "LookupError",
                 format!("unknown encoding: {label}"),
