@@ -11,26 +11,86 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 
 use common::post::{Kind, Post, trusting};
+use common::root::{CRON, LOGIN, Root};
 
 fn page(recipe: &str) -> String {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
     fs::read_to_string(repository.join("docs/recipes").join(recipe)).unwrap()
 }
 
-/// The files of a recipe: blocks that follow a path under `/etc/fail2ban`.
-fn files(recipe: &str) -> Vec<(String, String)> {
-    let mut files = Vec::new();
-    for part in page(recipe).split("`/etc/fail2ban/").skip(1) {
-        let (path, rest) = part.split_once('`').unwrap();
-        let lines = rest.lines().skip_while(|line| !line.starts_with("    "));
-        let block = lines.take_while(|line| line.is_empty() || line.starts_with("    "));
-        let text: String = block
-            .map(|line| format!("{}\n", line.get(4..).unwrap_or_default()))
-            .collect();
-        files.push((path.to_owned(), text));
+/// The indented blocks of a recipe, each with the paragraph before it.
+fn blocks(recipe: &str) -> Vec<(String, String)> {
+    let (mut blocks, mut before) = (Vec::new(), String::new());
+    let page = page(recipe);
+    let mut lines = page.lines().peekable();
+    while let Some(line) = lines.next() {
+        if !line.starts_with("    ") || before.starts_with('*') {
+            // a list item goes on in indented lines
+            match line.is_empty() {
+                true if lines.peek().is_some_and(|next| next.starts_with("    ")) => {}
+                true => before.clear(),
+                false => before.push_str(&format!("{line}\n")),
+            }
+            continue;
+        }
+        let mut text = format!("{}\n", &line[4..]);
+        while let Some(line) = lines.next_if(|line| line.is_empty() || line.starts_with("    ")) {
+            text.push_str(&format!("{}\n", line.get(4..).unwrap_or_default()));
+        }
+        blocks.push((
+            std::mem::take(&mut before),
+            format!("{}\n", text.trim_end()),
+        ));
     }
+    blocks
+}
+
+/// The path in a paragraph that ends in a block: what is to be written there.
+fn path_of(paragraph: &str) -> Option<&str> {
+    let (_, rest) = paragraph.rsplit_once("`/etc/")?;
+    rest.split_once('`').map(|(path, _)| path)
+}
+
+/// The files of a recipe below `/etc`, by path.
+fn all_files(recipe: &str) -> Vec<(String, String)> {
+    let blocks = blocks(recipe).into_iter();
+    let files = blocks.filter_map(|(before, text)| Some((path_of(&before)?.to_owned(), text)));
+    files.collect()
+}
+
+/// Those below `/etc/fail2ban`.
+fn files(recipe: &str) -> Vec<(String, String)> {
+    let all = all_files(recipe).into_iter();
+    let files =
+        all.filter_map(|(path, text)| Some((path.strip_prefix("fail2ban/")?.to_owned(), text)));
+    let files: Vec<_> = files.collect();
     assert!(!files.is_empty(), "no file in {recipe}");
     files
+}
+
+/// The commands of a recipe for a shell: blocks, and what stands in the text between back-ticks.
+fn commands(recipe: &str) -> Vec<String> {
+    let is_command = |text: &str| {
+        let program = text.split_whitespace().next().unwrap_or_default();
+        text.contains(' ') && (program == "ferroban" || program.starts_with("fail2ban-"))
+    };
+    let page = page(recipe);
+    let mut commands: Vec<String> = Vec::new();
+    for (before, text) in blocks(recipe) {
+        if path_of(&before).is_some() {
+            continue;
+        }
+        let lines: Vec<&str> = text.lines().collect();
+        match lines.iter().all(|line| is_command(line)) {
+            true => commands.extend(lines.into_iter().map(str::to_owned)),
+            // else it is an example of a log
+            false => assert!(text.contains("]: "), "{recipe}: what is this?\n{text}"),
+        }
+    }
+    let spans = page.split('`').skip(1).step_by(2);
+    let spans = spans.filter(|span| is_command(span));
+    commands.extend(spans.map(|span| span.replace('\n', " ").replace("ADDRESS", "192.0.2.1")));
+    commands
 }
 
 /// A machine set up after a recipe.
@@ -421,4 +481,82 @@ fn clients_that_send_much_are_warned_of_and_banned_and_shown_on_a_page() {
             "{past}"
         );
     });
+}
+
+/// Every file of every recipe where the page says, every command as it stands, and cron's lines as cron
+/// runs them.
+#[test]
+fn recipes_run_as_they_are_written() {
+    common::in_network_and_mount_namespace("recipes_run_as_they_are_written", || {
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/recipes");
+        let mut pages: Vec<String> = fs::read_dir(repository)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name != "README.md")
+            .collect();
+        pages.sort();
+        let (mut crons, mut run) = (0, 0);
+        for recipe in &pages {
+            let root = Root::installed();
+            for log in ["mail.log", "maillog", "auth.log"] {
+                root.write(&format!("var/log/{log}"), "");
+            }
+            fs::create_dir_all(root.path("var/www/html")).unwrap();
+            for (path, text) in all_files(recipe) {
+                root.write(&format!("etc/{path}"), &text);
+            }
+            // an installation that this is put into has the original's files
+            if !root.path("etc/fail2ban").exists() {
+                let stock = common::reference("1.1.1").join("etc/fail2ban");
+                common::copy_tree(&stock, &root.path("etc/fail2ban"));
+            }
+            let succeeds = |line: &str, path: &str| {
+                let output = root.shell(line, path);
+                let said = String::from_utf8_lossy(&output.stderr).into_owned();
+                assert!(output.status.success(), "{recipe}: {line}\n{said}");
+            };
+            succeeds("fail2ban-client -t", LOGIN);
+            succeeds("fail2ban-client start", LOGIN);
+            for command in commands(recipe) {
+                succeeds(&command, LOGIN);
+                run += 1;
+            }
+            for (path, text) in all_files(recipe) {
+                if !path.starts_with("cron.d/") {
+                    continue;
+                }
+                for line in text.lines() {
+                    let words: Vec<&str> = line.split_whitespace().collect();
+                    assert_eq!(words[5], "root", "{line}");
+                    assert!(!line.contains('%'), "cron ends the line there: {line}");
+                    succeeds(&words[6..].join(" "), CRON);
+                    crons += 1;
+                }
+            }
+            succeeds("fail2ban-client stop", LOGIN);
+            if recipe == "postfix-volume.md" {
+                assert!(root.path("var/www/html/bans.html").exists());
+            }
+        }
+        assert!(
+            crons >= 1 && run >= 4,
+            "{crons} lines of cron, {run} commands"
+        );
+    });
+}
+
+/// README's first command with a Cargo that is too old: it complains of the edition or of
+/// `rust-version`, not of a value it cannot read, and README says what is needed.
+#[test]
+fn old_cargos_complain_of_their_age() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = fs::read_to_string(repository.join("Cargo.toml")).unwrap();
+    let (_, version) = manifest.split_once("rust-version = \"").unwrap();
+    let version = version.split('"').next().unwrap();
+    let readme = fs::read_to_string(repository.join("README.md")).unwrap();
+    assert!(readme.contains(&format!("Rust {version} or newer is needed")));
+    // Cargo 1.65 of Debian 12 knows true, false and numbers
+    for line in manifest.lines().filter(|line| line.starts_with("debug")) {
+        assert!(!line.contains('"'), "{line}");
+    }
 }

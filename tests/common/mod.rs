@@ -5,6 +5,7 @@
 pub mod home;
 pub mod journal_file;
 pub mod post;
+pub mod root;
 pub mod site;
 pub mod stock;
 
@@ -115,6 +116,14 @@ pub fn in_network_namespace(test: &str, body: impl FnOnce()) {
 /// When the namespaced run fails.
 pub fn in_mount_namespace(test: &str, body: impl FnOnce()) {
     in_namespace("-m", test, body);
+}
+
+/// As both.
+///
+/// # Panics
+/// When the namespaced run fails.
+pub fn in_network_and_mount_namespace(test: &str, body: impl FnOnce()) {
+    in_namespace("-nm", test, body);
 }
 
 fn in_namespace(kind: &str, test: &str, body: impl FnOnce()) {
