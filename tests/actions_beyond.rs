@@ -455,3 +455,37 @@ fn routes_go_in_and_out_together() {
         assert_eq!(failed().len(), 1, "{}", server.log());
     });
 }
+
+/// An action of 0.10 that includes the shipped `nftables-common.conf`: its rule turns connections of
+/// banned addresses away, and is gone when the jail stops.
+#[test]
+fn an_old_nftables_action_bans() {
+    common::in_network_namespace("an_old_nftables_action_bans", || {
+        let _server = listen(2222);
+        for action in [
+            "nftables-common",
+            "nftables-common[chain=input, nftables_table=filter]",
+        ] {
+            let mut steps = jail(&format!("{action}[port=\"2200:2230,80\"]"));
+            let mut step = ban("127.0.0.2");
+            step["observe"] = connects(2222, 2, &["127.0.0.2", "127.0.0.3"]).into();
+            steps.push(step);
+            steps.push(ban("2001:db8::7"));
+            let mut unban = json!({"do": "unban", "ticket": ticket("127.0.0.2")});
+            unban["observe"] = connects(2222, 1, &["127.0.0.2"]).into();
+            steps.push(unban);
+            steps.push(
+                json!({"do": "stop", "tickets": [], "observe": "nft list ruleset | grep -c f2b-j"}),
+            );
+            let traces = by_ours(&steps, 30);
+            let log: String = traces.iter().flat_map(|trace| trace.log.clone()).collect();
+            assert!(!log.contains("ERROR"), "{log}");
+            let [.., banned, _, unbanned, stopped] = traces.as_slice() else {
+                panic!();
+            };
+            assert_eq!(banned.observed, "127.0.0.2 0\n127.0.0.3 2\n", "{action}");
+            assert_eq!(unbanned.observed, "127.0.0.2 1\n");
+            assert_eq!(stopped.observed, "0\n");
+        }
+    });
+}

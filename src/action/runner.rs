@@ -16,6 +16,7 @@ use super::command::{ActionError, Context};
 use super::execute::Executor;
 use super::firewall::holders::Holders;
 use super::info::{BanInfo, History};
+use super::properties::Properties;
 use super::python::PythonError;
 use super::tags::HostNames;
 use super::{JailFigures, Order};
@@ -34,7 +35,7 @@ mod wave;
 
 use ending::Flush;
 use retry::Retries;
-use settings::{Former, Reloaded};
+use settings::Reloaded;
 
 const TARGET: &str = "fail2ban.actions";
 
@@ -59,9 +60,7 @@ pub struct Runner {
     /// Actions named since a reload began.
     reloading: Option<IndexMap<String, Reloaded>>,
     /// Actions as they were when a reload began.
-    before_reload: IndexMap<String, Former>,
-    /// Actions for which the reload has brought others of the same name.
-    replaced: IndexMap<String, Action>,
+    before_reload: IndexMap<String, Option<Properties>>,
 }
 
 impl Runner {
@@ -79,7 +78,6 @@ impl Runner {
             retries: Retries::default(),
             reloading: None,
             before_reload: IndexMap::new(),
-            replaced: IndexMap::new(),
         }
     }
 
@@ -209,9 +207,16 @@ impl Runner {
             Order::Names(reply) => {
                 let _ = reply.send(self.actions.keys().cloned().collect());
             }
-            Order::Reloading(true, _) => self.begin_reload(),
+            Order::Reloading(true, _) => {
+                self.reloading = Some(IndexMap::new());
+                let properties = |(name, action): (&String, &mut Action)| {
+                    let properties = action.command().map(|action| action.properties.clone());
+                    (name.clone(), properties)
+                };
+                self.before_reload = self.actions.iter_mut().map(properties).collect();
+            }
             Order::Reloading(false, bans) => self.end_reload(&bans).await,
-            Order::ReloadFailed => self.undo_reload().await,
+            Order::ReloadFailed => self.undo_reload(),
         }
         None
     }

@@ -1,6 +1,10 @@
-//! `ferroban config JAIL`: every setting of a jail, its final value, and where it was written.
+//! `ferroban config JAIL`: every setting of a jail, its final value, and where it was written;
+//! `ferroban config export DIR`: the shipped files, written out.
 
 use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, Command};
@@ -8,7 +12,7 @@ use serde_json::{Value as Json, json};
 
 use super::{FAILURE, directory, refused, say};
 use crate::config::jail::report::{Part, Report, Row, report};
-use crate::config::shipped::Shipped;
+use crate::config::shipped::{self, Shipped};
 use crate::control::JailOption;
 use crate::jail::core::JailCore;
 
@@ -21,6 +25,10 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
         Ok(matches) => matches,
         Err(error) => return refused(&error),
     };
+    if let Some(("export", matches)) = matches.subcommand() {
+        let target = matches.get_one::<String>("directory");
+        return export(Path::new(target.map(String::as_str).unwrap_or_default()));
+    }
     let directory = directory::chosen(&matches);
     let jail = matches.get_one::<String>("jail");
     let jail = jail.map(String::as_str).unwrap_or_default();
@@ -56,6 +64,42 @@ fn command() -> Command {
                 .help("print one JSON object"),
         )
         .arg(Arg::new("jail").value_name("JAIL").required(true).help("the jail, enabled or not"))
+        .subcommand_negates_reqs(true)
+        .args_conflicts_with_subcommands(true)
+        .disable_help_subcommand(true)
+        .subcommand(
+            Command::new("export")
+                .about("Writes the shipped configuration into a directory; files that are there stay as they are.")
+                .arg(Arg::new("directory").value_name("DIR").required(true).help("made where it is missing")),
+        )
+}
+
+/// Writes every shipped file that the directory lacks, and says so of each.
+fn export(directory: &Path) -> ExitCode {
+    for (name, text) in shipped::all() {
+        let path = directory.join(name);
+        match write_new(&path, text) {
+            Ok(true) => say(&format!("{}", path.display())),
+            Ok(false) => eprintln!("ferroban config: {} is there and stays", path.display()),
+            Err(error) => {
+                eprintln!("ferroban config: {}: {error}", path.display());
+                return ExitCode::from(FAILURE);
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// Whether the file was written; not where something has its name already.
+fn write_new(path: &Path, text: &str) -> io::Result<bool> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    match File::create_new(path) {
+        Ok(mut file) => file.write_all(text.as_bytes()).map(|()| true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Adds what the server does when the configuration says nothing.

@@ -11,7 +11,8 @@ use crate::config::{self, ConfigError, Message, ReadOptions, Stream};
 use crate::control::Value;
 use crate::datetime::duration::Number;
 use crate::jail::trial::Trials;
-use crate::{COMPATIBLE_VERSION, error, info};
+use crate::server::NO_JAIL;
+use crate::{COMPATIBLE_VERSION, error, info, warning};
 
 const TARGET: &str = "fail2ban";
 
@@ -142,6 +143,17 @@ impl Setup {
         let trials = Trials::default();
         let stream = self.read_config(None, purpose, &trials);
         let accepted = stream.as_ref().is_some_and(|stream| stream.accepted);
+        if let Some(stream) = stream
+            .as_ref()
+            .filter(|stream| test && !stream.shipped.is_empty())
+        {
+            // for people, beside the verdict that programs read
+            eprintln!(
+                "Not in {}, so taken from the shipped configuration: {}",
+                self.options.config.display(),
+                stream.shipped.join(", ")
+            );
+        }
         match (dump, stream) {
             (true, Some(stream)) => print_commands(stream.commands, self.options.pretty),
             (true, None) => {
@@ -218,6 +230,10 @@ impl Setup {
         let stream = self
             .read_config(jail, purpose, trials)
             .filter(|stream| stream.accepted)?;
+        let starts = |words: &Vec<Value>| words.first().and_then(Value::as_str) == Some("start");
+        if jail.is_none() && !stream.commands.iter().any(starts) {
+            warning!(TARGET, "{NO_JAIL}");
+        }
         Some(stream.commands)
     }
 

@@ -93,10 +93,8 @@ impl Expansion<'_> {
         if let Some(value) = self.vars.get(name) {
             return Some(value.clone());
         }
-        self.own
-            .and_then(|own| own.get(name))
-            .or_else(|| self.settings.defaults.get(name))
-            .map(|entry| Some(entry.text.clone()))
+        let entry = self.settings.entry_in(self.own, name)?;
+        Some(Some(entry.text.clone()))
     }
 
     fn expand(&mut self, value: &str, depth: usize) -> Result<(), Cause> {

@@ -1,5 +1,9 @@
 //! The files of one name, in order: `NAME.conf`, `NAME.d/*.conf`, `NAME.local`, `NAME.d/*.local`,
 //! each with what it includes (facts C1–C9). Every file is read and parsed once.
+//!
+//! Under the directory lie the shipped files. A directory without `jail.conf` is filled up with them
+//! file by file. One that has its own `jail.conf` is whole: there a shipped file is read only where the
+//! original would find nothing, for a set without any file and for an include that is not there.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
@@ -10,6 +14,7 @@ use super::files::{Files, join, split, stem};
 use super::ini::{self, IniFile};
 use super::listings::Listings;
 use super::settings::{Hashing, Settings, Vars};
+use super::shipped;
 use super::text::quoted;
 use crate::control::Value;
 use crate::log::Level;
@@ -18,8 +23,6 @@ use crate::log::Level;
 const READER: &str = "fail2ban.configreader";
 /// Logger of the messages about single files.
 const PARSER: &str = "fail2ban.configparserinc";
-/// Sections of the jail files that concern all jails.
-const FOR_ALL: [&str; 2] = ["DEFAULT", "INCLUDES"];
 /// Includes within includes; more is a mistake, not a configuration.
 const DEPTH: usize = 50;
 /// Files of one set with all their includes.
@@ -30,12 +33,12 @@ pub struct Layers<'f> {
     files: &'f dyn Files,
     listings: Listings,
     base: String,
+    /// The directory has its own `jail.conf`.
+    whole: bool,
     parsed: HashMap<String, Option<Rc<IniFile>>, Hashing>,
     includes: HashMap<Vec<String>, Vec<String>, Hashing>,
     sets: HashMap<String, Option<Rc<Settings>>, Hashing>,
     tolerant: bool,
-    /// Files are read of which a mistake concerns a section only: those of jails.
-    by_section: bool,
     /// What the operator should hear.
     pub messages: Messages,
 }
@@ -56,11 +59,11 @@ impl<'f> Layers<'f> {
             files,
             listings: Listings::default(),
             base: base.to_owned(),
+            whole: files.exists(&join(base, "jail.conf")),
             parsed: HashMap::default(),
             includes: HashMap::default(),
             sets: HashMap::default(),
             tolerant: false,
-            by_section: false,
             messages: Messages::default(),
         })
     }
@@ -73,6 +76,21 @@ impl<'f> Layers<'f> {
     /// The directory of the configuration.
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// The shipped files that were read because the directory lacks them, as paths, sorted.
+    pub fn shipped(&self) -> Vec<String> {
+        let read = self.parsed.iter().filter(|(_, file)| file.is_some());
+        let read = read.map(|(path, _)| path);
+        let mut shipped: Vec<String> = match self.base == shipped::DIR {
+            true => Vec::new(),
+            false => read
+                .filter(|path| shipped::below(path).is_some())
+                .cloned()
+                .collect(),
+        };
+        shipped.sort();
+        shipped
     }
 
     /// Where files and names come from.
@@ -92,18 +110,6 @@ impl<'f> Layers<'f> {
         let set = self.read_set(name)?.map(Rc::new);
         self.sets.insert(name.to_owned(), set.clone());
         Ok(set)
-    }
-
-    /// The files of the jails: what is wrong within the section of a jail is the jail's own fault
-    /// ([`Settings::fault`]).
-    ///
-    /// # Errors
-    /// A mistake in a file that may concern all jails.
-    pub fn read_jails(&mut self) -> Result<Option<Rc<Settings>>, Cause> {
-        self.by_section = true;
-        let jails = self.read("jail");
-        self.by_section = false;
-        jails
     }
 
     /// One file with its includes, without layers.
@@ -140,6 +146,10 @@ impl<'f> Layers<'f> {
         paths.extend(drop_ins(".local"));
         let (files, listings) = (self.files, &mut self.listings);
         paths.retain(|path| listings.may_have(files, path) && files.exists(path));
+        let main = format!("{stem}.conf");
+        if paths.is_empty() || !self.whole && paths[0] != main {
+            paths.splice(0..0, shipped::instead_of(files, base, &main));
+        }
         if paths.is_empty() {
             let text = format!(
                 "Found no accessible config files for {} under {}",
@@ -189,7 +199,7 @@ impl<'f> Layers<'f> {
         let mut files = Vec::with_capacity(paths.len());
         for path in &paths {
             files.push(path.clone());
-            let local = format!("{}.local", stem(path));
+            let local = shipped::at_home(&self.base, format!("{}.local", stem(path)));
             if !paths.contains(&local)
                 && self.listings.may_have(self.files, &local)
                 && self.files.is_file(&local)
@@ -227,7 +237,7 @@ impl<'f> Layers<'f> {
                 continue;
             };
             for name in list.split('\n') {
-                let included = join(split(path).0, name);
+                let included = self.included(path, name);
                 // The file itself is looked for among those that led to it, not in itself.
                 if !chain[..chain.len() - 1].contains(&included) {
                     parts[part].extend(self.with_includes(vec![included], &chain)?);
@@ -235,6 +245,18 @@ impl<'f> Layers<'f> {
             }
         }
         Ok(parts.concat())
+    }
+
+    /// The file that `path` includes by a name: the directory's own, else the shipped one.
+    fn included(&mut self, path: &str, name: &str) -> String {
+        let included = shipped::at_home(&self.base, join(split(path).0, name));
+        match self.listings.may_have(self.files, &included) && self.files.exists(&included) {
+            true => included,
+            false => {
+                let instead = shipped::instead_of(self.files, &self.base, &included);
+                instead.unwrap_or(included)
+            }
+        }
     }
 
     /// One file; `None` when it cannot be opened or decoded.
@@ -247,9 +269,6 @@ impl<'f> Layers<'f> {
             Err(_) => None,
             Ok(bytes) => match String::from_utf8(bytes) {
                 Ok(text) if self.tolerant => Some(Rc::new(ini::parse_tolerantly(&text, path).0)),
-                Ok(text) if self.by_section => {
-                    Some(Rc::new(ini::parse_by_section(&text, path, &FOR_ALL)?))
-                }
                 Ok(text) => Some(Rc::new(ini::parse(&text, path)?)),
                 Err(error) => {
                     let text = format!(
@@ -351,6 +370,67 @@ mod tests {
             ("/d/a.conf", "[s]\no=after\n"),
         ];
         assert_eq!(read(&files, "x").0, Ok(Some("local after".to_owned())));
+    }
+
+    #[test]
+    fn shipped_files_lie_under_a_directory_without_jail_conf() {
+        let shipped = [
+            ("(shipped)/jail.conf", "[s]\na=%(b)s shipped\nb=-\n"),
+            (
+                "(shipped)/filter.d/f.conf",
+                "[INCLUDES]\nbefore=common.conf\n[s]\na=%(b)s%(c)s\nc=-\n",
+            ),
+            ("(shipped)/filter.d/common.conf", "[s]\nb=shipped \n"),
+        ];
+        /// Files of the directory, the set that is read, its option `a`.
+        type Case<'c> = (&'c [(&'c str, &'c str)], &'c str, &'c str);
+        let cases: [Case<'_>; 8] = [
+            (&[("/c/x", "")], "jail", "- shipped"),
+            (&[("/c/jail.local", "[s]\nb=own\n")], "jail", "own shipped"),
+            (&[("/c/jail.conf", "[s]\na=own\n")], "jail", "own"),
+            (&[("/c/jail.conf", "")], "filter.d/f", "shipped-"),
+            // of a whole configuration a set with any file is complete
+            (
+                &[
+                    ("/c/jail.conf", ""),
+                    ("/c/filter.d/f.local", "[s]\na=own\n"),
+                ],
+                "filter.d/f",
+                "own",
+            ),
+            (
+                &[("/c/filter.d/f.local", "[s]\nc=own\n")],
+                "filter.d/f",
+                "shippedown",
+            ),
+            // includes: the directory's own file first, whoever includes it, and its local one
+            (
+                &[("/c/filter.d/common.conf", "[s]\nb=own \n")],
+                "filter.d/f",
+                "own-",
+            ),
+            (
+                &[("/c/filter.d/common.local", "[s]\nb=own \n")],
+                "filter.d/f",
+                "own-",
+            ),
+        ];
+        for (own, name, expected) in cases {
+            let (value, warnings) = read(&[&shipped, own].concat(), name);
+            assert_eq!(value, Ok(Some(expected.to_owned())), "{own:?} {name}");
+            assert_eq!(warnings, Vec::<String>::new());
+        }
+        let own = ("/c/jail.conf", "");
+        let files = Memory::new(&[&shipped[..], &[own]].concat());
+        let mut layers = Layers::new(&files, "/c").unwrap();
+        layers.read("jail").unwrap();
+        assert_eq!(layers.shipped(), Vec::<String>::new());
+        layers.read("filter.d/f").unwrap();
+        let expected = [
+            "(shipped)/filter.d/common.conf",
+            "(shipped)/filter.d/f.conf",
+        ];
+        assert_eq!(layers.shipped(), expected);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::jail::{self, Extent, Jail};
 use super::layers::Layers;
 use super::options;
 use super::settings::Options;
+use super::shipped;
 use super::text::is_word;
 use crate::control::Value;
 
@@ -149,7 +150,7 @@ fn find_jail(
     let wrong = |cause: Cause| LookupError::Name(cause.to_string());
     let broken = |cause: Cause| LookupError::Options(cause.to_string());
     let mut layers = Layers::new(files, base).map_err(wrong)?;
-    let Some(settings) = layers.read_jails().map_err(wrong)? else {
+    let Some(settings) = layers.read("jail").map_err(wrong)? else {
         return Ok(None);
     };
     if settings.section(name).is_none() {
@@ -293,7 +294,7 @@ fn base_of_filter(files: &dyn Files, config: &str, name: &str) -> Option<String>
             split(&name).0.clone_into(&mut base);
             name
         };
-        if files.is_file(&file) {
+        if files.is_file(&file) || shipped::instead_of(files, config, &file).is_some() {
             return Some(base);
         }
     }
@@ -366,6 +367,28 @@ mod tests {
             name: name.to_owned(),
             base: "/c".to_owned(),
         }
+    }
+
+    #[test]
+    fn shipped_filters_are_found() {
+        let mut files = files();
+        for (name, regex) in [("f", "ours"), ("s", "shipped")] {
+            let text = format!("[Definition]\nfailregex={regex}\n");
+            files
+                .0
+                .insert(format!("(shipped)/filter.d/{name}.conf"), text);
+        }
+        for (text, expected) in [
+            ("f", "0 file"),
+            ("s", "shipped"),
+            ("s.conf", "shipped"),
+            ("filter.d/s.conf", "shipped"),
+            ("/c/filter.d/s.conf", "shipped"),
+        ] {
+            let found = lookup(&files, "/c", text, "auto").unwrap().unwrap();
+            assert_eq!(found.options.failregex, [expected], "{text}");
+        }
+        assert!(lookup(&files, "/c", "/x/s.conf", "auto").unwrap().is_none());
     }
 
     #[test]

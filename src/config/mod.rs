@@ -90,6 +90,8 @@ pub struct Stream {
     pub commands: Vec<Vec<Value>>,
     /// Jails that were skipped, with the reason (they are in `commands` as `config-error` too).
     pub skipped: Vec<(String, String)>,
+    /// Shipped files that were read because the directory lacks them, as names below it.
+    pub shipped: Vec<String>,
     /// What to tell the operator, in order, levels from INFO up.
     pub warnings: Vec<Message>,
     /// Whether it may be used: false when a jail is wrong and nothing else is right, or reading

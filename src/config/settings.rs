@@ -5,12 +5,12 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use indexmap::IndexMap;
 
 use super::error::Cause;
-use super::ini::{IniFile, SyntaxError};
+use super::ini::IniFile;
 use super::text::{is_word, lower_case};
 use crate::control::Value;
 
@@ -189,11 +189,11 @@ impl Vars {
 pub struct Settings {
     /// Options that every section has.
     pub defaults: Section,
+    /// What a name stands for that nobody defines.
+    pub spare: Option<&'static LazyLock<Section>>,
     sections: IndexMap<Arc<str>, Section, Hashing>,
     /// Section → the options it had before the last file that redefined them (fact C18).
     known: IndexMap<Arc<str>, Section, Hashing>,
-    /// What is wrong with the text of single sections.
-    faults: IndexMap<Arc<str>, SyntaxError, Hashing>,
 }
 
 /// Prefix under which [`Settings::section`] finds what a section had before.
@@ -204,10 +204,6 @@ impl Settings {
     pub fn merge(&mut self, file: &IniFile) {
         self.defaults
             .extend(file.defaults.iter().map(|(k, v)| (k.clone(), v.clone())));
-        for (name, fault) in &file.faults {
-            let fault = || fault.clone();
-            self.faults.entry(name.clone()).or_insert_with(fault);
-        }
         for (name, options) in &file.sections {
             let (name, condition) = match split_condition(name) {
                 Some((name, condition)) => (Arc::from(name), condition),
@@ -233,11 +229,6 @@ impl Settings {
         }
     }
 
-    /// What is wrong with the text of a section.
-    pub fn fault(&self, section: &str) -> Option<&SyntaxError> {
-        self.faults.get(section)
-    }
-
     /// Names of all sections in order; `DEFAULT` is none.
     pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
         self.sections.keys()
@@ -259,9 +250,14 @@ impl Settings {
 
     /// The raw entry of an option (in lower case): the section's own, else the default.
     pub fn entry(&self, section: &str, option: &str) -> Option<&Entry> {
-        self.section(section)
-            .and_then(|own| own.get(option))
+        self.entry_in(self.section(section), option)
+    }
+
+    /// As [`Settings::entry`], of a section that was looked up.
+    pub fn entry_in<'s>(&'s self, own: Option<&'s Section>, option: &str) -> Option<&'s Entry> {
+        own.and_then(|own| own.get(option))
             .or_else(|| self.defaults.get(option))
+            .or_else(|| self.spare?.get(option))
     }
 
     /// Where an option (in lower case) was written.

@@ -1,10 +1,13 @@
-//! The configuration this program ships, inside the program: a machine without `/etc/fail2ban`
-//! runs on it.
+//! The configuration this program ships, inside the program. It lies under the configuration
+//! directory: what is missing there is read from here, see [`super::layers`].
 #![forbid(unsafe_code)]
 
 use std::io;
+use std::sync::LazyLock;
 
 use super::files::{Disk, Files, join};
+use super::ini;
+use super::settings::Section;
 
 /// Stands for the shipped configuration wherever a configuration directory is named.
 pub const DIR: &str = "(shipped)";
@@ -24,7 +27,9 @@ macro_rules! shipped {
 const FILES: &[(&str, &str)] = shipped![
     "fail2ban.conf",
     "jail.conf",
+    "paths-common.conf",
     "filter.d/apache-auth.conf",
+    "filter.d/apache-common.conf",
     "filter.d/common.conf",
     "filter.d/dovecot.conf",
     "filter.d/nginx-http-auth.conf",
@@ -36,10 +41,13 @@ const FILES: &[(&str, &str)] = shipped![
     "action.d/conntrack-cut.conf",
     "action.d/hostsdeny.conf",
     "action.d/iptables-allports.conf",
+    "action.d/iptables-blocktype.conf",
+    "action.d/iptables-common.conf",
     "action.d/iptables-multiport.conf",
     "action.d/iptables-ratelimit-service.conf",
     "action.d/iptables-ratelimit.conf",
     "action.d/iptables.conf",
+    "action.d/nftables-common.conf",
     "action.d/nftables-ratelimit.conf",
     "action.d/pf.conf",
     "action.d/sendmail-whois-lines.conf",
@@ -52,12 +60,44 @@ const FILES: &[(&str, &str)] = shipped![
 pub struct Shipped;
 
 /// The name below [`DIR`], if the path leads there.
-fn below(path: &str) -> Option<&str> {
-    let rest = path.strip_prefix(DIR)?;
+pub fn below(path: &str) -> Option<&str> {
+    name_below(DIR, path)
+}
+
+fn name_below<'p>(directory: &str, path: &'p str) -> Option<&'p str> {
+    let rest = path.strip_prefix(directory)?;
     match rest.strip_prefix('/') {
         Some(name) => Some(name.trim_end_matches('/')),
         None => rest.is_empty().then_some(""),
     }
+}
+
+/// The shipped file that stands for a file of the configuration directory `base`, if there is one.
+pub fn instead_of(files: &dyn Files, base: &str, path: &str) -> Option<String> {
+    let ours = join(DIR, name_below(base, path)?);
+    files.is_file(&ours).then_some(ours)
+}
+
+/// The path in the configuration directory `base` that a path below [`DIR`] stands for; others stay.
+pub fn at_home(base: &str, path: String) -> String {
+    match below(&path) {
+        Some(name) => join(base, name),
+        None => path,
+    }
+}
+
+/// The names that count in the jails of every configuration where nobody defines them: those of the
+/// shipped `paths-common.conf`.
+pub static SPARE: LazyLock<Section> = LazyLock::new(|| {
+    const NAME: &str = "paths-common.conf";
+    let read = ini::parse(text(NAME).unwrap_or_default(), &join(DIR, NAME));
+    // a test sees to it that the file can be read
+    read.unwrap_or_default().defaults
+});
+
+/// All shipped files: name below the configuration directory, and contents.
+pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FILES.iter().copied()
 }
 
 fn text(name: &str) -> Option<&'static str> {
@@ -134,7 +174,9 @@ mod tests {
     #[test]
     fn every_file_of_the_repository_is_in_the_program() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let mut found = vec!["fail2ban.conf".to_owned(), "jail.conf".to_owned()];
+        let mut found = ["fail2ban.conf", "jail.conf", "paths-common.conf"]
+            .map(str::to_owned)
+            .to_vec();
         for directory in ["filter.d", "action.d"] {
             for entry in std::fs::read_dir(root.join(directory)).expect("directory") {
                 let name = entry
@@ -152,13 +194,21 @@ mod tests {
     }
 
     #[test]
+    fn spare_names_are_no_options_of_jails() {
+        assert!(SPARE.contains_key("ignorecommands_dir"));
+        for name in super::super::jail::names() {
+            assert!(!SPARE.contains_key(name), "{name}");
+        }
+    }
+
+    #[test]
     fn looks_like_a_directory() {
         assert!(Shipped.is_dir(DIR));
         assert!(Shipped.is_dir("(shipped)/filter.d"));
         assert!(!Shipped.is_dir("(shipped)/jail.d"));
         assert!(Shipped.is_file("(shipped)/jail.conf"));
         assert!(!Shipped.exists("(shipped)/jail.local"));
-        assert_eq!(Shipped.names("(shipped)/action.d").0.len(), 12);
+        assert_eq!(Shipped.names("(shipped)/action.d").0.len(), 15);
         assert!(Shipped.names(DIR).0.contains(&"filter.d".to_owned()));
         assert!(Shipped.read("(shipped)/nothing").is_err());
     }

@@ -7,6 +7,7 @@ use super::globals;
 use super::jail::{self, Extent, Jail};
 use super::layers::Layers;
 use super::settings::{Options, Settings};
+use super::shipped;
 use super::text::quoted;
 use super::{ConfigError, EarlyOptions, ReadOptions, Stream};
 use crate::control::Value;
@@ -95,7 +96,7 @@ fn read_all(layers: &mut Layers<'_>, options: &ReadOptions<'_>) -> Result<Stream
     // The client has read these and told what there was to tell.
     let early = globals::early(&globals, &mut Messages::default())?;
     layers.messages = Messages::default();
-    let jails = layers.read_jails()?;
+    let jails = layers.read("jail")?;
     let jails =
         jails.ok_or_else(|| Cause::Unreadable("Read jails configuration failed.".to_owned()))?;
     let mut jails = (*jails).clone();
@@ -104,25 +105,16 @@ fn read_all(layers: &mut Layers<'_>, options: &ReadOptions<'_>) -> Result<Stream
     let mut commands =
         globals::commands(&globals, overrides(early, options), &mut layers.messages)?;
     check_globals(&commands, &globals, options)?;
-    let (mut read, mut accepted) = read_jails(layers, &mut jails, options);
+    let (mut read, mut accepted) = read_jails(layers, &mut jails, options)?;
     let mut sound = true;
     for jail in &mut read {
         let files = layers.files();
-        let of_jail = jail.commands(files, options.allow_no_files, &mut layers.messages);
-        let of_jail = match of_jail {
-            Ok(commands) => commands,
-            Err(cause) => {
-                *jail = Jail::refused(&jail.name, cause);
-                jail.commands(files, options.allow_no_files, &mut layers.messages)?
-            }
-        };
+        let of_jail = jail.commands(files, options.allow_no_files, &mut layers.messages)?;
         let checked = check_jail(jail, of_jail, &jails, layers, options);
         sound &= checked.1;
         commands.extend(checked.0);
     }
     let any_left = || read.iter().any(|jail| jail.error.is_none());
-    let spoils = options.strict || options.refuse_faulty || !any_left();
-    tell_refusals(&read, spoils, &mut layers.messages)?;
     accepted &= sound || !options.refuse_faulty && any_left();
     let mut skipped = Vec::new();
     for jail in read {
@@ -137,9 +129,13 @@ fn read_all(layers: &mut Layers<'_>, options: &ReadOptions<'_>) -> Result<Stream
             Some(reason) => skipped.push((jail.name, reason)),
         }
     }
+    let shipped = layers.shipped().into_iter();
     Ok(Stream {
         commands,
         skipped,
+        shipped: shipped
+            .filter_map(|path| shipped::below(&path).map(str::to_owned))
+            .collect(),
         warnings: Vec::new(),
         accepted,
     })
@@ -194,26 +190,6 @@ fn check_jail(
     }
 }
 
-/// Tells of the jails for which the original gives up everything. Here the others run, unless that
-/// `spoils` the result.
-///
-/// # Errors
-/// The first mistake, when it does.
-fn tell_refusals(jails: &[Jail], spoils: bool, messages: &mut Messages) -> Result<(), Cause> {
-    let refused = jails
-        .iter()
-        .filter_map(|jail| Some((jail, jail.refusal.as_ref()?)));
-    // the first is told by who gives up
-    for (jail, cause) in refused.clone().skip(usize::from(spoils)) {
-        messages.add(Level::Error, jail::TARGET, cause.to_string());
-        tell_errors(&jail.name, spoils, messages);
-    }
-    match refused.map(|(_, cause)| cause).next() {
-        Some(cause) if spoils => Err(cause.clone()),
-        _ => Ok(()),
-    }
-}
-
 /// Says that a jail is wrong, and what follows from it.
 fn tell_errors(jail: &str, spoils: bool, messages: &mut Messages) {
     let consequence = if spoils { "" } else { " Skipping..." };
@@ -235,7 +211,7 @@ fn read_jails(
     layers: &mut Layers<'_>,
     settings: &mut Settings,
     options: &ReadOptions<'_>,
-) -> (Vec<Jail>, bool) {
+) -> Result<(Vec<jail::Jail>, bool), Cause> {
     let names: Vec<String> = match &options.jail {
         Some(name) => vec![name.clone()],
         None => settings.names().map(|name| name.to_string()).collect(),
@@ -243,13 +219,8 @@ fn read_jails(
     let (mut good, mut bad) = (false, false);
     let mut jails = Vec::new();
     for name in names.iter().filter(|name| *name != "INCLUDES") {
-        let jail = match jail::read(layers, settings, name, Extent::default()) {
-            Ok(Some(jail)) => jail,
-            Ok(None) => continue,
-            Err(cause) => {
-                jails.push(Jail::refused(name, cause));
-                continue;
-            }
+        let Some(jail) = jail::read(layers, settings, name, Extent::default())? else {
+            continue;
         };
         if jail.error.is_none() {
             good = true;
@@ -259,7 +230,7 @@ fn read_jails(
         }
         jails.push(jail);
     }
-    (jails, !bad || good && !options.strict)
+    Ok((jails, !bad || good && !options.strict))
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ impl Task {
         }
         let told = |case: &Case| matches!(case.origin, Origin::Attempt { .. });
         let at = self.cases.iter().position(told)?;
-        match self.before_reload {
+        match self.saved {
             None => self.cases.remove(at),
             Some(_) => None,
         }

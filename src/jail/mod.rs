@@ -41,6 +41,7 @@ mod quiet;
 mod ranges;
 pub mod replay;
 mod save_timer;
+mod saved;
 mod seek;
 mod settings;
 mod task;

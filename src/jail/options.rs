@@ -5,13 +5,13 @@
 use super::core::JailCore;
 use super::decision::local_time;
 use super::ignore_cache::IgnoreCache;
-use super::{FULL, settings};
+use super::{FULL, decode, settings};
 use crate::address::Address;
 use crate::config::options as definition;
 use crate::control::{CommandError, JailOption, JailSetting, Reply, Value};
 use crate::datetime::duration::Number;
 use crate::datetime::{DatePatternError, FixedOffset};
-use crate::encoding::Encoding;
+use crate::encoding;
 use crate::pattern::{FailRegex, PatternError, UseDns};
 use crate::ticket::{BanTime, Timestamp};
 use crate::{debug, error, info, msg};
@@ -26,27 +26,19 @@ impl JailCore {
     /// Carries out a setting and answers which option tells of it. `None`: it is not the core's
     /// business.
     pub fn carry_out(&mut self, setting: &JailSetting) -> Option<Result<JailOption, CommandError>> {
-        let done = self.set(setting);
-        self.settings_changed();
-        done
-    }
-
-    fn set(&mut self, setting: &JailSetting) -> Option<Result<JailOption, CommandError>> {
         Some(match setting {
             JailSetting::IgnoreSelf(value) => {
-                self.settings.ignore.ignore_self = settings::truth(value);
+                self.ignore.ignore_self = settings::truth(value);
                 Ok(JailOption::IgnoreSelf)
             }
             JailSetting::AddIgnoreIp(words) => {
                 self.add_ignored(words).map(|()| JailOption::IgnoreIp)
             }
-            JailSetting::DelIgnoreIp(word) => self
-                .settings
-                .ignore
-                .remove(word)
-                .map(|()| JailOption::IgnoreIp),
+            JailSetting::DelIgnoreIp(word) => {
+                self.ignore.remove(word).map(|()| JailOption::IgnoreIp)
+            }
             JailSetting::IgnoreCommand(command) => {
-                self.settings.ignore_command = Some(command.clone());
+                self.ignore_command = Some(command.clone());
                 Ok(JailOption::IgnoreCommand)
             }
             JailSetting::IgnoreCache(value) => self
@@ -93,25 +85,23 @@ impl JailCore {
             JailSetting::FindTime(value) => self.set_find_time(value),
             JailSetting::BanTime(value) => self.set_ban_time(value),
             JailSetting::BanTimeExtra { name, value } => self
-                .settings
                 .increment
                 .set(name, value, self.has_database)
                 .map(|()| JailOption::BanTimeExtra(name.clone())),
             JailSetting::MaxRetry(value) => value.to_int().map(|count| {
-                self.settings.limits.max_retry = count;
+                self.counter.max_retry = count;
                 info!("fail2ban.filter", "  maxRetry: {}", count);
                 JailOption::MaxRetry
             }),
             JailSetting::MaxMatches(value) => value.to_int().map(|count| {
-                self.settings.limits.max_matches = count;
+                self.counter.max_matches = count;
                 JailOption::MaxMatches
             }),
             JailSetting::UnbanWhenQuiet(value) => {
-                self.settings.unban_when_quiet = settings::truth(value);
+                self.unban_when_quiet = settings::truth(value);
                 Ok(JailOption::UnbanWhenQuiet)
             }
             JailSetting::BanPrefix { family, value } => self
-                .settings
                 .prefix
                 .set(*family, value)
                 .map(|()| JailOption::BanPrefix(*family)),
@@ -121,7 +111,10 @@ impl JailCore {
                 .filter
                 .set_datepattern(pattern)
                 .map_err(|DatePatternError(text)| CommandError::builtin("TypeError", text))
-                .map(|()| JailOption::DatePattern),
+                .map(|()| {
+                    self.datepattern = Some(pattern.clone());
+                    JailOption::DatePattern
+                }),
             JailSetting::JsonMatch(template) => self
                 .filter
                 .set_jsonmatch(template)
@@ -134,32 +127,22 @@ impl JailCore {
     /// Answers an option. `None`: it is not the core's business.
     pub fn get(&self, option: &JailOption) -> Option<Value> {
         Some(match option {
-            JailOption::IgnoreSelf => self.settings.ignore.ignore_self.into(),
-            JailOption::IgnoreIp => Value::List(
-                self.settings
-                    .ignore
-                    .words()
-                    .into_iter()
-                    .map(Value::Ip)
-                    .collect(),
-            ),
-            JailOption::IgnoreCommand => match &self.settings.ignore_command {
+            JailOption::IgnoreSelf => self.ignore.ignore_self.into(),
+            JailOption::IgnoreIp => {
+                Value::List(self.ignore.words().into_iter().map(Value::Ip).collect())
+            }
+            JailOption::IgnoreCommand => match &self.ignore_command {
                 Some(command) => command.as_str().into(),
                 None => false.into(),
             },
-            JailOption::IgnoreCache => {
-                self.settings
-                    .ignore_cache
-                    .as_ref()
-                    .map_or(Value::None, |cache| {
-                        Value::List(vec![
-                            cache.key.as_str().into(),
-                            cache.max_count.into(),
-                            whole_or_float(cache.max_time),
-                        ])
-                    })
-            }
-            JailOption::LogEncoding => self.settings.encoding.as_str().into(),
+            JailOption::IgnoreCache => self.ignore_cache.as_ref().map_or(Value::None, |cache| {
+                Value::List(vec![
+                    cache.key.as_str().into(),
+                    cache.max_count.into(),
+                    whole_or_float(cache.max_time),
+                ])
+            }),
+            JailOption::LogEncoding => self.encoding.as_str().into(),
             JailOption::PrefRegex => self
                 .filter
                 .prefregex()
@@ -168,17 +151,17 @@ impl JailCore {
             JailOption::FailRegex => expanded(self.filter.failregexes()),
             JailOption::IgnoreRegex => expanded(self.filter.ignoreregexes()),
             JailOption::UseDns => use_dns_word(self.filter.usedns()).into(),
-            JailOption::FindTime => settings::number_value(Some(self.settings.limits.find_time)),
+            JailOption::FindTime => settings::number_value(Some(self.find_time)),
             JailOption::BanTime => {
                 Value::Int(settings::ban_seconds(self.bans.default_length()) as i64)
             }
-            JailOption::BanTimeExtra(name) => self.settings.increment.get(name),
-            JailOption::MaxRetry => self.settings.limits.max_retry.into(),
-            JailOption::UnbanWhenQuiet => self.settings.unban_when_quiet.into(),
-            JailOption::BanPrefix(family) => self.settings.prefix.get(*family),
-            JailOption::MaxMatches => self.settings.limits.max_matches.into(),
+            JailOption::BanTimeExtra(name) => self.increment.get(name),
+            JailOption::MaxRetry => self.counter.max_retry.into(),
+            JailOption::UnbanWhenQuiet => self.unban_when_quiet.into(),
+            JailOption::BanPrefix(family) => self.prefix.get(*family),
+            JailOption::MaxMatches => self.counter.max_matches.into(),
             JailOption::MaxLines => Value::Int(self.filter.maxlines() as i64),
-            JailOption::LogTimezone => self.settings.timezone.clone(),
+            JailOption::LogTimezone => self.timezone.clone(),
             JailOption::JsonMatch => self.filter.jsonmatch().into(),
             JailOption::DatePattern => match self.filter.datepattern() {
                 Some((pattern, name)) => Value::Tuple(vec![pattern.into(), name.into()]),
@@ -238,12 +221,12 @@ impl JailCore {
     pub fn clear_lists(&mut self) {
         self.filter.clear_failregexes();
         self.filter.clear_ignoreregexes();
-        self.settings.ignore.clear();
+        self.ignore.clear();
     }
 
     fn add_ignored(&mut self, words: &[String]) -> Result<(), CommandError> {
         for word in words {
-            if !self.settings.ignore.add(word)? {
+            if !self.ignore.add(word)? {
                 msg!(
                     "fail2ban.filter",
                     "  Ignore duplicate {} ({}), already in ignore list",
@@ -274,30 +257,31 @@ impl JailCore {
 
     fn set_ignore_cache(&mut self, value: &Value) -> Result<(), CommandError> {
         let text = value.as_str().unwrap_or("");
-        self.settings.ignore_cache = cache_options(text)?;
+        self.ignore_cache = cache_options(text)?;
         Ok(())
     }
 
     fn set_encoding(&mut self, label: &str) -> Result<(), CommandError> {
         let label = if label.eq_ignore_ascii_case("auto") {
-            Encoding::preferred().name
+            decode::default_encoding()
         } else {
             label.to_owned()
         };
-        if Encoding::named(&label).is_none() {
+        if encoding::named(&label).is_none() {
             return Err(CommandError::builtin(
                 "LookupError",
                 format!("unknown encoding: {label}"),
             ));
         }
         info!("fail2ban.filter", "  encoding: {}", label);
-        self.settings.encoding = label;
+        self.encoding = label;
         Ok(())
     }
 
     fn set_find_time(&mut self, value: &Value) -> Result<JailOption, CommandError> {
         let time = settings::seconds(value)?;
-        self.settings.limits.find_time = time;
+        self.find_time = time;
+        self.counter.find_time = time.as_f64();
         info!(
             "fail2ban.filter",
             "  findtime: {}",
@@ -312,7 +296,7 @@ impl JailCore {
             Number::Int(seconds) => seconds,
             Number::Float(seconds) => seconds as i64,
         };
-        self.settings.ban_time = settings::ban_time(seconds);
+        self.bans.set_default_length(settings::ban_time(seconds));
         info!(
             "fail2ban.actions",
             "  banTime: {}",
@@ -342,7 +326,7 @@ impl JailCore {
                 .map_err(|error| CommandError::builtin("ValueError", error.0))?,
         };
         self.filter.set_timezone(Some(zone));
-        self.settings.timezone = text.into();
+        self.timezone = text.into();
         Ok(JailOption::LogTimezone)
     }
 

@@ -4,14 +4,14 @@
 
 use super::jails::{Used, place_in_file, regexes};
 use super::written::Written;
-use super::{Findings, Severity};
+use super::{Findings, Severity, first_line};
+use crate::config::Cause;
 use crate::config::error::Messages;
 use crate::config::filter::Filter;
 use crate::config::layers::Layers;
 use crate::config::places::Item;
-use crate::config::settings::{Options, Origin};
+use crate::config::settings::Options;
 use crate::config::text::quoted;
-use crate::config::{Cause, Place};
 use crate::control::Value;
 use crate::jail::trial;
 
@@ -45,14 +45,6 @@ pub(super) fn look(
 
 fn is_included(written: &Written, path: &str) -> bool {
     written.included.contains(path)
-}
-
-fn first_line(path: &str) -> Place {
-    let origin = Origin {
-        file: path.into(),
-        line: 1,
-    };
-    origin.into()
 }
 
 /// Tries the regexes of a filter as they are without a jail. Arguments may be missing, so that what

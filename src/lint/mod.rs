@@ -19,7 +19,8 @@ use std::collections::HashSet;
 use crate::config::files::Files;
 use crate::config::layers::Layers;
 use crate::config::settings::Origin;
-use crate::config::{Cause, Place, globals, jail};
+use crate::config::text::quoted;
+use crate::config::{Cause, Place, globals, jail, shipped};
 use crate::jail::trial;
 
 /// How bad a finding is.
@@ -141,6 +142,7 @@ pub fn lint(files: &dyn Files, dir: &str) -> Vec<Finding> {
             options::of_jails(&settings, &mut findings);
             options::of_definitions(&mut layers, &settings, &written, &mut findings);
             jail::add_defaults(&mut settings, layers.base());
+            options::spare_names(files, &settings, &mut findings);
             let mut jails = jails::Jails::new(&mut layers, settings, &written, &mut findings);
             jails.look();
             let used = jails.used();
@@ -154,7 +156,20 @@ pub fn lint(files: &dyn Files, dir: &str) -> Vec<Finding> {
             findings.cause(Severity::Error, &cause, None);
         }
     }
+    for path in layers.shipped() {
+        let own = shipped::at_home(layers.base(), path.clone());
+        let text = format!("the shipped file is read: {} is not there", quoted(&own));
+        findings.add(Severity::Note, "shipped", Some(first_line(&path)), text);
+    }
     findings.finish()
+}
+
+fn first_line(path: &str) -> Place {
+    let origin = Origin {
+        file: path.into(),
+        line: 1,
+    };
+    origin.into()
 }
 
 /// `fail2ban.conf`

@@ -4,9 +4,10 @@
 use super::names::{References, hint, nearest};
 use super::written::Written;
 use super::{Findings, Severity};
+use crate::config::error::Appended;
 use crate::config::files::Files;
 use crate::config::layers::Layers;
-use crate::config::places::header_of;
+use crate::config::places::{Item, header_of, line_of};
 use crate::config::settings::{Section, Settings};
 use crate::config::text::quoted;
 use crate::config::{action, filter, globals, jail};
@@ -32,6 +33,41 @@ pub(super) fn of_jails(settings: &Settings, findings: &mut Findings) {
         }
     }
     unread(&settings.defaults, &known, &references, findings);
+}
+
+/// Names that jails refer to and nobody defines, so that they are those of the shipped configuration.
+pub(super) fn spare_names(files: &dyn Files, settings: &Settings, findings: &mut Findings) {
+    let Some(spare) = settings.spare else {
+        return;
+    };
+    let sections = settings.names().filter_map(|name| settings.section(name));
+    for section in sections.chain([&settings.defaults]) {
+        for entry in section.values() {
+            for part in entry.text.split("%(").skip(1) {
+                let name = part.split(')').next().unwrap_or_default().to_lowercase();
+                let defined =
+                    section.contains_key(&*name) || settings.defaults.contains_key(&*name);
+                let Some(value) = spare.get(&*name).filter(|_| !defined) else {
+                    continue;
+                };
+                let text = format!(
+                    "{} is defined nowhere here and counts as {}{}",
+                    quoted(&name),
+                    quoted(&value.text),
+                    Appended(value.origin.clone().map(Into::into).as_ref()),
+                );
+                let item = Item {
+                    text: &format!("%({name})s"),
+                    ..Item::default()
+                };
+                let place = entry
+                    .origin
+                    .as_ref()
+                    .map(|origin| line_of(files, origin, item));
+                findings.add(Severity::Note, "spare-name", place, text);
+            }
+        }
+    }
 }
 
 /// Options of `fail2ban.conf`.

@@ -10,6 +10,7 @@ use crate::config::files::{Files, join, split, stem};
 use crate::config::ini::{self, IniFile, SyntaxError};
 use crate::config::places::{Item, line_of};
 use crate::config::settings::Origin;
+use crate::config::shipped;
 use crate::config::text::quoted;
 
 /// What there is to be used.
@@ -29,11 +30,11 @@ pub(super) fn look(files: &dyn Files, base: &str, findings: &mut Findings) -> Wr
     for name in sorted(files, base) {
         let path = join(base, &name);
         if is_config(&name) {
-            file(files, &path, &mut written, findings);
+            file(files, base, &path, &mut written, findings);
         }
     }
     for part in ["fail2ban.d", "jail.d", "filter.d", "action.d"] {
-        directory(files, &join(base, part), &mut written, findings, 0);
+        directory(files, base, &join(base, part), &mut written, findings, 0);
     }
     for (part, found) in [
         ("filter.d", &mut written.filters),
@@ -73,6 +74,7 @@ fn is_something_else(name: &str) -> bool {
 
 fn directory(
     files: &dyn Files,
+    base: &str,
     path: &str,
     written: &mut Written,
     findings: &mut Findings,
@@ -83,10 +85,10 @@ fn directory(
         if files.is_dir(&inner) {
             // Directories of drop-ins and of scripts; deeper nothing is looked for.
             if depth < 2 {
-                directory(files, &inner, written, findings, depth + 1);
+                directory(files, base, &inner, written, findings, depth + 1);
             }
         } else if is_config(&name) {
-            file(files, &inner, written, findings);
+            file(files, base, &inner, written, findings);
         } else if !is_something_else(&name) && !path.ends_with("ignorecommands") {
             let text = format!("{} is not read: only .conf and .local are", quoted(&name));
             findings.add(Severity::Warning, "unread-file", at(&inner, 1), text);
@@ -102,7 +104,7 @@ fn at(path: &str, line: u32) -> Option<Place> {
     Some(origin.into())
 }
 
-fn file(files: &dyn Files, path: &str, written: &mut Written, findings: &mut Findings) {
+fn file(files: &dyn Files, base: &str, path: &str, written: &mut Written, findings: &mut Findings) {
     let bytes = match files.read(path) {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -126,7 +128,7 @@ fn file(files: &dyn Files, path: &str, written: &mut Written, findings: &mut Fin
     for error in &errors {
         syntax(error, path, findings);
     }
-    includes(files, path, &read, written, findings);
+    includes(files, base, path, &read, written, findings);
 }
 
 fn syntax(error: &SyntaxError, path: &str, findings: &mut Findings) {
@@ -164,6 +166,7 @@ fn syntax(error: &SyntaxError, path: &str, findings: &mut Findings) {
 /// Includes that are not there; those of `.local` files are meant to be optional.
 fn includes(
     files: &dyn Files,
+    base: &str,
     path: &str,
     read: &IniFile,
     written: &mut Written,
@@ -185,7 +188,9 @@ fn includes(
                 };
                 line_of(files, origin, item)
             });
-            if !files.is_file(&included) && !name.ends_with(".local") && !name.contains('%') {
+            let there =
+                files.is_file(&included) || shipped::instead_of(files, base, &included).is_some();
+            if !there && !name.ends_with(".local") && !name.contains('%') {
                 let text = format!("the included file {} is not there", quoted(&included));
                 findings.add(Severity::Warning, "missing-include", place, text);
             }

@@ -25,10 +25,13 @@ pub use self::process::run;
 use self::server_log::{LOG, OBSERVER};
 use crate::action::firewall::holders::Holders;
 use crate::control::Value;
-use crate::info;
 use crate::jail::{Events, Names};
 use crate::source::Sources;
 use crate::store::Store;
+use crate::{info, warning};
+
+/// What the log, `start` and `status` say where nothing is guarded.
+pub const NO_JAIL: &str = "No jail is running: nothing is guarded";
 
 /// What the command line says about the process.
 #[derive(Clone, Debug)]
@@ -112,6 +115,13 @@ impl Server {
 
     fn is_stopping(&self) -> bool {
         *self.life.borrow() != Life::Running
+    }
+
+    /// Warns when the configuration has led to no jail.
+    fn warn_of_no_jail(&self) {
+        if self.jails.len() == 0 && !self.is_stopping() {
+            warning!(LOG, "{NO_JAIL}");
+        }
     }
 
     /// Asks for the end; [`Server::end_requested`] tells the process.

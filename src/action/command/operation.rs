@@ -45,10 +45,7 @@ impl CommandAction {
         names: &HostNames,
     ) -> Result<String, TagError> {
         let family = family.as_deref().unwrap_or("");
-        let command = self
-            .definition
-            .properties
-            .command(operation, family, names)?;
+        let command = self.properties.command(operation, family, names)?;
         if family.is_empty() || !command.contains('<') {
             return Ok(command);
         }

@@ -12,9 +12,10 @@ use crate::cli::setup::{Purpose, Setup};
 use crate::control::client::{Client, ClientError};
 use crate::control::print::{self, Charset};
 use crate::control::{Reply, Value};
-use crate::error;
 use crate::jail::FULL;
 use crate::jail::trial::Trials;
+use crate::server::NO_JAIL;
+use crate::{error, warning};
 
 pub(super) const TARGET: &str = "fail2ban";
 
@@ -147,6 +148,9 @@ impl Session {
                         true => print::json::reply(response),
                         false => print::reply(command, response, Charset::of_locale()),
                     });
+                }
+                if name == Some("status") && counts_no_jail(response) {
+                    warning!(TARGET, "{NO_JAIL}");
                 }
             }
             Err(failure) => {
@@ -286,6 +290,15 @@ impl Session {
         if self.setup.options.interactive {
             say(&format!("  ## {what} ... "));
         }
+    }
+}
+
+/// Whether this is the overview of a server without jails.
+fn counts_no_jail(response: &Value) -> bool {
+    let first = response.as_slice().and_then(<[Value]>::first);
+    match first.and_then(Value::as_slice) {
+        Some([key, count]) => key.as_str() == Some("Number of jail") && *count == Value::Int(0),
+        _ => false,
     }
 }
 

@@ -55,7 +55,7 @@ pub struct Report {
 /// No such jail; files that cannot be read; references that lead nowhere.
 pub fn report(files: &dyn Files, base: &str, name: &str) -> Result<Report, Cause> {
     let mut layers = Layers::new(files, base)?;
-    let settings = layers.read_jails()?;
+    let settings = layers.read("jail")?;
     let settings =
         settings.ok_or_else(|| Cause::Unreadable("Read jails configuration failed.".to_owned()))?;
     let mut settings = (*settings).clone();
@@ -114,7 +114,13 @@ impl Around<'_> {
         let own: Vec<_> = own.collect();
         let is_own = |name: &str| own.iter().any(|(known, _)| ***known == *name);
         let used = self.used();
-        let of_all = self.settings.defaults.iter();
+        let spare = self
+            .settings
+            .spare
+            .into_iter()
+            .flat_map(|spare| spare.iter());
+        let spare = spare.filter(|(name, _)| !self.settings.defaults.contains_key(*name));
+        let of_all = self.settings.defaults.iter().chain(spare);
         let of_all = of_all.filter(|(name, _)| !is_own(name) && used.contains(&***name));
         let all = own.iter().copied().chain(of_all);
         let variables = all.filter(|(name, entry)| {
