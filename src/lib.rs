@@ -11,7 +11,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod datetime;
-mod encoding;
+pub mod encoding;
 pub mod filter;
 mod interned;
 pub mod jail;

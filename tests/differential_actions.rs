@@ -410,6 +410,22 @@ fn a_reload_keeps_changes_and_drops() {
 }
 
 #[test]
+fn an_option_that_is_ignored_comes_last() {
+    // as in old files of shorewall and osx: `[Init]` ends with `bantime`
+    for last in [
+        ("bantime", "600"),
+        ("timeout", "1m"),
+        ("w?family=inet6", "x"),
+        ("name", "n"),
+    ] {
+        let mut steps = action("a1", &[("actionban", "echo ban <ip> <bantime> <w>"), last]);
+        steps.push(json!({"do": "start"}));
+        steps.push(ban("192.0.2.1"));
+        same(&steps, 10);
+    }
+}
+
+#[test]
 fn properties_are_answered() {
     let mut steps = action(
         "a1",

@@ -39,6 +39,8 @@ const LATE: Outcome = ([0, 0, 255], Some(&[]));
 
 const FOUND_BY_TEST: &str = "a bad regex, number, time, zone, name or duplicate action in one jail";
 
+const GIVES_UP: &str = "an unescaped `%`, a loose reference, a stray line";
+
 /// A second jail with a mistake, which the original notices only when it has started a server.
 const fn late(name: &'static str, jails: &'static str) -> Row {
     Row {
@@ -47,6 +49,21 @@ const fn late(name: &'static str, jails: &'static str) -> Row {
         files: &[],
         original: LATE,
         ours: Some((LEFT_OUT, FOUND_BY_TEST)),
+    }
+}
+
+/// A second jail with a mistake for which the original gives up everything.
+const fn given_up(
+    name: &'static str,
+    jails: &'static str,
+    files: &'static [(&'static str, &'static str)],
+) -> Row {
+    Row {
+        name,
+        jails,
+        files,
+        original: REFUSED,
+        ours: Some((LEFT_OUT, GIVES_UP)),
     }
 }
 
@@ -82,33 +99,99 @@ const ROWS: &[Row] = &[
         "[ok]\nfilter = none\n",
         REFUSED,
     ),
+    Row {
+        original: ([255, 0, 255], None),
+        ..given_up(
+            "C48 no log file",
+            "[bad]\nenabled = true\nlogpath = {dir}/none\n",
+            &[],
+        )
+    },
     row(
-        "C48 no log file",
-        "[bad]\nenabled = true\nlogpath = {dir}/none\n",
+        "C48 no log file of the only jail",
+        "[ok]\nlogpath = {dir}/none\n",
         ([255, 0, 255], None),
     ),
-    row(
+    given_up(
         "C49 a loose reference",
         "[bad]\nenabled = true\nbantime = %(none)s\n",
-        REFUSED,
+        &[],
     ),
-    row("C49 no INI file", "[bad]\nenabled\n", REFUSED),
+    given_up(
+        "C49 a percent sign",
+        "[bad]\nenabled = true\nlogpath = {dir}/x-%Y.log\n",
+        &[],
+    ),
     row(
-        "C49 a section twice",
-        "[bad]\nenabled = true\n[bad]\n",
+        "C49 a loose reference of the only jail",
+        "[ok]\nbantime = %(none)s\n",
         REFUSED,
     ),
-    Row {
-        files: &[(
+    row(
+        "C49 a loose reference of all jails",
+        "[DEFAULT]\nbantime = %(none)s\n[bad]\nenabled = true\n",
+        REFUSED,
+    ),
+    given_up("C49 no INI file", "[bad]\nenabled\n", &[]),
+    given_up("C49 a section twice", "[bad]\nenabled = true\n[bad]\n", &[]),
+    given_up(
+        "C49 an option twice",
+        "[bad]\nenabled = true\nenabled = true\n",
+        &[],
+    ),
+    given_up(
+        "C49 a file of one jail",
+        "",
+        &[(
+            "jail.d/bad.local",
+            "[bad]\nenabled = true\n<<<<<<< HEAD\nmaxretry = 2\n",
+        )],
+    ),
+    // what may concern all jails
+    row(
+        "C49 a stray line for all",
+        "[DEFAULT]\nstray\n[bad]\nenabled = true\n",
+        REFUSED,
+    ),
+    row(
+        "C49 a broken header",
+        "[bad]\nenabled = true\n[ok\nmaxretry = 1\n",
+        REFUSED,
+    ),
+    row(
+        "C49 no header",
+        "maxretry = 1\n[bad]\nenabled = true\n",
+        REFUSED,
+    ),
+    given_up(
+        "C49 tags in a circle",
+        "[bad]\nenabled = true\nfilter = g\n",
+        &[(
             "filter.d/g.conf",
             "[Definition]\nfailregex = <a>\na = <b>\nb = <a>\n",
         )],
-        ..row(
-            "C49 tags in a circle",
-            "[bad]\nenabled = true\nfilter = g\n",
-            REFUSED,
-        )
-    },
+    ),
+    given_up(
+        "C49 a stray line in a filter",
+        "[bad]\nenabled = true\nfilter = g\n",
+        &[(
+            "filter.d/g.conf",
+            "[Definition]\nfailregex = ^ x <HOST>\nstray\n",
+        )],
+    ),
+    given_up(
+        "C49 a percent sign in a filter",
+        "[bad]\nenabled = true\nfilter = g\n",
+        &[(
+            "filter.d/g.conf",
+            "[Definition]\nfailregex = ^ 100% <HOST>\n",
+        )],
+    ),
+    given_up(
+        "C49 a stray line in an action",
+        "[bad]\nenabled = true\naction = g\n",
+        &[("action.d/g.conf", "[Definition]\nactionban = true\nstray\n")],
+    ),
     late(
         "C50 a bad regex",
         "[bad]\nenabled = true\nfailregex = ^x (<HOST>\n",
@@ -216,7 +299,7 @@ impl Site {
     fn new(row: &Row) -> Site {
         let site = Site(tempfile::tempdir().unwrap());
         let here = site.0.path().display().to_string();
-        for part in ["filter.d", "action.d"] {
+        for part in ["filter.d", "action.d", "jail.d"] {
             fs::create_dir(site.path(part)).unwrap();
         }
         site.write(
@@ -380,6 +463,12 @@ fn a_reload_with_a_mistake_changes_nothing() {
         ("maxretry = abc", "jail.local:5: maxretry = abc"),
         ("action = a\n  a", "Action a already exists"),
         ("bantime = 1x", "jail.local:5: bantime = 1x"),
+        ("bantime = %(none)s", "jail.local:5"),
+        ("stray", "[line  5]: 'stray"),
+        (
+            "logpath = {dir}/none",
+            "Have not found any log file for 'two' jail.",
+        ),
     ] {
         let text = format!("{}[two]\nenabled = true\n{mistake}\n", ok(7));
         site.write("jail.local", &text);
@@ -393,6 +482,32 @@ fn a_reload_with_a_mistake_changes_nothing() {
             assert_eq!(retries.trim(), "3", "{mistake}");
         }
     }
+    // what the original leaves out of a reload, and stops for it: the others go on, and so does the
+    // jail itself, as it was; whoever sends it
+    for (client, retries) in [(ours(), 5), (theirs(), 6)] {
+        let text = format!("{}[two]\nenabled = true\nfilter = none\n", ok(retries));
+        site.write("jail.local", &text);
+        let (code, printed) = site.run(client, &["reload"]);
+        assert_eq!(code, 0, "{printed}");
+        assert!(
+            printed.contains("Unable to read the filter 'none'"),
+            "{printed}"
+        );
+        let (_, status) = site.run(ours(), &["status"]);
+        assert!(status.contains("ok, two"), "{status}");
+        let (_, found) = site.run(ours(), &["get", "ok", "maxretry"]);
+        assert_eq!(found.trim(), retries.to_string());
+        assert_eq!(site.run(ours(), &["get", "two", "maxretry"]).1.trim(), "3");
+    }
+    // another backend, for which a jail is stopped, with a mistake that only the server finds
+    let text = format!(
+        "{}[two]\nenabled = true\nbackend = auto\nbantime = 1x\n",
+        ok(6)
+    );
+    site.write("jail.local", &text);
+    let (code, printed) = site.run(theirs(), &["reload"]);
+    assert_eq!(code, 255, "{printed}");
+    assert_eq!(site.run(ours(), &["get", "two", "maxretry"]).1.trim(), "3");
     site.write("jail.local", &ok(7));
     let (code, printed) = site.run(ours(), &["reload"]);
     assert_eq!((code, printed.as_str()), (0, "OK\n"));

@@ -126,16 +126,16 @@ fn the_steps_of_a_jail() {
 fn sessions_of_sshd() {
     let told = objects("explain", &["-c", ".", "-j", "sshd", "--json", SAMPLE]);
     let first = &told[0];
-    assert_eq!(first["session"]["key"], " mx1 sshd[20627]: ");
+    assert_eq!(first["session"]["key"], " mx1 sshd[20627]:");
     assert_eq!(first["prefregex"]["matched"], true);
     assert_eq!(
         first["content"],
-        "Invalid user test from 203.0.113.200 port 37849"
+        " Invalid user test from 203.0.113.200 port 37849"
     );
     // the line after it is of the same session and no failure in itself
     let second = told
         .iter()
-        .filter(|line| line["session"]["key"] == " mx1 sshd[20627]: ")
+        .filter(|line| line["session"]["key"] == " mx1 sshd[20627]:")
         .nth(1)
         .expect("a second line");
     assert_eq!(second["failures"], json!([]));

@@ -76,7 +76,8 @@ impl Bench {
             JailSetting::AddFailRegex(vec![FAILREGEX.into()]),
             JailSetting::DatePattern("{NONE}".into()),
             JailSetting::MaxRetry(2.into()),
-            JailSetting::FindTime(600.into()),
+            // longer than a day: lines without a date count as of its begin
+            JailSetting::FindTime(100_000.into()),
             JailSetting::BanTime(600.into()),
             JailSetting::IgnoreSelf(false.into()),
             JailSetting::AddAction {
@@ -466,27 +467,91 @@ async fn a_reload_keeps_bans_and_counters() {
     bench.jail.stop().await.unwrap();
 }
 
+/// A Python action that writes down what it is told; `reload` takes arguments after `clearAllParams`.
+const RELOADABLE: &str = r"
+from fail2ban.server.action import ActionBase
+
+class Action(ActionBase):
+    def __init__(self, jail, name, where, text):
+        super().__init__(jail, name)
+        self.where, self.text = where, text
+
+    def note(self, what):
+        with open(self.where, 'a') as file:
+            file.write('python %s %s\n' % (what, self.text))
+
+    def start(self):
+        self.note('start')
+
+    def stop(self):
+        self.note('stop')
+
+    def clearAllParams(self):
+        self.text = None
+
+    def reload(self, where, text):
+        self.text = text
+        self.note('reload')
+";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_reload_changes_nothing() {
     let bench = Bench::new("aborted").await;
     let log = bench.watch("x.log").await;
+    let file = bench.path("told.py").display().to_string();
+    std::fs::write(&file, RELOADABLE).unwrap();
+    let python = |name: &str, text: &str| JailSetting::AddAction {
+        name: name.to_owned(),
+        python: Some((
+            file.clone(),
+            Value::Dict(vec![
+                (
+                    "where".into(),
+                    bench.actions_file().display().to_string().into(),
+                ),
+                ("text".into(), text.into()),
+            ]),
+        )),
+    };
+    bench.set(python("told", "former")).await.unwrap();
+    bench.set(python("swapped", "former")).await.unwrap();
     bench.jail.start().await.unwrap();
-    let before = bench.get(JailOption::FailRegex).await;
+    let state = async || {
+        [
+            bench.get(JailOption::FailRegex).await,
+            bench.get(JailOption::LogPath).await,
+            bench.get(JailOption::Actions).await,
+            bench
+                .get(JailOption::Action {
+                    name: "note".into(),
+                    property: "actionban".into(),
+                })
+                .await,
+        ]
+    };
+    let before = state().await;
     bench.jail.reload_begin().await;
-    for name in ["note", "new"] {
-        let (name, python) = (name.to_owned(), None);
-        bench
-            .set(JailSetting::AddAction { name, python })
-            .await
-            .unwrap();
+    bench.watch("new.log").await;
+    let added = |name: &str| JailSetting::AddAction {
+        name: name.to_owned(),
+        python: None,
+    };
+    // one that is added, one that changes, and both kinds in place of each other
+    for setting in [
+        added("new"),
+        python("told", "new"),
+        python("note", "new"),
+        added("swapped"),
+        JailSetting::Idle("off".into()),
+    ] {
+        bench.set(setting).await.unwrap();
     }
     let broken = bench
         .set(JailSetting::AddFailRegex(vec!["^x (<HOST>".into()]))
         .await;
     assert!(broken.is_err());
     bench.jail.reload_abort().await;
-    assert_eq!(bench.get(JailOption::FailRegex).await, before);
-    assert_eq!(bench.get(JailOption::Actions).await, vec!["note"].into());
+    assert_eq!(state().await, before);
     append(
         &log,
         &[
@@ -495,7 +560,43 @@ async fn a_failed_reload_changes_nothing() {
         ],
     );
     until("ban", async || bench.banned().await == ["192.0.2.1"]).await;
-    bench.done_so_far(&["start", "ban 192.0.2.1 bob 2"]).await;
+    let mut expected = vec![
+        "start",
+        "python start former",
+        "python start former",
+        "python reload former",
+        "ban 192.0.2.1 bob 2",
+    ];
+    bench.done_so_far(&expected).await;
+
+    // one that was idle stays so
+    bench.set(JailSetting::Idle("on".into())).await.unwrap();
+    bench.jail.reload_begin().await;
+    bench.jail.reload_abort().await;
+    append(
+        &log,
+        &[
+            " bad user bob from 192.0.2.2",
+            " bad user bob from 192.0.2.2",
+        ],
+    );
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(bench.banned().await, ["192.0.2.1"]);
+    bench.set(JailSetting::Idle("off".into())).await.unwrap();
+    until("ban", async || bench.banned().await.len() == 2).await;
+    expected.push("ban 192.0.2.2 bob 2");
+    bench.done_so_far(&expected).await;
+
+    // a reload that ends well stops what it has replaced
+    bench.jail.reload_begin().await;
+    bench.configure().await;
+    bench.set(python("told", "former")).await.unwrap();
+    bench.set(added("swapped")).await.unwrap();
+    bench.watch("x.log").await;
+    bench.jail.start().await.unwrap();
+    bench.jail.reload_end().await;
+    expected.extend(["python stop former", "python reload former"]);
+    bench.done_so_far(&expected).await;
     bench.jail.stop().await.unwrap();
 }
 

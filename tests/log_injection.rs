@@ -4,6 +4,7 @@
 //! line, and with a harmless text, which must be taken for what it is.
 
 mod common;
+mod injection;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -375,6 +376,32 @@ fn the_original_is_led_where_its_expressions_are_to_blame() {
         let found = ids(common::original("1.1.1", "fail2ban-regex"), &words);
         assert_eq!(found[&attempt.line], [VICTIM], "{filter}: {attack}");
     }
+}
+
+/// How many attempts each filter has to bear, unless `FERROBAN_INJECTION` names a number or says
+/// `whole`.
+const SAMPLE: usize = 600;
+
+fn extent() -> injection::Extent {
+    use injection::Extent;
+    match std::env::var("FERROBAN_INJECTION").as_deref() {
+        Ok("whole") => Extent::Whole,
+        Ok(number) => Extent::Sample(number.parse().expect("a number, or whole")),
+        Err(_) => Extent::Sample(SAMPLE),
+    }
+}
+
+/// Whatever clients write into any field that is theirs, nobody else is blamed for it, and they
+/// are. `FERROBAN_INJECTION_CONFIG` names another configuration to try.
+#[test]
+fn no_text_of_a_client_leads_a_shipped_filter() {
+    let config = std::env::var_os("FERROBAN_INJECTION_CONFIG");
+    let config = config.map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    let scores = injection::all(&config, extent());
+    let table = injection::table(&scores);
+    let wrong = |s: &injection::Score| s.led.len() + s.missed.len();
+    assert_eq!(scores.values().map(wrong).sum::<usize>(), 0, "{table}");
+    println!("{table}");
 }
 
 /// A message of several lines is one entry of a journal, and no part of it is a line of its own.

@@ -9,7 +9,7 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -127,6 +127,156 @@ fn our_own_samples_give_the_expected_result() {
         assert_eq!(ours, found(common::original("1.1.1", "fail2ban-regex")));
         assert!(ours.lines().count() > 2, "{ours}");
     }
+}
+
+/// `fail2ban-regex -o row` of the original and ours, over all samples, with all options that the
+/// samples name: every row equal in every field.
+#[test]
+fn rows_are_those_of_the_original() {
+    let oracle = common::reference("1.1.1").join("usr/lib/python3/dist-packages");
+    let mut asked = Vec::new();
+    let mut places = Vec::new();
+    let mut seen = BTreeSet::new();
+    for version in ["1.1.1", "1.0.2"] {
+        let root = common::reference(version);
+        let tests = root.join("usr/lib/python3/dist-packages/fail2ban/tests");
+        let extra = tempfile::tempdir().expect("temporary directory");
+        let base = source_tree(&root, &tests, extra.path());
+        let logs = tests.join("files/logs");
+        for (name, base) in filters(&root.join("etc/fail2ban"), &base) {
+            let filter = base.join("filter.d").join(format!("{name}.conf"));
+            let definition = fs::read(&filter).expect("filter");
+            for (log, options) in combinations(&name, &logs) {
+                let log = logs.join(log);
+                let lines = fs::read(&log).expect("sample log");
+                let mut filter = filter.to_string_lossy().into_owned();
+                if !options.is_empty() {
+                    filter += &format!("[{}]", arguments(&options));
+                }
+                // many are the same in both versions
+                if seen.insert((definition.clone(), lines, arguments(&options))) {
+                    let log = log.to_string_lossy().into_owned();
+                    asked.push(["--raw", "-o", "row", &log, &filter].map(str::to_owned));
+                }
+            }
+        }
+        places.push(extra);
+    }
+    let questions = places[0].path().join("questions.json");
+    fs::write(&questions, serde_json::to_vec(&asked).expect("JSON")).expect("write");
+    let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/drivers/rows.py");
+    let output = Command::new("/usr/bin/python3")
+        .arg(driver)
+        .arg(&questions)
+        .env("PYTHONPATH", oracle)
+        .env("TZ", ZONE)
+        .env("LC_ALL", "C.UTF-8")
+        .output()
+        .expect("python3 runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let answers: Vec<String> = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(answers.len(), asked.len());
+    let mut rows = 0;
+    let mut wrong = Vec::new();
+    for (words, theirs) in asked.iter().zip(&answers) {
+        let mut program = common::ours("fail2ban-regex");
+        program.args(words).env("TZ", ZONE).env("LC_ALL", "C.UTF-8");
+        let ours = program.output().expect("runs").stdout;
+        let ours = String::from_utf8_lossy(&ours);
+        let (ours, theirs) = (normal_rows(&ours), normal_rows(theirs));
+        rows += ours.len();
+        let differ = ours.iter().zip(&theirs).filter(|(a, b)| a != b);
+        let differ: Vec<_> = differ.take(2).collect();
+        if !differ.is_empty() || ours.len() != theirs.len() {
+            let counts = (ours.len(), theirs.len());
+            wrong.push(format!("{words:?}: {counts:?} rows, {differ:#?}"));
+        }
+    }
+    println!("{rows} rows of {} runs", asked.len());
+    assert!(rows > 5_000, "{rows} rows");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The logs of a filter, each with every set of options that it names.
+fn combinations(name: &str, logs: &Path) -> Vec<(String, Options)> {
+    let mut all = Vec::new();
+    let mut named = vec![Options::new()];
+    let mut files = vec![name.to_owned()];
+    let mut number = 0;
+    while let Some(file) = files.get(number).cloned() {
+        number += 1;
+        let text = fs::read_to_string(logs.join(&file)).expect("sample log");
+        let mut common_options = Options::new();
+        for (kind, json) in text.lines().filter_map(annotation) {
+            let value: Value = serde_json::from_str(json).expect("JSON");
+            match kind {
+                "fileOptions" => common_options = value.as_object().cloned().unwrap_or_default(),
+                "addFILE" => files.extend(value.as_str().map(str::to_owned)),
+                "filterOptions" => {
+                    for options in alternatives(&value) {
+                        let mut merged = common_options.clone();
+                        merged.extend(options);
+                        merged.retain(|key, _| !key.starts_with("test."));
+                        if !named.contains(&merged) {
+                            named.push(merged);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    for file in files {
+        all.extend(named.iter().map(|options| (file.clone(), options.clone())));
+    }
+    all
+}
+
+/// Options as they stand behind a filter's name.
+fn arguments(options: &Options) -> String {
+    let one = |(key, value): (&String, &Value)| format!("{key}=\"{}\"", text_of(value));
+    options.iter().map(one).collect::<Vec<_>>().join(",")
+}
+
+/// The rows of an output. Python writes sets in any order, and a time as a whole number when the
+/// zone of its date is known; lines without a date have the present time.
+fn normal_rows(output: &str) -> Vec<String> {
+    let now = chrono::Utc::now().timestamp() as f64;
+    let normal = |row: &str| {
+        let mut columns: Vec<String> = row.splitn(3, '\t').map(str::to_owned).collect();
+        if let [_, time, fields] = &mut columns[..] {
+            if let Ok(number) = time.trim_end_matches(',').parse::<f64>() {
+                let present = (now - number).abs() < 600.0;
+                *time = if present {
+                    "NOW".to_owned()
+                } else {
+                    number.to_string()
+                };
+            }
+            *fields = with_sorted_sets(fields);
+        }
+        columns.join("\t")
+    };
+    output.lines().map(normal).collect()
+}
+
+fn with_sorted_sets(fields: &str) -> String {
+    let mut parts = fields.split("{'");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (set, after) = part.split_once("'}").unwrap_or((part, ""));
+        let mut members: Vec<&str> = set.split("', '").collect();
+        // a dict is in order
+        if !set.contains("': ") {
+            members.sort_unstable();
+        }
+        text += &format!("{{'{}'}}{after}", members.join("', '"));
+    }
+    text
 }
 
 /// Local time is that of the process; a process of its own gets the zone of the samples.
@@ -316,12 +466,9 @@ fn holds(condition: &str, name: &str, options: &Options) -> bool {
 
 /// A filter as its file and these options make it.
 fn variant(name: &str, base: &Path, options: Options) -> Variant {
-    let arguments: Vec<String> = options
-        .iter()
-        .filter(|(key, _)| !key.starts_with("test."))
-        .map(|(key, value)| format!("{key}=\"{}\"", text_of(value)))
-        .collect();
-    let wanted = format!("filter.d/{name}.conf[{}]", arguments.join(","));
+    let mut given = options.clone();
+    given.retain(|key, _| !key.starts_with("test."));
+    let wanted = format!("filter.d/{name}.conf[{}]", arguments(&given));
     let found =
         config::find_filter(base, &wanted, "auto").unwrap_or_else(|e| panic!("{wanted}: {e}"));
     let found = found

@@ -141,7 +141,7 @@ fn reloads(site: &Site, program: Command) -> (Vec<(i32, String)>, Vec<String>) {
     step(&[one, three], &["reload", "nojail"]);
     step(&[one, three, two], &["reload", "--if-exists", "two"]);
     step(
-        &[one, "[three]\nenabled = true\nfilter = missing\n\n"],
+        &[one, "[four]\nenabled = true\nfilter = missing\n\n"],
         &["reload"],
     );
     step(&[one], &["stop", "one"]);
@@ -364,6 +364,115 @@ fn a_broken_jail_leaves_the_others_alone() {
         let gone = || is_gone(&site.path("run/socket")) && is_gone(&site.path("run/pid"));
         assert!(common::eventually(60, gone));
     }
+}
+
+#[test]
+fn a_refused_reload_keeps_no_setting_of_it() {
+    let site = Site::new(&["one"]);
+    site.write("action.d/raises.py", "raise ValueError('not today')\n");
+    let former = "ignorecache = key=\"<ip>\", max-count=10\n";
+    let refused = "ignorecache = key=\"<ip>\", max-count=99\nbanprefix4 = 24\nunbanwhenquiet = yes\n\
+                   maxretry = 7\naction = raises.py\n";
+    site.jails(&format!("{}\n{former}", jail("one").trim_end()));
+    let server = site.foreground(common::home::server());
+    site.wait_for("Jail 'one' started");
+    site.jails(&format!("{}\n{refused}", jail("one").trim_end()));
+    let (code, printed) = site.run(common::ours("fail2ban-client"), &["reload"]);
+    assert_eq!(code, 255, "{printed}");
+    site.wait_for("Jail 'one' keeps its former settings");
+    let ask = |option: &str| server.ask(&["get", "one", option]).unwrap().unwrap().repr();
+    assert_eq!(ask("ignorecache"), "['<ip>', 10, 300]");
+    assert_eq!(ask("banprefix4"), "None");
+    assert_eq!(ask("unbanwhenquiet"), "False");
+    let now = chrono::Local::now().format("%b %d %H:%M:%S");
+    let line = format!("{now} x from 192.0.2.5\n");
+    site.write("one.log", &line.repeat(2));
+    site.wait_for("[one] Ban 192.0.2.5\n");
+    assert_eq!(server.end(Signal::SIGTERM), Some(0));
+}
+
+/// Who is found and banned in logs some of whose lines have no date: at the first start, in
+/// operation, and at a start with a database and lines that were written in between.
+fn undated(site: &Site, program: Command) -> Vec<String> {
+    let again = Command::new(program.get_program());
+    let mut again = again;
+    for (name, value) in program.get_envs() {
+        again.env(name, value.unwrap_or_default());
+    }
+    again.args(program.get_args());
+    let dated = || chrono::Local::now().format("%b %d %H:%M:%S").to_string();
+    let failures = |address: &str, date: &str| format!("{date} x from {address}\n").repeat(2);
+    let none = "datepattern = {NONE}\nfindtime = 1\n";
+    let table = [
+        ("none", none, failures("192.0.2.1", "")),
+        ("many", none, failures("192.0.2.2", "").repeat(3000)),
+        ("tail", none, failures("192.0.2.3", "")),
+        (
+            "long",
+            "datepattern = {NONE}\nfindtime = 2d\n",
+            failures("192.0.2.4", ""),
+        ),
+        (
+            "optional",
+            "datepattern = {^LN-BEG}(?:EPOCH)?\nfindtime = 1\n",
+            failures("192.0.2.5", ""),
+        ),
+        // not one line with a date, and lines without one among others
+        ("default", "", failures("192.0.2.6", "")),
+        (
+            "among",
+            "",
+            failures("192.0.2.7", "")
+                + &failures("192.0.2.8", &dated())
+                + &failures("192.0.2.9", ""),
+        ),
+    ];
+    let mut jails = String::new();
+    for (name, settings, lines) in &table {
+        jails += jail(name).trim_end();
+        jails += if *name == "tail" { " tail\n" } else { "\n" };
+        jails += &format!("{settings}\n");
+        site.write(&format!("{name}.log"), lines);
+    }
+    site.jails(&jails);
+    let append = |name: &str, text: &str| {
+        let old = site.read(name);
+        site.write(name, &(old + text));
+    };
+    let server = site.foreground(program);
+    site.wait_for("Jail 'among' started");
+    site.wait_for("[long] Ban 192.0.2.4");
+    site.wait_for("[among] Ban 192.0.2.9");
+    std::thread::sleep(Duration::from_secs(3));
+    for (name, _, _) in &table {
+        append(&format!("{name}.log"), &failures("198.51.100.1", ""));
+        site.wait_for(&format!("[{name}] Ban 198.51.100.1"));
+    }
+    assert_eq!(server.end(Signal::SIGTERM), Some(0));
+    append("none.log", &failures("198.51.100.2", ""));
+    append("default.log", &failures("198.51.100.3", ""));
+    // rotated meanwhile
+    site.write(
+        "many.log",
+        &(" new\n".to_owned() + &failures("198.51.100.4", "")),
+    );
+    let server = site.foreground(again);
+    std::thread::sleep(Duration::from_secs(3));
+    append("many.log", &failures("198.51.100.5", ""));
+    site.wait_for("[many] Ban 198.51.100.5");
+    assert_eq!(server.end(Signal::SIGTERM), Some(0));
+    let told = |line: &&String| line.contains("] Found ") || line.contains("] Ban ");
+    let mut log: Vec<String> = site.log().iter().filter(told).cloned().collect();
+    log.sort();
+    log
+}
+
+#[test]
+fn lines_without_a_date_count_as_in_the_original() {
+    let (ours, theirs) = (Site::new(&[]), Site::new(&[]));
+    let (found, expected) = side_by_side(undated, &ours, &theirs);
+    assert!(expected.len() > 15, "{expected:#?}");
+    assert_eq!(found, expected);
 }
 
 #[test]

@@ -41,7 +41,7 @@ impl Action {
     /// Whether any of its properties contains this text.
     pub fn mentions(&self, text: &str) -> bool {
         match self {
-            Action::Command(action) => action.properties.mentions(text),
+            Action::Command(action) => action.definition.properties.mentions(text),
             Action::Python(_) => false,
         }
     }

@@ -77,6 +77,7 @@ pub fn changes_firewall(
 ) -> bool {
     let family = sample.ticket.ip().family().map_or("", Family::as_str);
     let Ok(command) = action
+        .definition
         .properties
         .command("actionban", family, context.names)
     else {
@@ -111,7 +112,7 @@ pub async fn apply_together(
         let Some(command) = action.command() else {
             continue;
         };
-        timeout = command.properties.timeout();
+        timeout = command.definition.properties.timeout();
         let operation = match order.kind {
             Kind::Ban if skipped => continue,
             Kind::Ban => {

@@ -98,17 +98,24 @@ pub struct Context<'a> {
     pub epoch: &'a mut u64,
 }
 
+/// All that can be set of an action, as one value.
+#[derive(Clone, Debug, Default)]
+pub struct Definition {
+    /// Commands and parameters.
+    pub properties: Properties,
+    /// The Python action it stands for.
+    smtp: Option<SmtpAction>,
+}
+
 /// An action that runs commands.
 #[derive(Clone, Debug)]
 pub struct CommandAction {
     /// Its name in the jail.
     pub name: String,
-    /// Commands and parameters.
-    pub properties: Properties,
+    /// What it does.
+    pub definition: Definition,
     /// Epoch of its last repair.
     pub epoch: u64,
-    /// The Python action it stands for.
-    smtp: Option<SmtpAction>,
     started: IndexMap<FamilyKey, u8>,
     /// The command last executed per operation and family, so that families with equal commands
     /// run it once.
@@ -124,9 +131,8 @@ impl CommandAction {
         );
         CommandAction {
             name: name.to_owned(),
-            properties: Properties::default(),
+            definition: Definition::default(),
             epoch: 0,
-            smtp: None,
             started: IndexMap::new(),
             executed: HashMap::new(),
         }
@@ -137,14 +143,14 @@ impl CommandAction {
     /// # Errors
     /// A value of the wrong kind.
     pub fn set(&mut self, name: &str, value: &Value) -> Result<(), CommandError> {
-        if let Some(mut smtp) = self.smtp.take() {
+        if let Some(mut smtp) = self.definition.smtp.take() {
             let known = smtp.set(name, value);
             self.become_smtp(smtp)?;
             if known {
                 return Ok(());
             }
         }
-        if let Some(value) = self.properties.set(name, value)? {
+        if let Some(value) = self.definition.properties.set(name, value)? {
             debug!(TARGET, "  Set {} = {}", name, value.repr());
             self.executed.clear();
         }
@@ -157,41 +163,58 @@ impl CommandAction {
     /// None that these properties can have.
     pub fn become_smtp(&mut self, smtp: SmtpAction) -> Result<(), CommandError> {
         for (name, value) in smtp.properties() {
-            self.properties.set(name, &value)?;
+            self.definition.properties.set(name, &value)?;
         }
         self.executed.clear();
-        self.smtp = Some(smtp);
+        self.definition.smtp = Some(smtp);
         Ok(())
     }
 
     /// An argument of the Python action it stands for.
     pub fn argument(&self, name: &str) -> Option<&Value> {
-        self.smtp.as_ref()?.get(name)
+        self.definition.smtp.as_ref()?.get(name)
+    }
+
+    /// Replaces its definition; what was executed before is forgotten with the old text.
+    pub fn redefine(&mut self, definition: Definition) {
+        self.definition = definition;
+        self.executed.clear();
     }
 
     /// Commands as by default, at the begin of a reload.
     pub fn clear_commands(&mut self) {
-        self.properties.clear_commands();
+        self.definition.smtp = None;
+        self.definition.properties.clear_commands();
     }
 
     /// Whether restored tickets are none of its business (fact A11).
     pub fn skips_restored(&self) -> bool {
-        self.properties.is_true("norestored")
+        self.definition.properties.is_true("norestored")
     }
 
     /// Whether its bans last: it could lift them, so it is worth trying again to make them.
     pub fn lifts(&self) -> bool {
-        !self.properties.text("actionunban").trim().is_empty()
+        !self
+            .definition
+            .properties
+            .text("actionunban")
+            .trim()
+            .is_empty()
     }
 
     /// Whether a longer ban concerns it (fact A9).
     pub fn prolongs(&self) -> bool {
-        !self.properties.text("actionprolong").trim().is_empty()
+        !self
+            .definition
+            .properties
+            .text("actionprolong")
+            .trim()
+            .is_empty()
     }
 
     /// Whether it lifts all bans at once (fact A3).
     pub fn flushes(&self) -> bool {
-        self.properties.is_true("actionflush")
+        self.definition.properties.is_true("actionflush")
     }
 
     /// `actionstart` for all families, unless it waits for the first ban.
@@ -199,7 +222,7 @@ impl CommandAction {
     /// # Errors
     /// A failed command.
     pub async fn start(&mut self, context: &mut Context<'_>) -> Result<(), ActionError> {
-        match self.properties.starts_on_demand() {
+        match self.definition.properties.starts_on_demand() {
             true => Ok(()),
             false => self.start_family(None, context).await,
         }
@@ -213,7 +236,13 @@ impl CommandAction {
     ) -> Result<(), ActionError> {
         let families = match family {
             Some(family) => vec![Some(family)],
-            None => self.properties.families().into_iter().map(Some).collect(),
+            None => self
+                .definition
+                .properties
+                .families()
+                .into_iter()
+                .map(Some)
+                .collect(),
         };
         self.operate(Operation::Start, families, context).await
     }
@@ -227,7 +256,7 @@ impl CommandAction {
         family: &FamilyKey,
         context: &mut Context<'_>,
     ) -> Result<(), ActionError> {
-        if self.state(family) == 0 && self.properties.starts_on_demand() {
+        if self.state(family) == 0 && self.definition.properties.starts_on_demand() {
             self.start_family(family.clone(), context).await?;
         }
         Ok(())
@@ -243,7 +272,7 @@ impl CommandAction {
         again: bool,
         context: &mut Context<'_>,
     ) -> Result<(), ActionError> {
-        let operation = match again && self.properties.is_true("actionreban") {
+        let operation = match again && self.definition.properties.is_true("actionreban") {
             true => "actionreban",
             false => "actionban",
         };
@@ -289,7 +318,7 @@ impl CommandAction {
     /// Whether nothing is heard of a banned id any more: what `actionquiet` answers, yes by 0, no by
     /// 1. Without that command, or when it fails otherwise, nothing is.
     pub async fn is_quiet(&mut self, info: &mut BanInfo<'_>, context: &Context<'_>) -> bool {
-        if !self.properties.is_true("actionquiet") {
+        if !self.definition.properties.is_true("actionquiet") {
             return true;
         }
         let family = info.family().map(|family| family.as_str().to_owned());
@@ -297,7 +326,7 @@ impl CommandAction {
         let Ok(script) = script.await else {
             return true;
         };
-        let timeout = self.properties.timeout();
+        let timeout = self.definition.properties.timeout();
         let answer = context.executor.ask(&self.name, &script, &timeout).await;
         answer != Some(1)
     }
@@ -388,7 +417,7 @@ impl CommandAction {
         };
         for attempt in 0..2 {
             if attempt > 0
-                && self.properties.is_true("actioncheck")
+                && self.definition.properties.is_true("actioncheck")
                 && self.verify(family, repair, !unban, context).await? != Verdict::Sane
             {
                 return Ok(false);
@@ -414,9 +443,11 @@ impl CommandAction {
         info: &mut BanInfo<'_>,
         names: &HostNames,
     ) -> Result<Script, TagError> {
-        let command = self
-            .properties
-            .command(operation, family.as_deref().unwrap_or(""), names)?;
+        let command = self.definition.properties.command(
+            operation,
+            family.as_deref().unwrap_or(""),
+            names,
+        )?;
         Ok(info.fill(&command, names).await)
     }
 
@@ -426,9 +457,9 @@ impl CommandAction {
             .run(
                 &self.name,
                 script,
-                &self.properties.timeout(),
+                &self.definition.properties.timeout(),
                 context.names,
-                || Pacing::of(&self.properties),
+                || Pacing::of(&self.definition.properties),
             )
             .await
     }

@@ -16,7 +16,6 @@ use super::command::{ActionError, Context};
 use super::execute::Executor;
 use super::firewall::holders::Holders;
 use super::info::{BanInfo, History};
-use super::properties::Properties;
 use super::python::PythonError;
 use super::tags::HostNames;
 use super::{JailFigures, Order};
@@ -35,7 +34,7 @@ mod wave;
 
 use ending::Flush;
 use retry::Retries;
-use settings::Reloaded;
+use settings::{Former, Reloaded};
 
 const TARGET: &str = "fail2ban.actions";
 
@@ -60,7 +59,9 @@ pub struct Runner {
     /// Actions named since a reload began.
     reloading: Option<IndexMap<String, Reloaded>>,
     /// Actions as they were when a reload began.
-    before_reload: IndexMap<String, Option<Properties>>,
+    before_reload: IndexMap<String, Former>,
+    /// Actions for which the reload has brought others of the same name.
+    replaced: IndexMap<String, Action>,
 }
 
 impl Runner {
@@ -78,6 +79,7 @@ impl Runner {
             retries: Retries::default(),
             reloading: None,
             before_reload: IndexMap::new(),
+            replaced: IndexMap::new(),
         }
     }
 
@@ -207,16 +209,9 @@ impl Runner {
             Order::Names(reply) => {
                 let _ = reply.send(self.actions.keys().cloned().collect());
             }
-            Order::Reloading(true, _) => {
-                self.reloading = Some(IndexMap::new());
-                let properties = |(name, action): (&String, &mut Action)| {
-                    let properties = action.command().map(|action| action.properties.clone());
-                    (name.clone(), properties)
-                };
-                self.before_reload = self.actions.iter_mut().map(properties).collect();
-            }
+            Order::Reloading(true, _) => self.begin_reload(),
             Order::Reloading(false, bans) => self.end_reload(&bans).await,
-            Order::ReloadFailed => self.undo_reload(),
+            Order::ReloadFailed => self.undo_reload().await,
         }
         None
     }

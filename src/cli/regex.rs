@@ -3,7 +3,6 @@
 //!
 //! In: the command line. Out: the report, or with `-o` the failures in the form asked for.
 
-mod encoding;
 mod flags;
 mod input;
 pub(super) mod json;

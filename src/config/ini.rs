@@ -38,6 +38,8 @@ pub struct IniFile {
     pub defaults: Section,
     /// All other sections, in order.
     pub sections: IndexMap<Arc<str>, Section, Hashing>,
+    /// What is wrong with single sections.
+    pub faults: IndexMap<Arc<str>, SyntaxError, Hashing>,
 }
 
 /// Reads the text of `file`.
@@ -45,24 +47,54 @@ pub struct IniFile {
 /// # Errors
 /// Fact C13.
 pub fn parse(text: &str, file: &str) -> Result<IniFile, SyntaxError> {
-    read(text, file, Err)
+    read(text, file, Bad::Together, Err)
 }
 
 /// Reads what can be read of the text of `file`, and tells everything that is wrong with it. Of
 /// options that stand there twice the first counts.
 pub fn parse_tolerantly(text: &str, file: &str) -> (IniFile, Vec<SyntaxError>) {
     let mut errors = Vec::new();
-    let read = read(text, file, |error| {
+    let read = read(text, file, Bad::Together, |error| {
         errors.push(error);
         Ok(())
     });
     (read.unwrap_or_default(), errors)
 }
 
+/// As [`parse`], but a mistake within a section that is none of `whole` concerns only that section:
+/// it is told in [`IniFile::faults`].
+///
+/// # Errors
+/// Fact C13.
+pub fn parse_by_section(text: &str, file: &str, whole: &[&str]) -> Result<IniFile, SyntaxError> {
+    let mut faults = IndexMap::default();
+    let read = read(text, file, Bad::BySection, |error| match error.section() {
+        Some(section) if !whole.contains(&section) => {
+            faults.entry(section.into()).or_insert(error);
+            Ok(())
+        }
+        _ => Err(error),
+    });
+    // what concerns all is told as without this: with every line that is wrong
+    let mut read = read.or_else(|_| parse(text, file))?;
+    read.faults = faults;
+    Ok(read)
+}
+
+/// How lines are told that are neither section nor option.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bad {
+    /// All in one mistake, as the original does.
+    Together,
+    /// One mistake a section.
+    BySection,
+}
+
 /// `refuse` decides whether a mistake ends the reading.
 fn read(
     text: &str,
     file: &str,
+    bad: Bad,
     mut refuse: impl FnMut(SyntaxError) -> Result<(), SyntaxError>,
 ) -> Result<IniFile, SyntaxError> {
     let text = universal_newlines(text);
@@ -70,7 +102,9 @@ fn read(
     for (number, line) in (1..).zip(text.split_inclusive('\n')) {
         normaliser.line(number, line).or_else(&mut refuse)?;
     }
-    normaliser.check().or_else(&mut refuse)?;
+    for error in normaliser.bad_lines(bad) {
+        refuse(error)?;
+    }
     let (guarded, written) = (normaliser.out, normaliser.sections);
 
     let mut crate_reader = Ini::new_from_defaults(settings_of_crate());
@@ -78,6 +112,7 @@ fn read(
         // The guards leave the crate nothing to object to; should it, its words are shown.
         return Err(SyntaxError::Unparsable {
             file: file.to_owned(),
+            section: None,
             lines: vec![(0, reason)],
         });
     }
@@ -172,7 +207,8 @@ struct Normaliser<'a> {
     section: Option<usize>,
     in_option: bool,
     indent: usize,
-    bad: Vec<(usize, String)>,
+    /// Lines that are neither section nor option: section, number, text.
+    bad: Vec<(usize, usize, String)>,
 }
 
 impl<'a> Normaliser<'a> {
@@ -250,12 +286,12 @@ impl<'a> Normaliser<'a> {
         section: usize,
     ) -> Result<(), SyntaxError> {
         let Some(delimiter) = value.find(['=', ':']) else {
-            self.bad.push((number, line.to_owned()));
+            self.bad.push((section, number, line.to_owned()));
             return Ok(());
         };
         let key = lower_case(strip_end(&value[..delimiter]));
         if key.is_empty() {
-            self.bad.push((number, line.to_owned()));
+            self.bad.push((section, number, line.to_owned()));
         }
         self.in_option = !key.is_empty();
         let Some((section, written)) = self.sections.get_index_mut(section) else {
@@ -286,15 +322,28 @@ impl<'a> Normaliser<'a> {
         }
     }
 
-    /// Complains about the lines that were neither section nor option.
-    fn check(&mut self) -> Result<(), SyntaxError> {
-        if self.bad.is_empty() {
-            return Ok(());
+    /// Complains about the lines that were neither section nor option. One that looks like the header
+    /// of a section may be what keeps those after it from their own section.
+    fn bad_lines(&mut self, how: Bad) -> Vec<SyntaxError> {
+        let bad = std::mem::take(&mut self.bad);
+        let is_header = |text: &str| strip(text).starts_with('[');
+        let unclear = how == Bad::Together || bad.iter().any(|(_, _, text)| is_header(text));
+        let mut errors: IndexMap<Option<usize>, Vec<(usize, String)>> = IndexMap::new();
+        for (section, number, text) in bad {
+            let section = (!unclear).then_some(section);
+            errors.entry(section).or_default().push((number, text));
         }
-        Err(SyntaxError::Unparsable {
-            file: self.file.to_owned(),
-            lines: std::mem::take(&mut self.bad),
-        })
+        let names: Vec<&String> = self.sections.keys().collect();
+        let errors = errors
+            .into_iter()
+            .map(|(section, lines)| SyntaxError::Unparsable {
+                file: self.file.to_owned(),
+                section: section
+                    .and_then(|section| names.get(section))
+                    .map(|name| (*name).clone()),
+                lines,
+            });
+        errors.collect()
     }
 }
 

@@ -97,6 +97,8 @@ pub struct Jail {
     actions: Vec<(String, Action)>,
     /// Why it cannot be used, in words for the operator.
     pub error: Option<String>,
+    /// The mistake, where the original gives up the whole configuration for it (fact C49).
+    pub refusal: Option<Cause>,
     /// Where its log files are named, and how, for messages.
     place_of_logs: Option<Place>,
     /// Lines of `logpath` that may lead to more files than are there now.
@@ -147,13 +149,16 @@ pub fn add_defaults(settings: &mut Settings, base: &str) {
 /// Reads a jail; `None` when it is not enabled.
 ///
 /// # Errors
-/// Mistakes that make the whole configuration unusable (fact C49).
+/// Mistakes for which the original gives up the whole configuration (fact C49).
 pub fn read(
     layers: &mut Layers<'_>,
     settings: &mut Settings,
     name: &str,
     extent: Extent<'_>,
 ) -> Result<Option<Jail>, Cause> {
+    if let Some(fault) = settings.fault(name) {
+        return Err(fault.clone().into());
+    }
     let mut jail = Jail {
         name: name.to_owned(),
         ..Jail::default()
@@ -372,6 +377,16 @@ impl Jail {
             "Jail '{}' skipped, because of wrong configuration: {error}",
             self.name
         ))
+    }
+
+    /// A jail that cannot be read, or whose commands cannot be made.
+    pub fn refused(name: &str, cause: Cause) -> Jail {
+        Jail {
+            name: name.to_owned(),
+            error: Some(cause.to_string()),
+            refusal: Some(cause),
+            ..Jail::default()
+        }
     }
 
     /// Leaves the jail out because of what the server would refuse of its commands.

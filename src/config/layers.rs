@@ -23,6 +23,8 @@ use crate::log::Level;
 const READER: &str = "fail2ban.configreader";
 /// Logger of the messages about single files.
 const PARSER: &str = "fail2ban.configparserinc";
+/// Sections of the jail files that concern all jails.
+const FOR_ALL: [&str; 2] = ["DEFAULT", "INCLUDES"];
 /// Includes within includes; more is a mistake, not a configuration.
 const DEPTH: usize = 50;
 /// Files of one set with all their includes.
@@ -39,6 +41,8 @@ pub struct Layers<'f> {
     includes: HashMap<Vec<String>, Vec<String>, Hashing>,
     sets: HashMap<String, Option<Rc<Settings>>, Hashing>,
     tolerant: bool,
+    /// Files are read of which a mistake concerns a section only: those of jails.
+    by_section: bool,
     /// What the operator should hear.
     pub messages: Messages,
 }
@@ -64,6 +68,7 @@ impl<'f> Layers<'f> {
             includes: HashMap::default(),
             sets: HashMap::default(),
             tolerant: false,
+            by_section: false,
             messages: Messages::default(),
         })
     }
@@ -110,6 +115,18 @@ impl<'f> Layers<'f> {
         let set = self.read_set(name)?.map(Rc::new);
         self.sets.insert(name.to_owned(), set.clone());
         Ok(set)
+    }
+
+    /// The files of the jails: what is wrong within the section of a jail is the jail's own fault
+    /// ([`Settings::fault`]).
+    ///
+    /// # Errors
+    /// A mistake in a file that may concern all jails.
+    pub fn read_jails(&mut self) -> Result<Option<Rc<Settings>>, Cause> {
+        self.by_section = true;
+        let jails = self.read("jail");
+        self.by_section = false;
+        jails
     }
 
     /// One file with its includes, without layers.
@@ -269,6 +286,9 @@ impl<'f> Layers<'f> {
             Err(_) => None,
             Ok(bytes) => match String::from_utf8(bytes) {
                 Ok(text) if self.tolerant => Some(Rc::new(ini::parse_tolerantly(&text, path).0)),
+                Ok(text) if self.by_section => {
+                    Some(Rc::new(ini::parse_by_section(&text, path, &FOR_ALL)?))
+                }
                 Ok(text) => Some(Rc::new(ini::parse(&text, path)?)),
                 Err(error) => {
                     let text = format!(

@@ -150,7 +150,7 @@ fn find_jail(
     let wrong = |cause: Cause| LookupError::Name(cause.to_string());
     let broken = |cause: Cause| LookupError::Options(cause.to_string());
     let mut layers = Layers::new(files, base).map_err(wrong)?;
-    let Some(settings) = layers.read("jail").map_err(wrong)? else {
+    let Some(settings) = layers.read_jails().map_err(wrong)? else {
         return Ok(None);
     };
     if settings.section(name).is_none() {

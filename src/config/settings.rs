@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 use indexmap::IndexMap;
 
 use super::error::Cause;
-use super::ini::IniFile;
+use super::ini::{IniFile, SyntaxError};
 use super::text::{is_word, lower_case};
 use crate::control::Value;
 
@@ -194,6 +194,8 @@ pub struct Settings {
     sections: IndexMap<Arc<str>, Section, Hashing>,
     /// Section → the options it had before the last file that redefined them (fact C18).
     known: IndexMap<Arc<str>, Section, Hashing>,
+    /// What is wrong with the text of single sections.
+    faults: IndexMap<Arc<str>, SyntaxError, Hashing>,
 }
 
 /// Prefix under which [`Settings::section`] finds what a section had before.
@@ -204,6 +206,10 @@ impl Settings {
     pub fn merge(&mut self, file: &IniFile) {
         self.defaults
             .extend(file.defaults.iter().map(|(k, v)| (k.clone(), v.clone())));
+        for (name, fault) in &file.faults {
+            let fault = || fault.clone();
+            self.faults.entry(name.clone()).or_insert_with(fault);
+        }
         for (name, options) in &file.sections {
             let (name, condition) = match split_condition(name) {
                 Some((name, condition)) => (Arc::from(name), condition),
@@ -227,6 +233,11 @@ impl Settings {
                 }
             }
         }
+    }
+
+    /// What is wrong with the text of a section.
+    pub fn fault(&self, section: &str) -> Option<&SyntaxError> {
+        self.faults.get(section)
     }
 
     /// Names of all sections in order; `DEFAULT` is none.

@@ -96,7 +96,7 @@ fn read_all(layers: &mut Layers<'_>, options: &ReadOptions<'_>) -> Result<Stream
     // The client has read these and told what there was to tell.
     let early = globals::early(&globals, &mut Messages::default())?;
     layers.messages = Messages::default();
-    let jails = layers.read("jail")?;
+    let jails = layers.read_jails()?;
     let jails =
         jails.ok_or_else(|| Cause::Unreadable("Read jails configuration failed.".to_owned()))?;
     let mut jails = (*jails).clone();
@@ -105,16 +105,25 @@ fn read_all(layers: &mut Layers<'_>, options: &ReadOptions<'_>) -> Result<Stream
     let mut commands =
         globals::commands(&globals, overrides(early, options), &mut layers.messages)?;
     check_globals(&commands, &globals, options)?;
-    let (mut read, mut accepted) = read_jails(layers, &mut jails, options)?;
+    let (mut read, mut accepted) = read_jails(layers, &mut jails, options);
     let mut sound = true;
     for jail in &mut read {
         let files = layers.files();
-        let of_jail = jail.commands(files, options.allow_no_files, &mut layers.messages)?;
+        let of_jail = jail.commands(files, options.allow_no_files, &mut layers.messages);
+        let of_jail = match of_jail {
+            Ok(commands) => commands,
+            Err(cause) => {
+                *jail = Jail::refused(&jail.name, cause);
+                jail.commands(files, options.allow_no_files, &mut layers.messages)?
+            }
+        };
         let checked = check_jail(jail, of_jail, &jails, layers, options);
         sound &= checked.1;
         commands.extend(checked.0);
     }
     let any_left = || read.iter().any(|jail| jail.error.is_none());
+    let spoils = options.strict || options.refuse_faulty || !any_left();
+    tell_refusals(&read, spoils, &mut layers.messages)?;
     accepted &= sound || !options.refuse_faulty && any_left();
     let mut skipped = Vec::new();
     for jail in read {
@@ -190,6 +199,26 @@ fn check_jail(
     }
 }
 
+/// Tells of the jails for which the original gives up everything. Here the others run, unless that
+/// `spoils` the result.
+///
+/// # Errors
+/// The first mistake, when it does.
+fn tell_refusals(jails: &[Jail], spoils: bool, messages: &mut Messages) -> Result<(), Cause> {
+    let refused = jails
+        .iter()
+        .filter_map(|jail| Some((jail, jail.refusal.as_ref()?)));
+    // the first is told by who gives up
+    for (jail, cause) in refused.clone().skip(usize::from(spoils)) {
+        messages.add(Level::Error, jail::TARGET, cause.to_string());
+        tell_errors(&jail.name, spoils, messages);
+    }
+    match refused.map(|(_, cause)| cause).next() {
+        Some(cause) if spoils => Err(cause.clone()),
+        _ => Ok(()),
+    }
+}
+
 /// Says that a jail is wrong, and what follows from it.
 fn tell_errors(jail: &str, spoils: bool, messages: &mut Messages) {
     let consequence = if spoils { "" } else { " Skipping..." };
@@ -211,7 +240,7 @@ fn read_jails(
     layers: &mut Layers<'_>,
     settings: &mut Settings,
     options: &ReadOptions<'_>,
-) -> Result<(Vec<jail::Jail>, bool), Cause> {
+) -> (Vec<Jail>, bool) {
     let names: Vec<String> = match &options.jail {
         Some(name) => vec![name.clone()],
         None => settings.names().map(|name| name.to_string()).collect(),
@@ -219,8 +248,13 @@ fn read_jails(
     let (mut good, mut bad) = (false, false);
     let mut jails = Vec::new();
     for name in names.iter().filter(|name| *name != "INCLUDES") {
-        let Some(jail) = jail::read(layers, settings, name, Extent::default())? else {
-            continue;
+        let jail = match jail::read(layers, settings, name, Extent::default()) {
+            Ok(Some(jail)) => jail,
+            Ok(None) => continue,
+            Err(cause) => {
+                jails.push(Jail::refused(name, cause));
+                continue;
+            }
         };
         if jail.error.is_none() {
             good = true;
@@ -230,7 +264,7 @@ fn read_jails(
         }
         jails.push(jail);
     }
-    Ok((jails, !bad || good && !options.strict))
+    (jails, !bad || good && !options.strict)
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ const UNUSED_AFTER: f64 = 300.0;
 const FAR: usize = 0x7fff_ffff;
 
 /// Finds dates by an ordered, learning list of templates (facts D1–D19).
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct DateDetector {
     /// Lines of the `datepattern`, empty for the defaults.
     patterns: Arc<[String]>,
@@ -53,7 +53,7 @@ pub struct DateDetector {
     reordered: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     template: Arc<Template>,
     weight: f64,
@@ -88,6 +88,11 @@ impl DateDetector {
     /// The default templates.
     pub fn defaults() -> DateDetector {
         DateDetector::default()
+    }
+
+    /// Whether no `datepattern` was given.
+    pub fn is_default(&self) -> bool {
+        self.patterns.is_empty()
     }
 
     /// Templates of a `datepattern`: one pattern per line; `{NONE}` gives `None`.

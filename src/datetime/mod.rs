@@ -44,6 +44,18 @@ pub enum DateTime {
     Invalid,
 }
 
+/// When the local day of `now` began; with a zone: when its reading was midnight there.
+pub fn start_of_day(now: Timestamp, zone: Option<FixedOffset>) -> Timestamp {
+    const DAY: i64 = 86_400;
+    let mut local = calendar::LocalTime::default();
+    let midnight = (local.reading_at(now).floor() as i64).div_euclid(DAY) * DAY;
+    match zone {
+        Some(zone) => (midnight - i64::from(zone.seconds)) as f64,
+        // a day without midnight
+        None => local.instant_of(midnight).map_or(now, |start| start as f64),
+    }
+}
+
 /// A date found in a line.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FoundDate {

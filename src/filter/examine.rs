@@ -97,7 +97,7 @@ impl Filter {
     /// Looks a block of lines over at once, if that is of use for this filter just now.
     pub fn screen<'t>(&self, block: &'t str) -> Option<Screen<'t>> {
         let prefilter = self.prefilter.as_ref()?;
-        let simple = self.maxlines == 1 && self.json.is_none();
+        let simple = self.rules.maxlines == 1 && self.rules.json.is_none();
         simple.then(|| prefilter.screen(block)).flatten()
     }
 
@@ -120,7 +120,7 @@ impl Filter {
             let empty = cut.before.is_empty() && cut.after.is_empty();
             match outlook {
                 _ if asked => return false,
-                _ if self.prefregex.is_none() => {}
+                _ if self.rules.prefregex.is_none() => {}
                 Outlook::Hopeless => self.prefregex_matched = false,
                 _ if empty || !prefilter.prefix_always() => return false,
                 _ => self.prefregex_matched = true,
@@ -140,7 +140,7 @@ impl Filter {
         manner: Manner,
     ) -> Option<bool> {
         let ignores_first = self.asks_ignoreregexes_first();
-        let (prefregex, failregexes) = (self.prefregex.as_ref(), &self.failregexes);
+        let (prefregex, failregexes) = (self.rules.prefregex.as_ref(), &self.rules.failregexes);
         let prefilter = self
             .prefilter
             .get_or_insert_with(|| Prefilter::with_prefregex(prefregex, failregexes));
@@ -181,9 +181,9 @@ impl Filter {
         let mut text = std::mem::take(&mut self.text);
         let mut content = std::mem::take(&mut self.content);
         content.clear();
-        if self.maxlines > 1 {
+        if self.rules.maxlines > 1 {
             self.buffer.push(when.cut.parts(&self.window.text));
-            let surplus = self.buffer.len().saturating_sub(self.maxlines);
+            let surplus = self.buffer.len().saturating_sub(self.rules.maxlines);
             self.buffer.drain(..surplus);
             text = text_of(&self.buffer);
         } else {
@@ -247,7 +247,7 @@ impl Filter {
         manner: Manner,
         outcome: &mut LineOutcome,
     ) -> Option<Stage<'t>> {
-        let multi = self.maxlines > 1;
+        let multi = self.rules.maxlines > 1;
         let lines = multi.then(|| self.buffer.clone());
         let hopeful = multi
             || match self.is_hopeful(text, known, clock, manner) {
@@ -259,12 +259,12 @@ impl Filter {
         }
 
         let mut prefix = None;
-        if let Some(prefregex) = &self.prefregex {
+        if let Some(prefregex) = &self.rules.prefregex {
             let found = self.limits.search(prefregex, text, &self.name, clock.now);
             self.prefregex_matched = found.is_some();
             let found = found?;
             if manner.prefix_fields {
-                let all = self.prefregex_names.record(text, &found, true);
+                let all = self.rules.prefregex_names.record(text, &found, true);
                 outcome.prefix = Some(all);
             }
             let content_group = prefregex.groups().content;
@@ -304,16 +304,16 @@ impl Filter {
         manner: Manner,
         outcome: &mut LineOutcome,
     ) -> Option<Hit> {
-        let multi = self.maxlines > 1;
+        let multi = self.rules.maxlines > 1;
         loop {
             let index = match &self.prefilter {
                 Some(prefilter) if !multi => {
                     prefilter.next(stage.next, &stage.searched, stage.ascii)
                 }
-                _ => (stage.next < self.failregexes.len()).then_some(stage.next),
+                _ => (stage.next < self.rules.failregexes.len()).then_some(stage.next),
             }?;
             stage.next = index + 1;
-            let failregex = &self.failregexes[index];
+            let failregex = &self.rules.failregexes[index];
             let found = self
                 .limits
                 .search(failregex, &stage.searched, &self.name, clock.now);
@@ -323,7 +323,7 @@ impl Filter {
                 .as_ref()
                 .map(|lines| Division::of(&stage.searched, failregex.regex(), &found, lines));
 
-            if !self.ignoreregexes.is_empty() {
+            if !self.rules.ignoreregexes.is_empty() {
                 let ignored = match &division {
                     Some(d) => self.ignored(&text_of(&d.matched), clock, manner, outcome),
                     None => self.ignored(&stage.searched, clock, manner, outcome),
@@ -372,12 +372,12 @@ impl Filter {
     /// session of which nothing is known. Most lines of an honest login are such.
     fn is_untouched_by(&self, stage: &Stage<'_>, hit: &Hit) -> bool {
         let matched = Matched {
-            names: &self.failregex_names[hit.regex],
+            names: &self.rules.failregex_names[hit.regex],
             text: &stage.searched,
             found: &hit.found,
         };
         let base = stage.prefix.as_ref().map(|found| Matched {
-            names: &self.prefregex_base,
+            names: &self.rules.prefregex_base,
             text: stage.text,
             found,
         });
@@ -387,12 +387,19 @@ impl Filter {
 
     /// The fields of a hit, those of the prefregex included.
     pub(super) fn record(&self, stage: &Stage<'_>, hit: &Hit, manner: Manner) -> Record {
-        let names = &self.failregex_names[hit.regex];
+        let names = &self.rules.failregex_names[hit.regex];
         let record = names.record(&stage.searched, &hit.found, manner.fields);
-        match (&self.prefregex, &stage.prefix) {
+        match (&self.rules.prefregex, &stage.prefix) {
             (Some(_), Some(found)) => {
-                let mut base = self.prefregex_base.record(stage.text, found, manner.fields);
+                let mut base = self
+                    .rules
+                    .prefregex_base
+                    .record(stage.text, found, manner.fields);
                 base.remove(&Name::Content);
+                // merged, it loses the groups that took no part; with nothing to merge it keeps them
+                if base.is_empty() {
+                    return record;
+                }
                 base.update(record);
                 base
             }
@@ -426,14 +433,14 @@ impl Filter {
             return true;
         }
         let reading = Reading {
-            usedns: self.usedns,
+            usedns: self.rules.usedns,
             raw_hosts: manner.raw_hosts,
         };
         let id = match identify(&mut gathered.record, reading) {
             Verdict::Id(id) => Some(id),
             Verdict::Dismissed => return !manner.every_regex,
             Verdict::Pending if key.is_none() => {
-                let source = self.failregexes[index].expanded();
+                let source = self.rules.failregexes[index].expanded();
                 error!(TARGET, "No group found using {}", super::quote(source));
                 return false;
             }
@@ -478,7 +485,7 @@ impl Filter {
         outcome: &mut LineOutcome,
     ) -> bool {
         let mut any = false;
-        for (index, regex) in self.ignoreregexes.iter().enumerate() {
+        for (index, regex) in self.rules.ignoreregexes.iter().enumerate() {
             if self.limits.is_match(regex, text, &self.name, clock.now) {
                 outcome.ignored_by.push(index);
                 any = true;

@@ -161,14 +161,14 @@ impl<'a> List<'a, fn(&Filter, usize) -> bool> {
 impl Filter {
     /// The line as the filter sees it where a log holds JSON objects.
     pub(super) fn formed<'l>(&self, line: &'l str) -> Cow<'l, str> {
-        let template: Option<&json::JsonTemplate> = self.json.as_ref();
+        let template: Option<&json::JsonTemplate> = self.rules.json.as_ref();
         let made = template.and_then(|template| template.line(line));
         made.map_or(Cow::Borrowed(line), Cow::Owned)
     }
 
     /// Lines as the filter sees them.
     pub fn form<'t>(&self, lines: Lines<'t>) -> Lines<'t> {
-        if self.json.is_none() {
+        if self.rules.json.is_none() {
             return lines;
         }
         let mut formed = Lines::with_capacity(lines.text.len());
@@ -180,7 +180,7 @@ impl Filter {
 
     /// Where its dates stand, if others may have come to the same.
     pub fn stand(&self, now: Timestamp) -> Option<Stand> {
-        match &self.dates {
+        match &self.rules.dates {
             Dates::Detector(detector) => detector.stand(now),
             Dates::Never { .. } | Dates::Absent => None,
         }
@@ -188,7 +188,7 @@ impl Filter {
 
     /// Finds the dates of lines and learns from them.
     pub fn date_lines(&mut self, lines: &Lines<'_>, now: Timestamp) -> Dating {
-        match &mut self.dates {
+        match &mut self.rules.dates {
             Dates::Detector(detector) => {
                 let texts = (0..lines.len()).map(|index| lines.line(index));
                 Dating::new(detector.find_all(texts, now))
@@ -199,7 +199,7 @@ impl Filter {
 
     /// Learns from lines what another filter has; false: it has to date them itself.
     pub fn follow_dates(&mut self, dating: &Dating, now: Timestamp) -> bool {
-        match &mut self.dates {
+        match &mut self.rules.dates {
             Dates::Detector(detector) => detector.follow(&dating.course, now),
             Dates::Never { .. } | Dates::Absent => false,
         }

@@ -31,7 +31,7 @@ pub use lines::{Dating, Lines};
 pub use name::Name;
 pub use outcome::{Found, Known, LineOutcome, Manner};
 pub use record::Record;
-pub use settings::{Dates, Filter};
+pub use settings::{Dates, Filter, Rules};
 pub use survey::{Signature, Survey};
 pub use trace::{Attempt, Mark, SessionTrace, Trace, TracedDate, Tracer};
 

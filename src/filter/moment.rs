@@ -78,7 +78,7 @@ impl Filter {
         manner: Manner,
     ) -> Option<When<'a>> {
         let Some((text, time)) = date else {
-            let found = match &mut self.dates {
+            let found = match &mut self.rules.dates {
                 Dates::Detector(detector) => detector.find(line, clock.now),
                 Dates::Never { .. } | Dates::Absent => None,
             };
@@ -134,7 +134,7 @@ impl Filter {
         manner: Manner,
     ) -> When<'a> {
         let fresh = self.window.fresh(clock.now);
-        if let Dates::Never { hits } = &mut self.dates {
+        if let Dates::Never { hits } = &mut self.rules.dates {
             *hits += 1;
             return When {
                 cut: fresh.map_or(Cut::undated(line), |_| Cut::borrowed(line)),

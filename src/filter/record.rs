@@ -166,6 +166,11 @@ impl Record {
         }
     }
 
+    /// Whether it has no fields, not even unset ones.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// The value of a field that is set.
     pub fn get(&self, name: &Name) -> Option<&FieldValue> {
         let found = self.entries.iter().find(|(n, _)| n == name);
@@ -228,6 +233,15 @@ impl Record {
             match self.entries.iter_mut().find(|(n, _)| *n == name) {
                 Some((_, slot)) => *slot = value,
                 None => self.entries.push((name, value)),
+            }
+        }
+    }
+
+    /// Forgets an address of the other family where `newer` has one: it is the older one.
+    pub(super) fn readdress(&mut self, newer: &Record) {
+        for (new, old) in [(Name::Ip4, Name::Ip6), (Name::Ip6, Name::Ip4)] {
+            if newer.get(&new).is_some() {
+                self.remove(&old);
             }
         }
     }

@@ -160,6 +160,7 @@ impl Sessions {
                 if !was_nofail && !was_gained && !session.pending {
                     session.matches.clear();
                 }
+                session.record.readdress(&fresh);
                 session.record.update(fresh);
                 if forget && let Some(entry) = self.entries.remove(key) {
                     self.detached = entry.session;
@@ -279,6 +280,21 @@ mod tests {
         assert!(!merged.record.truthy(&Name::Nofail));
         let merged = sessions.merge(&"1".into(), record(&[("user", "u")]), &line("C"), 2.0);
         assert_eq!(texts(merged), ["C"]);
+    }
+
+    #[test]
+    fn the_newest_address_counts_whatever_its_family() {
+        let mut sessions = Sessions::default();
+        let mut merge = |fields: &[(&str, &str)]| {
+            let merged = sessions.merge(&"1".into(), record(fields), &[], 0.0);
+            let text = |name: &Name| merged.record.text(name).map(str::to_owned);
+            (text(&Name::Ip4), text(&Name::Ip6))
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(merge(&[("ip4", "a")]), (some("a"), None));
+        assert_eq!(merge(&[("ip6", "b")]), (None, some("b")));
+        assert_eq!(merge(&[("user", "u")]), (None, some("b")));
+        assert_eq!(merge(&[("ip4", "c")]), (some("c"), None));
     }
 
     #[test]

@@ -11,12 +11,13 @@ use super::record::Names;
 use super::session::Sessions;
 use super::survey::Signature;
 use super::window::Window;
-use crate::datetime::{DateDetector, DatePatternError, DateTime, FixedOffset};
+use crate::datetime::{DateDetector, DatePatternError, DateTime, FixedOffset, start_of_day};
+use crate::log;
 use crate::pattern::{FailRegex, PatternError, Prefilter, UseDns};
 use crate::ticket::Timestamp;
 
 /// Where dates come from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Dates {
     /// Templates.
     Detector(Box<DateDetector>),
@@ -29,11 +30,9 @@ pub enum Dates {
     Absent,
 }
 
-/// The filter of a jail: its regexes, dates and session memory.
-#[derive(Debug)]
-pub struct Filter {
-    /// The jail's name, for messages.
-    pub name: String,
+/// All that can be set of a filter, as one value.
+#[derive(Clone, Debug)]
+pub struct Rules {
     pub(super) usedns: UseDns,
     pub(super) maxlines: usize,
     pub(super) prefregex: Option<FailRegex>,
@@ -43,13 +42,40 @@ pub struct Filter {
     pub(super) failregexes: Vec<FailRegex>,
     pub(super) failregex_names: Vec<Names>,
     pub(super) ignoreregexes: Vec<FailRegex>,
+    pub(super) json: Option<JsonTemplate>,
+    /// With what the templates have learned.
+    pub(super) dates: Dates,
+    zone: Option<FixedOffset>,
+}
+
+impl Default for Rules {
+    fn default() -> Rules {
+        Rules {
+            usedns: UseDns::Warn,
+            maxlines: 1,
+            prefregex: None,
+            prefregex_names: Names::default(),
+            prefregex_base: Names::default(),
+            failregexes: Vec::new(),
+            failregex_names: Vec::new(),
+            ignoreregexes: Vec::new(),
+            json: None,
+            dates: Dates::Detector(Box::new(DateDetector::defaults())),
+            zone: None,
+        }
+    }
+}
+
+/// The filter of a jail: its regexes, dates and session memory.
+#[derive(Debug)]
+pub struct Filter {
+    /// The jail's name, for messages.
+    pub name: String,
+    pub(super) rules: Rules,
     /// Made anew at the next line whenever the regexes change.
     pub(super) prefilter: Option<Prefilter>,
     /// Likewise.
     pub(super) signature: Option<Arc<Signature>>,
-    pub(super) json: Option<JsonTemplate>,
-    pub(super) dates: Dates,
-    zone: Option<FixedOffset>,
     pub(super) window: Window,
     pub(super) sessions: Sessions,
     pub(super) buffer: Vec<Parts>,
@@ -66,19 +92,9 @@ impl Filter {
     pub fn new(name: &str) -> Filter {
         Filter {
             name: name.to_owned(),
-            usedns: UseDns::Warn,
-            maxlines: 1,
-            prefregex: None,
-            prefregex_names: Names::default(),
-            prefregex_base: Names::default(),
-            failregexes: Vec::new(),
-            failregex_names: Vec::new(),
-            ignoreregexes: Vec::new(),
+            rules: Rules::default(),
             prefilter: None,
             signature: None,
-            json: None,
-            dates: Dates::Detector(Box::new(DateDetector::defaults())),
-            zone: None,
             window: Window::default(),
             sessions: Sessions::default(),
             buffer: Vec::new(),
@@ -89,14 +105,25 @@ impl Filter {
         }
     }
 
+    /// All that was set so far.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Sets everything at once.
+    pub fn set_rules(&mut self, rules: Rules) {
+        self.rules = rules;
+        self.regexes_changed();
+    }
+
     /// Must be set before regexes are added, since `<HOST>` depends on it.
     pub fn set_usedns(&mut self, usedns: UseDns) {
-        self.usedns = usedns;
+        self.rules.usedns = usedns;
     }
 
     /// The current setting.
     pub fn usedns(&self) -> UseDns {
-        self.usedns
+        self.rules.usedns
     }
 
     /// Sets or (empty text) removes the prefregex.
@@ -105,12 +132,12 @@ impl Filter {
     /// A regex that does not compile; the former one stays.
     pub fn set_prefregex(&mut self, source: &str) -> Result<(), PatternError> {
         if source.is_empty() {
-            self.prefregex = None;
+            self.rules.prefregex = None;
         } else {
-            let regex = FailRegex::new(source, self.usedns, false)?;
-            self.prefregex_names = Names::of(&regex);
-            self.prefregex_base = self.prefregex_names.without(&Name::Content);
-            self.prefregex = Some(regex);
+            let regex = FailRegex::new(source, self.rules.usedns, false)?;
+            self.rules.prefregex_names = Names::of(&regex);
+            self.rules.prefregex_base = self.rules.prefregex_names.without(&Name::Content);
+            self.rules.prefregex = Some(regex);
         }
         self.regexes_changed();
         Ok(())
@@ -118,7 +145,7 @@ impl Filter {
 
     /// The prefregex.
     pub fn prefregex(&self) -> Option<&FailRegex> {
-        self.prefregex.as_ref()
+        self.rules.prefregex.as_ref()
     }
 
     /// Appends a failregex.
@@ -126,35 +153,35 @@ impl Filter {
     /// # Errors
     /// Empty, not compilable, or no id group in it nor in the prefregex.
     pub fn add_failregex(&mut self, source: &str) -> Result<(), PatternError> {
-        let regex = FailRegex::new(source, self.usedns, self.maxlines > 1)?;
-        if !regex.has_id() && !self.prefregex.as_ref().is_some_and(FailRegex::has_id) {
+        let regex = FailRegex::new(source, self.rules.usedns, self.rules.maxlines > 1)?;
+        if !regex.has_id() && !self.rules.prefregex.as_ref().is_some_and(FailRegex::has_id) {
             return Err(PatternError::NoId(regex.expanded().to_owned()));
         }
-        self.failregex_names.push(Names::of(&regex));
-        self.failregexes.push(regex);
+        self.rules.failregex_names.push(Names::of(&regex));
+        self.rules.failregexes.push(regex);
         self.regexes_changed();
         Ok(())
     }
 
     /// Removes by position; a wrong position is ignored (fact P40).
     pub fn del_failregex(&mut self, index: usize) {
-        if index < self.failregexes.len() {
-            self.failregexes.remove(index);
-            self.failregex_names.remove(index);
+        if index < self.rules.failregexes.len() {
+            self.rules.failregexes.remove(index);
+            self.rules.failregex_names.remove(index);
             self.regexes_changed();
         }
     }
 
     /// Removes all failregexes.
     pub fn clear_failregexes(&mut self) {
-        self.failregexes.clear();
-        self.failregex_names.clear();
+        self.rules.failregexes.clear();
+        self.rules.failregex_names.clear();
         self.regexes_changed();
     }
 
     /// All failregexes in order.
     pub fn failregexes(&self) -> &[FailRegex] {
-        &self.failregexes
+        &self.rules.failregexes
     }
 
     /// Appends an ignoreregex.
@@ -162,23 +189,24 @@ impl Filter {
     /// # Errors
     /// Empty or not compilable.
     pub fn add_ignoreregex(&mut self, source: &str) -> Result<(), PatternError> {
-        self.ignoreregexes
-            .push(FailRegex::new(source, self.usedns, false)?);
+        self.rules
+            .ignoreregexes
+            .push(FailRegex::new(source, self.rules.usedns, false)?);
         self.regexes_changed();
         Ok(())
     }
 
     /// Removes by position; a wrong position is ignored.
     pub fn del_ignoreregex(&mut self, index: usize) {
-        if index < self.ignoreregexes.len() {
-            self.ignoreregexes.remove(index);
+        if index < self.rules.ignoreregexes.len() {
+            self.rules.ignoreregexes.remove(index);
             self.regexes_changed();
         }
     }
 
     /// Removes all ignoreregexes.
     pub fn clear_ignoreregexes(&mut self) {
-        self.ignoreregexes.clear();
+        self.rules.ignoreregexes.clear();
         self.regexes_changed();
     }
 
@@ -190,24 +218,24 @@ impl Filter {
     /// Whether the ignoreregexes see the line before the failregexes do: when there are far fewer
     /// of them (fact R29).
     pub(super) fn asks_ignoreregexes_first(&self) -> bool {
-        let (ignore, fail) = (self.ignoreregexes.len(), self.failregexes.len());
+        let (ignore, fail) = (self.rules.ignoreregexes.len(), self.rules.failregexes.len());
         ignore > 0 && ignore + 2 < fail
     }
 
     /// All ignoreregexes in order.
     pub fn ignoreregexes(&self) -> &[FailRegex] {
-        &self.ignoreregexes
+        &self.rules.ignoreregexes
     }
 
     /// Lines in the buffer; more than one switches multi-line matching on (fact R39, J12), for
     /// failregexes added from now on.
     pub fn set_maxlines(&mut self, lines: usize) {
-        self.maxlines = lines.max(1);
+        self.rules.maxlines = lines.max(1);
     }
 
     /// Lines in the buffer.
     pub fn maxlines(&self) -> usize {
-        self.maxlines
+        self.rules.maxlines
     }
 
     /// The buffered lines, oldest first; empty unless [`Filter::maxlines`] is above one.
@@ -220,9 +248,9 @@ impl Filter {
     /// # Errors
     /// The original's text for an unusable pattern.
     pub fn set_datepattern(&mut self, pattern: &str) -> Result<(), DatePatternError> {
-        self.dates = match DateDetector::from_pattern(pattern)? {
+        self.rules.dates = match DateDetector::from_pattern(pattern)? {
             Some(mut detector) => {
-                detector.set_default_zone(self.zone);
+                detector.set_default_zone(self.rules.zone);
                 Dates::Detector(Box::new(detector))
             }
             None => Dates::Never { hits: 0 },
@@ -235,7 +263,7 @@ impl Filter {
     /// # Errors
     /// A template that is none, in words.
     pub fn set_jsonmatch(&mut self, template: &str) -> Result<(), String> {
-        self.json = match template.trim() {
+        self.rules.json = match template.trim() {
             "" => None,
             template => Some(JsonTemplate::parse(template)?),
         };
@@ -245,23 +273,23 @@ impl Filter {
 
     /// The template of [`Filter::set_jsonmatch`], empty without one.
     pub fn jsonmatch(&self) -> &str {
-        self.json.as_ref().map_or("", JsonTemplate::source)
+        self.rules.json.as_ref().map_or("", JsonTemplate::source)
     }
 
     /// Stops looking for dates in lines: the source tells them.
     pub fn disable_dates(&mut self) {
-        self.dates = Dates::Absent;
+        self.rules.dates = Dates::Absent;
     }
 
     /// Where dates come from.
     pub fn dates(&self) -> &Dates {
-        &self.dates
+        &self.rules.dates
     }
 
     /// (pattern, name) as `get JAIL datepattern` answers; `(None, name)` for the defaults and for
     /// built-in forms.
     pub fn datepattern(&self) -> Option<(Option<String>, String)> {
-        match &self.dates {
+        match &self.rules.dates {
             Dates::Detector(detector) => Some(detector.description()),
             Dates::Never { .. } => Some((Some("{UNB}^".to_owned()), "^".to_owned())),
             Dates::Absent => None,
@@ -270,21 +298,39 @@ impl Filter {
 
     /// The zone of dates that name none.
     pub fn set_timezone(&mut self, zone: Option<FixedOffset>) {
-        self.zone = zone;
-        if let Dates::Detector(detector) = &mut self.dates {
+        self.rules.zone = zone;
+        if let Dates::Detector(detector) = &mut self.rules.dates {
             detector.set_default_zone(zone);
         }
     }
 
-    /// The date of a line, where lines have one; the templates learn from it as from any line.
+    /// The date of a line, where lines have one; the templates learn from it as from any line. A
+    /// pattern that matches no text, as `{NONE}` does, gives the begin of the day, as in the original.
     pub fn date_of(&mut self, line: &str, now: Timestamp) -> Option<Timestamp> {
         let line = self.formed(line);
-        let Dates::Detector(detector) = &mut self.dates else {
-            return None;
+        let found = match &mut self.rules.dates {
+            Dates::Detector(detector) => detector.find(&line, now)?.time,
+            Dates::Never { .. } => DateTime::Empty,
+            Dates::Absent => return None,
         };
-        match detector.find(&line, now)?.time {
+        match found {
             DateTime::At(time) => Some(time),
-            _ => None,
+            DateTime::Empty => Some(start_of_day(now, self.rules.zone)),
+            DateTime::Invalid => None,
+        }
+    }
+
+    /// Whether the date pattern matches lines that have no date.
+    pub fn accepts_undated(&self, now: Timestamp) -> bool {
+        match &self.rules.dates {
+            Dates::Detector(detector) if detector.is_default() => false,
+            Dates::Detector(detector) => {
+                // whatever it says and learns the real one does at its first line
+                let found = log::quietly(|| (**detector).clone().find("", now));
+                found.is_some_and(|found| found.time == DateTime::Empty)
+            }
+            Dates::Never { .. } => true,
+            Dates::Absent => false,
         }
     }
 

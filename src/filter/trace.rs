@@ -135,12 +135,21 @@ pub struct Tracer {
 impl Tracer {
     /// For this filter.
     pub fn new(filter: &Filter) -> Tracer {
-        let multi = filter.maxlines > 1;
-        let probe = |regex: &FailRegex, multi| Probe::new(regex.source(), filter.usedns, multi);
+        let multi = filter.rules.maxlines > 1;
+        let probe =
+            |regex: &FailRegex, multi| Probe::new(regex.source(), filter.rules.usedns, multi);
         Tracer {
-            prefilter: Prefilter::with_prefregex(filter.prefregex.as_ref(), &filter.failregexes),
-            prefregex: filter.prefregex.as_ref().map(|regex| probe(regex, false)),
+            prefilter: Prefilter::with_prefregex(
+                filter.rules.prefregex.as_ref(),
+                &filter.rules.failregexes,
+            ),
+            prefregex: filter
+                .rules
+                .prefregex
+                .as_ref()
+                .map(|regex| probe(regex, false)),
             failregexes: filter
+                .rules
                 .failregexes
                 .iter()
                 .map(|regex| probe(regex, multi))
@@ -154,7 +163,7 @@ impl Tracer {
         let text = filter.text.clone();
         let mut trace = Trace {
             date,
-            prefilter: (filter.maxlines == 1)
+            prefilter: (filter.rules.maxlines == 1)
                 .then(|| self.prefilter.clone().outlook(&text) == Outlook::Hopeful),
             text: text.strip_suffix('\n').unwrap_or(&text).to_owned(),
             prefregex: None,
@@ -165,7 +174,7 @@ impl Tracer {
             session: None,
         };
         let ignored = |seen: &str| -> Vec<Attempt> {
-            let all = filter.ignoreregexes.iter();
+            let all = filter.rules.ignoreregexes.iter();
             all.map(|regex| attempt(regex, None, seen)).collect()
         };
         if trace.ignored_first {
@@ -175,7 +184,7 @@ impl Tracer {
             }
         }
         let mut seen = text.clone();
-        if let Some(prefregex) = &filter.prefregex {
+        if let Some(prefregex) = &filter.rules.prefregex {
             let tried = attempt(prefregex, self.prefregex.as_mut(), &text);
             if let Attempt::Matched(marks) = &tried {
                 let content = marks.iter().find(|mark| mark.name == "content");
@@ -190,7 +199,7 @@ impl Tracer {
                 return trace;
             }
         }
-        let regexes = filter.failregexes.iter().zip(&mut self.failregexes);
+        let regexes = filter.rules.failregexes.iter().zip(&mut self.failregexes);
         trace.failregexes = regexes
             .map(|(regex, probe)| attempt(regex, Some(probe), &seen))
             .collect();
@@ -203,7 +212,7 @@ impl Tracer {
 }
 
 fn date_of(filter: &mut Filter, line: &str, now: Timestamp) -> Option<TracedDate> {
-    let Dates::Detector(detector) = &mut filter.dates else {
+    let Dates::Detector(detector) = &mut filter.rules.dates else {
         return None;
     };
     let found = detector.find(line, now)?;

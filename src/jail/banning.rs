@@ -109,17 +109,18 @@ impl JailCore {
 
     /// How much longer an id is banned that was banned before (fact B12).
     fn increased(&mut self, ticket: &Ticket, base: i64, past: &Past) -> Option<Increased> {
-        if !self.increment.enabled() || base <= 0 {
+        if !self.settings.increment.enabled() || base <= 0 {
             return None;
         }
-        let history = if self.increment.overall() {
+        let history = if self.settings.increment.overall() {
             past.everywhere.as_ref()
         } else {
             past.here.as_ref()
         }?;
         let from = Number::Int(base);
         let length = if history.bancount > 0 {
-            self.increment
+            self.settings
+                .increment
                 .time(base, history.bancount, self.random.f64())
         } else {
             from
@@ -139,8 +140,8 @@ impl JailCore {
         let base = self.bans.default_length();
         let limit = if ticket.fields.get(settings::BY_HAND).is_some() {
             None
-        } else if self.increment.enabled() {
-            self.increment.maxtime().map(settings::ban_time_of)
+        } else if self.settings.increment.enabled() {
+            self.settings.increment.maxtime().map(settings::ban_time_of)
         } else {
             Some(base)
         };
@@ -155,7 +156,7 @@ impl JailCore {
         if end_of(ticket.time, length) <= now {
             return None;
         }
-        let keep = usize::try_from(self.counter.max_matches).unwrap_or(0);
+        let keep = usize::try_from(self.settings.limits.max_matches).unwrap_or(0);
         let surplus = ticket.matches.len().saturating_sub(keep);
         ticket.matches.drain(..surplus);
         ticket.bantime = Some(length);
@@ -176,7 +177,7 @@ impl JailCore {
                 decisions.push(Decision::Prolong(ticket));
             }
         }
-        match self.unban_when_quiet {
+        match self.settings.unban_when_quiet {
             true => decisions.extend(self.ask_about_ended(now)),
             false => {
                 let over = self.bans.take_due(now, UNBAN_BATCH);

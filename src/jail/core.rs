@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::bans::BanList;
-use super::counter::{Counter, Offence};
+use super::counter::{Counter, Limits, Offence};
 use super::decision::Decision;
 use super::ignore::{IgnoreList, Known};
 use super::ignore_cache::IgnoreCache;
@@ -20,8 +20,8 @@ use super::settings;
 use crate::action::JailFigures;
 use crate::address::Address;
 use crate::control::Value;
-use crate::datetime::duration::Number;
-use crate::filter::{Clock, Failure, FailureId, Filter};
+use crate::encoding::Encoding;
+use crate::filter::{Clock, Failure, FailureId, Filter, Rules};
 use crate::pattern::UseDns;
 use crate::store::BanHistory;
 use crate::ticket::{BanTime, Fields, MatchLine, Timestamp};
@@ -48,24 +48,53 @@ pub enum Ignorance {
     Ask(String),
 }
 
+/// All that the options of a jail set beside its filter, as one value.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub limits: Limits,
+    pub ban_time: BanTime,
+    pub increment: Increment,
+    pub prefix: BanPrefix,
+    pub unban_when_quiet: bool,
+    pub ignore: IgnoreList,
+    pub ignore_cache: Option<IgnoreCache>,
+    pub ignore_command: Option<String>,
+    pub encoding: String,
+    pub timezone: Value,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            limits: Limits::default(),
+            ban_time: BanTime::Seconds(600.0),
+            increment: Increment::default(),
+            prefix: BanPrefix::default(),
+            unban_when_quiet: false,
+            ignore: IgnoreList::default(),
+            ignore_cache: None,
+            ignore_command: None,
+            encoding: Encoding::preferred().name,
+            timezone: Value::None,
+        }
+    }
+}
+
+/// What the options of a jail were at some time. Counters and bans are not part of it.
+#[derive(Clone, Debug)]
+pub(super) struct SettingsSnapshot {
+    settings: Settings,
+    rules: Rules,
+}
+
 /// A jail without its task.
 #[derive(Debug)]
 pub struct JailCore {
     pub(super) name: String,
     pub(super) filter: Filter,
+    pub(super) settings: Settings,
     pub(super) counter: Counter,
     pub(super) bans: BanList,
-    pub(super) increment: Increment,
-    pub(super) ignore: IgnoreList,
-    pub(super) ignore_cache: Option<IgnoreCache>,
-    pub(super) ignore_command: Option<String>,
-    pub(super) find_time: Number,
-    pub(super) prefix: BanPrefix,
-    pub(super) unban_when_quiet: bool,
-    pub(super) encoding: String,
-    pub(super) timezone: Value,
-    /// As it was set, if it was.
-    pub(super) datepattern: Option<String>,
     pub(super) has_database: bool,
     pub(super) known: Known,
     /// When actions are to be told of longer bans.
@@ -80,24 +109,36 @@ impl JailCore {
         JailCore {
             name: name.to_owned(),
             filter: Filter::new(name),
+            settings: Settings::default(),
             counter: Counter::default(),
             bans: BanList::default(),
-            increment: Increment::default(),
-            ignore: IgnoreList::default(),
-            ignore_cache: None,
-            ignore_command: None,
-            find_time: Number::Int(600),
-            prefix: BanPrefix::default(),
-            unban_when_quiet: false,
-            encoding: super::decode::default_encoding(),
-            timezone: Value::None,
-            datepattern: None,
             has_database,
             known: Known::default(),
             prolongs: BinaryHeap::new(),
             last_check: f64::NEG_INFINITY,
             random: fastrand::Rng::new(),
         }
+    }
+
+    /// What all options are now.
+    pub(super) fn snapshot(&self) -> SettingsSnapshot {
+        SettingsSnapshot {
+            settings: self.settings.clone(),
+            rules: self.filter.rules().clone(),
+        }
+    }
+
+    /// Makes all options what they were.
+    pub(super) fn put_back(&mut self, snapshot: SettingsSnapshot) {
+        self.settings = snapshot.settings;
+        self.filter.set_rules(snapshot.rules);
+        self.settings_changed();
+    }
+
+    /// Tells the counter and the bans what they go by.
+    pub(super) fn settings_changed(&mut self) {
+        self.counter.set_limits(self.settings.limits);
+        self.bans.set_default_length(self.settings.ban_time);
     }
 
     /// The name of the jail.
@@ -107,7 +148,7 @@ impl JailCore {
 
     /// The encoding of its logs.
     pub fn encoding(&self) -> &str {
-        &self.encoding
+        &self.settings.encoding
     }
 
     /// What it reads is a journal: the time of a line is known without looking for dates.
@@ -117,12 +158,12 @@ impl JailCore {
 
     /// How long failures count, in seconds.
     pub fn find_time(&self) -> f64 {
-        self.counter.find_time
+        self.counter.find_time()
     }
 
     /// How much the failures of an id weigh by now, and at how much it is banned.
     pub fn standing(&self, id: &Address) -> (f64, i64) {
-        (self.counter.standing(id), self.counter.max_retry)
+        (self.counter.standing(id), self.settings.limits.max_retry)
     }
 
     /// What becomes of names in logs.
@@ -155,11 +196,12 @@ impl JailCore {
 
     /// The dates of lines in its logs.
     pub(super) fn calendar(&mut self, now: Timestamp) -> Calendar<'_> {
-        let since = now - self.counter.find_time;
+        let since = now - self.counter.find_time();
         Calendar {
             filter: &mut self.filter,
             now,
             since,
+            new_file: false,
         }
     }
 
@@ -168,7 +210,7 @@ impl JailCore {
         Clock {
             now,
             in_operation,
-            findtime: self.counter.find_time,
+            findtime: self.counter.find_time(),
         }
     }
 
@@ -195,8 +237,8 @@ impl JailCore {
     /// Whom a failure of this id counts against: its network where networks are banned, unless
     /// something inside of that is ignored.
     pub fn ban_id(&self, id: &Address) -> Address {
-        match self.prefix.network(id) {
-            Some(Address::Net(net)) if !self.ignore.reaches_into(&net, &self.known) => {
+        match self.settings.prefix.network(id) {
+            Some(Address::Net(net)) if !self.settings.ignore.reaches_into(&net, &self.known) => {
                 Address::Net(net)
             }
             _ => id.clone(),
@@ -276,14 +318,18 @@ impl JailCore {
         now: Timestamp,
         decisions: &mut Vec<Decision>,
     ) {
-        let Some(history) = past.here.as_ref().filter(|_| self.increment.enabled()) else {
+        let Some(history) = past
+            .here
+            .as_ref()
+            .filter(|_| self.settings.increment.enabled())
+        else {
             return;
         };
         // a line that was read before, or whose ban was restored
         if offence.time <= history.timeofban {
             return;
         }
-        let weight = Increment::weight(history.bancount, self.counter.max_retry);
+        let weight = Increment::weight(history.bancount, self.settings.limits.max_retry);
         if weight.as_f64() <= 1.0 {
             return;
         }
@@ -315,12 +361,12 @@ impl JailCore {
 
     /// Whether [`Past`] matters for bans.
     pub fn wants_past(&self) -> bool {
-        self.has_database && self.increment.enabled()
+        self.has_database && self.settings.increment.enabled()
     }
 
     /// Whether bans of other jails count too.
     pub fn wants_past_everywhere(&self) -> bool {
-        self.wants_past() && self.increment.overall()
+        self.wants_past() && self.settings.increment.overall()
     }
 
     /// Counters for tags.

@@ -2,7 +2,10 @@
 
 use super::core::*;
 use super::core_tests::{core, extra, failure, limits};
-use crate::control::{JailSetting, Value};
+use crate::address::Family;
+use crate::control::{JailOption, JailSetting, Value};
+use crate::ticket::BanTime;
+
 #[test]
 fn options_are_answered_like_the_originals() {
     let mut core = JailCore::new("j", true);
@@ -105,7 +108,6 @@ fn lists_and_status_have_the_originals_shapes() {
     }
     core.apply(&JailSetting::MaxRetry(5.into()));
     core.failure(&failure("192.0.2.9", 20.0), &Past::default(), 20.0);
-    use crate::control::JailOption;
     let ip = |text: &str| Value::Ip(text.into());
     let banip = |with_time| JailOption::BanIp {
         separator: None,
@@ -163,43 +165,150 @@ fn lists_and_status_have_the_originals_shapes() {
     assert_eq!(core.counts(700.0), [(0, 3), (2, 2)]);
 }
 
-#[test]
-fn a_failed_reload_leaves_the_settings_as_they_were() {
-    use super::saved::Saved;
-    use crate::control::JailOption;
-    let mut settings = limits(3, 600, 60);
-    settings.push(JailSetting::AddFailRegex(vec!["^a <ADDR>$".into()]));
-    settings.push(JailSetting::AddIgnoreIp(vec!["192.0.2.1".into()]));
-    settings.push(JailSetting::LogEncoding("latin1".into()));
-    settings.push(extra("factor", "2"));
-    let mut core = core(&settings);
-    let options = [
-        JailOption::MaxRetry,
-        JailOption::FindTime,
-        JailOption::BanTime,
-        JailOption::FailRegex,
-        JailOption::IgnoreIp,
-        JailOption::LogEncoding,
-        JailOption::UseDns,
-        JailOption::BanTimeExtra("factor".into()),
-        JailOption::DatePattern,
+/// A value for each option, other than the default and than what a second call gives; `round` is 0
+/// or 1. The match names every option, so that none is added without being tested here.
+fn change(option: &JailOption, round: usize) -> Vec<JailSetting> {
+    let pick = |values: [&'static str; 2]| values[round];
+    let number = |values: [i64; 2]| Value::Int(values[round]);
+    let extra_value = |name: &str| match name {
+        "increment" | "overalljails" => pick(["true", "false"]),
+        "multipliers" => pick(["1 2", "3 4"]),
+        "formula" => pick(["ban.Time * 2", "ban.Time * 3"]),
+        _ => pick(["21", "22"]),
+    };
+    vec![match option {
+        JailOption::IgnoreSelf => JailSetting::IgnoreSelf(pick(["no", "yes"]).into()),
+        JailOption::IgnoreIp => {
+            JailSetting::AddIgnoreIp(vec![pick(["192.0.2.1", "10.0.0.0/8"]).into()])
+        }
+        JailOption::IgnoreCommand => JailSetting::IgnoreCommand(pick(["/a", "/b"]).into()),
+        JailOption::IgnoreCache => JailSetting::IgnoreCache(
+            pick(["key=<ip>, max-count=10", "key=<ip>, max-count=99"]).into(),
+        ),
+        JailOption::LogEncoding => JailSetting::LogEncoding(pick(["latin1", "utf-16"]).into()),
+        JailOption::PrefRegex => JailSetting::PrefRegex(
+            pick([
+                "^a<F-CONTENT>.+</F-CONTENT>$",
+                "^b<F-CONTENT>.+</F-CONTENT>$",
+            ])
+            .into(),
+        ),
+        JailOption::FailRegex => {
+            JailSetting::AddFailRegex(vec![pick(["^a <ADDR>$", "^b <ADDR>$"]).into()])
+        }
+        JailOption::IgnoreRegex => JailSetting::AddIgnoreRegex(vec![pick(["a", "b"]).into()]),
+        JailOption::UseDns => JailSetting::UseDns(pick(["no", "raw"]).into()),
+        JailOption::FindTime => JailSetting::FindTime(number([61, 62])),
+        JailOption::BanTime => JailSetting::BanTime(number([63, -1])),
+        JailOption::BanTimeExtra(name) => extra(name, extra_value(name)),
+        JailOption::MaxRetry => JailSetting::MaxRetry(number([7, 8])),
+        JailOption::MaxMatches => JailSetting::MaxMatches(number([9, 10])),
+        JailOption::UnbanWhenQuiet => JailSetting::UnbanWhenQuiet(pick(["yes", "no"]).into()),
+        JailOption::BanPrefix(family) => JailSetting::BanPrefix {
+            family: *family,
+            value: number([24, 28]),
+        },
+        JailOption::MaxLines => JailSetting::MaxLines(number([2, 3])),
+        JailOption::LogTimezone => JailSetting::LogTimezone(pick(["UTC+0100", "UTC"]).into()),
+        JailOption::DatePattern => JailSetting::DatePattern(pick(["%Y", "{NONE}"]).into()),
+        JailOption::JsonMatch => JailSetting::JsonMatch(pick(["{a}", "{b}"]).into()),
+        // what the task or the actions keep: tests/jail_task.rs
+        JailOption::LogPath | JailOption::JournalMatch => return Vec::new(),
+        JailOption::Actions
+        | JailOption::Action { .. }
+        | JailOption::ActionProperties(_)
+        | JailOption::ActionMethods(_) => return Vec::new(),
+        // no options
+        JailOption::BanIp { .. } | JailOption::Banned(_) => return Vec::new(),
+    }]
+}
+
+/// The option after this one, first to last. The match names every option: a new one has to find its
+/// place.
+fn next(option: Option<&JailOption>) -> Option<JailOption> {
+    const EXTRA: [&str; 7] = [
+        "increment",
+        "factor",
+        "formula",
+        "multipliers",
+        "maxtime",
+        "rndtime",
+        "overalljails",
     ];
-    let before: Vec<_> = options.iter().map(|option| core.get(option)).collect();
-    let saved = Saved::new(&core);
-    core.clear_lists();
-    for setting in [
-        JailSetting::MaxRetry(9.into()),
-        JailSetting::FindTime(9.into()),
-        JailSetting::BanTime(9.into()),
-        JailSetting::UseDns("no".into()),
-        JailSetting::AddFailRegex(vec!["^b <ADDR>$".into()]),
-        JailSetting::AddIgnoreIp(vec!["192.0.2.2".into()]),
-        JailSetting::LogEncoding("utf-8".into()),
-        extra("factor", "3"),
-    ] {
-        core.apply(&setting).unwrap().unwrap();
+    use JailOption as O;
+    let extra = |at: usize| EXTRA.get(at).map(|name| O::BanTimeExtra((*name).into()));
+    let Some(option) = option else {
+        return Some(O::IgnoreSelf);
+    };
+    Some(match option {
+        O::IgnoreSelf => O::IgnoreIp,
+        O::IgnoreIp => O::IgnoreCommand,
+        O::IgnoreCommand => O::IgnoreCache,
+        O::IgnoreCache => O::LogPath,
+        O::LogPath => O::LogEncoding,
+        O::LogEncoding => O::JournalMatch,
+        O::JournalMatch => O::PrefRegex,
+        O::PrefRegex => O::FailRegex,
+        O::FailRegex => O::IgnoreRegex,
+        O::IgnoreRegex => O::UseDns,
+        O::UseDns => O::FindTime,
+        O::FindTime => O::BanTime,
+        O::BanTime => return extra(0),
+        O::BanTimeExtra(name) => {
+            let at = EXTRA.iter().position(|known| known == name).unwrap();
+            return Some(extra(at + 1).unwrap_or(O::MaxRetry));
+        }
+        O::MaxRetry => O::MaxMatches,
+        O::MaxMatches => O::UnbanWhenQuiet,
+        O::UnbanWhenQuiet => O::BanPrefix(Family::Inet4),
+        O::BanPrefix(Family::Inet4) => O::BanPrefix(Family::Inet6),
+        O::BanPrefix(Family::Inet6) => O::MaxLines,
+        O::MaxLines => O::LogTimezone,
+        O::LogTimezone => O::DatePattern,
+        O::DatePattern => O::JsonMatch,
+        O::JsonMatch
+        | O::Actions
+        | O::Action { .. }
+        | O::ActionProperties(_)
+        | O::ActionMethods(_)
+        | O::BanIp { .. }
+        | O::Banned(_) => return None,
+    })
+}
+
+fn every_option() -> Vec<JailOption> {
+    std::iter::successors(next(None), |option| next(Some(option))).collect()
+}
+
+#[test]
+fn a_failed_reload_puts_every_option_back() {
+    for was_set in [false, true] {
+        let mut core = JailCore::new("j", true);
+        let options = every_option();
+        if was_set {
+            for setting in options.iter().flat_map(|option| change(option, 0)) {
+                core.apply(&setting).unwrap().unwrap();
+            }
+        }
+        let ask = |core: &JailCore| -> Vec<Option<Value>> {
+            options.iter().map(|option| core.get(option)).collect()
+        };
+        let before = (ask(&core), format!("{:?}", core.snapshot()));
+        let snapshot = core.snapshot();
+        core.clear_lists();
+        for option in &options {
+            let former = core.get(option);
+            for setting in change(option, usize::from(was_set)) {
+                core.apply(&setting).unwrap().unwrap();
+                assert_ne!(core.get(option), former, "{option:?} is not changed");
+            }
+        }
+        core.put_back(snapshot);
+        assert_eq!(ask(&core), before.0);
+        assert_eq!(format!("{:?}", core.snapshot()), before.1);
+        // what goes by the settings goes by the former ones
+        let default = if was_set { 63.0 } else { 600.0 };
+        assert_eq!(core.bans.default_length(), BanTime::Seconds(default));
+        assert_eq!(core.find_time(), if was_set { 61.0 } else { 600.0 });
     }
-    saved.restore(&mut core);
-    let after: Vec<_> = options.iter().map(|option| core.get(option)).collect();
-    assert_eq!(after, before);
 }

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use super::evidence::Evidence;
 use crate::address::Address;
+use crate::datetime::duration::Number;
 use crate::ticket::{Fields, MatchLine, Ticket, Timestamp};
 
 /// Ids a jail remembers at most. An attack from more addresses than this within one findtime makes
@@ -42,16 +43,32 @@ struct Entry {
     evidence: Evidence,
 }
 
+/// What a counter goes by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Ban at this count.
+    pub max_retry: i64,
+    /// Length of the window in seconds.
+    pub find_time: Number,
+    /// Lines kept per id; 0 keeps none.
+    pub max_matches: i64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            max_retry: 3,
+            find_time: Number::Int(600),
+            max_matches: 5,
+        }
+    }
+}
+
 /// The failing ids of one jail.
 #[derive(Debug)]
 pub(super) struct Counter {
     entries: HashMap<Address, Entry>,
-    /// Ban at this count.
-    pub max_retry: i64,
-    /// Length of the window in seconds.
-    pub find_time: f64,
-    /// Lines kept per id; 0 keeps none.
-    pub max_matches: i64,
+    limits: Limits,
     total: u64,
     newest: Timestamp,
     next_cleanup: Timestamp,
@@ -61,9 +78,7 @@ impl Default for Counter {
     fn default() -> Counter {
         Counter {
             entries: HashMap::new(),
-            max_retry: 3,
-            find_time: 600.0,
-            max_matches: 5,
+            limits: Limits::default(),
             total: 0,
             newest: f64::NEG_INFINITY,
             next_cleanup: f64::NEG_INFINITY,
@@ -72,6 +87,16 @@ impl Default for Counter {
 }
 
 impl Counter {
+    /// Sets all limits, for what is counted from now on.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// How long failures count, in seconds.
+    pub fn find_time(&self) -> f64 {
+        self.limits.find_time.as_f64()
+    }
+
     /// Ids with failures.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -89,7 +114,7 @@ impl Counter {
 
     /// Whether a count is enough for a ban.
     pub fn is_enough(&self, retry: f64) -> bool {
-        retry >= self.max_retry as f64
+        retry >= self.limits.max_retry as f64
     }
 
     /// Counts one failure and answers the count of its id.
@@ -99,12 +124,13 @@ impl Counter {
     pub fn add(&mut self, offence: &Offence<'_>, now: Timestamp) -> f64 {
         self.total += 1;
         self.newest = self.newest.max(offence.time);
-        let horizon = now - self.find_time;
-        let keep = usize::try_from(self.max_matches).unwrap_or(0);
+        let find_time = self.find_time();
+        let horizon = now - find_time;
+        let keep = usize::try_from(self.limits.max_matches).unwrap_or(0);
         if let Some(entry) = self.entries.get_mut(offence.id)
             && entry.last > horizon
         {
-            entry.slide(offence.time, self.find_time);
+            entry.slide(offence.time, find_time);
             entry.retry += offence.weight;
             entry.failures += 1;
             entry
@@ -159,7 +185,7 @@ impl Counter {
             return 0;
         }
         self.next_cleanup = now + CLEANUP_INTERVAL;
-        let horizon = now - self.find_time;
+        let horizon = now - self.find_time();
         self.entries.retain(|_, entry| entry.last > horizon);
         let before = self.entries.len();
         if before > MAX_IDS {
@@ -176,7 +202,7 @@ impl Counter {
 
     /// When everything remembered will be out of date.
     pub fn stale_at(&self) -> Option<Timestamp> {
-        (!self.entries.is_empty()).then_some(self.newest + self.find_time)
+        (!self.entries.is_empty()).then_some(self.newest + self.find_time())
     }
 }
 
@@ -201,8 +227,11 @@ mod tests {
 
     fn counter(max_retry: i64, find_time: f64) -> Counter {
         Counter {
-            max_retry,
-            find_time,
+            limits: Limits {
+                max_retry,
+                find_time: Number::Float(find_time),
+                ..Limits::default()
+            },
             ..Counter::default()
         }
     }
@@ -250,7 +279,7 @@ mod tests {
     #[test]
     fn ticket_has_last_time_and_lines_and_first_fields() {
         let mut counter = counter(3, 600.0);
-        counter.max_matches = 2;
+        counter.limits.max_matches = 2;
         for (n, user) in ["bob", "al;id", "eve"].iter().enumerate() {
             fail_by(
                 &mut counter,
@@ -282,7 +311,7 @@ mod tests {
     #[test]
     fn no_matches_are_kept_when_none_are_wanted() {
         let mut counter = counter(3, 600.0);
-        counter.max_matches = 0;
+        counter.limits.max_matches = 0;
         fail(&mut counter, "192.0.2.1", 0.0);
         fail(&mut counter, "192.0.2.1", 1.0);
         assert!(

@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use crate::ticket::Timestamp;
 
 /// Answers remembered by a key with tags expanded (fact J19).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct IgnoreCache {
     /// The key, tags not yet expanded.
     pub key: String,

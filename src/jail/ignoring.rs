@@ -12,19 +12,19 @@ use crate::ticket::Timestamp;
 impl JailCore {
     /// Whether an id is ignored (fact J26). `key` is the expanded key of `ignorecache`.
     pub fn ignored(&mut self, id: &Address, key: Option<&str>, now: Timestamp) -> Ignorance {
-        let cached = key.and_then(|key| self.ignore_cache.as_ref()?.get(key, now));
+        let cached = key.and_then(|key| self.settings.ignore_cache.as_ref()?.get(key, now));
         match cached {
             Some(true) => return Ignorance::Known,
             Some(false) => return Ignorance::No,
             None => {}
         }
-        if let Some((by, remember)) = self.ignore.covers(id, &self.known) {
+        if let Some((by, remember)) = self.settings.ignore.covers(id, &self.known) {
             if remember {
                 self.remember_ignored(key, true, now);
             }
             return Ignorance::By(by);
         }
-        match &self.ignore_command {
+        match &self.settings.ignore_command {
             Some(command) if !command.is_empty() => Ignorance::Ask(command.clone()),
             _ => {
                 self.remember_ignored(key, false, now);
@@ -35,29 +35,32 @@ impl JailCore {
 
     /// Remembers an answer for `ignorecache`.
     pub fn remember_ignored(&mut self, key: Option<&str>, answer: bool, now: Timestamp) {
-        if let (Some(cache), Some(key)) = (&mut self.ignore_cache, key) {
+        if let (Some(cache), Some(key)) = (&mut self.settings.ignore_cache, key) {
             cache.set(key.to_owned(), answer, now);
         }
     }
 
     /// The key of `ignorecache`, its tags not yet expanded.
     pub fn ignore_key(&self) -> Option<&str> {
-        self.ignore_cache.as_ref().map(|cache| cache.key.as_str())
+        self.settings
+            .ignore_cache
+            .as_ref()
+            .map(|cache| cache.key.as_str())
     }
 
     /// Whether addresses of this machine are wanted.
     pub fn ignores_self(&self) -> bool {
-        self.ignore.ignore_self
+        self.settings.ignore.ignore_self
     }
 
     /// Names in `ignoreip`, also in its files.
     pub fn ignored_names(&self) -> Vec<String> {
-        self.ignore.names().map(str::to_owned).collect()
+        self.settings.ignore.names().map(str::to_owned).collect()
     }
 
     /// Files in `ignoreip`.
     pub fn ignored_files(&self) -> Vec<String> {
-        self.ignore.files().map(str::to_owned).collect()
+        self.settings.ignore.files().map(str::to_owned).collect()
     }
 
     /// Hands in the addresses of this machine.
@@ -72,6 +75,6 @@ impl JailCore {
 
     /// Hands in the contents of a file in `ignoreip`.
     pub fn know_file(&mut self, path: &str, text: &str) {
-        self.ignore.set_file(path, text);
+        self.settings.ignore.set_file(path, text);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::save_timer::SaveTimer;
 use crate::control::{CommandError, Value};
-use crate::encoding;
+use crate::encoding::Encoding;
 use crate::source::journal::{
     Batch, Following, Matches, Options, OptionsError, Place, Start, follow,
 };
@@ -151,7 +151,7 @@ impl JournalLog {
             return;
         };
         self.following = None;
-        let encoding = encoding::named(&self.encoding).unwrap_or(encoding_rs::UTF_8);
+        let encoding = Encoding::named(&self.encoding).unwrap_or_else(Encoding::utf_8);
         match follow(&self.jail, &self.options, &self.matches, encoding, start) {
             Ok(following) => self.following = Some(following),
             Err(error) => error!(TARGET, "Unable to read systemd journal: {}", error),

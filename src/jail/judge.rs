@@ -50,7 +50,7 @@ impl Task {
         }
         let told = |case: &Case| matches!(case.origin, Origin::Attempt { .. });
         let at = self.cases.iter().position(told)?;
-        match self.saved {
+        match self.before_reload {
             None => self.cases.remove(at),
             Some(_) => None,
         }

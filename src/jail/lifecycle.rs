@@ -5,8 +5,7 @@ use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
 
 use super::inquiry::{Case, Origin};
-use super::saved::Saved;
-use super::task::{Phase, Task, now};
+use super::task::{BeforeReload, Phase, Task, now};
 use crate::action::Order;
 use crate::control::Value;
 use crate::filter::FailureId;
@@ -86,8 +85,11 @@ impl Task {
     pub(super) async fn reload(&mut self, phase: Phase) {
         match phase {
             Phase::Begin => {
+                self.before_reload = Some(Box::new(BeforeReload {
+                    idle: self.idle,
+                    options: self.core.snapshot(),
+                }));
                 self.idle = true;
-                self.saved = Some(Box::new(Saved::new(&self.core)));
                 self.core.clear_lists();
                 self.logs.begin_reload();
                 if let Some(journal) = &mut self.journal {
@@ -96,21 +98,22 @@ impl Task {
                 self.actions.send(Order::Reloading(true, Vec::new()));
             }
             Phase::End => {
-                self.saved = None;
+                self.before_reload = None;
                 self.end_reload(false);
                 self.actions.send(Order::Figures(self.core.figures()));
                 let bans = self.core.banned_tickets();
                 self.actions.send(Order::Reloading(false, bans));
             }
             Phase::Abort => {
-                if let Some(saved) = self.saved.take() {
-                    saved.restore(&mut self.core);
+                self.idle = false;
+                if let Some(before) = self.before_reload.take() {
+                    self.core.put_back(before.options);
+                    self.idle = before.idle;
                 }
                 self.encoding_changed();
                 self.end_reload(true);
                 self.actions.send(Order::ReloadFailed);
                 self.actions.send(Order::Figures(self.core.figures()));
-                self.idle = false;
                 self.judge_cases();
             }
         }

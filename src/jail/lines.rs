@@ -7,13 +7,13 @@
 
 use std::sync::Arc;
 
-use encoding_rs::Encoding;
 use tokio::sync::OnceCell;
 
 use super::inquiry::{Case, Origin};
 use super::task::{Task, now};
 use crate::address::Address;
 use crate::datetime::Stand;
+use crate::encoding::Encoding;
 use crate::filter::{Clock, Dating, Failure, FailureId, Filter, Lines, Signature, Survey};
 use crate::source::journal::Batch;
 use crate::source::{Chunk, Shelf};
@@ -22,7 +22,7 @@ use crate::ticket::{Ticket, Timestamp};
 /// The lines of a chunk. Whoever waits for them, or for what follows, does not keep a thread from
 /// other work.
 struct Decoded {
-    encoding: &'static Encoding,
+    encoding: Encoding,
     jsonmatch: String,
     lines: OnceCell<Lines<'static>>,
 }
@@ -47,7 +47,7 @@ impl Task {
     pub(super) async fn take_chunk(&mut self, chunk: &Chunk) {
         if let Some(in_operation) = self.logs.begin(chunk) {
             let clock = self.core.clock(now(), in_operation);
-            match (&chunk.shelf, self.logs.encoding(chunk)) {
+            match (&chunk.shelf, self.logs.encoding(chunk).cloned()) {
                 (Some(shelf), Some(encoding)) if !chunk.data.is_empty() => {
                     self.take_shared(chunk, shelf, encoding, &clock).await;
                 }
@@ -71,7 +71,7 @@ impl Task {
         &mut self,
         chunk: &Chunk,
         shelf: &Shelf,
-        encoding: &'static Encoding,
+        encoding: Encoding,
         clock: &Clock,
     ) {
         let Task {
@@ -81,7 +81,7 @@ impl Task {
         let decoded = shelf.find(
             |one: &Decoded| one.encoding == encoding && one.jsonmatch == jsonmatch,
             || Decoded {
-                encoding,
+                encoding: encoding.clone(),
                 jsonmatch: jsonmatch.clone(),
                 lines: OnceCell::new(),
             },

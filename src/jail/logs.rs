@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use encoding_rs::Encoding;
 use indexmap::IndexMap;
 use tokio::sync::mpsc;
 
@@ -16,7 +15,7 @@ use super::newcomers::Newcomers;
 use super::save_timer::SaveTimer;
 use super::seek::Calendar;
 use crate::control::{CommandError, Value};
-use crate::encoding::warn_of_line;
+use crate::encoding::{Encoding, warn_of_line};
 use crate::filter::Lines;
 use crate::source::feed::{Membership, Source};
 use crate::source::{Chunk, Sources, Start, Subscription, Watch};
@@ -58,6 +57,8 @@ struct Log {
     unsaved: Option<LogPosition>,
     /// A reload has not named it so far.
     obsolete: bool,
+    /// A reload that is not over has added it.
+    added: bool,
     /// A pattern has led to it while the jail ran; so often in a row it was gone since.
     missed: Option<u32>,
     /// The first line it was last known by.
@@ -170,6 +171,7 @@ impl Logs {
             read: None,
             unsaved: None,
             obsolete: false,
+            added: self.reloading,
             missed: None,
             known_by: "".into(),
         };
@@ -190,6 +192,7 @@ impl Logs {
             read: None,
             unsaved: None,
             obsolete: false,
+            added: false,
             missed: None,
             known_by: "".into(),
         };
@@ -227,6 +230,7 @@ impl Logs {
         for path in gone {
             self.leave(&path);
         }
+        calendar.new_file = true;
         for path in paths {
             if self.logs.contains_key(&path) || !self.newcomers.is_candidate(&path, self.logs.len())
             {
@@ -328,16 +332,18 @@ impl Logs {
         }
     }
 
-    /// Removes obsolete files, or (`keep`) none.
+    /// Removes obsolete files, or (`keep`) those that the reload has added.
     pub fn end_reload(&mut self, keep: bool) {
         self.reloading = false;
-        let mut obsolete = Vec::new();
+        let mut gone = Vec::new();
         for (path, log) in &mut self.logs {
-            if std::mem::take(&mut log.obsolete) && !keep {
-                obsolete.push(path.clone());
+            let obsolete = std::mem::take(&mut log.obsolete);
+            let added = std::mem::take(&mut log.added);
+            if if keep { added } else { obsolete } {
+                gone.push(path.clone());
             }
         }
-        for path in obsolete {
+        for path in gone {
             self.leave(&path);
         }
         self.newcomers.end_reload(keep, Instant::now());
@@ -350,7 +356,7 @@ impl Logs {
     }
 
     /// How the lines of a chunk are decoded, if that depends on nothing before them.
-    pub fn encoding(&self, chunk: &Chunk) -> Option<&'static Encoding> {
+    pub fn encoding(&self, chunk: &Chunk) -> Option<&Encoding> {
         let log = self.logs.get(chunk.path.to_string_lossy().as_ref())?;
         log.decoder.of_whole_lines()
     }

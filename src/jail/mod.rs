@@ -41,7 +41,6 @@ mod quiet;
 mod ranges;
 pub mod replay;
 mod save_timer;
-mod saved;
 mod seek;
 mod settings;
 mod task;

@@ -5,13 +5,13 @@
 use super::core::JailCore;
 use super::decision::local_time;
 use super::ignore_cache::IgnoreCache;
-use super::{FULL, decode, settings};
+use super::{FULL, settings};
 use crate::address::Address;
 use crate::config::options as definition;
 use crate::control::{CommandError, JailOption, JailSetting, Reply, Value};
 use crate::datetime::duration::Number;
 use crate::datetime::{DatePatternError, FixedOffset};
-use crate::encoding;
+use crate::encoding::Encoding;
 use crate::pattern::{FailRegex, PatternError, UseDns};
 use crate::ticket::{BanTime, Timestamp};
 use crate::{debug, error, info, msg};
@@ -26,19 +26,27 @@ impl JailCore {
     /// Carries out a setting and answers which option tells of it. `None`: it is not the core's
     /// business.
     pub fn carry_out(&mut self, setting: &JailSetting) -> Option<Result<JailOption, CommandError>> {
+        let done = self.set(setting);
+        self.settings_changed();
+        done
+    }
+
+    fn set(&mut self, setting: &JailSetting) -> Option<Result<JailOption, CommandError>> {
         Some(match setting {
             JailSetting::IgnoreSelf(value) => {
-                self.ignore.ignore_self = settings::truth(value);
+                self.settings.ignore.ignore_self = settings::truth(value);
                 Ok(JailOption::IgnoreSelf)
             }
             JailSetting::AddIgnoreIp(words) => {
                 self.add_ignored(words).map(|()| JailOption::IgnoreIp)
             }
-            JailSetting::DelIgnoreIp(word) => {
-                self.ignore.remove(word).map(|()| JailOption::IgnoreIp)
-            }
+            JailSetting::DelIgnoreIp(word) => self
+                .settings
+                .ignore
+                .remove(word)
+                .map(|()| JailOption::IgnoreIp),
             JailSetting::IgnoreCommand(command) => {
-                self.ignore_command = Some(command.clone());
+                self.settings.ignore_command = Some(command.clone());
                 Ok(JailOption::IgnoreCommand)
             }
             JailSetting::IgnoreCache(value) => self
@@ -85,23 +93,25 @@ impl JailCore {
             JailSetting::FindTime(value) => self.set_find_time(value),
             JailSetting::BanTime(value) => self.set_ban_time(value),
             JailSetting::BanTimeExtra { name, value } => self
+                .settings
                 .increment
                 .set(name, value, self.has_database)
                 .map(|()| JailOption::BanTimeExtra(name.clone())),
             JailSetting::MaxRetry(value) => value.to_int().map(|count| {
-                self.counter.max_retry = count;
+                self.settings.limits.max_retry = count;
                 info!("fail2ban.filter", "  maxRetry: {}", count);
                 JailOption::MaxRetry
             }),
             JailSetting::MaxMatches(value) => value.to_int().map(|count| {
-                self.counter.max_matches = count;
+                self.settings.limits.max_matches = count;
                 JailOption::MaxMatches
             }),
             JailSetting::UnbanWhenQuiet(value) => {
-                self.unban_when_quiet = settings::truth(value);
+                self.settings.unban_when_quiet = settings::truth(value);
                 Ok(JailOption::UnbanWhenQuiet)
             }
             JailSetting::BanPrefix { family, value } => self
+                .settings
                 .prefix
                 .set(*family, value)
                 .map(|()| JailOption::BanPrefix(*family)),
@@ -111,10 +121,7 @@ impl JailCore {
                 .filter
                 .set_datepattern(pattern)
                 .map_err(|DatePatternError(text)| CommandError::builtin("TypeError", text))
-                .map(|()| {
-                    self.datepattern = Some(pattern.clone());
-                    JailOption::DatePattern
-                }),
+                .map(|()| JailOption::DatePattern),
             JailSetting::JsonMatch(template) => self
                 .filter
                 .set_jsonmatch(template)
@@ -127,22 +134,32 @@ impl JailCore {
     /// Answers an option. `None`: it is not the core's business.
     pub fn get(&self, option: &JailOption) -> Option<Value> {
         Some(match option {
-            JailOption::IgnoreSelf => self.ignore.ignore_self.into(),
-            JailOption::IgnoreIp => {
-                Value::List(self.ignore.words().into_iter().map(Value::Ip).collect())
-            }
-            JailOption::IgnoreCommand => match &self.ignore_command {
+            JailOption::IgnoreSelf => self.settings.ignore.ignore_self.into(),
+            JailOption::IgnoreIp => Value::List(
+                self.settings
+                    .ignore
+                    .words()
+                    .into_iter()
+                    .map(Value::Ip)
+                    .collect(),
+            ),
+            JailOption::IgnoreCommand => match &self.settings.ignore_command {
                 Some(command) => command.as_str().into(),
                 None => false.into(),
             },
-            JailOption::IgnoreCache => self.ignore_cache.as_ref().map_or(Value::None, |cache| {
-                Value::List(vec![
-                    cache.key.as_str().into(),
-                    cache.max_count.into(),
-                    whole_or_float(cache.max_time),
-                ])
-            }),
-            JailOption::LogEncoding => self.encoding.as_str().into(),
+            JailOption::IgnoreCache => {
+                self.settings
+                    .ignore_cache
+                    .as_ref()
+                    .map_or(Value::None, |cache| {
+                        Value::List(vec![
+                            cache.key.as_str().into(),
+                            cache.max_count.into(),
+                            whole_or_float(cache.max_time),
+                        ])
+                    })
+            }
+            JailOption::LogEncoding => self.settings.encoding.as_str().into(),
             JailOption::PrefRegex => self
                 .filter
                 .prefregex()
@@ -151,17 +168,17 @@ impl JailCore {
             JailOption::FailRegex => expanded(self.filter.failregexes()),
             JailOption::IgnoreRegex => expanded(self.filter.ignoreregexes()),
             JailOption::UseDns => use_dns_word(self.filter.usedns()).into(),
-            JailOption::FindTime => settings::number_value(Some(self.find_time)),
+            JailOption::FindTime => settings::number_value(Some(self.settings.limits.find_time)),
             JailOption::BanTime => {
                 Value::Int(settings::ban_seconds(self.bans.default_length()) as i64)
             }
-            JailOption::BanTimeExtra(name) => self.increment.get(name),
-            JailOption::MaxRetry => self.counter.max_retry.into(),
-            JailOption::UnbanWhenQuiet => self.unban_when_quiet.into(),
-            JailOption::BanPrefix(family) => self.prefix.get(*family),
-            JailOption::MaxMatches => self.counter.max_matches.into(),
+            JailOption::BanTimeExtra(name) => self.settings.increment.get(name),
+            JailOption::MaxRetry => self.settings.limits.max_retry.into(),
+            JailOption::UnbanWhenQuiet => self.settings.unban_when_quiet.into(),
+            JailOption::BanPrefix(family) => self.settings.prefix.get(*family),
+            JailOption::MaxMatches => self.settings.limits.max_matches.into(),
             JailOption::MaxLines => Value::Int(self.filter.maxlines() as i64),
-            JailOption::LogTimezone => self.timezone.clone(),
+            JailOption::LogTimezone => self.settings.timezone.clone(),
             JailOption::JsonMatch => self.filter.jsonmatch().into(),
             JailOption::DatePattern => match self.filter.datepattern() {
                 Some((pattern, name)) => Value::Tuple(vec![pattern.into(), name.into()]),
@@ -221,12 +238,12 @@ impl JailCore {
     pub fn clear_lists(&mut self) {
         self.filter.clear_failregexes();
         self.filter.clear_ignoreregexes();
-        self.ignore.clear();
+        self.settings.ignore.clear();
     }
 
     fn add_ignored(&mut self, words: &[String]) -> Result<(), CommandError> {
         for word in words {
-            if !self.ignore.add(word)? {
+            if !self.settings.ignore.add(word)? {
                 msg!(
                     "fail2ban.filter",
                     "  Ignore duplicate {} ({}), already in ignore list",
@@ -257,31 +274,30 @@ impl JailCore {
 
     fn set_ignore_cache(&mut self, value: &Value) -> Result<(), CommandError> {
         let text = value.as_str().unwrap_or("");
-        self.ignore_cache = cache_options(text)?;
+        self.settings.ignore_cache = cache_options(text)?;
         Ok(())
     }
 
     fn set_encoding(&mut self, label: &str) -> Result<(), CommandError> {
         let label = if label.eq_ignore_ascii_case("auto") {
-            decode::default_encoding()
+            Encoding::preferred().name
         } else {
             label.to_owned()
         };
-        if encoding::named(&label).is_none() {
+        if Encoding::named(&label).is_none() {
             return Err(CommandError::builtin(
                 "LookupError",
                 format!("unknown encoding: {label}"),
             ));
         }
         info!("fail2ban.filter", "  encoding: {}", label);
-        self.encoding = label;
+        self.settings.encoding = label;
         Ok(())
     }
 
     fn set_find_time(&mut self, value: &Value) -> Result<JailOption, CommandError> {
         let time = settings::seconds(value)?;
-        self.find_time = time;
-        self.counter.find_time = time.as_f64();
+        self.settings.limits.find_time = time;
         info!(
             "fail2ban.filter",
             "  findtime: {}",
@@ -296,7 +312,7 @@ impl JailCore {
             Number::Int(seconds) => seconds,
             Number::Float(seconds) => seconds as i64,
         };
-        self.bans.set_default_length(settings::ban_time(seconds));
+        self.settings.ban_time = settings::ban_time(seconds);
         info!(
             "fail2ban.actions",
             "  banTime: {}",
@@ -326,7 +342,7 @@ impl JailCore {
                 .map_err(|error| CommandError::builtin("ValueError", error.0))?,
         };
         self.filter.set_timezone(Some(zone));
-        self.timezone = text.into();
+        self.settings.timezone = text.into();
         Ok(JailOption::LogTimezone)
     }
 

@@ -1,5 +1,6 @@
 //! Where to begin in a log that is read for the first time: lines older than findtime would only be
-//! dropped (fact D22), so they are passed over by bisection (fact K6).
+//! dropped (fact D22), so they are passed over by bisection (fact K6). Lines without a date that the
+//! date pattern accepts (`{NONE}`) count as written when the day began.
 //!
 //! In: a file, the place where reading would begin, and a [`Calendar`] that knows the dates of lines.
 //! Out: the beginning of the first line that may still count. Where dates are missing or in disorder
@@ -19,7 +20,8 @@ const LINES: usize = 100;
 /// Bytes looked at for lines at one place; a longer line has no date.
 const REACH: usize = 64 << 10;
 
-/// So much is simply read: looking for dates in it would cost more than it saves.
+/// So much is simply read: looking for dates in it would cost more than it saves. Not where lines
+/// may have none: to the original they are as old as the day, if they were there at the start.
 const SMALL: u64 = 64 << 10;
 
 /// Dates of lines, and the time before which lines do not count.
@@ -30,6 +32,8 @@ pub(super) struct Calendar<'a> {
     pub now: Timestamp,
     /// Older lines do not count.
     pub since: Timestamp,
+    /// What is looked at is a file that has just appeared: its lines are news, dated or not.
+    pub new_file: bool,
 }
 
 /// What is found at a place.
@@ -44,7 +48,11 @@ impl Calendar<'_> {
     /// The beginning of the first line from `from` on that may count.
     pub fn seek(&mut self, file: &File, from: u64) -> io::Result<u64> {
         let size = file.metadata()?.len();
-        if size.saturating_sub(from) <= SMALL {
+        if size <= from {
+            return Ok(from);
+        }
+        let undated = self.filter.accepts_undated(self.now);
+        if undated && self.new_file || !undated && size.saturating_sub(from) <= SMALL {
             return Ok(from);
         }
         // lines that begin before `low` are too old, those from `high` on are to be read
@@ -126,6 +134,7 @@ mod tests {
             filter: &mut filter,
             now: NOW,
             since: NOW - 600.0,
+            new_file: false,
         };
         let file = File::open(&path).expect("log");
         let at = calendar.seek(&file, from).expect("read");

@@ -15,12 +15,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, oneshot};
 
 use super::backend::Backend;
-use super::core::JailCore;
+use super::core::{JailCore, SettingsSnapshot};
 use super::inquiry::{Answer, Case, FileStamp, Question};
 use super::journal::JournalLog;
 use super::logs::Logs;
 use super::look::Looks;
-use super::saved::Saved;
 use super::{Refusal, Surroundings};
 use crate::action::Actions;
 use crate::action::firewall::monitor::Reminder;
@@ -85,6 +84,13 @@ pub(super) enum Phase {
     Abort,
 }
 
+/// What a reload that fails falls back to.
+#[derive(Debug)]
+pub(super) struct BeforeReload {
+    pub(super) idle: bool,
+    pub(super) options: SettingsSnapshot,
+}
+
 /// Both ends of the way on which actions answer [`crate::action::Order::Quiet`].
 pub(super) type QuietAnswers = (
     mpsc::UnboundedSender<(Address, bool)>,
@@ -112,7 +118,7 @@ pub(super) struct Task {
     pub(super) outside_until: Option<Instant>,
     pub(super) files: HashMap<String, FileStamp>,
     /// What a reload that fails falls back to.
-    pub(super) saved: Option<Box<Saved>>,
+    pub(super) before_reload: Option<Box<BeforeReload>>,
     /// Bans by hand that wait until the actions have done some of their work.
     pub(super) parked: VecDeque<Request>,
     /// When to compare bans with the firewall.
@@ -189,7 +195,7 @@ pub(super) fn prepare(
         cases: VecDeque::new(),
         outside_until: None,
         files: HashMap::new(),
-        saved: None,
+        before_reload: None,
         parked: VecDeque::new(),
         reminder: Reminder::new(),
         quiet: mpsc::unbounded_channel(),

@@ -263,7 +263,7 @@ fn is_bundle(words: &[Value]) -> bool {
 }
 
 /// Name and reason out of what the configuration says of a jail that cannot be used (fact C46).
-fn failed_jail(text: &str) -> Option<(&str, &str)> {
+pub(super) fn failed_jail(text: &str) -> Option<(&str, &str)> {
     let (name, why) = text
         .strip_prefix("Jail '")?
         .split_once("' skipped, because of wrong configuration: ")?;

@@ -8,10 +8,11 @@
 use indexmap::IndexMap;
 
 use super::Server;
+use super::commands::failed_jail;
 use super::server_log::{LOG, TRANSMITTER};
 use crate::config::text::quoted;
 use crate::control::{Command, CommandError, JailCommand, JailSetting, Reply, Value};
-use crate::jail::{Looks, Prepared, Refusal};
+use crate::jail::{Looks, Prepared, Refusal, trial};
 use crate::{debug, error, info};
 
 mod new_jails;
@@ -55,6 +56,8 @@ struct Run<'s> {
     starts: Vec<(String, Vec<String>, Value)>,
     /// Jails whose further commands are skipped.
     broken: IndexMap<String, CommandError>,
+    /// Running jails that would have to be stopped for another backend, and then be refused: why.
+    doomed: IndexMap<String, CommandError>,
     first: Option<CommandError>,
 }
 
@@ -126,6 +129,7 @@ impl<'s> Run<'s> {
             looks: Looks::default(),
             starts: Vec::new(),
             broken: IndexMap::new(),
+            doomed: IndexMap::new(),
             first: None,
         }
     }
@@ -176,6 +180,7 @@ impl<'s> Run<'s> {
             .map(|words| (Command::from_value(&words), words))
             .collect();
         self.logs = self.logs_to_come(&stream);
+        self.doomed = self.restarts_to_fail(&stream);
         let mut stream = stream.into_iter().peekable();
         while let Some((command, words)) = stream.next() {
             if self.server.is_stopping() {
@@ -313,6 +318,10 @@ impl<'s> Run<'s> {
         };
         self.launch();
         match command {
+            Command::ConfigError(text) => {
+                self.keep_unreadable(&text);
+                server.answer(Command::ConfigError(text)).await
+            }
             Command::StopJail(name) => server.stop_jail(&name).await,
             Command::StopAllJails => {
                 server.stop_all_jails().await;
@@ -327,6 +336,41 @@ impl<'s> Run<'s> {
         }
     }
 
+    /// A jail that runs is not to be stopped because the client cannot read its configuration now.
+    fn keep_unreadable(&mut self, text: &str) {
+        if let Some((name, why)) = failed_jail(text)
+            && self.reloading.get(name) == Some(&Phase::Marked)
+        {
+            self.broken.insert(name.to_owned(), CommandError::new(why));
+        }
+    }
+
+    /// The running jails of which the stream wants another backend, but also what the new jail would
+    /// refuse: the old one must not be stopped for it.
+    fn restarts_to_fail(
+        &self,
+        stream: &[(Result<Command, CommandError>, Value)],
+    ) -> IndexMap<String, CommandError> {
+        let restarts = stream.iter().filter_map(|(command, _)| match command {
+            Ok(Command::Add { jail, backend }) => {
+                let running = self.server.jails.find(jail)?;
+                (running.backend != *backend).then_some(jail)
+            }
+            _ => None,
+        });
+        let refused = restarts.filter_map(|jail| {
+            let own = |words: &&[Value]| words.get(1).and_then(Value::as_str) == Some(jail);
+            let words = stream.iter().filter_map(|(_, words)| words.as_slice());
+            let commands: Vec<Vec<Value>> = words.filter(own).map(<[Value]>::to_vec).collect();
+            let fault = trial::faults(&commands).into_iter().next()?;
+            Some((
+                jail.clone(),
+                CommandError::builtin("ValueError", fault.text),
+            ))
+        });
+        refused.collect()
+    }
+
     async fn add(&mut self, name: &str, backend: &str) -> Reply {
         let server = self.server;
         let running = server.jails.find(name);
@@ -338,6 +382,9 @@ impl<'s> Run<'s> {
                     store.add_jail(name);
                 }
                 return Ok(name.into());
+            }
+            if let Some(why) = self.doomed.shift_remove(name) {
+                return Err(why);
             }
             info!(
                 LOG,
@@ -377,6 +424,7 @@ impl<'s> Run<'s> {
                     quoted(&name)
                 ));
                 jail.reload_abort().await;
+                self.server.state().failed.shift_remove(&name);
             } else if phase == Phase::Done {
                 jail.reload_end().await;
             } else {

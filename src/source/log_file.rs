@@ -89,9 +89,8 @@ impl Open {
                 continue;
             }
             if let Some(end) = memchr::memrchr(b'\n', &data) {
-                // in UTF-16 the other half of the line feed follows
-                let half = usize::from(data.get(end + 1) == Some(&0));
-                data.truncate(end + 1 + half);
+                let place = self.position + end as u64;
+                data.truncate(end + 1 + rest_of_feed(place, &data[end + 1..]));
                 self.position += data.len() as u64;
                 // It was empty when it was opened. Learnt later, the head could be that of a
                 // text written over this one, and nobody would notice.
@@ -243,6 +242,16 @@ impl Default for Head {
 pub fn is_log(metadata: &Metadata) -> bool {
     let null = metadata.file_type().is_char_device() && metadata.rdev() == libc::makedev(1, 3);
     metadata.is_file() || null
+}
+
+/// How many of the bytes after a byte 0A belong to it: in UTF-16 and UTF-32 with the least
+/// significant byte first, a line feed goes on. `place`: where in the file that byte stands.
+fn rest_of_feed(place: u64, after: &[u8]) -> usize {
+    match after {
+        [0, 0, 0, ..] if place.is_multiple_of(4) => 3,
+        [0, ..] if place.is_multiple_of(2) => 1,
+        _ => 0,
+    }
 }
 
 /// Device and inode.

@@ -97,6 +97,9 @@ impl Place {
         wide("utf-32le.log", numbers.flat_map(u32::to_le_bytes).collect());
         fs::create_dir(dir.path().join("directory")).expect("directory");
         fs::write(dir.path().join("own.conf"), OWN).expect("write");
+        fs::write(dir.path().join("content.conf"), CONTENT).expect("write");
+        let marked = CONTENT.replace("^ srv", "^ <F-MARK>srv</F-MARK>");
+        fs::write(dir.path().join("marked.conf"), marked).expect("write");
         Place {
             dir,
             config: common::reference("1.1.1").join("etc/fail2ban"),
@@ -131,6 +134,13 @@ ignoreregex = failed for <what>
 datepattern = ^%%Y-%%m-%%d %%H:%%M:%%S
 [Init]
 what = bob
+";
+
+/// A filter whose prefregex has no field of its own.
+const CONTENT: &str = "\
+[Definition]
+prefregex = ^ srv app\\[\\d+\\]: <F-CONTENT>.+</F-CONTENT>$
+failregex = ^login failed(?: for (?P<user>b\\S+))? .*from <ADDR>
 ";
 
 /// What the program prints, without the line that tells how long it took, and with one word for
@@ -330,6 +340,8 @@ fn forms_of_output() {
         &["-o", "msg", "sessions.log", SESSION],
         &["-o", "users", "sessions.log", SESSION],
         &["-o", "[<ip>] <msg>", "sessions.log", SESSION],
+        &["-o", "row", "app.log", "content.conf"],
+        &["-o", "row", "app.log", "marked.conf"],
         &["-o", "row", "-L", "4", "sessions.log", PAIR],
         &["-o", "msg", "-L", "4", "sessions.log", PAIR],
     ]);

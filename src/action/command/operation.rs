@@ -45,7 +45,10 @@ impl CommandAction {
         names: &HostNames,
     ) -> Result<String, TagError> {
         let family = family.as_deref().unwrap_or("");
-        let command = self.properties.command(operation, family, names)?;
+        let command = self
+            .definition
+            .properties
+            .command(operation, family, names)?;
         if family.is_empty() || !command.contains('<') {
             return Ok(command);
         }

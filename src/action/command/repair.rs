@@ -38,7 +38,7 @@ impl CommandAction {
         context: &mut Context<'_>,
     ) -> Result<bool, ActionError> {
         let mut sane = true;
-        if !self.properties.is_true("actioncheck") {
+        if !self.definition.properties.is_true("actioncheck") {
             return Ok(sane);
         }
         for family in self.families_in(|state| state != 0) {
@@ -69,7 +69,7 @@ impl CommandAction {
             return Ok(Verdict::Sane);
         }
         if let Repair::OnUnban(what) = repair
-            && !self.properties.is_true("actionrepair_on_unban")
+            && !self.definition.properties.is_true("actionrepair_on_unban")
         {
             error!(TARGET, "Invariant check failed. {what} is impossible.");
             return Ok(Verdict::NotRepaired);
@@ -99,7 +99,7 @@ impl CommandAction {
                 }
                 (Some(_), None) => Ok(()),
             };
-            if force || !self.properties.starts_on_demand() {
+            if force || !self.definition.properties.starts_on_demand() {
                 self.start_family(family.clone(), context).await?;
             }
         }
@@ -124,7 +124,7 @@ impl CommandAction {
     /// Whether `actioncheck` of a family succeeds, or there is none.
     pub async fn passes_check(&mut self, family: &FamilyKey, context: &mut Context<'_>) -> bool {
         match self.operation_command("actioncheck", family, context.names) {
-            Ok(check) if !check.is_empty() && self.properties.is_true("actioncheck") => {
+            Ok(check) if !check.is_empty() && self.definition.properties.is_true("actioncheck") => {
                 self.execute(&Script::plain(check), context).await
             }
             _ => true,
@@ -137,7 +137,7 @@ impl CommandAction {
         let mend = self.operation_command("actionrepair", family, context.names);
         if let Ok(mend) = mend
             && !mend.is_empty()
-            && self.properties.is_true("actionrepair")
+            && self.definition.properties.is_true("actionrepair")
         {
             self.execute(&Script::plain(mend), context).await;
             return;

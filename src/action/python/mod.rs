@@ -107,6 +107,11 @@ impl PythonAction {
         &self.path
     }
 
+    /// What it was made with, or last reloaded.
+    pub fn arguments(&self) -> &Value {
+        &self.arguments
+    }
+
     /// Whether restored tickets are none of its business.
     pub fn skips_restored(&self) -> bool {
         self.state.norestored
@@ -265,9 +270,22 @@ impl PythonAction {
         self.call("reload", &arguments, context).await.map(|_| ())
     }
 
-    /// A reload has failed: what was made anew goes.
-    pub fn stay(&mut self) {
+    /// A reload that has named the action has failed: what was made anew goes, and an action that was
+    /// cleared for new arguments is told of the former ones.
+    ///
+    /// # Errors
+    /// What `reload` raises.
+    pub async fn stay(
+        &mut self,
+        arguments: Value,
+        context: &mut Context<'_>,
+    ) -> Result<(), PythonError> {
         self.successor = None;
+        self.arguments = arguments;
+        match self.state.reloads && self.state.clears {
+            true => self.reload(context).await,
+            false => Ok(()),
+        }
     }
 
     /// Calls a method with arguments by name, a dictionary.

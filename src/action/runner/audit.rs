@@ -96,7 +96,7 @@ impl Runner {
                     of_family.push(at);
                 }
             }
-            let timeout = action.properties.timeout();
+            let timeout = action.definition.properties.timeout();
             let missing = context.executor.missing(&scripts, &timeout).await;
             let missing = missing.unwrap_or_default();
             let all = !missing.is_empty() && missing.len() == scripts.len();

@@ -197,7 +197,7 @@ async fn perform(
         let script = Script::plain(script);
         let timeout = arguments.get("timeout").cloned();
         let timeout = timeout.unwrap_or(Value::Int(60));
-        let pacing = || Pacing::of(&action.properties);
+        let pacing = || Pacing::of(&action.definition.properties);
         let executor = context.executor;
         let run = executor.run(&action.name, &script, &timeout, context.names, pacing);
         return Ok(run.await.into());

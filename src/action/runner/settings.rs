@@ -2,11 +2,13 @@
 
 use super::super::Query;
 use super::super::any::Action;
-use super::super::command::CommandAction;
+use super::super::command::{CommandAction, Definition};
 use super::super::mail::python::SmtpAction;
 use super::super::python::{self, PythonAction};
 use super::ending::Flush;
 use super::{Runner, TARGET, start_action, unhandled};
+use indexmap::IndexMap;
+
 use crate::control::{ACTION_METHODS, CommandError, Reply, Value};
 use crate::error;
 use crate::ticket::Ticket;
@@ -20,6 +22,24 @@ pub(super) enum Reloaded {
     Added,
     /// It knows of the reload.
     Done,
+}
+
+/// What an action was before a reload, to be put back when the reload fails.
+#[derive(Debug)]
+pub(super) enum Former {
+    /// An action of this kind; what it has started and banned stays its own.
+    Command(Definition),
+    /// The arguments it was made or reloaded with.
+    Python(Value),
+}
+
+impl Former {
+    fn of(action: &Action) -> Former {
+        match action {
+            Action::Command(action) => Former::Command(action.definition.clone()),
+            Action::Python(action) => Former::Python(action.arguments().clone()),
+        }
+    }
 }
 
 impl Runner {
@@ -50,8 +70,7 @@ impl Runner {
                 Reloaded::Kept
             }
             None => {
-                let action = Action::Command(Box::new(CommandAction::new(name)));
-                self.actions.insert(name.to_owned(), action);
+                self.insert(Action::Command(Box::new(CommandAction::new(name))));
                 Reloaded::Added
             }
         };
@@ -90,7 +109,7 @@ impl Runner {
                 };
                 let made = PythonAction::new(&interpreter, name, path, arguments, &mut context);
                 let action = made.await.map_err(|error| *error.error)?;
-                actions.insert(name.to_owned(), Action::Python(Box::new(action)));
+                self.insert(Action::Python(Box::new(action)));
                 Reloaded::Added
             }
         };
@@ -98,6 +117,18 @@ impl Runner {
             reloading.insert(name.to_owned(), state);
         }
         Ok(())
+    }
+
+    /// Adds an action. One of another kind with the same name stays at hand until the reload that
+    /// brings the new one has ended.
+    fn insert(&mut self, action: Action) {
+        let name = action.name().to_owned();
+        if let Some(old) = self.actions.insert(name.clone(), action)
+            && self.reloading.is_some()
+        {
+            // a stream may name an action twice: the first one is what was there before
+            self.replaced.entry(name).or_insert(old);
+        }
     }
 
     pub(super) async fn remove(&mut self, name: String, bans: &[Ticket]) -> Reply {
@@ -117,28 +148,32 @@ impl Runner {
     pub(super) async fn set(&mut self, name: &str, properties: &[(String, Value)]) -> Reply {
         self.action(name)?;
         let (actions, mut context) = self.split();
-        let mut last = Value::None;
+        // of several nobody wants to know the values, and not all that may be set can be asked for
+        let mut answer = Value::None;
         match actions.get_mut(name) {
             Some(Action::Command(action)) => {
                 for (property, value) in properties {
                     action.set(property, value)?;
                 }
-                if let Some((property, value)) = properties.last() {
-                    last = match action.argument(property) {
+                if let [(property, value)] = properties {
+                    answer = match action.argument(property) {
                         Some(_) => value.clone(),
-                        None => action.properties.get(property)?,
+                        None => action.definition.properties.get(property)?,
                     };
                 }
             }
             Some(Action::Python(action)) => {
                 for (attribute, value) in properties {
                     let set = action.set(attribute, value, &mut context).await;
-                    last = set.map_err(|error| *error.error)?;
+                    let set = set.map_err(|error| *error.error)?;
+                    if properties.len() == 1 {
+                        answer = set;
+                    }
                 }
             }
             None => {}
         }
-        Ok(last)
+        Ok(answer)
     }
 
     pub(super) async fn get(&mut self, name: &str, what: &Query) -> Reply {
@@ -162,9 +197,9 @@ impl Runner {
             }
             Query::Property(property) => match action.argument(property) {
                 Some(value) => Ok(value.clone()),
-                None => action.properties.get(property),
+                None => action.definition.properties.get(property),
             },
-            Query::Properties => Ok(Value::from(action.properties.names())),
+            Query::Properties => Ok(Value::from(action.definition.properties.names())),
             Query::Methods => Ok(Value::List(
                 ACTION_METHODS.into_iter().map(Value::from).collect(),
             )),
@@ -181,7 +216,13 @@ impl Runner {
                 .collect(),
             None => Vec::new(),
         };
+        let replaced = std::mem::take(&mut self.replaced);
         let (actions, mut context) = self.split();
+        for (_, mut action) in replaced {
+            if let Err(error) = action.stop(&mut context).await {
+                unhandled(context.jail, &error);
+            }
+        }
         for (name, state) in named {
             let Some(action) = actions.get_mut(&name) else {
                 continue;
@@ -198,24 +239,37 @@ impl Runner {
         }
     }
 
-    /// Kept actions get their properties back; added ones, not started yet, are dropped.
-    pub(super) fn undo_reload(&mut self) {
-        self.reloading = None;
-        let mut before = std::mem::take(&mut self.before_reload);
-        self.actions
-            .retain(|name, action| match before.shift_remove(name) {
-                Some(properties) => {
-                    match (action, properties) {
-                        (Action::Command(action), Some(properties)) => {
-                            action.properties = properties;
-                        }
-                        (Action::Python(action), _) => action.stay(),
-                        (Action::Command(_), None) => {}
-                    }
-                    true
+    /// Begins a reload: actions that are not added again before its end are removed.
+    pub(super) fn begin_reload(&mut self) {
+        self.reloading = Some(IndexMap::new());
+        let former = |(name, action): (&String, &Action)| (name.clone(), Former::of(action));
+        self.before_reload = self.actions.iter().map(former).collect();
+    }
+
+    /// Makes the actions what they were before the reload; added ones, not started yet, are dropped.
+    pub(super) async fn undo_reload(&mut self) {
+        let named = self.reloading.take().unwrap_or_default();
+        let before = std::mem::take(&mut self.before_reload);
+        for (name, action) in self.replaced.drain(..) {
+            self.actions.insert(name, action);
+        }
+        self.actions.retain(|name, _| before.contains_key(name));
+        let (actions, mut context) = self.split();
+        for (name, former) in before {
+            match (actions.get_mut(&name), former) {
+                (Some(Action::Command(action)), Former::Command(definition)) => {
+                    action.redefine(definition);
                 }
-                None => false,
-            });
+                (Some(Action::Python(action)), Former::Python(arguments))
+                    if named.get(&name) == Some(&Reloaded::Kept) =>
+                {
+                    if let Err(error) = action.stay(arguments, &mut context).await {
+                        unhandled(context.jail, &error.into());
+                    }
+                }
+                _ => {}
+            }
+        }
     }
 
     /// The end of a reload: what was not named again is lifted, stopped and dropped (fact A24).

@@ -3,8 +3,7 @@
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::encoding::Encoding;
-use crate::encoding::warn_of_line;
+use crate::encoding::{Encoding, warn_of_line};
 use crate::source::compressed::{self, Meter};
 use crate::warning;
 
@@ -100,13 +99,7 @@ impl Lines {
         };
         let block = &self.buffer[self.from..self.from + end];
         self.from += end;
-        // validating a whole block at once is several times faster than line by line
-        let text = match self.encoding.is_utf8() || self.encoding.reads_ascii() && block.is_ascii()
-        {
-            true => std::str::from_utf8(block).ok(),
-            false => None,
-        };
-        if let Some(text) = text {
+        if let Some(text) = self.encoding.as_text(block) {
             each(Block::Lines(text))?;
             return Ok(true);
         }

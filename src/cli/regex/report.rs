@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Local};
 
-use super::encoding::Encoding;
 use super::options::Options;
 use super::tally::{Kind, RegexTally, Tally};
+use crate::encoding::Encoding;
 use crate::filter::{Dates, Filter};
 
 /// All that the report shows.

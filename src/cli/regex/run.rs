@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::Stop;
-use super::encoding::Encoding;
 use super::input::{Block, Lines, trim};
 use super::names::Names;
 use super::options::Options;
@@ -17,6 +16,7 @@ use crate::address::Address;
 use crate::cli::progress::Progress;
 use crate::config;
 use crate::datetime::FixedOffset;
+use crate::encoding::Encoding;
 use crate::filter::{Clock, FailureId, Filter, Known, LineOutcome, Manner};
 use crate::pattern::UseDns;
 use crate::source::compressed::Meter;
@@ -168,7 +168,7 @@ fn open_journal<W: Write>(
         let words = setup.journalmatch.join(" ");
         setup.tell(format_args!("Use    journal match : {words}"))?;
     }
-    let reader = Reader::open(&place, &matches, encoding.table())
+    let reader = Reader::open(&place, &matches, encoding.clone())
         .map_err(|error| fatal("OSError", errno(&error)))?;
     Ok(Source::Journal(Box::new(reader)))
 }

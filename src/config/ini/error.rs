@@ -42,19 +42,32 @@ pub enum SyntaxError {
     Unparsable {
         /// File as it was named.
         file: String,
+        /// The section they stand in, of the first if in several; `None`: one may have been meant as
+        /// the header of another section.
+        section: Option<String>,
         /// The lines.
         lines: Vec<(usize, String)>,
     },
 }
 
 impl SyntaxError {
+    /// The one section that it concerns; `None`: nobody knows which are.
+    pub fn section(&self) -> Option<&str> {
+        match self {
+            SyntaxError::NoHeader { .. } => None,
+            SyntaxError::DuplicateSection { section, .. }
+            | SyntaxError::DuplicateOption { section, .. } => Some(section),
+            SyntaxError::Unparsable { section, .. } => section.as_deref(),
+        }
+    }
+
     /// The first line it is about.
     pub fn origin(&self) -> Origin {
         let (file, line) = match self {
             SyntaxError::NoHeader { file, line, .. }
             | SyntaxError::DuplicateSection { file, line, .. }
             | SyntaxError::DuplicateOption { file, line, .. } => (file, *line),
-            SyntaxError::Unparsable { file, lines } => (file, lines.first().map_or(1, |l| l.0)),
+            SyntaxError::Unparsable { file, lines, .. } => (file, lines.first().map_or(1, |l| l.0)),
         };
         Origin {
             file: file.as_str().into(),
@@ -94,7 +107,7 @@ impl fmt::Display for SyntaxError {
                 quoted(option),
                 quoted(section)
             ),
-            SyntaxError::Unparsable { file, lines } => {
+            SyntaxError::Unparsable { file, lines, .. } => {
                 write!(f, "Source contains parsing errors: {}", quoted(file))?;
                 lines
                     .iter()

@@ -55,7 +55,7 @@ pub struct Report {
 /// No such jail; files that cannot be read; references that lead nowhere.
 pub fn report(files: &dyn Files, base: &str, name: &str) -> Result<Report, Cause> {
     let mut layers = Layers::new(files, base)?;
-    let settings = layers.read("jail")?;
+    let settings = layers.read_jails()?;
     let settings =
         settings.ok_or_else(|| Cause::Unreadable("Read jails configuration failed.".to_owned()))?;
     let mut settings = (*settings).clone();

@@ -6,9 +6,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use encoding_rs::Encoding;
-
-use crate::encoding::bytes_literal;
+use crate::encoding::{Encoding, bytes_literal};
 use crate::sys::localtime;
 use crate::ticket::Timestamp;
 
@@ -113,7 +111,7 @@ fn number(text: &[u8]) -> Option<u64> {
 /// Makes entries of fields.
 #[derive(Debug)]
 pub(super) struct Builder {
-    encoding: &'static Encoding,
+    encoding: Encoding,
     /// The second whose text is at hand: date and time of day, and the offset from UTC.
     second: i64,
     day_and_time: String,
@@ -122,7 +120,7 @@ pub(super) struct Builder {
 
 impl Builder {
     /// For messages that are UTF-8, or else in this encoding.
-    pub fn new(encoding: &'static Encoding) -> Builder {
+    pub fn new(encoding: Encoding) -> Builder {
         Builder {
             encoding,
             second: i64::MIN,
@@ -178,7 +176,7 @@ impl Builder {
     fn text<'a>(&self, bytes: &'a [u8]) -> Cow<'a, str> {
         match std::str::from_utf8(bytes) {
             Ok(text) => Cow::Borrowed(text),
-            Err(_) => self.encoding.decode_without_bom_handling(bytes).0,
+            Err(_) => self.encoding.decode(bytes).0,
         }
     }
 
@@ -268,7 +266,7 @@ mod tests {
             assert!(Fields::wants(name.as_bytes()));
             taken.take(name.as_bytes(), value);
         }
-        Builder::new(encoding_rs::UTF_8).entry(&taken).line
+        Builder::new(Encoding::utf_8()).entry(&taken).line
     }
 
     #[test]
@@ -319,7 +317,7 @@ mod tests {
 
     #[test]
     fn times_are_exact() {
-        let mut builder = Builder::new(encoding_rs::UTF_8);
+        let mut builder = Builder::new(Encoding::utf_8());
         let mut fields = Fields {
             realtime: 1_700_000_000_000_000,
             ..Fields::default()

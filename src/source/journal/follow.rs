@@ -8,7 +8,6 @@ use std::io::{self, Write as _};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use encoding_rs::Encoding;
 use tokio::sync::mpsc;
 
 use super::Way;
@@ -16,6 +15,7 @@ use super::child::Child;
 use super::entry::{Builder, Entry, Fields};
 use super::library::Library;
 use super::options::{Matches, Options};
+use crate::encoding::Encoding;
 use crate::sys::journal;
 use crate::ticket::Timestamp;
 use crate::{error, msg};
@@ -99,7 +99,7 @@ pub fn follow(
     jail: &str,
     options: &Options,
     matches: &Matches,
-    encoding: &'static Encoding,
+    encoding: Encoding,
     start: Start,
 ) -> io::Result<Following> {
     let (stop, stopped) = UnixStream::pair()?;

@@ -34,14 +34,13 @@ mod options;
 
 use std::io;
 
-use encoding_rs::Encoding;
-
 use self::child::Child;
 pub use self::entry::Entry;
 use self::entry::{Builder, Fields};
 pub use self::follow::{Batch, Following, Place, Start, follow};
 use self::library::Library;
 pub use self::options::{Matches, Options, OptionsError};
+use crate::encoding::Encoding;
 use crate::sys::journal;
 
 /// All entries of a journal that match, from the first to the last.
@@ -65,11 +64,7 @@ impl Reader {
     ///
     /// # Errors
     /// No such journal, no permission; neither libsystemd nor journalctl on this system.
-    pub fn open(
-        options: &Options,
-        matches: &Matches,
-        encoding: &'static Encoding,
-    ) -> io::Result<Reader> {
+    pub fn open(options: &Options, matches: &Matches, encoding: Encoding) -> io::Result<Reader> {
         let way = match journal::is_available() {
             true => Way::Library(Library::open(options, matches, None)?),
             false => Way::Child(Child::start(options, matches, None)?),
@@ -125,7 +120,7 @@ mod tests {
 
     fn all(mut next: impl FnMut(&mut Fields) -> io::Result<bool>) -> Vec<Entry> {
         let mut fields = Fields::default();
-        let mut builder = Builder::new(encoding_rs::UTF_8);
+        let mut builder = Builder::new(Encoding::utf_8());
         let mut entries = Vec::new();
         while next(&mut fields).expect("readable") {
             entries.push(builder.entry(&fields));

@@ -4,9 +4,9 @@
 
 use std::borrow::Cow;
 
-use encoding_rs::{Encoding as Table, UTF_16BE, UTF_16LE};
+use encoding_rs::{Encoding as Standard, UTF_16BE, UTF_16LE};
 
-use crate::encoding;
+use super::names::{self, Meaning, Table};
 
 /// How bytes become text.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,6 +17,8 @@ enum Codec {
     },
     Ascii,
     Latin1,
+    /// One byte, one character.
+    Table(&'static Table),
     /// Units of two or four bytes.
     Wide {
         unit: usize,
@@ -25,50 +27,47 @@ enum Codec {
         /// The byte order mark of the file decides about `big`.
         marked: bool,
     },
-    Table(&'static Table),
+    /// Of the Far East: as the WHATWG encoding standard reads it.
+    Standard(&'static Standard),
 }
 
 /// A named encoding.
-#[derive(Clone, Debug)]
-pub(super) struct Encoding {
+#[derive(Clone, Debug, PartialEq)]
+pub struct Encoding {
     /// As the user or the locale names it.
-    pub(super) name: String,
+    pub name: String,
     codec: Codec,
 }
 
 const MARK: char = '\u{feff}';
 
 impl Encoding {
-    /// Knows Python's common names and what the WHATWG table knows.
-    pub(super) fn named(name: &str) -> Option<Encoding> {
-        let plain: String = name
-            .chars()
-            .filter(char::is_ascii_alphanumeric)
-            .map(|c| c.to_ascii_lowercase())
-            .collect();
-        let wide = |unit, big| Codec::Wide {
-            unit,
-            big,
-            marked: false,
-        };
-        let marked = |unit| Codec::Wide {
-            unit,
-            big: false,
-            marked: true,
-        };
-        let codec = match plain.as_str() {
-            "utf8" | "u8" | "utf" | "cp65001" => Codec::Utf8 { signed: false },
-            "utf8sig" => Codec::Utf8 { signed: true },
-            "ascii" | "usascii" | "646" | "ansix341968" => Codec::Ascii,
-            // the WHATWG table takes these for windows-1252
-            "latin1" | "latin" | "l1" | "iso88591" | "88591" | "cp819" => Codec::Latin1,
-            "utf16" | "u16" => marked(2),
-            "utf16le" | "unicodelittleunmarked" => wide(2, false),
-            "utf16be" | "unicodebigunmarked" => wide(2, true),
-            "utf32" | "u32" => marked(4),
-            "utf32le" => wide(4, false),
-            "utf32be" => wide(4, true),
-            _ => Codec::Table(encoding::named(name)?),
+    /// UTF-8.
+    pub fn utf_8() -> Encoding {
+        Encoding {
+            name: "UTF-8".to_owned(),
+            codec: Codec::Utf8 { signed: false },
+        }
+    }
+
+    /// The encoding of a name as Python knows it (`latin1`, `utf_8`, `cp1252`).
+    pub fn named(name: &str) -> Option<Encoding> {
+        let wide = |unit, big, marked| Codec::Wide { unit, big, marked };
+        let codec = match names::meaning(name)? {
+            Meaning::Table(table) => Codec::Table(table),
+            Meaning::Other(other) => match other {
+                "utf-8" => Codec::Utf8 { signed: false },
+                "utf-8-sig" => Codec::Utf8 { signed: true },
+                "ascii" => Codec::Ascii,
+                "latin-1" => Codec::Latin1,
+                "utf-16" => wide(2, false, true),
+                "utf-16-le" => wide(2, false, false),
+                "utf-16-be" => wide(2, true, false),
+                "utf-32" => wide(4, false, true),
+                "utf-32-le" => wide(4, false, false),
+                "utf-32-be" => wide(4, true, false),
+                label => Codec::Standard(Standard::for_label(label.as_bytes())?),
+            },
         };
         Some(Encoding {
             name: name.to_owned(),
@@ -76,34 +75,21 @@ impl Encoding {
         })
     }
 
-    /// That of the locale; UTF-8 when the environment names none.
-    pub(super) fn preferred() -> Encoding {
-        let named = encoding::of_locale();
+    /// That of the locale, what `auto` stands for; UTF-8 where the locale names none.
+    pub fn preferred() -> Encoding {
+        let named = super::of_locale();
         let named = named.as_deref().and_then(Encoding::named);
-        named.unwrap_or(Encoding {
-            name: "UTF-8".to_owned(),
-            codec: Codec::Utf8 { signed: false },
-        })
+        let other = named.filter(|found| !found.is_utf8());
+        other.unwrap_or_else(Encoding::utf_8)
     }
 
-    /// The table for the bytes of a journal that are not UTF-8.
-    pub(super) fn table(&self) -> &'static Table {
-        match self.codec {
-            Codec::Utf8 { .. } => encoding_rs::UTF_8,
-            Codec::Ascii | Codec::Latin1 => encoding_rs::WINDOWS_1252,
-            Codec::Wide { big: true, .. } => UTF_16BE,
-            Codec::Wide { big: false, .. } => UTF_16LE,
-            Codec::Table(table) => table,
-        }
-    }
-
-    /// For a file that begins with these bytes: settles what its byte order mark says, and tells
-    /// how many bytes that mark has.
-    pub(super) fn settle(&mut self, head: &[u8]) -> usize {
+    /// Where this text begins a file: settles what its byte order mark says, and tells how many
+    /// bytes that mark has.
+    pub fn settle(&mut self, head: &[u8]) -> usize {
         let Codec::Wide {
             unit,
             big,
-            marked: marked @ true,
+            marked: true,
         } = &mut self.codec
         else {
             return 0;
@@ -111,17 +97,20 @@ impl Encoding {
         let mut mark = [0; 4];
         let mark = &mut mark[..*unit];
         mark[..2].copy_from_slice(&[0xff, 0xfe]);
-        *marked = false;
         if head.starts_with(mark) {
+            *big = false;
             return *unit;
         }
         mark.reverse();
-        *big = head.starts_with(mark);
-        if *big { *unit } else { 0 }
+        if head.starts_with(mark) {
+            *big = true;
+            return *unit;
+        }
+        0
     }
 
     /// The end of the first line in `bytes`, which begin with a character: past its line feed.
-    pub(super) fn line_end(&self, bytes: &[u8]) -> Option<usize> {
+    pub fn line_end(&self, bytes: &[u8]) -> Option<usize> {
         let Codec::Wide { unit, big, .. } = self.codec else {
             return memchr::memchr(b'\n', bytes).map(|at| at + 1);
         };
@@ -135,26 +124,29 @@ impl Encoding {
     }
 
     /// Whether every byte of a line feed ends a line.
-    pub(super) fn ends_at_any_feed(&self) -> bool {
+    pub fn ends_at_any_feed(&self) -> bool {
         !matches!(self.codec, Codec::Wide { .. })
     }
 
-    /// Whether text of ASCII characters is the same in bytes, so that a block of lines can be
-    /// validated at once.
-    pub(super) fn reads_ascii(&self) -> bool {
-        matches!(
-            self.codec,
-            Codec::Utf8 { .. } | Codec::Ascii | Codec::Latin1
-        )
-    }
-
-    /// Whether a block of UTF-8 can be taken as it is.
-    pub(super) fn is_utf8(&self) -> bool {
+    fn is_utf8(&self) -> bool {
         self.codec == Codec::Utf8 { signed: false }
     }
 
+    /// A block of lines that is the text of them as it is. Looked at as a whole, it costs a tenth of
+    /// looking at each line.
+    pub fn as_text<'a>(&self, block: &'a [u8]) -> Option<&'a str> {
+        let plain = match self.codec {
+            Codec::Utf8 { signed: false } => true,
+            // beyond ASCII these say something else; others have escape sequences within ASCII
+            Codec::Utf8 { .. } | Codec::Ascii | Codec::Latin1 | Codec::Table(_) => block.is_ascii(),
+            Codec::Wide { .. } | Codec::Standard(_) => false,
+        };
+        let text = || std::str::from_utf8(block).ok();
+        plain.then(text).flatten()
+    }
+
     /// Decodes; what is no text becomes U+FFFD, and the second value is true then.
-    pub(super) fn decode<'a>(&self, bytes: &'a [u8]) -> (Cow<'a, str>, bool) {
+    pub fn decode<'a>(&self, bytes: &'a [u8]) -> (Cow<'a, str>, bool) {
         match self.codec {
             Codec::Utf8 { signed } => {
                 let bytes = match bytes.strip_prefix(b"\xef\xbb\xbf") {
@@ -196,15 +188,26 @@ impl Encoding {
                             char::REPLACEMENT_CHARACTER
                         })
                     })
+                    .chain((!bytes.len().is_multiple_of(4)).then_some(char::REPLACEMENT_CHARACTER))
                     .collect();
                 (text.into(), wrong)
             }
-            Codec::Table(table) => table.decode_without_bom_handling(bytes),
+            Codec::Table(_) if bytes.is_ascii() => (String::from_utf8_lossy(bytes), false),
+            Codec::Table(table) => {
+                let mut wrong = false;
+                let text = bytes.iter().map(|byte| {
+                    let found = table.character(*byte);
+                    wrong |= found.is_none();
+                    found.unwrap_or(char::REPLACEMENT_CHARACTER)
+                });
+                (text.collect::<String>().into(), wrong)
+            }
+            Codec::Standard(standard) => standard.decode_without_bom_handling(bytes),
         }
     }
 
     /// Encodes for a link; what the encoding lacks is left out.
-    pub(super) fn encode(&self, text: &str) -> Vec<u8> {
+    pub fn encode(&self, text: &str) -> Vec<u8> {
         let order = |big: bool, mut unit: Vec<u8>| {
             if big {
                 unit.reverse();
@@ -233,7 +236,15 @@ impl Encoding {
                         .collect(),
                 }
             }
-            Codec::Table(table) => table.encode(text).0.into_owned(),
+            Codec::Table(table) => text.chars().filter_map(|c| table.byte(c)).collect(),
+            Codec::Standard(standard) => {
+                let within = |c: &char| {
+                    let mut one = [0; 4];
+                    !standard.encode(c.encode_utf8(&mut one)).2
+                };
+                let text: String = text.chars().filter(within).collect();
+                standard.encode(&text).0.into_owned()
+            }
         }
     }
 }
