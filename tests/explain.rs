@@ -184,7 +184,7 @@ fn for_people() {
     };
     let told = text(&[hit]);
     assert!(
-        told.contains("mx1 srv: fail for [user: a\u{fffd}[2Jb] from [ip4: 192.0.2.1] port 7"),
+        told.contains("mx1 srv: fail for [user: a\\x1b[2Jb] from [ip4: 192.0.2.1] port 7"),
         "{told}"
     );
     assert!(!told.contains('\u{1b}'), "{told}");
@@ -225,4 +225,156 @@ fn it_agrees_with_fail2ban_regex() {
         );
         assert_eq!(told, missed, "{filter}");
     }
+}
+
+/// A configuration with a jail of its own settings beside `app`.
+fn with_jail(settings: &str) -> (tempfile::TempDir, String) {
+    let dir = configuration();
+    let jail = format!("{JAIL}\n[own]\nenabled = true\nfilter = app\nmaxretry = 3\n{settings}\n");
+    fs::write(dir.path().join("jail.conf"), jail).expect("write");
+    let config = dir.path().to_string_lossy().into_owned();
+    (dir, config)
+}
+
+/// A jail that reads the journal sees entries, which begin with host and program.
+#[test]
+fn lines_for_a_jail_of_the_journal_have_its_form() {
+    let (_dir, config) = with_jail("backend = systemd");
+    let text = "denied for bob from 192.0.2.1";
+    let told = |line: &str| {
+        let words = ["-c", &config, "-j", "own", "--json", line];
+        objects("explain", &words).remove(0)
+    };
+    for prefix in [
+        "2026-11-20 10:00:00 ",
+        "Nov 20 10:00:00 ",
+        "2026-11-20T10:00:00+0000 ",
+        "1795168800.000000 ",
+    ] {
+        let told = told(&format!("{prefix}srv app: {text}"));
+        assert_eq!(told["failures"][0]["verdict"], "counted", "{told}");
+        assert_eq!(told["date"]["time"], 1_795_168_800.0, "{told}");
+        assert_eq!(told["searched"], format!("srv app: {text}"), "{told}");
+    }
+    // a date in the middle is no date of the entry, and stays
+    let middle = told(&format!("srv app: 2026-11-20 10:00:00 {text}"));
+    assert_eq!(middle["failures"], json!([]));
+    assert_eq!(
+        middle["searched"],
+        format!("srv app: 2026-11-20 10:00:00 {text}")
+    );
+    for line in [
+        format!("2026-11-20 10:00:00 {text}"),
+        format!("[Fri Nov 20 10:00:00 2026] srv app: {text}"),
+        text.to_owned(),
+    ] {
+        let told = told(&line);
+        assert_eq!(
+            told,
+            json!({ "line": line, "foreign": true, "failures": [] })
+        );
+    }
+    let words = ["-c", &config, "-j", "own", text];
+    let text = String::from_utf8(run("explain", &words).stdout).expect("UTF-8");
+    assert!(text.contains("the jail reads the journal"), "{text}");
+    assert!(!text.contains("1 of 3"), "{text}");
+}
+
+#[test]
+fn rules_that_are_not_asked_are_told() {
+    let (_dir, config) = with_jail(
+        "backend = polling\nlogpath = /dev/null\nignoreip = host.invalid 192.0.2.9\nignorecommand = /bin/false <ip>",
+    );
+    let line = |address: &str| format!("2026-11-20 10:00:00 srv app: denied for x from {address}");
+    let rules = json!(["ignorecommand", "ignoreip host.invalid"]);
+    let words = ["-c", &config, "-j", "own"];
+    let told = objects(
+        "explain",
+        &[&words[..], &["--json", &line("192.0.2.1")]].concat(),
+    );
+    assert_eq!(told[0]["not_asked"], rules);
+    let text = |address| {
+        let output = run("explain", &[&words[..], &[&line(address)]].concat());
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let not_asked = "not asked whether it is ignored: ignorecommand, ignoreip host.invalid\n";
+    assert!(text("192.0.2.1").contains(not_asked));
+    assert!(!text("192.0.2.9").contains("not asked"));
+}
+
+/// Undated lines count at the time of the lines around them, or now.
+#[test]
+fn undated_lines_are_counted() {
+    let (dir, config) = with_jail("backend = polling\nlogpath = /dev/null");
+    let line = " srv app: denied for x from 192.0.2.1";
+    let log = dir.path().join("log").to_string_lossy().into_owned();
+    fs::write(&log, format!("2026-11-20 10:00:00{line}\n")).expect("write");
+    let words = ["-c", &config, "-j", "own", "--json", line, line, &log];
+    let told = objects("explain", &words);
+    assert_eq!(told[1]["failures"][0]["verdict"], "counted");
+    assert_eq!(told[2]["failures"][0]["verdict"], "banned");
+    assert_eq!(told[2]["failures"][0]["until"], 1_795_169_400.0);
+    let words = ["-c", &config, "-j", "own", "--json", line, line, line];
+    let told = objects("explain", &words);
+    assert_eq!(told[2]["failures"][0]["verdict"], "banned");
+}
+
+/// Errors carry the program's name and say what is wrong where.
+#[test]
+fn mistakes_are_told_with_their_place() {
+    let (dir, config) = with_jail("backend = polling\nlogpath = /dev/null\nbantime = soon");
+    let broken = dir.path().join("filter.d/broken.conf");
+    fs::write(&broken, "[Definition]\nfailregex = ^x <HOST>)$\n").expect("write");
+    let empty = dir.path().join("filter.d/empty.conf");
+    fs::write(&empty, "[Definition]\nignoreregex = x\n").expect("write");
+    for (words, told) in [
+        (
+            ["-f", "ap", "x"],
+            "there is no filter 'ap' in CONFIG/filter.d",
+        ),
+        (["-f", "appp[mode=x]", "x"], "; did you mean 'app'?"),
+        (
+            ["-f", "nosuch", "x"],
+            "and no <HOST> in it as in a failregex",
+        ),
+        (["-f", "^a <HOST>)$", "x"], "the failregex: "),
+        (["-f", "broken", "x"], "CONFIG/filter.d/broken.conf: "),
+        (
+            ["-f", "empty", "x"],
+            "CONFIG/filter.d/empty.conf has no failregex",
+        ),
+        (
+            ["-j", "owm", "x"],
+            "there is no jail 'owm' in CONFIG; did you mean 'own'?",
+        ),
+        (["-j", "own", "x"], "CONFIG/jail.conf:"),
+    ] {
+        let output = common::ours("explain")
+            .args(["-c", &config])
+            .args(words)
+            .output()
+            .expect("run");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(255), "{words:?}: {text}");
+        assert!(text.starts_with("ferroban explain: "), "{words:?}: {text}");
+        let told = told.replace("CONFIG", &config);
+        assert!(text.contains(&told), "{told}\nnot in\n{text}");
+        assert!(!text.contains("replay"), "{text}");
+    }
+    // a log that is not there is no line
+    let output = common::ours("explain")
+        .args([
+            "-c",
+            &config,
+            "-j",
+            "app",
+            "/nonexistent/auth.log",
+            "a line",
+        ])
+        .output()
+        .expect("run");
+    assert_eq!(output.status.code(), Some(1));
+    let told = "ferroban explain: /nonexistent/auth.log: No such file";
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with(told));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("a line"));
 }

@@ -3,7 +3,13 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::process::Output;
+use std::fs;
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+
+use chrono::{Local, TimeDelta};
+use common::home::{Site, server};
+use common::journal_file;
 
 const JAILS: [&str; 8] = [
     "--jail",
@@ -195,5 +201,301 @@ fn logs_are_read_in_the_encoding_of_their_jail() {
         assert!(lines.contains("jörg"), "{encoding}: {lines}");
         assert_eq!(lines.lines().count(), 4, "{encoding}: {lines}");
         assert!(lines.contains("192.0.2.1"), "{encoding}: {lines}");
+    }
+}
+
+/// Whom the events of a replay ban, and the last words about each jail.
+fn outcome(site: &Site, words: &[&str]) -> (Option<i32>, Vec<String>, Vec<serde_json::Value>) {
+    let mut program = common::ours("replay");
+    let words = [&["--json"][..], words].concat();
+    let output = site.args(&mut program, &words).output().expect("runs");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let objects = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"));
+    let (ends, events): (Vec<serde_json::Value>, Vec<_>) =
+        objects.partition(|object: &serde_json::Value| object["event"] == "end");
+    let mut banned: Vec<String> = (events.iter())
+        .filter(|event| event["event"] == "ban")
+        .filter_map(|event| event["id"].as_str().map(str::to_owned))
+        .collect();
+    banned.sort();
+    banned.dedup();
+    (output.status.code(), banned, ends)
+}
+
+/// Lines that have no date, a wrong one, or one that is far from the present, written while a server
+/// runs: whom it bans is banned by a replay of the same log.
+#[test]
+fn undated_and_odd_lines_count_as_in_a_running_server() {
+    let date = |hours: i64| {
+        let time = Local::now() + TimeDelta::hours(hours);
+        time.format("%Y-%m-%d %H:%M:%S").to_string()
+    };
+    let (now, before, after) = (date(0), date(-1), date(1));
+    let mut log = format!("{now} all is well\n");
+    for (address, dates) in [
+        ("192.0.2.1", &["", "", ""][..]),
+        ("192.0.2.2", &["", ""]),
+        ("192.0.2.3", &[&before, &before, &before]),
+        ("192.0.2.4", &[&before, &now]),
+        ("192.0.2.5", &[&after, &after, &after]),
+        ("192.0.2.6", &[&now, "", &after]),
+        ("192.0.2.7", &["2026-02-30 10:00:00", "", &before]),
+        ("192.0.2.8", &[&now]),
+        ("2001:db8::9", &[&before, &now, &after]),
+    ] {
+        for date in dates {
+            log.push_str(&format!("{date} x from {address}\n"));
+        }
+    }
+    // with the dates as they are, and where no line is expected to have one
+    let dateless = " x from 192.0.2.1\n x from 192.0.2.2\n".repeat(2) + " x from 192.0.2.1\n";
+    let dated = now.as_str();
+    for (settings, log, date) in [("", log, dated), ("datepattern = {NONE}\n", dateless, "")] {
+        for program in [server(), common::original("1.1.1", "fail2ban-server")] {
+            let site = Site::new(&["j"]);
+            site.jails(&format!(
+                "[j]\nenabled = true\nmaxretry = 3\nlogpath = %(here)s/j.log\n{settings}"
+            ));
+            let running = site.foreground(program);
+            // when it has banned somebody it has been at the end of its log: then it is in operation
+            let begin = format!("{date} x from 192.0.2.50\n").repeat(3);
+            site.write("j.log", &begin);
+            site.wait_for("[j] Ban 192.0.2.50");
+            let mut file = fs::OpenOptions::new()
+                .append(true)
+                .open(site.path("j.log"))
+                .expect("log");
+            file.write_all(log.as_bytes()).expect("written");
+            let banned = || {
+                let reply = running.ask(&["get", "j", "banip"]).expect("answer");
+                let text = reply.expect("a list").str().into_owned();
+                let mut ids: Vec<String> = text
+                    .split(|c: char| !c.is_ascii_hexdigit() && c != '.' && c != ':')
+                    .filter(|word| word.contains(['.', ':']))
+                    .map(str::to_owned)
+                    .collect();
+                ids.sort();
+                ids
+            };
+            let (code, replayed, ends) = outcome(&site, &["--jail", "j"]);
+            assert_eq!(code, Some(0), "{ends:?}");
+            let agree = || banned() == replayed;
+            assert!(
+                common::eventually(20, agree),
+                "{:?} {replayed:?}\n{}",
+                banned(),
+                site.read("log")
+            );
+            assert!(!replayed.is_empty());
+            if settings.is_empty() {
+                assert_eq!(replayed.len(), 6, "{replayed:?}");
+                assert!(ends[0]["undated"].as_u64() > Some(4), "{ends:?}");
+                assert!(ends[0]["odd"].as_u64() > Some(4), "{ends:?}");
+            } else {
+                assert_eq!(ends[0]["undated"], 0, "{ends:?}");
+            }
+        }
+    }
+}
+
+/// A line without a date happens at the time of the line before it, or of the first that has one.
+#[test]
+fn undated_lines_borrow_the_clock() {
+    let site = Site::new(&["j"]);
+    site.jails("[j]\nenabled = true\nmaxretry = 2\nbantime = 1h\nlogpath = %(here)s/j.log\n");
+    let run = |log: &str| {
+        site.write("j.log", log);
+        let output = site.run(common::ours("replay"), &["--no-lines"]);
+        output.1
+    };
+    let text = run(" x from 192.0.2.1\n\
+         2026-11-20 10:00:00 nothing\n\
+         2026-11-20 10:01:00 x from 192.0.2.1\n\
+         2026-11-20 10:30:00 nothing\n x from 192.0.2.2\n x from 192.0.2.2\n");
+    let bans: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains("192.0.2."))
+        .collect();
+    assert!(bans[0].starts_with("2026-11-20 10:01:00  j ") && bans[0].contains(" 192.0.2.1 "));
+    assert!(bans[1].starts_with("2026-11-20 10:30:00  j ") && bans[1].contains(" 192.0.2.2 "));
+    assert!(
+        text.contains("j              6 lines, 4 failures, 3 of them without a date"),
+        "{text}"
+    );
+    // a log without any date happens now
+    let text = run(" x from 192.0.2.1\n x from 192.0.2.1\n");
+    assert!(text.contains("192.0.2.1"), "{text}");
+    assert!(!text.contains("Nobody"), "{text}");
+}
+
+/// Logs are merged by the dates that the jail finds.
+#[test]
+fn several_logs_are_merged_by_the_jails_own_dates() {
+    let site = Site::new(&[]);
+    site.write(
+        "a.log",
+        "<20#11#2026 10#05> x from 192.0.2.1\n<20#11#2026 10#25> x from 192.0.2.1\n",
+    );
+    site.write(
+        "b.log",
+        "<20#11#2026 10#15> x from 192.0.2.1\n<20#11#2026 10#16> x from 192.0.2.3\n",
+    );
+    site.jails(
+        "[j]\nenabled = true\nmaxretry = 2\nfindtime = 11m\ndatepattern = ^<%%d#%%m#%%Y %%H#%%M>\n\
+         logpath = %(here)s/a.log\n          %(here)s/b.log\n",
+    );
+    let (_, text) = site.run(common::ours("replay"), &[]);
+    let rows = text.lines().filter(|line| line.contains(" x from "));
+    let first: Vec<&str> = rows.map(str::trim).collect();
+    assert_eq!(
+        first,
+        [
+            "<20#11#2026 10#05> x from 192.0.2.1",
+            "<20#11#2026 10#15> x from 192.0.2.1"
+        ],
+        "{text}"
+    );
+}
+
+fn entries(addresses: &[&str]) -> Vec<u8> {
+    let mut text = String::new();
+    for (number, address) in addresses.iter().enumerate() {
+        let time = 1_795_168_800 + number;
+        text.push_str(&format!(
+            "__REALTIME_TIMESTAMP={time}000000\n__MONOTONIC_TIMESTAMP={time}\n\
+             _BOOT_ID=0123456789abcdef0123456789abcdef\n_HOSTNAME=srv\n\
+             SYSLOG_IDENTIFIER=app\n_PID=7\n_COMM={}\nMESSAGE=x from {address}\n\n",
+            if number % 4 == 3 { "other" } else { "app" }
+        ));
+    }
+    text.into_bytes()
+}
+
+/// Jails that read the journal are run over it, with their matches; one that cannot be read is told.
+#[test]
+fn the_journal_is_read() {
+    let site = Site::new(&["files"]);
+    site.write("filter.d/app.conf", "[Definition]\nfailregex = ^\\s*\\S+ app\\[\\d+\\]: x from <ADDR>$\njournalmatch = _COMM=app\n");
+    let journal = site.path("a.journal");
+    journal_file::write(
+        &journal,
+        &entries(&["192.0.2.1", "192.0.2.2", "192.0.2.1", "192.0.2.2"]),
+    );
+    let jail = |name: &str, options: &str| {
+        format!("[{name}]\nenabled = true\nfilter = app\nbackend = systemd[{options}]\n\n")
+    };
+    let good = jail("good", &format!("journalfiles={}", journal.display()));
+    site.jails(&good);
+    let (code, banned, ends) = outcome(&site, &[]);
+    // of the other address one entry does not match
+    assert_eq!(
+        (code, banned),
+        (Some(0), vec!["192.0.2.1".to_owned()]),
+        "{ends:?}"
+    );
+    assert_eq!(
+        (&ends[0]["lines"], &ends[0]["undated"]),
+        (&3.into(), &0.into())
+    );
+
+    let bad = jail("bad", "journalpath=/nonexistent/journal");
+    site.jails(&format!("{bad}{good}"));
+    let (code, text) = site.run(common::ours("replay"), &[]);
+    assert_eq!(code, 1, "{text}");
+    assert!(
+        text.contains("ferroban replay: jail 'bad': the journal: No such file"),
+        "{text}"
+    );
+    assert!(
+        text.contains("192.0.2.1") && text.contains("1 left out"),
+        "{text}"
+    );
+    let (code, text) = site.run(common::ours("replay"), &["--jail", "bad"]);
+    assert_eq!(code, 255, "{text}");
+    assert!(!text.contains("Nobody"), "{text}");
+
+    // given a file, it takes lines for entries, and those that are none for nothing
+    site.write(
+        "file.log",
+        "2026-11-20 10:00:00 x from 192.0.2.5\n2026-11-20 10:00:00 srv app[1]: x from 192.0.2.6\n",
+    );
+    let log = site.path("file.log").display().to_string();
+    site.jails(&good.replace("enabled = true", "enabled = true\nmaxretry = 1"));
+    let (code, banned, ends) = outcome(&site, &["--jail", "good", &log]);
+    assert_eq!((code, banned), (Some(0), vec!["192.0.2.6".to_owned()]));
+    assert_eq!(ends[0]["foreign"], 1, "{ends:?}");
+}
+
+/// What cannot be read or used does not stop the rest, and the exit code says so.
+#[test]
+fn what_is_left_out_is_told_and_the_rest_goes_on() {
+    let site = Site::new(&[]);
+    site.write(
+        "filter.d/broken.conf",
+        "[Definition]\nfailregex = ^ x from <ADDR>)$\n",
+    );
+    site.write(
+        "good.log",
+        &"2026-11-20 10:00:00 x from 192.0.2.1\n".repeat(2),
+    );
+    fs::create_dir(site.path("directory.log")).expect("directory");
+    let here = site.path("").display().to_string();
+    let jail = |name: &str, more: &str| format!("[{name}]\nenabled = true\n{more}\n\n");
+    site.jails(
+        &[
+            jail("absent", "logpath = %(here)s/absent.log"),
+            jail(
+                "unreadable",
+                "logpath = %(here)s/directory.log\n  %(here)s/good.log",
+            ),
+            jail("wild", "logpath = %(here)s/none*.log\n  %(here)s/good.log"),
+            jail("broken", "filter = broken\nlogpath = %(here)s/good.log"),
+            jail("sent", "backend = syslog[port=5514]"),
+            jail("good", "logpath = %(here)s/good.log"),
+        ]
+        .concat(),
+    );
+    let (code, text) = site.run(common::ours("replay"), &["--no-lines"]);
+    assert_eq!(code, 1, "{text}");
+    for told in [
+        format!("jail 'absent': {here}absent.log: there is no such log"),
+        format!("jail 'unreadable': {here}directory.log: Is a directory"),
+        "jail 'broken' left out: ".to_owned(),
+        "filter.d/broken.conf:2".to_owned(),
+        "jail 'sent': ".to_owned(),
+        "4 left out, as told on standard error.".to_owned(),
+    ] {
+        assert!(text.contains(&told), "{told}\nnot in\n{text}");
+    }
+    for jail in ["unreadable", "wild", "good"] {
+        let row = format!("2026-11-20 10:00:00  {jail:<14} 192.0.2.1 ");
+        assert!(text.contains(&row), "{row}\nnot in\n{text}");
+    }
+    // a log on the command line takes the place of all of them
+    let good = site.path("good.log").display().to_string();
+    let (code, banned, _) = outcome(&site, &["--jail", "absent", "--jail", "sent", &good]);
+    assert_eq!((code, banned), (Some(0), vec!["192.0.2.1".to_owned()]));
+}
+
+#[test]
+fn standard_input_is_there_for_every_jail() {
+    let site = Site::new(&["one", "two"]);
+    let mut program: Command = common::ours("replay");
+    let mut child = site
+        .args(&mut program, &["--json", "-"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let lines = "2026-11-20 10:00:00 x from 192.0.2.1\n".repeat(2);
+    let mut input = child.stdin.take().expect("a pipe");
+    input.write_all(lines.as_bytes()).expect("written");
+    drop(input);
+    let output = child.wait_with_output().expect("ends");
+    let text = String::from_utf8_lossy(&output.stdout);
+    for jail in ["one", "two"] {
+        let end = format!("\"event\":\"end\",\"jail\":\"{jail}\",\"lines\":2,\"failures\":2");
+        assert!(text.contains(&end), "{text}");
     }
 }

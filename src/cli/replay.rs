@@ -1,10 +1,11 @@
-//! `ferroban replay`: the configured jails over log files, with the time of the lines as the clock
-//! and no side effects. Prints who would have been banned, when, by which jail, after which lines
-//! and until when.
+//! `ferroban replay`: the configured jails over log files or the journal, with the time of the lines
+//! as the clock and no side effects. Prints who would have been banned, when, by which jail, after
+//! which lines and until when.
 
 pub(super) mod arguments;
 pub(super) mod jails;
 pub(super) mod lines;
+pub(super) mod logs;
 mod report;
 
 use std::ffi::OsString;
@@ -15,67 +16,137 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, bail};
 
 use self::arguments::Arguments;
-use self::jails::Replayed;
+use self::jails::{Jails, LeftOut, Replayed, Source};
 use self::lines::Lines;
+use self::logs::Logs;
 use self::report::Report;
 use crate::cli::progress::Progress;
+use crate::encoding::Encoding;
 use crate::jail::replay::Event;
 use crate::source::compressed::Meter;
+use crate::source::journal::Reader;
+
+/// The exit code when something was left out: the verdict is not whole.
+pub(super) const INCOMPLETE: u8 = 1;
 
 /// Runs the program; the first word is the name it was called under.
 pub fn main(args: Vec<OsString>) -> ExitCode {
-    match Arguments::parse(args) {
-        Ok(arguments) => super::ended("replay", run(&arguments)),
-        Err(error) => super::refused(&error),
+    let arguments = match Arguments::parse(args) {
+        Ok(arguments) => arguments,
+        Err(error) => return super::refused(&error),
+    };
+    match run(&arguments) {
+        Ok(false) => ExitCode::from(INCOMPLETE),
+        result => super::ended("replay", result.map(|_| ())),
     }
 }
 
-fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let mut jails = jails::read(arguments)?;
-    if jails.is_empty() {
+/// Whether nothing was left out.
+fn run(arguments: &Arguments) -> anyhow::Result<bool> {
+    let Jails {
+        mut jails,
+        left_out: mut missing,
+    } = jails::read(arguments)?;
+    if jails.is_empty() && missing.is_empty() {
         bail!(
             "no jail is enabled in {}; name one with --jail",
             arguments.config
         );
     }
+    tell(&missing);
     let present = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .context("the clock stands before 1970")?
         .as_secs_f64();
     let meter = Meter::default();
-    let logs = jails.iter().flat_map(|jail| &jail.logs);
-    let mut progress = Progress::new(logs.map(String::as_str), &meter, !arguments.json);
+    let mut logs = Logs::new(meter.clone());
+    if jails.len() > 1 && arguments.logs.iter().any(|log| log == "-") {
+        let kept = logs.keep_standard_input();
+        kept.context("cannot keep standard input for more than one jail")?;
+    }
+    let files = jails.iter().flat_map(|jail| match &jail.source {
+        Source::Files(files) => files.as_slice(),
+        _ => &[],
+    });
+    let files: Vec<String> = files.cloned().collect();
+    let files = files.iter().map(String::as_str);
+    let mut progress = Progress::new(files, &meter, !arguments.json);
     let mut events = Vec::new();
-    for jail in &mut jails {
-        replay(jail, present, &meter, &mut progress, &mut events)?;
+    for (index, jail) in jails.iter_mut().enumerate() {
+        let mut own = Vec::new();
+        let unread = replay(jail, present, &logs, &mut progress, &mut own);
+        events.extend(own.into_iter().map(|event| (event, index)));
+        tell(&unread);
+        missing.extend(unread);
     }
     progress.finish();
+    let is_read = |jail: &Replayed| jail.jail.tally().lines > 0;
+    if !missing.is_empty() && !jails.iter().any(is_read) {
+        bail!("nothing could be read");
+    }
     // jails were run one after the other; their events are told in the order of time
     events.sort_by(|(a, _), (b, _)| a.time().total_cmp(&b.time()));
     let mut report = Report::new(arguments, io::stdout().lock());
     for (event, jail) in &events {
         report.event(event, &mut jails[*jail])?;
     }
-    report.summary(&jails)?;
+    report.summary(&jails, &missing)?;
     io::stdout().flush()?;
-    Ok(())
+    Ok(missing.is_empty())
 }
 
-/// Runs one jail over its logs.
+fn tell(left_out: &[LeftOut]) {
+    for left_out in left_out {
+        eprintln!("ferroban replay: {left_out}");
+    }
+}
+
+/// Runs one jail over what it reads; answers what could not be read, or not to its end.
 fn replay(
     jail: &mut Replayed,
     present: f64,
-    meter: &Meter,
+    logs: &Logs,
     progress: &mut Progress,
-    all: &mut Vec<(Event, usize)>,
-) -> anyhow::Result<()> {
-    let mut events = Vec::new();
+    events: &mut Vec<Event>,
+) -> Vec<LeftOut> {
     let encoding = jail.jail.core_mut().encoding().to_owned();
-    let mut lines = Lines::open(&jail.logs, &encoding, present, meter)?;
-    while let Some(line) = lines.next()? {
-        jail.jail.line(&line, present, &mut events);
-        progress.tick();
+    let mut missing = Vec::new();
+    let mut leave_out = |what: Option<String>, why: String| {
+        missing.push(LeftOut {
+            jail: jail.name.clone(),
+            what,
+            why,
+        });
+    };
+    match &jail.source {
+        Source::Files(paths) => {
+            let inputs = paths.iter().map(|path| logs.input(path, &encoding));
+            let mut lines = Lines::new(inputs.collect(), &mut jail.jail, present);
+            while let Some(line) = lines.next() {
+                jail.jail.line(&line, present, events);
+                progress.tick();
+            }
+            for (path, error) in lines.failed() {
+                leave_out(Some(path), error.to_string());
+            }
+        }
+        Source::Journal(options, matches) => {
+            let encoding = Encoding::named(&encoding).unwrap_or_else(Encoding::utf_8);
+            let read = || -> io::Result<()> {
+                let mut reader = Reader::open(options, matches, encoding)?;
+                while let Some(entry) = reader.next_entry()? {
+                    jail.jail.entry(&entry, present, events);
+                }
+                Ok(())
+            };
+            if let Err(error) = read() {
+                leave_out(Some("the journal".to_owned()), error.to_string());
+            }
+        }
+        Source::Feed(name) => {
+            let why = "what it was sent cannot be read again; give it a log to read";
+            leave_out(Some(name.clone()), why.to_owned());
+        }
     }
-    all.extend(events.into_iter().map(|event| (event, jail.index)));
-    Ok(())
+    missing
 }

@@ -122,6 +122,15 @@ impl DateDetector {
         Ok(Some(detector))
     }
 
+    /// One with the same templates and zone that has seen no line.
+    pub fn anew(&self) -> DateDetector {
+        DateDetector {
+            patterns: self.patterns.clone(),
+            zone: self.zone,
+            ..DateDetector::default()
+        }
+    }
+
     /// The zone for dates that name none; `None` is the system's.
     pub fn set_default_zone(&mut self, zone: Option<FixedOffset>) {
         self.zone = zone;

@@ -69,6 +69,16 @@ pub struct FoundDate {
     pub template: usize,
 }
 
+impl FoundDate {
+    /// The time it names; `None`: the line has no date of its own.
+    pub fn own_time(&self) -> Option<Timestamp> {
+        match self.time {
+            DateTime::At(time) if self.start < self.end => Some(time),
+            _ => None,
+        }
+    }
+}
+
 /// A template as reports show it.
 #[derive(Clone, Debug)]
 pub struct TemplateInfo {

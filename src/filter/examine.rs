@@ -80,13 +80,21 @@ impl Filter {
         manner: Manner,
         outcome: &mut LineOutcome,
     ) {
-        let (date, outlook) = known.parts();
         outcome.clear();
         let line = &*self.formed(line);
-        let Some(when) = self.place(line, date, clock, manner) else {
+        let when = match known {
+            Known::Found(found) => self.place_dated(line, found, clock, manner),
+            Known::Date(text, time) => self.place(line, Some((text, time)), clock, manner),
+            Known::Nothing | Known::Outlook(_) => self.place(line, None, clock, manner),
+        };
+        let Some(when) = when else {
             return;
         };
         let cut = when.cut;
+        let outlook = match known {
+            Known::Outlook(outlook) => Some(outlook),
+            _ => None,
+        };
         let outlook = outlook.filter(|_| !self.joins(cut.before, cut.after));
         if outlook.is_some_and(|outlook| self.is_settled(outlook, cut, manner)) {
             return;

@@ -12,7 +12,7 @@ use super::moment::When;
 use super::outcome::{LineOutcome, Manner};
 use super::settings::{Dates, Filter};
 use super::{Failure, json};
-use crate::datetime::{Course, DateTime, FoundDate, Stand};
+use crate::datetime::{Course, FoundDate, Stand};
 use crate::pattern::Outlook;
 use crate::ticket::Timestamp;
 
@@ -101,7 +101,7 @@ impl Dating {
     fn new(course: Course) -> Dating {
         let mut span = None;
         for date in &course.dates {
-            let Some(time) = date.as_ref().and_then(own_time) else {
+            let Some(time) = date.as_ref().and_then(FoundDate::own_time) else {
                 span = None;
                 break;
             };
@@ -126,15 +126,7 @@ impl Dating {
     /// before it, then.
     pub(super) fn is_doubtful(&self, index: usize) -> bool {
         self.date(index)
-            .is_some_and(|date| own_time(&date).is_none())
-    }
-}
-
-/// The time a date names.
-fn own_time(date: &FoundDate) -> Option<Timestamp> {
-    match date.time {
-        DateTime::At(time) if date.start < date.end => Some(time),
-        _ => None,
+            .is_some_and(|date| date.own_time().is_none())
     }
 }
 

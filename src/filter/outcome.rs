@@ -3,6 +3,7 @@
 
 use super::record::Record;
 use super::{Clock, Failure, FailureId};
+use crate::datetime::FoundDate;
 use crate::pattern::Outlook;
 use crate::ticket::{MatchLine, Timestamp};
 
@@ -13,18 +14,10 @@ pub enum Known<'a> {
     Nothing,
     /// Its date, which the source tells: the text and the time.
     Date(&'a str, Timestamp),
+    /// What [`Filter::find_date`](super::Filter::find_date) has found in it.
+    Found(Option<FoundDate>),
     /// What can come of it, from a [`Screen`](crate::pattern::Screen) of the lines around it.
     Outlook(Outlook),
-}
-
-impl<'a> Known<'a> {
-    pub(super) fn parts(self) -> (Option<(&'a str, Timestamp)>, Option<Outlook>) {
-        match self {
-            Known::Nothing => (None, None),
-            Known::Date(text, time) => (Some((text, time)), None),
-            Known::Outlook(outlook) => (None, Some(outlook)),
-        }
-    }
 }
 
 impl<'a> From<Option<(&'a str, Timestamp)>> for Known<'a> {

@@ -11,7 +11,9 @@ use super::record::Names;
 use super::session::Sessions;
 use super::survey::Signature;
 use super::window::Window;
-use crate::datetime::{DateDetector, DatePatternError, DateTime, FixedOffset, start_of_day};
+use crate::datetime::{
+    DateDetector, DatePatternError, DateTime, FixedOffset, FoundDate, start_of_day,
+};
 use crate::log;
 use crate::pattern::{FailRegex, PatternError, Prefilter, UseDns};
 use crate::ticket::Timestamp;
@@ -307,9 +309,8 @@ impl Filter {
     /// The date of a line, where lines have one; the templates learn from it as from any line. A
     /// pattern that matches no text, as `{NONE}` does, gives the begin of the day, as in the original.
     pub fn date_of(&mut self, line: &str, now: Timestamp) -> Option<Timestamp> {
-        let line = self.formed(line);
-        let found = match &mut self.rules.dates {
-            Dates::Detector(detector) => detector.find(&line, now)?.time,
+        let found = match &self.rules.dates {
+            Dates::Detector(_) => self.find_date(line, now)?.time,
             Dates::Never { .. } => DateTime::Empty,
             Dates::Absent => return None,
         };
@@ -334,6 +335,26 @@ impl Filter {
         }
     }
 
+    /// Finds the date of a line as [`Filter::examine`] would, for whoever knows the time `now`
+    /// that completes it better than the time the line is judged at: see
+    /// [`Known::Found`](super::Known::Found).
+    pub fn find_date(&mut self, line: &str, now: Timestamp) -> Option<FoundDate> {
+        let line = self.formed(line);
+        match &mut self.rules.dates {
+            Dates::Detector(detector) => detector.find(&line, now),
+            Dates::Never { .. } | Dates::Absent => None,
+        }
+    }
+
+    /// A detector with the same templates that has seen no line; `None` where dates are not looked
+    /// for.
+    pub fn new_detector(&self) -> Option<DateDetector> {
+        match &self.rules.dates {
+            Dates::Detector(detector) => Some(detector.anew()),
+            Dates::Never { .. } | Dates::Absent => None,
+        }
+    }
+
     /// How often a search gave up at its step limit since the filter was made.
     pub fn limit_hits(&self) -> u64 {
         self.limits.hits
@@ -351,7 +372,7 @@ impl Filter {
     }
 
     /// The date last seen.
-    pub fn last_date(&self) -> Option<crate::ticket::Timestamp> {
+    pub fn last_date(&self) -> Option<Timestamp> {
         self.window.last
     }
 

@@ -60,7 +60,7 @@ pub struct SessionTrace {
 }
 
 /// The way of one line through a filter.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Trace {
     /// The date in the line.
     pub date: Option<TracedDate>,

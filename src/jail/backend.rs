@@ -14,7 +14,7 @@ const TARGET: &str = "fail2ban.jail";
 
 /// Where lines come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Backend {
+pub enum Backend {
     /// Files, by kernel events; the original's name for it is `pyinotify`.
     Inotify,
     /// Files, looked at again and again.

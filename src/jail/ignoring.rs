@@ -33,6 +33,25 @@ impl JailCore {
         }
     }
 
+    /// The rules by which an id may be ignored that only the outside world can answer, and that it
+    /// has told nothing about: `ignorecommand`, and names in `ignoreip`.
+    pub fn outside_rules(&self) -> Vec<String> {
+        let command = self
+            .settings
+            .ignore_command
+            .iter()
+            .filter(|text| !text.is_empty());
+        let names = self
+            .settings
+            .ignore
+            .names()
+            .filter(|name| !self.known.names.contains_key(*name));
+        command
+            .map(|_| "ignorecommand".to_owned())
+            .chain(names.map(|name| format!("ignoreip {name}")))
+            .collect()
+    }
+
     /// Remembers an answer for `ignorecache`.
     pub fn remember_ignored(&mut self, key: Option<&str>, answer: bool, now: Timestamp) {
         if let (Some(cache), Some(key)) = (&mut self.settings.ignore_cache, key) {

@@ -52,7 +52,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use self::backend::Backend;
+pub use self::backend::Backend;
 pub use self::decode::Decoder;
 pub use self::events::{Events, Subscription};
 pub use self::look::Looks;

@@ -1,5 +1,8 @@
 //! A jail run over old lines with the time of the lines as its clock: what it would have done,
 //! with nothing done. Settings in (the same commands the daemon gets), lines in, events out.
+//!
+//! Lines are taken as by a server that ran while they were written: the clock is the latest date
+//! so far, and a line that has no date, or one that is far from the clock, happens at the clock.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
@@ -9,7 +12,9 @@ use super::decision::Decision;
 use crate::action::JailFigures;
 use crate::address::Address;
 use crate::control::{CommandError, JailSetting};
-use crate::filter::{Clock, FailureId, Filter, LineOutcome, Manner};
+use crate::datetime::{DateDetector, FoundDate};
+use crate::filter::{Clock, Dates, FailureId, Filter, Known, LineOutcome, Manner};
+use crate::source::journal::Entry;
 use crate::store::BanHistory;
 use crate::ticket::{BanTime, Ticket, Timestamp};
 
@@ -53,8 +58,6 @@ pub struct Ban {
 /// What a jail made of one failure.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
-    /// No line so far had a date: the daemon would take the present.
-    Undated,
     /// A host name: a replay asks no name server.
     Unresolved,
     /// Ignored, by this rule.
@@ -88,25 +91,45 @@ pub struct Judged {
     pub verdict: Verdict,
 }
 
+/// What a line was taken for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Seen {
+    /// A line of a log file.
+    Line,
+    /// An entry of the journal.
+    Entry(Entry),
+    /// The jail reads the journal, which gives no such line.
+    Foreign,
+}
+
 /// What was seen of the lines of a jail.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Lines read.
     pub lines: u64,
+    /// Lines that the journal, which the jail reads, would never give.
+    pub foreign: u64,
     /// Failures counted.
     pub failures: u64,
     /// Failures of whom the jail ignores.
     pub ignored: u64,
     /// Failures of names: a replay asks no name server.
     pub names: u64,
-    /// Failures before which the clock knew no time: no line so far had a date.
+    /// Of the failures counted: those whose line has no date, which happen at the clock.
     pub undated: u64,
+    /// Of the failures counted: those whose date is far from the clock, likewise.
+    pub odd: u64,
 }
+
+/// Seconds by which a date may be before the clock, or after the present.
+const ODD: f64 = 60.0;
 
 /// One jail of a replay.
 #[derive(Debug)]
 pub struct ReplayJail {
     core: JailCore,
+    /// Of a jail that reads the journal: finds the dates of lines that stand for entries.
+    journal: Option<Box<DateDetector>>,
     clock: Option<Timestamp>,
     past: HashMap<Address, BanHistory>,
     outcome: LineOutcome,
@@ -122,6 +145,7 @@ impl ReplayJail {
         core.seed(0);
         ReplayJail {
             core,
+            journal: None,
             clock: None,
             past: HashMap::new(),
             outcome: LineOutcome::default(),
@@ -160,6 +184,31 @@ impl ReplayJail {
         self.clock
     }
 
+    /// Sets the clock before the first line: to the first date there is, so that the undated lines
+    /// before it happen then. Without it they happen at the present.
+    pub fn begin(&mut self, time: Timestamp) {
+        self.clock.get_or_insert(time);
+    }
+
+    /// Makes it a jail that reads the journal.
+    pub fn read_journal(&mut self) {
+        self.core.read_journal();
+        self.journal = Some(Box::new(DateDetector::defaults()));
+    }
+
+    /// Finds dates as the jail does, without having seen a line; `None` where lines have no dates.
+    pub fn new_detector(&self) -> Option<DateDetector> {
+        match &self.journal {
+            Some(journal) => Some(journal.anew()),
+            None => self.core.filter.new_detector(),
+        }
+    }
+
+    /// What the server would have asked about an id before it counts a failure, and a replay has not.
+    pub fn not_asked(&self) -> Vec<String> {
+        self.core.outside_rules()
+    }
+
     /// Applies a setting; those that concern logs, actions and the outside world change nothing.
     ///
     /// # Errors
@@ -168,42 +217,64 @@ impl ReplayJail {
         self.core.carry_out(setting).transpose().map(|_| ())
     }
 
-    /// Reads a line (without its line end); `present` is the real time, which completes dates
-    /// without a year.
-    pub fn line(&mut self, line: &str, present: Timestamp, events: &mut Vec<Event>) {
-        const MANNER: Manner = Manner {
-            window: false,
-            ..Manner::WATCH
-        };
+    /// Reads a line (without its line end) and says what it was taken for; `present` is the real
+    /// time, which completes dates without a year.
+    pub fn line(&mut self, line: &str, present: Timestamp, events: &mut Vec<Event>) -> Seen {
+        if let Some(dates) = &mut self.journal {
+            let Some(entry) = entry_of(line, dates, self.clock, present) else {
+                self.tally.lines += 1;
+                self.tally.foreign += 1;
+                self.judged.clear();
+                return Seen::Foreign;
+            };
+            self.entry(&entry, present, events);
+            return Seen::Entry(entry);
+        }
+        let found = self.core.filter.find_date(line, present);
+        let date = found.as_ref().and_then(FoundDate::own_time);
+        self.take(line, Known::Found(found), date, present, events);
+        Seen::Line
+    }
+
+    /// Reads an entry of the journal.
+    pub fn entry(&mut self, entry: &Entry, present: Timestamp, events: &mut Vec<Event>) {
+        let known = Known::Date(&entry.date, entry.time);
+        self.take(&entry.line, known, Some(entry.time), present, events);
+    }
+
+    fn take(
+        &mut self,
+        line: &str,
+        known: Known<'_>,
+        date: Option<Timestamp>,
+        present: Timestamp,
+        events: &mut Vec<Event>,
+    ) {
         self.tally.lines += 1;
         self.judged.clear();
+        // nothing was written after the present: such a date is wrong, and does not move the clock
+        let now = match date.filter(|date| *date <= present + ODD) {
+            Some(date) => self.advance(date, events),
+            None => *self.clock.get_or_insert(present),
+        };
         let clock = Clock {
-            now: present,
+            now,
             in_operation: true,
-            findtime: f64::INFINITY,
+            findtime: self.core.find_time(),
         };
         let mut outcome = std::mem::take(&mut self.outcome);
         self.core
             .filter
-            .examine(line, None, &clock, MANNER, &mut outcome);
-        if let Some(date) = self.core.filter.last_date() {
-            self.advance(date, events);
-        }
+            .examine_known(line, known, &clock, Manner::WATCH, &mut outcome);
         for found in outcome.found.drain(..) {
-            // as in operation: a line without a date happens now
-            let Some(now) = self.clock else {
-                self.tally.undated += 1;
-                self.judge(&found.id, Verdict::Undated);
-                continue;
-            };
             match found.id.clone() {
                 Some(FailureId::Address(id)) => {
-                    let time = found.time.unwrap_or(now).min(now);
+                    let counted = self.tally.failures;
                     let fields = found.record.into_fields();
                     let past = self.past(&self.core.ban_id(&id));
                     let failure = crate::filter::Failure {
                         id: FailureId::Address(id),
-                        time,
+                        time: found.time.unwrap_or(now).min(now),
                         matches: found.matches,
                         fields,
                     };
@@ -211,6 +282,7 @@ impl ReplayJail {
                     let verdict = self.verdict(&decisions, &failure.id);
                     self.judge(&found.id, verdict);
                     self.carry_out(decisions, now, events);
+                    self.tally_date(date, now, self.tally.failures - counted);
                 }
                 Some(FailureId::Name(_)) => {
                     self.tally.names += 1;
@@ -220,6 +292,18 @@ impl ReplayJail {
             }
         }
         self.outcome = outcome;
+    }
+
+    /// Notes failures of a line whose date is not the time they count for.
+    fn tally_date(&mut self, date: Option<Timestamp>, now: Timestamp, failures: u64) {
+        match date {
+            Some(date) if (date - now).abs() > ODD => self.tally.odd += failures,
+            // without a datepattern no line is expected to have one
+            None if !matches!(self.core.filter.dates(), Dates::Never { .. }) => {
+                self.tally.undated += failures;
+            }
+            _ => {}
+        }
     }
 
     fn judge(&mut self, id: &Option<FailureId>, verdict: Verdict) {
@@ -252,14 +336,16 @@ impl ReplayJail {
         })
     }
 
-    /// Lifts the bans that end by `time`, each at its own time.
-    fn advance(&mut self, time: Timestamp, events: &mut Vec<Event>) {
+    /// Sets the clock forward, lifts the bans that end by then, each at its own time, and tells the
+    /// clock.
+    fn advance(&mut self, time: Timestamp, events: &mut Vec<Event>) -> Timestamp {
         let now = self.clock.map_or(time, |clock| clock.max(time));
         self.clock = Some(now);
         while let Some(due) = self.core.next_due().filter(|due| *due < now) {
             let decisions = self.core.due(due);
             self.carry_out(decisions, due, events);
         }
+        now
     }
 
     fn past(&self, id: &Address) -> Past {
@@ -319,6 +405,48 @@ impl ReplayJail {
             }
         }
     }
+}
+
+/// The entry of the journal that a line of a program stands for, as `journalctl` and syslog write
+/// it: `DATE HOST NAME[PID]: MESSAGE`, the date first and `[PID]` left out if need be. Without a date
+/// it happens at the clock. `None`: the journal gives no such line.
+fn entry_of(
+    line: &str,
+    dates: &mut DateDetector,
+    clock: Option<Timestamp>,
+    present: Timestamp,
+) -> Option<Entry> {
+    let found = dates.find(line, present).filter(|date| date.start == 0);
+    let dated = found.and_then(|date| Some((date.own_time()?, date.end)));
+    let (time, end) = dated.unwrap_or((clock.unwrap_or(present), 0));
+    let text = line[end..].trim_start_matches(' ');
+    is_journal_text(text).then(|| Entry {
+        date: line[..line.len() - text.len()].to_owned(),
+        line: text.to_owned(),
+        time,
+    })
+}
+
+/// Whether a text begins with `HOST NAME[PID]: ` or `HOST NAME: `; only the former may have blanks
+/// in the name.
+fn is_journal_text(text: &str) -> bool {
+    let Some((host, rest)) = text.split_once(' ') else {
+        return false;
+    };
+    let name = match rest.split_once(": ") {
+        Some((name, _)) => Some(name),
+        None => rest.strip_suffix(':'),
+    };
+    let Some(name) = name else {
+        return false;
+    };
+    let plain = match name.split_once('[') {
+        Some((plain, pid)) if pid.len() > 1 && pid.ends_with(']') => plain,
+        Some(_) => return false,
+        None if name.contains(' ') => return false,
+        None => name,
+    };
+    !host.is_empty() && !plain.is_empty() && plain.trim() == plain
 }
 
 /// When a ban ends; `None` for never.

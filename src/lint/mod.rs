@@ -14,6 +14,8 @@ mod options;
 mod values;
 mod written;
 
+pub use names::{hint, nearest};
+
 use std::collections::HashSet;
 
 use crate::config::files::Files;

@@ -128,7 +128,7 @@ fn tag(text: &str) -> Option<&str> {
 }
 
 /// The name that is most like a mistyped one: at most so many letters differ, in short ones one.
-pub(super) fn nearest<'n>(
+pub fn nearest<'n>(
     name: &str,
     known: impl IntoIterator<Item = &'n str>,
     most: usize,
@@ -144,7 +144,7 @@ pub(super) fn nearest<'n>(
 }
 
 /// ` Did you mean 'x'?`, or nothing.
-pub(super) fn hint(nearest: Option<&str>) -> String {
+pub fn hint(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |name| format!("; did you mean '{name}'?"))
 }
 

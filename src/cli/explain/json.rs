@@ -4,33 +4,33 @@ use serde_json::{Map, Value, json};
 
 use super::Explanation;
 use crate::datetime::DateTime;
-use crate::filter::{Attempt, Mark};
-use crate::jail::replay::{Judged, Verdict};
+use crate::filter::{Attempt, Mark, Trace};
+use crate::jail::replay::{Judged, Seen, Verdict};
 use crate::pattern::{FailRegex, Reach};
 
 /// The object of one line.
 pub fn object(explanation: &Explanation<'_>) -> Value {
     let Explanation {
         line,
+        seen: taken,
         trace,
         filter,
         judged,
+        not_asked,
     } = explanation;
-    let date = trace.date.as_ref().map(|date| {
-        let (time, valid) = match date.time {
-            DateTime::At(time) => (Some(time), true),
-            DateTime::Empty => (None, true),
-            DateTime::Invalid => (None, false),
-        };
-        json!({
-            "text": line.get(date.start..date.end),
-            "start": date.start,
-            "end": date.end,
-            "time": time,
-            "valid": valid,
-            "pattern": date.pattern,
-        })
-    });
+    let date = match taken {
+        Seen::Entry(entry) => Some(json!({
+            "text": entry.date,
+            "start": 0,
+            "end": entry.date.len(),
+            "time": entry.time,
+            "valid": true,
+            "pattern": null,
+        })),
+        Seen::Foreign => return json!({ "line": line, "foreign": true, "failures": [] }),
+        Seen::Line => date_in(trace, line),
+    };
+
     let seen = trace.seen();
     let prefregex = trace.prefregex.as_ref().zip(filter.prefregex());
     let failregex = trace.matched().map(|(index, fields)| {
@@ -64,6 +64,7 @@ pub fn object(explanation: &Explanation<'_>) -> Value {
     });
     json!({
         "line": line,
+        "foreign": false,
         "date": date,
         "searched": trace.text,
         "prefilter": trace.prefilter,
@@ -85,7 +86,25 @@ pub fn object(explanation: &Explanation<'_>) -> Value {
         "ignoreregex": ignoreregex,
         "session": session,
         "failures": judged.map(|judged| judged.iter().map(verdict).collect::<Vec<_>>()),
+        "not_asked": not_asked,
     })
+}
+
+fn date_in(trace: &Trace, line: &str) -> Option<Value> {
+    let date = trace.date.as_ref()?;
+    let (time, valid) = match date.time {
+        DateTime::At(time) => (Some(time), true),
+        DateTime::Empty => (None, true),
+        DateTime::Invalid => (None, false),
+    };
+    Some(json!({
+        "text": line.get(date.start..date.end),
+        "start": date.start,
+        "end": date.end,
+        "time": time,
+        "valid": valid,
+        "pattern": date.pattern,
+    }))
 }
 
 /// Where a regex stopped: what of it matches and what not, and the same of the text.
@@ -117,7 +136,6 @@ fn marks(text: &str, fields: &[Mark]) -> Map<String, Value> {
 fn verdict(judged: &Judged) -> Value {
     let mut object = json!({ "id": judged.id });
     let (word, more) = match &judged.verdict {
-        Verdict::Undated => ("undated", json!({})),
         Verdict::Unresolved => ("name", json!({})),
         Verdict::Ignored(by) => ("ignored", json!({ "by": by })),
         Verdict::Counted { standing, enough } => {

@@ -8,7 +8,7 @@ use crate::cli::printable;
 use crate::datetime::DateTime;
 use crate::filter::{Attempt, Trace};
 use crate::jail::decision::local_time;
-use crate::jail::replay::{Judged, Verdict};
+use crate::jail::replay::{Judged, Seen, Verdict};
 use crate::pattern::{FailRegex, Reach};
 
 /// Prints it.
@@ -18,12 +18,32 @@ use crate::pattern::{FailRegex, Reach};
 pub fn print(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result<()> {
     let Explanation {
         line,
+        seen,
         trace,
         filter,
         judged,
+        not_asked,
     } = explanation;
     writeln!(out, "{}", printable(line))?;
-    date(trace, line, out)?;
+    match seen {
+        Seen::Line => date(trace, line, out)?,
+        Seen::Entry(entry) => {
+            let time = local_time(entry.time);
+            label(
+                out,
+                "date",
+                &format!("{time}, the time of the journal's entry"),
+            )?;
+        }
+        Seen::Foreign => {
+            label(
+                out,
+                "journal",
+                "gives no such line, and the jail reads the journal;",
+            )?;
+            return label(out, "", "an entry reads DATE HOST NAME[PID]: MESSAGE");
+        }
+    }
     label(out, "searched", &shown(&trace.text))?;
     let prefilter = match trace.prefilter {
         Some(true) => "lets it pass",
@@ -32,7 +52,7 @@ pub fn print(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result<
     };
     label(out, "prefilter", prefilter)?;
     if trace.ignored_first && ignored(trace, filter.ignoreregexes(), &trace.text, out)? {
-        return verdicts(judged, out);
+        return verdicts(judged, not_asked, out);
     }
     if let (Some(attempt), Some(regex)) = (&trace.prefregex, filter.prefregex()) {
         tried(out, "prefregex", None, attempt, regex, &trace.text)?;
@@ -80,12 +100,12 @@ pub fn print(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result<
                 session.failures, session.context
             ),
         };
-        label(out, "session", &format!("{key:?}: {state}"))?;
+        label(out, "session", &format!("\"{key}\": {state}"))?;
     }
     if trace.session.is_some() && judged.is_some_and(<[Judged]>::is_empty) {
         return label(out, "verdict", "no failure in itself, kept for the session");
     }
-    verdicts(judged, out)
+    verdicts(judged, not_asked, out)
 }
 
 fn date(trace: &Trace, line: &str, out: &mut impl Write) -> io::Result<()> {
@@ -103,7 +123,7 @@ fn date(trace: &Trace, line: &str, out: &mut impl Write) -> io::Result<()> {
         out,
         "date",
         &format!(
-            "{:?} = {time}, bytes {from} to {to}, cut out",
+            "\"{}\" = {time}, bytes {from} to {to}, cut out",
             printable(text)
         ),
     )?;
@@ -168,7 +188,11 @@ fn ignored(
     Ok(true)
 }
 
-fn verdicts(judged: &Option<&[Judged]>, out: &mut impl Write) -> io::Result<()> {
+fn verdicts(
+    judged: &Option<&[Judged]>,
+    not_asked: &[String],
+    out: &mut impl Write,
+) -> io::Result<()> {
     let Some(judged) = judged else {
         return Ok(());
     };
@@ -178,7 +202,6 @@ fn verdicts(judged: &Option<&[Judged]>, out: &mut impl Write) -> io::Result<()> 
     for Judged { id, verdict } in *judged {
         let id = printable(id);
         let text = match verdict {
-            Verdict::Undated => format!("{id} fails, at the time the line is read: it has no date"),
             Verdict::Unresolved => {
                 format!("{id} is a host name; the jail would count each of its addresses")
             }
@@ -196,14 +219,22 @@ fn verdicts(judged: &Option<&[Judged]>, out: &mut impl Write) -> io::Result<()> 
             Verdict::Expired => format!("{id} would be banned, but the ban would be over"),
         };
         label(out, "verdict", &text)?;
+        if !not_asked.is_empty() && !matches!(verdict, Verdict::Ignored(_)) {
+            let rules = printable(&not_asked.join(", "));
+            label(
+                out,
+                "",
+                &format!("not asked whether it is ignored: {rules}"),
+            )?;
+        }
     }
     Ok(())
 }
 
 /// The text of one or several lines, on one.
 fn shown(text: &str) -> String {
-    let lines: Vec<_> = text.lines().map(printable).collect();
-    format!("{:?}", lines.join(" | "))
+    let lines: Vec<_> = text.split('\n').map(printable).collect();
+    format!("\"{}\"", lines.join(" | "))
 }
 
 fn label(out: &mut impl Write, label: &str, text: &str) -> io::Result<()> {

@@ -2,28 +2,39 @@
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
 
-use anyhow::Context as _;
-
-use crate::datetime::{DateDetector, DateTime};
+use crate::datetime::{DateDetector, FoundDate};
 use crate::jail::Decoder;
-use crate::source::compressed::{self, Meter};
+use crate::jail::replay::ReplayJail;
 
 /// A longer line is cut, as the daemon cuts it.
 const LONGEST_LINE: usize = 1 << 20;
+/// Bytes looked through for the first date of a log.
+const FARTHEST_DATE: usize = 16 << 20;
 
 /// The lines of several logs, merged by their dates; lines without a date stay behind the line
-/// before them.
+/// before them. A log that cannot be read any further ends there, see [`Lines::failed`].
 pub struct Lines {
     logs: Vec<Log>,
     present: f64,
+    failed: Vec<(String, io::Error)>,
+}
+
+/// Something to read lines from.
+pub struct Input {
+    /// Its name, for messages.
+    pub path: String,
+    /// What came of opening it.
+    pub log: io::Result<Box<dyn Read + Send>>,
+    /// What its lines are written in.
+    pub encoding: String,
 }
 
 struct Log {
     path: String,
     reader: Box<dyn BufRead>,
-    dates: DateDetector,
+    /// `None`: its lines have no dates.
+    dates: Option<DateDetector>,
     decoder: Decoder,
     /// Lines that are decoded but not taken yet.
     ready: VecDeque<String>,
@@ -32,99 +43,147 @@ struct Log {
 }
 
 impl Lines {
-    /// Opens the logs, compressed or not, written in this encoding; `meter` counts what is read of
-    /// them.
-    pub fn open(
-        paths: &[String],
-        encoding: &str,
-        present: f64,
-        meter: &Meter,
-    ) -> anyhow::Result<Lines> {
-        let mut logs = Vec::new();
-        for path in paths {
-            let reader = match path.as_str() {
-                "-" => compressed::decompress(io::stdin(), meter),
-                path => compressed::open(Path::new(path), meter),
-            };
-            let reader = reader.with_context(|| path.clone())?;
-            logs.push(Log {
-                path: path.clone(),
-                reader: Box::new(BufReader::with_capacity(1 << 17, reader)),
-                dates: DateDetector::defaults(),
-                decoder: Decoder::named(encoding),
-                ready: VecDeque::new(),
-                time: f64::NEG_INFINITY,
-                next: None,
-            });
+    /// The lines of these for a jail, whose clock begins with the first date; `present` completes
+    /// dates without a year.
+    pub fn new(inputs: Vec<Input>, jail: &mut ReplayJail, present: f64) -> Lines {
+        let mut lines = Lines {
+            logs: Vec::new(),
+            present,
+            failed: Vec::new(),
+        };
+        for input in inputs {
+            match input.log {
+                Ok(log) => lines.logs.push(Log {
+                    path: input.path,
+                    reader: Box::new(BufReader::with_capacity(1 << 17, log)),
+                    dates: jail.new_detector(),
+                    decoder: Decoder::named(&input.encoding),
+                    ready: VecDeque::new(),
+                    time: f64::NEG_INFINITY,
+                    next: None,
+                }),
+                Err(error) => lines.failed.push((input.path, error)),
+            }
         }
-        let mut lines = Lines { logs, present };
+        if let Some(first) = lines.first_date() {
+            jail.begin(first);
+        }
         // one log is in order by itself: its dates need not be looked at twice
         if lines.logs.len() > 1 {
             for index in 0..lines.logs.len() {
-                lines.look_ahead(index)?;
+                lines.look_ahead(index);
             }
         }
-        Ok(lines)
+        lines
+    }
+
+    /// The earliest of the first dates of the logs, as far as they are not far off.
+    fn first_date(&mut self) -> Option<f64> {
+        let mut first: Option<f64> = None;
+        for log in &mut self.logs {
+            match log.first_date(self.present) {
+                Ok(date) => first = first.into_iter().chain(date).reduce(f64::min),
+                Err(error) => self.failed.push(log.give_up(error)),
+            }
+        }
+        first
     }
 
     /// The next line, without its line end.
-    pub fn next(&mut self) -> anyhow::Result<Option<String>> {
-        match &mut self.logs[..] {
-            [] => Ok(None),
-            [log] => log.read(),
-            logs => {
-                let first = (0..logs.len())
-                    .filter(|&index| logs[index].next.is_some())
-                    .min_by(|&a, &b| logs[a].time.total_cmp(&logs[b].time));
-                let Some(first) = first else {
-                    return Ok(None);
-                };
-                let line = logs[first].next.take();
-                self.look_ahead(first)?;
-                Ok(line)
-            }
+    pub fn next(&mut self) -> Option<String> {
+        if self.logs.len() == 1 {
+            return self.read(0);
         }
+        let logs = &mut self.logs;
+        let first = (0..logs.len())
+            .filter(|&index| logs[index].next.is_some())
+            .min_by(|&a, &b| logs[a].time.total_cmp(&logs[b].time))?;
+        let line = logs[first].next.take();
+        self.look_ahead(first);
+        line
     }
 
-    fn look_ahead(&mut self, index: usize) -> anyhow::Result<()> {
+    /// The logs that could not be read, or not to their end, so far.
+    pub fn failed(self) -> Vec<(String, io::Error)> {
+        self.failed
+    }
+
+    fn look_ahead(&mut self, index: usize) {
+        let line = self.read(index);
         let log = &mut self.logs[index];
-        log.next = log.read()?;
-        if let Some(line) = &log.next
-            && let Some(found) = log.dates.find(line, self.present)
-            && let DateTime::At(time) = found.time
+        if let Some(time) = line
+            .as_deref()
+            .and_then(|line| date_of(&mut log.dates, line, self.present))
         {
             log.time = time;
         }
-        Ok(())
+        log.next = line;
+    }
+
+    fn read(&mut self, index: usize) -> Option<String> {
+        let log = &mut self.logs[index];
+        log.read().unwrap_or_else(|error| {
+            self.failed.push(log.give_up(error));
+            None
+        })
     }
 }
 
 impl Log {
-    fn read(&mut self) -> anyhow::Result<Option<String>> {
-        loop {
-            if let Some(line) = self.ready.pop_front() {
-                return Ok(Some(line));
+    fn first_date(&mut self, present: f64) -> io::Result<Option<f64>> {
+        let (mut lines, mut bytes) = (0, 0);
+        while bytes < FARTHEST_DATE {
+            let Some(line) = self.ready.get(lines) else {
+                match self.fill()? {
+                    true => continue,
+                    false => break,
+                }
+            };
+            let date = date_of(&mut self.dates, line, present);
+            if date.is_some() {
+                return Ok(date);
             }
-            let mut bytes = Vec::new();
-            let mut piece = self.reader.by_ref().take(LONGEST_LINE as u64);
-            piece
-                .read_until(b'\n', &mut bytes)
-                .with_context(|| self.path.clone())?;
-            if bytes.is_empty() {
-                return Ok(self.decoder.rest());
-            }
-            if bytes.len() == LONGEST_LINE && !bytes.ends_with(b"\n") {
-                self.skip_rest_of_line()?;
-            }
-            let ready = &mut self.ready;
-            self.decoder
-                .lines(&bytes, |line, _| ready.push_back(line.into_owned()));
+            bytes += line.len() + 1;
+            lines += 1;
         }
+        Ok(None)
     }
 
-    fn skip_rest_of_line(&mut self) -> anyhow::Result<()> {
+    /// Ends the log here: what comes after an error is not known to be whole lines.
+    fn give_up(&mut self, error: io::Error) -> (String, io::Error) {
+        self.reader = Box::new(io::empty());
+        (self.path.clone(), error)
+    }
+
+    fn read(&mut self) -> io::Result<Option<String>> {
+        while self.ready.is_empty() {
+            if !self.fill()? {
+                return Ok(self.decoder.rest());
+            }
+        }
+        Ok(self.ready.pop_front())
+    }
+
+    /// Reads and decodes some more; false at the end.
+    fn fill(&mut self) -> io::Result<bool> {
+        let mut bytes = Vec::new();
+        let mut piece = self.reader.by_ref().take(LONGEST_LINE as u64);
+        piece.read_until(b'\n', &mut bytes)?;
+        if bytes.is_empty() {
+            return Ok(false);
+        }
+        if bytes.len() == LONGEST_LINE && !bytes.ends_with(b"\n") {
+            self.skip_rest_of_line()?;
+        }
+        let ready = &mut self.ready;
+        self.decoder
+            .lines(&bytes, |line, _| ready.push_back(line.into_owned()));
+        Ok(true)
+    }
+
+    fn skip_rest_of_line(&mut self) -> io::Result<()> {
         loop {
-            let buffer = self.reader.fill_buf().with_context(|| self.path.clone())?;
+            let buffer = self.reader.fill_buf()?;
             if buffer.is_empty() {
                 return Ok(());
             }
@@ -138,4 +197,9 @@ impl Log {
             }
         }
     }
+}
+
+fn date_of(dates: &mut Option<DateDetector>, line: &str, present: f64) -> Option<f64> {
+    let found = dates.as_mut()?.find(line, present)?;
+    FoundDate::own_time(&found)
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde_json::{Value as Json, json};
 
 use super::arguments::Arguments;
-use super::jails::Replayed;
+use super::jails::{LeftOut, Replayed};
 use crate::action::JailFigures;
 use crate::cli::printable;
 use crate::datetime::duration::{self, Number};
@@ -93,13 +93,18 @@ impl<'a, W: Write> Report<'a, W> {
         Ok(())
     }
 
-    /// Tells what each jail has seen.
-    pub fn summary(&mut self, jails: &[Replayed]) -> io::Result<()> {
+    /// Tells what each jail has seen, and what was left out.
+    pub fn summary(&mut self, jails: &[Replayed], left_out: &[LeftOut]) -> io::Result<()> {
         if self.arguments.json {
-            return Ok(());
+            return self.objects(jails, left_out);
         }
-        if !self.begun {
-            writeln!(self.out, "Nobody would have been banned.")?;
+        match (self.begun, left_out.len()) {
+            (false, 0) => writeln!(self.out, "Nobody would have been banned.")?,
+            (false, _) => writeln!(
+                self.out,
+                "Nobody would have been banned for what could be read."
+            )?,
+            (true, _) => {}
         }
         writeln!(self.out)?;
         for jail in jails {
@@ -110,15 +115,57 @@ impl<'a, W: Write> Report<'a, W> {
                 jail.name, tally.lines, tally.failures
             )?;
             for (count, what) in [
+                (tally.undated, "of them without a date"),
+                (tally.odd, "of them with an odd date"),
                 (tally.ignored, "ignored"),
                 (tally.names, "by name, not looked up"),
-                (tally.undated, "before any date"),
+                (tally.foreign, "lines that the journal would not give"),
             ] {
                 if count > 0 {
                     write!(self.out, ", {count} {what}")?;
                 }
             }
+            let not_asked = jail.jail.not_asked();
+            if tally.failures > 0 && !not_asked.is_empty() {
+                write!(self.out, "; not asked: {}", not_asked.join(", "))?;
+            }
             writeln!(self.out)?;
+        }
+        if !left_out.is_empty() {
+            let count = left_out.len();
+            writeln!(self.out, "\n{count} left out, as told on standard error.")?;
+        }
+        Ok(())
+    }
+
+    /// The same as objects: one for each jail.
+    fn objects(&mut self, jails: &[Replayed], left_out: &[LeftOut]) -> io::Result<()> {
+        let mut names: Vec<&String> = jails.iter().map(|jail| &jail.name).collect();
+        for LeftOut { jail, .. } in left_out {
+            if !names.contains(&jail) {
+                names.push(jail);
+            }
+        }
+        for name in names {
+            let jail = jails.iter().find(|jail| jail.name == *name);
+            let tally = jail.map(|jail| jail.jail.tally()).unwrap_or_default();
+            let missing: Vec<Json> = (left_out.iter().filter(|missing| missing.jail == *name))
+                .map(|missing| json!({ "what": missing.what, "why": missing.why }))
+                .collect();
+            let object = json!({
+                "event": "end",
+                "jail": name,
+                "lines": tally.lines,
+                "failures": tally.failures,
+                "undated": tally.undated,
+                "odd": tally.odd,
+                "ignored": tally.ignored,
+                "names": tally.names,
+                "foreign": tally.foreign,
+                "not_asked": jail.map(|jail| jail.jail.not_asked()).unwrap_or_default(),
+                "left_out": missing,
+            });
+            writeln!(self.out, "{object}")?;
         }
         Ok(())
     }

@@ -200,7 +200,7 @@ pub mod tests {
             past: Ok(None),
         });
         let notes = page.sections.iter().filter_map(|part| part.note.as_deref());
-        let expected = ["No server\u{fffd}[1m", "The server keeps no database."];
+        let expected = ["No server\\x1b[1m", "The server keeps no database."];
         assert_eq!(notes.collect::<Vec<_>>(), expected);
     }
 
