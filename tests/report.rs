@@ -41,9 +41,8 @@ fn every_server_tells_its_state() {
         };
         // bans come into force a little after the reply
         let done = || {
-            section(&report(), "Bans of")
-                .iter()
-                .any(|row| row[0] == "3")
+            let days = section(&report(), "Bans of");
+            days.get(1).is_some_and(|row| row[0] == "3")
         };
         assert!(common::eventually(60, done), "{}", report());
         let text = report();
@@ -58,6 +57,14 @@ fn every_server_tells_its_state() {
         let [days, often] = past(&text);
         assert_eq!(days[1], ["3", "mail", "2,", "web", "1"], "{text}");
         assert_eq!(often[1], ["192.0.2.1", "2", "mail,", "web"], "{text}");
+        // who was banned once is not among them
+        assert_eq!(often.len(), 2, "{text}");
+        let hours = section(&text, "Bans by hour");
+        assert_eq!(
+            hours[1..].concat().last().map(String::as_str),
+            Some("3"),
+            "{text}"
+        );
 
         assert_eq!(running.end(Signal::SIGTERM), Some(0));
         let text = report();
@@ -96,4 +103,88 @@ fn what_cannot_be_read_is_told() {
         "{text}"
     );
     assert_eq!(report(&["--page"]).0, 2);
+}
+
+/// Why somebody is banned, bans that are in no firewall and jails that do not run, in every form.
+#[test]
+fn what_is_wrong_is_not_hidden() {
+    let site = Site::new(&["mail", "web"]);
+    let jails = ["mail", "web"].map(common::home::jail).concat();
+    let failing = jail_with("web", "action = failing");
+    let broken = jail_with("broken", "filter = broken");
+    site.jails(&format!(
+        "{}{failing}{broken}",
+        jails.split("[web]").next().unwrap()
+    ));
+    site.write("broken.log", "");
+    site.write(
+        "action.d/failing.conf",
+        "[Definition]\nactionban = false\nactionunban = true\n",
+    );
+    site.write(
+        "filter.d/broken.conf",
+        "[Definition]\nfailregex = ^ x from <ADDR>)$\n",
+    );
+    let running = site.foreground(server());
+    let line = "2026-11-28 10:00:00 x from 192.0.2.1 <b>\u{202e}";
+    for words in [
+        vec!["set", "web", "banip", "192.0.2.7"],
+        vec!["set", "mail", "banip", "192.0.2.1", "--reason", line],
+    ] {
+        assert!(running.ask(&words).unwrap().is_ok());
+    }
+    let report = |words: &[&str]| site.run(common::ours("report"), words).1;
+    let told = || report(&[]).contains("not effective") && report(&[]).contains("x from 192.0.2.1");
+    assert!(
+        common::eventually(20, told),
+        "{}\n{}",
+        report(&[]),
+        site.read("log")
+    );
+    let text = report(&[]);
+    let failed = section(&text, "Jails that do not run");
+    assert_eq!(failed[1][0], "broken", "{text}");
+    assert!(
+        text.contains("Unable to compile regular expression"),
+        "{text}"
+    );
+    let ineffective = section(&text, "Bans that are not effective");
+    assert_eq!(ineffective[1], ["192.0.2.7", "web", "failing"], "{text}");
+    assert!(text.contains("x from 192.0.2.1 <b>\\u202e"), "{text}");
+
+    let page = report(&["--html"]);
+    assert!(
+        page.contains("x from 192.0.2.1 &lt;b&gt;\\u202e</td>"),
+        "{page}"
+    );
+    assert!(
+        page.contains("Jails that do not run") && page.contains("<svg "),
+        "{page}"
+    );
+    // what is wrong and the charts come before the long list
+    let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text}: {page}"));
+    assert!(place("not effective") < place("<svg ") && place("<svg ") < place("Banned now"));
+
+    let object: serde_json::Value = serde_json::from_str(&report(&["--json"])).unwrap();
+    let jails = object["jails"].as_array().unwrap();
+    let broken = jails.iter().find(|jail| jail["jail"] == "broken").unwrap();
+    assert!(broken["error"].is_string(), "{object}");
+    let banned = object["banned"].as_array().unwrap();
+    let of = |id: &str| banned.iter().find(|ban| ban["id"] == id).unwrap();
+    assert_eq!(of("192.0.2.1")["reason"], line, "{object}");
+    assert_eq!(of("192.0.2.7")["not_effective"][0], "failing", "{object}");
+    assert_eq!(
+        object["past"]["days"].as_array().unwrap().len(),
+        2,
+        "{object}"
+    );
+    assert!(
+        object["host"].is_string() && object["server"].is_null(),
+        "{object}"
+    );
+    assert_eq!(site.run(common::ours("report"), &["--json", "--html"]).0, 2);
+}
+
+fn jail_with(name: &str, settings: &str) -> String {
+    common::home::jail(name).replace("enabled = true", &format!("enabled = true\n{settings}"))
 }

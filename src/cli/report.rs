@@ -4,7 +4,9 @@
 //! What cannot be asked is told in its place: without a server there is the past alone.
 
 mod arguments;
+mod chart;
 mod html;
+mod json;
 mod page;
 mod state;
 mod text;
@@ -31,6 +33,8 @@ const OFFENDERS: u32 = 25;
 
 /// All there is to show.
 struct Report {
+    /// The name of the machine.
+    host: String,
     now: Timestamp,
     /// `Err`: why the server tells nothing.
     state: Result<State, String>,
@@ -51,10 +55,10 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
 /// not run is none.
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let report = gather(arguments)?;
-    let page = page::of(&report);
-    let shown = match arguments.html {
-        true => html::render(&page),
-        false => text::render(&page),
+    let shown = match (arguments.json, arguments.html) {
+        (true, _) => format!("{}\n", json::object(&report)),
+        (_, true) => html::render(&page::of(&report)),
+        _ => text::render(&page::of(&report)),
     };
     match &arguments.output {
         Some(file) => replace(file, shown.as_bytes())
@@ -90,7 +94,9 @@ fn gather(arguments: &Arguments) -> anyhow::Result<Report> {
         statistics::read(&file, since, OFFENDERS)
             .map_err(|error| format!("The database {} tells nothing: {error}", file.display()))
     };
+    let host = nix::unistd::gethostname().unwrap_or_default();
     Ok(Report {
+        host: host.to_string_lossy().into_owned(),
         now,
         state,
         past: database.map(read).transpose(),

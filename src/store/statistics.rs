@@ -1,15 +1,17 @@
-//! What a database file tells of the past: bans by day and jail, and the addresses banned most
-//! often. Read beside a server that may be writing: read-only, in two short queries.
+//! What a database file tells of the past: bans by day and jail and by hour, the addresses banned
+//! more than once, and why an address was banned last. Read beside a server that may be writing:
+//! read-only, in a few short queries.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row, params};
 
-use super::{StoreError, schema};
-use crate::ticket::Timestamp;
+use super::{StoreError, data, schema};
+use crate::address::Address;
+use crate::ticket::{Ticket, Timestamp};
 
 /// Bans of a jail on a day.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,8 +42,12 @@ pub struct Offender {
 pub struct Statistics {
     /// Days with bans, the latest first; of a day the jail with most bans first.
     pub days: Vec<Day>,
-    /// Who was banned most often, those first.
+    /// Bans by the hour of the day, in local time.
+    pub hours: [u32; 24],
+    /// Who was banned more than once, most often first.
     pub offenders: Vec<Offender>,
+    /// The last line that led to the last ban, or the reason given by hand; by jail and address.
+    pub reasons: HashMap<(String, String), String>,
 }
 
 /// Reads the bans since a moment; at most `most` offenders. A file without a table of bans, as it is
@@ -62,7 +68,7 @@ fn query(path: &Path, since: Timestamp, most: u32) -> rusqlite::Result<Statistic
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut db = Connection::open_with_flags(path, flags)?;
     db.busy_timeout(Duration::from_secs(2))?;
-    // both queries see the same moment
+    // all queries see the same moment
     let db = db.transaction()?;
     if !schema::has_table(&db, "bans")? {
         return Ok(Statistics::default());
@@ -81,11 +87,24 @@ fn query(path: &Path, since: Timestamp, most: u32) -> rusqlite::Result<Statistic
             })
         })?
         .collect::<rusqlite::Result<_>>()?;
+    let mut hours = [0; 24];
+    let mut by_hour = db.prepare(
+        "SELECT CAST(strftime('%H', timeofban, 'unixepoch', 'localtime') AS INTEGER) AS hour, count(*) \
+         FROM bans WHERE timeofban >= ?1 GROUP BY hour HAVING hour NOT NULL",
+    )?;
+    let mut rows = by_hour.query([since])?;
+    while let Some(row) = rows.next()? {
+        if let Some(hour) = hours.get_mut(usize::from(row.get::<_, u8>(0)?)) {
+            *hour = row.get(1)?;
+        }
+    }
+    drop(rows);
+    drop(by_hour);
     let offenders = db
         .prepare(
             "SELECT ip, count(*) AS number, CAST(max(timeofban) AS REAL) AS last, group_concat(DISTINCT jail) \
              FROM bans WHERE timeofban >= ?1 AND ip NOT NULL GROUP BY ip \
-             ORDER BY number DESC, last DESC LIMIT ?2",
+             HAVING number > 1 ORDER BY number DESC, last DESC LIMIT ?2",
         )?
         .query_map(params![since, most], |row| {
             let jails = text(row, 3)?;
@@ -97,7 +116,31 @@ fn query(path: &Path, since: Timestamp, most: u32) -> rusqlite::Result<Statistic
             })
         })?
         .collect::<rusqlite::Result<_>>()?;
-    Ok(Statistics { days, offenders })
+    Ok(Statistics {
+        days,
+        hours,
+        offenders,
+        reasons: reasons(&db)?,
+    })
+}
+
+fn reasons(db: &Connection) -> rusqlite::Result<HashMap<(String, String), String>> {
+    // the original's before 0.11 has no such table
+    if !schema::has_table(db, "bips")? {
+        return Ok(HashMap::new());
+    }
+    let mut query = db.prepare("SELECT jail, ip, data FROM bips")?;
+    let rows = query.query_map([], |row| {
+        let mut ticket = Ticket::new(Address::raw(""), 0.0);
+        data::decode(text(row, 2)?.as_bytes(), &mut ticket);
+        let reason = ticket.matches.last().map(|line| line.text());
+        Ok(((text(row, 0)?, text(row, 1)?), reason))
+    })?;
+    let known = rows.filter_map(|row| match row {
+        Ok((key, reason)) => reason.map(|reason| Ok((key, reason))),
+        Err(error) => Some(Err(error)),
+    });
+    known.collect()
 }
 
 /// A text, whatever other programs have written in its place.
@@ -147,7 +190,7 @@ mod tests {
             ("web", "192.0.2.1", NOON - DAY),
             ("web", "192.0.2.9", NOON - 40 * DAY),
         ]);
-        let found = read(&path, (NOON - 30 * DAY) as f64, 1).unwrap();
+        let found = read(&path, (NOON - 30 * DAY) as f64, 9).unwrap();
         let days: Vec<_> = found
             .days
             .iter()
@@ -162,12 +205,44 @@ mod tests {
             last: (NOON + 120) as f64,
             jails: ["mail", "web"].map(str::to_owned).into(),
         };
+        // once is not often
         assert_eq!(found.offenders, [expected]);
+        assert_eq!(found.hours.iter().sum::<u32>(), 4);
+        assert_eq!(found.hours.iter().max(), Some(&4), "{:?}", found.hours);
+    }
+
+    #[test]
+    fn the_reason_is_the_last_line() {
+        let (_dir, path) = filled(&[]);
+        let db = schema::open(&path.to_string_lossy()).unwrap();
+        for (ip, data) in [
+            (
+                "192.0.2.1",
+                r#"{"matches": ["a", ["Nov 20 ", "10:00", " b"]], "failures": 2}"#,
+            ),
+            ("192.0.2.2", r#"{"matches": ["spam"]}"#),
+            ("192.0.2.3", r#"{"failures": 1}"#),
+            ("192.0.2.4", "{"),
+        ] {
+            db.execute(
+                "INSERT INTO bips(jail, ip, timeofban, bantime, data) VALUES('web', ?1, 1, 1, ?2)",
+                [ip, data],
+            )
+            .unwrap();
+        }
+        let reasons = read(&path, 0.0, 9).unwrap().reasons;
+        let of = |ip: &str| {
+            let key = ("web".to_owned(), ip.to_owned());
+            reasons.get(&key).map(String::as_str)
+        };
+        assert_eq!(of("192.0.2.1"), Some("Nov 20 10:00 b"));
+        assert_eq!(of("192.0.2.2"), Some("spam"));
+        assert_eq!((of("192.0.2.3"), of("192.0.2.4")), (None, None));
     }
 
     #[test]
     fn a_writer_and_a_reader_do_not_meet() {
-        let (_dir, path) = filled(&[("mail", "192.0.2.1", 1_795_348_800)]);
+        let (_dir, path) = filled(&[("mail", "192.0.2.1", 1_795_348_800); 2]);
         let writer = schema::open(&path.to_string_lossy()).unwrap();
         writer
             .execute_batch("BEGIN IMMEDIATE; DELETE FROM bans;")

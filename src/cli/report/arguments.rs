@@ -16,6 +16,8 @@ pub struct Arguments {
     pub socket: Option<PathBuf>,
     /// A page for browsers.
     pub html: bool,
+    /// An object for programs.
+    pub json: bool,
     /// A file in place of standard output.
     pub output: Option<PathBuf>,
 }
@@ -31,6 +33,7 @@ impl Arguments {
             config: directory::chosen(&matches).to_owned(),
             socket: matches.get_one("socket").cloned(),
             html: matches.get_flag("html"),
+            json: matches.get_flag("json"),
             output: matches.get_one("output").cloned(),
         })
     }
@@ -47,7 +50,7 @@ fn command() -> Command {
     };
     Command::new("ferroban report")
         .about(
-            "Shows who is banned now, the bans of the last 30 days and who was banned most often. \
+            "Shows who is banned now and why, the bans of the last 30 days and who was banned most often. \
              Changes nothing; without a server it shows the past alone.",
         )
         .arg(directory::option())
@@ -61,6 +64,13 @@ fn command() -> Command {
                 .long("html")
                 .action(ArgAction::SetTrue)
                 .help("one page for browsers, without scripts and in need of no other file"),
+        )
+        .arg(
+            Arg::new("json")
+                .long("json")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("html")
+                .help("one JSON object, with all bans and their reasons"),
         )
         .arg(file(
             "output",

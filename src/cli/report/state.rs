@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use crate::control::client::{Client, ClientError};
 use crate::control::print::json;
+use crate::jail::FULL;
 
 /// How long a server may be silent.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -17,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct State {
     /// The jails, in the server's order.
     pub jails: Vec<Jail>,
+    /// Jails that the server could not make, and why; the original does not tell.
+    pub failed: Vec<(String, String)>,
     /// The file of the database; `None` when it keeps none.
     pub database: Option<PathBuf>,
 }
@@ -32,6 +35,9 @@ pub struct Jail {
     pub banned: [u64; 2],
     /// Those banned now, by end of ban.
     pub bans: Vec<Ban>,
+    /// By action whose bans are not effective: the command failed and is tried again. The original
+    /// does not tell.
+    pub ineffective: Vec<(String, Vec<String>)>,
 }
 
 /// A ban in force.
@@ -59,15 +65,30 @@ pub fn ask(socket: &Path) -> Result<State, ClientError> {
             .map_or(Json::Null, |reply| json::value(&reply)))
     };
     let database = ask(&["get", "dbfile"])?;
+    // all at once; some originals do not know it
+    let mut all = ask(&["status", "--all", FULL])?;
+    if all["jails"].is_null() {
+        all = ask(&["status"])?;
+    }
+    let why =
+        |(jail, why): (&String, &Json)| (jail.clone(), why.as_str().unwrap_or_default().to_owned());
     let mut state = State {
         jails: Vec::new(),
+        failed: pairs(&all["failed_jails"]).map(why).collect(),
         database: database.as_str().map(PathBuf::from),
     };
-    for name in texts(&ask(&["status"])?["jail_list"]) {
-        let status = ask(&["status", name])?;
+    for name in texts(&all["jail_list"]) {
+        let status = match &all["jails"][name] {
+            Json::Null => ask(&["status", name])?,
+            status => status.clone(),
+        };
         if status.is_null() {
             continue;
         }
+        let ineffective = pairs(&status["actions"]["not_effective"]);
+        let ineffective = ineffective
+            .map(|(action, ids)| (action.clone(), texts(ids).map(str::to_owned).collect()))
+            .filter(|(_, ids): &(String, Vec<String>)| !ids.is_empty());
         let count = |part: &str, name: &str| status[part][name].as_u64().unwrap_or_default();
         state.jails.push(Jail {
             name: name.to_owned(),
@@ -76,9 +97,14 @@ pub fn ask(socket: &Path) -> Result<State, ClientError> {
             bans: texts(&ask(&["get", name, "banip", "--with-time"])?)
                 .filter_map(ban)
                 .collect(),
+            ineffective: ineffective.collect(),
         });
     }
     Ok(state)
+}
+
+fn pairs(object: &Json) -> impl Iterator<Item = (&String, &Json)> {
+    object.as_object().into_iter().flatten()
 }
 
 fn texts(list: &Json) -> impl Iterator<Item = &str> {

@@ -4,7 +4,7 @@ use super::page::{Page, Section};
 
 /// The whole text.
 pub fn render(page: &Page) -> String {
-    let mut text = format!("Ferroban, {}\n", page.made);
+    let mut text = format!("Ferroban on {}, {}\n", page.host, page.made);
     for section in &page.sections {
         text.push_str(&format!("\n{}\n", section.heading));
         table(section, &mut text);
@@ -44,9 +44,10 @@ mod tests {
     #[test]
     fn tables_stand_in_columns() {
         let text = render(&example("mail", "192.0.2.1"));
-        let expected = "\nBanned now\n    Address    Jail  Since                Until\n    \
-                        192.0.2.1  mail  2026-11-22 10:00:00  2026-11-22 11:00:00\n    \
-                        192.0.2.1  mail  2026-11-22 10:00:00  for good\n\n";
+        let expected = "\nBanned now\n    \
+                        Address    Jail  Since                Until                Reason\n    \
+                        192.0.2.1  mail  2026-11-22 10:00:00  2026-11-22 11:00:00  bad guess from 192.0.2.1\n    \
+                        192.0.2.1  mail  2026-11-22 10:00:00  for good             bad guess from 192.0.2.1\n";
         assert!(text.contains(expected), "{text}");
     }
 }
