@@ -246,6 +246,113 @@ fn a_digest_holds_the_bans_of_a_time() {
     );
 }
 
+/// So many tickets.
+fn many(count: usize) -> Vec<serde_json::Value> {
+    (0..count)
+        .map(|n| {
+            ticket(&format!(
+                "198.{}.{}.{}",
+                18 + n / 62_500,
+                n / 250 % 250,
+                n % 250
+            ))
+        })
+        .collect()
+}
+
+#[test]
+fn bans_that_are_many_at_once_make_one_mail() {
+    let post = Post::new(Kind::Plain);
+    let command = format!(
+        "printf %b \"Subject: banned <ip>\nTo: a@x.org\n\nend\" | smtp://127.0.0.1:{} -f f@x.org a@x.org",
+        post.port
+    );
+    let mut steps = action("a1", &[("actionban", &command)]);
+    let said = post.said.clone();
+    steps.push(json!({"do": "bans", "tickets": many(5000), "observe": "sleep 5"}));
+    // few are a mail each
+    steps.push(json!({"do": "bans", "tickets": (1..=3).map(|n| ticket(&format!("192.0.2.{n}"))).collect::<Vec<_>>()}));
+    steps.push(json!({"do": "stop", "tickets": []}));
+    let ours = by_ours(&steps, 20);
+    let log: Vec<&String> = ours.iter().flat_map(|trace| &trace.log).collect();
+    let told: Vec<_> = log.iter().filter(|line| line.contains("mails")).collect();
+    let [one] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert!(
+        one.contains("[j] action 'a1': 5000 mails were too many at once and went out as one"),
+        "{one}"
+    );
+    assert!(log.iter().all(|line| !line.contains("ERROR")), "{log:?}");
+    assert_eq!(said.lock().unwrap().len(), 4);
+    let messages = post.messages(4);
+    assert!(
+        messages[0].starts_with("Subject: banned 198.18.0.0 and 4999 more\nTo: a@x.org\n"),
+        "{}",
+        messages[0]
+    );
+    let told = messages[0]
+        .lines()
+        .filter(|line| line.starts_with("banned 198.18."))
+        .count();
+    assert_eq!(told, 5000);
+    for (message, last) in messages[1..].iter().zip(1..) {
+        assert!(
+            message.starts_with(&format!("Subject: banned 192.0.2.{last}\n")),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn a_dead_server_makes_no_flood_and_the_lost_are_counted() {
+    // nobody listens there any more
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let command = format!(
+        "printf %b \"Subject: banned <ip>\n\nend\" | smtp://127.0.0.1:{port} -f f@x.org a@x.org"
+    );
+    let mut steps = action("a1", &[("actionban", &command)]);
+    // bursts that each are a mail, one of which fails after the other
+    for part in many(3000).chunks(1000) {
+        steps.push(json!({"do": "bans", "tickets": part, "observe": "sleep 3"}));
+    }
+    for n in 1..=3 {
+        steps.push(ban(&format!("192.0.2.{n}")));
+    }
+    steps.push(json!({"do": "stop", "tickets": []}));
+    let ours = by_ours(&steps, 20);
+    let log: Vec<&String> = ours.iter().flat_map(|trace| &trace.log).collect();
+    assert!(log.len() < 40, "{}", log.len());
+    let lost: Vec<_> = log.iter().filter(|line| line.contains("lost")).collect();
+    let [one] = lost.as_slice() else {
+        panic!("{log:?}");
+    };
+    assert!(
+        one.contains("[j] action 'a1': 3003 mails could not be sent and are lost"),
+        "{one}"
+    );
+}
+
+#[test]
+fn mails_that_a_hanging_server_takes_with_it_are_counted_at_the_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let post = Post::new(Kind::Silent(directory.path().join("end")));
+    let command = format!(
+        "printf %b \"Subject: banned <ip>\n\nend\" | smtp://127.0.0.1:{} -f f@x.org a@x.org",
+        post.port
+    );
+    let mut steps = action("a1", &[("actionban", &command)]);
+    steps.push(json!({"do": "bans", "tickets": many(300)}));
+    steps.push(json!({"do": "stop", "tickets": []}));
+    let ours = by_ours(&steps, 20);
+    let log = ours.last().unwrap().log.join("\n");
+    assert!(log.contains("300 mails could not be sent"), "{log}");
+}
+
 #[test]
 fn a_server_that_hangs_delays_no_ban() {
     let directory = tempfile::tempdir().unwrap();

@@ -104,9 +104,10 @@ impl Executor {
                     pacing: pacing(),
                 };
                 let mut mails = self.mails.lock().unwrap_or_else(PoisonError::into_inner);
-                return mails
+                mails
                     .get_or_insert_with(|| Queue::spawn(&self.jail, names.clone()))
                     .push(job);
+                return true;
             }
             Way::Member(member) => (Some(member), None),
             way @ (Way::Program(_) | Way::Shell(_)) => (None, Some(way)),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::Local;
 use chrono::format::{Item, StrftimeItems};
 
-use super::{Mail, Piece, Reads, Sink, Source};
+use super::{Mail, Piece, Reads, Sink, Source, digest};
 use crate::action::process::{Ending, Invocation};
 use crate::action::whois;
 use crate::config::files::Disk;
@@ -40,6 +40,21 @@ impl Letter {
         if !bytes.is_empty() {
             self.runs.push((origin, bytes.to_vec()));
         }
+    }
+
+    /// A piece of text; answers whether it ends all of it (`\c`).
+    fn print(&mut self, piece: &Piece, escapes: bool) -> bool {
+        match piece {
+            Piece::Own(text) if escapes => {
+                let (bytes, stop) = unescape(text);
+                self.push(Origin::Own, &bytes);
+                return stop;
+            }
+            Piece::Own(text) => self.push(Origin::Own, text.as_bytes()),
+            Piece::Foreign(text) => self.push(Origin::Foreign, text.as_bytes()),
+            Piece::Output(_) => {}
+        }
+        false
     }
 
     /// Without line ends behind it, as a shell takes what a command printed.
@@ -118,6 +133,34 @@ impl Mail {
         letter.finish(&self.sink)
     }
 
+    /// Its subject, as far as nobody has to be asked for it.
+    pub fn subject(&self) -> String {
+        digest::subject(&self.sink, &self.opening())
+    }
+
+    /// The beginning of its text without what somebody has to be asked for: all of its headers, as
+    /// action files write them.
+    pub fn opening(&self) -> Vec<u8> {
+        let mut letter = Letter::default();
+        if let Some(Source::Printf { pieces, escapes }) = self.sources.first() {
+            for piece in pieces {
+                match piece {
+                    Piece::Output(sources) => {
+                        if let [Source::Date(format)] = sources.as_slice() {
+                            letter.push(Origin::Own, date(format).as_bytes());
+                        }
+                    }
+                    piece => {
+                        if letter.print(piece, *escapes) {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        letter.finish(&self.sink)
+    }
+
     /// Where it goes.
     pub fn sink(&self) -> &Sink {
         &self.sink
@@ -130,15 +173,6 @@ async fn print(source: &Source, letter: &mut Letter) -> bool {
         Source::Printf { pieces, escapes } => {
             for piece in pieces {
                 match piece {
-                    Piece::Own(text) if *escapes => {
-                        let (bytes, stop) = unescape(text);
-                        letter.push(Origin::Own, &bytes);
-                        if stop {
-                            return true;
-                        }
-                    }
-                    Piece::Own(text) => letter.push(Origin::Own, text.as_bytes()),
-                    Piece::Foreign(text) => letter.push(Origin::Foreign, text.as_bytes()),
                     Piece::Output(sources) => {
                         let mut inner = Letter::default();
                         for source in sources {
@@ -149,13 +183,17 @@ async fn print(source: &Source, letter: &mut Letter) -> bool {
                             letter.push(origin, &run);
                         }
                     }
+                    piece => {
+                        if letter.print(piece, *escapes) {
+                            return true;
+                        }
+                    }
                 }
             }
             true
         }
         Source::Date(format) => {
-            let date = Local::now().format(format).to_string();
-            letter.push(Origin::Own, date.as_bytes());
+            letter.push(Origin::Own, date(format).as_bytes());
             letter.push(Origin::Own, b"\n");
             true
         }
@@ -187,6 +225,10 @@ async fn print(source: &Source, letter: &mut Letter) -> bool {
             Box::pin(print(first, letter)).await || Box::pin(print(second, letter)).await
         }
     }
+}
+
+fn date(format: &str) -> String {
+    Local::now().format(format).to_string()
 }
 
 /// The files a pattern leads to, sorted; the pattern itself when there are none, as a shell leaves it.

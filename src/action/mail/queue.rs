@@ -1,16 +1,20 @@
 //! The mails of one jail, sent one after the other beside everything else: neither a slow registry
 //! nor a dead mail server delays a ban.
+//!
+//! Mails that are too many at once become one that lists them. So nothing is lost for want of room,
+//! what waits is bounded, and neither a mailbox nor the log is flooded.
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::Utc;
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::digest::{self, Written};
+use super::digest::{self, Bundle, Written};
 use super::pacing::{Pacing, Throttle};
 use super::{Mail, Sink, headers, smtp};
 use crate::action::process::{Ending, Finished, Invocation};
@@ -21,11 +25,17 @@ use crate::{debug, error, warning};
 
 const TARGET: &str = "fail2ban.actions";
 
-/// Mails that may wait.
-const WAITING: usize = 2000;
+/// Mails of an action that may wait at the same time; more than that become one.
+const APART: usize = 20;
 
-/// Mails of one digest; what is beyond goes into the next.
+/// The same for an action whose mails are put together anyway, with their texts.
 const TOGETHER: usize = 500;
+
+/// How long a mail waits for others that belong to the same burst.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How long a burst may go on until its mail is sent.
+const LONGEST_BURST: Duration = Duration::from_secs(60);
 
 /// When a mail that could not be sent is tried again.
 const AGAIN: [Duration; 3] = [
@@ -55,271 +65,359 @@ pub struct Job {
 /// Handle to the task that sends a jail's mails.
 #[derive(Debug)]
 pub struct Queue {
-    jail: String,
-    jobs: mpsc::Sender<Job>,
+    shared: Arc<Shared>,
     task: JoinHandle<()>,
 }
 
 impl Queue {
     /// Starts the task.
     pub fn spawn(jail: &str, names: HostNames) -> Queue {
-        let (jobs, waiting) = mpsc::channel(WAITING);
-        let sender = Sender {
+        let shared = Arc::new(Shared {
             jail: jail.to_owned(),
+            state: Mutex::default(),
+            changed: Notify::new(),
+        });
+        let sender = Sender {
+            shared: shared.clone(),
             names,
-            throttle: Throttle::default(),
-            held: HashMap::new(),
             again: Vec::new(),
         };
         Queue {
-            jail: jail.to_owned(),
-            jobs,
-            task: tokio::spawn(sender.run(waiting)),
+            shared,
+            task: tokio::spawn(sender.run()),
         }
     }
 
-    /// Queues a mail; answers whether there was room.
-    pub fn push(&self, job: Job) -> bool {
-        match self.jobs.try_send(job) {
-            Ok(()) => true,
-            Err(error) => {
-                let job = error.into_inner();
-                let (jail, action) = (&self.jail, Value::from(job.action).repr());
-                error!(
+    /// Queues a mail.
+    pub fn push(&self, job: Job) {
+        let mut state = self.shared.state();
+        if let Some(span) = job.pacing.throttle {
+            let subject = job.mail.subject();
+            let admitted = state
+                .throttle
+                .admits(&job.action, &subject, span, Instant::now());
+            if !admitted {
+                let (jail, action) = (&self.shared.jail, Value::from(job.action).repr());
+                debug!(
                     TARGET,
-                    "[{jail}] action {action}: {WAITING} mails wait already, this one is lost"
+                    "[{jail}] action {action}: mail throttled: {subject}"
                 );
-                false
+                return;
             }
         }
+        state.left += 1;
+        match state.lanes.iter_mut().find(|(name, _)| *name == job.action) {
+            Some((_, lane)) => lane.push(job),
+            None => state.lanes.push((job.action.clone(), Lane::new(job))),
+        }
+        drop(state);
+        self.shared.changed.notify_one();
     }
 
     /// Sends what still waits, each once more, and ends.
-    pub async fn close(self) {
-        drop(self.jobs);
-        let mut task = self.task;
-        if timeout(LAST, &mut task).await.is_err() {
-            task.abort();
+    pub async fn close(mut self) {
+        self.end();
+        if timeout(LAST, &mut self.task).await.is_err() {
+            self.task.abort();
+            let (jail, left) = (&self.shared.jail, self.shared.state().left);
             error!(
                 TARGET,
-                "[{}] mails that could not be sent in time are lost", self.jail
+                "[{jail}] {left} mails could not be sent in time and are lost"
             );
+        }
+    }
+
+    fn end(&self) {
+        self.shared.state().closed = true;
+        self.shared.changed.notify_one();
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// What both sides see.
+#[derive(Debug)]
+struct Shared {
+    jail: String,
+    state: Mutex<State>,
+    /// There is something new in the state.
+    changed: Notify,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    throttle: Throttle,
+    /// Mails that were not tried yet, by action, the longest waiting action first.
+    lanes: Vec<(String, Lane)>,
+    /// Mails that are neither sent nor lost.
+    left: usize,
+    /// No more will come.
+    closed: bool,
+}
+
+impl State {
+    /// When there is something to be sent.
+    fn due(&self) -> Option<Instant> {
+        self.lanes.iter().map(|(_, lane)| lane.due()).min()
+    }
+
+    fn take_due(&mut self) -> Option<Lane> {
+        let now = Instant::now();
+        let at = self.lanes.iter().position(|(_, lane)| lane.due() <= now)?;
+        Some(self.lanes.remove(at).1)
+    }
+}
+
+/// Mails of one action that were not tried yet.
+#[derive(Debug)]
+struct Lane {
+    /// The first mail came.
+    begun: Instant,
+    /// The last one came.
+    latest: Instant,
+    jobs: Vec<Job>,
+    /// In the place of the jobs when they are too many.
+    burst: Option<Outgoing>,
+    pacing: Pacing,
+}
+
+impl Lane {
+    fn new(job: Job) -> Lane {
+        let now = Instant::now();
+        Lane {
+            begun: now,
+            latest: now,
+            pacing: job.pacing,
+            jobs: vec![job],
+            burst: None,
+        }
+    }
+
+    fn push(&mut self, job: Job) {
+        self.latest = Instant::now();
+        if let Some(burst) = &mut self.burst {
+            burst.bundle.add(job.mail.subject());
+            return;
+        }
+        self.jobs.push(job);
+        let room = match self.pacing.digest {
+            Some(_) => TOGETHER,
+            None => APART,
+        };
+        if self.jobs.len() <= room {
+            return;
+        }
+        let mut jobs = std::mem::take(&mut self.jobs).into_iter();
+        let Some(first) = jobs.next() else {
+            return;
+        };
+        let mut bundle = Bundle::new((first.mail.sink().clone(), first.mail.opening()), 1);
+        for job in jobs {
+            bundle.add(job.mail.subject());
+        }
+        self.burst = Some(Outgoing::new(bundle, first));
+    }
+
+    fn due(&self) -> Instant {
+        match (self.pacing.digest, &self.burst) {
+            (Some(span), _) => self.begun + span,
+            (None, Some(_)) => (self.latest + LINGER).min(self.begun + LONGEST_BURST),
+            (None, None) => self.begun + LINGER,
         }
     }
 }
 
-/// A written mail on its way.
+/// A mail on its way.
 #[derive(Debug)]
 struct Outgoing {
-    sink: Sink,
-    text: Vec<u8>,
+    bundle: Bundle,
+    /// As it is sent; written anew when others are added.
+    written: Option<Written>,
     action: String,
     script: Script,
     timeout: Value,
 }
 
-/// Mails of an action that wait for their digest.
-#[derive(Debug)]
-struct Held {
-    due: Instant,
-    jobs: Vec<Job>,
+impl Outgoing {
+    /// `job` is one of those in the bundle.
+    fn new(bundle: Bundle, job: Job) -> Outgoing {
+        Outgoing {
+            bundle,
+            written: None,
+            action: job.action,
+            script: job.script,
+            timeout: job.timeout,
+        }
+    }
 }
 
 /// What the task does next.
 enum Next {
-    New(Job),
-    Digest(Vec<Job>),
+    New(Lane),
     Again(usize, Outgoing),
 }
 
-/// State of the task.
+/// The task.
 struct Sender {
-    jail: String,
+    shared: Arc<Shared>,
     names: HostNames,
-    throttle: Throttle,
-    /// By action.
-    held: HashMap<String, Held>,
     /// Mails to be tried again: when, how often they were tried, which.
     again: Vec<(Instant, usize, Outgoing)>,
 }
 
 impl Sender {
-    async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
-        while let Some(next) = self.next(&mut jobs).await {
+    async fn run(mut self) {
+        while let Some(next) = self.next().await {
             match next {
-                Next::New(job) => match job.pacing.digest {
-                    Some(span) => {
-                        if let Some(full) = self.hold(job, span) {
-                            self.send_together(full).await;
-                        }
-                    }
-                    None => self.send_together(vec![job]).await,
-                },
-                Next::Digest(jobs) => self.send_together(jobs).await,
-                Next::Again(tries, mail) => {
-                    if !self.send(&mail).await {
-                        self.put_back(tries, mail);
+                Next::New(lane) => {
+                    for mail in Sender::write(lane).await {
+                        self.deliver(0, mail).await;
                     }
                 }
+                Next::Again(tries, mail) => self.deliver(tries, mail).await,
             }
         }
         // the jail stops: no time to wait for better times
-        for (_, held) in std::mem::take(&mut self.held) {
-            self.send_together(held.jobs).await;
+        let mut lost: HashMap<String, usize> = HashMap::new();
+        let again = std::mem::take(&mut self.again);
+        let again = again.into_iter().map(|(_, _, mail)| mail);
+        let mut last: Vec<Outgoing> = again.collect();
+        let lanes = std::mem::take(&mut self.shared.state().lanes);
+        for (_, lane) in lanes {
+            last.extend(Sender::write(lane).await);
         }
-        for (_, _, mail) in std::mem::take(&mut self.again) {
-            if !self.send(&mail).await {
-                self.give_up(&mail.action);
+        for mut mail in last {
+            if !self.send(&mut mail).await {
+                *lost.entry(mail.action).or_default() += mail.bundle.count();
             }
+        }
+        for (action, count) in lost {
+            self.give_up(&action, count);
         }
     }
 
     /// Waits for the next thing to do; `None` when no new mails can come.
-    async fn next(&mut self, jobs: &mut mpsc::Receiver<Job>) -> Option<Next> {
+    async fn next(&mut self) -> Option<Next> {
+        let shared = self.shared.clone();
         loop {
-            let digests = self.held.values().map(|held| held.due);
-            let due = self
-                .again
-                .iter()
-                .map(|(time, ..)| *time)
-                .chain(digests)
-                .min();
+            let due = {
+                let mut state = shared.state();
+                if state.closed {
+                    return None;
+                }
+                if let Some(lane) = state.take_due() {
+                    return Some(Next::New(lane));
+                }
+                state.due()
+            };
+            let now = Instant::now();
+            if let Some(at) = self.again.iter().position(|(time, ..)| *time <= now) {
+                let (_, tries, mail) = self.again.remove(at);
+                return Some(Next::Again(tries, mail));
+            }
+            let due = self.again.iter().map(|(time, ..)| *time).chain(due).min();
             tokio::select! {
-                job = jobs.recv() => return job.map(Next::New),
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    if let Some(next) = self.take_due() {
-                        return Some(next);
-                    }
-                }
+                () = shared.changed.notified() => {}
+                () = sleep_until(due.unwrap_or(now)), if due.is_some() => {}
             }
         }
     }
 
-    fn take_due(&mut self) -> Option<Next> {
-        let now = Instant::now();
-        if let Some(at) = self.again.iter().position(|(time, ..)| *time <= now) {
-            let (_, tries, mail) = self.again.swap_remove(at);
-            return Some(Next::Again(tries, mail));
+    /// Writes the mails of an action: one by one, put together, or listed where they are too many.
+    async fn write(lane: Lane) -> Vec<Outgoing> {
+        if let Some(burst) = lane.burst {
+            return vec![burst];
         }
-        let held = self.held.iter().find(|(_, held)| held.due <= now)?;
-        let action = held.0.clone();
-        let held = self.held.remove(&action)?;
-        Some(Next::Digest(held.jobs))
-    }
-
-    /// Keeps a mail for the digest of its action; answers them all when there are enough.
-    fn hold(&mut self, job: Job, span: Duration) -> Option<Vec<Job>> {
-        let action = job.action.clone();
-        let held = self.held.entry(action.clone()).or_insert_with(|| Held {
-            due: Instant::now() + span,
-            jobs: Vec::new(),
-        });
-        held.jobs.push(job);
-        match held.jobs.len() >= TOGETHER {
-            true => self.held.remove(&action).map(|held| held.jobs),
-            false => None,
+        let mut written = Vec::new();
+        for job in lane.jobs {
+            let mail = (job.mail.sink().clone(), job.mail.write().await);
+            written.push((mail, job));
+        }
+        if lane.pacing.digest.is_none() {
+            let single = |(mail, job)| Outgoing::new(Bundle::new(mail, 1), job);
+            return written.into_iter().map(single).collect();
+        }
+        let count = written.len();
+        let (mails, mut jobs): (Vec<Written>, Vec<Job>) = written.into_iter().unzip();
+        match (digest::combine(mails), jobs.pop()) {
+            (Some(mail), Some(job)) => vec![Outgoing::new(Bundle::new(mail, count), job)],
+            _ => Vec::new(),
         }
     }
 
-    /// Writes mails of one action, puts them together and sends them as one.
-    async fn send_together(&mut self, jobs: Vec<Job>) {
-        let mut written: Vec<Written> = Vec::new();
-        let mut last = None;
-        for job in jobs {
-            let text = job.mail.write().await;
-            let sink = job.mail.sink().clone();
-            if let Some(span) = job.pacing.throttle {
-                let subject = digest::subject(&sink, &text);
-                let now = Instant::now();
-                if !self.throttle.admits(&job.action, &subject, span, now) {
-                    let (jail, action) = (&self.jail, Value::from(job.action).repr());
-                    debug!(
-                        TARGET,
-                        "[{jail}] action {action}: mail throttled: {subject}"
-                    );
-                    continue;
-                }
+    /// Sends a mail, or keeps it for another try. Where many wait for that, it is listed with them:
+    /// a server that is down is not asked about each.
+    async fn deliver(&mut self, tries: usize, mut mail: Outgoing) {
+        let of_action = |entry: &&mut (Instant, usize, Outgoing)| entry.2.action == mail.action;
+        let waiting = self.again.iter_mut().filter(of_action);
+        if tries == 0 && waiting.count() >= APART {
+            let youngest = self.again.iter_mut().filter(of_action).min_by_key(|e| e.1);
+            if let Some((_, _, other)) = youngest {
+                other.written = None;
+                other.bundle.absorb(mail.bundle);
+                return;
             }
-            written.push((sink, text));
-            last = Some(job);
         }
-        let (Some(job), Some((sink, text))) = (last, digest::combine(written)) else {
+        if self.send(&mut mail).await {
+            return;
+        }
+        let count = mail.bundle.count();
+        let Some(delay) = AGAIN.get(tries) else {
+            self.give_up(&mail.action, count);
             return;
         };
-        // once, and not at each try: it is the same message
-        let text = match &sink {
-            Sink::Smtp { sender, .. } => {
-                headers::complete(&text, sender, &self.names.full, Utc::now())
-            }
-            Sink::Program { .. } => text,
+        let (jail, action) = (&self.shared.jail, Value::from(mail.action.as_str()).repr());
+        let what = match count {
+            1 => "mail".to_owned(),
+            count => format!("mail of {count}"),
         };
-        let mail = Outgoing {
-            sink,
-            text,
-            action: job.action,
-            script: job.script,
-            timeout: job.timeout,
-        };
-        if !self.send(&mail).await {
-            self.put_back(0, mail);
-        }
-    }
-
-    fn put_back(&mut self, tries: usize, mail: Outgoing) {
-        match AGAIN.get(tries) {
-            Some(delay) if self.again.len() < WAITING => {
-                let (jail, action) = (&self.jail, Value::from(mail.action.as_str()).repr());
-                let seconds = delay.as_secs();
-                warning!(
-                    TARGET,
-                    "[{jail}] action {action}: mail not sent, next try in {seconds} seconds"
-                );
-                self.again.push((Instant::now() + *delay, tries + 1, mail));
-            }
-            _ => self.give_up(&mail.action),
-        }
-    }
-
-    fn give_up(&self, action: &str) {
-        let (jail, action) = (&self.jail, Value::from(action).repr());
-        error!(
+        let seconds = delay.as_secs();
+        warning!(
             TARGET,
-            "[{jail}] action {action}: mail could not be sent and is lost"
+            "[{jail}] action {action}: {what} not sent, next try in {seconds} seconds"
         );
+        self.again.push((Instant::now() + *delay, tries + 1, mail));
+    }
+
+    fn give_up(&self, action: &str, count: usize) {
+        self.shared.state().left -= count;
+        let (jail, action) = (&self.shared.jail, Value::from(action).repr());
+        let lost = match count {
+            1 => "mail could not be sent and is lost".to_owned(),
+            count => format!("{count} mails could not be sent and are lost"),
+        };
+        error!(TARGET, "[{jail}] action {action}: {lost}");
     }
 
     /// Sends a mail; answers whether it is gone.
-    async fn send(&self, mail: &Outgoing) -> bool {
-        match &mail.sink {
-            Sink::Program { arguments, .. } => {
-                let invocation = Invocation {
-                    input: Some(&mail.text),
-                    ..Invocation::new(arguments, shell::limit(&mail.timeout))
-                };
-                let report = Report::new(&mail.script);
-                match invocation.run().await {
-                    Ok(finished) => report.finished(&finished, &mail.timeout, &[0]).success,
-                    // said as a shell says it; none is asked, it would write the mail anew
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                        let reason = format!("/bin/sh: 1: {}: not found", arguments[0]);
-                        let missing = Finished {
-                            pid: 0,
-                            ending: Ending::Code(127),
-                            timed_out: false,
-                            stdout: Vec::new(),
-                            stderr: reason.into_bytes(),
-                        };
-                        report.finished(&missing, &mail.timeout, &[0]).success
-                    }
-                    Err(error) => {
-                        error!(
-                            "fail2ban.utils",
-                            "{} -- failed with {error}",
-                            mail.script.shown()
-                        );
-                        false
-                    }
+    async fn send(&self, mail: &mut Outgoing) -> bool {
+        let written = mail.written.get_or_insert_with(|| {
+            let (sink, text) = mail.bundle.written();
+            // once, and not at each try: it is the same message
+            let text = match &sink {
+                Sink::Smtp { sender, .. } => {
+                    headers::complete(&text, sender, &self.names.full, Utc::now())
                 }
+                Sink::Program { .. } => text,
+            };
+            (sink, text)
+        });
+        let (sink, text) = written;
+        let (jail, action) = (&self.shared.jail, Value::from(mail.action.as_str()).repr());
+        let sent = match sink {
+            Sink::Program { arguments, .. } => {
+                let report = Report::new(&mail.script);
+                run(arguments, text, &mail.timeout, &report).await
             }
             Sink::Smtp {
                 server,
@@ -328,20 +426,62 @@ impl Sender {
             } => {
                 let (server, sender) = (server.clone(), sender.clone());
                 let (recipients, domain) = (recipients.clone(), self.names.full.clone());
-                let text = mail.text.clone();
+                let text = text.clone();
                 let sent = tokio::task::spawn_blocking(move || {
                     smtp::send(&server, &sender, &recipients, &text, &domain)
                 });
                 match sent.await {
                     Ok(Ok(())) => true,
                     Ok(Err(reason)) => {
-                        let (jail, action) = (&self.jail, Value::from(mail.action.as_str()).repr());
                         error!(TARGET, "[{jail}] action {action}: {reason}");
                         false
                     }
                     Err(_) => false,
                 }
             }
+        };
+        if !sent {
+            return false;
         }
+        let count = mail.bundle.count();
+        self.shared.state().left -= count;
+        if mail.bundle.lists() {
+            warning!(
+                TARGET,
+                "[{jail}] action {action}: {count} mails were too many at once and went out as one"
+            );
+        }
+        true
     }
+}
+
+/// Hands a mail to a program; answers whether it took it.
+async fn run(arguments: &[String], text: &[u8], limit: &Value, report: &Report<'_>) -> bool {
+    let invocation = Invocation {
+        input: Some(text),
+        ..Invocation::new(arguments, shell::limit(limit))
+    };
+    let finished = match invocation.run().await {
+        Ok(finished) => finished,
+        // said as a shell says it; none is asked, it would write the mail anew
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let reason = format!("/bin/sh: 1: {}: not found", arguments[0]);
+            Finished {
+                pid: 0,
+                ending: Ending::Code(127),
+                timed_out: false,
+                stdout: Vec::new(),
+                stderr: reason.into_bytes(),
+            }
+        }
+        Err(error) => {
+            error!(
+                "fail2ban.utils",
+                "{} -- failed with {error}",
+                arguments.join(" ")
+            );
+            return false;
+        }
+    };
+    report.finished(&finished, limit, &[0]).success
 }
