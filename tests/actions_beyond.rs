@@ -158,14 +158,19 @@ struct Server {
 impl Server {
     /// With these further options.
     fn new(options: &str) -> Server {
+        let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("action.d");
+        Server::over(&shipped, options)
+    }
+
+    /// Over these actions.
+    fn over(actions: &std::path::Path, options: &str) -> Server {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         let here = directory.path().display();
         std::fs::create_dir(path("filter.d")).unwrap();
         let filter = "[Definition]\nfailregex = ^ x from <ADDR>$\n";
         std::fs::write(path("filter.d/simple.conf"), filter).unwrap();
-        let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("action.d");
-        std::os::unix::fs::symlink(shipped, path("action.d")).unwrap();
+        std::os::unix::fs::symlink(actions, path("action.d")).unwrap();
         let settings = format!(
             "[Definition]\nlogtarget = {here}/log\nsocket = {here}/socket\npidfile = {here}/pid\ndbfile = None\n"
         );
@@ -257,6 +262,86 @@ fn a_network_is_banned_for_its_addresses() {
             "{log}"
         );
         assert_eq!(server.client(&["get", "j", "banprefix6"]), "64\n");
+    });
+}
+
+/// The set of nftables of Debian 12 holds single addresses.
+#[test]
+fn a_set_without_ranges_gets_addresses_in_the_place_of_networks() {
+    let test = "a_set_without_ranges_gets_addresses_in_the_place_of_networks";
+    common::in_network_namespace(test, || {
+        let actions = common::reference("1.0.2").join("etc/fail2ban/action.d");
+        let server = Server::over(
+            &actions,
+            "maxretry = 2\nignoreself = false\nbanprefix4 = 24\nbanprefix6 = 64\nunbanwhenquiet = true\naction = nftables-allports[name=j]",
+        );
+        server.failures(&[
+            "192.0.2.1",
+            "192.0.2.2",
+            "192.0.2.1",
+            "2001:db8::1",
+            "2001:db8::1",
+        ]);
+        let sets = || output("nft", &["list", "ruleset"]);
+        let banned = common::eventually(60, || {
+            sets().contains("elements = { 192.0.2.1 }") && sets().contains("{ 2001:db8::1 }")
+        });
+        let log = server.log();
+        assert!(banned, "{}\n{log}", sets());
+        let why = |option: &str, set: &str| {
+            format!(
+                "WARNING Jail 'j': {option} has no effect, addresses are banned one by one: the action \
+                 nftables-allports bans no such networks, its set {set} is made without `flags interval`"
+            )
+        };
+        for text in [
+            why("banprefix4 = 24", "addr-set-j"),
+            why("banprefix6 = 64", "addr6-set-j"),
+            "WARNING Jail 'j': unbanwhenquiet = True has no effect, bans end at their time: no action \
+             of the jail has the command actionquiet"
+                .to_owned(),
+        ] {
+            assert_eq!(log.matches(&text).count(), 1, "{text}\n{log}");
+        }
+        assert_eq!(server.client(&["get", "j", "banprefix4"]), "None\n");
+        // the test of the configuration says it, with the line
+        let mut test = common::ours("fail2ban-client");
+        let test = test.arg("-c").arg(server.directory.path()).arg("-t");
+        let test = test.output().unwrap();
+        let said = String::from_utf8_lossy(&test.stdout) + String::from_utf8_lossy(&test.stderr);
+        assert!(test.status.success(), "{said}");
+        let line = format!("{}/jail.conf:8", server.directory.path().display());
+        assert!(
+            said.contains("banprefix4 = 24 has no effect") && said.contains(&line),
+            "{said}"
+        );
+    });
+}
+
+#[test]
+fn arguments_that_nothing_reads_are_told() {
+    common::in_network_namespace("arguments_that_nothing_reads_are_told", || {
+        let actions = common::reference("1.0.2").join("etc/fail2ban/action.d");
+        let server = Server::over(
+            &actions,
+            "action = iptables-multiport[name=j, port=\"1,2\", protocol=tcp, chain=INPUT, blocktype=DROP, interface=eth1]\n  hostsdeny[port=1, protocol=tcp, chain=x]",
+        );
+        let mut test = common::ours("fail2ban-client");
+        let test = test.arg("-c").arg(server.directory.path()).arg("-t");
+        let test = test.output().unwrap();
+        let said = String::from_utf8_lossy(&test.stdout) + String::from_utf8_lossy(&test.stderr);
+        assert!(test.status.success(), "{said}");
+        let told: Vec<&str> = said
+            .lines()
+            .filter(|line| line.contains("argument"))
+            .collect();
+        let [one] = told.as_slice() else {
+            panic!("{said}");
+        };
+        assert!(
+            one.contains("Jail 'j': the action 'iptables-multiport' reads no argument 'interface', it has no effect"),
+            "{one}"
+        );
     });
 }
 

@@ -110,6 +110,11 @@ impl DryAction {
         )
     }
 
+    /// Whether it has a command of this name.
+    pub fn has(&self, operation: &str) -> bool {
+        self.properties.is_true(operation)
+    }
+
     /// Whether it leaves restored tickets alone.
     pub fn skips_restored(&self) -> bool {
         self.properties.is_true("norestored")

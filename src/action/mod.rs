@@ -12,6 +12,7 @@ pub mod execute;
 pub mod firewall;
 pub mod info;
 pub mod mail;
+pub mod needs;
 pub mod process;
 pub mod properties;
 pub mod python;

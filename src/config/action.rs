@@ -9,7 +9,8 @@ use super::definition::{Definition, Kind, Known, Source};
 use super::error::{Cause, Messages};
 use super::files::{join, stem};
 use super::layers::Layers;
-use super::settings::{Options, Setting};
+use super::references::References;
+use super::settings::{Options, Setting, Settings};
 use super::text::json_object;
 use crate::control::Value;
 
@@ -40,6 +41,56 @@ const FOR_THE_SERVER: [&str; 5] = [
     "bantime",
 ];
 
+/// Arguments that are not told when nothing reads them: `jail.conf` hands them to whichever action is
+/// chosen, and others are read by the server itself.
+const HANDED_ON: [&str; 17] = [
+    "name",
+    "actname",
+    "port",
+    "protocol",
+    "chain",
+    "blocktype",
+    "returntype",
+    "logpath",
+    "sender",
+    "sendername",
+    "dest",
+    "service",
+    "timeout",
+    "bantime",
+    "logtype",
+    "throttle",
+    "digest",
+];
+
+/// Which of these arguments nothing in the files of an action reads.
+pub fn unread<'a>(settings: &Settings, arguments: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut references = References::default();
+    references.add_all(settings);
+    let sections = settings.names().filter_map(|name| settings.section(name));
+    let own: Vec<&str> = sections
+        .chain([&settings.defaults])
+        .flat_map(|section| section.keys())
+        .map(|name| &**name)
+        .collect();
+    let known = KNOWN.iter().map(|known| known.name);
+    let known: Vec<&str> = known.chain(HANDED_ON).chain(own).collect();
+    let is_read = |argument: &str| {
+        let name = argument.split('?').next().unwrap_or(argument);
+        references.anything()
+            || argument.contains('/')
+            || known.contains(&name)
+            || references.option(&name.to_lowercase())
+    };
+    arguments.filter(|argument| !is_read(argument)).collect()
+}
+
+/// Whether an action of these files bans somebody, and does not only tell of it.
+pub fn bans(settings: &Settings) -> bool {
+    let unban = settings.entry("Definition", "actionunban");
+    unban.is_some_and(|entry| !entry.text.trim().is_empty())
+}
+
 /// An action of one jail.
 #[derive(Debug)]
 pub enum Action {
@@ -51,6 +102,8 @@ pub enum Action {
         jail: String,
         /// Its options.
         definition: Box<Definition>,
+        /// Its arguments that nothing reads.
+        unread: Vec<String>,
     },
     /// A Python file: the command that loads it, complete (fact C38).
     Python(Vec<Value>),
@@ -83,6 +136,8 @@ impl Action {
         let Some(settings) = layers.read(&join("action.d", file))? else {
             return Ok(None);
         };
+        let unread = unread(&settings, arguments.keys().map(String::as_str));
+        let unread = unread.into_iter().map(str::to_owned).collect();
         let arguments = arguments
             .into_iter()
             .map(|(name, value)| (name.into(), Setting::Text(value.into())))
@@ -93,7 +148,16 @@ impl Action {
             name,
             jail: jail.to_owned(),
             definition: Box::new(definition),
+            unread,
         }))
+    }
+
+    /// Its arguments that nothing reads.
+    pub fn unread(&self) -> &[String] {
+        match self {
+            Action::Commands { unread, .. } => unread,
+            Action::Python(_) => &[],
+        }
     }
 
     /// Where the value of a property comes from.
@@ -115,6 +179,7 @@ impl Action {
                 name,
                 jail,
                 definition,
+                ..
             } => (
                 Value::from(name.as_str()),
                 Value::from(jail.as_str()),

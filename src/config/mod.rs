@@ -29,6 +29,7 @@ mod listings;
 pub mod lookup;
 pub mod options;
 pub mod places;
+pub mod references;
 pub mod settings;
 pub mod shipped;
 pub mod stream;
@@ -81,6 +82,10 @@ pub struct ReadOptions<'a> {
 pub trait Check: std::fmt::Debug {
     /// Of the commands of one jail, or settings of the server itself.
     fn faults(&self, commands: &[Vec<Value>]) -> Vec<Fault>;
+
+    /// Commands of one jail that set an option which its actions cannot serve, each with the reason
+    /// and with the command that takes its place.
+    fn unserved(&self, commands: &[Vec<Value>]) -> Vec<(Fault, Vec<Value>)>;
 }
 
 /// The configuration as commands.

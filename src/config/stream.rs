@@ -9,7 +9,7 @@ use super::layers::Layers;
 use super::settings::{Options, Settings};
 use super::shipped;
 use super::text::quoted;
-use super::{ConfigError, EarlyOptions, ReadOptions, Stream};
+use super::{Check, ConfigError, EarlyOptions, ReadOptions, Stream};
 use crate::control::Value;
 use crate::log::Level;
 
@@ -190,7 +190,7 @@ fn check_jail(
             .add_at(Level::Error, jail::TARGET, fault.text, place);
     }
     let Some(error) = error else {
-        return (commands, true);
+        return (serve(jail, commands, settings, layers, check), true);
     };
     tell_errors(&jail.name, options.refuse_faulty, &mut layers.messages);
     match options.refuse_faulty {
@@ -217,6 +217,43 @@ fn tell_refusals(jails: &[Jail], spoils: bool, messages: &mut Messages) -> Resul
         Some(cause) if spoils => Err(cause.clone()),
         _ => Ok(()),
     }
+}
+
+/// The commands without the options that the jail's actions cannot serve. It is said here, and by the
+/// server in its log. Arguments that they do not read are said here.
+fn serve(
+    jail: &Jail,
+    mut commands: Vec<Vec<Value>>,
+    settings: &Settings,
+    layers: &mut Layers<'_>,
+    check: &dyn Check,
+) -> Vec<Vec<Value>> {
+    for (action, argument, place) in jail.unread_arguments(settings, layers.files()) {
+        let text = format!(
+            "Jail {}: the action {} reads no argument {}, it has no effect",
+            quoted(&jail.name),
+            quoted(&action),
+            quoted(&argument)
+        );
+        layers
+            .messages
+            .add_at(Level::Warning, jail::TARGET, text, place);
+    }
+    let unserved = check.unserved(&commands);
+    let mut warnings = Vec::new();
+    for (fault, instead) in unserved {
+        let place = jail.place_of(&fault, &commands, settings, layers.files());
+        let text = format!("Jail {}: {}", quoted(&jail.name), fault.text);
+        warnings.push(vec!["config-warning".into(), text.as_str().into()]);
+        layers
+            .messages
+            .add_at(Level::Warning, jail::TARGET, text, place);
+        if let Some(command) = commands.get_mut(fault.command) {
+            *command = instead;
+        }
+    }
+    commands.extend(warnings);
+    commands
 }
 
 /// Says that a jail is wrong, and what follows from it.

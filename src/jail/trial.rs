@@ -13,7 +13,13 @@ use std::collections::HashSet;
 
 use super::Backend;
 use super::core::JailCore;
+use super::prefix::BanPrefix;
+use super::settings;
+use crate::action::dry::DryAction;
+use crate::action::needs;
 use crate::action::properties::Properties;
+use crate::action::tags::HostNames;
+use crate::address::Family;
 use crate::config::{Check, Fault};
 use crate::control::{Command, CommandError, GlobalSetting, JailCommand, JailSetting, Value};
 use crate::datetime::duration;
@@ -44,6 +50,104 @@ impl Check for Trials {
             trial.faults
         })
     }
+
+    fn unserved(&self, commands: &[Vec<Value>]) -> Vec<(Fault, Vec<Value>)> {
+        let option = |words: &Vec<Value>| words.get(2).and_then(Value::as_str).map(str::to_owned);
+        let asks = |words: &Vec<Value>| {
+            option(words)
+                .is_some_and(|name| name.starts_with("banprefix") || name == "unbanwhenquiet")
+        };
+        if !commands.iter().any(asks) {
+            return Vec::new();
+        }
+        let mut actions = actions(commands);
+        let mut unserved = Vec::new();
+        for (index, words) in commands.iter().enumerate().filter(|(_, words)| asks(words)) {
+            let value = words
+                .get(3)
+                .map_or_else(String::new, |value| value.str().into_owned());
+            let name = option(words).unwrap_or_default();
+            let (text, instead) = if let Some((family, length)) = prefix(words) {
+                let refusal = actions.iter_mut().find_map(|action| {
+                    let why = needs::refuses_networks(action, family, length)?;
+                    Some(format!(
+                        "{name} = {value} has no effect, addresses are banned one by one: the action \
+                         {} bans no such networks, {why}",
+                        action.name
+                    ))
+                });
+                let Some(text) = refusal else { continue };
+                let whole: i64 = if family == Family::Inet4 { 32 } else { 128 };
+                (text, with_value(words, whole))
+            } else {
+                let wanted = words.get(3).is_some_and(settings::truth);
+                if !wanted || actions.iter().any(|action| action.has("actionquiet")) {
+                    continue;
+                }
+                let text = format!(
+                    "{name} = {value} has no effect, bans end at their time: no action of the jail has \
+                     the command actionquiet"
+                );
+                (text, with_value(words, false))
+            };
+            let fault = Fault {
+                command: index,
+                item: 0,
+                text,
+            };
+            unserved.push((fault, instead));
+        }
+        unserved
+    }
+}
+
+/// Commands of a jail that set an option which its actions cannot serve, each with the reason and with
+/// the command that takes its place.
+pub fn unserved(commands: &[Vec<Value>]) -> Vec<(Fault, Vec<Value>)> {
+    Trials::default().unserved(commands)
+}
+
+/// Lengths of networks that a jail bans.
+fn prefix(words: &[Value]) -> Option<(Family, u8)> {
+    let Ok(Command::Jail {
+        command: JailCommand::Set(JailSetting::BanPrefix { family, value }),
+        ..
+    }) = Command::parse(words)
+    else {
+        return None;
+    };
+    let mut prefix = BanPrefix::default();
+    prefix.set(family, &value).ok()?;
+    let length = prefix.get(family).to_int().ok()?;
+    Some((family, u8::try_from(length).ok()?))
+}
+
+/// The actions of a jail as they would run, in their order, those of commands only.
+fn actions(commands: &[Vec<Value>]) -> Vec<DryAction> {
+    let mut actions: Vec<DryAction> = Vec::new();
+    for words in commands {
+        let Ok(Command::Jail {
+            command: JailCommand::Set(JailSetting::Action { name, properties }),
+            ..
+        }) = Command::parse(words)
+        else {
+            continue;
+        };
+        let mut action = DryAction::new(&name, HostNames::default());
+        for (name, value) in &properties {
+            // what is refused is told by the trial
+            let _ = action.set(name, value);
+        }
+        actions.push(action);
+    }
+    actions
+}
+
+/// `set JAIL OPTION VALUE` with another value.
+fn with_value(words: &[Value], value: impl Into<Value>) -> Vec<Value> {
+    let mut command = words.get(..3).unwrap_or_default().to_vec();
+    command.push(value.into());
+    command
 }
 
 #[derive(Default)]

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::names::{References, hint, nearest};
+use super::names::{hint, nearest};
 use super::values::{Services, covered, is_yes_or_no};
 use super::written::Written;
 use super::{Findings, Severity};
@@ -12,6 +12,7 @@ use crate::config::definition::Known;
 use crate::config::jail::{self, Extent, Jail, place_in};
 use crate::config::layers::Layers;
 use crate::config::places::{Item, line_of};
+use crate::config::references::References;
 use crate::config::settings::{Setting, Settings, Vars};
 use crate::config::text::quoted;
 use crate::config::{Fault, Place, action, filter, glob, options};
@@ -164,6 +165,7 @@ impl<'a, 'f> Jails<'a, 'f> {
             };
             jail.place_of(&fault, &commands, &self.settings, files)
         };
+        unserved(&commands, &place, self.findings);
         regexes(&commands, &place, self.findings);
         if !commands
             .iter()
@@ -223,7 +225,8 @@ impl<'a, 'f> Jails<'a, 'f> {
         }
     }
 
-    /// Arguments that look like one their file reads, and are none.
+    /// Arguments that look like one their file reads, and are none; and those of actions that nothing
+    /// reads at all. Of an action that bans that is an error: not what was meant is blocked.
     fn arguments(&mut self, jail: &str, option: &'static str, list: &[options::Definition]) {
         let (part, known): (_, &[Known]) = match option {
             "filter" => ("filter.d", &filter::KNOWN),
@@ -252,17 +255,23 @@ impl<'a, 'f> Jails<'a, 'f> {
                 }
                 let meant = nearest(plain, own.iter().copied(), 2)
                     .or_else(|| nearest(plain, references.names(), 1));
-                if let Some(meant) = meant {
-                    let text = format!(
-                        "{} reads no argument {}{}",
-                        quoted(&definition.name),
-                        quoted(plain),
-                        hint(Some(meant))
-                    );
-                    let place = self.place(jail, option, argument);
-                    self.findings
-                        .add(Severity::Warning, "unknown-argument", place, text);
+                let unread = option == "action"
+                    && !action::unread(&set, [argument.as_str()].into_iter()).is_empty();
+                if meant.is_none() && !unread {
+                    continue;
                 }
+                let severity = match unread && action::bans(&set) {
+                    true => Severity::Error,
+                    false => Severity::Warning,
+                };
+                let text = format!(
+                    "{} reads no argument {}{}",
+                    quoted(&definition.name),
+                    quoted(plain),
+                    hint(meant)
+                );
+                let place = self.place(jail, option, argument);
+                self.findings.add(severity, "unknown-argument", place, text);
             }
         }
     }
@@ -378,6 +387,18 @@ fn definition(jail: &Jail, option: &str) -> options::Definition {
 
 fn option_of(words: &[Value]) -> &str {
     words.get(2).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Options that the jail's actions cannot serve: more or less is banned than was meant.
+fn unserved(
+    commands: &[Vec<Value>],
+    place: &dyn Fn(usize, usize) -> Option<Place>,
+    findings: &mut Findings,
+) {
+    for (fault, _) in trial::unserved(commands) {
+        let place = place(fault.command, fault.item);
+        findings.add(Severity::Error, "unserved", place, fault.text);
+    }
 }
 
 /// What is unwise about the regexes among commands; `place` tells where a value of one stands.

@@ -1,13 +1,14 @@
 //! Options and sections that nothing reads, with the name that may have been meant.
 #![forbid(unsafe_code)]
 
-use super::names::{References, hint, nearest};
+use super::names::{hint, nearest};
 use super::written::Written;
 use super::{Findings, Severity};
 use crate::config::error::Appended;
 use crate::config::files::Files;
 use crate::config::layers::Layers;
 use crate::config::places::{Item, header_of, line_of};
+use crate::config::references::References;
 use crate::config::settings::{Section, Settings};
 use crate::config::text::quoted;
 use crate::config::{action, filter, globals, jail};

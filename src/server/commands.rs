@@ -12,7 +12,7 @@ use crate::config::text::quoted;
 use crate::control::listener::Answer;
 use crate::control::{Command, CommandError, JailCommand, Reply, Value};
 use crate::jail::{FULL, Jail, Prepared, Surroundings};
-use crate::{COMPATIBLE_VERSION, error, info};
+use crate::{COMPATIBLE_VERSION, error, info, warning};
 
 /// Jails remembered as failed.
 const MAX_FAILED: usize = 1000;
@@ -111,6 +111,10 @@ impl Server {
                 if let Some((name, why)) = failed_jail(&text) {
                     self.note_failed(name, why);
                 }
+                Value::None
+            }
+            Command::ConfigWarning(text) => {
+                warning!(TRANSMITTER, "{text}");
                 Value::None
             }
             Command::Set(setting) => return self.set(setting).await,

@@ -73,6 +73,27 @@ impl Jail {
         }
     }
 
+    /// Arguments that its actions do not read, each with the name of the action and its place.
+    pub fn unread_arguments(
+        &self,
+        settings: &Settings,
+        files: &dyn Files,
+    ) -> Vec<(String, String, Option<Place>)> {
+        let mut unread = Vec::new();
+        for (text, action) in &self.actions {
+            let file = text.split('[').next().unwrap_or(text).trim();
+            for argument in action.unread() {
+                let item = Item {
+                    text: argument,
+                    ..Item::default()
+                };
+                let place = place_in(settings, &self.name, "action", item, files);
+                unread.push((file.to_owned(), argument.clone(), place));
+            }
+        }
+        unread
+    }
+
     /// Where a setting of the jail or its filter was written.
     fn place_of_setting(
         &self,

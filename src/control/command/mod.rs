@@ -61,6 +61,8 @@ pub enum Command {
     ServerStream(Vec<Value>),
     /// A jail or option the client could not read: logged as ERROR.
     ConfigError(String),
+    /// Something the client read that is hardly meant: logged as WARNING.
+    ConfigWarning(String),
     Set(GlobalSetting),
     Get(GlobalOption),
     Jail {

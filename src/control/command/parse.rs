@@ -79,6 +79,7 @@ impl Command {
                 _ => Command::ServerStream(words.members(1)?.to_vec()),
             },
             "config-error" => Command::ConfigError(words.text(1)?),
+            "config-warning" => Command::ConfigWarning(words.text(1)?),
             "set" => return words.set(false),
             "multi-set" => return words.set(true),
             "get" => return words.get_option(),
