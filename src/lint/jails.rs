@@ -314,13 +314,13 @@ impl<'a, 'f> Jails<'a, 'f> {
             } else if none && flag("skip_if_nologs") {
                 text += ", the jail is left out";
             } else if none {
-                text += ", and no other: the server does not start";
+                text += ", and no other: the jail is left out";
             }
             self.findings.add(severity, "missing-log", place, text);
         }
         if lines.is_empty() && none {
             let place = self.place(&jail.name, "logpath", "");
-            let text = "logpath is empty: the server does not start";
+            let text = "logpath is empty: the jail is left out";
             self.findings
                 .add(Severity::Error, "missing-log", place, text);
         }

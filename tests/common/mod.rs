@@ -39,6 +39,17 @@ pub fn pinned(mut command: Command) -> Command {
     command
 }
 
+/// Gives a program the environment that another one would get.
+pub fn like<'c>(command: &'c mut Command, other: &Command) -> &'c mut Command {
+    for (name, value) in other.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+}
+
 /// Debian's Python with the modules of this version of the original. It finds none of the optional
 /// modules that some machines have and others don't: its backend `auto` is `polling`.
 pub fn python(version: &str) -> Command {
