@@ -5,6 +5,7 @@
 mod common;
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
@@ -394,12 +395,8 @@ fn a_refused_reload_keeps_no_setting_of_it() {
 /// Who is found and banned in logs some of whose lines have no date: at the first start, in
 /// operation, and at a start with a database and lines that were written in between.
 fn undated(site: &Site, program: Command) -> Vec<String> {
-    let again = Command::new(program.get_program());
-    let mut again = again;
-    for (name, value) in program.get_envs() {
-        again.env(name, value.unwrap_or_default());
-    }
-    again.args(program.get_args());
+    let mut again = Command::new(program.get_program());
+    common::like(&mut again, &program).args(program.get_args());
     let dated = || chrono::Local::now().format("%b %d %H:%M:%S").to_string();
     let failures = |address: &str, date: &str| format!("{date} x from {address}\n").repeat(2);
     let none = "datepattern = {NONE}\nfindtime = 1\n";
@@ -435,9 +432,10 @@ fn undated(site: &Site, program: Command) -> Vec<String> {
         site.write(&format!("{name}.log"), lines);
     }
     site.jails(&jails);
+    // a file that is written anew is short for a moment, as after a rotation
     let append = |name: &str, text: &str| {
-        let old = site.read(name);
-        site.write(name, &(old + text));
+        let file = fs::OpenOptions::new().append(true).open(site.path(name));
+        file.unwrap().write_all(text.as_bytes()).unwrap();
     };
     let server = site.foreground(program);
     site.wait_for("Jail 'among' started");
@@ -473,6 +471,92 @@ fn lines_without_a_date_count_as_in_the_original() {
     let (found, expected) = side_by_side(undated, &ours, &theirs);
     assert!(expected.len() > 15, "{expected:#?}");
     assert_eq!(found, expected);
+}
+
+/// The log at `loglevel` of a server that has found, ignored, banned and lifted.
+fn searched(site: &Site, program: Command, loglevel: &str) -> String {
+    let conf = site.read("fail2ban.conf").replace("INFO", loglevel);
+    site.write("fail2ban.conf", &conf);
+    site.write(
+        "filter.d/simple.conf",
+        "[Definition]\nprefregex = ^ app: <F-CONTENT>.+</F-CONTENT>$\nfailregex = ^x from <ADDR>$\n  ^y from <ADDR>$\n\
+         ignoreregex = 192\\.0\\.2\\.66\n",
+    );
+    site.jails(&format!(
+        "{}bantime.increment = true\nignoreip = 192.0.2.9\n",
+        jail("one").trim_end().to_owned() + "\n"
+    ));
+    let server = site.foreground(program);
+    site.wait_for("Jail 'one' started");
+    let now = chrono::Local::now().format("%b %d %H:%M:%S");
+    let lines = [
+        "y from 192.0.2.1",
+        "y from 192.0.2.1",
+        "x from 192.0.2.9",
+        "x from 192.0.2.66",
+        "nothing",
+    ];
+    let lines: String = lines
+        .iter()
+        .map(|line| format!("{now} app: {line}\n"))
+        .collect();
+    site.write(
+        "one.log",
+        &format!("{lines}{now} other: x from 192.0.2.1\n"),
+    );
+    site.wait_for("[one] Ban 192.0.2.1");
+    site.wait_for("[one] Ignore 192.0.2.9 by ip");
+    server
+        .ask(&["set", "one", "delignoreip", "192.0.2.9"])
+        .unwrap()
+        .unwrap();
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(server.end(Signal::SIGTERM), Some(0));
+    site.log().join("\n")
+}
+
+#[test]
+fn what_a_search_for_a_mistake_needs_is_in_the_log_at_debug() {
+    let (ours, theirs) = (Site::new(&["one"]), Site::new(&["one"]));
+    let heavy: fn(&Site, Command) -> String = |site, program| searched(site, program, "HEAVYDEBUG");
+    let (found, expected) = side_by_side(heavy, &ours, &theirs);
+    // logger, level and the beginning of what is told
+    let facts = [
+        "fail2ban.jail           DEBUG   Starting jail 'one'",
+        "fail2ban.jail           DEBUG   Stopping jail 'one'",
+        "fail2ban.filter         DEBUG     Add '192.0.2.9' to ignore list ('192.0.2.9')",
+        "fail2ban.filter         DEBUG     Remove '192.0.2.9' from ignore list",
+        "fail2ban.filter         DEBUG   Processing line with time:",
+        "fail2ban.failmanager    DEBUG   Total # of detected failures: 2. Current failures from 1 IPs (IP:count): 192.0.2.1:2",
+        "fail2ban.actions        DEBUG   Banned 1 / 1, 1 ticket(s) in 'one'",
+        "fail2ban.observer       DEBUG   [one] Observer: failure found 192.0.2.1",
+        "fail2ban.observer       DEBUG   [one] Observer: ban found 192.0.2.1, 600",
+        "fail2ban.actions        DEBUG     Unbanned 1, 0 ticket(s) in 'one'",
+        "fail2ban.filter         TRACE   Working on line '",
+        "fail2ban.filter         HEAVY   Looking for match of ",
+        "fail2ban.filter         HEAVY     Looking for prefregex '",
+        "fail2ban.filter         HEAVY     Prefregex not matched",
+        "fail2ban.filter         TRACE     Pre-filter matched {",
+        "fail2ban.filter         HEAVY     Looking for failregex 0 - '^x from ",
+        "fail2ban.filter         HEAVY     Looking for failregex 1 - '^y from ",
+        "fail2ban.filter         TRACE     Matched failregex 1: {",
+        "fail2ban.filter         TRACE     Matched ignoreregex 0 and was ignored",
+    ];
+    for fact in facts {
+        assert!(
+            expected.contains(fact),
+            "the original does not tell {fact:?}\n{expected}"
+        );
+        assert!(found.contains(fact), "{fact:?} is missing\n{found}");
+    }
+    // and nothing of it at the usual level
+    let quiet = searched(&Site::new(&["one"]), common::home::server(), "INFO");
+    assert!(
+        !["DEBUG", "TRACE", "HEAVY"]
+            .iter()
+            .any(|level| quiet.contains(level)),
+        "{quiet}"
+    );
 }
 
 #[test]

@@ -15,9 +15,12 @@ use super::outcome::{Found, Known, LineOutcome, Manner};
 use super::record::{Matched, Record};
 use super::session::Gathered;
 use super::settings::Filter;
+use super::told::is_told;
 use super::{Clock, Failure};
 use crate::error;
+use crate::log::Level;
 use crate::pattern::{Match, Outlook, Prefilter, Screen, is_ascii};
+use crate::record;
 use crate::ticket::{MatchLine, Timestamp};
 
 const TARGET: &str = "fail2ban.filter";
@@ -220,7 +223,7 @@ impl Filter {
             if when.undated && !self.may_be_undated(when, hit.division.as_ref(), clock, manner) {
                 continue;
             }
-            let single = hit.division.is_none() && !manner.every_regex;
+            let single = hit.division.is_none() && !manner.every_regex && !is_told();
             if single && self.is_untouched_by(&stage, &hit) {
                 return;
             }
@@ -438,6 +441,7 @@ impl Filter {
         };
         let nofail = gathered.record.truthy(&Name::Nofail);
         if key.is_some() && nofail && !manner.every_regex {
+            tell_session("Nofail", key.as_deref(), index, "waiting for failure");
             return true;
         }
         let reading = Reading {
@@ -453,6 +457,12 @@ impl Filter {
                 return false;
             }
             Verdict::Pending => {
+                tell_session(
+                    "No failure-id",
+                    key.as_deref(),
+                    index,
+                    "waiting for identifier",
+                );
                 gathered.pending = true;
                 if !manner.every_regex && manner.skip_pending {
                     return true;
@@ -504,4 +514,14 @@ impl Filter {
         }
         any
     }
+}
+
+/// Tells the log what a session still lacks.
+fn tell_session(what: &str, key: Option<&str>, index: usize, lacks: &str) {
+    let key = super::quote(key.unwrap_or_default());
+    record!(
+        Level::TraceDebug,
+        TARGET,
+        "{what} by mlfid {key} in regex {index}: {lacks}"
+    );
 }

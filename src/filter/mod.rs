@@ -23,6 +23,7 @@ mod settings;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod told;
 mod trace;
 mod window;
 
@@ -33,6 +34,7 @@ pub use outcome::{Found, Known, LineOutcome, Manner};
 pub use record::Record;
 pub use settings::{Dates, Filter, Rules};
 pub use survey::{Signature, Survey};
+pub use told::is_told;
 pub use trace::{Attempt, Mark, SessionTrace, Trace, TracedDate, Tracer};
 
 use crate::address::Address;

@@ -7,11 +7,13 @@
 use std::cmp::Reverse;
 
 use super::bans::{Added, end_of};
-use super::core::{JailCore, Past};
-use super::decision::Decision;
+use super::core::{JailCore, OBSERVER, Past};
+use super::decision::{Decision, tell};
 use super::settings;
 use crate::address::Address;
+use crate::control::Value;
 use crate::datetime::duration::Number;
+use crate::debug;
 use crate::ticket::{BanTime, Ticket, Timestamp};
 
 /// Bans lifted in one go, so that new bans need not wait behind thousands of old ones (fact B9).
@@ -59,6 +61,13 @@ impl JailCore {
         decisions: &mut Vec<Decision>,
     ) {
         let base = self.bans.default_length();
+        if !ticket.restored {
+            tell(decisions, OBSERVER, || {
+                let length = settings::ban_seconds(ticket.bantime.unwrap_or(base));
+                let id = &ticket.id;
+                format!("[{}] Observer: ban found {id}, {length:.0}", self.name)
+            });
+        }
         // a ticket with a length of its own is a restored one: nothing about it is new
         let increase = match (ticket.bantime, base) {
             (None, BanTime::Seconds(seconds)) => self.increased(&ticket, seconds as i64, past),
@@ -125,6 +134,10 @@ impl JailCore {
         } else {
             from
         };
+        debug!(
+            OBSERVER,
+            "IP {} was already banned: {} #, {:?}", ticket.id, history.bancount, history.timeofban
+        );
         Some(Increased {
             bans: history.bancount,
             last: history.timeofban,
@@ -154,6 +167,13 @@ impl JailCore {
             (stored, _) => stored,
         };
         if end_of(ticket.time, length) <= now {
+            debug!(
+                "fail2ban.database",
+                "ignore ticket (with new max ban-time {:?}): too old {:?} <= {now:?}, ticket: {}",
+                settings::ban_seconds(length),
+                end_of(ticket.time, length),
+                ticket.id
+            );
             return None;
         }
         let keep = usize::try_from(self.settings.limits.max_matches).unwrap_or(0);
@@ -174,6 +194,11 @@ impl JailCore {
             if let Some(Reverse((_, id))) = self.prolongs.pop()
                 && let Some(ticket) = self.bans.get(&id)
             {
+                tell(&mut decisions, OBSERVER, || {
+                    let length = ticket.bantime.map_or(0.0, settings::ban_seconds);
+                    let id = &ticket.id;
+                    format!("[{}] Observer: prolong {id}, {length:.0}", self.name)
+                });
                 decisions.push(Decision::Prolong(ticket));
             }
         }
@@ -247,7 +272,15 @@ impl JailCore {
     /// Lifts all bans.
     pub fn unban_all(&mut self) -> Vec<Ticket> {
         self.prolongs.clear();
-        self.bans.take_all()
+        let bans = self.bans.take_all();
+        debug!(
+            "fail2ban.actions",
+            "  Unbanned {}, {} ticket(s) in {}",
+            bans.len(),
+            self.bans.len(),
+            Value::from(self.name.as_str()).repr()
+        );
+        bans
     }
 }
 

@@ -8,7 +8,7 @@ use super::task::{Task, now};
 use super::{FULL, Refusal};
 use crate::action::Order;
 use crate::control::{CommandError, JailCommand, JailOption, JailSetting, Reply, Value};
-use crate::warning;
+use crate::{debug, warning};
 
 impl Task {
     /// Carries a command out and answers it, at once or when what it asks for has been done.
@@ -68,6 +68,8 @@ impl Task {
                         ));
                     }
                 };
+                let what = if self.idle { "enter" } else { "leave" };
+                debug!("fail2ban.actions", "Actions: {what} idle mode");
                 self.judge_cases();
                 Ok(self.idle.into())
             }

@@ -10,7 +10,7 @@ use std::collections::BinaryHeap;
 
 use super::bans::BanList;
 use super::counter::{Counter, Limits, Offence};
-use super::decision::Decision;
+use super::decision::{Decision, tell};
 use super::ignore::{IgnoreList, Known};
 use super::ignore_cache::IgnoreCache;
 use super::increment::Increment;
@@ -25,6 +25,9 @@ use crate::filter::{Clock, Failure, FailureId, Filter, Rules};
 use crate::pattern::UseDns;
 use crate::store::BanHistory;
 use crate::ticket::{BanTime, Fields, MatchLine, Timestamp};
+
+const FAIL_MANAGER: &str = "fail2ban.failmanager";
+pub(super) const OBSERVER: &str = "fail2ban.observer";
 
 /// What is known of an id from earlier bans; matters only with `bantime.increment`.
 #[derive(Clone, Debug, Default)]
@@ -300,6 +303,7 @@ impl JailCore {
         decisions: &mut Vec<Decision>,
     ) {
         let retry = self.counter.add(offence, now);
+        tell(decisions, FAIL_MANAGER, || self.counter.summary());
         if self.counter.is_enough(retry) {
             self.ban_counted(offence.id, past, now, decisions);
         }
@@ -318,6 +322,11 @@ impl JailCore {
         now: Timestamp,
         decisions: &mut Vec<Decision>,
     ) {
+        if self.wants_past() {
+            tell(decisions, OBSERVER, || {
+                format!("[{}] Observer: failure found {}", self.name, offence.id)
+            });
+        }
         let Some(history) = past
             .here
             .as_ref()
@@ -327,6 +336,12 @@ impl JailCore {
         };
         // a line that was read before, or whose ban was restored
         if offence.time <= history.timeofban {
+            tell(decisions, OBSERVER, || {
+                format!(
+                    "[{}] Ignore failure {} before last ban {:?} < {:?}, restored",
+                    self.name, offence.id, offence.time, history.timeofban
+                )
+            });
             return;
         }
         let weight = Increment::weight(history.bancount, self.settings.limits.max_retry);
@@ -342,6 +357,9 @@ impl JailCore {
         });
         let extra = weight.as_f64() - 1.0;
         let retry = self.counter.weigh(offence.id, extra, history.bancount);
+        if retry.is_some() {
+            tell(decisions, FAIL_MANAGER, || self.counter.summary());
+        }
         if retry.is_some_and(|retry| self.counter.is_enough(retry)) {
             self.ban_counted(offence.id, past, now, decisions);
         }

@@ -95,6 +95,7 @@ fn shown(decisions: &[Decision]) -> Vec<String> {
         Decision::KeepsTrying(ticket) => format!("{} keeps trying", ticket.id),
         Decision::Unban(ticket) => format!("unban {}", ticket.id),
         Decision::Forgotten(count) => format!("forgotten {count}"),
+        Decision::Told { text, .. } => text.clone(),
     };
     decisions.iter().map(show).collect()
 }

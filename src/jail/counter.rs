@@ -15,6 +15,9 @@ use crate::ticket::{Fields, MatchLine, Ticket, Timestamp};
 /// it forget those that failed longest ago.
 const MAX_IDS: usize = 500_000;
 
+/// Ids that a record of the log lists at most.
+const MOST_SHOWN: usize = 1000;
+
 /// Seconds between two clean-ups.
 const CLEANUP_INTERVAL: f64 = 5.0;
 
@@ -160,6 +163,23 @@ impl Counter {
         entry.bancount = entry.bancount.max(bancount);
         self.total += 1;
         Some(entry.retry)
+    }
+
+    /// The failures ever counted and those that count now, in words; of very many ids the first.
+    pub fn summary(&self) -> String {
+        let shown = self.entries.iter().take(MOST_SHOWN);
+        let mut ids: Vec<String> = shown
+            .map(|(id, entry)| format!("{id}:{:.0}", entry.retry))
+            .collect();
+        if self.entries.len() > MOST_SHOWN {
+            ids.push("...".to_owned());
+        }
+        format!(
+            "Total # of detected failures: {}. Current failures from {} IPs (IP:count): {}",
+            self.total,
+            self.entries.len(),
+            ids.join(", ")
+        )
     }
 
     /// Takes the ticket of an id out.

@@ -7,7 +7,7 @@ use crate::action::JailFigures;
 use crate::address::Address;
 use crate::datetime::duration::{self, Number};
 use crate::datetime::stamp;
-use crate::log::Level;
+use crate::log::{self, Level};
 use crate::ticket::{Ticket, Timestamp};
 
 /// One decision. Log texts are facts B1–B13.
@@ -95,6 +95,26 @@ pub enum Decision {
     Unban(Ticket),
     /// So many failing ids had to be forgotten before their time.
     Forgotten(usize),
+    /// Nothing happens; it is what a search for a mistake wants to know, and only made when the log
+    /// wants it.
+    Told {
+        /// The logger.
+        target: &'static str,
+        /// The fact.
+        text: String,
+    },
+}
+
+/// Adds a fact for the log at DEBUG, if that wants it.
+pub(super) fn tell(
+    decisions: &mut Vec<Decision>,
+    target: &'static str,
+    text: impl FnOnce() -> String,
+) {
+    if log::enabled(Level::Debug) {
+        let text = text();
+        decisions.push(Decision::Told { target, text });
+    }
 }
 
 impl Decision {
@@ -195,6 +215,7 @@ impl Decision {
                 let text = format!("[{jail}] {} keeps trying, its ban goes on", ticket.id);
                 (Level::Notice, ACTIONS, text)
             }
+            Decision::Told { target, text } => (Level::Debug, *target, text.clone()),
             Decision::Record(_) | Decision::Prolong(_) | Decision::AskQuiet(_) => return None,
         })
     }

@@ -13,9 +13,12 @@ use crate::action::Order;
 use crate::address::Address;
 use crate::control::Value;
 use crate::filter::FailureId;
-use crate::info;
 use crate::log;
 use crate::pattern::UseDns;
+use crate::{debug, info};
+
+const FILTER: &str = "fail2ban.filter";
+const ACTIONS: &str = "fail2ban.actions";
 
 /// How long names of `ignoreip` hold, and the contents of its files (fact J27).
 const NAMES_HOLD: Duration = Duration::from_secs(300);
@@ -75,6 +78,10 @@ impl Task {
             {
                 let key = key.to_owned();
                 return Some(inquiry::key(self.teller(), case.ticket.clone(), key));
+            }
+            if matches!(case.origin, Origin::Log) {
+                let time = case.ticket.time;
+                debug!(FILTER, "Processing line with time:{time:?} and ip:{id}");
             }
             match self.core.ignored(&id, case.key.as_deref(), now()) {
                 Ignorance::No => case.ignored = Some(false),
@@ -232,6 +239,7 @@ impl Task {
     /// Logs and does what was decided. A ban is in the database's queue before its order is in the
     /// actions'.
     pub(super) fn carry_out(&mut self, decisions: Vec<Decision>) {
+        let (mut banned, mut unbanned) = (0, 0);
         for decision in decisions {
             let jail = self.core.name();
             if self.around.events.are_heard() {
@@ -248,11 +256,14 @@ impl Task {
                         store.add_ban(self.core.name(), &ticket);
                     }
                 }
-                Decision::Ban { ticket, figures } => self.actions.send(Order::Ban {
-                    ticket,
-                    figures,
-                    again: false,
-                }),
+                Decision::Ban { ticket, figures } => {
+                    banned += 1;
+                    self.actions.send(Order::Ban {
+                        ticket,
+                        figures,
+                        again: false,
+                    });
+                }
                 Decision::Already { ticket, check, .. } => {
                     if check {
                         self.actions.send(Order::Check(oneshot::channel().0));
@@ -268,12 +279,33 @@ impl Task {
                     let reply = self.quiet.0.clone();
                     self.actions.send(Order::Quiet(ticket, reply));
                 }
-                Decision::Unban(ticket) => self.actions.send(Order::Unban {
-                    ticket,
-                    figures: Some(self.core.figures()),
-                }),
+                Decision::Unban(ticket) => {
+                    unbanned += 1;
+                    self.actions.send(Order::Unban {
+                        ticket,
+                        figures: Some(self.core.figures()),
+                    });
+                }
                 _ => {}
             }
+        }
+        self.tell_bans(banned, unbanned);
+    }
+
+    fn tell_bans(&self, banned: usize, unbanned: usize) {
+        let figures = self.core.figures();
+        let jail = Value::from(self.core.name());
+        let (total, now) = (figures.banned_total, figures.banned);
+        if banned > 0 {
+            let jail = jail.repr();
+            debug!(
+                ACTIONS,
+                "Banned {banned} / {total}, {now} ticket(s) in {jail}"
+            );
+        }
+        if unbanned > 0 {
+            let jail = jail.repr();
+            debug!(ACTIONS, "Unbanned {unbanned}, {now} ticket(s) in {jail}");
         }
     }
 

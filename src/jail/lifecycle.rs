@@ -9,7 +9,7 @@ use super::task::{BeforeReload, Phase, Task, now};
 use crate::action::Order;
 use crate::control::Value;
 use crate::filter::FailureId;
-use crate::info;
+use crate::{debug, info};
 
 impl Task {
     /// Starts actions, restores bans, begins to read; answers false when the jail was started and
@@ -20,6 +20,8 @@ impl Task {
             self.judge_cases();
             return false;
         }
+        let name = Value::from(self.core.name());
+        debug!("fail2ban.jail", "Starting jail {}", name.repr());
         self.started.store(true, Ordering::Relaxed);
         if self.core.ignores_self() && self.around.names.own_addresses_now().is_none() {
             // so that the first failure need not wait for it
@@ -61,6 +63,8 @@ impl Task {
 
     /// Stops reading, then has the actions lift and stop; bans stay in the database.
     pub(super) async fn stop(&mut self) {
+        let name = Value::from(self.core.name());
+        debug!("fail2ban.jail", "Stopping jail {}", name.repr());
         self.asked = None;
         self.cases.clear();
         self.logs.stop();

@@ -14,7 +14,7 @@ use super::task::{Task, now};
 use crate::address::Address;
 use crate::datetime::Stand;
 use crate::encoding::Encoding;
-use crate::filter::{Clock, Dating, Failure, FailureId, Filter, Lines, Signature, Survey};
+use crate::filter::{Clock, Dating, Failure, FailureId, Filter, Lines, Signature, Survey, is_told};
 use crate::source::journal::Batch;
 use crate::source::{Chunk, Shelf};
 use crate::ticket::{Ticket, Timestamp};
@@ -48,6 +48,7 @@ impl Task {
         if let Some(in_operation) = self.logs.begin(chunk) {
             let clock = self.core.clock(now(), in_operation);
             match (&chunk.shelf, self.logs.encoding(chunk).cloned()) {
+                _ if is_told() => self.take_told(chunk, &clock),
                 (Some(shelf), Some(encoding)) if !chunk.data.is_empty() => {
                     self.take_shared(chunk, shelf, encoding, &clock).await;
                 }
@@ -65,6 +66,27 @@ impl Task {
         let dating = core.filter.date_lines(&lines, clock.now);
         let each = |failure| cases.push_back(log_case(failure));
         core.filter.examine_lines(&lines, &dating, clock, each);
+    }
+
+    /// Line by line, each followed by what comes of it, as the log is to tell of every step.
+    fn take_told(&mut self, chunk: &Chunk, clock: &Clock) {
+        let lines = self.logs.lines(chunk, self.core.encoding()).into_owned();
+        for index in 0..lines.len() {
+            self.take_line(lines.line(index), None, clock);
+            self.judge_cases();
+        }
+    }
+
+    fn take_line(&mut self, line: &str, date: Option<(&str, Timestamp)>, clock: &Clock) {
+        let filter = &mut self.core.filter;
+        if is_told() {
+            filter.tell_line(line);
+        }
+        let failures = filter.process_line(line, date, clock);
+        if is_told() {
+            filter.tell_search();
+        }
+        self.cases.extend(failures.into_iter().map(log_case));
     }
 
     async fn take_shared(
@@ -123,17 +145,17 @@ impl Task {
 
     /// All entries of a batch through the filter, likewise.
     pub(super) fn take_batch(&mut self, batch: Batch) {
-        let Some(journal) = &mut self.journal else {
+        let Some(journal) = &self.journal else {
             return;
         };
-        let now = now();
+        let clock = self.core.clock(now(), journal.in_operation());
         for entry in &batch.entries {
             let date = Some((entry.date.as_str(), entry.time));
-            let clock = self.core.clock(now, journal.in_operation());
-            let failures = self.core.filter.process_line(&entry.line, date, &clock);
-            self.cases.extend(failures.into_iter().map(log_case));
+            self.take_line(&entry.line, date, &clock);
         }
-        journal.taken(batch);
+        if let Some(journal) = &mut self.journal {
+            journal.taken(batch);
+        }
         self.judge_cases();
     }
 }

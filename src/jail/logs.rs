@@ -9,6 +9,7 @@ use std::time::Instant;
 use indexmap::IndexMap;
 use tokio::sync::mpsc;
 
+use super::decision::local_time;
 use super::decode::Decoder;
 use super::look::{Look, Looked, first_line_hash};
 use super::newcomers::Newcomers;
@@ -20,7 +21,7 @@ use crate::filter::Lines;
 use crate::source::feed::{Membership, Source};
 use crate::source::{Chunk, Sources, Start, Subscription, Watch};
 use crate::store::{LogPosition, Store};
-use crate::{error, info};
+use crate::{debug, error, info};
 
 const TARGET: &str = "fail2ban.filter";
 
@@ -445,7 +446,16 @@ impl Log {
         if self.decoder.of_whole_lines().is_none() {
             return;
         }
+        debug!(
+            TARGET,
+            "Seek to find time {:?} ({}), file {path}",
+            calendar.since,
+            local_time(calendar.since)
+        );
         let found = File::open(path).and_then(|file| calendar.seek(&file, from));
+        if let Ok(offset) = found {
+            debug!(TARGET, "Position {offset} of {path}");
+        }
         if let Ok(offset) = found
             && offset > from
             && let Ok(look) = Look::at(Path::new(path))

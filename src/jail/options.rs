@@ -40,11 +40,11 @@ impl JailCore {
             JailSetting::AddIgnoreIp(words) => {
                 self.add_ignored(words).map(|()| JailOption::IgnoreIp)
             }
-            JailSetting::DelIgnoreIp(word) => self
-                .settings
-                .ignore
-                .remove(word)
-                .map(|()| JailOption::IgnoreIp),
+            JailSetting::DelIgnoreIp(word) => {
+                debug!(FILTER, "  Remove {} from ignore list", id_repr(word));
+                let removed = self.settings.ignore.remove(word);
+                removed.map(|()| JailOption::IgnoreIp)
+            }
             JailSetting::IgnoreCommand(command) => {
                 self.settings.ignore_command = Some(command.clone());
                 Ok(JailOption::IgnoreCommand)
@@ -87,6 +87,8 @@ impl JailCore {
                 Ok(JailOption::IgnoreRegex)
             }
             JailSetting::UseDns(word) => {
+                let shown = use_dns_word(use_dns(word));
+                debug!(FILTER, "Setting usedns = {shown} for {}", self.name);
                 self.filter.set_usedns(use_dns(word));
                 Ok(JailOption::UseDns)
             }
@@ -243,12 +245,20 @@ impl JailCore {
 
     fn add_ignored(&mut self, words: &[String]) -> Result<(), CommandError> {
         for word in words {
-            if !self.settings.ignore.add(word)? {
+            let shown = || Value::from(word.as_str()).repr();
+            if self.settings.ignore.add(word)? {
+                debug!(
+                    FILTER,
+                    "  Add {} to ignore list ({})",
+                    id_repr(word),
+                    shown()
+                );
+            } else {
                 msg!(
-                    "fail2ban.filter",
+                    FILTER,
                     "  Ignore duplicate {} ({}), already in ignore list",
-                    Value::from(Address::parse(word).to_string()).repr(),
-                    Value::from(word.as_str()).repr()
+                    id_repr(word),
+                    shown()
                 );
             }
         }
@@ -377,6 +387,13 @@ impl JailCore {
             several => Value::List(several.iter().map(is_banned).collect()),
         }
     }
+}
+
+const FILTER: &str = "fail2ban.filter";
+
+/// An id of the ignore list as the log shows it.
+fn id_repr(word: &str) -> String {
+    Value::from(Address::parse(word).to_string()).repr()
 }
 
 fn regex_error(error: PatternError) -> CommandError {

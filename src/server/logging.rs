@@ -36,7 +36,6 @@ pub struct Logging {
 struct Settings {
     /// Name or number, upper case, as it was set.
     level: Option<String>,
-    number: u8,
     /// As it was set, without options.
     target: Option<String>,
     syslog_socket: Option<String>,
@@ -101,7 +100,6 @@ impl Logging {
             }),
             settings: Mutex::new(Settings {
                 verbosity,
-                number: Level::Info as u8,
                 ..Settings::default()
             }),
         })
@@ -125,7 +123,6 @@ impl Logging {
             )
         })?;
         let mut settings = self.settings();
-        settings.number = number;
         settings.level = Some(level);
         log::set_threshold(number);
         Ok(())
@@ -204,13 +201,7 @@ impl Logging {
 
     /// Switches to a target; `None` when it cannot be opened.
     fn apply(&self, settings: &mut Settings, target: &Target) -> Option<Result<(), CommandError>> {
-        let verbosity = match settings.verbosity {
-            0..=2 if settings.number <= Level::Debug as u8 => {
-                Level::Debug as u8 - settings.number + 1
-            }
-            verbosity => verbosity,
-        };
-        let format = match target.format(if verbosity > 2 { verbosity - 1 } else { 0 }) {
+        let format = match target.format(settings.verbosity) {
             Ok(format) => format,
             Err(why) => return Some(Err(CommandError::builtin("ValueError", why))),
         };

@@ -61,7 +61,7 @@ enum Field {
 const MAX_WIDTH: usize = 1000;
 
 impl Format {
-    /// The built-in format; `verbosity` counts the `-v` beyond the first (fact L10).
+    /// The built-in format; `verbosity`: how many `-v` were given (fact L10).
     pub(super) fn builtin(verbosity: u8, time: bool, padding: bool) -> Format {
         let mut template = String::new();
         if verbosity >= 2 {
