@@ -226,7 +226,11 @@ async fn lines_lead_to_bans() {
         [
             "INFO fail2ban.jail: Creating new jail 'lines-ban'",
             "INFO fail2ban.jail: Jail 'lines-ban' uses poller {}",
+            "DEBUG fail2ban.jail: Starting jail 'lines-ban'",
             "INFO fail2ban.jail: Jail 'lines-ban' started",
+            "DEBUG fail2ban.actions: Banned 1 / 1, 1 ticket(s) in 'lines-ban'",
+            "DEBUG fail2ban.jail: Stopping jail 'lines-ban'",
+            "DEBUG fail2ban.actions:   Unbanned 1, 0 ticket(s) in 'lines-ban'",
             "INFO fail2ban.jail: Jail 'lines-ban' stopped",
         ]
     );
