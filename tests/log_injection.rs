@@ -404,6 +404,23 @@ fn no_text_of_a_client_leads_a_shipped_filter() {
     println!("{table}");
 }
 
+#[test]
+fn lint_names_what_leads_the_filters_of_the_original() {
+    use ferroban::pattern::{FailRegex, UseDns};
+    let mut unnamed = Vec::new();
+    for version in ["1.1.1", "1.0.2"] {
+        let config = common::reference(version).join("etc/fail2ban");
+        let scores = injection::all(&config, injection::Extent::Sample(300));
+        assert!(scores.values().any(|score| !score.leading.is_empty()));
+        let leading = scores.into_values().flat_map(|score| score.leading);
+        unnamed.extend(leading.filter(|source| {
+            let regex = FailRegex::new(source, UseDns::Warn, false).expect("a regex");
+            ferroban::lint::leads(&regex).is_none()
+        }));
+    }
+    assert!(unnamed.is_empty(), "{unnamed:#?}");
+}
+
 /// A message of several lines is one entry of a journal, and no part of it is a line of its own.
 #[test]
 fn a_message_of_several_lines_is_one() {

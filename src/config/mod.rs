@@ -86,6 +86,9 @@ pub trait Check: std::fmt::Debug {
     /// Commands of one jail that set an option which its actions cannot serve, each with the reason
     /// and with the command that takes its place.
     fn unserved(&self, commands: &[Vec<Value>]) -> Vec<(Fault, Vec<Value>)>;
+
+    /// What it would take of the commands of a jail, though it should not be so.
+    fn warnings(&self, commands: &[Vec<Value>]) -> Vec<Fault>;
 }
 
 /// The configuration as commands.

@@ -190,6 +190,12 @@ fn check_jail(
             .add_at(Level::Error, jail::TARGET, fault.text, place);
     }
     let Some(error) = error else {
+        for warning in check.warnings(&commands) {
+            let place = jail.place_of(&warning, &commands, settings, layers.files());
+            layers
+                .messages
+                .add_at(Level::Warning, jail::TARGET, warning.text, place);
+        }
         return (serve(jail, commands, settings, layers, check), true);
     };
     tell_errors(&jail.name, options.refuse_faulty, &mut layers.messages);

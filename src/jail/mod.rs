@@ -34,6 +34,7 @@ mod logs;
 mod look;
 pub mod names;
 mod newcomers;
+pub mod open_ids;
 mod options;
 mod prefix;
 mod prepared;

@@ -13,6 +13,7 @@ use std::collections::HashSet;
 
 use super::Backend;
 use super::core::JailCore;
+use super::open_ids::open_ids;
 use super::prefix::BanPrefix;
 use super::settings;
 use crate::action::dry::DryAction;
@@ -49,6 +50,10 @@ impl Check for Trials {
             self.tried.borrow_mut().extend(filter);
             trial.faults
         })
+    }
+
+    fn warnings(&self, commands: &[Vec<Value>]) -> Vec<Fault> {
+        open_ids(commands)
     }
 
     fn unserved(&self, commands: &[Vec<Value>]) -> Vec<(Fault, Vec<Value>)> {

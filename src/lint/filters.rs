@@ -4,7 +4,7 @@
 
 use super::jails::{Used, place_in_file, regexes};
 use super::written::Written;
-use super::{Findings, Severity, first_line};
+use super::{Findings, Severity, first_line, injection};
 use crate::config::Cause;
 use crate::config::error::Messages;
 use crate::config::filter::Filter;
@@ -81,5 +81,6 @@ fn filter(layers: &mut Layers<'_>, name: &str, findings: &mut Findings) -> Resul
         findings.fault(Severity::Warning, place, fault.text);
     }
     regexes(&commands, &place, findings);
+    injection::look(&commands, &place, findings);
     Ok(())
 }

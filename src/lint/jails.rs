@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::names::{hint, nearest};
 use super::values::{Services, covered, is_yes_or_no};
 use super::written::Written;
-use super::{Findings, Severity};
+use super::{Findings, Severity, injection};
 use crate::config::definition::Known;
 use crate::config::jail::{self, Extent, Jail, place_in};
 use crate::config::layers::Layers;
@@ -167,6 +167,7 @@ impl<'a, 'f> Jails<'a, 'f> {
         };
         unserved(&commands, &place, self.findings);
         regexes(&commands, &place, self.findings);
+        injection::look(&commands, &place, self.findings);
         if !commands
             .iter()
             .any(|words| option_of(words) == "addfailregex")
@@ -433,11 +434,6 @@ pub(super) fn regexes(
                 continue;
             };
             let risks = regex.risks();
-            if risks.injectable && option_of(words) != "addignoreregex" {
-                let text = "a greedy `.*` before the address and no `$` at the end: who can write \
-                            into the line chooses whom to ban";
-                findings.add(Severity::Warning, "log-injection", place(index, item), text);
-            }
             if risks.backtracks {
                 let text =
                     "needs the backtracking engine: a hostile line may use up its step limit";

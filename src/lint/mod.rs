@@ -3,17 +3,20 @@
 //!
 //! In: a directory, through [`Files`]. Out: [`Finding`]s, each with its place. Nothing is changed and
 //! nothing runs. [`written`] looks at every file by itself, [`options`] at names nobody knows,
-//! [`jails`] at what the enabled jails come to, [`filters`] at the rest of the filters and actions;
+//! [`jails`] at what the enabled jails come to, [`filters`] at the rest of the filters and actions,
+//! [`injection`] at what clients can do with their regexes;
 //! [`names`] and [`values`] serve them.
 #![forbid(unsafe_code)]
 
 mod filters;
+mod injection;
 mod jails;
 mod names;
 mod options;
 mod values;
 mod written;
 
+pub use injection::leads;
 pub use names::{hint, nearest};
 
 use std::collections::HashSet;

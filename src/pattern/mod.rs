@@ -41,6 +41,7 @@ mod risks;
 mod screen;
 mod simplify;
 mod spans;
+mod steering;
 mod stops;
 mod strings;
 mod tags;
@@ -60,6 +61,7 @@ pub use regex::Regex;
 pub use risks::Risks;
 pub use screen::Screen;
 pub use spans::Match;
+pub use steering::Steering;
 
 /// Why a regex was refused; `Display` is the text users see (fact R4).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -4,7 +4,7 @@ pub mod attack;
 pub mod shapes;
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -29,6 +29,8 @@ pub struct Score {
     pub whole: usize,
     /// Attempts that got somebody else blamed.
     pub led: Vec<String>,
+    /// The regexes that blamed somebody else, where it was for the text of a single client.
+    pub leading: BTreeSet<String>,
     /// Attempts that nobody was blamed for.
     pub missed: Vec<String>,
     /// Those whose lines may as well be another client's, so that nobody can tell.
@@ -113,7 +115,7 @@ pub fn judge(service: &Service, filter: Filter, name: &str, extent: Extent) -> S
 
 impl Trial<'_> {
     /// Whom the filter blames for these lines.
-    fn blamed(&mut self, lines: &[String]) -> Vec<String> {
+    fn blamed(&mut self, lines: &[String], alone: bool) -> Vec<String> {
         let clock = Clock {
             now: 1_795_168_800.0,
             in_operation: true,
@@ -125,11 +127,24 @@ impl Trial<'_> {
             self.score.lines += 1;
             self.filter
                 .examine(line, None, &clock, MANNER, &mut outcome);
-            let ids = outcome.found.iter().filter_map(|found| found.id.as_ref());
-            all.extend(ids.map(|id| match id {
-                FailureId::Address(address) => address.to_string(),
-                FailureId::Name(name) => name.clone(),
-            }));
+            for found in &outcome.found {
+                let id = match &found.id {
+                    Some(FailureId::Address(address)) => address.to_string(),
+                    Some(FailureId::Name(name)) => name.clone(),
+                    None => continue,
+                };
+                if !alone && self.service.others.contains(&id) {
+                    let regex = &self.filter.failregexes()[found.regex];
+                    let groups = regex.groups();
+                    let ids = [groups.fid, groups.ip4, groups.ip6, groups.dns, groups.host];
+                    let source = match (ids.iter().any(Option::is_some), self.filter.prefregex()) {
+                        (false, Some(prefregex)) => prefregex.source(),
+                        _ => regex.source(),
+                    };
+                    self.score.leading.insert(source.to_owned());
+                }
+                all.push(id);
+            }
         }
         all
     }
@@ -142,7 +157,7 @@ impl Trial<'_> {
         self.process += 1;
         self.score.attempts += 1;
         let lines = service.lines(event, head, &attempt.values, accused, self.process);
-        let blamed = self.blamed(&lines);
+        let blamed = self.blamed(&lines, head.alone);
         let stranger = |id: &&String| !service.accused.contains(id);
         if let Some(id) = blamed.iter().find(stranger) {
             let id = id.clone();
@@ -169,7 +184,7 @@ impl Trial<'_> {
             let other = &service.others[turn % service.others.len()];
             let harmless = service.harmless();
             let mut all = service.lines(event, head, &harmless, other, self.process);
-            let blamed = self.blamed(&all);
+            let blamed = self.blamed(&all, head.alone);
             if let Some(id) = blamed.iter().find(stranger) {
                 all.splice(0..0, lines);
                 self.score.led.push(told(self.name, id, &all));
@@ -301,6 +316,9 @@ pub fn table(scores: &BTreeMap<String, Score>) -> String {
     }
     row("all", sum);
     for score in scores.values() {
+        for regex in &score.leading {
+            let _ = writeln!(text, "leads: {regex}");
+        }
         for wrong in score.led.iter().take(3) {
             let _ = writeln!(text, "led: {wrong}");
         }
