@@ -109,6 +109,7 @@ fn compare(prefix: &str) -> Result<Tally> {
         let flags = Flags {
             multiline: rule["multiline"].as_bool().unwrap_or(false),
             ignore_case: rule["ignore_case"].as_bool().unwrap_or(false),
+            ..Flags::default()
         };
         let regex = match Regex::new(source, flags) {
             Ok(regex) => regex,

@@ -21,6 +21,7 @@ pub fn run(data: &[u8]) {
     let flags = Flags {
         ignore_case: flags.contains(&b'i'),
         multiline: flags.contains(&b'm'),
+        late: flags.contains(&b'l'),
     };
     let Some(Ok(source)) = parts.next().map(std::str::from_utf8) else {
         return;

@@ -434,6 +434,11 @@ pub(super) fn regexes(
                 continue;
             };
             let risks = regex.risks();
+            if risks.late_flags {
+                let text = "flags such as `(?i)` behind the beginning hold for the whole regex, and \
+                            the original refuses them since Python 3.11: write them first";
+                findings.add(Severity::Note, "late-flags", place(index, item), text);
+            }
             if risks.backtracks {
                 let text =
                     "needs the backtracking engine: a hostile line may use up its step limit";

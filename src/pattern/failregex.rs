@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
+use super::parser::parse;
 use super::tags::{expand, group_name, scope_flags};
 use super::{Flags, PatternError, Regex, UseDns};
+use crate::config::text::strip;
 
 /// The groups that mean something to a filter: numbers into a
 /// [`Match`](super::Match). A regex has each at most once.
@@ -128,12 +130,13 @@ impl FailRegex {
     /// Empty source or what Python's `re` refuses.
     pub fn new(source: &str, usedns: UseDns, multiline: bool) -> Result<FailRegex, PatternError> {
         let expanded = expand(source, usedns);
-        if expanded.trim_start().is_empty() {
+        if strip(&expanded).is_empty() {
             return Err(PatternError::Empty);
         }
         let flags = Flags {
             multiline,
             ignore_case: false,
+            late: true,
         };
         let regex = Regex::new(&scope_flags(&expanded), flags)?;
         Ok(FailRegex {
@@ -156,6 +159,15 @@ impl FailRegex {
     /// The compiled regex.
     pub fn regex(&self) -> &Regex {
         &self.regex
+    }
+
+    /// Whether global flags stand behind its beginning, which Python refuses since 3.11.
+    pub(super) fn has_late_flags(&self) -> bool {
+        let strict = Flags {
+            late: false,
+            ..self.regex.flags()
+        };
+        parse(self.expanded(), strict).is_err()
     }
 
     /// What its groups mean.

@@ -93,6 +93,8 @@ pub struct Flags {
     pub multiline: bool,
     /// `re.IGNORECASE`
     pub ignore_case: bool,
+    /// Global flags such as `(?i)` may stand anywhere and hold for the whole, as up to Python 3.10.
+    pub late: bool,
 }
 
 /// What `<HOST>` stands for (fact J10, R9).

@@ -66,12 +66,27 @@ impl Letters {
 /// # Errors
 /// The text of Python's `re.error`.
 pub(super) fn parse(source: &str, flags: Flags) -> Result<Tree, SyntaxError> {
+    let scope = Scope {
+        ignore_case: flags.ignore_case,
+        multiline: flags.multiline,
+        ..Scope::default()
+    };
+    let (tree, late) = parse_in(source, scope, flags.late)?;
+    // what stands before them was read without them
+    match late.seen {
+        true => parse_in(source, late.scope, true).map(|(tree, _)| tree),
+        false => Ok(tree),
+    }
+}
+
+fn parse_in(source: &str, scope: Scope, late: bool) -> Result<(Tree, Late), SyntaxError> {
     let mut parser = Parser {
         reader: Reader::new(source)?,
-        scope: Scope {
-            ignore_case: flags.ignore_case,
-            multiline: flags.multiline,
-            ..Scope::default()
+        scope,
+        late: Late {
+            allowed: late,
+            seen: false,
+            scope,
         },
         unicode_asked: false,
         names: HashMap::default(),
@@ -104,10 +119,20 @@ pub(super) fn parse(source: &str, flags: Flags) -> Result<Tree, SyntaxError> {
             "look-behind requires fixed-width pattern".to_owned(),
         ));
     }
-    Ok(Tree {
+    let tree = Tree {
         root,
         names: parser.groups.into_iter().map(|g| g.name).collect(),
-    })
+    };
+    Ok((tree, parser.late))
+}
+
+/// Global flags behind the beginning of the pattern.
+#[derive(Clone, Copy, Debug)]
+struct Late {
+    allowed: bool,
+    seen: bool,
+    /// What holds for the whole pattern, by all global flags so far.
+    scope: Scope,
 }
 
 #[derive(Debug)]
@@ -121,6 +146,7 @@ struct GroupState {
 struct Parser {
     reader: Reader,
     scope: Scope,
+    late: Late,
     /// A global `(?u)` was seen.
     unicode_asked: bool,
     /// The regex is the administrator's own: a hash that nobody attacks will do.

@@ -66,6 +66,11 @@ impl Regex {
         &self.shared.source
     }
 
+    /// The flags it was compiled with.
+    pub(super) fn flags(&self) -> Flags {
+        self.shared.flags
+    }
+
     /// Names by group number; index 0 is the whole match and has none.
     pub fn group_names(&self) -> &[Option<String>] {
         &self.shared.names

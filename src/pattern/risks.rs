@@ -14,6 +14,9 @@ pub struct Risks {
     /// A greedy `.*` stands before the id and nothing holds the end: whoever can write into the line
     /// behind the true address chooses whom to ban.
     pub injectable: bool,
+    /// Global flags such as `(?i)` stand behind its beginning: the original refuses that where its
+    /// Python is 3.11 or later.
+    pub late_flags: bool,
 }
 
 impl FailRegex {
@@ -26,6 +29,7 @@ impl FailRegex {
         Risks {
             backtracks: !is_linear(&root, true),
             injectable: walk.open_id,
+            late_flags: self.has_late_flags(),
         }
     }
 }
@@ -138,5 +142,12 @@ mod tests {
         ] {
             assert_eq!(risks(source).backtracks, backtracks, "{source}");
         }
+    }
+
+    #[test]
+    fn flags_behind_the_beginning() {
+        assert!(risks("^x (?i)y <HOST>$").late_flags);
+        assert!(!risks("(?i)^x y <HOST>$").late_flags);
+        assert!(!risks("^x ((?i)y) (?i:z) <HOST>$").late_flags);
     }
 }

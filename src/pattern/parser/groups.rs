@@ -40,10 +40,11 @@ impl Parser {
             Token::Char('(') => self.conditional()?,
             Token::Char(c) if c == '-' || is_flag(c) => match self.flags(c)? {
                 None => {
-                    if !first {
+                    if !first && !self.late.allowed {
                         let message = "global flags not at the start of the expression";
                         return Err(self.reader.error_at(message, start));
                     }
+                    self.late.seen |= !first;
                     return Ok(Opened::Nothing);
                 }
                 Some(scope) => {
@@ -256,11 +257,13 @@ impl Parser {
             }
         }
         if c == ')' {
-            self.scope.ignore_case |= on.i;
-            self.scope.multiline |= on.m;
-            self.scope.dot_all |= on.s;
-            self.scope.verbose |= on.x;
-            self.scope.ascii |= on.a;
+            for scope in [&mut self.scope, &mut self.late.scope] {
+                scope.ignore_case |= on.i;
+                scope.multiline |= on.m;
+                scope.dot_all |= on.s;
+                scope.verbose |= on.x;
+                scope.ascii |= on.a;
+            }
             self.unicode_asked |= on.u;
             return Ok(None);
         }

@@ -73,6 +73,7 @@ fn flags_beside_the_pattern() {
     let flags = Flags {
         multiline: true,
         ignore_case: true,
+        ..Flags::default()
     };
     let regex = Regex::new("^b$", flags).unwrap();
     assert_eq!(spans(&regex, "a\nB\nc\n"), Some("2..3".to_owned()));
@@ -90,4 +91,34 @@ fn remembered_dead_ends_keep_a_search_linear() {
     // With a counter or a back-reference there is no telling a dead end: it gives up.
     let regex = Regex::new(r"^(x?)(?!x).+?(?:, user=\S+)?\s*$\1", Flags::default()).unwrap();
     assert_eq!(regex.search(&text), Err(LimitExceeded));
+}
+
+#[test]
+fn late_flags_hold_for_the_whole() {
+    let late = |source: &str| {
+        let flags = Flags {
+            late: true,
+            ..Flags::default()
+        };
+        Regex::new(source, flags).unwrap()
+    };
+    for (source, text, span) in [
+        ("^x (?i)y", "X Y", Some("0..3")),
+        ("a|(?i)b", "A", Some("0..1")),
+        ("(a(?i)b)c", "ABC", Some("0..3 0..2")),
+        ("a(?i)+", "aA", Some("0..2")),
+        ("x y # c(?x)", "xy", Some("0..2")),
+        ("^b$(?ms).", "a\nb\nc", Some("2..4")),
+        ("(?-i:a)(?i)b", "AB", None),
+        ("(?-i:a)(?i)b", "aB", Some("0..2")),
+        (r"\w(?a)$", "ä", None),
+    ] {
+        assert_eq!(spans(&late(source), text).as_deref(), span, "{source}");
+        assert!(Regex::new(source, Flags::default()).is_err(), "{source}");
+    }
+    let both = Flags {
+        late: true,
+        ..Flags::default()
+    };
+    assert!(Regex::new("(?u)a(?a)", both).is_err());
 }

@@ -82,12 +82,14 @@ fn flags_of_a_group_are_scoped() {
     ] {
         assert_eq!(expanded(source, UseDns::Warn), text);
     }
-    for source in [r"\((?i)x)", "(?P<a>(?i)x)", "a(?i)x"] {
-        assert!(
-            FailRegex::new(source, UseDns::Warn, false).is_err(),
-            "{source}"
-        );
+    // they hold for the whole
+    for source in ["(?P<a>(?i)x)y", "y(?i)x", "x|(?:y)(?i)"] {
+        assert_eq!(expanded(source, UseDns::Warn), source);
+        let regex = FailRegex::new(source, UseDns::Warn, false).unwrap();
+        assert_eq!(regex.regex().is_match("XYX"), Ok(true), "{source}");
     }
+    let unbalanced = FailRegex::new(r"\((?i)x)", UseDns::Warn, false);
+    assert!(unbalanced.is_err());
 }
 
 #[test]
