@@ -232,6 +232,8 @@ fn original(lines: &[String], now: f64, patterns: &[&str]) -> Vec<String> {
         ))
         .arg(format!("{now}"))
         .args(patterns)
+        // that of this process, see `in_zone`
+        .env("TZ", std::env::var_os("TZ").unwrap_or_else(|| "UTC".into()))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -2,9 +2,11 @@
 //!
 //! Every form that is not bound to the line's start by itself is tried there first, with a
 //! weight that keeps the bound copy in front (31 templates in all). The templates are shared
-//! by all detectors.
+//! by all detectors, and so is that weight: a written pattern that equals a bound copy has it as
+//! soon as anyone in the process uses the defaults.
 #![forbid(unsafe_code)]
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::syntax::YearWindow;
@@ -46,12 +48,31 @@ pub(super) const PATTERNS: [&str; 17] = [
     "TAI64N",
 ];
 
-/// A template and how much a hit of it counts.
-pub(super) type Weighted = (Arc<Template>, f64);
+/// Whether anyone has asked for the list so far.
+static MADE: AtomicBool = AtomicBool::new(false);
+
+/// Whether anyone in the process uses the defaults.
+pub(super) fn are_made() -> bool {
+    MADE.load(Ordering::Relaxed)
+}
+
+/// Whether this is the pattern of a default's bound copy.
+pub(super) fn has_bound(pattern: &str) -> bool {
+    let bare = pattern.strip_prefix(LINE_BEGIN);
+    bare.is_some_and(|bare| is_copied(bare) && PATTERNS.contains(&bare))
+}
+
+fn is_copied(pattern: &str) -> bool {
+    !pattern.starts_with(LINE_BEGIN) && !pattern.starts_with('^')
+}
+
+/// All of them in their order.
+type List = Arc<[Arc<Template>]>;
 
 /// The default list for these years.
-pub(super) fn templates(years: YearWindow) -> Arc<[Weighted]> {
-    static LISTS: Mutex<Option<(YearWindow, Arc<[Weighted]>)>> = Mutex::new(None);
+pub(super) fn templates(years: YearWindow) -> List {
+    static LISTS: Mutex<Option<(YearWindow, List)>> = Mutex::new(None);
+    MADE.store(true, Ordering::Relaxed);
     let mut shared = match LISTS.lock() {
         Ok(guard) => guard,
         Err(poisoned) => poisoned.into_inner(),
@@ -66,15 +87,13 @@ pub(super) fn templates(years: YearWindow) -> Arc<[Weighted]> {
     list
 }
 
-fn build(years: YearWindow) -> Arc<[Weighted]> {
+fn build(years: YearWindow) -> List {
     let compile = |pattern: &str| Template::new(pattern, years).ok().map(Arc::new);
     let bound = PATTERNS
         .iter()
-        .filter(|pattern| !pattern.starts_with(LINE_BEGIN) && !pattern.starts_with('^'))
-        .filter_map(|pattern| Some((compile(&format!("{LINE_BEGIN}{pattern}"))?, 100.0)));
-    let plain = PATTERNS
-        .iter()
-        .filter_map(|pattern| Some((compile(pattern)?, 1.0)));
+        .filter(|pattern| is_copied(pattern))
+        .filter_map(|pattern| compile(&format!("{LINE_BEGIN}{pattern}")));
+    let plain = PATTERNS.iter().filter_map(|pattern| compile(pattern));
     bound.chain(plain).collect()
 }
 
@@ -120,13 +139,13 @@ TAI64N
     #[test]
     fn names_and_their_order_are_the_originals() {
         let list = templates(YearWindow::around(2026));
-        let names: Vec<&str> = list.iter().map(|(t, _)| t.name.as_str()).collect();
+        let names: Vec<&str> = list.iter().map(|t| t.name.as_str()).collect();
         assert_eq!(names, NAMES.trim().lines().collect::<Vec<_>>());
     }
 
     #[test]
     fn no_default_needs_the_general_engine() {
-        for (template, _) in templates(YearWindow::around(2026)).iter() {
+        for template in templates(YearWindow::around(2026)).iter() {
             assert!(template.is_program(), "{}", template.name);
         }
     }

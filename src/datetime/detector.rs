@@ -19,6 +19,7 @@ use super::syntax::YearWindow;
 use super::template::{LINE_BEGIN, Template, has_markup, replace_markup, unbound};
 use super::zone::quoted;
 use super::{DatePatternError, FixedOffset, FoundDate, TemplateInfo, defaults};
+use crate::config::text::strip;
 use crate::info;
 use crate::ticket::Timestamp;
 
@@ -56,7 +57,6 @@ pub struct DateDetector {
 #[derive(Clone, Debug)]
 struct Entry {
     template: Arc<Template>,
-    weight: f64,
     hits: u64,
     last_used: Timestamp,
     /// Where in the line it last gave the date, in characters.
@@ -101,8 +101,8 @@ impl DateDetector {
     /// The original's text for a pattern that cannot be used.
     pub fn from_pattern(pattern: &str) -> Result<Option<DateDetector>, DatePatternError> {
         let patterns: Vec<String> = pattern
-            .lines()
-            .map(|line| line.trim().to_owned())
+            .split('\n')
+            .map(|line| strip(line).to_owned())
             .filter(|line| !line.is_empty())
             .collect();
         if !patterns.is_empty() && patterns.iter().all(|p| p.eq_ignore_ascii_case("{NONE}")) {
@@ -150,7 +150,7 @@ impl DateDetector {
                     .unwrap_or_else(|| entry.template.name.clone()),
                 regex: entry.template.regex.clone(),
                 hits: entry.hits,
-                weight: entry.weight,
+                weight: entry.template.weight(),
                 merit: entry.merit(),
             })
             .collect()
@@ -224,8 +224,8 @@ impl DateDetector {
     fn append_defaults(&mut self, years: YearWindow) -> Result<(), DatePatternError> {
         let list = defaults::templates(years);
         info!(LOG, "  default date pattern: {} template(s)", list.len());
-        for (template, weight) in list.iter() {
-            self.append(template.clone(), *weight, false)?;
+        for template in list.iter() {
+            self.append(template.clone(), false)?;
         }
         Ok(())
     }
@@ -242,9 +242,9 @@ impl DateDetector {
             let mut count = 0;
             // Beside other patterns `{DEFAULT}` adds nothing; alone it leaves the list empty,
             // and that is what brings the defaults.
-            for (template, weight) in defaults::templates(years).iter() {
+            for template in defaults::templates(years).iter() {
                 if only_bound && template.anchored {
-                    self.append(template.clone(), *weight, begun)?;
+                    self.append(template.clone(), begun)?;
                     count += 1;
                 }
             }
@@ -259,7 +259,7 @@ impl DateDetector {
                     other => unbound(other),
                 };
                 let wrapped = replace_markup(pattern, "DATE", text);
-                self.append(Template::shared(&wrapped, years)?, 1.0, begun)?;
+                self.append(Template::shared(&wrapped, years)?, begun)?;
             }
             if announce {
                 let count = defaults::PATTERNS.len();
@@ -284,7 +284,7 @@ impl DateDetector {
                 };
                 info!(LOG, "  date pattern `{written}`: `{}`", template.name);
             }
-            self.append(template, 1.0, false)?;
+            self.append(template, false)?;
         }
         Ok(())
     }
@@ -292,7 +292,6 @@ impl DateDetector {
     fn append(
         &mut self,
         template: Arc<Template>,
-        weight: f64,
         ignore_known: bool,
     ) -> Result<(), DatePatternError> {
         if self
@@ -311,7 +310,6 @@ impl DateDetector {
         }
         self.entries.push(Entry {
             template,
-            weight,
             hits: 0,
             last_used: 0.0,
             distance: FAR,
@@ -461,7 +459,7 @@ impl Entry {
 
     /// Success over distance.
     fn merit(&self) -> f64 {
-        self.hits as f64 * self.weight / self.distance.max(1) as f64
+        self.hits as f64 * self.template.weight() / self.distance.max(1) as f64
     }
 }
 

@@ -10,13 +10,22 @@ use super::calendar::LocalTime;
 use super::civil::{self, Context, Lifetime};
 use super::program::{Begin, BuiltIn, Clues, Program, Spans};
 use super::syntax::{self, Field, YearWindow, field_of, refuse};
-use super::{DatePatternError, DateTime};
+use super::{DatePatternError, DateTime, defaults};
+use crate::config::text::strip;
 use crate::interned::Interned;
 use crate::pattern::{Flags, Regex};
 
 /// At the line's start, after at most two other characters (fact D7).
 pub(super) const LINE_BEGIN: &str = "{^LN-BEG}";
 const UNBOUND: &str = "{UNB}";
+
+/// What a pattern is known by: the names of built-in forms may be written in any case.
+fn key(pattern: &str) -> Cow<'_, str> {
+    match pattern.contains('%') {
+        true => Cow::Borrowed(pattern),
+        false => Cow::Owned(pattern.to_uppercase()),
+    }
+}
 
 /// What the text of a match is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +49,8 @@ pub(super) struct Template {
     pub regex: String,
     /// Bound to the line's start or end: a match ends every search (fact D13).
     pub anchored: bool,
+    /// It is a default's copy that is bound to the line's start.
+    bound_default: bool,
     meaning: Meaning,
     matcher: Matcher,
 }
@@ -65,16 +76,26 @@ impl Template {
         IN_USE.get(years, pattern, || Template::new(pattern, years))
     }
 
+    /// How much a hit of it counts.
+    pub fn weight(&self) -> f64 {
+        match self.bound_default && defaults::are_made() {
+            true => 100.0,
+            false => 1.0,
+        }
+    }
+
     /// Compiles one line of a `datepattern`.
     ///
     /// # Errors
     /// Fact D4, or what Python's `re` says of the regular expression.
     pub fn new(pattern: &str, years: YearWindow) -> Result<Template, DatePatternError> {
-        let folded = if pattern.contains('%') {
-            Cow::Borrowed(pattern)
-        } else {
-            Cow::Owned(pattern.to_uppercase())
-        };
+        let mut template = Template::read(pattern, years)?;
+        template.bound_default = defaults::has_bound(&key(pattern));
+        Ok(template)
+    }
+
+    fn read(pattern: &str, years: YearWindow) -> Result<Template, DatePatternError> {
+        let folded = key(pattern);
         if folded.contains("EPOCH") && has_markup(pattern, "EPOCH") {
             return Template::around_epoch(pattern, folded.contains("LEPOCH"));
         }
@@ -109,6 +130,7 @@ impl Template {
             pattern: None,
             regex: format!(r"{prefix}({digits})(?=\b|\W|$)"),
             anchored: at_line,
+            bound_default: false,
             meaning: match form {
                 BuiltIn::Tai64n => Meaning::Tai64n,
                 _ => Meaning::Epoch {
@@ -150,6 +172,7 @@ impl Template {
             name: pattern.to_owned(),
             pattern: None,
             anchored: shape.anchored,
+            bound_default: false,
             meaning: Meaning::Epoch { group: 2, long },
             matcher: match program {
                 Some(program) => Matcher::Program(Box::new(program)),
@@ -189,6 +212,7 @@ impl Template {
             pattern: Some(pattern.to_owned()),
             regex: source,
             anchored: shape.anchored,
+            bound_default: false,
             meaning: Meaning::Fields,
             matcher,
         })
@@ -329,7 +353,7 @@ impl Shape {
     /// Sorts out where a pattern wants boundaries (fact D6). Tokens need not be expanded for
     /// that: none begins or ends with a sign that matters here.
     fn new(pattern: &str, begin: Begin, word_end: bool) -> Shape {
-        let (flags, mut body) = take_flags(pattern.trim());
+        let (flags, mut body) = take_flags(strip(pattern));
         let begin = if begin != Begin::Free && begins_unbound(&body) {
             Begin::Free
         } else {
