@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::error::{Cause, Messages};
+use super::error::{Cause, Messages, Place};
 use super::settings::{
     Hashing, Options, Origin, Setting, Settings, Supplied, Vars, split_condition,
 };
@@ -135,6 +135,7 @@ pub fn read_options(
     let none = Vars::default();
     let vars = supplied.map_or(&none, |(_, vars)| vars);
     let mut values = Options::default();
+    let mut told = false;
     for option in known {
         let name = option.name;
         if supplied.is_some_and(|(options, _)| options.get(name).is_some()) {
@@ -158,7 +159,12 @@ pub fn read_options(
             }
             Err(Cause::NoSection(_)) if option.beyond => {}
             Err(cause @ Cause::NoSection(_)) if !must_exist => {
-                messages.add(Level::Error, TARGET, cause.to_string());
+                // once, not for each option
+                if !std::mem::replace(&mut told, true) {
+                    let file = settings.file.clone();
+                    let place = file.map(|file| Place::from(Origin { file, line: 1 }));
+                    messages.add_at(Level::Error, TARGET, cause.to_string(), place);
+                }
                 values.insert(name.into(), default());
             }
             Ok(None) => {

@@ -110,6 +110,11 @@ impl Filter {
         self.definition.combined(&[], messages)
     }
 
+    /// Its arguments, and with them what stands in `[Init]` once the options are read.
+    pub fn arguments(&self) -> &Options {
+        &self.definition.arguments
+    }
+
     /// An option as it is without arguments; `None` when there is none.
     ///
     /// # Errors

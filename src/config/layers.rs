@@ -198,6 +198,7 @@ impl<'f> Layers<'f> {
         for path in all {
             if let Some(file) = self.parse(&path)? {
                 settings.merge(&file);
+                settings.file = Some(path.as_str().into());
                 read.push(path);
             }
         }

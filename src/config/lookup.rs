@@ -43,7 +43,8 @@ pub struct Found {
     pub arguments: IndexMap<String, String>,
     /// What it consists of.
     pub options: FilterOptions,
-    /// `logtype`, `datepattern` and the options named by arguments, with their final values.
+    /// `logtype`, `datepattern` and the options named by arguments or in `[Init]`, with their final
+    /// values.
     pub real: Vec<(String, Value)>,
     /// What the operator should hear.
     pub messages: Vec<Message>,
@@ -68,8 +69,15 @@ pub enum LookupError {
     #[error("{0}")]
     Jail(String),
     /// Options that cannot be combined.
-    #[error("{0}")]
-    Options(String),
+    #[error("{reason}")]
+    Options {
+        /// Where it is.
+        place: Place,
+        /// Its arguments in brackets.
+        arguments: Box<IndexMap<String, String>>,
+        /// What is wrong.
+        reason: String,
+    },
 }
 
 /// Looks `text` up in the configuration below `base`; `None` when it names nothing there.
@@ -148,7 +156,11 @@ fn find_jail(
     backend: &str,
 ) -> Result<Option<Found>, LookupError> {
     let wrong = |cause: Cause| LookupError::Name(cause.to_string());
-    let broken = |cause: Cause| LookupError::Options(cause.to_string());
+    let broken = |cause: Cause| LookupError::Options {
+        place: Place::Jail(name.to_owned()),
+        arguments: Box::new(arguments.clone()),
+        reason: cause.to_string(),
+    };
     let mut layers = Layers::new(files, base).map_err(wrong)?;
     let Some(settings) = layers.read_jails().map_err(wrong)? else {
         return Ok(None);
@@ -255,14 +267,19 @@ fn find_filter(
     }
     let filter = filter.map_err(unreadable)?;
     let mut filter = filter.ok_or_else(|| unusable(None))?;
-    let broken = |cause: Cause| LookupError::Options(cause.to_string());
+    let broken = |cause: Cause| LookupError::Options {
+        place: place.clone(),
+        arguments: Box::new(arguments.clone()),
+        reason: cause.to_string(),
+    };
     let messages = &mut layers.messages;
     filter.set_backend(backend);
     filter
         .read(&Options::default(), false, messages)
         .map_err(broken)?;
     let combined = filter.combined(messages).map_err(broken)?;
-    let real = real_of(&filter, &combined, &options).map_err(broken)?;
+    // arguments, and what stands in [Init]
+    let real = real_of(&filter, &combined, filter.arguments()).map_err(broken)?;
     let commands = filter.commands(messages).map_err(broken)?;
     Ok(Some(Found {
         place,

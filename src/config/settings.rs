@@ -196,6 +196,8 @@ pub struct Settings {
     known: IndexMap<Arc<str>, Section, Hashing>,
     /// What is wrong with the text of single sections.
     faults: IndexMap<Arc<str>, SyntaxError, Hashing>,
+    /// The file that was read last.
+    pub file: Option<Arc<str>>,
 }
 
 /// Prefix under which [`Settings::section`] finds what a section had before.

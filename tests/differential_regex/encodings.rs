@@ -1,7 +1,6 @@
 //! Logs in other encodings, and what is no text.
 
 use std::collections::HashMap;
-use std::process::Command;
 
 use ferroban::encoding::Encoding;
 use ferroban::jail::Decoder;
@@ -89,13 +88,11 @@ const ROUGH: [&str; 28] = [
 
 #[test]
 fn every_encoding_of_python_is_read_as_the_original_reads_it() {
-    let library = common::reference("1.1.1").join("usr/lib/python3/dist-packages");
-    let output = Command::new("/usr/bin/python3")
+    let output = common::python("1.1.1")
         .arg(concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/tests/drivers/encodings.py"
         ))
-        .env("PYTHONPATH", library)
         .output()
         .expect("python3 runs");
     let errors = String::from_utf8_lossy(&output.stderr);

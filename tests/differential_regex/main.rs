@@ -28,7 +28,8 @@ undated login failed for dave from 192.0.2.9\n\
 2026-11-20 10:00:06 srv app[3]: login failed for last from 192.0.2.3";
 
 /// Control characters, and lines that look empty.
-const ODD: &[u8] = b"2026-11-20 10:00:00 login failed for a\0b from 192.0.2.1\n\0\0\n\
+const ODD: &[u8] = b"2026-11-20 10:00:00 login failed for a from 192.0.2.1 \x1c\x1f\n\x1d\n\
+2026-11-20 10:00:00 login failed for a\0b from 192.0.2.1\n\0\0\n\
 2026-11-20 10:00:00 login failed for \x0b\x1c\x85 from 192.0.2.1\n ; x\n  # y\n   \n\t\n";
 
 /// Lines beyond ASCII.
@@ -96,10 +97,25 @@ impl Place {
         let numbers = WIDE.chars().map(u32::from);
         wide("utf-32le.log", numbers.flat_map(u32::to_le_bytes).collect());
         fs::create_dir(dir.path().join("directory")).expect("directory");
+        let dates = [
+            "1163000000",
+            "Nov 20, 2026 10:00:00 AM",
+            "Nov 20 10:00:01",
+            "1763000003",
+        ];
+        let dates = dates.map(|date| format!("{date} from 192.0.2.1\n"));
+        fs::write(dir.path().join("epoch.log"), dates.concat().repeat(3)).expect("write");
         fs::write(dir.path().join("own.conf"), OWN).expect("write");
         fs::write(dir.path().join("content.conf"), CONTENT).expect("write");
         let marked = CONTENT.replace("^ srv", "^ <F-MARK>srv</F-MARK>");
         fs::write(dir.path().join("marked.conf"), marked).expect("write");
+        let broken = dir.path().join("broken");
+        for folder in ["filter.d", "action.d"] {
+            fs::create_dir_all(broken.join(folder)).expect("directory");
+        }
+        for (name, text) in BROKEN {
+            fs::write(broken.join(name), text).expect("write");
+        }
         Place {
             dir,
             config: common::reference("1.1.1").join("etc/fail2ban"),
@@ -142,6 +158,37 @@ const CONTENT: &str = "\
 prefregex = ^ srv app\\[\\d+\\]: <F-CONTENT>.+</F-CONTENT>$
 failregex = ^login failed(?: for (?P<user>b\\S+))? .*from <ADDR>
 ";
+
+/// A configuration with mistakes, and with options in `[Init]`.
+const BROKEN: &[(&str, &str)] = &[
+    ("fail2ban.conf", "[Definition]\n"),
+    (
+        "jail.conf",
+        "[one]\nfilter = unknown\nlogpath = /dev/null\n[two]\nfilter = %(nosuch)s\n",
+    ),
+    (
+        "filter.d/unknown.conf",
+        "[Definition]\nfailregex = ^x %(nosuch)s <HOST>\n",
+    ),
+    (
+        "filter.d/unescaped.conf",
+        "[Definition]\nfailregex = ^x % y <HOST>\n",
+    ),
+    ("filter.d/none.conf", "[Init]\nx = y\n"),
+    (
+        "filter.d/init.conf",
+        "[Definition]\nfailregex = ^x <HOST>\n[Init]\ndatepattern = {^LN-BEG}TAI64N\nmaxlines = 2\n",
+    ),
+    (
+        "filter.d/dates.conf",
+        "[Definition]\nfailregex = from <HOST>\n\
+         datepattern = {^LN-BEG}Epoch\n    ^TAI64N\n    {^LN-BEG}%%b %%d, %%ExY %%I:%%M:%%S %%p\n",
+    ),
+    (
+        "filter.d/defaults.conf",
+        "[Definition]\nfailregex = from <HOST>\ndatepattern = {^LN-BEG}epoch\n    {^LN-BEG}\n",
+    ),
+];
 
 /// What the program prints, without the line that tells how long it took, and with one word for
 /// times of the present.
@@ -296,7 +343,6 @@ fn lines_and_errors() {
         &["-e", "nosuchencoding", "app.log", "<HOST>"],
         &["--version"],
         &["-V"],
-        &["x", "^x (?i)<HOST>"],
         &["192.0.2.1/8", "<SUBNET>"],
         &["--usedns", "nonsense", "x 192.0.2.1", "<HOST>$"],
     ]);
@@ -478,4 +524,38 @@ fn a_reader_that_goes_away_is_no_error() {
     drop(child.stdout.take());
     let status = child.wait().expect("wait");
     assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn mistakes_in_a_configuration() {
+    compare(&[
+        &["-c", "broken", "x", "unknown"],
+        &["-c", "broken", "-vv", "x", "unknown[a=b, mode=c]"],
+        &["-c", "broken", "x", "unescaped"],
+        &["x", "broken/filter.d/unescaped.conf"],
+        &["-c", "broken", "x", "one"],
+        &["-c", "broken", "x", "one[a=b]"],
+        &["-c", "broken", "x", "two"],
+        &["-c", "broken", "-vv", "x", "none"],
+        &["-c", "broken", "-vv", "x 192.0.2.1", "init"],
+        &[
+            "-c",
+            "broken",
+            "-vv",
+            "x 192.0.2.1",
+            "init[maxlines=3, z=1]",
+        ],
+    ]);
+}
+
+#[test]
+fn weights_of_date_templates() {
+    compare(&[
+        &["-c", "broken", "-vv", "epoch.log", "dates"],
+        &["-c", "broken", "-vv", "epoch.log", "defaults"],
+        &["-c", "{config}", "-vv", "{logs}/squid", "squid"],
+        &["-c", "{config}", "-vv", "{logs}/nsd", "nsd"],
+        &["-c", "{config}", "-vv", "{logs}/portsentry", "portsentry"],
+        &["-c", "{config}", "-vv", "{logs}/dovecot", "dovecot"],
+    ]);
 }

@@ -4,6 +4,8 @@
 use std::io::Write;
 use std::path::Path;
 
+use indexmap::IndexMap;
+
 use super::Stop;
 use super::options::Options;
 use super::tally::RegexTally;
@@ -126,17 +128,26 @@ impl<'a, W: Write> Setup<'a, W> {
         }
     }
 
-    fn announce(&mut self, found: &Found) -> Result<(), Stop> {
-        self.announce_place(&found.place)?;
-        let kind = match found.place {
+    fn announce_arguments(
+        &mut self,
+        place: &Place,
+        arguments: &IndexMap<String, String>,
+    ) -> Result<(), Stop> {
+        self.announce_place(place)?;
+        if arguments.is_empty() {
+            return Ok(());
+        }
+        let kind = match place {
             Place::Jail(_) => "jail/flt",
             Place::Filter { .. } | Place::File(_) => "  filter",
         };
-        if !found.arguments.is_empty() {
-            let arguments = found.arguments.iter();
-            let arguments = arguments.map(|(k, v)| (k.as_str(), Value::from(v.as_str())));
-            self.tell(format_args!("Use {kind} options : {}", dict(arguments)))?;
-        }
+        let arguments = arguments.iter();
+        let arguments = arguments.map(|(k, v)| (k.as_str(), Value::from(v.as_str())));
+        self.tell(format_args!("Use {kind} options : {}", dict(arguments)))
+    }
+
+    fn announce(&mut self, found: &Found) -> Result<(), Stop> {
+        self.announce_arguments(&found.place, &found.arguments)?;
         if self.options.verbose > 1 || log::enabled(Level::Debug) {
             let real = found.real.iter().map(|(k, v)| (k.as_str(), v.clone()));
             self.tell(format_args!("Real  filter options : {}", dict(real)))?;
@@ -189,7 +200,14 @@ impl<'a, W: Write> Setup<'a, W> {
                 error!("fail2ban.jailreader", "{reason}");
                 Stop::Wrong(format!("ERROR: Failed to get jail for {}", quote(value)))
             }
-            LookupError::Options(reason) => Stop::Fatal(reason),
+            LookupError::Options {
+                place,
+                arguments,
+                reason,
+            } => {
+                self.announce_arguments(&place, &arguments)?;
+                Stop::Fatal(reason)
+            }
         })
     }
 

@@ -7,6 +7,7 @@ use chrono::{DateTime, Local};
 
 use super::options::Options;
 use super::tally::{Kind, RegexTally, Tally};
+use crate::config::text::strip_end;
 use crate::encoding::Encoding;
 use crate::filter::{Dates, Filter};
 
@@ -182,7 +183,7 @@ fn lines(
         );
     }
     let shown: Vec<String> = match &kind.plain {
-        None => kind.lines.iter().map(|l| l.trim_end().to_owned()).collect(),
+        None => (kind.lines.iter().map(|l| strip_end(l).to_owned())).collect(),
         Some(plain) => {
             let pairs = plain
                 .iter()
