@@ -138,6 +138,41 @@ impl fmt::Display for Address {
     }
 }
 
+/// Whether a word can mean anybody in `ignoreip`: an address, a network, a host name, `file:PATH`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn ignorable(word: &str) -> Result<(), &'static str> {
+    if word.starts_with("file:") {
+        return Ok(());
+    }
+    if let Some((host, mask)) = word.split_once('/') {
+        let full = match host.parse() {
+            Ok(IpAddr::V4(_)) => 32,
+            Ok(IpAddr::V6(_)) => 128,
+            Err(_) => return Err("what stands before the / is no address"),
+        };
+        let is_number = !mask.is_empty() && mask.bytes().all(|b| b.is_ascii_digit());
+        let fits = match is_number {
+            true => mask.parse::<u8>().is_ok_and(|length| length <= full),
+            false => Address::parse_ip(word).is_some(),
+        };
+        return fits
+            .then_some(())
+            .ok_or("what stands after the / is no network mask");
+    }
+    if Address::parse_ip(word).is_some() {
+        return Ok(());
+    }
+    let is_of_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let last = word.trim_end_matches('.').rsplit('.').next();
+    let ends_in_number = last.is_none_or(|label| label.bytes().all(|b| b.is_ascii_digit()));
+    match word.chars().all(is_of_name) && !word.starts_with('-') && !ends_in_number {
+        true => Ok(()),
+        false => Err("this is no address, no network and no host name"),
+    }
+}
+
 /// As `inet_ntop` writes it: the old IPv4-compatible addresses end in dots, `::192.0.2.1`.
 fn show(ip: &IpAddr, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match ip {
@@ -179,6 +214,44 @@ fn dotted(ip: Ipv4Addr, text: &mut [u8; 15]) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ignorable_word_accepted_or_refused() {
+        for word in [
+            "192.0.2.1",
+            "192.0.2.0/24",
+            "192.0.2.0/255.255.255.0",
+            "2001:db8::/32",
+            "[::1]",
+            "::ffff:192.0.2.1/128",
+            "host",
+            "a_b.example.org.",
+            "m\u{fc}ller.example",
+            "3com.com",
+            "file:/x/y",
+        ] {
+            assert_eq!(ignorable(word), Ok(()), "{word}");
+        }
+        for word in [
+            "300.1.1.1",
+            "1.2.3",
+            "12",
+            "192.0.2.1/33",
+            "192.0.2.1/",
+            "192.0.2.1/x",
+            "192.0.2.1/255.0.255.0",
+            "host/24",
+            "::1/129",
+            "192.0.2.1-192.0.2.9",
+            "--x",
+            "192.0.2.1:22",
+            "",
+            "2001:db8::x",
+            "*",
+        ] {
+            assert!(ignorable(word).is_err(), "{word}");
+        }
+    }
 
     #[test]
     fn every_octet_is_shown_as_ever() {

@@ -534,6 +534,68 @@ fn bans_with_a_term_and_a_reason() {
 }
 
 #[test]
+fn addresses_and_options_refused_before_sending() {
+    let site = Site::new(&["sshd"]);
+    site.write("block", "2026-01-01 198.51.100.1\nbad 198.51.100.2/31\n");
+    let stage = Stage::new(&site);
+    let list = site.path("block");
+    let list = list.display();
+    let banned = || stage.sh("fail2ban-client get sshd banip").1;
+    let before = banned();
+    for (command, error) in [
+        (
+            "set sshd banip 198.51.100.9 --tiem 1h",
+            "Unknown option --tiem of banip; known are --time, --reason, --column, --ids",
+        ),
+        (
+            "set sshd addignoreip 300.1.1.1",
+            "300.1.1.1: this is no address, no network and no host name",
+        ),
+        (
+            "unban --al",
+            "Unknown option --al of unban; known are --all, --column, --ids",
+        ),
+        (
+            "events sshd nosuch",
+            "NOK: ('nosuch',)\nSorry but the jail 'nosuch' does not exist",
+        ),
+    ] {
+        let (code, printed) = stage.sh(&format!("timeout 20 fail2ban-client {command} 2>&1"));
+        let printed: Vec<&str> = printed
+            .lines()
+            .map(|line| match line.split_once("ERROR") {
+                Some((_, message)) => message.trim(),
+                None => line,
+            })
+            .collect();
+        assert_eq!(
+            (code, printed.join("\n").as_str()),
+            (255, error),
+            "{command}"
+        );
+    }
+    assert_eq!(banned(), before);
+    stage.expect(
+        "a person",
+        "fail2ban-client get sshd ignoreip",
+        "No IP address/network is ignored\n",
+    );
+    // what is wrong in a list is told with its line, the rest is banned
+    let (code, printed) = stage.sh(&format!("fail2ban-client set sshd banip @{list} 2>&1"));
+    assert_eq!(code, 255, "{printed}");
+    for line in [
+        format!("{list}:1: '2026-01-01' is no address and no network, left out\n"),
+        format!("{list}:2: 'bad' is no address and no network, left out\n"),
+        "\n2\n".to_owned(),
+    ] {
+        assert!(printed.contains(&line), "{line}: {printed}");
+    }
+    let command = format!("fail2ban-client set sshd unbanip @{list} --column 2");
+    stage.expect("a person", &command, "2\n");
+    assert_eq!(banned(), before);
+}
+
+#[test]
 fn events_are_told_as_they_happen() {
     let site = Site::new(&["sshd", "recidive"]);
     let stage = Stage::new(&site);

@@ -77,12 +77,12 @@ const CHAPTERS: [Chapter; 9] = [
                 "lift all bans of all jails, and forget them in the database",
             ),
             (
-                "unban <IP> ... <IP>",
-                "lift the bans of <IP> in all jails, and forget them in the database",
+                "unban <IP> ... <IP> [--column <N>] [--ids]",
+                "lift the bans of <IP> in all jails, and forget them in the database; @<FILE> as for banip",
             ),
             (
-                "forget <IP> ... <IP>",
-                "forget failures and earlier bans of <IP> in all jails; bans in force stay",
+                "forget <IP> ... <IP> [--column <N>] [--ids]",
+                "forget failures and earlier bans of <IP> in all jails; bans in force stay; @<FILE> as for banip",
             ),
             ("banned", "all banned IPs, by jail"),
             ("banned <IP> ... <IP>]", "the jails that hold each <IP>"),
@@ -229,12 +229,12 @@ const CHAPTERS: [Chapter; 9] = [
                 "count a failure of <IP>, with log lines if there are any",
             ),
             (
-                "set <JAIL> banip <IP> ... <IP> [--time <TIME>] [--reason <TEXT>]",
-                "ban <IP> now; @<FILE> stands for the IPs in a file; --time overrides bantime, --reason is kept with the ban",
+                "set <JAIL> banip <IP> ... <IP> [--time <TIME>] [--reason <TEXT>] [--column <N>] [--ids]",
+                "ban <IP> now; @<FILE> stands for the IPs in a file; --time overrides bantime, --reason is kept with the ban; of a file, --column reads the <N>th field of each line, --ids takes what is no IP too",
             ),
             (
-                "set <JAIL> unbanip [--report-absent] <IP> ... <IP>",
-                "lift the ban of <IP>; --report-absent fails if there is none",
+                "set <JAIL> unbanip [--report-absent] <IP> ... <IP> [--column <N>] [--ids]",
+                "lift the ban of <IP>; --report-absent fails if there is none; @<FILE> as for banip",
             ),
             (
                 "set <JAIL> maxretry <RETRY>",

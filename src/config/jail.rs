@@ -19,6 +19,7 @@ use super::places::Item;
 use super::settings::{Entry, Options, Setting, Settings};
 use super::shipped;
 use super::text::{quoted, words};
+use crate::address::ignorable;
 use crate::control::Value;
 use crate::log::Level;
 
@@ -219,7 +220,25 @@ impl Jail {
                 text: patterns.join(", "),
             });
         }
+        self.doubt_ignoreip(layers, settings);
         self.read_actions(layers)
+    }
+
+    /// Warns of words of `ignoreip` that mean nobody. The server takes them for host names.
+    fn doubt_ignoreip(&self, layers: &mut Layers<'_>, settings: &Settings) {
+        for word in words(&self.text("ignoreip")) {
+            let Err(why) = ignorable(word) else {
+                continue;
+            };
+            let item = Item {
+                text: word,
+                ..Item::default()
+            };
+            let place = place_in(settings, &self.name, "ignoreip", item, layers.files());
+            let text = format!("Nobody is ignored by {} in ignoreip: {why}", quoted(word));
+            let messages = &mut layers.messages;
+            messages.add_at(Level::Warning, TARGET, text, place);
+        }
     }
 
     fn text(&self, option: &str) -> String {

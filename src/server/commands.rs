@@ -11,7 +11,7 @@ use crate::address::Address;
 use crate::config::text::quoted;
 use crate::control::listener::Answer;
 use crate::control::{Command, CommandError, JailCommand, Reply, Value};
-use crate::jail::{FULL, Jail, Prepared, Surroundings};
+use crate::jail::{FULL, Jail, Prepared, Subscription, Surroundings};
 use crate::{COMPATIBLE_VERSION, error, info, warning};
 
 /// Jails remembered as failed.
@@ -21,7 +21,7 @@ impl Server {
     /// Answers a request of a client (the listener logs what failed, fact P4).
     pub async fn request(self: Arc<Self>, words: Vec<Value>) -> Answer {
         match Command::parse(&words) {
-            Ok(Command::Events(jails)) if !self.is_stopping() => match self.events.listen(jails) {
+            Ok(Command::Events(jails)) if !self.is_stopping() => match self.listen(jails) {
                 Ok(events) => Answer::Events(events),
                 Err(error) => Answer::Reply(Err(error)),
             },
@@ -35,6 +35,14 @@ impl Server {
             }
             Err(error) => Answer::Reply(Err(error)),
         }
+    }
+
+    /// A jail that is not there has no events to wait for.
+    fn listen(&self, jails: Vec<String>) -> Result<Subscription, CommandError> {
+        for name in &jails {
+            self.jails.get(name)?;
+        }
+        self.events.listen(jails)
     }
 
     async fn reply(&self, command: Command) -> Reply {

@@ -3,8 +3,8 @@
 //! A socket command reads `fail2ban.conf` for the socket's path and nothing else; only `start`,
 //! `restart`, `reload`, `-d` and `-t` read the jails.
 
+mod addresses;
 mod interactive;
-mod lists;
 mod session;
 mod start;
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::{AccessFlags, access};
 
-use super::lists;
+use super::addresses::{self, Checked};
 use crate::cli::say;
 use crate::cli::setup::{Purpose, Setup};
 use crate::control::client::{Client, ClientError};
@@ -77,17 +77,24 @@ impl Session {
                 let full = ["status", jail, FULL].map(Value::from);
                 self.ask_all(&[full.to_vec()], Show::Replies, None)
             }
-            ("set", [_, action, ids @ ..]) if action == "banip" => match lists::expand(ids) {
-                Ok(ids) => {
-                    let words = words[..3].iter().chain(&ids).cloned().collect::<Vec<_>>();
-                    self.ask_all(&[values(&words)], Show::Replies, None)
+            _ => self.checked(words),
+        }
+    }
+
+    /// Sends a command whose addresses and options make sense; says what does not.
+    fn checked(&self, words: &[String]) -> bool {
+        match addresses::check(words) {
+            Ok(Checked { words, refused }) => {
+                for text in &refused {
+                    error!(TARGET, "{}", text);
                 }
-                Err(wrong) => {
-                    error!(TARGET, "{}", wrong);
-                    false
-                }
-            },
-            _ => self.ask_all(&[values(words)], Show::Replies, None),
+                let ask = |words: Vec<_>| self.ask_all(&[values(&words)], Show::Replies, None);
+                words.is_some_and(ask) && refused.is_empty()
+            }
+            Err(wrong) => {
+                error!(TARGET, "{}", wrong);
+                false
+            }
         }
     }
 
