@@ -110,6 +110,8 @@ fn of_ours(dir: &Path, mode: Mode) -> Outcome {
             (vec![text.to_owned()], false)
         }
     };
+    // a word that no address can be is told by us alone
+    records_seen.retain(|record| !record.contains("Nobody is ignored by "));
     let verdict = if ok {
         "OK: configuration test is successful"
     } else {

@@ -84,21 +84,6 @@ fn planted_mistakes_are_found_where_they_stand() {
 }
 
 #[test]
-fn stock_configurations_have_no_errors() {
-    for version in ["1.1.1", "1.0.2"] {
-        let dir = common::reference(version).join("etc/fail2ban");
-        let findings = lint(&Shipped, &dir.display().to_string());
-        // a machine without its logs is no mistake of the configuration
-        let errors: Vec<_> = findings
-            .iter()
-            .filter(|finding| finding.severity == Severity::Error)
-            .filter(|finding| finding.kind != "missing-log")
-            .collect();
-        assert!(errors.is_empty(), "{version}: {errors:#?}");
-    }
-}
-
-#[test]
 fn every_stock_jail_has_no_errors() {
     let directory = tempfile::tempdir().unwrap();
     let base = directory.path().join("fail2ban");
@@ -119,6 +104,274 @@ fn every_stock_jail_has_no_errors() {
         .filter(|finding| finding.severity == Severity::Error)
         .collect();
     assert!(errors.is_empty(), "{errors:#?}");
+}
+
+/// The stock configuration of 1.1.1 with an administrator's files: path → text, `{log}` a file that is
+/// there.
+fn with_own_files(files: &[(&str, &str)]) -> (tempfile::TempDir, std::path::PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let base = directory.path().join("fail2ban");
+    common::copy_tree(&common::reference("1.1.1").join("etc/fail2ban"), &base);
+    let log = directory.path().join("x.log");
+    fs::write(&log, "").unwrap();
+    for (name, text) in files {
+        let text = text.replace("{log}", &log.display().to_string());
+        fs::write(base.join(name), text).unwrap();
+    }
+    (directory, base)
+}
+
+#[test]
+fn stock_configurations_untouched_are_clean() {
+    for version in ["1.1.1", "1.0.2"] {
+        let dir = common::reference(version).join("etc/fail2ban");
+        let findings = lint(&Shipped, &dir.display().to_string());
+        let worse: Vec<_> = findings
+            .iter()
+            .filter(|finding| finding.severity > Severity::Note)
+            // a machine without its logs is no mistake of the configuration
+            .filter(|finding| finding.kind != "missing-log")
+            .collect();
+        assert!(worse.is_empty(), "{version}: {worse:#?}");
+    }
+}
+
+#[test]
+fn sound_configurations_of_users_are_clean() {
+    let jail = |rest: &str| {
+        format!("[sshd]\nenabled = true\nbackend = polling\nlogpath = {{log}}\n{rest}")
+    };
+    let cases: [(&str, Vec<(&str, String)>); 14] = [
+        ("nothing of one's own", vec![]),
+        ("one jail", vec![("jail.local", jail(""))]),
+        (
+            "times and numbers",
+            vec![("jail.local", jail("bantime = 1h 30m\nfindtime = 10m\nmaxretry = 3\nbantime.increment = true\n"))],
+        ),
+        ("a mail action", vec![("jail.local", jail("action = %(action_mwl)s\n"))]),
+        (
+            "another mail action of one's own",
+            vec![("jail.local", "[DEFAULT]\naction_mw = %(action_)s\naction = %(action_mwl)s\n".to_owned() + &jail(""))],
+        ),
+        (
+            "another firewall",
+            vec![("jail.local", "[DEFAULT]\nbanaction = nftables-multiport\nbanaction_allports = nftables-allports\n".to_owned() + &jail(""))],
+        ),
+        ("ufw", vec![("jail.local", "[DEFAULT]\nbanaction = ufw\n".to_owned() + &jail(""))]),
+        (
+            "ignored addresses",
+            vec![("jail.d/own.conf", jail("ignoreip = 127.0.0.1/8 ::1, 192.0.2.0/255.255.255.0\n    host.example file:/etc/hosts.mine\n"))],
+        ),
+        (
+            "a filter and an action of one's own, with a script",
+            vec![
+                ("filter.d/mine.conf", "[Definition]\nfailregex = ^x from <HOST>$\n".to_owned()),
+                (
+                    "action.d/mine.conf",
+                    "[Definition]\nactionban = /etc/fail2ban/action.d/mine.sh ban <ip> <colour>\n[Init]\ncolour = red\n".to_owned(),
+                ),
+                ("action.d/mine.sh", "#!/bin/sh\n".to_owned()),
+                (
+                    "jail.d/mine.local",
+                    "[mine]\nenabled = true\nfilter = mine\nbackend = polling\nlogpath = {log}\naction = mine[colour=blue]\n".to_owned(),
+                ),
+            ],
+        ),
+        ("recidive", vec![("jail.local", "[recidive]\nenabled = true\nlogpath = {log}\nbanaction = %(banaction_allports)s\nbantime = 1w\n".to_owned())]),
+        ("a filter's mode", vec![("jail.local", jail("mode = aggressive\nport = ssh,2222\n"))]),
+        (
+            "a variable for a log",
+            vec![("jail.local", "[DEFAULT]\nsshd_log = {log}\n[sshd]\nenabled = true\nbackend = polling\n".to_owned())],
+        ),
+        (
+            "the journal",
+            vec![("jail.local", "[sshd]\nenabled = true\nbackend = systemd\nlogpath = /nonexistent/auth.log\n".to_owned())],
+        ),
+        (
+            "no log but the journal",
+            vec![("jail.local", "[sshd]\nenabled = true\nbackend = auto\nsystemd_if_nologs = true\njournalmatch = _COMM=sshd\nlogpath = /nonexistent/auth.log\n".to_owned())],
+        ),
+    ];
+    for (case, files) in &cases {
+        let files: Vec<(&str, &str)> = files
+            .iter()
+            .map(|(name, text)| (*name, text.as_str()))
+            .collect();
+        let (_guard, base) = with_own_files(&files);
+        let findings = lint(&Shipped, &base.display().to_string());
+        let worse: Vec<_> = findings
+            .iter()
+            .filter(|finding| finding.severity > Severity::Note)
+            .filter(|finding| finding.jail.as_deref() != Some("sshd") || !files.is_empty())
+            .collect();
+        assert!(worse.is_empty(), "{case}: {worse:#?}");
+    }
+}
+
+/// Bad values of administrators, each with the line it was written in (from 1), and what is said of it.
+#[test]
+fn bad_values_are_reported_where_they_were_written() {
+    const JAIL: &str = "[sshd]\nenabled = true\nbackend = polling\nlogpath = {log}\n";
+    let no_time = "is no time: seconds, or numbers with units such as 90s, 10m, 1h 30m, 2d";
+    for (text, line, expected) in [
+        (
+            "bantime = 10 minuts\n",
+            5,
+            format!("error: '10 minuts' {no_time} [value]"),
+        ),
+        (
+            "findtime = abc\n",
+            5,
+            format!("error: 'abc' {no_time} [value]"),
+        ),
+        (
+            "bantime = 1x\n",
+            5,
+            format!("error: '1x' {no_time} [value]"),
+        ),
+        (
+            "maxretry = many\n",
+            5,
+            "error: this is no whole number [value]".to_owned(),
+        ),
+        (
+            "bantime.multipliers = 1 2 x\n",
+            5,
+            "error: 'x' is no whole number [value]".to_owned(),
+        ),
+        (
+            "filter = shsd\n",
+            5,
+            "error: Unable to read the filter 'shsd'; did you mean 'sshd'? [value]".to_owned(),
+        ),
+        (
+            "action = iptbles\n",
+            5,
+            "error: Unable to read action 'iptbles'; did you mean 'iptables'? [value]".to_owned(),
+        ),
+        (
+            "ignoreip = 127.0.0.1/8\n  300.1.1.1\n",
+            6,
+            "300.1.1.1".to_owned(),
+        ),
+        ("ignoreip = 1.2.3.4/99\n", 5, "1.2.3.4/99".to_owned()),
+        (
+            "[DEFAULT]\nbanaction = ufww\n",
+            6,
+            "error: Unable to read action 'ufww'; did you mean 'ufw'? [value]".to_owned(),
+        ),
+        (
+            "[DEFAULT]\nlong = 10 minuts\n[sshd]\nbantime = %(long)s\n",
+            6,
+            format!("error: '10 minuts' {no_time} [value]"),
+        ),
+        (
+            "[DEFAULT]\naction_ = %(banaction)s[port=\"%(port)s\"\n",
+            6,
+            "error: Invalid action definition".to_owned(),
+        ),
+        (
+            "[DEFAULT]\nbanacton = ufw\n",
+            6,
+            "warning: unknown option 'banacton'; did you mean 'banaction'? [unknown-option]"
+                .to_owned(),
+        ),
+        (
+            "[DEFAULT]\nport = shh\n[sshd]\nport = %(known/port)s,htpp\n",
+            8,
+            "'htpp' is no port and no service [port]".to_owned(),
+        ),
+        ("failregex = ^x (<HOST>$\n", 5, "error: ".to_owned()),
+        (
+            "failregex = ^x .* from <HOST>.*$\n",
+            5,
+            "[log-injection]".to_owned(),
+        ),
+    ] {
+        // sections are written once in a file
+        let (jail, rest) = match text.split_once("[sshd]\n") {
+            Some((rest, more)) => (JAIL.to_owned() + more, rest.to_owned()),
+            None if text.starts_with('[') => (JAIL.to_owned(), text.to_owned()),
+            None => (JAIL.to_owned() + text, String::new()),
+        };
+        let line = match (rest.is_empty(), text.contains("[sshd]")) {
+            (true, _) | (_, false) => line,
+            // what was appended to the jail stands before the rest
+            (_, true) if expected.contains("port") => 5,
+            (_, true) => line + 1,
+        };
+        let (_guard, base) = with_own_files(&[("jail.local", &(jail + &rest))]);
+        let output = common::ours("lint").arg("-c").arg(&base).output().unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap();
+        let place = format!("{}:{line}: ", base.join("jail.local").display());
+        let found = printed
+            .lines()
+            .any(|line| line.starts_with(&place) && line.contains(&expected));
+        assert!(found, "{text}: line {line}: {expected}\n{printed}");
+        assert!(!printed.contains("<string>"), "{printed}");
+    }
+}
+
+#[test]
+fn all_mistakes_of_a_jail_are_told() {
+    let jail = "[sshd]\nenabled = true\nbackend = polling\nlogpath = {log}\nfilter = nofilter\n\
+                action = noaction1\n         noaction2\nmaxretry = many\n";
+    let (_guard, base) = with_own_files(&[("jail.local", jail)]);
+    let findings = lint(&Shipped, &base.display().to_string());
+    let lines: BTreeSet<u32> = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .map(|finding| finding.place.as_ref().unwrap().origin.line)
+        .collect();
+    assert_eq!(lines, BTreeSet::from([5, 6, 7, 8]), "{findings:#?}");
+}
+
+/// What is said of missing logs is what the server does.
+#[test]
+fn missing_logs_end_as_the_server_does() {
+    for (jail, word) in [
+        ("logpath = /nonexistent/a.log\n", "error"),
+        (
+            "logpath = /nonexistent/a.log\nskip_if_nologs = true\n",
+            "warning",
+        ),
+        ("logpath = /nonexistent/a.log\n    {log}\n", "warning"),
+        ("logpath = {log}\n", "nothing"),
+        (
+            "logpath = /nonexistent/a.log\nbackend = syslog[port=5514]\n",
+            "nothing",
+        ),
+    ] {
+        let jail = match jail.contains("backend") {
+            true => format!("[sshd]\nenabled = true\n{jail}"),
+            false => format!("[sshd]\nenabled = true\nbackend = polling\n{jail}"),
+        };
+        let (_guard, base) = with_own_files(&[("jail.local", &jail)]);
+        for entry in fs::read_dir(base.join("jail.d")).unwrap() {
+            fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+        let findings = lint(&Shipped, &base.display().to_string());
+        let mut missing = findings
+            .iter()
+            .filter(|finding| finding.kind == "missing-log");
+        let found = missing.next();
+        assert_eq!(
+            found.map_or("nothing", |finding| finding.severity.word()),
+            word,
+            "{jail}"
+        );
+        let tested = common::ours("fail2ban-client")
+            .arg("-c")
+            .arg(&base)
+            .arg("-t")
+            .output()
+            .unwrap();
+        let goes_wrong = tested.status.code() != Some(0);
+        let told = findings
+            .iter()
+            .any(|finding| finding.severity == Severity::Error);
+        assert_eq!(goes_wrong, told, "{jail}: {findings:#?}");
+    }
 }
 
 #[test]

@@ -5,21 +5,25 @@ use clap::{Arg, ArgMatches};
 use crate::config::shipped;
 
 const ID: &str = "config";
+const POSITIONAL: &str = "directory";
 const HELP: &str =
     "configuration directory [default: /etc/fail2ban, or the shipped one where there is none]";
 
-/// `-c DIR`, `--config DIR`.
+/// `-c DIR`, `--config DIR`; `--conf` as the client has it.
 pub fn option() -> Arg {
-    positional().short('c').long("config")
+    let arg = Arg::new(ID).value_name("DIR").help(HELP);
+    arg.short('c').long("config").alias("conf")
 }
 
-/// `DIR`, for a program that is about nothing else.
+/// `DIR`, for a program that is about nothing else; beside [`option`].
 pub fn positional() -> Arg {
-    Arg::new(ID).value_name("DIR").help(HELP)
+    let arg = Arg::new(POSITIONAL).value_name("DIR");
+    arg.help("the same").conflicts_with(ID)
 }
 
 /// The directory asked for, else the usual one.
 pub fn chosen(matches: &ArgMatches) -> &str {
-    let directory = matches.get_one::<String>(ID);
+    let positional = matches.try_get_one::<String>(POSITIONAL).ok().flatten();
+    let directory = positional.or_else(|| matches.get_one(ID));
     directory.map_or(shipped::default_dir(), String::as_str)
 }

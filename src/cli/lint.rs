@@ -31,12 +31,13 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     }
 }
 
-fn command() -> Command {
+pub(super) fn command() -> Command {
     Command::new("ferroban lint")
         .about(
             "Finds mistakes in a configuration, and what is legal but hardly meant. \
              Changes nothing. Exit code: 0 nothing but notes, 1 warnings, 2 errors.",
         )
+        .arg(directory::option())
         .arg(directory::positional())
         .arg(
             Arg::new("notes")

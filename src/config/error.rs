@@ -166,6 +166,14 @@ impl Cause {
         }
     }
 
+    /// The sentence without the place.
+    pub fn text(&self) -> String {
+        match self {
+            Cause::Interpolation { text, .. } | Cause::Setting { text, .. } => text.clone(),
+            other => other.to_string(),
+        }
+    }
+
     /// Where it was written, if that is known.
     pub fn place(&self) -> Option<Place> {
         match self {

@@ -5,7 +5,7 @@
 mod origins;
 pub mod report;
 
-pub use origins::place_in;
+pub use origins::{place_in, place_of_part};
 
 use super::action::Action;
 use super::definition::{Kind, Known, merged, read_options};
@@ -113,7 +113,12 @@ pub struct Extent<'a> {
     pub force: bool,
     /// Arguments for the filter that beat those of the jail.
     pub arguments: Option<&'a Options>,
+    /// Go on after a mistake, to tell all of them.
+    pub thorough: bool,
 }
+
+/// How the sentence about a jail without logs begins.
+pub const NO_LOGS: &str = "Have not found any log file";
 
 /// What keeps a jail from being read: its own mistake, or one that concerns all.
 enum Failure {
@@ -180,22 +185,10 @@ pub fn read(
     if !extent.force && jail.options.get("enabled") != Some(&Setting::Flag(true)) {
         return Ok(None);
     }
-    match jail.read_rest(layers, settings, extent) {
-        Ok(()) => Ok(Some(jail)),
-        Err(Failure::Jail { text, option, part }) => {
-            let item = Item {
-                text: &part,
-                ..Item::default()
-            };
-            let place = place_in(settings, name, option, item, layers.files());
-            layers
-                .messages
-                .add_at(Level::Error, TARGET, text.clone(), place);
-            jail.error = Some(text);
-            Ok(Some(jail))
-        }
-        Err(Failure::All(cause)) => Err(cause),
+    if let Err(failure) = jail.read_rest(layers, settings, extent) {
+        jail.fail(failure, layers, settings)?;
     }
+    Ok(Some(jail))
 }
 
 impl Jail {
@@ -205,7 +198,9 @@ impl Jail {
         settings: &mut Settings,
         extent: Extent<'_>,
     ) -> Result<(), Failure> {
-        self.read_filter(layers, settings, extent)?;
+        if let Err(failure) = self.read_filter(layers, settings, extent) {
+            self.tolerate(failure, layers, settings, extent)?;
+        }
         let messages = &mut layers.messages;
         let known: Vec<Known> = KNOWN.into_iter().chain(filter::KNOWN).collect();
         self.options = read_options(settings, &self.name, &known, None, false, true, messages)?;
@@ -221,7 +216,49 @@ impl Jail {
             });
         }
         self.doubt_ignoreip(layers, settings);
-        self.read_actions(layers)
+        self.read_actions(layers, settings, extent)
+    }
+
+    /// Leaves the jail out for its own mistake, and tells it.
+    fn fail(
+        &mut self,
+        failure: Failure,
+        layers: &mut Layers<'_>,
+        settings: &Settings,
+    ) -> Result<(), Cause> {
+        let (text, option, part) = match failure {
+            Failure::Jail { text, option, part } => (text, option, part),
+            Failure::All(cause) => return Err(cause),
+        };
+        let item = Item {
+            text: &part,
+            ..Item::default()
+        };
+        let place = place_of_part(settings, &self.name, option, item, layers.files());
+        let messages = &mut layers.messages;
+        messages.add_at(Level::Error, TARGET, text.clone(), place);
+        self.error.get_or_insert(text);
+        Ok(())
+    }
+
+    /// Goes on after a failure if all are wanted.
+    fn tolerate(
+        &mut self,
+        failure: Failure,
+        layers: &mut Layers<'_>,
+        settings: &Settings,
+        extent: Extent<'_>,
+    ) -> Result<(), Failure> {
+        if !extent.thorough {
+            return Err(failure);
+        }
+        if let Err(cause) = self.fail(failure, layers, settings) {
+            let (text, place) = (cause.text(), cause.place());
+            let messages = &mut layers.messages;
+            messages.add_at(Level::Error, TARGET, text.clone(), place);
+            self.error.get_or_insert(text);
+        }
+        Ok(())
     }
 
     /// Warns of words of `ignoreip` that mean nobody. The server takes them for host names.
@@ -234,7 +271,7 @@ impl Jail {
                 text: word,
                 ..Item::default()
             };
-            let place = place_in(settings, &self.name, "ignoreip", item, layers.files());
+            let place = place_of_part(settings, &self.name, "ignoreip", item, layers.files());
             let text = format!("Nobody is ignored by {} in ignoreip: {why}", quoted(word));
             let messages = &mut layers.messages;
             messages.add_at(Level::Warning, TARGET, text, place);
@@ -294,35 +331,48 @@ impl Jail {
         Ok(())
     }
 
-    fn read_actions(&mut self, layers: &mut Layers<'_>) -> Result<(), Failure> {
+    fn read_actions(
+        &mut self,
+        layers: &mut Layers<'_>,
+        settings: &Settings,
+        extent: Extent<'_>,
+    ) -> Result<(), Failure> {
         let list = self.text("action");
+        let mut any = false;
         for text in options::split(&list) {
-            let definition = options::parse(text).map_err(|error| Failure::Jail {
-                text: format!("Invalid action definition {}: {error}", quoted(text)),
-                option: "action",
-                part: text.to_owned(),
-            })?;
-            let (file, arguments) = (definition.name, definition.arguments);
-            let action = Action::open(layers, &file, &self.name, arguments, &self.options)
-                .map_err(|cause| {
-                    Cause::Value(format!(
-                        "Error in action definition {}: {}",
-                        quoted(text),
-                        cause.repr()
-                    ))
-                })?;
-            let action = action.ok_or_else(|| Failure::Jail {
-                text: format!("Unable to read action {}", quoted(&file)),
-                option: "action",
-                part: file,
-            })?;
-            self.actions.push((text.to_owned(), action));
+            any = true;
+            match self.read_action(layers, text) {
+                Ok(action) => self.actions.push((text.to_owned(), action)),
+                Err(failure) => self.tolerate(failure, layers, settings, extent)?,
+            }
         }
-        if self.actions.is_empty() {
+        if !any {
             let warning = format!("No actions were defined for {}", self.name);
             layers.messages.add(Level::Warning, TARGET, warning);
         }
         Ok(())
+    }
+
+    fn read_action(&self, layers: &mut Layers<'_>, text: &str) -> Result<Action, Failure> {
+        let definition = options::parse(text).map_err(|error| Failure::Jail {
+            text: format!("Invalid action definition {}: {error}", quoted(text)),
+            option: "action",
+            part: text.to_owned(),
+        })?;
+        let (file, arguments) = (definition.name, definition.arguments);
+        let action =
+            Action::open(layers, &file, &self.name, arguments, &self.options).map_err(|cause| {
+                Cause::Value(format!(
+                    "Error in action definition {}: {}",
+                    quoted(text),
+                    cause.repr()
+                ))
+            })?;
+        action.ok_or_else(|| Failure::Jail {
+            text: format!("Unable to read action {}", quoted(&file)),
+            option: "action",
+            part: file,
+        })
     }
 
     /// The commands that make this jail (fact C57), without its `start`.
@@ -351,7 +401,7 @@ impl Jail {
                 "logpath" => {
                     (logs, patterns) = self.log_files(&value.text(), files, messages);
                     if logs.is_empty() {
-                        let text = format!("Have not found any log file for '{}' jail.", self.name);
+                        let text = format!("{NO_LOGS} for '{}' jail.", self.name);
                         let place = self.place_of_logs.clone();
                         match self.without_logs(&backend, allow_no_files, files, &commands) {
                             NoLogs::Journal => {

@@ -175,6 +175,7 @@ fn find_jail(
     let extent = Extent {
         force: true,
         arguments: Some(&more),
+        ..Extent::default()
     };
     let jail = jail::read(&mut layers, &mut settings, name, extent).map_err(broken)?;
     let mut jail = jail.unwrap_or_default();

@@ -78,9 +78,9 @@ fn filter(layers: &mut Layers<'_>, name: &str, findings: &mut Findings) -> Resul
     };
     for fault in trial::faults(&commands) {
         let place = place(fault.command, fault.item);
-        findings.fault(Severity::Warning, place, fault.text);
+        findings.fault(Severity::Warning, place, &fault, &commands);
     }
     regexes(&commands, &place, findings);
-    injection::look(&commands, &place, findings);
+    injection::look(&commands, &place, Severity::Note, findings);
     Ok(())
 }

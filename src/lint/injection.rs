@@ -29,8 +29,8 @@ const KNOWN: [&str; 11] = [
 pub fn leads(regex: &FailRegex) -> Option<&'static str> {
     if regex.risks().injectable {
         return Some(
-            "a greedy `.*` before the address and no `$` at the end: who can write into the line \
-             chooses whom to ban",
+            "a greedy `.*` before the address, and behind it no `$`, or one after what matches \
+             anything: who can write into the line chooses whom to ban",
         );
     }
     match regex.steering() {
@@ -45,11 +45,16 @@ pub fn leads(regex: &FailRegex) -> Option<&'static str> {
         Some(Steering::Port) => Some(
             "a port behind an IPv6 address may be taken for its end: who connects chooses its port",
         ),
-        None => KNOWN.contains(&&*digest(regex.source())).then_some(
+        None => is_known(regex).then_some(
             "a client can write a line that this regex reads as another one's: see docs/filters.md \
              of Ferroban, whose own filter of this name cannot be led",
         ),
     }
+}
+
+/// Whether it is one of fail2ban's own that can be led for no reason one could see.
+fn is_known(regex: &FailRegex) -> bool {
+    KNOWN.contains(&&*digest(regex.source()))
 }
 
 /// The first half of the SHA-1 of a regex, in hexadecimal.
@@ -58,10 +63,12 @@ fn digest(source: &str) -> String {
     bytes.iter().take(10).map(|b| format!("{b:02x}")).collect()
 }
 
-/// Looks at the regexes among commands; `place` tells where a value of one stands.
+/// Looks at the regexes among commands; `place` tells where a value of one stands, `severity` how bad
+/// it is that a client can lead one. Fail2ban's own are noted: who uses them has made no mistake.
 pub(super) fn look(
     commands: &[Vec<Value>],
     place: &dyn Fn(usize, usize) -> Option<Place>,
+    severity: Severity,
     findings: &mut Findings,
 ) {
     for fault in open_ids(commands) {
@@ -90,7 +97,11 @@ pub(super) fn look(
             let Some(text) = leads(&regex).filter(|_| !is_guarded) else {
                 continue;
             };
-            findings.add(Severity::Warning, "log-injection", place(index, item), text);
+            let severity = match is_known(&regex) {
+                true => Severity::Note,
+                false => severity,
+            };
+            findings.add(severity, "log-injection", place(index, item), text);
         }
     }
 }

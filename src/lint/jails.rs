@@ -9,13 +9,14 @@ use super::values::{Services, covered, is_yes_or_no};
 use super::written::Written;
 use super::{Findings, Severity, injection};
 use crate::config::definition::Known;
-use crate::config::jail::{self, Extent, Jail, place_in};
+use crate::config::error::Messages;
+use crate::config::jail::{self, Extent, Jail, place_of_part};
 use crate::config::layers::Layers;
 use crate::config::places::{Item, line_of};
 use crate::config::references::References;
 use crate::config::settings::{Setting, Settings, Vars};
 use crate::config::text::quoted;
-use crate::config::{Fault, Place, action, filter, glob, options};
+use crate::config::{Cause, Fault, Place, action, filter, glob, options};
 use crate::control::Value;
 use crate::jail::trial;
 use crate::log::Level;
@@ -30,6 +31,23 @@ pub(super) struct Used {
     pub actions: BTreeSet<String>,
 }
 
+/// What the server makes of the logs of a jail.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Logs {
+    /// It reads those that are there.
+    Found,
+    /// It reads none, or cannot tell.
+    NotRead,
+    /// There are none, so it reads the journal.
+    Journal,
+    /// There are none, and the jail is to be left out then.
+    Skipped,
+    /// There are none, so it goes without the jail.
+    LeftOut,
+    /// There are none, so it does not start.
+    NoStart,
+}
+
 /// The jails of a configuration.
 pub(super) struct Jails<'a, 'f> {
     layers: &'a mut Layers<'f>,
@@ -38,6 +56,8 @@ pub(super) struct Jails<'a, 'f> {
     findings: &'a mut Findings,
     services: Services,
     used: Used,
+    /// Whether the server starts, be it without some of its jails.
+    starts: bool,
 }
 
 impl<'a, 'f> Jails<'a, 'f> {
@@ -45,6 +65,7 @@ impl<'a, 'f> Jails<'a, 'f> {
         layers: &'a mut Layers<'f>,
         settings: Settings,
         written: &'a Written,
+        starts: bool,
         findings: &'a mut Findings,
     ) -> Jails<'a, 'f> {
         Jails {
@@ -54,6 +75,7 @@ impl<'a, 'f> Jails<'a, 'f> {
             written,
             findings,
             used: Used::default(),
+            starts,
         }
     }
 
@@ -113,14 +135,17 @@ impl<'a, 'f> Jails<'a, 'f> {
             text,
             ..Item::default()
         };
-        place_in(&self.settings, jail, option, item, self.layers.files())
+        place_of_part(&self.settings, jail, option, item, self.layers.files())
     }
 
     fn jail(&mut self, name: &str) {
         let at_jail = self.place(name, "enabled", "");
         let told = self.layers.messages.0.len();
-        let read = jail::read(self.layers, &mut self.settings, name, Extent::default());
-        let mut jail = match read {
+        let extent = Extent {
+            thorough: true,
+            ..Extent::default()
+        };
+        let mut jail = match jail::read(self.layers, &mut self.settings, name, extent) {
             Ok(Some(jail)) => jail,
             Ok(None) => return,
             Err(cause) => {
@@ -128,9 +153,12 @@ impl<'a, 'f> Jails<'a, 'f> {
                 return;
             }
         };
+        // told as messages; the rest of the jail is looked at all the same
+        jail.error = None;
         let filter = definition(&jail, "filter");
         self.used.looked.insert(filter.name.clone());
         let files = self.layers.files();
+        let logs = self.logs_of(&mut jail);
         let commands = jail.commands(files, true, &mut self.layers.messages);
         self.messages(told, &jail, &at_jail);
         self.arguments(name, "filter", &[filter]);
@@ -148,14 +176,15 @@ impl<'a, 'f> Jails<'a, 'f> {
                 return;
             }
         };
-        self.logs(&jail);
+        self.logs(&jail, logs);
         if jail.error.is_some() {
             return;
         }
         for fault in trial::faults(&commands) {
             let place = jail.place_of(&fault, &commands, &self.settings, files);
             let place = place.or_else(|| at_jail.clone());
-            self.findings.fault(Severity::Error, place, fault.text);
+            self.findings
+                .fault(Severity::Error, place, &fault, &commands);
         }
         let place = |command: usize, item: usize| {
             let fault = Fault {
@@ -167,11 +196,10 @@ impl<'a, 'f> Jails<'a, 'f> {
         };
         unserved(&commands, &place, self.findings);
         regexes(&commands, &place, self.findings);
-        injection::look(&commands, &place, self.findings);
-        if !commands
-            .iter()
-            .any(|words| option_of(words) == "addfailregex")
-        {
+        injection::look(&commands, &place, Severity::Warning, self.findings);
+        let has_regex = |words: &Vec<Value>| option_of(words) == "addfailregex";
+        // without its filter, which is told, there is nothing more to say
+        if jail.filter.is_some() && !commands.iter().any(has_regex) {
             let text = "the jail has no failregex and finds nothing";
             self.findings
                 .add(Severity::Warning, "no-regex", at_jail.clone(), text);
@@ -277,53 +305,72 @@ impl<'a, 'f> Jails<'a, 'f> {
         }
     }
 
+    /// What the server makes of the logs of a jail.
+    fn logs_of(&self, jail: &mut Jail) -> Logs {
+        let backend = jail.options.get("backend").map(Setting::shared_text);
+        let backend = backend.unwrap_or_default();
+        let mut unheard = Messages::default();
+        let commands = jail.commands(self.layers.files(), false, &mut unheard);
+        let is_journal = |commands: &[Vec<Value>]| {
+            let add = commands.first().and_then(|words| words.get(2)?.as_str());
+            add == Some("systemd") && !backend.starts_with("systemd")
+        };
+        match (&commands, jail.error.take()) {
+            (_, Some(_)) => Logs::Skipped,
+            (Err(Cause::Setting { text, .. }), _) if text.starts_with(jail::NO_LOGS) => {
+                match self.starts {
+                    true => Logs::LeftOut,
+                    false => Logs::NoStart,
+                }
+            }
+            (Ok(commands), _) if is_journal(commands) => Logs::Journal,
+            (Ok(commands), _) => match commands
+                .iter()
+                .any(|words| option_of(words) == "addlogpath")
+            {
+                true => Logs::Found,
+                false => Logs::NotRead,
+            },
+            (Err(_), _) => Logs::NotRead,
+        }
+    }
+
     /// Logs that are not there.
-    fn logs(&mut self, jail: &Jail) {
-        let text = |option: &str| jail.options.get(option).map(Setting::shared_text);
-        let backend = text("backend").unwrap_or_default();
-        let Some(list) = text("logpath").filter(|_| !backend.starts_with("systemd")) else {
+    fn logs(&mut self, jail: &Jail, logs: Logs) {
+        let list = jail.options.get("logpath").map(Setting::shared_text);
+        let Some(list) = list.filter(|_| logs != Logs::NotRead) else {
             return;
         };
+        let (severity, consequence) = match logs {
+            Logs::Found | Logs::NotRead => (Severity::Warning, ""),
+            Logs::Journal => (Severity::Note, ", the jail reads the journal"),
+            Logs::Skipped => (Severity::Warning, ", and no other: the jail is left out"),
+            Logs::LeftOut => (Severity::Error, ", and no other: the jail is left out"),
+            Logs::NoStart => (Severity::Error, ", and no other: the server does not start"),
+        };
         let lines: Vec<&str> = list.split('\n').filter(|line| !line.is_empty()).collect();
-        let found: Vec<bool> = lines
-            .iter()
-            .map(|line| {
-                let pattern = line.rsplit_once(' ').map_or(*line, |(path, _)| path);
-                !glob::find(self.layers.files(), pattern).paths.is_empty()
-            })
-            .collect();
-        let flag = |option: &str| jail.options.get(option) == Some(&Setting::Flag(true));
-        let journal = backend.starts_with("auto")
-            && flag("systemd_if_nologs")
-            && jail.options.get("journalmatch").is_some();
-        let none = !found.contains(&true);
-        for (number, line) in lines.iter().enumerate().filter(|(n, _)| !found[*n]) {
+        for (number, line) in lines.iter().enumerate() {
+            let files = self.layers.files();
+            let pattern = line.rsplit_once(' ').map_or(*line, |(path, _)| path);
+            if !glob::find(files, pattern).paths.is_empty() {
+                continue;
+            }
             let item = Item {
                 number,
                 of: lines.len(),
                 text: line,
             };
-            let files = self.layers.files();
-            let place = place_in(&self.settings, &jail.name, "logpath", item, files);
-            let severity = match none && !journal && !flag("skip_if_nologs") {
-                true => Severity::Error,
-                false => Severity::Warning,
-            };
-            let mut text = format!("no log file {}", quoted(line));
-            if none && journal {
-                text += ", the jail reads the journal";
-            } else if none && flag("skip_if_nologs") {
-                text += ", the jail is left out";
-            } else if none {
-                text += ", and no other: the jail is left out";
-            }
+            let place = place_of_part(&self.settings, &jail.name, "logpath", item, files);
+            let text = format!("no log file {}{consequence}", quoted(line));
             self.findings.add(severity, "missing-log", place, text);
         }
-        if lines.is_empty() && none {
+        if lines.is_empty() {
             let place = self.place(&jail.name, "logpath", "");
-            let text = "logpath is empty: the jail is left out";
-            self.findings
-                .add(Severity::Error, "missing-log", place, text);
+            let text = format!(
+                "logpath is empty{}",
+                consequence.replace(", and no other", "")
+            );
+            self.findings.add(severity, "missing-log", place, text);
         }
     }
 

@@ -21,11 +21,13 @@ pub use names::{hint, nearest};
 
 use std::collections::HashSet;
 
+use self::written::Written;
 use crate::config::files::Files;
 use crate::config::layers::Layers;
 use crate::config::settings::Origin;
 use crate::config::text::quoted;
-use crate::config::{Cause, Place, globals, jail, shipped};
+use crate::config::{Cause, Fault, Place, ReadOptions, globals, jail, shipped, stream};
+use crate::control::Value;
 use crate::jail::trial;
 
 /// How bad a finding is.
@@ -93,23 +95,21 @@ impl Findings {
         }
     }
 
-    /// What the server would refuse.
-    fn fault(&mut self, severity: Severity, place: Option<Place>, text: String) {
-        // Python's words for a value that was no number and so became nothing.
-        let text = match text.starts_with("int() argument must be") {
-            true => "this is no whole number".to_owned(),
-            false => text,
-        };
-        self.add(severity, "value", place, text);
+    /// What the server would refuse of some commands.
+    fn fault(
+        &mut self,
+        severity: Severity,
+        place: Option<Place>,
+        fault: &Fault,
+        commands: &[Vec<Value>],
+    ) {
+        let words = commands.get(fault.command).map_or(&[][..], Vec::as_slice);
+        self.add(severity, "value", place, values::plain(&fault.text, words));
     }
 
     fn cause(&mut self, severity: Severity, cause: &Cause, otherwise: Option<Place>) {
-        let text = match cause {
-            Cause::Interpolation { text, .. } | Cause::Setting { text, .. } => text.clone(),
-            other => other.to_string(),
-        };
         let place = cause.place().or(otherwise);
-        self.add(severity, "value", place, text);
+        self.add(severity, "value", place, cause.text());
     }
 
     /// Errors first; a warning about a line that has an error says nothing new.
@@ -140,15 +140,17 @@ pub fn lint(files: &dyn Files, dir: &str) -> Vec<Finding> {
     };
     layers.tolerate();
     let written = written::look(files, layers.base(), &mut findings);
-    server(&mut layers, &mut findings);
+    server(&mut layers, &written, &mut findings);
     match layers.read("jail") {
         Ok(Some(settings)) => {
             let mut settings = (*settings).clone();
-            options::of_jails(&settings, &mut findings);
+            options::of_jails(&settings, &written, &mut findings);
             options::of_definitions(&mut layers, &settings, &written, &mut findings);
             jail::add_defaults(&mut settings, layers.base());
             options::spare_names(files, &settings, &mut findings);
-            let mut jails = jails::Jails::new(&mut layers, settings, &written, &mut findings);
+            let starts = starts(files, dir);
+            let mut jails =
+                jails::Jails::new(&mut layers, settings, &written, starts, &mut findings);
             jails.look();
             let used = jails.used();
             filters::look(&mut layers, &written, &used, &mut findings);
@@ -177,8 +179,14 @@ fn first_line(path: &str) -> Place {
     origin.into()
 }
 
+/// Whether the server starts with this configuration, be it without some of its jails.
+fn starts(files: &dyn Files, dir: &str) -> bool {
+    let read = stream::all(files, dir, &ReadOptions::default());
+    read.is_ok_and(|stream| stream.accepted)
+}
+
 /// `fail2ban.conf`
-fn server(layers: &mut Layers<'_>, findings: &mut Findings) {
+fn server(layers: &mut Layers<'_>, written: &Written, findings: &mut Findings) {
     let settings = match layers.read("fail2ban") {
         Ok(Some(settings)) => settings,
         Ok(None) => {
@@ -191,7 +199,7 @@ fn server(layers: &mut Layers<'_>, findings: &mut Findings) {
             return;
         }
     };
-    options::of_server(layers.files(), &settings, findings);
+    options::of_server(layers.files(), &settings, written, findings);
     let before = layers.messages.0.len();
     let place = |option: &str| settings.origin("Definition", option).cloned();
     let overrides = crate::config::settings::Options::default();
@@ -201,7 +209,7 @@ fn server(layers: &mut Layers<'_>, findings: &mut Findings) {
                 let name = commands.get(fault.command).and_then(|words| words.get(1));
                 let name = name.and_then(|name| name.as_str()).unwrap_or_default();
                 let place = place(name).map(Into::into);
-                findings.fault(Severity::Error, place, fault.text);
+                findings.fault(Severity::Error, place, &fault, &commands);
             }
         }
         Err(cause) => {

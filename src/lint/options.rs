@@ -24,16 +24,16 @@ const OF_ACTIONS: [&str; 6] = [
 ];
 
 /// Options of jails.
-pub(super) fn of_jails(settings: &Settings, findings: &mut Findings) {
+pub(super) fn of_jails(settings: &Settings, written: &Written, findings: &mut Findings) {
     let mut references = References::default();
     references.add_all(settings);
     let known: Vec<&str> = jail::names().collect();
     for name in settings.names().filter(|name| ***name != *"INCLUDES") {
         if let Some(section) = settings.section(name) {
-            unread(section, &known, &references, findings);
+            unread(section, &known, &references, written, findings);
         }
     }
-    unread(&settings.defaults, &known, &references, findings);
+    unread(&settings.defaults, &known, &references, written, findings);
 }
 
 /// Names that jails refer to and nobody defines, so that they are those of the shipped configuration.
@@ -72,7 +72,12 @@ pub(super) fn spare_names(files: &dyn Files, settings: &Settings, findings: &mut
 }
 
 /// Options of `fail2ban.conf`.
-pub(super) fn of_server(files: &dyn Files, settings: &Settings, findings: &mut Findings) {
+pub(super) fn of_server(
+    files: &dyn Files,
+    settings: &Settings,
+    written: &Written,
+    findings: &mut Findings,
+) {
     let mut references = References::default();
     references.add_all(settings);
     let known: Vec<&str> = globals::names().collect();
@@ -82,13 +87,13 @@ pub(super) fn of_server(files: &dyn Files, settings: &Settings, findings: &mut F
         };
         match &**name {
             "INCLUDES" => {}
-            "Definition" => unread(section, &known, &references, findings),
-            "Thread" => unread(section, &["stacksize"], &references, findings),
+            "Definition" => unread(section, &known, &references, written, findings),
+            "Thread" => unread(section, &["stacksize"], &references, written, findings),
             name if references.section(name) => {}
             name => unread_section(files, name, section, &["Definition", "Thread"], findings),
         }
     }
-    unread(&settings.defaults, &known, &references, findings);
+    unread(&settings.defaults, &known, &references, written, findings);
 }
 
 /// Options of filters and actions.
@@ -127,19 +132,27 @@ pub(super) fn of_definitions(
                 match &**name {
                     "INCLUDES" => {}
                     "Definition" | "Init" if any => {}
-                    "Definition" | "Init" => unread(section, &known, &references, findings),
+                    "Definition" | "Init" => {
+                        unread(section, &known, &references, written, findings)
+                    }
                     name if references.section(name) => {}
                     name => unread_section(files, name, section, &["Definition", "Init"], findings),
                 }
             }
             if !any {
-                unread(&set.defaults, &known, &references, findings);
+                unread(&set.defaults, &known, &references, written, findings);
             }
         }
     }
 }
 
-fn unread(section: &Section, known: &[&str], references: &References, findings: &mut Findings) {
+fn unread(
+    section: &Section,
+    known: &[&str],
+    references: &References,
+    written: &Written,
+    findings: &mut Findings,
+) {
     for (name, entry) in section {
         let Some(origin) = &entry.origin else {
             continue;
@@ -148,8 +161,14 @@ fn unread(section: &Section, known: &[&str], references: &References, findings: 
         if known.contains(&plain) || references.option(plain) || plain.starts_with("known/") {
             continue;
         }
-        let meant = nearest(plain, known.iter().copied(), 2)
-            .or_else(|| nearest(plain, references.names(), 1));
+        let meant = nearest(plain, known.iter().copied(), 2).or_else(|| {
+            let names = references.names();
+            nearest(
+                plain,
+                names.filter(|name| !written.side_by_side(plain, name)),
+                1,
+            )
+        });
         let (severity, kind, text) = match meant {
             Some(_) => (Severity::Warning, "unknown-option", "unknown option"),
             None => (Severity::Note, "unread-option", "nothing reads the option"),

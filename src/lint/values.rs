@@ -6,6 +6,8 @@ use std::net::IpAddr;
 
 use crate::address::Address;
 use crate::config::files::Files;
+use crate::config::text::quoted;
+use crate::control::Value;
 
 /// Names of services that firewalls know.
 #[derive(Debug)]
@@ -94,6 +96,41 @@ pub(super) fn covered(words: &[&str]) -> Vec<&'static str> {
 pub(super) fn is_yes_or_no(text: &str) -> bool {
     const WORDS: [&str; 9] = ["1", "on", "true", "yes", "0", "off", "false", "no", ""];
     WORDS.contains(&text.trim().to_lowercase().as_str())
+}
+
+/// What the server says of the value in a command, without the words Python has for it.
+pub(super) fn plain(text: &str, words: &[Value]) -> String {
+    const TIMES: [&str; 5] = [
+        "bantime",
+        "bantime.maxtime",
+        "bantime.rndtime",
+        "dbpurgeage",
+        "findtime",
+    ];
+    let words: Vec<_> = words.iter().map(Value::str).collect();
+    let of_time = |word: &str| TIMES.contains(&word);
+    let from_python = text.contains("(<string>") || text.starts_with("name '");
+    if from_python && let Some(at) = words.iter().position(|word| of_time(word)) {
+        let value = words.get(at + 1).map_or("", |word| word);
+        return format!(
+            "{} is no time: seconds, or numbers with units such as 90s, 10m, 1h 30m, 2d",
+            quoted(value)
+        );
+    }
+    if text.starts_with("int() argument must be") {
+        // a value that was no number and so became nothing
+        return "this is no whole number".to_owned();
+    }
+    for (start, kind) in [
+        ("invalid literal for int() with base 10: ", "whole number"),
+        ("could not convert string to float: ", "number"),
+    ] {
+        if let Some(value) = text.strip_prefix(start) {
+            return format!("{value} is no {kind}");
+        }
+    }
+    let end = text.find(" (<string>").unwrap_or(text.len());
+    text[..end].to_owned()
 }
 
 #[cfg(test)]

@@ -22,6 +22,31 @@ pub(super) struct Written {
     pub actions: BTreeMap<String, String>,
     /// Files that others include.
     pub included: BTreeSet<String>,
+    /// The text of every file.
+    texts: Vec<String>,
+    /// The names of the options of every file.
+    options: Vec<BTreeSet<String>>,
+    /// Files that are not read as configuration.
+    others: Vec<String>,
+}
+
+impl Written {
+    /// Whether some file has both options: whoever wrote them means both.
+    pub fn side_by_side(&self, one: &str, other: &str) -> bool {
+        let has_both = |names: &BTreeSet<String>| names.contains(one) && names.contains(other);
+        self.options.iter().any(has_both)
+    }
+
+    /// Files nobody reads. What some option names, such as a script, is of use.
+    fn unread(&self, findings: &mut Findings) {
+        for path in &self.others {
+            let name = split(path).1;
+            if !self.texts.iter().any(|text| text.contains(name)) {
+                let text = format!("{} is not read: only .conf and .local are", quoted(name));
+                findings.add(Severity::Warning, "unread-file", at(path, 1), text);
+            }
+        }
+    }
 }
 
 /// Reads all files of the configuration below `base`.
@@ -48,6 +73,7 @@ pub(super) fn look(files: &dyn Files, base: &str, findings: &mut Findings) -> Wr
             }
         }
     }
+    written.unread(findings);
     written
 }
 
@@ -90,8 +116,7 @@ fn directory(
         } else if is_config(&name) {
             file(files, base, &inner, written, findings);
         } else if !is_something_else(&name) && !path.ends_with("ignorecommands") {
-            let text = format!("{} is not read: only .conf and .local are", quoted(&name));
-            findings.add(Severity::Warning, "unread-file", at(&inner, 1), text);
+            written.others.push(inner);
         }
     }
 }
@@ -129,6 +154,10 @@ fn file(files: &dyn Files, base: &str, path: &str, written: &mut Written, findin
         syntax(error, path, findings);
     }
     includes(files, base, path, &read, written, findings);
+    let sections = read.sections.values().chain([&read.defaults]);
+    let names = sections.flat_map(|section| section.keys().map(|name| name.to_string()));
+    written.options.push(names.collect());
+    written.texts.push(text);
 }
 
 fn syntax(error: &SyntaxError, path: &str, findings: &mut Findings) {

@@ -41,6 +41,19 @@ struct Walk {
     greedy: bool,
     /// An id after such a repeat, with no end anchor behind it so far.
     open_id: bool,
+    /// Behind that id a repeat that runs over (almost) anything: an end anchor holds nothing then.
+    swallows: bool,
+}
+
+impl Walk {
+    /// What holds when one of two ways was taken.
+    fn or(self, other: Walk) -> Walk {
+        Walk {
+            greedy: self.greedy || other.greedy,
+            open_id: self.open_id || other.open_id,
+            swallows: self.swallows || other.swallows,
+        }
+    }
 }
 
 fn walk(node: &Node, ids: &[Option<usize>], before: Walk) -> Walk {
@@ -49,10 +62,7 @@ fn walk(node: &Node, ids: &[Option<usize>], before: Walk) -> Walk {
         Node::Alternation(nodes) => nodes
             .iter()
             .map(|node| walk(node, ids, before))
-            .reduce(|a, b| Walk {
-                greedy: a.greedy || b.greedy,
-                open_id: a.open_id || b.open_id,
-            })
+            .reduce(Walk::or)
             .unwrap_or(before),
         Node::Repeat {
             node,
@@ -61,27 +71,34 @@ fn walk(node: &Node, ids: &[Option<usize>], before: Walk) -> Walk {
             ..
         } if is_anything(node) => Walk {
             greedy: true,
+            swallows: before.open_id,
             ..before
         },
+        Node::Repeat { node, max, .. }
+            if before.open_id && max.is_none_or(|max| max > 15) && is_almost_anything(node) =>
+        {
+            Walk {
+                swallows: true,
+                ..before
+            }
+        }
         Node::Group { index, node } => {
             let within = walk(node, ids, before);
-            Walk {
-                open_id: within.open_id || before.greedy && ids.contains(&Some(*index)),
-                ..within
+            match before.greedy && ids.contains(&Some(*index)) {
+                true => Walk {
+                    open_id: true,
+                    swallows: false,
+                    ..within
+                },
+                false => within,
             }
         }
         Node::Repeat { node, .. } | Node::Atomic(node) => walk(node, ids, before),
-        Node::Conditional { yes, no, .. } => {
-            let (yes, no) = (walk(yes, ids, before), walk(no, ids, before));
-            Walk {
-                greedy: yes.greedy || no.greedy,
-                open_id: yes.open_id || no.open_id,
-            }
-        }
+        Node::Conditional { yes, no, .. } => walk(yes, ids, before).or(walk(no, ids, before)),
         Node::Assert(
             Assertion::TextEnd | Assertion::TextEndOrFinalNewline | Assertion::LineEnd,
         ) => Walk {
-            open_id: false,
+            open_id: before.open_id && before.swallows,
             ..before
         },
         Node::Look { .. }
@@ -89,6 +106,19 @@ fn walk(node: &Node, ids: &[Option<usize>], before: Walk) -> Walk {
         | Node::Backref { .. }
         | Node::Class(_)
         | Node::Empty => before,
+    }
+}
+
+/// Whether it matches nearly any character, blanks included, as `[^"]` does.
+fn is_almost_anything(node: &Node) -> bool {
+    match node {
+        Node::Class(class) => {
+            let set = class.ascii();
+            let holes = (b' '..=b'~').filter(|c| set & (1 << c) == 0);
+            set & (1 << b' ') != 0 && holes.count() <= 8
+        }
+        Node::Group { node, .. } => is_almost_anything(node),
+        _ => false,
     }
 }
 
@@ -128,6 +158,15 @@ mod tests {
             ("^login \"[^\"]*\" from <HOST> .*", false),
             ("^login from <HOST> .*", false),
             ("^a .* from <HOST>(?:$| x)", true),
+            ("^a .* from <HOST>.*$", true),
+            ("^a .* from <HOST> .+$", true),
+            ("^a .* from <HOST>.*?$", true),
+            ("^a .* from <HOST>[^\"]*$", true),
+            ("^a .* from <HOST>(?: .*)?$", true),
+            ("^a .* from <HOST>(?:$|: .*$)", true),
+            ("^a .* from <HOST> rejected: .{0,256}$", true),
+            ("^a .* from <HOST>\\S*$", false),
+            ("^a .* from <HOST>(?: port \\d+)? \\[\\w+\\]$", false),
         ] {
             assert_eq!(risks(source).injectable, injectable, "{source}");
         }

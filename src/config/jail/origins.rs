@@ -3,9 +3,9 @@
 
 use super::super::definition::Source;
 use super::super::error::{Fault, Place};
-use super::super::files::Files;
+use super::super::files::{Files, split};
 use super::super::places::{Item, line_of};
-use super::super::settings::Settings;
+use super::super::settings::{Entry, KNOWN, Settings};
 use super::Jail;
 use crate::control::Value;
 
@@ -47,7 +47,7 @@ impl Jail {
                             of: self.actions.len(),
                             text,
                         };
-                        place_in(settings, &self.name, "action", item, files)
+                        place_of_part(settings, &self.name, "action", item, files)
                     }
                 }
             }
@@ -102,17 +102,17 @@ impl Jail {
         settings: &Settings,
         files: &dyn Files,
     ) -> Option<Place> {
-        let own = place_in(settings, &self.name, setting, item, files);
+        let own = place_of_part(settings, &self.name, setting, item, files);
         let of_filter = || match self.filter.as_ref()?.source(setting) {
             Source::File(origin) => Some(line_of(files, &origin, item)),
-            Source::Argument => place_in(settings, &self.name, "filter", item, files),
+            Source::Argument => place_of_part(settings, &self.name, "filter", item, files),
             Source::Program => None,
         };
         own.or_else(of_filter)
     }
 }
 
-/// Where a part of an option of a jail was written.
+/// Where an option of a jail was written.
 pub fn place_in(
     settings: &Settings,
     jail: &str,
@@ -122,4 +122,73 @@ pub fn place_in(
 ) -> Option<Place> {
     let origin = settings.origin(jail, option)?;
     Some(line_of(files, origin, item))
+}
+
+/// Where a wrong part of an option of a jail was written: in the option itself, or in one that it
+/// refers to. When the part was put together, a file of the administrator beats those that came
+/// with the program.
+pub fn place_of_part(
+    settings: &Settings,
+    jail: &str,
+    option: &str,
+    item: Item<'_>,
+    files: &dyn Files,
+) -> Option<Place> {
+    let asked = settings.entry(jail, option)?;
+    let mut sources = vec![asked];
+    contributors(settings, jail, asked, &mut sources);
+    let wanted = item.text.lines().next().unwrap_or_default().trim();
+    let has_part = |entry: &&&Entry| !wanted.is_empty() && entry.text.contains(wanted);
+    let is_own = |entry: &&&Entry| entry.origin.as_ref().is_some_and(|o| is_own_file(&o.file));
+    let found = sources.iter().find(has_part);
+    let source = match is_own(&&asked) {
+        true => found,
+        false => found.or_else(|| sources.iter().find(is_own)),
+    };
+    let source = source.filter(|entry| entry.origin.is_some());
+    match source {
+        Some(source) if !std::ptr::eq(*source, asked) => {
+            let item = Item {
+                text: item.text,
+                ..Item::default()
+            };
+            Some(line_of(files, source.origin.as_ref()?, item))
+        }
+        _ => Some(line_of(files, asked.origin.as_ref()?, item)),
+    }
+}
+
+/// Adds the options that an option refers to, and those they refer to.
+fn contributors<'s>(
+    settings: &'s Settings,
+    jail: &str,
+    entry: &'s Entry,
+    found: &mut Vec<&'s Entry>,
+) {
+    for reference in entry.text.split("%(").skip(1) {
+        let Some((name, _)) = reference.split_once(')') else {
+            continue;
+        };
+        let name = name.to_lowercase();
+        let referred = match name.split_once('/') {
+            Some(("default", name)) => settings.defaults.get(name),
+            Some(("known", name)) => {
+                let known = settings.section(&format!("{KNOWN}{jail}"));
+                known.and_then(|known| known.get(name))
+            }
+            Some(_) => None,
+            None => settings.entry(jail, &name),
+        };
+        if let Some(referred) = referred
+            && !found.iter().any(|other| std::ptr::eq(*other, referred))
+        {
+            found.push(referred);
+            contributors(settings, jail, referred, found);
+        }
+    }
+}
+
+/// Whether it is a file that administrators write: a `.local`, or one in `jail.d`.
+fn is_own_file(path: &str) -> bool {
+    path.ends_with(".local") || split(path).0.ends_with(".d")
 }

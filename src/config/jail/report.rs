@@ -63,6 +63,7 @@ pub fn report(files: &dyn Files, base: &str, name: &str) -> Result<Report, Cause
     let extent = Extent {
         force: true,
         arguments: None,
+        ..Extent::default()
     };
     let jail = super::read(&mut layers, &mut settings, name, extent)?;
     let mut jail = jail.unwrap_or_default();
