@@ -28,3 +28,6 @@ pub mod ticket;
 /// The version of fail2ban whose behaviour and interface this build offers; what `version`,
 /// `--version` and the log banner print, because clients compare it.
 pub const COMPATIBLE_VERSION: &str = "1.1.1";
+
+/// Ferroban's own version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -5,8 +5,11 @@ mod common;
 
 use std::fs;
 
-#[test]
-fn every_command_has_its_way() {
+/// What `ferroban actions` says: exit code, output, errors.
+type Said = (Option<i32>, String, String);
+
+/// A configuration, and what is said of jails of it.
+fn asked() -> (tempfile::TempDir, impl Fn(&[&str]) -> Said) {
     let directory = tempfile::tempdir().unwrap();
     let etc = directory.path().join("etc");
     common::copy_tree(&common::reference("1.1.1").join("etc/fail2ban"), &etc);
@@ -26,7 +29,7 @@ fn every_command_has_its_way() {
         "[Definition]\nactionban = logger \"<matches>\"\nactionunban = echo <ip>\n",
     )
     .unwrap();
-    let ask = |jails: &[&str]| {
+    let ask = move |jails: &[&str]| {
         let output = common::ours("fail2ban-actions")
             .arg("-c")
             .arg(&etc)
@@ -40,6 +43,12 @@ fn every_command_has_its_way() {
             text(&output.stderr),
         )
     };
+    (directory, ask)
+}
+
+#[test]
+fn every_command_has_its_way() {
+    let (_guard, ask) = asked();
     let (code, text, _) = ask(&["a", "b"]);
     assert_eq!(code, Some(0));
     let lines: Vec<&str> = text.lines().collect();
@@ -111,8 +120,40 @@ fn every_command_has_its_way() {
     );
     let (code, text, error) = ask(&["nosuch"]);
     assert_eq!((code, text.as_str()), (Some(255), ""));
+    assert!(error.contains("there is no jail 'nosuch' in"), "{error}");
+}
+
+#[test]
+fn disabled_jail_named_is_told() {
+    let (_guard, ask) = asked();
+    let (code, text, error) = ask(&["sshd"]);
+    assert_eq!(code, Some(0), "{error}");
     assert!(
-        error.contains("there is no enabled jail 'nosuch'"),
-        "{error}"
+        text.starts_with("sshd: ") && text.contains("  actionban     "),
+        "{text}"
     );
+    let (_, all, _) = ask(&[]);
+    assert!(!all.contains("sshd:"), "{all}");
+}
+
+#[test]
+fn actions_as_json() {
+    let (_guard, ask) = asked();
+    let (code, text, _) = ask(&["--json", "b"]);
+    assert_eq!(code, Some(0));
+    let actions: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let own = actions.as_array().unwrap().iter();
+    let own = own
+        .clone()
+        .find(|action| action["action"] == "own")
+        .unwrap();
+    assert_eq!(own["jail"], "b");
+    let commands = own["commands"].as_array().unwrap();
+    let unban = commands
+        .iter()
+        .find(|command| command["command"] == "actionunban");
+    let unban = unban.unwrap();
+    assert!(unban["way"].as_str().unwrap().starts_with("/bin/sh: "));
+    assert_eq!(unban["script"], "echo 192.0.2.1");
+    assert_eq!(unban["families"], serde_json::json!([]));
 }

@@ -54,6 +54,17 @@ impl<'s> Stage<'s> {
         Stage { site, server }
     }
 
+    /// Adds a `ferroban` whose client talks to the server.
+    fn add_ferroban(&self) {
+        let path = self.site.path("bin/ferroban");
+        let script = format!(
+            "#!/bin/sh\n[ \"$1\" = client ] && {{ shift; exec fail2ban-client \"$@\"; }}\nexec {} \"$@\"\n",
+            env!("CARGO_BIN_EXE_ferroban"),
+        );
+        std::fs::write(&path, script).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+
     /// What a shell makes of a script that calls our client.
     fn sh(&self, script: &str) -> (i32, String) {
         let path = std::env::var("PATH").unwrap();
@@ -222,6 +233,24 @@ fn panels_command_and_read() {
     // Webmin
     let (_, version) = stage.sh("fail2ban-client -V");
     assert_eq!(captures(r"v?([0-9.]+)", &version), ["1.1.1"]);
+    // scripts compare it; whoever looks sees more
+    let own = concat!("Ferroban ", env!("CARGO_PKG_VERSION"), "\n");
+    for (command, answer) in [
+        ("client -V", "1.1.1"),
+        ("server -V", "1.1.1"),
+        ("regex -V", "1.1.1"),
+        ("client --version", "Fail2Ban v1.1.1"),
+        ("server --version", "Fail2Ban v1.1.1"),
+        ("regex --version", "fail2ban-regex 1.1.1"),
+    ] {
+        let command = format!("{} {command}", env!("CARGO_BIN_EXE_ferroban"));
+        stage.expect("a script", &command, &format!("{answer}\n"));
+        stage.expect("a person", &format!("{command} 2>&1 >/dev/null"), own);
+    }
+    assert!(site.read("log").contains(&format!(
+        "INFO    Starting Fail2ban v1.1.1 ({})\n",
+        own.trim_end()
+    )));
     let (_, status) = stage.sh("fail2ban-client status");
     let list = captures(r"(?im)jail\s+list:\s*(.*)", &status);
     assert_eq!(list, ["recidive, sshd"]);
@@ -460,6 +489,13 @@ fn programs_may_ask_for_json() {
     assert_eq!(sshd["filter"]["total_failed"], 3);
     assert_eq!(sshd["filter"]["searches_given_up"], 0);
     assert_eq!(sshd["actions"]["not_effective"], serde_json::json!({}));
+    assert_eq!(status["fail2ban_version"], "1.1.1");
+    assert_eq!(status["ferroban_version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(json("stats")["sshd"]["total_failed"], 3);
+    assert_eq!(json("status sshd stats")["backend"], "polling");
+    let bans = json("get sshd banip --with-time");
+    assert_eq!(bans[0]["bantime"], 600);
+    assert_eq!(bans[1]["id"], "2001:db8::2");
     assert_eq!(json("ping"), "pong");
     assert_eq!(json("get sshd bantime"), 600);
     assert_eq!(
@@ -637,10 +673,10 @@ fn events_are_told_as_they_happen() {
 fn shells_complete_commands() {
     let site = Site::new(&["sshd"]);
     let stage = Stage::new(&site);
-    let ferroban = env!("CARGO_BIN_EXE_ferroban");
+    stage.add_ferroban();
     let complete = |words: &str| {
         let script = format!(
-            "eval \"$({ferroban} completion bash)\"; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}}-1)); _fail2ban_client; printf '%s ' \"${{COMPREPLY[@]}}\""
+            "eval \"$(ferroban completion bash)\"; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}}-1)); $(complete -p ${{COMP_WORDS[0]}} | sed 's/.* -F \\([^ ]*\\).*/\\1/'); printf '%s ' \"${{COMPREPLY[@]}}\""
         );
         stage.sh(&script).1
     };
@@ -651,16 +687,42 @@ fn shells_complete_commands() {
     assert_eq!(complete("fail2ban-client status sshd s"), "short stats ");
     assert_eq!(complete("fail2ban-client --js"), "--json ");
     assert_eq!(complete("fail2ban-client set sshd banip 192.0.2.1 x"), " ");
+    assert_eq!(
+        complete("fail2ban-client set sshd banip 192.0.2.1 --ti"),
+        "--time --timeout "
+    );
+    assert_eq!(
+        complete("fail2ban-client set sshd banip --time 1h --rea"),
+        "--reason "
+    );
+    assert_eq!(
+        complete("fail2ban-client set sshd unbanip --re"),
+        "--report-absent "
+    );
+    assert_eq!(complete("fail2ban-client status sshd f"), "full ");
+    assert_eq!(complete("fail2ban-client status --all f"), "full ");
+    assert_eq!(
+        complete("fail2ban-server sta"),
+        "start status stats statistics "
+    );
+    assert_eq!(complete("fail2ban-regex --datep"), "--datepattern ");
+    assert_eq!(complete("ferroban re"), "regex replay report ");
+    assert_eq!(complete("ferroban lint --no"), "--notes ");
+    assert_eq!(complete("ferroban config ss"), "sshd ");
+    assert_eq!(complete("ferroban client set sshd bani"), "banip ");
+    assert_eq!(complete("ferroban client set ss"), "sshd ");
+    assert_eq!(complete("ferroban regex --datep"), "--datepattern ");
+    assert_eq!(complete("ferroban completion z"), "zsh ");
 }
 
 #[test]
 fn fish_completes_commands() {
     let site = Site::new(&["sshd"]);
     let stage = Stage::new(&site);
-    let ferroban = env!("CARGO_BIN_EXE_ferroban");
+    stage.add_ferroban();
     let complete = |line: &str| {
         let script = format!(
-            "HOME=$(mktemp -d) fish -c \"{ferroban} completion fish | source; complete -C '{line}'\""
+            "HOME=$(mktemp -d) fish -c \"ferroban completion fish | source; complete -C '{line}'\""
         );
         stage.sh(&script).1
     };
@@ -673,6 +735,18 @@ fn fish_completes_commands() {
     assert_eq!(complete("fail2ban-client set sshd action "), "note\n");
     assert_eq!(complete("fail2ban-client status sshd s"), "short\nstats\n");
     assert_eq!(complete("fail2ban-client --js"), "--json\n");
+    assert_eq!(complete("fail2ban-client status sshd f"), "full\n");
+    let banip = complete("fail2ban-client set sshd banip 192.0.2.1 --");
+    assert!(
+        banip.contains("--time\n") && banip.contains("--reason\n"),
+        "{banip}"
+    );
+    assert_eq!(complete("fail2ban-server set ss"), "sshd\n");
+    assert_eq!(complete("fail2ban-regex --datep"), "--datepattern\n");
+    assert_eq!(complete("ferroban re"), "regex\nreplay\nreport\n");
+    assert_eq!(complete("ferroban lint --no"), "--notes\n");
+    assert_eq!(complete("ferroban config ss"), "sshd\n");
+    assert_eq!(complete("ferroban client set sshd bani"), "banip\n");
 }
 
 /// A zsh on a terminal, into which somebody types a line and presses the tabulator key.
@@ -712,6 +786,7 @@ zpty -d shell
         ("fail2ban-client set sshd action n", "action note"),
         ("fail2ban-client stat", "statistics"),
         ("fail2ban-client --js", "--json"),
+        ("fail2ban-regex --datep", "--datepattern"),
     ] {
         complete(line);
     }

@@ -377,6 +377,20 @@ fn wrong_configurations_end_the_same() {
     }
 }
 
+/// A bad `fail2ban.conf` is told once by `-t`, whatever else is asked for.
+#[test]
+fn test_of_a_bad_main_configuration_ends_the_same() {
+    let sandboxes = [Sandbox::new(), Sandbox::new()];
+    for sandbox in &sandboxes {
+        sandbox.write("fail2ban.conf", "[Definition]\nloglevel = FOO\n");
+    }
+    for step in ["-t", "-d -t", "-i -t", "-t status", "-d"] {
+        let expected = sandboxes[0].run(Make::Original, step);
+        let outcome = sandboxes[1].run(Make::Ours, step);
+        assert_eq!(outcome, expected, "{step}");
+    }
+}
+
 /// `fail2ban-server` is a client for all commands but `start`; in the foreground it stops on command.
 #[test]
 fn server_program() {

@@ -1,4 +1,4 @@
-//! `ferroban actions [-c DIR] [JAIL …]`: for every command of a jail's actions, which way it goes
+//! `ferroban actions [-c DIR] [--json] [JAIL …]`: for every command of a jail's actions, which way it goes
 //! (netlink, a program, a mail, a shell) and why. Nothing is run and no server is asked.
 
 use std::ffi::OsString;
@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::{Arg, ArgAction};
+use serde_json::json;
 
 use super::{directory, ended, refused, say};
 use crate::action::JailFigures;
@@ -31,6 +32,43 @@ const OF_FAMILIES: [&str; 6] = [
     "actionreload",
 ];
 
+/// An action of a jail.
+enum Action {
+    /// Its commands.
+    Commands(Box<DryAction>),
+    /// Its name and file.
+    Python { name: String, path: String },
+}
+
+impl Action {
+    fn name(&self) -> &str {
+        match self {
+            Action::Commands(action) => &action.name,
+            Action::Python { name, .. } => name,
+        }
+    }
+}
+
+/// What is told of an action.
+struct Told {
+    jail: String,
+    action: String,
+    /// Started before the first ban of a family, not with the jail; `None` for Python.
+    on_demand: Option<bool>,
+    /// How a Python action is carried out.
+    python: Option<String>,
+    commands: Vec<Step>,
+}
+
+/// A command of an action, for one family or several alike.
+struct Step {
+    operation: &'static str,
+    /// None: the command does not depend on the family.
+    families: Vec<String>,
+    way: String,
+    script: String,
+}
+
 /// Runs the program; the first word is the name it was called under.
 pub fn main(words: Vec<OsString>) -> ExitCode {
     let matches = match command().try_get_matches_from(words) {
@@ -42,13 +80,19 @@ pub fn main(words: Vec<OsString>) -> ExitCode {
         .map(|names| names.cloned().collect())
         .unwrap_or_default();
     let directory = directory::chosen(&matches);
-    ended(
-        "actions",
-        run(directory, &jails, matches.get_flag("commands")),
-    )
+    let told = run(directory, &jails).map(|told| match matches.get_flag("json") {
+        true => say(&json_of(&told)),
+        false => {
+            for action in &told {
+                say(&text(action, matches.get_flag("commands")));
+            }
+        }
+    });
+    ended("actions", told)
 }
 
-fn command() -> clap::Command {
+/// The options, for clap.
+pub(super) fn command() -> clap::Command {
     clap::Command::new("ferroban actions")
         .about("Tells which way each command of a jail's actions goes, and why")
         .arg(directory::option())
@@ -59,38 +103,41 @@ fn command() -> clap::Command {
                 .help("show the commands too, for an address as an example"),
         )
         .arg(
+            Arg::new("json")
+                .long("json")
+                .action(ArgAction::SetTrue)
+                .help("print one JSON array of actions, with their commands"),
+        )
+        .arg(
             Arg::new("jail")
                 .value_name("JAIL")
                 .action(ArgAction::Append)
-                .help("these jails only; they have to be enabled"),
+                .help("these jails, enabled or not [default: all enabled jails]"),
         )
 }
 
-fn run(directory: &str, wanted: &[String], commands: bool) -> anyhow::Result<()> {
-    let jails = read(directory)?;
-    if jails.is_empty() {
+fn run(directory: &str, wanted: &[String]) -> anyhow::Result<Vec<Told>> {
+    let jails = read(directory, wanted)?;
+    if jails.is_empty() && wanted.is_empty() {
         bail!("no jail is enabled in {directory}");
     }
-    for name in wanted {
-        if !jails.iter().any(|(jail, _)| jail == name) {
-            bail!("there is no enabled jail '{name}' in {directory}");
+    let mut told = Vec::new();
+    for (jail, actions) in jails {
+        if wanted.is_empty() || wanted.contains(&jail) {
+            for action in actions {
+                told.push(describe(&jail, action)?);
+            }
         }
     }
-    for (jail, mut actions) in jails {
-        if !wanted.is_empty() && !wanted.contains(&jail) {
-            continue;
-        }
-        for action in &mut actions {
-            describe(&jail, action, commands)?;
-        }
-    }
-    Ok(())
+    Ok(told)
 }
 
-/// Jails with their actions, from the same commands the server would get.
-fn read(directory: &str) -> anyhow::Result<Vec<(String, Vec<DryAction>)>> {
+/// Jails with their actions, from the same commands the server would get. Those of `wanted` are read
+/// even when they are not enabled.
+fn read(directory: &str, wanted: &[String]) -> anyhow::Result<Vec<(String, Vec<Action>)>> {
     let options = ReadOptions {
         allow_no_files: true,
+        also: wanted.to_vec(),
         ..ReadOptions::default()
     };
     let stream = stream::all(&Shipped, directory, &options)
@@ -99,7 +146,7 @@ fn read(directory: &str) -> anyhow::Result<Vec<(String, Vec<DryAction>)>> {
         eprintln!("ferroban actions: jail '{jail}' left out: {reason}");
     }
     let names = HostNames::default();
-    let mut jails: Vec<(String, Vec<DryAction>)> = Vec::new();
+    let mut jails: Vec<(String, Vec<Action>)> = Vec::new();
     for words in &stream.commands {
         match Command::parse(words).with_context(|| format!("in command {words:?}"))? {
             Command::Add { jail, .. } => jails.push((jail, Vec::new())),
@@ -108,31 +155,30 @@ fn read(directory: &str) -> anyhow::Result<Vec<(String, Vec<DryAction>)>> {
                 command: JailCommand::Set(setting),
             } => {
                 if let Some((_, actions)) = jails.iter_mut().find(|(jail, _)| *jail == name) {
-                    set(&name, actions, setting, &names)?;
+                    set(actions, setting, &names)?;
                 }
             }
             _ => {}
         }
     }
+    for name in wanted {
+        let skipped = stream.skipped.iter().any(|(jail, _)| jail == name);
+        if !skipped && !jails.iter().any(|(jail, _)| jail == name) {
+            bail!("there is no jail '{name}' in {directory}");
+        }
+    }
     Ok(jails)
 }
 
-fn set(
-    jail: &str,
-    actions: &mut Vec<DryAction>,
-    setting: JailSetting,
-    names: &HostNames,
-) -> anyhow::Result<()> {
+fn set(actions: &mut Vec<Action>, setting: JailSetting, names: &HostNames) -> anyhow::Result<()> {
     match setting {
-        JailSetting::AddAction { name, python: None } => {
-            actions.push(DryAction::new(&name, names.clone()));
-        }
-        JailSetting::AddAction {
-            name,
-            python: Some((path, _)),
-        } => say(&format!("{jail}: {name}\n  {}", way_of_python(&path))),
+        JailSetting::AddAction { name, python } => actions.push(match python {
+            None => Action::Commands(Box::new(DryAction::new(&name, names.clone()))),
+            Some((path, _)) => Action::Python { name, path },
+        }),
         JailSetting::Action { name, properties } => {
-            if let Some(action) = actions.iter_mut().find(|action| action.name == name) {
+            let mut actions = actions.iter_mut().filter(|action| action.name() == name);
+            if let Some(Action::Commands(action)) = actions.next() {
                 for (property, value) in &properties {
                     action.set(property, value)?;
                 }
@@ -154,20 +200,30 @@ fn way_of_python(path: &str) -> String {
     }
 }
 
-/// Tells of one action; families whose commands go the same way are told of once.
-fn describe(jail: &str, action: &mut DryAction, commands: bool) -> anyhow::Result<()> {
-    let (families, on_demand) = action.families();
-    let when = match on_demand {
-        true => "started before the first ban of a family",
-        false => "started with the jail",
+/// What there is to tell of one action; families whose commands go the same way are told of once.
+fn describe(jail: &str, action: Action) -> anyhow::Result<Told> {
+    let mut told = Told {
+        jail: jail.to_owned(),
+        action: action.name().to_owned(),
+        on_demand: None,
+        python: None,
+        commands: Vec::new(),
     };
-    say(&format!("{jail}: {} ({when})", action.name));
+    let mut action = match action {
+        Action::Commands(action) => action,
+        Action::Python { path, .. } => {
+            told.python = Some(way_of_python(&path));
+            return Ok(told);
+        }
+    };
+    let (families, on_demand) = action.families();
+    told.on_demand = Some(on_demand);
     let figures = JailFigures {
         bantime: 600.0,
         ..JailFigures::default()
     };
     for operation in OF_FAMILIES.into_iter().chain(OF_TICKETS) {
-        let mut told: Vec<String> = Vec::new();
+        let first = told.commands.len();
         for family in &families {
             let script = match OF_TICKETS.contains(&operation) {
                 true => action.script(operation, jail, &example(family), &figures)?,
@@ -178,20 +234,66 @@ fn describe(jail: &str, action: &mut DryAction, commands: bool) -> anyhow::Resul
             if way == Way::Nothing || script.text == format!("<{operation}>") {
                 continue;
             }
-            let mut line = way.to_string();
-            if commands {
-                for text in script.spelled_out().lines() {
-                    line.push_str("\n      ");
-                    line.push_str(text);
-                }
-            }
-            if !told.contains(&line) {
-                say(&format!("  {operation:<13} {line}"));
-                told.push(line);
+            let step = Step {
+                operation,
+                families: Vec::from_iter((!family.is_empty()).then(|| family.clone())),
+                way: way.to_string(),
+                script: script.spelled_out(),
+            };
+            let mut others = told.commands[first..].iter_mut();
+            match others.find(|other| other.way == step.way && other.script == step.script) {
+                Some(other) => other.families.push(family.clone()),
+                None => told.commands.push(step),
             }
         }
     }
-    Ok(())
+    Ok(told)
+}
+
+/// An action for reading.
+fn text(told: &Told, commands: bool) -> String {
+    let when = match told.on_demand {
+        Some(true) => " (started before the first ban of a family)",
+        Some(false) => " (started with the jail)",
+        None => "",
+    };
+    let mut lines = vec![format!("{}: {}{when}", told.jail, told.action)];
+    lines.extend(told.python.iter().map(|way| format!("  {way}")));
+    for step in &told.commands {
+        let line = format!("  {:<13} {}", step.operation, step.way);
+        // without the commands families differ by their ways alone
+        if commands || !lines.contains(&line) {
+            lines.push(line);
+        }
+        if commands {
+            lines.extend(step.script.lines().map(|line| format!("      {line}")));
+        }
+    }
+    lines.join("\n")
+}
+
+fn json_of(told: &[Told]) -> String {
+    let step = |step: &Step| {
+        json!({
+            "command": step.operation,
+            "families": step.families,
+            "way": step.way,
+            "script": step.script,
+        })
+    };
+    let action = |told: &Told| {
+        json!({
+            "jail": told.jail,
+            "action": told.action,
+            "started_on_demand": told.on_demand,
+            "python": told.python,
+            "commands": told.commands.iter().map(step).collect::<Vec<_>>(),
+        })
+    };
+    told.iter()
+        .map(action)
+        .collect::<serde_json::Value>()
+        .to_string()
 }
 
 /// A ban of an address of this family.

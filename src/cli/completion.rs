@@ -1,5 +1,5 @@
-//! `ferroban completion bash|zsh|fish`: completion scripts for `fail2ban-client`, made of the usage
-//! table, so that a command that is added there is completed too.
+//! `ferroban completion bash|zsh|fish`: completion scripts for fail2ban's programs and `ferroban`, made
+//! of the usage table and of the options clap knows, so that what is added there is completed too.
 //!
 //! Each form of the table is a path of words. Where it says `<JAIL>` or `<ACT>` the script asks the
 //! running server.
@@ -8,30 +8,53 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use super::{exit_code, say, usage};
+use super::{
+    PROGRAMS, USAGE, actions, config, exit_code, explain, lint, regex, replay, report, say, usage,
+};
 
 /// Runs the program; the first argument is the name it was called under.
 pub fn main(args: Vec<OsString>) -> ExitCode {
+    const HELP: &str = "Usage: ferroban completion bash|zsh|fish";
     let shell = args.get(1).map(|shell| shell.to_string_lossy());
     let script = match shell.as_deref() {
         Some("bash") => bash(),
         Some("zsh") => format!(
-            "#compdef fail2ban-client\nautoload -U +X bashcompinit && bashcompinit\n{}",
+            "#compdef {}\nautoload -U +X bashcompinit && bashcompinit\n{}",
+            COMPLETED.join(" "),
             bash()
         ),
         Some("fish") => fish(),
-        other => {
-            say("Usage: ferroban completion bash|zsh|fish");
-            return exit_code(matches!(other, Some("-h" | "--help")));
+        Some("-h" | "--help") => {
+            say(HELP);
+            return exit_code(true);
+        }
+        Some(other) => {
+            eprintln!("ferroban completion: unknown shell '{other}'\n{HELP}");
+            return ExitCode::from(USAGE);
+        }
+        None => {
+            eprintln!("ferroban completion: which shell?\n{HELP}");
+            return ExitCode::from(USAGE);
         }
     };
     say(script.trim_end());
     exit_code(true)
 }
 
+/// The commands that are completed.
+const COMPLETED: [&str; 4] = [
+    "fail2ban-client",
+    "fail2ban-server",
+    "fail2ban-regex",
+    "ferroban",
+];
+
+/// Where `--x` may stand among the words of a command: the words before it.
+type Places = BTreeMap<Vec<&'static str>, Vec<&'static str>>;
+
 /// What may follow which words: after `set <JAIL>` come `banip`, `bantime` and so on.
-fn grammar() -> BTreeMap<Vec<&'static str>, Vec<&'static str>> {
-    let mut next: BTreeMap<Vec<&str>, Vec<&str>> = BTreeMap::new();
+fn grammar() -> Places {
+    let mut next = Places::new();
     for form in usage::forms() {
         let mut path = Vec::new();
         for word in form.split_whitespace() {
@@ -39,7 +62,8 @@ fn grammar() -> BTreeMap<Vec<&'static str>, Vec<&'static str>> {
             let choices: Vec<&str> = match bare {
                 "<JAIL>" | "<ACT>" => vec![bare],
                 "stat[istic]s" => vec!["stats", "statistics"],
-                "FLAVOR" => vec!["basic", "cymru", "short", "stats"],
+                "FLAVOR" => vec!["basic", "full", "cymru", "short", "stats"],
+                _ if bare.starts_with("--") && bare != "--all" => continue,
                 _ if bare.starts_with(['<', '\'']) || bare == "..." => break,
                 _ => bare.split('|').filter(|word| !word.contains('<')).collect(),
             };
@@ -60,12 +84,73 @@ fn grammar() -> BTreeMap<Vec<&'static str>, Vec<&'static str>> {
     next
 }
 
-/// Options, without their arguments.
+/// The options of commands, by the words these begin with.
+fn command_options() -> Places {
+    let mut options = Places::new();
+    for form in usage::forms() {
+        let mut path = Vec::new();
+        for word in form.split_whitespace() {
+            let bare = word.trim_matches(['[', ']']);
+            if bare.starts_with("--") && word.starts_with('[') {
+                let known = options.entry(path.clone()).or_default();
+                if !known.contains(&bare) {
+                    known.push(bare);
+                }
+            } else if bare == "<JAIL>" || !bare.starts_with('<') && bare != "..." {
+                path.push(bare);
+            }
+        }
+    }
+    options
+}
+
+/// Options of client and server, without their arguments.
 fn options() -> Vec<&'static str> {
     usage::options()
         .flat_map(|form| form.split(", "))
         .filter_map(|option| option.split([' ', '|']).next())
         .collect()
+}
+
+/// The options of a program, as clap knows them, and whether it takes names of jails.
+fn options_of(command: &clap::Command) -> (Vec<String>, bool) {
+    let mut options = vec!["-h".to_owned(), "--help".to_owned()];
+    let mut jails = false;
+    for arg in command.get_arguments() {
+        options.extend(arg.get_short().map(|short| format!("-{short}")));
+        options.extend(arg.get_long().map(|long| format!("--{long}")));
+        let names = arg.get_value_names().unwrap_or_default();
+        jails |= arg.is_positional() && names.iter().any(|name| name == "JAIL");
+    }
+    let mut seen = std::collections::HashSet::new();
+    options.retain(|option| seen.insert(option.clone()));
+    (options, jails)
+}
+
+/// The programs that clap reads the command line of.
+fn programs() -> [(&'static str, clap::Command); 7] {
+    [
+        ("regex", regex::flags::command()),
+        ("replay", replay::arguments::command()),
+        ("report", report::arguments::command()),
+        ("config", config::command()),
+        ("lint", lint::command()),
+        ("actions", actions::command()),
+        ("explain", explain::arguments::command()),
+    ]
+}
+
+fn program_names() -> String {
+    let names = PROGRAMS.iter().map(|(name, _, _)| *name);
+    names.chain(["help"]).collect::<Vec<_>>().join(" ")
+}
+
+/// What a word of a form looks like in a script: `*` for what the server knows.
+fn any(word: &'static str) -> &'static str {
+    match word {
+        "<JAIL>" | "<ACT>" => "*",
+        word => word,
+    }
 }
 
 /// What may follow which words, as a script says it: paths with `*` for what the server knows, and
@@ -75,10 +160,6 @@ fn rows(
     actions: &'static str,
 ) -> impl Iterator<Item = (Vec<&'static str>, String)> {
     grammar().into_iter().map(move |(path, words)| {
-        let any = |word| match word {
-            "<JAIL>" | "<ACT>" => "*",
-            word => word,
-        };
         let ask = |word| match word {
             "<JAIL>" => jails,
             "<ACT>" => actions,
@@ -100,22 +181,63 @@ fn bash() -> String {
         };
         cases.push_str(&format!("        {pattern}) words=\"{words}\" ;;\n"));
     }
-    BASH.replace("OPTIONS", &options().join(" "))
+    let mut options_of_commands = String::new();
+    for (path, options) in command_options() {
+        let words: Vec<&str> = path.iter().map(|word| any(word)).collect();
+        let pattern = words.join("\\ ");
+        let options = options.join(" ");
+        options_of_commands.push_str(&format!(
+            "        {pattern}\\ *) words=\"$words {options}\" ;;\n"
+        ));
+    }
+    let mut others = String::new();
+    for (name, command) in programs() {
+        let (options, jails) = options_of(&command);
+        let jails = if jails { " $(_fail2ban_jails)" } else { "" };
+        let call = match name {
+            "regex" => "_fail2ban_regex".to_owned(),
+            _ => format!(
+                "_fail2ban_reply \"{}\" \"{}\"",
+                jails.trim(),
+                options.join(" ")
+            ),
+        };
+        others.push_str(&format!("        *\\ {name}) {call} ;;\n"));
+    }
+    BASH.replace("OPTIONS_OF_COMMANDS\n", &options_of_commands)
+        .replace(
+            "REGEX_OPTIONS",
+            &options_of(&regex::flags::command()).0.join(" "),
+        )
+        .replace("OTHER_PROGRAMS\n", &others)
+        .replace("OPTIONS", &options().join(" "))
+        .replace("PROGRAMS", &program_names())
         .replace("CASES\n", &cases)
 }
 
-const BASH: &str = r#"_fail2ban_jails() {
-    fail2ban-client status 2>/dev/null | sed -n 's/.*Jail list:[[:space:]]*//p' | tr -d ','
+const BASH: &str = r#"_fail2ban_ask="fail2ban-client"
+_fail2ban_jails() {
+    $_fail2ban_ask status 2>/dev/null | sed -n 's/.*Jail list:[[:space:]]*//p' | tr -d ','
 }
 _fail2ban_actions() {
-    fail2ban-client get "$1" actions 2>/dev/null | sed -n '2p' | tr -d ','
+    $_fail2ban_ask get "$1" actions 2>/dev/null | sed -n '2p' | tr -d ','
 }
-_fail2ban_client() {
-    local cur="${COMP_WORDS[COMP_CWORD]}" words="" i
+# words, and what is offered for a word that begins with -
+_fail2ban_reply() {
+    local cur="${COMP_WORDS[COMP_CWORD]}" words="$1"
+    case "$cur" in
+        -*) words="$words $2" ;;
+    esac
+    COMPREPLY=($(compgen -W "$words" -- "$cur"))
+}
+# commands, from the word of this number on
+_fail2ban_commands() {
+    local words="" i
     local -a given=() # not path, which is PATH in zsh
-    for ((i = 1; i < COMP_CWORD; i++)); do
+    for ((i = $1; i < COMP_CWORD; i++)); do
         case "${COMP_WORDS[i]}" in
-            -c|-s|-p|--conf|--socket|--pidfile|--pname|--loglevel|--logtarget|--syslogsocket|--timeout|--str2sec) ((i++)) ;;
+            -c|-s|-p|--conf|--config|--socket|--pidfile|--pname|--loglevel|--logtarget|--syslogsocket|--timeout|--str2sec) ((i++)) ;;
+            --all) given+=("--all") ;;
             -*) ;;
             *) given+=("${COMP_WORDS[i]}") ;;
         esac
@@ -123,57 +245,130 @@ _fail2ban_client() {
     case "${#given[@]} ${given[*]}" in
 CASES
     esac
-    case "$cur" in
-        -*) words="$words OPTIONS" ;;
+    case "${given[*]} " in
+OPTIONS_OF_COMMANDS
     esac
-    COMPREPLY=($(compgen -W "$words" -- "$cur"))
+    _fail2ban_reply "$words" "OPTIONS"
 }
-complete -o default -F _fail2ban_client fail2ban-client
+_fail2ban_client() {
+    _fail2ban_ask="fail2ban-client"
+    _fail2ban_commands 1
+}
+_fail2ban_regex() {
+    _fail2ban_reply "" "REGEX_OPTIONS"
+}
+_ferroban() {
+    _fail2ban_ask="ferroban client"
+    case "$COMP_CWORD ${COMP_WORDS[1]}" in
+        1\ *) _fail2ban_reply "PROGRAMS" "-h --help -V --version" ;;
+        *\ client|*\ server) _fail2ban_commands 2 ;;
+OTHER_PROGRAMS
+        *\ completion) _fail2ban_reply "bash zsh fish" "--help" ;;
+        *\ install-links) _fail2ban_reply "" "--force --help" ;;
+        *\ help) _fail2ban_reply "PROGRAMS" "" ;;
+    esac
+}
+complete -o default -F _fail2ban_client fail2ban-client fail2ban-server
+complete -o default -F _fail2ban_regex fail2ban-regex
+complete -o default -F _ferroban ferroban
 "#;
 
 fn fish() -> String {
     let mut lines = FISH.to_owned();
+    let option = |command: &str, option: &str| {
+        let (kind, name) = match option.strip_prefix("--") {
+            Some(name) => ("-l", name),
+            None => ("-s", option.trim_start_matches('-')),
+        };
+        format!("complete -c {command} {kind} {name}\n")
+    };
     for (path, words) in rows("(__fail2ban_jails)", "(__fail2ban_actions)") {
         let path: String = path.iter().map(|word| format!(" \"{word}\"")).collect();
         lines.push_str(&format!(
             "complete -c fail2ban-client -f -n '__fail2ban_after{path}' -a '{words}'\n"
         ));
     }
-    for option in options() {
-        let (kind, name) = match option.strip_prefix("--") {
-            Some(name) => ("-l", name),
-            None => ("-s", option.trim_start_matches('-')),
-        };
-        lines.push_str(&format!("complete -c fail2ban-client {kind} {name}\n"));
+    for (path, options) in command_options() {
+        let path: String = path
+            .iter()
+            .map(|word| format!(" \"{}\"", any(word)))
+            .collect();
+        lines.push_str(&format!(
+            "complete -c fail2ban-client -n '__fail2ban_within{path}' -a '{}'\n",
+            options.join(" ")
+        ));
+    }
+    for name in options() {
+        lines.push_str(&option("fail2ban-client", name));
+    }
+    lines.push_str("complete -c fail2ban-server -w fail2ban-client\n");
+    for name in options_of(&regex::flags::command()).0 {
+        lines.push_str(&option("fail2ban-regex", &name));
+    }
+    lines.push_str(&format!(
+        "complete -c ferroban -f -n '__fish_is_nth_token 1' -a '{}'\n",
+        program_names()
+    ));
+    for (program, as_command) in [
+        ("client server", "fail2ban-client"),
+        ("regex", "fail2ban-regex"),
+    ] {
+        lines.push_str(&format!(
+            "complete -c ferroban -n '__fish_seen_subcommand_from {program}' -a '(__fail2ban_as {as_command})'\n"
+        ));
+    }
+    for (name, command) in programs().into_iter().filter(|(name, _)| *name != "regex") {
+        let (options, jails) = options_of(&command);
+        let within = format!("ferroban -n '__fish_seen_subcommand_from {name}'");
+        for name in options {
+            lines.push_str(&option(&within, &name));
+        }
+        if jails {
+            lines.push_str(&format!("complete -c {within} -a '(__fail2ban_jails)'\n"));
+        }
     }
     lines
 }
 
-const FISH: &str = r#"function __fail2ban_jails
-    fail2ban-client status 2>/dev/null | string replace -rf '.*Jail list:\s*' '' | string split ', '
+const FISH: &str = r#"function __fail2ban_client
+    if type -q fail2ban-client
+        fail2ban-client $argv 2>/dev/null
+    else
+        ferroban client $argv 2>/dev/null
+    end
+end
+function __fail2ban_jails
+    __fail2ban_client status | string replace -rf '.*Jail list:\s*' '' | string split ', '
 end
 function __fail2ban_words
     set -l skip 0
     for word in (commandline -opc)[2..-1]
         if test $skip = 1
             set skip 0
-        else if contains -- $word -c -s -p --conf --socket --pidfile --pname --loglevel --logtarget --syslogsocket --timeout --str2sec
+        else if contains -- $word -c -s -p --conf --config --socket --pidfile --pname --loglevel --logtarget --syslogsocket --timeout --str2sec
             set skip 1
-        else if not string match -q -- '-*' $word
+        else if test $word = --all; or not string match -q -- '-*' $word
             echo $word
         end
     end
 end
 function __fail2ban_actions
     set -l words (__fail2ban_words)
-    fail2ban-client get $words[2] actions 2>/dev/null | tail -n +2 | string split ', '
+    __fail2ban_client get $words[2] actions | tail -n +2 | string split ', '
 end
-function __fail2ban_after
+function __fail2ban_within
     set -l words (__fail2ban_words)
-    test (count $words) = (count $argv); or return 1
+    test (count $words) -ge (count $argv); or return 1
     for i in (seq (count $argv))
         test $argv[$i] = '*'; or test $argv[$i] = $words[$i]; or return 1
     end
+end
+function __fail2ban_after
+    test (count (__fail2ban_words)) = (count $argv); and __fail2ban_within $argv
+end
+function __fail2ban_as
+    set -l words (commandline -opc)
+    complete -C "$argv[1] "(string join ' ' -- $words[3..-1] (commandline -ct))
 end
 "#;
 
@@ -198,9 +393,23 @@ mod tests {
         }
         assert!(after(&["set"]).contains(&"<JAIL>") && after(&["set"]).contains(&"loglevel"));
         assert_eq!(after(&["set", "<JAIL>", "idle"]), ["on", "off"]);
-        assert_eq!(after(&["set", "<JAIL>", "unbanip"]), ["--report-absent"]);
+        assert!(after(&["status", "<JAIL>"]).contains(&"full"));
         assert!(after(&["get", "<JAIL>", "action", "<ACT>"]).contains(&"actionban"));
-        assert!(after(&["reload"]).contains(&"--unban") && after(&["reload"]).contains(&"<JAIL>"));
+        assert!(after(&["reload"]).contains(&"<JAIL>"));
+        let within = command_options();
+        for (path, option) in [
+            (&["set", "<JAIL>", "banip"][..], "--time"),
+            (&["set", "<JAIL>", "banip"], "--reason"),
+            (&["set", "<JAIL>", "unbanip"], "--report-absent"),
+            (&["reload"], "--unban"),
+        ] {
+            assert!(
+                within
+                    .get(path)
+                    .is_some_and(|known| known.contains(&option)),
+                "{option}"
+            );
+        }
         assert!(options().contains(&"--json") && options().contains(&"-c"));
         let marks = |word: &str| {
             word.contains(['<', '[', '|', '\'']) && word != "<JAIL>" && word != "<ACT>"

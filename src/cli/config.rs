@@ -53,7 +53,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     }
 }
 
-fn command() -> Command {
+pub(super) fn command() -> Command {
     Command::new("ferroban config")
         .about("Shows every setting of a jail, its final value, and the file and line it was written in.")
         .arg(directory::option())

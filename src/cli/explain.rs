@@ -2,7 +2,7 @@
 //! the prefilter, prefregex, failregexes and ignoreregexes say, the session, the count, the ban;
 //! and for a line that does not match, which regex came furthest and where it stopped.
 
-mod arguments;
+pub(super) mod arguments;
 mod json;
 mod marks;
 mod text;

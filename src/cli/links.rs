@@ -26,15 +26,15 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
                 return ExitCode::SUCCESS;
             }
             Some(option) if option.starts_with('-') => {
-                say(USAGE);
-                return exit_code(false);
+                eprintln!("ferroban install-links: unknown option '{option}'\n{USAGE}");
+                return ExitCode::from(super::USAGE);
             }
             _ => directories.push(PathBuf::from(arg)),
         }
     }
     let [directory] = directories.as_slice() else {
-        say(USAGE);
-        return exit_code(false);
+        eprintln!("ferroban install-links: one directory is needed\n{USAGE}");
+        return ExitCode::from(super::USAGE);
     };
     let program = match std::env::current_exe() {
         Ok(program) => program,

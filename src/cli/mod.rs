@@ -8,6 +8,9 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use crate::lint::{hint, nearest};
+use crate::{COMPATIBLE_VERSION, VERSION};
+
 pub mod actions;
 pub mod client;
 pub mod completion;
@@ -29,6 +32,8 @@ pub mod usage;
 
 /// fail2ban's exit code for any failure (fact P58).
 pub const FAILURE: u8 = 255;
+/// The exit code of programs that fail2ban doesn't have for a wrong command line.
+const USAGE: u8 = 2;
 
 /// A program by its arguments; the first is the name it was called under.
 type Program = fn(Vec<OsString>) -> ExitCode;
@@ -42,7 +47,7 @@ const LINKED: [(&str, Program); 3] = [
 ];
 
 /// All programs by first argument, with what `ferroban --help` says of them.
-const PROGRAMS: &[(&str, &str, Program)] = &[
+pub(crate) const PROGRAMS: &[(&str, &str, Program)] = &[
     (
         "client",
         "asks and steers the server (fail2ban-client)",
@@ -112,22 +117,50 @@ pub fn main() -> ExitCode {
     }
     match word.as_str() {
         "-V" | "--version" => {
-            say(&format!(
-                "ferroban {} (compatible with fail2ban {})",
-                env!("CARGO_PKG_VERSION"),
-                crate::COMPATIBLE_VERSION
-            ));
+            say(&about_version());
             ExitCode::SUCCESS
         }
         "-h" | "--help" => {
             say(&overview());
             ExitCode::SUCCESS
         }
-        _ => {
-            say(&overview());
-            ExitCode::from(FAILURE)
-        }
+        "help" => help(args.get(2)),
+        "" => misused("which program?"),
+        word => unknown(word),
     }
+}
+
+/// Ferroban's version, and what it is compatible with.
+fn about_version() -> String {
+    format!("Ferroban {VERSION} (compatible with fail2ban {COMPATIBLE_VERSION})")
+}
+
+/// `ferroban help [PROGRAM]`
+fn help(name: Option<&OsString>) -> ExitCode {
+    let Some(name) = name else {
+        say(&overview());
+        return ExitCode::SUCCESS;
+    };
+    let name = name.to_string_lossy();
+    match PROGRAMS.iter().find(|(program, _, _)| *program == name) {
+        Some((name, _, program)) => program(vec![
+            OsString::from(format!("ferroban {name}")),
+            OsString::from("--help"),
+        ]),
+        None => unknown(&name),
+    }
+}
+
+fn unknown(name: &str) -> ExitCode {
+    let names = PROGRAMS.iter().map(|(program, _, _)| *program);
+    let hint = hint(nearest(name, names, 2));
+    misused(&format!("unknown program '{name}'{hint}"))
+}
+
+/// Tells that a command line is wrong.
+fn misused(why: &str) -> ExitCode {
+    eprintln!("ferroban: {why}\nSee 'ferroban --help'.");
+    ExitCode::from(USAGE)
 }
 
 /// What `ferroban --help` prints.
@@ -138,7 +171,7 @@ fn overview() -> String {
     }
     text.push_str("\nOptions:\n    -h, --help      display this help message\n");
     text.push_str("    -V, --version   print the version\n");
-    text.push_str("\nEach program explains itself with --help.");
+    text.push_str("\nEach program explains itself with --help, or 'ferroban help PROGRAM'.");
     text
 }
 
@@ -200,7 +233,7 @@ fn ended(program: &str, result: anyhow::Result<()>) -> ExitCode {
 fn refused(error: &clap::Error) -> ExitCode {
     let _ = error.print();
     match error.use_stderr() {
-        true => ExitCode::from(2),
+        true => ExitCode::from(USAGE),
         false => ExitCode::SUCCESS,
     }
 }

@@ -100,7 +100,7 @@ fn grammar() -> Command {
         .disable_help_subcommand(true)
         .args_override_self(true)
         .infer_long_args(true)
-        .arg(value("conf").short('c'))
+        .arg(value("conf").short('c').alias("config"))
         .arg(value("socket").short('s'))
         .arg(value("pidfile").short('p'))
         .args(["pname", "loglevel", "logtarget", "syslogsocket"].map(value))

@@ -3,7 +3,7 @@
 //!
 //! In: the command line. Out: the report, or with `-o` the failures in the form asked for.
 
-mod flags;
+pub(super) mod flags;
 mod input;
 pub(super) mod json;
 mod names;

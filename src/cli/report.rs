@@ -3,7 +3,7 @@
 //!
 //! What cannot be asked is told in its place: without a server there is the past alone.
 
-mod arguments;
+pub(super) mod arguments;
 mod chart;
 mod html;
 mod json;

@@ -12,7 +12,7 @@ use crate::control::Value;
 use crate::datetime::duration::Number;
 use crate::jail::trial::Trials;
 use crate::server::NO_JAIL;
-use crate::{COMPATIBLE_VERSION, error, info, warning};
+use crate::{COMPATIBLE_VERSION, VERSION, error, info, warning};
 
 const TARGET: &str = "fail2ban";
 
@@ -61,8 +61,16 @@ impl Setup {
         let options = match options::parse(args) {
             Request::Run(options) => *options,
             Request::Help => return answer(&usage::text(&caller)),
-            Request::ShortVersion => return answer(COMPATIBLE_VERSION),
-            Request::Version => return answer(&format!("Fail2Ban v{COMPATIBLE_VERSION}")),
+            // for a person: scripts compare standard output with fail2ban's versions
+            // of Ferroban for a person: scripts compare standard output with fail2ban's versions
+            Request::ShortVersion => {
+                eprintln!("Ferroban {VERSION}");
+                return answer(COMPATIBLE_VERSION);
+            }
+            Request::Version => {
+                eprintln!("Ferroban {VERSION}");
+                return answer(&format!("Fail2Ban v{COMPATIBLE_VERSION}"));
+            }
             Request::Duration(Number::Int(seconds)) => return answer(&seconds.to_string()),
             Request::Duration(Number::Float(seconds)) => {
                 return answer(&Value::Float(seconds).repr());
@@ -77,11 +85,15 @@ impl Setup {
             }
         };
         diagnostics::install(options.verbosity);
+        let only_test = options.test && options.words.is_empty();
         let setup = match Setup::locate(caller, options) {
             Ok(setup) => setup,
             Err(error) => {
                 say(&format!("ERROR: {error}"));
-                return Err(refuse());
+                return Err(match only_test {
+                    true => exit_code(false),
+                    false => refuse(),
+                });
             }
         };
         setup.inspect()?;
@@ -198,6 +210,7 @@ impl Setup {
         ];
         let options = ReadOptions {
             jail: jail.map(str::to_owned),
+            also: Vec::new(),
             allow_no_files: self.options.dump,
             overrides: overrides
                 .map(|(name, value)| (name.to_owned(), value.clone()))

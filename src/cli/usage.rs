@@ -4,6 +4,8 @@
 //! forms four blanks in, headings in capitals.
 
 use crate::COMPATIBLE_VERSION;
+use crate::config::text::quoted;
+use crate::lint::{hint, nearest};
 
 /// Column at which meanings begin.
 const COLUMN: usize = 45;
@@ -89,7 +91,7 @@ const CHAPTERS: [Chapter; 9] = [
             ("status", "number and names of the jails"),
             (
                 "status --all [FLAVOR]",
-                "status of every jail; FLAVOR is one of basic (default), cymru, short, stats",
+                "status of every jail; FLAVOR is one of basic (default), full, cymru, short, stats",
             ),
             ("stat[istic]s", "numbers of all jails in a table"),
             (
@@ -102,6 +104,10 @@ const CHAPTERS: [Chapter; 9] = [
                 "print the arguments by way of the server (internal)",
             ),
             ("version", "version of the server"),
+            (
+                "help [<COMMAND>]",
+                "explain the commands that have these words, or all",
+            ),
         ],
     ),
     (
@@ -156,7 +162,7 @@ const CHAPTERS: [Chapter; 9] = [
             ("stop <JAIL>", "stop and remove a jail"),
             (
                 "status <JAIL> [FLAVOR]",
-                "status of a jail; FLAVOR is one of basic (default), cymru, short, stats",
+                "status of a jail; FLAVOR is one of basic (default), full, cymru, short, stats",
             ),
         ],
     ),
@@ -388,6 +394,54 @@ pub fn forms() -> impl Iterator<Item = &'static str> {
         .flat_map(|(_, commands)| commands.iter().map(|(form, _)| *form))
 }
 
+/// What the usage text says of the commands that have all of these words.
+///
+/// # Errors
+/// There is none; the text says so, with a word that may have been meant.
+pub fn about(words: &[String]) -> Result<String, String> {
+    let mut lines = Vec::new();
+    for (form, meaning) in CHAPTERS.iter().flat_map(|(_, commands)| *commands) {
+        if words
+            .iter()
+            .all(|word| names(form).any(|name| name == word))
+        {
+            explain(form, meaning, &mut lines);
+        }
+    }
+    if lines.is_empty() {
+        let unknown = words.iter().find(|word| !known().any(|name| name == *word));
+        return Err(match unknown {
+            Some(word) => format!("Unknown command {}{}", quoted(word), meant(word)),
+            None => "There is no command with all of these words".to_owned(),
+        });
+    }
+    Ok(lines.join("\n"))
+}
+
+/// `; did you mean 'x'?` for a word that is no command but like one, else nothing.
+pub fn meant(word: &str) -> String {
+    match known().any(|name| name == word) {
+        true => String::new(),
+        false => hint(nearest(word, known(), 2)),
+    }
+}
+
+/// All words of commands.
+fn known() -> impl Iterator<Item = &'static str> {
+    forms().flat_map(names)
+}
+
+/// The words a form consists of, without what stands for something else.
+fn names(form: &'static str) -> impl Iterator<Item = &'static str> {
+    let words = form.split_whitespace();
+    words
+        .flat_map(|word| match word.trim_matches(['[', ']']) {
+            "stat[istic]s" => ["stats", "statistics"].as_slice().to_vec(),
+            word => word.split('|').collect(),
+        })
+        .filter(|name| !name.starts_with(['<', '\'', '.']) && *name != "FLAVOR")
+}
+
 /// The forms of all options.
 pub fn options() -> impl Iterator<Item = &'static str> {
     OPTIONS.iter().map(|(form, _)| *form)
@@ -466,6 +520,33 @@ mod tests {
         let line = "    stop                                     stop all jails and end the server";
         assert!(text.lines().any(|found| found == line), "{text}");
         assert!(text.lines().all(|line| line.len() <= 110));
+    }
+
+    #[test]
+    fn help_of_a_command_shows_its_forms_alone() {
+        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let text = about(&words("unbanip")).unwrap();
+        assert!(
+            text.contains("set <JAIL> unbanip [--report-absent]"),
+            "{text}"
+        );
+        assert!(!text.contains("banprefix4"), "{text}");
+        let text = about(&words("get bantime")).unwrap();
+        assert_eq!(text.matches("bantime").count(), 1, "{text}");
+        assert!(about(&words("statistics")).is_ok() && about(&words("banprefix6")).is_ok());
+        for (line, expected) in [
+            (
+                "unbnip",
+                "Unknown command 'unbnip'; did you mean 'unbanip'?",
+            ),
+            ("xyzzyx", "Unknown command 'xyzzyx'"),
+            (
+                "unban bantime",
+                "There is no command with all of these words",
+            ),
+        ] {
+            assert_eq!(about(&words(line)), Err(expected.to_owned()));
+        }
     }
 
     #[test]

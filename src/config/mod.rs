@@ -61,6 +61,8 @@ pub struct EarlyOptions {
 pub struct ReadOptions<'a> {
     /// Only this jail (`reload JAIL`); an unknown one is an error.
     pub jail: Option<String>,
+    /// Jails that are read even when they are not enabled.
+    pub also: Vec<String>,
     /// Missing log files are warnings (`-d`), not errors.
     pub allow_no_files: bool,
     /// Values from the command line that beat `fail2ban.conf` (`loglevel`, `logtarget`, `syslogsocket`).

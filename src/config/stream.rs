@@ -291,7 +291,11 @@ fn read_jails(
     let (mut good, mut bad) = (false, false);
     let mut jails = Vec::new();
     for name in names.iter().filter(|name| *name != "INCLUDES") {
-        let jail = match jail::read(layers, settings, name, Extent::default()) {
+        let extent = Extent {
+            force: options.also.contains(name),
+            ..Extent::default()
+        };
+        let jail = match jail::read(layers, settings, name, extent) {
             Ok(Some(jail)) => jail,
             Ok(None) => continue,
             Err(cause) => {

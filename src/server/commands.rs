@@ -12,7 +12,7 @@ use crate::config::text::quoted;
 use crate::control::listener::Answer;
 use crate::control::{Command, CommandError, JailCommand, Reply, Value};
 use crate::jail::{FULL, Jail, Prepared, Subscription, Surroundings};
-use crate::{COMPATIBLE_VERSION, error, info, warning};
+use crate::{COMPATIBLE_VERSION, VERSION, error, info, warning};
 
 /// Jails remembered as failed.
 const MAX_FAILED: usize = 1000;
@@ -243,6 +243,12 @@ impl Server {
             let failed = failed.map(|(name, why)| (name.into(), why.into()));
             let failed = Value::Dict(failed.collect());
             status.push(Value::Tuple(vec!["Failed jails".into(), failed]));
+            for (name, version) in [
+                ("Fail2ban version", COMPATIBLE_VERSION),
+                ("Ferroban version", VERSION),
+            ] {
+                status.push(Value::Tuple(vec![name.into(), version.into()]));
+            }
         }
         status.push(Value::Dict(by_name));
         Ok(Value::List(status))

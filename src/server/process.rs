@@ -24,7 +24,7 @@ use super::{Life, Server, ServerOptions, notify, stream_of};
 use crate::control::{CommandError, Value, listener, pickle};
 use crate::sys::daemonize::{Side, daemonize};
 use crate::sys::{activation, allocator};
-use crate::{COMPATIBLE_VERSION, critical, debug, error, info, log, warning};
+use crate::{COMPATIBLE_VERSION, VERSION, critical, debug, error, info, log, warning};
 
 /// What any failed start ends with.
 const FAILED: u8 = 255;
@@ -165,7 +165,10 @@ async fn live(
     report: impl FnOnce(Started),
 ) -> u8 {
     info!(LOG, "{}", "-".repeat(50));
-    info!(LOG, "Starting Fail2ban v{COMPATIBLE_VERSION}");
+    info!(
+        LOG,
+        "Starting Fail2ban v{COMPATIBLE_VERSION} (Ferroban {VERSION})"
+    );
     if !options.foreground {
         info!(LOG, "Daemon started");
     }

@@ -140,7 +140,8 @@ impl Site {
     /// The log without times and process ids.
     pub fn log(&self) -> Vec<String> {
         let root = self.directory.path().display().to_string();
-        let log = self.read("log").replace(&root, "/SITE");
+        let own = concat!(" (Ferroban ", env!("CARGO_PKG_VERSION"), ")");
+        let log = self.read("log").replace(&root, "/SITE").replace(own, "");
         let lines = log.lines().filter_map(|line| line.get(24..));
         let strip = |line: &str| {
             let (name, rest) = line.split_at(line.find('[').unwrap_or(0));

@@ -38,9 +38,11 @@ pub fn run(session: &mut Session, first: &[String]) -> bool {
         let line = String::from_utf8_lossy(&line);
         match line.strip_suffix('\r').unwrap_or(&line) {
             "exit" | "quit" => return true,
-            "help" => say(&usage::text(&session.setup.caller)),
             "" => {}
             line => match shell_words(line) {
+                Ok(words) if words.first().is_some_and(|word| word == "help") => {
+                    session.help(&words[1..]);
+                }
                 Ok(words) => {
                     session.command(&words);
                 }

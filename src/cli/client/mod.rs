@@ -35,6 +35,11 @@ pub fn run(setup: Setup) -> ExitCode {
         say(&usage::text(&session.setup.caller));
         return exit_code(false);
     }
+    if let [help, command @ ..] = words.as_slice()
+        && help == "help"
+    {
+        return exit_code(session.help(command));
+    }
     if words == ["start"] && !session.setup.options.background {
         return server::start(&session);
     }

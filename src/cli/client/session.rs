@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use nix::unistd::{AccessFlags, access};
 
 use super::addresses::{self, Checked};
-use crate::cli::say;
 use crate::cli::setup::{Purpose, Setup};
+use crate::cli::{say, usage};
+use crate::config::text::quoted;
 use crate::control::client::{Client, ClientError};
 use crate::control::print::{self, Charset};
 use crate::control::{Reply, Value};
@@ -81,6 +82,24 @@ impl Session {
         }
     }
 
+    /// `help [COMMAND]`: the usage text, or the part of it about a command; whether there is any.
+    pub fn help(&self, command: &[String]) -> bool {
+        if command.is_empty() {
+            say(&usage::text(&self.setup.caller));
+            return true;
+        }
+        match usage::about(command) {
+            Ok(text) => {
+                say(&text);
+                true
+            }
+            Err(unknown) => {
+                error!(TARGET, "{}", unknown);
+                false
+            }
+        }
+    }
+
     /// Sends a command whose addresses and options make sense; says what does not.
     fn checked(&self, words: &[String]) -> bool {
         match addresses::check(words) {
@@ -117,7 +136,7 @@ impl Session {
         }
         let mut out = std::io::stdout().lock();
         while let Ok(Ok(event)) = client.receive() {
-            if writeln!(out, "{}", print::json::reply(&event)).is_err() || out.flush().is_err() {
+            if writeln!(out, "{}", print::json::value(&event)).is_err() || out.flush().is_err() {
                 break;
             }
         }
@@ -152,7 +171,7 @@ impl Session {
                 let name = command.first().and_then(Value::as_str);
                 if show == Show::Replies || matches!(name, Some("echo" | "server-status")) {
                     say(&match json {
-                        true => print::json::reply(response),
+                        true => print::json::reply(command, response),
                         false => print::reply(command, response, Charset::of_locale()),
                     });
                 }
@@ -162,6 +181,11 @@ impl Session {
             }
             Err(failure) => {
                 error!(TARGET, "NOK: {}", failure.args_repr());
+                let word = command.first().and_then(Value::as_str).unwrap_or_default();
+                let meant = usage::meant(word);
+                if !meant.is_empty() {
+                    error!(TARGET, "Unknown command {}{}", quoted(word), meant);
+                }
                 if show == Show::Replies {
                     say(&match json {
                         true => print::json::failure(failure),

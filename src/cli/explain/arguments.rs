@@ -45,7 +45,8 @@ impl Arguments {
     }
 }
 
-fn command() -> Command {
+/// The options, for clap.
+pub fn command() -> Command {
     let option = |name: &'static str, short: char, value: &'static str, help: &'static str| {
         Arg::new(name)
             .long(name)

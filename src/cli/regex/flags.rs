@@ -193,7 +193,7 @@ const ROWS: &[Row] = &[
 ];
 
 /// The parser.
-pub(super) fn command() -> Command {
+pub(in crate::cli) fn command() -> Command {
     let mut command = Command::new("fail2ban-regex")
         .disable_help_flag(true)
         .disable_version_flag(true)

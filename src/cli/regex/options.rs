@@ -7,8 +7,8 @@ use clap::ArgMatches;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::flags::{command, help};
-use crate::COMPATIBLE_VERSION;
 use crate::config::shipped;
+use crate::{COMPATIBLE_VERSION, VERSION};
 
 /// Everything that was asked for.
 #[derive(Clone, Debug)]
@@ -89,11 +89,16 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Parsed {
     if matches.get_count("help") > 0 {
         return say(format!("{usage}{}", help()));
     }
+    let version = |text: String| Parsed::Answer {
+        out: text,
+        err: format!("Ferroban {VERSION}\n"),
+        code: 0,
+    };
     if matches.get_count("short_version") > 0 {
-        return say(format!("{COMPATIBLE_VERSION}\n"));
+        return version(format!("{COMPATIBLE_VERSION}\n"));
     }
     if matches.get_count("version") > 0 {
-        return say(format!("fail2ban-regex {COMPATIBLE_VERSION}\n"));
+        return version(format!("fail2ban-regex {COMPATIBLE_VERSION}\n"));
     }
     let options = match collect(&matches) {
         Ok(options) => options,

@@ -47,7 +47,8 @@ impl Arguments {
     }
 }
 
-fn command() -> Command {
+/// The options, for clap.
+pub fn command() -> Command {
     let flag = |name: &'static str, help: &'static str| {
         Arg::new(name)
             .long(name)

@@ -39,7 +39,8 @@ impl Arguments {
     }
 }
 
-fn command() -> Command {
+/// The options, for clap.
+pub fn command() -> Command {
     let file = |name: &'static str, short: char, help: &'static str| {
         Arg::new(name)
             .long(name)

@@ -7,9 +7,64 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::control::{CommandError, Value};
 
-/// The line for a reply.
-pub fn reply(response: &Value) -> String {
-    value(response).to_string()
+/// The line for a reply to a command.
+pub fn reply(words: &[Value], response: &Value) -> String {
+    let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
+    let named = match words.as_slice() {
+        ["get", _, "banip", "--with-time"] => bans(response),
+        ["stats" | "statistics" | "statistic"] | ["status", "--all", "stats"] => {
+            statistics(response)
+        }
+        ["status", _, "stats"] => numbers(response),
+        _ => None,
+    };
+    named.unwrap_or_else(|| value(response)).to_string()
+}
+
+/// Bans, one an object: `id`, `start`, `bantime` in seconds (-1: for ever), `end` (null: never).
+fn bans(response: &Value) -> Option<Json> {
+    response
+        .as_slice()?
+        .iter()
+        .map(|ban| self::ban(ban.as_str()?))
+        .collect()
+}
+
+/// Of `ID <TAB>START + BANTIME = END`.
+fn ban(text: &str) -> Option<Json> {
+    let (id, rest) = text.split_once(" \t")?;
+    let (start, rest) = rest.split_once(" + ")?;
+    let (bantime, end) = rest.split_once(" = ")?;
+    let bantime: i64 = bantime.parse().ok()?;
+    let end = (bantime >= 0).then_some(end);
+    Some(json!({ "id": id, "start": start, "bantime": bantime, "end": end }))
+}
+
+/// The numbers of each jail.
+fn statistics(response: &Value) -> Option<Json> {
+    let Value::Dict(jails) = response else {
+        return None;
+    };
+    let of_jail = |(name, state): &(Value, Value)| Some((name.str().into_owned(), numbers(state)?));
+    let jails: Option<Map<_, _>> = jails.iter().map(of_jail).collect();
+    Some(Json::Object(jails?))
+}
+
+/// The numbers of a jail, named as in its status.
+fn numbers(state: &Value) -> Option<Json> {
+    let [backend, failures, bans] = state.as_slice()? else {
+        return None;
+    };
+    let ([failed, found], [banned, bans]) = (failures.as_slice()?, bans.as_slice()?) else {
+        return None;
+    };
+    Some(json!({
+        "backend": value(backend),
+        "currently_failed": value(failed),
+        "total_failed": value(found),
+        "currently_banned": value(banned),
+        "total_banned": value(bans),
+    }))
 }
 
 /// The line for a failed command.
@@ -94,7 +149,7 @@ mod tests {
         ]);
         let text =
             r#"{"filter":{"currently_failed":2},"actions":{"banned_ip_list":["192.0.2.1"]}}"#;
-        assert_eq!(reply(&jail), text);
+        assert_eq!(reply(&[], &jail), text);
         let all = Value::List(vec![
             row("Number of jail", 1.into()),
             row("Jail list", "a, b".into()),
@@ -102,7 +157,7 @@ mod tests {
         ]);
         let expected =
             format!(r#"{{"number_of_jail":1,"jail_list":["a","b"],"jails":{{"a":{text}}}}}"#);
-        assert_eq!(reply(&all), expected);
+        assert_eq!(reply(&[], &all), expected);
     }
 
     #[test]
@@ -114,10 +169,53 @@ mod tests {
             Value::Ip("192.0.2.1".into()),
             Value::Tuple(vec!["%Y".into(), "Year".into()]),
         ]);
-        assert_eq!(reply(&list), r#"[null,true,0.5,"192.0.2.1",["%Y","Year"]]"#);
-        assert_eq!(reply(&Value::List(Vec::new())), "[]");
+        assert_eq!(
+            reply(&[], &list),
+            r#"[null,true,0.5,"192.0.2.1",["%Y","Year"]]"#
+        );
+        assert_eq!(reply(&[], &Value::List(Vec::new())), "[]");
         let banned = Value::List(vec![Value::Dict(vec![("a".into(), vec!["x"].into())])]);
-        assert_eq!(reply(&banned), r#"[{"a":["x"]}]"#);
+        assert_eq!(reply(&[], &banned), r#"[{"a":["x"]}]"#);
+    }
+
+    #[test]
+    fn bans_with_time_are_fields() {
+        let words = ["get", "j", "banip", "--with-time"].map(Value::from);
+        let bans = vec![
+            "192.0.2.1 \t2026-01-01 00:00:00 + 600 = 2026-01-01 00:10:00",
+            "a = b \t2026-01-01 00:00:00 + -1 = 9999-12-31 23:59:59",
+        ];
+        let expected = concat!(
+            r#"[{"bantime":600,"end":"2026-01-01 00:10:00","id":"192.0.2.1","start":"2026-01-01 00:00:00"},"#,
+            r#"{"bantime":-1,"end":null,"id":"a = b","start":"2026-01-01 00:00:00"}]"#
+        );
+        let same = |text: &str| serde_json::from_str::<Json>(text).unwrap();
+        assert_eq!(same(&reply(&words, &bans.clone().into())), same(expected));
+        // another answer is shown as it is
+        assert_eq!(reply(&words, &vec!["x"].into()), r#"["x"]"#);
+        assert_eq!(reply(&words[..3], &vec!["x"].into()), r#"["x"]"#);
+    }
+
+    #[test]
+    fn statistics_are_named() {
+        let pair = |now: i64, ever: i64| Value::Tuple(vec![now.into(), ever.into()]);
+        let jail = Value::List(vec!["polling".into(), pair(1, 2), pair(3, 4)]);
+        let numbers = json!({
+            "backend": "polling", "currently_failed": 1, "total_failed": 2,
+            "currently_banned": 3, "total_banned": 4,
+        });
+        let same = |text: String| serde_json::from_str::<Json>(&text).unwrap();
+        let of_jail = ["status", "j", "stats"].map(Value::from);
+        assert_eq!(same(reply(&of_jail, &jail)), numbers);
+        let all = Value::Dict(vec![("j".into(), jail)]);
+        for words in [
+            vec!["stats"],
+            vec!["statistics"],
+            vec!["status", "--all", "stats"],
+        ] {
+            let words: Vec<Value> = words.into_iter().map(Value::from).collect();
+            assert_eq!(same(reply(&words, &all)), json!({ "j": numbers }));
+        }
     }
 
     #[test]
