@@ -75,7 +75,8 @@ fn name_below<'p>(directory: &str, path: &'p str) -> Option<&'p str> {
 /// The shipped file that stands for a file of the configuration directory `base`, if there is one.
 pub fn instead_of(files: &dyn Files, base: &str, path: &str) -> Option<String> {
     let ours = join(DIR, name_below(base, path)?);
-    files.is_file(&ours).then_some(ours)
+    // a file in the place of the directory is a mistake, no empty configuration
+    (files.is_file(&ours) && !files.is_file(base)).then_some(ours)
 }
 
 /// The path in the configuration directory `base` that a path below [`DIR`] stands for; others stay.
