@@ -103,3 +103,35 @@ fn a_link_that_is_switched_leads_to_the_new_file() {
     server.stop();
     assert_eq!(site.count("] Found "), 4, "{}", site.read("log"));
 }
+
+#[test]
+fn a_log_that_is_rotated_while_its_jail_is_held_up_loses_no_line() {
+    let site = site("polling");
+    let log = |name: &str| site.path("logs/later").join(name);
+    fs::create_dir(site.path("logs/later")).unwrap();
+    let mut written = vec!["192.0.2.1".to_owned()];
+    fail(&log("x.log"), &written[0], 1);
+    let server = site.start(common::ours("fail2ban-server"));
+    site.wait_for("log", "Found 192.0.2.1");
+    site.ask(&["set", "j", "idle", "on"]);
+    let pause = || std::thread::sleep(std::time::Duration::from_millis(300));
+    for rotation in 1..=4 {
+        for line in 0..4 {
+            let address = format!("192.0.2.{rotation}{line}");
+            fail(&log("x.log"), &address, 1);
+            written.push(address);
+            pause();
+        }
+        fs::rename(log("x.log"), log(&format!("x.log.{rotation}"))).unwrap();
+        File::create(log("x.log")).unwrap();
+        pause();
+    }
+    site.ask(&["set", "j", "idle", "off"]);
+    site.wait_for("log", "Found 192.0.2.43");
+    let told = site.read("log");
+    for address in written {
+        let found = format!("Found {address} ");
+        assert_eq!(told.matches(&found).count(), 1, "{found}\n{told}");
+    }
+    server.stop();
+}

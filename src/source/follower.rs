@@ -4,6 +4,7 @@
 //! noticed; then the file that took its place is read from its first line. A log that shrank, or whose
 //! first line is another, was rewritten in place and is read from its first line again (fact K3).
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,10 +19,16 @@ const TARGET: &str = "fail2ban.filter";
 /// How long a file that was rotated away may still grow.
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// Files kept open that have come and gone while nothing could be read; with hourly rotation more than
+/// half a day.
+const MOST_UPCOMING: usize = 16;
+
 /// A place in a path's history. Cloned, it is a second reader at the same place.
 #[derive(Clone, Debug)]
 pub(super) struct Follower {
     current: Option<Open>,
+    /// Files that have taken its place one after the other while nothing could be read.
+    upcoming: VecDeque<Open>,
     /// Rotated away at this time, but perhaps still written to.
     previous: Option<(Open, Instant)>,
     /// The end was told of.
@@ -44,6 +51,7 @@ impl Follower {
         };
         Ok(Follower {
             current: Some(open),
+            upcoming: VecDeque::new(),
             previous: None,
             end_told: false,
         })
@@ -69,13 +77,30 @@ impl Follower {
         let same = |a: &Open, b: &Open| {
             a.identity == b.identity && a.position == b.position && a.skipping == b.skipping
         };
+        let upcoming = |place: &Follower| place.upcoming.iter().map(|open| open.identity).collect();
+        let ours: Vec<_> = upcoming(self);
         self.end_told == other.end_told
+            && ours == upcoming(other)
             && self.previous.is_none()
             && other.previous.is_none()
             && match (&self.current, &other.current) {
                 (Some(a), Some(b)) => same(a, b),
                 _ => false,
             }
+    }
+
+    /// Nothing can be read for now: opens what has taken the place of the last file, or it would be
+    /// missed when it is rotated away in its turn.
+    pub fn keep_up(&mut self, path: &Path) {
+        let last = self.upcoming.back().or(self.current.as_ref());
+        let known = last.map(|open| open.identity);
+        if self.upcoming.len() >= MOST_UPCOMING
+            || std::fs::metadata(path).is_ok_and(|found| Some(identity(&found)) == known)
+        {
+            return;
+        }
+        // one that cannot be opened may be at the next look
+        self.upcoming.extend(Open::new(path).ok());
     }
 
     /// The next lines, or `None` when there are none for now. They may take the place of what
@@ -125,23 +150,31 @@ impl Follower {
 
     /// At the end of the present file: whether another has taken its place, which is open then.
     fn replace(&mut self, path: &Arc<Path>) -> bool {
-        let Ok(metadata) = std::fs::metadata(path) else {
-            return false;
+        let new = match self.upcoming.pop_front() {
+            Some(new) => new,
+            None => match self.present(path) {
+                Some(new) => new,
+                None => return false,
+            },
         };
-        if self.identity() == Some(identity(&metadata)) {
-            return false;
-        }
-        let Ok(new) = Open::new(path) else {
-            return false;
-        };
+        let size = new.file.metadata().map_or(0, |data| data.len());
         if let Some(old) = self.current.replace(new) {
             if let (Some(new), true) = (&self.current, self.end_told) {
-                old.tell_rotation(path, new, metadata.len());
+                old.tell_rotation(path, new, size);
             }
             // two rotations in short order: the older file has had its time
             self.previous = Some((old, Instant::now()));
         }
         true
+    }
+
+    /// The file at the path, when it is another.
+    fn present(&self, path: &Path) -> Option<Open> {
+        let found = std::fs::metadata(path).ok()?;
+        if self.identity() == Some(identity(&found)) {
+            return None;
+        }
+        Open::new(path).ok()
     }
 
     /// Starts again at the first line when the file was truncated or rewritten.
@@ -276,6 +309,25 @@ mod tests {
             offset: late.offset,
         };
         assert_eq!(log.lines(&mut log.follow(&resume)), "");
+    }
+
+    #[test]
+    fn files_that_come_and_go_while_nothing_is_read_are_read_later() {
+        let log = Log::new("a\n");
+        let mut follower = log.follow(&Start::Head);
+        assert_eq!(log.lines(&mut follower), "a\n");
+        for (n, text) in ["b\n", "c\n", "d\n"].into_iter().enumerate() {
+            follower.keep_up(&log.path);
+            fs::rename(&log.path, log.dir.path().join(format!("x.log.{n}"))).expect("renamed");
+            // the writer creates it first and writes then
+            fs::write(&log.path, "").expect("new log");
+            follower.keep_up(&log.path);
+            log.append(text);
+            follower.keep_up(&log.path);
+        }
+        assert_eq!(log.lines(&mut follower), "b\nc\nd\n");
+        log.append("e\n");
+        assert_eq!(log.lines(&mut follower), "e\n");
     }
 
     #[test]

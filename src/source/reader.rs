@@ -21,6 +21,9 @@ use super::{Chunk, Shelf};
 /// How soon a full inbox is looked at again; jails need far longer to empty one.
 const FULL_INTERVAL: Duration = Duration::from_millis(2);
 
+/// How often rotation is looked for while inboxes are full.
+const ROTATION_INTERVAL: Duration = Duration::from_millis(100);
+
 /// How long a full inbox is waited for. Watchers that are about as fast as each other stay together
 /// then, and what one of them works out about the lines serves all.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -96,6 +99,8 @@ struct Group {
     members: Vec<Member>,
     /// Since when an inbox is full.
     full_since: Option<Instant>,
+    /// When rotation was last looked for meanwhile.
+    looked: Option<Instant>,
     /// Chunks sent while there is more to read, whose memory serves again once they are examined.
     sent: VecDeque<Arc<Chunk>>,
 }
@@ -106,6 +111,7 @@ impl Group {
             follower,
             members,
             full_since: None,
+            looked: None,
             sent: VecDeque::new(),
         }
     }
@@ -241,6 +247,17 @@ impl Group {
         since.elapsed() < PATIENCE || self.members.iter().all(full)
     }
 
+    /// While nothing can be read no file may come and go unseen.
+    fn keep_up(&mut self, path: &Path) {
+        if self
+            .looked
+            .is_none_or(|at| at.elapsed() >= ROTATION_INTERVAL)
+        {
+            self.looked = Some(Instant::now());
+            self.follower.keep_up(path);
+        }
+    }
+
     /// Memory that no watcher needs any more.
     fn spare(&mut self) -> Vec<u8> {
         let oldest = self.sent.front();
@@ -259,6 +276,7 @@ impl Group {
         }
         for _ in 0..ROUNDS {
             if self.waits() {
+                self.keep_up(path);
                 return Rest::Full;
             }
             let place = self.follower.place();
