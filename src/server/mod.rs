@@ -33,6 +33,9 @@ use crate::{info, warning};
 /// What the log, `start` and `status` say where nothing is guarded.
 pub const NO_JAIL: &str = "No jail is running: nothing is guarded";
 
+/// How long a second signal to end waits for the database.
+const LAST_WRITES: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// What the command line says about the process.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
@@ -160,6 +163,14 @@ impl Server {
         if let Some(store) = store {
             store.close().await;
             info!("fail2ban.database", "Connection to database closed.");
+        }
+    }
+
+    /// Ends at once: jails and actions are left as they are, only the database is written.
+    async fn give_up(&self) {
+        let store = self.state().store.take();
+        if let Some(store) = store {
+            let _ = tokio::time::timeout(LAST_WRITES, store.close()).await;
         }
     }
 

@@ -9,6 +9,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::prctl;
@@ -30,6 +31,9 @@ use crate::{COMPATIBLE_VERSION, VERSION, critical, debug, error, info, log, warn
 const FAILED: u8 = 255;
 /// What a shell reports of a process that SIGHUP ended (fact L3).
 const HUNG_UP: u8 = 129;
+
+/// For tasks that have not ended by themselves.
+const LAST: Duration = Duration::from_millis(200);
 
 /// How a start went; when well, what was said of jails that had to be dropped.
 type Started = Result<Vec<String>, CommandError>;
@@ -129,8 +133,9 @@ fn serve(
         Ok(runtime) => {
             let life = live(options, Arc::clone(&logging), inherited, stream, report);
             let code = runtime.block_on(life);
-            // whatever still waits in a blocking call (a whois, a name server) is not waited for
-            runtime.shutdown_background();
+            // whatever still waits in a blocking call (a whois, a name server) is not waited for, but
+            // programs that still run are ended
+            runtime.shutdown_timeout(LAST);
             code
         }
         Err(e) => {
@@ -204,16 +209,23 @@ async fn live(
     };
     let mut code = 0;
     let until = async {
+        let mut signalled = false;
         tokio::select! {
             () = configure(&server, stream, report) => code = FAILED,
-            signal = signals.until_the_end(&server) => code = signal,
+            signal = signals.until_the_end(&server) => {
+                code = signal;
+                signalled = true;
+            }
             () = server.end_requested() => {}
             () = server.purge_hourly() => {}
         }
         // a stream of another client that is under way ends at its next command
         server.stop();
         notify::stopping();
-        server.shut_down().await;
+        tokio::select! {
+            () = server.shut_down() => {}
+            () = signals.second(signalled) => server.give_up().await,
+        }
         socket.remove();
         server.life.send_replace(Life::Stopped);
     };
@@ -296,6 +308,17 @@ impl Signals {
                 }
             }
         }
+    }
+
+    /// Waits for a second signal to end; `first`: there was one.
+    async fn second(&mut self, first: bool) {
+        for _ in usize::from(first)..2 {
+            tokio::select! {
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+            }
+        }
+        warning!(LOG, "Caught a second signal. Exiting at once");
     }
 }
 
