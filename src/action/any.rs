@@ -209,15 +209,4 @@ impl Action {
             Action::Python(action) => Ok(action.stop(context).await?),
         }
     }
-
-    /// The end of a reload.
-    ///
-    /// # Errors
-    /// A failed command, an exception.
-    pub async fn reload(&mut self, context: &mut Context<'_>) -> Result<(), ActionError> {
-        match self {
-            Action::Command(action) => action.reload(context).await,
-            Action::Python(action) => Ok(action.reload(context).await?),
-        }
-    }
 }

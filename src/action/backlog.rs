@@ -1,52 +1,64 @@
 //! How much waits for the actions of a jail. Nothing that was decided is ever dropped: who makes new
 //! bans looks here first, and waits.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-/// Orders beyond which no failures are judged any more; lines wait where they are, in files and in
-/// the journal.
-const FULL: usize = 10_000;
+/// Orders for one action beyond which no failures are judged any more; lines wait where they are, in
+/// files and in the journal.
+pub(super) const FULL: usize = 10_000;
 
-/// Orders that wait, as the jail and its actions both see them.
+/// What waits, as the jail and its actions see it.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
-    waiting: AtomicUsize,
+    /// Actions with more than [`FULL`] orders.
+    full: AtomicUsize,
+    /// Orders that are not done.
+    pending: AtomicUsize,
     audit: AtomicBool,
-    room: Notify,
+    changed: Notify,
 }
 
 impl Backlog {
-    /// One more waits.
-    pub(super) fn grow(&self) {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
+    /// One more action has too much to do.
+    pub(super) fn fill(&self) {
+        self.full.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// So many have been taken.
-    pub(super) fn shrink(&self, taken: usize) {
-        let before = self.waiting.fetch_sub(taken, Ordering::Relaxed);
-        if before > FULL && before.saturating_sub(taken) <= FULL {
-            self.room.notify_waiters();
-        }
+    /// One action less.
+    pub(super) fn clear(&self) {
+        self.full.fetch_sub(1, Ordering::Relaxed);
+        self.changed.notify_waiters();
     }
 
     /// Whether no more bans should be made.
     pub(super) fn is_full(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > FULL
+        self.full.load(Ordering::Relaxed) > 0
     }
 
     /// Waits until more bans may be made.
     pub(super) async fn room(&self) {
+        self.until(|| !self.is_full()).await;
+    }
+
+    /// Waits until there is nothing to do.
+    pub(super) async fn settled(&self) {
+        self.until(|| self.pending.load(Ordering::Acquire) == 0)
+            .await;
+    }
+
+    async fn until(&self, reached: impl Fn() -> bool) {
         loop {
-            let room = self.room.notified();
-            tokio::pin!(room);
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
             // before the look, or what happens in between is missed
-            room.as_mut().enable();
-            if !self.is_full() {
+            changed.as_mut().enable();
+            if reached() {
                 return;
             }
-            room.await;
+            changed.await;
         }
     }
 
@@ -55,15 +67,33 @@ impl Backlog {
         !self.audit.swap(true, Ordering::Relaxed)
     }
 
-    /// The comparison begins; another may be ordered.
+    /// The comparison is over; another may be ordered.
     pub(super) fn end_audit(&self) {
         self.audit.store(false, Ordering::Relaxed);
     }
 }
 
+/// An order that is not done yet. Dropped, it is.
+#[derive(Debug)]
+pub(super) struct Pending(Arc<Backlog>);
+
+impl Pending {
+    pub(super) fn new(backlog: &Arc<Backlog>) -> Pending {
+        backlog.pending.fetch_add(1, Ordering::Relaxed);
+        Pending(backlog.clone())
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if self.0.pending.fetch_sub(1, Ordering::Release) == 1 {
+            self.0.changed.notify_waiters();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;
@@ -71,17 +101,16 @@ mod tests {
     #[tokio::test]
     async fn who_waits_is_told_of_room() {
         let backlog = Arc::new(Backlog::default());
-        for _ in 0..=FULL {
-            backlog.grow();
-        }
-        assert!(backlog.is_full());
+        backlog.fill();
+        backlog.fill();
         let waits = tokio::spawn({
             let backlog = backlog.clone();
             async move { backlog.room().await }
         });
+        backlog.clear();
         tokio::task::yield_now().await;
-        assert!(!waits.is_finished());
-        backlog.shrink(1);
+        assert!(!waits.is_finished() && backlog.is_full());
+        backlog.clear();
         let told = tokio::time::timeout(Duration::from_secs(10), waits).await;
         assert!(told.is_ok() && !backlog.is_full());
         backlog.room().await;

@@ -1,19 +1,20 @@
-//! Bans and unbans that wait together: actions that change the firewall carry them out at once,
-//! all others one by one as ever.
-//!
-//! Each action sees its tickets in their order. What differs from one by one is only how actions
-//! interleave: the firewall is first, so that a slow command of another action holds up no rule.
+//! Bans and unbans that wait together for one action: one that changes the firewall carries them out
+//! at once, any other one by one.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::JailFigures;
 use super::any::Action;
 use super::command::{CommandAction, Context};
 use super::firewall::Change;
-use super::info::{BanInfo, History};
+use super::info::{BanInfo, History, Known};
 use super::runner::failed;
-use crate::address::Family;
+use super::tags::HostNames;
+use crate::address::Address;
 use crate::control::Value;
-use crate::debug;
 use crate::ticket::Ticket;
+use crate::{debug, notice};
 
 /// What is to be done about a ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +25,8 @@ pub enum Kind {
     Unban,
 }
 
-/// An order about one ticket.
-#[derive(Clone, Debug)]
+/// An order about one ticket, the same for all actions of the jail.
+#[derive(Debug)]
 pub struct TicketOrder {
     /// What to do.
     pub kind: Kind,
@@ -33,6 +34,56 @@ pub struct TicketOrder {
     pub ticket: Ticket,
     /// Counters at the time of the order.
     pub figures: JailFigures,
+    /// What an action has worked out for its tags serves the next.
+    known: Mutex<Known>,
+    /// What is still to be logged of it, by whichever action comes first.
+    verb: Option<&'static str>,
+    told: AtomicBool,
+}
+
+impl TicketOrder {
+    /// An order of which the jail has logged what there is to be logged.
+    pub fn new(kind: Kind, ticket: Ticket, figures: JailFigures) -> Arc<TicketOrder> {
+        TicketOrder::telling(kind, ticket, figures, None)
+    }
+
+    /// An order of which `verb` is logged once.
+    pub fn telling(
+        kind: Kind,
+        ticket: Ticket,
+        figures: JailFigures,
+        verb: Option<&'static str>,
+    ) -> Arc<TicketOrder> {
+        Arc::new(TicketOrder {
+            kind,
+            ticket,
+            figures,
+            known: Mutex::default(),
+            verb,
+            told: AtomicBool::new(false),
+        })
+    }
+
+    /// Logs it, unless that was done.
+    pub fn tell(&self, jail: &str) {
+        if let Some(verb) = self.verb
+            && !self.told.swap(true, Ordering::Relaxed)
+        {
+            notice!("fail2ban.actions", "[{jail}] {verb} {}", self.ticket.id);
+        }
+    }
+
+    /// What tags say of it.
+    pub fn info<'a>(&'a self, jail: &'a str, history: &'a History) -> BanInfo<'a> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = std::mem::take(&mut *known);
+        BanInfo::new(jail, &self.ticket, &self.figures, history).with(known)
+    }
+
+    /// Keeps what has been worked out for the next action.
+    pub fn keep(&self, known: Known) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
+    }
 }
 
 /// Carries one order out by one action; answers whether what was to be banned is.
@@ -68,39 +119,40 @@ fn note_unban(action: &Action, order: &TicketOrder, context: &Context<'_>) {
     debug!("fail2ban.actions", "[{jail}] action {quoted}: unban {id}");
 }
 
-/// Whether the action's bans are changes of the firewall that can be made together; `sample` is one
-/// of them.
-pub fn changes_firewall(
-    action: &mut CommandAction,
-    sample: &TicketOrder,
-    context: &Context<'_>,
-) -> bool {
-    let family = sample.ticket.ip().family().map_or("", Family::as_str);
+/// Whether the action's bans are changes of the firewall that can be made together.
+pub fn changes_firewall(action: &mut CommandAction, names: &HostNames) -> bool {
+    let ticket = Ticket::new(Address::parse("192.0.2.1"), 0.0);
     let Ok(command) = action
         .definition
         .properties
-        .command("actionban", family, context.names)
+        .command("actionban", "inet4", names)
     else {
         return false;
     };
-    let mut info = BanInfo::new(
-        context.jail,
-        &sample.ticket,
-        &sample.figures,
-        &History::None,
-    );
-    Change::recognise(&info.fill_alone(&command, context.names)).is_some()
+    let figures = JailFigures::default();
+    let mut info = BanInfo::new("", &ticket, &figures, &History::None);
+    Change::recognise(&info.fill_alone(&command, names)).is_some()
 }
 
-/// Carries orders out together by an action that changes the firewall; those that cannot be are
-/// carried out by themselves, with retries, repairs and messages as ever. Answers which bans failed.
+/// What came of an order that was carried out together with others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is done.
+    Done,
+    /// The ban failed.
+    Failed,
+    /// It has to be tried by itself, with a second try, repairs and messages as ever.
+    Alone,
+}
+
+/// Carries orders out together by an action that changes the firewall.
 pub async fn apply_together(
     action: &mut Action,
-    orders: &[TicketOrder],
+    orders: &[Arc<TicketOrder>],
     infos: &mut [BanInfo<'_>],
     context: &mut Context<'_>,
-) -> Vec<usize> {
-    let mut failures = Vec::new();
+) -> Vec<Outcome> {
+    let mut outcomes = vec![Outcome::Done; orders.len()];
     let mut planned = Vec::new();
     let mut scripts = Vec::new();
     let mut banned = Vec::new();
@@ -118,7 +170,7 @@ pub async fn apply_together(
             Kind::Ban => {
                 if let Err(error) = command.start_for(&family, context).await {
                     failed("ban", context.jail, action.name(), info, &error);
-                    failures.push(at);
+                    outcomes[at] = Outcome::Failed;
                     continue;
                 }
                 banned.push(family.clone());
@@ -141,11 +193,7 @@ pub async fn apply_together(
                 scripts.push(script);
             }
             // the same error shows again, and is logged, when it is tried by itself
-            Err(_) => {
-                if !apply(action, order, info, context).await {
-                    failures.push(at);
-                }
-            }
+            Err(_) => outcomes[at] = Outcome::Alone,
         }
     }
     let together = context
@@ -161,12 +209,8 @@ pub async fn apply_together(
                 }
             }
             (true, Kind::Unban) => note_unban(action, order, context),
-            (false, _) => {
-                if !apply(action, order, &mut infos[at], context).await {
-                    failures.push(at);
-                }
-            }
+            (false, _) => outcomes[at] = Outcome::Alone,
         }
     }
-    failures
+    outcomes
 }

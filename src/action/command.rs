@@ -5,6 +5,7 @@
 //! same rules drive the daemon and its tests.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use indexmap::IndexMap;
 
@@ -95,7 +96,14 @@ pub struct Context<'a> {
     /// Carries commands out.
     pub executor: &'a Executor,
     /// The jail's ban epoch (fact A21): grows with every repair.
-    pub epoch: &'a mut u64,
+    pub epoch: &'a AtomicU64,
+}
+
+impl Context<'_> {
+    /// The epoch after one more repair.
+    pub fn next_epoch(&self) -> u64 {
+        self.epoch.fetch_add(1, Ordering::Relaxed) + 1
+    }
 }
 
 /// All that can be set of an action, as one value.

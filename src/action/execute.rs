@@ -4,10 +4,16 @@
 //! The original runs all commands of the whole server one after the other (fact A19), and action
 //! files rely on it: two jails with the same action edit the same file. Here commands of actions
 //! of one name wait for each other, and so do all that change the firewall; the rest runs side by
-//! side. Mails go to a queue of their own.
+//! side. But no change of the firewall waits for long for a script that does other things as well.
+//! Mails go to a queue of their own.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::OwnedMutexGuard;
+use tokio::time::timeout;
 
 use super::firewall::Change;
 use super::firewall::holders::{Holder, Holders};
@@ -17,6 +23,7 @@ use super::firewall::member::{self, Member};
 use super::firewall::monitor;
 use super::mail::pacing::Pacing;
 use super::mail::queue::{Job, Queue};
+use super::patience::Patience;
 use super::process::{Ending, Invocation};
 use super::shell::{self, Report};
 use super::tags::{HostNames, Script};
@@ -32,9 +39,15 @@ const TARGET: &str = "fail2ban.action";
 /// Programs whose calls must not overlap: without `-w` iptables gives up when another runs.
 const FIREWALL: [&str; 5] = ["iptables", "ip6tables", "nft", "ipset", "firewall-cmd"];
 
-type Locks = Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>;
+/// How long a change of the firewall waits for a script that may change it too.
+const SCRIPT_PATIENCE: Duration = Duration::from_millis(300);
 
-/// Carries out commands of one jail. The locks are those of the whole process.
+type Locks = Mutex<HashMap<String, Arc<Lock>>>;
+
+/// How often who waits for a lock looks whether others make progress.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Carries out commands of one action of a jail. The locks are those of the whole process.
 #[derive(Debug)]
 pub struct Executor {
     jail: String,
@@ -43,17 +56,25 @@ pub struct Executor {
     mails: Mutex<Option<Queue>>,
     /// Commands that fail are expected to, and nothing is logged of them.
     quiet: bool,
+    /// With the action, once it stops.
+    patience: Arc<Patience>,
 }
 
 impl Executor {
-    /// For a jail; what its actions hold of sets is noted among what all hold.
+    /// For an action of a jail; what it holds of sets is noted among what all hold.
     pub fn new(jail: &str, holders: Holders) -> Executor {
         Executor {
             jail: jail.to_owned(),
             holders,
             mails: Mutex::new(None),
             quiet: false,
+            patience: Arc::default(),
         }
+    }
+
+    /// The patience with the action.
+    pub fn patience(&self) -> Arc<Patience> {
+        self.patience.clone()
     }
 
     /// Whether commands are to be run without a word in the log, whatever comes of them.
@@ -75,7 +96,7 @@ impl Executor {
 
     /// Runs a command that answers by its exit code, 0 or 1.
     pub async fn ask(&self, action: &str, script: &Script, timeout: &Value) -> Option<i32> {
-        let _turn = turn(action, script).await;
+        let _turn = self.turn(action, script, Nature::Script).await;
         shell::run(script, timeout, &[0, 1]).await.code
     }
 
@@ -112,7 +133,12 @@ impl Executor {
             Way::Member(member) => (Some(member), None),
             way @ (Way::Program(_) | Way::Shell(_)) => (None, Some(way)),
         };
-        let turn = turn(action, script).await;
+        let change = Change::recognise(script);
+        let nature = match (&way, &change) {
+            (Some(Way::Shell(_)), None) => Nature::Script,
+            _ => Nature::Change,
+        };
+        let turn = self.turn(action, script, nature).await;
         if self.quiet {
             return probe(script, timeout).await;
         }
@@ -122,7 +148,6 @@ impl Executor {
             Report::new(script).succeeded();
             return true;
         }
-        let change = Change::recognise(script);
         if let Some(Change::Route(route)) = &change
             && self.stands(action, route, timeout).await
         {
@@ -132,6 +157,7 @@ impl Executor {
         }
         let way = way.unwrap_or_else(|| Way::as_program(script));
         let success = spell_out(script, way, timeout).await;
+        self.patience.progress();
         match change {
             Some(change) if success => self.holders.note(self.holder(action), &change),
             Some(_) => {}
@@ -222,11 +248,20 @@ async fn probe(script: &Script, timeout: &Value) -> bool {
     finished.is_ok_and(|finished| finished.ending == Ending::Code(0))
 }
 
+/// What a command is that may be about the firewall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Nature {
+    /// A change, or one program: it is done at once.
+    Change,
+    /// A script: it may do other things as well, and take its time.
+    Script,
+}
+
 /// Held while a command runs that others must not meet.
 struct Turn {
     /// It may delete from the firewall, and the kernel tells of that too.
     deletes: bool,
-    _lock: tokio::sync::OwnedMutexGuard<()>,
+    _locks: [Option<Held>; 2],
 }
 
 impl Drop for Turn {
@@ -237,21 +272,83 @@ impl Drop for Turn {
     }
 }
 
-/// Waits until no other command runs that this one must not meet.
-async fn turn(action: &str, script: &Script) -> Turn {
-    static LOCKS: OnceLock<Locks> = OnceLock::new();
-    let firewall = FIREWALL.iter().any(|program| script.text.contains(program));
-    let key = if firewall { "firewall" } else { action };
-    let lock = {
-        let locks = LOCKS.get_or_init(Locks::default);
-        let mut locks = locks.lock().unwrap_or_else(PoisonError::into_inner);
-        locks.entry(key.to_owned()).or_default().clone()
-    };
-    const DELETING: [&str; 9] = [
-        " -D", " -F", " -X", "--delete", "--flush", "delete", "flush", "destroy", " del ",
-    ];
-    Turn {
-        deletes: firewall && DELETING.iter().any(|word| script.text.contains(word)),
-        _lock: lock.lock_owned().await,
+impl Executor {
+    /// Waits until no other command runs that this one must not meet. A change of the firewall waits
+    /// for other changes, for a script only [`SCRIPT_PATIENCE`].
+    async fn turn(&self, action: &str, script: &Script, nature: Nature) -> Turn {
+        const DELETING: [&str; 9] = [
+            " -D", " -F", " -X", "--delete", "--flush", "delete", "flush", "destroy", " del ",
+        ];
+        // no action has such names
+        const SCRIPTS: &str = "firewall: scripts";
+        const CHANGES: &str = "firewall: changes";
+        let firewall = FIREWALL.iter().any(|program| script.text.contains(program));
+        let locks = match (firewall, nature) {
+            (false, _) => [Some(self.hold(action).await), None],
+            (true, Nature::Script) => [Some(self.hold(SCRIPTS).await), None],
+            (true, Nature::Change) => {
+                let scripts = timeout(SCRIPT_PATIENCE, self.hold(SCRIPTS)).await.ok();
+                [scripts, Some(self.hold(CHANGES).await)]
+            }
+        };
+        Turn {
+            deletes: firewall && DELETING.iter().any(|word| script.text.contains(word)),
+            _locks: locks,
+        }
+    }
+
+    /// Waits for a lock. While those before it end by themselves, an action that stops is not given up
+    /// for waiting.
+    async fn hold(&self, name: &str) -> Held {
+        let lock = {
+            static LOCKS: OnceLock<Locks> = OnceLock::new();
+            let locks = LOCKS.get_or_init(Locks::default);
+            let mut locks = locks.lock().unwrap_or_else(PoisonError::into_inner);
+            locks.entry(name.to_owned()).or_default().clone()
+        };
+        let mut seen = lock.ended.load(Ordering::Relaxed);
+        let guard = lock.mutex.clone().lock_owned();
+        tokio::pin!(guard);
+        loop {
+            match timeout(LOOK, &mut guard).await {
+                Ok(guard) => {
+                    return Held {
+                        patience: self.patience.clone(),
+                        lock,
+                        _guard: guard,
+                    };
+                }
+                Err(_) => {
+                    let ended = lock.ended.load(Ordering::Relaxed);
+                    if ended != seen {
+                        seen = ended;
+                        self.patience.progress();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A lock that commands of the whole process share.
+#[derive(Debug, Default)]
+struct Lock {
+    mutex: Arc<tokio::sync::Mutex<()>>,
+    /// Commands that have held it and ended by themselves.
+    ended: AtomicU64,
+}
+
+/// A lock that is held.
+struct Held {
+    patience: Arc<Patience>,
+    lock: Arc<Lock>,
+    _guard: OwnedMutexGuard<()>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if !self.patience.has_given_up() {
+            self.lock.ended.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }

@@ -55,10 +55,18 @@ pub enum History {
 }
 
 /// Failures and matches that the database knows of an id.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum Merged {
+    #[default]
     NotAsked,
     Answered(Option<(u32, Vec<String>)>),
+}
+
+/// Values of a ticket that have been worked out for one action and serve the next.
+#[derive(Debug, Default)]
+pub struct Known {
+    values: IndexMap<&'static str, Value>,
+    merged: [Merged; 2],
 }
 
 /// One ticket as commands see it.
@@ -87,6 +95,23 @@ impl<'a> BanInfo<'a> {
             history,
             known: IndexMap::new(),
             merged: [Merged::NotAsked, Merged::NotAsked],
+        }
+    }
+
+    /// With what is known already.
+    pub fn with(self, known: Known) -> BanInfo<'a> {
+        BanInfo {
+            known: known.values,
+            merged: known.merged,
+            ..self
+        }
+    }
+
+    /// What is known now.
+    pub fn into_known(self) -> Known {
+        Known {
+            values: self.known,
+            merged: self.merged,
         }
     }
 

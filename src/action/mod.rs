@@ -1,7 +1,7 @@
 //! A ban → what it does: tags expanded, then the firewall natively, mail natively, or a shell.
 //!
-//! [`Actions`] is the list of one jail's actions with a task of its own: what it is told is done
-//! in order; nobody waits for it unless he wants to.
+//! [`Actions`] are the actions of one jail, each with a queue and a task of its own: what an action
+//! is told is done in order, unbans first; nobody waits for it unless he wants to.
 
 mod any;
 mod backlog;
@@ -11,27 +11,30 @@ pub mod dry;
 pub mod execute;
 pub mod firewall;
 pub mod info;
+mod lanes;
 pub mod mail;
 pub mod needs;
+pub mod patience;
 pub mod process;
 pub mod properties;
 pub mod python;
+mod queue;
 mod runner;
 pub mod script;
 pub mod shell;
+mod step;
 pub mod tags;
+mod task;
 pub mod way;
 pub mod whois;
 
-use std::sync::Arc;
-
 use tokio::sync::{mpsc, oneshot};
-
-use backlog::Backlog;
 
 use crate::address::Address;
 use crate::control::{Reply, Value};
 use crate::ticket::Ticket;
+
+pub use lanes::{Actions, Prepared};
 
 /// Counters and settings of the jail that tags show (fact A26).
 #[derive(Clone, Debug, Default)]
@@ -69,6 +72,8 @@ pub enum Order {
         /// its rule back by `actionreban` and `Reban` is logged; otherwise nothing happens (facts
         /// A8, A21). For a new ban (`false`) the jail logs `Ban` or `Restore Ban` itself.
         again: bool,
+        /// Somebody asked for it: it goes before bans that wait.
+        by_hand: bool,
     },
     /// The ban was lengthened (`actionprolong`).
     Prolong(Ticket),
@@ -90,10 +95,8 @@ pub enum Order {
     Audit(Vec<Ticket>),
     /// Answers which bans are not effective, by action: their command failed and is tried again.
     Ineffective(oneshot::Sender<Vec<(String, Vec<String>)>>),
-    /// `actionreload` after a reload, or `actionstart` of what a reload added.
-    Reload,
-    /// Flush (logging `Repeal Ban` for every ticket), then `actionstop` in reverse order; answers
-    /// when done. The task ends.
+    /// What waits is dropped; flush (logging `Repeal Ban` for every ticket), then `actionstop` in
+    /// reverse order; answers when done, or when the time for it is over ([`patience`]).
     Stop(Vec<Ticket>, oneshot::Sender<()>),
     /// Add an action (with a Python file: path and arguments).
     Add {
@@ -159,92 +162,4 @@ pub enum Query {
     Properties,
     /// The names of its methods.
     Methods,
-}
-
-/// Handle to the actions task of one jail.
-#[derive(Clone, Debug)]
-pub struct Actions {
-    orders: mpsc::UnboundedSender<Order>,
-    backlog: Arc<Backlog>,
-}
-
-impl Actions {
-    /// Starts the task for a jail, inside a tokio runtime; `store` answers the tags that look into
-    /// the database, `holders` know what the actions of all jails hold of sets they share. The task
-    /// ends with [`Order::Stop`], or when the last handle is gone.
-    pub fn spawn(
-        jail: &str,
-        store: Option<crate::store::Store>,
-        holders: firewall::holders::Holders,
-    ) -> Actions {
-        let (actions, prepared) = Actions::prepare(jail, store, holders);
-        prepared.launch();
-        actions
-    }
-
-    /// As [`Actions::spawn`], but the task does not run yet.
-    pub fn prepare(
-        jail: &str,
-        store: Option<crate::store::Store>,
-        holders: firewall::holders::Holders,
-    ) -> (Actions, Prepared) {
-        let (orders, queue) = mpsc::unbounded_channel();
-        let backlog = Arc::new(Backlog::default());
-        let prepared = Prepared {
-            runner: runner::Runner::new(jail, store, holders),
-            queue,
-            backlog: backlog.clone(),
-        };
-        (Actions { orders, backlog }, prepared)
-    }
-
-    /// Queues an order.
-    pub fn send(&self, order: Order) {
-        // before it can be taken
-        self.backlog.grow();
-        if self.orders.send(order).is_err() {
-            self.backlog.shrink(1);
-        }
-    }
-
-    /// Orders a comparison of all bans with the firewall, unless one waits already.
-    pub fn audit(&self, bans: impl FnOnce() -> Vec<Ticket>) {
-        if self.backlog.begin_audit() {
-            self.send(Order::Audit(bans()));
-        }
-    }
-
-    /// Whether so much waits that no more bans should be made now.
-    pub fn is_full(&self) -> bool {
-        self.backlog.is_full() && !self.orders.is_closed()
-    }
-
-    /// Waits until more bans may be made.
-    pub async fn room(&self) {
-        tokio::select! {
-            () = self.backlog.room() => {}
-            () = self.orders.closed() => {}
-        }
-    }
-}
-
-/// The actions of a jail whose task does not run yet: whoever sets them up need not wait for it.
-#[derive(Debug)]
-pub struct Prepared {
-    runner: runner::Runner,
-    queue: mpsc::UnboundedReceiver<Order>,
-    backlog: Arc<Backlog>,
-}
-
-impl Prepared {
-    /// Carries out an order that adds or sets an action, before those that are queued.
-    pub async fn carry_out(&mut self, order: Order) {
-        // only `Order::Stop` has somebody to tell of its end
-        let _ = self.runner.carry_out(order).await;
-    }
-
-    /// Starts the task, inside a tokio runtime.
-    pub fn launch(self) {
-        tokio::spawn(self.runner.run(self.queue, self.backlog));
-    }
 }

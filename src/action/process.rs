@@ -122,6 +122,7 @@ impl<'a> Invocation<'a> {
             stderr: child_stderr.as_fd(),
         })?;
         let pid = child.pid;
+        let running = Running(Some(pid));
         drop((child_stdin, child_stdout, child_stderr));
         let mut ending = End::of(child)?;
         let mut stdout = Capture::new(stdout, self.output_limit);
@@ -149,6 +150,7 @@ impl<'a> Invocation<'a> {
                 }
             }
         };
+        running.ended();
         if leaves_output(&stdout, &stderr) {
             stdout.take_rest();
             stderr.take_rest();
@@ -160,6 +162,29 @@ impl<'a> Invocation<'a> {
             stdout: stdout.bytes,
             stderr: stderr.bytes,
         })
+    }
+}
+
+/// A program that runs. Dropped before its end, because nobody waits for it any more, it is ended
+/// with its process group.
+struct Running(Option<Pid>);
+
+impl Running {
+    /// It has ended.
+    fn ended(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let Some(pid) = self.0 else { return };
+        // at once, since the runtime may be about to end
+        let _ = killpg(pid, Signal::SIGTERM);
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(kill(pid))),
+            Err(_) => drop(killpg(pid, Signal::SIGKILL)),
+        }
     }
 }
 
@@ -277,6 +302,41 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(finished.ending, Ending::Signal(libc::SIGKILL));
+    }
+
+    #[tokio::test]
+    async fn the_whole_group_dies_when_nobody_waits_any_more() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("pid");
+        let arguments = sh(&format!(
+            "echo $$ >{}; sleep 600 & sleep 600",
+            file.display()
+        ));
+        let invocation = Invocation::new(&arguments, MINUTE);
+        let pid = || {
+            std::fs::read_to_string(&file)
+                .ok()?
+                .trim()
+                .parse::<i32>()
+                .ok()
+        };
+        let begun = async {
+            while pid().is_none() {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            _ = invocation.run() => panic!("it has ended"),
+            () = begun => {}
+        }
+        let group = Pid::from_raw(pid().unwrap());
+        for _ in 0..1000 {
+            if killpg(group, None).is_err() {
+                return;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        panic!("group {group} goes on");
     }
 
     #[tokio::test]

@@ -1,127 +1,151 @@
-//! The actions task of one jail: takes orders one after the other and has its actions carry them
-//! out, in the order of the configuration; one that fails never stops the next (fact A25).
+//! The task of one action of a jail: takes what waits for it one after the other. It fails without
+//! consequences for other actions (fact A25), and nobody waits for it.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use indexmap::IndexMap;
-use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::{OnceCell, oneshot};
+use tokio::sync::OnceCell;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
+use super::JailFigures;
 use super::any::Action;
-use super::backlog::Backlog;
-use super::batch::{self, Kind, TicketOrder};
+use super::batch::{self, Kind, Outcome, TicketOrder};
 use super::command::{ActionError, Context};
 use super::execute::Executor;
-use super::firewall::holders::Holders;
 use super::info::{BanInfo, History};
 use super::python::PythonError;
+use super::queue::{Entry, Queue};
 use super::tags::HostNames;
-use super::{JailFigures, Order};
+use super::task::{Reloaded, Task};
 use crate::address::Address;
 use crate::control::Value;
-use crate::store::Store;
-use crate::ticket::Ticket;
-use crate::{debug, error, notice};
+use crate::{debug, error, notice, warning};
 
 mod audit;
 mod call;
 mod ending;
 mod retry;
-mod settings;
-mod wave;
 
-use ending::Flush;
 use retry::Retries;
-use settings::{Former, Reloaded};
 
 const TARGET: &str = "fail2ban.actions";
 
-/// Orders taken from the queue at once.
+/// Bans and unbans carried out at once.
 const TOGETHER: usize = 4000;
 
 /// State of the task.
 #[derive(Debug)]
-pub struct Runner {
+pub(super) struct Runner {
     jail: String,
-    actions: IndexMap<String, Action>,
+    action: Action,
     names: HostNames,
+    /// Counters as they are now, for all actions of the jail.
+    shared: Arc<Mutex<JailFigures>>,
     figures: JailFigures,
     history: History,
     executor: Executor,
-    /// Grows with every repair; ids banned at an older epoch get their rules back (fact A21).
-    epoch: u64,
+    /// Grows with every repair in the jail; ids banned before one of the action get their rules back
+    /// (fact A21).
+    epoch: Arc<AtomicU64>,
+    /// That of the action, for who asks.
+    own_epoch: Arc<AtomicU64>,
     /// Epoch of each id's last ban, where it is not 0.
     epochs: HashMap<Address, u64>,
     /// Bans that are not effective.
     retries: Retries,
-    /// Actions named since a reload began.
-    reloading: Option<IndexMap<String, Reloaded>>,
-    /// Actions as they were when a reload began.
-    before_reload: IndexMap<String, Former>,
-    /// Actions for which the reload has brought others of the same name.
-    replaced: IndexMap<String, Action>,
+    /// Its bans change the firewall, many at once.
+    firewall: bool,
+    /// Orders that could not be carried out together with others.
+    alone: VecDeque<Entry>,
+}
+
+/// What a task needs to know of its jail.
+#[derive(Clone, Debug)]
+pub(super) struct Surroundings {
+    pub(super) jail: String,
+    pub(super) figures: Arc<Mutex<JailFigures>>,
+    pub(super) history: History,
+    pub(super) epoch: Arc<AtomicU64>,
 }
 
 impl Runner {
-    /// A task without actions.
-    pub fn new(jail: &str, store: Option<Store>, holders: Holders) -> Runner {
+    pub(super) fn new(action: Action, executor: Executor, around: &Surroundings) -> Runner {
         Runner {
-            jail: jail.to_owned(),
-            actions: IndexMap::new(),
+            jail: around.jail.clone(),
+            action,
             names: HostNames::default(),
+            shared: around.figures.clone(),
             figures: JailFigures::default(),
-            history: History::Live(store),
-            executor: Executor::new(jail, holders),
-            epoch: 0,
+            history: around.history.clone(),
+            executor,
+            epoch: around.epoch.clone(),
+            own_epoch: Arc::default(),
             epochs: HashMap::new(),
             retries: Retries::default(),
-            reloading: None,
-            before_reload: IndexMap::new(),
-            replaced: IndexMap::new(),
+            firewall: false,
+            alone: VecDeque::new(),
         }
     }
 
-    /// Carries out orders until it is told to stop or nobody can tell it anything any more.
-    pub(super) async fn run(mut self, mut orders: UnboundedReceiver<Order>, backlog: Arc<Backlog>) {
-        let mut waiting = VecDeque::new();
-        loop {
-            // in the middle of a reload commands are half of the old text, half of the new
-            let retry = match self.reloading {
-                Some(_) => None,
-                None => self.retries.next(),
-            };
-            let order = tokio::select! {
-                order = orders.recv() => match order {
-                    Some(order) => order,
-                    None => return,
-                },
-                () = sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => {
-                    self.retry().await;
-                    continue;
-                }
-            };
-            waiting.push_back(order);
-            while waiting.len() < TOGETHER
-                && let Ok(order) = orders.try_recv()
+    /// The epoch of its last repair, for who asks.
+    pub(super) fn own_epoch(&self) -> Arc<AtomicU64> {
+        self.own_epoch.clone()
+    }
+
+    /// Carries out what comes until it is told to stop or nothing comes any more; before, an action
+    /// of the same name comes to its end.
+    pub(super) async fn run(mut self, queue: Arc<Queue>, before: Option<JoinHandle<()>>) {
+        let patience = self.executor.patience();
+        if let Some(before) = before {
+            patience.with(before).await;
+        }
+        while let Some(entries) = self.next(&queue).await {
+            if let [entry] = entries.as_slice()
+                && matches!(entry.task, Task::End(..))
             {
-                waiting.push_back(order);
+                return self.end(entries).await;
             }
-            backlog.shrink(waiting.len());
-            if waiting.iter().any(|order| matches!(order, Order::Audit(_))) {
-                backlog.end_audit();
+            let done = patience.with(self.carry_out(entries)).await;
+            self.own_epoch.store(self.action.epoch(), Ordering::Relaxed);
+            if done.is_none() {
+                warning!(
+                    TARGET,
+                    "[{}] action {}: what was running has been ended, the action stops",
+                    self.jail,
+                    Value::from(self.action.name()).repr()
+                );
             }
-            self.learn_names().await;
-            loop {
-                let wave = self.gather(&mut waiting);
-                self.carry_out_wave(wave).await;
-                let Some(order) = waiting.pop_front() else {
-                    break;
-                };
-                if let Some(done) = self.carry_out(order).await {
-                    let _ = done.send(());
-                    return;
+        }
+        // nobody tells it of an end
+        self.executor.close().await;
+    }
+
+    /// What is to be done next.
+    async fn next(&mut self, queue: &Queue) -> Option<Vec<Entry>> {
+        let together = match self.firewall {
+            true => TOGETHER,
+            false => 1,
+        };
+        loop {
+            if !self.alone.is_empty() {
+                if let Some(first) = queue.next_first(together) {
+                    return Some(first);
+                }
+                let entry = self.alone.pop_front();
+                if let Some(order) = entry.as_ref().and_then(Entry::order) {
+                    let patience = self.executor.patience();
+                    let _ = patience.with(self.alone(order)).await;
+                }
+                continue;
+            }
+            let retry = self.retries.next();
+            tokio::select! {
+                entries = queue.next(together) => return entries,
+                () = sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => {
+                    let patience = self.executor.patience();
+                    let _ = patience.with(self.retry(queue)).await;
                 }
             }
         }
@@ -131,12 +155,7 @@ impl Runner {
     /// slow.
     async fn learn_names(&mut self) {
         static NAMES: OnceCell<HostNames> = OnceCell::const_new();
-        if self.names != HostNames::default()
-            || !self
-                .actions
-                .values()
-                .any(|action| action.mentions("-hostname>"))
-        {
+        if self.names != HostNames::default() || !self.action.mentions("-hostname>") {
             return;
         }
         let names = NAMES.get_or_init(|| async {
@@ -146,270 +165,307 @@ impl Runner {
         self.names = names.await.clone();
     }
 
-    /// Carries out one order; answers whom to tell when it was the last one.
-    pub(super) async fn carry_out(&mut self, order: Order) -> Option<oneshot::Sender<()>> {
+    /// Carries out orders: one, or bans and unbans, and news of what is banned already.
+    async fn carry_out(&mut self, entries: Vec<Entry>) {
+        self.figures = (self.shared.lock())
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let (mut changes, mut again) = (Vec::new(), Vec::new());
+        for entry in entries {
+            match entry.task {
+                Task::Ban(_) | Task::Unban(_) => changes.push(entry),
+                Task::Again(_) => again.push(entry),
+                _ => {
+                    let (task, rest) = entry.open();
+                    self.perform(task).await;
+                    drop(rest);
+                }
+            }
+        }
+        if !changes.is_empty() {
+            self.change(changes).await;
+        }
+        for entry in again {
+            if let Task::Again(order) = &entry.task
+                && self.lacks_repair(&order.ticket.id)
+            {
+                self.ban_again(order).await;
+            }
+        }
+    }
+
+    async fn perform(&mut self, task: Task) {
         // an answer nobody waits for any more is dropped
-        match order {
-            Order::Figures(figures) => self.figures = figures,
-            Order::Start => self.start().await,
-            // bans and unbans were taken out before
-            Order::Ban { .. } | Order::Unban { .. } => {}
-            Order::Prolong(ticket) => self.prolong(&ticket).await,
-            Order::Quiet(ticket, reply) => {
-                let quiet = self.is_quiet(&ticket).await;
-                let _ = reply.send((ticket.id, quiet));
+        match task {
+            Task::Start => self.start().await,
+            Task::Prolong(order) => self.prolong(&order).await,
+            Task::Quiet(order, quiet) => {
+                if !self.is_quiet(&order).await {
+                    quiet.deny();
+                }
             }
-            Order::Flush(tickets) => self.flush(&tickets, Flush::Unban).await,
-            Order::Check(reply) => {
-                let repaired = self.check().await;
-                let _ = reply.send(repaired);
+            Task::Check(repaired) => {
+                if self.check().await {
+                    repaired.add(self.action.name().to_owned());
+                }
             }
-            Order::Audit(tickets) if self.reloading.is_none() => self.audit(tickets).await,
-            // in the middle of a reload; it comes again
-            Order::Audit(_) => {}
-            Order::Ineffective(reply) => {
-                let _ = reply.send(self.retries.list());
+            Task::Audit(audit, lifted) => self.audit(&audit.orders, &lifted).await,
+            Task::Ineffective(list) => {
+                let ids = self.retries.list();
+                if !ids.is_empty() {
+                    list.add((self.action.name().to_owned(), ids));
+                }
             }
-            Order::Reload => self.reload().await,
-            Order::Stop(tickets, done) => {
-                self.flush(&tickets, Flush::Stop).await;
-                let names: Vec<String> = self.actions.keys().cloned().collect();
-                self.stop(&names).await;
-                self.executor.close().await;
-                return Some(done);
+            Task::Settings(settings) => {
+                if let Some(action) = self.action.command() {
+                    action.redefine(*settings);
+                }
+                self.learn_names().await;
+                self.look_at_settings();
             }
-            Order::Add {
-                name,
-                python,
-                reply,
-            } => {
-                let _ = reply.send(self.add(name, python).await);
-            }
-            Order::Remove { name, bans, reply } => {
-                let _ = reply.send(self.remove(name, &bans).await);
-            }
-            Order::Set {
-                name,
-                properties,
-                reply,
-            } => {
-                let _ = reply.send(self.set(&name, &properties).await);
-            }
-            Order::Get { name, what, reply } => {
-                let _ = reply.send(self.get(&name, &what).await);
-            }
-            Order::Call {
-                name,
+            Task::Reload(reloaded) => self.reload(reloaded).await,
+            Task::Call {
                 method,
                 arguments,
                 reply,
             } => {
-                let _ = reply.send(self.call(&name, &method, arguments).await);
+                let _ = reply.send(self.call(&method, arguments).await);
             }
-            Order::Names(reply) => {
-                let _ = reply.send(self.actions.keys().cloned().collect());
+            Task::Get(what, reply) => {
+                let _ = reply.send(self.get(&what).await);
             }
-            Order::Reloading(true, _) => self.begin_reload(),
-            Order::Reloading(false, bans) => self.end_reload(&bans).await,
-            Order::ReloadFailed => self.undo_reload().await,
+            Task::Set(attributes, reply) => {
+                let _ = reply.send(self.set(&attributes).await);
+            }
+            Task::Flush(lifting) => self.flush(lifting).await,
+            // taken out before
+            Task::Ban(_) | Task::Unban(_) | Task::Again(_) | Task::End(..) => {}
         }
-        None
     }
 
-    fn split(&mut self) -> (&mut IndexMap<String, Action>, Context<'_>) {
+    /// What follows from new properties.
+    fn look_at_settings(&mut self) {
+        let names = self.names.clone();
+        self.firewall =
+            (self.action.command()).is_some_and(|action| batch::changes_firewall(action, &names));
+    }
+
+    fn split(&mut self) -> (&mut Action, Context<'_>) {
         let context = Context {
             jail: &self.jail,
             names: &self.names,
             figures: &self.figures,
             history: &self.history,
             executor: &self.executor,
-            epoch: &mut self.epoch,
+            epoch: &self.epoch,
         };
-        (&mut self.actions, context)
+        (&mut self.action, context)
     }
 
     async fn start(&mut self) {
-        let (actions, mut context) = self.split();
-        for action in actions.values_mut() {
-            start_action(action, &mut context).await;
+        let (action, mut context) = self.split();
+        if let Err(error) = action.start(&mut context).await {
+            let jail = context.jail;
+            error!(
+                TARGET,
+                "Failed to start jail '{jail}' action '{}': {error}{}",
+                action.name(),
+                error.trace()
+            );
         }
     }
 
-    /// Bans and unbans.
-    async fn tickets(&mut self, orders: &[TicketOrder]) {
-        self.work(orders, None, None).await;
-        for order in orders {
-            match order.kind {
-                Kind::Ban => self.banned_now(&order.ticket.id),
-                Kind::Unban => {
-                    self.epochs.remove(&order.ticket.id);
-                    self.retries.forget(&order.ticket.id);
-                }
+    /// Bans and unbans, in their order. What cannot be done together is put off: orders that go first
+    /// need not wait for many that fail.
+    async fn change(&mut self, mut entries: Vec<Entry>) {
+        let mut wanted = Vec::with_capacity(entries.len());
+        for entry in entries.drain(..) {
+            if !self.catch_up(&entry).await {
+                wanted.push(entry);
             }
         }
+        let orders: Vec<_> = wanted.iter().filter_map(Entry::order).cloned().collect();
+        if orders.len() < 2 || !self.firewall {
+            for order in &orders {
+                self.alone(order).await;
+            }
+            return;
+        }
+        let outcomes = self.together(&orders).await;
+        if !outcomes.contains(&Outcome::Alone) {
+            return;
+        }
+        // what a later order for the same id has overtaken is not to be done any more
+        let mut overtaken = HashSet::new();
+        let mut put_off = Vec::new();
+        for (entry, (order, outcome)) in wanted.into_iter().zip(orders.iter().zip(outcomes)).rev() {
+            match outcome {
+                Outcome::Alone if !overtaken.contains(&order.ticket.id) => put_off.push(entry),
+                _ => drop(overtaken.insert(&order.ticket.id)),
+            }
+        }
+        self.alone.extend(put_off.into_iter().rev());
     }
 
-    /// Carries out orders about tickets, in their order within each action: by all actions or by
-    /// these only. `verb` is logged of each. Bans that fail are tried again later where the action
-    /// could lift them again, and come back by position.
-    async fn work(
-        &mut self,
-        orders: &[TicketOrder],
-        only: Option<&[String]>,
-        verb: Option<&str>,
-    ) -> Vec<usize> {
-        let mut failures: Vec<(String, usize)> = Vec::new();
+    /// Does what has been put off for the id of an order; answers whether that makes the order
+    /// needless: a ban that has not begun and its unban.
+    async fn catch_up(&mut self, entry: &Entry) -> bool {
+        let Some(order) = entry.order() else {
+            return true;
+        };
+        let same = |other: &Entry| {
+            let other = other.order();
+            other.is_some_and(|other| other.ticket.id == order.ticket.id)
+        };
+        let mut needless = false;
+        while let Some(at) = self.alone.iter().position(same) {
+            let earlier = self.alone.remove(at);
+            let Some(earlier) = earlier.as_ref().and_then(Entry::order) else {
+                continue;
+            };
+            needless = earlier.kind == Kind::Ban && order.kind == Kind::Unban;
+            if !needless {
+                self.alone(earlier).await;
+            }
+        }
+        needless
+    }
+
+    /// Carries orders out together.
+    async fn together(&mut self, orders: &[Arc<TicketOrder>]) -> Vec<Outcome> {
         let (jail, history) = (self.jail.clone(), self.history.clone());
         let mut infos: Vec<BanInfo<'_>> = orders
             .iter()
-            .map(|order| BanInfo::new(&jail, &order.ticket, &order.figures, &history))
+            .map(|order| order.info(&jail, &history))
             .collect();
-        let (actions, mut context) = self.split();
-        let mut others = Vec::new();
-        for action in actions.values_mut() {
-            if only.is_some_and(|only| !only.iter().any(|name| name == action.name())) {
-                continue;
-            }
-            if let [sample, _, ..] = orders
-                && let Some(command) = action.command()
-                && batch::changes_firewall(command, sample, &context)
-            {
-                let failed = batch::apply_together(action, orders, &mut infos, &mut context);
-                let failed = failed.await.into_iter();
-                failures.extend(failed.map(|at| (action.name().to_owned(), at)));
-            } else {
-                others.push(action);
+        let (action, mut context) = self.split();
+        let outcomes = batch::apply_together(action, orders, &mut infos, &mut context).await;
+        for ((order, info), outcome) in orders.iter().zip(infos).zip(&outcomes) {
+            order.keep(info.into_known());
+            match outcome {
+                Outcome::Done => self.done(order),
+                Outcome::Failed => self.failed(order),
+                Outcome::Alone => {}
             }
         }
-        for (at, (order, info)) in orders.iter().zip(&mut infos).enumerate() {
-            if let Some(verb) = verb {
-                notice!(TARGET, "[{jail}] {verb} {}", order.ticket.id);
-            }
-            for action in &mut others {
-                if !batch::apply(action, order, info, &mut context).await && action.lifts() {
-                    failures.push((action.name().to_owned(), at));
-                }
+        outcomes
+    }
+
+    /// Carries one order out; answers whether what was to be banned is.
+    async fn alone(&mut self, order: &Arc<TicketOrder>) -> bool {
+        let (jail, history) = (self.jail.clone(), self.history.clone());
+        let mut info = order.info(&jail, &history);
+        let (action, mut context) = self.split();
+        let done = batch::apply(action, order, &mut info, &mut context).await;
+        order.keep(info.into_known());
+        match done {
+            true => self.done(order),
+            false => self.failed(order),
+        }
+        done
+    }
+
+    fn done(&mut self, order: &TicketOrder) {
+        let id = &order.ticket.id;
+        match order.kind {
+            Kind::Ban => self.banned_now(id),
+            Kind::Unban => {
+                self.epochs.remove(id);
+                self.retries.forget(id);
             }
         }
-        for (name, at) in &failures {
-            self.retries.failed(name, &orders[*at]);
+    }
+
+    /// A ban has failed: it is tried again later where the action could lift it again.
+    fn failed(&mut self, order: &Arc<TicketOrder>) {
+        self.banned_now(&order.ticket.id);
+        if self.action.lifts() {
+            self.retries.failed(order);
         }
-        failures.into_iter().map(|(_, at)| at).collect()
     }
 
     /// Whatever repair came before, this id has its rules.
     fn banned_now(&mut self, id: &Address) {
-        if self.epoch > 0 {
-            self.epochs.insert(id.clone(), self.epoch);
+        let epoch = self.action.epoch();
+        if epoch > 0 {
+            self.epochs.insert(id.clone(), epoch);
         }
-    }
-
-    /// The epoch of an id's last ban.
-    fn banned_at(&self, id: &Address) -> u64 {
-        self.epochs.get(id).copied().unwrap_or(0)
     }
 
     /// Whether there was a repair since an id's last ban.
     fn lacks_repair(&self, id: &Address) -> bool {
-        self.banned_at(id) < self.epoch
+        self.epochs.get(id).copied().unwrap_or(0) < self.action.epoch()
     }
 
-    /// Puts the rules of an id back where an action was repaired since its ban.
-    async fn ban_again(&mut self, ticket: &Ticket) {
-        let banned_at = self.banned_at(&ticket.id);
-        let names: Vec<String> = self
-            .actions
-            .iter()
-            .filter(|(_, action)| action.epoch() > banned_at)
-            .map(|(name, _)| name.clone())
-            .collect();
-        let (jail, figures, history) = (
-            self.jail.clone(),
-            self.figures.clone(),
-            self.history.clone(),
-        );
-        let mut info = BanInfo::new(&jail, ticket, &figures, &history);
-        let only = match names.as_slice() {
-            [name] => format!(", action {}", Value::from(name.as_str()).repr()),
-            _ => String::new(),
-        };
-        notice!(TARGET, "[{}] Reban {}{}", jail, ticket.id, only);
-        let (actions, mut context) = self.split();
-        for name in &names {
-            let Some(action) = actions.get_mut(name) else {
-                continue;
-            };
-            let quoted = Value::from(name.as_str()).repr();
-            debug!(TARGET, "[{}] action {}: reban {}", jail, quoted, ticket.id);
-            if let Err(error) = action.ban(&mut info, true, &mut context).await {
-                failed("reban", &jail, name, &info, &error);
-                return;
-            }
+    /// Puts the rules of an id back after a repair.
+    async fn ban_again(&mut self, order: &Arc<TicketOrder>) {
+        let (jail, history) = (self.jail.clone(), self.history.clone());
+        let id = &order.ticket.id;
+        let mut info = order.info(&jail, &history);
+        let (action, mut context) = self.split();
+        let quoted = Value::from(action.name()).repr();
+        notice!(TARGET, "[{jail}] Reban {id}, action {quoted}");
+        debug!(TARGET, "[{jail}] action {quoted}: reban {id}");
+        let done = action.ban(&mut info, true, &mut context).await;
+        match done {
+            Ok(()) => self.banned_now(id),
+            Err(error) => failed("reban", &jail, action.name(), &info, &error),
         }
-        self.banned_now(&ticket.id);
+        order.keep(info.into_known());
     }
 
-    async fn prolong(&mut self, ticket: &Ticket) {
-        let (jail, figures, history) = (
-            self.jail.clone(),
-            self.figures.clone(),
-            self.history.clone(),
-        );
-        let mut info = BanInfo::new(&jail, ticket, &figures, &history);
-        let (actions, mut context) = self.split();
-        for (name, action) in actions {
-            if (ticket.restored && action.skips_restored()) || !action.prolongs() {
-                continue;
-            }
-            if let Err(error) = action.prolong(&mut info, &mut context).await {
-                failed("ban", &jail, name, &info, &error);
-            }
+    async fn prolong(&mut self, order: &Arc<TicketOrder>) {
+        let restored = order.ticket.restored && self.action.skips_restored();
+        if restored || !self.action.prolongs() {
+            return;
         }
+        let (jail, history) = (self.jail.clone(), self.history.clone());
+        let mut info = order.info(&jail, &history);
+        let (action, mut context) = self.split();
+        if let Err(error) = action.prolong(&mut info, &mut context).await {
+            failed("ban", &jail, action.name(), &info, &error);
+        }
+        order.keep(info.into_known());
     }
 
-    /// Whether no action hears of an id any more.
-    async fn is_quiet(&mut self, ticket: &Ticket) -> bool {
-        let (jail, figures, history) = (
-            self.jail.clone(),
-            self.figures.clone(),
-            self.history.clone(),
-        );
-        let mut info = BanInfo::new(&jail, ticket, &figures, &history);
-        let (actions, context) = self.split();
-        let mut quiet = true;
-        for action in actions.values_mut() {
-            // all are asked: each may count anew from here
-            quiet &= action.is_quiet(&mut info, &context).await;
-        }
+    /// Whether it hears of an id no more.
+    async fn is_quiet(&mut self, order: &Arc<TicketOrder>) -> bool {
+        let (jail, history) = (self.jail.clone(), self.history.clone());
+        let mut info = order.info(&jail, &history);
+        let (action, context) = self.split();
+        let quiet = action.is_quiet(&mut info, &context).await;
+        order.keep(info.into_known());
         quiet
     }
 
-    /// Checks all actions; answers the names of those that were repaired or restarted.
-    async fn check(&mut self) -> Vec<String> {
-        let mut repaired = Vec::new();
-        let (actions, mut context) = self.split();
-        for (name, action) in actions {
-            let before = action.epoch();
-            if let Err(error) = action.check(&mut context).await {
-                unhandled(context.jail, &error);
-            }
-            if action.epoch() != before {
-                repaired.push(name.clone());
-            }
+    /// Checks it; answers whether it was repaired or restarted.
+    async fn check(&mut self) -> bool {
+        let (action, mut context) = self.split();
+        let before = action.epoch();
+        if let Err(error) = action.check(&mut context).await {
+            unhandled(context.jail, &error);
         }
-        repaired
+        action.epoch() != before
     }
-}
 
-async fn start_action(action: &mut Action, context: &mut Context<'_>) {
-    if let Err(error) = action.start(context).await {
-        let jail = context.jail;
-        error!(
-            TARGET,
-            "Failed to start jail '{jail}' action '{}': {error}{}",
-            action.name(),
-            error.trace()
-        );
+    /// The end of a reload.
+    async fn reload(&mut self, reloaded: Reloaded) {
+        let (action, mut context) = self.split();
+        let told = match (reloaded, action) {
+            (Reloaded::Arguments(arguments), Action::Python(action)) => {
+                let told = action.reload(arguments, &mut context).await;
+                told.map_err(ActionError::from)
+            }
+            (Reloaded::Anew(successor), Action::Python(action)) => {
+                let replaced = action.give_way(*successor, &mut context).await;
+                replaced.map_err(ActionError::from)
+            }
+            (Reloaded::Told, Action::Command(action)) => action.reload(&mut context).await,
+            _ => Ok(()),
+        };
+        if let Err(error) = told {
+            unhandled(context.jail, &error);
+        }
     }
 }
 

@@ -71,7 +71,7 @@ impl Task {
                 decisions.push(Decision::Prolong(longer));
             }
             count += i64::from(new);
-            self.carry_out(decisions);
+            self.carry_out_for(decisions, true);
         }
         Ok(Value::Int(count))
     }

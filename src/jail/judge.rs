@@ -239,6 +239,11 @@ impl Task {
     /// Logs and does what was decided. A ban is in the database's queue before its order is in the
     /// actions'.
     pub(super) fn carry_out(&mut self, decisions: Vec<Decision>) {
+        self.carry_out_for(decisions, false);
+    }
+
+    /// As [`Task::carry_out`]; what somebody asked for (`by_hand`) goes before bans that wait.
+    pub(super) fn carry_out_for(&mut self, decisions: Vec<Decision>, by_hand: bool) {
         let (mut banned, mut unbanned) = (0, 0);
         for decision in decisions {
             let jail = self.core.name();
@@ -262,6 +267,7 @@ impl Task {
                         ticket,
                         figures,
                         again: false,
+                        by_hand,
                     });
                 }
                 Decision::Already { ticket, check, .. } => {
@@ -272,6 +278,7 @@ impl Task {
                         ticket,
                         figures: self.core.figures(),
                         again: true,
+                        by_hand,
                     });
                 }
                 Decision::Prolong(ticket) => self.actions.send(Order::Prolong(ticket)),

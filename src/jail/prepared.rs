@@ -41,7 +41,7 @@ impl Prepared {
     pub async fn set_action(&mut self, setting: JailSetting) -> Result<Reply, JailSetting> {
         let (reply, answer) = oneshot::channel();
         let order = order_of(setting, reply).map_err(|(setting, _)| setting)?;
-        self.doing.carry_out(order).await;
+        self.doing.send(order);
         Ok(answer.await.unwrap_or_else(|_| Err(self.jail.gone())))
     }
 

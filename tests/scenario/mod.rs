@@ -251,6 +251,7 @@ async fn carry_out(actions: &Actions, step: &Json) {
             ticket: read_ticket(&step["ticket"]),
             figures: figures(),
             again: false,
+            by_hand: false,
         }),
         "bans" => {
             for ticket in step["tickets"].as_array().unwrap() {
@@ -258,6 +259,7 @@ async fn carry_out(actions: &Actions, step: &Json) {
                     ticket: read_ticket(ticket),
                     figures: figures(),
                     again: ticket["again"].as_bool() == Some(true),
+                    by_hand: false,
                 });
             }
         }
@@ -265,6 +267,7 @@ async fn carry_out(actions: &Actions, step: &Json) {
             ticket: read_ticket(&step["ticket"]),
             figures: figures(),
             again: true,
+            by_hand: false,
         }),
         "check" => {
             let (reply, answer) = tokio::sync::oneshot::channel();
@@ -318,10 +321,7 @@ async fn carry_out(actions: &Actions, step: &Json) {
         }
         other => panic!("unknown step {other}"),
     }
-    // orders are carried out in order, so an answer to a question means the step is done
-    let (reply, answer) = tokio::sync::oneshot::channel();
-    actions.send(Order::Names(reply));
-    answer.await.unwrap();
+    actions.settled().await;
 }
 
 async fn ask(actions: &Actions, step: &Json, what: Query) {

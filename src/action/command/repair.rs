@@ -78,8 +78,7 @@ impl CommandAction {
             TARGET,
             "Invariant check failed. Trying to restore a sane environment"
         );
-        *context.epoch += 1;
-        self.epoch = *context.epoch;
+        self.epoch = context.next_epoch();
         let mend = Script::plain(self.operation_command("actionrepair", family, context.names)?);
         if !mend.text.is_empty() {
             if !self.execute(&mend, context).await {

@@ -11,7 +11,7 @@ use super::super::firewall::{Change, Transaction};
 use super::super::process::{Ending, Invocation};
 use super::super::shell::{self, Report};
 use super::super::tags::Script;
-use super::{Executor, TARGET, turn};
+use super::{Executor, Nature, TARGET};
 use crate::control::Value;
 use crate::log::Level;
 use crate::{debug, record};
@@ -193,7 +193,10 @@ impl Batch<'_> {
         };
         let changes: Vec<&Rule> = rules.iter().map(|(_, rule)| *rule).collect();
         let results = {
-            let _turn = turn("", &self.scripts[*first]).await;
+            let _turn = self
+                .executor
+                .turn("", &self.scripts[*first], Nature::Change)
+                .await;
             copies::apply(&changes)
         };
         let mut left = Vec::new();
@@ -226,7 +229,10 @@ impl Batch<'_> {
         let Some(first) = sweep.positions().next() else {
             return true;
         };
-        let _turn = turn("", &self.scripts[rules[first].0]).await;
+        let _turn = self
+            .executor
+            .turn("", &self.scripts[rules[first].0], Nature::Change)
+            .await;
         let limit = shell::limit(self.timeout);
         let Some(printed) = print_table(&sweep.save(), limit).await else {
             return false;
@@ -255,7 +261,10 @@ impl Batch<'_> {
         };
         let changes: Vec<&Member> = members.iter().map(|(_, member)| *member).collect();
         let results = {
-            let _turn = turn("", &self.scripts[*first]).await;
+            let _turn = self
+                .executor
+                .turn("", &self.scripts[*first], Nature::Change)
+                .await;
             self.executor.apply(self.action, &changes)
         };
         let mut rest = Vec::new();
@@ -290,7 +299,10 @@ impl Batch<'_> {
             if failed.iter().any(|earlier| transaction.follows(earlier)) {
                 continue;
             }
-            let _turn = turn("", &self.scripts[places[*first]]).await;
+            let _turn = self
+                .executor
+                .turn("", &self.scripts[places[*first]], Nature::Change)
+                .await;
             let invocation = Invocation {
                 input: Some(transaction.input.as_bytes()),
                 ..Invocation::new(&transaction.arguments, shell::limit(self.timeout))
@@ -320,6 +332,7 @@ impl Batch<'_> {
     }
 
     fn succeeded(&mut self, place: usize) {
+        self.executor.patience.progress();
         record!(Level::LowDebug, TARGET, "{}", self.scripts[place].shown());
         Report::new(&self.scripts[place]).succeeded();
         self.done[place] = true;

@@ -1,4 +1,4 @@
-//! The mails of one jail, sent one after the other beside everything else: neither a slow registry
+//! The mails of one action, sent one after the other beside everything else: neither a slow registry
 //! nor a dead mail server delays a ban.
 //!
 //! Mails that are too many at once become one that lists them. So nothing is lost for want of room,
@@ -44,8 +44,9 @@ const AGAIN: [Duration; 3] = [
     Duration::from_secs(300),
 ];
 
-/// Time for the mails that still wait when a jail stops.
-const LAST: Duration = Duration::from_secs(30);
+/// Time for the mails that still wait when the action stops: for a greeting that is delayed, not for a
+/// server that hangs.
+const LAST: Duration = Duration::from_secs(10);
 
 /// A mail and what belongs to its command.
 #[derive(Debug)]

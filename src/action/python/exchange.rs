@@ -1,6 +1,7 @@
 //! Requests to the process of a Python action and its answers: within a limit of time, in a process
 //! that is started again when it died.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
@@ -102,12 +103,13 @@ impl PythonAction {
             return Err(trouble("the process of the action has ended".to_owned()));
         };
         request["level"] = json!(log::threshold());
-        request["epoch"] = json!(*context.epoch);
+        request["epoch"] = json!(context.epoch.load(Ordering::Relaxed));
         request["bantime"] = pack(&whole(context.figures.bantime));
         let limit = self.state.limit.unwrap_or(LIMIT);
         match timeout(limit, converse(&mut child, &request, &mut info)).await {
             Ok(Ok(answer)) => {
                 self.child = Some(child);
+                context.executor.patience().progress();
                 self.read(&answer, info, context)
             }
             Ok(Err(Gone)) => {
@@ -146,10 +148,8 @@ impl PythonAction {
                 .as_f64()
                 .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
         };
-        *context.epoch = state["jail_epoch"]
-            .as_u64()
-            .unwrap_or(0)
-            .max(*context.epoch);
+        let epoch = state["jail_epoch"].as_u64().unwrap_or(0);
+        context.epoch.fetch_max(epoch, Ordering::Relaxed);
         if let Some(info) = info {
             let looked_at = answer["looked_at"].as_array();
             for tag in looked_at.into_iter().flatten().filter_map(Json::as_str) {

@@ -69,8 +69,17 @@ pub struct PythonAction {
     /// How long to wait before the next start of a process, and until when.
     delay: Duration,
     not_before: Option<Instant>,
-    /// Made anew by a reload that is not over yet.
-    successor: Option<Box<PythonAction>>,
+}
+
+/// A Python action as the configuration has it.
+#[derive(Clone, Debug)]
+pub struct Outline {
+    /// Its file.
+    pub path: String,
+    /// Its arguments.
+    pub arguments: Value,
+    /// It has a method `reload`, and is told of new arguments instead of being made anew.
+    pub reloads: bool,
 }
 
 impl PythonAction {
@@ -96,20 +105,9 @@ impl PythonAction {
             started: false,
             delay: DELAYS[0],
             not_before: None,
-            successor: None,
         };
         action.load(context).await?;
         Ok(action)
-    }
-
-    /// Its file.
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-
-    /// What it was made with, or last reloaded.
-    pub fn arguments(&self) -> &Value {
-        &self.arguments
     }
 
     /// Whether restored tickets are none of its business.
@@ -167,8 +165,6 @@ impl PythonAction {
 
     /// Lets the process end, without a word to the action.
     pub async fn close(&mut self) {
-        // its process is ended as it is dropped
-        self.successor = None;
         if let Some(child) = self.child.take() {
             child.close().await;
         }
@@ -228,64 +224,44 @@ impl PythonAction {
         self.request(request, None, context).await.map(|_| ())
     }
 
-    /// A reload names the action again. One that has `reload` is told of the arguments at the end
-    /// of the reload; any other is made anew where something has changed.
+    /// What a reload that names it again has to compare.
+    pub fn outline(&self) -> Outline {
+        Outline {
+            path: self.path.clone(),
+            arguments: self.arguments.clone(),
+            reloads: self.state.reloads,
+        }
+    }
+
+    /// What a reload has made anew takes over.
     ///
     /// # Errors
-    /// What making it anew raises.
-    pub async fn name_again(
+    /// What `stop` or `start` raises.
+    pub async fn give_way(
         &mut self,
-        path: &str,
-        arguments: &Value,
+        successor: PythonAction,
         context: &mut Context<'_>,
     ) -> Result<(), PythonError> {
-        if self.state.reloads && path == self.path {
-            self.arguments = arguments.clone();
-            if self.state.clears {
-                self.method("clearAllParams", context).await?;
-            }
-        } else if path != self.path || *arguments != self.arguments {
-            let (interpreter, name) = (self.interpreter.clone(), self.name.clone());
-            let made = PythonAction::new(&interpreter, &name, path, arguments, context).await?;
-            self.successor = Some(Box::new(made));
-        }
-        Ok(())
+        let stopped = self.stop(context).await;
+        *self = successor;
+        self.start(context).await?;
+        stopped
     }
 
-    /// The end of a reload: what was made anew takes over, or `reload` is called.
+    /// A reload is over: calls `reload` with the arguments.
     ///
     /// # Errors
-    /// What `stop`, `start` or `reload` raises.
-    pub async fn reload(&mut self, context: &mut Context<'_>) -> Result<(), PythonError> {
-        if let Some(successor) = self.successor.take() {
-            let stopped = self.stop(context).await;
-            *self = *successor;
-            self.start(context).await?;
-            return stopped;
-        }
-        if !self.state.reloads {
-            return Ok(());
-        }
-        let arguments = self.arguments.clone();
-        self.call("reload", &arguments, context).await.map(|_| ())
-    }
-
-    /// A reload that has named the action has failed: what was made anew goes, and an action that was
-    /// cleared for new arguments is told of the former ones.
-    ///
-    /// # Errors
-    /// What `reload` raises.
-    pub async fn stay(
+    /// What it raises.
+    pub async fn reload(
         &mut self,
         arguments: Value,
         context: &mut Context<'_>,
     ) -> Result<(), PythonError> {
-        self.successor = None;
-        self.arguments = arguments;
-        match self.state.reloads && self.state.clears {
-            true => self.reload(context).await,
-            false => Ok(()),
+        self.arguments = arguments.clone();
+        if self.state.clears {
+            self.method("clearAllParams", context).await?;
         }
+        self.call("reload", &arguments, context).await.map(|_| ())
     }
 
     /// Calls a method with arguments by name, a dictionary.

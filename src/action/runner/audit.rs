@@ -1,11 +1,13 @@
-//! The comparison of a jail's bans with the firewall: what was lost there is put back.
+//! The comparison of the action's bans with the firewall: what was lost there is put back.
 //!
 //! Only actions are looked at whose bans are changes of the firewall that can be read back. Their
 //! own `actioncheck` tells about the rest, and they are repaired as after a command that failed.
 
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::super::batch::{self, Kind, TicketOrder};
+use super::super::batch::{Outcome, TicketOrder};
 use super::{Runner, TARGET};
 use crate::address::Address;
 use crate::control::Value;
@@ -16,8 +18,9 @@ use crate::warning;
 const ENDING: f64 = 10.0;
 
 impl Runner {
-    /// Compares the bans of all actions with the firewall and puts back what is not there.
-    pub(super) async fn audit(&mut self, tickets: Vec<Ticket>) {
+    /// Compares bans with the firewall and puts back what is not there; `lifted` have been lifted
+    /// meanwhile.
+    pub(super) async fn audit(&mut self, orders: &[Arc<TicketOrder>], lifted: &HashSet<Address>) {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0.0, |since| since.as_secs_f64());
@@ -25,61 +28,56 @@ impl Runner {
             Some(BanTime::Seconds(seconds)) => ticket.time + seconds > now + ENDING,
             Some(BanTime::Permanent) | None => true,
         };
-        let orders: Vec<TicketOrder> = tickets
-            .into_iter()
-            .filter(lasts)
-            .map(|ticket| TicketOrder {
-                kind: Kind::Ban,
-                ticket,
-                figures: self.figures.clone(),
+        let held: Vec<&Arc<TicketOrder>> = orders
+            .iter()
+            .filter(|order| {
+                let id = &order.ticket.id;
+                lasts(&order.ticket) && !lifted.contains(id) && !self.retries.contains(id)
             })
             .collect();
-        let names: Vec<String> = self.actions.keys().cloned().collect();
-        for name in names {
-            self.executor.set_quiet(true);
-            let lost = self.lost(&name, &orders).await;
-            self.executor.set_quiet(false);
-            let Some((lost, restarted)) = lost else {
-                continue;
-            };
-            let orders: Vec<TicketOrder> = lost.iter().map(|&at| orders[at].clone()).collect();
-            let only = [name.clone()];
-            let failed = self.work(&orders, Some(&only), None).await.len();
-            warning!(
-                TARGET,
-                "[{}] action {}: the firewall had lost {}, put back {} of {} ban(s)",
-                self.jail,
-                Value::from(name.as_str()).repr(),
-                if restarted { "its rules" } else { "bans" },
-                orders.len() - failed,
-                orders.len()
-            );
+        self.executor.set_quiet(true);
+        let lost = self.lost(&held).await;
+        self.executor.set_quiet(false);
+        let Some((lost, restarted)) = lost else {
+            return;
+        };
+        let orders: Vec<Arc<TicketOrder>> = lost.iter().map(|&at| held[at].clone()).collect();
+        let outcomes = match orders.len() {
+            1 => vec![Outcome::Alone],
+            _ => self.together(&orders).await,
+        };
+        let mut put_back = 0;
+        for (order, outcome) in orders.iter().zip(outcomes) {
+            put_back += usize::from(match outcome {
+                Outcome::Done => true,
+                Outcome::Failed => false,
+                Outcome::Alone => self.alone(order).await,
+            });
         }
+        warning!(
+            TARGET,
+            "[{}] action {}: the firewall had lost {}, put back {put_back} of {} ban(s)",
+            self.jail,
+            Value::from(self.action.name()).repr(),
+            if restarted { "its rules" } else { "bans" },
+            orders.len()
+        );
     }
 
-    /// Which bans of an action are not in the firewall, and whether the action was started anew;
-    /// `None` when all is well, or nobody can tell.
-    async fn lost(&mut self, name: &str, orders: &[TicketOrder]) -> Option<(Vec<usize>, bool)> {
-        let (jail, history) = (self.jail.clone(), self.history.clone());
-        let held: Vec<usize> = (0..orders.len())
-            .filter(|&at| !self.retries.contains(name, &orders[at].ticket.id))
-            .collect();
-        let (actions, mut context) = self.split();
-        let action = actions.get_mut(name)?.command()?;
-        let any = TicketOrder {
-            kind: Kind::Ban,
-            ticket: Ticket::new(Address::parse("192.0.2.1"), 0.0),
-            figures: context.figures.clone(),
-        };
-        if !batch::changes_firewall(action, orders.first().unwrap_or(&any), &context) {
+    /// Which bans are not in the firewall, and whether the action was started anew; `None` when all
+    /// is well, or nobody can tell.
+    async fn lost(&mut self, orders: &[&Arc<TicketOrder>]) -> Option<(Vec<usize>, bool)> {
+        if !self.firewall {
             return None;
         }
+        let (jail, history) = (self.jail.clone(), self.history.clone());
+        let (action, mut context) = self.split();
+        let action = action.command()?;
         let (mut lost, mut restarted) = (Vec::new(), false);
         for family in action.started_families() {
             let mut of_family = Vec::new();
             let mut scripts = Vec::new();
-            for &at in &held {
-                let order = &orders[at];
+            for (at, order) in orders.iter().enumerate() {
                 let mut info = super::BanInfo::new(&jail, &order.ticket, &order.figures, &history);
                 let its = info.family().map(|family| family.as_str().to_owned());
                 let skipped = order.ticket.restored && action.skips_restored();

@@ -5,6 +5,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::super::Query;
 use super::super::any::Action;
 use super::super::command::{ActionError, CommandAction, Context, Repair};
 use super::super::info::BanInfo;
@@ -133,11 +134,10 @@ impl Arguments {
 }
 
 impl Runner {
-    /// Calls a method of an action; answers what it returns.
-    pub(super) async fn call(&mut self, name: &str, method: &str, arguments: Value) -> Reply {
-        self.action(name)?;
-        let (actions, mut context) = self.split();
-        if let Some(Action::Python(action)) = actions.get_mut(name) {
+    /// Calls a method of the action; answers what it returns.
+    pub(super) async fn call(&mut self, method: &str, arguments: Value) -> Reply {
+        let (action, mut context) = self.split();
+        if let Action::Python(action) = action {
             let answer = action.call(method, &arguments, &mut context).await;
             return answer.map_err(|error| *error.error);
         }
@@ -152,11 +152,41 @@ impl Runner {
         for (tag, value) in arguments.info()? {
             info.set(&tag.str(), value.clone());
         }
-        let (actions, mut context) = self.split();
-        let Some(action) = actions.get_mut(name).and_then(Action::command) else {
+        let (action, mut context) = self.split();
+        let Some(action) = action.command() else {
             return Ok(Value::None);
         };
         perform(action, method, &arguments, &mut info, &mut context).await
+    }
+
+    /// Sets attributes of a Python action; answers the value of one.
+    pub(super) async fn set(&mut self, attributes: &[(String, Value)]) -> Reply {
+        let (action, mut context) = self.split();
+        let mut answers = Vec::new();
+        if let Action::Python(action) = action {
+            for (attribute, value) in attributes {
+                let set = action.set(attribute, value, &mut context).await;
+                answers.push(set.map_err(|error| *error.error)?);
+            }
+        }
+        Ok(match <[Value; 1]>::try_from(answers) {
+            Ok([answer]) => answer,
+            Err(_) => Value::None,
+        })
+    }
+
+    /// Reads an attribute of a Python action, or the lists of attributes and methods.
+    pub(super) async fn get(&mut self, what: &Query) -> Reply {
+        let (action, mut context) = self.split();
+        let Action::Python(action) = action else {
+            return Ok(Value::None);
+        };
+        let answer = match what {
+            Query::Property(attribute) => action.get(attribute, &mut context).await,
+            Query::Properties => action.names(false, &mut context).await,
+            Query::Methods => action.names(true, &mut context).await,
+        };
+        answer.map_err(|error| *error.error)
     }
 }
 
@@ -185,8 +215,7 @@ async fn perform(
             return Ok(Value::None);
         }
         "invalidateBanEpoch" => {
-            *context.epoch += 1;
-            action.epoch = *context.epoch;
+            action.epoch = context.next_epoch();
             return Ok(Value::None);
         }
         "escapeTag" => return Ok(escape(&arguments.text("value")).into()),

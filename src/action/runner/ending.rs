@@ -1,113 +1,143 @@
-//! The end of bans and of actions: all bans lifted at once, actions stopped (facts A2, A3, A24).
+//! The end of bans and of the action: all bans lifted at once or one by one, the action stopped
+//! (facts A2, A3, A24).
 
-use super::super::batch::{Kind, TicketOrder};
+use std::sync::Arc;
+
+use super::super::batch::{Outcome, TicketOrder};
 use super::super::command::Repair;
+use super::super::queue::Entry;
+use super::super::step::Gate;
+use super::super::task::{Lifting, Task};
 use super::{Runner, TARGET, TOGETHER, unhandled};
-use crate::ticket::Ticket;
-use crate::{debug, error, info, notice};
-
-/// Why all bans are lifted, which decides what is logged of each.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Flush<'a> {
-    /// Somebody asked for it.
-    Unban,
-    /// The jail stops.
-    Stop,
-    /// Only these actions go.
-    Removed(&'a [String]),
-}
+use crate::control::Value;
+use crate::{debug, error, info, notice, warning};
 
 impl Runner {
-    /// Lifts all bans: at once in actions that can, one by one in the others (fact A3).
-    pub(super) async fn flush(&mut self, tickets: &[Ticket], why: Flush<'_>) {
-        let mut one_by_one = Vec::new();
-        let names: Vec<String> = match why {
-            Flush::Removed(names) => names.to_vec(),
-            _ => {
-                debug!(TARGET, "  Flush ban list");
-                self.actions.keys().cloned().collect()
+    /// Lifts all bans: at once where the action can, else one by one (fact A3).
+    pub(super) async fn flush(&mut self, lifting: Lifting) {
+        let Lifting {
+            lifts,
+            gate,
+            told,
+            last,
+        } = lifting;
+        if let Some(gate) = &gate {
+            gate.open().await;
+            self.executor.patience().progress();
+        }
+        self.alone.clear();
+        self.epochs.clear();
+        self.retries.clear();
+        if self.flush_at_once(last).await {
+            for order in told.orders() {
+                order.tell(&self.jail);
             }
+            return;
+        }
+        debug!(TARGET, "  Unban tickets each individually");
+        self.lift(lifts).await;
+    }
+
+    /// Lifts all bans at once; answers whether there is nothing left to be done one by one.
+    async fn flush_at_once(&mut self, last: bool) -> bool {
+        let (action, mut context) = self.split();
+        let (jail, name) = (context.jail, action.name().to_owned());
+        // others hold what a flush would lift
+        if !action.flushes() || context.executor.shares(&name) {
+            return false;
+        }
+        notice!(TARGET, "[{jail}] Flush ticket(s) with {name}");
+        let error = match action.flush(&mut context).await {
+            Ok(done) => return done,
+            Err(error) => error,
         };
-        let repair = match why {
-            Flush::Unban => Repair::Allowed,
-            _ => Repair::OnUnban("Flush"),
+        error!(
+            TARGET,
+            "Failed to flush bans in jail '{jail}' action '{name}': {error}{}",
+            error.trace()
+        );
+        info!(TARGET, "No flush occurred, do consistency check");
+        if !action.checks() {
+            return false;
+        }
+        let repair = match last {
+            false => Repair::Allowed,
+            true => Repair::OnUnban("Flush"),
         };
-        let (actions, mut context) = self.split();
-        for name in names {
-            let Some(action) = actions.get_mut(&name) else {
-                continue;
+        if let Err(error) = action.check_flush(repair, &mut context).await {
+            unhandled(jail, &error);
+        }
+        true
+    }
+
+    /// Lifts bans: many at once in the firewall, else each in its turn.
+    async fn lift(&mut self, lifts: Vec<Arc<TicketOrder>>) {
+        for orders in lifts.chunks(TOGETHER) {
+            let outcomes = match self.firewall && orders.len() > 1 {
+                true => self.together(orders).await,
+                false => vec![Outcome::Alone; orders.len()],
             };
-            // others hold what a flush would lift
-            if action.flushes() && !context.executor.shares(&name) {
-                notice!(TARGET, "[{}] Flush ticket(s) with {}", context.jail, name);
-                match action.flush(&mut context).await {
-                    Ok(true) => continue,
-                    Ok(false) => {}
-                    Err(error) => {
-                        let jail = context.jail;
-                        error!(
-                            TARGET,
-                            "Failed to flush bans in jail '{jail}' action '{name}': {error}{}",
-                            error.trace()
-                        );
-                        info!(TARGET, "No flush occurred, do consistency check");
-                        if action.checks() {
-                            if let Err(error) = action.check_flush(repair, &mut context).await {
-                                unhandled(jail, &error);
-                            }
-                            continue;
-                        }
-                    }
+            for (order, outcome) in orders.iter().zip(outcomes) {
+                order.tell(&self.jail);
+                if outcome == Outcome::Alone {
+                    self.alone(order).await;
                 }
             }
-            debug!(TARGET, "  Unban tickets each individually");
-            one_by_one.push(name);
-        }
-        let verb = match why {
-            Flush::Unban => Some("Unban"),
-            Flush::Stop => Some("Repeal Ban"),
-            Flush::Removed(_) => None,
-        };
-        self.lift(tickets, &one_by_one, verb).await;
-        if !matches!(why, Flush::Removed(_)) {
-            self.epochs.clear();
-            self.retries.clear();
         }
     }
 
-    /// Lifts bans by these actions; `verb` is logged of each.
-    async fn lift(&mut self, tickets: &[Ticket], actions: &[String], verb: Option<&str>) {
-        let figures = self.figures.clone();
-        for tickets in tickets.chunks(TOGETHER) {
-            let order = |ticket: &Ticket| TicketOrder {
-                kind: Kind::Unban,
-                ticket: ticket.clone(),
-                figures: figures.clone(),
-            };
-            let orders: Vec<TicketOrder> = tickets.iter().map(order).collect();
-            self.work(&orders, Some(actions), verb).await;
-        }
-    }
-
-    /// Stops actions in reverse order and drops them.
-    pub(super) async fn stop(&mut self, names: &[String]) {
-        for name in names.iter().rev() {
-            let (actions, mut context) = self.split();
-            let Some(action) = actions.get_mut(name) else {
+    /// The action's last task: unbans, then its end.
+    pub(super) async fn end(mut self, entries: Vec<Entry>) {
+        let patience = self.executor.patience();
+        // it may have been given up in the middle of a comparison
+        self.executor.set_quiet(false);
+        for entry in entries {
+            let (task, rest) = entry.open();
+            let Task::End(lifting, stop) = task else {
                 continue;
             };
-            if let Err(error) = action.stop(&mut context).await {
-                error!(
+            // held until the end, when who waits for it is told
+            let told = lifting.told.clone();
+            patience.progress();
+            let lifted = patience.with(self.flush(lifting)).await;
+            patience.progress();
+            let stopped = patience.with(self.stop(stop)).await;
+            self.executor.leave(self.action.name());
+            if lifted.is_none() || stopped.is_none() {
+                warning!(
                     TARGET,
-                    "Failed to stop jail '{}' action '{name}': {error}{}",
-                    context.jail,
-                    error.trace()
+                    "[{}] action {}: {} took too long, it is given up",
+                    self.jail,
+                    Value::from(self.action.name()).repr(),
+                    match stopped {
+                        None => "its stop",
+                        Some(()) => "lifting its bans",
+                    }
                 );
             }
-            context.executor.leave(name);
-            actions.shift_remove(name);
-            self.retries.forget_action(name);
-            debug!(TARGET, "{}: action {} terminated", self.jail, name);
+            // mails have a time of their own
+            self.executor.close().await;
+            drop((told, rest));
         }
+    }
+
+    /// Stops the action, after those that come behind it.
+    async fn stop(&mut self, gate: Option<Gate>) {
+        if let Some(gate) = &gate {
+            gate.open().await;
+            self.executor.patience().progress();
+        }
+        let (action, mut context) = self.split();
+        if let Err(error) = action.stop(&mut context).await {
+            error!(
+                TARGET,
+                "Failed to stop jail '{}' action '{}': {error}{}",
+                context.jail,
+                action.name(),
+                error.trace()
+            );
+        }
+        let (jail, name) = (context.jail, action.name());
+        debug!(TARGET, "{jail}: action {name} terminated");
     }
 }

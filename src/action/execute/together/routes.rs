@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::super::firewall::route::{self, Route};
 use super::super::super::process::{Ending, Invocation};
 use super::super::super::shell;
-use super::super::{Executor, turn};
+use super::super::{Executor, Nature};
 use super::{Batch, print_table};
 use crate::control::Value;
 
@@ -19,7 +19,10 @@ impl Batch<'_> {
             return;
         };
         // nobody may begin to hold a route between the look at who does and its removal
-        let _turn = turn(self.action, &self.scripts[*first]).await;
+        let _turn = self
+            .executor
+            .turn(self.action, &self.scripts[*first], Nature::Change)
+            .await;
         let holder = self.executor.holder(self.action);
         let changes: Vec<&Route> = routes.iter().map(|(_, route)| *route).collect();
         let mut refused = Vec::new();

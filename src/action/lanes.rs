@@ -1,0 +1,407 @@
+//! The actions of one jail: what it tells them goes to the queue of each, at once. What they are set
+//! to is kept here, so that nobody who sets or reads a property waits for a command that runs.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use indexmap::IndexMap;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use super::backlog::Backlog;
+use super::batch::{self, Kind, TicketOrder};
+use super::command::CommandAction;
+use super::execute::Executor;
+use super::firewall::holders::Holders;
+use super::info::History;
+use super::patience::Patience;
+use super::python::Outline;
+use super::queue::{Class, Queue};
+use super::runner::{Runner, Surroundings};
+use super::step::{Gate, Step};
+use super::tags::HostNames;
+use super::task::{Audit, Collected, Done, Lifting, Quiet, Task, Told};
+use super::{JailFigures, Order};
+use crate::address::Address;
+use crate::debug;
+use crate::store::Store;
+use crate::ticket::Ticket;
+
+mod settings;
+
+use settings::Reload;
+
+const TARGET: &str = "fail2ban.actions";
+
+/// Handle to the actions of one jail.
+#[derive(Clone, Debug)]
+pub struct Actions(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    around: Surroundings,
+    holders: Holders,
+    backlog: Arc<Backlog>,
+    /// Told when an action has done an order.
+    moved: Arc<Notify>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// In the order of the configuration.
+    lanes: IndexMap<String, Lane>,
+    /// Actions that have gone and may still be busy.
+    gone: HashMap<String, JoinHandle<()>>,
+    /// A reload under way.
+    reload: Option<Reload>,
+    /// The tasks run.
+    launched: bool,
+    /// Nothing is carried out any more.
+    stopped: bool,
+}
+
+/// One action.
+#[derive(Debug)]
+struct Lane {
+    settings: Settings,
+    queue: Arc<Queue>,
+    patience: Arc<Patience>,
+    /// Epoch of its last repair.
+    epoch: Arc<AtomicU64>,
+    /// What it is known by on the way of an order; 0 where there are too many.
+    bit: u64,
+    /// Its bans change the firewall, many at once.
+    firewall: bool,
+    /// Its bans can be lifted.
+    lifts: bool,
+    /// Its task while it does not run yet.
+    prepared: Option<Box<Runner>>,
+    task: Option<JoinHandle<()>>,
+}
+
+/// What an action is set to.
+#[derive(Clone, Debug)]
+enum Settings {
+    /// An action that is never carried out, with the properties of the one that is.
+    Command(Box<CommandAction>),
+    Python(Outline),
+}
+
+impl Lane {
+    fn push(&self, task: Task, class: Class, gate: Option<Gate>) {
+        self.queue.push(task, class, gate, self.lifts);
+    }
+
+    /// Starts its task; before it does anything `before` has to end.
+    fn launch(&mut self, before: Option<JoinHandle<()>>) {
+        if let Some(runner) = self.prepared.take() {
+            self.task = Some(tokio::spawn(runner.run(self.queue.clone(), before)));
+            self.hand_over();
+        }
+    }
+
+    /// Has it drop what waits, lift all bans but those it never began, and stop.
+    fn end(&self, told: &Arc<Told>, gate: Option<Gate>, stop: Option<Gate>) {
+        self.patience.begin();
+        self.queue
+            .close(|cancelled| Task::End(lifting(told, gate, &cancelled, true), stop));
+    }
+
+    /// Hands the properties to the task, for what begins from now on.
+    fn hand_over(&mut self) {
+        if self.prepared.is_some() {
+            // it is done when the task starts
+            return;
+        }
+        if let Settings::Command(action) = &self.settings {
+            // what is worked out for a look is not for the task, which knows the names of the machine
+            self.firewall = batch::changes_firewall(&mut action.clone(), &HostNames::default());
+            self.lifts = action.lifts();
+            let settings = Task::Settings(Box::new(action.definition.clone()));
+            self.push(settings, Class::First, None);
+        }
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.queue.leave();
+    }
+}
+
+impl State {
+    /// Gates of an order for each action; none where there is but one.
+    fn gates(&self, moved: &Arc<Notify>) -> Vec<Option<Gate>> {
+        let all = || self.lanes.values();
+        let firewall = all().filter(|lane| lane.firewall);
+        let firewall = firewall.fold(0, |bits, lane| bits | lane.bit);
+        self.gates_in(all(), moved, firewall)
+    }
+
+    /// The same at the end of actions, where the firewall is waited for no longer than others.
+    fn last_gates(&self, moved: &Arc<Notify>) -> Vec<Option<Gate>> {
+        self.gates_in(self.lanes.values(), moved, 0)
+    }
+
+    /// The same with the last action first.
+    fn reverse_gates(&self, moved: &Arc<Notify>) -> Vec<Option<Gate>> {
+        let mut gates = self.gates_in(self.lanes.values().rev(), moved, 0);
+        gates.reverse();
+        gates
+    }
+
+    fn gates_in<'l>(
+        &self,
+        lanes: impl Iterator<Item = &'l Lane>,
+        moved: &Arc<Notify>,
+        firewall: u64,
+    ) -> Vec<Option<Gate>> {
+        if self.lanes.len() < 2 {
+            return lanes.map(|_| None).collect();
+        }
+        let step = Step::new(moved);
+        let mut before = 0;
+        let gate = |lane: &Lane| {
+            let after = before & !firewall;
+            before |= lane.bit;
+            Some(match lane.firewall {
+                true => Gate::new(&step, lane.bit, 0, 0),
+                false => Gate::new(&step, lane.bit, after, firewall),
+            })
+        };
+        lanes.map(gate).collect()
+    }
+
+    fn tell_all(&self, moved: &Arc<Notify>, class: Class, task: impl Fn() -> Task) {
+        for (lane, gate) in self.lanes.values().zip(self.gates(moved)) {
+            lane.push(task(), class, gate);
+        }
+    }
+}
+
+impl Actions {
+    /// The actions of a jail, inside a tokio runtime; `store` answers the tags that look into the
+    /// database, `holders` know what the actions of all jails hold of sets they share. Their tasks
+    /// end with [`Order::Stop`], or when the last handle is gone.
+    pub fn spawn(jail: &str, store: Option<Store>, holders: Holders) -> Actions {
+        let (actions, prepared) = Actions::prepare(jail, store, holders);
+        prepared.launch();
+        actions
+    }
+
+    /// As [`Actions::spawn`], but nothing is carried out yet.
+    pub fn prepare(jail: &str, store: Option<Store>, holders: Holders) -> (Actions, Prepared) {
+        let actions = Actions(Arc::new(Shared {
+            around: Surroundings {
+                jail: jail.to_owned(),
+                figures: Arc::default(),
+                history: History::Live(store),
+                epoch: Arc::default(),
+            },
+            holders,
+            backlog: Arc::default(),
+            moved: Arc::default(),
+            state: Mutex::default(),
+        }));
+        let prepared = Prepared(actions.clone());
+        (actions, prepared)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn figures(&self) -> MutexGuard<'_, JailFigures> {
+        let figures = self.0.around.figures.lock();
+        figures.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives an order.
+    pub fn send(&self, order: Order) {
+        let moved = &self.0.moved;
+        let mut state = self.state();
+        if state.stopped {
+            return;
+        }
+        match order {
+            Order::Figures(figures) => *self.figures() = figures,
+            Order::Start => state.tell_all(moved, Class::First, || Task::Start),
+            Order::Ban {
+                ticket,
+                figures,
+                again,
+                by_hand,
+            } => {
+                self.figures().clone_from(&figures);
+                let class = match by_hand {
+                    true => Class::First,
+                    false => Class::Usual,
+                };
+                let order = TicketOrder::new(Kind::Ban, ticket, figures);
+                let task = || match again {
+                    true => Task::Again(order.clone()),
+                    false => Task::Ban(order.clone()),
+                };
+                state.tell_all(moved, class, task);
+            }
+            Order::Unban { ticket, figures } => {
+                if let Some(figures) = figures {
+                    *self.figures() = figures;
+                }
+                let order = self.order(Kind::Unban, ticket);
+                state.tell_all(moved, Class::First, || Task::Unban(order.clone()));
+            }
+            Order::Prolong(ticket) => {
+                let order = self.order(Kind::Ban, ticket);
+                state.tell_all(moved, Class::Usual, || Task::Prolong(order.clone()));
+            }
+            Order::Quiet(ticket, reply) => {
+                let quiet = Quiet::new(ticket.id.clone(), reply);
+                let order = self.order(Kind::Ban, ticket);
+                let task = || Task::Quiet(order.clone(), quiet.clone());
+                state.tell_all(moved, Class::First, task);
+            }
+            Order::Check(reply) => {
+                let repaired = Collected::new(reply);
+                state.tell_all(moved, Class::Usual, || Task::Check(repaired.clone()));
+            }
+            Order::Ineffective(reply) => {
+                let list = Collected::new(reply);
+                for lane in state.lanes.values() {
+                    lane.push(Task::Ineffective(list.clone()), Class::First, None);
+                }
+            }
+            // in the middle of a reload; it comes again
+            Order::Audit(_) if state.reload.is_some() => self.0.backlog.end_audit(),
+            Order::Audit(tickets) => {
+                let orders = tickets
+                    .into_iter()
+                    .map(|ticket| self.order(Kind::Ban, ticket));
+                let audit = Audit::new(orders.collect(), &self.0.backlog);
+                for lane in state.lanes.values().filter(|lane| lane.firewall) {
+                    let task = Task::Audit(audit.clone(), HashSet::new());
+                    lane.push(task, Class::Usual, None);
+                }
+            }
+            Order::Flush(tickets) => self.flush(&state, tickets),
+            Order::Stop(tickets, done) => {
+                state.stopped = true;
+                let done = Some(Done::Stopped(done));
+                let told = self.told(tickets, Some("Repeal Ban"), done);
+                let all: Vec<String> = state.lanes.keys().cloned().collect();
+                debug!(TARGET, "  Flush ban list");
+                let gates = state.last_gates(moved);
+                self.end(&mut state, &all, &told, gates);
+            }
+            order => self.settle(&mut state, order),
+        }
+    }
+
+    fn order(&self, kind: Kind, ticket: Ticket) -> Arc<TicketOrder> {
+        TicketOrder::new(kind, ticket, self.figures().clone())
+    }
+
+    /// Orders to lift bans, of each of which `verb` is logged.
+    fn told(
+        &self,
+        tickets: Vec<Ticket>,
+        verb: Option<&'static str>,
+        done: Option<Done>,
+    ) -> Arc<Told> {
+        let figures = self.figures().clone();
+        let order = |ticket| TicketOrder::telling(Kind::Unban, ticket, figures.clone(), verb);
+        let orders = tickets.into_iter().map(order).collect();
+        Told::new(&self.0.around.jail, orders, done)
+    }
+
+    /// Lifts all bans.
+    fn flush(&self, state: &State, tickets: Vec<Ticket>) {
+        debug!(TARGET, "  Flush ban list");
+        let told = self.told(tickets, Some("Unban"), None);
+        for (lane, gate) in state.lanes.values().zip(state.gates(&self.0.moved)) {
+            let cancelled = lane.queue.cancel(lane.lifts);
+            let lifting = lifting(&told, gate, &cancelled, false);
+            lane.push(Task::Flush(lifting), Class::First, None);
+        }
+    }
+
+    /// Takes actions out and has them end, with their bans lifted.
+    fn end(&self, state: &mut State, names: &[String], told: &Arc<Told>, gates: Vec<Option<Gate>>) {
+        let stops = state.reverse_gates(&self.0.moved);
+        for (((name, lane), gate), stop) in state.lanes.iter().zip(gates).zip(stops) {
+            if names.contains(name) {
+                lane.end(told, gate, stop);
+            }
+        }
+        for name in names {
+            let lane = state.lanes.shift_remove(name);
+            if let Some(task) = lane.and_then(|mut lane| lane.task.take()) {
+                state.gone.insert(name.clone(), task);
+            }
+        }
+    }
+
+    /// Orders a comparison of all bans with the firewall, unless one waits already.
+    pub fn audit(&self, bans: impl FnOnce() -> Vec<Ticket>) {
+        if self.0.backlog.begin_audit() {
+            self.send(Order::Audit(bans()));
+        }
+    }
+
+    /// Whether so much waits that no more bans should be made now.
+    pub fn is_full(&self) -> bool {
+        self.0.backlog.is_full()
+    }
+
+    /// Waits until more bans may be made.
+    pub async fn room(&self) {
+        self.0.backlog.room().await;
+    }
+
+    /// Waits until every order is carried out that was given so far, and those given meanwhile.
+    pub async fn settled(&self) {
+        self.0.backlog.settled().await;
+    }
+
+    fn executor(&self) -> Executor {
+        Executor::new(&self.0.around.jail, self.0.holders.clone())
+    }
+}
+
+/// What one action is to lift: all but bans that it never began.
+fn lifting(
+    told: &Arc<Told>,
+    gate: Option<Gate>,
+    cancelled: &HashSet<Address>,
+    last: bool,
+) -> Lifting {
+    let begun = |order: &&Arc<TicketOrder>| !cancelled.contains(&order.ticket.id);
+    Lifting {
+        lifts: told.orders().iter().filter(begun).cloned().collect(),
+        gate,
+        told: told.clone(),
+        last,
+    }
+}
+
+/// The actions of a jail of which nothing is carried out yet: whoever sets them up need not wait.
+#[derive(Debug)]
+pub struct Prepared(Actions);
+
+impl Prepared {
+    /// Gives an order that adds or sets an action.
+    pub fn send(&self, order: Order) {
+        self.0.send(order);
+    }
+
+    /// Has what was ordered carried out, inside a tokio runtime.
+    pub fn launch(self) {
+        let mut state = self.0.state();
+        state.launched = true;
+        for lane in state.lanes.values_mut() {
+            lane.launch(None);
+        }
+    }
+}

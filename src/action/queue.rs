@@ -1,0 +1,354 @@
+//! What waits for one action of a jail.
+//!
+//! Unbans, what people ask for and settings go first, then bans in their order. What cancels out is
+//! dropped: a ban that has not begun goes with its unban. Nothing else that was decided is ever
+//! dropped before the action stops; who makes new bans looks at the [`Backlog`] first, and waits.
+#![forbid(unsafe_code)]
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::time::sleep_until;
+
+use super::backlog::{Backlog, FULL, Pending};
+use super::batch::TicketOrder;
+use super::step::{Gate, Opening};
+use super::task::Task;
+use crate::address::Address;
+
+/// Which of the waiting orders are taken first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Class {
+    /// Unbans, what people ask for, settings.
+    First,
+    /// Bans, and what has to come after them.
+    Usual,
+}
+
+/// An order that waits, or is being carried out.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) task: Task,
+    /// Its place on the way through all actions; none where there is but one action.
+    pub(super) gate: Option<Gate>,
+    pending: Pending,
+}
+
+impl Entry {
+    /// The ban or unban it is.
+    pub(super) fn order(&self) -> Option<&Arc<TicketOrder>> {
+        match &self.task {
+            Task::Ban(order) | Task::Unban(order) => Some(order),
+            _ => None,
+        }
+    }
+
+    /// The task, and what is to be dropped when it is done.
+    pub(super) fn open(self) -> (Task, (Option<Gate>, Pending)) {
+        (self.task, (self.gate, self.pending))
+    }
+}
+
+type Key = (Class, u64);
+
+/// The queue of one action.
+#[derive(Debug)]
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    news: Notify,
+    /// Told when an order of the jail has been done by an action.
+    moved: Arc<Notify>,
+    backlog: Arc<Backlog>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    entries: BTreeMap<Key, Entry>,
+    /// Bans and what belongs to them, by the id.
+    by_id: HashMap<Address, Vec<Key>>,
+    /// A check that waits, and a comparison with the firewall.
+    check: Option<Key>,
+    audit: Option<Key>,
+    next: u64,
+    /// Nothing comes any more.
+    closed: bool,
+}
+
+/// What there is to do.
+enum Taken {
+    Entries(Vec<Entry>),
+    /// The first has to wait for other actions.
+    Later(Option<tokio::time::Instant>),
+    Nothing,
+    Closed,
+}
+
+impl Queue {
+    pub(super) fn new(moved: Arc<Notify>, backlog: Arc<Backlog>) -> Queue {
+        Queue {
+            waiting: Mutex::default(),
+            news: Notify::new(),
+            moved,
+            backlog,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues an order. `lifts`: the action's bans can be lifted, so that a ban and its unban cancel
+    /// each other; what only reports bans reports all.
+    pub(super) fn push(&self, task: Task, class: Class, gate: Option<Gate>, lifts: bool) {
+        let entry = Entry {
+            task,
+            gate,
+            pending: Pending::new(&self.backlog),
+        };
+        let mut waiting = self.lock();
+        let before = waiting.entries.len();
+        if waiting.closed {
+            return;
+        }
+        // dropped behind the lock
+        let (dropped, unwanted) = waiting.push(entry, class, lifts);
+        self.note_size(before, waiting.entries.len());
+        drop(waiting);
+        drop((dropped, unwanted));
+        self.news.notify_one();
+    }
+
+    /// Drops all bans that wait where they can be lifted, and what belongs to them; answers whose.
+    pub(super) fn cancel(&self, lifts: bool) -> HashSet<Address> {
+        let mut waiting = self.lock();
+        let before = waiting.entries.len();
+        let (cancelled, dropped) = waiting.cancel(|task| match task {
+            Task::Ban(_) => lifts,
+            Task::Again(_) | Task::Prolong(_) | Task::Audit(..) => true,
+            _ => false,
+        });
+        self.note_size(before, waiting.entries.len());
+        drop(waiting);
+        drop(dropped);
+        cancelled
+    }
+
+    /// The action stops: drops what waits but unbans and settings, and takes nothing any more after
+    /// `last`; answers whose bans have been dropped.
+    pub(super) fn close(&self, last: impl FnOnce(HashSet<Address>) -> Task) {
+        let mut waiting = self.lock();
+        let before = waiting.entries.len();
+        let (cancelled, dropped) =
+            waiting.cancel(|task| !matches!(task, Task::Unban(_) | Task::Settings(_)));
+        let entry = Entry {
+            task: last(cancelled),
+            gate: None,
+            pending: Pending::new(&self.backlog),
+        };
+        waiting.insert(entry, Class::First);
+        waiting.closed = true;
+        self.note_size(before, waiting.entries.len());
+        drop(waiting);
+        drop(dropped);
+        self.news.notify_one();
+    }
+
+    /// Nothing comes any more; what waits is still done.
+    pub(super) fn leave(&self) {
+        self.lock().closed = true;
+        self.news.notify_one();
+    }
+
+    /// Waits for the next orders: one, or up to `together` bans and unbans; `None` when nothing comes
+    /// any more.
+    pub(super) async fn next(&self, together: usize) -> Option<Vec<Entry>> {
+        loop {
+            let news = self.news.notified();
+            let moved = self.moved.notified();
+            tokio::pin!(news, moved);
+            // before the look, or what happens in between is missed
+            moved.as_mut().enable();
+            match self.take(together, Class::Usual) {
+                Taken::Entries(entries) => return Some(entries),
+                Taken::Closed => return None,
+                Taken::Nothing => news.await,
+                Taken::Later(None) => tokio::select! {
+                    () = news => {}
+                    () = moved => {}
+                },
+                Taken::Later(Some(end)) => tokio::select! {
+                    () = news => {}
+                    () = moved => {}
+                    () = sleep_until(end) => {}
+                },
+            }
+        }
+    }
+
+    /// Orders that go first, if there are any that may begin.
+    pub(super) fn next_first(&self, together: usize) -> Option<Vec<Entry>> {
+        match self.take(together, Class::First) {
+            Taken::Entries(entries) => Some(entries),
+            _ => None,
+        }
+    }
+
+    /// Whether there are orders that go first.
+    pub(super) fn has_first(&self) -> bool {
+        let waiting = self.lock();
+        let first = waiting.entries.first_key_value();
+        first.is_some_and(|((class, _), _)| *class == Class::First)
+    }
+
+    fn take(&self, together: usize, last: Class) -> Taken {
+        let mut waiting = self.lock();
+        let before = waiting.entries.len();
+        let taken = waiting.take(together, last);
+        self.note_size(before, waiting.entries.len());
+        taken
+    }
+
+    fn note_size(&self, before: usize, after: usize) {
+        match (before > FULL, after > FULL) {
+            (false, true) => self.backlog.fill(),
+            (true, false) => self.backlog.clear(),
+            _ => {}
+        }
+    }
+}
+
+impl Waiting {
+    /// Answers what is dropped: of the waiting ones, and of the new one.
+    fn push(&mut self, entry: Entry, class: Class, lifts: bool) -> (Vec<Entry>, Option<Entry>) {
+        let mut dropped = Vec::new();
+        match &entry.task {
+            Task::Unban(order) => {
+                let id = &order.ticket.id;
+                let mut begun = true;
+                for key in self.by_id.remove(id).unwrap_or_default() {
+                    let task = self.entries.get(&key).map(|entry| &entry.task);
+                    if matches!(task, Some(Task::Ban(_))) && !lifts {
+                        self.by_id.entry(id.clone()).or_default().push(key);
+                        continue;
+                    }
+                    begun &= !matches!(task, Some(Task::Ban(_)));
+                    dropped.extend(self.entries.remove(&key));
+                }
+                let audit = self.audit.and_then(|key| self.entries.get_mut(&key));
+                if let Some(Task::Audit(_, lifted)) = audit.map(|entry| &mut entry.task) {
+                    lifted.insert(id.clone());
+                }
+                if !begun {
+                    return (dropped, Some(entry));
+                }
+            }
+            // of what waits it will be known that it is banned
+            Task::Again(order) if self.by_id.contains_key(&order.ticket.id) => {
+                return (dropped, Some(entry));
+            }
+            Task::Check(_) if self.check.is_some() => return (dropped, Some(entry)),
+            _ => {}
+        }
+        self.insert(entry, class);
+        (dropped, None)
+    }
+
+    fn insert(&mut self, entry: Entry, class: Class) {
+        let key = (class, self.next);
+        self.next += 1;
+        match &entry.task {
+            Task::Ban(order) | Task::Again(order) | Task::Prolong(order) => {
+                let keys = self.by_id.entry(order.ticket.id.clone()).or_default();
+                keys.push(key);
+            }
+            Task::Check(_) => self.check = Some(key),
+            Task::Audit(..) => self.audit = Some(key),
+            _ => {}
+        }
+        self.entries.insert(key, entry);
+    }
+
+    /// Drops what is chosen; answers the ids of bans among it.
+    fn cancel(&mut self, chosen: impl Fn(&Task) -> bool) -> (HashSet<Address>, Vec<Entry>) {
+        let mut ids = HashSet::new();
+        let keys: Vec<Key> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| chosen(&entry.task))
+            .map(|(key, _)| *key)
+            .collect();
+        let mut dropped = Vec::with_capacity(keys.len());
+        for key in keys {
+            let Some(entry) = self.remove(key) else {
+                continue;
+            };
+            if let Task::Ban(order) = &entry.task {
+                ids.insert(order.ticket.id.clone());
+            }
+            dropped.push(entry);
+        }
+        (ids, dropped)
+    }
+
+    fn remove(&mut self, key: Key) -> Option<Entry> {
+        let entry = self.entries.remove(&key)?;
+        match &entry.task {
+            Task::Ban(order) | Task::Again(order) | Task::Prolong(order) => {
+                let id = &order.ticket.id;
+                if let Some(keys) = self.by_id.get_mut(id) {
+                    keys.retain(|other| *other != key);
+                    if keys.is_empty() {
+                        self.by_id.remove(id);
+                    }
+                }
+            }
+            Task::Check(_) => self.check = None,
+            Task::Audit(..) => self.audit = None,
+            _ => {}
+        }
+        Some(entry)
+    }
+
+    fn take(&mut self, together: usize, last: Class) -> Taken {
+        let mut taken = Vec::new();
+        let mut changes = 0;
+        let Some((&(class, _), _)) = self.entries.first_key_value() else {
+            return match self.closed {
+                true => Taken::Closed,
+                false => Taken::Nothing,
+            };
+        };
+        if class > last {
+            return Taken::Nothing;
+        }
+        while changes < together
+            && let Some((&key, entry)) = self.entries.first_key_value()
+            && key.0 == class
+        {
+            let opening = entry.gate.as_ref().map_or(Opening::Now, Gate::opening);
+            let change = matches!(entry.task, Task::Ban(_) | Task::Unban(_));
+            // news of what is banned already does not part bans
+            let fits = change || matches!(entry.task, Task::Again(_));
+            match opening {
+                Opening::Later(end) if taken.is_empty() => return Taken::Later(end),
+                Opening::Later(_) => break,
+                Opening::Now if !fits && !taken.is_empty() => break,
+                Opening::Now => {}
+            }
+            changes += usize::from(change);
+            taken.extend(self.remove(key));
+            if !fits || together == 1 {
+                break;
+            }
+        }
+        if self.entries.is_empty() {
+            *self = Waiting {
+                next: self.next,
+                closed: self.closed,
+                ..Waiting::default()
+            };
+        }
+        Taken::Entries(taken)
+    }
+}

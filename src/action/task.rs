@@ -1,0 +1,208 @@
+//! What one action is told to do, and who is told when all actions of the jail have done it.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::Query;
+use super::backlog::Backlog;
+use super::batch::TicketOrder;
+use super::command::Definition;
+use super::python::PythonAction;
+use super::step::Gate;
+use crate::address::Address;
+use crate::control::{Reply, Value};
+
+/// A task of one action.
+#[derive(Debug)]
+pub(super) enum Task {
+    /// `actionstart`.
+    Start,
+    /// A ban.
+    Ban(Arc<TicketOrder>),
+    /// Its end.
+    Unban(Arc<TicketOrder>),
+    /// News of an id that is banned: its rule comes back where a repair has cost it.
+    Again(Arc<TicketOrder>),
+    /// A ban was lengthened.
+    Prolong(Arc<TicketOrder>),
+    /// Whether nothing is heard of a banned id.
+    Quiet(Arc<TicketOrder>, Arc<Quiet>),
+    /// `actioncheck` and repair.
+    Check(Arc<Collected<String>>),
+    /// Compare all bans but these, lifted meanwhile, with the firewall.
+    Audit(Arc<Audit>, HashSet<Address>),
+    /// Say which bans are not effective.
+    Ineffective(Arc<Collected<(String, Vec<String>)>>),
+    /// New properties.
+    Settings(Box<Definition>),
+    /// A reload is over.
+    Reload(Reloaded),
+    /// Call a method.
+    Call {
+        method: String,
+        arguments: Value,
+        reply: oneshot::Sender<Reply>,
+    },
+    /// Read an attribute of a Python action.
+    Get(Query, oneshot::Sender<Reply>),
+    /// Set attributes of a Python action.
+    Set(Vec<(String, Value)>, oneshot::Sender<Reply>),
+    /// Lift all bans.
+    Flush(Lifting),
+    /// Lift all bans and stop, behind this gate.
+    End(Lifting, Option<Gate>),
+}
+
+/// What a reload means for an action that stays.
+#[derive(Debug)]
+pub(super) enum Reloaded {
+    /// It is told.
+    Told,
+    /// A Python action is told of its arguments.
+    Arguments(Value),
+    /// A Python action was made anew.
+    Anew(Box<PythonAction>),
+}
+
+/// Answers of all actions, sent when the last has answered.
+#[derive(Debug)]
+pub(super) struct Collected<T> {
+    list: Mutex<Vec<T>>,
+    reply: Option<oneshot::Sender<Vec<T>>>,
+}
+
+impl<T> Collected<T> {
+    pub(super) fn new(reply: oneshot::Sender<Vec<T>>) -> Arc<Collected<T>> {
+        Arc::new(Collected {
+            list: Mutex::new(Vec::new()),
+            reply: Some(reply),
+        })
+    }
+
+    pub(super) fn add(&self, item: T) {
+        self.list
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(item);
+    }
+}
+
+impl<T> Drop for Collected<T> {
+    fn drop(&mut self) {
+        let list = std::mem::take(self.list.get_mut().unwrap_or_else(PoisonError::into_inner));
+        if let Some(reply) = self.reply.take() {
+            // an answer nobody waits for any more is dropped
+            let _ = reply.send(list);
+        }
+    }
+}
+
+/// Whether all actions call an id quiet; sent when the last was asked.
+#[derive(Debug)]
+pub(super) struct Quiet {
+    id: Address,
+    quiet: AtomicBool,
+    reply: mpsc::UnboundedSender<(Address, bool)>,
+}
+
+impl Quiet {
+    pub(super) fn new(id: Address, reply: mpsc::UnboundedSender<(Address, bool)>) -> Arc<Quiet> {
+        Arc::new(Quiet {
+            id,
+            quiet: AtomicBool::new(true),
+            reply,
+        })
+    }
+
+    /// Something was heard.
+    pub(super) fn deny(&self) {
+        self.quiet.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        let quiet = *self.quiet.get_mut();
+        let _ = self.reply.send((self.id.clone(), quiet));
+    }
+}
+
+/// All bans there are, to be compared with the firewall.
+#[derive(Debug)]
+pub(super) struct Audit {
+    pub(super) orders: Vec<Arc<TicketOrder>>,
+    backlog: Arc<Backlog>,
+}
+
+impl Audit {
+    pub(super) fn new(orders: Vec<Arc<TicketOrder>>, backlog: &Arc<Backlog>) -> Arc<Audit> {
+        Arc::new(Audit {
+            orders,
+            backlog: backlog.clone(),
+        })
+    }
+}
+
+impl Drop for Audit {
+    fn drop(&mut self) {
+        self.backlog.end_audit();
+    }
+}
+
+/// All bans to be lifted by one action.
+#[derive(Debug)]
+pub(super) struct Lifting {
+    pub(super) lifts: Vec<Arc<TicketOrder>>,
+    /// Held until they are lifted.
+    pub(super) gate: Option<Gate>,
+    pub(super) told: Arc<Told>,
+    /// The action stops, and is not to be repaired.
+    pub(super) last: bool,
+}
+
+/// Bans that are lifted; when the last action has done it their ends have been logged and who waits
+/// is told.
+#[derive(Debug)]
+pub(super) struct Told {
+    jail: String,
+    orders: Vec<Arc<TicketOrder>>,
+    done: Mutex<Option<Done>>,
+}
+
+/// Who waits.
+#[derive(Debug)]
+pub(super) enum Done {
+    Stopped(oneshot::Sender<()>),
+    Removed(oneshot::Sender<Reply>),
+}
+
+impl Told {
+    pub(super) fn new(jail: &str, orders: Vec<Arc<TicketOrder>>, done: Option<Done>) -> Arc<Told> {
+        Arc::new(Told {
+            jail: jail.to_owned(),
+            orders,
+            done: Mutex::new(done),
+        })
+    }
+
+    pub(super) fn orders(&self) -> &[Arc<TicketOrder>] {
+        &self.orders
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        for order in &self.orders {
+            order.tell(&self.jail);
+        }
+        let done = self.done.get_mut().unwrap_or_else(PoisonError::into_inner);
+        match done.take() {
+            Some(Done::Stopped(done)) => drop(done.send(())),
+            Some(Done::Removed(reply)) => drop(reply.send(Ok(Value::None))),
+            None => {}
+        }
+    }
+}
