@@ -208,6 +208,27 @@ fn sound_configurations_of_users_are_clean() {
     }
 }
 
+/// A directory with a `jail.local` and nothing else stands on the shipped configuration.
+#[test]
+fn jail_local_alone_is_clean() {
+    for action in ["%(action_)s", "%(action_mwl)s"] {
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join("x.log");
+        fs::write(&log, "").unwrap();
+        let jail = format!(
+            "[sshd]\nenabled = true\nbackend = polling\nlogpath = {}\naction = {action}\n",
+            log.display()
+        );
+        fs::write(directory.path().join("jail.local"), jail).unwrap();
+        let findings = lint(&Shipped, &directory.path().display().to_string());
+        let worse: Vec<_> = findings
+            .iter()
+            .filter(|finding| finding.severity > Severity::Note)
+            .collect();
+        assert!(worse.is_empty(), "{action}: {worse:#?}");
+    }
+}
+
 /// Bad values of administrators, each with the line it was written in (from 1), and what is said of it.
 #[test]
 fn bad_values_are_reported_where_they_were_written() {

@@ -74,7 +74,19 @@ pub(super) fn look(files: &dyn Files, base: &str, findings: &mut Findings) -> Wr
         }
     }
     written.unread(findings);
+    // what is missing in the directory is read from these
+    for (path, text) in shipped::all().filter(|(path, _)| is_config(path)) {
+        let (read, _) = ini::parse_tolerantly(text, path);
+        written.options.push(option_names(&read));
+    }
     written
+}
+
+/// The names of all options of a file.
+fn option_names(file: &IniFile) -> BTreeSet<String> {
+    let sections = file.sections.values().chain([&file.defaults]);
+    let names = sections.flat_map(|section| section.keys());
+    names.map(|name| name.to_string()).collect()
 }
 
 fn sorted(files: &dyn Files, directory: &str) -> Vec<String> {
@@ -154,9 +166,7 @@ fn file(files: &dyn Files, base: &str, path: &str, written: &mut Written, findin
         syntax(error, path, findings);
     }
     includes(files, base, path, &read, written, findings);
-    let sections = read.sections.values().chain([&read.defaults]);
-    let names = sections.flat_map(|section| section.keys().map(|name| name.to_string()));
-    written.options.push(names.collect());
+    written.options.push(option_names(&read));
     written.texts.push(text);
 }
 
