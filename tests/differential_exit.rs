@@ -351,7 +351,9 @@ impl Site {
     fn outcome(&self, client: &dyn Fn() -> Command) -> ([i32; 3], Option<Vec<String>>) {
         let codes = ["-t", "-d", "start"].map(|word| self.run(client(), &[word]).0);
         let (alive, status) = self.run(client(), &["status"]);
-        let running = (alive == 0).then(|| self.started(&status));
+        // a start that has failed starts nothing any more
+        let patience = if codes[2] == 0 { 60 } else { 3 };
+        let running = (alive == 0).then(|| self.started(&status, patience));
         if running.is_some() {
             assert_eq!(self.run(client(), &["stop"]).0, 0);
         }
@@ -361,8 +363,8 @@ impl Site {
     }
 
     /// The jails of a server that were started, as its log tells; the log may be some moments behind
-    /// the answer.
-    fn started(&self, status: &str) -> Vec<String> {
+    /// the answer, by so many seconds.
+    fn started(&self, status: &str, patience: u64) -> Vec<String> {
         let list = status.split("Jail list:").nth(1).unwrap_or_default();
         let names = list.trim().split(", ").filter(|name| !name.is_empty());
         let names: Vec<String> = names.map(str::to_owned).collect();
@@ -373,7 +375,7 @@ impl Site {
                 .filter(|name| log.contains(&format!("Jail '{name}' started")));
             told.cloned().collect()
         };
-        common::eventually(60, || told().len() == names.len());
+        common::eventually(patience, || told().len() == names.len());
         told()
     }
 }

@@ -455,13 +455,13 @@ fn clients_that_send_much_are_warned_of_and_banned_and_shown_on_a_page() {
             assert!(output.status.success(), "{complaint}");
             machine.read("bans.html")
         };
-        let banned = "<tr><td>198.51.100.7</td><td>postfix-volume</td><td>";
+        let row = "<tr><td data-name=\"Address\">198.51.100.7</td>";
+        let banned = format!("{row}<td data-name=\"Jail\">postfix-volume</td>");
+        let twice = format!("{row}<td data-name=\"Bans\">2</td>");
+        let jails = "<td data-name=\"Jails\">postfix-volume, postfix-volume-warning</td>";
         let present = page();
-        assert!(present.contains(banned), "{present}");
-        assert!(
-            present.contains("<td>postfix-volume 1, postfix-volume-warning 1</td>"),
-            "{present}"
-        );
+        assert!(present.contains(&banned), "{present}");
+        assert!(present.contains(jails), "{present}");
         assert_eq!(machine.client(&["stop"]), "Shutdown successful\n");
         machine.wait("the end of the server", || !machine.path("s").exists());
         assert!(
@@ -471,15 +471,9 @@ fn clients_that_send_much_are_warned_of_and_banned_and_shown_on_a_page() {
         );
         let past = page();
         assert!(past.contains("No server answers at "), "{past}");
-        assert!(!past.contains(banned), "{past}");
-        assert!(
-            past.contains("<td>postfix-volume 1, postfix-volume-warning 1</td>"),
-            "{past}"
-        );
-        assert!(
-            past.contains("<tr><td>198.51.100.7</td><td>2</td>"),
-            "{past}"
-        );
+        assert!(!past.contains(&banned), "{past}");
+        assert!(past.contains(jails), "{past}");
+        assert!(past.contains(&twice), "{past}");
     });
 }
 
