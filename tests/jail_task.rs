@@ -566,9 +566,9 @@ async fn a_failed_reload_changes_nothing() {
     until("ban", async || bench.banned().await == ["192.0.2.1"]).await;
     let mut expected = vec![
         "start",
+        // the reload has not come to its end: no action was told of it
         "python start former",
         "python start former",
-        "python reload former",
         "ban 192.0.2.1 bob 2",
     ];
     bench.done_so_far(&expected).await;
@@ -599,8 +599,14 @@ async fn a_failed_reload_changes_nothing() {
     bench.watch("x.log").await;
     bench.jail.start().await.unwrap();
     bench.jail.reload_end().await;
-    expected.extend(["python stop former", "python reload former"]);
-    bench.done_so_far(&expected).await;
+    // of two actions, which do not wait for each other
+    until("reload and stop", async || {
+        let done = bench.done();
+        let mut new = done[expected.len().min(done.len())..].to_vec();
+        new.sort_unstable();
+        new == ["python reload former", "python stop former"]
+    })
+    .await;
     bench.jail.stop().await.unwrap();
 }
 
