@@ -34,31 +34,28 @@ pub struct TicketOrder {
     pub ticket: Ticket,
     /// Counters at the time of the order.
     pub figures: JailFigures,
-    /// What an action has worked out for its tags serves the next.
-    known: Mutex<Known>,
+    /// What an action has worked out for its tags serves the next, where there are several.
+    known: Option<Mutex<Option<Box<Known>>>>,
     /// What is still to be logged of it, by whichever action comes first.
     verb: Option<&'static str>,
     told: AtomicBool,
 }
 
 impl TicketOrder {
-    /// An order of which the jail has logged what there is to be logged.
-    pub fn new(kind: Kind, ticket: Ticket, figures: JailFigures) -> Arc<TicketOrder> {
-        TicketOrder::telling(kind, ticket, figures, None)
-    }
-
-    /// An order of which `verb` is logged once.
-    pub fn telling(
+    /// An order for so many actions, of which `verb` is logged once; `None`: the jail has logged what
+    /// there is to be logged.
+    pub fn new(
         kind: Kind,
         ticket: Ticket,
         figures: JailFigures,
+        actions: usize,
         verb: Option<&'static str>,
     ) -> Arc<TicketOrder> {
         Arc::new(TicketOrder {
             kind,
             ticket,
             figures,
-            known: Mutex::default(),
+            known: (actions > 1).then(Mutex::default),
             verb,
             told: AtomicBool::new(false),
         })
@@ -75,14 +72,23 @@ impl TicketOrder {
 
     /// What tags say of it.
     pub fn info<'a>(&'a self, jail: &'a str, history: &'a History) -> BanInfo<'a> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = std::mem::take(&mut *known);
-        BanInfo::new(jail, &self.ticket, &self.figures, history).with(known)
+        let info = BanInfo::new(jail, &self.ticket, &self.figures, history);
+        let known = self.known.as_ref().and_then(|known| {
+            let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.take()
+        });
+        match known {
+            Some(known) => info.with(*known),
+            None => info,
+        }
     }
 
     /// Keeps what has been worked out for the next action.
-    pub fn keep(&self, known: Known) {
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
+    pub fn keep(&self, info: BanInfo<'_>) {
+        if let Some(known) = &self.known {
+            let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+            *known = Some(Box::new(info.into_known()));
+        }
     }
 }
 

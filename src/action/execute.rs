@@ -306,18 +306,20 @@ impl Executor {
             let mut locks = locks.lock().unwrap_or_else(PoisonError::into_inner);
             locks.entry(name.to_owned()).or_default().clone()
         };
+        let held = |lock: Arc<Lock>, guard| Held {
+            patience: self.patience.clone(),
+            lock,
+            _guard: guard,
+        };
+        if let Ok(guard) = lock.mutex.clone().try_lock_owned() {
+            return held(lock, guard);
+        }
         let mut seen = lock.ended.load(Ordering::Relaxed);
         let guard = lock.mutex.clone().lock_owned();
         tokio::pin!(guard);
         loop {
             match timeout(LOOK, &mut guard).await {
-                Ok(guard) => {
-                    return Held {
-                        patience: self.patience.clone(),
-                        lock,
-                        _guard: guard,
-                    };
-                }
+                Ok(guard) => return held(lock, guard),
                 Err(_) => {
                     let ended = lock.ended.load(Ordering::Relaxed);
                     if ended != seen {

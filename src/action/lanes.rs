@@ -239,7 +239,8 @@ impl Actions {
                     true => Class::First,
                     false => Class::Usual,
                 };
-                let order = TicketOrder::new(Kind::Ban, ticket, figures);
+                let actions = state.lanes.len();
+                let order = TicketOrder::new(Kind::Ban, ticket, figures, actions, None);
                 let task = || match again {
                     true => Task::Again(order.clone()),
                     false => Task::Ban(order.clone()),
@@ -250,16 +251,16 @@ impl Actions {
                 if let Some(figures) = figures {
                     *self.figures() = figures;
                 }
-                let order = self.order(Kind::Unban, ticket);
+                let order = self.order(&state, Kind::Unban, ticket);
                 state.tell_all(moved, Class::First, || Task::Unban(order.clone()));
             }
             Order::Prolong(ticket) => {
-                let order = self.order(Kind::Ban, ticket);
+                let order = self.order(&state, Kind::Ban, ticket);
                 state.tell_all(moved, Class::Usual, || Task::Prolong(order.clone()));
             }
             Order::Quiet(ticket, reply) => {
                 let quiet = Quiet::new(ticket.id.clone(), reply);
-                let order = self.order(Kind::Ban, ticket);
+                let order = self.order(&state, Kind::Ban, ticket);
                 let task = || Task::Quiet(order.clone(), quiet.clone());
                 state.tell_all(moved, Class::First, task);
             }
@@ -278,7 +279,7 @@ impl Actions {
             Order::Audit(tickets) => {
                 let orders = tickets
                     .into_iter()
-                    .map(|ticket| self.order(Kind::Ban, ticket));
+                    .map(|ticket| self.order(&state, Kind::Ban, ticket));
                 let audit = Audit::new(orders.collect(), &self.0.backlog);
                 for lane in state.lanes.values().filter(|lane| lane.firewall) {
                     let task = Task::Audit(audit.clone(), HashSet::new());
@@ -299,8 +300,9 @@ impl Actions {
         }
     }
 
-    fn order(&self, kind: Kind, ticket: Ticket) -> Arc<TicketOrder> {
-        TicketOrder::new(kind, ticket, self.figures().clone())
+    fn order(&self, state: &State, kind: Kind, ticket: Ticket) -> Arc<TicketOrder> {
+        let figures = self.figures().clone();
+        TicketOrder::new(kind, ticket, figures, state.lanes.len(), None)
     }
 
     /// Orders to lift bans, of each of which `verb` is logged.
@@ -311,7 +313,7 @@ impl Actions {
         done: Option<Done>,
     ) -> Arc<Told> {
         let figures = self.figures().clone();
-        let order = |ticket| TicketOrder::telling(Kind::Unban, ticket, figures.clone(), verb);
+        let order = |ticket| TicketOrder::new(Kind::Unban, ticket, figures.clone(), 1, verb);
         let orders = tickets.into_iter().map(order).collect();
         Told::new(&self.0.around.jail, orders, done)
     }

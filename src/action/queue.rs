@@ -44,6 +44,14 @@ impl Entry {
         }
     }
 
+    /// Whom a ban, or what belongs to one, is about.
+    fn id(&self) -> Option<&Address> {
+        match &self.task {
+            Task::Ban(order) | Task::Again(order) | Task::Prolong(order) => Some(&order.ticket.id),
+            _ => None,
+        }
+    }
+
     /// The task, and what is to be dropped when it is done.
     pub(super) fn open(self) -> (Task, (Option<Gate>, Pending)) {
         (self.task, (self.gate, self.pending))
@@ -65,8 +73,8 @@ pub(super) struct Queue {
 #[derive(Debug, Default)]
 struct Waiting {
     entries: BTreeMap<Key, Entry>,
-    /// Bans and what belongs to them, by the id.
-    by_id: HashMap<Address, Vec<Key>>,
+    /// Bans and what belongs to them, by the id; only once that has been asked for.
+    by_id: Option<HashMap<Address, Vec<Key>>>,
     /// A check that waits, and a comparison with the firewall.
     check: Option<Key>,
     audit: Option<Key>,
@@ -226,14 +234,13 @@ impl Waiting {
             Task::Unban(order) => {
                 let id = &order.ticket.id;
                 let mut begun = true;
-                for key in self.by_id.remove(id).unwrap_or_default() {
+                for key in self.of(id).to_vec() {
                     let task = self.entries.get(&key).map(|entry| &entry.task);
-                    if matches!(task, Some(Task::Ban(_))) && !lifts {
-                        self.by_id.entry(id.clone()).or_default().push(key);
-                        continue;
+                    let ban = matches!(task, Some(Task::Ban(_)));
+                    if !ban || lifts {
+                        begun &= !ban;
+                        dropped.extend(self.remove(key));
                     }
-                    begun &= !matches!(task, Some(Task::Ban(_)));
-                    dropped.extend(self.entries.remove(&key));
                 }
                 let audit = self.audit.and_then(|key| self.entries.get_mut(&key));
                 if let Some(Task::Audit(_, lifted)) = audit.map(|entry| &mut entry.task) {
@@ -244,7 +251,7 @@ impl Waiting {
                 }
             }
             // of what waits it will be known that it is banned
-            Task::Again(order) if self.by_id.contains_key(&order.ticket.id) => {
+            Task::Again(order) if !self.of(&order.ticket.id).is_empty() => {
                 return (dropped, Some(entry));
             }
             Task::Check(_) if self.check.is_some() => return (dropped, Some(entry)),
@@ -257,16 +264,29 @@ impl Waiting {
     fn insert(&mut self, entry: Entry, class: Class) {
         let key = (class, self.next);
         self.next += 1;
+        if let (Some(by_id), Some(id)) = (&mut self.by_id, entry.id()) {
+            by_id.entry(id.clone()).or_default().push(key);
+        }
         match &entry.task {
-            Task::Ban(order) | Task::Again(order) | Task::Prolong(order) => {
-                let keys = self.by_id.entry(order.ticket.id.clone()).or_default();
-                keys.push(key);
-            }
             Task::Check(_) => self.check = Some(key),
             Task::Audit(..) => self.audit = Some(key),
             _ => {}
         }
         self.entries.insert(key, entry);
+    }
+
+    /// What waits about an id.
+    fn of(&mut self, id: &Address) -> &[Key] {
+        let by_id = self.by_id.get_or_insert_with(|| {
+            let mut by_id: HashMap<Address, Vec<Key>> = HashMap::new();
+            for (key, entry) in &self.entries {
+                if let Some(id) = entry.id() {
+                    by_id.entry(id.clone()).or_default().push(*key);
+                }
+            }
+            by_id
+        });
+        by_id.get(id).map_or(&[], Vec::as_slice)
     }
 
     /// Drops what is chosen; answers the ids of bans among it.
@@ -293,16 +313,15 @@ impl Waiting {
 
     fn remove(&mut self, key: Key) -> Option<Entry> {
         let entry = self.entries.remove(&key)?;
-        match &entry.task {
-            Task::Ban(order) | Task::Again(order) | Task::Prolong(order) => {
-                let id = &order.ticket.id;
-                if let Some(keys) = self.by_id.get_mut(id) {
-                    keys.retain(|other| *other != key);
-                    if keys.is_empty() {
-                        self.by_id.remove(id);
-                    }
-                }
+        if let (Some(by_id), Some(id)) = (&mut self.by_id, entry.id())
+            && let Some(keys) = by_id.get_mut(id)
+        {
+            keys.retain(|other| *other != key);
+            if keys.is_empty() {
+                by_id.remove(id);
             }
+        }
+        match &entry.task {
             Task::Check(_) => self.check = None,
             Task::Audit(..) => self.audit = None,
             _ => {}

@@ -341,7 +341,7 @@ impl Runner {
         let (action, mut context) = self.split();
         let outcomes = batch::apply_together(action, orders, &mut infos, &mut context).await;
         for ((order, info), outcome) in orders.iter().zip(infos).zip(&outcomes) {
-            order.keep(info.into_known());
+            order.keep(info);
             match outcome {
                 Outcome::Done => self.done(order),
                 Outcome::Failed => self.failed(order),
@@ -357,7 +357,7 @@ impl Runner {
         let mut info = order.info(&jail, &history);
         let (action, mut context) = self.split();
         let done = batch::apply(action, order, &mut info, &mut context).await;
-        order.keep(info.into_known());
+        order.keep(info);
         match done {
             true => self.done(order),
             false => self.failed(order),
@@ -411,7 +411,7 @@ impl Runner {
             Ok(()) => self.banned_now(id),
             Err(error) => failed("reban", &jail, action.name(), &info, &error),
         }
-        order.keep(info.into_known());
+        order.keep(info);
     }
 
     async fn prolong(&mut self, order: &Arc<TicketOrder>) {
@@ -425,7 +425,7 @@ impl Runner {
         if let Err(error) = action.prolong(&mut info, &mut context).await {
             failed("ban", &jail, action.name(), &info, &error);
         }
-        order.keep(info.into_known());
+        order.keep(info);
     }
 
     /// Whether it hears of an id no more.
@@ -434,7 +434,7 @@ impl Runner {
         let mut info = order.info(&jail, &history);
         let (action, context) = self.split();
         let quiet = action.is_quiet(&mut info, &context).await;
-        order.keep(info.into_known());
+        order.keep(info);
         quiet
     }
 
