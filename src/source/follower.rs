@@ -112,12 +112,19 @@ impl Follower {
         // Before each piece: right after one was read the file may already be another.
         self.notice_rewriting(path);
         loop {
+            let place = self.previous.as_ref().and(self.current.clone());
             if let Some(open) = &mut self.current {
                 match open.lines(path, &mut spare) {
                     Ok(Some(data)) => {
                         let at_end = open.is_at_end();
+                        let chunk = open.chunk(path, data, at_end);
+                        if let Some(place) = place
+                            && let Some(late) = self.drain_from(place, path)
+                        {
+                            return Some(late);
+                        }
                         self.end_told |= at_end;
-                        return Some(open.chunk(path, data, at_end));
+                        return Some(chunk);
                     }
                     Ok(None) => {}
                     Err(error) => warning!(TARGET, "Unable to read {}: {}", path.display(), error),
@@ -146,6 +153,17 @@ impl Follower {
         };
         let present = self.current.as_ref()?;
         data.map(|data| present.chunk(path, data, false))
+    }
+
+    /// What the older file got since it was looked at: it was written before the lines of the present
+    /// file that were just read, so those are read again after it, from `place` on.
+    fn drain_from(&mut self, place: Open, path: &Arc<Path>) -> Option<Chunk> {
+        let after = self.current.replace(place);
+        let late = self.drain(path, &mut Vec::new());
+        if late.is_none() {
+            self.current = after;
+        }
+        late
     }
 
     /// At the end of the present file: whether another has taken its place, which is open then.
@@ -309,6 +327,31 @@ mod tests {
             offset: late.offset,
         };
         assert_eq!(log.lines(&mut log.follow(&resume)), "");
+    }
+
+    #[test]
+    fn late_lines_of_a_renamed_file_come_before_those_of_the_new_one() {
+        let log = Log::new("a\n");
+        let mut follower = log.follow(&Start::Head);
+        assert_eq!(log.lines(&mut follower), "a\n");
+        let old = log.dir.path().join("x.log.1");
+        fs::rename(&log.path, &old).expect("renamed");
+        fs::write(&log.path, "b\n").expect("new log");
+        assert_eq!(log.lines(&mut follower), "b\n");
+        // the older file was looked at, and then both grew
+        let mut file = File::options().append(true).open(&old).expect("old log");
+        file.write_all(b"late\n").expect("written");
+        log.append("c\n");
+        let place = follower.current.clone().expect("the new log");
+        let open = follower.current.as_mut().expect("the new log");
+        let read = open.lines(&log.path, &mut Vec::new()).expect("reads");
+        assert_eq!(read.as_deref(), Some(&b"c\n"[..]));
+        let late = follower.drain_from(place, &log.path);
+        assert_eq!(
+            late.map(|chunk| chunk.data).as_deref(),
+            Some(&b"late\n"[..])
+        );
+        assert_eq!(log.lines(&mut follower), "c\n");
     }
 
     #[test]
