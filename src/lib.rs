@@ -19,6 +19,7 @@ pub mod lint;
 pub mod log;
 pub mod pattern;
 mod queue;
+mod resolver;
 pub mod server;
 pub mod source;
 pub mod store;

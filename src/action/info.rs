@@ -9,6 +9,7 @@ use super::JailFigures;
 use super::tags::{self, HostNames, Script};
 use crate::address::{Address, Family};
 use crate::control::Value;
+use crate::resolver;
 use crate::store::Store;
 use crate::sys::hosts;
 use crate::ticket::{BanTime, Ticket, Timestamp};
@@ -306,14 +307,14 @@ impl<'a> BanInfo<'a> {
         }
     }
 
-    /// The name of an address. The resolver blocks, so it is asked beside the runtime.
+    /// The name of an address; none when nobody answers in time.
     async fn host(&self, address: &Address) -> Option<Value> {
         let (History::Live(_), Address::Ip(ip)) = (self.history, address) else {
             return None;
         };
         let ip: IpAddr = *ip;
-        let names = tokio::task::spawn_blocking(move || hosts::names_of(ip)).await;
-        names.ok()??.into_iter().next().map(Value::from)
+        let names = resolver::ask(move || hosts::names_of(ip)).await;
+        names??.into_iter().next().map(Value::from)
     }
 
     /// The text of a captured field.

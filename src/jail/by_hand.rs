@@ -2,6 +2,8 @@
 //! P44–P46, Q7).
 
 use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
@@ -135,12 +137,9 @@ impl Task {
         };
         let lookup = self.around.names.clone();
         tokio::spawn(async move {
-            let mut names = HashMap::new();
-            for name in unknown {
-                let addresses = lookup.addresses(&name).await;
-                let addresses = addresses.iter().copied().map(Address::Ip).collect();
-                names.insert(name, addresses);
-            }
+            let found = lookup.all_addresses(unknown).await.into_iter();
+            let of_name = |ips: Arc<[IpAddr]>| ips.iter().copied().map(Address::Ip).collect();
+            let names = found.map(|(name, ips)| (name, of_name(ips))).collect();
             let request = Request::UnbanResolved {
                 ids,
                 names,

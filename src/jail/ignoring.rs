@@ -41,11 +41,7 @@ impl JailCore {
             .ignore_command
             .iter()
             .filter(|text| !text.is_empty());
-        let names = self
-            .settings
-            .ignore
-            .names()
-            .filter(|name| !self.known.names.contains_key(*name));
+        let names = self.unknown_names().into_iter();
         command
             .map(|_| "ignorecommand".to_owned())
             .chain(names.map(|name| format!("ignoreip {name}")))
@@ -87,9 +83,28 @@ impl JailCore {
         self.known.own = addresses;
     }
 
-    /// Hands in the addresses of the names in `ignoreip`.
+    /// Names in `ignoreip` whose addresses nobody has handed in.
+    pub fn unknown_names(&self) -> Vec<String> {
+        let names = self.ignored_names().into_iter();
+        names
+            .filter(|name| !self.known.names.contains_key(name))
+            .collect()
+    }
+
+    /// Hands in the addresses of a name, if it is one in `ignoreip`.
+    pub fn know_name(&mut self, name: &str, addresses: &Arc<[IpAddr]>) {
+        if let Some(known) = self.known.names.get_mut(name) {
+            *known = addresses.clone();
+        }
+    }
+
+    /// Hands in the addresses of further names in `ignoreip`; those not in it any more are forgotten.
     pub fn know_names(&mut self, names: HashMap<String, Arc<[IpAddr]>>) {
-        self.known.names = names;
+        self.known.names.extend(names);
+        let listed: HashSet<&str> = self.settings.ignore.names().collect();
+        self.known
+            .names
+            .retain(|name, _| listed.contains(name.as_str()));
     }
 
     /// Hands in the contents of a file in `ignoreip`.

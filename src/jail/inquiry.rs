@@ -1,4 +1,4 @@
-//! What has to be asked outside before a failure can be judged: addresses of a name, an
+//! What has to be asked outside before a failure can be judged: what `ignoreip` needs, an
 //! `ignorecommand`, the history of an id. Each question is a future of its own, so that the jail
 //! answers commands meanwhile, and no other jail waits.
 
@@ -84,8 +84,6 @@ impl Case {
 pub(super) enum Answer {
     /// The addresses of this machine are known now.
     Own,
-    /// The addresses of the name.
-    Addresses(Arc<[IpAddr]>),
     /// What `ignoreip` needs from outside.
     Outside(Outside),
     /// The key of `ignorecache`.
@@ -99,7 +97,7 @@ pub(super) enum Answer {
 /// What `ignoreip` needs from outside.
 #[derive(Debug, Default)]
 pub(super) struct Outside {
-    /// Addresses of the names in the list.
+    /// Addresses of names in the list that were not known.
     pub names: HashMap<String, Arc<[IpAddr]>>,
     /// Files that are new or have changed: path, text, and what tells the next change.
     pub files: Vec<(String, String, FileStamp)>,
@@ -111,12 +109,7 @@ pub(super) type FileStamp = (i64, i64, u64, u64);
 /// A question under way.
 pub(super) type Question = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
-/// Which addresses a name has.
-pub(super) fn addresses(names: Names, name: String, warn: bool) -> Question {
-    Box::pin(async move { Answer::Addresses(names.addresses_found(&name, warn).await) })
-}
-
-/// Looks up names and reads files that changed since `known`.
+/// Looks up names that are not known yet and reads files that changed since `known`.
 pub(super) fn outside(
     names: Names,
     wanted: Vec<String>,
@@ -134,10 +127,7 @@ pub(super) fn outside(
             });
             outside.files = read.await.unwrap_or_default();
         }
-        for name in wanted {
-            let addresses = names.addresses(&name).await;
-            outside.names.insert(name, addresses);
-        }
+        outside.names = names.all_addresses(wanted).await;
         Answer::Outside(outside)
     })
 }

@@ -1,6 +1,9 @@
 //! How a jail judges failures: each is a [`Case`] that may need answers from outside before it is
-//! ignored or counted. Cases are judged in order; while one waits the others wait behind it.
+//! ignored or counted. Cases are judged in order; while one waits the others wait behind it. Those of
+//! host names wait apart until their name is looked up.
 
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -8,6 +11,7 @@ use tokio::sync::oneshot;
 use super::core::Ignorance;
 use super::decision::{Decision, local_time};
 use super::inquiry::{self, Answer, Case, Origin, Question, Teller};
+use super::names;
 use super::task::{Task, now};
 use crate::action::Order;
 use crate::address::Address;
@@ -31,16 +35,47 @@ impl Task {
         while self.asked.is_none()
             && let Some(mut case) = self.next_case()
         {
+            if let FailureId::Name(name) = &case.id {
+                let name = name.clone();
+                match self.around.names.known(&name) {
+                    Some(addresses) if !self.naming.asks(&name) => {
+                        self.resolved(&name, &addresses, vec![case]);
+                    }
+                    _ => self.naming.put_aside(&self.around.names, &name, case),
+                }
+                continue;
+            }
             match self.judge(&mut case) {
                 Some(question) => self.asked = Some((case, question)),
                 None => self.conclude(case),
             }
         }
-        if self.is_free() {
+        if self.is_free() && !self.naming.holds_failures() {
             let clock = Instant::now();
             self.logs.judged(clock);
             if let Some(journal) = &mut self.journal {
                 journal.judged(clock);
+            }
+        }
+    }
+
+    /// A name was looked up.
+    pub(super) fn learn_name(&mut self, name: &str, addresses: &Arc<[IpAddr]>) {
+        self.core.know_name(name, addresses);
+        let failures = self.naming.take(name);
+        self.resolved(name, addresses, failures);
+        self.judge_cases();
+    }
+
+    /// Failures of a name become one for each of its addresses, before those that came later.
+    fn resolved(&mut self, name: &str, addresses: &[IpAddr], failures: Vec<Case>) {
+        for failure in failures.iter().rev() {
+            if self.core.usedns() == UseDns::Warn {
+                names::tell_found(name, addresses);
+            }
+            for ip in addresses.iter().rev() {
+                self.cases
+                    .push_front(failure.with_address(Address::Ip(*ip)));
             }
         }
     }
@@ -61,14 +96,10 @@ impl Task {
 
     /// The next question a case has; `None`: it can be concluded.
     fn judge(&mut self, case: &mut Case) -> Option<Question> {
-        let names = &self.around.names;
-        let id = match &case.id {
-            FailureId::Address(id) => id.clone(),
-            FailureId::Name(name) => {
-                let warn = self.core.usedns() == UseDns::Warn;
-                return Some(inquiry::addresses(names.clone(), name.clone(), warn));
-            }
+        let FailureId::Address(id) = &case.id else {
+            return None;
         };
+        let id = id.clone();
         if case.ignored.is_none() {
             if let Some(question) = self.prepare_ignoring() {
                 return Some(question);
@@ -135,12 +166,28 @@ impl Task {
             self.outside_until = Some(Instant::now() + NAMES_HOLD);
             return None;
         }
+        let unknown = self.core.unknown_names();
+        self.renew(&names);
+        if unknown.is_empty() && files.is_empty() {
+            self.outside_until = Some(Instant::now() + NAMES_HOLD);
+            return None;
+        }
         Some(inquiry::outside(
             self.around.names.clone(),
-            names,
+            unknown,
             files,
             self.files.clone(),
         ))
+    }
+
+    /// Looks up names of `ignoreip` that are out of date; what is known of them serves meanwhile.
+    pub(super) fn renew(&mut self, ignored: &[String]) {
+        for name in ignored {
+            match self.around.names.known(name) {
+                Some(addresses) => self.core.know_name(name, &addresses),
+                None => self.naming.ask(&self.around.names, name),
+            }
+        }
     }
 
     /// Takes the answer to the question under way and goes on.
@@ -150,13 +197,6 @@ impl Task {
         };
         match answer {
             Answer::Own => {}
-            Answer::Addresses(addresses) => {
-                // one failure for each address, before those that came later
-                for ip in addresses.iter().rev() {
-                    self.cases.push_front(case.with_address(Address::Ip(*ip)));
-                }
-                return self.judge_cases();
-            }
             Answer::Outside(outside) => self.learn_outside(outside),
             Answer::Key(key) => case.key = Some(key),
             Answer::Ignored(ignored) => {

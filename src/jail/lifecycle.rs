@@ -28,6 +28,7 @@ impl Task {
             let names = self.around.names.clone();
             tokio::spawn(async move { names.own_addresses().await });
         }
+        self.renew(&self.core.ignored_names());
         self.actions.send(Order::Figures(self.core.figures()));
         self.actions.send(Order::Start);
         self.restore().await;
@@ -67,6 +68,7 @@ impl Task {
         debug!("fail2ban.jail", "Stopping jail {}", name.repr());
         self.asked = None;
         self.cases.clear();
+        self.naming.clear();
         self.logs.stop();
         if let Some(journal) = &mut self.journal {
             journal.stop();

@@ -33,6 +33,7 @@ mod lines;
 mod logs;
 mod look;
 pub mod names;
+mod naming;
 mod newcomers;
 pub mod open_ids;
 mod options;

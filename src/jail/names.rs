@@ -1,31 +1,29 @@
 //! Names → addresses, for all jails together: `usedns`, names in `ignoreip`, and the names of this
 //! machine (facts R25, J16, J17, G6).
 //!
-//! Look-ups run beside the jails, have a time limit, and are remembered for five minutes, also
-//! when they found nothing.
+//! Look-ups run side by side, beside the jails, have a time limit, and are remembered for five
+//! minutes, also when they found nothing. Whoever asks for a name that is being looked up waits for
+//! the same answer.
 
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::ifaddrs::getifaddrs;
-use tokio::sync::Semaphore;
+use tokio::sync::OnceCell;
+use tokio::task::JoinSet;
 
 use crate::control::Value;
-use crate::warning;
+use crate::{resolver, warning};
+
+const TARGET: &str = "fail2ban.ipdns";
 
 /// How long an answer holds.
 const HOLDS: Duration = Duration::from_secs(300);
 
 /// Names remembered at most.
 const MAX_NAMES: usize = 1000;
-
-/// A look-up that takes longer counts as failed.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Look-ups at the same time; each may hold a thread for as long as the system's resolver waits.
-const MAX_LOOKUPS: usize = 8;
 
 /// Handle to the look-ups. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -36,14 +34,16 @@ pub struct Names {
 #[derive(Debug)]
 struct Shared {
     memory: Mutex<Memory>,
-    slots: Arc<Semaphore>,
     /// Held while the addresses of this machine are gathered, so that jails do not do it each.
     gathering: tokio::sync::Mutex<()>,
 }
 
+/// The addresses of a name, once they are known.
+type Lookup = Arc<OnceCell<Arc<[IpAddr]>>>;
+
 #[derive(Debug, Default)]
 struct Memory {
-    names: HashMap<String, (Instant, Arc<[IpAddr]>)>,
+    names: HashMap<String, (Instant, Lookup)>,
     own: Option<(Instant, Arc<HashSet<IpAddr>>)>,
     /// `allowipv6`; `None` is `auto`.
     ipv6: Option<bool>,
@@ -61,7 +61,6 @@ impl Names {
         Names {
             shared: Arc::new(Shared {
                 memory: Mutex::default(),
-                slots: Arc::new(Semaphore::new(MAX_LOOKUPS)),
                 gathering: tokio::sync::Mutex::default(),
             }),
         }
@@ -72,34 +71,72 @@ impl Names {
         self.memory().ipv6 = allowed;
     }
 
-    /// Forgets all answers (a reload of all jails; fact R25).
+    /// Forgets all answers (a reload of all jails; fact R25). The addresses of this machine serve
+    /// until they are gathered anew.
     pub fn clear(&self) {
         let mut memory = self.memory();
         memory.names.clear();
-        memory.own = None;
+        if let Some((until, _)) = &mut memory.own {
+            *until = Instant::now();
+        }
+    }
+
+    /// The addresses of a name if nobody needs to be asked for them.
+    pub fn known(&self, name: &str) -> Option<Arc<[IpAddr]>> {
+        let memory = self.memory();
+        let (until, lookup) = memory.names.get(name)?;
+        let holds = Instant::now() < *until;
+        lookup.get().filter(|_| holds).cloned()
     }
 
     /// The addresses of a name; none when it has none, which is logged.
     pub async fn addresses(&self, name: &str) -> Arc<[IpAddr]> {
-        if let Some((until, addresses)) = self.memory().names.get(name)
-            && Instant::now() < *until
-        {
-            return addresses.clone();
-        }
-        let addresses: Arc<[IpAddr]> = match self.look_up(name).await {
+        let lookup = self.lookup(name);
+        lookup.get_or_init(|| self.ask(name)).await.clone()
+    }
+
+    async fn ask(&self, name: &str) -> Arc<[IpAddr]> {
+        match self.look_up(name).await {
             Ok(addresses) => addresses.into(),
             Err(reason) => {
                 warning!(
-                    "fail2ban.ipdns",
+                    TARGET,
                     "Unable to find a corresponding IP address for {}: {}",
                     name,
                     reason
                 );
-                Arc::new([])
+                Arc::default()
             }
-        };
+        }
+    }
+
+    /// As [`Names::addresses`], of several names side by side.
+    pub async fn all_addresses(
+        &self,
+        wanted: impl IntoIterator<Item = String>,
+    ) -> HashMap<String, Arc<[IpAddr]>> {
+        let lookups: JoinSet<_> = wanted
+            .into_iter()
+            .map(|name| {
+                let names = self.clone();
+                async move {
+                    let addresses = names.addresses(&name).await;
+                    (name, addresses)
+                }
+            })
+            .collect();
+        lookups.join_all().await.into_iter().collect()
+    }
+
+    /// The look-up of a name that holds: one from before, or a new one that nobody has begun.
+    fn lookup(&self, name: &str) -> Lookup {
         let mut memory = self.memory();
         let now = Instant::now();
+        if let Some((until, lookup)) = memory.names.get(name)
+            && now < *until
+        {
+            return lookup.clone();
+        }
         if memory.names.len() >= MAX_NAMES {
             memory.names.retain(|_, (until, _)| now < *until);
         }
@@ -109,29 +146,10 @@ impl Names {
             let oldest = oldest.0.clone();
             memory.names.remove(&oldest);
         }
-        memory
-            .names
-            .insert(name.to_owned(), (now + HOLDS, addresses.clone()));
-        addresses
-    }
-
-    /// As [`Names::addresses`], for a name found in a log: says in the log what was found when
-    /// `usedns` is `warn`.
-    pub async fn addresses_found(&self, name: &str, warn: bool) -> Arc<[IpAddr]> {
-        let addresses = self.addresses(name).await;
-        if warn && !addresses.is_empty() {
-            let shown: Vec<_> = addresses
-                .iter()
-                .map(|ip| Value::from(ip.to_string()).repr())
-                .collect();
-            warning!(
-                "fail2ban.ipdns",
-                "Determined IP using DNS Lookup: {} = {{{}}}",
-                name,
-                shown.join(", ")
-            );
-        }
-        addresses
+        let lookup = Lookup::default();
+        let held = (now + HOLDS, lookup.clone());
+        memory.names.insert(name.to_owned(), held);
+        lookup
     }
 
     /// Addresses of this machine: of its interfaces, of `localhost`, and of its names (fact J16).
@@ -162,8 +180,8 @@ impl Names {
 
     async fn gather(&self) -> Arc<HashSet<IpAddr>> {
         let mut own = interface_addresses();
-        for name in own_names() {
-            own.extend(self.addresses(&name).await.iter());
+        for addresses in self.all_addresses(own_names()).await.values() {
+            own.extend(addresses.iter());
         }
         let own = Arc::new(own);
         self.memory().own = Some((Instant::now() + HOLDS, own.clone()));
@@ -174,26 +192,16 @@ impl Names {
         if name.is_empty() || name.len() > 253 {
             return Err(gai_text("Name or service not known"));
         }
-        let slots = self.shared.slots.clone();
         let host = name.to_owned();
-        let lookup = async move {
-            let Ok(_slot) = slots.acquire_owned().await else {
-                return Err(std::io::Error::other("shut down"));
-            };
-            tokio::net::lookup_host((host, 0))
-                .await
-                .map(|found| found.map(|address| address.ip().to_canonical()).collect())
-        };
-        // in a task of its own: a look-up that nobody waits for any longer still fills its slot
-        let found: Vec<IpAddr> = match tokio::time::timeout(PATIENCE, tokio::spawn(lookup)).await {
-            Ok(Ok(Ok(found))) => found,
-            Ok(Ok(Err(error))) => return Err(gai_text(&error.to_string())),
-            Ok(Err(_)) | Err(_) => return Err("timed out".to_owned()),
+        let answer = resolver::ask(move || (host.as_str(), 0_u16).to_socket_addrs()).await;
+        let found = match answer {
+            Some(Ok(found)) => found.map(|address| address.ip().to_canonical()),
+            Some(Err(error)) => return Err(gai_text(&error.to_string())),
+            None => return Err("timed out".to_owned()),
         };
         let ipv6 = self.memory().ipv6.unwrap_or_else(ipv6_enabled);
         let mut seen = HashSet::new();
         let found: Vec<_> = found
-            .into_iter()
             .filter(|ip| ipv6 || ip.is_ipv4())
             .filter(|ip| seen.insert(*ip))
             .collect();
@@ -246,7 +254,23 @@ fn ipv6_enabled() -> bool {
     }
 }
 
-/// The resolver's reason as Python shows it, with its number.
+/// What a name found in a log has led to, for `usedns = warn`.
+pub(super) fn tell_found(name: &str, addresses: &[IpAddr]) {
+    if addresses.is_empty() {
+        return;
+    }
+    let shown: Vec<_> = addresses
+        .iter()
+        .map(|ip| Value::from(ip.to_string()).repr())
+        .collect();
+    warning!(
+        TARGET,
+        "Determined IP using DNS Lookup: {} = {{{}}}",
+        name,
+        shown.join(", ")
+    );
+}
+
 /// An error of the resolver as Python shows it.
 pub fn gai_text(text: &str) -> String {
     let text = text.rsplit(": ").next().unwrap_or(text);

@@ -4,7 +4,7 @@
 //! It sleeps until a chunk of lines, a command, an answer, or the next due ban arrives; nothing is
 //! periodic but the comparison of its bans with the firewall. Failures are judged in the order of
 //! their lines; while one waits for an answer the jail still serves commands, and its readers are
-//! held back.
+//! held back. Failures of host names are judged as soon as their name is looked up.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -20,6 +20,7 @@ use super::inquiry::{Answer, Case, FileStamp, Question};
 use super::journal::JournalLog;
 use super::logs::Logs;
 use super::look::Looks;
+use super::naming::Naming;
 use super::{Refusal, Surroundings};
 use crate::action::Actions;
 use crate::action::firewall::monitor::Reminder;
@@ -114,6 +115,8 @@ pub(super) struct Task {
     pub(super) asked: Option<(Case, Question)>,
     /// Cases after that one.
     pub(super) cases: VecDeque<Case>,
+    /// Names that are being looked up, with their failures.
+    pub(super) naming: Naming,
     /// Until when `ignoreip` needs nothing from outside.
     pub(super) outside_until: Option<Instant>,
     pub(super) files: HashMap<String, FileStamp>,
@@ -193,6 +196,7 @@ pub(super) fn prepare(
         idle: false,
         asked: None,
         cases: VecDeque::new(),
+        naming: Naming::default(),
         outside_until: None,
         files: HashMap::new(),
         before_reload: None,
@@ -241,6 +245,7 @@ impl Task {
                 Some(chunk) = chunks.recv(), if reading => self.take_chunk(&chunk).await,
                 batch = next_batch(&mut self.journal), if reading => self.take_batch(batch),
                 answer = answer(&mut self.asked), if self.asked.is_some() => self.learn(answer),
+                Some((name, addresses)) = self.naming.next() => self.learn_name(&name, &addresses),
                 Some((id, quiet)) = self.quiet.1.recv() => {
                     let decisions = self.core.answer_quiet(&id, quiet, now());
                     self.carry_out(decisions);
@@ -262,9 +267,9 @@ impl Task {
         self.started.load(Ordering::Relaxed)
     }
 
-    /// No failure waits to be judged.
+    /// No failure with an address waits to be judged, and not too many with names.
     pub(super) fn is_free(&self) -> bool {
-        self.asked.is_none() && self.cases.is_empty()
+        self.asked.is_none() && self.cases.is_empty() && !self.naming.is_full()
     }
 
     /// When the task has to wake by itself.

@@ -154,7 +154,7 @@ fn prepare(options: &ServerOptions, logging: &Logging) -> Result<Runtime, Comman
     logging.set_target(&options.logtarget)?;
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        .max_blocking_threads(64)
+        .max_blocking_threads(96)
         .thread_name("f2b/worker")
         .enable_all()
         .build()

@@ -1,0 +1,29 @@
+//! Questions to the system's resolver, which blocks for as long as name servers are silent: asked
+//! beside the runtime, few at a time, and nobody waits for an answer for ever.
+
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+/// Whoever asks waits no longer, however many others ask.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Questions at the same time; each holds a thread for as long as the resolver waits.
+const MOST: usize = 32;
+
+static SLOTS: Semaphore = Semaphore::const_new(MOST);
+
+/// Asks a question; `None` when there is no answer in time.
+pub async fn ask<T: Send + 'static>(question: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let answer = async {
+        let slot = SLOTS.acquire().await.ok()?;
+        let asked = tokio::task::spawn_blocking(move || {
+            // held until the resolver gives up, also when nobody waits for it any longer
+            let _slot = slot;
+            question()
+        });
+        asked.await.ok()
+    };
+    timeout(PATIENCE, answer).await.ok().flatten()
+}
