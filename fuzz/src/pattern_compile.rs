@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use ferroban::pattern::{Flags, Match, PatternError, Regex};
+use ferroban::pattern::{Flags, Match, Regex};
 
 /// Whether Python may say something else: it nests deeper, and knows the names of characters.
 fn is_ours_alone(reason: &str) -> bool {
@@ -29,19 +29,19 @@ pub fn run(data: &[u8]) {
     let texts: Vec<&str> = parts
         .filter_map(|text| std::str::from_utf8(text).ok())
         .collect();
-    let ours = Regex::new(source, flags);
+    let ours = Regex::new(source, flags).map_err(|refused| refused.to_string());
     let Some(theirs) = PYTHON.with_borrow_mut(|python| python.compile(source, flags)) else {
         return;
     };
     let regex = match (ours, theirs) {
         (Ok(regex), Ok(())) => regex,
-        (Err(PatternError::Syntax { reason, .. }), Err(theirs)) => {
+        (Err(reason), Err(theirs)) => {
             if !is_ours_alone(&reason) {
                 assert_eq!(reason, theirs, "error of {source:?}");
             }
             return;
         }
-        (Err(PatternError::Syntax { reason, .. }), Ok(())) if is_ours_alone(&reason) => return,
+        (Err(reason), Ok(())) if is_ours_alone(&reason) => return,
         (ours, theirs) => panic!("{source:?}: ours {ours:?}, Python's {theirs:?}"),
     };
     for text in texts {

@@ -62,7 +62,7 @@ static IN_USE: LazyLock<Interned<YearWindow, Template>> = LazyLock::new(Interned
 enum Matcher {
     Program(Box<Program>),
     Regex {
-        regex: Regex,
+        regex: Box<Regex>,
         fields: Vec<(Field, usize)>,
     },
 }
@@ -321,20 +321,18 @@ fn epoch(text: &str, long: bool) -> Option<f64> {
 }
 
 fn general(pattern: &str, source: &str) -> Result<Matcher, DatePatternError> {
-    let regex = Regex::new(source, Flags::default()).map_err(|e| {
-        let reason = match e {
-            crate::pattern::PatternError::Syntax { reason, .. } => reason,
-            other => other.to_string(),
-        };
-        refuse(pattern, &reason)
-    })?;
+    let regex = Regex::new(source, Flags::default())
+        .map_err(|reason| refuse(pattern, &reason.to_string()))?;
     let fields = regex
         .group_names()
         .iter()
         .enumerate()
         .filter_map(|(group, name)| Some((field_of(name.as_deref()?)?, group)))
         .collect();
-    Ok(Matcher::Regex { regex, fields })
+    Ok(Matcher::Regex {
+        regex: Box::new(regex),
+        fields,
+    })
 }
 
 /// A pattern without its directives, and what these ask for.

@@ -26,9 +26,9 @@ use crate::ticket::MatchLine;
 /// What decides, beside a line and its date, what regexes find in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature {
-    prefregex: Option<Regex>,
-    failregexes: Vec<Regex>,
-    ignoreregexes: Vec<Regex>,
+    prefregex: Option<Arc<Regex>>,
+    failregexes: Vec<Arc<Regex>>,
+    ignoreregexes: Vec<Arc<Regex>>,
     jsonmatch: String,
 }
 

@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use super::parser::parse;
 use super::tags::{expand, group_name, scope_flags};
-use super::{Flags, PatternError, Regex, UseDns};
+use super::{Flags, PatternError, Regex, UseDns, compile};
 use crate::config::text::strip;
 
 /// The groups that mean something to a filter: numbers into a
@@ -118,7 +117,7 @@ fn part_field(name: &str, prefix: &str) -> Option<Arc<str>> {
 #[derive(Clone, Debug)]
 pub struct FailRegex {
     source: Arc<str>,
-    regex: Regex,
+    regex: Arc<Regex>,
     groups: Arc<Groups>,
 }
 
@@ -138,7 +137,7 @@ impl FailRegex {
             ignore_case: false,
             late: true,
         };
-        let regex = Regex::new(&scope_flags(&expanded), flags)?;
+        let regex = compile(&scope_flags(&expanded), flags)?;
         Ok(FailRegex {
             source: source.into(),
             groups: Arc::new(Groups::of(regex.group_names())),
@@ -157,7 +156,7 @@ impl FailRegex {
     }
 
     /// The compiled regex.
-    pub fn regex(&self) -> &Regex {
+    pub fn regex(&self) -> &Arc<Regex> {
         &self.regex
     }
 
@@ -167,7 +166,7 @@ impl FailRegex {
             late: false,
             ..self.regex.flags()
         };
-        parse(self.expanded(), strict).is_err()
+        Regex::new(self.expanded(), strict).is_err()
     }
 
     /// What its groups mean.

@@ -1,66 +1,37 @@
 //! The failregex language: Python `re` syntax plus fail2ban's tags, compiled to matchers that
 //! give Python's match and Python's group spans.
 //!
-//! In: the source text of a regex. Out: a [`Regex`] that searches a line, a [`FailRegex`] that
-//! also knows its tags, and a [`Prefilter`] that proves a line cannot match.
+//! In: the source text of a regex. Out: a [`FailRegex`] that searches a line and knows its tags, and a
+//! [`Prefilter`] that proves a line cannot match.
 //!
-//! The way of a regex: `tags` expands what only fail2ban knows; `parser` (reading through
-//! `reader`, measuring with `width`) makes a tree of it (`ast`, `class`) or refuses it in
-//! Python's words; `simplify` drops what keeps the tree off the linear engine. From there it goes
-//! two ways. `instructions` makes it a program for `machine`, which backtracks as Python does, one
-//! character (`charset`) after the other, under a limit of steps (`tried` keeps it from going in
-//! circles); `emit` writes it down for the
-//! linear engine, `relaxed` in a superset form where that engine can't run it. `engine` decides
-//! who answers, `regex` shares the engines. Beside that way, `literals` finds the strings without
-//! which a regex cannot match, and `prefilter` looks for them, in a line or (`screen`) in a block of
-//! lines at once; `verdict` tells where a match matters and not its spans; `probe` tells people how far a regex
-//! came that does not match.
+//! `tags` expands what only fail2ban knows; the crate `python-re` compiles the rest and searches.
+//! `prefilter` looks for the `strings` without which a regex cannot match, in a line or (`screen`) in a
+//! block of lines at once; `probe` tells people how far a regex came that does not match, `risks` and
+//! `steering` what is unwise about one.
 #![forbid(unsafe_code)]
 
-mod ast;
-mod charset;
-mod checks;
-mod class;
-mod conditional;
-mod emit;
-mod engine;
 mod failregex;
-mod follow;
-mod instructions;
-mod literals;
-mod machine;
-mod opening;
-mod parser;
-mod possible;
 mod prefilter;
 mod probe;
-mod reader;
-mod regex;
-mod relaxed;
 mod risks;
 mod screen;
-mod simplify;
-mod spans;
 mod steering;
-mod stops;
 mod strings;
 mod tags;
-mod tried;
-mod unicode;
-mod verdict;
-mod width;
-mod writer;
 
 #[cfg(test)]
 mod tests;
 
+use std::sync::{Arc, LazyLock};
+
+use crate::interned::Interned;
+
 pub use failregex::{FailRegex, Groups, Part};
 pub use prefilter::{Outlook, Prefilter, is_ascii};
 pub use probe::{Probe, Reach};
-pub use regex::Regex;
+pub use python_re::{Flags, LimitExceeded, Match, Regex};
 pub use risks::Risks;
 pub use screen::Screen;
-pub use spans::Match;
 pub use steering::Steering;
 
 /// Why a regex was refused; `Display` is the text users see (fact R4).
@@ -82,21 +53,6 @@ pub enum PatternError {
     },
 }
 
-/// A search gave up at its step limit (facts/regex.md §6): the regex counts as not matching.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LimitExceeded;
-
-/// Flags given beside the pattern, as to Python's `re.compile`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Flags {
-    /// `re.MULTILINE`: `^` and `$` match at inner line ends.
-    pub multiline: bool,
-    /// `re.IGNORECASE`
-    pub ignore_case: bool,
-    /// Global flags such as `(?i)` may stand anywhere and hold for the whole, as up to Python 3.10.
-    pub late: bool,
-}
-
 /// What `<HOST>` stands for (fact J10, R9).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UseDns {
@@ -109,4 +65,20 @@ pub enum UseDns {
     No,
     /// Names are ids themselves.
     Raw,
+}
+
+/// The regexes in use anywhere in the process: many jails use the same filter.
+static IN_USE: LazyLock<Interned<Flags, Regex>> = LazyLock::new(Interned::default);
+
+/// Compiles Python `re` source. Equal regexes are one as long as they are in use.
+///
+/// # Errors
+/// [`PatternError::Syntax`] where Python's `re.compile` raises.
+pub fn compile(source: &str, flags: Flags) -> Result<Arc<Regex>, PatternError> {
+    IN_USE.get(flags, source, || {
+        Regex::new(source, flags).map_err(|reason| PatternError::Syntax {
+            pattern: source.to_owned(),
+            reason: reason.to_string(),
+        })
+    })
 }

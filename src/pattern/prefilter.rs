@@ -10,9 +10,8 @@
 use std::sync::Arc;
 
 use super::FailRegex;
-use super::literals::{Literals, required};
-use super::opening::{matches_every_line, opening};
-use super::possible::Bytes;
+use python_re::{Bytes, Literals};
+
 use super::screen::{Pairs, Screen};
 use super::strings::{Need, Search, union};
 
@@ -182,17 +181,17 @@ impl Prefilter {
     /// As [`Prefilter::new`], for regexes that are tried only where `prefregex` matches.
     pub fn with_prefregex(prefregex: Option<&FailRegex>, regexes: &[FailRegex]) -> Prefilter {
         let known = |regex: &FailRegex| {
-            let root = regex.regex().root();
-            (required(&root), opening(&root))
+            let regex = regex.regex();
+            (regex.required_literals(), regex.first_bytes())
         };
         let (sets, openings): (Vec<Vec<Literals>>, Vec<_>) = regexes.iter().map(known).unzip();
         let needs = |sets: Vec<Literals>| sets.into_iter().map(|set| Need::new(Some(set)));
         let sets: Vec<Vec<Arc<Need>>> = sets.into_iter().map(|s| needs(s).collect()).collect();
-        let prefix = prefregex.map(|regex| regex.regex().root());
+        let prefix = prefregex.map(FailRegex::regex);
         let first = |sets: &Vec<Arc<Need>>| sets.first().cloned().unwrap_or_default();
         let each: Vec<Arc<Need>> = sets.iter().map(first).collect();
         let lessons = Lessons::new(&sets);
-        let gate = prefix.as_ref().and_then(|r| required(r).into_iter().next());
+        let gate = prefix.and_then(|regex| regex.required_literals().into_iter().next());
         let any = match lessons {
             Some(_) => None,
             None => union(&each),
@@ -209,7 +208,7 @@ impl Prefilter {
                 pairs,
                 each,
                 openers: Openers::new(&openings),
-                prefix_always: prefix.as_ref().is_some_and(matches_every_line),
+                prefix_always: prefix.is_some_and(|regex| regex.matches_every_line()),
             }),
             lessons,
             seen: 0,

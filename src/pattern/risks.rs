@@ -2,8 +2,7 @@
 //! for the daemon.
 
 use super::FailRegex;
-use super::ast::{Assertion, Greed, Node};
-use super::emit::is_linear;
+use python_re::ast::{Assertion, Greed, Node};
 
 /// What is unwise about a regex.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,7 +26,7 @@ impl FailRegex {
         let ids = [groups.fid, groups.ip4, groups.ip6, groups.dns, groups.host];
         let walk = walk(&root, &ids, Walk::default());
         Risks {
-            backtracks: !is_linear(&root, true),
+            backtracks: !self.regex().is_linear(),
             injectable: walk.open_id,
             late_flags: self.has_late_flags(),
         }

@@ -2,8 +2,8 @@
 //! people who check a configuration and for the reading of it.
 
 use super::FailRegex;
-use super::ast::Node;
-use super::class::Class;
+use python_re::ast::Node;
+use python_re::class::Class;
 
 /// Why a client can choose whom a regex accuses, though its end is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind, packed};
 use memchr::memmem::Finder;
 use smallvec::{SmallVec, smallvec};
 
-use super::literals::Literals;
+use python_re::Literals;
 
 /// Strings of which a regex needs one, and the look for them, prepared when first asked for.
 #[derive(Debug, Default)]
