@@ -21,7 +21,7 @@ struct Row {
     name: &'static str,
     /// `jail.local`; `{dir}` is the directory.
     jails: &'static str,
-    /// More files.
+    /// More files; `ü` is written in Latin-1.
     files: &'static [(&'static str, &'static str)],
     original: Outcome,
     /// When it differs: our outcome and the words of `docs/differences.md`.
@@ -147,7 +147,40 @@ const ROWS: &[Row] = &[
             "[bad]\nenabled = true\n<<<<<<< HEAD\nmaxretry = 2\n",
         )],
     ),
+    given_up(
+        "C8 a setting of one jail that is not UTF-8",
+        "",
+        &[("jail.d/bad.local", "[bad]\nenabled = true\nport = ü\n")],
+    ),
+    Row {
+        files: &[("jail.d/x.local", "# ü\n[ok]\nmaxretry = 7 ; ü\n")],
+        ours: Some((WELL, "a comment that is not UTF-8")),
+        ..row("C8 a comment that is not UTF-8", "", REFUSED)
+    },
+    Row {
+        files: &[(
+            "filter.d/g.conf",
+            "# ü\n[Definition]\nfailregex = ^x <HOST>\n",
+        )],
+        ..row(
+            "C8 a filter that is not UTF-8",
+            "[bad]\nenabled = true\nfilter = g\n",
+            LEFT_OUT,
+        )
+    },
     // what may concern all jails
+    Row {
+        files: &[("jail.d/x.local", "[DEFAULT]\nport = ü\n")],
+        ..row("C8 a setting of all jails that is not UTF-8", "", REFUSED)
+    },
+    Row {
+        files: &[("jail.d/x.local", "[ü]\nenabled = true\n")],
+        ..row("C8 a header that is not UTF-8", "", REFUSED)
+    },
+    Row {
+        files: &[("jail.d/x.local/y", "")],
+        ..row("C8 a file that cannot be read", "", REFUSED)
+    },
     row(
         "C49 a stray line for all",
         "[DEFAULT]\nstray\n[bad]\nenabled = true\n",
@@ -330,8 +363,16 @@ impl Site {
         self.0.path().join(name)
     }
 
+    /// `ü` is written in Latin-1.
     fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let mut bytes = Vec::new();
+        for (number, part) in text.split('ü').enumerate() {
+            bytes.extend((number > 0).then_some(0xfc));
+            bytes.extend_from_slice(part.as_bytes());
+        }
+        fs::write(path, bytes).unwrap();
     }
 
     /// Exit code, and what was printed.

@@ -377,14 +377,20 @@ fn a_refused_reload_keeps_no_setting_of_it() {
     site.jails(&format!("{}\n{former}", jail("one").trim_end()));
     let server = site.foreground(common::home::server());
     site.wait_for("Jail 'one' started");
-    site.jails(&format!("{}\n{refused}", jail("one").trim_end()));
-    let (code, printed) = site.run(common::ours("fail2ban-client"), &["reload"]);
-    assert_eq!(code, 255, "{printed}");
-    site.wait_for("Jail 'one' keeps its former settings");
     let ask = |option: &str| server.ask(&["get", "one", option]).unwrap().unwrap().repr();
-    assert_eq!(ask("ignorecache"), "['<ip>', 10, 300]");
-    assert_eq!(ask("banprefix4"), "None");
-    assert_eq!(ask("unbanwhenquiet"), "False");
+    // for another backend the jail would have to be stopped first
+    for (times, backend) in [(1, ""), (2, "backend = pyinotify\n")] {
+        site.jails(&format!("{}\n{backend}{refused}", jail("one").trim_end()));
+        let (code, printed) = site.run(common::ours("fail2ban-client"), &["reload"]);
+        assert_eq!(code, 255, "{printed}");
+        let kept =
+            "Jail 'one' keeps its former settings, because of wrong configuration: not today";
+        let said = || site.log().iter().filter(|l| l.contains(kept)).count() == times;
+        assert!(common::eventually(60, said), "{:?}", site.log());
+        assert_eq!(ask("ignorecache"), "['<ip>', 10, 300]");
+        assert_eq!(ask("banprefix4"), "None");
+        assert_eq!(ask("unbanwhenquiet"), "False");
+    }
     let now = chrono::Local::now().format("%b %d %H:%M:%S");
     let line = format!("{now} x from 192.0.2.5\n");
     site.write("one.log", &line.repeat(2));
@@ -400,10 +406,12 @@ fn undated(site: &Site, program: Command) -> Vec<String> {
     let dated = || chrono::Local::now().format("%b %d %H:%M:%S").to_string();
     let failures = |address: &str, date: &str| format!("{date} x from {address}\n").repeat(2);
     let none = "datepattern = {NONE}\nfindtime = 1\n";
+    let wide = "datepattern = {NONE}\nfindtime = 1\nlogencoding = utf-16-le\n";
     let table = [
         ("none", none, failures("192.0.2.1", "")),
         ("many", none, failures("192.0.2.2", "").repeat(3000)),
         ("tail", none, failures("192.0.2.3", "")),
+        ("wide", wide, failures("192.0.2.10", "").repeat(50)),
         (
             "long",
             "datepattern = {NONE}\nfindtime = 2d\n",
@@ -424,18 +432,23 @@ fn undated(site: &Site, program: Command) -> Vec<String> {
                 + &failures("192.0.2.9", ""),
         ),
     ];
+    let bytes = |name: &str, text: &str| match name {
+        "wide" => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        _ => text.as_bytes().to_vec(),
+    };
     let mut jails = String::new();
     for (name, settings, lines) in &table {
         jails += jail(name).trim_end();
         jails += if *name == "tail" { " tail\n" } else { "\n" };
         jails += &format!("{settings}\n");
-        site.write(&format!("{name}.log"), lines);
+        fs::write(site.path(&format!("{name}.log")), bytes(name, lines)).unwrap();
     }
     site.jails(&jails);
     // a file that is written anew is short for a moment, as after a rotation
     let append = |name: &str, text: &str| {
-        let file = fs::OpenOptions::new().append(true).open(site.path(name));
-        file.unwrap().write_all(text.as_bytes()).unwrap();
+        let path = site.path(&format!("{name}.log"));
+        let file = fs::OpenOptions::new().append(true).open(path);
+        file.unwrap().write_all(&bytes(name, text)).unwrap();
     };
     let server = site.foreground(program);
     site.wait_for("Jail 'among' started");
@@ -443,12 +456,12 @@ fn undated(site: &Site, program: Command) -> Vec<String> {
     site.wait_for("[among] Ban 192.0.2.9");
     std::thread::sleep(Duration::from_secs(3));
     for (name, _, _) in &table {
-        append(&format!("{name}.log"), &failures("198.51.100.1", ""));
+        append(name, &failures("198.51.100.1", ""));
         site.wait_for(&format!("[{name}] Ban 198.51.100.1"));
     }
     assert_eq!(server.end(Signal::SIGTERM), Some(0));
-    append("none.log", &failures("198.51.100.2", ""));
-    append("default.log", &failures("198.51.100.3", ""));
+    append("none", &failures("198.51.100.2", ""));
+    append("default", &failures("198.51.100.3", ""));
     // rotated meanwhile
     site.write(
         "many.log",
@@ -456,7 +469,7 @@ fn undated(site: &Site, program: Command) -> Vec<String> {
     );
     let server = site.foreground(again);
     std::thread::sleep(Duration::from_secs(3));
-    append("many.log", &failures("198.51.100.5", ""));
+    append("many", &failures("198.51.100.5", ""));
     site.wait_for("[many] Ban 198.51.100.5");
     assert_eq!(server.end(Signal::SIGTERM), Some(0));
     let told = |line: &&String| line.contains("] Found ") || line.contains("] Ban ");

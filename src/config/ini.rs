@@ -10,6 +10,7 @@
 
 mod error;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -47,14 +48,14 @@ pub struct IniFile {
 /// # Errors
 /// Fact C13.
 pub fn parse(text: &str, file: &str) -> Result<IniFile, SyntaxError> {
-    read(text, file, Bad::Together, Err)
+    read(text, file, Bad::Together, false, Err)
 }
 
 /// Reads what can be read of the text of `file`, and tells everything that is wrong with it. Of
 /// options that stand there twice the first counts.
 pub fn parse_tolerantly(text: &str, file: &str) -> (IniFile, Vec<SyntaxError>) {
     let mut errors = Vec::new();
-    let read = read(text, file, Bad::Together, |error| {
+    let read = read(text, file, Bad::Together, false, |error| {
         errors.push(error);
         Ok(())
     });
@@ -62,21 +63,28 @@ pub fn parse_tolerantly(text: &str, file: &str) -> (IniFile, Vec<SyntaxError>) {
 }
 
 /// As [`parse`], but a mistake within a section that is none of `whole` concerns only that section:
-/// it is told in [`IniFile::faults`].
+/// it is told in [`IniFile::faults`]. So does a line that is not UTF-8; in a comment it is no matter.
 ///
 /// # Errors
-/// Fact C13.
-pub fn parse_by_section(text: &str, file: &str, whole: &[&str]) -> Result<IniFile, SyntaxError> {
+/// Fact C13; a line that is not UTF-8 where all may be concerned.
+pub fn parse_by_section(bytes: &[u8], file: &str, whole: &[&str]) -> Result<IniFile, SyntaxError> {
+    let text = String::from_utf8_lossy(bytes);
+    let damaged = matches!(text, Cow::Owned(_));
     let mut faults = IndexMap::default();
-    let read = read(text, file, Bad::BySection, |error| match error.section() {
-        Some(section) if !whole.contains(&section) => {
-            faults.entry(section.into()).or_insert(error);
-            Ok(())
+    let read = read(&text, file, Bad::BySection, damaged, |error| {
+        match error.section() {
+            Some(section) if !whole.contains(&section) => {
+                faults.entry(section.into()).or_insert(error);
+                Ok(())
+            }
+            _ => Err(error),
         }
-        _ => Err(error),
     });
     // what concerns all is told as without this: with every line that is wrong
-    let mut read = read.or_else(|_| parse(text, file))?;
+    let mut read = match read {
+        Err(_) if !damaged => parse(&text, file)?,
+        read => read?,
+    };
     read.faults = faults;
     Ok(read)
 }
@@ -90,15 +98,16 @@ enum Bad {
     BySection,
 }
 
-/// `refuse` decides whether a mistake ends the reading.
+/// `damaged`: U+FFFD stands for what is not UTF-8. `refuse` decides whether a mistake ends the reading.
 fn read(
     text: &str,
     file: &str,
     bad: Bad,
+    damaged: bool,
     mut refuse: impl FnMut(SyntaxError) -> Result<(), SyntaxError>,
 ) -> Result<IniFile, SyntaxError> {
     let text = universal_newlines(text);
-    let mut normaliser = Normaliser::new(file, text.len());
+    let mut normaliser = Normaliser::new(file, text.len(), damaged);
     for (number, line) in (1..).zip(text.split_inclusive('\n')) {
         normaliser.line(number, line).or_else(&mut refuse)?;
     }
@@ -201,6 +210,8 @@ struct Written {
 /// State between two lines.
 struct Normaliser<'a> {
     file: &'a str,
+    /// U+FFFD stands for what is not UTF-8.
+    damaged: bool,
     out: String,
     sections: IndexMap<String, Written, Hashing>,
     /// The section whose options follow.
@@ -212,9 +223,10 @@ struct Normaliser<'a> {
 }
 
 impl<'a> Normaliser<'a> {
-    fn new(file: &'a str, length: usize) -> Normaliser<'a> {
+    fn new(file: &'a str, length: usize, damaged: bool) -> Normaliser<'a> {
         Normaliser {
             file,
+            damaged,
             out: String::with_capacity(length + length / 16),
             sections: IndexMap::default(),
             section: None,
@@ -234,6 +246,9 @@ impl<'a> Normaliser<'a> {
             }
             return Ok(());
         }
+        if self.damaged && value.contains(char::REPLACEMENT_CHARACTER) {
+            return Err(self.not_utf8(number, value));
+        }
         let indent = line.chars().take_while(|c| is_space(*c)).count();
         if self.in_option && indent > self.indent {
             self.out.extend([' ', GUARD]);
@@ -252,6 +267,17 @@ impl<'a> Normaliser<'a> {
                 line: number,
                 text: line.to_owned(),
             }),
+        }
+    }
+
+    fn not_utf8(&self, number: usize, value: &str) -> SyntaxError {
+        // a header may have been that of any section
+        let section = self.section.filter(|_| !value.starts_with('['));
+        let section = section.and_then(|section| self.sections.get_index(section));
+        SyntaxError::NotUtf8 {
+            file: self.file.to_owned(),
+            line: number,
+            section: section.map(|(name, _)| name.clone()),
         }
     }
 

@@ -288,7 +288,8 @@ impl<'f> Layers<'f> {
             Ok(bytes) => match String::from_utf8(bytes) {
                 Ok(text) if self.tolerant => Some(Rc::new(ini::parse_tolerantly(&text, path).0)),
                 Ok(text) if self.by_section => {
-                    Some(Rc::new(ini::parse_by_section(&text, path, &FOR_ALL)?))
+                    let read = ini::parse_by_section(text.as_bytes(), path, &FOR_ALL)?;
+                    Some(Rc::new(read))
                 }
                 Ok(text) => Some(Rc::new(ini::parse(&text, path)?)),
                 Err(error) => {
@@ -296,8 +297,16 @@ impl<'f> Layers<'f> {
                         "Error decoding config file '{path}': {}",
                         decoding_error(error.as_bytes(), error.utf8_error())
                     );
-                    self.messages.add(Level::Error, PARSER, text);
-                    None
+                    // jails on whose lines everything is UTF-8 go on
+                    let by_section = self.by_section;
+                    let read = || ini::parse_by_section(error.as_bytes(), path, &FOR_ALL).ok();
+                    let read = by_section.then(read).flatten();
+                    let level = match read {
+                        Some(_) => Level::Warning,
+                        None => Level::Error,
+                    };
+                    self.messages.add(level, PARSER, text);
+                    read.map(Rc::new)
                 }
             },
         };

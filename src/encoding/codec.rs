@@ -123,9 +123,12 @@ impl Encoding {
         Some(feed - feed % unit + unit)
     }
 
-    /// Whether every byte of a line feed ends a line.
-    pub fn ends_at_any_feed(&self) -> bool {
-        !matches!(self.codec, Codec::Wide { .. })
+    /// Characters begin at every multiple of so many bytes.
+    pub fn unit(&self) -> usize {
+        match self.codec {
+            Codec::Wide { unit, .. } => unit,
+            _ => 1,
+        }
     }
 
     fn is_utf8(&self) -> bool {

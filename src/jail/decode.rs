@@ -4,6 +4,9 @@
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 
 use crate::encoding::Encoding;
 use crate::filter::Lines;
@@ -25,9 +28,26 @@ impl Decoder {
         }
     }
 
+    /// Likewise, for a log that is read from anywhere: a byte order mark at its beginning counts.
+    pub fn of_log(name: &str, path: &Path) -> Decoder {
+        let mut decoder = Decoder::named(name);
+        let mut head = [0; 4];
+        if decoder.encoding.unit() > 1
+            && let Ok(count) = File::open(path).and_then(|file| file.read_at(&mut head, 0))
+        {
+            decoder.encoding.settle(&head[..count]);
+        }
+        decoder
+    }
+
+    /// The encoding, as far as it is known.
+    pub fn encoding(&self) -> &Encoding {
+        &self.encoding
+    }
+
     /// The encoding, where a chunk has whole lines in it.
     pub fn of_whole_lines(&self) -> Option<&Encoding> {
-        self.encoding.ends_at_any_feed().then_some(&self.encoding)
+        (self.encoding.unit() == 1).then_some(&self.encoding)
     }
 
     /// At the end of the log: a last line that has no end.

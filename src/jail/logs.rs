@@ -167,7 +167,7 @@ impl Logs {
             start,
             subscription: None,
             feed: None,
-            decoder: Decoder::named(encoding),
+            decoder: Decoder::of_log(encoding, Path::new(path)),
             in_operation: tail,
             read: None,
             unsaved: None,
@@ -319,8 +319,11 @@ impl Logs {
 
     /// A new encoding for all files.
     pub fn set_encoding(&mut self, encoding: &str) {
-        for log in self.logs.values_mut() {
-            log.decoder = Decoder::named(encoding);
+        for (path, log) in &mut self.logs {
+            log.decoder = match log.feed {
+                Some(_) => Decoder::named(encoding),
+                None => Decoder::of_log(encoding, Path::new(path)),
+            };
         }
     }
 
@@ -443,16 +446,14 @@ impl Log {
             Start::Resume { offset, .. } => offset,
             Start::Tail => return,
         };
-        if self.decoder.of_whole_lines().is_none() {
-            return;
-        }
         debug!(
             TARGET,
             "Seek to find time {:?} ({}), file {path}",
             calendar.since,
             local_time(calendar.since)
         );
-        let found = File::open(path).and_then(|file| calendar.seek(&file, from));
+        let found =
+            File::open(path).and_then(|file| calendar.seek(&file, self.decoder.encoding(), from));
         if let Ok(offset) = found {
             debug!(TARGET, "Position {offset} of {path}");
         }

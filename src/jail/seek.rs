@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
+use crate::encoding::Encoding;
 use crate::filter::Filter;
 use crate::ticket::Timestamp;
 
@@ -45,8 +46,8 @@ struct Probe {
 }
 
 impl Calendar<'_> {
-    /// The beginning of the first line from `from` on that may count.
-    pub fn seek(&mut self, file: &File, from: u64) -> io::Result<u64> {
+    /// The beginning of the first line from `from` on that may count, in a file in this encoding.
+    pub fn seek(&mut self, file: &File, encoding: &Encoding, from: u64) -> io::Result<u64> {
         let size = file.metadata()?.len();
         if size <= from {
             return Ok(from);
@@ -57,9 +58,12 @@ impl Calendar<'_> {
         }
         // lines that begin before `low` are too old, those from `high` on are to be read
         let (mut low, mut high) = (from, size);
+        let unit = encoding.unit() as u64;
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.probe(file, middle, middle > low, high)? {
+            // where a character begins
+            let middle = (middle - middle % unit).max(low);
+            match self.probe(file, encoding, middle, middle > low, high)? {
                 Some(probe) if probe.old => low = probe.end,
                 // not old, or nobody knows
                 _ => high = middle,
@@ -72,12 +76,16 @@ impl Calendar<'_> {
     fn probe(
         &mut self,
         file: &File,
+        encoding: &Encoding,
         at: u64,
         inside: bool,
         high: u64,
     ) -> io::Result<Option<Probe>> {
         // a line that begins at `at` has its predecessor's end before it
-        let mut start = at - u64::from(inside);
+        let mut start = match inside {
+            true => at - encoding.unit() as u64,
+            false => at,
+        };
         let mut bytes = vec![0; REACH];
         let mut filled = 0;
         while filled < bytes.len() {
@@ -90,19 +98,19 @@ impl Calendar<'_> {
         }
         let mut rest = &bytes[..filled];
         if inside {
-            let Some(end) = memchr::memchr(b'\n', rest) else {
+            let Some(end) = encoding.line_end(rest) else {
                 return Ok(None);
             };
-            start += end as u64 + 1;
-            rest = &rest[end + 1..];
+            start += end as u64;
+            rest = &rest[end..];
         }
         for _ in 0..LINES {
-            let Some(end) = memchr::memchr(b'\n', rest).filter(|_| start < high) else {
+            let Some(end) = encoding.line_end(rest).filter(|_| start < high) else {
                 break;
             };
-            let line = String::from_utf8_lossy(&rest[..end]);
-            let line = line.trim_end_matches('\r');
-            let next = start + end as u64 + 1;
+            let (line, _) = encoding.decode(&rest[..end]);
+            let line = line.trim_end_matches(['\r', '\n']);
+            let next = start + end as u64;
             if let Some(time) = self.filter.date_of(line, self.now) {
                 return Ok(Some(Probe {
                     old: time < self.since,
@@ -110,7 +118,7 @@ impl Calendar<'_> {
                 }));
             }
             start = next;
-            rest = &rest[end + 1..];
+            rest = &rest[end..];
         }
         Ok(None)
     }
@@ -123,8 +131,14 @@ mod tests {
 
     const NOW: f64 = 1_795_287_600.0;
 
-    /// The beginning of what is read of a log.
+    /// What is read of a log.
     fn rest_of(log: &str, from: u64) -> String {
+        let at = place_in(log.as_bytes(), &Encoding::utf_8(), from);
+        log[at..].to_owned()
+    }
+
+    /// The beginning of what is read of it.
+    fn place_in(log: &[u8], encoding: &Encoding, from: u64) -> usize {
         let dir = tempfile::tempdir().expect("directory");
         let path = dir.path().join("x.log");
         fs::write(&path, log).expect("log");
@@ -137,8 +151,7 @@ mod tests {
             new_file: false,
         };
         let file = File::open(&path).expect("log");
-        let at = calendar.seek(&file, from).expect("read");
-        log[at as usize..].to_owned()
+        calendar.seek(&file, encoding, from).expect("read") as usize
     }
 
     fn line(age: f64) -> String {
@@ -184,6 +197,22 @@ mod tests {
         assert!(rest_of(&mixed, 0).len() >= none.len());
         let long = format!("{}\n{}", "x".repeat(1 << 20), log(2_000));
         assert!(rest_of(&long, 0).contains(&first));
+    }
+
+    #[test]
+    fn wide_characters_are_sought_like_others() {
+        // U+0A0D, U+010A and U+0A00 hold bytes that look like line feeds
+        let log = log(5_000).replace("something", "\u{a0d}\u{10a}\u{a00}");
+        let expected = &log[log.find(&format!("{:.0} ", NOW - 600.0)).expect("line")..];
+        for name in [
+            "utf-16", "utf-16le", "utf-16be", "utf-32", "utf-32be", "utf-8",
+        ] {
+            let mut encoding = Encoding::named(name).expect("known");
+            let bytes = encoding.encode(&log);
+            let mark = encoding.settle(&bytes);
+            let at = place_in(&bytes, &encoding, mark as u64);
+            assert_eq!(encoding.decode(&bytes[at..]).0, expected, "{name}");
+        }
     }
 
     #[test]

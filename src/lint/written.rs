@@ -13,6 +13,8 @@ use crate::config::settings::Origin;
 use crate::config::shipped;
 use crate::config::text::quoted;
 
+const NOT_UTF8: &str = "this is not UTF-8";
+
 /// What there is to be used.
 #[derive(Debug, Default)]
 pub(super) struct Written {
@@ -157,7 +159,7 @@ fn file(files: &dyn Files, base: &str, path: &str, written: &mut Written, findin
             let before = &error.as_bytes()[..valid];
             let line = 1 + before.iter().filter(|b| **b == b'\n').count();
             let place = at(path, u32::try_from(line).unwrap_or(u32::MAX));
-            findings.add(Severity::Error, "encoding", place, "this is not UTF-8");
+            findings.add(Severity::Error, "encoding", place, NOT_UTF8);
             return;
         }
     };
@@ -176,6 +178,7 @@ fn syntax(error: &SyntaxError, path: &str, findings: &mut Findings) {
         findings.add(Severity::Error, kind, place, text);
     };
     match error {
+        SyntaxError::NotUtf8 { line, .. } => tell("encoding", *line, NOT_UTF8.to_owned()),
         SyntaxError::NoHeader { line, text, .. } => {
             let text = format!("{} stands before the first section", quoted(text.trim()));
             tell("stray-line", *line, text);

@@ -12,10 +12,11 @@ use super::commands::failed_jail;
 use super::server_log::{LOG, TRANSMITTER};
 use crate::config::text::quoted;
 use crate::control::{Command, CommandError, JailCommand, JailSetting, Reply, Value};
-use crate::jail::{Looks, Prepared, Refusal, trial};
+use crate::jail::{Looks, Prepared, Refusal};
 use crate::{debug, error, info};
 
 mod new_jails;
+mod restarts;
 
 /// How far a jail has come in a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,7 +181,7 @@ impl<'s> Run<'s> {
             .map(|words| (Command::from_value(&words), words))
             .collect();
         self.logs = self.logs_to_come(&stream);
-        self.doomed = self.restarts_to_fail(&stream);
+        self.doomed = restarts::to_fail(self.server, &stream).await;
         let mut stream = stream.into_iter().peekable();
         while let Some((command, words)) = stream.next() {
             if self.server.is_stopping() {
@@ -343,32 +344,6 @@ impl<'s> Run<'s> {
         {
             self.broken.insert(name.to_owned(), CommandError::new(why));
         }
-    }
-
-    /// The running jails of which the stream wants another backend, but also what the new jail would
-    /// refuse: the old one must not be stopped for it.
-    fn restarts_to_fail(
-        &self,
-        stream: &[(Result<Command, CommandError>, Value)],
-    ) -> IndexMap<String, CommandError> {
-        let restarts = stream.iter().filter_map(|(command, _)| match command {
-            Ok(Command::Add { jail, backend }) => {
-                let running = self.server.jails.find(jail)?;
-                (running.backend != *backend).then_some(jail)
-            }
-            _ => None,
-        });
-        let refused = restarts.filter_map(|jail| {
-            let own = |words: &&[Value]| words.get(1).and_then(Value::as_str) == Some(jail);
-            let words = stream.iter().filter_map(|(_, words)| words.as_slice());
-            let commands: Vec<Vec<Value>> = words.filter(own).map(<[Value]>::to_vec).collect();
-            let fault = trial::faults(&commands).into_iter().next()?;
-            Some((
-                jail.clone(),
-                CommandError::builtin("ValueError", fault.text),
-            ))
-        });
-        refused.collect()
     }
 
     async fn add(&mut self, name: &str, backend: &str) -> Reply {

@@ -73,7 +73,7 @@ impl Lines {
             let mut end = searched;
             while let Some(next) = self.encoding.line_end(&known[end..]) {
                 end += next;
-                if self.encoding.ends_at_any_feed() {
+                if self.encoding.unit() == 1 {
                     end += memchr::memrchr(b'\n', &known[end..]).map_or(0, |at| at + 1);
                 }
             }

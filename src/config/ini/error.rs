@@ -48,6 +48,15 @@ pub enum SyntaxError {
         /// The lines.
         lines: Vec<(usize, String)>,
     },
+    /// A line that is not UTF-8.
+    NotUtf8 {
+        /// File as it was named.
+        file: String,
+        /// The line.
+        line: usize,
+        /// The section it stands in; `None`: it may concern any.
+        section: Option<String>,
+    },
 }
 
 impl SyntaxError {
@@ -57,7 +66,9 @@ impl SyntaxError {
             SyntaxError::NoHeader { .. } => None,
             SyntaxError::DuplicateSection { section, .. }
             | SyntaxError::DuplicateOption { section, .. } => Some(section),
-            SyntaxError::Unparsable { section, .. } => section.as_deref(),
+            SyntaxError::Unparsable { section, .. } | SyntaxError::NotUtf8 { section, .. } => {
+                section.as_deref()
+            }
         }
     }
 
@@ -66,7 +77,8 @@ impl SyntaxError {
         let (file, line) = match self {
             SyntaxError::NoHeader { file, line, .. }
             | SyntaxError::DuplicateSection { file, line, .. }
-            | SyntaxError::DuplicateOption { file, line, .. } => (file, *line),
+            | SyntaxError::DuplicateOption { file, line, .. }
+            | SyntaxError::NotUtf8 { file, line, .. } => (file, *line),
             SyntaxError::Unparsable { file, lines, .. } => (file, lines.first().map_or(1, |l| l.0)),
         };
         Origin {
@@ -113,6 +125,11 @@ impl fmt::Display for SyntaxError {
                     .iter()
                     .try_for_each(|(line, text)| write!(f, "\n\t[line {line:2}]: {}", quoted(text)))
             }
+            SyntaxError::NotUtf8 { file, line, .. } => write!(
+                f,
+                "While reading from {} [line {line:2}]: this is not UTF-8",
+                quoted(file)
+            ),
         }
     }
 }
