@@ -267,17 +267,30 @@ fn escaped(text: &str) -> String {
     out
 }
 
-/// Tries all services on the filters that a configuration has.
-pub fn all(config: &Path, extent: Extent) -> BTreeMap<String, Score> {
-    let mut scores = BTreeMap::new();
+/// All services of `tests/injection`.
+fn services() -> impl Iterator<Item = Service> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/injection");
-    for entry in std::fs::read_dir(directory).expect("tests/injection") {
-        let path = entry.expect("entry").path();
-        if path.extension().is_none_or(|ext| ext != "txt") {
-            continue;
-        }
-        let service = Service::read(&std::fs::read_to_string(&path).expect("UTF-8"));
-        for name in &service.filters {
+    let entries = std::fs::read_dir(directory).expect("tests/injection");
+    let paths = entries.map(|entry| entry.expect("entry").path());
+    paths
+        .filter(|path| path.extension().is_some_and(|ext| ext == "txt"))
+        .map(|path| Service::read(&std::fs::read_to_string(&path).expect("UTF-8")))
+}
+
+/// How many filters the services name.
+pub fn filters() -> usize {
+    services().map(|service| service.filters.len()).sum()
+}
+
+/// Tries all services on those filters of a configuration that are wanted.
+pub fn all(
+    config: &Path,
+    extent: Extent,
+    wanted: &dyn Fn(&str) -> bool,
+) -> BTreeMap<String, Score> {
+    let mut scores = BTreeMap::new();
+    for service in services() {
+        for name in service.filters.iter().filter(|name| wanted(name)) {
             if let Some(filter) = filter(config, name) {
                 scores.insert(name.clone(), judge(&service, filter, name, extent));
             }
