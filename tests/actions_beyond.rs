@@ -262,6 +262,19 @@ fn a_network_is_banned_for_its_addresses() {
             "{log}"
         );
         assert_eq!(server.client(&["get", "j", "banprefix6"]), "64\n");
+
+        // set while the jail runs
+        assert_eq!(server.client(&["set", "j", "banprefix4", "28"]), "28\n");
+        assert_eq!(server.client(&["get", "j", "banprefix4"]), "28\n");
+        server.failures(&["203.0.113.33", "203.0.113.46", "203.0.113.40"]);
+        server.failures(&["203.0.113.50"; 2]);
+        let banned = || output("iptables-save", &[]).contains("-s 203.0.113.32/28 -j");
+        assert!(common::eventually(60, banned), "{}", server.log());
+        assert!(!output("iptables-save", &[]).contains("203.0.113.48"));
+        assert_eq!(server.client(&["set", "j", "banprefix4", "32"]), "None\n");
+        server.failures(&["203.0.113.50"; 3]);
+        let banned = || output("iptables-save", &[]).contains("-s 203.0.113.50/32 -j");
+        assert!(common::eventually(60, banned), "{}", server.log());
     });
 }
 
@@ -302,6 +315,13 @@ fn a_set_without_ranges_gets_addresses_in_the_place_of_networks() {
                 .to_owned(),
         ] {
             assert_eq!(log.matches(&text).count(), 1, "{text}\n{log}");
+        }
+        for (option, value) in [("banprefix4", "24"), ("unbanwhenquiet", "true")] {
+            let before = server.client(&["get", "j", option]);
+            let said = server.client(&["set", "j", option, value]);
+            let refused = format!("{option} = {value} has no effect");
+            assert!(said.contains(&refused), "{said}");
+            assert_eq!(server.client(&["get", "j", option]), before);
         }
         assert_eq!(server.client(&["get", "j", "banprefix4"]), "None\n");
         // the test of the configuration says it, with the line

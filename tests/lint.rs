@@ -418,11 +418,11 @@ fn exit_codes_and_forms() {
     };
     let dir = base.display().to_string();
     let (code, printed) = run(&[&dir]);
-    assert_eq!(code, 2);
+    assert_eq!(code, 3);
     assert!(printed.contains("--notes shows them"), "{printed}");
     assert!(!printed.contains(": note:"), "{printed}");
     let (code, printed) = run(&["--json", &dir]);
-    assert_eq!(code, 2);
+    assert_eq!(code, 3);
     let report: serde_json::Value = serde_json::from_str(&printed).unwrap();
     assert!(report["errors"].as_u64().unwrap() > 0);
     let first = &report["findings"][0];
@@ -457,8 +457,10 @@ fn exit_codes_and_forms() {
             .contains("jail.local:2: warning: unknown option 'maxrety'; did you mean 'maxretry'?"),
         "{printed}"
     );
-    assert_eq!(run(&["/nonexistent/fail2ban"]).0, 2);
+    assert_eq!(run(&["/nonexistent/fail2ban"]).0, 3);
+    // a wrong command line says nothing of the configuration
     assert_eq!(run(&["--nonsense"]).0, 2);
+    assert_eq!(run(&["--nonsense", &dir]).0, 2);
 }
 
 #[test]

@@ -486,6 +486,127 @@ fn lines_without_a_date_count_as_in_the_original() {
     assert_eq!(found, expected);
 }
 
+/// What several jails of one server find in lines with two dates, and what the database keeps of bans
+/// with captures that took no part. `base` holds a time.
+fn several(site: &Site, program: Command) -> Vec<String> {
+    site.write(
+        "filter.d/simple.conf",
+        "[Definition]\nfailregex = ^.*x from <ADDR>\\b\n",
+    );
+    site.write(
+        "filter.d/captures.conf",
+        "[Definition]\nprefregex = ^ app: <F-CONTENT>.+</F-CONTENT>$\n\
+         failregex = ^fail(?: user (?P<foo>\\S+))?(?: by <F-USER>\\S+</F-USER>)? from <ADDR>$\n",
+    );
+    let date = "%%Y-%%m-%%d %%H:%%M:%%S";
+    let mut jails = String::new();
+    for (name, settings) in [
+        (
+            "before",
+            format!("datepattern = {{^LN-BEG}}Epoch\n  {date}\n"),
+        ),
+        ("usual", String::new()),
+        (
+            "after",
+            format!("datepattern = {date}\n  {{^LN-BEG}}Epoch\n"),
+        ),
+        (
+            "other",
+            format!("datepattern = {date}\n  {{^LN-BEG}}TAI64N\n  {{^LN-BEG}}EPOCH\n"),
+        ),
+        ("captures", "filter = captures\n".to_owned()),
+    ] {
+        jails += &format!("{}\n{settings}", jail(name).trim_end());
+    }
+    site.jails(&jails);
+    let base: i64 = site.read("base").parse().unwrap();
+    let date = |time| {
+        let time = chrono::DateTime::from_timestamp(time, 0).unwrap();
+        time.format("%Y-%m-%d %H:%M:%S").to_string()
+    };
+    let lines: String = (0..60i64)
+        .map(|n| {
+            let (time, failure) = (base + n, format!("x from 198.51.100.{n}"));
+            match (n * n + n / 7) % 3 {
+                0 => format!("{time} {failure}\n"),
+                1 => format!("{} {failure}\n", date(time)),
+                _ => format!("{time} {failure} at {}\n", date(time - 30)),
+            }
+        })
+        .collect();
+    let captures: String = ["", " user me", " by you", " user me by you"]
+        .iter()
+        .enumerate()
+        .map(|(n, who)| format!("{} app: fail{who} from 192.0.2.{n}\n", date(base)).repeat(2))
+        .collect();
+    let server = site.foreground(program);
+    site.wait_for("Jail 'captures' started");
+    for name in ["before", "usual", "after", "other"] {
+        site.write(&format!("{name}.log"), &lines);
+        site.wait_for(&format!("[{name}] Found 198.51.100.59"));
+    }
+    site.write("captures.log", &captures);
+    site.wait_for("[captures] Ban 192.0.2.3");
+    // the original writes the ban to the database a moment later
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(server.end(Signal::SIGTERM), Some(0));
+    let told = |line: &&String| line.contains("] Found ") || line.contains("] Ban ");
+    let mut seen: Vec<String> = site.log().iter().filter(told).cloned().collect();
+    seen.sort();
+    let db = rusqlite::Connection::open(site.path("db")).unwrap();
+    let here = site.path("").display().to_string();
+    for query in [
+        "SELECT jail || ip || bantime || bancount || CAST(data AS TEXT) FROM bans ORDER BY ip",
+        "SELECT jail || ip || bantime || bancount || CAST(data AS TEXT) FROM bips ORDER BY ip",
+        "SELECT jail || path || firstlinemd5 || lastfilepos FROM logs ORDER BY jail",
+    ] {
+        let mut query = db.prepare(query).unwrap();
+        let rows = query.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        seen.extend(rows.map(|row| row.unwrap().replace(&here, "")));
+    }
+    seen
+}
+
+#[test]
+fn dates_and_rows_of_several_jails_are_those_of_the_original() {
+    let names = ["before", "usual", "after", "other", "captures"];
+    let (ours, theirs) = (Site::new(&names), Site::new(&names));
+    for site in [&ours, &theirs] {
+        site.write("base", &(chrono::Utc::now().timestamp() - 120).to_string());
+    }
+    ours.write("base", &theirs.read("base"));
+    let (found, expected) = side_by_side(several, &ours, &theirs);
+    assert!(expected.len() > 4 * 60 + 12, "{expected:#?}");
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn an_open_id_that_reaches_a_command_is_told() {
+    let site = Site::new(&["one"]);
+    let open = "[Definition]\nfailregex = ^ x from <ADDR>$\n  ^ x as <F-ID>.+</F-ID>$\n";
+    site.write("filter.d/open.conf", open);
+    site.jails(&format!("{}\nfilter = open\n", jail("one").trim_end()));
+    let told =
+        "the id of this regex may hold any character, and action note puts it into a command";
+    let place = "filter.d/open.conf:3: ^ x as <F-ID>.+</F-ID>$)";
+    let client = || common::ours("fail2ban-client");
+    for (program, command) in [
+        (client(), "-t"),
+        (common::home::server(), "start"),
+        (client(), "reload"),
+    ] {
+        let (code, printed) = site.run(program, &[command]);
+        assert_eq!(code, 0, "{printed}");
+        assert!(
+            printed.contains(told) && printed.contains(place),
+            "{command}: {printed}"
+        );
+    }
+    assert_eq!(ask(&site, &["stop"]).unwrap(), Ok(Value::None));
+    let gone = || is_gone(&site.path("run/pid"));
+    assert!(common::eventually(60, gone));
+}
+
 /// The log at `loglevel` of a server that has found, ignored, banned and lifted.
 fn searched(site: &Site, program: Command, loglevel: &str) -> String {
     let conf = site.read("fail2ban.conf").replace("INFO", loglevel);

@@ -26,6 +26,14 @@ impl DryAction {
         }
     }
 
+    /// An action with these properties, on a machine without a name.
+    pub fn of(name: &str, properties: Properties) -> DryAction {
+        DryAction {
+            properties,
+            ..DryAction::new(name, HostNames::default())
+        }
+    }
+
     /// Sets a property, as the config stream does.
     ///
     /// # Errors

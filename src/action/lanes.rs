@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use super::backlog::Backlog;
 use super::batch::{self, Kind, TicketOrder};
 use super::command::CommandAction;
+use super::dry::DryAction;
 use super::execute::Executor;
 use super::firewall::holders::Holders;
 use super::info::History;
@@ -216,6 +217,19 @@ impl Actions {
     fn figures(&self) -> MutexGuard<'_, JailFigures> {
         let figures = self.0.around.figures.lock();
         figures.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Those of commands as they are set now, to see what they would do.
+    pub fn dry(&self) -> Vec<DryAction> {
+        let state = self.state();
+        let settings = state.lanes.values().map(|lane| &lane.settings);
+        let commands = settings.filter_map(|settings| match settings {
+            Settings::Command(action) => Some(action),
+            Settings::Python(_) => None,
+        });
+        let dry = commands
+            .map(|action| DryAction::of(&action.name, action.definition.properties.clone()));
+        dry.collect()
     }
 
     /// Gives an order.

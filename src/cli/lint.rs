@@ -1,6 +1,6 @@
 //! `ferroban lint [DIR]`: what is wrong or hardly meant in a configuration, each with file and line.
 //!
-//! Exit code 0: nothing but notes; 1: warnings; 2: errors.
+//! Exit code 0: nothing but notes; 1: warnings; 3: errors. 2 is a wrong command line, as everywhere.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -25,7 +25,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
         say(&report(&findings, matches.get_flag("notes")));
     }
     match findings.iter().map(|finding| finding.severity).max() {
-        Some(Severity::Error) => ExitCode::from(2),
+        Some(Severity::Error) => ExitCode::from(3),
         Some(Severity::Warning) => ExitCode::from(1),
         Some(Severity::Note) | None => ExitCode::SUCCESS,
     }
@@ -35,7 +35,8 @@ pub(super) fn command() -> Command {
     Command::new("ferroban lint")
         .about(
             "Finds mistakes in a configuration, and what is legal but hardly meant. \
-             Changes nothing. Exit code: 0 nothing but notes, 1 warnings, 2 errors.",
+             Changes nothing. Exit code: 0 nothing but notes, 1 warnings, 3 errors, \
+             2 a wrong command line.",
         )
         .arg(directory::option())
         .arg(directory::positional())

@@ -182,6 +182,16 @@ mod tests {
     }
 
     #[test]
+    fn the_mark_of_a_log_counts_in_its_middle() {
+        let file = tempfile::NamedTempFile::new().expect("file");
+        std::fs::write(file.path(), b"\xfe\xff\0a\0\n\0b\0\n").expect("log");
+        let mut decoder = Decoder::of_log("utf-16", file.path());
+        let mut lines = Vec::new();
+        decoder.lines(b"\0b\0\n", |text, _| lines.push(text.into_owned()));
+        assert_eq!(lines, ["b"]);
+    }
+
+    #[test]
     fn the_mark_of_each_file_decides() {
         let big = b"\xfe\xff\0a\0\n\0b\0\n";
         let little = b"\xff\xfec\0\n\0";

@@ -166,6 +166,9 @@ impl Jail {
     /// Carries out `set`, `get` and `status` commands and answers as outside of a config stream
     /// (inside one the caller makes None of what `set` answers).
     pub async fn call(&self, command: JailCommand) -> Reply {
+        if let JailCommand::Set(setting) = &command {
+            self.refuse_unserved(setting)?;
+        }
         let (reply, answer) = oneshot::channel();
         // what only concerns actions need not pass through the jail
         let order = match command {
@@ -204,6 +207,24 @@ impl Jail {
         };
         self.actions.send(order);
         answer.await.map_err(|_| self.gone())?
+    }
+
+    /// An option that is set while the jail runs, and that its actions cannot serve. The
+    /// configuration's are looked at when it is read.
+    fn refuse_unserved(&self, setting: &JailSetting) -> Result<(), CommandError> {
+        if !matches!(
+            setting,
+            JailSetting::BanPrefix { .. } | JailSetting::UnbanWhenQuiet(_)
+        ) {
+            return Ok(());
+        }
+        let mut actions = self.actions.dry();
+        // without any, they may still come
+        let why = match actions.is_empty() {
+            true => None,
+            false => trial::why_unserved(setting, &mut actions),
+        };
+        why.map_or(Ok(()), |why| Err(CommandError::builtin("ValueError", why)))
     }
 
     /// Sets options ([`JailSetting::is_option`]) in order: one trip to the jail's task for all.

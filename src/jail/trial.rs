@@ -68,32 +68,19 @@ impl Check for Trials {
         let mut actions = actions(commands);
         let mut unserved = Vec::new();
         for (index, words) in commands.iter().enumerate().filter(|(_, words)| asks(words)) {
-            let value = words
-                .get(3)
-                .map_or_else(String::new, |value| value.str().into_owned());
-            let name = option(words).unwrap_or_default();
-            let (text, instead) = if let Some((family, length)) = prefix(words) {
-                let refusal = actions.iter_mut().find_map(|action| {
-                    let why = needs::refuses_networks(action, family, length)?;
-                    Some(format!(
-                        "{name} = {value} has no effect, addresses are banned one by one: the action \
-                         {} bans no such networks, {why}",
-                        action.name
-                    ))
-                });
-                let Some(text) = refusal else { continue };
-                let whole: i64 = if family == Family::Inet4 { 32 } else { 128 };
-                (text, with_value(words, whole))
-            } else {
-                let wanted = words.get(3).is_some_and(settings::truth);
-                if !wanted || actions.iter().any(|action| action.has("actionquiet")) {
-                    continue;
-                }
-                let text = format!(
-                    "{name} = {value} has no effect, bans end at their time: no action of the jail has \
-                     the command actionquiet"
-                );
-                (text, with_value(words, false))
+            let Ok(Command::Jail {
+                command: JailCommand::Set(setting),
+                ..
+            }) = Command::parse(words)
+            else {
+                continue;
+            };
+            let Some(text) = why_unserved(&setting, &mut actions) else {
+                continue;
+            };
+            let instead = match setting {
+                JailSetting::BanPrefix { family, .. } => with_value(words, whole(family)),
+                _ => with_value(words, false),
             };
             let fault = Fault {
                 command: index,
@@ -112,19 +99,48 @@ pub fn unserved(commands: &[Vec<Value>]) -> Vec<(Fault, Vec<Value>)> {
     Trials::default().unserved(commands)
 }
 
-/// Lengths of networks that a jail bans.
-fn prefix(words: &[Value]) -> Option<(Family, u8)> {
-    let Ok(Command::Jail {
-        command: JailCommand::Set(JailSetting::BanPrefix { family, value }),
-        ..
-    }) = Command::parse(words)
-    else {
-        return None;
-    };
-    let mut prefix = BanPrefix::default();
-    prefix.set(family, &value).ok()?;
-    let length = prefix.get(family).to_int().ok()?;
-    Some((family, u8::try_from(length).ok()?))
+/// Why these actions of a jail cannot serve an option; `None` where they can, or need not.
+pub(super) fn why_unserved(setting: &JailSetting, actions: &mut [DryAction]) -> Option<String> {
+    match setting {
+        JailSetting::BanPrefix { family, value } => {
+            let mut prefix = BanPrefix::default();
+            prefix.set(*family, value).ok()?;
+            let length = u8::try_from(prefix.get(*family).to_int().ok()?).ok()?;
+            let name = match family {
+                Family::Inet4 => "banprefix4",
+                Family::Inet6 => "banprefix6",
+            };
+            actions.iter_mut().find_map(|action| {
+                let why = needs::refuses_networks(action, *family, length)?;
+                Some(format!(
+                    "{name} = {} has no effect, addresses are banned one by one: the action {} bans no \
+                     such networks, {why}",
+                    value.str(),
+                    action.name
+                ))
+            })
+        }
+        JailSetting::UnbanWhenQuiet(value) => {
+            let able = || actions.iter().any(|action| action.has("actionquiet"));
+            let unable = settings::truth(value) && !able();
+            unable.then(|| {
+                format!(
+                    "unbanwhenquiet = {} has no effect, bans end at their time: no action of the jail \
+                     has the command actionquiet",
+                    value.str()
+                )
+            })
+        }
+        _ => None,
+    }
+}
+
+/// The length that stands for a single address.
+fn whole(family: Family) -> i64 {
+    match family {
+        Family::Inet4 => 32,
+        Family::Inet6 => 128,
+    }
 }
 
 /// The actions of a jail as they would run, in their order, those of commands only.
