@@ -1,15 +1,19 @@
-//! A database on a disk that fills up: nothing is lost that fits again later.
+//! A database on a disk that fills up, or that is full or read-only from the beginning: nothing is
+//! lost that fits again later.
 #![allow(clippy::unwrap_used)]
 
 mod common;
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use common::home::{Site, server};
 use ferroban::address::Address;
 use ferroban::store::Store;
 use ferroban::ticket::{BanTime, MatchLine, Ticket};
+use nix::sys::signal::Signal;
 
 fn run(program: &str, args: &[&str]) {
     let status = Command::new(program).args(args).status().unwrap();
@@ -51,4 +55,94 @@ fn a_full_disk_delays_writes_and_loses_none() {
         runtime.block_on(store.close());
         run("umount", &[disk]);
     });
+}
+
+/// What is wrong with the disk when the server starts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Trouble {
+    Full,
+    ReadOnly,
+    /// Neither the file is there nor its directory.
+    ReadOnlyAndEmpty,
+    FullAndEmpty,
+    /// The file cannot be repaired in its place.
+    ReadOnlyAndDamaged,
+}
+
+#[test]
+fn a_disk_that_takes_nothing_at_start_keeps_bans_in_memory() {
+    common::in_mount_namespace(
+        "a_disk_that_takes_nothing_at_start_keeps_bans_in_memory",
+        || {
+            for trouble in [
+                Trouble::Full,
+                Trouble::ReadOnly,
+                Trouble::ReadOnlyAndEmpty,
+                Trouble::FullAndEmpty,
+                Trouble::ReadOnlyAndDamaged,
+            ] {
+                bans_are_kept_in_memory(trouble);
+            }
+        },
+    );
+}
+
+fn bans_are_kept_in_memory(trouble: Trouble) {
+    let site = Site::new(&["one"]);
+    let conf = site.read("fail2ban.conf");
+    let (old, new) = (site.path("db"), site.path("disk/lib/db"));
+    site.write(
+        "fail2ban.conf",
+        &conf.replace(old.to_str().unwrap(), new.to_str().unwrap()),
+    );
+    fs::create_dir(site.path("disk")).unwrap();
+    let disk = site.path("disk");
+    let disk = disk.to_str().unwrap();
+    run("mount", &["-t", "tmpfs", "-o", "size=1m", "tmpfs", disk]);
+    let is_empty = matches!(trouble, Trouble::ReadOnlyAndEmpty | Trouble::FullAndEmpty);
+    if !is_empty {
+        let running = site.foreground(server());
+        running
+            .ask(&["set", "one", "banip", "198.51.100.1"])
+            .unwrap()
+            .unwrap();
+        site.wait_for("[one] Ban 198.51.100.1");
+        assert_eq!(running.end(Signal::SIGTERM), Some(0));
+    }
+    if trouble == Trouble::ReadOnlyAndDamaged {
+        let mut bytes = fs::read(&new).unwrap();
+        bytes[..100].fill(0);
+        fs::write(&new, bytes).unwrap();
+    }
+    match trouble {
+        Trouble::Full | Trouble::FullAndEmpty => {
+            assert!(fs::write(site.path("disk/filler"), vec![0; 2 << 20]).is_err());
+        }
+        _ => run("mount", &["-o", "remount,ro", disk]),
+    }
+    site.write("log", "");
+    let running = site.foreground(server());
+    site.wait_for("bans are kept in memory");
+    running
+        .ask(&["set", "one", "banip", "198.51.100.2"])
+        .unwrap()
+        .unwrap();
+    site.wait_for("[one] Ban 198.51.100.2");
+    if !is_empty {
+        site.wait_for("[one] Restore Ban 198.51.100.1");
+    }
+    let _ = fs::remove_file(site.path("disk/filler"));
+    run("mount", &["-o", "remount,rw", disk]);
+    site.wait_for("is writable again");
+    assert_eq!(running.end(Signal::SIGTERM), Some(0), "{trouble:?}");
+    site.write("log", "");
+    let running = site.foreground(server());
+    site.wait_for("[one] Restore Ban 198.51.100.2");
+    if !is_empty {
+        site.wait_for("[one] Restore Ban 198.51.100.1");
+    }
+    let log = site.read("log");
+    assert!(!log.contains("ERROR"), "{trouble:?}:\n{log}");
+    assert_eq!(running.end(Signal::SIGTERM), Some(0));
+    run("umount", &[disk]);
 }

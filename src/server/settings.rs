@@ -102,7 +102,11 @@ impl Server {
         let new = if none {
             None
         } else {
-            make_directory_of(Path::new(path))?;
+            match make_directory_of(Path::new(path)) {
+                // a full or read-only disk: the store says so, and goes on in memory
+                Err(e) if e.class == ("builtins", "OSError") => {}
+                made => made?,
+            }
             let path = path.to_owned();
             let opened = tokio::task::spawn_blocking(move || Store::open(Path::new(&path))).await;
             let opened = opened.map_err(|e| CommandError::new(e.to_string()))?;
@@ -154,7 +158,7 @@ pub(super) fn make_directory_of(file: &Path) -> Result<(), CommandError> {
 /// Python's classes, because clients print the text and tell the classes apart.
 fn database_error(e: StoreError) -> CommandError {
     match e {
-        StoreError::Unusable(why) => CommandError {
+        StoreError::Unusable(why) | StoreError::Inaccessible(why) => CommandError {
             class: ("sqlite3", "OperationalError"),
             args: vec![why.into()],
         },

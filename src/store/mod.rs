@@ -2,11 +2,12 @@
 //!
 //! One thread owns the connection ([`worker`]); [`Store`] is a handle to it. Writes are queued and
 //! return at once, so they are never on a ban's path; reads see the writes queued before them.
-//! [`schema`] opens, creates and upgrades the file, [`rescue`] deals with a damaged one,
-//! [`rows`] holds the statements and [`data`] the JSON a ban carries; [`statistics`] looks at a file
+//! [`schema`] opens, creates and upgrades the file, [`rescue`] deals with a damaged one and [`pages`]
+//! reads what is left in it; [`rows`] holds the statements and [`data`] the JSON a ban carries; [`statistics`] looks at a file
 //! from outside.
 
 pub mod data;
+mod pages;
 mod rescue;
 mod rows;
 mod schema;
@@ -24,7 +25,7 @@ use tokio::sync::oneshot;
 use self::worker::{Mailbox, Write};
 use crate::address::Address;
 use crate::ticket::{BanTime, Ticket, Timestamp};
-use crate::{debug, error};
+use crate::{debug, warning};
 
 /// The logger name of everything the database says.
 pub(crate) const LOG: &str = "fail2ban.database";
@@ -35,6 +36,9 @@ pub enum StoreError {
     /// It cannot be opened or created; SQLite's own text.
     #[error("{0}")]
     Unusable(String),
+    /// It cannot be read or written for now: no space, a read-only disk, somebody's lock.
+    #[error("{0}")]
+    Inaccessible(String),
     /// A later fail2ban wrote it.
     #[error("Attempt to travel to future version of database ...how did you get here??")]
     FutureVersion,
@@ -88,15 +92,24 @@ struct Shared {
 
 impl Store {
     /// Opens or creates the file (`:memory:` too), upgrades old versions, sets a corrupt file aside
-    /// (facts Q8–Q10), marks all jails disabled. Blocks while it does so.
+    /// (facts Q8–Q10), marks all jails disabled. Blocks while it does so. Where the disk is full or
+    /// read-only all goes on in memory, until the file can be written.
     ///
     /// # Errors
-    /// A directory in its place, a version from the future, no permission.
+    /// A directory in its place, a version from the future.
     pub fn open(path: &Path) -> Result<Store, StoreError> {
         let path = path.to_string_lossy().into_owned();
-        let db = schema::open(&path)?;
-        rows::disable_all_jails(&db).map_err(|e| StoreError::Unusable(schema::text(&e)))?;
-        let mailbox = worker::spawn(db, path.clone())
+        let (db, in_memory) = match schema::open(&path) {
+            Err(StoreError::Inaccessible(why)) => {
+                warning!(
+                    LOG,
+                    "Database '{path}' cannot be used: {why} - bans are kept in memory until it can"
+                );
+                (schema::in_memory(&path)?, true)
+            }
+            opened => (opened?, false),
+        };
+        let mailbox = worker::spawn(db, path.clone(), in_memory)
             .map_err(|e| StoreError::Unusable(format!("unable to start the thread: {e}")))?;
         Ok(Store {
             shared: Arc::new(Shared {
@@ -271,16 +284,15 @@ impl Store {
     async fn read<T, F>(&self, query: F) -> T
     where
         T: Default + Send + 'static,
-        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
+        let mut answer = Some(answer);
         let mut request = worker::Request::Read(Box::new(move |db: &Connection| {
-            let result = query(db).unwrap_or_else(|e| {
-                error!(LOG, "Unable to read from database: {}", schema::text(&e));
-                T::default()
-            });
+            let result = query(db)?;
             // the asker may have given up
-            let _ = answer.send(result);
+            let _ = answer.take().map(|answer| answer.send(result));
+            Ok(())
         }));
         while let Err(back) = self.shared.mailbox.offer(request) {
             let Some(back) = back else {

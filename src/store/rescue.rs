@@ -1,15 +1,18 @@
-//! A damaged database: set aside, then copied row by row as far as it can be read (fact Q9).
+//! A damaged database: set aside, then its rows are copied as far as they can be read (fact Q9).
 //!
 //! A file is set aside once: bytes that lie beside the database already are not stored again, and
 //! never more than [`MAX_BACKUPS`] files are kept, so that a restart loop cannot fill the disk.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use rusqlite::types::Value as Sql;
-use rusqlite::{Connection, OpenFlags, params_from_iter};
+use rusqlite::{Connection, params_from_iter};
 
+use super::pages::{self, Record};
 use super::{LOG, StoreError, schema};
 use crate::{error, info};
 
@@ -24,22 +27,14 @@ pub(super) fn backup_name(path: &str) -> String {
 /// Sets the file aside and puts a good one in its place; `true` when rows could be saved.
 pub(super) fn replace(path: &str) -> Result<(Connection, bool), StoreError> {
     info!(LOG, "Trying to repair database {path}");
-    let backup = set_aside(path).map_err(|e| StoreError::Unusable(e.to_string()))?;
-    let failed = |e: rusqlite::Error| StoreError::Unusable(schema::text(&e));
-    let db = Connection::open(path).map_err(failed)?;
-    // rows may have lost the jail they refer to
-    db.execute_batch("PRAGMA foreign_keys = OFF;")
-        .and_then(|()| schema::create(&db))
-        .map_err(failed)?;
-    let saved = salvage(&backup, &db).unwrap_or_else(|e| {
-        info!(
-            LOG,
-            "  Unable to read {}: {}",
-            backup.display(),
-            schema::text(&e)
-        );
-        0
-    });
+    let backup = set_aside(path).map_err(|e| StoreError::Inaccessible(e.to_string()))?;
+    let (db, saved) = refill(path, &backup).map_err(|e| {
+        // a full disk: what there is shall be found where it was
+        if let Err(e) = move_all(&backup, Path::new(path)) {
+            error!(LOG, "  Unable to move {}: {e}", backup.display());
+        }
+        schema::refused(&e)
+    })?;
     if saved > 0 {
         let size = fs::metadata(path).map_or(0, |file| file.len());
         info!(
@@ -53,10 +48,18 @@ pub(super) fn replace(path: &str) -> Result<(Connection, bool), StoreError> {
             "  Error repairing of fail2ban database '{path}': Recreate ..."
         );
     }
-    db.busy_timeout(std::time::Duration::from_secs(2))
-        .and_then(|()| db.execute_batch(schema::CONNECTION))
-        .map_err(failed)?;
     Ok((db, saved > 0))
+}
+
+/// A new database with what can be read of an old one; answers how many rows.
+fn refill(path: &str, backup: &Path) -> rusqlite::Result<(Connection, usize)> {
+    let db = Connection::open(path)?;
+    // rows may have lost the jail they refer to
+    db.execute_batch("PRAGMA foreign_keys = OFF;")?;
+    schema::create(&db)?;
+    let saved = salvage(backup, &db, &Table::ALL)?;
+    schema::configure(&db)?;
+    Ok((db, saved))
 }
 
 /// Moves the database and its journals to the backup name; answers where its bytes are now.
@@ -75,17 +78,22 @@ fn set_aside(path: &str) -> io::Result<PathBuf> {
     {
         name = newest;
     }
-    fs::rename(path, &name)?;
-    for journal in ["-wal", "-journal"] {
-        let to = format!("{}{journal}", name.display());
-        // a rollback journal or log left by a crash belongs to the bytes that were moved
-        if fs::rename(format!("{path}{journal}"), &to).is_err() {
-            let _ = fs::remove_file(to);
-        }
-    }
+    move_all(Path::new(path), &name)?;
     drop_journals(path);
     info!(LOG, "  Database backup created: {}", name.display());
     Ok(name)
+}
+
+/// Moves a database with the rollback journal or log that a crash left beside it.
+fn move_all(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    for journal in ["-wal", "-journal"] {
+        let to = format!("{}{journal}", to.display());
+        if fs::rename(format!("{}{journal}", from.display()), &to).is_err() {
+            let _ = fs::remove_file(to);
+        }
+    }
+    Ok(())
 }
 
 fn drop_journals(path: &str) {
@@ -163,13 +171,40 @@ fn fill(from: &mut impl io::Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-/// Copies every row that can be read, from the front and, where that stops, from the back.
-fn salvage(from: &Path, db: &Connection) -> rusqlite::Result<usize> {
-    let old = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+/// Copies every row that can still be read into a database with the schema; answers how many.
+pub(super) fn salvage(from: &Path, db: &Connection, tables: &[Table]) -> rusqlite::Result<usize> {
     let transaction = db.unchecked_transaction()?;
     let mut saved = 0;
-    for (table, _) in schema::TABLES.into_iter().skip(1) {
-        saved += copy_table(&old, &transaction, table);
+    let mut failed = None;
+    let mut save = |table, records: &[Record]| {
+        if failed.is_none() && tables.contains(&table) {
+            match insert(&transaction, table, records) {
+                Ok(rows) => saved += rows,
+                Err(e) => failed = Some(e),
+            }
+        }
+    };
+    let mut jails = HashSet::new();
+    // bans of what is no address: to be told from their history only when all jails are known
+    let mut undecided = Vec::new();
+    let read = pages::read(from, |records| match table_of(&records, &jails) {
+        Some(table) => {
+            let jail = usize::from(table == Table::Bips);
+            let named = records.iter().filter_map(|row| text(row, jail));
+            jails.extend(named.map(str::to_owned));
+            save(table, &records);
+        }
+        None if is_bans(&records) => undecided.push(records),
+        None => {}
+    });
+    read.map_err(|e| schema::failure(rusqlite::ffi::SQLITE_CANTOPEN, e.to_string()))?;
+    for records in undecided {
+        if let Some(table) = table_of(&records, &jails) {
+            save(table, &records);
+        }
+    }
+    if let Some(e) = failed {
+        return Err(e);
     }
     transaction.execute_batch(
         "INSERT OR IGNORE INTO jails(name, enabled) SELECT jail, 0 FROM bans \
@@ -179,60 +214,105 @@ fn salvage(from: &Path, db: &Connection) -> rusqlite::Result<usize> {
     Ok(saved)
 }
 
-fn copy_table(old: &Connection, new: &Connection, table: &str) -> usize {
-    let Ok(columns) = columns_of_both(old, new, table) else {
-        return 0;
-    };
-    let list = columns.join(", ");
-    let places = vec!["?"; columns.len() + 1].join(", ");
-    let insert = format!("INSERT OR IGNORE INTO {table}(rowid, {list}) VALUES({places})");
-    let Ok(mut insert) = new.prepare(&insert) else {
-        return 0;
-    };
-    let mut saved = 0;
-    for order in ["ASC", "DESC"] {
-        let select = format!("SELECT rowid, {list} FROM {table} ORDER BY rowid {order}");
-        let Ok(mut select) = old.prepare(&select) else {
-            continue;
-        };
-        let Ok(mut rows) = select.query([]) else {
-            continue;
-        };
-        loop {
-            match rows.next() {
-                Ok(Some(row)) => {
-                    let values: rusqlite::Result<Vec<Sql>> =
-                        (0..=columns.len()).map(|i| row.get(i)).collect();
-                    if let Ok(values) = values {
-                        saved += insert.execute(params_from_iter(values)).unwrap_or(0);
-                    }
-                }
-                Ok(None) => return saved,
-                Err(_) => break,
-            }
-        }
-    }
-    saved
+/// The tables whose rows are saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Table {
+    Jails,
+    Logs,
+    Bans,
+    Bips,
 }
 
-/// The new table's columns that the old one has.
-fn columns_of_both(
-    old: &Connection,
-    new: &Connection,
-    table: &str,
-) -> rusqlite::Result<Vec<String>> {
-    let columns = |db: &Connection| -> rusqlite::Result<Vec<String>> {
-        db.prepare("SELECT name FROM pragma_table_info(?1)")?
-            .query_map([table], |row| row.get(0))?
-            .collect()
-    };
-    let old = columns(old)?;
-    let both: Vec<String> = columns(new)?
-        .into_iter()
-        .filter(|column| old.contains(column))
-        .collect();
-    if both.is_empty() {
-        return Err(rusqlite::Error::QueryReturnedNoRows);
+impl Table {
+    pub(super) const ALL: [Table; 4] = [Table::Jails, Table::Logs, Table::Bans, Table::Bips];
+}
+
+/// The table a page belongs to, by the form of its rows; its name is elsewhere in the file, and may
+/// be lost. `bans` and `bips` differ in their order only: which of two columns holds addresses, or
+/// jails that are known.
+fn table_of(records: &[Record], jails: &HashSet<String>) -> Option<Table> {
+    if is_bans(records) {
+        let looks_right =
+            |ip: &str, jail: &str| i32::from(is_address(ip)) + i32::from(jails.contains(jail));
+        let votes: i32 = records
+            .iter()
+            .filter_map(|row| Some((text(row, 0)?, text(row, 1)?)))
+            .map(|(first, second)| looks_right(first, second) - looks_right(second, first))
+            .sum();
+        return match votes {
+            1.. => Some(Table::Bips),
+            0 => None,
+            _ => Some(Table::Bans),
+        };
     }
-    Ok(both)
+    match records.first()?.values.as_slice() {
+        [Sql::Text(_), Sql::Integer(_)] => Some(Table::Jails),
+        [Sql::Text(_), Sql::Text(_), _, _] => Some(Table::Logs),
+        _ => None,
+    }
+}
+
+/// Whether rows are of `bans` or `bips`.
+fn is_bans(records: &[Record]) -> bool {
+    records.iter().any(|row| row.values.len() == 6)
+}
+
+fn is_address(text: &str) -> bool {
+    let ip = text.split('/').next().unwrap_or_default();
+    ip.parse::<IpAddr>().is_ok()
+}
+
+/// A name or an id. What holds control characters is noise.
+fn text(row: &Record, column: usize) -> Option<&str> {
+    match row.values.get(column)? {
+        Sql::Text(text) => Some(text.as_str()),
+        _ => None,
+    }
+    .filter(|text| !text.is_empty() && !text.chars().any(char::is_control))
+}
+
+/// Inserts rows of one table; answers how many.
+fn insert(db: &Connection, table: Table, records: &[Record]) -> rusqlite::Result<usize> {
+    let statement = match table {
+        Table::Jails => "INSERT OR IGNORE INTO jails(rowid, name, enabled) VALUES(?, ?, ?)",
+        Table::Logs => {
+            "INSERT OR IGNORE INTO logs(rowid, jail, path, firstlinemd5, lastfilepos) \
+             VALUES(?, ?, ?, ?, ?)"
+        }
+        Table::Bans => {
+            "INSERT OR IGNORE INTO bans(rowid, jail, ip, timeofban, bantime, bancount, data) \
+             VALUES(?, ?, ?, ?, ?, ?, ?)"
+        }
+        // a page that was freed may hold an older one
+        Table::Bips => {
+            "INSERT INTO bips(ip, jail, timeofban, bantime, bancount, data) \
+             VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT(ip, jail) DO UPDATE SET \
+             timeofban = excluded.timeofban, bantime = excluded.bantime, \
+             bancount = excluded.bancount, data = excluded.data \
+             WHERE excluded.timeofban > timeofban"
+        }
+    };
+    let mut statement = db.prepare_cached(statement)?;
+    let mut saved = 0;
+    for record in records {
+        let named = match table {
+            Table::Jails => text(record, 0).is_some(),
+            Table::Logs | Table::Bans | Table::Bips => {
+                text(record, 0).is_some() && text(record, 1).is_some()
+            }
+        };
+        if !named {
+            continue;
+        }
+        let values = [Sql::Integer(record.rowid)].into_iter();
+        let values = values.chain(record.values.iter().cloned());
+        let values = values.skip(usize::from(table == Table::Bips));
+        match statement.execute(params_from_iter(values)) {
+            Ok(rows) => saved += rows,
+            Err(e) if schema::passing(&e) => return Err(e),
+            // one that breaks a rule of its table is noise
+            Err(_) => {}
+        }
+    }
+    Ok(saved)
 }

@@ -1,16 +1,19 @@
 //! The statements: what is written when, and what is asked for (facts Q5–Q7, B11–B19, K5).
 
-use rusqlite::types::Value as Sql;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{BanHistory, LogPosition, data};
+use super::{BanHistory, LOG, LogPosition, data};
 use crate::address::Address;
+use crate::error;
 use crate::ticket::{BanTime, Ticket, Timestamp};
 
 /// "Length unknown, use the jail's": what the upgrade from versions without lengths left (fact Q8).
 const UNKNOWN_LENGTH: f64 = -2.0;
 /// A ban that never ends (fact B17).
 const PERMANENT: f64 = -1.0;
+/// No ban is later than this (the year 5138): it would be in force for ever.
+const LAST_TIME: f64 = 1e11;
 /// `bips` rows outlive the purge age by so many of their own lengths (fact B19).
 const OUTDATED_FACTOR: f64 = 3.0;
 
@@ -44,7 +47,7 @@ pub(super) fn position(
     db.prepare_cached("SELECT firstlinemd5, lastfilepos FROM logs WHERE jail = ?1 AND path = ?2")?
         .query_row([jail, path], |row| {
             Ok(LogPosition {
-                first_line_hash: row.get::<_, Option<String>>(0)?.unwrap_or_default(),
+                first_line_hash: text(row, 0)?.unwrap_or_default(),
                 offset: number(row, 1)?.unwrap_or(0.0),
             })
         })
@@ -171,15 +174,21 @@ pub(super) fn current_bans(
     now: Timestamp,
     default: BanTime,
 ) -> rusqlite::Result<Vec<Ticket>> {
+    // a length that is no number is one that is not known
     let mut statement = db.prepare_cached(
         "SELECT ip, timeofban, bantime, bancount, data FROM bips \
-         WHERE jail = ?1 AND (timeofban + bantime > ?2 OR bantime <= -1) ORDER BY ip",
+         WHERE jail = ?1 AND (timeofban + bantime > ?2 OR bantime <= -1 \
+         OR typeof(bantime) NOT IN ('integer', 'real') OR typeof(timeofban) NOT IN ('integer', 'real')) \
+         ORDER BY ip",
     )?;
     let mut rows = statement.query(params![jail, now])?;
     let mut tickets = Vec::new();
+    let mut bad = 0;
     while let Some(row) = rows.next()? {
-        let ip: Option<String> = row.get(0)?;
-        let (Some(ip), Some(time)) = (ip.filter(|ip| !ip.is_empty()), number(row, 1)?) else {
+        let ip = text(row, 0)?.filter(|ip| !ip.is_empty());
+        let time = number(row, 1)?.filter(|time| (0.0..=LAST_TIME).contains(time));
+        let (Some(ip), Some(time)) = (ip, time) else {
+            bad += 1;
             continue;
         };
         let bantime = match number(row, 2)? {
@@ -194,9 +203,15 @@ pub(super) fn current_bans(
         let mut ticket = Ticket::new(Address::parse(&ip), time);
         data::decode(&bytes(row, 4)?, &mut ticket);
         ticket.bantime = Some(bantime);
-        ticket.bancount = row.get::<_, Option<u32>>(3)?.unwrap_or(1);
+        ticket.bancount = count(number(row, 3)?).unwrap_or(1);
         ticket.restored = true;
         tickets.push(ticket);
+    }
+    if bad > 0 {
+        error!(
+            LOG,
+            "Ignore {bad} bad record(s) of jail '{jail}' in the database"
+        );
     }
     Ok(tickets)
 }
@@ -209,7 +224,7 @@ pub(super) fn history(
 ) -> rusqlite::Result<Option<BanHistory>> {
     let read = |row: &Row<'_>| {
         Ok(BanHistory {
-            bancount: row.get::<_, Option<u32>>(0)?.unwrap_or(0),
+            bancount: count(number(row, 0)?).unwrap_or(0),
             timeofban: number(row, 1)?.unwrap_or(0.0),
             bantime: length(number(row, 2)?.unwrap_or(0.0)),
         })
@@ -223,7 +238,7 @@ pub(super) fn history(
             .optional(),
         None => db
             .prepare_cached(
-                "SELECT sum(bancount), max(timeofban), sum(bantime) FROM bips \
+                "SELECT total(bancount), max(timeofban), total(bantime) FROM bips \
                  WHERE ip = ?1 GROUP BY ip",
             )?
             .query_row([ip], read)
@@ -286,21 +301,36 @@ fn length(seconds: f64) -> BanTime {
     }
 }
 
+/// A count of bans, which is at least 0.
+fn count(number: Option<f64>) -> Option<u32> {
+    number.map(|number| number as u32)
+}
+
 /// A number of whatever storage class; `None` for what is none.
 fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<f64>> {
-    Ok(match row.get(column)? {
-        Sql::Integer(number) => Some(number as f64),
-        Sql::Real(number) => Some(number),
-        Sql::Text(text) => text.trim().parse().ok(),
-        Sql::Null | Sql::Blob(_) => None,
+    let number = match row.get_ref(column)? {
+        ValueRef::Integer(number) => Some(number as f64),
+        ValueRef::Real(number) => Some(number),
+        ValueRef::Text(text) => str::from_utf8(text)
+            .ok()
+            .and_then(|text| text.trim().parse().ok()),
+        ValueRef::Null | ValueRef::Blob(_) => None,
+    };
+    Ok(number.filter(|number: &f64| number.is_finite()))
+}
+
+/// A text; `None` for what is none.
+fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Text(text) => str::from_utf8(text).ok().map(str::to_owned),
+        _ => None,
     })
 }
 
 /// JSON stored as BLOB (the original) or TEXT (hand-made rows).
 fn bytes(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<u8>> {
-    Ok(match row.get(column)? {
-        Sql::Blob(bytes) => bytes,
-        Sql::Text(text) => text.into_bytes(),
-        Sql::Null | Sql::Integer(_) | Sql::Real(_) => Vec::new(),
+    Ok(match row.get_ref(column)? {
+        ValueRef::Blob(bytes) | ValueRef::Text(bytes) => bytes.to_vec(),
+        ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => Vec::new(),
     })
 }

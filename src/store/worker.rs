@@ -6,18 +6,18 @@
 //! never succeed is logged and dropped. Nothing here ends the thread but [`Request::Close`] or the
 //! loss of all handles.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, TrySendError};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::rows::BanRow;
 use super::{LOG, LogPosition, rows, schema};
 use crate::queue::{self, Receiver, Sender};
-use crate::{error, warning};
+use crate::{error, info, warning};
 
 /// Requests that may wait for the thread.
 const QUEUE: usize = 16_384;
@@ -74,7 +74,8 @@ impl Write {
     }
 }
 
-pub(super) type Query = Box<dyn FnOnce(&Connection) + Send>;
+/// Reads and answers. Called again when the first try found the file damaged.
+pub(super) type Query = Box<dyn FnMut(&Connection) -> rusqlite::Result<()> + Send>;
 
 pub(super) enum Request {
     Write(Write),
@@ -113,17 +114,21 @@ impl Mailbox {
     }
 }
 
-/// Starts the thread.
-pub(super) fn spawn(db: Connection, path: String) -> std::io::Result<Mailbox> {
+/// Starts the thread; `in_memory`: the file cannot be used yet.
+pub(super) fn spawn(db: Connection, path: String, in_memory: bool) -> std::io::Result<Mailbox> {
     let (sender, requests) = queue::bounded(QUEUE);
-    let worker = Worker {
+    let mut worker = Worker {
         db,
         path,
         requests,
         unsaved: VecDeque::new(),
         refusal: None,
+        in_memory,
         repaired: None,
     };
+    if in_memory {
+        worker.postpone(Instant::now());
+    }
     std::thread::Builder::new()
         .name("f2b/database".to_owned())
         .spawn(move || worker.run())?;
@@ -146,6 +151,8 @@ struct Worker {
     /// Writes that are not committed: of the open transaction, or waiting for the next attempt.
     unsaved: VecDeque<Write>,
     refusal: Option<Refusal>,
+    /// `db` stands for the file, which cannot be used; all that is unsaved is in it.
+    in_memory: bool,
     /// When the file was last found damaged.
     repaired: Option<Instant>,
 }
@@ -204,7 +211,7 @@ impl Worker {
         loop {
             match request {
                 Request::Write(write) => self.take(write),
-                Request::Read(query) => query(&self.db),
+                Request::Read(query) => self.read(query),
                 Request::Close(done) => {
                     close = Some(done);
                     break;
@@ -235,15 +242,30 @@ impl Worker {
         self.requests.try_recv().ok()
     }
 
+    fn read(&mut self, mut query: Query) {
+        let mut outcome = query(&self.db);
+        if let Err(e) = &outcome
+            && schema::damaged(e)
+            && self.repair(Instant::now())
+        {
+            // what the open transaction held goes again, into the repaired file
+            self.try_again();
+            outcome = query(&self.db);
+        }
+        if let Err(e) = outcome {
+            error!(LOG, "Unable to read from database: {}", schema::text(&e));
+        }
+    }
+
     /// Adds a write to the open transaction (which it opens when there is none).
     fn take(&mut self, write: Write) {
         if self.unsaved.len() >= MAX_UNSAVED {
-            self.unsaved.pop_front();
+            self.make_room();
         }
         if self.refusal.is_none() {
             match self.begin().and_then(|()| write.apply(&self.db)) {
                 Ok(()) => {}
-                Err(e) if passing(&e) => self.refuse(&e),
+                Err(e) if may_pass(&e) => self.refuse(&e),
                 Err(e) => {
                     error!(
                         LOG,
@@ -259,7 +281,42 @@ impl Worker {
                 }
             }
         }
+        if self.in_memory {
+            // should it fail here it may succeed in the file
+            let _ = write.apply(&self.db);
+        }
         self.unsaved.push_back(write);
+    }
+
+    /// Forgets older positions of logs whose newer ones wait too, and then the oldest bans.
+    fn make_room(&mut self) {
+        let mut newer = HashSet::new();
+        let mut kept: Vec<Write> = self.unsaved.drain(..).collect();
+        kept.reverse();
+        kept.retain(|write| match write {
+            Write::UpdateLog { jail, path, .. } => newer.insert((jail.clone(), path.clone())),
+            _ => true,
+        });
+        kept.reverse();
+        // what creates a jail stays: without it none of its bans can be stored
+        let mut surplus = kept.len().saturating_sub(MAX_UNSAVED - BATCH);
+        let before = kept.len();
+        kept.retain(|write| {
+            let goes = surplus > 0 && matches!(write, Write::AddBan(_));
+            surplus -= usize::from(goes);
+            !goes
+        });
+        let dropped = before - kept.len();
+        if dropped > 0 {
+            error!(
+                LOG,
+                "Database '{}' does not take writes: {dropped} ban(s) not stored", self.path
+            );
+        }
+        self.unsaved = kept.into();
+        if self.unsaved.len() >= MAX_UNSAVED {
+            self.unsaved.pop_front();
+        }
     }
 
     fn begin(&self) -> rusqlite::Result<()> {
@@ -319,20 +376,48 @@ impl Worker {
             return false;
         };
         drop(std::mem::replace(&mut self.db, nothing));
-        match schema::repair(&self.path).or_else(|_| schema::connect(&self.path)) {
-            Ok(db) => {
-                self.db = db;
-                true
-            }
+        match schema::repair(&self.path) {
+            Ok(db) => self.db = db,
             Err(e) => {
                 error!(LOG, "Unable to repair database '{}': {e}", self.path);
-                false
+                match schema::in_memory(&self.path) {
+                    Ok(db) => self.db = db,
+                    Err(e) => {
+                        error!(LOG, "Unable to keep bans in memory: {e}");
+                        return false;
+                    }
+                }
+                self.in_memory = true;
+                for write in &self.unsaved {
+                    let _ = write.apply(&self.db);
+                }
+                self.postpone(now);
             }
         }
+        true
+    }
+
+    /// The file cannot be used now.
+    fn postpone(&mut self, now: Instant) {
+        self.refusal = Some(Refusal {
+            next_try: now + RETRY,
+            last_said: now,
+        });
     }
 
     /// Writes what was refused before.
     fn try_again(&mut self) {
+        if self.in_memory {
+            match schema::open_again(&self.path) {
+                Ok(db) => self.db = db,
+                Err(_) => return self.postpone(Instant::now()),
+            }
+            self.in_memory = false;
+            info!(
+                LOG,
+                "Connected to fail2ban persistent database '{}'", self.path
+            );
+        }
         if self.unsaved.is_empty() {
             self.refusal = None;
             return;
@@ -344,7 +429,7 @@ impl Worker {
         for (index, write) in self.unsaved.iter().enumerate() {
             match write.apply(&self.db) {
                 Ok(()) => {}
-                Err(e) if passing(&e) || self.db.is_autocommit() => return self.refuse(&e),
+                Err(e) if may_pass(&e) || self.db.is_autocommit() => return self.refuse(&e),
                 Err(e) => hopeless.push((index, schema::text(&e))),
             }
         }
@@ -366,20 +451,7 @@ impl Worker {
     }
 }
 
-/// Whether the same write may succeed later.
-fn passing(e: &rusqlite::Error) -> bool {
-    matches!(
-        e.sqlite_error_code(),
-        Some(
-            ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
-                | ErrorCode::DiskFull
-                | ErrorCode::SystemIoFailure
-                | ErrorCode::CannotOpen
-                | ErrorCode::ReadOnly
-                | ErrorCode::OutOfMemory
-                | ErrorCode::DatabaseCorrupt
-                | ErrorCode::NotADatabase
-        )
-    )
+/// Whether the same write may succeed later; it may in a repaired file too.
+fn may_pass(e: &rusqlite::Error) -> bool {
+    schema::passing(e) || schema::damaged(e)
 }
