@@ -119,3 +119,56 @@ fn the_journal_gets_the_same_entries() {
         assert_eq!(told(server(), &socket), expected);
     });
 }
+
+#[test]
+fn records_begin_on_a_line_of_their_own_after_a_full_disk() {
+    common::in_mount_namespace(
+        "records_begin_on_a_line_of_their_own_after_a_full_disk",
+        || {
+            let site = Site::new(&["one"]);
+            let conf = site.read("fail2ban.conf");
+            let (old, new) = (site.path("log"), site.path("disk/log"));
+            site.write(
+                "fail2ban.conf",
+                &conf.replace(old.to_str().unwrap(), new.to_str().unwrap()),
+            );
+            fs::create_dir(site.path("disk")).unwrap();
+            let disk = site.path("disk");
+            let mount = |options: &str| {
+                let options = ["-t", "tmpfs", "-o", options, "tmpfs"];
+                let status = Command::new("mount").args(options).arg(&disk).status();
+                assert!(status.unwrap().success());
+            };
+            mount("size=16k");
+            // left by a server that was killed when the disk was full
+            fs::write(&new, "half a rec").unwrap();
+            let running = site.foreground(server());
+            // each is one record
+            let fail = |number: u32| {
+                let word = format!("{number}{}", "x".repeat(700));
+                running.ask(&["get", &word]).unwrap().unwrap_err();
+            };
+            (0..60).for_each(fail);
+            mount("remount,size=1m");
+            let told = || {
+                fail(100);
+                site.read("disk/log").contains("log record(s) lost")
+            };
+            assert!(common::eventually(60, told));
+            assert_eq!(running.end(Signal::SIGTERM), Some(0));
+            let log = site.read("disk/log");
+            let mut lines = log.lines();
+            assert_eq!(lines.next(), Some("half a rec"));
+            assert!(log.ends_with('\n') && lines.clone().count() > 20, "{log}");
+            for line in lines {
+                let is_told = line.ends_with("lost: the log target did not take them");
+                let is_whole = line.starts_with("20")
+                    && line.matches("fail2ban.").count() == 1
+                    && line.contains("Command [") == line.contains("] has failed. Received ");
+                assert!(is_told || is_whole, "{line:?} of\n{log}");
+            }
+            let status = Command::new("umount").arg(&disk).status();
+            assert!(status.unwrap().success());
+        },
+    );
+}

@@ -333,10 +333,14 @@ impl PidFile {
     fn create(path: &Path) -> PidFile {
         debug!(LOG, "Creating PID file {}", path.display());
         let name = path.display().to_string();
-        let written = make_directory_of(path).and_then(|()| {
-            fs::write(path, format!("{}\n", std::process::id()))
-                .map_err(|e| CommandError::file(&e, &name))
-        });
+        let write = || {
+            let mut file = fs::File::create(path)?;
+            // half a number would name another process
+            file.write_all(format!("{}\n", std::process::id()).as_bytes())
+                .inspect_err(|_| drop(fs::remove_file(path)))
+        };
+        let written = make_directory_of(path)
+            .and_then(|()| write().map_err(|e| CommandError::file(&e, &name)));
         if let Err(e) = &written {
             error!(LOG, "Unable to create PID file: {e}");
         }

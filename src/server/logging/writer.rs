@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,14 +36,30 @@ pub(super) enum Output {
 }
 
 impl Output {
-    /// Opens a file for appending, readable by the owner alone.
+    /// Opens a file for appending, readable by the owner alone. A record of which a full disk took
+    /// only the beginning gets its end, so that the next one has a line of its own.
     pub(super) fn file(path: &Path) -> io::Result<Output> {
-        let file = OpenOptions::new()
+        let mut file = OpenOptions::new()
             .append(true)
             .create(true)
             .mode(0o600)
             .open(path)?;
+        if is_cut(path, &file) {
+            // a disk that is still full takes no record either
+            let _ = file.write_all(b"\n");
+        }
         Ok(Output::File(path.to_owned(), file))
+    }
+
+    /// Writes as much as is taken at once.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            // without the library's buffer: it would keep, and write later, what is refused now
+            Output::Stdout => Ok(nix::unistd::write(io::stdout(), bytes)?),
+            Output::Stderr => io::stderr().write(bytes),
+            Output::File(_, file) => file.write(bytes),
+            Output::Syslog(_) | Output::Journal(_) => Ok(bytes.len()),
+        }
     }
 
     /// Entries for journald. It need not run (yet): a machine without one is no reason not to
@@ -53,13 +69,25 @@ impl Output {
     }
 }
 
+/// Whether a file does not end with the end of a line.
+fn is_cut(path: &Path, file: &File) -> bool {
+    let about = file.metadata().ok().filter(|about| about.is_file());
+    let Some(last) = about.and_then(|about| about.len().checked_sub(1)) else {
+        return false;
+    };
+    let mut byte = [b'\n'];
+    let read = File::open(path).and_then(|file| file.read_exact_at(&mut byte, last));
+    read.is_ok() && byte != *b"\n"
+}
+
 const JOURNAL_SOCKET: &str = "/run/systemd/journal/socket";
 
 /// A connection to the local syslog daemon.
 pub(super) struct Syslog {
     path: PathBuf,
     facility: u8,
-    connection: Connection,
+    /// None after an error: half a message may have been sent through it.
+    connection: Option<Connection>,
 }
 
 enum Connection {
@@ -72,7 +100,7 @@ impl Syslog {
         Ok(Syslog {
             path: path.to_owned(),
             facility,
-            connection: connect(path)?,
+            connection: Some(connect(path)?),
         })
     }
 
@@ -80,11 +108,16 @@ impl Syslog {
     fn send(&mut self, level: Level, text: &str) -> io::Result<()> {
         let priority = self.facility * 8 + severity(level);
         let message = format!("<{priority}>{text}\0");
-        if self.connection.send(message.as_bytes()).is_ok() {
+        if let Some(mut connection) = self.connection.take()
+            && connection.send(message.as_bytes()).is_ok()
+        {
+            self.connection = Some(connection);
             return Ok(());
         }
-        self.connection = connect(&self.path)?;
-        self.connection.send(message.as_bytes())
+        let mut connection = connect(&self.path)?;
+        connection.send(message.as_bytes())?;
+        self.connection = Some(connection);
+        Ok(())
     }
 }
 
@@ -157,6 +190,7 @@ impl Writer {
             load: Arc::clone(&load),
             output: Output::Stderr,
             failing: false,
+            is_cut: false,
         };
         std::thread::Builder::new()
             .name("f2b/log".to_owned())
@@ -226,6 +260,8 @@ struct Thread {
     output: Output,
     /// The last write failed.
     failing: bool,
+    /// It took the beginning of a record; the rest waits.
+    is_cut: bool,
 }
 
 impl Thread {
@@ -272,13 +308,18 @@ impl Thread {
             }
             Order::Switch(output, done) => {
                 self.write(batch);
+                self.forget(batch);
                 self.output = output;
                 self.failing = false;
                 let _ = done.send(());
             }
             Order::Reopen(done) => {
                 self.write(batch);
-                let _ = done.send(self.reopen());
+                let reopened = self.reopen();
+                if matches!(reopened, Some(Ok(()))) {
+                    self.forget(batch);
+                }
+                let _ = done.send(reopened);
             }
             Order::Flush(done) => {
                 self.write(batch);
@@ -306,22 +347,48 @@ impl Thread {
         }
     }
 
+    /// Writes what was collected. Of that which is not taken only the rest of a record stays that
+    /// was written in part: it comes first when there is room again.
     fn write(&mut self, batch: &mut Vec<u8>) {
-        if batch.is_empty() {
+        let mut written = 0;
+        let mut outcome = Ok(());
+        while written < batch.len() && outcome.is_ok() {
+            outcome = match self.output.write(&batch[written..]) {
+                Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+                Ok(taken) => {
+                    written += taken;
+                    Ok(())
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(()),
+                Err(e) => Err(e),
+            };
+        }
+        if written == 0 && outcome.is_ok() {
             return;
         }
-        let written = match &mut self.output {
-            Output::Stdout => {
-                let mut out = io::stdout().lock();
-                out.write_all(batch).and_then(|()| out.flush())
-            }
-            Output::Stderr => io::stderr().lock().write_all(batch),
-            Output::File(_, file) => file.write_all(batch),
-            Output::Syslog(_) | Output::Journal(_) => Ok(()),
+        let is_cut = match written.checked_sub(1) {
+            Some(last) => batch[last] != b'\n',
+            // nothing of what a former call left was taken
+            None => self.is_cut,
         };
-        let lines = memchr::memchr_iter(b'\n', batch).count();
-        self.note(written, lines as u64);
-        batch.clear();
+        batch.drain(..written);
+        let rest = match memchr::memchr(b'\n', batch) {
+            Some(end) if is_cut => end + 1,
+            _ => 0,
+        };
+        self.is_cut = rest > 0;
+        let lost = memchr::memchr_iter(b'\n', &batch[rest..]).count();
+        batch.truncate(rest);
+        self.note(outcome, lost as u64);
+    }
+
+    /// What is left of a record belongs to an output that is used no more.
+    fn forget(&mut self, batch: &mut Vec<u8>) {
+        if !batch.is_empty() {
+            batch.clear();
+            self.is_cut = false;
+            self.note(Err(io::ErrorKind::StorageFull.into()), 1);
+        }
     }
 
     /// There is no one to tell but the log itself, when it works again.
