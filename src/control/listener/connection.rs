@@ -3,14 +3,14 @@
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
-use tokio::sync::{Notify, watch};
-use tokio::time::timeout;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Answer, TARGET};
+use super::{Answer, Place, Places, TARGET};
 use crate::control::wire::{self, Frames};
 use crate::control::{Command, CommandError, Value, pickle};
 use crate::error;
@@ -18,7 +18,7 @@ use crate::jail::Subscription;
 
 /// A client that has said nothing for so long is let go.
 const IDLE: Duration = Duration::from_secs(3600);
-/// A client must go on with a request it began, and fetch its reply, within this time.
+/// A client must fetch its reply within this time.
 const STALL: Duration = Duration::from_secs(30);
 /// How much is read at once, in bytes.
 const BLOCK: usize = 32 << 10;
@@ -27,20 +27,29 @@ pub(super) struct Connection {
     pub(super) stream: UnixStream,
     /// Its sender is dropped at the end of the server.
     pub(super) ended: watch::Receiver<()>,
-    /// Tells that other clients are waiting.
-    pub(super) crowded: Arc<Notify>,
-    /// How long it must have been silent to leave then.
-    pub(super) rest: Duration,
+    pub(super) places: Arc<Places>,
 }
 
 impl Connection {
     /// Serves the client until one of both has enough.
-    pub(super) async fn converse<H, F>(mut self, handler: H)
+    pub(super) async fn converse<H, F>(mut self, place: Place, handler: H)
     where
         H: Fn(Vec<Value>) -> F,
         F: Future<Output: Into<Answer>>,
     {
+        let _place = match place {
+            Place::Taken(place) => place,
+            Place::Waiting(_waiting) => tokio::select! {
+                place = self.places.wait() => match place {
+                    Ok(place) => place,
+                    Err(_) => return,
+                },
+                _ = self.ended.changed() => return,
+            },
+        };
         let mut frames = Frames::default();
+        // since when it has sent no whole request, and when the present one began
+        let (mut since, mut began) = (Instant::now(), None);
         loop {
             loop {
                 let answer = match frames.next_message() {
@@ -57,8 +66,15 @@ impl Connection {
                 if !sent {
                     return;
                 }
+                (since, began) = (Instant::now(), None);
             }
-            if !self.receive(&mut frames).await {
+            // counted from the first byte, so that one byte now and then is not enough
+            let end = if frames.is_partial() {
+                *began.get_or_insert_with(Instant::now) + self.places.limits.request
+            } else {
+                since + IDLE
+            };
+            if !self.receive(&mut frames, since, end).await {
                 return;
             }
         }
@@ -82,16 +98,14 @@ impl Connection {
         }
     }
 
-    /// Waits for more bytes; whether there were any.
-    async fn receive(&mut self, frames: &mut Frames) -> bool {
-        let patience = if frames.is_partial() { STALL } else { IDLE };
-        let since = Instant::now();
+    /// Waits for more bytes until `end`; whether there were any. `since`: of the last whole request.
+    async fn receive(&mut self, frames: &mut Frames, since: Instant, end: Instant) -> bool {
         loop {
             let readable = tokio::select! {
-                readable = timeout(patience, self.stream.readable()) => readable,
+                readable = timeout_at(end, self.stream.readable()) => readable,
                 _ = self.ended.changed() => return false,
-                () = self.crowded.notified() => {
-                    if since.elapsed() > self.rest {
+                () = self.places.crowded.notified() => {
+                    if since.elapsed() > self.places.limits.rest {
                         return false;
                     }
                     continue;

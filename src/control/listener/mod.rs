@@ -44,18 +44,27 @@ impl From<Reply> for Answer {
     }
 }
 
-/// How many clients there may be.
+/// How many clients there may be, and how slow.
 #[derive(Clone, Copy)]
 struct Limits {
     /// Connections served at once. When all are taken, those that rest make room for new clients.
     connections: u32,
-    /// A connection that has been silent for so long rests.
+    /// More of them for root and the server's own user alone: nobody else can keep these out.
+    reserved: u32,
+    /// More that may wait for a place. Further ones are turned away.
+    waiting: u32,
+    /// A connection without a whole request for so long rests.
     rest: Duration,
+    /// A request must be whole so long after its first byte.
+    request: Duration,
 }
 
 const LIMITS: Limits = Limits {
     connections: 256,
+    reserved: 16,
+    waiting: 64,
     rest: Duration::from_secs(5),
+    request: Duration::from_secs(30),
 };
 
 /// How long connections may take to send their last replies after the end.
@@ -96,16 +105,19 @@ where
         .local_addr()
         .ok()
         .and_then(|address| address.as_pathname().map(Path::to_owned));
-    let slots = Arc::new(Semaphore::new(limits.connections as usize));
-    let crowded = Arc::new(Notify::new());
+    let places = Arc::new(Places {
+        limits,
+        general: Arc::new(Semaphore::new(limits.connections as usize)),
+        reserved: Arc::new(Semaphore::new(limits.reserved as usize)),
+        waiting: Arc::new(Semaphore::new(limits.waiting as usize)),
+        crowded: Notify::new(),
+    });
     // the connections notice the end when the sender is dropped, whatever ends this function
     let (ending, ended) = watch::channel(());
     let accept = accept(Door {
-        limits,
         listener,
         path,
-        slots: Arc::clone(&slots),
-        crowded,
+        places: Arc::clone(&places),
         ended,
         handler,
     });
@@ -120,19 +132,16 @@ where
         }
     }
     drop(ending);
-    let everyone = slots.acquire_many(limits.connections);
     // whoever has not fetched the last reply by then does not want it
-    let _ = timeout(FAREWELL, everyone).await;
+    let _ = timeout(FAREWELL, places.all_free()).await;
     Ok(())
 }
 
 /// Where connections come in.
 struct Door<H> {
-    limits: Limits,
     listener: tokio::net::UnixListener,
     path: Option<PathBuf>,
-    slots: Arc<Semaphore>,
-    crowded: Arc<Notify>,
+    places: Arc<Places>,
     ended: watch::Receiver<()>,
     handler: H,
 }
@@ -143,11 +152,8 @@ where
     H: Fn(Vec<Value>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output: Into<Answer>> + Send + 'static,
 {
-    let Limits { rest, .. } = door.limits;
+    let mut told = false;
     loop {
-        let Ok(slot) = make_room(&door.slots, &door.crowded, rest).await else {
-            return;
-        };
         let stream = match door.listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -156,33 +162,47 @@ where
                 continue;
             }
         };
-        if !is_allowed(&stream, door.path.as_deref()) {
+        let Some(peer) = peer(&stream, door.path.as_deref()) else {
             continue;
-        }
+        };
+        let Some(place) = door.places.offer(peer) else {
+            // dropped, so that those behind it in the queue are seen
+            if !told {
+                warning!(
+                    TARGET,
+                    "Too many connections: further clients are turned away"
+                );
+            }
+            told = true;
+            continue;
+        };
+        told = false;
         let connection = Connection {
             stream,
             ended: door.ended.clone(),
-            crowded: Arc::clone(&door.crowded),
-            rest,
+            places: Arc::clone(&door.places),
         };
         let handler = door.handler.clone();
-        tokio::spawn(async move {
-            connection.converse(handler).await;
-            drop(slot);
-        });
+        tokio::spawn(connection.converse(place, handler));
     }
+}
+
+/// Who has connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Peer {
+    /// Root or the server's own user.
+    Owner,
+    /// Another user whom the socket's mode admits.
+    Guest,
 }
 
 /// Root and the daemon's own user may speak. Others got this far only because the socket's mode let
 /// them; that counts when an administrator opened the socket to a group (NixOS does), but not for
 /// a mode the socket should never have had.
-fn is_allowed(stream: &UnixStream, path: Option<&Path>) -> bool {
-    let Ok(peer) = stream.peer_cred() else {
-        return false;
-    };
-    let uid = Uid::from_raw(peer.uid());
+fn peer(stream: &UnixStream, path: Option<&Path>) -> Option<Peer> {
+    let uid = Uid::from_raw(stream.peer_cred().ok()?.uid());
     if uid.is_root() || uid == Uid::effective() {
-        return true;
+        return Some(Peer::Owner);
     }
     let open_to_group = path
         .and_then(|path| stat(path).ok())
@@ -191,20 +211,54 @@ fn is_allowed(stream: &UnixStream, path: Option<&Path>) -> bool {
     if !open_to_group {
         error!(TARGET, "Refused connection of user {} to the socket", uid);
     }
-    open_to_group
+    open_to_group.then_some(Peer::Guest)
 }
 
-/// A place for one more connection; as long as there is none, those that rest are asked to leave.
-async fn make_room(
-    slots: &Arc<Semaphore>,
-    crowded: &Notify,
-    rest: Duration,
-) -> Result<OwnedSemaphorePermit, AcquireError> {
-    loop {
-        let slot = Arc::clone(slots).acquire_owned();
-        match timeout(rest / 5, slot).await {
-            Ok(slot) => return slot,
-            Err(_) => crowded.notify_waiters(),
+/// The places of all connections.
+struct Places {
+    limits: Limits,
+    general: Arc<Semaphore>,
+    reserved: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+    /// Tells that clients are waiting.
+    crowded: Notify,
+}
+
+/// What a new connection has.
+enum Place {
+    /// It is served.
+    Taken(OwnedSemaphorePermit),
+    /// It must wait, in a place for those who wait.
+    Waiting(OwnedSemaphorePermit),
+}
+
+impl Places {
+    /// What can be had at once.
+    fn offer(&self, peer: Peer) -> Option<Place> {
+        let take = |of: &Arc<Semaphore>| Arc::clone(of).try_acquire_owned().ok();
+        let reserved = || match peer {
+            Peer::Owner => take(&self.reserved),
+            Peer::Guest => None,
+        };
+        let place = take(&self.general).or_else(reserved).map(Place::Taken);
+        place.or_else(|| take(&self.waiting).map(Place::Waiting))
+    }
+
+    /// Waits for a place; as long as there is none, those that rest are asked to leave.
+    async fn wait(&self) -> Result<OwnedSemaphorePermit, AcquireError> {
+        loop {
+            let place = Arc::clone(&self.general).acquire_owned();
+            match timeout(self.limits.rest / 5, place).await {
+                Ok(place) => return place,
+                Err(_) => self.crowded.notify_waiters(),
+            }
         }
+    }
+
+    /// Waits until nobody is served any more.
+    async fn all_free(&self) {
+        // they are never closed
+        let _ = self.general.acquire_many(self.limits.connections).await;
+        let _ = self.reserved.acquire_many(self.limits.reserved).await;
     }
 }

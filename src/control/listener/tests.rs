@@ -38,7 +38,10 @@ fn server() -> Server {
     let (stop, stopped) = tokio::sync::oneshot::channel();
     let limits = Limits {
         connections: 30,
+        reserved: 2,
+        waiting: 5,
         rest: Duration::from_millis(200),
+        request: Duration::from_secs(2),
     };
     let task = runtime.spawn(serve_within(limits, listener, handler, async {
         let _ = stopped.await;
@@ -148,7 +151,7 @@ fn last_replies_arrive_and_idle_clients_are_let_go() {
 #[test]
 fn clients_that_rest_make_room() {
     let server = server();
-    let mut resting: Vec<_> = (0..30)
+    let mut resting: Vec<_> = (0..32)
         .map(|_| Client::connect(&server.path).unwrap())
         .collect();
     for client in &mut resting {
@@ -169,4 +172,63 @@ fn one_write_per_reply() {
     let mut block = vec![0; 100_000];
     let length = client.read(&mut block).unwrap();
     assert!(block[..length].ends_with(wire::END));
+}
+
+/// Sends a byte of a request now and then, for ever.
+fn drip(mut client: Client) {
+    std::thread::spawn(move || {
+        while client.write_all(b"(").is_ok() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+}
+
+#[test]
+fn a_request_that_drips_is_cut_and_a_silent_client_is_not() {
+    let server = server();
+    let mut silent = Client::connect(&server.path).unwrap();
+    assert!(ask(&mut silent, &["x"]).is_ok());
+    let dripping = Client::connect(&server.path).unwrap();
+    let mut end = dripping.try_clone().unwrap();
+    end.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    drip(dripping);
+    assert!(matches!(end.read(&mut [0; 10]), Ok(0)));
+    // longer than a request may take
+    assert_eq!(ask(&mut silent, &["y"]), Ok(vec!["y"].into()));
+}
+
+#[test]
+fn dripping_clients_keep_nobody_out() {
+    let server = server();
+    let dripping: Vec<_> = (0..32)
+        .map(|_| Client::connect(&server.path).unwrap())
+        .collect();
+    dripping.into_iter().for_each(drip);
+    let mut new = Client::connect(&server.path).unwrap();
+    new.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    assert_eq!(ask(&mut new, &["new"]), Ok(vec!["new"].into()));
+}
+
+#[test]
+fn some_places_are_for_the_owner() {
+    let places = Places {
+        limits: LIMITS,
+        general: Arc::new(Semaphore::new(1)),
+        reserved: Arc::new(Semaphore::new(1)),
+        waiting: Arc::new(Semaphore::new(1)),
+        crowded: Notify::new(),
+    };
+    let taken = |place: &Option<Place>| matches!(place, Some(Place::Taken(_)));
+    let first = places.offer(Peer::Guest);
+    assert!(taken(&first));
+    let second = places.offer(Peer::Guest);
+    assert!(matches!(second, Some(Place::Waiting(_))));
+    assert!(places.offer(Peer::Guest).is_none());
+    let owner = places.offer(Peer::Owner);
+    assert!(taken(&owner));
+    assert!(places.offer(Peer::Owner).is_none());
+    drop(second);
+    assert!(matches!(places.offer(Peer::Owner), Some(Place::Waiting(_))));
+    drop(first);
+    assert!(taken(&places.offer(Peer::Guest)));
 }
