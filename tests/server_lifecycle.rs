@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use common::home::{Site, ask, jail, server};
 use ferroban::control::{Reply, Value};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
 
 fn is_gone(path: &Path) -> bool {
@@ -727,6 +728,56 @@ fn a_closed_terminal_ends_the_foreground_cleanly() {
     assert_eq!(server.end(Signal::SIGHUP), Some(129));
     assert!(is_gone(&site.path("run/socket")) && is_gone(&site.path("run/pid")));
     assert!(site.read("notes").contains("stop one"));
+}
+
+#[test]
+fn programs_get_nothing_that_the_starter_had_open() {
+    let theirs = Site::new(&["one"]);
+    let lock = fs::File::create(theirs.path("lock-of-the-starter")).unwrap();
+    fcntl(&lock, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
+    let open = |name: &str| format!("ls -l /proc/self/fd >>%(here)s/{name}");
+    let action = |site: &Site, here: &str| {
+        let ban = open("action").replace("%(here)s", here);
+        site.write(
+            "action.d/note.conf",
+            &format!("[Definition]\nactionban = {ban}\n"),
+        );
+    };
+    let ours = Site::new(&["one"]);
+    let feed = format!(
+        "[two]\nenabled = true\nbackend = command[cmd=\"{}; exec sleep 60\"]\n",
+        open("feed")
+    );
+    ours.jails(&(jail("one") + &feed));
+    for (site, program) in [
+        (&theirs, common::original("1.1.1", "fail2ban-server")),
+        (&ours, server()),
+    ] {
+        action(site, site.directory.path().to_str().unwrap());
+        let running = site.foreground(program);
+        running
+            .ask(&["set", "one", "banip", "192.0.2.1"])
+            .unwrap()
+            .unwrap();
+        assert!(common::eventually(60, || site
+            .read("action")
+            .contains(" 2 -> ")));
+        let held = fs::read_dir(format!("/proc/{}/fd", running.child.id())).unwrap();
+        let mut held = held.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
+        assert!(
+            held.any(|path| path.ends_with("lock-of-the-starter")),
+            "the server keeps it"
+        );
+        assert_eq!(running.end(Signal::SIGTERM), Some(0));
+    }
+    for seen in [
+        theirs.read("action"),
+        ours.read("action"),
+        ours.read("feed"),
+    ] {
+        assert!(seen.contains(" 0 -> "), "{seen}");
+        assert!(!seen.contains("lock-of-the-starter"), "{seen}");
+    }
 }
 
 #[test]

@@ -11,6 +11,8 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, chdir, fork, pipe2, setsid};
 
+use super::descriptors::close_above;
+
 /// Who returns from [`daemonize`].
 #[derive(Debug)]
 pub enum Side {
@@ -77,7 +79,8 @@ fn detach(writer: OwnedFd) -> io::Result<File> {
     if writer != PIPE {
         duplicate(writer, PIPE)?;
     }
-    close_above(PIPE);
+    // SAFETY: the caller of `daemonize` keeps nothing open (its contract).
+    unsafe { close_above(PIPE) };
     // SAFETY: flags of an open descriptor; children must not inherit the pipe.
     Errno::result(unsafe { libc::fcntl(PIPE, libc::F_SETFD, libc::FD_CLOEXEC) })?;
     // SAFETY: the descriptor is open and owned by nobody else.
@@ -89,26 +92,4 @@ fn duplicate(from: RawFd, to: RawFd) -> io::Result<()> {
     // of `daemonize`).
     Errno::result(unsafe { libc::dup2(from, to) })?;
     Ok(())
-}
-
-/// Closes all descriptors above `last`.
-fn close_above(last: RawFd) {
-    // SAFETY: the caller of `daemonize` keeps nothing open (its contract); close_range(2) takes
-    // numbers only.
-    let closed = unsafe {
-        libc::syscall(
-            libc::SYS_close_range,
-            last as libc::c_uint + 1,
-            libc::c_uint::MAX,
-            0,
-        )
-    };
-    if closed == 0 {
-        return;
-    }
-    // kernels before 5.9
-    for number in last + 1..1024 {
-        // SAFETY: as above; closing what is not open does no harm.
-        unsafe { libc::close(number) };
-    }
 }

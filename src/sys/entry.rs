@@ -14,6 +14,8 @@ use std::process::ExitCode;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigHandler, Signal, signal};
 
+use super::descriptors::keep_from_children;
+
 /// What the standard library ends with after a panic.
 const PANICKED: c_int = 101;
 
@@ -36,6 +38,7 @@ macro_rules! entry_point {
 /// Runs the program and ends the process; to be called once, by the C function `main`.
 pub fn run(program: fn() -> ExitCode) -> c_int {
     open_standard_streams();
+    keep_from_children(libc::STDERR_FILENO);
     // SAFETY: no handler is installed, so none can run what must not run in one; who writes to a
     // closed pipe gets an error instead of a signal.
     let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) };

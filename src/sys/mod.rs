@@ -3,6 +3,7 @@
 pub mod activation;
 pub mod allocator;
 pub mod daemonize;
+pub mod descriptors;
 pub mod entry;
 pub mod hosts;
 pub mod journal;
