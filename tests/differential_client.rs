@@ -11,7 +11,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 
 use common::{eventually, original, ours};
-use ferroban::config::text::shell_words;
+use ferroban::python::text::shell_words;
 use regex_automata::meta::Regex;
 
 const COMMANDS: &str = include_str!("client_commands.txt");

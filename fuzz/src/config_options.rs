@@ -6,10 +6,11 @@ use ferroban::address::Address;
 use ferroban::config::definition::Kind;
 use ferroban::config::options;
 use ferroban::config::settings::{Setting, split_condition};
-use ferroban::config::text;
 use ferroban::control::Value;
-use ferroban::datetime::duration::{self, Number};
+use ferroban::datetime::duration;
 use ferroban::jail::formula::{Formula, Variables};
+use ferroban::python::Number;
+use ferroban::python::text;
 
 pub fn run(data: &[u8]) {
     for text in super::texts(data) {

@@ -11,7 +11,8 @@ use indexmap::IndexMap;
 
 use super::tags::{self, HostNames, PropertyTexts, TagError};
 use crate::control::{CommandError, Value};
-use crate::datetime::duration::{self, Number};
+use crate::datetime::duration;
+use crate::python::Number;
 
 /// The commands every action has, empty unless set.
 const COMMANDS: [&str; 9] = [
@@ -93,7 +94,7 @@ impl Properties {
             ("timeout", Value::Str(text)) => match duration::parse(text) {
                 Ok(Number::Int(seconds)) => Cow::Owned(Value::Int(seconds)),
                 Ok(Number::Float(seconds)) => Cow::Owned(Value::Float(seconds)),
-                Err(error) => return Err(CommandError::builtin(error.class, error.text)),
+                Err(error) => return Err(error.into()),
             },
             (_, value) => Cow::Borrowed(value),
         }))
@@ -134,7 +135,7 @@ impl Properties {
 
     /// Whether a property is there and what Python calls true.
     pub fn is_true(&self, name: &str) -> bool {
-        self.values.get(name).is_some_and(is_true)
+        self.values.get(name).is_some_and(Value::is_true)
     }
 
     /// Whether any value contains this text.
@@ -164,7 +165,7 @@ impl Properties {
     /// Whether `actionstart` waits for the first ban of a family.
     pub fn starts_on_demand(&self) -> bool {
         match self.values.get("actionstart_on_demand") {
-            Some(value) => is_true(value),
+            Some(value) => value.is_true(),
             None => self.has_conditions(),
         }
     }
@@ -176,7 +177,7 @@ impl Properties {
             Some(Value::List(words) | Value::Tuple(words)) if !words.is_empty() => {
                 words.iter().map(|word| word.str().into_owned()).collect()
             }
-            Some(value) if is_true(value) => value
+            Some(value) if value.is_true() => value
                 .str()
                 .split(|c: char| c.is_whitespace() || c == ',')
                 .filter(|word| !word.is_empty())
@@ -226,19 +227,6 @@ impl Properties {
         let command = tags::replace_static(&format!("<{operation}>"), resolved, &condition, names)?;
         self.commands.insert(key, command.clone());
         Ok(command)
-    }
-}
-
-/// What Python calls true: a text is true when it is not empty, even `0`.
-pub fn is_true(value: &Value) -> bool {
-    match value {
-        Value::None => false,
-        Value::Bool(flag) => *flag,
-        Value::Int(number) => *number != 0,
-        Value::Float(number) => *number != 0.0,
-        Value::Str(text) | Value::Ip(text) => !text.is_empty(),
-        Value::List(items) | Value::Tuple(items) => !items.is_empty(),
-        Value::Dict(pairs) => !pairs.is_empty(),
     }
 }
 

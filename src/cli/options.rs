@@ -10,7 +10,8 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::config::shipped;
-use crate::datetime::duration::{self, Number};
+use crate::datetime::duration;
+use crate::python::Number;
 
 /// What the command line says.
 #[derive(Clone, Debug, PartialEq)]

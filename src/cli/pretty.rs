@@ -2,6 +2,7 @@
 //! Only what is longer than that is broken at all (fact C57).
 
 use crate::control::Value;
+use crate::python::text::quoted;
 
 const WIDTH: usize = 1000;
 const STEP: usize = 2;
@@ -57,7 +58,7 @@ fn write_text(out: &mut String, text: &str, indent: usize, allowance: usize, lev
     let mut pieces = Vec::new();
     for (number, line) in lines.iter().enumerate() {
         let is_last = number + 1 == lines.len();
-        let whole = repr(line);
+        let whole = quoted(line);
         if length(&whole) <= if is_last { narrow } else { width } {
             pieces.push(whole);
             continue;
@@ -67,9 +68,9 @@ fn write_text(out: &mut String, text: &str, indent: usize, allowance: usize, lev
         for (index, word) in words.iter().enumerate() {
             let ends = is_last && index + 1 == words.len();
             let candidate = format!("{current}{word}");
-            if length(&repr(&candidate)) > if ends { narrow } else { width } {
+            if length(&quoted(&candidate)) > if ends { narrow } else { width } {
                 if !current.is_empty() {
-                    pieces.push(repr(&current));
+                    pieces.push(quoted(&current));
                 }
                 (*word).clone_into(&mut current);
             } else {
@@ -77,7 +78,7 @@ fn write_text(out: &mut String, text: &str, indent: usize, allowance: usize, lev
             }
         }
         if !current.is_empty() {
-            pieces.push(repr(&current));
+            pieces.push(quoted(&current));
         }
     }
     let brackets = level == 1 && pieces.len() > 1;
@@ -90,10 +91,6 @@ fn write_text(out: &mut String, text: &str, indent: usize, allowance: usize, lev
 
 fn length(text: &str) -> usize {
     text.chars().count()
-}
-
-fn repr(text: &str) -> String {
-    Value::from(text).repr()
 }
 
 /// `str.splitlines(True)`
@@ -121,7 +118,7 @@ fn lines(text: &str) -> Vec<&str> {
 
 /// Words, each with the blanks behind it.
 fn words(line: &str) -> Vec<&str> {
-    let is_space = crate::config::text::is_space;
+    let is_space = crate::python::text::is_space;
     let mut words = Vec::new();
     let mut rest = line;
     while !rest.is_empty() {

@@ -21,8 +21,8 @@ use self::lines::Lines;
 use self::logs::Logs;
 use self::report::Report;
 use crate::cli::progress::Progress;
-use crate::encoding::Encoding;
 use crate::jail::replay::Event;
+use crate::python::encoding::Encoding;
 use crate::source::compressed::Meter;
 use crate::source::journal::Reader;
 

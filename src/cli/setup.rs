@@ -9,8 +9,8 @@ use super::options::{Options, Request};
 use super::{diagnostics, exit_code, options, pretty, say, usage};
 use crate::config::{self, ConfigError, Message, ReadOptions, Stream};
 use crate::control::Value;
-use crate::datetime::duration::Number;
 use crate::jail::trial::Trials;
+use crate::python::Number;
 use crate::server::NO_JAIL;
 use crate::{COMPATIBLE_VERSION, VERSION, error, info, warning};
 

@@ -4,8 +4,8 @@
 //! forms four blanks in, headings in capitals.
 
 use crate::COMPATIBLE_VERSION;
-use crate::config::text::quoted;
 use crate::lint::{hint, nearest};
+use crate::python::text::quoted;
 
 /// Column at which meanings begin.
 const COLUMN: usize = 45;

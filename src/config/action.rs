@@ -11,8 +11,8 @@ use super::files::{join, stem};
 use super::layers::Layers;
 use super::references::References;
 use super::settings::{Options, Setting, Settings};
-use super::text::json_object;
 use crate::control::Value;
+use crate::python::text::json_object;
 
 /// Options of an action that are commands or flags.
 pub const KNOWN: [Known; 14] = [

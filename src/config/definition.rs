@@ -2,6 +2,7 @@
 //! from the jail, options of the jail, and their combination (facts C23–C32).
 #![forbid(unsafe_code)]
 
+use crate::python::text::is_on;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,9 +12,9 @@ use super::settings::{
     Hashing, Options, Origin, Setting, Settings, Supplied, Vars, split_condition,
 };
 use super::tags;
-use super::text::quoted;
 use crate::control::Value;
 use crate::log::Level;
+use crate::python::text::quoted;
 
 const TARGET: &str = "fail2ban.configreader";
 
@@ -37,9 +38,7 @@ impl Kind {
         match self {
             Kind::Text => Some(value.clone()),
             Kind::Flag => Some(Setting::Flag(match value {
-                Setting::Text(text) => {
-                    matches!(text.to_lowercase().as_str(), "1" | "on" | "true" | "yes")
-                }
+                Setting::Text(text) => is_on(text),
                 Setting::Flag(flag) => *flag,
                 Setting::Number(number) => *number != 0,
                 Setting::Nothing => false,

@@ -6,8 +6,8 @@ use std::fmt;
 
 use super::ini::SyntaxError;
 use super::settings::Origin;
-use super::text::quoted;
 use crate::log::Level;
+use crate::python::text::quoted;
 
 /// Something to tell the operator that does not stop the reading.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use super::error::{Cause, Messages};
 use super::files::join;
 use super::layers::Layers;
 use super::settings::{Options, Setting, Settings, Vars};
-use super::text::shell_words;
 use crate::control::Value;
+use crate::python::text::shell_words;
 
 /// Options of a filter, in the order they are read (a jail may set them, too; fact C28).
 pub const KNOWN: [Known; 8] = [

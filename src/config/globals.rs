@@ -5,8 +5,8 @@
 use super::definition::{Kind, Known, read_options};
 use super::error::{Cause, Messages};
 use super::settings::{Options, Settings};
-use super::text::quoted;
 use crate::control::Value;
+use crate::python::text::quoted;
 
 const EARLY: [Known; 5] = [
     Known::text("socket", "/var/run/fail2ban/fail2ban.sock"),

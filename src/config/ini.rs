@@ -21,7 +21,7 @@ use indexmap::map::Entry;
 pub use error::SyntaxError;
 
 use super::settings::{self, Hashing, Origin, Section};
-use super::text::{is_space, lower_case, strip, strip_end, universal_newlines};
+use crate::python::text::{is_space, lower_case, strip, strip_end, universal_newlines};
 
 /// A private-use character: stands where the crate must not look for syntax.
 const GUARD: char = '\u{E000}';

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::error::Cause;
 use super::settings::{KNOWN, Section, Settings, Vars};
-use super::text::{is_word, lower_case, quoted};
+use crate::python::text::{is_word, lower_case, quoted};
 
 /// Values within values, as deep as the original goes.
 const DEPTH: usize = 10;

@@ -18,10 +18,10 @@ use super::options;
 use super::places::Item;
 use super::settings::{Entry, Options, Setting, Settings};
 use super::shipped;
-use super::text::{quoted, words};
 use crate::address::ignorable;
 use crate::control::Value;
 use crate::log::Level;
+use crate::python::text::{quoted, words};
 
 /// Logger of the messages about single jails.
 pub const TARGET: &str = "fail2ban.jailreader";

@@ -15,9 +15,9 @@ use super::ini::{self, IniFile};
 use super::listings::Listings;
 use super::settings::{Hashing, Settings, Vars};
 use super::shipped;
-use super::text::quoted;
 use crate::control::Value;
 use crate::log::Level;
+use crate::python::text::quoted;
 
 /// Logger of the messages about sets of files.
 const READER: &str = "fail2ban.configreader";

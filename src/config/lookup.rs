@@ -12,8 +12,8 @@ use super::layers::Layers;
 use super::options;
 use super::settings::Options;
 use super::shipped;
-use super::text::is_word;
 use crate::control::Value;
+use crate::python::text::is_word;
 
 /// The jail filters belong to that are read without one.
 const NO_JAIL: &str = "fail2ban-regex-jail";

@@ -34,7 +34,6 @@ pub mod settings;
 pub mod shipped;
 pub mod stream;
 pub mod tags;
-pub mod text;
 
 pub use error::{Cause, ConfigError, Fault, Message, Place};
 pub use globals::check_loglevel;

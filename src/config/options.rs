@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use indexmap::IndexMap;
 
-use super::text::{is_space, is_word, quoted, strip};
+use crate::python::text::{is_space, is_word, quoted, strip};
 
 /// A definition in its parts: its name, and arguments in order of their first appearance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,8 +11,8 @@ use indexmap::IndexMap;
 
 use super::error::Cause;
 use super::ini::{IniFile, SyntaxError};
-use super::text::{is_word, lower_case};
 use crate::control::Value;
+use crate::python::text::{is_space, is_word, lower_case};
 
 /// What is read is the administrator's own, so a hash that nobody attacks will do: a sixth of the
 /// time of reading a configuration is spent on hashing names otherwise.
@@ -333,7 +333,7 @@ fn split_place(option: &str) -> Option<(&str, &str)> {
     let valid = !place.is_empty()
         && place.chars().all(|c| is_word(c) || c == '-')
         && !name.is_empty()
-        && !name.contains(|c: char| c == '>' || super::text::is_space(c));
+        && !name.contains(|c: char| c == '>' || is_space(c));
     valid.then_some((place, name))
 }
 

@@ -8,10 +8,10 @@ use super::jail::{self, Extent, Jail};
 use super::layers::Layers;
 use super::settings::{Options, Settings};
 use super::shipped;
-use super::text::quoted;
 use super::{Check, ConfigError, EarlyOptions, ReadOptions, Stream};
 use crate::control::Value;
 use crate::log::Level;
+use crate::python::text::quoted;
 
 const TARGET: &str = "fail2ban.jailsreader";
 

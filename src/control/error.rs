@@ -5,7 +5,7 @@
 use std::fmt;
 use std::io;
 
-use super::value::Value;
+use crate::python::{self, Value};
 
 /// A failed command.
 #[derive(Clone, Debug, PartialEq)]
@@ -181,6 +181,12 @@ impl CommandError {
             [number @ Value::Int(_), text, path, ..] => Some((number, text, Some(path))),
             _ => None,
         }
+    }
+}
+
+impl From<python::Error> for CommandError {
+    fn from(error: python::Error) -> CommandError {
+        CommandError::builtin(error.class, error.text)
     }
 }
 

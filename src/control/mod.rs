@@ -10,14 +10,13 @@ pub mod error;
 pub mod listener;
 pub mod pickle;
 pub mod print;
-pub mod value;
 pub mod wire;
 
+pub use crate::python::Value;
 pub use command::{
     ACTION_METHODS, Command, GlobalOption, GlobalSetting, JailCommand, JailOption, JailSetting,
 };
 pub use error::CommandError;
-pub use value::Value;
 
 /// What the server answers.
 pub type Reply = Result<Value, CommandError>;

@@ -17,10 +17,10 @@ use super::place::{Place, chars_before};
 use super::program::{Clues, Spans};
 use super::syntax::YearWindow;
 use super::template::{LINE_BEGIN, Template, has_markup, replace_markup, unbound};
-use super::zone::quoted;
 use super::{DatePatternError, FixedOffset, FoundDate, TemplateInfo, defaults};
-use crate::config::text::strip;
 use crate::info;
+use crate::python::text::quoted;
+use crate::python::text::strip;
 use crate::ticket::Timestamp;
 
 const LOG: &str = "fail2ban.datedetector";

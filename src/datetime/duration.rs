@@ -8,48 +8,9 @@
 mod tokens;
 mod words;
 
-use self::tokens::{Operator, Token, add_terms, expand_units, tokens};
+use self::tokens::{Token, add_terms, expand_units, tokens};
 pub use self::words::format;
-
-/// A number as Python would hold it: replies tell `600` from `5400.0`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Number {
-    /// A whole number.
-    Int(i64),
-    /// Any other.
-    Float(f64),
-}
-
-impl Number {
-    /// The value in seconds.
-    pub fn as_f64(self) -> f64 {
-        match self {
-            Number::Int(n) => n as f64,
-            Number::Float(f) => f,
-        }
-    }
-
-    fn is_zero(self) -> bool {
-        self.as_f64() == 0.0
-    }
-
-    fn kind(self) -> &'static str {
-        match self {
-            Number::Int(_) => "int",
-            Number::Float(_) => "float",
-        }
-    }
-}
-
-/// Why a time span was refused; `Display` is the text for the operator.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text}")]
-pub struct DurationError {
-    /// Python's exception: `SyntaxError`, `NameError`, …
-    pub class: &'static str,
-    /// Its text.
-    pub text: String,
-}
+use crate::python::{Error, Number};
 
 /// Longest text of a span, in bytes.
 const MAX_LENGTH: usize = 1000;
@@ -61,12 +22,12 @@ const MAX_DEPTH: u32 = 50;
 ///
 /// # Errors
 /// Unknown unit, leading zero, anything that is no arithmetic.
-pub fn parse(text: &str) -> Result<Number, DurationError> {
+pub fn parse(text: &str) -> Result<Number, Error> {
     if text.trim().is_empty() {
-        return Err(DurationError {
-            class: "SyntaxError",
-            text: "invalid syntax (<string>, line 0)".to_owned(),
-        });
+        return Err(Error::new(
+            "SyntaxError",
+            "invalid syntax (<string>, line 0)",
+        ));
     }
     if text.len() > MAX_LENGTH {
         return Err(syntax("too many characters"));
@@ -87,11 +48,8 @@ pub fn parse(text: &str) -> Result<Number, DurationError> {
     }
 }
 
-fn syntax(what: &str) -> DurationError {
-    DurationError {
-        class: "SyntaxError",
-        text: format!("{what} (<string>, line 1)"),
-    }
+fn syntax(what: &str) -> Error {
+    Error::new("SyntaxError", format!("{what} (<string>, line 1)"))
 }
 
 struct Reader<'t> {
@@ -99,7 +57,7 @@ struct Reader<'t> {
     at: usize,
     depth: u32,
     /// The first error of the arithmetic; reported only if the syntax holds to the end.
-    failed: Option<DurationError>,
+    failed: Option<Error>,
 }
 
 impl Reader<'_> {
@@ -107,10 +65,9 @@ impl Reader<'_> {
         self.tokens.get(self.at)
     }
 
-    fn operator(&mut self, wanted: &[Operator]) -> Option<Operator> {
+    fn operator(&mut self, wanted: &[&str]) -> Option<&'static str> {
         match self.peek() {
-            Some(Token::Operator(operator)) if wanted.contains(operator) => {
-                let operator = *operator;
+            Some(&Token::Operator(operator)) if wanted.contains(&operator) => {
                 self.at += 1;
                 Some(operator)
             }
@@ -118,38 +75,33 @@ impl Reader<'_> {
         }
     }
 
-    fn sum(&mut self) -> Result<Number, DurationError> {
+    fn sum(&mut self) -> Result<Number, Error> {
         let mut value = self.product()?;
-        while let Some(operator) = self.operator(&[Operator::Plus, Operator::Minus]) {
+        while let Some(operator) = self.operator(&["+", "-"]) {
             let right = self.product()?;
             value = self.calculate(operator, value, right);
         }
         Ok(value)
     }
 
-    fn product(&mut self) -> Result<Number, DurationError> {
+    fn product(&mut self) -> Result<Number, Error> {
         let mut value = self.signed()?;
-        while let Some(operator) = self.operator(&[
-            Operator::Times,
-            Operator::Divide,
-            Operator::DivideWhole,
-            Operator::Modulo,
-        ]) {
+        while let Some(operator) = self.operator(&["*", "/", "//", "%"]) {
             let right = self.signed()?;
             value = self.calculate(operator, value, right);
         }
         Ok(value)
     }
 
-    fn signed(&mut self) -> Result<Number, DurationError> {
+    fn signed(&mut self) -> Result<Number, Error> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(syntax("too many nested parentheses"));
         }
-        let value = match self.operator(&[Operator::Plus, Operator::Minus]) {
-            Some(Operator::Minus) => {
+        let value = match self.operator(&["+", "-"]) {
+            Some("-") => {
                 let value = self.signed()?;
-                self.calculate(Operator::Minus, Number::Int(0), value)
+                self.calculate("-", Number::Int(0), value)
             }
             Some(_) => self.signed()?,
             None => self.power()?,
@@ -158,16 +110,16 @@ impl Reader<'_> {
         Ok(value)
     }
 
-    fn power(&mut self) -> Result<Number, DurationError> {
+    fn power(&mut self) -> Result<Number, Error> {
         let base = self.primary()?;
-        if self.operator(&[Operator::Power]).is_some() {
+        if self.operator(&["**"]).is_some() {
             let exponent = self.signed()?;
-            return Ok(self.calculate(Operator::Power, base, exponent));
+            return Ok(self.calculate("**", base, exponent));
         }
         Ok(base)
     }
 
-    fn primary(&mut self) -> Result<Number, DurationError> {
+    fn primary(&mut self) -> Result<Number, Error> {
         let token = self.peek().cloned();
         self.at += 1;
         let value = match token {
@@ -187,7 +139,7 @@ impl Reader<'_> {
             _ => return Err(syntax("invalid syntax")),
         };
         if self.peek() == Some(&Token::Open) {
-            let text = format!("'{}' object is not callable", value.kind());
+            let text = format!("'{}' object is not callable", value.type_name());
             self.fail("TypeError", text);
             return self.primary();
         }
@@ -195,87 +147,25 @@ impl Reader<'_> {
     }
 
     fn fail(&mut self, class: &'static str, text: String) {
-        self.failed.get_or_insert(DurationError { class, text });
+        self.failed.get_or_insert(Error::new(class, text));
     }
 
-    fn calculate(&mut self, operator: Operator, left: Number, right: Number) -> Number {
-        match calculate(operator, left, right) {
-            Ok(value) => value,
-            Err(message) => {
-                let class = match message {
-                    TOO_LARGE => "OverflowError",
-                    _ => "ZeroDivisionError",
-                };
-                self.fail(class, message.to_owned());
-                Number::Int(0)
+    /// A result beyond all spans is an error, where Python would go on.
+    fn calculate(&mut self, operator: &str, left: Number, right: Number) -> Number {
+        let result = left.binary(operator, right).and_then(|value| {
+            let whole = (left.type_name(), right.type_name()) == ("int", "int");
+            let rounded = whole && operator != "/" && value.as_f64().abs() > 9e18;
+            match value {
+                Number::Float(float) if rounded || !float.is_finite() => {
+                    Err(Error::new("OverflowError", "number too large"))
+                }
+                value => Ok(value),
             }
-        }
-    }
-}
-
-const TOO_LARGE: &str = "number too large";
-
-fn calculate(operator: Operator, left: Number, right: Number) -> Result<Number, &'static str> {
-    use Operator::{Divide, DivideWhole, Minus, Modulo, Plus, Power, Times};
-    let floats = (left.as_f64(), right.as_f64());
-    if matches!(operator, Divide | DivideWhole | Modulo) && right.is_zero() {
-        return Err(match (operator, left, right) {
-            (DivideWhole, Number::Int(_), Number::Int(_)) => "integer division or modulo by zero",
-            (Modulo, Number::Int(_), Number::Int(_)) => "integer modulo by zero",
-            (Divide, Number::Int(_), Number::Int(_)) => "division by zero",
-            (Divide, ..) => "float division by zero",
-            (Modulo, ..) => "float modulo",
-            _ => "float floor division by zero",
         });
-    }
-    if let (Number::Int(a), Number::Int(b)) = (left, right)
-        && operator != Divide
-        && !(operator == Power && b < 0)
-    {
-        return match operator {
-            Plus => a.checked_add(b),
-            Minus => a.checked_sub(b),
-            Times => a.checked_mul(b),
-            DivideWhole => a.checked_div_euclid(b).map(|q| {
-                if b < 0 && a.rem_euclid(b) != 0 {
-                    q - 1
-                } else {
-                    q
-                }
-            }),
-            Modulo => a.checked_rem(b).map(|r| {
-                if r != 0 && (r < 0) != (b < 0) {
-                    r + b
-                } else {
-                    r
-                }
-            }),
-            _ => u32::try_from(b).ok().and_then(|b| a.checked_pow(b)),
-        }
-        .map(Number::Int)
-        .ok_or(TOO_LARGE);
-    }
-    let (a, b) = floats;
-    let value = match operator {
-        Plus => a + b,
-        Minus => a - b,
-        Times => a * b,
-        Divide => a / b,
-        DivideWhole => (a / b).floor(),
-        Modulo => {
-            let r = a % b;
-            if r != 0.0 && (r < 0.0) != (b < 0.0) {
-                r + b
-            } else {
-                r
-            }
-        }
-        Power => a.powf(b),
-    };
-    if value.is_finite() {
-        Ok(Number::Float(value))
-    } else {
-        Err(TOO_LARGE)
+        result.unwrap_or_else(|error| {
+            self.failed.get_or_insert(error);
+            Number::Int(0)
+        })
     }
 }
 

@@ -11,9 +11,9 @@ use super::civil::{self, Context, Lifetime};
 use super::program::{Begin, BuiltIn, Clues, Program, Spans};
 use super::syntax::{self, Field, YearWindow, field_of, refuse};
 use super::{DatePatternError, DateTime, defaults};
-use crate::config::text::strip;
 use crate::interned::Interned;
 use crate::pattern::{Flags, Regex};
+use crate::python::text::strip;
 
 /// At the line's start, after at most two other characters (fact D7).
 pub(super) const LINE_BEGIN: &str = "{^LN-BEG}";

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use super::{DatePatternError, FixedOffset};
+use crate::python::text::quoted;
 
 impl FixedOffset {
     /// Reads `Z`, an abbreviation, or `[abbr]±hh[[:]mm]`.
@@ -71,15 +72,6 @@ fn pair(digits: &[u8]) -> Option<i64> {
             Some(i64::from(tens - b'0') * 10 + i64::from(ones - b'0'))
         }
         _ => None,
-    }
-}
-
-/// As Python's `repr` of a plain string.
-pub(super) fn quoted(text: &str) -> String {
-    if text.contains('\'') && !text.contains('"') {
-        format!("\"{}\"", text.replace('\\', "\\\\"))
-    } else {
-        format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
     }
 }
 

@@ -9,6 +9,7 @@ use super::settings::Filter;
 use crate::control::Value;
 use crate::log::{Level, enabled};
 use crate::pattern::{FailRegex, Match};
+use crate::python::text::quoted;
 use crate::record;
 
 const TARGET: &str = "fail2ban.filter";
@@ -116,8 +117,4 @@ fn groups(regex: &FailRegex, found: &Match, text: &str) -> String {
         Some((name.into(), value.map_or(Value::None, Value::from)))
     });
     Value::Dict(groups.collect()).repr()
-}
-
-fn quoted(text: &str) -> String {
-    Value::from(text).repr()
 }

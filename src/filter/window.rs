@@ -3,7 +3,8 @@
 #![forbid(unsafe_code)]
 
 use super::Clock;
-use crate::datetime::duration::{self, Number};
+use crate::datetime::duration;
+use crate::python::Number;
 use crate::ticket::Timestamp;
 use crate::warning;
 

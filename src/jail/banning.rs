@@ -12,8 +12,8 @@ use super::decision::{Decision, tell};
 use super::settings;
 use crate::address::Address;
 use crate::control::Value;
-use crate::datetime::duration::Number;
 use crate::debug;
+use crate::python::Number;
 use crate::ticket::{BanTime, Ticket, Timestamp};
 
 /// Bans lifted in one go, so that new bans need not wait behind thousands of old ones (fact B9).

@@ -20,9 +20,9 @@ use super::settings;
 use crate::action::JailFigures;
 use crate::address::Address;
 use crate::control::Value;
-use crate::encoding::Encoding;
 use crate::filter::{Clock, Failure, FailureId, Filter, Rules};
 use crate::pattern::UseDns;
+use crate::python::encoding::Encoding;
 use crate::store::BanHistory;
 use crate::ticket::{BanTime, Fields, MatchLine, Timestamp};
 

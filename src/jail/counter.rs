@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::evidence::Evidence;
 use crate::address::Address;
-use crate::datetime::duration::Number;
+use crate::python::Number;
 use crate::ticket::{Fields, MatchLine, Ticket, Timestamp};
 
 /// Ids a jail remembers at most. An attack from more addresses than this within one findtime makes

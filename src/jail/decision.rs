@@ -5,9 +5,10 @@ use std::fmt::Write;
 
 use crate::action::JailFigures;
 use crate::address::Address;
-use crate::datetime::duration::{self, Number};
+use crate::datetime::duration;
 use crate::datetime::stamp;
 use crate::log::{self, Level};
+use crate::python::Number;
 use crate::ticket::{Ticket, Timestamp};
 
 /// One decision. Log texts are facts B1–B13.

@@ -8,8 +8,8 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use crate::encoding::Encoding;
 use crate::filter::Lines;
+use crate::python::encoding::Encoding;
 
 /// Lines of one file, decoded.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ mod reader;
 
 use self::functions::{Draws, Function};
 use self::reader::Reader;
-use crate::datetime::duration::Number;
+use crate::python::{Error, Number};
 
 /// No sensible formula is longer.
 const LONGEST: usize = 2048;
@@ -35,8 +35,8 @@ pub enum FormulaError {
     #[error("{0}() does not take {1} arguments")]
     Arguments(String, usize),
     /// Division by zero, root of a negative number, shift by a fraction.
-    #[error("{0}")]
-    Arithmetic(&'static str),
+    #[error(transparent)]
+    Arithmetic(#[from] Error),
 }
 
 /// What a formula may look at.

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use super::formula::{Formula, FormulaError, Variables};
 use super::settings;
 use crate::control::{CommandError, Value};
-use crate::datetime::duration::Number;
+use crate::python::Number;
 use crate::{error, info, warning};
 
 /// Doublings at most; also the most a known offender's failure weighs.
@@ -87,7 +87,7 @@ impl Increment {
         let mut kept = value.clone();
         match name {
             "increment" => {
-                self.enabled = settings::truth(value);
+                self.enabled = value.is_on();
                 kept = Value::Bool(self.enabled);
                 if self.enabled && !has_database {
                     warning!(
@@ -96,7 +96,7 @@ impl Increment {
                     );
                 }
             }
-            "overalljails" => self.overall = settings::truth(value),
+            "overalljails" => self.overall = value.is_on(),
             "maxtime" => {
                 self.maxtime = number()?;
                 kept = settings::number_value(self.maxtime);
@@ -184,7 +184,7 @@ fn multipliers(value: &Value) -> Result<Vec<i64>, CommandError> {
         Value::None => Ok(Vec::new()),
         Value::Str(text) => text
             .split(' ')
-            .map(|word| Value::from(word).to_int())
+            .map(|word| Ok(Value::from(word).to_int()?))
             .collect(),
         value => Ok(vec![value.to_int()?]),
     }

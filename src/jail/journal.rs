@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::save_timer::SaveTimer;
 use crate::control::{CommandError, Value};
-use crate::encoding::Encoding;
+use crate::python::encoding::Encoding;
 use crate::source::journal::{
     Batch, Following, Matches, Options, OptionsError, Place, Start, follow,
 };

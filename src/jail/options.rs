@@ -9,10 +9,10 @@ use super::{FULL, settings};
 use crate::address::Address;
 use crate::config::options as definition;
 use crate::control::{CommandError, JailOption, JailSetting, Reply, Value};
-use crate::datetime::duration::Number;
 use crate::datetime::{DatePatternError, FixedOffset};
-use crate::encoding::Encoding;
 use crate::pattern::{FailRegex, PatternError, UseDns};
+use crate::python::Number;
+use crate::python::encoding::Encoding;
 use crate::ticket::{BanTime, Timestamp};
 use crate::{debug, error, info, msg};
 
@@ -34,7 +34,7 @@ impl JailCore {
     fn set(&mut self, setting: &JailSetting) -> Option<Result<JailOption, CommandError>> {
         Some(match setting {
             JailSetting::IgnoreSelf(value) => {
-                self.settings.ignore.ignore_self = settings::truth(value);
+                self.settings.ignore.ignore_self = value.is_on();
                 Ok(JailOption::IgnoreSelf)
             }
             JailSetting::AddIgnoreIp(words) => {
@@ -99,17 +99,17 @@ impl JailCore {
                 .increment
                 .set(name, value, self.has_database)
                 .map(|()| JailOption::BanTimeExtra(name.clone())),
-            JailSetting::MaxRetry(value) => value.to_int().map(|count| {
+            JailSetting::MaxRetry(value) => whole_number(value).map(|count| {
                 self.settings.limits.max_retry = count;
                 info!("fail2ban.filter", "  maxRetry: {}", count);
                 JailOption::MaxRetry
             }),
-            JailSetting::MaxMatches(value) => value.to_int().map(|count| {
+            JailSetting::MaxMatches(value) => whole_number(value).map(|count| {
                 self.settings.limits.max_matches = count;
                 JailOption::MaxMatches
             }),
             JailSetting::UnbanWhenQuiet(value) => {
-                self.settings.unban_when_quiet = settings::truth(value);
+                self.settings.unban_when_quiet = value.is_on();
                 Ok(JailOption::UnbanWhenQuiet)
             }
             JailSetting::BanPrefix { family, value } => self
@@ -387,6 +387,10 @@ impl JailCore {
             several => Value::List(several.iter().map(is_banned).collect()),
         }
     }
+}
+
+fn whole_number(value: &Value) -> Result<i64, CommandError> {
+    Ok(value.to_int()?)
 }
 
 const FILTER: &str = "fail2ban.filter";

@@ -11,8 +11,8 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 
-use crate::encoding::Encoding;
 use crate::filter::Filter;
+use crate::python::encoding::Encoding;
 use crate::ticket::Timestamp;
 
 /// Lines looked at for a date at one place. The original looks at few.

@@ -2,23 +2,9 @@
 #![forbid(unsafe_code)]
 
 use crate::control::{CommandError, Value};
-use crate::datetime::duration::{self, Number};
+use crate::datetime::duration;
+use crate::python::Number;
 use crate::ticket::BanTime;
-
-/// Only these words are true, in any case (fact C55); other values as Python's `bool()`.
-pub(super) fn truth(value: &Value) -> bool {
-    match value {
-        Value::None => false,
-        Value::Bool(flag) => *flag,
-        Value::Int(number) => *number != 0,
-        Value::Float(number) => *number != 0.0,
-        Value::Str(text) | Value::Ip(text) => {
-            matches!(text.to_lowercase().as_str(), "1" | "on" | "true" | "yes")
-        }
-        Value::List(items) | Value::Tuple(items) => !items.is_empty(),
-        Value::Dict(pairs) => !pairs.is_empty(),
-    }
-}
 
 /// A time span: a number or a text like `1d12h`.
 ///
@@ -29,9 +15,7 @@ pub(super) fn seconds(value: &Value) -> Result<Number, CommandError> {
         Value::Int(number) => Ok(Number::Int(*number)),
         Value::Bool(flag) => Ok(Number::Int(i64::from(*flag))),
         Value::Float(number) => Ok(Number::Float(*number)),
-        Value::Str(text) | Value::Ip(text) => {
-            duration::parse(text).map_err(|error| CommandError::builtin(error.class, error.text))
-        }
+        Value::Str(text) | Value::Ip(text) => Ok(duration::parse(text)?),
         other => Err(CommandError::builtin(
             "TypeError",
             format!(
@@ -44,11 +28,7 @@ pub(super) fn seconds(value: &Value) -> Result<Number, CommandError> {
 
 /// A number as replies carry it.
 pub(super) fn number_value(number: Option<Number>) -> Value {
-    match number {
-        None => Value::None,
-        Some(Number::Int(number)) => Value::Int(number),
-        Some(Number::Float(number)) => Value::Float(number),
-    }
+    number.map_or(Value::None, Value::from)
 }
 
 /// A bantime in whole seconds; −1 is permanent (fact J14).
@@ -83,18 +63,6 @@ pub(super) fn ban_seconds(length: BanTime) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn truth_is_strict() {
-        for text in ["1", "on", "TRUE", "Yes"] {
-            assert!(truth(&text.into()), "{text}");
-        }
-        for text in ["y", "t", "2", "maybe", "", "off"] {
-            assert!(!truth(&text.into()), "{text}");
-        }
-        assert!(truth(&Value::Int(2)));
-        assert!(!truth(&Value::None));
-    }
 
     #[test]
     fn spans_keep_their_kind() {

@@ -15,7 +15,6 @@ use super::Backend;
 use super::core::JailCore;
 use super::open_ids::open_ids;
 use super::prefix::BanPrefix;
-use super::settings;
 use crate::action::dry::DryAction;
 use crate::action::needs;
 use crate::action::properties::Properties;
@@ -122,7 +121,7 @@ pub(super) fn why_unserved(setting: &JailSetting, actions: &mut [DryAction]) -> 
         }
         JailSetting::UnbanWhenQuiet(value) => {
             let able = || actions.iter().any(|action| action.has("actionquiet"));
-            let unable = settings::truth(value) && !able();
+            let unable = value.is_on() && !able();
             unable.then(|| {
                 format!(
                     "unbanwhenquiet = {} has no effect, bans end at their time: no action of the jail \
@@ -264,10 +263,8 @@ impl Trial {
 /// What can be said of a setting of the server without a server.
 fn global(setting: &GlobalSetting) -> Result<(), CommandError> {
     match setting {
-        GlobalSetting::DbMaxMatches(count) => count.to_int().map(drop),
-        GlobalSetting::DbPurgeAge(Value::Str(age)) => duration::parse(age)
-            .map(drop)
-            .map_err(|error| CommandError::builtin(error.class, error.text)),
+        GlobalSetting::DbMaxMatches(count) => Ok(count.to_int().map(drop)?),
+        GlobalSetting::DbPurgeAge(Value::Str(age)) => Ok(duration::parse(age).map(drop)?),
         _ => Ok(()),
     }
 }

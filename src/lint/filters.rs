@@ -11,9 +11,9 @@ use crate::config::filter::Filter;
 use crate::config::layers::Layers;
 use crate::config::places::Item;
 use crate::config::settings::Options;
-use crate::config::text::quoted;
 use crate::control::Value;
 use crate::jail::trial;
+use crate::python::text::quoted;
 
 /// Looks at what the jails have left.
 pub(super) fn look(

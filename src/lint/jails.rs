@@ -15,12 +15,12 @@ use crate::config::layers::Layers;
 use crate::config::places::{Item, line_of};
 use crate::config::references::References;
 use crate::config::settings::{Setting, Settings, Vars};
-use crate::config::text::quoted;
 use crate::config::{Cause, Fault, Place, action, filter, glob, options};
 use crate::control::Value;
 use crate::jail::trial;
 use crate::log::Level;
 use crate::pattern::{FailRegex, UseDns};
+use crate::python::text::quoted;
 
 /// Names of filters and actions that are used by some jail, enabled or not.
 #[derive(Debug, Default)]

@@ -25,10 +25,10 @@ use self::written::Written;
 use crate::config::files::Files;
 use crate::config::layers::Layers;
 use crate::config::settings::Origin;
-use crate::config::text::quoted;
 use crate::config::{Cause, Fault, Place, ReadOptions, globals, jail, shipped, stream};
 use crate::control::Value;
 use crate::jail::trial;
+use crate::python::text::quoted;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -10,8 +10,8 @@ use crate::config::layers::Layers;
 use crate::config::places::{Item, header_of, line_of};
 use crate::config::references::References;
 use crate::config::settings::{Section, Settings};
-use crate::config::text::quoted;
 use crate::config::{action, filter, globals, jail};
+use crate::python::text::quoted;
 
 /// Properties of actions that the server reads by itself.
 const OF_ACTIONS: [&str; 6] = [

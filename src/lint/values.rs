@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use crate::address::Address;
 use crate::config::files::Files;
-use crate::config::text::quoted;
 use crate::control::Value;
+use crate::python::text::quoted;
 
 /// Names of services that firewalls know.
 #[derive(Debug)]

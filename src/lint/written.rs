@@ -11,7 +11,7 @@ use crate::config::ini::{self, IniFile, SyntaxError};
 use crate::config::places::{Item, line_of};
 use crate::config::settings::Origin;
 use crate::config::shipped;
-use crate::config::text::quoted;
+use crate::python::text::quoted;
 
 const NOT_UTF8: &str = "this is not UTF-8";
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::tags::{expand, group_name, scope_flags};
 use super::{Flags, PatternError, Regex, UseDns, compile};
-use crate::config::text::strip;
+use crate::python::text::strip;
 
 /// The groups that mean something to a filter: numbers into a
 /// [`Match`](super::Match). A regex has each at most once.

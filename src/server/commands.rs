@@ -8,10 +8,10 @@ use super::Server;
 use super::jails::ask_all;
 use super::server_log::{LOG, TRANSMITTER};
 use crate::address::Address;
-use crate::config::text::quoted;
 use crate::control::listener::Answer;
 use crate::control::{Command, CommandError, JailCommand, Reply, Value};
 use crate::jail::{FULL, Jail, Prepared, Subscription, Surroundings};
+use crate::python::text::quoted;
 use crate::{COMPATIBLE_VERSION, VERSION, error, info, warning};
 
 /// Jails remembered as failed.

@@ -15,9 +15,9 @@ use std::time::Instant;
 use self::format::{Format, Record};
 use self::target::{Kind, Target};
 use self::writer::{Line, Output, Syslog, Writer};
-use crate::config::text::quoted;
 use crate::control::CommandError;
 use crate::log::{self, Level, Sink};
+use crate::python::text::quoted;
 use crate::{COMPATIBLE_VERSION, error, info};
 
 const LOG: &str = "fail2ban.server";

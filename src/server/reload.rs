@@ -10,9 +10,9 @@ use indexmap::IndexMap;
 use super::Server;
 use super::commands::failed_jail;
 use super::server_log::{LOG, TRANSMITTER};
-use crate::config::text::quoted;
 use crate::control::{Command, CommandError, JailCommand, JailSetting, Reply, Value};
 use crate::jail::{Looks, Prepared, Refusal};
+use crate::python::text::quoted;
 use crate::{debug, error, info};
 
 mod new_jails;

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::Server;
 use super::server_log::TRANSMITTER;
 use crate::control::{CommandError, GlobalOption, GlobalSetting, Reply, Value};
-use crate::datetime::duration::{self, Number};
+use crate::datetime::duration;
 use crate::msg;
 use crate::store::{Store, StoreError};
 
@@ -30,7 +30,7 @@ impl Server {
             GlobalSetting::AllowIpv6(value) => {
                 let allowed = match &value {
                     Value::Str(text) if text == "auto" => None,
-                    value => Some(is_true(value)),
+                    value => Some(value.is_on()),
                 };
                 self.names.allow_ipv6(allowed);
                 Ok(value)
@@ -168,17 +168,7 @@ fn database_error(e: StoreError) -> CommandError {
 
 fn seconds(value: &Value) -> Result<f64, CommandError> {
     match value.as_str() {
-        Some(text) => duration::parse(text)
-            .map(Number::as_f64)
-            .map_err(|e| CommandError::builtin(e.class, e.text)),
-        None => value.to_float(),
+        Some(text) => Ok(duration::parse(text)?.as_f64()),
+        None => Ok(value.to_float()?),
     }
-}
-
-/// Fact C55.
-fn is_true(value: &Value) -> bool {
-    matches!(
-        value.str().to_ascii_lowercase().as_str(),
-        "1" | "on" | "true" | "yes"
-    )
 }

@@ -13,7 +13,7 @@ use super::child::{Child, Gone};
 use super::wire::{pack, unpack};
 use super::{DELAYS, PythonAction, PythonError};
 use crate::control::{CommandError, Value};
-use crate::datetime::duration::{self, Number};
+use crate::datetime::duration;
 use crate::{debug, log};
 
 /// Time for one call unless the action has an attribute `calltimeout`.
@@ -196,11 +196,7 @@ async fn converse(
         let text = question[1].as_str().unwrap_or_default();
         let answer = match (question[0].as_str(), info.as_mut()) {
             (Some("tag"), Some(info)) => info.ask(text).await,
-            (Some("seconds"), _) => match duration::parse(text) {
-                Ok(Number::Int(seconds)) => Value::Int(seconds),
-                Ok(Number::Float(seconds)) => Value::Float(seconds),
-                Err(_) => Value::None,
-            },
+            (Some("seconds"), _) => duration::parse(text).map_or(Value::None, Value::from),
             _ => Value::None,
         };
         child.send(&json!({"answer": pack(&answer)})).await?;

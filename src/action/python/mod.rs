@@ -15,7 +15,6 @@ use tokio::time::Instant;
 
 use super::command::Context;
 use super::info::BanInfo;
-use super::properties::is_true;
 use crate::control::{CommandError, Value};
 
 mod child;
@@ -204,7 +203,7 @@ impl PythonAction {
     pub async fn flush(&mut self, context: &mut Context<'_>) -> Result<bool, PythonError> {
         self.method("flush", context)
             .await
-            .map(|done| is_true(&done))
+            .map(|done| done.is_true())
     }
 
     /// Calls `consistencyCheck`, where there is one; after a failed flush with a function that says

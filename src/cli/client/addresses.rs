@@ -7,7 +7,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::address::{Address, ignorable};
-use crate::config::text;
+use crate::python::text;
 
 /// Largest list read, in bytes; a request may not be longer anyway.
 const MAX_SIZE: u64 = 8 << 20;

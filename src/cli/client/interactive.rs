@@ -5,8 +5,8 @@ use std::io::{BufRead, Write};
 use super::session::{Session, TARGET};
 
 use crate::cli::{say, usage};
-use crate::config::text::shell_words;
 use crate::error;
+use crate::python::text::shell_words;
 
 /// What stands before each line.
 const PROMPT: &str = "fail2ban> ";

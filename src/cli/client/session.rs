@@ -9,12 +9,12 @@ use nix::unistd::{AccessFlags, access};
 use super::addresses::{self, Checked};
 use crate::cli::setup::{Purpose, Setup};
 use crate::cli::{say, usage};
-use crate::config::text::quoted;
 use crate::control::client::{Client, ClientError};
 use crate::control::print::{self, Charset};
 use crate::control::{Reply, Value};
 use crate::jail::FULL;
 use crate::jail::trial::Trials;
+use crate::python::text::quoted;
 use crate::server::NO_JAIL;
 use crate::{error, warning};
 

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::path::Path;
 
-use crate::encoding::{Encoding, warn_of_line};
+use crate::python::encoding::{Encoding, warn_of_line};
 use crate::source::compressed::{self, Meter};
 use crate::warning;
 

@@ -11,12 +11,12 @@ use super::options::Options;
 use super::tally::RegexTally;
 use crate::config::filter::FilterOptions;
 use crate::config::lookup::{Found, LookupError, Place};
-use crate::config::text::shell_words;
 use crate::config::{self};
 use crate::control::Value;
 use crate::filter::{Filter, quote};
 use crate::log::{self, Level};
 use crate::pattern::{FailRegex, PatternError};
+use crate::python::text::shell_words;
 use crate::{error, record};
 
 /// Widest regex or line that `Use …` lines show.

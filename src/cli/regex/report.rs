@@ -7,9 +7,9 @@ use chrono::{DateTime, Local};
 
 use super::options::Options;
 use super::tally::{Kind, RegexTally, Tally};
-use crate::config::text::strip_end;
-use crate::encoding::Encoding;
 use crate::filter::{Dates, Filter};
+use crate::python::encoding::Encoding;
+use crate::python::text::strip_end;
 
 /// All that the report shows.
 pub(super) struct Report<'a> {

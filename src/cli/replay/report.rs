@@ -8,9 +8,10 @@ use super::arguments::Arguments;
 use super::jails::{LeftOut, Replayed};
 use crate::action::JailFigures;
 use crate::cli::printable;
-use crate::datetime::duration::{self, Number};
+use crate::datetime::duration;
 use crate::jail::decision::local_time;
 use crate::jail::replay::{Ban, Event};
+use crate::python::Number;
 use crate::ticket::Ticket;
 
 /// Writes events as they are told, then a summary.

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::super::settings::Origin;
-use super::super::text::quoted;
+use crate::python::text::quoted;
 
 /// Why a file is no INI file; `Display` is the text the original prints.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,8 +8,8 @@ mod tests;
 
 pub use parse::ACTION_METHODS;
 
-use super::value::Value;
 use crate::address::Family;
+use crate::python::Value;
 
 /// A command to the server (facts 8.2).
 #[derive(Clone, Debug, PartialEq)]

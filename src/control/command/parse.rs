@@ -8,7 +8,7 @@ use super::{
 };
 use crate::address::Family;
 use crate::control::error::CommandError;
-use crate::control::value::Value;
+use crate::python::Value;
 
 impl Command {
     /// Reads a request as it came over the socket.

@@ -16,7 +16,7 @@ mod tests;
 
 use super::Reply;
 use super::error::CommandError;
-use super::value::Value;
+use crate::python::Value;
 
 /// Deepest nesting of lists in a message. The configuration stream has four levels.
 pub const MAX_DEPTH: usize = 32;

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use super::{MAX_DEPTH, MAX_TEXT, MAX_VALUES, PickleError};
 use crate::control::Reply;
 use crate::control::error::CommandError;
-use crate::control::value::Value;
+use crate::python::Value;
 
 /// Number of a node.
 pub(super) type Id = u32;

@@ -1,7 +1,7 @@
 //! Values → pickle. Protocol 4 and of it the plainest instructions: every Python since 3.4 and
 //! both Go libraries read it; protocol 5 would add nothing.
 
-use crate::control::value::Value;
+use crate::python::Value;
 
 /// Builds one pickle.
 pub(super) struct Writer {

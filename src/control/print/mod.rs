@@ -14,7 +14,7 @@ mod tests;
 use std::borrow::Cow;
 
 use super::error::CommandError;
-use super::value::Value;
+use crate::python::Value;
 pub use table::Charset;
 
 use crate::{error, warning};

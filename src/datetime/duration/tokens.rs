@@ -2,7 +2,8 @@
 //! terms become plus signs.
 #![forbid(unsafe_code)]
 
-use super::{DurationError, Number, syntax};
+use super::syntax;
+use crate::python::{Error, Number};
 
 /// A unit in any of its spellings, as the factor it stands for.
 fn factor(word: &str) -> Option<&'static str> {
@@ -75,31 +76,20 @@ pub(super) fn add_terms(text: &str) -> String {
 pub(super) enum Token {
     Number(Number),
     Name(String),
-    Operator(Operator),
+    Operator(&'static str),
     Open,
     Close,
     Other,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operator {
-    Plus,
-    Minus,
-    Times,
-    Divide,
-    DivideWhole,
-    Modulo,
-    Power,
-}
-
 /// Splits into tokens. Python looks through the whole text for bad ones before it complains
 /// about their order.
-pub(super) fn tokens(text: &str) -> Result<Vec<Token>, DurationError> {
+pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Error> {
     let mut tokens = Vec::new();
     let mut open = 0u32;
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        let operator = |operator, length| (Token::Operator(operator), length);
+        let operator = |text: &'static str| (Token::Operator(text), text.len());
         let (token, length) = match c {
             _ if c.is_whitespace() => {
                 rest = &rest[c.len_utf8()..];
@@ -108,13 +98,13 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, DurationError> {
             '#' => break,
             '0'..='9' => number(rest)?,
             '.' if rest[1..].starts_with(|c: char| c.is_ascii_digit()) => number(rest)?,
-            '+' => operator(Operator::Plus, 1),
-            '-' => operator(Operator::Minus, 1),
-            '*' if rest.starts_with("**") => operator(Operator::Power, 2),
-            '*' => operator(Operator::Times, 1),
-            '/' if rest.starts_with("//") => operator(Operator::DivideWhole, 2),
-            '/' => operator(Operator::Divide, 1),
-            '%' => operator(Operator::Modulo, 1),
+            '+' => operator("+"),
+            '-' => operator("-"),
+            '*' if rest.starts_with("**") => operator("**"),
+            '*' => operator("*"),
+            '/' if rest.starts_with("//") => operator("//"),
+            '/' => operator("/"),
+            '%' => operator("%"),
             '(' => {
                 open += 1;
                 (Token::Open, 1)
@@ -141,7 +131,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, DurationError> {
 }
 
 /// A number at the start of a text, and its length.
-fn number(text: &str) -> Result<(Token, usize), DurationError> {
+fn number(text: &str) -> Result<(Token, usize), Error> {
     let bytes = text.as_bytes();
     let digits = |from: usize| {
         let mut at = from;
@@ -181,9 +171,7 @@ fn number(text: &str) -> Result<(Token, usize), DurationError> {
     } else {
         plain.parse().map(Number::Int).ok()
     };
-    let value = value.ok_or_else(|| DurationError {
-        class: "OverflowError",
-        text: format!("number too large: {plain}"),
-    })?;
+    let value =
+        value.ok_or_else(|| Error::new("OverflowError", format!("number too large: {plain}")))?;
     Ok((Token::Number(value), end))
 }

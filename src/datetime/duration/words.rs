@@ -28,7 +28,7 @@ pub fn format(seconds: Number) -> String {
     } else {
         seconds
     };
-    if !rest.is_zero() {
+    if rest.is_true() {
         parts.push(format!("{}s", text(rest)));
     } else if parts.is_empty() {
         parts.push("0".to_owned());

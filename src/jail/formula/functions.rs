@@ -4,9 +4,8 @@
 
 use std::cell::Cell;
 
-use super::FormulaError;
-use super::arithmetic::{binary, finite, less};
-use crate::datetime::duration::Number::{self, Float, Int};
+use crate::python::Number::{self, Float, Int};
+use crate::python::{Error, finite};
 
 /// Name, and number of arguments at least and at most.
 pub(super) type Function = &'static (&'static str, usize, usize);
@@ -98,11 +97,7 @@ impl Draws {
 ///
 /// # Errors
 /// Arguments it has no value for.
-pub(super) fn call(
-    name: &str,
-    arguments: &[Number],
-    draws: &Draws,
-) -> Result<Number, FormulaError> {
+pub(super) fn call(name: &str, arguments: &[Number], draws: &Draws) -> Result<Number, Error> {
     let first = arguments.first().copied().unwrap_or(Int(0));
     let real = |at: usize| arguments.get(at).map_or(0.0, |number| number.as_f64());
     if let Some((_, function)) = REAL.iter().find(|((known, ..), _)| *known == name) {
@@ -110,7 +105,7 @@ pub(super) fn call(
     }
     let positive = |number: f64| match number > 0.0 {
         true => Ok(number),
-        false => Err(FormulaError::Arithmetic("math domain error")),
+        false => Err(Error::new("ValueError", "math domain error")),
     };
     let between = |from: f64, to: f64| from + (to - from) * draws.next();
     match name {
@@ -126,9 +121,9 @@ pub(super) fn call(
             None => whole(first, f64::round_ties_even),
             Some(digits) => round(first, digits.as_f64()),
         },
-        "max" => Ok(best(arguments, |next, best| less(best, next))),
-        "min" => Ok(best(arguments, less)),
-        "pow" => binary("**", first, arguments.get(1).copied().unwrap_or(Int(1))),
+        "max" => Ok(best(arguments, |next, best| best.is_less(next))),
+        "min" => Ok(best(arguments, Number::is_less)),
+        "pow" => first.binary("**", arguments.get(1).copied().unwrap_or(Int(1))),
         "math.pow" => finite(real(0).powf(real(1))),
         "math.log" if arguments.len() == 2 => {
             finite(positive(real(0))?.ln() / positive(real(1))?.ln())
@@ -161,7 +156,7 @@ fn best(arguments: &[Number], better: impl Fn(Number, Number) -> bool) -> Number
 }
 
 /// A whole number; beyond 64 bits it stays a float.
-fn whole(number: Number, cut: fn(f64) -> f64) -> Result<Number, FormulaError> {
+fn whole(number: Number, cut: fn(f64) -> f64) -> Result<Number, Error> {
     let number = match number {
         Int(_) => return Ok(number),
         Float(number) => cut(number),
@@ -174,7 +169,7 @@ fn whole(number: Number, cut: fn(f64) -> f64) -> Result<Number, FormulaError> {
 }
 
 /// Rounds to so many digits after the point, or before it when negative; halves to the even side.
-fn round(number: Number, digits: f64) -> Result<Number, FormulaError> {
+fn round(number: Number, digits: f64) -> Result<Number, Error> {
     let digits = digits.clamp(-300.0, 300.0) as i32;
     if digits >= 0 {
         return match number {

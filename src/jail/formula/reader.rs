@@ -3,7 +3,7 @@
 
 use super::functions;
 use super::{Expression, FormulaError, Operator};
-use crate::datetime::duration::Number::{Float, Int};
+use crate::python::Number::{Float, Int};
 
 /// Expressions nest no deeper than this.
 const DEEPEST: usize = 40;

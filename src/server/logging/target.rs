@@ -3,6 +3,7 @@
 
 use super::format::Format;
 use crate::config::options;
+use crate::python::text::is_on;
 
 /// What kind of thing a target is.
 #[derive(Debug, PartialEq)]
@@ -45,8 +46,8 @@ impl Target {
         };
         let timeless = matches!(kind, Kind::Syslog { .. }) || upper == "SYSOUT";
         Ok(Target {
-            datetime: option("datetime").map_or(!timeless, is_true),
-            padding: option("padding").map_or(!matches!(kind, Kind::Syslog { .. }), is_true),
+            datetime: option("datetime").map_or(!timeless, is_on),
+            padding: option("padding").map_or(!matches!(kind, Kind::Syslog { .. }), is_on),
             template: option("format")
                 .filter(|template| !template.is_empty())
                 .map(str::to_owned),
@@ -67,14 +68,6 @@ impl Target {
             None => Ok(Format::builtin(verbosity, self.datetime, self.padding)),
         }
     }
-}
-
-/// Fact C55.
-fn is_true(text: &str) -> bool {
-    matches!(
-        text.to_ascii_lowercase().as_str(),
-        "1" | "on" | "true" | "yes"
-    )
 }
 
 /// The number of a syslog facility; `daemon` for a name that is none.

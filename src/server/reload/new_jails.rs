@@ -2,10 +2,10 @@
 //! otherwise wait for, one after the other, is most of the time of a start.
 
 use super::{Phase, Run};
-use crate::config::text::quoted;
 use crate::control::{Command, CommandError, JailCommand, JailSetting, Value};
 use crate::info;
 use crate::jail::{Jail, Looks, Starting};
+use crate::python::text::quoted;
 use crate::server::server_log::LOG;
 
 /// The start of a jail.

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use super::framing::{LONGEST_MESSAGE, split, write_line};
 use super::{Outlet, PIECE, TARGET, tls};
 use crate::address::Address;
-use crate::config::text::words;
+use crate::python::text::words;
 use crate::{error, info, warning};
 
 /// Connections at a time; more wait.

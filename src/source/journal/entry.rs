@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use crate::encoding::{Encoding, bytes_literal};
+use crate::python::encoding::{Encoding, bytes_literal};
 use crate::sys::localtime;
 use crate::ticket::Timestamp;
 

@@ -15,7 +15,7 @@ use super::child::Child;
 use super::entry::{Builder, Entry, Fields};
 use super::library::Library;
 use super::options::{Matches, Options};
-use crate::encoding::Encoding;
+use crate::python::encoding::Encoding;
 use crate::sys::journal;
 use crate::ticket::Timestamp;
 use crate::{error, msg};

@@ -40,7 +40,7 @@ use self::entry::{Builder, Fields};
 pub use self::follow::{Batch, Following, Place, Start, follow};
 use self::library::Library;
 pub use self::options::{Matches, Options, OptionsError};
-use crate::encoding::Encoding;
+use crate::python::encoding::Encoding;
 use crate::sys::journal;
 
 /// All entries of a journal that match, from the first to the last.

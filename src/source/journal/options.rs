@@ -1,11 +1,12 @@
 //! Which journal is read, and which of its entries (facts J3, K10, P38).
 
+use crate::python::text::is_on;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::config::files::Disk;
 use crate::config::glob;
-use crate::config::text::words;
+use crate::python::text::words;
 use crate::sys::journal::Place;
 
 /// `SD_JOURNAL_LOCAL_ONLY`, `…_RUNTIME_ONLY`, `…_SYSTEM`, `…_CURRENT_USER`.
@@ -72,8 +73,7 @@ impl Options {
                 }
                 "namespace" => options.namespace = Some(value),
                 "rotated" => {
-                    let word = value.to_lowercase();
-                    options.rotated = ["1", "on", "true", "yes"].contains(&word.as_str());
+                    options.rotated = is_on(&value);
                 }
                 _ => return Err(OptionsError::Unknown(name)),
             }

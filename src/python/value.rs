@@ -1,12 +1,11 @@
 //! The values that commands and replies are made of: those Python values which fail2ban puts on
 //! its socket, with the texts (`str`, `repr`) and number conversions Python gives them, because
 //! clients print the former and the server's error texts come from the latter.
-#![forbid(unsafe_code)]
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
-use super::error::CommandError;
+use super::{Error, Number, text};
 
 /// A Python value of the control protocol. Clients tell tuple from list and int from float.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,20 +109,41 @@ impl Value {
         }
     }
 
+    /// Python's `bool()`: a text is true when it is not empty, even `0`.
+    pub fn is_true(&self) -> bool {
+        match self {
+            Value::None => false,
+            Value::Bool(flag) => *flag,
+            Value::Int(number) => *number != 0,
+            Value::Float(number) => *number != 0.0,
+            Value::Str(text) | Value::Ip(text) => !text.is_empty(),
+            Value::List(items) | Value::Tuple(items) => !items.is_empty(),
+            Value::Dict(pairs) => !pairs.is_empty(),
+        }
+    }
+
+    /// How fail2ban reads a flag: of texts only `1 on true yes` are true (fact C55).
+    pub fn is_on(&self) -> bool {
+        match self.as_str() {
+            Some(text) => text::is_on(text),
+            None => self.is_true(),
+        }
+    }
+
     /// Python's `int()`: blanks around and underscores between digits are fine, floats lose their
     /// fraction.
     ///
     /// # Errors
     /// `ValueError` or `TypeError` with Python's text (facts C51, P55); a number beyond 64 bits.
-    pub fn to_int(&self) -> Result<i64, CommandError> {
+    pub fn to_int(&self) -> Result<i64, Error> {
         match self {
             Value::Int(number) => Ok(*number),
             Value::Bool(flag) => Ok(i64::from(*flag)),
-            Value::Float(number) if number.is_nan() => Err(CommandError::builtin(
+            Value::Float(number) if number.is_nan() => Err(Error::new(
                 "ValueError",
                 "cannot convert float NaN to integer",
             )),
-            Value::Float(number) if number.is_infinite() => Err(CommandError::builtin(
+            Value::Float(number) if number.is_infinite() => Err(Error::new(
                 "OverflowError",
                 "cannot convert float infinity to integer",
             )),
@@ -134,12 +154,12 @@ impl Value {
                 .ok_or_else(|| {
                     // Python shows no more of it
                     let shown: String = self.repr().chars().take(200).collect();
-                    CommandError::builtin(
+                    Error::new(
                         "ValueError",
                         format!("invalid literal for int() with base 10: {shown}"),
                     )
                 }),
-            _ => Err(CommandError::builtin(
+            _ => Err(Error::new(
                 "TypeError",
                 format!(
                     "int() argument must be a string, a bytes-like object or a real number, not '{}'",
@@ -153,7 +173,7 @@ impl Value {
     ///
     /// # Errors
     /// `ValueError` or `TypeError` with Python's text.
-    pub fn to_float(&self) -> Result<f64, CommandError> {
+    pub fn to_float(&self) -> Result<f64, Error> {
         match self {
             Value::Int(number) => Ok(*number as f64),
             Value::Bool(flag) => Ok(f64::from(u8::from(*flag))),
@@ -161,12 +181,12 @@ impl Value {
             Value::Str(text) | Value::Ip(text) => digits(text)
                 .and_then(|digits| digits.parse().ok())
                 .ok_or_else(|| {
-                    CommandError::builtin(
+                    Error::new(
                         "ValueError",
                         format!("could not convert string to float: {}", self.repr()),
                     )
                 }),
-            _ => Err(CommandError::builtin(
+            _ => Err(Error::new(
                 "TypeError",
                 format!(
                     "float() argument must be a string or a real number, not '{}'",
@@ -280,6 +300,15 @@ impl From<String> for Value {
     }
 }
 
+impl From<Number> for Value {
+    fn from(number: Number) -> Value {
+        match number {
+            Number::Int(number) => Value::Int(number),
+            Number::Float(number) => Value::Float(number),
+        }
+    }
+}
+
 impl From<i64> for Value {
     fn from(number: i64) -> Value {
         Value::Int(number)
@@ -357,6 +386,20 @@ mod tests {
     fn str_leaves_text_alone() {
         assert_eq!(Value::from("it's").str(), "it's");
         assert_eq!(Value::List(vec!["a".into()]).str(), "['a']");
+    }
+
+    #[test]
+    fn flags_are_on_for_four_words() {
+        for text in ["1", "on", "TRUE", "Yes"] {
+            assert!(Value::from(text).is_on(), "{text}");
+        }
+        for text in ["y", "t", "2", "maybe", "", "off"] {
+            assert!(!Value::from(text).is_on(), "{text}");
+        }
+        assert!(Value::Int(2).is_on());
+        assert!(!Value::None.is_on());
+        assert!(Value::from("0").is_true());
+        assert!(!Value::from("").is_true());
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! Text handled as Python's `str` does where it shows: what counts as white space, `repr`,
 //! `shlex.split`, `json.dumps`, universal line ends.
-#![forbid(unsafe_code)]
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use crate::control::Value;
+use super::Value;
 
 /// `str.isspace`: Unicode's white space and the four information separators.
 pub fn is_space(c: char) -> bool {
@@ -35,6 +34,11 @@ pub fn lower_case(text: &str) -> Cow<'_, str> {
     } else {
         Cow::Owned(text.to_lowercase())
     }
+}
+
+/// Whether a flag is on, as fail2ban reads it (fact C55).
+pub fn is_on(text: &str) -> bool {
+    matches!(text.to_lowercase().as_str(), "1" | "on" | "true" | "yes")
 }
 
 /// `repr` of a text, for messages.

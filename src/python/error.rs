@@ -1,0 +1,21 @@
+//! An exception of Python's own, by class and text.
+
+/// Why something has no value; `Display` is the text for the operator.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct Error {
+    /// The class of the exception: `SyntaxError`, `ValueError`, …
+    pub class: &'static str,
+    /// Its text.
+    pub text: String,
+}
+
+impl Error {
+    /// An exception with a text.
+    pub fn new(class: &'static str, text: impl Into<String>) -> Error {
+        Error {
+            class,
+            text: text.into(),
+        }
+    }
+}
