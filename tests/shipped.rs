@@ -172,6 +172,42 @@ fn export_writes_what_is_missing() {
     assert_eq!(text(&tested.stderr), "");
 }
 
+#[test]
+fn the_helper_that_knows_googlebot_asks_the_dns_both_ways() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (_guard, here) = with_jails("");
+    assert!(
+        run(common::ours("config"), &["export", &here])
+            .status
+            .success()
+    );
+    let helper = format!("{here}/filter.d/ignorecommands/apache-fakegooglebot");
+    let getent = "#!/bin/sh\ncase \"$*\" in\n\
+        'hosts 192.0.2.1' | 'hosts 192.0.2.2') echo \"$2 crawl-1.googlebot.com\" ;;\n\
+        'hosts 2001:db8::1') echo \"$2 a.google.com\" ;;\n\
+        'hosts 192.0.2.3') echo \"$2 a.google.com.example.net\" ;;\n\
+        'ahosts crawl-1.googlebot.com') echo '192.0.2.9 STREAM x'; echo '192.0.2.1 STREAM x' ;;\n\
+        'ahosts a.google.com') echo '2001:db8::1 STREAM x' ;;\n\
+        *) exit 2 ;;\nesac\n";
+    let stand_in = format!("{here}/getent");
+    fs::write(&stand_in, getent).unwrap();
+    fs::set_permissions(&stand_in, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{here}:{}", std::env::var("PATH").unwrap());
+    for (words, expected) in [
+        (&["192.0.2.1"][..], 0),
+        (&["2001:db8::1", "0"], 0),
+        (&["192.0.2.2"], 1),
+        (&["192.0.2.3"], 1),
+        (&["192.0.2.4", "5"], 1),
+        (&["crawl-1.googlebot.com"], 2),
+        (&[], 2),
+    ] {
+        let mut program = Command::new(&helper);
+        let ended = program.args(words).env("PATH", &path).output().unwrap();
+        assert_eq!(ended.status.code(), Some(expected), "{words:?}: {ended:?}");
+    }
+}
+
 /// The stock configuration with a jail that uses what former versions had.
 fn old_names() -> (tempfile::TempDir, String) {
     let directory = tempfile::tempdir().unwrap();

@@ -63,6 +63,12 @@ pub enum Writing {
     Vis,
     /// Apache: `\xhh`, and a doubled backslash.
     Hex,
+    /// Apache's access log and Go: `\xhh`, and a backslash before quotes and backslashes.
+    Quoted,
+    /// nginx's access log: `\xHH`, quotes and backslashes as well.
+    Coded,
+    /// JSON.
+    Json,
     /// Question marks.
     Mark,
     /// Letters, digits, dots and hyphens; services write no name that reads as an address.
@@ -75,6 +81,9 @@ impl Writing {
             "raw" => Writing::Raw,
             "vis" => Writing::Vis,
             "hex" => Writing::Hex,
+            "quoted" => Writing::Quoted,
+            "coded" => Writing::Coded,
+            "json" => Writing::Json,
             "mark" => Writing::Mark,
             "host" => Writing::Host,
             other => panic!("no writing {other}"),
@@ -83,8 +92,9 @@ impl Writing {
 
     pub fn write(self, text: &str) -> String {
         let printable = |c: char| (' '..='~').contains(&c);
-        let escaped = |text: &str, escape: fn(u8) -> String| -> String {
+        let escaped = |text: &str, quote: &str, escape: fn(u8) -> String| -> String {
             let bytes = text.bytes().map(|b| match b {
+                b'"' => quote.to_owned(),
                 b'\\' => "\\\\".to_owned(),
                 b' '..=b'~' => char::from(b).to_string(),
                 other => escape(other),
@@ -94,8 +104,17 @@ impl Writing {
         match self {
             // no header can hold these
             Writing::Raw => text.replace(['\n', '\r', '\0'], ""),
-            Writing::Vis => escaped(text, |b| format!("\\{b:03o}")),
-            Writing::Hex => escaped(text, |b| format!("\\x{b:02x}")),
+            Writing::Vis => escaped(text, "\"", |b| format!("\\{b:03o}")),
+            Writing::Hex => escaped(text, "\"", |b| format!("\\x{b:02x}")),
+            Writing::Quoted => escaped(text, "\\\"", |b| format!("\\x{b:02x}")),
+            Writing::Coded => {
+                let coded = escaped(text, "\\x22", |b| format!("\\x{b:02X}"));
+                coded.replace("\\\\", "\\x5C")
+            }
+            Writing::Json => {
+                let quoted = serde_json::Value::from(text).to_string();
+                quoted[1..quoted.len() - 1].to_owned()
+            }
             Writing::Mark => text.replace(|c| !printable(c), "?"),
             Writing::Host => {
                 let of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
