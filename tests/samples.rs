@@ -186,22 +186,20 @@ fn our_own_samples_give_the_expected_result() {
         assert!(score.lines > 3, "{name}: {} lines", score.lines);
         wrong.extend(score.wrong);
         let filter = repository.join("filter.d").join(format!("{name}.conf"));
-        let words = [
-            "-o",
-            "<time> <ip>",
-            &log.to_string_lossy(),
-            &filter.to_string_lossy(),
-        ];
-        asked.push(words.map(str::to_owned));
+        for (log, options) in combinations(&name, &logs) {
+            let log = logs.join(log).to_string_lossy().into_owned();
+            let filter = format!("{}[{}]", filter.display(), arguments(&options));
+            asked.push(["--raw", "-o", "row", &log, &filter].map(str::to_owned));
+        }
     }
     for (words, theirs) in asked.iter().zip(answers_of_the_original(&asked)) {
         let mut program = common::ours("fail2ban-regex");
-        let output = program.args(words).env("TZ", ZONE).output().expect("runs");
-        let ours = String::from_utf8(output.stdout).expect("text");
-        // Python writes a time as a whole number when the zone of its date is known
-        let (ours, theirs) = (ours.replace(".0 ", " "), theirs.replace(".0 ", " "));
+        program.args(words).env("TZ", ZONE).env("LC_ALL", "C.UTF-8");
+        let ours = program.output().expect("runs").stdout;
+        let ours = normal_rows(&String::from_utf8_lossy(&ours));
+        let theirs = normal_rows(&theirs);
         if ours != theirs || ours.is_empty() {
-            wrong.push(format!("{words:?}: {ours} instead of {theirs}"));
+            wrong.push(format!("{words:?}: {ours:?} instead of {theirs:?}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

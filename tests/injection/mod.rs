@@ -56,6 +56,9 @@ pub fn filter(config: &Path, wanted: &str) -> Option<Filter> {
     let found = config::find_filter(config, wanted, "auto").expect("usable");
     let options = found.expect("there").options;
     let mut filter = Filter::new(name);
+    if let Some(lines) = options.maxlines {
+        filter.set_maxlines(usize::try_from(lines).expect("maxlines"));
+    }
     if let Some(prefregex) = &options.prefregex {
         filter.set_prefregex(prefregex).expect("prefregex");
     }
