@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -128,6 +129,54 @@ async fn a_slow_jail_delays_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_firewall_that_waits_for_a_lock_delays_no_other_firewall() {
+    let notes = Notes::new();
+    let here = notes.0.path().display();
+    // as iptables does while somebody else has the lock of xtables, and programs that do not know it
+    for (program, command) in [
+        ("iptables", notes.waits("iptables")),
+        ("ipset", notes.note("ipset")),
+        ("nft", notes.note("nft")),
+    ] {
+        let path = notes.0.path().join(program);
+        let text = format!("#!/bin/sh\n{}\n", command.replace("<ip>", "$*"));
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let waiting = jail(
+        "ipt",
+        "a",
+        &format!("{here}/iptables -w -I c 1 -s <ip> -j DROP"),
+    )
+    .await;
+    ban(&waiting, "192.0.2.1");
+    notes.lines(1).await;
+    let mut others = Vec::new();
+    for (name, command) in [
+        ("nft", "nft add rule t c ip saddr <ip> drop"),
+        (
+            "nft-script",
+            "nft add table t; nft add rule t c ip saddr <ip> drop",
+        ),
+        ("ipset", "ipset save set-<ip>"),
+    ] {
+        let command = command.replace("nft add", &format!("{here}/nft add"));
+        let command = command.replace("ipset save", &format!("{here}/ipset save"));
+        let actions = jail(name, name, &command).await;
+        ban(&actions, "192.0.2.1");
+        others.push(actions);
+    }
+    let lines = notes.lines(5).await;
+    let of = |word: &str| lines.iter().filter(|line| line.starts_with(word)).count();
+    assert_eq!(
+        (of("iptables "), of("nft "), of("ipset ")),
+        (1, 3, 1),
+        "{lines:?}"
+    );
+    notes.go();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn actions_of_one_name_wait_for_each_other() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("bans");
@@ -190,7 +239,7 @@ async fn a_ban_that_waits_and_its_unban_cancel_each_other() {
     unban(&actions, "192.0.2.1");
     notes.go();
     actions.settled().await;
-    let lines = notes.lines(6).await;
+    let lines = notes.lines(5).await;
     let of = |word: &str| {
         let lines = lines.iter().filter(|line| line.starts_with(word));
         lines

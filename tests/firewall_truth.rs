@@ -6,6 +6,7 @@ mod common;
 
 use std::fs;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use common::stock::StockServer;
 
@@ -131,6 +132,60 @@ fn what_others_delete_comes_back() {
         std::thread::sleep(std::time::Duration::from_secs(3));
         assert_eq!(server.lines("WARNING").len(), warnings);
         assert_eq!(held()[0].0, 39);
+    });
+}
+
+#[test]
+fn what_is_deleted_again_and_again_comes_back_each_time() {
+    let test = "what_is_deleted_again_and_again_comes_back_each_time";
+    common::in_network_namespace(test, || {
+        let server = StockServer::start(
+            &[
+                ("ipt", "iptables-multiport[name=ipt, port=ssh]"),
+                ("nft", "nftables[name=nft, port=ssh]"),
+            ],
+            &[],
+        );
+        for jail in ["ipt", "nft"] {
+            server.client(&["set", jail, "banip", "192.0.2.1", "192.0.2.2"]);
+        }
+        let whole = || {
+            let rules = shell("iptables-save; nft list table inet f2b-table");
+            rules.matches("-A f2b-ipt -s 192.0.2.").count() == 2
+                && rules.contains("-j f2b-ipt\n")
+                && rules.contains("192.0.2.1, 192.0.2.2")
+                && rules.contains("@addr-set-nft ")
+        };
+        assert!(common::eventually(60, whole), "{}", server.log());
+
+        const FIGHT: &str = "Bans are deleted from the firewall again and again";
+        let begin = Instant::now();
+        for round in 0..8 {
+            shell("nft flush ruleset");
+            assert!(common::eventually(60, whole), "{round}: {}", server.log());
+        }
+        // about a second each; with ever longer pauses this took more than a minute
+        assert!(
+            begin.elapsed() < Duration::from_secs(45),
+            "{}",
+            server.log()
+        );
+        assert_eq!(server.lines(FIGHT), Vec::<String>::new());
+
+        // one that does not stop is told of, once
+        let mut other = Command::new("/bin/sh")
+            .args(["-c", "while sleep 0.2; do nft flush ruleset; done"])
+            .spawn()
+            .unwrap();
+        let told = common::eventually(120, || !server.lines(FIGHT).is_empty());
+        std::thread::sleep(Duration::from_secs(5));
+        other.kill().unwrap();
+        other.wait().unwrap();
+        assert!(told, "{}", server.log());
+        assert!(common::eventually(120, whole), "{}", server.log());
+        let lines = server.lines(FIGHT);
+        assert_eq!(lines.len(), 1, "{lines:#?}");
+        assert!(lines[0].contains("last by nft (process "), "{lines:#?}");
     });
 }
 

@@ -3,8 +3,8 @@
 //!
 //! The original runs all commands of the whole server one after the other (fact A19), and action
 //! files rely on it: two jails with the same action edit the same file. Here commands of actions
-//! of one name wait for each other, and so do all that change the firewall; the rest runs side by
-//! side. But no change of the firewall waits for long for a script that does other things as well.
+//! of one name wait for each other, and so do all that change the same firewall; the rest runs side
+//! by side. But no change of the firewall waits for long for a script that does other things as well.
 //! Mails go to a queue of their own.
 
 use std::collections::HashMap;
@@ -20,7 +20,7 @@ use super::firewall::holders::{Holder, Holders};
 use super::firewall::iptables::Call;
 use super::firewall::iptables::copies::{self, Lesson};
 use super::firewall::member::{self, Member};
-use super::firewall::monitor;
+use super::firewall::monitor::{self, OwnDeletion};
 use super::mail::pacing::Pacing;
 use super::mail::queue::{Job, Queue};
 use super::patience::Patience;
@@ -36,8 +36,13 @@ mod together;
 
 const TARGET: &str = "fail2ban.action";
 
-/// Programs whose calls must not overlap: without `-w` iptables gives up when another runs.
-const FIREWALL: [&str; 5] = ["iptables", "ip6tables", "nft", "ipset", "firewall-cmd"];
+/// Programs whose calls must not overlap: without `-w` iptables gives up when another runs. Those of
+/// one firewall wait for each other; one that waits for somebody else's lock holds up no other.
+const FIREWALLS: [&[&str]; 3] = [
+    &["iptables", "ip6tables", "firewall-cmd"],
+    &["ipset"],
+    &["nft"],
+];
 
 /// How long a change of the firewall waits for a script that may change it too.
 const SCRIPT_PATIENCE: Duration = Duration::from_millis(300);
@@ -162,7 +167,7 @@ impl Executor {
             Some(change) if success => self.holders.note(self.holder(action), &change),
             Some(_) => {}
             // others that use its sets and chains may have lost what they hold
-            None if turn.deletes && self.shares(action) => monitor::remind(),
+            None if turn.deletes.is_some() && self.shares(action) => monitor::remind(),
             None => {}
         }
         success
@@ -260,39 +265,38 @@ enum Nature {
 /// Held while a command runs that others must not meet.
 struct Turn {
     /// It may delete from the firewall, and the kernel tells of that too.
-    deletes: bool,
-    _locks: [Option<Held>; 2],
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        if self.deletes {
-            monitor::forget();
-        }
-    }
+    deletes: Option<OwnDeletion>,
+    _locks: Vec<Held>,
 }
 
 impl Executor {
     /// Waits until no other command runs that this one must not meet. A change of the firewall waits
-    /// for other changes, for a script only [`SCRIPT_PATIENCE`].
+    /// for other changes of the same, for a script only [`SCRIPT_PATIENCE`].
     async fn turn(&self, action: &str, script: &Script, nature: Nature) -> Turn {
         const DELETING: [&str; 9] = [
             " -D", " -F", " -X", "--delete", "--flush", "delete", "flush", "destroy", " del ",
         ];
-        // no action has such names
-        const SCRIPTS: &str = "firewall: scripts";
-        const CHANGES: &str = "firewall: changes";
-        let firewall = FIREWALL.iter().any(|program| script.text.contains(program));
-        let locks = match (firewall, nature) {
-            (false, _) => [Some(self.hold(action).await), None],
-            (true, Nature::Script) => [Some(self.hold(SCRIPTS).await), None],
-            (true, Nature::Change) => {
-                let scripts = timeout(SCRIPT_PATIENCE, self.hold(SCRIPTS)).await.ok();
-                [scripts, Some(self.hold(CHANGES).await)]
+        let mentions = |words: &[&str]| words.iter().any(|word| script.text.contains(word));
+        let firewalls = FIREWALLS.into_iter().filter(|programs| mentions(programs));
+        let mut locks = Vec::new();
+        // always in this order, so that no two wait for each other
+        for programs in firewalls {
+            // no action has such names
+            let scripts = format!("firewall: scripts of {}", programs[0]);
+            if nature == Nature::Script {
+                locks.push(self.hold(&scripts).await);
+                continue;
             }
-        };
+            locks.extend(timeout(SCRIPT_PATIENCE, self.hold(&scripts)).await);
+            let changes = format!("firewall: changes of {}", programs[0]);
+            locks.push(self.hold(&changes).await);
+        }
+        let firewall = !locks.is_empty();
+        if !firewall {
+            locks.push(self.hold(action).await);
+        }
         Turn {
-            deletes: firewall && DELETING.iter().any(|word| script.text.contains(word)),
+            deletes: (firewall && mentions(&DELETING)).then(OwnDeletion::begin),
             _locks: locks,
         }
     }

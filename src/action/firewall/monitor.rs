@@ -3,42 +3,70 @@
 //!
 //! The kernel tells of everything that happens through nftables, and so of `iptables` too where
 //! that is the program over nftables; ipset and the old iptables tell nobody. What this process
-//! deletes itself is told as well: whoever deletes ends with [`forget`].
+//! deletes itself is told as well: an [`OwnDeletion`] says while that may be.
+//!
+//! Another program may delete again and again. Lost bans come back each time; when that happens more
+//! than [`FIGHT`] times, the log says so and the pace slows until it is over.
 #![forbid(unsafe_code)]
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::io::unix::AsyncFd;
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::netlink::{Body, Channel};
+use super::netlink::{self, Body, Channel};
 use crate::sys::readiness;
+use crate::warning;
 
 /// Multicast group of nftables.
 const GROUP: u32 = 7;
 
-const SUBSYSTEM: u16 = 10;
+const SUBSYSTEM: u16 = 10 << 8;
 
 /// Messages that tell of something deleted: table, chain, rule, set, member.
 const DELETIONS: [u16; 5] = [2, 5, 8, 11, 14];
+
+/// The message that ends what one program did, and its attributes that name the program.
+const GENERATION: u16 = 15;
+const PROCESS: u16 = 2;
+const PROCESS_NAME: u16 = 3;
 
 /// How long the firewall has to be quiet before anybody looks: a reload of it deletes first and
 /// adds then.
 const QUIET: Duration = Duration::from_millis(300);
 
-/// Pause after a report; it doubles while reports go on.
-const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(60)];
+/// Pause after a report, and while another program goes on deleting bans.
+const PAUSE: Duration = Duration::from_millis(500);
+const LONG_PAUSE: Duration = Duration::from_secs(30);
+
+/// Bans lost so many times within [`FIGHT_TIME`] are no accident.
+const FIGHT: usize = 10;
+const FIGHT_TIME: Duration = Duration::from_secs(60);
+
+/// During an own deletion that takes longer others may have deleted something too.
+const SHORT: Duration = Duration::from_secs(1);
 
 struct Monitor {
     reports: watch::Sender<()>,
     /// Nothing when the kernel cannot be listened to.
-    channel: Option<Arc<Channel>>,
+    channel: Option<Channel>,
+    /// There is reason to look at the firewall.
+    reason: Notify,
+    /// Bans were put back since the last report.
+    put_back: AtomicBool,
+    /// Others deleted something since the last report, the last one of them this program.
+    others: AtomicBool,
+    program: Mutex<String>,
 }
 
 static MONITOR: OnceLock<Monitor> = OnceLock::new();
+
+/// Commands of this process under way that may delete.
+static OWN: AtomicUsize = AtomicUsize::new(0);
 
 /// How often bans are compared with the firewall when nobody reports anything.
 const EVERY: Duration = Duration::from_secs(300);
@@ -74,16 +102,26 @@ impl Default for Reminder {
 }
 
 fn subscribe() -> watch::Receiver<()> {
+    let mut first = false;
     let monitor = MONITOR.get_or_init(|| {
-        let channel = Channel::listen(GROUP).ok().map(Arc::new);
-        if let Some(channel) = &channel {
-            tokio::spawn(listen(channel.clone()));
-        }
+        first = true;
         Monitor {
             reports: watch::Sender::new(()),
-            channel,
+            channel: Channel::listen(GROUP).ok(),
+            reason: Notify::new(),
+            put_back: AtomicBool::new(false),
+            others: AtomicBool::new(false),
+            program: Mutex::default(),
         }
     });
+    if let Some(channel) = &monitor.channel
+        && first
+    {
+        let ready = channel.as_fd().try_clone_to_owned();
+        if let Ok(ready) = ready.and_then(readiness::readable) {
+            tokio::spawn(monitor.listen(ready));
+        }
+    }
     monitor.reports.subscribe()
 }
 
@@ -94,63 +132,141 @@ pub fn remind() {
     }
 }
 
-/// Forgets all deletions until now: they were this process's own. What others deleted in the same
-/// moment is found at the next look.
-pub fn forget() {
-    if let Some(Monitor {
-        channel: Some(channel),
-        ..
-    }) = MONITOR.get()
-    {
-        // what was lost was told during the own deletions as well
-        let _ = channel.receive(|_| {});
+/// Bans that the firewall had lost were put back; they may be gone again.
+pub fn put_back() {
+    if let Some(monitor) = MONITOR.get() {
+        monitor.put_back.store(true, Ordering::Relaxed);
+        monitor.reason.notify_one();
     }
 }
 
-async fn listen(channel: Arc<Channel>) {
-    let Ok(ready) = channel
-        .as_fd()
-        .try_clone_to_owned()
-        .and_then(readiness::readable)
-    else {
-        return;
-    };
-    let mut pause = PAUSES[0];
-    loop {
-        if !deleted(&ready, &channel).await {
-            continue;
+/// A command of this process that may delete from the firewall, while it runs: what the kernel tells
+/// meanwhile is its doing.
+#[derive(Debug)]
+pub struct OwnDeletion {
+    begin: Instant,
+}
+
+impl OwnDeletion {
+    /// The command is about to run.
+    pub fn begin() -> OwnDeletion {
+        // what was told up to now was done by others
+        if OWN.load(Ordering::Relaxed) == 0
+            && let Some(monitor) = MONITOR.get()
+            && monitor.hear()
+        {
+            monitor.reason.notify_one();
         }
-        let begin = Instant::now();
-        // until it is quiet, but not for ever
-        while begin.elapsed() < 4 * QUIET
-            && timeout_at(Instant::now() + QUIET, deleted(&ready, &channel))
-                .await
-                .is_ok()
-        {}
+        OWN.fetch_add(1, Ordering::Relaxed);
+        OwnDeletion {
+            begin: Instant::now(),
+        }
+    }
+}
+
+impl Drop for OwnDeletion {
+    fn drop(&mut self) {
         if let Some(monitor) = MONITOR.get() {
-            monitor.reports.send_replace(());
+            let heard = monitor.hear();
+            if heard && self.begin.elapsed() > SHORT {
+                monitor.reason.notify_one();
+            }
         }
-        sleep(pause).await;
-        let went_on = timeout_at(Instant::now() + pause, ready.readable()).await;
-        pause = match went_on {
-            Ok(_) => (pause * 2).min(PAUSES[1]),
-            Err(_) => PAUSES[0],
-        };
+        OWN.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// Waits for news; answers whether something was deleted, or could have been.
-async fn deleted(ready: &AsyncFd<OwnedFd>, channel: &Channel) -> bool {
-    let Ok(mut guard) = ready.readable().await else {
-        sleep(PAUSES[1]).await;
-        return false;
-    };
-    let mut found = false;
-    let heard = channel.receive(|answer| {
-        if let Body::Message(kind, _) = answer.body {
-            found |= kind >> 8 == SUBSYSTEM && DELETIONS.contains(&(kind & 0xff));
+impl Monitor {
+    /// Takes the news that are there; answers whether something was deleted, or could have been.
+    fn hear(&self) -> bool {
+        let Some(channel) = &self.channel else {
+            return false;
+        };
+        let own = OWN.load(Ordering::Relaxed) > 0;
+        let (mut found, mut deletes) = (false, false);
+        let heard = channel.receive(|answer| match answer.body {
+            Body::Message(kind, bytes) if kind == SUBSYSTEM | GENERATION => {
+                if std::mem::take(&mut deletes) && !own {
+                    *self.program() = program(bytes);
+                }
+            }
+            Body::Message(kind, _) if kind >> 8 == SUBSYSTEM >> 8 => {
+                deletes |= DELETIONS.contains(&(kind & 0xff));
+                found |= deletes;
+            }
+            _ => {}
+        });
+        found |= heard.is_err();
+        self.others.fetch_or(found && !own, Ordering::Relaxed);
+        found
+    }
+
+    fn program(&self) -> MutexGuard<'_, String> {
+        self.program.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a reason to look at the firewall.
+    async fn news(&self, ready: &AsyncFd<OwnedFd>) {
+        loop {
+            tokio::select! {
+                () = self.reason.notified() => return,
+                guard = ready.readable() => {
+                    let Ok(mut guard) = guard else {
+                        sleep(LONG_PAUSE).await;
+                        continue;
+                    };
+                    guard.clear_ready();
+                    if self.hear() && OWN.load(Ordering::Relaxed) == 0 {
+                        return;
+                    }
+                }
+            }
         }
-    });
-    guard.clear_ready();
-    found || heard.is_err()
+    }
+
+    /// Tells the jails, for ever.
+    async fn listen(&self, ready: AsyncFd<OwnedFd>) {
+        let mut losses: Vec<Instant> = Vec::new();
+        let mut fighting = false;
+        loop {
+            self.news(&ready).await;
+            let begin = Instant::now();
+            // until it is quiet, but not for ever
+            while begin.elapsed() < 4 * QUIET && timeout(QUIET, self.news(&ready)).await.is_ok() {}
+            let lost = self.put_back.swap(false, Ordering::Relaxed);
+            if self.others.swap(false, Ordering::Relaxed) && lost {
+                losses.push(begin);
+            }
+            losses.retain(|loss| loss.elapsed() < FIGHT_TIME);
+            fighting &= lost;
+            if losses.len() > FIGHT && !fighting {
+                fighting = true;
+                losses.clear();
+                warning!(
+                    "fail2ban.actions",
+                    "Bans are deleted from the firewall again and again, last by {}; while this goes on they are put back only every {} seconds",
+                    self.program(),
+                    LONG_PAUSE.as_secs()
+                );
+            }
+            self.reports.send_replace(());
+            sleep(if fighting { LONG_PAUSE } else { PAUSE }).await;
+        }
+    }
+}
+
+/// Name and number of the program that made a change.
+fn program(bytes: &[u8]) -> String {
+    let (mut name, mut number) = (String::new(), 0);
+    for (kind, value) in netlink::attributes(bytes) {
+        match (kind, value.first_chunk()) {
+            (PROCESS, Some(bytes)) => number = u32::from_be_bytes(*bytes),
+            (PROCESS_NAME, _) => {
+                let text = value.split(|byte| *byte == 0).next().unwrap_or_default();
+                name = String::from_utf8_lossy(text).into_owned();
+            }
+            _ => {}
+        }
+    }
+    format!("{name} (process {number})")
 }

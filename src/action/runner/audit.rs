@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::super::batch::{Outcome, TicketOrder};
+use super::super::firewall::monitor;
 use super::{Runner, TARGET};
 use crate::address::Address;
 use crate::control::Value;
@@ -54,6 +55,7 @@ impl Runner {
                 Outcome::Alone => self.alone(order).await,
             });
         }
+        monitor::put_back();
         warning!(
             TARGET,
             "[{}] action {}: the firewall had lost {}, put back {put_back} of {} ban(s)",
