@@ -6,7 +6,9 @@ mod common;
 
 use std::fs::{self, File};
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use common::site::Site;
@@ -134,4 +136,79 @@ fn a_log_that_is_rotated_while_its_jail_is_held_up_loses_no_line() {
         assert_eq!(told.matches(&found).count(), 1, "{found}\n{told}");
     }
     server.stop();
+}
+
+/// A program without the right to read whatever it likes, which root has.
+fn without_override(program: &str) -> Command {
+    let ours = common::ours(program);
+    if !nix::unistd::geteuid().is_root() {
+        return ours;
+    }
+    let mut command = Command::new("setpriv");
+    command
+        .arg("--bounding-set=-dac_override,-dac_read_search")
+        .arg("--inh-caps=-dac_override,-dac_read_search")
+        .arg(ours.get_program())
+        .args(ours.get_args());
+    common::like(&mut command, &ours);
+    command
+}
+
+#[test]
+fn what_may_not_be_read_is_named_with_the_reason() {
+    let site = Site::new("logpath = HERE/logs/*.log\n  HERE/secret/*.log\n  HERE/secret/a.log");
+    let mode = |name: &str, mode: u32| {
+        fs::set_permissions(site.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for directory in ["logs", "secret"] {
+        fs::create_dir(site.path(directory)).unwrap();
+        fs::write(site.path(directory).join("a.log"), "x\n").unwrap();
+    }
+    std::os::unix::fs::symlink(site.path("secret/a.log"), site.path("logs/link.log")).unwrap();
+    let test = || {
+        let mut client = without_override("fail2ban-client");
+        client.arg("-c").arg(site.directory.path()).arg("-t");
+        let output = client.output().unwrap();
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    let denied = |name: &str| format!("{}: Permission denied", site.path(name).display());
+
+    mode("secret", 0o000);
+    let said = test();
+    for name in ["secret", "secret/a.log", "logs/link.log"] {
+        let wanted = format!("Unable to look for log files: {}", denied(name));
+        assert!(said.contains(&wanted), "{wanted}\n{said}");
+    }
+    assert!(!said.contains("dangling"), "{said}");
+
+    // one that appears later
+    let server = site.start(without_override("fail2ban-server"));
+    fs::write(site.path("logs/b.log"), "").unwrap();
+    mode("logs/b.log", 0o000);
+    let path = site.path("logs/b.log");
+    let refused = format!(
+        "Unable to open {}: [Errno 13] Permission denied",
+        path.display()
+    );
+    site.wait_for("log", &refused);
+    server.stop();
+
+    for (part, text) in [
+        ("filter.d/simple.conf", "Could not read config files: "),
+        ("filter.d", "Found no accessible config files for "),
+        ("jail.conf", "Could not read config files: "),
+    ] {
+        let before = fs::metadata(site.path(part)).unwrap().permissions();
+        mode(part, 0o000);
+        let said = test();
+        let reason = format!(" ({}", site.path(part).display());
+        let line = said
+            .lines()
+            .find(|line| line.contains(text))
+            .unwrap_or(&said);
+        assert!(line.contains(&reason), "{line}");
+        assert!(line.contains(": Permission denied)"), "{line}");
+        fs::set_permissions(site.path(part), before).unwrap();
+    }
+    mode("secret", 0o700);
 }

@@ -23,6 +23,19 @@ pub trait Files {
     /// Names in a directory, in the order the system gives them; none when it cannot be read.
     /// The second list holds those that are not UTF-8, made printable.
     fn names(&self, directory: &str) -> (Vec<String>, Vec<String>);
+    /// What the system says of a path that cannot be looked at, or of a directory whose names cannot
+    /// be read; nothing where it is just not there.
+    fn refusal(&self, _path: &str) -> Option<io::Error> {
+        None
+    }
+}
+
+/// A path that the system refuses, with its reason: `/var/log/x: Permission denied`.
+pub fn refused(path: &str, error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(number) => format!("{path}: {}", nix::errno::Errno::from_raw(number).desc()),
+        None => format!("{path}: {error}"),
+    }
 }
 
 /// No configuration file is longer than this (16 MiB).
@@ -76,6 +89,17 @@ impl Files for Disk {
             }
         }
         (names, odd)
+    }
+
+    fn refusal(&self, path: &str) -> Option<io::Error> {
+        let path = Path::new(if path.is_empty() { "." } else { path });
+        let error = match path.metadata() {
+            Ok(metadata) if metadata.is_dir() => path.read_dir().err(),
+            Ok(_) => None,
+            Err(error) => Some(error),
+        };
+        let absent = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
+        error.filter(|error| !absent.contains(&error.kind()))
     }
 }
 

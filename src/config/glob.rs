@@ -1,7 +1,7 @@
 //! Shell patterns → the paths that match, in the order the directories give them (fact J4).
 #![forbid(unsafe_code)]
 
-use super::files::{Files, join, split};
+use super::files::{Files, join, refused, split};
 
 /// What a pattern led to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,6 +12,17 @@ pub struct Found {
     pub dangling: Vec<String>,
     /// Names that are not UTF-8, made printable: they cannot be told to the server.
     pub odd: Vec<String>,
+    /// What the system does not let look at, with its reason: there may be more.
+    pub refused: Vec<String>,
+}
+
+impl Found {
+    fn add_refusal(&mut self, files: &dyn Files, path: &str) -> bool {
+        let error = files.refusal(path);
+        self.refused
+            .extend(error.iter().map(|error| refused(path, error)));
+        error.is_some()
+    }
 }
 
 /// Looks up a pattern; one without wildcards is a path.
@@ -21,10 +32,10 @@ pub fn find(files: &dyn Files, pattern: &str) -> Found {
         found.paths.push(pattern.to_owned());
         return found;
     }
-    for path in matches(files, pattern, &mut found.odd) {
+    for path in matches(files, pattern, &mut found) {
         if files.exists(&path) {
             found.paths.push(path);
-        } else {
+        } else if !found.add_refusal(files, &path) {
             found.dangling.push(path);
         }
     }
@@ -36,29 +47,39 @@ pub fn has_wildcard(pattern: &str) -> bool {
     pattern.contains(['*', '?', '['])
 }
 
-fn matches(files: &dyn Files, pattern: &str, odd: &mut Vec<String>) -> Vec<String> {
+fn matches(files: &dyn Files, pattern: &str, found: &mut Found) -> Vec<String> {
     let (directory, name) = split(pattern);
     if !has_wildcard(pattern) {
-        return present(files, directory, name)
-            .then(|| pattern.to_owned())
-            .into_iter()
-            .collect();
+        return match present(files, directory, name) {
+            true => vec![pattern.to_owned()],
+            false => {
+                found.add_refusal(files, pattern);
+                Vec::new()
+            }
+        };
     }
     let directories = if directory != pattern && has_wildcard(directory) {
-        matches(files, directory, odd)
+        matches(files, directory, found)
     } else {
         vec![directory.to_owned()]
     };
     let mut paths = Vec::new();
     for directory in directories {
         if !has_wildcard(name) {
+            let path = join(&directory, name);
             if present(files, &directory, name) {
-                paths.push(join(&directory, name));
+                paths.push(path);
+            } else {
+                found.add_refusal(files, &path);
             }
             continue;
         }
         let (names, not_utf8) = files.names(&directory);
-        odd.extend(not_utf8.iter().map(|name| join(&directory, name)));
+        if names.is_empty() && not_utf8.is_empty() {
+            found.add_refusal(files, &directory);
+        }
+        let odd = not_utf8.iter().map(|name| join(&directory, name));
+        found.odd.extend(odd);
         paths.extend(
             names
                 .iter()

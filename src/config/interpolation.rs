@@ -14,8 +14,9 @@ use crate::python::text::{is_word, lower_case, quoted};
 const DEPTH: usize = 10;
 /// Longest value in bytes. Ten levels of references could otherwise fill any memory.
 const LENGTH: usize = 4 << 20;
-/// References followed for one value.
-const STEPS: usize = 10_000;
+/// References followed and looked at for one value; values within values within values could otherwise
+/// have billions of them.
+const STEPS: usize = 1000;
 
 impl Settings {
     /// An option with everything in it replaced: of `vars`, else of the section, else the
@@ -108,7 +109,7 @@ impl Expansion<'_> {
             )));
         }
         let known = self.foreign.len();
-        self.add_foreign(value);
+        self.add_foreign(value)?;
         let mut rest = value;
         while let Some(percent) = rest.find('%') {
             self.push(&rest[..percent])?;
@@ -137,14 +138,7 @@ impl Expansion<'_> {
     }
 
     fn replace(&mut self, name: &str, value: &str, depth: usize) -> Result<(), Cause> {
-        self.steps += 1;
-        if self.steps > STEPS {
-            return Err(self.error(format!(
-                "Too many references in value substitution: option {} in section {}",
-                quoted(self.option),
-                quoted(self.section),
-            )));
-        }
+        self.step()?;
         if name == "__name__" {
             let section = self.section;
             return self.push(section);
@@ -164,10 +158,22 @@ impl Expansion<'_> {
         }
     }
 
+    fn step(&mut self) -> Result<(), Cause> {
+        self.steps += 1;
+        if self.steps > STEPS {
+            return Err(self.error(format!(
+                "Too many references in value substitution: option {} in section {}",
+                quoted(self.option),
+                quoted(self.section),
+            )));
+        }
+        Ok(())
+    }
+
     /// Adds the raw values of all `section/option` references of a value (facts C16–C18).
-    fn add_foreign(&mut self, value: &str) {
+    fn add_foreign(&mut self, value: &str) -> Result<(), Cause> {
         if !value.contains('/') {
-            return;
+            return Ok(());
         }
         let mut rest = value;
         while let Some(at) = rest.find("%(") {
@@ -178,12 +184,14 @@ impl Expansion<'_> {
                 continue;
             };
             rest = after;
+            self.step()?;
             if self.find(name).is_none()
                 && let Some(text) = self.raw_foreign(place, option)
             {
                 self.foreign.push((name.to_owned(), text));
             }
         }
+        Ok(())
     }
 
     fn raw_foreign(&self, place: &str, option: &str) -> Option<Arc<str>> {

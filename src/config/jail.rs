@@ -492,6 +492,10 @@ impl Jail {
                     format!("File {path} has a name that is not UTF-8, thus cannot be monitored");
                 messages.add(Level::Warning, TARGET, text);
             }
+            for refused in &found.refused {
+                let text = format!("Unable to look for log files: {refused}");
+                messages.add(Level::Warning, TARGET, text);
+            }
             if found.paths.is_empty() || glob::has_wildcard(pattern) {
                 patterns.push(line.to_owned());
             }

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::error::{Cause, Messages};
-use super::files::{Files, join, split, stem};
+use super::files::{Files, join, refused, split, stem};
 use super::ini::{self, IniFile};
 use super::listings::Listings;
 use super::settings::{Hashing, Settings, Vars};
@@ -169,9 +169,10 @@ impl<'f> Layers<'f> {
         }
         if paths.is_empty() {
             let text = format!(
-                "Found no accessible config files for {} under {}",
+                "Found no accessible config files for {} under {}{}",
                 quoted(name),
-                self.base
+                self.base,
+                self.refusals(&[main])
             );
             self.messages.add(Level::Error, READER, text);
             return Ok(None);
@@ -184,9 +185,23 @@ impl<'f> Layers<'f> {
         self.messages.add(
             Level::Error,
             READER,
-            format!("Could not read config files: {}", paths.join(", ")),
+            format!(
+                "Could not read config files: {}{}",
+                paths.join(", "),
+                self.refusals(&paths)
+            ),
         );
         Ok(None)
+    }
+
+    /// ` (PATH: REASON)` for each of these files that the system does not let read.
+    fn refusals(&self, paths: &[String]) -> String {
+        let refusal = |path: &String| {
+            let error = self.files.refusal(path).or(self.files.read(path).err());
+            let error = error.filter(|error| error.kind() != std::io::ErrorKind::NotFound)?;
+            Some(format!(" ({})", refused(path, &error)))
+        };
+        paths.iter().filter_map(refusal).collect()
     }
 
     /// All files and what they include, merged; and which of them could be read.

@@ -227,6 +227,10 @@ impl Files for Shipped {
         }
     }
 
+    fn refusal(&self, path: &str) -> Option<io::Error> {
+        below(path).map_or_else(|| Disk.refusal(path), |_| None)
+    }
+
     fn names(&self, directory: &str) -> (Vec<String>, Vec<String>) {
         let Some(name) = below(directory) else {
             return Disk.names(directory);

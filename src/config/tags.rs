@@ -18,9 +18,9 @@ use crate::control::Value;
 const REPLACEMENTS: i64 = 25;
 /// Longest value in bytes: tags that hold tags twice would otherwise double it without end.
 const LENGTH: usize = 4 << 20;
-/// Most bytes written for all options together: a few lines of tags that hold each other, none of
+/// Most bytes read and written for all options together: a few lines of tags that hold each other, none of
 /// them too long, could otherwise take minutes and any memory.
-const WORK: usize = 64 << 20;
+const WORK: usize = 16 << 20;
 
 /// Names of options and tags that are left alone.
 pub type Ignored<'a> = HashSet<&'a str, Hashing>;
@@ -70,6 +70,7 @@ fn substitute_in_turn(
                 done[index] = true;
                 continue;
             };
+            work += value.len();
             let new = rewrite(
                 name,
                 value,
@@ -331,7 +332,7 @@ mod tests {
     /// step from a short value to gigabytes.
     #[test]
     fn all_options_together_are_bounded() {
-        let mut options = vec![("big".to_owned(), "x".repeat(LENGTH / 2))];
+        let mut options = vec![("big".to_owned(), "x".repeat(LENGTH / 4))];
         options.extend((0..100).map(|n| (format!("o{n}"), "<big>".to_owned())));
         let borrow = |options: &[(String, String)]| {
             let pairs: Vec<_> = options.iter().map(|(n, v)| (&**n, &**v)).collect();

@@ -2,6 +2,7 @@
 //! (facts J4, J7, K5, P36, Q5).
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -238,8 +239,15 @@ impl Logs {
                 continue;
             }
             // what may not be read now may be later
-            let Ok(looked) = Looked::at(&path).await else {
-                continue;
+            let looked = match Looked::at(&path).await {
+                Ok(looked) => looked,
+                Err(error) => {
+                    if error.kind() != ErrorKind::NotFound && self.newcomers.refuse(&path) {
+                        let error = CommandError::file(&error, &path);
+                        error!(TARGET, "Unable to open {}: {}", path, error);
+                    }
+                    continue;
+                }
             };
             let (file, line) = (looked.look.identity, looked.look.first_line_hash.clone());
             let known = self.logs.keys().map(String::as_str);

@@ -34,6 +34,8 @@ pub(super) struct Newcomers {
     order: VecDeque<(Identity, String)>,
     /// Taken away by command: they stay away.
     removed: HashSet<String>,
+    /// Files that could not be opened, which was told.
+    refused: HashSet<String>,
     look_at: Option<Instant>,
     before: Option<Vec<String>>,
 }
@@ -96,6 +98,11 @@ impl Newcomers {
     /// Added by command: no longer to stay away.
     pub fn add(&mut self, path: &str) {
         self.removed.remove(path);
+    }
+
+    /// A file cannot be opened; answers whether that is news.
+    pub fn refuse(&mut self, path: &str) -> bool {
+        self.refused.len() < MOST_FILES && self.refused.insert(path.to_owned())
     }
 
     /// Whether a path may be worth a look; `count` files are read already.

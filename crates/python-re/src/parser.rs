@@ -8,6 +8,9 @@ mod groups;
 
 use std::collections::HashMap;
 
+use icu_properties::CodePointSetData;
+use icu_properties::props::{XidContinue, XidStart};
+
 use super::Flags;
 use super::ast::{Assertion, Greed, Node, Tree};
 use super::class::{Category, Class, Item};
@@ -329,11 +332,13 @@ fn is_flag(c: char) -> bool {
     matches!(c, 'i' | 'L' | 'm' | 's' | 'x' | 'a' | 't' | 'u')
 }
 
-/// Python's `str.isidentifier`, near enough: letters, digits and `_`, no digit in front.
+/// Python's `str.isidentifier`.
 fn is_identifier(name: &str) -> bool {
+    let begins = CodePointSetData::new::<XidStart>();
+    let goes_on = CodePointSetData::new::<XidContinue>();
     let mut chars = name.chars();
-    chars.next().is_some_and(|c| c == '_' || c.is_alphabetic())
-        && chars.all(|c| c == '_' || c.is_alphanumeric())
+    (chars.next()).is_some_and(|c| c == '_' || begins.contains(c))
+        && chars.all(|c| goes_on.contains(c))
 }
 
 /// What Python's `int` makes of a text, if it is a natural number. Too large ones saturate.

@@ -1,6 +1,9 @@
 //! The characters of a regex as Python's parser sees them: one at a time, an escape counting as
 //! one, always knowing where it stands. Errors carry Python's words and position.
 
+use icu_properties::CodePointMapData;
+use icu_properties::props::{GeneralCategory, GeneralCategoryGroup};
+
 /// One unit of the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Token {
@@ -178,6 +181,7 @@ pub(crate) fn quoted(name: &str) -> String {
     } else {
         '\''
     };
+    let hidden = GeneralCategoryGroup::Other.union(GeneralCategoryGroup::Separator);
     let mut out = String::from(quote);
     for c in name.chars() {
         match c {
@@ -190,11 +194,11 @@ pub(crate) fn quoted(name: &str) -> String {
                 out.push(c);
             }
             ' ' => out.push(' '),
-            c if c.is_control() || c.is_whitespace() || c == '\u{AD}' => {
-                let code = u32::from(c);
-                out.push_str(&match code {
-                    0..0x100 => format!("\\x{code:02x}"),
-                    _ => format!("\\u{code:04x}"),
+            c if hidden.contains(CodePointMapData::<GeneralCategory>::new().get(c)) => {
+                out.push_str(&match u32::from(c) {
+                    code @ ..0x100 => format!("\\x{code:02x}"),
+                    code @ ..0x1_0000 => format!("\\u{code:04x}"),
+                    code => format!("\\U{code:08x}"),
                 });
             }
             c => out.push(c),

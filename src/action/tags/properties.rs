@@ -14,8 +14,8 @@ const MAX_REPLACEMENTS: u32 = 25;
 /// Longest text a tag may grow to; beyond it definitions that double each other would eat memory.
 pub(super) const MAX_LENGTH: usize = 1 << 20;
 
-/// Most bytes written for all properties of an action together: they are resolved while a ban waits.
-const MAX_WORK: usize = 16 << 20;
+/// Most bytes read and written for all properties of an action together: they are resolved while a ban waits.
+const MAX_WORK: usize = 4 << 20;
 
 /// Tags whose values come from log lines: they are left alone inside properties and escaped with
 /// backslashes when a property of that name exists (fact A30).
@@ -47,6 +47,7 @@ pub fn resolve_properties(
             let original = tags.get(name).cloned().unwrap_or_default();
             let mut count = counts.get(name.as_str()).cloned().unwrap_or_default();
             let value = original.clone();
+            work += value.len();
             let value = resolve_one(name, value, &tags, condition, &mut count, &mut work)?;
             let open = next_tag(&value, 0).is_some();
             if !value.contains('<') {

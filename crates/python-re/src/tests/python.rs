@@ -194,6 +194,14 @@ const ERRORS: &[(&str, &str)] = &[
         "bad character in group name 'a-b' at position 4",
     ),
     ("(?P<1>x)", "bad character in group name '1' at position 4"),
+    (
+        "(?P<a\u{5cc}>x)",
+        "bad character in group name 'a\\u05cc' at position 4",
+    ),
+    (
+        "(?(\u{e0001})x)",
+        "bad character in group name '\\U000e0001' at position 3",
+    ),
     ("(?P<", "missing group name at position 4"),
     ("(?P<a", "missing >, unterminated name at position 4"),
     ("(?P<>x)", "missing group name at position 4"),
