@@ -1,10 +1,11 @@
-//! What a server has to endure: being killed at any moment, and clients that are none.
+//! What a server has to endure: being killed at any moment, clients that are none, and reloads and
+//! rotations while actions are slow and fail.
 #![allow(clippy::unwrap_used)]
 
 mod common;
 
-use std::collections::BTreeSet;
-use std::fs::OpenOptions;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -17,6 +18,10 @@ use nix::sys::signal::Signal;
 const KILLS: u32 = 15;
 /// Hostile connections, unless `FERROBAN_CONNECTIONS` says.
 const CONNECTIONS: usize = 10_000;
+/// Seconds of reloads and rotations, unless `FERROBAN_SOAK` says.
+const SOAK: u64 = 25;
+/// A soak of so many seconds shows whether memory is level.
+const LONG_SOAK: u64 = 300;
 
 fn count_of<T: std::str::FromStr>(variable: &str, default: T) -> T {
     let given = std::env::var(variable).ok();
@@ -91,6 +96,124 @@ fn memory(pid: u32) -> usize {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let size = line.unwrap().trim_end_matches("kB").trim();
     size.parse().unwrap()
+}
+
+/// What the log tells of ids after `what`, and how often.
+fn told(log: &str, what: &str) -> BTreeMap<String, u32> {
+    let mut times = BTreeMap::new();
+    for line in log.lines() {
+        if let Some((_, rest)) = line.split_once(what) {
+            let id = rest.split(' ').next().unwrap_or(rest);
+            *times.entry(id.to_owned()).or_default() += 1;
+        }
+    }
+    times
+}
+
+/// Ids whose numbers are not the same.
+fn unequal(wanted: &BTreeMap<String, u32>, told: &BTreeMap<String, u32>) -> Vec<String> {
+    let ids: BTreeSet<&String> = wanted.keys().chain(told.keys()).collect();
+    let differ = ids
+        .into_iter()
+        .filter(|id| wanted.get(*id) != told.get(*id));
+    differ
+        .map(|id| format!("{id}: {:?} for {:?}", told.get(id), wanted.get(id)))
+        .collect()
+}
+
+/// Two jails, one polling, each with an action that is slow and one that fails. Every line of a failure
+/// must be found once, and every id with two of them be banned once.
+#[test]
+fn soak_of_reloads_and_rotations_loses_no_line() {
+    let site = Site::new(&["one", "two"]);
+    for (name, command) in [("slow", "sleep 0.2"), ("failing", "false")] {
+        let file = format!("[Definition]\nactionban = {command}\nactionunban = {command}\n");
+        site.write(&format!("action.d/{name}.conf"), &file);
+    }
+    let settings = "action = note\n slow\n failing\nfindtime = 20\nbantime = 10\n";
+    let section = |name, backend| {
+        format!(
+            "{}backend = {backend}\n{settings}\n",
+            common::home::jail(name).trim_end().to_owned() + "\n"
+        )
+    };
+    site.jails(&(section("one", "polling") + &section("two", "auto")));
+    let running = site.foreground(server());
+    let mut random = fastrand::Rng::with_seed(8);
+    let seconds = count_of("FERROBAN_SOAK", SOAK);
+    let open = |name: &str| -> File {
+        let mut options = OpenOptions::new();
+        options.append(true).create(true);
+        options.open(site.path(&format!("{name}.log"))).unwrap()
+    };
+    let (mut found, mut banned) = (BTreeMap::new(), BTreeMap::new());
+    let (mut number, mut lines, mut rotations, mut reloads) = (0u32, 0u64, 0, 0);
+    let mut sizes = Vec::new();
+    let begin = Instant::now();
+    let mut logs = [("one", open("one")), ("two", open("two"))];
+    let (mut reload_at, mut rotate_at, mut look_at) = (10, 3, 0);
+    while begin.elapsed() < Duration::from_secs(seconds) {
+        let now = chrono::Utc::now().format("%b %d %H:%M:%S");
+        for (_, log) in &mut logs {
+            let mut text = String::new();
+            for _ in 0..random.u32(0..12) {
+                let id = format!("10.{}.{}.{}", number >> 16, number >> 8 & 255, number & 255);
+                let count = if number.is_multiple_of(10) { 2 } else { 1 };
+                text += &format!("{now} x from {id}\n").repeat(count as usize);
+                text += &format!("{now} y from {id}\n").repeat(3);
+                lines += u64::from(count) + 3;
+                if count == 2 {
+                    banned.insert(id.clone(), 1);
+                }
+                found.insert(id, count);
+                number += 1;
+            }
+            log.write_all(text.as_bytes()).unwrap();
+        }
+        let second = begin.elapsed().as_secs();
+        if second >= rotate_at {
+            rotate_at = second + 3;
+            let (name, log) = &mut logs[rotations % 2];
+            let path = site.path(&format!("{name}.log"));
+            fs::rename(&path, site.path(&format!("{name}.log.1"))).unwrap();
+            // its writer has not noticed yet
+            std::thread::sleep(Duration::from_millis(random.u64(0..20)));
+            *log = open(name);
+            rotations += 1;
+        }
+        if second >= reload_at {
+            reload_at = second + 10;
+            let (code, printed) = site.run(common::ours("fail2ban-client"), &["reload"]);
+            assert_eq!((code, printed.as_str()), (0, "OK\n"));
+            reloads += 1;
+        }
+        if second >= look_at {
+            look_at = second + 1;
+            sizes.push(memory(running.child.id()));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let complete = || unequal(&found, &told(&site.read("log"), "] Found ")).is_empty();
+    common::eventually(60, complete);
+    let log = site.read("log");
+    let wrong = unequal(&found, &told(&log, "] Found "));
+    assert!(wrong.is_empty(), "{} lines: {wrong:?}", wrong.len());
+    let wrong = unequal(&banned, &told(&log, "] Ban "));
+    assert!(wrong.is_empty(), "{} bans: {wrong:?}", wrong.len());
+    let half = |part: &[usize]| part.iter().copied().max().unwrap_or_default();
+    let (before, after) = sizes.split_at(sizes.len() / 2);
+    let (before, after) = (half(before), half(after));
+    println!(
+        "{seconds} s: {lines} lines, {} failures, {} bans, {reloads} reloads, {rotations} rotations; \
+         at most {before} KiB in the first half, {after} in the second",
+        found.len() + banned.len(),
+        banned.len()
+    );
+    assert!(rotations > 3 && reloads > 0, "no load");
+    if seconds >= LONG_SOAK {
+        assert!(after <= before + before / 20, "{sizes:?}");
+    }
+    assert_eq!(running.end(Signal::SIGTERM), Some(0));
 }
 
 #[test]
