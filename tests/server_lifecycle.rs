@@ -6,7 +6,7 @@ mod common;
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileExt as _, FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -778,6 +778,63 @@ fn programs_get_nothing_that_the_starter_had_open() {
         assert!(seen.contains(" 0 -> "), "{seen}");
         assert!(!seen.contains("lock-of-the-starter"), "{seen}");
     }
+}
+
+#[test]
+fn bans_in_force_outlive_damage_to_the_open_database() {
+    let site = Site::new(&["one"]);
+    site.jails(&(jail("one") + "action =\n"));
+    let first = running_with_bans(&site, 0..5000);
+    assert_eq!(first.end(Signal::SIGTERM), Some(0));
+    let running = running_with_bans(&site, 0..0);
+    wait_for_bans(&site, 5000);
+    // nothing is left of the file but its first page
+    let file = fs::File::options()
+        .write(true)
+        .open(site.path("db"))
+        .unwrap();
+    let size = file.metadata().unwrap().len();
+    let noise = vec![0xA5; usize::try_from(size).unwrap() - 4096];
+    file.write_all_at(&noise, 4096).unwrap();
+    ban(
+        &running,
+        (0..5000).map(|number| number * 7 % 5000 + 10_000).take(300),
+    );
+    site.wait_for("Trying to repair database");
+    assert_eq!(running.end(Signal::SIGTERM), Some(0));
+    let running = running_with_bans(&site, 0..0);
+    wait_for_bans(&site, 5300);
+    assert_eq!(running.end(Signal::SIGTERM), Some(0));
+}
+
+fn running_with_bans(site: &Site, numbers: std::ops::Range<u32>) -> common::home::Server<'_> {
+    let running = site.foreground(server());
+    ban(&running, numbers);
+    running
+}
+
+fn ban(running: &common::home::Server<'_>, numbers: impl Iterator<Item = u32>) {
+    let address = |number| std::net::Ipv4Addr::from(0x0A00_0000 + number).to_string();
+    let addresses: Vec<String> = numbers.map(address).collect();
+    let words = ["set", "one", "banip", "--time", "1d"].into_iter();
+    let words: Vec<&str> = words.chain(addresses.iter().map(String::as_str)).collect();
+    if !addresses.is_empty() {
+        running.ask(&words).unwrap().unwrap();
+    }
+}
+
+/// Waits until the jail has so many bans.
+fn wait_for_bans(site: &Site, count: usize) {
+    let count = format!("'Currently banned', {count})");
+    let there = || {
+        let status = ask(site, &["status", "one"]).unwrap().unwrap();
+        status.repr().contains(&count)
+    };
+    assert!(
+        common::eventually(60, there),
+        "{count}\n{}",
+        site.read("log")
+    );
 }
 
 #[test]

@@ -62,6 +62,19 @@ impl Task {
         self.judge_cases();
     }
 
+    /// Writes the bans in force again after the database was repaired: some may not have been in what
+    /// was left of it.
+    pub(super) fn keep_bans(&mut self) {
+        let Some(store) = &self.around.store else {
+            return;
+        };
+        let repairs = store.repairs();
+        if repairs != self.repairs {
+            self.repairs = repairs;
+            store.keep_bans(self.core.name(), &self.core.banned_tickets());
+        }
+    }
+
     /// Stops reading, then has the actions lift and stop; bans stay in the database.
     pub(super) async fn stop(&mut self) {
         let name = Value::from(self.core.name());
@@ -73,6 +86,7 @@ impl Task {
         if let Some(journal) = &mut self.journal {
             journal.stop();
         }
+        self.keep_bans();
         let (done, stopped) = oneshot::channel();
         self.actions.send(Order::Stop(self.core.unban_all(), done));
         let _ = stopped.await;

@@ -30,6 +30,7 @@ use crate::config::glob;
 use crate::control::{JailCommand, JailSetting, Reply, Value};
 use crate::source::Chunk;
 use crate::source::journal::Batch;
+use crate::store::Store;
 use crate::ticket::Timestamp;
 
 /// Chunks waiting for the jail; the readers are held back beyond.
@@ -126,6 +127,8 @@ pub(super) struct Task {
     pub(super) parked: VecDeque<Request>,
     /// When to compare bans with the firewall.
     pub(super) reminder: Reminder,
+    /// Repairs of the database after which the bans in force have been written again.
+    pub(super) repairs: u64,
     /// Answers to [`crate::action::Order::Quiet`].
     pub(super) quiet: QuietAnswers,
 }
@@ -184,6 +187,7 @@ pub(super) fn prepare(
     if let Backend::Feed(source) = &backend {
         logs.add_feed(source, core.encoding());
     }
+    let repairs = around.store.as_ref().map_or(0, Store::repairs);
     let task = Task {
         core,
         backend,
@@ -202,6 +206,7 @@ pub(super) fn prepare(
         before_reload: None,
         parked: VecDeque::new(),
         reminder: Reminder::new(),
+        repairs,
         quiet: mpsc::unbounded_channel(),
     };
     let prepared = Prepared {
@@ -252,6 +257,7 @@ impl Task {
                 }
                 () = self.reminder.due(), if reminded => {
                     self.actions.audit(|| self.core.banned_tickets());
+                    self.keep_bans();
                 }
                 () = self.actions.room(), if full => {
                     while let Some(request) = self.parked.pop_front() {

@@ -217,6 +217,17 @@ impl Store {
         self.write(Write::AddBan(row));
     }
 
+    /// How often the file was repaired since it was opened: some bans may have been lost then.
+    pub fn repairs(&self) -> u64 {
+        self.shared.mailbox.repairs.load(Ordering::Relaxed)
+    }
+
+    /// Records bans in force where they have been lost.
+    pub fn keep_bans(&self, jail: &str, tickets: &[Ticket]) {
+        let row = |ticket| rows::BanRow::new(jail, ticket, self.max_matches());
+        self.write(Write::KeepBans(tickets.iter().map(row).collect()));
+    }
+
     /// Forgets an id (manual unban; fact Q7); `None` forgets all of the jail.
     pub fn delete_bans(&self, jail: &str, ids: Option<Vec<Address>>) {
         self.write(Write::DeleteBans {

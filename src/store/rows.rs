@@ -142,6 +142,23 @@ impl BanRow {
         .execute(row)?;
         Ok(())
     }
+
+    /// As [`BanRow::insert`] for a ban that was stored before: only where it has been lost since.
+    pub(super) fn keep(&self, db: &Connection) -> rusqlite::Result<()> {
+        db.prepare_cached(
+            "INSERT INTO bips(jail, ip, timeofban, bantime, bancount, data) \
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            self.jail,
+            self.ip.to_string(),
+            self.timeofban,
+            self.bantime,
+            self.bancount,
+            &self.data[..]
+        ])?;
+        Ok(())
+    }
 }
 
 /// Forgets ids of a jail, or (`None`) the whole jail.

@@ -98,7 +98,7 @@ const COLUMNS: [(&str, &str, &str); 4] = [
     ),
 ];
 
-/// Files up to this size are looked through for damage at start; it takes some milliseconds.
+/// Files up to this size are looked through for damage at start; it takes up to a tenth of a second.
 const CHECKED_SIZE: u64 = 16 << 20;
 
 /// Why an open file is not ready for use.

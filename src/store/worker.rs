@@ -7,6 +7,7 @@
 //! loss of all handles.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, TrySendError};
 use std::time::{Duration, Instant};
@@ -48,6 +49,8 @@ pub(super) enum Write {
         position: LogPosition,
     },
     AddBan(BanRow),
+    /// Bans in force, some of which may have been lost.
+    KeepBans(Vec<BanRow>),
     DeleteBans {
         jail: String,
         ids: Option<Vec<String>>,
@@ -68,6 +71,7 @@ impl Write {
                 position,
             } => rows::update_log(db, jail, path, position),
             Write::AddBan(row) => row.insert(db),
+            Write::KeepBans(rows) => rows.iter().try_for_each(|row| row.keep(db)),
             Write::DeleteBans { jail, ids } => rows::delete_bans(db, jail, ids.as_deref()),
             Write::Purge { before } => rows::purge(db, *before),
         }
@@ -88,6 +92,8 @@ pub(super) enum Request {
 pub(super) struct Mailbox {
     requests: Sender<Request>,
     dropped: AtomicU64,
+    /// How often the file was repaired.
+    pub(super) repairs: Arc<AtomicU64>,
 }
 
 impl Mailbox {
@@ -117,6 +123,7 @@ impl Mailbox {
 /// Starts the thread; `in_memory`: the file cannot be used yet.
 pub(super) fn spawn(db: Connection, path: String, in_memory: bool) -> std::io::Result<Mailbox> {
     let (sender, requests) = queue::bounded(QUEUE);
+    let repairs = Arc::new(AtomicU64::new(0));
     let mut worker = Worker {
         db,
         path,
@@ -125,6 +132,7 @@ pub(super) fn spawn(db: Connection, path: String, in_memory: bool) -> std::io::R
         refusal: None,
         in_memory,
         repaired: None,
+        repairs: Arc::clone(&repairs),
     };
     if in_memory {
         worker.postpone(Instant::now());
@@ -135,6 +143,7 @@ pub(super) fn spawn(db: Connection, path: String, in_memory: bool) -> std::io::R
     Ok(Mailbox {
         requests: sender,
         dropped: AtomicU64::new(0),
+        repairs,
     })
 }
 
@@ -155,6 +164,7 @@ struct Worker {
     in_memory: bool,
     /// When the file was last found damaged.
     repaired: Option<Instant>,
+    repairs: Arc<AtomicU64>,
 }
 
 impl Worker {
@@ -371,6 +381,7 @@ impl Worker {
             return false;
         }
         self.repaired = Some(now);
+        self.repairs.fetch_add(1, Ordering::Relaxed);
         // closing the file later would take the new one's write-ahead log away
         let Ok(nothing) = Connection::open_in_memory() else {
             return false;
