@@ -222,7 +222,7 @@ fn value(kind: u64, bytes: &[u8]) -> Sql {
             let unused = 64 - 8 * bytes.len();
             Sql::Integer(((number(bytes, 0, bytes.len()) << unused) as i64) >> unused)
         }
-        _ if kind % 2 == 0 => Sql::Blob(bytes.to_vec()),
+        _ if kind.is_multiple_of(2) => Sql::Blob(bytes.to_vec()),
         _ => match String::from_utf8(bytes.to_vec()) {
             Ok(text) => Sql::Text(text),
             Err(bytes) => Sql::Blob(bytes.into_bytes()),
