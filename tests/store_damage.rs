@@ -63,6 +63,32 @@ fn garbage_is_set_aside_once() {
 }
 
 #[test]
+fn what_has_been_waited_for_is_in_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("f2b.sqlite3");
+    let store = Store::open(&path).unwrap();
+    let other = rusqlite::Connection::open(&path).unwrap();
+    let rows = |db: &rusqlite::Connection| {
+        db.query_row("SELECT count(*) FROM bips", [], |row| row.get::<_, u32>(0))
+            .unwrap()
+    };
+    store.add_jail("sshd");
+    for number in 0..100 {
+        store.add_ban("sshd", &ban(number));
+        block(store.written());
+        assert_eq!(rows(&other), number + 1);
+    }
+    // nobody waits for a database that refuses
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    store.add_ban("sshd", &ban(100));
+    block(store.written());
+    assert_eq!(rows(&other), 100);
+    other.execute_batch("COMMIT").unwrap();
+    block(store.close());
+    assert_eq!(rows(&other), 101);
+}
+
+#[test]
 fn what_can_be_read_is_saved() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("f2b.sqlite3");

@@ -20,7 +20,27 @@ use crate::filter::FailureId;
 use crate::msg;
 use crate::ticket::{FieldValue, MatchLine, Ticket};
 
+/// Bans by hand whose rows wait for the database at once.
+const ROWS: usize = 1000;
+
 impl Task {
+    /// Answers when what was done is in the database: a server that is killed then has not lost it.
+    /// The jail does not wait for it, so many commands share a transaction.
+    pub(super) fn answer_when_written<T: Send + 'static>(
+        &self,
+        answer: T,
+        reply: oneshot::Sender<T>,
+    ) {
+        let store = self.around.store.clone();
+        tokio::spawn(async move {
+            if let Some(store) = store {
+                store.written().await;
+            }
+            // an answer nobody waits for any more is dropped
+            let _ = reply.send(answer);
+        });
+    }
+
     pub(super) fn attempt(&mut self, id: &str, lines: Vec<String>, reply: oneshot::Sender<Reply>) {
         let id = Address::parse(id);
         self.cases.push_back(Case {
@@ -42,7 +62,13 @@ impl Task {
             None => None,
         };
         let mut count = 0;
-        for id in &order.ids {
+        for (at, id) in order.ids.iter().enumerate() {
+            if let Some(store) = &self.around.store
+                && at % ROWS == ROWS - 1
+            {
+                // none is dropped because too many wait
+                store.written().await;
+            }
             let id = Address::parse(id);
             let past = match &self.around.store {
                 Some(store) if self.core.wants_past() => {
@@ -88,7 +114,7 @@ impl Task {
             if let Some(store) = &self.around.store {
                 let jail = self.core.name();
                 known |= store.history(Some(jail), &id).await.is_some();
-                self.forget(&id);
+                self.forget(vec![id.clone()]);
             }
             if let Some(ticket) = self.core.forget_earlier_bans(&id) {
                 known = true;
@@ -132,8 +158,8 @@ impl Task {
             .collect();
         let inbox = self.inbox.upgrade();
         let Some(inbox) = inbox.filter(|_| !unknown.is_empty()) else {
-            let _ = reply.send(self.unban_resolved(&ids, &HashMap::new(), report_absent));
-            return;
+            let answer = self.unban_resolved(&ids, &HashMap::new(), report_absent);
+            return self.answer_when_written(answer, reply);
         };
         let lookup = self.around.names.clone();
         tokio::spawn(async move {
@@ -157,13 +183,14 @@ impl Task {
         report_absent: bool,
     ) -> Reply {
         let mut count = 0;
-        let mut absent = Vec::new();
+        let (mut absent, mut forgotten) = (Vec::new(), Vec::new());
         for id in ids {
-            match self.unban_one(id, names.get(id)) {
+            match self.unban_one(id, names.get(id), &mut forgotten) {
                 0 => absent.push(id.as_str()),
                 lifted => count += lifted,
             }
         }
+        self.forget(forgotten);
         if report_absent && !absent.is_empty() {
             let absent = Value::from(absent);
             let text = format!("not banned: {}", absent.repr());
@@ -173,11 +200,17 @@ impl Task {
     }
 
     /// An id has to be given in its canonical form (sharp edge 47); a network or name that is not
-    /// banned itself stands for all addresses in it (fact P46).
-    fn unban_one(&mut self, text: &str, addresses: Option<&Vec<Address>>) -> i64 {
+    /// banned itself stands for all addresses in it (fact P46). What the database is to forget is added
+    /// to `forgotten`.
+    fn unban_one(
+        &mut self,
+        text: &str,
+        addresses: Option<&Vec<Address>>,
+        forgotten: &mut Vec<Address>,
+    ) -> i64 {
         let id = Address::parse(text);
         if id.to_string() == text {
-            self.forget(&id);
+            forgotten.push(id.clone());
             if self.lift(&id) {
                 return 1;
             }
@@ -199,15 +232,18 @@ impl Task {
             msg!("fail2ban.actions", "{} is not banned", text);
         }
         for id in &covered {
-            self.forget(id);
             self.lift(id);
         }
-        covered.len() as i64
+        let count = covered.len() as i64;
+        forgotten.extend(covered);
+        count
     }
 
-    fn forget(&self, id: &Address) {
-        if let Some(store) = &self.around.store {
-            store.delete_bans(self.core.name(), Some(vec![id.clone()]));
+    fn forget(&self, ids: Vec<Address>) {
+        if let Some(store) = &self.around.store
+            && !ids.is_empty()
+        {
+            store.delete_bans(self.core.name(), Some(ids));
         }
     }
 

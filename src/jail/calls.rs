@@ -25,6 +25,10 @@ impl Task {
                     "Filter.addAttempt() missing 1 required positional argument: 'ip'",
                 )),
             },
+            JailCommand::Set(JailSetting::BanIp(ban)) => {
+                let answer = self.ban_by_hand(&ban).await;
+                return self.answer_when_written(answer, reply);
+            }
             JailCommand::Set(JailSetting::UnbanIp { ids, report_absent }) => {
                 return self.unban(ids, report_absent, reply);
             }
@@ -104,7 +108,6 @@ impl Task {
                 }
                 Ok(self.journal_matches())
             }
-            JailSetting::BanIp(ban) => self.ban_by_hand(&ban).await,
             setting => {
                 let reply = self.core.apply(&setting).unwrap_or(Ok(Value::None));
                 match setting {

@@ -244,6 +244,7 @@ impl Task {
         let past = case.past.unwrap_or_default();
         let (now, ticket) = (now(), case.ticket);
         let mut decisions = Vec::new();
+        let mut answer = None;
         match case.origin {
             Origin::Log if !ignored => {
                 decisions = self.core.count(
@@ -269,11 +270,14 @@ impl Task {
                     );
                     decisions = self.core.attempt(&id, &lines, &past, now);
                 }
-                let _ = reply.send(Ok(Value::Int(i64::from(!ignored))));
+                answer = Some((Ok(Value::Int(i64::from(!ignored))), reply));
             }
             Origin::Log | Origin::Restored => {}
         }
         self.carry_out(decisions);
+        if let Some((answer, reply)) = answer {
+            self.answer_when_written(answer, reply);
+        }
     }
 
     /// Logs and does what was decided. A ban is in the database's queue before its order is in the

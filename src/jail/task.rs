@@ -351,10 +351,12 @@ impl Task {
                 let _ = reply.send(());
             }
             Request::Forget(ids, reply) => {
-                let _ = reply.send(self.forget_past(&ids).await);
+                let count = self.forget_past(&ids).await;
+                self.answer_when_written(count, reply);
             }
             Request::Unban(None, reply) => {
-                let _ = reply.send(self.unban_all());
+                let count = self.unban_all();
+                self.answer_when_written(count, reply);
             }
             Request::Unban(Some(ids), reply) => {
                 let (answer, count) = oneshot::channel();
@@ -373,7 +375,8 @@ impl Task {
                 report_absent,
                 reply,
             } => {
-                let _ = reply.send(self.unban_resolved(&ids, &names, report_absent));
+                let answer = self.unban_resolved(&ids, &names, report_absent);
+                self.answer_when_written(answer, reply);
             }
         }
     }

@@ -1,7 +1,8 @@
 //! Bans, log positions and jails in SQLite, in fail2ban's own schema (facts, section 11).
 //!
 //! One thread owns the connection ([`worker`]); [`Store`] is a handle to it. Writes are queued and
-//! return at once, so they are never on a ban's path; reads see the writes queued before them.
+//! return at once, so they are never on a ban's path; reads see the writes queued before them, and
+//! [`Store::written`] waits for them.
 //! [`schema`] opens, creates and upgrades the file, [`rescue`] deals with a damaged one and [`pages`]
 //! reads what is left in it; [`rows`] holds the statements and [`data`] the JSON a ban carries; [`statistics`] looks at a file
 //! from outside.
@@ -272,19 +273,33 @@ impl Store {
         });
     }
 
+    /// Waits until all queued writes are committed: a server that is killed then has not lost them.
+    /// Those that the database refuses for now are not waited for.
+    pub async fn written(&self) {
+        self.request(worker::Request::Written).await;
+    }
+
     /// Waits until all queued writes are on disk, then closes the file and leaves it as the
     /// original would: no write-ahead log beside it.
     pub async fn close(&self) {
         debug!(LOG, "Close connection to database ...");
-        let (done, closed) = oneshot::channel();
-        let mut request = worker::Request::Close(done);
+        // a database whose thread is gone is as closed as it can be
+        self.request(worker::Request::Close).await;
+    }
+
+    /// Sends a request, when there is room for it, and waits for its answer; `None` when the thread is
+    /// gone.
+    async fn request<T>(
+        &self,
+        with: impl FnOnce(oneshot::Sender<T>) -> worker::Request,
+    ) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        let mut request = with(answer);
         while let Err(back) = self.shared.mailbox.offer(request) {
-            let Some(back) = back else { return };
-            request = back;
+            request = back?;
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        // a database whose thread is gone is as closed as it can be
-        let _ = closed.await;
+        answered.await.ok()
     }
 
     fn write(&self, write: Write) {
@@ -297,21 +312,15 @@ impl Store {
         T: Default + Send + 'static,
         F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        let (answer, answered) = oneshot::channel();
-        let mut answer = Some(answer);
-        let mut request = worker::Request::Read(Box::new(move |db: &Connection| {
-            let result = query(db)?;
-            // the asker may have given up
-            let _ = answer.take().map(|answer| answer.send(result));
-            Ok(())
-        }));
-        while let Err(back) = self.shared.mailbox.offer(request) {
-            let Some(back) = back else {
-                return T::default();
-            };
-            request = back;
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        answered.await.unwrap_or_default()
+        let read = |answer: oneshot::Sender<T>| {
+            let mut answer = Some(answer);
+            worker::Request::Read(Box::new(move |db: &Connection| {
+                let result = query(db)?;
+                // the asker may have given up
+                let _ = answer.take().map(|answer| answer.send(result));
+                Ok(())
+            }))
+        };
+        self.request(read).await.unwrap_or_default()
     }
 }

@@ -84,6 +84,8 @@ pub(super) type Query = Box<dyn FnMut(&Connection) -> rusqlite::Result<()> + Sen
 pub(super) enum Request {
     Write(Write),
     Read(Query),
+    /// Answered when all writes before it are committed, or refused for now.
+    Written(oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
 }
 
@@ -129,6 +131,7 @@ pub(super) fn spawn(db: Connection, path: String, in_memory: bool) -> std::io::R
         path,
         requests,
         unsaved: VecDeque::new(),
+        waiting: Vec::new(),
         refusal: None,
         in_memory,
         repaired: None,
@@ -159,6 +162,8 @@ struct Worker {
     requests: Receiver<Request>,
     /// Writes that are not committed: of the open transaction, or waiting for the next attempt.
     unsaved: VecDeque<Write>,
+    /// Who waits for the open transaction.
+    waiting: Vec<oneshot::Sender<()>>,
     refusal: Option<Refusal>,
     /// `db` stands for the file, which cannot be used; all that is unsaved is in it.
     in_memory: bool,
@@ -222,6 +227,7 @@ impl Worker {
             match request {
                 Request::Write(write) => self.take(write),
                 Request::Read(query) => self.read(query),
+                Request::Written(done) => self.waiting.push(done),
                 Request::Close(done) => {
                     close = Some(done);
                     break;
@@ -236,6 +242,10 @@ impl Worker {
             }
         }
         self.commit();
+        for done in self.waiting.drain(..) {
+            // the asker may have given up
+            let _ = done.send(());
+        }
         close
     }
 
@@ -244,7 +254,7 @@ impl Worker {
         if let Ok(next) = self.requests.try_recv() {
             return Some(next);
         }
-        if self.db.is_autocommit() {
+        if self.db.is_autocommit() || !self.waiting.is_empty() {
             return None;
         }
         // a commit costs more than this wait, and nobody waits for it
