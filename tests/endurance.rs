@@ -8,14 +8,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use common::home::{Site, server};
+use common::home::{Site, ask, server};
 use ferroban::control::wire::END;
 use nix::sys::signal::Signal;
 
-/// How often the server is killed, unless `FERROBAN_KILLS` says.
+/// How often the server is killed, unless `FERROBAN_KILLS` says; and over each firewall.
 const KILLS: u32 = 15;
+const FIREWALL_KILLS: u32 = 3;
 /// Hostile connections, unless `FERROBAN_CONNECTIONS` says.
 const CONNECTIONS: usize = 10_000;
 /// Seconds of reloads and rotations, unless `FERROBAN_SOAK` says.
@@ -257,4 +262,290 @@ fn clients_that_are_none() {
     let late = memory(running.child.id());
     assert!(late < early + (8 << 10), "{early} KiB grew to {late} KiB");
     assert_eq!(running.end(Signal::SIGTERM), Some(0));
+}
+
+/// A firewall that is killed over: what bans there.
+struct Firewall {
+    test: &'static str,
+    /// Copied to `action.d`.
+    files: PathBuf,
+    action: &'static str,
+    /// Prints the banned addresses, each on a line of its own.
+    held: &'static str,
+    /// Prints a line for each rule that leads to the bans of IPv4.
+    jumps: &'static str,
+    /// Sets up what is not the server's: it names `198.51.100.7`.
+    others: &'static str,
+    /// Prints that.
+    show_others: &'static str,
+    /// An action that bans among it.
+    among_others: &'static str,
+}
+
+#[test]
+fn kill_at_any_moment_leaves_exactly_the_bans_in_iptables() {
+    endure_kills(&Firewall {
+        test: "kill_at_any_moment_leaves_exactly_the_bans_in_iptables",
+        // its actionstart makes its rules without asking whether they are there
+        files: Path::new(env!("CARGO_MANIFEST_DIR")).join("action.d"),
+        action: "iptables-multiport[name=one, port=ssh]",
+        held: "{ iptables-save; ip6tables-save; } | sed -nE 's/^-A f2b-one -s ([^ ]*)\\/[0-9]+ .*/\\1/p'",
+        jumps: "iptables-save | grep -E -e '-j f2b-one$'; iptables-save | grep -e '^-A f2b-one -j RETURN'",
+        others: "iptables -I INPUT -s 198.51.100.7 -j DROP; iptables -N mine; iptables -A mine -s 198.51.100.7 -j DROP",
+        show_others: "iptables-save | grep -F 198.51.100.7",
+        among_others: "actionban = iptables -I INPUT -s <ip> -j DROP\nactionunban = iptables -D INPUT -s <ip> -j DROP\nactionstop = iptables -F other\n",
+    });
+}
+
+#[test]
+fn kill_at_any_moment_leaves_exactly_the_bans_in_the_old_iptables() {
+    endure_kills(&Firewall {
+        test: "kill_at_any_moment_leaves_exactly_the_bans_in_the_old_iptables",
+        files: common::reference("1.1.1").join("etc/fail2ban/action.d"),
+        action: "iptables-multiport[name=one, port=ssh, iptables=\"iptables-legacy -w\", iptables?family=inet6=\"ip6tables-legacy -w\"]",
+        held: "{ iptables-legacy-save; ip6tables-legacy-save; } | sed -nE 's/^-A f2b-one -s ([^ ]*)\\/[0-9]+ .*/\\1/p'",
+        jumps: "iptables-legacy-save | grep -E -e '-j f2b-one$'; iptables-legacy-save | grep -e '^-A f2b-one -j RETURN'",
+        others: "iptables-legacy -I INPUT -s 198.51.100.7 -j DROP",
+        show_others: "iptables-legacy-save | grep -F 198.51.100.7",
+        among_others: "actionban = iptables-legacy -I INPUT -s <ip> -j DROP\nactionunban = iptables-legacy -D INPUT -s <ip> -j DROP\nactionstop = iptables-legacy -F other\n",
+    });
+}
+
+#[test]
+fn kill_at_any_moment_leaves_exactly_the_bans_in_ipset() {
+    endure_kills(&Firewall {
+        test: "kill_at_any_moment_leaves_exactly_the_bans_in_ipset",
+        files: common::reference("1.1.1").join("etc/fail2ban/action.d"),
+        action: "iptables-ipset[name=one, port=ssh]",
+        held: "ipset save | sed -nE 's/^add f2b-one6? ([^ ]*).*/\\1/p'",
+        jumps: "iptables-save | grep -F -e '--match-set f2b-one '; ipset list -n | grep -x f2b-one",
+        others: "ipset create mine hash:ip; ipset add mine 198.51.100.7",
+        show_others: "ipset save mine | grep ^add",
+        among_others: "actionban = ipset -exist add mine <ip>\nactionunban = ipset -exist del mine <ip>\nactionstop = ipset flush other\n",
+    });
+}
+
+#[test]
+fn kill_at_any_moment_leaves_exactly_the_bans_in_nftables() {
+    endure_kills(&Firewall {
+        test: "kill_at_any_moment_leaves_exactly_the_bans_in_nftables",
+        files: common::reference("1.1.1").join("etc/fail2ban/action.d"),
+        action: "nftables[name=one, port=ssh]",
+        held: "for set in addr-set-one addr6-set-one; do nft list set inet f2b-table $set 2>/dev/null; done \
+               | grep -oE '[0-9a-f]+([.:]+[0-9a-f]+)+'",
+        jumps: "nft list ruleset | grep -F '@addr-set-one '; nft list ruleset | grep -F 'set addr-set-one {'",
+        others: "nft add table inet mine; nft add set inet mine them '{ type ipv4_addr; }'; \
+                 nft add element inet mine them '{ 198.51.100.7 }'",
+        show_others: "nft list set inet mine them | grep -F elements",
+        among_others: "actionban = nft add element inet mine them { <ip> }\nactionunban = nft delete element inet mine them { <ip> }\nactionstop = nft delete set inet mine other\n",
+    });
+}
+
+fn shell(script: &str) -> Vec<String> {
+    let output = Command::new("/bin/sh").args(["-c", script]).output();
+    let printed = String::from_utf8(output.unwrap().stdout).unwrap();
+    printed.lines().map(str::to_owned).collect()
+}
+
+fn sorted(mut list: Vec<String>) -> Vec<String> {
+    list.sort_unstable();
+    list
+}
+
+/// What was answered to commands given under load.
+#[derive(Default)]
+struct Answered {
+    banned: BTreeSet<String>,
+    /// Bans of a second.
+    short: BTreeSet<String>,
+    lifted: BTreeSet<String>,
+    /// Whether they are banned nobody knows: the server was killed before it answered.
+    unsure: BTreeSet<String>,
+}
+
+impl Answered {
+    /// Bans addresses of its own, some for a moment, and lifts some, until it is over.
+    fn command(answered: &Mutex<Answered>, site: &Site, numbers: &AtomicU32, over: &AtomicBool) {
+        let said =
+            |words: &[&str]| matches!(ask(site, words), Ok(Ok(reply)) if reply.repr() == "1");
+        while !over.load(Ordering::Relaxed) {
+            let number = numbers.fetch_add(1, Ordering::Relaxed);
+            let id = match number % 4 {
+                0 => format!("2001:db8::{:x}:1", number + 0x10),
+                _ => format!("172.16.{}.{}", number >> 8, number & 255),
+            };
+            let short = number % 5 == 1;
+            let banned = match short {
+                true => said(&["set", "one", "banip", &id, "--time", "1"]),
+                false => said(&["set", "one", "banip", &id]),
+            };
+            let lifts = banned && number % 7 == 2;
+            let lifted = lifts && said(&["set", "one", "unbanip", &id]);
+            let mut answered = answered.lock().unwrap();
+            let list = match (banned, short) {
+                (false, _) => &mut answered.unsure,
+                (true, true) => &mut answered.short,
+                _ if lifted => &mut answered.lifted,
+                _ if lifts => &mut answered.unsure,
+                _ => &mut answered.banned,
+            };
+            list.insert(id);
+            std::thread::sleep(Duration::from_millis(3));
+        }
+    }
+}
+
+fn endure_kills(firewall: &Firewall) {
+    common::in_network_namespace(firewall.test, || {
+        let site = Site::new(&["one", "two"]);
+        common::copy_tree(&firewall.files.join("."), &site.path("action.d"));
+        let theirs = format!("[Definition]\n{}", firewall.among_others);
+        site.write("action.d/theirs.conf", &theirs);
+        site.jails(&format!(
+            "{}action = {}\nbantime = 1d\n\n{}action = theirs\n",
+            common::home::jail("one"),
+            firewall.action,
+            common::home::jail("two"),
+        ));
+        shell(firewall.others);
+        let others = shell(firewall.show_others);
+        assert!(!others.is_empty());
+        let held = || sorted(shell(firewall.held));
+        let banned = || {
+            let reply = ask(&site, &["get", "one", "banned"]);
+            let reply = reply.and_then(|reply| reply.map_err(|e| e.to_string()));
+            let reply = reply.unwrap_or_else(|_| "".into());
+            let ids = reply.as_slice().unwrap_or_default().iter();
+            sorted(ids.map(|id| id.str().into_owned()).collect())
+        };
+        // a killed server leaves its programs behind, which may run on for a moment
+        let agree = |what: &str| {
+            let same = common::eventually(120, || held() == banned());
+            let (held, banned) = (held(), banned());
+            let (rules, bans) = (held.len(), banned.len());
+            let differ: Vec<_> = held
+                .iter()
+                .filter(|id| !banned.contains(id))
+                .take(9)
+                .collect();
+            assert!(
+                same,
+                "{what}: {rules} rules, {bans} bans, {differ:?}\n{}",
+                site.read("log")
+            );
+            banned
+        };
+
+        let mut random = fastrand::Rng::with_seed(8);
+        let (answered, numbers) = (Mutex::new(Answered::default()), AtomicU32::new(1));
+        let (mut guilty, mut ended, mut number) = (BTreeSet::new(), 0, 0u32);
+        let mut log = OpenOptions::new();
+        let mut log = log.append(true).open(site.path("one.log")).unwrap();
+        let kills = count_of("FERROBAN_KILLS", FIREWALL_KILLS);
+        let loaded = |ended: usize| ended > 0 && !answered.lock().unwrap().lifted.is_empty();
+        // a busy machine may need more rounds until all has happened
+        let more = |round: u32, ended| round < kills || round < kills + 30 && !loaded(ended);
+        let mut round = 0;
+        while more(round, ended) {
+            round += 1;
+            let running = site.foreground(server());
+            let over = AtomicBool::new(false);
+            std::thread::scope(|scope| {
+                for _ in 0..3 {
+                    scope.spawn(|| Answered::command(&answered, &site, &numbers, &over));
+                }
+                let end = Instant::now() + Duration::from_millis(random.u64(0..1200));
+                while Instant::now() < end {
+                    let now = chrono::Utc::now().format("%b %d %H:%M:%S");
+                    let id = format!("10.{}.{}.1", number >> 8, number & 255);
+                    log.write_all(format!("{now} x from {id}\n").repeat(2).as_bytes())
+                        .unwrap();
+                    guilty.insert(id);
+                    number += 1;
+                    std::thread::sleep(Duration::from_millis(random.u64(0..8)));
+                }
+                assert_eq!(running.end(Signal::SIGKILL), None, "round {round}");
+                over.store(true, Ordering::Relaxed);
+            });
+            // the bans of a second end while there is no server
+            std::thread::sleep(Duration::from_millis(1600));
+            let short = &answered.lock().unwrap().short;
+            ended += held().iter().filter(|id| short.contains(*id)).count();
+        }
+
+        let running = site.foreground(server());
+        let complete = || guilty.is_subset(&banned().into_iter().collect());
+        assert!(common::eventually(180, complete), "{}", site.read("log"));
+        let bans = agree("after the kills");
+        let answered = answered.into_inner().unwrap();
+        let there = |ids: &BTreeSet<String>| {
+            let there = ids.iter().filter(|id| bans.binary_search(id).is_ok());
+            there.count()
+        };
+        println!(
+            "{}: {round} kills, {} rules for {} bans ({} of the log), {ended} ended bans lifted, \
+             banip answered {} and there {}, unbanip answered {} and there {}, not answered {}",
+            firewall.test,
+            held().len(),
+            bans.len(),
+            there(&guilty),
+            answered.banned.len(),
+            there(&answered.banned),
+            answered.lifted.len(),
+            there(&answered.lifted),
+            answered.unsure.len(),
+        );
+        assert!(ended > 0 && !answered.lifted.is_empty(), "no load");
+        assert_eq!(there(&answered.banned), answered.banned.len());
+        assert_eq!((there(&answered.short), there(&answered.lifted)), (0, 0));
+        assert_eq!(
+            shell(firewall.jumps).len(),
+            2,
+            "{:?}",
+            shell(firewall.jumps)
+        );
+        assert_eq!(shell(firewall.show_others), others);
+        let lifted = answered.banned.first().unwrap();
+        assert_eq!(
+            running
+                .ask(&["set", "one", "unbanip", lifted])
+                .unwrap()
+                .unwrap()
+                .repr(),
+            "1"
+        );
+        assert!(!agree("after an unban").contains(lifted));
+        assert_eq!(running.end(Signal::SIGKILL), None);
+
+        // a page torn in a database that is damaged, then repaired
+        let open = rusqlite::Connection::open(site.path("db")).unwrap();
+        open.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))
+            .unwrap();
+        drop(open);
+        let mut bytes = std::fs::read(site.path("db")).unwrap();
+        let middle = bytes.len() / 2 / 4096 * 4096;
+        bytes[middle..middle + 4096].fill(0xA5);
+        std::fs::write(site.path("db"), bytes).unwrap();
+        let running = site.foreground(server());
+        assert!(site.read("log").contains("Trying to repair database"));
+        assert!(common::eventually(60, || !banned().is_empty()));
+        agree("after a repair");
+
+        // nothing is banned any more when the server comes back, and so nothing starts its action
+        let ask = |words: &[&str]| running.ask(words).unwrap().unwrap().repr();
+        ask(&["unban", "--all"]);
+        ask(&["set", "one", "banip", "192.0.2.1", "--time", "1"]);
+        assert!(
+            common::eventually(60, || held() == ["192.0.2.1"]),
+            "{:?}",
+            held()
+        );
+        assert_eq!(running.end(Signal::SIGKILL), None);
+        std::thread::sleep(Duration::from_millis(1600));
+        let running = site.foreground(server());
+        agree("after the last ban");
+        assert_eq!(held(), Vec::<String>::new());
+        assert_eq!(running.end(Signal::SIGTERM), Some(0));
+        assert_eq!(shell(firewall.show_others), others);
+    });
 }

@@ -127,17 +127,21 @@ fn note_unban(action: &Action, order: &TicketOrder, context: &Context<'_>) {
 
 /// Whether the action's bans are changes of the firewall that can be made together.
 pub fn changes_firewall(action: &mut CommandAction, names: &HostNames) -> bool {
-    let ticket = Ticket::new(Address::parse("192.0.2.1"), 0.0);
-    let Ok(command) = action
-        .definition
-        .properties
-        .command("actionban", "inet4", names)
-    else {
-        return false;
+    sample_ban(action, "inet4", names).is_some()
+}
+
+/// What the ban of some address of a family changes in the firewall, where it is one change.
+pub fn sample_ban(action: &mut CommandAction, family: &str, names: &HostNames) -> Option<Change> {
+    let address = match family {
+        "inet6" => "2001:db8::1",
+        _ => "192.0.2.1",
     };
+    let ticket = Ticket::new(Address::parse(address), 0.0);
+    let properties = &mut action.definition.properties;
+    let command = properties.command("actionban", family, names).ok()?;
     let figures = JailFigures::default();
     let mut info = BanInfo::new("", &ticket, &figures, &History::None);
-    Change::recognise(&info.fill_alone(&command, names)).is_some()
+    Change::recognise(&info.fill_alone(&command, names))
 }
 
 /// What came of an order that was carried out together with others.

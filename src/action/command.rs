@@ -21,6 +21,7 @@ use crate::control::{CommandError, Value};
 use crate::debug;
 use crate::log::{self, Level};
 
+mod leftover;
 mod operation;
 mod repair;
 

@@ -19,6 +19,7 @@ use super::firewall::Change;
 use super::firewall::holders::{Holder, Holders};
 use super::firewall::iptables::Call;
 use super::firewall::iptables::copies::{self, Lesson};
+use super::firewall::leftover;
 use super::firewall::member::{self, Member};
 use super::firewall::monitor::{self, OwnDeletion};
 use super::mail::pacing::Pacing;
@@ -185,6 +186,20 @@ impl Executor {
         self.holders.shares(self.holder(action))
     }
 
+    /// Held while an action looks for what a killed server has left, and clears it away: others that
+    /// share its chain or set do not use it meanwhile.
+    pub(super) async fn clearing(&self) -> Held {
+        // no action has such a name
+        self.hold("firewall: leftovers").await
+    }
+
+    /// Whether the place of this ban was left by a server that was killed: its `actionstop` would have
+    /// taken it away, and no action of this server has used it yet.
+    pub async fn is_left(&self, ban: &Change, stop: &str, timeout: &Value) -> bool {
+        self.holders.is_first(ban.place())
+            && leftover::is_left(ban, stop, shell::limit(timeout)).await
+    }
+
     /// An action is stopped.
     pub fn leave(&self, action: &str) {
         self.holders.leave(self.holder(action));
@@ -345,7 +360,7 @@ struct Lock {
 }
 
 /// A lock that is held.
-struct Held {
+pub(super) struct Held {
     patience: Arc<Patience>,
     lock: Arc<Lock>,
     _guard: OwnedMutexGuard<()>,

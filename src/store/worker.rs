@@ -183,6 +183,10 @@ impl Worker {
                     if matches!(&self.refusal, Some(r) if r.next_try <= Instant::now()) {
                         self.try_again();
                     }
+                    for done in self.waiting.drain(..) {
+                        // the asker may have given up
+                        let _ = done.send(());
+                    }
                 }
                 Err(RecvTimeoutError::Timeout) => self.try_again(),
                 Err(RecvTimeoutError::Disconnected) => break None,
@@ -242,10 +246,6 @@ impl Worker {
             }
         }
         self.commit();
-        for done in self.waiting.drain(..) {
-            // the asker may have given up
-            let _ = done.send(());
-        }
         close
     }
 

@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,11 @@ pub struct Holder<'a> {
 
 /// What all actions of a server hold. A copy is the same register.
 #[derive(Clone, Debug, Default)]
-pub struct Holders(Arc<Mutex<Places>>);
+pub struct Holders {
+    places: Arc<Mutex<Places>>,
+    /// Places that an action of this server has used.
+    used: Arc<Mutex<HashSet<Place>>>,
+}
 
 type Places = HashMap<Place, Vec<User>>;
 
@@ -124,7 +128,13 @@ impl User {
 
 impl Holders {
     fn places(&self) -> MutexGuard<'_, Places> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether an action is the first of this server to use a place; from now on none is.
+    pub fn is_first(&self, place: Place) -> bool {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.insert(place)
     }
 
     /// Whether others hold it.
@@ -162,7 +172,7 @@ impl Holders {
             Change::Route(route) => self.note_single(holder, route),
             Change::Rule(rule) => {
                 let mut places = self.places();
-                let user = user(&mut places, Place::Chain(rule.place()), holder);
+                let user = user(&mut places, change.place(), holder);
                 user.rules = match rule.deletes() {
                     true => user.rules.saturating_sub(1),
                     false => user.rules + 1,
@@ -258,6 +268,15 @@ mod tests {
         assert!(!holders.settles(B, &delete) && holders.shares(A) && !holders.shares(B));
         holders.leave(B);
         assert!(!holders.settles(A, &delete) && !holders.shares(A));
+    }
+
+    #[test]
+    fn a_place_has_one_first_user() {
+        let holders = Holders::default();
+        let place = |text| member(text).place();
+        assert!(holders.is_first(place("ipset add s 192.0.2.1")));
+        assert!(!holders.is_first(place("ipset add s 192.0.2.2")));
+        assert!(holders.is_first(place("ipset add t 192.0.2.1")));
     }
 
     #[test]

@@ -137,6 +137,25 @@ impl Change {
             .join(" ")
     }
 
+    /// The name of the chain alone.
+    pub fn chain(&self) -> &str {
+        &self.chain
+    }
+
+    /// The table of the chain.
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// The call that lists the rules of its chain, and fails where there is no such chain.
+    pub fn list(&self) -> Vec<String> {
+        let program = self.restore.strip_suffix("-restore");
+        let program = program.unwrap_or(&self.restore).to_owned();
+        let words = ["-t", &self.table, "-S", &self.chain].map(str::to_owned);
+        let wait = self.wait.iter().cloned();
+        std::iter::once(program).chain(wait).chain(words).collect()
+    }
+
     /// Whether a rule goes.
     pub fn deletes(&self) -> bool {
         self.effect == Effect::Delete

@@ -188,6 +188,11 @@ impl Contents {
         Contents { v4, v6 }
     }
 
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.v4.is_empty() && self.v6.is_empty()
+    }
+
     /// Whether all addresses of a network are in it.
     pub fn contains(&self, network: &IpNet) -> bool {
         let (ranges, first, last) = match network {

@@ -4,12 +4,14 @@ mod batch;
 pub mod holders;
 pub mod ipset;
 pub mod iptables;
+pub mod leftover;
 pub mod member;
 pub mod monitor;
 pub mod netlink;
 pub mod nftables;
 pub mod route;
 
+use self::holders::{Place, Single};
 use self::member::Member;
 use self::route::Route;
 use super::script::{self, Word};
@@ -70,6 +72,15 @@ impl Change {
             return Some(Change::Route(route));
         }
         iptables::Call::recognise(text)?.change().map(Change::Rule)
+    }
+
+    /// Where it is made.
+    pub fn place(&self) -> Place {
+        match self {
+            Change::Rule(rule) => Place::Chain(rule.place()),
+            Change::Member(member) => member.place(),
+            Change::Route(route) => route.place(),
+        }
     }
 }
 

@@ -228,6 +228,26 @@ fn keys(member: &Member, shape: Shape) -> Option<Keys> {
     carried.then_some((first, Some(end)))
 }
 
+/// Whether there is such a set, of whatever kind.
+pub(super) fn exists(channel: &Channel, family: u8, table: &str, name: &str) -> bool {
+    let mut messages = Messages::default();
+    messages.begin(GET_SET, 0, family, 0);
+    messages.text(TABLE, table);
+    messages.text(SET_NAME, name);
+    messages.end();
+    let mut there = false;
+    let asked = channel.exchange(&messages, |answer| {
+        there |= matches!(answer.body, Body::Message(..));
+    });
+    asked.is_ok() && there
+}
+
+/// The name of a family of tables.
+pub(super) fn family_name(number: u8) -> &'static str {
+    let known = FAMILIES.iter().find(|(_, known)| *known == number);
+    known.map_or("", |(name, _)| name)
+}
+
 /// What the set is; `Err` when it cannot be filled here, `None` when there is no such set.
 fn shape(channel: &Channel, place: Place<'_>) -> Option<Result<Shape, ()>> {
     let mut messages = Messages::default();

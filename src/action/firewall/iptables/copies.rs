@@ -109,8 +109,18 @@ fn shape(change: &Change) -> Option<(Shape, IpNet)> {
 const V4: u8 = 2;
 const V6: u8 = 10;
 
+/// Whether a change is one of IPv6.
+pub fn is_v6(change: &Change) -> bool {
+    change.restore.contains("ip6tables")
+}
+
+/// Whether the kernel's tables have the chain of a change.
+pub fn chain_exists(channel: &Channel, change: &Change) -> bool {
+    chain(change).exists(channel)
+}
+
 fn family(change: &Change) -> u8 {
-    match change.restore.contains("ip6tables") {
+    match is_v6(change) {
         true => V6,
         false => V4,
     }
