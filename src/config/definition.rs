@@ -134,7 +134,6 @@ pub fn read_options(
     let none = Vars::default();
     let vars = supplied.map_or(&none, |(_, vars)| vars);
     let mut values = Options::default();
-    let mut told = false;
     for option in known {
         let name = option.name;
         if supplied.is_some_and(|(options, _)| options.get(name).is_some()) {
@@ -158,12 +157,9 @@ pub fn read_options(
             }
             Err(Cause::NoSection(_)) if option.beyond => {}
             Err(cause @ Cause::NoSection(_)) if !must_exist => {
-                // once, not for each option
-                if !std::mem::replace(&mut told, true) {
-                    let file = settings.file.clone();
-                    let place = file.map(|file| Place::from(Origin { file, line: 1 }));
-                    messages.add_at(Level::Error, TARGET, cause.to_string(), place);
-                }
+                let file = settings.file.clone();
+                let place = file.map(|file| Place::from(Origin { file, line: 1 }));
+                messages.add_once_at(Level::Error, TARGET, cause.to_string(), place);
                 values.insert(name.into(), default());
             }
             Ok(None) => {

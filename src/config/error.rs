@@ -103,6 +103,20 @@ impl Messages {
             place,
         });
     }
+
+    /// Adds one about a place that may come up again and again; once is enough.
+    pub fn add_once_at(
+        &mut self,
+        level: Level,
+        target: &'static str,
+        text: String,
+        place: Option<Place>,
+    ) {
+        let is_same = |known: &Message| known.text == text && known.place == place;
+        if !self.0.iter().any(is_same) {
+            self.add_at(level, target, text, place);
+        }
+    }
 }
 
 /// What ended the reading, or one step of it.

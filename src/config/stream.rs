@@ -462,6 +462,20 @@ mod tests {
     }
 
     #[test]
+    fn a_filter_without_definition_is_told_once() {
+        let files = [
+            ("/c/filter.d/n.conf", "[Other]\nx=1\n"),
+            (
+                "/c/jail.local",
+                "[ok]\nfilter=n\n[two]\nenabled=1\nfilter=n\n",
+            ),
+        ];
+        let stream = read(&files, &ReadOptions::default()).unwrap();
+        let told = "No section: 'Definition' (/c/filter.d/n.conf:1)";
+        assert_eq!(warnings(&stream), [told]);
+    }
+
+    #[test]
     fn early_options_need_no_jail() {
         let files = Memory::new(&[("/c/fail2ban.conf", "[Definition]\nsocket=/s\n")]);
         let early = early(&files, "/c").unwrap();
