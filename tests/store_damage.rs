@@ -386,10 +386,10 @@ fn damage(bytes: &mut Vec<u8>, kind: usize, chance: &mut Chance) -> Vec<Range<us
     ranges
 }
 
-/// `FERROBAN_DAMAGED_DATABASES=5000 cargo test --test store_damage -- --nocapture` tries so many.
+/// `FERROBAN_DAMAGED=2000 cargo test --test store_damage -- --nocapture` tries so many.
 #[test]
 fn a_damaged_database_keeps_every_ban_of_its_whole_pages() {
-    let count = std::env::var("FERROBAN_DAMAGED_DATABASES").ok();
+    let count = std::env::var("FERROBAN_DAMAGED").ok();
     let count = count.map_or(27, |count| count.parse().unwrap());
     let sample = sample();
     let known: HashSet<&String> = sample.leaves.iter().flat_map(|(_, ids)| ids).collect();

@@ -26,8 +26,10 @@ pub(super) fn backup_name(path: &str) -> String {
 
 /// Sets the file aside and puts a good one in its place; `true` when rows could be saved.
 pub(super) fn replace(path: &str) -> Result<(Connection, bool), StoreError> {
+    let (backup, is_new) = set_aside(path).map_err(|e| StoreError::Inaccessible(e.to_string()))?;
     info!(LOG, "Trying to repair database {path}");
-    let backup = set_aside(path).map_err(|e| StoreError::Inaccessible(e.to_string()))?;
+    let what = if is_new { "created" } else { "exists" };
+    info!(LOG, "  Database backup {what}: {}", backup.display());
     let (db, saved) = refill(path, &backup).map_err(|e| {
         // a full disk: what there is shall be found where it was
         if let Err(e) = move_all(&backup, Path::new(path)) {
@@ -62,15 +64,15 @@ fn refill(path: &str, backup: &Path) -> rusqlite::Result<(Connection, usize)> {
     Ok((db, saved))
 }
 
-/// Moves the database and its journals to the backup name; answers where its bytes are now.
-fn set_aside(path: &str) -> io::Result<PathBuf> {
+/// Moves the database and its journals to the backup name; answers where its bytes are now, and
+/// whether they were not there before.
+fn set_aside(path: &str) -> io::Result<(PathBuf, bool)> {
     let mut kept = backups(path);
     if let Some(same) = kept.iter().find(|kept| same_bytes(Path::new(path), kept)) {
         let same = same.clone();
         fs::remove_file(path)?;
         drop_journals(path);
-        info!(LOG, "  Database backup exists: {}", same.display());
-        return Ok(same);
+        return Ok((same, false));
     }
     let mut name = PathBuf::from(backup_name(path));
     if kept.len() >= MAX_BACKUPS
@@ -80,8 +82,7 @@ fn set_aside(path: &str) -> io::Result<PathBuf> {
     }
     move_all(Path::new(path), &name)?;
     drop_journals(path);
-    info!(LOG, "  Database backup created: {}", name.display());
-    Ok(name)
+    Ok((name, true))
 }
 
 /// Moves a database with the rollback journal or log that a crash left beside it.

@@ -32,6 +32,8 @@ const GATHER: Duration = Duration::from_millis(3);
 const MAX_UNSAVED: usize = 100_000;
 /// Pause between attempts while the database refuses writes.
 const RETRY: Duration = Duration::from_secs(2);
+/// Pause between attempts to open a file that could not be used; each looks through all of it.
+const REOPEN: Duration = Duration::from_secs(10);
 /// A file that goes bad while it is open is repaired at once, but not again before this is over: a
 /// disk that ruins every file shall not be filled with them.
 const REPAIR_PAUSE: Duration = Duration::from_secs(3600);
@@ -421,7 +423,7 @@ impl Worker {
     /// The file cannot be used now.
     fn postpone(&mut self, now: Instant) {
         self.refusal = Some(Refusal {
-            next_try: now + RETRY,
+            next_try: now + REOPEN,
             last_said: now,
         });
     }

@@ -15,7 +15,7 @@ use std::io;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::stat::{Mode, stat};
 use nix::unistd::Uid;
@@ -69,6 +69,8 @@ const LIMITS: Limits = Limits {
 
 /// How long connections may take to send their last replies after the end.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// How often it is told that clients are turned away.
+const REMIND: Duration = Duration::from_secs(60);
 /// Pause after a failed accept, so that a full descriptor table does not cost a whole core.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -152,7 +154,7 @@ where
     H: Fn(Vec<Value>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output: Into<Answer>> + Send + 'static,
 {
-    let mut told = false;
+    let mut told: Option<Instant> = None;
     loop {
         let stream = match door.listener.accept().await {
             Ok((stream, _)) => stream,
@@ -167,16 +169,15 @@ where
         };
         let Some(place) = door.places.offer(peer) else {
             // dropped, so that those behind it in the queue are seen
-            if !told {
+            if told.is_none_or(|told| told.elapsed() > REMIND) {
                 warning!(
                     TARGET,
                     "Too many connections: further clients are turned away"
                 );
+                told = Some(Instant::now());
             }
-            told = true;
             continue;
         };
-        told = false;
         let connection = Connection {
             stream,
             ended: door.ended.clone(),
