@@ -114,7 +114,7 @@ fn every_line_of(version: &str) {
 }
 
 /// Filters that were written before there was this measure.
-const OLDER: &[&str] = &["apache-auth", "dovecot", "nginx-http-auth", "sshd"];
+const OLDER: &[&str] = &["dovecot", "sshd"];
 
 /// The filters shipped here over the samples of the original's filters of the same names. Where they
 /// judge otherwise, docs/filters.md says so and why.
