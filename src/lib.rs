@@ -11,6 +11,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod datetime;
+pub mod evidence;
 pub mod filter;
 mod interned;
 pub mod jail;

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::address::Address;
+use crate::evidence::Evidence;
 
 /// Seconds since 1970, UTC; fractions as the log line gave them.
 pub type Timestamp = f64;
@@ -29,6 +30,18 @@ pub enum FieldName {
     Known(&'static str),
     /// Any other.
     Other(Arc<str>),
+}
+
+impl FieldValue {
+    /// Bytes of its texts.
+    pub fn size(&self) -> usize {
+        match self {
+            FieldValue::Text(text) => text.len(),
+            FieldValue::Set(texts) => texts.iter().map(String::len).sum(),
+            FieldValue::Tuple(parts) => parts.iter().flatten().map(String::len).sum(),
+            FieldValue::Address(_) => size_of::<Address>(),
+        }
+    }
 }
 
 impl FieldName {
@@ -119,6 +132,14 @@ pub enum MatchLine {
 }
 
 impl MatchLine {
+    /// Bytes of the whole line.
+    pub fn size(&self) -> usize {
+        match self {
+            MatchLine::Text(line) => line.len(),
+            MatchLine::Parts(parts) => parts.iter().map(String::len).sum(),
+        }
+    }
+
     /// The whole line.
     pub fn text(&self) -> String {
         match self {
@@ -146,10 +167,8 @@ pub struct Ticket {
     pub time: Timestamp,
     /// Failures counted (`<failures>`); 0 for a ban by hand.
     pub failures: u32,
-    /// The last matched lines, oldest first.
-    pub matches: Vec<MatchLine>,
-    /// Captured fields of the first failure (fact R28).
-    pub fields: Fields,
+    /// The last matched lines, and the captured fields of the first failure (fact R28).
+    pub evidence: Evidence,
     /// Set when banned: how long.
     pub bantime: Option<BanTime>,
     /// How many times this id has been banned, this time included.
@@ -165,19 +184,40 @@ impl Ticket {
             id,
             time,
             failures: 0,
-            matches: Vec::new(),
-            fields: Fields::new(),
+            evidence: Evidence::default(),
             bantime: None,
             bancount: 0,
             restored: false,
         }
     }
 
+    /// The last matched lines, oldest first.
+    pub fn matches(&self) -> Vec<MatchLine> {
+        self.evidence.lines()
+    }
+
+    /// Captured fields.
+    pub fn fields(&self) -> Fields {
+        self.evidence.fields()
+    }
+
+    /// Gives it other lines.
+    pub fn set_matches(&mut self, lines: &[MatchLine]) {
+        self.evidence = self.evidence.with_lines(lines);
+    }
+
+    /// Sets a field.
+    pub fn set_field(&mut self, name: &str, value: FieldValue) {
+        let mut fields = self.fields();
+        fields.insert(name, value);
+        self.evidence = Evidence::new(&fields, &self.matches());
+    }
+
     /// The address for `<ip>`: the id, or the address kept beside a different id (fact R21).
-    pub fn ip(&self) -> &Address {
-        match self.fields.get("ip") {
+    pub fn ip(&self) -> Address {
+        match self.evidence.field("ip") {
             Some(FieldValue::Address(address)) => address,
-            _ => &self.id,
+            _ => self.id.clone(),
         }
     }
 }

@@ -84,7 +84,7 @@ impl Ours {
                     self.past.insert(ticket.id, history);
                 }
                 Decision::Ban { ticket, .. } => {
-                    let matches: Vec<_> = ticket.matches.iter().map(MatchLine::text).collect();
+                    let matches: Vec<_> = ticket.matches().iter().map(MatchLine::text).collect();
                     self.bans
                         .push(json!([ticket.id.to_string(), ticket.failures, matches]));
                 }

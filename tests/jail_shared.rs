@@ -78,6 +78,7 @@ impl Watcher {
             names: Names::new(),
             events: Events::default(),
             holders: Default::default(),
+            evidence: Default::default(),
         };
         let jail = Jail::spawn(name, "auto", around).unwrap();
         let watcher = Watcher {

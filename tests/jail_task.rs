@@ -58,6 +58,7 @@ impl Bench {
             names: Names::new(),
             events: Events::default(),
             holders: Default::default(),
+            evidence: Default::default(),
         };
         let jail = Jail::spawn(name, "polling", around.clone()).unwrap();
         let bench = Bench {

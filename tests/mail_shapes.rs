@@ -43,7 +43,7 @@ fn script(properties: &[(String, Value)], id: &str, line: &str) -> Script {
         action.set(name, value).unwrap();
     }
     let mut ticket = Ticket::new(Address::parse(id), 1.0);
-    ticket.matches = vec![MatchLine::Text(line.into())];
+    ticket.set_matches(&[MatchLine::Text(line.into())]);
     action
         .script("actionban", "j", &ticket, &JailFigures::default())
         .unwrap()

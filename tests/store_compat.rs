@@ -57,7 +57,7 @@ fn ban(ip: &str, time: f64, bantime: BanTime) -> Ticket {
     ticket.failures = 3;
     ticket.bantime = Some(bantime);
     ticket.bancount = 1;
-    ticket.matches = vec![
+    ticket.set_matches(&[
         MatchLine::Text("first ü line".to_owned()),
         MatchLine::Parts(std::sync::Arc::new([
             String::new(),
@@ -65,11 +65,11 @@ fn ban(ip: &str, time: f64, bantime: BanTime) -> Ticket {
             " second".to_owned(),
         ])),
         MatchLine::Text("third".to_owned()),
-    ];
+    ]);
     let user = FieldValue::Text("root".to_owned());
-    ticket.fields.insert("user".to_owned(), user);
+    ticket.set_field("user", user);
     let users = FieldValue::Set(vec!["root".to_owned(), "al".to_owned()]);
-    ticket.fields.insert("users".to_owned(), users);
+    ticket.set_field("users", users);
     ticket
 }
 
@@ -169,7 +169,7 @@ fn original_reads_what_we_left_when_killed() {
     write_ours(&store);
     // a read waits for the writes before it; the batch is committed right after it
     assert_eq!(
-        block(store.current_bans("sshd", NOW, BanTime::Permanent)).len(),
+        block(store.current_bans("sshd", NOW, BanTime::Permanent, Default::default())).len(),
         3
     );
     std::thread::sleep(std::time::Duration::from_millis(100));
@@ -218,18 +218,19 @@ print(json.dumps([]))
             block(store.add_log("sshd", "/var/log/auth.log", "xyz")),
             None
         );
-        let bans = block(store.current_bans("sshd", NOW, BanTime::Seconds(600.0)));
+        let bans =
+            block(store.current_bans("sshd", NOW, BanTime::Seconds(600.0), Default::default()));
         let ids: Vec<String> = bans.iter().map(|ban| ban.id.to_string()).collect();
         assert_eq!(ids, ["192.0.2.1", "2001:db8::1"]);
         assert_eq!(bans[0].bantime, Some(BanTime::Seconds(600.0)));
         assert_eq!(bans[1].bantime, Some(BanTime::Permanent));
-        let texts: Vec<String> = bans[0].matches.iter().map(MatchLine::text).collect();
+        let texts: Vec<String> = bans[0].matches().iter().map(MatchLine::text).collect();
         assert_eq!(texts, ["first ü \"line\"", "Nov 21 20:00:00 second"]);
         assert_eq!(
             (bans[0].failures, bans[0].bancount, bans[0].restored),
             (2, 2, true)
         );
-        let fields = &bans[0].fields;
+        let fields = bans[0].fields();
         assert_eq!(
             fields.get("user"),
             Some(&FieldValue::Text("root".to_owned()))
@@ -322,7 +323,8 @@ fn older_schemas_are_upgraded() {
         .unwrap();
         drop(db);
         let store = Store::open(&path).unwrap();
-        let bans = block(store.current_bans("sshd", NOW, BanTime::Seconds(450.0)));
+        let bans =
+            block(store.current_bans("sshd", NOW, BanTime::Seconds(450.0), Default::default()));
         assert_eq!(bans.len(), 1, "version {version}");
         let length = if version < 3 { 450.0 } else { 300.0 };
         assert_eq!(bans[0].bantime, Some(BanTime::Seconds(length)));

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ferroban::address::Address;
+use ferroban::evidence::memory::JailEvidence;
 use ferroban::store::{LogPosition, Store, StoreError};
 use ferroban::ticket::{BanTime, MatchLine, Ticket};
 
@@ -27,7 +28,13 @@ fn ban(number: u32) -> Ticket {
 }
 
 fn current(store: &Store) -> usize {
-    block(store.current_bans("sshd", 1_795_000_001.0, BanTime::Permanent)).len()
+    block(store.current_bans(
+        "sshd",
+        1_795_000_001.0,
+        BanTime::Permanent,
+        JailEvidence::default(),
+    ))
+    .len()
 }
 
 fn files(directory: &Path) -> usize {
@@ -277,7 +284,7 @@ fn sample() -> Sample {
         };
         ticket.bantime = Some(BanTime::Seconds(600.0));
         let long = if number % 40 == 0 { 9000 } else { 90 };
-        ticket.matches = vec![MatchLine::Text("x".repeat(long))];
+        ticket.set_matches(&[MatchLine::Text("x".repeat(long))]);
         store.add_ban(jail, &ticket);
     }
     let deleted: HashSet<String> = (600..900)
@@ -410,7 +417,12 @@ fn a_damaged_database_keeps_every_ban_of_its_whole_pages() {
         let mut found = HashSet::new();
         for jail in JAILS {
             store.add_jail(jail);
-            let bans = block(store.current_bans(jail, 1_795_000_001.0, BanTime::Permanent));
+            let bans = block(store.current_bans(
+                jail,
+                1_795_000_001.0,
+                BanTime::Permanent,
+                Default::default(),
+            ));
             found.extend(bans.iter().map(|ban| ban.id.to_string()));
         }
         store.add_ban("sshd", &ban(9999));
@@ -519,7 +531,12 @@ fn a_bad_cell_costs_its_row_alone() {
             }
             let store = opened.unwrap_or_else(|e| panic!("{case}: {e}"));
             store.add_jail("sshd");
-            let bans = block(store.current_bans("sshd", 1_795_000_001.0, BanTime::Permanent));
+            let bans = block(store.current_bans(
+                "sshd",
+                1_795_000_001.0,
+                BanTime::Permanent,
+                Default::default(),
+            ));
             let others = (1..9)
                 .filter(|n| bans.iter().any(|found| found.id == ban(*n).id))
                 .count();

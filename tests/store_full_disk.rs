@@ -33,7 +33,12 @@ fn a_full_disk_delays_writes_and_loses_none() {
         let store = Store::open(&Path::new(disk).join("db")).unwrap();
         store.add_jail("sshd");
         let count = || {
-            let bans = store.current_bans("sshd", 1_795_000_001.0, BanTime::Permanent);
+            let bans = store.current_bans(
+                "sshd",
+                1_795_000_001.0,
+                BanTime::Permanent,
+                Default::default(),
+            );
             runtime.block_on(bans).len()
         };
         let bans = 400;
@@ -41,7 +46,7 @@ fn a_full_disk_delays_writes_and_loses_none() {
             let id = std::net::Ipv4Addr::from(0x0A00_0000 + number).to_string();
             let mut ticket = Ticket::new(Address::parse(&id), 1_795_000_000.0);
             ticket.bantime = Some(BanTime::Seconds(600.0));
-            ticket.matches = vec![MatchLine::Text("x".repeat(1000))];
+            ticket.set_matches(&[MatchLine::Text("x".repeat(1000))]);
             store.add_ban("sshd", &ticket);
         }
         // some may be there: those of the batches before the disk was full

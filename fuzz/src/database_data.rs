@@ -9,7 +9,7 @@ pub fn run(json: &[u8]) {
     // what is written is read as the same again
     let written = data::encode(&ticket, i64::MAX);
     let again = read(&written);
-    assert_eq!(again.matches.len(), ticket.matches.len());
+    assert_eq!(again.matches().len(), ticket.matches().len());
     assert_eq!(data::encode(&again, i64::MAX), written);
     data::encode(&ticket, 1);
 }

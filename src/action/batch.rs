@@ -87,7 +87,7 @@ impl TicketOrder {
     pub fn keep(&self, info: BanInfo<'_>) {
         if let Some(known) = &self.known {
             let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-            *known = Some(Box::new(info.into_known()));
+            *known = info.into_known().map(Box::new);
         }
     }
 }

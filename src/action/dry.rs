@@ -152,7 +152,7 @@ mod tests {
         }
         let mut ticket = Ticket::new(Address::parse("2001:db8::1"), 0.0);
         ticket.bantime = Some(BanTime::Seconds(60.0));
-        ticket.matches = vec![MatchLine::Text("it's $(x)".into())];
+        ticket.set_matches(&[MatchLine::Text("it's $(x)".into())]);
         let figures = JailFigures::default();
         assert_eq!(
             action

@@ -18,7 +18,7 @@ mod lookup;
 mod values;
 
 pub use values::whole;
-use values::{data, field_value, joined, matches_value, raw, reversed, time_value};
+use values::{data, field_value, joined, matches_value, raw, reversed, size, time_value};
 
 /// All tags of a ticket, in the order in which error messages show them.
 const TAGS: [&str; 22] = [
@@ -45,6 +45,9 @@ const TAGS: [&str; 22] = [
     "jail.found",
     "jail.found_total",
 ];
+
+/// Bytes of values that are kept from one action to the next.
+const MOST_KNOWN: usize = 4096;
 
 /// Where values beyond the ticket come from.
 #[derive(Clone, Debug)]
@@ -108,12 +111,17 @@ impl<'a> BanInfo<'a> {
         }
     }
 
-    /// What is known now.
-    pub fn into_known(self) -> Known {
-        Known {
+    /// What is known now, if it is little: thousands of orders may wait for the next action.
+    pub fn into_known(self) -> Option<Known> {
+        let merged = self.merged.iter().filter_map(|merged| match merged {
+            Merged::Answered(Some((_, lines))) => Some(lines.iter().map(String::len).sum()),
+            _ => None,
+        });
+        let size = merged.chain(self.known.values().map(size)).sum::<usize>();
+        (size <= MOST_KNOWN).then_some(Known {
             values: self.known,
             merged: self.merged,
-        }
+        })
     }
 
     /// About an operation that concerns no ticket (fact A28): no address, the family of the
@@ -228,7 +236,7 @@ impl<'a> BanInfo<'a> {
             return;
         };
         let value = match (tag, self.ticket) {
-            ("ip-host", Some(ticket)) => self.host(ticket.ip()).await,
+            ("ip-host", Some(ticket)) => self.host(&ticket.ip()).await,
             ("ipmatches" | "ipjailmatches", Some(ticket)) => {
                 let merged = self.merged(tag == "ipmatches", ticket).await;
                 merged.map(|(_, matches)| Value::from(matches.join("\n")))
@@ -271,7 +279,7 @@ impl<'a> BanInfo<'a> {
         match tag {
             "ip" => Value::from(ticket.ip().to_string()),
             "family" => Value::from(ticket.ip().family().map(|family| family.as_str())),
-            "ip-rev" => Value::from(reversed(ticket.ip())),
+            "ip-rev" => Value::from(reversed(&ticket.ip())),
             "fid" => Value::from(ticket.id.to_string()),
             "failures" | "ipfailures" | "ipjailfailures" => Value::Int(i64::from(ticket.failures)),
             "time" => time_value(ticket),
@@ -281,7 +289,7 @@ impl<'a> BanInfo<'a> {
                 None => self.figures.bantime,
             }),
             "bancount" => Value::Int(i64::from(ticket.bancount)),
-            "matches" | "ipmatches" | "ipjailmatches" => Value::from(joined(&ticket.matches)),
+            "matches" | "ipmatches" | "ipjailmatches" => Value::from(joined(&ticket.matches())),
             "restored" => Value::Int(i64::from(ticket.restored)),
             "F-*" => Value::Dict(data(ticket)),
             _ => Value::from(raw(ticket)),
@@ -295,7 +303,7 @@ impl<'a> BanInfo<'a> {
             let found = match self.history {
                 History::Live(Some(store)) => {
                     let jail = (!all_jails).then_some(self.jail);
-                    store.merged_history(jail, ticket.ip()).await
+                    store.merged_history(jail, &ticket.ip()).await
                 }
                 _ => None,
             };
@@ -323,10 +331,10 @@ impl<'a> BanInfo<'a> {
         match name {
             "matches" => Some(matches_value(ticket).repr()),
             "failures" => Some(ticket.failures.to_string()),
-            name => ticket
-                .fields
-                .get(name)
-                .map(|field| field_value(field).str().into_owned()),
+            name => {
+                let field = ticket.evidence.field(name)?;
+                Some(field_value(&field).str().into_owned())
+            }
         }
     }
 
@@ -358,16 +366,19 @@ impl<'a> BanInfo<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::Evidence;
     use crate::ticket::{FieldValue, Fields, MatchLine};
 
     fn ticket(id: &str) -> Ticket {
         Ticket {
             failures: 3,
-            matches: vec![
-                MatchLine::Text("a $(id)".into()),
-                MatchLine::Parts(std::sync::Arc::new(["x".into(), "y".into(), "z'q".into()])),
-            ],
-            fields: Fields::from_iter([("user".to_owned(), FieldValue::Text("ro'ot".into()))]),
+            evidence: Evidence::new(
+                &Fields::from_iter([("user".to_owned(), FieldValue::Text("ro'ot".into()))]),
+                &[
+                    MatchLine::Text("a $(id)".into()),
+                    MatchLine::Parts(std::sync::Arc::new(["x".into(), "y".into(), "z'q".into()])),
+                ],
+            ),
             bantime: Some(BanTime::Seconds(600.0)),
             ..Ticket::new(Address::parse(id), 1_795_291_452.0)
         }

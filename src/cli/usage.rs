@@ -149,6 +149,14 @@ const CHAPTERS: [Chapter; 9] = [
                 "set for how many <SECONDS> old bans are kept",
             ),
             ("get dbpurgeage", "for how many seconds old bans are kept"),
+            (
+                "set memory <SIZE>",
+                "set how much memory the matched log lines of all jails may take, such as 64m",
+            ),
+            (
+                "get memory",
+                "how many bytes of memory the matched log lines may take",
+            ),
         ],
     ),
     (

@@ -18,7 +18,7 @@ const EARLY: [Known; 5] = [
 
 const DATABASE: Known = Known::text("dbfile", "/var/lib/fail2ban/fail2ban.sqlite3");
 
-const KNOWN: [Known; 7] = [
+const KNOWN: [Known; 8] = [
     Known::text("loglevel", "INFO"),
     Known::text("logtarget", "STDERR"),
     Known::text("syslogsocket", "auto"),
@@ -26,11 +26,12 @@ const KNOWN: [Known; 7] = [
     DATABASE,
     Known::new("dbmaxmatches", Kind::Integer),
     Known::text("dbpurgeage", "1d"),
+    Known::beyond("memory"),
 ];
 
 /// The order in which the server is told: logging first, so that the rest can be logged, and the
 /// file of the database before anything about it; `thread` comes before all (fact C57).
-const ORDER: [&str; 7] = [
+const ORDER: [&str; 8] = [
     "syslogsocket",
     "loglevel",
     "logtarget",
@@ -38,6 +39,7 @@ const ORDER: [&str; 7] = [
     "dbfile",
     "dbmaxmatches",
     "dbpurgeage",
+    "memory",
 ];
 
 /// Names of all options that are read, those of `[Thread]` excepted.

@@ -359,6 +359,17 @@ mod tests {
     }
 
     #[test]
+    fn memory_set_is_told_last_of_the_server() {
+        let files = [("/c/fail2ban.local", "[Definition]\nmemory = 64m\n")];
+        let stream = read(&files, &ReadOptions::default()).unwrap();
+        let commands = printed(&stream);
+        let told = commands
+            .iter()
+            .position(|line| line == "['set', 'memory', '64m']");
+        assert_eq!(commands[told.unwrap() + 1], "['add', 'ok', 'polling']");
+    }
+
+    #[test]
     fn commands_in_order() {
         let options = ReadOptions {
             overrides: vec![("loglevel".to_owned(), "DEBUG".to_owned())],

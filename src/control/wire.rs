@@ -55,7 +55,11 @@ impl Frames {
                 .len()
                 .saturating_sub(END.len() - 1)
                 .max(self.start);
-            return if self.buffer.len() - self.start > MAX_MESSAGE {
+            if self.pending() == 0 {
+                // one long message is no reason to hold its memory while the peer rests
+                *self = Frames::default();
+            }
+            return if self.pending() > MAX_MESSAGE {
                 Err(TooLong)
             } else {
                 Ok(None)
@@ -70,7 +74,12 @@ impl Frames {
 
     /// Whether part of a message is there.
     pub fn is_partial(&self) -> bool {
-        self.buffer.len() > self.start
+        self.pending() > 0
+    }
+
+    /// Bytes of the message that is being received.
+    pub fn pending(&self) -> usize {
+        self.buffer.len() - self.start
     }
 }
 
@@ -124,5 +133,15 @@ mod tests {
         }
         frames.push(b"x");
         assert_eq!(frames.next_message(), Err(TooLong));
+    }
+
+    #[test]
+    fn long_message_taken_leaves_no_memory() {
+        let mut frames = Frames::default();
+        frames.push(&vec![b'x'; 8 << 20]);
+        frames.push(END);
+        assert!(frames.next_message().unwrap().is_some());
+        assert_eq!(frames.next_message(), Ok(None));
+        assert_eq!(frames.buffer.capacity(), 0);
     }
 }

@@ -8,6 +8,20 @@ use crate::pattern::{Match, Regex};
 /// A line as (text before the date, the date, text after it).
 pub type Parts = Arc<[String; 3]>;
 
+/// Bytes of buffered lines; the oldest go first, but the newest one stays.
+const MOST_BYTES: usize = 1 << 20;
+
+/// How many lines are too many where `most` may be kept.
+pub(super) fn surplus(lines: &[Parts], most: usize) -> usize {
+    let mut bytes = 0;
+    let newest = lines.iter().rev().take(most).take_while(|line| {
+        let size: usize = line.iter().map(String::len).sum();
+        bytes += size;
+        bytes <= MOST_BYTES || bytes == size
+    });
+    lines.len() - newest.count()
+}
+
 /// A line without its date.
 pub(super) fn dateless(parts: &Parts) -> String {
     format!("{}{}", parts[0], parts[2])
@@ -102,6 +116,18 @@ fn split_lines(text: &str) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::pattern::Flags;
+
+    #[test]
+    fn buffered_lines_are_bounded_in_number_and_bytes() {
+        let lines = |count: usize, size: usize| -> Vec<Parts> {
+            let line = || Arc::new([String::new(), String::new(), "x".repeat(size)]);
+            (0..count).map(|_| line()).collect()
+        };
+        assert_eq!(surplus(&lines(3, 10), 5), 0);
+        assert_eq!(surplus(&lines(8, 10), 5), 3);
+        assert_eq!(surplus(&lines(500, 8 << 10), 500), 500 - 128);
+        assert_eq!(surplus(&lines(3, 2 * MOST_BYTES), 500), 2);
+    }
 
     #[test]
     fn a_match_takes_its_lines_and_leaves_the_skipped_ones()

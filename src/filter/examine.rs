@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::buffer::{Division, Parts, text_of};
+use super::buffer::{self, Division, Parts, text_of};
 use super::failure::{Reading, Verdict, identify};
 use super::moment::{Cut, When};
 use super::name::Name;
@@ -194,7 +194,7 @@ impl Filter {
         content.clear();
         if self.rules.maxlines > 1 {
             self.buffer.push(when.cut.parts(&self.window.text));
-            let surplus = self.buffer.len().saturating_sub(self.rules.maxlines);
+            let surplus = buffer::surplus(&self.buffer, self.rules.maxlines);
             self.buffer.drain(..surplus);
             text = text_of(&self.buffer);
         } else {

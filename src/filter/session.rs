@@ -1,7 +1,8 @@
 //! Sessions: what is remembered between lines that share an `F-MLFID` (facts R32–R38).
 //!
 //! In: the fields and lines of one match, and the session's key. Out: the merged fields and the
-//! lines that are evidence now. At most 100 sessions are held, each for five minutes.
+//! lines that are evidence now. At most 100 sessions are held, each for five minutes, and 1 MiB of
+//! lines and fields.
 #![forbid(unsafe_code)]
 
 use std::collections::{HashMap, VecDeque};
@@ -18,6 +19,11 @@ const LIFETIME: f64 = 300.0;
 const MOST_LINES: usize = 1000;
 /// Users told apart per session.
 const MOST_USERS: usize = 1000;
+/// Bytes of their names.
+const MOST_USERS_BYTES: usize = 64 << 10;
+/// Bytes of all sessions of a filter; the oldest sessions go first, then the oldest lines of the one
+/// that is left.
+const MOST_BYTES: usize = 1 << 20;
 
 /// Fields and lines of a failure, gathered over one match or a whole session.
 #[derive(Clone, Debug, Default)]
@@ -46,15 +52,40 @@ impl Gathered {
         self.context.len()
     }
 
+    /// Bytes of its lines and fields.
+    fn size(&self) -> usize {
+        let lines = self.context.iter().chain(&self.matches);
+        let fields = self.record.iter().filter_map(|(_, value)| value);
+        lines.map(MatchLine::size).sum::<usize>() + fields.map(FieldValue::size).sum::<usize>()
+    }
+
+    /// Forgets the oldest lines beyond so many bytes, but not the newest one.
+    fn shorten(&mut self, bytes: usize) {
+        let mut surplus = self.size().saturating_sub(bytes);
+        for list in [&mut self.context, &mut self.matches] {
+            let mut dropped = 0;
+            while surplus > 0 && dropped + 1 < list.len() {
+                surplus = surplus.saturating_sub(list[dropped].size());
+                dropped += 1;
+            }
+            list.drain(..dropped);
+        }
+    }
+
     /// Adds the user of a line to the users seen; answers how many there are.
     fn add_user(&mut self, user: Option<&str>) -> usize {
         let user = user.filter(|user| !user.is_empty());
         match (self.record.get_mut(&Name::Users), user) {
             (Some(FieldValue::Set(users)), Some(user)) => {
-                if users.len() < MOST_USERS && !users.iter().any(|known| known == user) {
-                    users.push(user.to_owned());
+                if users.iter().any(|known| known == user) {
+                    return users.len();
                 }
-                users.len()
+                let bytes = users.iter().map(String::len).sum::<usize>() + user.len();
+                if users.len() < MOST_USERS && bytes <= MOST_USERS_BYTES {
+                    users.push(user.to_owned());
+                    return users.len();
+                }
+                users.len() + 1
             }
             (Some(FieldValue::Set(users)), None) => users.len(),
             (_, Some(user)) => {
@@ -89,6 +120,8 @@ impl Hasher for Quick {
 #[derive(Debug)]
 struct Entry {
     session: Gathered,
+    /// Bytes of the session when it was last seen.
+    size: usize,
     end: Timestamp,
     /// Tells this entry from earlier ones under the same key.
     number: u64,
@@ -107,6 +140,8 @@ pub(super) struct Sessions {
     /// Keys with the numbers of their entries, oldest first; some may be gone.
     order: VecDeque<(Arc<str>, u64)>,
     last_number: u64,
+    /// Bytes of all sessions.
+    bytes: usize,
     /// The state of the line's session when that is not (or no longer) remembered.
     detached: Gathered,
 }
@@ -116,6 +151,7 @@ impl Sessions {
     pub(super) fn clear(&mut self) {
         self.entries.clear();
         self.order.clear();
+        self.bytes = 0;
     }
 
     /// The session of this key, if it is remembered.
@@ -162,12 +198,12 @@ impl Sessions {
                 }
                 session.record.readdress(&fresh);
                 session.record.update(fresh);
-                if forget && let Some(entry) = self.entries.remove(key) {
+                if forget && let Some(entry) = self.remove(key) {
                     self.detached = entry.session;
                 }
             }
             _ => {
-                self.entries.remove(key);
+                self.remove(key);
                 self.detached = Gathered::default();
                 if forget {
                     self.detached.record = fresh;
@@ -211,7 +247,49 @@ impl Sessions {
             let surplus = list.len().saturating_sub(MOST_LINES);
             list.drain(..surplus);
         }
-        session
+        self.make_room(key);
+        match self.entries.get_mut(key) {
+            Some(entry) => &mut entry.session,
+            None => &mut self.detached,
+        }
+    }
+
+    fn remove(&mut self, key: &str) -> Option<Entry> {
+        let entry = self.entries.remove(key)?;
+        self.bytes -= entry.size;
+        Some(entry)
+    }
+
+    /// Counts what a session has come to, and forgets what is too much.
+    fn make_room(&mut self, key: &Arc<str>) {
+        let Some(entry) = self.entries.get_mut(key) else {
+            return;
+        };
+        entry.session.shorten(MOST_BYTES);
+        let size = entry.session.size() + key.len();
+        self.bytes = self.bytes - entry.size + size;
+        entry.size = size;
+        let present = entry.number;
+        while self.bytes > MOST_BYTES
+            && let Some((oldest, number)) = self.order.pop_front()
+        {
+            if number == present {
+                self.order.push_front((oldest, number));
+                // it may be the oldest, but it is the one that is heard of
+                let Some((next, number)) = self.order.remove(1) else {
+                    break;
+                };
+                self.forget(&next, number);
+                continue;
+            }
+            self.forget(&oldest, number);
+        }
+    }
+
+    /// Forgets the session of this key if it is still the one with this number.
+    fn forget(&mut self, key: &str, number: u64) -> Option<Entry> {
+        let same = self.entries.get(key).is_some_and(|e| e.number == number);
+        same.then(|| self.remove(key)).flatten()
     }
 
     /// Stores a new session. When there are too many, the oldest go: all expired ones at the
@@ -219,11 +297,10 @@ impl Sessions {
     fn remember(&mut self, key: Arc<str>, session: Gathered, now: Timestamp) {
         if self.entries.len() >= MOST {
             while let Some((oldest, number)) = self.order.pop_front() {
-                if self.entries.get(&oldest).is_none_or(|e| e.number != number) {
+                let Some(entry) = self.forget(&oldest, number) else {
                     continue;
-                }
-                let end = self.entries.remove(&oldest).map_or(now, |e| e.end);
-                if end > now && self.entries.len() < MOST {
+                };
+                if entry.end > now && self.entries.len() < MOST {
                     break;
                 }
             }
@@ -236,6 +313,7 @@ impl Sessions {
         self.last_number += 1;
         let entry = Entry {
             session,
+            size: 0,
             end: now + LIFETIME,
             number: self.last_number,
         };
@@ -362,5 +440,42 @@ mod tests {
         let lines = texts(merged);
         assert_eq!(lines.len(), MOST_LINES);
         assert_eq!(lines.last().map(String::as_str), Some("last"));
+    }
+
+    #[test]
+    fn sessions_keep_a_bounded_number_of_bytes() {
+        let long = |n: usize| line(&format!("{n}{}", "x".repeat(8 << 10)));
+        let mut sessions = Sessions::default();
+        let pending = || record(&[("nofail", "x")]);
+        for n in 0..MOST {
+            for _ in 0..5 {
+                sessions.merge(&n.to_string().into(), pending(), &long(n), 0.0);
+                assert!(sessions.bytes <= MOST_BYTES);
+            }
+        }
+        // the newest are whole
+        let merged = sessions.merge(&"99".into(), record(&[("ip4", "a")]), &line("last"), 0.0);
+        assert_eq!(merged.matches.len(), 6);
+        assert!(!sessions.knows("0"));
+        // one session alone loses its oldest lines
+        for n in 0..500 {
+            sessions.merge(&"1".into(), pending(), &long(n), 0.0);
+        }
+        let merged = sessions.merge(&"1".into(), record(&[("ip4", "a")]), &line("last"), 0.0);
+        let (first, last) = (merged.matches[0].text(), texts(merged));
+        assert!(
+            first.starts_with("374x") || first.starts_with("373x"),
+            "{}",
+            &first[..4]
+        );
+        assert_eq!(last.last().map(String::as_str), Some("last"));
+        assert!(sessions.bytes <= MOST_BYTES);
+        for n in 0..500 {
+            let user = format!("{n}{}", "x".repeat(8 << 10));
+            sessions.merge(&"2".into(), record(&[("user", &user)]), &[], 0.0);
+            assert!(sessions.bytes <= MOST_BYTES);
+        }
+        sessions.clear();
+        assert_eq!(sessions.bytes, 0);
     }
 }

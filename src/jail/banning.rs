@@ -151,7 +151,7 @@ impl JailCore {
     /// its matches cut (fact B16). `None` when it is over.
     pub fn restorable(&self, mut ticket: Ticket, now: Timestamp) -> Option<Ticket> {
         let base = self.bans.default_length();
-        let limit = if ticket.fields.get(settings::BY_HAND).is_some() {
+        let limit = if ticket.evidence.field(settings::BY_HAND).is_some() {
             None
         } else if self.settings.increment.enabled() {
             self.settings.increment.maxtime().map(settings::ban_time_of)
@@ -177,8 +177,11 @@ impl JailCore {
             return None;
         }
         let keep = usize::try_from(self.settings.limits.max_matches).unwrap_or(0);
-        let surplus = ticket.matches.len().saturating_sub(keep);
-        ticket.matches.drain(..surplus);
+        let matches = ticket.matches();
+        if matches.len() > keep {
+            ticket.set_matches(&matches[matches.len() - keep..]);
+            self.evidence.keep(&ticket.evidence);
+        }
         ticket.bantime = Some(length);
         ticket.restored = true;
         Some(ticket)

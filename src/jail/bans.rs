@@ -8,8 +8,9 @@ use std::collections::BinaryHeap;
 
 use indexmap::IndexMap;
 
-use super::evidence::Evidence;
 use crate::address::Address;
+use crate::evidence::Evidence;
+use crate::evidence::memory::JailEvidence;
 use crate::ticket::{BanTime, Ticket, Timestamp};
 
 /// Why a ticket was not banned, or that it was.
@@ -89,6 +90,7 @@ pub(super) struct BanList {
     default: BanTime,
     next_number: u64,
     total: u64,
+    keeper: JailEvidence,
 }
 
 impl Default for BanList {
@@ -99,6 +101,7 @@ impl Default for BanList {
             default: BanTime::Seconds(600.0),
             next_number: 0,
             total: 0,
+            keeper: JailEvidence::default(),
         }
     }
 }
@@ -112,6 +115,11 @@ pub(super) fn end_of(time: Timestamp, length: BanTime) -> Timestamp {
 }
 
 impl BanList {
+    /// Sets where evidence is counted.
+    pub fn keep_in(&mut self, keeper: JailEvidence) {
+        self.keeper = keeper;
+    }
+
     /// Bans now.
     pub fn len(&self) -> usize {
         self.bans.len()
@@ -164,6 +172,7 @@ impl BanList {
             return Added::Already { age };
         }
         ticket.bancount += 1;
+        self.keeper.keep(&ticket.evidence);
         let ban = Ban {
             number: self.next_number,
             time: ticket.time,
@@ -171,7 +180,7 @@ impl BanList {
             failures: ticket.failures,
             bancount: ticket.bancount,
             restored: ticket.restored,
-            evidence: Evidence::new(&ticket.fields, &ticket.matches),
+            evidence: ticket.evidence.clone(),
         };
         self.next_number += 1;
         self.total += 1;
@@ -289,8 +298,7 @@ impl BanList {
             id,
             time: ban.time,
             failures: ban.failures,
-            matches: ban.evidence.lines(),
-            fields: ban.evidence.fields(),
+            evidence: ban.evidence.clone(),
             bantime: Some(ban.length.or(self.default)),
             bancount: ban.bancount,
             restored: ban.restored,

@@ -84,10 +84,10 @@ impl Task {
                 ticket.bantime = Some(length);
                 ticket.bancount = past.here.as_ref().map_or(0, |past| past.bancount);
                 let by_hand = FieldValue::Text("1".to_owned());
-                ticket.fields.insert(BY_HAND.to_owned(), by_hand);
+                ticket.set_field(BY_HAND, by_hand);
             }
             if let Some(reason) = &order.reason {
-                ticket.matches.push(MatchLine::Text(reason.clone()));
+                ticket.set_matches(&[MatchLine::Text(reason.clone())]);
             }
             let id = ticket.id.clone();
             let new = self.core.ban(ticket, &past, now, &mut decisions);

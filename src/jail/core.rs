@@ -20,6 +20,8 @@ use super::settings;
 use crate::action::JailFigures;
 use crate::address::Address;
 use crate::control::Value;
+use crate::evidence::Evidence;
+use crate::evidence::memory::{EvidenceMemory, JailEvidence};
 use crate::filter::{Clock, Failure, FailureId, Filter, Rules};
 use crate::pattern::UseDns;
 use crate::python::encoding::Encoding;
@@ -100,6 +102,8 @@ pub struct JailCore {
     pub(super) bans: BanList,
     pub(super) has_database: bool,
     pub(super) known: Known,
+    /// Counts the evidence of this jail.
+    pub(super) evidence: JailEvidence,
     /// When actions are to be told of longer bans.
     pub(super) prolongs: BinaryHeap<Reverse<(u64, Address)>>,
     pub(super) last_check: Timestamp,
@@ -117,10 +121,18 @@ impl JailCore {
             bans: BanList::default(),
             has_database,
             known: Known::default(),
+            evidence: JailEvidence::default(),
             prolongs: BinaryHeap::new(),
             last_check: f64::NEG_INFINITY,
             random: fastrand::Rng::new(),
         }
+    }
+
+    /// Counts what is kept as evidence as part of this.
+    pub fn keep_evidence_in(&mut self, memory: &EvidenceMemory) {
+        self.evidence = memory.jail(&self.name);
+        self.counter.keep_in(self.evidence.clone());
+        self.bans.keep_in(self.evidence.clone());
     }
 
     /// What all options are now.
@@ -229,8 +241,7 @@ impl JailCore {
             Ignorance::No | Ignorance::Ask(_) => self.count(
                 id,
                 failure.time,
-                &failure.matches,
-                &failure.fields,
+                &Evidence::new(&failure.fields, &failure.matches),
                 past,
                 now,
             ),
@@ -253,8 +264,7 @@ impl JailCore {
         &mut self,
         id: &Address,
         time: Timestamp,
-        matches: &[MatchLine],
-        fields: &Fields,
+        evidence: &Evidence,
         past: &Past,
         now: Timestamp,
     ) -> Vec<Decision> {
@@ -262,8 +272,7 @@ impl JailCore {
         let offence = Offence {
             id: &banned,
             time: time.min(now),
-            matches,
-            fields,
+            evidence,
             weight: 1.0,
         };
         let mut decisions = vec![Decision::Found {
@@ -286,8 +295,7 @@ impl JailCore {
         let offence = Offence {
             id: &self.ban_id(id),
             time: now,
-            matches: &matches,
-            fields: &Fields::new(),
+            evidence: &Evidence::new(&Fields::new(), &matches),
             weight: lines.len().max(1) as f64,
         };
         let mut decisions = Vec::new();

@@ -4,6 +4,7 @@ use super::core::*;
 use super::decision::Decision;
 use crate::address::{Address, Family};
 use crate::control::JailSetting;
+use crate::evidence::Evidence;
 use crate::filter::{Failure, FailureId};
 use crate::store::BanHistory;
 use crate::ticket::{BanTime, Fields, MatchLine, Ticket};
@@ -121,7 +122,7 @@ fn the_third_failure_bans_and_counting_begins_anew() {
         panic!()
     };
     assert_eq!(
-        (ticket.failures, ticket.matches.len(), ticket.time),
+        (ticket.failures, ticket.matches().len(), ticket.time),
         (3, 3, 12.0)
     );
     // while banned failures count, and three more of them meet the ban
@@ -269,7 +270,7 @@ fn attempts_count_their_texts() {
     let Decision::Ban { ticket, .. } = &ban[1] else {
         panic!()
     };
-    assert_eq!((ticket.failures, ticket.matches.len()), (2, 2));
+    assert_eq!((ticket.failures, ticket.matches().len()), (2, 2));
 }
 
 /// Fact B16, sharp edge 46: stored length, jail's bantime, maxtime with increment, what is left.
@@ -299,7 +300,7 @@ fn restored_bans_are_cut_to_size() {
         let mut ticket = Ticket::new(Address::parse("192.0.2.1"), 1000.0);
         ticket.bantime = Some(*stored);
         ticket.bancount = 1;
-        ticket.matches = vec![MatchLine::Text("1".into()), MatchLine::Text("2".into())];
+        ticket.set_matches(&[MatchLine::Text("1".into()), MatchLine::Text("2".into())]);
         let ticket = core.restorable(ticket, 1200.0);
         assert_eq!(
             ticket.as_ref().and_then(|t| t.bantime),
@@ -307,7 +308,7 @@ fn restored_bans_are_cut_to_size() {
             "{stored:?} {bantime}"
         );
         let Some(ticket) = ticket else { continue };
-        assert_eq!(ticket.matches, [MatchLine::Text("2".into())]);
+        assert_eq!(ticket.matches(), [MatchLine::Text("2".into())]);
         let mut decisions = Vec::new();
         core.ban(ticket, &banned_before(1, 1000.0), 1200.0, &mut decisions);
         // not written again, counted once more
@@ -339,8 +340,7 @@ fn networks_are_banned_where_asked() {
                 core.count(
                     &Address::parse(id),
                     1000.0,
-                    &[],
-                    &Fields::new(),
+                    &Evidence::default(),
                     &Past::default(),
                     1000.0,
                 )

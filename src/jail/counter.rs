@@ -6,10 +6,11 @@
 
 use std::collections::HashMap;
 
-use super::evidence::Evidence;
 use crate::address::Address;
+use crate::evidence::Evidence;
+use crate::evidence::memory::JailEvidence;
 use crate::python::Number;
-use crate::ticket::{Fields, MatchLine, Ticket, Timestamp};
+use crate::ticket::{Ticket, Timestamp};
 
 /// Ids a jail remembers at most. An attack from more addresses than this within one findtime makes
 /// it forget those that failed longest ago.
@@ -27,10 +28,8 @@ pub(super) struct Offence<'a> {
     pub id: &'a Address,
     /// When it happened.
     pub time: Timestamp,
-    /// Lines that prove it.
-    pub matches: &'a [MatchLine],
-    /// Captured fields.
-    pub fields: &'a Fields,
+    /// Lines that prove it, and captured fields.
+    pub evidence: &'a Evidence,
     /// How much it counts: 1 for a log line, the number of texts for `attempt`.
     pub weight: f64,
 }
@@ -75,6 +74,7 @@ pub(super) struct Counter {
     total: u64,
     newest: Timestamp,
     next_cleanup: Timestamp,
+    keeper: JailEvidence,
 }
 
 impl Default for Counter {
@@ -85,6 +85,7 @@ impl Default for Counter {
             total: 0,
             newest: f64::NEG_INFINITY,
             next_cleanup: f64::NEG_INFINITY,
+            keeper: JailEvidence::default(),
         }
     }
 }
@@ -93,6 +94,11 @@ impl Counter {
     /// Sets all limits, for what is counted from now on.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
+    }
+
+    /// Sets where evidence is counted.
+    pub fn keep_in(&mut self, keeper: JailEvidence) {
+        self.keeper = keeper;
     }
 
     /// How long failures count, in seconds.
@@ -136,9 +142,8 @@ impl Counter {
             entry.slide(offence.time, find_time);
             entry.retry += offence.weight;
             entry.failures += 1;
-            entry
-                .evidence
-                .append(if keep > 0 { offence.matches } else { &[] }, keep);
+            entry.evidence = entry.evidence.with_lines_of(offence.evidence, keep);
+            self.keeper.keep(&entry.evidence);
             return entry.retry;
         }
         let entry = Entry {
@@ -148,8 +153,9 @@ impl Counter {
             failures: 1,
             bancount: 0,
             // the lines of the first failure all stay, whatever maxmatches says: they are one event
-            evidence: Evidence::new(offence.fields, offence.matches),
+            evidence: offence.evidence.clone(),
         };
+        self.keeper.keep(&entry.evidence);
         self.entries.insert(offence.id.clone(), entry);
         offence.weight
     }
@@ -189,8 +195,7 @@ impl Counter {
             id: id.clone(),
             time: entry.last,
             failures: entry.failures,
-            matches: entry.evidence.lines(),
-            fields: entry.evidence.fields(),
+            evidence: entry.evidence,
             bantime: None,
             bancount: entry.bancount,
             restored: false,
@@ -243,7 +248,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ticket::FieldValue;
+    use crate::ticket::{FieldValue, Fields, MatchLine};
 
     fn counter(max_retry: i64, find_time: f64) -> Counter {
         Counter {
@@ -265,8 +270,7 @@ mod tests {
         let offence = Offence {
             id: &Address::parse(id),
             time,
-            matches: &[MatchLine::Text(line.to_owned())],
-            fields: &fields,
+            evidence: &Evidence::new(&fields, &[MatchLine::Text(line.to_owned())]),
             weight: 1.0,
         };
         counter.add(&offence, time)
@@ -313,14 +317,14 @@ mod tests {
         assert_eq!(ticket.time, 2.0);
         assert_eq!(ticket.failures, 3);
         assert_eq!(
-            ticket.matches,
+            ticket.matches(),
             [
                 MatchLine::Text("line 1".into()),
                 MatchLine::Text("line 2".into())
             ]
         );
         assert_eq!(
-            ticket.fields.get("user"),
+            ticket.fields().get("user"),
             Some(&FieldValue::Text("bob".into()))
         );
         assert_eq!(counter.len(), 0);
@@ -338,7 +342,7 @@ mod tests {
             counter
                 .take(&Address::parse("192.0.2.1"))
                 .unwrap()
-                .matches
+                .matches()
                 .is_empty()
         );
     }

@@ -11,8 +11,9 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use super::decision::Decision;
 use crate::address::Address;
 use crate::control::{CommandError, Value};
+use crate::evidence::Evidence;
 use crate::jail::settings;
-use crate::ticket::{Ticket, Timestamp};
+use crate::ticket::{MatchLine, Ticket, Timestamp};
 
 /// Events kept for a listener that is busy.
 const BACKLOG: usize = 4096;
@@ -23,7 +24,7 @@ const LISTENERS: usize = 32;
 #[derive(Clone, Debug, Default)]
 pub struct Events {
     /// Made for the first who listens: it touches all the room it may ever need.
-    sender: Arc<OnceLock<broadcast::Sender<Value>>>,
+    sender: Arc<OnceLock<broadcast::Sender<Event>>>,
 }
 
 impl Events {
@@ -47,7 +48,7 @@ impl Events {
         self.heard().is_some()
     }
 
-    fn heard(&self) -> Option<&broadcast::Sender<Value>> {
+    fn heard(&self) -> Option<&broadcast::Sender<Event>> {
         self.sender
             .get()
             .filter(|sender| sender.receiver_count() > 0)
@@ -67,7 +68,7 @@ impl Events {
 /// One listener.
 #[derive(Debug)]
 pub struct Subscription {
-    receiver: broadcast::Receiver<Value>,
+    receiver: broadcast::Receiver<Event>,
     jails: Vec<String>,
 }
 
@@ -76,7 +77,7 @@ impl Subscription {
     pub async fn next(&mut self) -> Option<Value> {
         loop {
             match self.receiver.recv().await {
-                Ok(event) if self.concerns(&event) => return Some(event),
+                Ok(event) if self.concerns(&event.pairs) => return Some(event.value()),
                 Ok(_) => {}
                 Err(RecvError::Lagged(count)) => {
                     let count = i64::try_from(count).unwrap_or(i64::MAX);
@@ -90,19 +91,37 @@ impl Subscription {
         }
     }
 
-    fn concerns(&self, event: &Value) -> bool {
-        let Value::Dict(pairs) = event else {
-            return false;
-        };
-        let jail = pairs.iter().find(|(key, _)| key.as_str() == Some("jail"));
+    fn concerns(&self, pairs: &[(&str, Value)]) -> bool {
+        let jail = pairs.iter().find(|(key, _)| *key == "jail");
         let jail = jail.and_then(|(_, jail)| jail.as_str());
         self.jails.is_empty() || self.jails.iter().any(|wanted| Some(&**wanted) == jail)
     }
 }
 
+/// One event.
+#[derive(Clone, Debug)]
+struct Event {
+    pairs: Vec<(&'static str, Value)>,
+    /// What the lines of a ban are made of when a listener takes it: a listener that is busy keeps
+    /// thousands of events.
+    evidence: Option<Evidence>,
+}
+
+impl Event {
+    fn value(self) -> Value {
+        let mut pairs = self.pairs;
+        if let Some(evidence) = self.evidence {
+            let matches: Vec<String> = evidence.lines().iter().map(MatchLine::text).collect();
+            pairs.push(("matches", matches.into()));
+        }
+        dictionary(pairs)
+    }
+}
+
 /// The event of a decision, if outsiders care for it.
-fn event(jail: &str, decision: &Decision, now: Timestamp) -> Option<Value> {
-    let head = |event: &str, id: &Address, time: Timestamp| {
+fn event(jail: &str, decision: &Decision, now: Timestamp) -> Option<Event> {
+    let mut evidence = None;
+    let head = |event: &'static str, id: &Address, time: Timestamp| {
         vec![
             ("event", event.into()),
             ("jail", jail.into()),
@@ -110,7 +129,7 @@ fn event(jail: &str, decision: &Decision, now: Timestamp) -> Option<Value> {
             ("id", id.to_string().into()),
         ]
     };
-    let ban = |event: &str, ticket: &Ticket| {
+    let mut ban = |event: &'static str, ticket: &Ticket| {
         let mut pairs = head(event, &ticket.id, now);
         pairs.push(("since", Value::Float(ticket.time)));
         if let Some(length) = ticket.bantime {
@@ -118,11 +137,10 @@ fn event(jail: &str, decision: &Decision, now: Timestamp) -> Option<Value> {
         }
         pairs.push(("failures", i64::from(ticket.failures).into()));
         pairs.push(("bancount", i64::from(ticket.bancount).into()));
-        let matches: Vec<String> = ticket.matches.iter().map(|line| line.text()).collect();
-        pairs.push(("matches", matches.into()));
+        evidence = Some(ticket.evidence.clone());
         pairs
     };
-    Some(dictionary(match decision {
+    let pairs = match decision {
         Decision::Found { id, time } => head("Found", id, *time),
         Decision::Ignored { id, by } => {
             let mut pairs = head("Ignore", id, now);
@@ -147,7 +165,8 @@ fn event(jail: &str, decision: &Decision, now: Timestamp) -> Option<Value> {
         }
         Decision::Unban(ticket) => ban("Unban", ticket),
         _ => return None,
-    }))
+    };
+    Some(Event { pairs, evidence })
 }
 
 fn dictionary(pairs: Vec<(&str, Value)>) -> Value {

@@ -41,7 +41,11 @@ impl Task {
                     Some(addresses) if !self.naming.asks(&name) => {
                         self.resolved(&name, &addresses, vec![case]);
                     }
-                    _ => self.naming.put_aside(&self.around.names, &name, case),
+                    _ => {
+                        // it may wait for long
+                        self.core.evidence.keep(&case.ticket.evidence);
+                        self.naming.put_aside(&self.around.names, &name, case);
+                    }
                 }
                 continue;
             }
@@ -247,14 +251,9 @@ impl Task {
         let mut answer = None;
         match case.origin {
             Origin::Log if !ignored => {
-                decisions = self.core.count(
-                    &id,
-                    ticket.time,
-                    &ticket.matches,
-                    &ticket.fields,
-                    &past,
-                    now,
-                );
+                decisions = self
+                    .core
+                    .count(&id, ticket.time, &ticket.evidence, &past, now);
             }
             Origin::Restored if !ignored => {
                 self.core.ban(ticket, &past, now, &mut decisions);

@@ -46,7 +46,9 @@ impl Task {
         };
         let now = now();
         let default = self.core.default_ban_time();
-        let tickets = store.current_bans(self.core.name(), now, default).await;
+        let tickets = store
+            .current_bans(self.core.name(), now, default, self.core.evidence.clone())
+            .await;
         for ticket in tickets {
             if let Some(ticket) = self.core.restorable(ticket, now) {
                 self.cases.push_back(Case {

@@ -13,6 +13,7 @@ use super::inquiry::{Case, Origin};
 use super::task::{Task, now};
 use crate::address::Address;
 use crate::datetime::Stand;
+use crate::evidence::Evidence;
 use crate::filter::{Clock, Dating, Failure, FailureId, Filter, Lines, Signature, Survey, is_told};
 use crate::python::encoding::Encoding;
 use crate::source::journal::Batch;
@@ -197,8 +198,7 @@ fn log_case(failure: Failure) -> Case {
         FailureId::Name(name) => Address::raw(name.as_str()),
     };
     let mut ticket = Ticket::new(id, failure.time);
-    ticket.matches = failure.matches;
-    ticket.fields = failure.fields;
+    ticket.evidence = Evidence::new(&failure.fields, &failure.matches);
     Case {
         origin: Origin::Log,
         id: failure.id,

@@ -19,7 +19,6 @@ mod counter;
 pub mod decision;
 mod decode;
 mod events;
-mod evidence;
 pub mod formula;
 mod ignore;
 mod ignore_cache;
@@ -64,6 +63,7 @@ use self::task::{Phase, Request};
 use crate::action::firewall::holders::Holders;
 use crate::action::{Actions, Order, Query};
 use crate::control::{CommandError, JailCommand, JailOption, JailSetting, Reply, Value};
+use crate::evidence::memory::EvidenceMemory;
 use crate::source::Sources;
 use crate::store::Store;
 use crate::{info, warning};
@@ -87,6 +87,8 @@ pub struct Surroundings {
     pub events: Events,
     /// What the actions of all jails hold of sets they share.
     pub holders: Holders,
+    /// What all jails together may keep as evidence.
+    pub evidence: EvidenceMemory,
 }
 
 /// An option among several that a jail refused; those after it were not tried.

@@ -496,7 +496,7 @@ mod tests {
         let at = 1_795_168_860.0;
         assert_eq!((ban.time, ban.until), (at, Some(at + 300.0)));
         assert_eq!(ban.ticket.id, Address::parse("192.0.2.1"));
-        assert_eq!(ban.ticket.matches.len(), 2);
+        assert_eq!(ban.ticket.matches().len(), 2);
         assert_eq!(*time, at + 300.0);
         assert_eq!(ticket.id, ban.ticket.id);
         assert_eq!(jail.tally().failures, 3);

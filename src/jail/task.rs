@@ -171,6 +171,7 @@ pub(super) fn prepare(
         chunks_in,
     );
     let mut core = JailCore::new(name, around.store.is_some());
+    core.keep_evidence_in(&around.evidence);
     let journal = match &backend {
         Backend::Journal(options) => {
             core.read_journal();

@@ -23,6 +23,7 @@ use crate::address::Family;
 use crate::config::{Check, Fault};
 use crate::control::{Command, CommandError, GlobalSetting, JailCommand, JailSetting, Value};
 use crate::datetime::duration;
+use crate::evidence::memory;
 use crate::filter::Filter;
 use crate::log;
 use crate::source::journal::Matches;
@@ -264,6 +265,7 @@ impl Trial {
 fn global(setting: &GlobalSetting) -> Result<(), CommandError> {
     match setting {
         GlobalSetting::DbMaxMatches(count) => Ok(count.to_int().map(drop)?),
+        GlobalSetting::Memory(size) => memory::size(size).map(drop),
         GlobalSetting::DbPurgeAge(Value::Str(age)) => Ok(duration::parse(age).map(drop)?),
         _ => Ok(()),
     }
@@ -337,8 +339,10 @@ mod tests {
             words(&["set", "dbpurgeage", "1d"]),
             words(&["set", "dbpurgeage", "1x"]),
             words(&["set", "dbmaxmatches", "many"]),
+            words(&["set", "memory", "64m"]),
+            words(&["set", "memory", "64 lines"]),
         ];
         let refused: Vec<usize> = faults(&commands).iter().map(|f| f.command).collect();
-        assert_eq!(refused, [1, 2]);
+        assert_eq!(refused, [1, 2, 4]);
     }
 }

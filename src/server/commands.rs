@@ -153,6 +153,7 @@ impl Server {
             names: self.names.clone(),
             events: self.events.clone(),
             holders: self.holders.clone(),
+            evidence: self.evidence.clone(),
         };
         let prepared = Jail::prepare(name, backend, around)?;
         self.jails.insert(prepared.jail().clone());

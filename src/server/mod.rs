@@ -25,6 +25,7 @@ pub use self::process::run;
 use self::server_log::{LOG, OBSERVER};
 use crate::action::firewall::holders::Holders;
 use crate::control::Value;
+use crate::evidence::memory::EvidenceMemory;
 use crate::jail::{Events, Names};
 use crate::source::Sources;
 use crate::store::Store;
@@ -77,6 +78,7 @@ pub struct Server {
     holders: Holders,
     names: Names,
     events: Events,
+    evidence: EvidenceMemory,
     state: Mutex<State>,
     /// Held while jails are added, started, stopped or reloaded.
     changes: tokio::sync::Mutex<()>,
@@ -102,6 +104,7 @@ impl Server {
             holders: Holders::default(),
             names: Names::new(),
             events: Events::default(),
+            evidence: EvidenceMemory::default(),
             state: Mutex::default(),
             changes: tokio::sync::Mutex::new(()),
             life: watch::Sender::new(Life::Running),

@@ -8,6 +8,7 @@ use super::Server;
 use super::server_log::TRANSMITTER;
 use crate::control::{CommandError, GlobalOption, GlobalSetting, Reply, Value};
 use crate::datetime::duration;
+use crate::evidence::memory;
 use crate::msg;
 use crate::store::{Store, StoreError};
 
@@ -61,6 +62,10 @@ impl Server {
                 store.set_purge_age(seconds(&age)?);
                 self.get(GlobalOption::DbPurgeAge)
             }
+            GlobalSetting::Memory(size) => {
+                self.evidence.set_limit(memory::size(&size)?);
+                self.get(GlobalOption::Memory)
+            }
             GlobalSetting::Thread(options) => self.set_thread_options(&options),
         }
     }
@@ -78,6 +83,9 @@ impl Server {
                 Some(age) => Value::Float(age),
                 None => Value::None,
             },
+            GlobalOption::Memory => {
+                Value::Int(i64::try_from(self.evidence.limit()).unwrap_or(i64::MAX))
+            }
             GlobalOption::Thread => {
                 let stack_size = self.state().stack_size;
                 Value::Dict(vec![("stacksize".into(), Value::Int(stack_size))])

@@ -10,7 +10,8 @@ use serde_json::Value;
 use serde_json::ser::Formatter;
 
 use crate::address::Address;
-use crate::ticket::{FieldValue, MatchLine, Ticket};
+use crate::evidence::Evidence;
+use crate::ticket::{FieldValue, Fields, MatchLine, Ticket};
 
 /// JSON of a ticket with at most its last `max_matches` matches (0: none).
 pub fn encode(ticket: &Ticket, max_matches: i64) -> Vec<u8> {
@@ -18,35 +19,43 @@ pub fn encode(ticket: &Ticket, max_matches: i64) -> Vec<u8> {
     let mut json = Vec::with_capacity(1024);
     let mut writer = serde_json::Serializer::with_formatter(&mut json, PythonSeparators);
     // writing to memory, of a map whose keys are all text, cannot fail
-    let _ = Data { ticket, keep }.serialize(&mut writer);
+    let data = Data {
+        ticket,
+        matches: ticket.matches(),
+        fields: ticket.fields(),
+        keep,
+    };
+    let _ = data.serialize(&mut writer);
     json
 }
 
 /// A ticket as an object.
 struct Data<'a> {
     ticket: &'a Ticket,
+    matches: Vec<MatchLine>,
+    fields: Fields,
     /// Matches to keep.
     keep: usize,
 }
 
 impl Serialize for Data<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (ticket, fields) = (self.ticket, &self.ticket.fields);
+        let (matched, fields) = (&self.matches, &self.fields);
         // the original drops the key when matches are not wanted, but keeps an empty list
-        let matches = self.keep > 0 || ticket.matches.is_empty();
+        let matches = self.keep > 0 || matched.is_empty();
         let mut object = serializer.serialize_map(None)?;
         // a captured field may have the name of one of these, and takes its place
         match fields.get("matches").filter(|_| matches) {
             Some(field) => object.serialize_entry("matches", &Field(field))?,
             None if matches => {
-                let skipped = ticket.matches.len().saturating_sub(self.keep);
-                object.serialize_entry("matches", &Lines(&ticket.matches[skipped..]))?;
+                let skipped = matched.len().saturating_sub(self.keep);
+                object.serialize_entry("matches", &Lines(&matched[skipped..]))?;
             }
             None => {}
         }
         match fields.get("failures") {
             Some(field) => object.serialize_entry("failures", &Field(field))?,
-            None => object.serialize_entry("failures", &ticket.failures)?,
+            None => object.serialize_entry("failures", &self.ticket.failures)?,
         }
         for (name, field) in fields.iter() {
             if name != "failures" && (name != "matches" || !matches) {
@@ -98,10 +107,11 @@ pub fn decode(json: &[u8], ticket: &mut Ticket) {
     let Ok(Value::Object(object)) = serde_json::from_str(&text) else {
         return;
     };
+    let (mut matches, mut fields) = (ticket.matches(), ticket.fields());
     for (name, value) in object {
         match (name.as_str(), value) {
             ("matches", Value::Array(lines)) => {
-                ticket.matches = lines.into_iter().filter_map(match_line).collect();
+                matches = lines.into_iter().filter_map(match_line).collect();
             }
             ("failures", Value::Number(count)) => {
                 ticket.failures = count
@@ -110,15 +120,16 @@ pub fn decode(json: &[u8], ticket: &mut Ticket) {
             }
             ("ip", Value::String(text)) => {
                 let address = FieldValue::Address(Address::parse(&text));
-                ticket.fields.insert(name, address);
+                fields.insert(name, address);
             }
             (_, value) => {
                 if let Some(field) = field(value) {
-                    ticket.fields.insert(name, field);
+                    fields.insert(name, field);
                 }
             }
         }
     }
+    ticket.evidence = Evidence::new(&fields, &matches);
 }
 
 fn match_line(line: Value) -> Option<MatchLine> {
@@ -192,15 +203,15 @@ mod tests {
     fn ticket() -> Ticket {
         let mut ticket = Ticket::new(Address::parse("192.0.2.1"), 1_795_000_000.4);
         ticket.failures = 2;
-        ticket.matches = vec![
+        ticket.set_matches(&[
             MatchLine::Text("a \"quoted\" \u{1} ü".to_owned()),
             MatchLine::Parts(Arc::new([
                 "[".to_owned(),
                 "date".to_owned(),
                 "] b".to_owned(),
             ])),
-        ];
-        let fields = &mut ticket.fields;
+        ]);
+        let mut fields = ticket.fields();
         fields.insert("user".to_owned(), FieldValue::Text("root".to_owned()));
         let users = vec!["root".to_owned(), "al".to_owned()];
         fields.insert("users".to_owned(), FieldValue::Set(users));
@@ -208,6 +219,7 @@ mod tests {
         fields.insert("pair".to_owned(), FieldValue::Tuple(parts));
         let address = FieldValue::Address(Address::parse("2001:db8::1"));
         fields.insert("ip".to_owned(), address);
+        ticket.evidence = Evidence::new(&fields, &ticket.matches());
         ticket
     }
 
@@ -239,12 +251,12 @@ mod tests {
         let written = ticket();
         let mut read = Ticket::new(written.id.clone(), written.time);
         decode(&encode(&written, 10), &mut read);
-        assert_eq!(read.matches, written.matches);
-        let mut fields = written.fields.clone();
+        assert_eq!(read.matches(), written.matches());
+        let mut fields = written.fields();
         // as in the original, a set comes back as its text
         let users = FieldValue::Text("['root', 'al']".to_owned());
         fields.insert("users".to_owned(), users);
-        assert_eq!(read.fields, fields);
+        assert_eq!(read.fields(), fields);
         assert_eq!(read.failures, 2);
     }
 
@@ -253,7 +265,7 @@ mod tests {
         for json in ["", "{", "[]", "null", r#"{"matches": 3, "failures": "x"}"#] {
             let mut ticket = Ticket::new(Address::raw("x"), 0.0);
             decode(json.as_bytes(), &mut ticket);
-            assert!(ticket.matches.is_empty(), "{json}");
+            assert!(ticket.matches().is_empty(), "{json}");
             assert_eq!(ticket.failures, 0, "{json}");
         }
     }

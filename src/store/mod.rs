@@ -25,6 +25,7 @@ use tokio::sync::oneshot;
 
 use self::worker::{Mailbox, Write};
 use crate::address::Address;
+use crate::evidence::memory::JailEvidence;
 use crate::ticket::{BanTime, Ticket, Timestamp};
 use crate::{debug, warning};
 
@@ -240,9 +241,17 @@ impl Store {
     /// Bans of the jail that have not ended by `now` (fact B16), ordered by id as the original
     /// restores them; `default` for rows without a length of their own; `ticket.bantime` is the
     /// stored length.
-    pub async fn current_bans(&self, jail: &str, now: Timestamp, default: BanTime) -> Vec<Ticket> {
+    ///
+    /// Their evidence is counted by `keeper` as it is read.
+    pub async fn current_bans(
+        &self,
+        jail: &str,
+        now: Timestamp,
+        default: BanTime,
+        keeper: JailEvidence,
+    ) -> Vec<Ticket> {
         let jail = jail.to_owned();
-        self.read(move |db| rows::current_bans(db, &jail, now, default))
+        self.read(move |db| rows::current_bans(db, &jail, now, default, &keeper))
             .await
     }
 

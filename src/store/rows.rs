@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{BanHistory, LOG, LogPosition, data};
 use crate::address::Address;
 use crate::error;
+use crate::evidence::memory::JailEvidence;
 use crate::ticket::{BanTime, Ticket, Timestamp};
 
 /// "Length unknown, use the jail's": what the upgrade from versions without lengths left (fact Q8).
@@ -94,39 +95,41 @@ pub(super) fn update_log(
 #[derive(Debug)]
 pub(super) struct BanRow {
     jail: String,
-    ip: Address,
-    timeofban: i64,
-    bantime: f64,
-    bancount: u32,
-    data: Box<[u8]>,
+    /// Its evidence is shared with the jail, and becomes text only when the row is written.
+    ticket: Ticket,
+    max_matches: i64,
 }
 
 impl BanRow {
     pub(super) fn new(jail: &str, ticket: &Ticket, max_matches: i64) -> BanRow {
         BanRow {
             jail: jail.to_owned(),
-            ip: ticket.id.clone(),
-            timeofban: ticket.time.round_ties_even() as i64,
-            bantime: match ticket.bantime {
-                Some(BanTime::Seconds(seconds)) => seconds,
-                Some(BanTime::Permanent) => PERMANENT,
-                None => UNKNOWN_LENGTH,
-            },
-            bancount: ticket.bancount,
-            data: data::encode(ticket, max_matches).into_boxed_slice(),
+            ticket: ticket.clone(),
+            max_matches,
         }
     }
 
+    /// The same without matched lines, for a database that takes up memory.
+    pub(super) fn without_lines(&self) -> BanRow {
+        BanRow::new(&self.jail, &self.ticket, 0)
+    }
+
     pub(super) fn insert(&self, db: &Connection) -> rusqlite::Result<()> {
-        let ip = self.ip.to_string();
+        let ticket = &self.ticket;
+        let bantime = match ticket.bantime {
+            Some(BanTime::Seconds(seconds)) => seconds,
+            Some(BanTime::Permanent) => PERMANENT,
+            None => UNKNOWN_LENGTH,
+        };
+        let data = data::encode(ticket, self.max_matches);
         // the columns are declared INTEGER: SQLite stores 600.0 as 600, and 8.76 as it is
         let row = params![
             self.jail,
-            ip,
-            self.timeofban,
-            self.bantime,
-            self.bancount,
-            &self.data[..]
+            ticket.id.to_string(),
+            ticket.time.round_ties_even() as i64,
+            bantime,
+            ticket.bancount,
+            data
         ];
         db.prepare_cached(
             "INSERT INTO bans(jail, ip, timeofban, bantime, bancount, data) \
@@ -190,6 +193,7 @@ pub(super) fn current_bans(
     jail: &str,
     now: Timestamp,
     default: BanTime,
+    keeper: &JailEvidence,
 ) -> rusqlite::Result<Vec<Ticket>> {
     // a length that is no number is one that is not known
     let mut statement = db.prepare_cached(
@@ -222,6 +226,7 @@ pub(super) fn current_bans(
         ticket.bantime = Some(bantime);
         ticket.bancount = count(number(row, 3)?).unwrap_or(1);
         ticket.restored = true;
+        keeper.keep(&ticket.evidence);
         tickets.push(ticket);
     }
     if bad > 0 {
@@ -282,7 +287,7 @@ pub(super) fn merged_history(
         ticket.failures = 1; // a row that does not say counts as one
         data::decode(&bytes(row, 0)?, &mut ticket);
         *total = total.saturating_add(ticket.failures);
-        for line in ticket.matches.iter().rev() {
+        for line in ticket.matches().iter().rev() {
             if newest_first.len() < limit {
                 newest_first.push(line.text());
             }

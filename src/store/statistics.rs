@@ -133,7 +133,7 @@ fn reasons(db: &Connection) -> rusqlite::Result<HashMap<(String, String), String
     let rows = query.query_map([], |row| {
         let mut ticket = Ticket::new(Address::raw(""), 0.0);
         data::decode(text(row, 2)?.as_bytes(), &mut ticket);
-        let reason = ticket.matches.last().map(|line| line.text());
+        let reason = ticket.matches().last().map(|line| line.text());
         Ok(((text(row, 0)?, text(row, 1)?), reason))
     })?;
     let known = rows.filter_map(|row| match row {

@@ -305,7 +305,10 @@ impl Worker {
         }
         if self.in_memory {
             // should it fail here it may succeed in the file
-            let _ = write.apply(&self.db);
+            let _ = match &write {
+                Write::AddBan(row) => row.without_lines().insert(&self.db),
+                write => write.apply(&self.db),
+            };
         }
         self.unsaved.push_back(write);
     }

@@ -12,6 +12,7 @@ use std::sync::Once;
 use ferroban::action::{Actions, JailFigures, Order, Query};
 use ferroban::address::Address;
 use ferroban::control::{Reply, Value};
+use ferroban::evidence::Evidence;
 use ferroban::log::{self, Level, Sink};
 use ferroban::ticket::{BanTime, FieldValue, MatchLine, Ticket};
 use nix::sched::{CloneFlags, unshare};
@@ -419,8 +420,7 @@ fn read_ticket(json: &Json) -> Ticket {
         .map(|(name, value)| (name.clone(), FieldValue::Text(text(value))));
     Ticket {
         failures: json["failures"].as_u64().unwrap_or(0) as u32,
-        matches: matches.collect(),
-        fields: fields.collect(),
+        evidence: Evidence::new(&fields.collect(), &matches.collect::<Vec<_>>()),
         bantime: json["bantime"].as_f64().map(BanTime::Seconds),
         bancount: json["bancount"].as_u64().unwrap_or(0) as u32,
         restored: json["restored"].as_bool().unwrap_or(false),

@@ -13,6 +13,19 @@ pub fn whole(seconds: f64) -> Value {
     Value::Int(seconds as i64)
 }
 
+/// Bytes of the texts in a value.
+pub(super) fn size(value: &Value) -> usize {
+    match value {
+        Value::Str(text) | Value::Ip(text) => text.len(),
+        Value::List(values) | Value::Tuple(values) => values.iter().map(size).sum(),
+        Value::Dict(pairs) => pairs
+            .iter()
+            .map(|(key, value)| size(key) + size(value))
+            .sum(),
+        Value::None | Value::Bool(_) | Value::Int(_) | Value::Float(_) => 0,
+    }
+}
+
 /// Times of log lines are floats, those of restored tickets whole numbers (fact A26).
 pub(super) fn time_value(ticket: &Ticket) -> Value {
     match ticket.restored && ticket.time.fract() == 0.0 {
@@ -38,7 +51,7 @@ pub(super) fn matches_value(ticket: &Ticket) -> Value {
             }
         }
     };
-    Value::List(ticket.matches.iter().map(line).collect())
+    Value::List(ticket.matches().iter().map(line).collect())
 }
 
 pub(super) fn field_value(field: &FieldValue) -> Value {
@@ -64,7 +77,7 @@ pub(super) fn data(ticket: &Ticket) -> Vec<(Value, Value)> {
     ];
     data.extend(
         ticket
-            .fields
+            .fields()
             .iter()
             .map(|(name, field)| (Value::from(name), field_value(field))),
     );

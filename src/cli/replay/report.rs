@@ -12,7 +12,7 @@ use crate::datetime::duration;
 use crate::jail::decision::local_time;
 use crate::jail::replay::{Ban, Event};
 use crate::python::Number;
-use crate::ticket::Ticket;
+use crate::ticket::{MatchLine, Ticket};
 
 /// Writes events as they are told, then a summary.
 pub struct Report<'a, W> {
@@ -87,7 +87,7 @@ impl<'a, W: Write> Report<'a, W> {
             ban.ticket.failures
         )?;
         if self.arguments.lines {
-            for line in &ban.ticket.matches {
+            for line in ban.ticket.matches() {
                 writeln!(self.out, "      {}", printable(&line.text()))?;
             }
         }
@@ -205,7 +205,7 @@ fn as_json(event: &Event, jail: &str, commands: &[(String, String)]) -> Json {
 }
 
 fn lines(ticket: &Ticket) -> Vec<String> {
-    ticket.matches.iter().map(|line| line.text()).collect()
+    ticket.matches().iter().map(MatchLine::text).collect()
 }
 
 /// The commands an event would have run: action and script. Before the first ban of a family that

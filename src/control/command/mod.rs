@@ -81,6 +81,7 @@ pub enum GlobalOption {
     DbFile,
     DbMaxMatches,
     DbPurgeAge,
+    Memory,
     Thread,
 }
 
@@ -95,6 +96,7 @@ pub enum GlobalSetting {
     DbFile(String),
     DbMaxMatches(Value),
     DbPurgeAge(Value),
+    Memory(Value),
     Thread(Value),
 }
 

@@ -200,6 +200,8 @@ impl<'a> Words<'a> {
             "dbfile" => GlobalSetting::DbFile(self.text(2)?),
             "dbmaxmatches" => GlobalSetting::DbMaxMatches(self.value(2)?),
             "dbpurgeage" => GlobalSetting::DbPurgeAge(self.value(2)?),
+            // a jail may have this name
+            "memory" if self.len() == 3 => GlobalSetting::Memory(self.value(2)?),
             _ => {
                 let setting = self.jail_setting(multiple)?;
                 return Ok(Command::Jail {
@@ -373,6 +375,7 @@ impl<'a> Words<'a> {
             "dbfile" => GlobalOption::DbFile,
             "dbmaxmatches" => GlobalOption::DbMaxMatches,
             "dbpurgeage" => GlobalOption::DbPurgeAge,
+            "memory" if self.len() == 2 => GlobalOption::Memory,
             _ => {
                 let option = self.jail_option()?;
                 return Ok(Command::Jail {

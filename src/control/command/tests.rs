@@ -217,6 +217,19 @@ fn every_word_of_the_usage_text_is_known() {
 }
 
 #[test]
+fn memory_is_an_option_and_may_be_a_jail() {
+    assert_eq!(
+        parse("set memory 64m"),
+        Ok(Command::Set(GlobalSetting::Memory("64m".into())))
+    );
+    assert_eq!(parse("get memory"), Ok(Command::Get(GlobalOption::Memory)));
+    for words in ["set memory idle on", "get memory banned"] {
+        let jail = matches!(parse(words), Ok(Command::Jail { name, .. }) if name == "memory");
+        assert!(jail, "{words}");
+    }
+}
+
+#[test]
 fn multi_set_becomes_its_setting() {
     let regexes = Value::List(vec!["a".into(), "b".into()]);
     let words = [

@@ -22,6 +22,9 @@ const IDLE: Duration = Duration::from_secs(3600);
 const STALL: Duration = Duration::from_secs(30);
 /// How much is read at once, in bytes.
 const BLOCK: usize = 32 << 10;
+/// A longer request than this, in bytes, is long: few are received at once.
+const LONG: usize = 64 << 10;
+
 /// One client.
 pub(super) struct Connection {
     pub(super) stream: UnixStream,
@@ -50,6 +53,7 @@ impl Connection {
         let mut frames = Frames::default();
         // since when it has sent no whole request, and when the present one began
         let (mut since, mut began) = (Instant::now(), None);
+        let mut permit = None;
         loop {
             loop {
                 let answer = match frames.next_message() {
@@ -67,6 +71,18 @@ impl Connection {
                     return;
                 }
                 (since, began) = (Instant::now(), None);
+            }
+            if frames.pending() <= LONG {
+                permit = None;
+            } else if permit.is_none() {
+                // others before it take no longer than a request may
+                let patience = 2 * self.places.limits.request;
+                let long = Arc::clone(&self.places.long).acquire_owned();
+                match timeout(patience, long).await {
+                    Ok(Ok(one)) => permit = Some(one),
+                    _ => return,
+                }
+                began = None;
             }
             // counted from the first byte, so that one byte now and then is not enough
             let end = if frames.is_partial() {

@@ -53,6 +53,8 @@ struct Limits {
     reserved: u32,
     /// More that may wait for a place. Further ones are turned away.
     waiting: u32,
+    /// Long requests received and carried out at once: each may take many megabytes. Others wait.
+    long: usize,
     /// A connection without a whole request for so long rests.
     rest: Duration,
     /// A request must be whole so long after its first byte.
@@ -63,6 +65,7 @@ const LIMITS: Limits = Limits {
     connections: 256,
     reserved: 16,
     waiting: 64,
+    long: 2,
     rest: Duration::from_secs(5),
     request: Duration::from_secs(30),
 };
@@ -112,6 +115,7 @@ where
         general: Arc::new(Semaphore::new(limits.connections as usize)),
         reserved: Arc::new(Semaphore::new(limits.reserved as usize)),
         waiting: Arc::new(Semaphore::new(limits.waiting as usize)),
+        long: Arc::new(Semaphore::new(limits.long)),
         crowded: Notify::new(),
     });
     // the connections notice the end when the sender is dropped, whatever ends this function
@@ -221,6 +225,8 @@ struct Places {
     general: Arc<Semaphore>,
     reserved: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
+    /// Permits to receive and carry out a long request.
+    long: Arc<Semaphore>,
     /// Tells that clients are waiting.
     crowded: Notify,
 }

@@ -27,6 +27,11 @@ struct Server {
 }
 
 fn server() -> Server {
+    server_with(Duration::from_secs(2))
+}
+
+/// `request`: how long a request may take.
+fn server_with(request: Duration) -> Server {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("sock");
     let listener = UnixListener::bind(&path).unwrap();
@@ -40,8 +45,9 @@ fn server() -> Server {
         connections: 30,
         reserved: 2,
         waiting: 5,
+        long: 2,
         rest: Duration::from_millis(200),
-        request: Duration::from_secs(2),
+        request,
     };
     let task = runtime.spawn(serve_within(limits, listener, handler, async {
         let _ = stopped.await;
@@ -213,6 +219,7 @@ fn dripping_clients_keep_nobody_out() {
 fn some_places_are_for_the_owner() {
     let places = Places {
         limits: LIMITS,
+        long: Arc::new(Semaphore::new(1)),
         general: Arc::new(Semaphore::new(1)),
         reserved: Arc::new(Semaphore::new(1)),
         waiting: Arc::new(Semaphore::new(1)),
@@ -231,4 +238,33 @@ fn some_places_are_for_the_owner() {
     assert!(matches!(places.offer(Peer::Owner), Some(Place::Waiting(_))));
     drop(first);
     assert!(taken(&places.offer(Peer::Guest)));
+}
+
+#[test]
+fn few_long_requests_at_once_and_short_ones_meanwhile() {
+    let server = server_with(Duration::from_secs(60));
+    let half = vec![b'x'; 1 << 20];
+    let mut first: Vec<_> = (0..2)
+        .map(|_| Client::connect(&server.path).unwrap())
+        .collect();
+    for client in &mut first {
+        client.write_all(&half).unwrap();
+    }
+    let mut third = Client::connect(&server.path).unwrap();
+    third
+        .set_write_timeout(Some(Duration::from_millis(300)))
+        .unwrap();
+    // what is in its way stays in the socket
+    let long = request(&[&"y".repeat(1 << 20)]);
+    let written = third.write(&long).unwrap();
+    assert!(written < long.len(), "{written}");
+    assert!(third.write_all(&long[written..]).is_err());
+    let mut short = Client::connect(&server.path).unwrap();
+    assert_eq!(ask(&mut short, &["a"]), Ok(vec!["a"].into()));
+    // one of the first goes, and another long one has its turn
+    drop(first.pop());
+    let mut fourth = Client::connect(&server.path).unwrap();
+    drop(third);
+    let text = "z".repeat(1 << 20);
+    assert_eq!(ask(&mut fourth, &[&text]), Ok(vec![text.as_str()].into()));
 }

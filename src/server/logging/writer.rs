@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::log::Level;
 use crate::queue::{self, Receiver, Sender};
+use crate::sys::allocator;
 
 const QUEUE_LINES: usize = 16_384;
 const QUEUE_BYTES: usize = 8 << 20;
@@ -49,6 +50,17 @@ impl Output {
             let _ = file.write_all(b"\n");
         }
         Ok(Output::File(path.to_owned(), file))
+    }
+
+    /// Has the record of a lack of memory go here as well.
+    fn take_last_record(&self) {
+        match self {
+            Output::Stdout => allocator::tell_log(io::stdout(), None),
+            // the journal takes what a service says on standard error
+            Output::Stderr | Output::Journal(_) => allocator::tell_log(io::stderr(), None),
+            Output::File(_, file) => allocator::tell_log(file, None),
+            Output::Syslog(syslog) => syslog.take_last_record(),
+        }
     }
 
     /// Writes as much as is taken at once.
@@ -104,6 +116,15 @@ impl Syslog {
         })
     }
 
+    fn take_last_record(&self) {
+        let priority = Some(self.facility * 8 + severity(Level::Critical));
+        match &self.connection {
+            Some(Connection::Datagrams(socket)) => allocator::tell_log(socket, priority),
+            Some(Connection::Stream(socket)) => allocator::tell_log(socket, priority),
+            None => {}
+        }
+    }
+
     /// One message; after an error the daemon may have been restarted, so once more.
     fn send(&mut self, level: Level, text: &str) -> io::Result<()> {
         let priority = self.facility * 8 + severity(level);
@@ -117,6 +138,7 @@ impl Syslog {
         let mut connection = connect(&self.path)?;
         connection.send(message.as_bytes())?;
         self.connection = Some(connection);
+        self.take_last_record();
         Ok(())
     }
 }
@@ -309,6 +331,7 @@ impl Thread {
             Order::Switch(output, done) => {
                 self.write(batch);
                 self.forget(batch);
+                output.take_last_record();
                 self.output = output;
                 self.failing = false;
                 let _ = done.send(());
@@ -403,7 +426,10 @@ impl Thread {
         let Output::File(path, _) = &self.output else {
             return None;
         };
-        Some(Output::file(path).map(|new| self.output = new))
+        Some(Output::file(path).map(|new| {
+            new.take_last_record();
+            self.output = new;
+        }))
     }
 }
 

@@ -1,21 +1,39 @@
-//! The evidence against an id, packed: captured fields and matched lines in one byte string.
+//! The evidence against an id, packed: captured fields and matched lines in one byte string, shared
+//! by all tickets about the id and bounded by what [`memory`] allows.
 //!
 //! Under attack a jail remembers hundreds of thousands of ids with a line and a few fields each;
 //! as maps and strings that costs several times the text itself.
 #![forbid(unsafe_code)]
 
+pub mod memory;
+
 use std::cell::Cell;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use self::memory::JailEvidence;
 use crate::address::Address;
 use crate::ticket::{FieldValue, Fields, MatchLine};
 
-/// Packed fields and matched lines. Packing and unpacking keeps everything.
-///
-/// One byte string: the length of the fields, the fields, the lines. Empty when there are neither.
+/// Fields longer than this, in bytes, are forgotten together with the lines.
+const SMALL_FIELD: usize = 128;
+
+/// Packed fields and matched lines. Clones share them: when the memory for evidence is used up, the
+/// lines are forgotten for all.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Evidence(Box<[u8]>);
+pub struct Evidence(Option<Arc<Kept>>);
+
+/// What clones share.
+#[derive(Debug)]
+struct Kept(Mutex<Packed>);
+
+#[derive(Debug)]
+struct Packed {
+    /// The length of the fields, the fields, the lines.
+    bytes: Box<[u8]>,
+    /// The jail that keeps it; nobody before it is counted, nor once it was forgotten.
+    keeper: Option<JailEvidence>,
+}
 
 impl Evidence {
     /// Packs the fields and all lines.
@@ -23,8 +41,8 @@ impl Evidence {
         if fields.is_empty() && lines.is_empty() {
             return Evidence::default();
         }
-        let fields = pack_fields(fields);
-        Evidence(packed(|out| {
+        let fields = pack_fields(fields.iter());
+        Evidence::of(packed(|out| {
             pack_number(fields.len(), out);
             out.extend_from_slice(&fields);
             for line in lines {
@@ -33,49 +51,120 @@ impl Evidence {
         }))
     }
 
-    /// Adds lines and keeps only the last `limit`. The lines of later failures are whole ones: in
-    /// the database only those of the first one stand in their parts (fact Q3).
-    pub fn append(&mut self, lines: &[MatchLine], limit: usize) {
-        let (fields, mut kept) = self.parts();
-        let skip = (self.line_count() + lines.len()).saturating_sub(limit);
-        let mut skipped = 0;
-        while skipped < skip && kept.skip_line().is_some() {
-            skipped += 1;
+    fn of(bytes: Box<[u8]>) -> Evidence {
+        let packed = Packed {
+            bytes,
+            keeper: None,
+        };
+        Evidence(Some(Arc::new(Kept(Mutex::new(packed)))))
+    }
+
+    /// The same fields, and the last `limit` of both lists of lines. The lines of later failures are
+    /// whole ones: in the database only those of the first one stand in their parts (fact Q3).
+    pub fn with_lines_of(&self, later: &Evidence, limit: usize) -> Evidence {
+        // a copy: two addresses of one name have the same evidence, and it is locked but once
+        let later: Box<[u8]> = bytes(&later.lock()).into();
+        let (_, mut added) = parts(&later);
+        let packed_old = self.lock();
+        let (fields, mut kept) = parts(bytes(&packed_old));
+        let skip = (kept.line_count() + added.line_count()).saturating_sub(limit);
+        for _ in 0..skip {
+            if kept.skip_line().is_none() {
+                added.skip_line();
+            }
         }
-        self.0 = packed(|out| {
+        Evidence::of(packed(|out| {
             pack_number(fields.0.len(), out);
             out.extend_from_slice(fields.0);
             out.extend_from_slice(kept.0);
-            for line in &lines[(skip - skipped).min(lines.len())..] {
-                pack_whole(line, out);
+            while let Some(texts) = added.line_texts() {
+                pack_whole(texts, out);
             }
-        });
+        }))
+    }
+
+    /// The same fields and these lines.
+    #[must_use]
+    pub fn with_lines(&self, lines: &[MatchLine]) -> Evidence {
+        Evidence::new(&self.fields(), lines)
     }
 
     /// The lines, oldest first.
     pub fn lines(&self) -> Vec<MatchLine> {
-        let (_, mut lines) = self.parts();
+        let packed = self.lock();
+        let (_, mut lines) = parts(bytes(&packed));
         std::iter::from_fn(|| lines.line()).collect()
     }
 
     /// The fields in their order.
     pub fn fields(&self) -> Fields {
-        let (mut fields, _) = self.parts();
+        let packed = self.lock();
+        let (mut fields, _) = parts(bytes(&packed));
         std::iter::from_fn(|| fields.field()).collect()
     }
 
-    fn line_count(&self) -> usize {
-        let (_, mut lines) = self.parts();
-        std::iter::from_fn(|| lines.skip_line()).count()
+    /// One of the fields.
+    pub fn field(&self, name: &str) -> Option<FieldValue> {
+        let packed = self.lock();
+        let (mut fields, _) = parts(bytes(&packed));
+        let mut all = std::iter::from_fn(|| fields.field());
+        all.find(|(known, _)| *known == name)
+            .map(|(_, value)| value)
     }
 
-    /// Readers of the fields and of the lines.
-    fn parts(&self) -> (Reader<'_>, Reader<'_>) {
-        let mut reader = Reader(&self.0);
-        let length = reader.number().unwrap_or(0);
-        let (fields, lines) = reader.0.split_at_checked(length).unwrap_or_default();
-        (Reader(fields), Reader(lines))
+    fn lock(&self) -> Option<MutexGuard<'_, Packed>> {
+        self.0.as_ref().map(|kept| kept.lock())
     }
+}
+
+impl Kept {
+    fn lock(&self) -> MutexGuard<'_, Packed> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Packed {
+    /// Forgets the lines and what is long among the fields: an attacker has written it.
+    fn shrink(&mut self) {
+        let (mut fields, _) = parts(&self.bytes);
+        let mut small: Vec<(&str, FieldValue)> = Vec::new();
+        loop {
+            let before = fields.0.len();
+            let Some((name, value)) = fields.field() else {
+                break;
+            };
+            let size = before - fields.0.len();
+            // whom a ban is about counts, whatever its size
+            if size <= SMALL_FIELD || matches!(value, FieldValue::Address(_)) {
+                small.push((name, value));
+            }
+        }
+        let fields = pack_fields(small.iter().map(|(name, value)| (*name, value)));
+        self.bytes = packed(|out| {
+            pack_number(fields.len(), out);
+            out.extend_from_slice(&fields);
+        });
+    }
+}
+
+impl Drop for Packed {
+    fn drop(&mut self) {
+        if let Some(keeper) = self.keeper.take() {
+            keeper.release(self.bytes.len());
+        }
+    }
+}
+
+fn bytes<'a>(packed: &'a Option<MutexGuard<'_, Packed>>) -> &'a [u8] {
+    packed.as_ref().map_or(&[], |packed| &packed.bytes)
+}
+
+/// Readers of the fields and of the lines.
+fn parts(bytes: &[u8]) -> (Reader<'_>, Reader<'_>) {
+    let mut reader = Reader(bytes);
+    let length = reader.number().unwrap_or(0);
+    let (fields, lines) = reader.0.split_at_checked(length).unwrap_or_default();
+    (Reader(fields), Reader(lines))
 }
 
 thread_local! {
@@ -112,7 +201,10 @@ fn pack_text(text: &str, out: &mut Vec<u8>) {
 
 fn pack_line(line: &MatchLine, out: &mut Vec<u8>) {
     match line {
-        MatchLine::Text(_) => pack_whole(line, out),
+        MatchLine::Text(text) => {
+            out.push(b't');
+            pack_text(text, out);
+        }
         MatchLine::Parts(parts) => {
             out.push(b'p');
             for part in parts.iter() {
@@ -122,22 +214,18 @@ fn pack_line(line: &MatchLine, out: &mut Vec<u8>) {
     }
 }
 
-fn pack_whole(line: &MatchLine, out: &mut Vec<u8>) {
+/// Packs the texts of one line as a whole line.
+fn pack_whole(texts: [&str; 3], out: &mut Vec<u8>) {
     out.push(b't');
-    match line {
-        MatchLine::Text(text) => pack_text(text, out),
-        MatchLine::Parts(parts) => {
-            pack_number(parts.iter().map(String::len).sum(), out);
-            for part in parts.iter() {
-                out.extend_from_slice(part.as_bytes());
-            }
-        }
+    pack_number(texts.iter().map(|text| text.len()).sum(), out);
+    for text in texts {
+        out.extend_from_slice(text.as_bytes());
     }
 }
 
-fn pack_fields(fields: &Fields) -> Vec<u8> {
+fn pack_fields<'a>(fields: impl Iterator<Item = (&'a str, &'a FieldValue)>) -> Vec<u8> {
     let mut out = Vec::with_capacity(128);
-    for (name, value) in fields.iter() {
+    for (name, value) in fields {
         pack_text(name, &mut out);
         match value {
             FieldValue::Text(text) => {
@@ -241,6 +329,19 @@ impl<'a> Reader<'a> {
         (0..texts).try_for_each(|_| self.skip_text())
     }
 
+    fn line_count(&self) -> usize {
+        let mut lines = Reader(self.0);
+        std::iter::from_fn(|| lines.skip_line()).count()
+    }
+
+    /// The texts that make the next line.
+    fn line_texts(&mut self) -> Option<[&'a str; 3]> {
+        Some(match self.byte()? {
+            b'p' => [self.slice()?, self.slice()?, self.slice()?],
+            _ => [self.slice()?, "", ""],
+        })
+    }
+
     fn line(&mut self) -> Option<MatchLine> {
         Some(match self.byte()? {
             b'p' => MatchLine::Parts(Arc::new([self.text()?, self.text()?, self.text()?])),
@@ -322,22 +423,25 @@ mod tests {
     fn later_lines_are_whole() {
         let line = MatchLine::Parts(Arc::new(["a ".into(), "Nov 21".into(), " b".into()]));
         let lines = [line, text("c")];
-        let mut evidence = Evidence::new(&Fields::new(), &lines[..1]);
-        evidence.append(&lines, 5);
+        let first = Evidence::new(&Fields::new(), &lines[..1]);
+        let both = first.with_lines_of(&Evidence::new(&Fields::new(), &lines), 5);
         let expected = [lines[0].clone(), text("a Nov 21 b"), text("c")];
-        assert_eq!(evidence.lines(), expected);
+        assert_eq!(both.lines(), expected);
     }
 
     #[test]
     fn only_the_last_lines_stay() {
-        let mut evidence = Evidence::new(&Fields::new(), &[text("1"), text("2")]);
-        evidence.append(&[text("3")], 2);
+        let new = |lines: &[&str]| {
+            let lines: Vec<_> = lines.iter().map(|line| text(line)).collect();
+            Evidence::new(&Fields::new(), &lines)
+        };
+        let evidence = new(&["1", "2"]).with_lines_of(&new(&["3"]), 2);
         assert_eq!(evidence.lines(), [text("2"), text("3")]);
-        evidence.append(&[text("4"), text("5"), text("6")], 2);
+        let evidence = evidence.with_lines_of(&new(&["4", "5", "6"]), 2);
         assert_eq!(evidence.lines(), [text("5"), text("6")]);
-        evidence.append(&[text("7")], 0);
+        let evidence = evidence.with_lines_of(&new(&["7"]), 0);
         assert_eq!(evidence.lines(), []);
-        evidence.append(&[text("8")], 5);
+        let evidence = evidence.with_lines_of(&new(&["8"]), 5);
         assert_eq!(evidence.lines(), [text("8")]);
     }
 }
