@@ -8,6 +8,7 @@
 pub mod action;
 pub mod address;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod control;
 pub mod datetime;

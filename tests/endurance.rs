@@ -1,5 +1,6 @@
-//! What a server has to endure: being killed at any moment, clients that are none, and reloads and
-//! rotations while actions are slow and fail.
+//! What a server has to endure: being killed at any moment, clients that are none, reloads and
+//! rotations while actions are slow and fail, long lines against very many ids, a lack of memory and a
+//! clock that is set.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -95,11 +96,16 @@ fn kill_at_any_moment() {
     assert_eq!(running.end(Signal::SIGKILL), None);
 }
 
-/// Resident memory of a process, in KiB.
-fn memory(pid: u32) -> usize {
+/// Memory of a process in KiB: `VmRSS` is what is resident, `VmHWM` the most of it ever, `VmSize`
+/// the address space.
+fn memory(pid: u32, what: &str) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let size = line.unwrap().trim_end_matches("kB").trim();
+    let line = status.lines().find_map(|line| line.strip_prefix(what));
+    let size = line
+        .unwrap()
+        .trim_matches(':')
+        .trim_end_matches("kB")
+        .trim();
     size.parse().unwrap()
 }
 
@@ -194,7 +200,7 @@ fn soak_of_reloads_and_rotations_loses_no_line() {
         }
         if second >= look_at {
             look_at = second + 1;
-            sizes.push(memory(running.child.id()));
+            sizes.push(memory(running.child.id(), "VmRSS"));
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -219,6 +225,166 @@ fn soak_of_reloads_and_rotations_loses_no_line() {
         assert!(after <= before + before / 20, "{sizes:?}");
     }
     assert_eq!(running.end(Signal::SIGTERM), Some(0));
+}
+
+/// `FERROBAN_IDS=500000 cargo test --profile fast --test endurance -- long_lines --nocapture` is the
+/// large one: 20 GB of lines.
+#[test]
+fn long_lines_of_many_ids_bounded_and_no_ban_lost() {
+    const LINE: usize = 8 << 10;
+    const ROUNDS: usize = 5;
+    /// KiB beyond the evidence: queues, the database, the heap's gaps.
+    const SLACK: usize = 48 << 10;
+    let ids: usize = count_of("FERROBAN_IDS", 4000);
+    let limit: usize = count_of("FERROBAN_MEMORY_MIB", 8);
+    let site = Site::new(&["one"]);
+    let global = site.read("fail2ban.conf");
+    let global = global.replace("dbmaxmatches = 10", "dbmaxmatches = 0");
+    let global = global.replace("loglevel = INFO", "loglevel = NOTICE");
+    site.write("fail2ban.conf", &format!("{global}memory = {limit}m\n"));
+    site.write(
+        "filter.d/long.conf",
+        "[Definition]\nfailregex = ^ x from <ADDR> \\S+$\n",
+    );
+    // orders wait with their evidence, unless there are so many that no lines would be read
+    let action = match ids < 10_000 {
+        true => "hangs",
+        false => "",
+    };
+    site.write(
+        "action.d/hangs.conf",
+        "[Definition]\nactionban = sleep 50; : <matches>\n",
+    );
+    let options = format!(
+        "filter = long\nbackend = auto\naction = {action}\nmaxretry = {ROUNDS}\nbantime = 1d\nfindtime = 1d\n"
+    );
+    site.jails(&format!(
+        "{}{options}",
+        common::home::jail("one").trim_end().to_owned() + "\n"
+    ));
+    let running = site.foreground(server());
+    let pid = running.child.id();
+    let bytes = i64::try_from(limit << 20).unwrap();
+    assert_eq!(running.ask(&["get", "memory"]).unwrap(), Ok(bytes.into()));
+    let early = memory(pid, "VmHWM");
+    let failed = |expected: usize| {
+        let status = running.ask(&["status", "one"]).unwrap().unwrap().repr();
+        status.contains(&format!("('Total failed', {expected})"))
+    };
+    let tail = "y".repeat(LINE);
+    let mut log = OpenOptions::new();
+    let mut log = log.append(true).open(site.path("one.log")).unwrap();
+    let numbers: Vec<usize> = (0..ids * ROUNDS).map(|n| n % ids).collect();
+    let mut written = 0;
+    for piece in numbers.chunks(8000) {
+        let now = chrono::Utc::now().format("%b %d %H:%M:%S");
+        let mut text = String::with_capacity(piece.len() * (LINE + 64));
+        for n in piece {
+            let id = format!("10.{}.{}.{}", n >> 16, n >> 8 & 255, n & 255);
+            text += &format!("{now} x from {id} {tail}\n");
+        }
+        log.set_len(0).unwrap();
+        log.write_all(text.as_bytes()).unwrap();
+        written += piece.len();
+        assert!(
+            common::eventually(120, || failed(written)),
+            "lines are lost"
+        );
+    }
+    let banned = running.ask(&["get", "one", "banned"]).unwrap().unwrap();
+    assert_eq!(banned.as_slice().unwrap().len(), ids);
+    let late = memory(pid, "VmHWM");
+    let per_id = (late - early - limit * 1024) as f64 * 1024.0 / ids as f64;
+    println!(
+        "{ids} ids banned, {early} KiB at first, {late} KiB at most, {per_id:.0} bytes an id beside the evidence"
+    );
+    // what is counted and banned takes room of its own, whatever the lines are
+    let most = early + (limit << 10) + ids * 3 / 2 + SLACK;
+    assert!(
+        late < most,
+        "{early} KiB grew to {late} KiB, {most} are allowed"
+    );
+    assert_eq!(site.read("log").matches("forgotten").count(), 1);
+    assert_eq!(running.end(Signal::SIGKILL), None);
+    let db = rusqlite::Connection::open(site.path("db")).unwrap();
+    let rows = || db.query_row("SELECT count(*) FROM bips", [], |row| row.get::<_, u32>(0));
+    assert_eq!(rows(), Ok(ids as u32));
+}
+
+#[test]
+fn clock_set_forward_ended_bans_are_lifted_and_set_back_bans_stay() {
+    let site = Site::new(&["one"]);
+    let jail = common::home::jail("one");
+    site.jails(&format!("{}\nbantime = 1h\n", jail.trim_end()));
+    let library = site.path("clock.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/drivers/clock.c");
+    let compiled = std::process::Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .arg(&library)
+        .args([source, "-ldl"])
+        .status();
+    assert!(compiled.unwrap().success());
+    // in one step, as the server may read it at any time
+    let set = |seconds: i64| {
+        site.write("new", &seconds.to_string());
+        std::fs::rename(site.path("new"), site.path("offset")).unwrap();
+    };
+    set(0);
+    let mut program = server();
+    program
+        .env("LD_PRELOAD", &library)
+        .env("CLOCK_OFFSET", site.path("offset"));
+    let running = site.foreground(program);
+    let ban = |id: &str| assert!(running.ask(&["set", "one", "banip", id]).unwrap().is_ok());
+    ban("192.0.2.1");
+    set(-3600);
+    // the server looks at the clock every few seconds
+    std::thread::sleep(Duration::from_secs(8));
+    ban("192.0.2.2");
+    let banned = running.ask(&["get", "one", "banned"]).unwrap().unwrap();
+    assert_eq!(banned.repr(), "['192.0.2.1', '192.0.2.2']");
+    assert!(!site.read("log").contains("Unban"));
+    set(3700);
+    // nobody asks the server anything: that would make it look at its bans
+    site.wait_for("Unban 192.0.2.1");
+    site.wait_for("Unban 192.0.2.2");
+    assert_eq!(running.end(Signal::SIGTERM), Some(0));
+}
+
+#[test]
+fn no_more_memory_critical_line_and_start_afterwards() {
+    let site = Site::new(&["one"]);
+    let mut running = site.foreground(server());
+    let pid = running.child.id();
+    let most = (memory(pid, "VmSize") + (4 << 10)) << 10;
+    let limited = std::process::Command::new("prlimit")
+        .args(["--pid", &pid.to_string(), &format!("--as={most}")])
+        .status();
+    assert!(limited.unwrap().success());
+    // more than the heap may have set aside; they break off when the server ends
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        let Ok(mut client) = UnixStream::connect(site.path("run/socket")) else {
+            break;
+        };
+        let timeout = Some(Duration::from_secs(2));
+        client.set_write_timeout(timeout).unwrap();
+        let _ = client.write_all(&vec![b'x'; 31 << 20]);
+        clients.push(client);
+    }
+    assert!(common::eventually(60, || running
+        .child
+        .try_wait()
+        .unwrap()
+        .is_some()));
+    let log = site.read("log");
+    let last = log.lines().last().unwrap();
+    let (time, text) = last.split_at(24);
+    assert!(chrono::NaiveDateTime::parse_from_str(time.trim(), "%Y-%m-%d %H:%M:%S,%3f").is_ok());
+    let begin = format!("fail2ban.server         [{pid}]: CRITICAL Out of memory: ");
+    assert!(text.starts_with(&begin), "{log}");
+    drop(running);
+    assert_eq!(site.foreground(server()).end(Signal::SIGTERM), Some(0));
 }
 
 #[test]
@@ -255,11 +421,11 @@ fn clients_that_are_none() {
             assert_eq!(pong, Ok("pong".into()), "after {n} connections");
         }
         if n == connections / 5 {
-            early = memory(running.child.id());
+            early = memory(running.child.id(), "VmRSS");
         }
     }
     drop(silent);
-    let late = memory(running.child.id());
+    let late = memory(running.child.id(), "VmRSS");
     assert!(late < early + (8 << 10), "{early} KiB grew to {late} KiB");
     assert_eq!(running.end(Signal::SIGTERM), Some(0));
 }

@@ -79,6 +79,7 @@ impl Watcher {
             events: Events::default(),
             holders: Default::default(),
             evidence: Default::default(),
+            clock: Default::default(),
         };
         let jail = Jail::spawn(name, "auto", around).unwrap();
         let watcher = Watcher {

@@ -59,6 +59,7 @@ impl Bench {
             events: Events::default(),
             holders: Default::default(),
             evidence: Default::default(),
+            clock: Default::default(),
         };
         let jail = Jail::spawn(name, "polling", around.clone()).unwrap();
         let bench = Bench {

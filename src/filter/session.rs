@@ -184,7 +184,8 @@ impl Sessions {
 
         let mut users = 0;
         match self.entries.get_mut(key) {
-            Some(entry) if entry.end > now => {
+            // one that ends later than it can was begun before the clock was set back
+            Some(entry) if entry.end > now && entry.end <= now + LIFETIME => {
                 let session = &mut entry.session;
                 users = session.add_user(fresh.text(&Name::User));
                 // both flags count for the line they stand in only

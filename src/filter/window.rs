@@ -23,7 +23,8 @@ pub(super) struct Once {
 impl Once {
     /// Whether a message would go through.
     fn is_due(&self, now: Timestamp) -> bool {
-        now >= self.next
+        // a day is the longest span: the clock was set back
+        now >= self.next || self.next > now + DAY
     }
 
     /// True when the last time it was true is at least `span` seconds ago.

@@ -70,7 +70,7 @@ impl JailCore {
         }
         // a ticket with a length of its own is a restored one: nothing about it is new
         let increase = match (ticket.bantime, base) {
-            (None, BanTime::Seconds(seconds)) => self.increased(&ticket, seconds as i64, past),
+            (None, BanTime::Seconds(seconds)) => self.increased(&ticket, seconds as i64, past, now),
             _ => None,
         };
         ticket.bantime = Some(ticket.bantime.unwrap_or(base));
@@ -117,7 +117,13 @@ impl JailCore {
     }
 
     /// How much longer an id is banned that was banned before (fact B12).
-    fn increased(&mut self, ticket: &Ticket, base: i64, past: &Past) -> Option<Increased> {
+    fn increased(
+        &mut self,
+        ticket: &Ticket,
+        base: i64,
+        past: &Past,
+        now: Timestamp,
+    ) -> Option<Increased> {
         if !self.settings.increment.enabled() || base <= 0 {
             return None;
         }
@@ -143,7 +149,7 @@ impl JailCore {
             last: history.timeofban,
             from,
             length,
-            read_again: ticket.time <= history.timeofban,
+            read_again: history.covers(ticket.time, now),
         })
     }
 
@@ -190,6 +196,7 @@ impl JailCore {
     /// What is due by now: bans that are over, actions to be told of longer bans; forgets failures
     /// that are out of date. Some bans may remain: ask [`JailCore::next_due`].
     pub fn due(&mut self, now: Timestamp) -> Vec<Decision> {
+        self.notice_clock(now);
         let mut decisions = Vec::new();
         while let Some(Reverse((due, _))) = self.prolongs.peek()
             && *due as f64 <= now

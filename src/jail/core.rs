@@ -29,6 +29,9 @@ use crate::store::BanHistory;
 use crate::ticket::{BanTime, Fields, MatchLine, Timestamp};
 
 const FAIL_MANAGER: &str = "fail2ban.failmanager";
+/// Seconds by which the clock goes back when it was set, and not just corrected.
+const CLOCK_SET: f64 = 1.0;
+
 pub(super) const OBSERVER: &str = "fail2ban.observer";
 
 /// What is known of an id from earlier bans; matters only with `bantime.increment`.
@@ -107,6 +110,8 @@ pub struct JailCore {
     /// When actions are to be told of longer bans.
     pub(super) prolongs: BinaryHeap<Reverse<(u64, Address)>>,
     pub(super) last_check: Timestamp,
+    /// The latest time it was told.
+    pub(super) latest: Timestamp,
     pub(super) random: fastrand::Rng,
 }
 
@@ -124,6 +129,7 @@ impl JailCore {
             evidence: JailEvidence::default(),
             prolongs: BinaryHeap::new(),
             last_check: f64::NEG_INFINITY,
+            latest: f64::NEG_INFINITY,
             random: fastrand::Rng::new(),
         }
     }
@@ -310,6 +316,7 @@ impl JailCore {
         now: Timestamp,
         decisions: &mut Vec<Decision>,
     ) {
+        self.notice_clock(now);
         let retry = self.counter.add(offence, now);
         tell(decisions, FAIL_MANAGER, || self.counter.summary());
         if self.counter.is_enough(retry) {
@@ -343,7 +350,7 @@ impl JailCore {
             return;
         };
         // a line that was read before, or whose ban was restored
-        if offence.time <= history.timeofban {
+        if history.covers(offence.time, now) {
             tell(decisions, OBSERVER, || {
                 format!(
                     "[{}] Ignore failure {} before last ban {:?} < {:?}, restored",
@@ -371,6 +378,20 @@ impl JailCore {
         if retry.is_some_and(|retry| self.counter.is_enough(retry)) {
             self.ban_counted(offence.id, past, now, decisions);
         }
+    }
+
+    /// A clock that was set back: failures that are later than now count as of now, and nothing waits
+    /// for moments that were near and are far. Bans end when they were to end.
+    pub(super) fn notice_clock(&mut self, now: Timestamp) {
+        if now < self.latest - CLOCK_SET {
+            self.counter.set_back(now);
+            self.last_check = f64::NEG_INFINITY;
+            let prolongs = std::mem::take(&mut self.prolongs).into_iter();
+            let soon = |Reverse((due, id))| Reverse((now.ceil().min(due as f64) as u64, id));
+            self.prolongs = prolongs.map(soon).collect();
+            self.latest = now;
+        }
+        self.latest = self.latest.max(now);
     }
 
     fn ban_counted(

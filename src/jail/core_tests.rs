@@ -273,6 +273,55 @@ fn attempts_count_their_texts() {
     assert_eq!((ticket.failures, ticket.matches().len()), (2, 2));
 }
 
+#[test]
+fn clock_set_back_failures_hours_apart_do_not_add_up() {
+    let mut core = core(&limits(3, 600, 60));
+    let past = Past::default();
+    for time in [10_000.0, 10_001.0] {
+        core.failure(&failure("192.0.2.1", time), &past, time);
+    }
+    // an hour back, and what the step makes the jail do
+    core.due(6401.0);
+    let id = Address::parse("192.0.2.1");
+    assert_eq!(core.standing(&id).0, 2.0);
+    // a findtime later they are forgotten, as without the step
+    for time in [7100.0, 7800.0, 8500.0] {
+        let decisions = core.failure(&failure("192.0.2.1", time), &past, time);
+        assert_eq!(shown(&decisions), [format!("found 192.0.2.1 {time}")]);
+    }
+    // a findtime after the step they add up as ever
+    core.failure(&failure("192.0.2.1", 8501.0), &past, 8501.0);
+    let third = core.failure(&failure("192.0.2.1", 8502.0), &past, 8502.0);
+    assert!(shown(&third).iter().any(|line| line.starts_with("ban")));
+}
+
+#[test]
+fn clock_set_back_bans_end_at_their_time() {
+    let mut core = core(&limits(1, 600, 600));
+    let past = Past::default();
+    core.failure(&failure("192.0.2.1", 10_000.0), &past, 10_000.0);
+    assert_eq!(shown(&core.due(6400.0)), Vec::<String>::new());
+    assert!(core.due(10_599.0).is_empty());
+    assert_eq!(shown(&core.due(10_600.5)), ["unban 192.0.2.1"]);
+}
+
+#[test]
+fn clock_set_back_known_offender_recorded_and_banned_for_longer() {
+    let mut settings = limits(1, 600, 6000);
+    settings.push(extra("increment", "true"));
+    let mut core = core(&settings);
+    // banned an hour from now, by the clock before
+    let past = banned_before(2, 10_000.0);
+    let ban = shown(&core.failure(&failure("192.0.2.1", 6400.0), &past, 6400.0));
+    assert!(ban.iter().any(|line| line.starts_with("record")), "{ban:?}");
+    // a line that is read again says nothing new
+    let again = shown(&core.failure(&failure("192.0.2.2", 9000.0), &past, 10_500.0));
+    assert!(
+        !again.iter().any(|line| line.starts_with("record")),
+        "{again:?}"
+    );
+}
+
 /// Fact B16, sharp edge 46: stored length, jail's bantime, maxtime with increment, what is left.
 #[test]
 fn restored_bans_are_cut_to_size() {

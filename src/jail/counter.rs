@@ -225,6 +225,17 @@ impl Counter {
         before - self.entries.len()
     }
 
+    /// The clock was set back: what is later than now is as of now.
+    pub fn set_back(&mut self, now: Timestamp) {
+        for entry in self.entries.values_mut() {
+            let later = (entry.last - now).max(0.0);
+            entry.first -= later;
+            entry.last -= later;
+        }
+        self.newest = self.newest.min(now);
+        self.next_cleanup = f64::NEG_INFINITY;
+    }
+
     /// When everything remembered will be out of date.
     pub fn stale_at(&self) -> Option<Timestamp> {
         (!self.entries.is_empty()).then_some(self.newest + self.find_time())

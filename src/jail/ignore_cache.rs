@@ -33,7 +33,8 @@ impl IgnoreCache {
     /// The answer remembered for a key.
     pub fn get(&self, key: &str, now: Timestamp) -> Option<bool> {
         let (answer, until) = self.answers.get(key)?;
-        (now < *until).then_some(*answer)
+        // one that holds longer than any was given before the clock was set back
+        (now < *until && *until <= now + self.max_time).then_some(*answer)
     }
 
     /// Remembers an answer; the oldest goes when there are too many.

@@ -62,6 +62,7 @@ pub use self::prepared::Prepared;
 use self::task::{Phase, Request};
 use crate::action::firewall::holders::Holders;
 use crate::action::{Actions, Order, Query};
+use crate::clock::ClockSteps;
 use crate::control::{CommandError, JailCommand, JailOption, JailSetting, Reply, Value};
 use crate::evidence::memory::EvidenceMemory;
 use crate::source::Sources;
@@ -89,6 +90,8 @@ pub struct Surroundings {
     pub holders: Holders,
     /// What all jails together may keep as evidence.
     pub evidence: EvidenceMemory,
+    /// Tells when the clock was set.
+    pub clock: ClockSteps,
 }
 
 /// An option among several that a jail refused; those after it were not tried.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::backend::Backend;
 use super::core::{JailCore, SettingsSnapshot};
@@ -39,8 +39,8 @@ const WAITING_CHUNKS: usize = 4;
 /// Requests waiting for the jail.
 const WAITING_REQUESTS: usize = 64;
 
-/// The clock may be set while the jail sleeps: look again after this long.
-const LONGEST_SLEEP: f64 = 300.0;
+/// Seconds; a sleep need not be longer.
+const LONGEST_SLEEP: f64 = 3600.0;
 
 /// What a jail is asked to do.
 #[derive(Debug)]
@@ -131,6 +131,8 @@ pub(super) struct Task {
     pub(super) repairs: u64,
     /// Answers to [`crate::action::Order::Quiet`].
     pub(super) quiet: QuietAnswers,
+    /// Told when the clock was set.
+    pub(super) clock: watch::Receiver<()>,
 }
 
 /// A task that does not run yet.
@@ -172,6 +174,7 @@ pub(super) fn prepare(
     );
     let mut core = JailCore::new(name, around.store.is_some());
     core.keep_evidence_in(&around.evidence);
+    let clock = around.clock.subscribe();
     let journal = match &backend {
         Backend::Journal(options) => {
             core.read_journal();
@@ -209,6 +212,7 @@ pub(super) fn prepare(
         reminder: Reminder::new(),
         repairs,
         quiet: mpsc::unbounded_channel(),
+        clock,
     };
     let prepared = Prepared {
         task: Box::new(task),
@@ -256,6 +260,8 @@ impl Task {
                     let decisions = self.core.answer_quiet(&id, quiet, now());
                     self.carry_out(decisions);
                 }
+                // what is due is due at another time now
+                Ok(()) = self.clock.changed() => self.tick(),
                 () = self.reminder.due(), if reminded => {
                     self.actions.audit(|| self.core.banned_tickets());
                     self.keep_bans();

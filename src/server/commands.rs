@@ -154,6 +154,7 @@ impl Server {
             events: self.events.clone(),
             holders: self.holders.clone(),
             evidence: self.evidence.clone(),
+            clock: self.clock.clone(),
         };
         let prepared = Jail::prepare(name, backend, around)?;
         self.jails.insert(prepared.jail().clone());

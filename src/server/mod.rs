@@ -24,6 +24,7 @@ use self::logging::Logging;
 pub use self::process::run;
 use self::server_log::{LOG, OBSERVER};
 use crate::action::firewall::holders::Holders;
+use crate::clock::ClockSteps;
 use crate::control::Value;
 use crate::evidence::memory::EvidenceMemory;
 use crate::jail::{Events, Names};
@@ -79,6 +80,7 @@ pub struct Server {
     names: Names,
     events: Events,
     evidence: EvidenceMemory,
+    clock: ClockSteps,
     state: Mutex<State>,
     /// Held while jails are added, started, stopped or reloaded.
     changes: tokio::sync::Mutex<()>,
@@ -105,6 +107,7 @@ impl Server {
             names: Names::new(),
             events: Events::default(),
             evidence: EvidenceMemory::default(),
+            clock: ClockSteps::default(),
             state: Mutex::default(),
             changes: tokio::sync::Mutex::new(()),
             life: watch::Sender::new(Life::Running),

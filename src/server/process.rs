@@ -218,6 +218,7 @@ async fn live(
             }
             () = server.end_requested() => {}
             () = server.purge_hourly() => {}
+            () = server.clock.look() => {}
         }
         // a stream of another client that is under way ends at its next command
         server.stop();

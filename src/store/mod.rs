@@ -76,6 +76,15 @@ pub struct BanHistory {
     pub bantime: BanTime,
 }
 
+impl BanHistory {
+    /// Whether a failure of this time was part of the last ban, or came before it: its line is read
+    /// a second time. A ban that is later than now says nothing: the clock was set back.
+    pub fn covers(&self, time: Timestamp, now: Timestamp) -> bool {
+        // stored times are whole seconds
+        time <= self.timeofban && self.timeofban <= now + 1.0
+    }
+}
+
 /// Handle to the database thread. Cheap to clone; the file is closed in order by
 /// [`Store::close`], or when the last handle is gone.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! The statements: what is written when, and what is asked for (facts Q5–Q7, B11–B19, K5).
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
 use super::{BanHistory, LOG, LogPosition, data};
 use crate::address::Address;
@@ -114,35 +114,38 @@ impl BanRow {
         BanRow::new(&self.jail, &self.ticket, 0)
     }
 
-    pub(super) fn insert(&self, db: &Connection) -> rusqlite::Result<()> {
+    /// The row, in the order of the columns.
+    fn values(&self) -> impl Params + use<'_> {
         let ticket = &self.ticket;
         let bantime = match ticket.bantime {
             Some(BanTime::Seconds(seconds)) => seconds,
             Some(BanTime::Permanent) => PERMANENT,
             None => UNKNOWN_LENGTH,
         };
-        let data = data::encode(ticket, self.max_matches);
         // the columns are declared INTEGER: SQLite stores 600.0 as 600, and 8.76 as it is
-        let row = params![
-            self.jail,
+        (
+            &self.jail,
             ticket.id.to_string(),
             ticket.time.round_ties_even() as i64,
             bantime,
             ticket.bancount,
-            data
-        ];
+            data::encode(ticket, self.max_matches),
+        )
+    }
+
+    pub(super) fn insert(&self, db: &Connection) -> rusqlite::Result<()> {
         db.prepare_cached(
             "INSERT INTO bans(jail, ip, timeofban, bantime, bancount, data) \
              VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
         )?
-        .execute(row)?;
+        .execute(self.values())?;
         db.prepare_cached(
             "INSERT INTO bips(jail, ip, timeofban, bantime, bancount, data) \
              VALUES(?1, ?2, ?3, ?4, ?5, ?6) \
              ON CONFLICT DO UPDATE SET timeofban = excluded.timeofban, \
              bantime = excluded.bantime, bancount = excluded.bancount, data = excluded.data",
         )?
-        .execute(row)?;
+        .execute(self.values())?;
         Ok(())
     }
 
@@ -152,14 +155,7 @@ impl BanRow {
             "INSERT INTO bips(jail, ip, timeofban, bantime, bancount, data) \
              VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
         )?
-        .execute(params![
-            self.jail,
-            self.ip.to_string(),
-            self.timeofban,
-            self.bantime,
-            self.bancount,
-            &self.data[..]
-        ])?;
+        .execute(self.values())?;
         Ok(())
     }
 }
