@@ -122,6 +122,24 @@ fn with_own_files(files: &[(&str, &str)]) -> (tempfile::TempDir, std::path::Path
 }
 
 #[test]
+fn what_a_sandbox_takes_away_is_noted() {
+    for (value, notes) in [("auto", 1), ("off", 0)] {
+        let text = format!("[Definition]\nsandbox = {value}\n");
+        let (_guard, base) = with_own_files(&[("fail2ban.local", &text)]);
+        let findings = lint(&Shipped, &base.display().to_string());
+        let of_it = |finding: &&Finding| {
+            let place = finding.place.as_ref().map(|place| &*place.origin.file);
+            place.is_some_and(|file| file.ends_with("fail2ban.local"))
+        };
+        let found: Vec<_> = findings.iter().filter(of_it).collect();
+        assert_eq!(found.len(), notes, "{value}: {found:#?}");
+        let noted =
+            |finding: &&Finding| (finding.kind, finding.severity) == ("sandbox", Severity::Note);
+        assert!(found.iter().all(noted), "{value}: {found:#?}");
+    }
+}
+
+#[test]
 fn stock_configurations_untouched_are_clean() {
     for version in ["1.1.1", "1.0.2"] {
         let dir = common::reference(version).join("etc/fail2ban");

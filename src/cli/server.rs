@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use super::client::{self, Session};
 use super::setup::Setup;
 use super::{exit_code, say};
+use crate::config;
 use crate::control::{CommandError, Value};
 use crate::error;
 use crate::jail::trial::Trials;
@@ -61,6 +62,13 @@ fn become_server(
     stream: Vec<Vec<Value>>,
     report: impl FnOnce(Result<(), CommandError>),
 ) -> ExitCode {
+    let sandbox = match config::read_sandbox(&setup.options.config) {
+        Ok(sandbox) => sandbox,
+        Err(why) => {
+            error!(TARGET, "{}", why);
+            return exit_code(false);
+        }
+    };
     let name = setup.options.process_name.as_deref();
     let options = ServerOptions {
         socket: setup.socket.clone(),
@@ -71,6 +79,7 @@ fn become_server(
         loglevel: setup.loglevel.clone(),
         logtarget: setup.logtarget.clone(),
         syslogsocket: setup.syslogsocket.clone(),
+        sandbox,
         verbosity: u8::try_from(setup.options.verbosity.max(0)).unwrap_or(u8::MAX),
     };
     server::run(options, stream, report)

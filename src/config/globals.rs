@@ -18,6 +18,8 @@ const EARLY: [Known; 5] = [
 
 const DATABASE: Known = Known::text("dbfile", "/var/lib/fail2ban/fail2ban.sqlite3");
 
+const SANDBOX: Known = Known::beyond("sandbox");
+
 const KNOWN: [Known; 8] = [
     Known::text("loglevel", "INFO"),
     Known::text("logtarget", "STDERR"),
@@ -44,7 +46,8 @@ const ORDER: [&str; 8] = [
 
 /// Names of all options that are read, those of `[Thread]` excepted.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    EARLY.iter().chain(&KNOWN).map(|known| known.name)
+    let known = EARLY.iter().chain(&KNOWN).chain([&SANDBOX]);
+    known.map(|known| known.name)
 }
 
 /// Reads what the client needs before it can talk to a server.
@@ -73,6 +76,27 @@ pub fn database(settings: &Settings, messages: &mut Messages) -> Result<String, 
         .get(DATABASE.name)
         .map(|file| file.text().into_owned());
     Ok(file.unwrap_or_default())
+}
+
+/// Reads whether the server gives up what no ban needs: `auto`, or `off`, as without the option.
+///
+/// # Errors
+/// A substitution that fails; another value.
+pub fn sandbox(settings: &Settings, messages: &mut Messages) -> Result<bool, Cause> {
+    let known = [SANDBOX];
+    let options = read_options(settings, "Definition", &known, None, false, true, messages)?;
+    match options
+        .get(SANDBOX.name)
+        .map(|value| value.text())
+        .as_deref()
+    {
+        Some("auto") => Ok(true),
+        Some("off" | "") | None => Ok(false),
+        Some(other) => Err(Cause::Value(format!(
+            "Invalid value {} of 'sandbox', it is auto or off",
+            quoted(other)
+        ))),
+    }
 }
 
 /// Reads all settings of the server; `overrides` win.

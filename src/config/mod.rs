@@ -124,6 +124,14 @@ pub fn read_database(dir: &Path) -> Result<String, ConfigError> {
     stream::database(&shipped::Shipped, &dir.to_string_lossy())
 }
 
+/// Reads whether the server gives up what no ban needs (`sandbox = auto`).
+///
+/// # Errors
+/// As [`read_early`], and for a value that is neither `auto` nor `off`.
+pub fn read_sandbox(dir: &Path) -> Result<bool, ConfigError> {
+    stream::sandbox(&shipped::Shipped, &dir.to_string_lossy())
+}
+
 /// Reads everything and makes the command stream. What concerns the reading of `fail2ban.conf`
 /// itself is told by [`read_early`], not again here.
 ///

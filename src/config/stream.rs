@@ -56,6 +56,18 @@ pub fn database(files: &dyn Files, base: &str) -> Result<String, ConfigError> {
     with_messages(files, base, read).map(|(file, _)| file)
 }
 
+/// Of `fail2ban.conf` whether there is a sandbox; see [`super::read_sandbox`].
+///
+/// # Errors
+/// As there.
+pub fn sandbox(files: &dyn Files, base: &str) -> Result<bool, ConfigError> {
+    let read = |layers: &mut Layers<'_>| {
+        let settings = globals_of(layers)?;
+        globals::sandbox(&settings, &mut layers.messages)
+    };
+    with_messages(files, base, read).map(|(sandbox, _)| sandbox)
+}
+
 /// The whole configuration; see [`super::read`].
 ///
 /// # Errors
@@ -95,6 +107,8 @@ fn read_all(layers: &mut Layers<'_>, options: &ReadOptions<'_>) -> Result<Stream
     let globals = globals_of(layers)?;
     // The client has read these and told what there was to tell.
     let early = globals::early(&globals, &mut Messages::default())?;
+    // for nobody here, but a mistake in it counts
+    globals::sandbox(&globals, &mut Messages::default())?;
     layers.messages = Messages::default();
     let jails = layers.read_jails()?;
     let jails =

@@ -202,6 +202,16 @@ fn server(layers: &mut Layers<'_>, written: &Written, findings: &mut Findings) {
     options::of_server(layers.files(), &settings, written, findings);
     let before = layers.messages.0.len();
     let place = |option: &str| settings.origin("Definition", option).cloned();
+    match globals::sandbox(&settings, &mut layers.messages) {
+        Ok(true) => {
+            let text = "sandbox: nothing that actions run can mount, load kernel modules, trace or \
+                        enter other processes, set the clock, or shut down (docs/privileges.md)";
+            let place = place("sandbox").map(Into::into);
+            findings.add(Severity::Note, "sandbox", place, text);
+        }
+        Ok(false) => {}
+        Err(cause) => findings.cause(Severity::Error, &cause, place("sandbox").map(Into::into)),
+    }
     let overrides = crate::config::settings::Options::default();
     match globals::commands(&settings, overrides, &mut layers.messages) {
         Ok(commands) => {

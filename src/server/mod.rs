@@ -10,6 +10,7 @@ pub mod logging;
 mod notify;
 mod process;
 mod reload;
+mod sandbox;
 mod server_log;
 mod settings;
 
@@ -59,6 +60,8 @@ pub struct ServerOptions {
     pub syslogsocket: String,
     /// `-v` given so many times.
     pub verbosity: u8,
+    /// Give up what no ban needs (`sandbox = auto`).
+    pub sandbox: bool,
 }
 
 /// How far the server is on its way out.

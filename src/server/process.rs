@@ -21,7 +21,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::logging::Logging;
 use super::server_log::{LOG, OBSERVER, SOCKET};
 use super::settings::make_directory_of;
-use super::{Life, Server, ServerOptions, notify, stream_of};
+use super::{Life, Server, ServerOptions, notify, sandbox, stream_of};
 use crate::control::{CommandError, Value, listener, pickle};
 use crate::sys::daemonize::{Side, daemonize};
 use crate::sys::{activation, allocator};
@@ -116,6 +116,8 @@ fn serve(
         // how it is called in process lists is not worth failing for
         let _ = prctl::set_name(&name);
     }
+    // for one thread only: there is no other yet
+    let confined = options.sandbox.then(sandbox::enter);
     allocator::share_heaps();
     let inherited = activation::take();
     let logging = match Logging::new(options.verbosity) {
@@ -131,6 +133,11 @@ fn serve(
     }));
     let code = match prepare(options, &logging) {
         Ok(runtime) => {
+            match confined {
+                Some(Ok(())) => info!(LOG, "Sandbox: capabilities that no ban needs are given up"),
+                Some(Err(why)) => error!(LOG, "Sandbox: capabilities cannot be given up: {}", why),
+                None => {}
+            }
             let life = live(options, Arc::clone(&logging), inherited, stream, report);
             let code = runtime.block_on(life);
             // whatever still waits in a blocking call (a whois, a name server) is not waited for, but
