@@ -186,7 +186,8 @@ impl Monitor {
         let (mut found, mut deletes) = (false, false);
         let heard = channel.receive(|answer| match answer.body {
             Body::Message(kind, bytes) if kind == SUBSYSTEM | GENERATION => {
-                if std::mem::take(&mut deletes) && !own {
+                let deleted = std::mem::take(&mut deletes);
+                if deleted && !own {
                     *self.program() = program(bytes);
                 }
             }
