@@ -8,7 +8,10 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use nix::libc::STDERR_FILENO;
+
 use crate::lint::{hint, nearest};
+use crate::sys::descriptors::keep_from_children;
 use crate::{COMPATIBLE_VERSION, VERSION};
 
 pub mod actions;
@@ -103,6 +106,7 @@ pub(crate) const PROGRAMS: &[(&str, &str, Program)] = &[
 
 /// Picks the program by the name it was called under, or by the first argument.
 pub fn main() -> ExitCode {
+    keep_from_children(STDERR_FILENO);
     let mut args: Vec<OsString> = std::env::args_os().collect();
     let called = args.first().map(|name| name.to_string_lossy().into_owned());
     let called = called.unwrap_or_default();

@@ -4,7 +4,6 @@ pub mod activation;
 pub mod allocator;
 pub mod daemonize;
 pub mod descriptors;
-pub mod entry;
 pub mod hosts;
 pub mod journal;
 pub mod localtime;
