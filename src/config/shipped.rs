@@ -308,14 +308,13 @@ mod tests {
         let mut found = ["fail2ban.conf", "jail.conf", "paths-common.conf"]
             .map(str::to_owned)
             .to_vec();
-        for directory in ["filter.d", "action.d"] {
+        for directory in ["filter.d", "filter.d/ignorecommands", "action.d"] {
             for entry in std::fs::read_dir(root.join(directory)).expect("directory") {
-                let name = entry
-                    .expect("entry")
-                    .file_name()
-                    .into_string()
-                    .expect("name");
-                found.push(format!("{directory}/{name}"));
+                let entry = entry.expect("entry");
+                let name = entry.file_name().into_string().expect("name");
+                if entry.path().is_file() {
+                    found.push(format!("{directory}/{name}"));
+                }
             }
         }
         found.sort();
