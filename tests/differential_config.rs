@@ -150,13 +150,14 @@ fn records(messages: &[Message]) -> Vec<String> {
         .collect()
 }
 
-/// Our errors end in ` (FILE:LINE)` or ` (FILE:LINE: TEXT)` where the original does not say where.
+/// Our errors end in ` (FILE:LINE)`, ` (FILE:LINE: TEXT)` or ` (FILE: REASON)` where the original does
+/// not say where or why.
 fn without_place(text: &str) -> &str {
     let place = text.rsplit_once(" (/").filter(|(_, place)| {
         let place = place
             .strip_suffix(')')
             .and_then(|place| place.split_once(':'));
-        place.is_some_and(|(_, line)| line.starts_with(|c: char| c.is_ascii_digit()))
+        place.is_some_and(|(_, rest)| rest.starts_with(|c: char| c == ' ' || c.is_ascii_digit()))
     });
     place.map_or(text, |(text, _)| text)
 }

@@ -41,7 +41,8 @@ fn a_full_disk_delays_writes_and_loses_none() {
             );
             runtime.block_on(bans).len()
         };
-        let bans = 400;
+        // more than fit without their lines, too
+        let bans = 6000;
         for number in 0..bans {
             let id = std::net::Ipv4Addr::from(0x0A00_0000 + number).to_string();
             let mut ticket = Ticket::new(Address::parse(&id), 1_795_000_000.0);
@@ -51,7 +52,7 @@ fn a_full_disk_delays_writes_and_loses_none() {
         }
         // some may be there: those of the batches before the disk was full
         assert!(count() < bans as usize);
-        run("mount", &["-o", "remount,size=16m", disk]);
+        run("mount", &["-o", "remount,size=64m", disk]);
         let end = Instant::now() + Duration::from_secs(60);
         while count() < bans as usize {
             assert!(Instant::now() < end, "only {} of {bans} bans", count());

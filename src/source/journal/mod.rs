@@ -5,6 +5,7 @@
 //! the journal is rotated; [`Reader`] reads what is there, for programs:
 //!
 //! ```no_run
+//! use ferroban::python::encoding::Encoding;
 //! use ferroban::source::journal::{Matches, Options, Reader};
 //!
 //! # fn main() -> std::io::Result<()> {
@@ -14,7 +15,7 @@
 //! let mut matches = Matches::default();
 //! let words = ["_SYSTEMD_UNIT=ssh.service", "+", "_COMM=sshd"].map(str::to_owned);
 //! matches.add(&words).map_err(std::io::Error::other)?;
-//! let mut reader = Reader::open(&options, &matches, encoding_rs::UTF_8)?;
+//! let mut reader = Reader::open(&options, &matches, Encoding::utf_8())?;
 //! while let Some(entry) = reader.next_entry()? {
 //!     // `filter.examine(&entry.line, Some((&entry.date, entry.time)), …)`
 //!     println!("{}{}", entry.date, entry.line);
