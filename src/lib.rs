@@ -22,6 +22,7 @@ pub mod pattern;
 pub mod python;
 mod queue;
 mod resolver;
+pub mod samples;
 pub mod server;
 pub mod source;
 pub mod store;

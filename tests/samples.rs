@@ -1,11 +1,8 @@
 //! All filters of the reference in every mode their sample logs name: each annotated line must
 //! give the failure its annotation tells, or none.
 //!
-//! A sample file holds log lines; `# failJSON: {…}` before a line says whether it matches and with
-//! what time, host and fields; `# filterOptions:` sets the filter's options for the lines after
-//! it, several alternatives meaning that all of them are tried; `# fileOptions:` sets options for
-//! the whole file; `# addFILE:` names one more file. Options beginning with `test.` are about the
-//! test itself. Expected times are local times of Zurich, as seen in August 2005.
+//! `ferroban::samples` reads and tries them; expected times are local times of Zurich, as seen in
+//! August 2005.
 
 mod common;
 
@@ -15,55 +12,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use chrono::{Local, NaiveDateTime, TimeZone};
-use ferroban::address::Address;
-use ferroban::config;
-use ferroban::filter::{Clock, FailureId, Filter, Found, LineOutcome, Manner, Name};
-use ferroban::ticket::FieldValue;
-use serde_json::{Map, Value};
-
-const ZONE: &str = "Europe/Zurich";
-/// 2005-08-14 12:00:00 there.
-const NOW: f64 = 1_124_013_600.0;
-const NOW_TEXT: &str = "2005-08-14T10:00:00";
+use ferroban::samples::{self, Facts, Measure, Samples, Step, ZONE};
 
 /// A line of a sample file: its name and the number of the line.
 type Place = (String, usize);
-
-/// Every regex is tried, so that a line two of them claim is found out.
-const MANNER: Manner = Manner {
-    every_regex: true,
-    census: false,
-    skip_pending: true,
-    raw_hosts: true,
-    window: false,
-    evidence: true,
-    fields: true,
-    prefix_fields: false,
-};
-
-/// As a jail does it: the first regex that matches counts.
-const FIRST: Manner = Manner {
-    every_regex: false,
-    ..MANNER
-};
-
-/// What a filter is held to.
-#[derive(Clone, Copy)]
-enum Measure<'k> {
-    /// All that is annotated, by one regex only.
-    Everything,
-    /// The same ids and times, but for the lines known to be judged otherwise.
-    Ids(&'k BTreeSet<Place>),
-}
-
-type Options = Map<String, Value>;
-
-/// A filter with one set of options; it keeps its state from line to line.
-struct Variant {
-    filter: Filter,
-    options: Options,
-}
 
 /// What came out for one filter.
 #[derive(Default)]
@@ -103,7 +55,13 @@ fn every_line_of(version: &str) {
     let extra = tempfile::tempdir().expect("temporary directory");
     let extra = source_tree(&root, &tests, extra.path());
     for (name, base) in filters(&root.join("etc/fail2ban"), &extra) {
-        let score = judge(&name, &base, &tests.join("files/logs"), Measure::Everything);
+        let score = judge(
+            &name,
+            &base,
+            &tests.join("files/logs"),
+            Measure::Strictly,
+            &BTreeSet::new(),
+        );
         let _ = writeln!(table, "{}", row(&name, &score));
         total.add(score);
     }
@@ -130,7 +88,7 @@ fn shipped_filters_judge_the_samples_of_the_original_alike_or_say_why() {
         let path = entry.expect("entry").path();
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         if logs.join(&*name).exists() {
-            let score = judge(&name, repository, &logs, Measure::Ids(&known));
+            let score = judge(&name, repository, &logs, Measure::Ids, &known);
             let _ = writeln!(table, "{}", row(&name, &score));
             total.add(score);
         }
@@ -179,13 +137,19 @@ fn our_own_samples_give_the_expected_result() {
     for entry in fs::read_dir(&logs).expect("samples") {
         let log = entry.expect("entry").path();
         let name = log.file_name().unwrap_or_default().to_string_lossy();
-        let score = judge(&name, repository, &logs, Measure::Everything);
+        let score = judge(
+            &name,
+            repository,
+            &logs,
+            Measure::Strictly,
+            &BTreeSet::new(),
+        );
         assert!(score.lines > 3, "{name}: {} lines", score.lines);
         wrong.extend(score.wrong);
         let filter = repository.join("filter.d").join(format!("{name}.conf"));
         for (log, options) in combinations(&name, &logs) {
             let log = logs.join(log).to_string_lossy().into_owned();
-            let filter = format!("{}[{}]", filter.display(), arguments(&options));
+            let filter = format!("{}[{}]", filter.display(), samples::arguments(&options));
             asked.push(["--raw", "-o", "row", &log, &filter].map(str::to_owned));
         }
     }
@@ -244,10 +208,10 @@ fn rows_are_those_of_the_original() {
                 let lines = fs::read(&log).expect("sample log");
                 let mut filter = filter.to_string_lossy().into_owned();
                 if !options.is_empty() {
-                    filter += &format!("[{}]", arguments(&options));
+                    filter += &format!("[{}]", samples::arguments(&options));
                 }
                 // many are the same in both versions
-                if seen.insert((definition.clone(), lines, arguments(&options))) {
+                if seen.insert((definition.clone(), lines, samples::arguments(&options))) {
                     let log = log.to_string_lossy().into_owned();
                     asked.push(["--raw", "-o", "row", &log, &filter].map(str::to_owned));
                 }
@@ -278,31 +242,22 @@ fn rows_are_those_of_the_original() {
 }
 
 /// The logs of a filter, each with every set of options that it names.
-fn combinations(name: &str, logs: &Path) -> Vec<(String, Options)> {
+fn combinations(name: &str, logs: &Path) -> Vec<(String, Facts)> {
     let mut all = Vec::new();
-    let mut named = vec![Options::new()];
+    let mut named = vec![Facts::new()];
     let mut files = vec![name.to_owned()];
     let mut number = 0;
     while let Some(file) = files.get(number).cloned() {
         number += 1;
-        let text = fs::read_to_string(logs.join(&file)).expect("sample log");
-        let mut common_options = Options::new();
-        for (kind, json) in text.lines().filter_map(annotation) {
-            let value: Value = serde_json::from_str(json).expect("JSON");
-            match kind {
-                "fileOptions" => common_options = value.as_object().cloned().unwrap_or_default(),
-                "addFILE" => files.extend(value.as_str().map(str::to_owned)),
-                "filterOptions" => {
-                    for options in alternatives(&value) {
-                        let mut merged = common_options.clone();
-                        merged.extend(options);
-                        merged.retain(|key, _| !key.starts_with("test."));
-                        if !named.contains(&merged) {
-                            named.push(merged);
-                        }
-                    }
+        let samples = Samples::read(&logs.join(&file)).unwrap_or_else(|e| panic!("{e}"));
+        files.extend(samples.more);
+        for step in samples.steps {
+            let Step::Options(sets) = step else { continue };
+            for (options, _) in sets {
+                let options = samples::of_the_filter(&options);
+                if !named.contains(&options) {
+                    named.push(options);
                 }
-                _ => {}
             }
         }
     }
@@ -310,12 +265,6 @@ fn combinations(name: &str, logs: &Path) -> Vec<(String, Options)> {
         all.extend(named.iter().map(|options| (file.clone(), options.clone())));
     }
     all
-}
-
-/// Options as they stand behind a filter's name.
-fn arguments(options: &Options) -> String {
-    let one = |(key, value): (&String, &Value)| format!("{key}=\"{}\"", text_of(value));
-    options.iter().map(one).collect::<Vec<_>>().join(",")
 }
 
 /// The rows of an output. Python writes sets in any order, and a time as a whole number when the
@@ -421,290 +370,24 @@ fn filters(stock: &Path, extra: &Path) -> BTreeMap<String, PathBuf> {
     all
 }
 
-/// Runs a filter over its sample files.
-fn judge(name: &str, base: &Path, logs: &Path, measure: Measure) -> Score {
+/// Runs a filter over its sample files. `known`: lines that it judges otherwise.
+fn judge(name: &str, base: &Path, logs: &Path, measure: Measure, known: &BTreeSet<Place>) -> Score {
     let mut score = Score::default();
-    // variants stay from file to file: later files rely on what earlier ones taught the filter
-    let mut variants: BTreeMap<String, Variant> = BTreeMap::new();
-    let mut active: Vec<String> = Vec::new();
-    let mut files = vec![name.to_owned()];
-    let mut number = 0;
-    while let Some(file) = files.get(number).cloned() {
-        number += 1;
-        let text = fs::read_to_string(logs.join(&file)).expect("sample log");
-        let mut common_options = Options::new();
-        let mut skipping = false;
-        let mut expected = None;
-        for (line_number, line) in (1..).zip(text.lines()) {
-            let place = format!("{file}:{line_number}");
-            if expected.is_none()
-                && let Some((kind, json)) = annotation(line)
-            {
-                let value: Value =
-                    serde_json::from_str(json).unwrap_or_else(|e| panic!("{place}: {e}"));
-                match kind {
-                    "failJSON" => expected = value.as_object().cloned(),
-                    "fileOptions" => {
-                        common_options = value.as_object().cloned().unwrap_or_default()
-                    }
-                    "addFILE" => files.extend(value.as_str().map(str::to_owned)),
-                    _ => {
-                        active.clear();
-                        skipping = false;
-                        for options in alternatives(&value) {
-                            let mut options_all = common_options.clone();
-                            options_all.extend(options);
-                            if let Some(condition) = options_all.get("test.condition") {
-                                skipping = !holds(text_of(condition), name, &options_all);
-                            }
-                            if skipping {
-                                continue;
-                            }
-                            let key = Value::Object(options_all.clone()).to_string();
-                            variants
-                                .entry(key.clone())
-                                .or_insert_with(|| variant(name, base, options_all));
-                            active.push(key);
-                        }
-                    }
-                }
-                continue;
+    for judged in samples::judge(name, base, logs, measure).unwrap_or_else(|e| panic!("{e}")) {
+        score.lines += 1;
+        let file = judged.path.file_name().unwrap_or_default();
+        let place = (file.to_string_lossy().into_owned(), judged.line);
+        match judged.difference {
+            None => score.right += 1,
+            Some(_) if known.contains(&place) => {
+                score.exceptions.insert(place);
             }
-            let facts = match expected.take() {
-                Some(mut facts) => {
-                    if let Measure::Ids(_) = measure {
-                        facts.retain(|key, _| {
-                            ["match", "time", "host", "constraint"].contains(&key.as_str())
-                        });
-                    }
-                    facts
-                }
-                None if skipping || line.starts_with('#') || line.trim().is_empty() => continue,
-                None => Map::new(),
-            };
-            if skipping {
-                continue;
-            }
-            if active.is_empty() {
-                variants
-                    .entry("{}".to_owned())
-                    .or_insert_with(|| variant(name, base, Options::new()));
-                active.push("{}".to_owned());
-            }
-            for key in &active {
-                let Some(variant) = variants.get_mut(key) else {
-                    continue;
-                };
-                if let Some(constraint) = facts.get("constraint")
-                    && !holds(text_of(constraint), name, &variant.options)
-                {
-                    continue;
-                }
-                score.lines += 1;
-                let (manner, known) = match measure {
-                    Measure::Everything => (MANNER, false),
-                    Measure::Ids(known) => (FIRST, known.contains(&(file.clone(), line_number))),
-                };
-                match try_line(variant, line, &facts, manner) {
-                    Ok(()) => score.right += 1,
-                    Err(_) if known => {
-                        score.exceptions.insert((file.clone(), line_number));
-                    }
-                    Err(reason) => score
-                        .wrong
-                        .push(format!("{name} {key} {place}: {reason}\n  {line}")),
-                }
-            }
+            Some(difference) => score.wrong.push(format!(
+                "{name}[{}] {place:?}: {difference:?}\n  {}",
+                samples::arguments(&judged.options),
+                judged.text
+            )),
         }
     }
     score
-}
-
-/// The kind and the JSON of an annotation line.
-fn annotation(line: &str) -> Option<(&str, &str)> {
-    let rest = line.strip_prefix('#')?.trim_start_matches('#');
-    let rest = rest.strip_prefix(' ').unwrap_or(rest);
-    ["failJSON", "fileOptions", "filterOptions", "addFILE"]
-        .into_iter()
-        .find_map(|kind| Some((kind, rest.strip_prefix(kind)?.strip_prefix(':')?)))
-}
-
-fn alternatives(value: &Value) -> Vec<Options> {
-    match value {
-        Value::Array(all) => all.iter().filter_map(|v| v.as_object().cloned()).collect(),
-        Value::Object(one) => vec![one.clone()],
-        other => panic!("options are no object: {other}"),
-    }
-}
-
-/// The few conditions that samples use.
-fn holds(condition: &str, name: &str, options: &Options) -> bool {
-    let plain: String = condition.chars().filter(|c| !c.is_whitespace()).collect();
-    let aggressive = options.get("mode").is_some_and(|m| m == "aggressive");
-    match plain.as_str() {
-        "name=='sshd'" => name == "sshd",
-        "opts.get('mode')=='aggressive'" => aggressive,
-        "opts.get('mode')!='aggressive'" => !aggressive,
-        _ => panic!("unknown condition {condition}"),
-    }
-}
-
-/// A filter as its file and these options make it.
-fn variant(name: &str, base: &Path, options: Options) -> Variant {
-    let mut given = options.clone();
-    given.retain(|key, _| !key.starts_with("test."));
-    let wanted = format!("filter.d/{name}.conf[{}]", arguments(&given));
-    let found =
-        config::find_filter(base, &wanted, "auto").unwrap_or_else(|e| panic!("{wanted}: {e}"));
-    let found = found
-        .unwrap_or_else(|| panic!("{wanted} was not found"))
-        .options;
-    let mut filter = Filter::new(name);
-    if let Some(lines) = found.maxlines {
-        filter.set_maxlines(usize::try_from(lines).expect("maxlines"));
-    }
-    if let Some(prefregex) = &found.prefregex {
-        filter
-            .set_prefregex(prefregex)
-            .unwrap_or_else(|e| panic!("{wanted}: {e}"));
-    }
-    if let Some(pattern) = &found.datepattern {
-        filter
-            .set_datepattern(pattern)
-            .unwrap_or_else(|e| panic!("{wanted}: {e}"));
-    }
-    for regex in &found.failregex {
-        filter
-            .add_failregex(regex)
-            .unwrap_or_else(|e| panic!("{wanted}: {e}"));
-    }
-    for regex in &found.ignoreregex {
-        filter
-            .add_ignoreregex(regex)
-            .unwrap_or_else(|e| panic!("{wanted}: {e}"));
-    }
-    Variant { filter, options }
-}
-
-/// Compares what a line gives with what its annotation says.
-fn try_line(
-    variant: &mut Variant,
-    line: &str,
-    facts: &Options,
-    manner: Manner,
-) -> Result<(), String> {
-    let journal = variant
-        .options
-        .get("logtype")
-        .is_some_and(|l| l == "journal");
-    let prefix = variant.options.get("test.prefix-line").map_or("", text_of);
-    let clock = Clock {
-        now: NOW,
-        in_operation: false,
-        findtime: 600.0,
-    };
-    let mut outcome = LineOutcome::default();
-    match journal {
-        true => {
-            let line = format!("{prefix}{line}");
-            let date = Some((NOW_TEXT, NOW));
-            variant
-                .filter
-                .examine(&line, date, &clock, manner, &mut outcome);
-        }
-        false => variant
-            .filter
-            .examine(line, None, &clock, manner, &mut outcome),
-    }
-    let found: Vec<&Found> = outcome
-        .found
-        .iter()
-        .filter(|found| found.id.is_some() && !found.nofail)
-        .collect();
-    let expected = facts.get("match") == Some(&Value::Bool(true));
-    let found = match (&found[..], expected) {
-        ([], false) => return Ok(()),
-        ([], true) => return Err("no match".to_owned()),
-        ([one], true) => one,
-        (some, false) => return Err(format!("matched by regex {}", some[0].regex)),
-        (several, true) => {
-            let all: Vec<_> = several.iter().map(|f| f.regex).collect();
-            return Err(format!("matched by several regexes: {all:?}"));
-        }
-    };
-    for (key, value) in facts {
-        match key.as_str() {
-            "match" | "desc" | "constraint" => {}
-            "time" if value.is_null() => {}
-            "time" => {
-                let wanted = moment(text_of(value));
-                if found.time != Some(wanted) {
-                    return Err(format!(
-                        "time {:?} instead of {wanted} ({value})",
-                        found.time
-                    ));
-                }
-            }
-            key => {
-                let given = shown(found, key);
-                let wanted = match (key, found.record.get(&Name::from(key))) {
-                    // the same address may be written in several ways
-                    ("host", None) => vec![Address::parse(text_of(value)).to_string()],
-                    _ => normal(value),
-                };
-                if given != wanted {
-                    return Err(format!("{key} is {given:?} instead of {wanted:?}"));
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A field, or what stands for it: `host` is the id, `attempts` the number of lines.
-fn shown(found: &Found, key: &str) -> Vec<String> {
-    match found.record.get(&Name::from(key)) {
-        Some(FieldValue::Text(text)) => vec![text.clone()],
-        Some(FieldValue::Address(address)) => vec![address.to_string()],
-        Some(FieldValue::Set(values)) => {
-            let mut values = values.clone();
-            values.sort();
-            values
-        }
-        Some(FieldValue::Tuple(parts)) => parts
-            .iter()
-            .map(|p| p.clone().unwrap_or_default())
-            .collect(),
-        None => match (key, &found.id) {
-            ("host", Some(FailureId::Address(address))) => vec![address.to_string()],
-            ("host", Some(FailureId::Name(name))) => vec![name.clone()],
-            ("attempts", _) => vec![found.matches.len().to_string()],
-            _ => vec!["null".to_owned()],
-        },
-    }
-}
-
-fn normal(value: &Value) -> Vec<String> {
-    match value {
-        Value::Array(values) => {
-            let mut values: Vec<String> = values.iter().flat_map(normal).collect();
-            values.sort();
-            values
-        }
-        Value::String(text) => vec![text.clone()],
-        other => vec![other.to_string()],
-    }
-}
-
-fn moment(text: &str) -> f64 {
-    let time = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").expect("time");
-    let local = Local
-        .from_local_datetime(&time)
-        .earliest()
-        .expect("local time");
-    local.timestamp_micros() as f64 / 1e6
-}
-
-fn text_of(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
 }

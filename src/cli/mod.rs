@@ -31,6 +31,7 @@ pub mod replay;
 pub mod report;
 pub mod server;
 pub mod setup;
+pub mod test;
 pub mod usage;
 
 /// fail2ban's exit code for any failure (fact P58).
@@ -91,6 +92,11 @@ pub(crate) const PROGRAMS: &[(&str, &str, Program)] = &[
         "explain",
         "says what a jail or filter makes of log lines, and why",
         explain::main,
+    ),
+    (
+        "test",
+        "runs annotated log lines against filters and says what differs",
+        test::main,
     ),
     (
         "install-links",
