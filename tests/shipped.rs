@@ -22,13 +22,16 @@ fn run(mut program: Command, words: &[&str]) -> Output {
     program.args(words).output().unwrap()
 }
 
-/// A directory with this `jail.local` and nothing else; `HERE` in it is the directory.
+/// A directory with this `jail.local` and what the machine is, and nothing else; `HERE` in it is the
+/// directory.
 fn with_jails(jails: &str) -> (tempfile::TempDir, String) {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path().display().to_string();
     fs::write(directory.path().join("auth.log"), "").unwrap();
     let jails = jails.replace("HERE", &here);
     fs::write(directory.path().join("jail.local"), jails).unwrap();
+    let machine = "[INCLUDES]\nbefore = paths-debian.conf\n";
+    fs::write(directory.path().join("paths-system.conf"), machine).unwrap();
     (directory, here)
 }
 
@@ -50,7 +53,7 @@ fn a_jail_local_alone_is_a_configuration() {
         format!(
             "Not in {here}, so taken from the shipped configuration: action.d/iptables-multiport.conf, \
              action.d/iptables.conf, fail2ban.conf, filter.d/common.conf, filter.d/sshd.conf, jail.conf, \
-             paths-common.conf\n"
+             paths-common.conf, paths-debian.conf\n"
         )
     );
     let dumped = text(&run(common::ours("fail2ban-client"), &["-c", &here, "-d"]).stdout);
@@ -136,14 +139,17 @@ fn export_writes_what_is_missing() {
     assert!(exported.status.success());
     assert_eq!(
         text(&exported.stderr),
-        format!("ferroban config: {here}/filter.d/dovecot.conf is there and stays\n")
+        format!(
+            "ferroban config: {here}/filter.d/dovecot.conf is there and stays\n\
+             ferroban config: {here}/paths-system.conf is there and stays\n"
+        )
     );
     assert_eq!(
         fs::read_to_string(format!("{here}/filter.d/dovecot.conf")).unwrap(),
         "mine"
     );
     for (name, contents) in config::shipped::all() {
-        if name != "filter.d/dovecot.conf" {
+        if !["filter.d/dovecot.conf", "paths-system.conf"].contains(&name) {
             assert_eq!(
                 fs::read_to_string(format!("{here}/{name}")).unwrap(),
                 contents
@@ -391,5 +397,59 @@ fn on_an_empty_machine_three_lines_guard_sshd() {
         assert!(status.contains("Number of jail:\t0"), "{status}");
         assert!(complaint.contains(NO_JAIL), "{complaint}");
         assert_eq!(inside("stop").0, Some(0));
+    });
+}
+
+#[test]
+fn the_machine_says_where_logs_are_and_how_bans_are_made() {
+    let test = "the_machine_says_where_logs_are_and_how_bans_are_made";
+    common::in_network_and_mount_namespace(test, || {
+        let root = Root::bare();
+        let shown = |jail: &str| {
+            let line = format!("/usr/local/sbin/ferroban config -c '(shipped)' {jail}");
+            text(&root.shell(&line, "").stdout)
+        };
+        let has = |jail: &str, start: &str, place: &str| {
+            let shown = shown(jail);
+            let line = shown.lines().find(|line| line.starts_with(start));
+            assert!(
+                line.is_some_and(|line| line.contains(place)),
+                "{start} {place}\n{shown}"
+            );
+        };
+        has("sshd", "backend = auto ", "jail.conf");
+        has("sshd", "action = iptables-multiport[", "jail.conf");
+        has(
+            "recidive",
+            "banaction_allports = iptables-allports",
+            "paths-common.conf",
+        );
+
+        root.write(
+            "etc/os-release",
+            "ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n",
+        );
+        fs::create_dir_all(root.path("run/systemd/system")).unwrap();
+        has(
+            "apache-auth",
+            "logpath = /var/log/httpd/*error_log",
+            "jail.conf",
+        );
+        has("sshd", "backend = systemd ", "jail.conf");
+        has("apache-auth", "backend = auto ", "jail.conf");
+
+        // a file of one's own wins
+        let own = "[INCLUDES]\nbefore = paths-arch.conf\n";
+        root.write("etc/fail2ban/paths-system.conf", own);
+        let line = "/usr/local/sbin/ferroban config sshd";
+        let shown = text(&root.shell(line, "").stdout);
+        assert!(shown.contains("action = iptables-multiport["), "{shown}");
+        let exported = "/usr/local/sbin/ferroban config export /tmp/out";
+        assert!(root.shell(exported, "").status.success());
+        let system = fs::read_to_string(root.path("tmp/out/paths-system.conf")).unwrap();
+        assert!(
+            system.contains("\nbefore = paths-fedora.conf\n"),
+            "{system}"
+        );
     });
 }

@@ -27,6 +27,7 @@ pub mod jail;
 pub mod layers;
 mod listings;
 pub mod lookup;
+mod machine;
 pub mod options;
 pub mod places;
 pub mod references;

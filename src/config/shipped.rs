@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use super::files::{Disk, Files, join};
 use super::ini;
+use super::machine;
 use super::settings::Section;
 
 /// Stands for the shipped configuration wherever a configuration directory is named.
@@ -27,7 +28,14 @@ macro_rules! shipped {
 const FILES: &[(&str, &str)] = shipped![
     "fail2ban.conf",
     "jail.conf",
+    "paths-alpine.conf",
+    "paths-arch.conf",
     "paths-common.conf",
+    "paths-debian.conf",
+    "paths-fedora.conf",
+    "paths-freebsd.conf",
+    "paths-opensuse.conf",
+    "paths-osx.conf",
     "filter.d/3proxy.conf",
     "filter.d/apache-auth.conf",
     "filter.d/apache-badbots.conf",
@@ -53,6 +61,8 @@ const FILES: &[(&str, &str)] = shipped![
     "filter.d/counter-strike.conf",
     "filter.d/courier-auth.conf",
     "filter.d/courier-smtp.conf",
+    "filter.d/courierlogin.conf",
+    "filter.d/couriersmtp.conf",
     "filter.d/cowrie.conf",
     "filter.d/cyrus-imap.conf",
     "filter.d/dante.conf",
@@ -122,6 +132,8 @@ const FILES: &[(&str, &str)] = shipped![
     "filter.d/phpmyadmin-syslog.conf",
     "filter.d/phpmyadmin.conf",
     "filter.d/portsentry.conf",
+    "filter.d/postfix-rbl.conf",
+    "filter.d/postfix-sasl.conf",
     "filter.d/postfix-volume.conf",
     "filter.d/postfix.conf",
     "filter.d/proftpd.conf",
@@ -131,6 +143,7 @@ const FILES: &[(&str, &str)] = shipped![
     "filter.d/recidive.conf",
     "filter.d/roundcube-auth.conf",
     "filter.d/routeros-auth.conf",
+    "filter.d/sasl.conf",
     "filter.d/saslauthd.conf",
     "filter.d/scanlogd.conf",
     "filter.d/screensharingd.conf",
@@ -146,6 +159,7 @@ const FILES: &[(&str, &str)] = shipped![
     "filter.d/sonarqube.conf",
     "filter.d/squid.conf",
     "filter.d/squirrelmail.conf",
+    "filter.d/sshd-ddos.conf",
     "filter.d/sshd.conf",
     "filter.d/stunnel.conf",
     "filter.d/suhosin.conf",
@@ -180,6 +194,16 @@ const FILES: &[(&str, &str)] = shipped![
     "action.d/sendmail-whois.conf",
     "action.d/sendmail.conf",
 ];
+
+/// The file that is written for this machine.
+const SYSTEM: &str = "paths-system.conf";
+static SYSTEM_TEXT: LazyLock<String> = LazyLock::new(|| machine::paths(is_system));
+
+/// Whether a system has a paths file of its own.
+pub fn is_system(name: &str) -> bool {
+    let file = format!("paths-{name}.conf");
+    FILES.iter().any(|(known, _)| *known == file)
+}
 
 /// The disk, with the shipped files below [`DIR`].
 #[derive(Clone, Copy, Debug, Default)]
@@ -224,14 +248,14 @@ pub static SPARE: LazyLock<Section> = LazyLock::new(|| {
 
 /// All shipped files: name below the configuration directory, and contents.
 pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
-    FILES.iter().copied()
+    let system = std::iter::once_with(|| (SYSTEM, SYSTEM_TEXT.as_str()));
+    FILES.iter().copied().chain(system)
 }
 
 fn text(name: &str) -> Option<&'static str> {
-    FILES
-        .iter()
+    all()
         .find(|(known, _)| *known == name)
-        .map(|(_, text)| *text)
+        .map(|(_, text)| text)
 }
 
 impl Files for Shipped {
@@ -271,7 +295,7 @@ impl Files for Shipped {
             Some("") => true,
             Some(name) => {
                 let prefix = join(name, "");
-                FILES.iter().any(|(known, _)| known.starts_with(&prefix))
+                all().any(|(known, _)| known.starts_with(&prefix))
             }
         }
     }
@@ -284,10 +308,9 @@ impl Files for Shipped {
         let Some(name) = below(directory) else {
             return Disk.names(directory);
         };
-        let mut names: Vec<String> = FILES
-            .iter()
+        let mut names: Vec<String> = all()
             .filter_map(|(known, _)| match name {
-                "" => Some(*known),
+                "" => Some(known),
                 name => known.strip_prefix(name)?.strip_prefix('/'),
             })
             .map(|rest| rest.split('/').next().unwrap_or(rest).to_owned())
@@ -305,15 +328,14 @@ mod tests {
     #[test]
     fn every_file_of_the_repository_is_in_the_program() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let mut found = ["fail2ban.conf", "jail.conf", "paths-common.conf"]
-            .map(str::to_owned)
-            .to_vec();
-        for directory in ["filter.d", "filter.d/ignorecommands", "action.d"] {
+        let mut found = Vec::new();
+        for directory in ["", "filter.d", "filter.d/ignorecommands", "action.d"] {
             for entry in std::fs::read_dir(root.join(directory)).expect("directory") {
                 let entry = entry.expect("entry");
                 let name = entry.file_name().into_string().expect("name");
-                if entry.path().is_file() {
-                    found.push(format!("{directory}/{name}"));
+                let own = !directory.is_empty() || name.ends_with(".conf");
+                if own && entry.path().is_file() {
+                    found.push(join(directory, &name));
                 }
             }
         }

@@ -8,6 +8,7 @@ pub mod post;
 pub mod root;
 pub mod site;
 pub mod stock;
+pub mod written;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -1,0 +1,111 @@
+//! What this machine is → the shipped `paths-system.conf`: which paths file suits it, and whether its
+//! services log into systemd's journal. An INI file cannot look at a machine, so this one is written when
+//! it is read.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::path::Path;
+
+/// Where a system says what it is (os-release(5)).
+const RELEASE: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
+/// Is there where systemd is the init (sd_booted(3)).
+const SYSTEMD: &str = "/run/systemd/system";
+
+/// `paths-system.conf` for the machine this runs on; `known` tells whether `paths-NAME.conf` is shipped.
+pub fn paths(known: impl Fn(&str) -> bool) -> String {
+    let release = RELEASE
+        .iter()
+        .find_map(|path| fs::read_to_string(path).ok());
+    let systemd = Path::new(SYSTEMD).is_dir();
+    let name = system(&release.unwrap_or_default(), known);
+    text(name.as_deref(), systemd)
+}
+
+/// The first word of `ID` and `ID_LIKE` that is known.
+fn system(release: &str, known: impl Fn(&str) -> bool) -> Option<String> {
+    let value = |name: &str| {
+        let mut lines = release.lines();
+        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        value.unwrap_or_default().trim_matches(['"', '\''])
+    };
+    let words = [value("ID"), value("ID_LIKE")].join(" ");
+    // SUSE's paid systems name no other kin
+    let words = words.split_whitespace().map(|word| match word {
+        "suse" => "opensuse",
+        word => word,
+    });
+    words.map(str::to_owned).find(|word| known(word))
+}
+
+fn text(system: Option<&str>, systemd: bool) -> String {
+    let mut text = String::from(
+        "# What this machine is: Ferroban looks when it reads its own configuration or writes it out. A file\n\
+         # of this name in the configuration directory wins.\n\n[INCLUDES]\n",
+    );
+    text += &match system {
+        Some(name) => format!("# os-release says {name}\nbefore = paths-{name}.conf\n"),
+        None => "# os-release names no system with a file of its own\nbefore = paths-common.conf\n"
+            .into(),
+    };
+    text += "after = paths-overrides.local\n\n[DEFAULT]\n";
+    if systemd {
+        text += &format!(
+            "# {SYSTEMD} is there: services log into the journal, which tells who wrote a line, and a\n\
+             # file may be a dead one\nsyslog_backend = systemd\n"
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_paths_file_is_that_of_the_system_or_of_its_kin() {
+        for (release, expected) in [
+            ("NAME=\"Debian GNU/Linux\"\nID=debian\n", Some("debian")),
+            ("ID=ubuntu\nID_LIKE=debian\n", Some("debian")),
+            ("ID_LIKE=\"ubuntu debian\"\nID=linuxmint\n", Some("debian")),
+            (
+                "ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n",
+                Some("fedora"),
+            ),
+            ("ID=fedora\n", Some("fedora")),
+            ("ID=manjaro\nID_LIKE=arch\n", Some("arch")),
+            ("ID='alpine'\n", Some("alpine")),
+            (
+                "ID=\"opensuse-leap\"\nID_LIKE=\"suse opensuse\"\n",
+                Some("opensuse"),
+            ),
+            ("ID=\"sles\"\nID_LIKE=\"suse\"\n", Some("opensuse")),
+            ("ID=freebsd\n", Some("freebsd")),
+            ("ID=gentoo\n", None),
+            ("VERSION_ID=debian\n", None),
+            ("", None),
+        ] {
+            let known = |name: &str| super::super::shipped::is_system(name);
+            assert_eq!(system(release, known).as_deref(), expected, "{release}");
+        }
+    }
+
+    #[test]
+    fn the_journal_only_where_it_is() {
+        let settings = |text: String| {
+            let lines = text.lines().filter(|line| !line.starts_with(['#', '[']));
+            lines
+                .filter(|line| !line.is_empty())
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        let after = "after = paths-overrides.local";
+        let none = ["before = paths-common.conf", after];
+        assert_eq!(settings(text(None, false)), none);
+        let all = [
+            "before = paths-debian.conf",
+            after,
+            "syslog_backend = systemd",
+        ];
+        assert_eq!(settings(text(Some("debian"), true)), all);
+    }
+}
