@@ -2,8 +2,8 @@
 //!
 //! Data walks one way: [`source`] turns bytes into lines, [`filter`] lines into failures (with
 //! [`pattern`] and [`datetime`]), [`jail`] failures into bans, [`action`] bans into firewall
-//! rules and mails. [`config`] turns files into the commands of [`control`], and [`server`]
-//! knows nothing but those commands. [`cli`] is what a person types.
+//! rules and mails. [`config`] turns files into the commands of [`control`], by the tables of
+//! [`options`], and [`server`] knows nothing but those commands. [`cli`] is what a person types.
 
 pub mod action;
 pub mod address;
@@ -18,6 +18,7 @@ mod interned;
 pub mod jail;
 pub mod lint;
 pub mod log;
+pub mod options;
 pub mod pattern;
 pub mod python;
 mod queue;

@@ -42,7 +42,7 @@ fn failure(n: u32, time: f64) -> Failure {
 #[test]
 fn many_addresses_fit() {
     let mut core = JailCore::new("j", true);
-    core.apply(&JailSetting::IgnoreSelf(false.into()));
+    core.apply(&JailSetting::set("ignoreself", false.into()));
     let past = Past::default();
     let before = resident_bytes();
     for n in 0..IDS {

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use ferroban::address::Address;
-use ferroban::control::{JailOption, JailSetting, Value};
+use ferroban::control::{JailQuery, JailSetting, Value};
 use ferroban::filter::{Failure, FailureId};
 use ferroban::jail::core::{JailCore, Past};
 use ferroban::jail::decision::Decision;
@@ -36,7 +36,8 @@ impl Ours {
             log: Vec::new(),
             bans: Vec::new(),
         };
-        ours.core.apply(&JailSetting::IgnoreSelf(false.into()));
+        ours.core
+            .apply(&JailSetting::set("ignoreself", false.into()));
         for (name, value) in settings {
             ours.set(name, value);
         }
@@ -49,15 +50,8 @@ impl Ours {
             number => Value::Int(number.as_i64().unwrap()),
         };
         let setting = match name {
-            "maxretry" => JailSetting::MaxRetry(value),
-            "findtime" => JailSetting::FindTime(value),
-            "bantime" => JailSetting::BanTime(value),
-            "maxmatches" => JailSetting::MaxMatches(value),
             "ignoreip" => JailSetting::AddIgnoreIp(vec![value.as_str().unwrap().into()]),
-            other => JailSetting::BanTimeExtra {
-                name: other.strip_prefix("bantime.").unwrap().into(),
-                value,
-            },
+            option => JailSetting::set(option, value),
         };
         self.core.apply(&setting).unwrap().unwrap();
     }
@@ -160,7 +154,7 @@ impl Ours {
             "bantime" => self.set("bantime", &step["value"]),
             _ => {}
         }
-        let list = JailOption::BanIp {
+        let list = JailQuery::BanIp {
             separator: None,
             with_time: true,
         };

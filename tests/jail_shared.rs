@@ -87,12 +87,12 @@ impl Watcher {
             jail,
         };
         for setting in [
-            JailSetting::UseDns("no".into()),
-            JailSetting::MaxLines(way.maxlines.into()),
-            JailSetting::DatePattern("{^LN-BEG}EPOCH".into()),
-            JailSetting::LogEncoding(way.encoding.into()),
-            JailSetting::MaxRetry(1_000_000.into()),
-            JailSetting::IgnoreSelf(false.into()),
+            JailSetting::set("usedns", "no".into()),
+            JailSetting::set("maxlines", way.maxlines.into()),
+            JailSetting::set("datepattern", "{^LN-BEG}EPOCH".into()),
+            JailSetting::set("logencoding", way.encoding.into()),
+            JailSetting::set("maxretry", 1_000_000.into()),
+            JailSetting::set("ignoreself", false.into()),
         ] {
             watcher.set(setting).await;
         }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use ferroban::control::{JailCommand, JailOption, JailSetting, Reply, Value};
+use ferroban::control::{JailCommand, JailQuery, JailSetting, Reply, Value};
 use ferroban::jail::{Events, Jail, Names, Surroundings};
 use ferroban::log::{self, Level};
 use ferroban::source::Sources;
@@ -74,14 +74,14 @@ impl Bench {
 
     async fn configure(&self) {
         for setting in [
-            JailSetting::UseDns("no".into()),
+            JailSetting::set("usedns", "no".into()),
             JailSetting::AddFailRegex(vec![FAILREGEX.into()]),
-            JailSetting::DatePattern("{NONE}".into()),
-            JailSetting::MaxRetry(2.into()),
+            JailSetting::set("datepattern", "{NONE}".into()),
+            JailSetting::set("maxretry", 2.into()),
             // longer than a day: lines without a date count as of its begin
-            JailSetting::FindTime(100_000.into()),
-            JailSetting::BanTime(600.into()),
-            JailSetting::IgnoreSelf(false.into()),
+            JailSetting::set("findtime", 100_000.into()),
+            JailSetting::set("bantime", 600.into()),
+            JailSetting::set("ignoreself", false.into()),
             JailSetting::AddAction {
                 name: "note".into(),
                 python: None,
@@ -125,7 +125,7 @@ impl Bench {
         self.jail.call(JailCommand::Set(setting)).await
     }
 
-    async fn get(&self, option: JailOption) -> Value {
+    async fn get(&self, option: JailQuery) -> Value {
         self.jail.call(JailCommand::Get(option)).await.unwrap()
     }
 
@@ -290,7 +290,10 @@ async fn bans_and_positions_survive_a_restart() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bans_end_by_themselves() {
     let bench = Bench::new("ends").await;
-    bench.set(JailSetting::BanTime(1.into())).await.unwrap();
+    bench
+        .set(JailSetting::set("bantime", 1.into()))
+        .await
+        .unwrap();
     bench.jail.start().await.unwrap();
     let begin = Instant::now();
     let count = bench
@@ -362,14 +365,17 @@ async fn unbanning_by_hand() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_jail_goes_on_while_a_command_hangs() {
     let bench = Bench::new("hangs").await;
-    bench.set(JailSetting::MaxRetry(1.into())).await.unwrap();
+    bench
+        .set(JailSetting::set("maxretry", 1.into()))
+        .await
+        .unwrap();
     let go = bench.path("go");
     let command = format!(
         "test <ip> = 192.0.2.9 || {{ until [ -e {} ]; do sleep 0.1; done; exit 1; }}",
         go.display()
     );
     bench
-        .set(JailSetting::IgnoreCommand(command))
+        .set(JailSetting::set("ignorecommand", command.into()))
         .await
         .unwrap();
     let properties = vec![("actionban".into(), "sleep 30".into())];
@@ -406,9 +412,9 @@ async fn names_are_resolved_beside_the_jail() {
     let bench = Bench::new("dns").await;
     for setting in [
         JailSetting::DelFailRegex(0),
-        JailSetting::UseDns("warn".into()),
+        JailSetting::set("usedns", "warn".into()),
         JailSetting::AddFailRegex(vec![FAILREGEX.into()]),
-        JailSetting::MaxRetry(1.into()),
+        JailSetting::set("maxretry", 1.into()),
     ] {
         bench.set(setting).await.unwrap();
     }
@@ -460,7 +466,7 @@ async fn a_reload_keeps_bans_and_counters() {
     bench.jail.reload_end().await;
 
     assert_eq!(
-        bench.get(JailOption::LogPath).await,
+        bench.get(JailQuery::Option("logpath".into())).await,
         Value::from(vec![kept.display().to_string()])
     );
     until("ban", async || {
@@ -524,11 +530,11 @@ async fn a_failed_reload_changes_nothing() {
     bench.jail.start().await.unwrap();
     let state = async || {
         [
-            bench.get(JailOption::FailRegex).await,
-            bench.get(JailOption::LogPath).await,
-            bench.get(JailOption::Actions).await,
+            bench.get(JailQuery::Option("failregex".into())).await,
+            bench.get(JailQuery::Option("logpath".into())).await,
+            bench.get(JailQuery::Actions).await,
             bench
-                .get(JailOption::Action {
+                .get(JailQuery::Action {
                     name: "note".into(),
                     property: "actionban".into(),
                 })
@@ -679,11 +685,8 @@ async fn files_of_addresses_are_read_again() {
 async fn who_comes_back_stays_longer() {
     let bench = Bench::new("longer").await;
     for setting in [
-        JailSetting::BanTime(1.into()),
-        JailSetting::BanTimeExtra {
-            name: "increment".into(),
-            value: "true".into(),
-        },
+        JailSetting::set("bantime", 1.into()),
+        JailSetting::set("bantime.increment", "true".into()),
     ] {
         bench.set(setting).await.unwrap();
     }

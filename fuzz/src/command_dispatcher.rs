@@ -15,9 +15,7 @@ use ferroban::address::Address;
 use ferroban::control::listener::Answer;
 use ferroban::control::print::{self, Charset};
 use ferroban::control::wire::{CLOSE, Frames};
-use ferroban::control::{
-    Command, CommandError, GlobalSetting, JailCommand, JailSetting, Reply, Value, pickle,
-};
+use ferroban::control::{Command, CommandError, JailCommand, JailSetting, Reply, Value, pickle};
 use ferroban::jail::core::Past;
 use ferroban::jail::replay::ReplayJail;
 use ferroban::server::Server;
@@ -187,15 +185,16 @@ fn stays_inside(command: &Command) -> bool {
         Command::Sleep(seconds) => *seconds <= 0.0,
         Command::Reload { stream, .. } | Command::ServerStream(stream) => all_inside(stream),
         Command::Unban(ids) => ids.iter().all(known),
-        Command::Set(
-            GlobalSetting::LogTarget(_) | GlobalSetting::SyslogSocket(_) | GlobalSetting::DbFile(_),
-        ) => false,
+        Command::Set {
+            option: "logtarget" | "syslogsocket" | "dbfile",
+            ..
+        } => false,
         Command::Jail {
             command: JailCommand::Set(setting),
             ..
         } => match setting {
-            JailSetting::IgnoreCommand(_)
-            | JailSetting::AddLogPath { .. }
+            JailSetting::Set { option, .. } if option == "ignorecommand" => false,
+            JailSetting::AddLogPath { .. }
             | JailSetting::Attempt(_)
             | JailSetting::CallAction { .. } => false,
             JailSetting::AddAction { python, .. } => python.is_none(),

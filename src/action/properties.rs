@@ -12,20 +12,8 @@ use indexmap::IndexMap;
 use super::tags::{self, HostNames, PropertyTexts, TagError};
 use crate::control::{CommandError, Value};
 use crate::datetime::duration;
+use crate::options::action;
 use crate::python::Number;
-
-/// The commands every action has, empty unless set.
-const COMMANDS: [&str; 9] = [
-    "actionstart",
-    "actionban",
-    "actionreban",
-    "actionunban",
-    "actioncheck",
-    "actionrepair",
-    "actionflush",
-    "actionstop",
-    "actionreload",
-];
 
 /// Listed as properties although they are no settings: clients of the original see them.
 const LISTED: [&str; 3] = ["ESCAPE_CRE", "ESCAPE_VN_CRE", "banEpoch"];
@@ -60,7 +48,7 @@ impl Properties {
         self.forget();
         self.values
             .insert("timeout".to_owned(), Value::Int(DEFAULT_TIMEOUT));
-        for command in COMMANDS {
+        for command in action::commands() {
             self.values.insert(command.to_owned(), Value::from(""));
         }
     }

@@ -14,7 +14,6 @@ use serde_json::{Value as Json, json};
 use super::{FAILURE, directory, refused, say};
 use crate::config::jail::report::{Part, Report, Row, report};
 use crate::config::shipped::{self, Shipped};
-use crate::control::JailOption;
 use crate::jail::core::JailCore;
 
 /// Where comments begin that say where a value was written.
@@ -109,18 +108,18 @@ fn write_new(path: &Path, text: &str) -> io::Result<bool> {
 /// Adds what the server does when the configuration says nothing.
 fn add_defaults(rows: &mut Vec<Row>, jail: &str) {
     let core = JailCore::new(jail, true);
-    for (name, option) in [
-        ("maxretry", JailOption::MaxRetry),
-        ("maxmatches", JailOption::MaxMatches),
-        ("findtime", JailOption::FindTime),
-        ("bantime", JailOption::BanTime),
-        ("ignoreself", JailOption::IgnoreSelf),
-        ("logencoding", JailOption::LogEncoding),
+    for name in [
+        "maxretry",
+        "maxmatches",
+        "findtime",
+        "bantime",
+        "ignoreself",
+        "logencoding",
     ] {
         if rows.iter().any(|row| row.name == name) {
             continue;
         }
-        if let Some(value) = core.get(&option) {
+        if let Some(value) = core.option(name) {
             rows.push(Row {
                 name: name.to_owned(),
                 value: value.str().into_owned(),

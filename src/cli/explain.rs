@@ -193,13 +193,13 @@ fn filter_of(arguments: &Arguments) -> anyhow::Result<ReplayJail> {
         bail!("{place} has no failregex");
     }
     let mut jail = ReplayJail::new("filter");
+    let set =
+        |option: &str, value: Option<Value>| value.map(|value| JailSetting::set(option, value));
     let settings = [
-        options.prefregex.map(JailSetting::PrefRegex),
-        options
-            .maxlines
-            .map(|n| JailSetting::MaxLines(Value::Int(n))),
-        options.datepattern.map(JailSetting::DatePattern),
-        options.jsonmatch.map(JailSetting::JsonMatch),
+        set("prefregex", options.prefregex.map(Value::from)),
+        set("maxlines", options.maxlines.map(Value::from)),
+        set("datepattern", options.datepattern.map(Value::from)),
+        set("jsonmatch", options.jsonmatch.map(Value::from)),
         Some(JailSetting::AddFailRegex(options.failregex)),
         Some(JailSetting::AddIgnoreRegex(options.ignoreregex)),
     ];

@@ -10,7 +10,7 @@ use super::{exit_code, say};
 use crate::config;
 use crate::control::{CommandError, Value};
 use crate::error;
-use crate::jail::trial::Trials;
+use crate::jail::validator::Validator;
 use crate::server::{self, ServerOptions};
 
 const TARGET: &str = "fail2ban";
@@ -41,7 +41,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
 
 /// Starts the server from this process, in the foreground or as a daemon.
 pub fn start(session: &Session) -> ExitCode {
-    let trials = Trials::default();
+    let trials = Validator::default();
     let Some(stream) = session.prepare_start(&trials) else {
         return exit_code(false);
     };

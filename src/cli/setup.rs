@@ -9,7 +9,7 @@ use super::options::{Options, Request};
 use super::{diagnostics, exit_code, options, pretty, say, usage};
 use crate::config::{self, ConfigError, Message, ReadOptions, Stream};
 use crate::control::Value;
-use crate::jail::trial::Trials;
+use crate::jail::validator::Validator;
 use crate::python::Number;
 use crate::server::NO_JAIL;
 use crate::{COMPATIBLE_VERSION, VERSION, error, info, warning};
@@ -152,7 +152,7 @@ impl Setup {
             return Ok(());
         }
         let purpose = if test { Purpose::Test } else { Purpose::Dump };
-        let trials = Trials::default();
+        let trials = Validator::default();
         let stream = self.read_config(None, purpose, &trials);
         let accepted = stream.as_ref().is_some_and(|stream| stream.accepted);
         if let Some(stream) = stream
@@ -201,7 +201,7 @@ impl Setup {
         &self,
         jail: Option<&str>,
         purpose: Purpose,
-        trials: &Trials,
+        trials: &Validator,
     ) -> Option<Stream> {
         let overrides = [
             ("loglevel", &self.loglevel),
@@ -238,7 +238,7 @@ impl Setup {
         &self,
         jail: Option<&str>,
         purpose: Purpose,
-        trials: &Trials,
+        trials: &Validator,
     ) -> Option<Vec<Vec<Value>>> {
         let stream = self
             .read_config(jail, purpose, trials)

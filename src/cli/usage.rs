@@ -3,8 +3,11 @@
 //! Completion scripts cut this text apart: two blanks or more between a form and its meaning,
 //! forms four blanks in, headings in capitals.
 
+use std::sync::LazyLock;
+
 use crate::COMPATIBLE_VERSION;
 use crate::lint::{hint, nearest};
+use crate::options::{OptionRow, action, jail, server};
 use crate::python::text::quoted;
 
 /// Column at which meanings begin.
@@ -52,354 +55,212 @@ const OPTIONS: [(&str, &str); 21] = [
     ("-h, --help", "print this text"),
 ];
 
-/// Heading, then forms of commands with their meaning.
-type Chapter = (&'static str, &'static [(&'static str, &'static str)]);
+/// The form of a command and its meaning.
+type Command = (&'static str, &'static str);
 
-const CHAPTERS: [Chapter; 9] = [
+const BASIC: &[Command] = &[
+    ("start", "start the server and all enabled jails"),
+    ("restart", "stop the server, then start it"),
     (
-        "BASIC",
-        &[
-            ("start", "start the server and all enabled jails"),
-            ("restart", "stop the server, then start it"),
-            (
-                "restart [--unban] [--if-exists] <JAIL>",
-                "restart one jail: short for 'reload --restart ... <JAIL>'",
-            ),
-            (
-                "reload [--restart] [--unban] [--all]",
-                "read the configuration again, keeping the server, its jails and their bans; --restart makes the jails anew, --unban lifts all bans before",
-            ),
-            (
-                "reload [--restart] [--unban] [--if-exists] <JAIL>",
-                "the same for one jail",
-            ),
-            ("stop", "stop all jails and end the server"),
-            (
-                "unban --all",
-                "lift all bans of all jails, and forget them in the database",
-            ),
-            (
-                "unban <IP> ... <IP> [--column <N>] [--ids]",
-                "lift the bans of <IP> in all jails, and forget them in the database; @<FILE> as for banip",
-            ),
-            (
-                "forget <IP> ... <IP> [--column <N>] [--ids]",
-                "forget failures and earlier bans of <IP> in all jails; bans in force stay; @<FILE> as for banip",
-            ),
-            ("banned", "all banned IPs, by jail"),
-            ("banned <IP> ... <IP>]", "the jails that hold each <IP>"),
-            ("status", "number and names of the jails"),
-            (
-                "status --all [FLAVOR]",
-                "status of every jail; FLAVOR is one of basic (default), full, cymru, short, stats",
-            ),
-            ("stat[istic]s", "numbers of all jails in a table"),
-            (
-                "events [<JAIL> ... <JAIL>]",
-                "print what happens in these jails, or in all, as JSON lines while it happens",
-            ),
-            ("ping", "see whether the server answers"),
-            (
-                "echo",
-                "print the arguments by way of the server (internal)",
-            ),
-            ("version", "version of the server"),
-            (
-                "help [<COMMAND>]",
-                "explain the commands that have these words, or all",
-            ),
-        ],
+        "restart [--unban] [--if-exists] <JAIL>",
+        "restart one jail: short for 'reload --restart ... <JAIL>'",
     ),
     (
-        "LOGGING",
-        &[
-            (
-                "set loglevel <LEVEL>",
-                "set how much is logged: CRITICAL, ERROR, WARNING, NOTICE, INFO, DEBUG, TRACEDEBUG, HEAVYDEBUG or a number from 50 to 5",
-            ),
-            ("get loglevel", "how much is logged"),
-            (
-                "set logtarget <TARGET>",
-                "set where the log goes: STDOUT, STDERR, SYSLOG, SYSTEMD-JOURNAL or a file",
-            ),
-            ("get logtarget", "where the log goes"),
-            (
-                "set syslogsocket auto|<SOCKET>",
-                "set the socket for the log target SYSLOG",
-            ),
-            ("get syslogsocket", "the socket for the log target SYSLOG"),
-            ("flushlogs", "open the log file again, for log rotation"),
-        ],
+        "reload [--restart] [--unban] [--all]",
+        "read the configuration again, keeping the server, its jails and their bans; --restart makes the jails anew, --unban lifts all bans before",
     ),
     (
-        "DATABASE",
-        &[
-            (
-                "set dbfile <FILE>",
-                "set the file bans are kept in; \"None\" keeps none",
-            ),
-            ("get dbfile", "the file bans are kept in"),
-            (
-                "set dbmaxmatches <INT>",
-                "set how many log lines are kept with a ban",
-            ),
-            ("get dbmaxmatches", "how many log lines are kept with a ban"),
-            (
-                "set dbpurgeage <SECONDS>",
-                "set for how many <SECONDS> old bans are kept",
-            ),
-            ("get dbpurgeage", "for how many seconds old bans are kept"),
-            (
-                "set memory <SIZE>",
-                "set how much memory the matched log lines of all jails may take, such as 64m",
-            ),
-            (
-                "get memory",
-                "how many bytes of memory the matched log lines may take",
-            ),
-        ],
+        "reload [--restart] [--unban] [--if-exists] <JAIL>",
+        "the same for one jail",
+    ),
+    ("stop", "stop all jails and end the server"),
+    (
+        "unban --all",
+        "lift all bans of all jails, and forget them in the database",
     ),
     (
-        "JAIL CONTROL",
-        &[
-            (
-                "add <JAIL> <BACKEND>",
-                "make a jail that reads its logs by <BACKEND>",
-            ),
-            ("start <JAIL>", "let a jail begin its work"),
-            ("stop <JAIL>", "stop and remove a jail"),
-            (
-                "status <JAIL> [FLAVOR]",
-                "status of a jail; FLAVOR is one of basic (default), full, cymru, short, stats",
-            ),
-        ],
+        "unban <IP> ... <IP> [--column <N>] [--ids]",
+        "lift the bans of <IP> in all jails, and forget them in the database; @<FILE> as for banip",
     ),
     (
-        "JAIL CONFIGURATION",
-        &[
-            ("set <JAIL> idle on|off", "let a jail rest, or not"),
-            (
-                "set <JAIL> ignoreself true|false",
-                "spare this machine's own addresses, or not",
-            ),
-            ("set <JAIL> addignoreip <IP>", "spare <IP> from now on"),
-            ("set <JAIL> delignoreip <IP>", "spare <IP> no longer"),
-            (
-                "set <JAIL> ignorecommand <VALUE>",
-                "set the command that says who is spared",
-            ),
-            (
-                "set <JAIL> ignorecache <VALUE>",
-                "set how its answers are remembered",
-            ),
-            (
-                "set <JAIL> addlogpath <FILE> ['tail']",
-                "read <FILE> too, from its 'tail' or its head (default)",
-            ),
-            ("set <JAIL> dellogpath <FILE>", "read <FILE> no longer"),
-            (
-                "set <JAIL> logencoding <ENCODING>",
-                "set the encoding of the log files",
-            ),
-            (
-                "set <JAIL> addjournalmatch <MATCH>",
-                "read journal entries with <MATCH> too",
-            ),
-            (
-                "set <JAIL> deljournalmatch <MATCH>",
-                "read journal entries with <MATCH> no longer",
-            ),
-            (
-                "set <JAIL> addfailregex <REGEX>",
-                "count lines that match <REGEX> as failures",
-            ),
-            (
-                "set <JAIL> delfailregex <INDEX>",
-                "remove a failregex by its number",
-            ),
-            (
-                "set <JAIL> addignoreregex <REGEX>",
-                "ignore lines that match <REGEX>",
-            ),
-            (
-                "set <JAIL> delignoreregex <INDEX>",
-                "remove an ignoreregex by its number",
-            ),
-            (
-                "set <JAIL> findtime <TIME>",
-                "set the time within which failures add up",
-            ),
-            ("set <JAIL> bantime <TIME>", "set how long a ban lasts"),
-            (
-                "set <JAIL> datepattern <PATTERN>",
-                "set the form of dates in the logs",
-            ),
-            (
-                "set <JAIL> usedns <VALUE>",
-                "set what happens with host names",
-            ),
-            (
-                "set <JAIL> attempt <IP> [<failure1> ... <failureN>]",
-                "count a failure of <IP>, with log lines if there are any",
-            ),
-            (
-                "set <JAIL> banip <IP> ... <IP> [--time <TIME>] [--reason <TEXT>] [--column <N>] [--ids]",
-                "ban <IP> now; @<FILE> stands for the IPs in a file; --time overrides bantime, --reason is kept with the ban; of a file, --column reads the <N>th field of each line, --ids takes what is no IP too",
-            ),
-            (
-                "set <JAIL> unbanip [--report-absent] <IP> ... <IP> [--column <N>] [--ids]",
-                "lift the ban of <IP>; --report-absent fails if there is none; @<FILE> as for banip",
-            ),
-            (
-                "set <JAIL> maxretry <RETRY>",
-                "set how many failures make a ban",
-            ),
-            (
-                "set <JAIL> maxmatches <INT>",
-                "set how many log lines are remembered of each IP",
-            ),
-            (
-                "set <JAIL> banprefix4|banprefix6 <LENGTH>",
-                "ban networks of this prefix length instead of addresses",
-            ),
-            (
-                "set <JAIL> unbanwhenquiet true|false",
-                "lift bans only when their IPs have stopped trying",
-            ),
-            (
-                "set <JAIL> maxlines <LINES>",
-                "set how many lines a failregex may span",
-            ),
-            (
-                "set <JAIL> addaction <ACT>[ <PYTHONFILE> <JSONKWARGS>]",
-                "add an action; with <PYTHONFILE>, one written in Python",
-            ),
-            ("set <JAIL> delaction <ACT>", "remove an action"),
-        ],
+        "forget <IP> ... <IP> [--column <N>] [--ids]",
+        "forget failures and earlier bans of <IP> in all jails; bans in force stay; @<FILE> as for banip",
     ),
+    ("banned", "all banned IPs, by jail"),
+    ("banned <IP> ... <IP>]", "the jails that hold each <IP>"),
+    ("status", "number and names of the jails"),
     (
-        "COMMAND ACTION CONFIGURATION",
-        &[
-            (
-                "set <JAIL> action <ACT> actionstart <CMD>",
-                "set what runs before the first ban",
-            ),
-            (
-                "set <JAIL> action <ACT> actionstop <CMD>",
-                "set what runs when the jail stops",
-            ),
-            (
-                "set <JAIL> action <ACT> actioncheck <CMD>",
-                "set what checks that all is in place",
-            ),
-            ("set <JAIL> action <ACT> actionban <CMD>", "set what bans"),
-            (
-                "set <JAIL> action <ACT> actionunban <CMD>",
-                "set what lifts a ban",
-            ),
-            (
-                "set <JAIL> action <ACT> timeout <TIMEOUT>",
-                "set how many seconds a command may take",
-            ),
-        ],
+        "status --all [FLAVOR]",
+        "status of every jail; FLAVOR is one of basic (default), full, cymru, short, stats",
     ),
+    ("stat[istic]s", "numbers of all jails in a table"),
     (
-        "GENERAL ACTION CONFIGURATION",
-        &[
-            (
-                "set <JAIL> action <ACT> <PROPERTY> <VALUE>",
-                "set any other property",
-            ),
-            (
-                "set <JAIL> action <ACT> <METHOD>[ <JSONKWARGS>]",
-                "call a method of an action",
-            ),
-        ],
+        "events [<JAIL> ... <JAIL>]",
+        "print what happens in these jails, or in all, as JSON lines while it happens",
     ),
+    ("ping", "see whether the server answers"),
     (
-        "JAIL INFORMATION",
-        &[
-            ("get <JAIL> banned", "the IPs banned in a jail"),
-            (
-                "get <JAIL> banned <IP> ... <IP>]",
-                "for each <IP> 1 if it is banned, else 0",
-            ),
-            ("get <JAIL> logpath", "the files being read"),
-            ("get <JAIL> logencoding", "their encoding"),
-            ("get <JAIL> journalmatch", "which journal entries are read"),
-            (
-                "get <JAIL> ignoreself",
-                "whether this machine's own addresses are spared",
-            ),
-            ("get <JAIL> ignoreip", "who is spared"),
-            (
-                "get <JAIL> ignorecommand",
-                "the command that says who is spared",
-            ),
-            ("get <JAIL> failregex", "the failregexes, numbered"),
-            ("get <JAIL> ignoreregex", "the ignoreregexes, numbered"),
-            (
-                "get <JAIL> findtime",
-                "the time within which failures add up",
-            ),
-            ("get <JAIL> bantime", "how long a ban lasts"),
-            ("get <JAIL> datepattern", "the form of dates in the logs"),
-            ("get <JAIL> usedns", "what happens with host names"),
-            (
-                "get <JAIL> banip [<SEP>|--with-time]",
-                "the banned IPs by end of ban, separated by <SEP> (a blank), or one a line with times",
-            ),
-            ("get <JAIL> maxretry", "how many failures make a ban"),
-            (
-                "get <JAIL> maxmatches",
-                "how many log lines are remembered of each IP",
-            ),
-            ("get <JAIL> maxlines", "how many lines a failregex may span"),
-            ("get <JAIL> actions", "the actions of a jail"),
-        ],
+        "echo",
+        "print the arguments by way of the server (internal)",
     ),
+    ("version", "version of the server"),
     (
-        "ACTION INFORMATION",
-        &[
-            (
-                "get <JAIL> action <ACT> actionstart",
-                "what runs before the first ban",
-            ),
-            (
-                "get <JAIL> action <ACT> actionstop",
-                "what runs when the jail stops",
-            ),
-            (
-                "get <JAIL> action <ACT> actioncheck",
-                "what checks that all is in place",
-            ),
-            ("get <JAIL> action <ACT> actionban", "what bans"),
-            ("get <JAIL> action <ACT> actionunban", "what lifts a ban"),
-            (
-                "get <JAIL> action <ACT> timeout",
-                "how many seconds a command may take",
-            ),
-            (
-                "get <JAIL> actionproperties <ACT>",
-                "the names of an action's properties",
-            ),
-            (
-                "get <JAIL> actionmethods <ACT>",
-                "the names of an action's methods",
-            ),
-            (
-                "get <JAIL> action <ACT> <PROPERTY>",
-                "the value of a property",
-            ),
-        ],
+        "help [<COMMAND>]",
+        "explain the commands that have these words, or all",
     ),
 ];
 
+const LOGGING: &[Command] = &[("flushlogs", "open the log file again, for log rotation")];
+
+const JAIL_CONTROL: &[Command] = &[
+    (
+        "add <JAIL> <BACKEND>",
+        "make a jail that reads its logs by <BACKEND>",
+    ),
+    ("start <JAIL>", "let a jail begin its work"),
+    ("stop <JAIL>", "stop and remove a jail"),
+    (
+        "status <JAIL> [FLAVOR]",
+        "status of a jail; FLAVOR is one of basic (default), full, cymru, short, stats",
+    ),
+];
+
+const IDLE: &[Command] = &[("set <JAIL> idle on|off", "let a jail rest, or not")];
+
+const JAIL_ORDERS: &[Command] = &[
+    (
+        "set <JAIL> attempt <IP> [<failure1> ... <failureN>]",
+        "count a failure of <IP>, with log lines if there are any",
+    ),
+    (
+        "set <JAIL> banip <IP> ... <IP> [--time <TIME>] [--reason <TEXT>] [--column <N>] [--ids]",
+        "ban <IP> now; @<FILE> stands for the IPs in a file; --time overrides bantime, --reason is kept with the ban; of a file, --column reads the <N>th field of each line, --ids takes what is no IP too",
+    ),
+    (
+        "set <JAIL> unbanip [--report-absent] <IP> ... <IP> [--column <N>] [--ids]",
+        "lift the ban of <IP>; --report-absent fails if there is none; @<FILE> as for banip",
+    ),
+    (
+        "set <JAIL> addaction <ACT>[ <PYTHONFILE> <JSONKWARGS>]",
+        "add an action; with <PYTHONFILE>, one written in Python",
+    ),
+    ("set <JAIL> delaction <ACT>", "remove an action"),
+];
+
+const ANY_PROPERTY: &[Command] = &[
+    (
+        "set <JAIL> action <ACT> <PROPERTY> <VALUE>",
+        "set any other property",
+    ),
+    (
+        "set <JAIL> action <ACT> <METHOD>[ <JSONKWARGS>]",
+        "call a method of an action",
+    ),
+];
+
+const BANNED: &[Command] = &[
+    ("get <JAIL> banned", "the IPs banned in a jail"),
+    (
+        "get <JAIL> banned <IP> ... <IP>]",
+        "for each <IP> 1 if it is banned, else 0",
+    ),
+];
+
+const BANS_AND_ACTIONS: &[Command] = &[
+    (
+        "get <JAIL> banip [<SEP>|--with-time]",
+        "the banned IPs by end of ban, separated by <SEP> (a blank), or one a line with times",
+    ),
+    ("get <JAIL> actions", "the actions of a jail"),
+];
+
+const PROPERTIES: &[Command] = &[
+    (
+        "get <JAIL> actionproperties <ACT>",
+        "the names of an action's properties",
+    ),
+    (
+        "get <JAIL> actionmethods <ACT>",
+        "the names of an action's methods",
+    ),
+    (
+        "get <JAIL> action <ACT> <PROPERTY>",
+        "the value of a property",
+    ),
+];
+
+/// Forms of commands with their meaning.
+type Commands = Vec<(String, &'static str)>;
+
+/// Headings, each with the commands below it: those written above and those of the options.
+static CHAPTERS: LazyLock<Vec<(&'static str, Commands)>> = LazyLock::new(|| {
+    let written = |commands: &[Command]| -> Commands {
+        let owned = |(form, meaning): &Command| ((*form).to_owned(), *meaning);
+        commands.iter().map(owned).collect()
+    };
+    let of_server = |rows: &[OptionRow]| -> Commands {
+        let both = |row| [setters("", row), getters("", row)].concat();
+        rows.iter().flat_map(both).collect()
+    };
+    let of_jail =
+        |help: HelpOf| -> Commands { jail::all().flat_map(|row| help("<JAIL> ", row)).collect() };
+    let of_action = |help: HelpOf| -> Commands {
+        let rows = action::all();
+        rows.flat_map(|row| help("<JAIL> action <ACT> ", row))
+            .collect()
+    };
+    vec![
+        ("BASIC", written(BASIC)),
+        (
+            "LOGGING",
+            [of_server(server::EARLY), written(LOGGING)].concat(),
+        ),
+        ("DATABASE", of_server(server::LATER)),
+        ("JAIL CONTROL", written(JAIL_CONTROL)),
+        (
+            "JAIL CONFIGURATION",
+            [written(IDLE), of_jail(setters), written(JAIL_ORDERS)].concat(),
+        ),
+        ("COMMAND ACTION CONFIGURATION", of_action(setters)),
+        ("GENERAL ACTION CONFIGURATION", written(ANY_PROPERTY)),
+        (
+            "JAIL INFORMATION",
+            [written(BANNED), of_jail(getters), written(BANS_AND_ACTIONS)].concat(),
+        ),
+        (
+            "ACTION INFORMATION",
+            [of_action(getters), written(PROPERTIES)].concat(),
+        ),
+    ]
+});
+
+/// The commands of an option; the words of its owner end with a blank.
+type HelpOf = fn(&str, &OptionRow) -> Commands;
+
+fn setters(owner: &str, row: &OptionRow) -> Commands {
+    let forms = [("", row.set), ("add", row.add), ("del", row.del)];
+    let commands = forms.into_iter().filter_map(|(prefix, help)| {
+        let (value, meaning) = help?;
+        Some((format!("set {owner}{prefix}{} {value}", row.name), meaning))
+    });
+    commands.collect()
+}
+
+fn getters(owner: &str, row: &OptionRow) -> Commands {
+    let command = row
+        .get
+        .map(|meaning| (format!("get {owner}{}", row.name), meaning));
+    command.into_iter().collect()
+}
+
+/// All commands with their meanings.
+fn commands() -> impl Iterator<Item = &'static (String, &'static str)> {
+    CHAPTERS.iter().flat_map(|(_, commands)| commands)
+}
+
 /// The forms of all commands.
 pub fn forms() -> impl Iterator<Item = &'static str> {
-    CHAPTERS
-        .iter()
-        .flat_map(|(_, commands)| commands.iter().map(|(form, _)| *form))
+    commands().map(|(form, _)| form.as_str())
 }
 
 /// What the usage text says of the commands that have all of these words.
@@ -408,7 +269,7 @@ pub fn forms() -> impl Iterator<Item = &'static str> {
 /// There is none; the text says so, with a word that may have been meant.
 pub fn about(words: &[String]) -> Result<String, String> {
     let mut lines = Vec::new();
-    for (form, meaning) in CHAPTERS.iter().flat_map(|(_, commands)| *commands) {
+    for (form, meaning) in commands() {
         if words
             .iter()
             .all(|word| names(form).any(|name| name == word))
@@ -489,7 +350,7 @@ pub fn text(caller: &str) -> String {
                 lines.push(String::new());
             }
             lines.push(format!("{:COLUMN$}{heading}", ""));
-            for (form, meaning) in *commands {
+            for (form, meaning) in commands {
                 explain(form, meaning, &mut lines);
             }
         }

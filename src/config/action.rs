@@ -5,32 +5,15 @@ use std::borrow::Cow;
 
 use indexmap::IndexMap;
 
-use super::definition::{Definition, Kind, Known, Source};
+use super::definition::{Definition, Source};
 use super::error::{Cause, Messages};
 use super::files::{join, stem};
 use super::layers::Layers;
 use super::references::References;
 use super::settings::{Options, Setting, Settings};
 use crate::control::Value;
+use crate::options::action::{self as rows, DEFINITION};
 use crate::python::text::json_object;
-
-/// Options of an action that are commands or flags.
-pub const KNOWN: [Known; 14] = [
-    Known::new("actionstart", Kind::Text),
-    Known::new("actionstart_on_demand", Kind::Flag),
-    Known::new("actionstop", Kind::Text),
-    Known::new("actionflush", Kind::Text),
-    Known::new("actionreload", Kind::Text),
-    Known::new("actioncheck", Kind::Text),
-    Known::new("actionrepair", Kind::Text),
-    Known::new("actionrepair_on_unban", Kind::Flag),
-    Known::new("actionban", Kind::Text),
-    Known::new("actionprolong", Kind::Text),
-    Known::new("actionreban", Kind::Text),
-    Known::new("actionunban", Kind::Text),
-    Known::beyond("actionquiet"),
-    Known::new("norestored", Kind::Flag),
-];
 
 /// Tags only the server can replace (fact C26).
 const FOR_THE_SERVER: [&str; 5] = [
@@ -42,10 +25,8 @@ const FOR_THE_SERVER: [&str; 5] = [
 ];
 
 /// Arguments that are not told when nothing reads them: `jail.conf` hands them to whichever action is
-/// chosen, and others are read by the server itself.
-const HANDED_ON: [&str; 17] = [
-    "name",
-    "actname",
+/// chosen.
+const HANDED_ON: [&str; 13] = [
     "port",
     "protocol",
     "chain",
@@ -56,8 +37,6 @@ const HANDED_ON: [&str; 17] = [
     "sendername",
     "dest",
     "service",
-    "timeout",
-    "bantime",
     "logtype",
     "throttle",
     "digest",
@@ -73,7 +52,7 @@ pub fn unread<'a>(settings: &Settings, arguments: impl Iterator<Item = &'a str>)
         .flat_map(|section| section.keys())
         .map(|name| &**name)
         .collect();
-    let known = KNOWN.iter().map(|known| known.name);
+    let known = rows::all().map(|row| row.name);
     let known: Vec<&str> = known.chain(HANDED_ON).chain(own).collect();
     let is_read = |argument: &str| {
         let name = argument.split('?').next().unwrap_or(argument);
@@ -142,7 +121,7 @@ impl Action {
             .into_iter()
             .map(|(name, value)| (name.into(), Setting::Text(value.into())))
             .collect();
-        let mut definition = Definition::new(settings, &KNOWN, arguments);
+        let mut definition = Definition::new(settings, DEFINITION, arguments);
         definition.read(jail_options, false, &mut layers.messages)?;
         Ok(Some(Action::Commands {
             name,
@@ -186,7 +165,7 @@ impl Action {
                 definition,
             ),
         };
-        let is_known = |name: &str| KNOWN.iter().any(|known| known.name == name);
+        let is_known = |name: &str| DEFINITION.iter().any(|row| row.name == name);
         let combined = definition.combined(&FOR_THE_SERVER, messages)?;
         // Commands with their tags replaced, everything else as it was given: the server
         // replaces tags in it when it knows whom to ban.

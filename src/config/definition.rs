@@ -14,60 +14,13 @@ use super::settings::{
 use super::tags;
 use crate::control::Value;
 use crate::log::Level;
+use crate::options::{Kind, Literal, OptionRow};
 use crate::python::text::quoted;
 
 const TARGET: &str = "fail2ban.configreader";
 
 /// Longest options of a filter or action together, in bytes.
 const LENGTH: usize = 64 << 20;
-
-/// How the text of an option becomes a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// As it is.
-    Text,
-    /// True for `1`, `on`, `true`, `yes` (fact C55).
-    Flag,
-    /// A whole number (fact C51).
-    Integer,
-}
-
-impl Kind {
-    /// The value of a text; `None` when it has none of this kind.
-    pub fn convert(self, value: &Setting) -> Option<Setting> {
-        match self {
-            Kind::Text => Some(value.clone()),
-            Kind::Flag => Some(Setting::Flag(match value {
-                Setting::Text(text) => is_on(text),
-                Setting::Flag(flag) => *flag,
-                Setting::Number(number) => *number != 0,
-                Setting::Nothing => false,
-            })),
-            Kind::Integer => Value::from(value).to_int().ok().map(Setting::Number),
-        }
-    }
-}
-
-/// An option the program knows.
-#[derive(Clone, Copy, Debug)]
-pub struct Known {
-    /// Its name.
-    pub name: &'static str,
-    /// Its kind.
-    pub kind: Kind,
-    /// What it is when nobody sets it; with `None` it is left out.
-    pub default: Option<Literal>,
-    /// The original does not know it: where nobody sets it, nothing shall tell of it.
-    pub beyond: bool,
-}
-
-/// A value that is known when the program is built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Literal {
-    Flag(bool),
-    Text(&'static str),
-}
 
 impl From<Literal> for Setting {
     fn from(literal: Literal) -> Setting {
@@ -78,43 +31,17 @@ impl From<Literal> for Setting {
     }
 }
 
-impl Known {
-    /// An option without a default.
-    pub const fn new(name: &'static str, kind: Kind) -> Known {
-        Known {
-            name,
-            kind,
-            default: None,
-            beyond: false,
-        }
-    }
-
-    /// A text the original does not know.
-    pub const fn beyond(name: &'static str) -> Known {
-        Known {
-            beyond: true,
-            ..Known::new(name, Kind::Text)
-        }
-    }
-
-    /// A text with a default.
-    pub const fn text(name: &'static str, default: &'static str) -> Known {
-        Known {
-            name,
-            kind: Kind::Text,
-            default: Some(Literal::Text(default)),
-            beyond: false,
-        }
-    }
-
-    /// A flag with a default.
-    pub const fn flag(name: &'static str, default: bool) -> Known {
-        Known {
-            name,
-            kind: Kind::Flag,
-            default: Some(Literal::Flag(default)),
-            beyond: false,
-        }
+/// The value of a text; `None` when it has none of this kind.
+fn convert(kind: Kind, value: &Setting) -> Option<Setting> {
+    match kind {
+        Kind::Text => Some(value.clone()),
+        Kind::Flag => Some(Setting::Flag(match value {
+            Setting::Text(text) => is_on(text),
+            Setting::Flag(flag) => *flag,
+            Setting::Number(number) => *number != 0,
+            Setting::Nothing => false,
+        })),
+        Kind::Integer => Value::from(value).to_int().ok().map(Setting::Number),
     }
 }
 
@@ -122,13 +49,13 @@ impl Known {
 ///
 /// # Errors
 /// A substitution that fails; with `must_exist` a section that is not there.
-pub fn read_options(
+pub fn read_options<'k>(
     settings: &Settings,
     section: &str,
-    known: &[Known],
+    known: impl IntoIterator<Item = &'k OptionRow>,
     supplied: Option<(Supplied<'_>, &Vars)>,
     must_exist: bool,
-    convert: bool,
+    converts: bool,
     messages: &mut Messages,
 ) -> Result<Options, Cause> {
     let none = Vars::default();
@@ -143,8 +70,8 @@ pub fn read_options(
         match settings.find(section, name, vars) {
             Ok(Some(text)) => {
                 let text = Setting::from(text);
-                let kind = if convert { option.kind } else { Kind::Text };
-                let value = kind.convert(&text).unwrap_or_else(|| {
+                let kind = if converts { option.kind } else { Kind::Text };
+                let value = convert(kind, &text).unwrap_or_else(|| {
                     let text = format!(
                         "Wrong value for '{name}' in '{section}'. Using default one: '{}'",
                         default().repr(),
@@ -197,7 +124,7 @@ pub enum Source {
 #[derive(Debug)]
 pub struct Definition {
     settings: Rc<Settings>,
-    known: &'static [Known],
+    known: &'static [OptionRow],
     /// How many of `arguments` the jail gave.
     given: usize,
     /// Arguments of the jail, then the options of `[Init]`.
@@ -211,7 +138,11 @@ pub struct Definition {
 
 impl Definition {
     /// A definition whose files were read.
-    pub fn new(settings: Rc<Settings>, known: &'static [Known], arguments: Options) -> Definition {
+    pub fn new(
+        settings: Rc<Settings>,
+        known: &'static [OptionRow],
+        arguments: Options,
+    ) -> Definition {
         Definition {
             settings,
             known,
@@ -372,7 +303,7 @@ impl Definition {
             } else {
                 "int"
             };
-            *value = known.kind.convert(value).unwrap_or_else(|| {
+            *value = convert(known.kind, value).unwrap_or_else(|| {
                 let text = format!(
                     "Wrong {kind} value {} for {}. Using default one: None",
                     value.repr(),

@@ -4,25 +4,15 @@
 
 use std::rc::Rc;
 
-use super::definition::{Definition, Kind, Known, Source};
+use super::definition::{Definition, Source};
 use super::error::{Cause, Messages};
 use super::files::join;
 use super::layers::Layers;
 use super::settings::{Options, Setting, Settings, Vars};
 use crate::control::Value;
+use crate::options::Sent;
+use crate::options::jail::FILTER;
 use crate::python::text::shell_words;
-
-/// Options of a filter, in the order they are read (a jail may set them, too; fact C28).
-pub const KNOWN: [Known; 8] = [
-    Known::new("usedns", Kind::Text),
-    Known::new("prefregex", Kind::Text),
-    Known::new("ignoreregex", Kind::Text),
-    Known::new("failregex", Kind::Text),
-    Known::new("maxlines", Kind::Integer),
-    Known::new("datepattern", Kind::Text),
-    Known::new("journalmatch", Kind::Text),
-    Known::beyond("jsonmatch"),
-];
 
 /// A filter whose files were read.
 #[derive(Debug)]
@@ -63,7 +53,7 @@ impl Filter {
     fn new(settings: Rc<Settings>, jail: &str, arguments: Options) -> Filter {
         Filter {
             jail: jail.to_owned(),
-            definition: Definition::new(settings, &KNOWN, arguments),
+            definition: Definition::new(settings, FILTER, arguments),
         }
     }
 
@@ -143,8 +133,8 @@ impl Filter {
     }
 }
 
-/// Adds the commands of filter options: `usedns` first, since `<HOST>` depends on it, then
-/// prefregex and maxlines, then the rest in order (fact C57).
+/// Adds the commands of filter options: those that are sent first or early, then the rest in order
+/// (fact C57).
 ///
 /// # Errors
 /// A journal match with an open quote.
@@ -159,8 +149,9 @@ pub fn add_commands(
         if *value == Setting::Nothing {
             continue;
         }
-        match &**name {
-            "failregex" | "ignoreregex" => {
+        let row = FILTER.iter().find(|row| *row.name == **name);
+        match row.map_or(Sent::Never, |row| row.sent) {
+            Sent::Lines => {
                 let text = value.text();
                 let mut regexes: Vec<Value> = text
                     .split('\n')
@@ -179,24 +170,24 @@ pub fn add_commands(
                     ]),
                 }
             }
-            "usedns" => {
+            Sent::First => {
                 commands.insert(0, set(name, value.into()));
                 early += 1;
             }
-            "prefregex" | "maxlines" => {
+            Sent::Early => {
                 commands.insert(early, set(name, value.into()));
                 early += 1;
             }
-            "datepattern" | "jsonmatch" => commands.push(set(name, value.into())),
-            "journalmatch" => {
+            Sent::Value => commands.push(set(name, value.into())),
+            Sent::Matches => {
                 for line in value.text().split('\n').filter(|line| !line.is_empty()) {
                     let words = shell_words(line).map_err(|text| Cause::Value(text.to_owned()))?;
-                    let mut command = vec!["set".into(), jail.into(), "addjournalmatch".into()];
+                    let mut command = vec!["set".into(), jail.into(), format!("add{name}").into()];
                     command.extend(words.into_iter().map(Value::from));
                     commands.push(command);
                 }
             }
-            _ => {}
+            Sent::Never | Sent::Words | Sent::Files => {}
         }
     }
     Ok(())

@@ -2,60 +2,20 @@
 //! itself (facts G1–G12).
 #![forbid(unsafe_code)]
 
-use super::definition::{Kind, Known, read_options};
+use super::definition::read_options;
 use super::error::{Cause, Messages};
 use super::settings::{Options, Settings};
 use crate::control::Value;
+use crate::options::Sent;
+use crate::options::server::{self as rows, DBFILE, EARLY, SANDBOX, THREAD, THREAD_COMMAND};
 use crate::python::text::quoted;
-
-const EARLY: [Known; 5] = [
-    Known::text("socket", "/var/run/fail2ban/fail2ban.sock"),
-    Known::text("pidfile", "/var/run/fail2ban/fail2ban.pid"),
-    Known::text("loglevel", "INFO"),
-    Known::text("logtarget", "/var/log/fail2ban.log"),
-    Known::text("syslogsocket", "auto"),
-];
-
-const DATABASE: Known = Known::text("dbfile", "/var/lib/fail2ban/fail2ban.sqlite3");
-
-const SANDBOX: Known = Known::beyond("sandbox");
-
-const KNOWN: [Known; 8] = [
-    Known::text("loglevel", "INFO"),
-    Known::text("logtarget", "STDERR"),
-    Known::text("syslogsocket", "auto"),
-    Known::text("allowipv6", "auto"),
-    DATABASE,
-    Known::new("dbmaxmatches", Kind::Integer),
-    Known::text("dbpurgeage", "1d"),
-    Known::beyond("memory"),
-];
-
-/// The order in which the server is told: logging first, so that the rest can be logged, and the
-/// file of the database before anything about it; `thread` comes before all (fact C57).
-const ORDER: [&str; 8] = [
-    "syslogsocket",
-    "loglevel",
-    "logtarget",
-    "allowipv6",
-    "dbfile",
-    "dbmaxmatches",
-    "dbpurgeage",
-    "memory",
-];
-
-/// Names of all options that are read, those of `[Thread]` excepted.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    let known = EARLY.iter().chain(&KNOWN).chain([&SANDBOX]);
-    known.map(|known| known.name)
-}
 
 /// Reads what the client needs before it can talk to a server.
 ///
 /// # Errors
 /// A substitution that fails.
 pub fn early(settings: &Settings, messages: &mut Messages) -> Result<Options, Cause> {
-    read_options(settings, "Definition", &EARLY, None, false, true, messages)
+    read_options(settings, "Definition", EARLY, None, false, true, messages)
 }
 
 /// Reads which file the server keeps its bans in; `None` is written for none.
@@ -66,14 +26,14 @@ pub fn database(settings: &Settings, messages: &mut Messages) -> Result<String, 
     let options = read_options(
         settings,
         "Definition",
-        &[DATABASE],
+        &[DBFILE],
         None,
         false,
         true,
         messages,
     )?;
     let file = options
-        .get(DATABASE.name)
+        .get(DBFILE.name)
         .map(|file| file.text().into_owned());
     Ok(file.unwrap_or_default())
 }
@@ -108,15 +68,15 @@ pub fn commands(
     overrides: Options,
     messages: &mut Messages,
 ) -> Result<Vec<Vec<Value>>, Cause> {
-    let mut options = read_options(settings, "Definition", &KNOWN, None, false, true, messages)?;
+    let sent = || rows::all().filter(|row| row.sent != Sent::Never);
+    let mut options = read_options(settings, "Definition", sent(), None, false, true, messages)?;
     options.extend(overrides);
     if let Some(level) = options.get("loglevel") {
         check_loglevel(&level.text())?;
     }
     let mut thread = None;
     if settings.section("Thread").is_some() {
-        let stack = [Known::new("stacksize", Kind::Integer)];
-        let options = read_options(settings, "Thread", &stack, None, false, true, messages)?;
+        let options = read_options(settings, "Thread", THREAD, None, false, true, messages)?;
         let members = options
             .iter()
             .map(|(name, value)| (Value::from(&**name), value.into()));
@@ -124,11 +84,15 @@ pub fn commands(
     }
     let set = |name: &str, value: Value| vec!["set".into(), name.into(), value];
     let mut commands: Vec<Vec<Value>> = thread
-        .map(|value| set("thread", value))
+        .map(|value| set(THREAD_COMMAND, value))
         .into_iter()
         .collect();
-    commands.extend(ORDER.iter().filter_map(|name| {
-        let value = options.get(*name)?;
+    // Logging comes first, so that the rest can be logged, and of it the socket, which the target may
+    // need; `thread` comes before all (fact C57).
+    let mut names: Vec<&str> = sent().map(|row| row.name).collect();
+    names.sort_by_key(|name| *name != "syslogsocket");
+    commands.extend(names.into_iter().filter_map(|name| {
+        let value = options.get(name)?;
         Some(set(name, value.into()))
     }));
     Ok(commands)

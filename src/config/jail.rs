@@ -8,7 +8,7 @@ pub mod report;
 pub use origins::{place_in, place_of_part};
 
 use super::action::Action;
-use super::definition::{Kind, Known, merged, read_options};
+use super::definition::{merged, read_options};
 use super::error::{Cause, Messages, Place};
 use super::files::Files;
 use super::filter::{self, Filter};
@@ -21,69 +21,12 @@ use super::shipped;
 use crate::address::ignorable;
 use crate::control::Value;
 use crate::log::Level;
+use crate::options::Sent;
+use crate::options::jail::{self as rows, FIRST};
 use crate::python::text::{quoted, words};
 
 /// Logger of the messages about single jails.
 pub const TARGET: &str = "fail2ban.jailreader";
-
-/// What is read of every jail, enabled or not.
-const FIRST: [Known; 3] = [
-    Known::flag("enabled", false),
-    Known::text("backend", "auto"),
-    Known::text("filter", ""),
-];
-
-/// What is read of enabled jails, in this order; then the options of filters.
-const KNOWN: [Known; 27] = [
-    FIRST[0],
-    FIRST[1],
-    Known::new("maxretry", Kind::Integer),
-    Known::new("maxmatches", Kind::Integer),
-    Known::new("unbanwhenquiet", Kind::Flag),
-    Known::new("banprefix4", Kind::Integer),
-    Known::new("banprefix6", Kind::Integer),
-    Known::new("findtime", Kind::Text),
-    Known::new("bantime", Kind::Text),
-    Known::new("bantime.increment", Kind::Flag),
-    Known::new("bantime.factor", Kind::Text),
-    Known::new("bantime.formula", Kind::Text),
-    Known::new("bantime.multipliers", Kind::Text),
-    Known::new("bantime.maxtime", Kind::Text),
-    Known::new("bantime.rndtime", Kind::Text),
-    Known::new("bantime.overalljails", Kind::Flag),
-    Known::new("ignorecommand", Kind::Text),
-    Known::new("ignoreself", Kind::Flag),
-    Known::new("ignoreip", Kind::Text),
-    Known::new("ignorecache", Kind::Text),
-    FIRST[2],
-    Known::new("logtimezone", Kind::Text),
-    Known::new("logencoding", Kind::Text),
-    Known::new("logpath", Kind::Text),
-    Known::flag("skip_if_nologs", false),
-    Known::flag("systemd_if_nologs", true),
-    Known::text("action", ""),
-];
-
-/// Names of all options that are read of jails.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    KNOWN.iter().chain(&filter::KNOWN).map(|known| known.name)
-}
-
-/// Names of those that are yes or no.
-pub fn flags() -> impl Iterator<Item = &'static str> {
-    let flags = KNOWN.iter().filter(|known| known.kind == Kind::Flag);
-    flags.map(|known| known.name)
-}
-
-/// Options the server is not told as they are.
-const NOT_SENT: [&str; 6] = [
-    "action",
-    "filter",
-    "enabled",
-    "backend",
-    "skip_if_nologs",
-    "systemd_if_nologs",
-];
 
 /// A jail as it was read.
 #[derive(Debug, Default)]
@@ -202,8 +145,8 @@ impl Jail {
             self.tolerate(failure, layers, settings, extent)?;
         }
         let messages = &mut layers.messages;
-        let known: Vec<Known> = KNOWN.into_iter().chain(filter::KNOWN).collect();
-        self.options = read_options(settings, &self.name, &known, None, false, true, messages)?;
+        let name = &self.name;
+        self.options = read_options(settings, name, rows::all(), None, false, true, messages)?;
         if let Some(filter) = &mut self.filter {
             filter.read(&self.options, false, messages)?;
         }
@@ -395,10 +338,13 @@ impl Jail {
         filter::add_commands(&mut commands, &self.options, &self.name)?;
         let mut backend = self.text("backend");
         let (mut logs, mut patterns) = (Vec::new(), Vec::new());
-        for (option, value) in &self.options {
-            match &**option {
-                "logpath" if NO_FILES.iter().any(|name| backend.starts_with(name)) => {}
-                "logpath" => {
+        for row in rows::JAIL {
+            let Some(value) = self.options.get(row.name) else {
+                continue;
+            };
+            match row.sent {
+                Sent::Files if NO_FILES.iter().any(|name| backend.starts_with(name)) => {}
+                Sent::Files => {
                     (logs, patterns) = self.log_files(&value.text(), files, messages);
                     if logs.is_empty() {
                         let text = format!("{NO_LOGS} for '{}' jail.", self.name);
@@ -420,14 +366,13 @@ impl Jail {
                         }
                     }
                 }
-                "ignoreip" => {
-                    let mut command = self.set("addignoreip", None);
+                Sent::Words => {
+                    let mut command = self.set(&format!("add{}", row.name), None);
                     command.extend(words(&value.text()).map(Value::from));
                     commands.push(command);
                 }
-                option if NOT_SENT.contains(&option) => {}
-                option if filter::KNOWN.iter().any(|known| known.name == option) => {}
-                option => commands.push(self.set(option, Some(value.into()))),
+                _ if row.has_value() => commands.push(self.set(row.name, Some(value.into()))),
+                _ => {}
             }
         }
         commands.append(&mut logs);

@@ -348,7 +348,7 @@ mod tests {
     #[test]
     fn spare_names_are_no_options_of_jails() {
         assert!(SPARE.contains_key("ignorecommands_dir"));
-        for name in super::super::jail::names() {
+        for name in crate::options::jail::names() {
             assert!(!SPARE.contains_key(name), "{name}");
         }
     }

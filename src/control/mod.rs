@@ -13,9 +13,7 @@ pub mod print;
 pub mod wire;
 
 pub use crate::python::Value;
-pub use command::{
-    ACTION_METHODS, Command, GlobalOption, GlobalSetting, JailCommand, JailOption, JailSetting,
-};
+pub use command::{ACTION_METHODS, Command, JailCommand, JailQuery, JailSetting};
 pub use error::CommandError;
 
 /// What the server answers.

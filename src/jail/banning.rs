@@ -124,17 +124,17 @@ impl JailCore {
         past: &Past,
         now: Timestamp,
     ) -> Option<Increased> {
-        if !self.settings.increment.enabled() || base <= 0 {
+        if !self.options.increment.enabled() || base <= 0 {
             return None;
         }
-        let history = if self.settings.increment.overall() {
+        let history = if self.options.increment.overall() {
             past.everywhere.as_ref()
         } else {
             past.here.as_ref()
         }?;
         let from = Number::Int(base);
         let length = if history.bancount > 0 {
-            self.settings
+            self.options
                 .increment
                 .time(base, history.bancount, self.random.f64())
         } else {
@@ -159,8 +159,8 @@ impl JailCore {
         let base = self.bans.default_length();
         let limit = if ticket.evidence.field(settings::BY_HAND).is_some() {
             None
-        } else if self.settings.increment.enabled() {
-            self.settings.increment.maxtime().map(settings::ban_time_of)
+        } else if self.options.increment.enabled() {
+            self.options.increment.maxtime().map(settings::ban_time_of)
         } else {
             Some(base)
         };
@@ -182,7 +182,7 @@ impl JailCore {
             );
             return None;
         }
-        let keep = usize::try_from(self.settings.limits.max_matches).unwrap_or(0);
+        let keep = usize::try_from(self.options.limits.max_matches).unwrap_or(0);
         let matches = ticket.matches();
         if matches.len() > keep {
             ticket.set_matches(&matches[matches.len() - keep..]);
@@ -212,7 +212,7 @@ impl JailCore {
                 decisions.push(Decision::Prolong(ticket));
             }
         }
-        match self.settings.unban_when_quiet {
+        match self.options.unban_when_quiet {
             true => decisions.extend(self.ask_about_ended(now)),
             false => {
                 let over = self.bans.take_due(now, UNBAN_BATCH);

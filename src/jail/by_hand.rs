@@ -14,7 +14,7 @@ use super::settings::{self, BY_HAND};
 use super::task::{Request, Task, now};
 use crate::action::Order;
 use crate::address::Address;
-use crate::control::command::BanByHand;
+use crate::control::command::ManualBan;
 use crate::control::{CommandError, Reply, Value};
 use crate::filter::FailureId;
 use crate::msg;
@@ -56,7 +56,7 @@ impl Task {
 
     /// `banip`: whatever `ignoreip` says (fact J29). A length of its own is neither increased nor
     /// limited by the jail's, not even when the ban is restored.
-    pub(super) async fn ban_by_hand(&mut self, order: &BanByHand) -> Reply {
+    pub(super) async fn ban_by_hand(&mut self, order: &ManualBan) -> Reply {
         let length = match &order.time {
             Some(time) => Some(settings::ban_time_of(settings::seconds(time)?)),
             None => None,

@@ -7,7 +7,7 @@ use super::look::Looks;
 use super::task::{Task, now};
 use super::{FULL, Refusal};
 use crate::action::Order;
-use crate::control::{CommandError, JailCommand, JailOption, JailSetting, Reply, Value};
+use crate::control::{CommandError, JailCommand, JailQuery, JailSetting, Reply, Value};
 use crate::{debug, warning};
 
 impl Task {
@@ -15,9 +15,11 @@ impl Task {
     pub(super) async fn call(&mut self, command: JailCommand, reply: oneshot::Sender<Reply>) {
         let answer = match command {
             JailCommand::Status { flavour } => Ok(self.status(&flavour)),
-            JailCommand::Get(JailOption::LogPath) => Ok(self.logs.paths().into()),
-            JailCommand::Get(JailOption::JournalMatch) => Ok(self.journal_matches()),
-            JailCommand::Get(option) => Ok(self.core.get(&option).unwrap_or(Value::None)),
+            JailCommand::Get(query) => Ok(match &query {
+                JailQuery::Option(name) if name == "logpath" => self.logs.paths().into(),
+                JailQuery::Option(name) if name == "journalmatch" => self.journal_matches(),
+                query => self.core.get(query).unwrap_or(Value::None),
+            }),
             JailCommand::Set(JailSetting::Attempt(words)) => match words.split_first() {
                 Some((id, lines)) => return self.attempt(id, lines.to_vec(), reply),
                 None => Err(CommandError::builtin(
@@ -111,10 +113,11 @@ impl Task {
             setting => {
                 let reply = self.core.apply(&setting).unwrap_or(Ok(Value::None));
                 match setting {
-                    JailSetting::LogEncoding(_) => self.encoding_changed(),
-                    JailSetting::BanTime(_) => {
-                        self.actions.send(Order::Figures(self.core.figures()));
-                    }
+                    JailSetting::Set { option, .. } => match option.as_str() {
+                        "logencoding" => self.encoding_changed(),
+                        "bantime" => self.actions.send(Order::Figures(self.core.figures())),
+                        _ => {}
+                    },
                     JailSetting::AddIgnoreIp(_) | JailSetting::DelIgnoreIp(_) => {
                         self.outside_until = None;
                     }

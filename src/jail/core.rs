@@ -56,9 +56,9 @@ pub enum Ignorance {
     Ask(String),
 }
 
-/// All that the options of a jail set beside its filter, as one value.
+/// All that the options of a jail set beside the rules of its filter.
 #[derive(Clone, Debug)]
-pub(super) struct Settings {
+pub(super) struct JailOptions {
     pub limits: Limits,
     pub ban_time: BanTime,
     pub increment: Increment,
@@ -71,9 +71,9 @@ pub(super) struct Settings {
     pub timezone: Value,
 }
 
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings {
+impl Default for JailOptions {
+    fn default() -> JailOptions {
+        JailOptions {
             limits: Limits::default(),
             ban_time: BanTime::Seconds(600.0),
             increment: Increment::default(),
@@ -91,7 +91,7 @@ impl Default for Settings {
 /// What the options of a jail were at some time. Counters and bans are not part of it.
 #[derive(Clone, Debug)]
 pub(super) struct SettingsSnapshot {
-    settings: Settings,
+    options: JailOptions,
     rules: Rules,
 }
 
@@ -100,7 +100,7 @@ pub(super) struct SettingsSnapshot {
 pub struct JailCore {
     pub(super) name: String,
     pub(super) filter: Filter,
-    pub(super) settings: Settings,
+    pub(super) options: JailOptions,
     pub(super) counter: Counter,
     pub(super) bans: BanList,
     pub(super) has_database: bool,
@@ -121,7 +121,7 @@ impl JailCore {
         JailCore {
             name: name.to_owned(),
             filter: Filter::new(name),
-            settings: Settings::default(),
+            options: JailOptions::default(),
             counter: Counter::default(),
             bans: BanList::default(),
             has_database,
@@ -144,22 +144,22 @@ impl JailCore {
     /// What all options are now.
     pub(super) fn snapshot(&self) -> SettingsSnapshot {
         SettingsSnapshot {
-            settings: self.settings.clone(),
+            options: self.options.clone(),
             rules: self.filter.rules().clone(),
         }
     }
 
     /// Makes all options what they were.
     pub(super) fn put_back(&mut self, snapshot: SettingsSnapshot) {
-        self.settings = snapshot.settings;
+        self.options = snapshot.options;
         self.filter.set_rules(snapshot.rules);
-        self.settings_changed();
+        self.options_changed();
     }
 
     /// Tells the counter and the bans what they go by.
-    pub(super) fn settings_changed(&mut self) {
-        self.counter.set_limits(self.settings.limits);
-        self.bans.set_default_length(self.settings.ban_time);
+    pub(super) fn options_changed(&mut self) {
+        self.counter.set_limits(self.options.limits);
+        self.bans.set_default_length(self.options.ban_time);
     }
 
     /// The name of the jail.
@@ -169,7 +169,7 @@ impl JailCore {
 
     /// The encoding of its logs.
     pub fn encoding(&self) -> &str {
-        &self.settings.encoding
+        &self.options.encoding
     }
 
     /// What it reads is a journal: the time of a line is known without looking for dates.
@@ -184,7 +184,7 @@ impl JailCore {
 
     /// How much the failures of an id weigh by now, and at how much it is banned.
     pub fn standing(&self, id: &Address) -> (f64, i64) {
-        (self.counter.standing(id), self.settings.limits.max_retry)
+        (self.counter.standing(id), self.options.limits.max_retry)
     }
 
     /// What becomes of names in logs.
@@ -257,8 +257,8 @@ impl JailCore {
     /// Whom a failure of this id counts against: its network where networks are banned, unless
     /// something inside of that is ignored.
     pub fn ban_id(&self, id: &Address) -> Address {
-        match self.settings.prefix.network(id) {
-            Some(Address::Net(net)) if !self.settings.ignore.reaches_into(&net, &self.known) => {
+        match self.options.prefix.network(id) {
+            Some(Address::Net(net)) if !self.options.ignore.reaches_into(&net, &self.known) => {
                 Address::Net(net)
             }
             _ => id.clone(),
@@ -345,7 +345,7 @@ impl JailCore {
         let Some(history) = past
             .here
             .as_ref()
-            .filter(|_| self.settings.increment.enabled())
+            .filter(|_| self.options.increment.enabled())
         else {
             return;
         };
@@ -359,7 +359,7 @@ impl JailCore {
             });
             return;
         }
-        let weight = Increment::weight(history.bancount, self.settings.limits.max_retry);
+        let weight = Increment::weight(history.bancount, self.options.limits.max_retry);
         if weight.as_f64() <= 1.0 {
             return;
         }
@@ -408,12 +408,12 @@ impl JailCore {
 
     /// Whether [`Past`] matters for bans.
     pub fn wants_past(&self) -> bool {
-        self.has_database && self.settings.increment.enabled()
+        self.has_database && self.options.increment.enabled()
     }
 
     /// Whether bans of other jails count too.
     pub fn wants_past_everywhere(&self) -> bool {
-        self.wants_past() && self.settings.increment.overall()
+        self.wants_past() && self.options.increment.overall()
     }
 
     /// Counters for tags.

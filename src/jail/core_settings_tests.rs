@@ -1,9 +1,9 @@
 //! Settings of the core as commands: what is answered, what a failed reload leaves.
 
 use super::core::*;
-use super::core_tests::{core, extra, failure, limits};
-use crate::address::Family;
-use crate::control::{JailOption, JailSetting, Value};
+use super::core_tests::{core, failure, limits};
+use crate::control::{JailQuery, JailSetting, Value};
+use crate::options::{Sent, jail};
 use crate::ticket::BanTime;
 
 #[test]
@@ -11,20 +11,23 @@ fn options_are_answered_like_the_originals() {
     let mut core = JailCore::new("j", true);
     let ip = |text: &str| Value::Ip(text.into());
     let table: Vec<(JailSetting, Value)> = vec![
-        (JailSetting::MaxRetry("5".into()), Value::Int(5)),
-        (JailSetting::FindTime("10m".into()), Value::Int(600)),
-        (JailSetting::FindTime("1.5h".into()), Value::Float(5400.0)),
-        (JailSetting::BanTime("1.5h".into()), Value::Int(5400)),
-        (JailSetting::BanTime("-1".into()), Value::Int(-1)),
-        (JailSetting::MaxMatches("0".into()), Value::Int(0)),
-        (JailSetting::MaxLines("10".into()), Value::Int(10)),
-        (JailSetting::UseDns("RAW".into()), "raw".into()),
-        (JailSetting::UseDns("bogus".into()), "no".into()),
-        (JailSetting::IgnoreSelf("no".into()), false.into()),
-        (JailSetting::IgnoreCommand("".into()), "".into()),
-        (JailSetting::IgnoreCache("".into()), Value::None),
+        (JailSetting::set("maxretry", "5".into()), Value::Int(5)),
+        (JailSetting::set("findtime", "10m".into()), Value::Int(600)),
         (
-            JailSetting::IgnoreCache("key='<ip>', max-count=7".into()),
+            JailSetting::set("findtime", "1.5h".into()),
+            Value::Float(5400.0),
+        ),
+        (JailSetting::set("bantime", "1.5h".into()), Value::Int(5400)),
+        (JailSetting::set("bantime", "-1".into()), Value::Int(-1)),
+        (JailSetting::set("maxmatches", "0".into()), Value::Int(0)),
+        (JailSetting::set("maxlines", "10".into()), Value::Int(10)),
+        (JailSetting::set("usedns", "RAW".into()), "raw".into()),
+        (JailSetting::set("usedns", "bogus".into()), "no".into()),
+        (JailSetting::set("ignoreself", "no".into()), false.into()),
+        (JailSetting::set("ignorecommand", "".into()), "".into()),
+        (JailSetting::set("ignorecache", "".into()), Value::None),
+        (
+            JailSetting::set("ignorecache", "key='<ip>', max-count=7".into()),
             Value::List(vec!["<ip>".into(), Value::Int(7), Value::Int(300)]),
         ),
         (
@@ -35,9 +38,12 @@ fn options_are_answered_like_the_originals() {
             JailSetting::DelIgnoreIp("10.0.0.0/8".into()),
             Value::List(vec![ip("192.0.2.1")]),
         ),
-        (JailSetting::LogEncoding("latin1".into()), "latin1".into()),
         (
-            JailSetting::LogTimezone("UTC+0100".into()),
+            JailSetting::set("logencoding", "latin1".into()),
+            "latin1".into(),
+        ),
+        (
+            JailSetting::set("logtimezone", "UTC+0100".into()),
             "UTC+0100".into(),
         ),
         (
@@ -50,34 +56,34 @@ fn options_are_answered_like_the_originals() {
             JailSetting::AddIgnoreRegex(vec!["x".into()]),
             vec!["x"].into(),
         ),
-        (JailSetting::PrefRegex("".into()), "".into()),
+        (JailSetting::set("prefregex", "".into()), "".into()),
     ];
     for (setting, reply) in table {
         assert_eq!(core.apply(&setting), Some(Ok(reply)), "{setting:?}");
     }
     let errors = [
         (
-            JailSetting::MaxRetry("abc".into()),
+            JailSetting::set("maxretry", "abc".into()),
             "invalid literal for int() with base 10: 'abc'",
         ),
         (
-            JailSetting::MaxRetry(Value::None),
+            JailSetting::set("maxretry", Value::None),
             "int() argument must be a string, a bytes-like object or a real number, not 'NoneType'",
         ),
         (
-            JailSetting::MaxLines("0".into()),
+            JailSetting::set("maxlines", "0".into()),
             "maxlines must be integer greater than zero",
         ),
         (
-            JailSetting::LogEncoding("nope".into()),
+            JailSetting::set("logencoding", "nope".into()),
             "unknown encoding: nope",
         ),
         (
-            JailSetting::LogTimezone("Europe/Paris".into()),
+            JailSetting::set("logtimezone", "Europe/Paris".into()),
             "Unknown or unsupported time zone: 'Europe/Paris'",
         ),
         (
-            JailSetting::IgnoreCache("foo".into()),
+            JailSetting::set("ignorecache", "foo".into()),
             "expected option, wrong syntax at 0: foo",
         ),
         (
@@ -106,10 +112,10 @@ fn lists_and_status_have_the_originals_shapes() {
     for (id, time) in [("192.0.2.1", 20.0), ("2001:db8::1", 10.0)] {
         core.failure(&failure(id, time), &Past::default(), 20.0);
     }
-    core.apply(&JailSetting::MaxRetry(5.into()));
+    core.apply(&JailSetting::set("maxretry", 5.into()));
     core.failure(&failure("192.0.2.9", 20.0), &Past::default(), 20.0);
     let ip = |text: &str| Value::Ip(text.into());
-    let banip = |with_time| JailOption::BanIp {
+    let banip = |with_time| JailQuery::BanIp {
         separator: None,
         with_time,
     };
@@ -127,7 +133,7 @@ fn lists_and_status_have_the_originals_shapes() {
     );
     let banned = |ids: &[&str]| {
         let ids = ids.iter().map(|id| (*id).to_owned()).collect();
-        core.get(&JailOption::Banned(ids)).unwrap()
+        core.get(&JailQuery::Banned(ids)).unwrap()
     };
     assert_eq!(
         banned(&[]),
@@ -165,119 +171,46 @@ fn lists_and_status_have_the_originals_shapes() {
     assert_eq!(core.counts(700.0), [(0, 3), (2, 2)]);
 }
 
-/// A value for each option, other than the default and than what a second call gives; `round` is 0
-/// or 1. The match names every option, so that none is added without being tested here.
-fn change(option: &JailOption, round: usize) -> Vec<JailSetting> {
+/// A setting for each option, other than the default and than what a second call gives; `round` is 0 or
+/// 1. An option of the table that is not named here fails the test.
+fn change(option: &str, round: usize) -> JailSetting {
     let pick = |values: [&'static str; 2]| values[round];
-    let number = |values: [i64; 2]| Value::Int(values[round]);
-    let extra_value = |name: &str| match name {
-        "increment" | "overalljails" => pick(["true", "false"]),
-        "multipliers" => pick(["1 2", "3 4"]),
-        "formula" => pick(["ban.Time * 2", "ban.Time * 3"]),
-        _ => pick(["21", "22"]),
+    let list = |values| vec![pick(values).to_owned()];
+    let text = match option {
+        "ignoreip" => return JailSetting::AddIgnoreIp(list(["192.0.2.1", "10.0.0.0/8"])),
+        "failregex" => return JailSetting::AddFailRegex(list(["^a <ADDR>$", "^b <ADDR>$"])),
+        "ignoreregex" => return JailSetting::AddIgnoreRegex(list(["a", "b"])),
+        "ignoreself" => pick(["no", "yes"]),
+        "ignorecommand" => pick(["/a", "/b"]),
+        "ignorecache" => pick(["key=<ip>, max-count=10", "key=<ip>, max-count=99"]),
+        "logencoding" => pick(["latin1", "utf-16"]),
+        "prefregex" => pick([
+            "^a<F-CONTENT>.+</F-CONTENT>$",
+            "^b<F-CONTENT>.+</F-CONTENT>$",
+        ]),
+        "usedns" => pick(["no", "raw"]),
+        "findtime" => pick(["61", "62"]),
+        "bantime" => pick(["63", "-1"]),
+        "bantime.increment" | "bantime.overalljails" => pick(["true", "false"]),
+        "bantime.multipliers" => pick(["1 2", "3 4"]),
+        "bantime.formula" => pick(["ban.Time * 2", "ban.Time * 3"]),
+        "bantime.factor" | "bantime.maxtime" | "bantime.rndtime" => pick(["21", "22"]),
+        "maxretry" | "maxmatches" | "maxlines" => pick(["7", "8"]),
+        "unbanwhenquiet" => pick(["yes", "no"]),
+        "banprefix4" | "banprefix6" => pick(["24", "28"]),
+        "logtimezone" => pick(["UTC+0100", "UTC"]),
+        "datepattern" => pick(["%Y", "{NONE}"]),
+        "jsonmatch" => pick(["{a}", "{b}"]),
+        other => panic!("no value to try {other} with"),
     };
-    vec![match option {
-        JailOption::IgnoreSelf => JailSetting::IgnoreSelf(pick(["no", "yes"]).into()),
-        JailOption::IgnoreIp => {
-            JailSetting::AddIgnoreIp(vec![pick(["192.0.2.1", "10.0.0.0/8"]).into()])
-        }
-        JailOption::IgnoreCommand => JailSetting::IgnoreCommand(pick(["/a", "/b"]).into()),
-        JailOption::IgnoreCache => JailSetting::IgnoreCache(
-            pick(["key=<ip>, max-count=10", "key=<ip>, max-count=99"]).into(),
-        ),
-        JailOption::LogEncoding => JailSetting::LogEncoding(pick(["latin1", "utf-16"]).into()),
-        JailOption::PrefRegex => JailSetting::PrefRegex(
-            pick([
-                "^a<F-CONTENT>.+</F-CONTENT>$",
-                "^b<F-CONTENT>.+</F-CONTENT>$",
-            ])
-            .into(),
-        ),
-        JailOption::FailRegex => {
-            JailSetting::AddFailRegex(vec![pick(["^a <ADDR>$", "^b <ADDR>$"]).into()])
-        }
-        JailOption::IgnoreRegex => JailSetting::AddIgnoreRegex(vec![pick(["a", "b"]).into()]),
-        JailOption::UseDns => JailSetting::UseDns(pick(["no", "raw"]).into()),
-        JailOption::FindTime => JailSetting::FindTime(number([61, 62])),
-        JailOption::BanTime => JailSetting::BanTime(number([63, -1])),
-        JailOption::BanTimeExtra(name) => extra(name, extra_value(name)),
-        JailOption::MaxRetry => JailSetting::MaxRetry(number([7, 8])),
-        JailOption::MaxMatches => JailSetting::MaxMatches(number([9, 10])),
-        JailOption::UnbanWhenQuiet => JailSetting::UnbanWhenQuiet(pick(["yes", "no"]).into()),
-        JailOption::BanPrefix(family) => JailSetting::BanPrefix {
-            family: *family,
-            value: number([24, 28]),
-        },
-        JailOption::MaxLines => JailSetting::MaxLines(number([2, 3])),
-        JailOption::LogTimezone => JailSetting::LogTimezone(pick(["UTC+0100", "UTC"]).into()),
-        JailOption::DatePattern => JailSetting::DatePattern(pick(["%Y", "{NONE}"]).into()),
-        JailOption::JsonMatch => JailSetting::JsonMatch(pick(["{a}", "{b}"]).into()),
-        // what the task or the actions keep: tests/jail_task.rs
-        JailOption::LogPath | JailOption::JournalMatch => return Vec::new(),
-        JailOption::Actions
-        | JailOption::Action { .. }
-        | JailOption::ActionProperties(_)
-        | JailOption::ActionMethods(_) => return Vec::new(),
-        // no options
-        JailOption::BanIp { .. } | JailOption::Banned(_) => return Vec::new(),
-    }]
+    JailSetting::set(option, text.into())
 }
 
-/// The option after this one, first to last. The match names every option: a new one has to find its
-/// place.
-fn next(option: Option<&JailOption>) -> Option<JailOption> {
-    const EXTRA: [&str; 7] = [
-        "increment",
-        "factor",
-        "formula",
-        "multipliers",
-        "maxtime",
-        "rndtime",
-        "overalljails",
-    ];
-    use JailOption as O;
-    let extra = |at: usize| EXTRA.get(at).map(|name| O::BanTimeExtra((*name).into()));
-    let Some(option) = option else {
-        return Some(O::IgnoreSelf);
-    };
-    Some(match option {
-        O::IgnoreSelf => O::IgnoreIp,
-        O::IgnoreIp => O::IgnoreCommand,
-        O::IgnoreCommand => O::IgnoreCache,
-        O::IgnoreCache => O::LogPath,
-        O::LogPath => O::LogEncoding,
-        O::LogEncoding => O::JournalMatch,
-        O::JournalMatch => O::PrefRegex,
-        O::PrefRegex => O::FailRegex,
-        O::FailRegex => O::IgnoreRegex,
-        O::IgnoreRegex => O::UseDns,
-        O::UseDns => O::FindTime,
-        O::FindTime => O::BanTime,
-        O::BanTime => return extra(0),
-        O::BanTimeExtra(name) => {
-            let at = EXTRA.iter().position(|known| known == name).unwrap();
-            return Some(extra(at + 1).unwrap_or(O::MaxRetry));
-        }
-        O::MaxRetry => O::MaxMatches,
-        O::MaxMatches => O::UnbanWhenQuiet,
-        O::UnbanWhenQuiet => O::BanPrefix(Family::Inet4),
-        O::BanPrefix(Family::Inet4) => O::BanPrefix(Family::Inet6),
-        O::BanPrefix(Family::Inet6) => O::MaxLines,
-        O::MaxLines => O::LogTimezone,
-        O::LogTimezone => O::DatePattern,
-        O::DatePattern => O::JsonMatch,
-        O::JsonMatch
-        | O::Actions
-        | O::Action { .. }
-        | O::ActionProperties(_)
-        | O::ActionMethods(_)
-        | O::BanIp { .. }
-        | O::Banned(_) => return None,
-    })
-}
-
-fn every_option() -> Vec<JailOption> {
-    std::iter::successors(next(None), |option| next(Some(option))).collect()
+/// Those the core keeps; for logs and journal matches see tests/jail_task.rs.
+fn every_option() -> Vec<&'static str> {
+    let kept =
+        jail::all().filter(|row| !matches!(row.sent, Sent::Never | Sent::Files | Sent::Matches));
+    kept.map(|row| row.name).collect()
 }
 
 #[test]
@@ -286,22 +219,21 @@ fn a_failed_reload_puts_every_option_back() {
         let mut core = JailCore::new("j", true);
         let options = every_option();
         if was_set {
-            for setting in options.iter().flat_map(|option| change(option, 0)) {
-                core.apply(&setting).unwrap().unwrap();
+            for option in &options {
+                core.apply(&change(option, 0)).unwrap().unwrap();
             }
         }
         let ask = |core: &JailCore| -> Vec<Option<Value>> {
-            options.iter().map(|option| core.get(option)).collect()
+            options.iter().map(|option| core.option(option)).collect()
         };
         let before = (ask(&core), format!("{:?}", core.snapshot()));
         let snapshot = core.snapshot();
         core.clear_lists();
         for option in &options {
-            let former = core.get(option);
-            for setting in change(option, usize::from(was_set)) {
-                core.apply(&setting).unwrap().unwrap();
-                assert_ne!(core.get(option), former, "{option:?} is not changed");
-            }
+            let former = core.option(option);
+            let setting = change(option, usize::from(was_set));
+            core.apply(&setting).unwrap().unwrap();
+            assert_ne!(core.option(option), former, "{option} is not changed");
         }
         core.put_back(snapshot);
         assert_eq!(ask(&core), before.0);

@@ -2,7 +2,7 @@
 
 use super::core::*;
 use super::decision::Decision;
-use crate::address::{Address, Family};
+use crate::address::Address;
 use crate::control::JailSetting;
 use crate::evidence::Evidence;
 use crate::filter::{Failure, FailureId};
@@ -11,7 +11,7 @@ use crate::ticket::{BanTime, Fields, MatchLine, Ticket};
 
 pub(super) fn core(settings: &[JailSetting]) -> JailCore {
     let mut core = JailCore::new("j", true);
-    core.apply(&JailSetting::IgnoreSelf(false.into()));
+    core.apply(&JailSetting::set("ignoreself", false.into()));
     for setting in settings {
         core.apply(setting).unwrap().unwrap();
     }
@@ -20,17 +20,14 @@ pub(super) fn core(settings: &[JailSetting]) -> JailCore {
 
 pub(super) fn limits(maxretry: i64, findtime: i64, bantime: i64) -> Vec<JailSetting> {
     vec![
-        JailSetting::MaxRetry(maxretry.into()),
-        JailSetting::FindTime(findtime.into()),
-        JailSetting::BanTime(bantime.into()),
+        JailSetting::set("maxretry", maxretry.into()),
+        JailSetting::set("findtime", findtime.into()),
+        JailSetting::set("bantime", bantime.into()),
     ]
 }
 
 pub(super) fn extra(name: &str, value: &str) -> JailSetting {
-    JailSetting::BanTimeExtra {
-        name: name.into(),
-        value: value.into(),
-    }
+    JailSetting::set(&format!("bantime.{name}"), value.into())
 }
 
 pub(super) fn failure(id: &str, time: f64) -> Failure {
@@ -164,9 +161,12 @@ fn old_failures_make_no_ban() {
 #[test]
 fn ignored_failures_are_not_counted() {
     let mut core = core(&[
-        JailSetting::MaxRetry(1.into()),
+        JailSetting::set("maxretry", 1.into()),
         JailSetting::AddIgnoreIp(vec!["192.0.2.0/24".into()]),
-        JailSetting::IgnoreCache(r#"key="<ip>", max-count=2, max-time=10"#.into()),
+        JailSetting::set(
+            "ignorecache",
+            r#"key="<ip>", max-count=2, max-time=10"#.into(),
+        ),
     ]);
     let past = Past::default();
     let found = core.failure(&failure("192.0.2.1", 1.0), &past, 1.0);
@@ -187,7 +187,7 @@ fn ignored_failures_are_not_counted() {
         Ignorance::By("ip".into())
     );
     let other = Address::parse("198.51.100.1");
-    core.apply(&JailSetting::IgnoreCommand("test <ip>".into()));
+    core.apply(&JailSetting::set("ignorecommand", "test <ip>".into()));
     assert_eq!(
         core.ignored(&other, Some("o"), 20.0),
         Ignorance::Ask("test <ip>".into())
@@ -340,7 +340,7 @@ fn restored_bans_are_cut_to_size() {
     ];
     for (stored, bantime, maxtime, expected) in table {
         let mut settings = limits(3, 600, *bantime);
-        settings.push(JailSetting::MaxMatches(1.into()));
+        settings.push(JailSetting::set("maxmatches", 1.into()));
         if let Some(maxtime) = maxtime {
             settings.push(extra("increment", "true"));
             settings.push(extra("maxtime", maxtime));
@@ -372,12 +372,8 @@ fn restored_bans_are_cut_to_size() {
 #[test]
 fn networks_are_banned_where_asked() {
     let mut settings = limits(3, 600, 600);
-    let prefix = |family, length: &str| JailSetting::BanPrefix {
-        family,
-        value: length.into(),
-    };
-    settings.push(prefix(Family::Inet6, "64"));
-    settings.push(prefix(Family::Inet4, "24"));
+    settings.push(JailSetting::set("banprefix6", "64".into()));
+    settings.push(JailSetting::set("banprefix4", "24".into()));
     settings.push(JailSetting::AddIgnoreIp(vec![
         "192.0.2.200".into(),
         "10.1.0.0/16".into(),

@@ -12,19 +12,19 @@ use crate::ticket::Timestamp;
 impl JailCore {
     /// Whether an id is ignored (fact J26). `key` is the expanded key of `ignorecache`.
     pub fn ignored(&mut self, id: &Address, key: Option<&str>, now: Timestamp) -> Ignorance {
-        let cached = key.and_then(|key| self.settings.ignore_cache.as_ref()?.get(key, now));
+        let cached = key.and_then(|key| self.options.ignore_cache.as_ref()?.get(key, now));
         match cached {
             Some(true) => return Ignorance::Known,
             Some(false) => return Ignorance::No,
             None => {}
         }
-        if let Some((by, remember)) = self.settings.ignore.covers(id, &self.known) {
+        if let Some((by, remember)) = self.options.ignore.covers(id, &self.known) {
             if remember {
                 self.remember_ignored(key, true, now);
             }
             return Ignorance::By(by);
         }
-        match &self.settings.ignore_command {
+        match &self.options.ignore_command {
             Some(command) if !command.is_empty() => Ignorance::Ask(command.clone()),
             _ => {
                 self.remember_ignored(key, false, now);
@@ -37,7 +37,7 @@ impl JailCore {
     /// has told nothing about: `ignorecommand`, and names in `ignoreip`.
     pub fn outside_rules(&self) -> Vec<String> {
         let command = self
-            .settings
+            .options
             .ignore_command
             .iter()
             .filter(|text| !text.is_empty());
@@ -50,14 +50,14 @@ impl JailCore {
 
     /// Remembers an answer for `ignorecache`.
     pub fn remember_ignored(&mut self, key: Option<&str>, answer: bool, now: Timestamp) {
-        if let (Some(cache), Some(key)) = (&mut self.settings.ignore_cache, key) {
+        if let (Some(cache), Some(key)) = (&mut self.options.ignore_cache, key) {
             cache.set(key.to_owned(), answer, now);
         }
     }
 
     /// The key of `ignorecache`, its tags not yet expanded.
     pub fn ignore_key(&self) -> Option<&str> {
-        self.settings
+        self.options
             .ignore_cache
             .as_ref()
             .map(|cache| cache.key.as_str())
@@ -65,17 +65,17 @@ impl JailCore {
 
     /// Whether addresses of this machine are wanted.
     pub fn ignores_self(&self) -> bool {
-        self.settings.ignore.ignore_self
+        self.options.ignore.ignore_self
     }
 
     /// Names in `ignoreip`, also in its files.
     pub fn ignored_names(&self) -> Vec<String> {
-        self.settings.ignore.names().map(str::to_owned).collect()
+        self.options.ignore.names().map(str::to_owned).collect()
     }
 
     /// Files in `ignoreip`.
     pub fn ignored_files(&self) -> Vec<String> {
-        self.settings.ignore.files().map(str::to_owned).collect()
+        self.options.ignore.files().map(str::to_owned).collect()
     }
 
     /// Hands in the addresses of this machine.
@@ -101,7 +101,7 @@ impl JailCore {
     /// Hands in the addresses of further names in `ignoreip`; those not in it any more are forgotten.
     pub fn know_names(&mut self, names: HashMap<String, Arc<[IpAddr]>>) {
         self.known.names.extend(names);
-        let listed: HashSet<&str> = self.settings.ignore.names().collect();
+        let listed: HashSet<&str> = self.options.ignore.names().collect();
         self.known
             .names
             .retain(|name, _| listed.contains(name.as_str()));
@@ -109,6 +109,6 @@ impl JailCore {
 
     /// Hands in the contents of a file in `ignoreip`.
     pub fn know_file(&mut self, path: &str, text: &str) {
-        self.settings.ignore.set_file(path, text);
+        self.options.ignore.set_file(path, text);
     }
 }

@@ -99,11 +99,11 @@ impl Increment {
             "overalljails" => self.overall = value.is_on(),
             "maxtime" => {
                 self.maxtime = number()?;
-                kept = settings::number_value(self.maxtime);
+                kept = self.maxtime.into();
             }
             "rndtime" => {
                 self.rndtime = number()?;
-                kept = settings::number_value(self.rndtime);
+                kept = self.rndtime.into();
             }
             "factor" => self.factor = factor(value)?,
             "multipliers" => self.multipliers = multipliers(value)?,

@@ -45,7 +45,7 @@ mod save_timer;
 mod seek;
 mod settings;
 mod task;
-pub mod trial;
+pub mod validator;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,7 +63,7 @@ use self::task::{Phase, Request};
 use crate::action::firewall::holders::Holders;
 use crate::action::{Actions, Order, Query};
 use crate::clock::ClockSteps;
-use crate::control::{CommandError, JailCommand, JailOption, JailSetting, Reply, Value};
+use crate::control::{CommandError, JailCommand, JailQuery, JailSetting, Reply, Value};
 use crate::evidence::memory::EvidenceMemory;
 use crate::source::Sources;
 use crate::store::Store;
@@ -184,20 +184,20 @@ impl Jail {
                     return self.ask(request, answer).await?;
                 }
             },
-            JailCommand::Get(JailOption::Actions) => {
+            JailCommand::Get(JailQuery::Actions) => {
                 let (reply, names) = oneshot::channel();
                 self.actions.send(Order::Names(reply));
                 return names.await.map(Value::from).map_err(|_| self.gone());
             }
-            JailCommand::Get(JailOption::Action { name, property }) => {
+            JailCommand::Get(JailQuery::Action { name, property }) => {
                 let what = Query::Property(property);
                 Order::Get { name, what, reply }
             }
-            JailCommand::Get(JailOption::ActionProperties(name)) => {
+            JailCommand::Get(JailQuery::ActionProperties(name)) => {
                 let what = Query::Properties;
                 Order::Get { name, what, reply }
             }
-            JailCommand::Get(JailOption::ActionMethods(name)) => {
+            JailCommand::Get(JailQuery::ActionMethods(name)) => {
                 let what = Query::Methods;
                 Order::Get { name, what, reply }
             }
@@ -217,19 +217,16 @@ impl Jail {
     /// An option that is set while the jail runs, and that its actions cannot serve. The
     /// configuration's are looked at when it is read.
     fn refuse_unserved(&self, setting: &JailSetting) -> Result<(), CommandError> {
-        if !matches!(
-            setting,
-            JailSetting::BanPrefix { .. } | JailSetting::UnbanWhenQuiet(_)
-        ) {
-            return Ok(());
+        if let JailSetting::Set { option, value } = setting
+            && let Some(unserved) = options::unserved(option)
+            // without any actions, they may still come
+            && let mut actions = self.actions.dry()
+            && !actions.is_empty()
+            && let Some((why, _)) = unserved(value, &mut actions)
+        {
+            return Err(CommandError::builtin("ValueError", why));
         }
-        let mut actions = self.actions.dry();
-        // without any, they may still come
-        let why = match actions.is_empty() {
-            true => None,
-            false => trial::why_unserved(setting, &mut actions),
-        };
-        why.map_or(Ok(()), |why| Err(CommandError::builtin("ValueError", why)))
+        Ok(())
     }
 
     /// Sets options ([`JailSetting::is_option`]) in order: one trip to the jail's task for all.
@@ -313,7 +310,7 @@ impl Jail {
 
     /// Ids banned now.
     pub async fn banned(&self) -> Vec<String> {
-        let command = JailCommand::Get(JailOption::Banned(Vec::new()));
+        let command = JailCommand::Get(JailQuery::Banned(Vec::new()));
         match self.call(command).await {
             Ok(Value::List(ids)) => ids
                 .iter()

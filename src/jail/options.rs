@@ -1,14 +1,17 @@
-//! The options of a jail that need nothing from outside: `set`, `get` and `status` (facts J7–J29,
-//! P11, P31–P53), with the replies and log lines of the original.
+//! What the options of a jail do, and `status` (facts J7–J29, P11, P31–P53), with the replies and log
+//! lines of the original. What they are is said in [`crate::options::jail`].
 #![forbid(unsafe_code)]
 
 use super::core::JailCore;
 use super::decision::local_time;
 use super::ignore_cache::IgnoreCache;
+use super::prefix::BanPrefix;
 use super::{FULL, settings};
-use crate::address::Address;
+use crate::action::dry::DryAction;
+use crate::action::needs;
+use crate::address::{Address, Family};
 use crate::config::options as definition;
-use crate::control::{CommandError, JailOption, JailSetting, Reply, Value};
+use crate::control::{CommandError, JailQuery, JailSetting, Reply, Value};
 use crate::datetime::{DatePatternError, FixedOffset};
 use crate::pattern::{FailRegex, PatternError, UseDns};
 use crate::python::Number;
@@ -16,180 +19,300 @@ use crate::python::encoding::Encoding;
 use crate::ticket::{BanTime, Timestamp};
 use crate::{debug, error, info, msg};
 
+/// Why actions cannot serve the value of an option, and the value that takes its place; `None` where
+/// they can.
+type Unserved = fn(&Value, &mut [DryAction]) -> Option<(String, Value)>;
+
+/// What an option of a jail does: one row for each that has a value, by the name it has in
+/// [`crate::options::jail`].
+struct OptionCode {
+    name: &'static str,
+    set: fn(&mut JailCore, &Value) -> Result<(), CommandError>,
+    get: fn(&JailCore) -> Value,
+    /// `None`: any actions can serve it.
+    unserved: Option<Unserved>,
+}
+
+/// Options that any actions can serve.
+const fn code(
+    name: &'static str,
+    set: fn(&mut JailCore, &Value) -> Result<(), CommandError>,
+    get: fn(&JailCore) -> Value,
+) -> OptionCode {
+    OptionCode {
+        name,
+        set,
+        get,
+        unserved: None,
+    }
+}
+
+const OPTIONS: &[OptionCode] = &[
+    code(
+        "maxretry",
+        |core, value| {
+            core.options.limits.max_retry = value.to_int()?;
+            info!(FILTER, "  maxRetry: {}", core.options.limits.max_retry);
+            Ok(())
+        },
+        |core| core.options.limits.max_retry.into(),
+    ),
+    code(
+        "maxmatches",
+        |core, value| {
+            core.options.limits.max_matches = value.to_int()?;
+            Ok(())
+        },
+        |core| core.options.limits.max_matches.into(),
+    ),
+    OptionCode {
+        name: "unbanwhenquiet",
+        set: |core, value| {
+            core.options.unban_when_quiet = value.is_on();
+            Ok(())
+        },
+        get: |core| core.options.unban_when_quiet.into(),
+        unserved: Some(needs_actionquiet),
+    },
+    OptionCode {
+        name: "banprefix4",
+        set: |core, value| core.options.prefix.set(Family::Inet4, value),
+        get: |core| core.options.prefix.get(Family::Inet4),
+        unserved: Some(|value, actions| needs_networks(Family::Inet4, value, actions)),
+    },
+    OptionCode {
+        name: "banprefix6",
+        set: |core, value| core.options.prefix.set(Family::Inet6, value),
+        get: |core| core.options.prefix.get(Family::Inet6),
+        unserved: Some(|value, actions| needs_networks(Family::Inet6, value, actions)),
+    },
+    code(
+        "findtime",
+        |core, value| {
+            let time = settings::seconds(value)?;
+            core.options.limits.find_time = time;
+            info!(FILTER, "  findtime: {}", Value::from(time).str());
+            Ok(())
+        },
+        |core| core.options.limits.find_time.into(),
+    ),
+    code("bantime", JailCore::set_ban_time, |core| {
+        Value::Int(settings::ban_seconds(core.bans.default_length()) as i64)
+    }),
+    code(
+        "ignorecommand",
+        |core, value| {
+            core.options.ignore_command = Some(value.str().into_owned());
+            Ok(())
+        },
+        |core| match &core.options.ignore_command {
+            Some(command) => command.as_str().into(),
+            None => false.into(),
+        },
+    ),
+    code(
+        "ignoreself",
+        |core, value| {
+            core.options.ignore.ignore_self = value.is_on();
+            Ok(())
+        },
+        |core| core.options.ignore.ignore_self.into(),
+    ),
+    code(
+        "ignorecache",
+        |core, value| {
+            core.options.ignore_cache = cache_options(value.as_str().unwrap_or(""))?;
+            Ok(())
+        },
+        |core| {
+            let cache = core.options.ignore_cache.as_ref();
+            cache.map_or(Value::None, |cache| {
+                Value::List(vec![
+                    cache.key.as_str().into(),
+                    cache.max_count.into(),
+                    whole_or_float(cache.max_time),
+                ])
+            })
+        },
+    ),
+    code("logtimezone", JailCore::set_timezone, |core| {
+        core.options.timezone.clone()
+    }),
+    code("logencoding", JailCore::set_encoding, |core| {
+        core.options.encoding.as_str().into()
+    }),
+    code("usedns", JailCore::set_use_dns, |core| {
+        use_dns_word(core.filter.usedns()).into()
+    }),
+    code(
+        "prefregex",
+        |core, value| {
+            let source = value.str();
+            let shown = Value::from(&*source).repr();
+            debug!("fail2ban.server", "  prefregex: {shown}");
+            let set = core.filter.set_prefregex(&source);
+            set.map_err(|error| CommandError::regex(error.to_string()))
+        },
+        |core| {
+            core.filter
+                .prefregex()
+                .map_or("", FailRegex::expanded)
+                .into()
+        },
+    ),
+    code("maxlines", JailCore::set_max_lines, |core| {
+        Value::Int(core.filter.maxlines() as i64)
+    }),
+    code(
+        "datepattern",
+        |core, value| {
+            let set = core.filter.set_datepattern(&value.str());
+            set.map_err(|DatePatternError(text)| CommandError::builtin("TypeError", text))
+        },
+        |core| match core.filter.datepattern() {
+            Some((pattern, name)) => Value::Tuple(vec![pattern.into(), name.into()]),
+            None => Value::None,
+        },
+    ),
+    code(
+        "jsonmatch",
+        |core, value| {
+            let set = core.filter.set_jsonmatch(&value.str());
+            set.map_err(|text| CommandError::builtin("ValueError", text))
+        },
+        |core| core.filter.jsonmatch().into(),
+    ),
+];
+
+fn code_of(option: &str) -> Option<&'static OptionCode> {
+    OPTIONS.iter().find(|row| row.name == option)
+}
+
+/// What tells whether the actions of a jail can serve an option; `None` where any can.
+pub(super) fn unserved(option: &str) -> Option<Unserved> {
+    code_of(option)?.unserved
+}
+
+fn needs_actionquiet(value: &Value, actions: &mut [DryAction]) -> Option<(String, Value)> {
+    let able = || actions.iter().any(|action| action.has("actionquiet"));
+    let why = || {
+        let value = value.str();
+        format!(
+            "unbanwhenquiet = {value} has no effect, bans end at their time: no action of the jail has \
+             the command actionquiet"
+        )
+    };
+    (value.is_on() && !able()).then(|| (why(), false.into()))
+}
+
+fn needs_networks(
+    family: Family,
+    value: &Value,
+    actions: &mut [DryAction],
+) -> Option<(String, Value)> {
+    let mut prefix = BanPrefix::default();
+    prefix.set(family, value).ok()?;
+    let length = u8::try_from(prefix.get(family).to_int().ok()?).ok()?;
+    // the longest length stands for single addresses
+    let (name, single) = match family {
+        Family::Inet4 => ("banprefix4", 32),
+        Family::Inet6 => ("banprefix6", 128),
+    };
+    actions.iter_mut().find_map(|action| {
+        let why = needs::refuses_networks(action, family, length)?;
+        let text = format!(
+            "{name} = {} has no effect, addresses are banned one by one: the action {} bans no such \
+             networks, {why}",
+            value.str(),
+            action.name
+        );
+        Some((text, Value::Int(single)))
+    })
+}
+
 impl JailCore {
     /// Carries out a setting and answers its new value. `None`: it is not the core's business.
     pub fn apply(&mut self, setting: &JailSetting) -> Option<Reply> {
         let done = self.carry_out(setting)?;
-        Some(done.map(|option| self.get(&option).unwrap_or(Value::None)))
+        Some(done.map(|option| self.option(option).unwrap_or(Value::None)))
     }
 
     /// Carries out a setting and answers which option tells of it. `None`: it is not the core's
     /// business.
-    pub fn carry_out(&mut self, setting: &JailSetting) -> Option<Result<JailOption, CommandError>> {
+    pub fn carry_out<'s>(
+        &mut self,
+        setting: &'s JailSetting,
+    ) -> Option<Result<&'s str, CommandError>> {
         let done = self.set(setting);
-        self.settings_changed();
+        self.options_changed();
         done
     }
 
-    fn set(&mut self, setting: &JailSetting) -> Option<Result<JailOption, CommandError>> {
-        Some(match setting {
-            JailSetting::IgnoreSelf(value) => {
-                self.settings.ignore.ignore_self = value.is_on();
-                Ok(JailOption::IgnoreSelf)
+    fn set<'s>(&mut self, setting: &'s JailSetting) -> Option<Result<&'s str, CommandError>> {
+        let (option, done): (&str, _) = match setting {
+            JailSetting::Set { option, value } => {
+                let done = match (code_of(option), option.strip_prefix("bantime.")) {
+                    (Some(row), _) => (row.set)(self, value),
+                    (None, Some(name)) => {
+                        let has_database = self.has_database;
+                        self.options.increment.set(name, value, has_database)
+                    }
+                    (None, None) => return None,
+                };
+                (option, done)
             }
-            JailSetting::AddIgnoreIp(words) => {
-                self.add_ignored(words).map(|()| JailOption::IgnoreIp)
-            }
+            JailSetting::AddIgnoreIp(words) => ("ignoreip", self.add_ignored(words)),
             JailSetting::DelIgnoreIp(word) => {
                 debug!(FILTER, "  Remove {} from ignore list", id_repr(word));
-                let removed = self.settings.ignore.remove(word);
-                removed.map(|()| JailOption::IgnoreIp)
+                ("ignoreip", self.options.ignore.remove(word))
             }
-            JailSetting::IgnoreCommand(command) => {
-                self.settings.ignore_command = Some(command.clone());
-                Ok(JailOption::IgnoreCommand)
+            JailSetting::AddFailRegex(sources) => {
+                ("failregex", self.add_regexes("failregex", sources))
             }
-            JailSetting::IgnoreCache(value) => self
-                .set_ignore_cache(value)
-                .map(|()| JailOption::IgnoreCache),
-            JailSetting::LogEncoding(label) => {
-                self.set_encoding(label).map(|()| JailOption::LogEncoding)
+            JailSetting::AddIgnoreRegex(sources) => {
+                ("ignoreregex", self.add_regexes("ignoreregex", sources))
             }
-            JailSetting::PrefRegex(source) => {
-                debug!(
-                    "fail2ban.server",
-                    "  prefregex: {}",
-                    Value::from(source.as_str()).repr()
-                );
-                self.filter
-                    .set_prefregex(source)
-                    .map_err(|error| CommandError::regex(error.to_string()))
-                    .map(|()| JailOption::PrefRegex)
-            }
-            JailSetting::AddFailRegex(sources) => self
-                .add_regexes("failregex", sources)
-                .map(|()| JailOption::FailRegex),
-            JailSetting::AddIgnoreRegex(sources) => self
-                .add_regexes("ignoreregex", sources)
-                .map(|()| JailOption::IgnoreRegex),
             JailSetting::DelFailRegex(index) => {
                 match position(*index, self.filter.failregexes().len()) {
                     Some(at) => self.filter.del_failregex(at),
                     None => complain_of_index(*index),
                 }
-                Ok(JailOption::FailRegex)
+                ("failregex", Ok(()))
             }
             JailSetting::DelIgnoreRegex(index) => {
                 match position(*index, self.filter.ignoreregexes().len()) {
                     Some(at) => self.filter.del_ignoreregex(at),
                     None => complain_of_index(*index),
                 }
-                Ok(JailOption::IgnoreRegex)
+                ("ignoreregex", Ok(()))
             }
-            JailSetting::UseDns(word) => {
-                let shown = use_dns_word(use_dns(word));
-                debug!(FILTER, "Setting usedns = {shown} for {}", self.name);
-                self.filter.set_usedns(use_dns(word));
-                Ok(JailOption::UseDns)
-            }
-            JailSetting::FindTime(value) => self.set_find_time(value),
-            JailSetting::BanTime(value) => self.set_ban_time(value),
-            JailSetting::BanTimeExtra { name, value } => self
-                .settings
-                .increment
-                .set(name, value, self.has_database)
-                .map(|()| JailOption::BanTimeExtra(name.clone())),
-            JailSetting::MaxRetry(value) => whole_number(value).map(|count| {
-                self.settings.limits.max_retry = count;
-                info!("fail2ban.filter", "  maxRetry: {}", count);
-                JailOption::MaxRetry
-            }),
-            JailSetting::MaxMatches(value) => whole_number(value).map(|count| {
-                self.settings.limits.max_matches = count;
-                JailOption::MaxMatches
-            }),
-            JailSetting::UnbanWhenQuiet(value) => {
-                self.settings.unban_when_quiet = value.is_on();
-                Ok(JailOption::UnbanWhenQuiet)
-            }
-            JailSetting::BanPrefix { family, value } => self
-                .settings
-                .prefix
-                .set(*family, value)
-                .map(|()| JailOption::BanPrefix(*family)),
-            JailSetting::MaxLines(value) => self.set_max_lines(value),
-            JailSetting::LogTimezone(text) => self.set_timezone(text),
-            JailSetting::DatePattern(pattern) => self
-                .filter
-                .set_datepattern(pattern)
-                .map_err(|DatePatternError(text)| CommandError::builtin("TypeError", text))
-                .map(|()| JailOption::DatePattern),
-            JailSetting::JsonMatch(template) => self
-                .filter
-                .set_jsonmatch(template)
-                .map_err(|text| CommandError::builtin("ValueError", text))
-                .map(|()| JailOption::JsonMatch),
             _ => return None,
+        };
+        Some(done.map(|()| option))
+    }
+
+    /// The value of an option. `None`: it is not the core's business.
+    pub fn option(&self, name: &str) -> Option<Value> {
+        Some(match (name, code_of(name)) {
+            (_, Some(row)) => (row.get)(self),
+            ("ignoreip", _) => {
+                let words = self.options.ignore.words().into_iter();
+                Value::List(words.map(Value::Ip).collect())
+            }
+            ("failregex", _) => expanded(self.filter.failregexes()),
+            ("ignoreregex", _) => expanded(self.filter.ignoreregexes()),
+            (name, None) => self.options.increment.get(name.strip_prefix("bantime.")?),
         })
     }
 
-    /// Answers an option. `None`: it is not the core's business.
-    pub fn get(&self, option: &JailOption) -> Option<Value> {
-        Some(match option {
-            JailOption::IgnoreSelf => self.settings.ignore.ignore_self.into(),
-            JailOption::IgnoreIp => Value::List(
-                self.settings
-                    .ignore
-                    .words()
-                    .into_iter()
-                    .map(Value::Ip)
-                    .collect(),
-            ),
-            JailOption::IgnoreCommand => match &self.settings.ignore_command {
-                Some(command) => command.as_str().into(),
-                None => false.into(),
-            },
-            JailOption::IgnoreCache => {
-                self.settings
-                    .ignore_cache
-                    .as_ref()
-                    .map_or(Value::None, |cache| {
-                        Value::List(vec![
-                            cache.key.as_str().into(),
-                            cache.max_count.into(),
-                            whole_or_float(cache.max_time),
-                        ])
-                    })
-            }
-            JailOption::LogEncoding => self.settings.encoding.as_str().into(),
-            JailOption::PrefRegex => self
-                .filter
-                .prefregex()
-                .map_or("", FailRegex::expanded)
-                .into(),
-            JailOption::FailRegex => expanded(self.filter.failregexes()),
-            JailOption::IgnoreRegex => expanded(self.filter.ignoreregexes()),
-            JailOption::UseDns => use_dns_word(self.filter.usedns()).into(),
-            JailOption::FindTime => settings::number_value(Some(self.settings.limits.find_time)),
-            JailOption::BanTime => {
-                Value::Int(settings::ban_seconds(self.bans.default_length()) as i64)
-            }
-            JailOption::BanTimeExtra(name) => self.settings.increment.get(name),
-            JailOption::MaxRetry => self.settings.limits.max_retry.into(),
-            JailOption::UnbanWhenQuiet => self.settings.unban_when_quiet.into(),
-            JailOption::BanPrefix(family) => self.settings.prefix.get(*family),
-            JailOption::MaxMatches => self.settings.limits.max_matches.into(),
-            JailOption::MaxLines => Value::Int(self.filter.maxlines() as i64),
-            JailOption::LogTimezone => self.settings.timezone.clone(),
-            JailOption::JsonMatch => self.filter.jsonmatch().into(),
-            JailOption::DatePattern => match self.filter.datepattern() {
-                Some((pattern, name)) => Value::Tuple(vec![pattern.into(), name.into()]),
-                None => Value::None,
-            },
-            JailOption::BanIp { with_time, .. } => self.ban_list(*with_time),
-            JailOption::Banned(ids) => self.banned(ids),
-            _ => return None,
-        })
+    /// Answers a query. `None`: it is not the core's business.
+    pub fn get(&self, query: &JailQuery) -> Option<Value> {
+        match query {
+            JailQuery::Option(name) => self.option(name),
+            JailQuery::BanIp { with_time, .. } => Some(self.ban_list(*with_time)),
+            JailQuery::Banned(ids) => Some(self.banned(ids)),
+            _ => None,
+        }
     }
 
     /// (failing now, failures ever) and (banned now, bans ever).
@@ -240,13 +363,13 @@ impl JailCore {
     pub fn clear_lists(&mut self) {
         self.filter.clear_failregexes();
         self.filter.clear_ignoreregexes();
-        self.settings.ignore.clear();
+        self.options.ignore.clear();
     }
 
     fn add_ignored(&mut self, words: &[String]) -> Result<(), CommandError> {
         for word in words {
             let shown = || Value::from(word.as_str()).repr();
-            if self.settings.ignore.add(word)? {
+            if self.options.ignore.add(word)? {
                 debug!(
                     FILTER,
                     "  Add {} to ignore list ({})",
@@ -282,61 +405,47 @@ impl JailCore {
         Ok(())
     }
 
-    fn set_ignore_cache(&mut self, value: &Value) -> Result<(), CommandError> {
-        let text = value.as_str().unwrap_or("");
-        self.settings.ignore_cache = cache_options(text)?;
-        Ok(())
-    }
-
-    fn set_encoding(&mut self, label: &str) -> Result<(), CommandError> {
-        let label = if label.eq_ignore_ascii_case("auto") {
-            Encoding::preferred().name
-        } else {
-            label.to_owned()
-        };
+    fn set_encoding(&mut self, value: &Value) -> Result<(), CommandError> {
+        let mut label = value.str().into_owned();
+        if label.eq_ignore_ascii_case("auto") {
+            label = Encoding::preferred().name;
+        }
         if Encoding::named(&label).is_none() {
             return Err(CommandError::builtin(
                 "LookupError",
                 format!("unknown encoding: {label}"),
             ));
         }
-        info!("fail2ban.filter", "  encoding: {}", label);
-        self.settings.encoding = label;
+        info!(FILTER, "  encoding: {}", label);
+        self.options.encoding = label;
         Ok(())
     }
 
-    fn set_find_time(&mut self, value: &Value) -> Result<JailOption, CommandError> {
-        let time = settings::seconds(value)?;
-        self.settings.limits.find_time = time;
-        info!(
-            "fail2ban.filter",
-            "  findtime: {}",
-            settings::number_value(Some(time)).str()
-        );
-        Ok(JailOption::FindTime)
-    }
-
-    fn set_ban_time(&mut self, value: &Value) -> Result<JailOption, CommandError> {
+    fn set_ban_time(&mut self, value: &Value) -> Result<(), CommandError> {
         let time = settings::seconds(value)?;
         let seconds = match time {
             Number::Int(seconds) => seconds,
             Number::Float(seconds) => seconds as i64,
         };
-        self.settings.ban_time = settings::ban_time(seconds);
-        info!(
-            "fail2ban.actions",
-            "  banTime: {}",
-            settings::number_value(Some(time)).str()
-        );
-        Ok(JailOption::BanTime)
+        self.options.ban_time = settings::ban_time(seconds);
+        info!("fail2ban.actions", "  banTime: {}", Value::from(time).str());
+        Ok(())
     }
 
-    fn set_max_lines(&mut self, value: &Value) -> Result<JailOption, CommandError> {
+    fn set_use_dns(&mut self, value: &Value) -> Result<(), CommandError> {
+        let word = value.str();
+        let shown = use_dns_word(use_dns(&word));
+        debug!(FILTER, "Setting usedns = {shown} for {}", self.name);
+        self.filter.set_usedns(use_dns(&word));
+        Ok(())
+    }
+
+    fn set_max_lines(&mut self, value: &Value) -> Result<(), CommandError> {
         match usize::try_from(value.to_int()?) {
             Ok(lines @ 1..) => {
                 self.filter.set_maxlines(lines);
-                info!("fail2ban.filter", "  maxLines: {}", lines);
-                Ok(JailOption::MaxLines)
+                info!(FILTER, "  maxLines: {}", lines);
+                Ok(())
             }
             _ => Err(CommandError::builtin(
                 "ValueError",
@@ -345,15 +454,16 @@ impl JailCore {
         }
     }
 
-    fn set_timezone(&mut self, text: &str) -> Result<JailOption, CommandError> {
-        let zone = match text {
+    fn set_timezone(&mut self, value: &Value) -> Result<(), CommandError> {
+        let text = value.str();
+        let zone = match &*text {
             "" => FixedOffset { seconds: 0 },
             text => FixedOffset::parse(text)
                 .map_err(|error| CommandError::builtin("ValueError", error.0))?,
         };
         self.filter.set_timezone(Some(zone));
-        self.settings.timezone = text.into();
-        Ok(JailOption::LogTimezone)
+        self.options.timezone = Value::from(&*text);
+        Ok(())
     }
 
     /// `get JAIL banip` (fact P47): ids by end of ban, or lines with times.
@@ -389,10 +499,6 @@ impl JailCore {
     }
 }
 
-fn whole_number(value: &Value) -> Result<i64, CommandError> {
-    Ok(value.to_int()?)
-}
-
 const FILTER: &str = "fail2ban.filter";
 
 /// An id of the ignore list as the log shows it.
@@ -401,13 +507,13 @@ fn id_repr(word: &str) -> String {
 }
 
 fn regex_error(error: PatternError) -> CommandError {
-    error!("fail2ban.filter", "{}", error);
+    error!(FILTER, "{}", error);
     CommandError::regex(error.to_string())
 }
 
 fn complain_of_index(index: i64) {
     error!(
-        "fail2ban.filter",
+        FILTER,
         "Cannot remove regular expression. Index {} is not valid", index
     );
 }
@@ -438,7 +544,7 @@ fn use_dns(word: &str) -> UseDns {
         "raw" => UseDns::Raw,
         wrong => {
             error!(
-                "fail2ban.filter",
+                FILTER,
                 "Incorrect value {} specified for usedns. Using safe 'no'",
                 Value::from(wrong).repr()
             );
@@ -484,4 +590,21 @@ fn cache_options(text: &str) -> Result<Option<IgnoreCache>, CommandError> {
         None => 300.0,
     };
     Ok(Some(IgnoreCache::new(key.clone(), max_count, max_time)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::jail;
+
+    #[test]
+    fn every_option_with_a_value_does_something() {
+        let core = JailCore::new("j", true);
+        for row in jail::all().filter(|row| row.has_value()) {
+            assert!(core.option(row.name).is_some(), "{}", row.name);
+        }
+        for row in OPTIONS {
+            assert!(jail::settable(row.name).is_some(), "{}", row.name);
+        }
+    }
 }

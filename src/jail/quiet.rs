@@ -57,13 +57,13 @@ mod tests {
     #[test]
     fn a_ban_ends_when_its_address_is_quiet() {
         let mut core = JailCore::new("j", true);
-        core.apply(&JailSetting::IgnoreSelf(false.into()))
+        core.apply(&JailSetting::set("ignoreself", false.into()))
             .unwrap()
             .unwrap();
-        core.apply(&JailSetting::BanTime(Value::Int(600)))
+        core.apply(&JailSetting::set("bantime", Value::Int(600)))
             .unwrap()
             .unwrap();
-        core.apply(&JailSetting::UnbanWhenQuiet("true".into()))
+        core.apply(&JailSetting::set("unbanwhenquiet", "true".into()))
             .unwrap()
             .unwrap();
         let id = Address::parse("192.0.2.1");

@@ -466,9 +466,9 @@ mod tests {
         let mut jail = ReplayJail::new("j");
         for setting in [
             JailSetting::AddFailRegex(vec!["^\\s*bad guess from <ADDR>$".into()]),
-            JailSetting::MaxRetry(Value::Int(2)),
-            JailSetting::FindTime(Value::from("10m")),
-            JailSetting::BanTime(Value::from("5m")),
+            JailSetting::set("maxretry", Value::Int(2)),
+            JailSetting::set("findtime", Value::from("10m")),
+            JailSetting::set("bantime", Value::from("5m")),
             JailSetting::AddIgnoreIp(vec!["192.0.2.9".into()]),
         ] {
             jail.apply(&setting).expect("setting");

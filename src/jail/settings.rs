@@ -26,11 +26,6 @@ pub(super) fn seconds(value: &Value) -> Result<Number, CommandError> {
     }
 }
 
-/// A number as replies carry it.
-pub(super) fn number_value(number: Option<Number>) -> Value {
-    number.map_or(Value::None, Value::from)
-}
-
 /// A bantime in whole seconds; −1 is permanent (fact J14).
 pub(super) fn ban_time(seconds: i64) -> BanTime {
     if seconds == -1 {

@@ -12,7 +12,7 @@ use crate::config::layers::Layers;
 use crate::config::places::Item;
 use crate::config::settings::Options;
 use crate::control::Value;
-use crate::jail::trial;
+use crate::jail::validator;
 use crate::python::text::quoted;
 
 /// Looks at what the jails have left.
@@ -76,7 +76,7 @@ fn filter(layers: &mut Layers<'_>, name: &str, findings: &mut Findings) -> Resul
         let option = option.strip_prefix("add").unwrap_or(option);
         place_in_file(layers, filter.source(option), item)
     };
-    for fault in trial::faults(&commands) {
+    for fault in validator::faults(&commands) {
         let place = place(fault.command, fault.item);
         findings.fault(Severity::Warning, place, &fault, &commands);
     }

@@ -8,17 +8,19 @@ use super::names::{hint, nearest};
 use super::values::{Services, covered, is_yes_or_no};
 use super::written::Written;
 use super::{Findings, Severity, injection};
-use crate::config::definition::Known;
 use crate::config::error::Messages;
 use crate::config::jail::{self, Extent, Jail, place_of_part};
 use crate::config::layers::Layers;
 use crate::config::places::{Item, line_of};
 use crate::config::references::References;
 use crate::config::settings::{Setting, Settings, Vars};
-use crate::config::{Cause, Fault, Place, action, filter, glob, options};
+use crate::config::{Cause, Fault, Place, action, glob, options};
 use crate::control::Value;
-use crate::jail::trial;
+use crate::jail::validator;
 use crate::log::Level;
+use crate::options::Kind;
+use crate::options::action::DEFINITION;
+use crate::options::jail::{FILTER, JAIL};
 use crate::pattern::{FailRegex, UseDns};
 use crate::python::text::quoted;
 
@@ -115,7 +117,8 @@ impl<'a, 'f> Jails<'a, 'f> {
 
     /// Words that are neither yes nor no.
     fn flags(&mut self, name: &str) {
-        for option in jail::flags() {
+        for row in JAIL.iter().filter(|row| row.kind == Kind::Flag) {
+            let option = row.name;
             let Ok(Some(text)) = self.settings.get(name, option, &Vars::default()) else {
                 continue;
             };
@@ -180,7 +183,7 @@ impl<'a, 'f> Jails<'a, 'f> {
         if jail.error.is_some() {
             return;
         }
-        for fault in trial::faults(&commands) {
+        for fault in validator::faults(&commands) {
             let place = jail.place_of(&fault, &commands, &self.settings, files);
             let place = place.or_else(|| at_jail.clone());
             self.findings
@@ -257,9 +260,9 @@ impl<'a, 'f> Jails<'a, 'f> {
     /// Arguments that look like one their file reads, and are none; and those of actions that nothing
     /// reads at all. Of an action that bans that is an error: not what was meant is blocked.
     fn arguments(&mut self, jail: &str, option: &'static str, list: &[options::Definition]) {
-        let (part, known): (_, &[Known]) = match option {
-            "filter" => ("filter.d", &filter::KNOWN),
-            _ => ("action.d", &action::KNOWN),
+        let (part, known) = match option {
+            "filter" => ("filter.d", FILTER),
+            _ => ("action.d", DEFINITION),
         };
         for definition in list {
             let name = format!("{part}/{}", definition.name);
@@ -443,7 +446,7 @@ fn unserved(
     place: &dyn Fn(usize, usize) -> Option<Place>,
     findings: &mut Findings,
 ) {
-    for (fault, _) in trial::unserved(commands) {
+    for (fault, _) in validator::unserved(commands) {
         let place = place(fault.command, fault.item);
         findings.add(Severity::Error, "unserved", place, fault.text);
     }

@@ -27,7 +27,7 @@ use crate::config::layers::Layers;
 use crate::config::settings::Origin;
 use crate::config::{Cause, Fault, Place, ReadOptions, globals, jail, shipped, stream};
 use crate::control::Value;
-use crate::jail::trial;
+use crate::jail::validator;
 use crate::python::text::quoted;
 
 /// How bad a finding is.
@@ -215,7 +215,7 @@ fn server(layers: &mut Layers<'_>, written: &Written, findings: &mut Findings) {
     let overrides = crate::config::settings::Options::default();
     match globals::commands(&settings, overrides, &mut layers.messages) {
         Ok(commands) => {
-            for fault in trial::faults(&commands) {
+            for fault in validator::faults(&commands) {
                 let name = commands.get(fault.command).and_then(|words| words.get(1));
                 let name = name.and_then(|name| name.as_str()).unwrap_or_default();
                 let place = place(name).map(Into::into);

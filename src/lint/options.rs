@@ -10,24 +10,15 @@ use crate::config::layers::Layers;
 use crate::config::places::{Item, header_of, line_of};
 use crate::config::references::References;
 use crate::config::settings::{Section, Settings};
-use crate::config::{action, filter, globals, jail};
+use crate::options::server::THREAD;
+use crate::options::{OptionRow, action, jail, server};
 use crate::python::text::quoted;
-
-/// Properties of actions that the server reads by itself.
-const OF_ACTIONS: [&str; 6] = [
-    "name",
-    "actname",
-    "timeout",
-    "bantime",
-    "families",
-    "actionprolong",
-];
 
 /// Options of jails.
 pub(super) fn of_jails(settings: &Settings, written: &Written, findings: &mut Findings) {
     let mut references = References::default();
     references.add_all(settings);
-    let known: Vec<&str> = jail::names().collect();
+    let known = names(jail::all());
     for name in settings.names().filter(|name| ***name != *"INCLUDES") {
         if let Some(section) = settings.section(name) {
             unread(section, &known, &references, written, findings);
@@ -80,7 +71,7 @@ pub(super) fn of_server(
 ) {
     let mut references = References::default();
     references.add_all(settings);
-    let known: Vec<&str> = globals::names().collect();
+    let known = names(server::all());
     for name in settings.names() {
         let Some(section) = settings.section(name) else {
             continue;
@@ -88,7 +79,7 @@ pub(super) fn of_server(
         match &**name {
             "INCLUDES" => {}
             "Definition" => unread(section, &known, &references, written, findings),
-            "Thread" => unread(section, &["stacksize"], &references, written, findings),
+            "Thread" => unread(section, &names(THREAD), &references, written, findings),
             name if references.section(name) => {}
             name => unread_section(files, name, section, &["Definition", "Thread"], findings),
         }
@@ -104,14 +95,11 @@ pub(super) fn of_definitions(
     findings: &mut Findings,
 ) {
     let files = layers.files();
-    let of_filters: Vec<&str> = filter::KNOWN.iter().map(|known| known.name).collect();
-    let of_actions = action::KNOWN.iter().map(|known| known.name);
-    let of_actions: Vec<&str> = of_actions.chain(OF_ACTIONS).collect();
-    for (part, names, known) in [
-        ("filter.d", &written.filters, of_filters),
-        ("action.d", &written.actions, of_actions),
+    for (part, files_of_part, known) in [
+        ("filter.d", &written.filters, names(jail::FILTER)),
+        ("action.d", &written.actions, names(action::all())),
     ] {
-        let sets: Vec<_> = names
+        let sets: Vec<_> = files_of_part
             .keys()
             .filter_map(|name| layers.read(&format!("{part}/{name}")).ok()?)
             .collect();
@@ -144,6 +132,10 @@ pub(super) fn of_definitions(
             }
         }
     }
+}
+
+fn names(rows: impl IntoIterator<Item = &'static OptionRow>) -> Vec<&'static str> {
+    rows.into_iter().map(|row| row.name).collect()
 }
 
 fn unread(

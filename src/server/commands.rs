@@ -72,7 +72,7 @@ impl Server {
             | Command::StartJail { .. }
             | Command::StopJail(_)
             | Command::StopAllJails
-            | Command::Set(_) => {
+            | Command::Set { .. } => {
                 let _alone = self.changes.lock().await;
                 self.answer(command).await
             }
@@ -125,7 +125,7 @@ impl Server {
                 warning!(TRANSMITTER, "{text}");
                 Value::None
             }
-            Command::Set(setting) => return self.set(setting).await,
+            Command::Set { option, value } => return self.set(option, value).await,
             Command::Get(option) => return self.get(option),
             Command::Jail { name, command } => return self.jails.get(&name)?.call(command).await,
             Command::Stop

@@ -6,90 +6,68 @@ use std::path::Path;
 
 use super::Server;
 use super::server_log::TRANSMITTER;
-use crate::control::{CommandError, GlobalOption, GlobalSetting, Reply, Value};
+use crate::control::{CommandError, Reply, Value};
 use crate::datetime::duration;
 use crate::evidence::memory;
 use crate::msg;
+use crate::options::server::THREAD_COMMAND;
 use crate::store::{Store, StoreError};
 
 impl Server {
-    /// Carries out a global `set`; answers the new value.
-    pub(super) async fn set(&self, setting: GlobalSetting) -> Reply {
-        match setting {
-            GlobalSetting::LogLevel(level) => {
-                self.logging.set_level(&level)?;
-                self.get(GlobalOption::LogLevel)
-            }
-            GlobalSetting::LogTarget(target) => {
-                self.logging.set_target(&target)?;
-                self.get(GlobalOption::LogTarget)
-            }
-            GlobalSetting::SyslogSocket(path) => {
-                self.logging.set_syslog_socket(&path)?;
-                self.get(GlobalOption::SyslogSocket)
-            }
-            GlobalSetting::AllowIpv6(value) => {
+    /// Sets an option of the server; answers the new value.
+    pub(super) async fn set(&self, option: &'static str, value: Value) -> Reply {
+        match option {
+            "loglevel" => self.logging.set_level(&value.str())?,
+            "logtarget" => self.logging.set_target(&value.str())?,
+            "syslogsocket" => self.logging.set_syslog_socket(&value.str())?,
+            "allowipv6" => {
                 let allowed = match &value {
                     Value::Str(text) if text == "auto" => None,
                     value => Some(value.is_on()),
                 };
                 self.names.allow_ipv6(allowed);
-                Ok(value)
+                return Ok(value);
             }
-            GlobalSetting::DbFile(path) => {
-                self.set_database(&path).await?;
-                self.get(GlobalOption::DbFile)
-            }
-            GlobalSetting::DbMaxMatches(count) => {
+            "dbfile" => self.set_database(&value.str()).await?,
+            "dbmaxmatches" | "dbpurgeage" => {
                 let Some(store) = self.store() else {
                     msg!(
                         TRANSMITTER,
-                        "dbmaxmatches setting was not in effect since no db yet"
+                        "{option} setting was not in effect since no db yet"
                     );
                     return Ok(Value::None);
                 };
-                store.set_max_matches(count.to_int()?);
-                self.get(GlobalOption::DbMaxMatches)
+                match option {
+                    "dbmaxmatches" => store.set_max_matches(value.to_int()?),
+                    _ => store.set_purge_age(seconds(&value)?),
+                }
             }
-            GlobalSetting::DbPurgeAge(age) => {
-                let Some(store) = self.store() else {
-                    msg!(
-                        TRANSMITTER,
-                        "dbpurgeage setting was not in effect since no db yet"
-                    );
-                    return Ok(Value::None);
-                };
-                store.set_purge_age(seconds(&age)?);
-                self.get(GlobalOption::DbPurgeAge)
-            }
-            GlobalSetting::Memory(size) => {
-                self.evidence.set_limit(memory::size(&size)?);
-                self.get(GlobalOption::Memory)
-            }
-            GlobalSetting::Thread(options) => self.set_thread_options(&options),
+            "memory" => self.evidence.set_limit(memory::size(&value)?),
+            THREAD_COMMAND => return self.set_thread_options(&value),
+            other => return Err(unknown(other)),
         }
+        self.get(option)
     }
 
-    /// Answers a global `get`.
-    pub(super) fn get(&self, option: GlobalOption) -> Reply {
+    /// Answers an option of the server.
+    pub(super) fn get(&self, option: &'static str) -> Reply {
         Ok(match option {
-            GlobalOption::LogLevel => self.logging.level().into(),
-            GlobalOption::LogTarget => self.logging.target().into(),
-            GlobalOption::SyslogSocket => self.logging.syslog_socket().into(),
-            GlobalOption::DbFile => self.store().map(|store| store.path()).into(),
-            GlobalOption::DbMaxMatches => self.store().map(|store| store.max_matches()).into(),
-            GlobalOption::DbPurgeAge => match self.store().map(|store| store.purge_age()) {
+            "loglevel" => self.logging.level().into(),
+            "logtarget" => self.logging.target().into(),
+            "syslogsocket" => self.logging.syslog_socket().into(),
+            "dbfile" => self.store().map(|store| store.path()).into(),
+            "dbmaxmatches" => self.store().map(|store| store.max_matches()).into(),
+            "dbpurgeage" => match self.store().map(|store| store.purge_age()) {
                 Some(age) if age.fract() == 0.0 && age.abs() < 1e15 => Value::Int(age as i64),
                 Some(age) => Value::Float(age),
                 None => Value::None,
             },
-            GlobalOption::Memory => {
-                Value::Int(i64::try_from(self.evidence.limit()).unwrap_or(i64::MAX))
-            }
-            GlobalOption::Thread => {
+            "memory" => Value::Int(i64::try_from(self.evidence.limit()).unwrap_or(i64::MAX)),
+            THREAD_COMMAND => {
                 let stack_size = self.state().stack_size;
                 Value::Dict(vec![("stacksize".into(), Value::Int(stack_size))])
             }
+            other => return Err(unknown(other)),
         })
     }
 
@@ -172,6 +150,11 @@ fn database_error(e: StoreError) -> CommandError {
         },
         StoreError::FutureVersion => CommandError::builtin("NotImplementedError", e.to_string()),
     }
+}
+
+/// An option that has a row and is not known here.
+fn unknown(option: &str) -> CommandError {
+    CommandError::new(format!("Invalid command (no option {option})"))
 }
 
 fn seconds(value: &Value) -> Result<f64, CommandError> {

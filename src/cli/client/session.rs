@@ -13,7 +13,7 @@ use crate::control::client::{Client, ClientError};
 use crate::control::print::{self, Charset};
 use crate::control::{Reply, Value};
 use crate::jail::FULL;
-use crate::jail::trial::Trials;
+use crate::jail::validator::Validator;
 use crate::python::text::quoted;
 use crate::server::NO_JAIL;
 use crate::{error, warning};
@@ -287,7 +287,7 @@ impl Session {
         let one = Some(jail).filter(|jail| *jail != "--all");
         let Some(stream) = self
             .setup
-            .commands(one, Purpose::Reload, &Trials::default())
+            .commands(one, Purpose::Reload, &Validator::default())
         else {
             return false;
         };

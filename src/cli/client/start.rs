@@ -14,7 +14,7 @@ use crate::cli::server;
 use crate::cli::setup::Purpose;
 use crate::control::Value;
 use crate::error;
-use crate::jail::trial::Trials;
+use crate::jail::validator::Validator;
 
 /// Name the server process is started under.
 const SERVER: &str = "fail2ban-server";
@@ -25,7 +25,7 @@ impl Session {
         if !self.setup.options.background {
             return server::start(self) == ExitCode::SUCCESS;
         }
-        let Some(stream) = self.prepare_start(&Trials::default()) else {
+        let Some(stream) = self.prepare_start(&Validator::default()) else {
             return false;
         };
         let mut server = match self.spawn_server() {
@@ -43,7 +43,7 @@ impl Session {
 
     /// What a start needs: no server running, a usable configuration, nothing in the socket's place.
     /// The commands for the server.
-    pub fn prepare_start(&self, trials: &Trials) -> Option<Vec<Vec<Value>>> {
+    pub fn prepare_start(&self, trials: &Validator) -> Option<Vec<Vec<Value>>> {
         if self.is_running() {
             error!(TARGET, "Server already running");
             return None;

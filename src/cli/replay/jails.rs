@@ -18,7 +18,7 @@ use crate::config::{Cause, ReadOptions, stream};
 use crate::control::{Command, JailCommand, JailSetting, Value};
 use crate::jail::Backend;
 use crate::jail::replay::ReplayJail;
-use crate::jail::trial::Trials;
+use crate::jail::validator::Validator;
 use crate::lint;
 use crate::source::journal::{Matches, Options};
 
@@ -81,7 +81,7 @@ pub enum Source {
 /// # Errors
 /// Nothing of it can be used.
 pub fn read(arguments: &Arguments) -> anyhow::Result<Jails> {
-    let trials = Trials::default();
+    let trials = Validator::default();
     let options = ReadOptions {
         // logs come from the command line, or a missing one is told below
         allow_no_files: true,

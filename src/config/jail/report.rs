@@ -9,8 +9,9 @@ use super::super::files::Files;
 use super::super::layers::Layers;
 use super::super::places::Item;
 use super::super::settings::{KNOWN, Setting, Settings, Vars};
-use super::{Extent, Jail, names, place_in};
+use super::{Extent, Jail, place_in};
 use crate::control::Value;
+use crate::options::jail::names;
 
 /// A setting.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,6 @@ mod tests;
 
 pub use parse::ACTION_METHODS;
 
-use crate::address::Family;
 use crate::python::Value;
 
 /// A command to the server (facts 8.2).
@@ -63,41 +62,16 @@ pub enum Command {
     ConfigError(String),
     /// Something the client read that is hardly meant: logged as WARNING.
     ConfigWarning(String),
-    Set(GlobalSetting),
-    Get(GlobalOption),
+    /// An option of the server itself.
+    Set {
+        option: &'static str,
+        value: Value,
+    },
+    Get(&'static str),
     Jail {
         name: String,
         command: JailCommand,
     },
-}
-
-/// Options of the server itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum GlobalOption {
-    LogLevel,
-    LogTarget,
-    SyslogSocket,
-    DbFile,
-    DbMaxMatches,
-    DbPurgeAge,
-    Memory,
-    Thread,
-}
-
-/// `set OPTION VALUE` of the server itself.
-#[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)]
-pub enum GlobalSetting {
-    LogLevel(String),
-    LogTarget(String),
-    SyslogSocket(String),
-    AllowIpv6(Value),
-    DbFile(String),
-    DbMaxMatches(Value),
-    DbPurgeAge(Value),
-    Memory(Value),
-    Thread(Value),
 }
 
 /// A command to one jail.
@@ -106,58 +80,36 @@ pub enum GlobalSetting {
 pub enum JailCommand {
     Status { flavour: String },
     Set(JailSetting),
-    Get(JailOption),
+    Get(JailQuery),
 }
 
-/// `set JAIL …`. Values whose reading is the jail's business (times, booleans) stay [`Value`]s here;
-/// those of `maxretry`, `maxmatches` and `maxlines` are numbers already.
+/// `set JAIL …`
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub enum JailSetting {
+    /// An option that has one value: a number already where [`crate::options`] says that it is a whole
+    /// one; to read others is the jail's business.
+    Set {
+        option: String,
+        value: Value,
+    },
     Idle(String),
-    IgnoreSelf(Value),
     AddIgnoreIp(Vec<String>),
     DelIgnoreIp(String),
-    IgnoreCommand(String),
-    IgnoreCache(Value),
     AddLogPath {
         path: String,
         tail: bool,
     },
     DelLogPath(String),
-    LogEncoding(String),
     AddJournalMatch(Vec<String>),
     DelJournalMatch(Vec<String>),
-    PrefRegex(String),
     AddFailRegex(Vec<String>),
     DelFailRegex(i64),
     AddIgnoreRegex(Vec<String>),
     DelIgnoreRegex(i64),
-    UseDns(String),
-    FindTime(Value),
-    BanTime(Value),
-    /// `bantime.increment`, `bantime.factor`, …; the name without the prefix.
-    BanTimeExtra {
-        name: String,
-        value: Value,
-    },
-    MaxRetry(Value),
-    MaxMatches(Value),
-    MaxLines(Value),
-    /// `unbanwhenquiet`
-    UnbanWhenQuiet(Value),
-    /// `banprefix4`, `banprefix6`: length of the networks that are banned.
-    BanPrefix {
-        family: Family,
-        value: Value,
-    },
-    LogTimezone(String),
-    DatePattern(String),
-    /// Which fields of a JSON log form the line.
-    JsonMatch(String),
     /// An id and what it has done; nobody checks before the jail whether there is an id.
     Attempt(Vec<String>),
-    BanIp(BanByHand),
+    BanIp(ManualBan),
     UnbanIp {
         ids: Vec<String>,
         report_absent: bool,
@@ -181,6 +133,14 @@ pub enum JailSetting {
 }
 
 impl JailSetting {
+    /// `set JAIL OPTION VALUE`
+    pub fn set(option: &str, value: Value) -> JailSetting {
+        JailSetting::Set {
+            option: option.to_owned(),
+            value,
+        }
+    }
+
     /// Whether it is an option of the jail itself: about no single address, and about no action.
     pub fn is_option(&self) -> bool {
         use JailSetting as S;
@@ -199,7 +159,7 @@ impl JailSetting {
 
 /// `set JAIL banip ID… [--time TIME] [--reason TEXT]`; the original knows no options here.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct BanByHand {
+pub struct ManualBan {
     /// Whom.
     pub ids: Vec<String>,
     /// For how long, in place of the jail's `bantime`.
@@ -208,11 +168,11 @@ pub struct BanByHand {
     pub reason: Option<String>,
 }
 
-impl From<Vec<String>> for BanByHand {
-    fn from(ids: Vec<String>) -> BanByHand {
-        BanByHand {
+impl From<Vec<String>> for ManualBan {
+    fn from(ids: Vec<String>) -> ManualBan {
+        ManualBan {
             ids,
-            ..BanByHand::default()
+            ..ManualBan::default()
         }
     }
 }
@@ -220,29 +180,9 @@ impl From<Vec<String>> for BanByHand {
 /// `get JAIL …`
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
-pub enum JailOption {
-    IgnoreSelf,
-    IgnoreIp,
-    IgnoreCommand,
-    IgnoreCache,
-    LogPath,
-    LogEncoding,
-    JournalMatch,
-    PrefRegex,
-    FailRegex,
-    IgnoreRegex,
-    UseDns,
-    FindTime,
-    BanTime,
-    BanTimeExtra(String),
-    MaxRetry,
-    MaxMatches,
-    UnbanWhenQuiet,
-    BanPrefix(Family),
-    MaxLines,
-    LogTimezone,
-    DatePattern,
-    JsonMatch,
+pub enum JailQuery {
+    /// The value of an option.
+    Option(String),
     /// Answered with a list either way, the separator is the client's business; `--with-time` gives
     /// lines with times.
     BanIp {

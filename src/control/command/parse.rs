@@ -3,11 +3,9 @@
 //! The order in which words are looked at decides which error a wrong command gets, and is the
 //! original's: words that are missing or of the wrong kind come before jails that do not exist.
 
-use super::{
-    BanByHand, Command, GlobalOption, GlobalSetting, JailCommand, JailOption, JailSetting,
-};
-use crate::address::Family;
+use super::{Command, JailCommand, JailQuery, JailSetting, ManualBan};
 use crate::control::error::CommandError;
+use crate::options::{Kind, jail, server};
 use crate::python::Value;
 
 impl Command {
@@ -136,10 +134,6 @@ impl<'a> Words<'a> {
         self.get(at).cloned()
     }
 
-    fn int(&self, at: usize) -> Result<Value, CommandError> {
-        Ok(Value::Int(self.get(at)?.to_int()?))
-    }
-
     /// The words from `at` on.
     fn rest(&self, at: usize) -> &'a [Value] {
         self.0.get(at..).unwrap_or_default()
@@ -191,26 +185,14 @@ impl<'a> Words<'a> {
 
     fn set(&self, multiple: bool) -> Result<Command, CommandError> {
         let name = self.text(1)?;
-        let setting = match name.as_str() {
-            "loglevel" => GlobalSetting::LogLevel(self.text(2)?),
-            "logtarget" => GlobalSetting::LogTarget(self.text(2)?),
-            "syslogsocket" => GlobalSetting::SyslogSocket(self.text(2)?),
-            "allowipv6" => GlobalSetting::AllowIpv6(self.value(2)?),
-            "thread" => GlobalSetting::Thread(self.value(2)?),
-            "dbfile" => GlobalSetting::DbFile(self.text(2)?),
-            "dbmaxmatches" => GlobalSetting::DbMaxMatches(self.value(2)?),
-            "dbpurgeage" => GlobalSetting::DbPurgeAge(self.value(2)?),
-            // a jail may have this name
-            "memory" if self.len() == 3 => GlobalSetting::Memory(self.value(2)?),
-            _ => {
-                let setting = self.jail_setting(multiple)?;
-                return Ok(Command::Jail {
-                    name,
-                    command: JailCommand::Set(setting),
-                });
-            }
-        };
-        Ok(Command::Set(setting))
+        if let Some(option) = server::settable(&name, self.len() == 3) {
+            let value = self.value(2)?;
+            return Ok(Command::Set { option, value });
+        }
+        Ok(Command::Jail {
+            command: JailCommand::Set(self.jail_setting(multiple)?),
+            name,
+        })
     }
 
     fn jail_setting(&self, multiple: bool) -> Result<JailSetting, CommandError> {
@@ -225,37 +207,18 @@ impl<'a> Words<'a> {
                     ));
                 }
             },
-            "ignoreself" => Set::IgnoreSelf(self.value(3)?),
             "addignoreip" => Set::AddIgnoreIp(self.texts(3)),
             "delignoreip" => Set::DelIgnoreIp(self.text(3)?),
-            "ignorecommand" => Set::IgnoreCommand(self.text(3)?),
-            "ignorecache" => Set::IgnoreCache(self.value(3)?),
             "addlogpath" => self.add_log_path()?,
             "dellogpath" => Set::DelLogPath(self.text(3)?),
-            "logencoding" => Set::LogEncoding(self.text(3)?),
             "addjournalmatch" => Set::AddJournalMatch(self.texts(3)),
             "deljournalmatch" => Set::DelJournalMatch(self.texts(3)),
-            "prefregex" => Set::PrefRegex(self.text(3)?),
             "addfailregex" => Set::AddFailRegex(self.regexes(multiple)?),
             "delfailregex" => Set::DelFailRegex(self.get(3)?.to_int()?),
             "addignoreregex" => Set::AddIgnoreRegex(self.regexes(multiple)?),
             "delignoreregex" => Set::DelIgnoreRegex(self.get(3)?.to_int()?),
-            "usedns" => Set::UseDns(self.text(3)?),
-            "findtime" => Set::FindTime(self.value(3)?),
-            "bantime" => Set::BanTime(self.value(3)?),
-            "maxretry" => Set::MaxRetry(self.int(3)?),
-            "maxmatches" => Set::MaxMatches(self.int(3)?),
-            "maxlines" => Set::MaxLines(self.int(3)?),
-            "unbanwhenquiet" => Set::UnbanWhenQuiet(self.value(3)?),
-            name @ ("banprefix4" | "banprefix6") => Set::BanPrefix {
-                family: family(name),
-                value: self.int(3)?,
-            },
-            "datepattern" => Set::DatePattern(self.text(3)?),
-            "jsonmatch" => Set::JsonMatch(self.text(3)?),
-            "logtimezone" => Set::LogTimezone(self.text(3)?),
             "attempt" => Set::Attempt(self.texts(3)),
-            "banip" => Set::BanIp(self.ban_by_hand()?),
+            "banip" => Set::BanIp(self.manual_ban()?),
             "unbanip" => {
                 let report_absent = self.text(3)? == "--report-absent";
                 Set::UnbanIp {
@@ -272,10 +235,13 @@ impl<'a> Words<'a> {
             },
             "delaction" => Set::DelAction(self.text(3)?),
             "action" => self.action(multiple)?,
-            extra => match extra.strip_prefix("bantime.") {
-                Some(name) => Set::BanTimeExtra {
-                    name: name.to_owned(),
-                    value: self.value(3)?,
+            _ => match jail::settable(&option) {
+                Some(kind) => Set::Set {
+                    value: match kind {
+                        Kind::Integer => Value::Int(self.get(3)?.to_int()?),
+                        Kind::Text | Kind::Flag => self.value(3)?,
+                    },
+                    option,
                 },
                 None => {
                     return Err(CommandError::new(format!(
@@ -287,8 +253,8 @@ impl<'a> Words<'a> {
         })
     }
 
-    fn ban_by_hand(&self) -> Result<BanByHand, CommandError> {
-        let mut ban = BanByHand::default();
+    fn manual_ban(&self) -> Result<ManualBan, CommandError> {
+        let mut ban = ManualBan::default();
         let mut at = 3;
         while let Ok(word) = self.text(at) {
             match word.as_str() {
@@ -367,51 +333,20 @@ impl<'a> Words<'a> {
 
     fn get_option(&self) -> Result<Command, CommandError> {
         let name = self.text(1)?;
-        let option = match name.as_str() {
-            "loglevel" => GlobalOption::LogLevel,
-            "logtarget" => GlobalOption::LogTarget,
-            "syslogsocket" => GlobalOption::SyslogSocket,
-            "thread" => GlobalOption::Thread,
-            "dbfile" => GlobalOption::DbFile,
-            "dbmaxmatches" => GlobalOption::DbMaxMatches,
-            "dbpurgeage" => GlobalOption::DbPurgeAge,
-            "memory" if self.len() == 2 => GlobalOption::Memory,
-            _ => {
-                let option = self.jail_option()?;
-                return Ok(Command::Jail {
-                    name,
-                    command: JailCommand::Get(option),
-                });
-            }
-        };
-        Ok(Command::Get(option))
+        if let Some(option) = server::answered(&name, self.len() == 2) {
+            return Ok(Command::Get(option));
+        }
+        Ok(Command::Jail {
+            command: JailCommand::Get(self.jail_query()?),
+            name,
+        })
     }
 
-    fn jail_option(&self) -> Result<JailOption, CommandError> {
-        use JailOption as Get;
-        Ok(match self.text(2)?.as_str() {
+    fn jail_query(&self) -> Result<JailQuery, CommandError> {
+        use JailQuery as Get;
+        let name = self.text(2)?;
+        Ok(match name.as_str() {
             "banned" => Get::Banned(self.texts(3)),
-            "logpath" => Get::LogPath,
-            "logencoding" => Get::LogEncoding,
-            "journalmatch" => Get::JournalMatch,
-            "ignoreself" => Get::IgnoreSelf,
-            "ignoreip" => Get::IgnoreIp,
-            "ignorecommand" => Get::IgnoreCommand,
-            "ignorecache" => Get::IgnoreCache,
-            "prefregex" => Get::PrefRegex,
-            "failregex" => Get::FailRegex,
-            "ignoreregex" => Get::IgnoreRegex,
-            "usedns" => Get::UseDns,
-            "findtime" => Get::FindTime,
-            "bantime" => Get::BanTime,
-            "datepattern" => Get::DatePattern,
-            "jsonmatch" => Get::JsonMatch,
-            "logtimezone" => Get::LogTimezone,
-            "maxmatches" => Get::MaxMatches,
-            "maxretry" => Get::MaxRetry,
-            "maxlines" => Get::MaxLines,
-            "unbanwhenquiet" => Get::UnbanWhenQuiet,
-            name @ ("banprefix4" | "banprefix6") => Get::BanPrefix(family(name)),
             "banip" => {
                 let with_time = self.text(3).is_ok_and(|word| word == "--with-time");
                 Get::BanIp {
@@ -426,14 +361,12 @@ impl<'a> Words<'a> {
             },
             "actionproperties" => Get::ActionProperties(self.text(3)?),
             "actionmethods" => Get::ActionMethods(self.text(3)?),
-            extra => match extra.strip_prefix("bantime.") {
-                Some(name) => Get::BanTimeExtra(name.to_owned()),
-                None => {
-                    return Err(CommandError::new(
-                        "Invalid command (no get action or not yet implemented)",
-                    ));
-                }
-            },
+            _ if jail::has_answer(&name) => Get::Option(name),
+            _ => {
+                return Err(CommandError::new(
+                    "Invalid command (no get action or not yet implemented)",
+                ));
+            }
         })
     }
 }
@@ -463,13 +396,5 @@ fn from_json(json: serde_json::Value) -> Value {
                 .map(|(key, value)| (Value::Str(key), from_json(value)))
                 .collect(),
         ),
-    }
-}
-
-/// The family whose number an option's name ends in.
-fn family(option: &str) -> Family {
-    match option.ends_with('4') {
-        true => Family::Inet4,
-        false => Family::Inet6,
     }
 }

@@ -116,20 +116,23 @@ fn every_word_of_the_usage_text_is_known() {
         ("stop --all", Command::StopAllJails),
         (
             "set loglevel info",
-            Command::Set(GlobalSetting::LogLevel("info".into())),
+            Command::Set {
+                option: "loglevel",
+                value: "info".into(),
+            },
         ),
-        ("get dbfile", Command::Get(GlobalOption::DbFile)),
+        ("get dbfile", Command::Get("dbfile")),
         (
             "set j maxretry 5",
-            set(JailSetting::MaxRetry(Value::Int(5))),
+            set(JailSetting::set("maxretry", Value::Int(5))),
         ),
-        ("set j bantime 1h", set(JailSetting::BanTime("1h".into()))),
+        (
+            "set j bantime 1h",
+            set(JailSetting::set("bantime", "1h".into())),
+        ),
         (
             "set j bantime.factor 2",
-            set(JailSetting::BanTimeExtra {
-                name: "factor".into(),
-                value: "2".into(),
-            }),
+            set(JailSetting::set("bantime.factor", "2".into())),
         ),
         (
             "set j addlogpath /x TAIL",
@@ -138,10 +141,10 @@ fn every_word_of_the_usage_text_is_known() {
                 tail: true,
             }),
         ),
-        ("set j banip", set(JailSetting::BanIp(BanByHand::default()))),
+        ("set j banip", set(JailSetting::BanIp(ManualBan::default()))),
         (
             "set j banip a --time 2d b --reason spam",
-            set(JailSetting::BanIp(BanByHand {
+            set(JailSetting::BanIp(ManualBan {
                 ids: strings(&["a", "b"]),
                 time: Some("2d".into()),
                 reason: Some("spam".into()),
@@ -180,32 +183,32 @@ fn every_word_of_the_usage_text_is_known() {
         ),
         (
             "get j banip",
-            get(JailOption::BanIp {
+            get(JailQuery::BanIp {
                 separator: None,
                 with_time: false,
             }),
         ),
         (
             "get j banip ,",
-            get(JailOption::BanIp {
+            get(JailQuery::BanIp {
                 separator: Some(",".into()),
                 with_time: false,
             }),
         ),
         (
             "get j banip --with-time",
-            get(JailOption::BanIp {
+            get(JailQuery::BanIp {
                 separator: None,
                 with_time: true,
             }),
         ),
         (
             "get j bantime.rndtime",
-            get(JailOption::BanTimeExtra("rndtime".into())),
+            get(JailQuery::Option("bantime.rndtime".into())),
         ),
         (
             "get j action a actionban",
-            get(JailOption::Action {
+            get(JailQuery::Action {
                 name: "a".into(),
                 property: "actionban".into(),
             }),
@@ -220,9 +223,12 @@ fn every_word_of_the_usage_text_is_known() {
 fn memory_is_an_option_and_may_be_a_jail() {
     assert_eq!(
         parse("set memory 64m"),
-        Ok(Command::Set(GlobalSetting::Memory("64m".into())))
+        Ok(Command::Set {
+            option: "memory",
+            value: "64m".into()
+        })
     );
-    assert_eq!(parse("get memory"), Ok(Command::Get(GlobalOption::Memory)));
+    assert_eq!(parse("get memory"), Ok(Command::Get("memory")));
     for words in ["set memory idle on", "get memory banned"] {
         let jail = matches!(parse(words), Ok(Command::Jail { name, .. }) if name == "memory");
         assert!(jail, "{words}");

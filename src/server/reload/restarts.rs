@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::super::Server;
 use crate::action::{Actions, Order};
 use crate::control::{Command, CommandError, JailCommand, JailSetting, Value};
-use crate::jail::trial;
+use crate::jail::validator;
 
 type Stream = [(Result<Command, CommandError>, Value)];
 
@@ -26,7 +26,7 @@ pub(super) async fn to_fail(server: &Server, stream: &Stream) -> IndexMap<String
         let own = |words: &&[Value]| words.get(1).and_then(Value::as_str) == Some(jail);
         let words = stream.iter().filter_map(|(_, words)| words.as_slice());
         let commands: Vec<Vec<Value>> = words.filter(own).map(<[Value]>::to_vec).collect();
-        let why = match trial::faults(&commands).into_iter().next() {
+        let why = match validator::faults(&commands).into_iter().next() {
             Some(fault) => Some(CommandError::builtin("ValueError", fault.text)),
             None => raised(server, jail, stream).await,
         };

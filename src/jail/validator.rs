@@ -4,7 +4,7 @@
 //! jail of the trial is the one that decides in the daemon, so both refuse the same. No file is
 //! opened, nothing runs, and what is set leaves no trace in the log.
 //!
-//! Equal regexes are compiled once while they are in use, so [`Trials`] keeps the filters it tried:
+//! Equal regexes are compiled once while they are in use, so [`Validator`] keeps the filters it tried:
 //! the next jail may have the same, and a server that starts now has the same again.
 #![forbid(unsafe_code)]
 
@@ -14,14 +14,12 @@ use std::collections::HashSet;
 use super::Backend;
 use super::core::JailCore;
 use super::open_ids::open_ids;
-use super::prefix::BanPrefix;
+use super::options;
 use crate::action::dry::DryAction;
-use crate::action::needs;
 use crate::action::properties::Properties;
 use crate::action::tags::HostNames;
-use crate::address::Family;
 use crate::config::{Check, Fault};
-use crate::control::{Command, CommandError, GlobalSetting, JailCommand, JailSetting, Value};
+use crate::control::{Command, CommandError, JailCommand, JailSetting, Value};
 use crate::datetime::duration;
 use crate::evidence::memory;
 use crate::filter::Filter;
@@ -30,16 +28,16 @@ use crate::source::journal::Matches;
 
 /// What the server would refuse of these commands: those of one jail, or settings of its own.
 pub fn faults(commands: &[Vec<Value>]) -> Vec<Fault> {
-    Trials::default().faults(commands)
+    Validator::default().faults(commands)
 }
 
 /// One trial after the other.
 #[derive(Debug, Default)]
-pub struct Trials {
+pub struct Validator {
     tried: RefCell<Vec<Filter>>,
 }
 
-impl Check for Trials {
+impl Check for Validator {
     fn faults(&self, commands: &[Vec<Value>]) -> Vec<Fault> {
         log::quietly(|| {
             let mut trial = Trial::default();
@@ -57,90 +55,38 @@ impl Check for Trials {
     }
 
     fn unserved(&self, commands: &[Vec<Value>]) -> Vec<(Fault, Vec<Value>)> {
-        let option = |words: &Vec<Value>| words.get(2).and_then(Value::as_str).map(str::to_owned);
-        let asks = |words: &Vec<Value>| {
-            option(words)
-                .is_some_and(|name| name.starts_with("banprefix") || name == "unbanwhenquiet")
-        };
-        if !commands.iter().any(asks) {
+        let needs = |words: &[Value]| options::unserved(words.get(2)?.as_str()?);
+        if !commands.iter().any(|words| needs(words).is_some()) {
             return Vec::new();
         }
         let mut actions = actions(commands);
-        let mut unserved = Vec::new();
-        for (index, words) in commands.iter().enumerate().filter(|(_, words)| asks(words)) {
-            let Ok(Command::Jail {
-                command: JailCommand::Set(setting),
-                ..
-            }) = Command::parse(words)
-            else {
-                continue;
-            };
-            let Some(text) = why_unserved(&setting, &mut actions) else {
-                continue;
-            };
-            let instead = match setting {
-                JailSetting::BanPrefix { family, .. } => with_value(words, whole(family)),
-                _ => with_value(words, false),
-            };
-            let fault = Fault {
-                command: index,
-                item: 0,
-                text,
-            };
-            unserved.push((fault, instead));
+        let mut found = Vec::new();
+        for (command, words) in commands.iter().enumerate() {
+            if let Some(unserved) = needs(words)
+                && let Some(value) = words.get(3)
+                && let Some((text, instead)) = unserved(value, &mut actions)
+            {
+                let item = 0;
+                let mut words = words.get(..3).unwrap_or_default().to_vec();
+                words.push(instead);
+                found.push((
+                    Fault {
+                        command,
+                        item,
+                        text,
+                    },
+                    words,
+                ));
+            }
         }
-        unserved
+        found
     }
 }
 
 /// Commands of a jail that set an option which its actions cannot serve, each with the reason and with
 /// the command that takes its place.
 pub fn unserved(commands: &[Vec<Value>]) -> Vec<(Fault, Vec<Value>)> {
-    Trials::default().unserved(commands)
-}
-
-/// Why these actions of a jail cannot serve an option; `None` where they can, or need not.
-pub(super) fn why_unserved(setting: &JailSetting, actions: &mut [DryAction]) -> Option<String> {
-    match setting {
-        JailSetting::BanPrefix { family, value } => {
-            let mut prefix = BanPrefix::default();
-            prefix.set(*family, value).ok()?;
-            let length = u8::try_from(prefix.get(*family).to_int().ok()?).ok()?;
-            let name = match family {
-                Family::Inet4 => "banprefix4",
-                Family::Inet6 => "banprefix6",
-            };
-            actions.iter_mut().find_map(|action| {
-                let why = needs::refuses_networks(action, *family, length)?;
-                Some(format!(
-                    "{name} = {} has no effect, addresses are banned one by one: the action {} bans no \
-                     such networks, {why}",
-                    value.str(),
-                    action.name
-                ))
-            })
-        }
-        JailSetting::UnbanWhenQuiet(value) => {
-            let able = || actions.iter().any(|action| action.has("actionquiet"));
-            let unable = value.is_on() && !able();
-            unable.then(|| {
-                format!(
-                    "unbanwhenquiet = {} has no effect, bans end at their time: no action of the jail \
-                     has the command actionquiet",
-                    value.str()
-                )
-            })
-        }
-        _ => None,
-    }
-}
-
-/// The length that stands for a single address.
-fn whole(family: Family) -> i64 {
-    match family {
-        Family::Inet4 => 32,
-        Family::Inet6 => 128,
-    }
+    Validator::default().unserved(commands)
 }
 
 /// The actions of a jail as they would run, in their order, those of commands only.
@@ -162,13 +108,6 @@ fn actions(commands: &[Vec<Value>]) -> Vec<DryAction> {
         actions.push(action);
     }
     actions
-}
-
-/// `set JAIL OPTION VALUE` with another value.
-fn with_value(words: &[Value], value: impl Into<Value>) -> Vec<Value> {
-    let mut command = words.get(..3).unwrap_or_default().to_vec();
-    command.push(value.into());
-    command
 }
 
 #[derive(Default)]
@@ -193,8 +132,8 @@ impl Trial {
                 }
                 self.core = Some(JailCore::new(&jail, true));
             }
-            Ok(Command::Set(setting)) => {
-                if let Err(error) = global(&setting) {
+            Ok(Command::Set { option, value }) => {
+                if let Err(error) = of_server(option, &value) {
                     self.refuse(index, 0, &error);
                 }
             }
@@ -244,7 +183,7 @@ impl Trial {
     fn apply(&mut self, index: usize, item: usize, setting: &JailSetting) {
         let done = self.core.as_mut().and_then(|core| core.carry_out(setting));
         let Some(Err(error)) = done else { return };
-        if matches!(setting, JailSetting::PrefRegex(_)) {
+        if matches!(setting, JailSetting::Set { option, .. } if option == "prefregex") {
             self.without_prefregex = true;
         } else if self.without_prefregex && error.to_string().starts_with("No failure-id group") {
             return;
@@ -261,12 +200,12 @@ impl Trial {
     }
 }
 
-/// What can be said of a setting of the server without a server.
-fn global(setting: &GlobalSetting) -> Result<(), CommandError> {
-    match setting {
-        GlobalSetting::DbMaxMatches(count) => Ok(count.to_int().map(drop)?),
-        GlobalSetting::Memory(size) => memory::size(size).map(drop),
-        GlobalSetting::DbPurgeAge(Value::Str(age)) => Ok(duration::parse(age).map(drop)?),
+/// What can be said of an option of the server without a server.
+fn of_server(option: &str, value: &Value) -> Result<(), CommandError> {
+    match (option, value) {
+        ("dbmaxmatches", count) => Ok(count.to_int().map(drop)?),
+        ("memory", size) => memory::size(size).map(drop),
+        ("dbpurgeage", Value::Str(age)) => Ok(duration::parse(age).map(drop)?),
         _ => Ok(()),
     }
 }

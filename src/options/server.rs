@@ -1,0 +1,84 @@
+//! The options of the server itself: those of `fail2ban.conf` (facts G1–G12, P25–P30).
+#![forbid(unsafe_code)]
+
+use super::{Literal, OptionRow, Sent};
+
+/// What a client needs before it can talk to a server, in the order it is read.
+pub const EARLY: &[OptionRow] = &[
+    OptionRow::text("socket")
+        .default(Literal::Text("/var/run/fail2ban/fail2ban.sock"))
+        .sent(Sent::Never),
+    OptionRow::text("pidfile")
+        .default(Literal::Text("/var/run/fail2ban/fail2ban.pid"))
+        .sent(Sent::Never),
+    OptionRow::text("loglevel")
+        .default(Literal::Text("INFO"))
+        .set("<LEVEL>", "set how much is logged: CRITICAL, ERROR, WARNING, NOTICE, INFO, DEBUG, TRACEDEBUG, HEAVYDEBUG or a number from 50 to 5")
+        .get("how much is logged"),
+    OptionRow::text("logtarget")
+        .default(Literal::Text("/var/log/fail2ban.log"))
+        .set("<TARGET>", "set where the log goes: STDOUT, STDERR, SYSLOG, SYSTEMD-JOURNAL or a file")
+        .get("where the log goes"),
+    OptionRow::text("syslogsocket")
+        .default(Literal::Text("auto"))
+        .set("auto|<SOCKET>", "set the socket for the log target SYSLOG")
+        .get("the socket for the log target SYSLOG"),
+];
+
+/// The file bans are kept in.
+pub const DBFILE: OptionRow = OptionRow::text("dbfile")
+    .default(Literal::Text("/var/lib/fail2ban/fail2ban.sqlite3"))
+    .set(
+        "<FILE>",
+        "set the file bans are kept in; \"None\" keeps none",
+    )
+    .get("the file bans are kept in");
+
+/// Whether the server gives up what no ban needs.
+pub const SANDBOX: OptionRow = OptionRow::text("sandbox").beyond().sent(Sent::Never);
+
+/// What the server alone needs, in the order it is read.
+pub const LATER: &[OptionRow] = &[
+    OptionRow::text("allowipv6").default(Literal::Text("auto")),
+    DBFILE,
+    OptionRow::integer("dbmaxmatches")
+        .set("<INT>", "set how many log lines are kept with a ban")
+        .get("how many log lines are kept with a ban"),
+    OptionRow::text("dbpurgeage")
+        .default(Literal::Text("1d"))
+        .set("<SECONDS>", "set for how many <SECONDS> old bans are kept")
+        .get("for how many seconds old bans are kept"),
+    OptionRow::text("memory")
+        .beyond()
+        .set(
+            "<SIZE>",
+            "set how much memory the matched log lines of all jails may take, such as 64m",
+        )
+        .get("how many bytes of memory the matched log lines may take"),
+    SANDBOX,
+];
+
+/// Options of `[Thread]`; all together they are the option `thread` of the server.
+pub const THREAD: &[OptionRow] = &[OptionRow::integer("stacksize")];
+
+/// The command for the options of `[Thread]`.
+pub const THREAD_COMMAND: &str = "thread";
+
+/// All options of `[Definition]`, in the order they are read.
+pub fn all() -> impl Iterator<Item = &'static OptionRow> {
+    EARLY.iter().chain(LATER)
+}
+
+/// The name of an option that `set NAME VALUE` sets. A jail may be called like one the original does
+/// not know: `alone` says that no more words follow.
+pub fn settable(name: &str, alone: bool) -> Option<&'static str> {
+    let told = |row: &&OptionRow| row.sent != Sent::Never && (alone || !row.beyond);
+    let names = all().filter(told).map(|row| row.name);
+    names.chain([THREAD_COMMAND]).find(|known| *known == name)
+}
+
+/// As [`settable`], of an option that `get NAME` answers.
+pub fn answered(name: &str, alone: bool) -> Option<&'static str> {
+    let row = all().find(|row| row.name == name);
+    settable(name, alone).filter(|_| row.is_none_or(|row| row.get.is_some()))
+}
