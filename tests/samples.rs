@@ -9,6 +9,8 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -24,6 +26,8 @@ struct Score {
     right: usize,
     /// Lines that are judged otherwise than annotated, as was to be expected.
     exceptions: BTreeSet<Place>,
+    /// How many of them accuse a name in place of an address.
+    named: usize,
     wrong: Vec<String>,
 }
 
@@ -32,6 +36,7 @@ impl Score {
         self.lines += other.lines;
         self.right += other.right;
         self.exceptions.extend(other.exceptions);
+        self.named += other.named;
         self.wrong.extend(other.wrong);
     }
 }
@@ -94,8 +99,12 @@ fn shipped_filters_judge_the_samples_of_the_original_alike_or_say_why() {
         }
     }
     let _ = writeln!(table, "{}", row("all", &total));
+    let addresses = total.lines - total.named;
+    let share = 100.0 * total.right as f64 / addresses as f64;
+    let _ = writeln!(table, "{share:.1}% of {addresses} without a name for an id");
     println!("{table}");
     assert!(total.wrong.is_empty(), "{}", total.wrong.join("\n"));
+    assert!(share >= 99.0, "{share}%");
     let outdated: Vec<_> = known.difference(&total.exceptions).collect();
     assert!(outdated.is_empty(), "judged alike after all: {outdated:?}");
     assert!(total.lines > 1_500, "{} lines", total.lines);
@@ -185,6 +194,56 @@ fn answers_of_the_original<W: serde::Serialize>(asked: &[W]) -> Vec<String> {
     let answers: Vec<String> = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(answers.len(), asked.len());
     answers
+}
+
+/// A connection to sshd comes to as many failures as with the original's filter, in every mode.
+#[test]
+fn connections_to_sshd_count_as_with_the_original() {
+    let connections = include_str!("sshd_connections.txt");
+    // the first block says what the file is
+    let connections: Vec<_> = connections.split("\n\n").skip(1).collect();
+    let address = |number: usize| format!("192.0.2.{}", number + 1);
+    let mut log = tempfile::NamedTempFile::new().expect("temporary file");
+    for (number, connection) in connections.iter().enumerate() {
+        for (second, message) in connection.lines().skip(1).enumerate() {
+            let message = message.replace("{A}", &address(number));
+            let time = format!("Aug 14 11:{number:02}:{second:02}");
+            writeln!(log, "{time} srv sshd[{}]: {message}", 1000 + number).expect("write");
+        }
+    }
+    let log = log.path().to_string_lossy();
+    let original = common::reference("1.1.1").join("etc/fail2ban/filter.d/sshd.conf");
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("filter.d/sshd.conf");
+    let options = ["mode=normal", "mode=ddos", "mode=extra", "mode=aggressive"];
+    let keys = ["publickey=any", "publickey=invalid", "publickey=ignore"];
+    let asked = |filter: &Path| -> Vec<[String; 5]> {
+        let all = options.iter().chain(&keys);
+        let filters = all.map(|options| format!("{}[{options}]", filter.display()));
+        let words = |filter: String| ["--raw", "-o", "row", &*log, &filter].map(str::to_owned);
+        filters.map(words).collect()
+    };
+    let mut wrong = Vec::new();
+    for (words, theirs) in asked(&shipped)
+        .iter()
+        .zip(answers_of_the_original(&asked(&original)))
+    {
+        let mut program = common::ours("fail2ban-regex");
+        let ours = program.args(words).env("TZ", ZONE).output().expect("runs");
+        let ours = String::from_utf8_lossy(&ours.stdout).into_owned();
+        for (number, connection) in connections.iter().enumerate() {
+            let begin = format!("['{}'", address(number));
+            let count = |rows: &str| rows.lines().filter(|row| row.starts_with(&begin)).count();
+            let (ours, theirs) = (count(&ours), count(&theirs));
+            if ours != theirs {
+                wrong.push(format!(
+                    "{}: {ours} instead of {theirs}\n{connection}",
+                    words[4]
+                ));
+            }
+        }
+    }
+    assert!(connections.len() > 30);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// `fail2ban-regex -o row` of the original and ours, over all samples, with all options that the
@@ -379,7 +438,9 @@ fn judge(name: &str, base: &Path, logs: &Path, measure: Measure, known: &BTreeSe
         let place = (file.to_string_lossy().into_owned(), judged.line);
         match judged.difference {
             None => score.right += 1,
-            Some(_) if known.contains(&place) => {
+            Some(difference) if known.contains(&place) => {
+                let host = difference.expected.get("host").and_then(|h| h.as_str());
+                score.named += usize::from(host.is_some_and(|h| h.parse::<IpAddr>().is_err()));
                 score.exceptions.insert(place);
             }
             Some(difference) => score.wrong.push(format!(
