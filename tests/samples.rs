@@ -133,6 +133,9 @@ fn judged_otherwise(page: &Path) -> BTreeSet<Place> {
     places
 }
 
+/// Filters of whose expressions a later one is meant for what the earlier ones leave.
+const IN_ORDER: [&str; 3] = ["dovecot", "saslauthd", "sshd"];
+
 /// The filters shipped here on samples of their own; the original understands them alike.
 #[test]
 fn our_own_samples_give_the_expected_result() {
@@ -146,13 +149,11 @@ fn our_own_samples_give_the_expected_result() {
     for entry in fs::read_dir(&logs).expect("samples") {
         let log = entry.expect("entry").path();
         let name = log.file_name().unwrap_or_default().to_string_lossy();
-        let score = judge(
-            &name,
-            repository,
-            &logs,
-            Measure::Strictly,
-            &BTreeSet::new(),
-        );
+        let measure = match IN_ORDER.contains(&&*name) {
+            true => Measure::Everything,
+            false => Measure::Strictly,
+        };
+        let score = judge(&name, repository, &logs, measure, &BTreeSet::new());
         assert!(score.lines > 3, "{name}: {} lines", score.lines);
         wrong.extend(score.wrong);
         let filter = repository.join("filter.d").join(format!("{name}.conf"));
