@@ -38,6 +38,11 @@ const NATIVE: [(&str, &str); 10] = [
 
 /// The script of `actionban` for a ticket with this id and line, as it would be run.
 fn script(properties: &[(String, Value)], id: &str, line: &str) -> Script {
+    script_of(properties, "actionban", id, line)
+}
+
+/// The script of a command likewise.
+fn script_of(properties: &[(String, Value)], command: &str, id: &str, line: &str) -> Script {
     let mut action = DryAction::new("a1", HostNames::default());
     for (name, value) in properties {
         action.set(name, value).unwrap();
@@ -45,7 +50,7 @@ fn script(properties: &[(String, Value)], id: &str, line: &str) -> Script {
     let mut ticket = Ticket::new(Address::parse(id), 1.0);
     ticket.set_matches(&[MatchLine::Text(line.into())]);
     action
-        .script("actionban", "j", &ticket, &JailFigures::default())
+        .script(command, "j", &ticket, &JailFigures::default())
         .unwrap()
 }
 
@@ -154,8 +159,7 @@ fn frame(script: &Script) -> (Vec<String>, usize) {
 #[test]
 fn values_change_neither_way_nor_headers() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let own = ["sendmail", "sendmail-whois", "sendmail-whois-lines"];
-    let own = own.map(|name| (name, shipped(directory, name)));
+    let own = NATIVE.map(|(name, arguments)| (name, shipped(directory, name, arguments)));
     let stock = NATIVE.map(|(name, arguments)| (name, stock(name, arguments)));
     for (name, properties) in own.into_iter().chain(stock) {
         let usual = frame(&script(&properties, "x", "a line"));
@@ -242,38 +246,28 @@ fn values_add_no_words_to_calls_of_the_firewall() {
     }
 }
 
+/// What is native of the original's is native of ours.
 #[test]
 fn shipped_actions() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut seen = 0;
-    for entry in std::fs::read_dir(directory.join("action.d")).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        let Some(name) = name
-            .strip_suffix(".conf")
-            .filter(|name| name.contains("sendmail"))
-        else {
-            continue;
-        };
-        let properties = shipped(directory, name);
-        let script = script(&properties, "192.0.2.1", "it's $(id)");
-        assert!(
-            Mail::recognise(&script).is_some(),
-            "{name}: {}",
-            script.text
-        );
-        seen += 1;
+    for (name, arguments) in NATIVE {
+        let properties = shipped(directory, name, arguments);
+        for command in ["actionstart", "actionban", "actionstop"] {
+            let script = script_of(&properties, command, "192.0.2.1", "it's $(id)");
+            let native = Mail::recognise(&script).is_some();
+            assert!(native, "{name}: {}", script.text);
+        }
     }
-    assert!(seen >= 3);
 }
 
 /// The properties of a shipped action, read by our own configuration reader.
-fn shipped(directory: &Path, name: &str) -> Vec<(String, Value)> {
+fn shipped(directory: &Path, name: &str, arguments: &str) -> Vec<(String, Value)> {
     let base = tempfile::tempdir().unwrap();
     for part in ["action.d", "filter.d", "fail2ban.conf"] {
         std::os::unix::fs::symlink(directory.join(part), base.path().join(part)).unwrap();
     }
     let jail = format!(
-        "[j]\nenabled = true\nfilter = sshd\nbackend = polling\nlogpath = /dev/null\naction = {name}[name=j]\n"
+        "[j]\nenabled = true\nfilter = sshd\nbackend = polling\nlogpath = /dev/null\naction = {name}[name=j, {arguments}]\n"
     );
     std::fs::write(base.path().join("jail.conf"), jail).unwrap();
     let stream = ferroban::config::read(base.path(), &Default::default()).unwrap();

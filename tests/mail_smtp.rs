@@ -48,23 +48,36 @@ fn a_message_arrives_whole() {
     );
 }
 
-/// The steps that make the action of a stock configuration with these arguments for `smtp.py`.
-fn smtp_py(port: u16, arguments: &str) -> Vec<serde_json::Value> {
+/// Our words in the original's mails: what is left to compare is everything else.
+const WORDS: &str = r#"
+messages["start"] = "Jail %(jailname)s is watching now."
+messages["stop"] = "Jail %(jailname)s has stopped watching."
+messages["ban"] = {
+    "head": "%(ip)s is out for %(bantime)i seconds: %(failures)i failures in jail %(jailname)s.\n",
+    "tail": "",
+    "matches": "\nThe lines that led to it:\n\n%(matches)s\n",
+    "ipmatches": "\nAll failures of %(ip)s in any jail:\n\n%(ipmatches)s\n",
+    "ipjailmatches": "\nAll failures of %(ip)s in this jail:\n\n%(ipjailmatches)s\n",
+}
+"#;
+
+/// The steps that make the action of a stock configuration with these arguments for `smtp.py`, and the
+/// directory of the original's file.
+fn smtp_py(port: u16, arguments: &str) -> (tempfile::TempDir, Vec<serde_json::Value>) {
     let jail = format!(
         "[j]\nenabled = true\nfilter = sshd\nbackend = polling\nlogpath = /dev/null\naction = smtp.py[host=\"127.0.0.1:{port}\", {arguments}]\n"
     );
-    let steps = stock_actions(&jail, &[]);
-    // the original's own file, not a copy that goes with the configuration
-    let path = common::reference("1.1.1").join("etc/fail2ban/action.d/smtp.py");
-    steps
-        .into_iter()
-        .map(|mut step| {
-            if step["words"][4].is_string() {
-                step["words"][4] = path.display().to_string().into();
-            }
-            step
-        })
-        .collect()
+    let mut steps = stock_actions(&jail, &[]);
+    let original = common::reference("1.1.1").join("etc/fail2ban/action.d/smtp.py");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("smtp.py");
+    std::fs::write(&path, std::fs::read_to_string(original).unwrap() + WORDS).unwrap();
+    for step in &mut steps {
+        if step["words"][4].is_string() {
+            step["words"][4] = path.display().to_string().into();
+        }
+    }
+    (directory, steps)
 }
 
 #[test]
@@ -105,7 +118,7 @@ fn smtp_py_sends_the_same_mails() {
     ] {
         let run = |by: &dyn Fn(&[serde_json::Value])| {
             let post = Post::new(Kind::Plain);
-            let mut steps = smtp_py(post.port, arguments);
+            let (_file, mut steps) = smtp_py(post.port, arguments);
             steps.push(json!({"do": "start"}));
             let mut evil = ticket("192.0.2.1");
             evil["matches"] = matches.clone();
@@ -149,7 +162,7 @@ fn mails_go_by_tls_and_login() {
             assert!(said.contains("Subject: banned 192.0.2.1\n"), "{said}");
         }
         let post = Post::new(Kind::StartTls(config));
-        let mut steps = smtp_py(
+        let (_file, mut steps) = smtp_py(
             post.port,
             "ssl=true, user=me, password=\"p w\", sender=\"f@x.org\", dest=\"a@x.org\"",
         );

@@ -124,7 +124,7 @@ impl Machine {
             ),
         );
         machine.write(
-            "etc/action.d/sendmail.local",
+            "etc/action.d/sendmail-common.local",
             &format!("[Init]\nmailcmd = {here}/sendmail\n"),
         );
         machine.program(

@@ -82,7 +82,7 @@ pub fn refuses_networks(action: &mut DryAction, family: Family, length: u8) -> O
         "lists of xt_recent hold single addresses"
     } else if ban.contains("nsupdate") {
         "a name of the DNS stands for a single address"
-    } else if ban.contains(r#""target":"ip"#) && !ban.contains("ip_range") {
+    } else if ban.replace('\\', "").contains(r#""target":"ip"#) && !ban.contains("ip_range") {
         "its target is a single address"
     } else if ban.contains(&bracketed) {
         "it writes the address in brackets"
@@ -165,6 +165,11 @@ mod tests {
             ("touch /etc/blacklist.d/<ip>.auto", Family::Inet4, true),
             ("echo +<ip> > /proc/net/xt_recent/j", Family::Inet4, true),
             ("echo 'ALL: [<ip>]' >> /etc/hosts.deny", Family::Inet6, true),
+            (
+                r#"curl -d "{\"target\":\"ip\",\"value\":\"<ip>\"}""#,
+                Family::Inet4,
+                true,
+            ),
             (
                 r#"curl -d '{"target":"ip6","value":"<ip>"}'"#,
                 Family::Inet6,

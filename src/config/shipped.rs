@@ -178,7 +178,19 @@ const FILES: &[(&str, &str)] = shipped![
     "filter.d/xrdp.conf",
     "filter.d/znc-adminlog.conf",
     "filter.d/zoneminder.conf",
+    "action.d/abuseipdb.conf",
+    "action.d/apprise.conf",
+    "action.d/blocklist_de.conf",
+    "action.d/caddy.conf",
+    "action.d/cloudflare-token.conf",
+    "action.d/cloudflare.conf",
+    "action.d/complain.conf",
     "action.d/conntrack-cut.conf",
+    "action.d/curl-common.conf",
+    "action.d/discord.conf",
+    "action.d/dshield.conf",
+    "action.d/haproxy-map.conf",
+    "action.d/helpers-common.conf",
     "action.d/hostsdeny.conf",
     "action.d/iptables-allports.conf",
     "action.d/iptables-blocktype.conf",
@@ -187,12 +199,38 @@ const FILES: &[(&str, &str)] = shipped![
     "action.d/iptables-ratelimit-service.conf",
     "action.d/iptables-ratelimit.conf",
     "action.d/iptables.conf",
+    "action.d/ipthreat.conf",
+    "action.d/mail-buffered.conf",
+    "action.d/mail-whois-common.conf",
+    "action.d/mail-whois-lines.conf",
+    "action.d/mail-whois.conf",
+    "action.d/mail.conf",
+    "action.d/matrix.conf",
+    "action.d/mikrotik.conf",
+    "action.d/mynetwatchman.conf",
+    "action.d/netscaler.conf",
     "action.d/nftables-common.conf",
     "action.d/nftables-ratelimit.conf",
+    "action.d/nginx-block-map.conf",
+    "action.d/nginx-deny.conf",
+    "action.d/nsupdate.conf",
+    "action.d/ntfy.conf",
+    "action.d/opnsense.conf",
     "action.d/pf.conf",
+    "action.d/sendmail-buffered.conf",
+    "action.d/sendmail-common.conf",
+    "action.d/sendmail-geoip-lines.conf",
+    "action.d/sendmail-whois-ipjailmatches.conf",
+    "action.d/sendmail-whois-ipmatches.conf",
     "action.d/sendmail-whois-lines.conf",
+    "action.d/sendmail-whois-matches.conf",
     "action.d/sendmail-whois.conf",
     "action.d/sendmail.conf",
+    "action.d/shell-common.conf",
+    "action.d/slack.conf",
+    "action.d/telegram.conf",
+    "action.d/webhook.conf",
+    "action.d/xarf-login-attack.conf",
 ];
 
 /// The file that is written for this machine.
@@ -360,7 +398,7 @@ mod tests {
         assert!(!Shipped.is_dir("(shipped)/jail.d"));
         assert!(Shipped.is_file("(shipped)/jail.conf"));
         assert!(!Shipped.exists("(shipped)/jail.local"));
-        assert_eq!(Shipped.names("(shipped)/action.d").0.len(), 15);
+        assert_eq!(Shipped.names("(shipped)/action.d").0.len(), 53);
         assert!(Shipped.names(DIR).0.contains(&"filter.d".to_owned()));
         assert!(Shipped.read("(shipped)/nothing").is_err());
     }

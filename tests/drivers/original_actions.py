@@ -14,6 +14,7 @@ A step is {"do": WHAT, ...}:
   get       action, property: the value (or the error) is logged
   call      action, method, arguments: likewise
   names     action: its properties and methods are logged
+  fresh     all is forgotten, the next steps have a jail of their own
 and any step may have "observe": a shell command whose output is recorded after it, and "before":
 one that is run before it.
 """
@@ -70,6 +71,9 @@ class Scenario:
         elif words[2] == "action":
             for name, value in words[4]:
                 setattr(self.actions[words[3]], name, value)
+
+    def fresh(self, _step):
+        self.__init__(self.jail.name)
 
     def start(self, _step):
         for name, action in self.actions._actions.items():

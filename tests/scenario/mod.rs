@@ -104,12 +104,16 @@ pub fn stock_actions(jail_local: &str, files: &[(&str, &str)]) -> Vec<Json> {
 
 /// The action commands that the shipped configuration gives with this `jail.local`.
 pub fn shipped_actions(jail_local: &str) -> Vec<Json> {
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR"));
+    shipped_actions_with(jail_local, &[])
+}
+
+/// The same, with these further files.
+pub fn shipped_actions_with(jail_local: &str, files: &[(&str, &str)]) -> Vec<Json> {
     let directory = tempfile::tempdir().unwrap();
-    for part in ["action.d", "filter.d", "fail2ban.conf", "jail.conf"] {
-        std::os::unix::fs::symlink(shipped.join(part), directory.path().join(part)).unwrap();
+    std::fs::create_dir(directory.path().join("action.d")).unwrap();
+    for (name, content) in files.iter().chain(&[("jail.local", jail_local)]) {
+        std::fs::write(directory.path().join(name), content).unwrap();
     }
-    std::fs::write(directory.path().join("jail.local"), jail_local).unwrap();
     let stream = ferroban::config::read(directory.path(), &Default::default()).unwrap();
     let steps: Vec<Json> = stream
         .commands

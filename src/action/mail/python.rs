@@ -1,5 +1,5 @@
 //! The one Python action that comes with the original, `smtp.py`: the command action that does the
-//! same. Its arguments become the texts of `actionstart`, `actionban` and `actionstop`, mails to an SMTP
+//! same, with words of its own. No file of that name is needed. Its arguments become the texts of `actionstart`, `actionban` and `actionstop`, mails to an SMTP
 //! server as any action file may spell them out (fact A33).
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -80,28 +80,24 @@ impl SmtpAction {
     /// The properties of the command action that does the same.
     pub fn properties(&self) -> [(&'static str, Value); 4] {
         let matches = match self.text("matches").as_str() {
-            "matches" => "\nMatches for this ban:\n<matches>\n",
-            "ipmatches" => "\nMatches for <ip>:\n<ipmatches>\n",
-            "ipjailmatches" => "\nMatches for <ip> for jail <jail.name>:\n<ipjailmatches>\n",
+            "matches" => "\nThe lines that led to it:\n\n<matches>\n",
+            "ipmatches" => "\nAll failures of <ip> in any jail:\n\n<ipmatches>\n",
+            "ipjailmatches" => "\nAll failures of <ip> in this jail:\n\n<ipjailmatches>\n",
             _ => "",
         };
         let ban = format!(
-            "\nThe IP <ip> has just been banned for <jail.bantime> seconds\n\
-             by Fail2Ban after <failures> attempts against <jail.name>.\n{matches}"
+            "<ip> is out for <jail.bantime> seconds: <failures> failures in jail <jail.name>.\n{matches}"
         );
         let mail = |what: &str, text: &str| Value::from(self.mail(what, text));
         [
             (
                 "actionstart",
-                mail(
-                    "started on",
-                    "\nThe jail <jail.name> has been started successfully.\n",
-                ),
+                mail("started on", "Jail <jail.name> is watching now.\n"),
             ),
             ("actionban", mail("banned <ip> from", &ban)),
             (
                 "actionstop",
-                mail("stopped on", "\nThe jail <jail.name> has been stopped.\n"),
+                mail("stopped on", "Jail <jail.name> has stopped watching.\n"),
             ),
             ("norestored", Value::Int(1)),
         ]
@@ -120,7 +116,7 @@ impl SmtpAction {
             .map(|recipient| format!(" \"{}\"", quoted(recipient)))
             .collect();
         format!(
-            "printf %s \"{head}\nHi,\n{text}\nRegards,\nFail2Ban\n\" | {} -f \"{}\"{recipients}",
+            "printf %s \"{head}\n{text}\" | {} -f \"{}\"{recipients}",
             self.server(),
             quoted(&self.text("sender"))
         )
