@@ -3,12 +3,13 @@
 //! Each part of the input is a text that is read as all of these.
 
 use ferroban::address::Address;
-use ferroban::config::definition::Kind;
+use ferroban::config::definition::convert;
 use ferroban::config::options;
 use ferroban::config::settings::{Setting, split_condition};
 use ferroban::control::Value;
 use ferroban::datetime::duration;
 use ferroban::jail::formula::{Formula, Variables};
+use ferroban::options::Kind;
 use ferroban::python::Number;
 use ferroban::python::text;
 
@@ -48,7 +49,7 @@ fn numbers(text: &str) {
     }
     let setting = Setting::from(text);
     for kind in [Kind::Text, Kind::Flag, Kind::Integer] {
-        kind.convert(&setting);
+        convert(kind, &setting);
     }
 }
 

@@ -32,7 +32,7 @@ impl From<Literal> for Setting {
 }
 
 /// The value of a text; `None` when it has none of this kind.
-fn convert(kind: Kind, value: &Setting) -> Option<Setting> {
+pub fn convert(kind: Kind, value: &Setting) -> Option<Setting> {
     match kind {
         Kind::Text => Some(value.clone()),
         Kind::Flag => Some(Setting::Flag(match value {
