@@ -8,7 +8,6 @@ mod address_file;
 mod backend;
 mod banning;
 mod bans;
-mod by_hand;
 mod calls;
 pub mod core;
 #[cfg(test)]
@@ -31,6 +30,7 @@ mod lifecycle;
 mod lines;
 mod logs;
 mod look;
+mod manual_ban;
 pub mod names;
 mod naming;
 mod newcomers;
