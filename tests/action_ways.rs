@@ -157,3 +157,25 @@ fn actions_as_json() {
     assert_eq!(unban["script"], "echo 192.0.2.1");
     assert_eq!(unban["families"], serde_json::json!([]));
 }
+
+#[test]
+fn shipped_actions_go_the_ways_of_the_original() {
+    let (stock, ask) = asked();
+    let directory = tempfile::tempdir().unwrap();
+    let jail = "[j]\nenabled = true\nfilter = sshd\nbackend = polling\nlogpath = /dev/null\naction = iptables\n \
+         iptables-multiport\n iptables-allports\n iptables-new\n iptables-multiport-log\n iptables-ipset\n \
+         iptables-ipset[actname=timed, ipsettime=\"<timeout-bantime>\"]\n iptables-ipset-proto6\n \
+         iptables-ipset-proto6-allports\n iptables-xt_recent-echo\n nftables\n nftables-multiport\n \
+         nftables-allports\n route\n shorewall-ipset-proto6\n firewallcmd-new\n firewallcmd-ipset\n pf\n ufw\n";
+    fs::write(stock.path().join("etc/jail.local"), jail).unwrap();
+    fs::write(directory.path().join("jail.local"), jail).unwrap();
+    let output = common::ours("fail2ban-actions")
+        .arg("-c")
+        .arg(directory.path())
+        .output()
+        .unwrap();
+    let (code, original, _) = ask(&[]);
+    assert_eq!(code, Some(0));
+    assert_eq!(original.matches("\n  actionban ").count(), 19, "{original}");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), original);
+}

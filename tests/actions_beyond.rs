@@ -8,7 +8,7 @@ mod scenario;
 
 use std::io::Write;
 use std::net::TcpListener;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 
 use common::stock::StockServer;
 use scenario::{ban, by_ours, shipped_actions, ticket};
@@ -146,6 +146,119 @@ fn connections_of_a_banned_address_are_cut() {
             "{traces:?}"
         );
         drop(server);
+    });
+}
+
+/// A program that ends with this value.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A machine with a container behind it: the namespace of this process forwards its port 8080 to
+/// port 80 of `s`; `c` is a client with the addresses 10.0.1.2 and 10.0.1.3.
+const MACHINE: &str = "\
+    mount -t tmpfs none /run
+    for name in c s; do
+        ip netns add $name
+        ip link add $name type veth peer name eth0 netns $name
+        ip link set $name up
+        ip -n $name link set lo up
+        ip -n $name link set eth0 up
+    done
+    ip address add 10.0.1.1/24 dev c
+    ip address add 10.0.2.1/24 dev s
+    ip -n c address add 10.0.1.2/24 dev eth0
+    ip -n c address add 10.0.1.3/24 dev eth0
+    ip -n s address add 10.0.2.2/24 dev eth0
+    ip -n c route add default via 10.0.1.1
+    ip -n s route add default via 10.0.2.1
+    echo 1 > /proc/sys/net/ipv4/ip_forward
+    iptables -t nat -A PREROUTING -d 10.0.1.1 -p tcp --dport 8080 -j DNAT --to-destination 10.0.2.2:80
+    iptables -N DOCKER-USER
+    iptables -A FORWARD -j DOCKER-USER";
+
+#[test]
+fn published_ports_of_containers_are_closed() {
+    let test = "published_ports_of_containers_are_closed";
+    common::in_network_and_mount_namespace(test, || {
+        let run = |script: &str| Command::new("/bin/sh").args(["-ec", script]).status();
+        assert!(run(MACHINE).unwrap().success());
+        let serve = |namespace: &str, port: &str| {
+            let script = "import socket, sys\nserver = socket.create_server((\"\", int(sys.argv[1])))\n\
+                          while True: server.accept()[0].close()";
+            let child = Command::new("ip")
+                .args([
+                    "netns",
+                    "exec",
+                    namespace,
+                    "/usr/bin/python3",
+                    "-c",
+                    script,
+                    port,
+                ])
+                .stdout(Stdio::null())
+                .spawn();
+            Ended(child.unwrap())
+        };
+        let _servers = [serve("s", "80"), serve("c", "8080")];
+        // from, to and whether it answers
+        let reach = |namespace: &str, source: &str, target: &str, port: u16| {
+            format!(
+                "ip netns exec {namespace} /usr/bin/python3 -c 'import socket\ntry:\n  \
+                 socket.create_connection((\"{target}\", {port}), 1.5, (\"{source}\", 0)).close()\n  \
+                 print(\"{source} reaches {target}\")\nexcept OSError: print(\"{source} fails\")'"
+            )
+        };
+        let banned = reach("c", "10.0.1.2", "10.0.1.1", 8080);
+        let out = reach("s", "10.0.2.2", "10.0.1.2", 8080);
+        for probe in [&banned, &out] {
+            let answers = || {
+                let output = Command::new("/bin/sh")
+                    .args(["-c", probe])
+                    .output()
+                    .unwrap();
+                String::from_utf8_lossy(&output.stdout).contains("reaches")
+            };
+            assert!(common::eventually(20, answers), "{probe}");
+        }
+        let probes = format!(
+            "{banned}; {}; {out}",
+            reach("c", "10.0.1.3", "10.0.1.1", 8080)
+        );
+        for action in [
+            "docker-user",
+            "docker-user-nftables",
+            "iptables-raw",
+            "nftables-raw",
+        ] {
+            let mut steps = jail(&format!(
+                "{action}[name=j, port=\"443,8000:8080\", protocol=\"tcp\"]"
+            ));
+            steps.push(ban("2001:db8::1"));
+            let mut step = ban("10.0.1.2");
+            step["observe"] = probes.as_str().into();
+            steps.push(step);
+            let tickets = ["2001:db8::1", "10.0.1.2"].map(ticket);
+            let left =
+                "{ iptables-save; ip6tables-save; nft list ruleset; } 2>/dev/null | grep f2b";
+            steps.push(
+                json!({"do": "stop", "tickets": tickets, "observe": format!("{banned}; {left}")}),
+            );
+            let traces = by_ours(&steps, 30);
+            let log: String = traces.iter().flat_map(|trace| trace.log.clone()).collect();
+            assert_eq!(log, "", "{action}");
+            let [.., banned, stopped] = traces.as_slice() else {
+                panic!();
+            };
+            let expected = "10.0.1.2 fails\n10.0.1.3 reaches 10.0.1.1\n10.0.2.2 reaches 10.0.1.2\n";
+            assert_eq!(banned.observed, expected, "{action}");
+            assert_eq!(stopped.observed, "10.0.1.2 reaches 10.0.1.1\n", "{action}");
+        }
     });
 }
 

@@ -144,9 +144,22 @@ pub(super) fn network(text: &str) -> Option<IpNet> {
 }
 
 /// Works out what `ipsettime = <timeout-bantime>` makes of a ban's length: the one piece of shell
-/// that the stock action offers for its time limit.
+/// that the actions offer for their time limit, the original's and the shipped ones.
 fn fold_timeout(text: &str) -> String {
-    let fold = || {
+    let shipped = || {
+        let (before, rest) = text.split_once("$((")?;
+        let (condition, rest) = rest.split_once(" ? ")?;
+        let (length, after) = rest.split_once(" : 0))")?;
+        let within = format!("{length} > 0 && {length} <= {MAX_TIMEOUT}");
+        let seconds = length.parse::<i64>().ok().filter(|_| condition == within)?;
+        let value = if (1..=i64::from(MAX_TIMEOUT)).contains(&seconds) {
+            seconds
+        } else {
+            0
+        };
+        Some(format!("{before}{value}{after}"))
+    };
+    let original = || {
         let (before, rest) = text.split_once("$([ \"")?;
         let (length, rest) = rest.split_once("\" -le ")?;
         let (limit, rest) = rest.split_once(" ] && echo \"")?;
@@ -162,7 +175,9 @@ fn fold_timeout(text: &str) -> String {
         let value = if length <= limit { length } else { otherwise };
         Some(format!("{before}{value}{after}"))
     };
-    fold().unwrap_or_else(|| text.to_owned())
+    shipped()
+        .or_else(original)
+        .unwrap_or_else(|| text.to_owned())
 }
 
 /// Carries changes of one set out; each is done or not by itself.
@@ -328,6 +343,8 @@ mod tests {
             "ipset -! -A f2b-x 192.0.2.1/32 timeout 0",
             "ipset -exist add f2b-x 192.0.2.1 timeout \
              $([ \"600000000\" -le 2147483 ] && echo \"600000000\" || echo 0)",
+            "ipset -exist add f2b-x 192.0.2.1 timeout $((2147484 > 0 && 2147484 <= 2147483 ? 2147484 : 0))",
+            "ipset -exist add f2b-x 192.0.2.1 timeout $((-1 > 0 && -1 <= 2147483 ? -1 : 0))",
         ] {
             let member = read(text).unwrap();
             assert_eq!(member.kind, Kind::Add, "{text}");
@@ -375,6 +392,7 @@ mod tests {
             "ipset test x 192.0.2.1 || ipset add y 192.0.2.1",
             "ipset test x 192.0.2.1 || ipset add x 192.0.2.2",
             "ipset add x 192.0.2.1 timeout $([ \"1\" -le 2 ] && echo \"9\" || echo 0)",
+            "ipset add x 192.0.2.1 timeout $((1 > 0 && 2 <= 2147483 ? 1 : 0))",
             "echo ipset add x 192.0.2.1",
         ] {
             assert_eq!(read(text), None, "{text}");
