@@ -122,20 +122,39 @@ fn with_own_files(files: &[(&str, &str)]) -> (tempfile::TempDir, std::path::Path
 }
 
 #[test]
-fn what_a_sandbox_takes_away_is_noted() {
-    for (value, notes) in [("auto", 1), ("off", 0)] {
+fn what_a_sandbox_takes_away_is_told() {
+    let jails = "[j]\nenabled = true\nbackend = polling\nfilter = sshd\nlogpath = {log}\n\
+                 action = nftables\n         sendmail[name=x]\n         sendmail[actname=y, mailcmd=smtp://h]\n";
+    let of_action = "jail j, action sendmail-x: actionstart hands mail to /usr/sbin/sendmail";
+    for (value, notes, severity) in [
+        ("off", 0, None),
+        ("auto", 1, Some(Severity::Note)),
+        ("strict", 2, Some(Severity::Error)),
+    ] {
         let text = format!("[Definition]\nsandbox = {value}\n");
-        let (_guard, base) = with_own_files(&[("fail2ban.local", &text)]);
+        let (_guard, base) = with_own_files(&[("fail2ban.local", &text), ("jail.local", jails)]);
         let findings = lint(&Shipped, &base.display().to_string());
-        let of_it = |finding: &&Finding| {
+        let kind = |finding: &&Finding| finding.kind == "sandbox";
+        let file = |finding: &Finding| {
             let place = finding.place.as_ref().map(|place| &*place.origin.file);
-            place.is_some_and(|file| file.ends_with("fail2ban.local"))
+            place
+                .unwrap_or_default()
+                .rsplit('/')
+                .next()
+                .map(str::to_owned)
         };
-        let found: Vec<_> = findings.iter().filter(of_it).collect();
-        assert_eq!(found.len(), notes, "{value}: {found:#?}");
-        let noted =
-            |finding: &&Finding| (finding.kind, finding.severity) == ("sandbox", Severity::Note);
-        assert!(found.iter().all(noted), "{value}: {found:#?}");
+        let (general, special): (Vec<_>, Vec<_>) = findings
+            .iter()
+            .filter(kind)
+            .partition(|finding| file(finding).as_deref() == Some("fail2ban.local"));
+        assert_eq!(general.len(), notes, "{value}: {general:#?}");
+        assert!(general.iter().all(|noted| noted.severity == Severity::Note));
+        let told: Vec<_> = special.iter().map(|finding| finding.severity).collect();
+        assert_eq!(told, Vec::from_iter(severity), "{value}: {special:#?}");
+        for finding in special {
+            assert!(finding.message.contains(of_action), "{finding:#?}");
+            assert_eq!(file(finding).as_deref(), Some("sendmail-common.conf"));
+        }
     }
 }
 

@@ -4,8 +4,31 @@ use super::JailFigures;
 use super::info::{BanInfo, History};
 use super::properties::Properties;
 use super::tags::{HostNames, Script, TagError};
+use crate::address::Address;
 use crate::control::{CommandError, Value};
-use crate::ticket::Ticket;
+use crate::ticket::{BanTime, Ticket};
+
+/// Commands about a family, and those about a ticket.
+const OF_FAMILIES: [&str; 6] = [
+    "actionstart",
+    "actionstop",
+    "actionflush",
+    "actioncheck",
+    "actionrepair",
+    "actionreload",
+];
+const OF_TICKETS: [&str; 4] = ["actionban", "actionunban", "actionreban", "actionprolong"];
+
+/// A command of an action, for an address as an example.
+#[derive(Clone, Debug)]
+pub struct Example {
+    /// When it runs: `actionstart`, `actionban`, …
+    pub operation: &'static str,
+    /// For which family; empty where there is no difference.
+    pub family: String,
+    /// As it would be handed to the shell.
+    pub script: Script,
+}
 
 /// An action of a jail that only says what it would do.
 #[derive(Clone, Debug)]
@@ -110,6 +133,37 @@ impl DryAction {
         Ok(info.fill_alone(&command, &self.names))
     }
 
+    /// Its commands for each family, those that do something.
+    ///
+    /// # Errors
+    /// Properties that refer to themselves.
+    pub fn examples(&mut self, jail: &str) -> Result<Vec<Example>, TagError> {
+        let figures = JailFigures {
+            bantime: 600.0,
+            ..JailFigures::default()
+        };
+        let (families, _) = self.families();
+        let mut examples = Vec::new();
+        for operation in OF_FAMILIES.into_iter().chain(OF_TICKETS) {
+            for family in &families {
+                let script = match OF_TICKETS.contains(&operation) {
+                    true => self.script(operation, jail, &example(family), &figures)?,
+                    false => self.operation_script(operation, family, jail, 0.0, &figures)?,
+                };
+                // a command that nobody has set is its own tag
+                if !script.text.is_empty() && script.text != format!("<{operation}>") {
+                    let family = family.clone();
+                    examples.push(Example {
+                        operation,
+                        family,
+                        script,
+                    });
+                }
+            }
+        }
+        Ok(examples)
+    }
+
     /// The families it is started for, and whether it waits for the first ban of each.
     pub fn families(&self) -> (Vec<String>, bool) {
         (
@@ -129,11 +183,21 @@ impl DryAction {
     }
 }
 
+/// A ban of an address of this family.
+fn example(family: &str) -> Ticket {
+    let address = match family {
+        "inet6" => "2001:db8::1",
+        _ => "192.0.2.1",
+    };
+    let mut ticket = Ticket::new(Address::parse(address), 0.0);
+    ticket.bantime = Some(BanTime::Seconds(600.0));
+    ticket
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::address::Address;
-    use crate::ticket::{BanTime, MatchLine};
+    use crate::ticket::MatchLine;
 
     #[test]
     fn commands_are_spelled_out() {

@@ -8,13 +8,14 @@
 //! Mails go to a queue of their own.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::timeout;
 
+use super::confined;
 use super::firewall::Change;
 use super::firewall::holders::{Holder, Holders};
 use super::firewall::iptables::Call;
@@ -31,7 +32,7 @@ use super::tags::{HostNames, Script};
 use super::way::Way;
 use crate::control::Value;
 use crate::log::Level;
-use crate::{debug, record};
+use crate::{debug, error, record};
 
 mod together;
 
@@ -64,6 +65,8 @@ pub struct Executor {
     quiet: bool,
     /// With the action, once it stops.
     patience: Arc<Patience>,
+    /// It was said that a command needs what the server has given up.
+    hindered: AtomicBool,
 }
 
 impl Executor {
@@ -75,6 +78,7 @@ impl Executor {
             mails: Mutex::new(None),
             quiet: false,
             patience: Arc::default(),
+            hindered: AtomicBool::new(false),
         }
     }
 
@@ -117,6 +121,17 @@ impl Executor {
         pacing: impl FnOnce() -> Pacing,
     ) -> bool {
         record!(Level::LowDebug, TARGET, "{}", script.shown());
+        // the configuration's were refused; this one came, or the option went, while the server ran
+        if let Some(why) = confined::hindrance_here(script)
+            && !self.hindered.swap(true, Ordering::Relaxed)
+        {
+            error!(
+                TARGET,
+                "Not possible with sandbox = strict, under which the server was started: jail {}, \
+                 action {action} {why}. To go without, restart the server with another value",
+                self.jail
+            );
+        }
         let (member, way) = match Way::of(script) {
             Way::Nothing => {
                 debug!(TARGET, "Nothing to do");

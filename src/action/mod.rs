@@ -7,6 +7,7 @@ mod any;
 mod backlog;
 mod batch;
 pub mod command;
+pub mod confined;
 pub mod dry;
 pub mod execute;
 pub mod firewall;

@@ -9,28 +9,14 @@ use clap::{Arg, ArgAction};
 use serde_json::json;
 
 use super::{directory, ended, refused, say};
-use crate::action::JailFigures;
-use crate::action::dry::DryAction;
+use crate::action::dry::{DryAction, Example};
 use crate::action::mail::python::SmtpAction;
 use crate::action::python;
 use crate::action::tags::HostNames;
 use crate::action::way::Way;
-use crate::address::Address;
 use crate::config::shipped::Shipped;
 use crate::config::{ReadOptions, stream};
 use crate::control::{Command, JailCommand, JailSetting};
-use crate::ticket::{BanTime, Ticket};
-
-/// Commands about a ticket, and those about a family.
-const OF_TICKETS: [&str; 4] = ["actionban", "actionunban", "actionreban", "actionprolong"];
-const OF_FAMILIES: [&str; 6] = [
-    "actionstart",
-    "actionstop",
-    "actionflush",
-    "actioncheck",
-    "actionrepair",
-    "actionreload",
-];
 
 /// An action of a jail.
 enum Action {
@@ -216,35 +202,26 @@ fn describe(jail: &str, action: Action) -> anyhow::Result<Told> {
             return Ok(told);
         }
     };
-    let (families, on_demand) = action.families();
-    told.on_demand = Some(on_demand);
-    let figures = JailFigures {
-        bantime: 600.0,
-        ..JailFigures::default()
-    };
-    for operation in OF_FAMILIES.into_iter().chain(OF_TICKETS) {
-        let first = told.commands.len();
-        for family in &families {
-            let script = match OF_TICKETS.contains(&operation) {
-                true => action.script(operation, jail, &example(family), &figures)?,
-                false => action.operation_script(operation, family, jail, 0.0, &figures)?,
-            };
-            let way = Way::of(&script);
-            // a command that nobody has set is its own tag
-            if way == Way::Nothing || script.text == format!("<{operation}>") {
-                continue;
-            }
-            let step = Step {
-                operation,
-                families: Vec::from_iter((!family.is_empty()).then(|| family.clone())),
-                way: way.to_string(),
-                script: script.spelled_out(),
-            };
-            let mut others = told.commands[first..].iter_mut();
-            match others.find(|other| other.way == step.way && other.script == step.script) {
-                Some(other) => other.families.push(family.clone()),
-                None => told.commands.push(step),
-            }
+    told.on_demand = Some(action.families().1);
+    for example in action.examples(jail)? {
+        let Example {
+            operation,
+            family,
+            script,
+        } = example;
+        let step = Step {
+            operation,
+            families: Vec::from_iter((!family.is_empty()).then(|| family.clone())),
+            way: Way::of(&script).to_string(),
+            script: script.spelled_out(),
+        };
+        let alike = |other: &&mut Step| {
+            (other.operation, &other.way, &other.script)
+                == (step.operation, &step.way, &step.script)
+        };
+        match told.commands.iter_mut().find(alike) {
+            Some(other) => other.families.push(family),
+            None => told.commands.push(step),
         }
     }
     Ok(told)
@@ -294,15 +271,4 @@ fn json_of(told: &[Told]) -> String {
         .map(action)
         .collect::<serde_json::Value>()
         .to_string()
-}
-
-/// A ban of an address of this family.
-fn example(family: &str) -> Ticket {
-    let address = match family {
-        "inet6" => "2001:db8::1",
-        _ => "192.0.2.1",
-    };
-    let mut ticket = Ticket::new(Address::parse(address), 0.0);
-    ticket.bantime = Some(BanTime::Seconds(600.0));
-    ticket
 }

@@ -62,8 +62,11 @@ fn become_server(
     stream: Vec<Vec<Value>>,
     report: impl FnOnce(Result<(), CommandError>),
 ) -> ExitCode {
-    let sandbox = match config::read_sandbox(&setup.options.config) {
-        Ok(sandbox) => sandbox,
+    let directory = &setup.options.config;
+    let read = config::read_sandbox(directory)
+        .and_then(|sandbox| Ok((sandbox, config::read_database(directory)?)));
+    let (sandbox, dbfile) = match read {
+        Ok(read) => read,
         Err(why) => {
             error!(TARGET, "{}", why);
             return exit_code(false);
@@ -80,6 +83,7 @@ fn become_server(
         logtarget: setup.logtarget.clone(),
         syslogsocket: setup.syslogsocket.clone(),
         sandbox,
+        dbfile,
         verbosity: u8::try_from(setup.options.verbosity.max(0)).unwrap_or(u8::MAX),
     };
     server::run(options, stream, report)

@@ -10,6 +10,18 @@ use crate::options::Sent;
 use crate::options::server::{self as rows, DBFILE, EARLY, SANDBOX, THREAD, THREAD_COMMAND};
 use crate::python::text::quoted;
 
+/// What the server gives up at its start, for itself and what it starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sandbox {
+    /// Nothing.
+    #[default]
+    Off,
+    /// What no action is known to need.
+    Auto,
+    /// Rights by set-id bits and writing outside of its own directories as well.
+    Strict,
+}
+
 /// Reads what the client needs before it can talk to a server.
 ///
 /// # Errors
@@ -38,11 +50,11 @@ pub fn database(settings: &Settings, messages: &mut Messages) -> Result<String, 
     Ok(file.unwrap_or_default())
 }
 
-/// Reads whether the server gives up what no ban needs: `auto`, or `off`, as without the option.
+/// Reads what the server gives up: nothing without the option.
 ///
 /// # Errors
 /// A substitution that fails; another value.
-pub fn sandbox(settings: &Settings, messages: &mut Messages) -> Result<bool, Cause> {
+pub fn sandbox(settings: &Settings, messages: &mut Messages) -> Result<Sandbox, Cause> {
     let known = [SANDBOX];
     let options = read_options(settings, "Definition", &known, None, false, true, messages)?;
     match options
@@ -50,10 +62,11 @@ pub fn sandbox(settings: &Settings, messages: &mut Messages) -> Result<bool, Cau
         .map(|value| value.text())
         .as_deref()
     {
-        Some("auto") => Ok(true),
-        Some("off" | "") | None => Ok(false),
+        Some("strict") => Ok(Sandbox::Strict),
+        Some("auto") => Ok(Sandbox::Auto),
+        Some("off" | "") | None => Ok(Sandbox::Off),
         Some(other) => Err(Cause::Value(format!(
-            "Invalid value {} of 'sandbox', it is auto or off",
+            "Invalid value {} of 'sandbox', it is off, auto or strict",
             quoted(other)
         ))),
     }

@@ -37,7 +37,7 @@ pub mod stream;
 pub mod tags;
 
 pub use error::{Cause, ConfigError, Fault, Message, Place};
-pub use globals::check_loglevel;
+pub use globals::{Sandbox, check_loglevel};
 
 /// Options of `fail2ban.conf` that the client needs before it reads any jail (facts G1–G5).
 #[derive(Clone, Debug)]
@@ -89,6 +89,9 @@ pub trait Check: std::fmt::Debug {
     /// and with the command that takes its place.
     fn unserved(&self, commands: &[Vec<Value>]) -> Vec<(Fault, Vec<Value>)>;
 
+    /// What of the actions of one jail does not work with `sandbox = strict`.
+    fn confined(&self, commands: &[Vec<Value>]) -> Vec<Fault>;
+
     /// What it would take of the commands of a jail, though it should not be so.
     fn warnings(&self, commands: &[Vec<Value>]) -> Vec<Fault>;
 }
@@ -125,11 +128,11 @@ pub fn read_database(dir: &Path) -> Result<String, ConfigError> {
     stream::database(&shipped::Shipped, &dir.to_string_lossy())
 }
 
-/// Reads whether the server gives up what no ban needs (`sandbox = auto`).
+/// Reads what the server gives up (`sandbox`).
 ///
 /// # Errors
-/// As [`read_early`], and for a value that is neither `auto` nor `off`.
-pub fn read_sandbox(dir: &Path) -> Result<bool, ConfigError> {
+/// As [`read_early`], and for a value that is none.
+pub fn read_sandbox(dir: &Path) -> Result<Sandbox, ConfigError> {
     stream::sandbox(&shipped::Shipped, &dir.to_string_lossy())
 }
 

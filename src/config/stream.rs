@@ -8,7 +8,7 @@ use super::jail::{self, Extent, Jail};
 use super::layers::Layers;
 use super::settings::{Options, Settings};
 use super::shipped;
-use super::{Check, ConfigError, EarlyOptions, ReadOptions, Stream};
+use super::{Check, ConfigError, EarlyOptions, ReadOptions, Sandbox, Stream};
 use crate::control::Value;
 use crate::log::Level;
 use crate::python::text::quoted;
@@ -56,11 +56,11 @@ pub fn database(files: &dyn Files, base: &str) -> Result<String, ConfigError> {
     with_messages(files, base, read).map(|(file, _)| file)
 }
 
-/// Of `fail2ban.conf` whether there is a sandbox; see [`super::read_sandbox`].
+/// Of `fail2ban.conf` what the server gives up; see [`super::read_sandbox`].
 ///
 /// # Errors
 /// As there.
-pub fn sandbox(files: &dyn Files, base: &str) -> Result<bool, ConfigError> {
+pub fn sandbox(files: &dyn Files, base: &str) -> Result<Sandbox, ConfigError> {
     let read = |layers: &mut Layers<'_>| {
         let settings = globals_of(layers)?;
         globals::sandbox(&settings, &mut layers.messages)
@@ -107,8 +107,7 @@ fn read_all(layers: &mut Layers<'_>, options: &ReadOptions<'_>) -> Result<Stream
     let globals = globals_of(layers)?;
     // The client has read these and told what there was to tell.
     let early = globals::early(&globals, &mut Messages::default())?;
-    // for nobody here, but a mistake in it counts
-    globals::sandbox(&globals, &mut Messages::default())?;
+    let sandbox = globals::sandbox(&globals, &mut Messages::default())?;
     layers.messages = Messages::default();
     let jails = layers.read_jails()?;
     let jails =
@@ -131,7 +130,7 @@ fn read_all(layers: &mut Layers<'_>, options: &ReadOptions<'_>) -> Result<Stream
                 jail.commands(files, options.allow_no_files, &mut layers.messages)?
             }
         };
-        let checked = check_jail(jail, of_jail, &jails, layers, options);
+        let checked = check_jail(jail, of_jail, &jails, layers, options, sandbox);
         sound &= checked.1;
         commands.extend(checked.0);
     }
@@ -190,11 +189,18 @@ fn check_jail(
     settings: &Settings,
     layers: &mut Layers<'_>,
     options: &ReadOptions<'_>,
+    sandbox: Sandbox,
 ) -> (Vec<Vec<Value>>, bool) {
     let Some(check) = options.check.filter(|_| jail.error.is_none()) else {
         return (commands, true);
     };
-    let faults = check.faults(&commands);
+    let mut faults = check.faults(&commands);
+    if sandbox == Sandbox::Strict {
+        for mut fault in check.confined(&commands) {
+            fault.text = format!("Not possible with sandbox = strict: {}", fault.text);
+            faults.push(fault);
+        }
+    }
     let mut error = None;
     for fault in faults {
         let place = jail.place_of(&fault, &commands, settings, layers.files());

@@ -15,9 +15,10 @@ use super::Backend;
 use super::core::JailCore;
 use super::open_ids::open_ids;
 use super::options;
+use crate::action::confined;
 use crate::action::dry::DryAction;
 use crate::action::properties::Properties;
-use crate::action::tags::HostNames;
+use crate::action::tags::{HostNames, Script};
 use crate::config::{Check, Fault};
 use crate::control::{Command, CommandError, JailCommand, JailSetting, Value};
 use crate::datetime::duration;
@@ -52,6 +53,10 @@ impl Check for Validator {
 
     fn warnings(&self, commands: &[Vec<Value>]) -> Vec<Fault> {
         open_ids(commands)
+    }
+
+    fn confined(&self, commands: &[Vec<Value>]) -> Vec<Fault> {
+        confined(commands)
     }
 
     fn unserved(&self, commands: &[Vec<Value>]) -> Vec<(Fault, Vec<Value>)> {
@@ -89,6 +94,62 @@ pub fn unserved(commands: &[Vec<Value>]) -> Vec<(Fault, Vec<Value>)> {
     Validator::default().unserved(commands)
 }
 
+/// What of a jail's actions, and of its `ignorecommand`, does not work with `sandbox = strict`: of each
+/// the first command with its reason.
+pub fn confined(commands: &[Vec<Value>]) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (command, words) in commands.iter().enumerate() {
+        let Ok(Command::Jail {
+            name: jail,
+            command: JailCommand::Set(setting),
+        }) = Command::parse(words)
+        else {
+            continue;
+        };
+        let found = match &setting {
+            JailSetting::Set { option, value } if option == "ignorecommand" => {
+                let script = Script::plain(value.as_str().unwrap_or_default());
+                confined::hindrance(&script).map(|why| (0, format!("ignorecommand {why}")))
+            }
+            JailSetting::Action { name, properties } => hindered(&jail, name, properties),
+            _ => None,
+        };
+        if let Some((item, text)) = found {
+            faults.push(Fault {
+                command,
+                item,
+                text: format!("jail {jail}, {text}"),
+            });
+        }
+    }
+    faults
+}
+
+/// Which of an action's properties is a command that does not work confined, and why.
+fn hindered(jail: &str, name: &str, properties: &[(String, Value)]) -> Option<(usize, String)> {
+    let mut action = dry(name, properties);
+    // what is wrong with its properties is told when it is used
+    let examples = action.examples(jail).ok()?.into_iter();
+    let mut hindered = examples.filter_map(|example| {
+        let why = confined::hindrance(&example.script)?;
+        Some((example.operation, why))
+    });
+    let (operation, why) = hindered.next()?;
+    let is_it = |(property, _): &(String, Value)| property.split('?').next() == Some(operation);
+    let item = properties.iter().position(is_it).unwrap_or_default();
+    Some((item, format!("action {name}: {operation} {why}")))
+}
+
+/// An action of these properties.
+fn dry(name: &str, properties: &[(String, Value)]) -> DryAction {
+    let mut action = DryAction::new(name, HostNames::default());
+    for (name, value) in properties {
+        // what is refused is told by the validator
+        let _ = action.set(name, value);
+    }
+    action
+}
+
 /// The actions of a jail as they would run, in their order, those of commands only.
 fn actions(commands: &[Vec<Value>]) -> Vec<DryAction> {
     let mut actions: Vec<DryAction> = Vec::new();
@@ -100,12 +161,7 @@ fn actions(commands: &[Vec<Value>]) -> Vec<DryAction> {
         else {
             continue;
         };
-        let mut action = DryAction::new(&name, HostNames::default());
-        for (name, value) in &properties {
-            // what is refused is told by the trial
-            let _ = action.set(name, value);
-        }
-        actions.push(action);
+        actions.push(dry(&name, &properties));
     }
     actions
 }

@@ -14,7 +14,7 @@ use crate::config::layers::Layers;
 use crate::config::places::{Item, line_of};
 use crate::config::references::References;
 use crate::config::settings::{Setting, Settings, Vars};
-use crate::config::{Cause, Fault, Place, action, glob, options};
+use crate::config::{Cause, Fault, Place, Sandbox, action, glob, options};
 use crate::control::Value;
 use crate::jail::validator;
 use crate::log::Level;
@@ -50,6 +50,14 @@ enum Logs {
     NoStart,
 }
 
+/// What is known of the server they are for.
+pub(super) struct About {
+    /// Whether it starts, be it without some of its jails.
+    pub starts: bool,
+    /// What it gives up.
+    pub sandbox: Sandbox,
+}
+
 /// The jails of a configuration.
 pub(super) struct Jails<'a, 'f> {
     layers: &'a mut Layers<'f>,
@@ -58,8 +66,7 @@ pub(super) struct Jails<'a, 'f> {
     findings: &'a mut Findings,
     services: Services,
     used: Used,
-    /// Whether the server starts, be it without some of its jails.
-    starts: bool,
+    about: About,
 }
 
 impl<'a, 'f> Jails<'a, 'f> {
@@ -67,7 +74,7 @@ impl<'a, 'f> Jails<'a, 'f> {
         layers: &'a mut Layers<'f>,
         settings: Settings,
         written: &'a Written,
-        starts: bool,
+        about: About,
         findings: &'a mut Findings,
     ) -> Jails<'a, 'f> {
         Jails {
@@ -77,7 +84,7 @@ impl<'a, 'f> Jails<'a, 'f> {
             written,
             findings,
             used: Used::default(),
-            starts,
+            about,
         }
     }
 
@@ -198,6 +205,7 @@ impl<'a, 'f> Jails<'a, 'f> {
             jail.place_of(&fault, &commands, &self.settings, files)
         };
         unserved(&commands, &place, self.findings);
+        confined(&commands, self.about.sandbox, &place, self.findings);
         regexes(&commands, &place, self.findings);
         injection::look(&commands, &place, Severity::Warning, self.findings);
         let has_regex = |words: &Vec<Value>| option_of(words) == "addfailregex";
@@ -321,7 +329,7 @@ impl<'a, 'f> Jails<'a, 'f> {
         match (&commands, jail.error.take()) {
             (_, Some(_)) => Logs::Skipped,
             (Err(Cause::Setting { text, .. }), _) if text.starts_with(jail::NO_LOGS) => {
-                match self.starts {
+                match self.about.starts {
                     true => Logs::LeftOut,
                     false => Logs::NoStart,
                 }
@@ -449,6 +457,25 @@ fn unserved(
     for (fault, _) in validator::unserved(commands) {
         let place = place(fault.command, fault.item);
         findings.add(Severity::Error, "unserved", place, fault.text);
+    }
+}
+
+/// Actions that do not work in a strict sandbox: one that is set, or would be the better choice.
+fn confined(
+    commands: &[Vec<Value>],
+    sandbox: Sandbox,
+    place: &dyn Fn(usize, usize) -> Option<Place>,
+    findings: &mut Findings,
+) {
+    let (severity, text) = match sandbox {
+        Sandbox::Off => return,
+        Sandbox::Auto => (Severity::Note, "in the way of sandbox = strict"),
+        Sandbox::Strict => (Severity::Error, "not possible with sandbox = strict"),
+    };
+    for fault in validator::confined(commands) {
+        let place = place(fault.command, fault.item);
+        let text = format!("{text}: {}", fault.text);
+        findings.add(severity, "sandbox", place, text);
     }
 }
 

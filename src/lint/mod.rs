@@ -25,7 +25,7 @@ use self::written::Written;
 use crate::config::files::Files;
 use crate::config::layers::Layers;
 use crate::config::settings::Origin;
-use crate::config::{Cause, Fault, Place, ReadOptions, globals, jail, shipped, stream};
+use crate::config::{Cause, Fault, Place, ReadOptions, Sandbox, globals, jail, shipped, stream};
 use crate::control::Value;
 use crate::jail::validator;
 use crate::python::text::quoted;
@@ -140,7 +140,7 @@ pub fn lint(files: &dyn Files, dir: &str) -> Vec<Finding> {
     };
     layers.tolerate();
     let written = written::look(files, layers.base(), &mut findings);
-    server(&mut layers, &written, &mut findings);
+    let sandbox = server(&mut layers, &written, &mut findings);
     match layers.read("jail") {
         Ok(Some(settings)) => {
             let mut settings = (*settings).clone();
@@ -149,8 +149,9 @@ pub fn lint(files: &dyn Files, dir: &str) -> Vec<Finding> {
             jail::add_defaults(&mut settings, layers.base());
             options::spare_names(files, &settings, &mut findings);
             let starts = starts(files, dir);
+            let about = jails::About { starts, sandbox };
             let mut jails =
-                jails::Jails::new(&mut layers, settings, &written, starts, &mut findings);
+                jails::Jails::new(&mut layers, settings, &written, about, &mut findings);
             jails.look();
             let used = jails.used();
             filters::look(&mut layers, &written, &used, &mut findings);
@@ -185,32 +186,41 @@ fn starts(files: &dyn Files, dir: &str) -> bool {
     read.is_ok_and(|stream| stream.accepted)
 }
 
-/// `fail2ban.conf`
-fn server(layers: &mut Layers<'_>, written: &Written, findings: &mut Findings) {
+/// `fail2ban.conf`; answers what the server gives up.
+fn server(layers: &mut Layers<'_>, written: &Written, findings: &mut Findings) -> Sandbox {
     let settings = match layers.read("fail2ban") {
         Ok(Some(settings)) => settings,
         Ok(None) => {
             let text = "no fail2ban.conf and no fail2ban.local can be read";
             findings.add(Severity::Error, "unreadable", None, text);
-            return;
+            return Sandbox::Off;
         }
         Err(cause) => {
             findings.cause(Severity::Error, &cause, None);
-            return;
+            return Sandbox::Off;
         }
     };
     options::of_server(layers.files(), &settings, written, findings);
     let before = layers.messages.0.len();
     let place = |option: &str| settings.origin("Definition", option).cloned();
+    let mut sandbox = Sandbox::Off;
     match globals::sandbox(&settings, &mut layers.messages) {
-        Ok(true) => {
-            let text = "sandbox: nothing that actions run can mount, load kernel modules, trace or \
-                        enter other processes, set the clock, or shut down (docs/privileges.md)";
-            let place = place("sandbox").map(Into::into);
-            findings.add(Severity::Note, "sandbox", place, text);
-        }
-        Ok(false) => {}
+        Ok(level) => sandbox = level,
         Err(cause) => findings.cause(Severity::Error, &cause, place("sandbox").map(Into::into)),
+    }
+    if sandbox != Sandbox::Off {
+        let text = "sandbox: nothing that actions run can mount, load kernel modules, trace or enter \
+                    other processes, make namespaces, use keyrings, set the clock, shut down, or be a \
+                    32-bit program on a 64-bit system (docs/privileges.md)";
+        let place = place("sandbox").map(Into::into);
+        findings.add(Severity::Note, "sandbox", place, text);
+    }
+    if sandbox == Sandbox::Strict {
+        let text = "sandbox = strict: no program that actions run gets rights by set-id bits, or writes \
+                    anywhere but below the directories of database, log, socket and pid file, /tmp and \
+                    /var/tmp (docs/privileges.md)";
+        let place = place("sandbox").map(Into::into);
+        findings.add(Severity::Note, "sandbox", place, text);
     }
     let overrides = crate::config::settings::Options::default();
     match globals::commands(&settings, overrides, &mut layers.messages) {
@@ -231,4 +241,5 @@ fn server(layers: &mut Layers<'_>, written: &Written, findings: &mut Findings) {
             findings.add(Severity::Warning, "value", message.place, message.text);
         }
     }
+    sandbox
 }

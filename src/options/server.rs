@@ -34,7 +34,7 @@ pub const DBFILE: OptionRow = OptionRow::text("dbfile")
     )
     .get("the file bans are kept in");
 
-/// Whether the server gives up what no ban needs.
+/// What the server gives up at its start.
 pub const SANDBOX: OptionRow = OptionRow::text("sandbox").beyond().sent(Sent::Never);
 
 /// What the server alone needs, in the order it is read.

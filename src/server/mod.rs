@@ -26,6 +26,7 @@ pub use self::process::run;
 use self::server_log::{LOG, OBSERVER};
 use crate::action::firewall::holders::Holders;
 use crate::clock::ClockSteps;
+use crate::config::Sandbox;
 use crate::control::Value;
 use crate::evidence::memory::EvidenceMemory;
 use crate::jail::{Events, Names};
@@ -60,8 +61,10 @@ pub struct ServerOptions {
     pub syslogsocket: String,
     /// `-v` given so many times.
     pub verbosity: u8,
-    /// Give up what no ban needs (`sandbox = auto`).
-    pub sandbox: bool,
+    /// What to give up (`sandbox`).
+    pub sandbox: Sandbox,
+    /// Where the configuration has the database, which a strict sandbox must know beforehand.
+    pub dbfile: String,
 }
 
 /// How far the server is on its way out.

@@ -117,7 +117,7 @@ fn serve(
         let _ = prctl::set_name(&name);
     }
     // for one thread only: there is no other yet
-    let confined = options.sandbox.then(sandbox::enter);
+    let sandboxed = sandbox::enter(options);
     allocator::share_heaps();
     let inherited = activation::take();
     let logging = match Logging::new(options.verbosity) {
@@ -133,11 +133,7 @@ fn serve(
     }));
     let code = match prepare(options, &logging) {
         Ok(runtime) => {
-            match confined {
-                Some(Ok(())) => info!(LOG, "Sandbox: capabilities that no ban needs are given up"),
-                Some(Err(why)) => error!(LOG, "Sandbox: capabilities cannot be given up: {}", why),
-                None => {}
-            }
+            sandboxed.tell();
             let life = live(options, Arc::clone(&logging), inherited, stream, report);
             let code = runtime.block_on(life);
             // whatever still waits in a blocking call (a whois, a name server) is not waited for, but

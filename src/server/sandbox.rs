@@ -1,42 +1,98 @@
-//! `sandbox = auto`: rights that no ban needs are given up before the first thread is started, by the
-//! server and so by every program that it starts, for good.
+//! `sandbox = auto` and `strict`: rights that no ban needs are given up before the first thread is
+//! started, by the server and so by every program that it starts, for good.
 //!
-//! Actions may run anything, so it is the same whatever the configuration says, and a reload can
-//! bring nothing that needs more.
+//! Actions may run anything, and a reload may bring others. So nothing is guessed from the
+//! configuration: `auto` takes what no action is known to need, and `strict`, which takes more, is for
+//! those whose actions do without it.
 
-use caps::errors::CapsError;
-use caps::{CapSet, Capability, CapsHashSet};
+use std::path::{Path, PathBuf};
 
-/// What firewalls, logs, files of actions, mail programs and `sudo` need.
-const KEPT: [Capability; 12] = [
-    Capability::CAP_AUDIT_WRITE,
-    Capability::CAP_CHOWN,
-    Capability::CAP_DAC_OVERRIDE,
-    Capability::CAP_DAC_READ_SEARCH,
-    Capability::CAP_FOWNER,
-    Capability::CAP_FSETID,
-    Capability::CAP_KILL,
-    Capability::CAP_NET_ADMIN,
-    Capability::CAP_NET_BIND_SERVICE,
-    Capability::CAP_NET_RAW,
-    Capability::CAP_SETGID,
-    Capability::CAP_SETUID,
-];
+use super::ServerOptions;
+use super::server_log::LOG;
+use super::settings::make_directory_of;
+use crate::action::confined;
+use crate::config::Sandbox;
+use crate::{info, warning};
 
-/// Gives up all other capabilities. Who may not narrow the bounding set, being no root, keeps it.
-///
-/// # Errors
-/// What the kernel says.
-pub(super) fn enter() -> Result<(), CapsError> {
-    let kept: CapsHashSet = KEPT.into_iter().collect();
-    if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP)? {
-        for surplus in caps::read(None, CapSet::Bounding)?.difference(&kept) {
-            caps::drop(None, CapSet::Bounding, *surplus)?;
+mod calls;
+mod capabilities;
+mod files;
+
+/// What came of it, for the log.
+#[derive(Default)]
+pub(super) struct Entered {
+    level: &'static str,
+    given_up: Vec<String>,
+    failed: Vec<String>,
+}
+
+impl Entered {
+    fn note<E: std::fmt::Display>(&mut self, what: &str, done: Result<(), E>) {
+        match done {
+            Ok(()) => self.given_up.push(what.to_owned()),
+            Err(why) => self.failed.push(format!("{what}: {why}")),
         }
     }
-    for set in [CapSet::Effective, CapSet::Inheritable, CapSet::Permitted] {
-        let left = &caps::read(None, set)? & &kept;
-        caps::set(None, set, &left)?;
+
+    /// Says what the server does without from now on, and what it could not give up.
+    pub(super) fn tell(&self) {
+        if !self.given_up.is_empty() {
+            let given_up = self.given_up.join(", ");
+            info!(LOG, "Sandbox {}: given up: {}", self.level, given_up);
+        }
+        for failed in &self.failed {
+            warning!(LOG, "Sandbox {}: not given up: {}", self.level, failed);
+        }
     }
-    Ok(())
+}
+
+/// Gives up what the level says. What a kernel does not know how to take stays.
+pub(super) fn enter(options: &ServerOptions) -> Entered {
+    let mut entered = Entered::default();
+    match options.sandbox {
+        Sandbox::Off => return entered,
+        Sandbox::Auto => entered.level = "auto",
+        Sandbox::Strict => {
+            entered.level = "strict";
+            confined::enforce();
+            let rights = nix::sys::prctl::set_no_new_privs();
+            entered.note("rights that programs have by set-id bits", rights);
+            let places = own_directories(options);
+            let names: Vec<_> = places.iter().map(|place| place.to_string_lossy()).collect();
+            let what = format!("writing anywhere but in {}", names.join(", "));
+            let done = match files::confine(&places) {
+                Ok(true) => Ok(()),
+                Ok(false) => Err("this kernel has no landlock".to_owned()),
+                Err(why) => Err(why.to_string()),
+            };
+            entered.note(&what, done);
+        }
+    }
+    // takes a capability that goes right after
+    entered.note("system calls that no ban needs", calls::limit());
+    let capabilities = capabilities::give_up();
+    entered.note("capabilities that no ban needs", capabilities);
+    entered
+}
+
+/// The directories of what the server writes, which are made where they are missing: files in them
+/// come and go, as the log does when it is rotated.
+fn own_directories(options: &ServerOptions) -> Vec<PathBuf> {
+    // what stands behind a path of a log are its options
+    let log = options.logtarget.split('[').next().unwrap_or_default();
+    let files: [&Path; 4] = [
+        &options.socket,
+        &options.pidfile,
+        Path::new(log),
+        Path::new(&options.dbfile),
+    ];
+    let mut directories = Vec::new();
+    for file in files.into_iter().filter(|file| file.is_absolute()) {
+        // told when it is used
+        let _ = make_directory_of(file);
+        directories.extend(file.parent().map(Path::to_owned));
+    }
+    directories.sort();
+    directories.dedup();
+    directories
 }

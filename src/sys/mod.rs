@@ -8,4 +8,5 @@ pub mod hosts;
 pub mod journal;
 pub mod localtime;
 pub mod readiness;
+pub mod seccomp;
 pub mod spawn;

@@ -14,9 +14,12 @@ pub struct Stock {
 impl Stock {
     /// `jails` are names with actions.
     pub fn new(jails: &[(&str, &str)], dbfile: &str) -> Stock {
-        let stock = Stock {
-            directory: tempfile::tempdir().unwrap(),
-        };
+        Stock::within(tempfile::tempdir().unwrap(), jails, dbfile)
+    }
+
+    /// In a place of one's own.
+    pub fn within(directory: tempfile::TempDir, jails: &[(&str, &str)], dbfile: &str) -> Stock {
+        let stock = Stock { directory };
         super::copy_tree(
             &super::reference("1.1.1").join("etc/fail2ban"),
             &stock.path("etc"),

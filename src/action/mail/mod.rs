@@ -120,6 +120,14 @@ impl Mail {
         };
         Some(Mail { sources, sink })
     }
+
+    /// The program it is handed to; `None` when a server gets it.
+    pub fn program(&self) -> Option<&str> {
+        match &self.sink {
+            Sink::Program { arguments, .. } => arguments.first().map(String::as_str),
+            Sink::Smtp { .. } => None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,156 @@
+//! What `sandbox = strict` keeps a command from: programs that need the rights of their set-id bits or
+//! files of their own, and files that are not the server's.
+//!
+//! In comes a command as it would run, out comes what of it cannot work. Only what is sure is told: a
+//! program of which nothing is known may do without.
+#![forbid(unsafe_code)]
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::mail::Mail;
+use super::tags::Script;
+
+/// They hand mail to the mail system of the machine, which keeps it in files of its own.
+const MAILERS: [&str; 8] = [
+    "sendmail",
+    "mail",
+    "mailx",
+    "bsd-mailx",
+    "s-nail",
+    "mutt",
+    "exim",
+    "exim4",
+];
+
+/// They get the rights of another user.
+const SET_ID: [&str; 4] = ["sudo", "su", "doas", "pkexec"];
+
+/// Where the server has nothing of its own.
+const FOREIGN: [&str; 5] = ["/etc/", "/proc/net/", "/proc/sys/", "/sys/", "/usr/"];
+
+/// Words of the shell behind which a command begins.
+const LEADING: [&str; 11] = [
+    "if", "then", "elif", "else", "while", "until", "do", "!", "time", "exec", "command",
+];
+
+static ENFORCED: AtomicBool = AtomicBool::new(false);
+
+/// From now on this process, and what it starts, is confined.
+pub fn enforce() {
+    ENFORCED.store(true, Ordering::Relaxed);
+}
+
+/// As [`hindrance`], in a process that is confined.
+pub(super) fn hindrance_here(script: &Script) -> Option<String> {
+    ENFORCED
+        .load(Ordering::Relaxed)
+        .then(|| hindrance(script))
+        .flatten()
+}
+
+/// What of a command cannot work, as what it does: "runs sudo, …".
+pub fn hindrance(script: &Script) -> Option<String> {
+    if let Some(mail) = Mail::recognise(script) {
+        return mail.program().map(of_program)?;
+    }
+    let text = without_quoted(script.shape().0);
+    let pieces = text.split([';', '|', '&', '(', ')', '{', '}', '`', '\n']);
+    let programs = pieces.filter_map(|piece| {
+        let mut words = piece.split_whitespace();
+        words.find(|word| !LEADING.contains(word) && !word.contains('='))
+    });
+    let files = text.split('>').skip(1).map(str::trim_start);
+    programs
+        .filter_map(of_program)
+        .chain(files.filter_map(of_file))
+        .next()
+}
+
+fn of_program(path: &str) -> Option<String> {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    if MAILERS.contains(&name) {
+        return Some(format!(
+            "hands mail to {path}, which keeps it in files of its own (it can go by SMTP instead)"
+        ));
+    }
+    SET_ID
+        .contains(&name)
+        .then(|| format!("runs {path}, which needs the rights of its set-id bits"))
+}
+
+fn of_file(text: &str) -> Option<String> {
+    let end = text.find(|c: char| c.is_whitespace() || ";|&()".contains(c));
+    let path = &text[..end.unwrap_or(text.len())];
+    FOREIGN
+        .iter()
+        .any(|place| path.starts_with(place))
+        .then(|| format!("writes {path}"))
+}
+
+/// The text without what stands in quotes, where nothing is a command.
+fn without_quoted(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut quote = None;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (None | Some('"'), '\\') => drop(chars.next()),
+            (None, '"' | '\'') => quote = Some(c),
+            (None, c) => plain.push(c),
+            (Some(open), c) if c == open => quote = None,
+            (Some(_), _) => {}
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_more_than_a_strict_sandbox_leaves() {
+        for (text, found) in [
+            (
+                "printf %b \"a\\n\" | /usr/sbin/sendmail -f \"x\" \"y\"",
+                "hands mail to /usr/sbin/sendmail",
+            ),
+            ("printf %b \"a\" | mail -s y z", "hands mail to mail"),
+            (
+                "if true; then LC_ALL=C mail -s x y </dev/null; fi",
+                "hands mail to mail",
+            ),
+            ("echo a | sudo -u b c", "runs sudo"),
+            ("x=$(su b -c d)", "runs su"),
+            (
+                "echo 'ALL: 192.0.2.1' >> /etc/hosts.deny",
+                "writes /etc/hosts.deny",
+            ),
+            (
+                "echo +192.0.2.1 >/proc/net/xt_recent/f2b; true",
+                "writes /proc/net/xt_recent/f2b",
+            ),
+        ] {
+            let hindrance = hindrance(&Script::plain(text));
+            assert!(
+                hindrance.is_some_and(|why| why.starts_with(found)),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_works_in_a_strict_sandbox() {
+        for text in [
+            "",
+            "iptables -w -N f2b-x >/dev/null 2>&1 || { nft add table inet f2b; }",
+            "nft add chain inet f2b c \\{ type filter hook input priority 0 \\; \\}",
+            "printf %b \"Subject: x\\n\\nsudo; mail > /etc/x\" | smtp://localhost -f \"x\" \"y\"",
+            "for mail in a b; do curl -d \"a | sudo b > /etc/c\" http://x/; done",
+            "logger 'no; sudo' mail",
+            "cat /etc/hosts > /tmp/hosts",
+        ] {
+            assert_eq!(hindrance(&Script::plain(text)), None, "{text}");
+        }
+    }
+}
