@@ -4,14 +4,18 @@ pub mod attack;
 pub mod shapes;
 
 use std::cell::OnceCell;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::num::NonZero;
 use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use attack::{Attack, Attempt};
-use fancy_regex::Regex;
 use ferroban::config;
 use ferroban::filter::{Clock, FailureId, Filter, LineOutcome, Manner};
+use regex_automata::meta::Regex;
 use shapes::{Event, Kind, Part, Service, Writing};
 
 /// As a jail watches its logs, but that all days are today.
@@ -199,12 +203,11 @@ impl Trial<'_> {
     /// with other texts of a client, that is the same and has another address.
     fn is_undecided(&self, line: &str) -> bool {
         let of_others = self.of_others.get_or_init(|| self.lines_of_others());
-        of_others
-            .iter()
-            .any(|regex| regex.is_match(line).unwrap_or(false))
+        of_others.iter().any(|regex| regex.is_match(line))
     }
 
-    /// Regexes for all lines of the service that are about others.
+    /// Regexes for all lines of the service that are about others. No engine that backtracks: it would
+    /// give up on so many `.*`.
     fn lines_of_others(&self) -> Vec<Regex> {
         let service = self.service;
         let others: Vec<String> = service.others.iter().map(|o| escaped(o)).collect();
@@ -234,14 +237,14 @@ impl Trial<'_> {
             match part {
                 Part::Text(text) => pattern += &escaped(text),
                 Part::Address => pattern += address,
-                Part::Process => pattern += r"\d+",
+                Part::Process => pattern += "[0-9]+",
                 Part::Field(index) => {
                     let field = &self.service.fields[*index];
                     pattern += &match field.writing {
-                        Some(Writing::Host) => r"[\w.-]*".to_owned(),
+                        Some(Writing::Host) => "[A-Za-z0-9_.-]*".to_owned(),
                         Some(_) => ".*".to_owned(),
                         None if field.harmless.contains(' ') => escaped(&field.harmless),
-                        None => r#"[^\s",\]]*"#.to_owned(),
+                        None => r#"[^ \t",\]]*"#.to_owned(),
                     };
                 }
                 Part::Cut(_) | Part::End => {}
@@ -285,21 +288,33 @@ pub fn filters() -> usize {
     services().map(|service| service.filters.len()).sum()
 }
 
-/// Tries all services on those filters of a configuration that are wanted.
+/// Tries all services on those filters of a configuration that are wanted, several at a time.
 pub fn all(
     config: &Path,
     extent: Extent,
-    wanted: &dyn Fn(&str) -> bool,
+    wanted: &(dyn Fn(&str) -> bool + Sync),
 ) -> BTreeMap<String, Score> {
-    let mut scores = BTreeMap::new();
-    for service in services() {
-        for name in service.filters.iter().filter(|name| wanted(name)) {
+    let services: Vec<Service> = services().collect();
+    let mut trials: Vec<(&Service, &String)> = services
+        .iter()
+        .flat_map(|service| service.filters.iter().map(move |name| (service, name)))
+        .filter(|(_, name)| wanted(name))
+        .collect();
+    // the longest first, so that no thread is left alone with one
+    trials.sort_by_key(|(service, _)| Reverse(Attack::new(service).count()));
+    let next = AtomicUsize::new(0);
+    let scores = Mutex::new(BTreeMap::new());
+    let work = || {
+        while let Some((service, name)) = trials.get(next.fetch_add(1, Relaxed)) {
             if let Some(filter) = filter(config, name) {
-                scores.insert(name.clone(), judge(&service, filter, name, extent));
+                let score = judge(service, filter, name, extent);
+                scores.lock().expect("sound").insert((*name).clone(), score);
             }
         }
-    }
-    scores
+    };
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+    scores.into_inner().expect("sound")
 }
 
 /// The scores as a table, with some of what went wrong.
