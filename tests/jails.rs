@@ -185,6 +185,37 @@ fn both_programs_read_all_shipped_jails_alike() {
     assert_eq!(theirs.len(), ours.len());
 }
 
+/// Expressions and options together: with the modes that jail.conf gives, for one.
+#[test]
+fn every_shipped_jail_can_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let base = directory.path();
+    fs::write(base.join("log"), "").unwrap();
+    let log = base.join("log").display().to_string();
+    let mut local =
+        String::from("[DEFAULT]\ncfemail = a@b\ncfapikey = k\nblocklist_de_apikey = k\n");
+    for jail in jails(&file(&repository().join("jail.conf"))) {
+        let _ = writeln!(
+            local,
+            "[{jail}]\nenabled = true\nbackend = auto\nlogpath = {log}"
+        );
+    }
+    fs::write(base.join("jail.local"), local).unwrap();
+    let tested = common::ours("fail2ban-client")
+        .arg("-c")
+        .arg(base)
+        .arg("-t")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&tested.stderr);
+    let complaints: Vec<_> = said
+        .lines()
+        .filter(|line| line.contains("ERROR") || line.contains("WARNING"))
+        .collect();
+    assert!(complaints.is_empty(), "{complaints:#?}");
+    assert!(tested.status.success());
+}
+
 /// Filters that are parts of others.
 const PARTS: [&str; 6] = [
     "apache-common",
