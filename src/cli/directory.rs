@@ -23,7 +23,12 @@ pub fn positional() -> Arg {
 
 /// The directory asked for, else the usual one.
 pub fn chosen(matches: &ArgMatches) -> &str {
+    given(matches).unwrap_or(shipped::default_dir())
+}
+
+/// The directory asked for.
+pub fn given(matches: &ArgMatches) -> Option<&str> {
     let positional = matches.try_get_one::<String>(POSITIONAL).ok().flatten();
     let directory = positional.or_else(|| matches.get_one(ID));
-    directory.map_or(shipped::default_dir(), String::as_str)
+    directory.map(String::as_str)
 }

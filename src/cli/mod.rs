@@ -2,7 +2,7 @@
 //!
 //! One binary is all programs: called under the name of one of fail2ban's (the links that
 //! `ferroban install-links` makes), it is that one; else its first argument says which.
-//! [`options`], [`usage`] and [`setup`] are what client and server have in common.
+//! [`begin`], [`options`] and [`usage`] are what client and server have in common.
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -15,6 +15,7 @@ use crate::sys::descriptors::keep_from_children;
 use crate::{COMPATIBLE_VERSION, VERSION};
 
 pub mod actions;
+pub mod begin;
 pub mod client;
 pub mod completion;
 pub mod config;
@@ -97,6 +98,11 @@ pub(crate) const PROGRAMS: &[(&str, &str, Program)] = &[
         "test",
         "runs annotated log lines against filters and says what differs",
         test::main,
+    ),
+    (
+        "setup",
+        "proposes the jails that fit this machine, each with the evidence",
+        setup::main,
     ),
     (
         "install-links",

@@ -4,8 +4,8 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use super::begin::Setup;
 use super::client::{self, Session};
-use super::setup::Setup;
 use super::{exit_code, say};
 use crate::config;
 use crate::control::{CommandError, Value};

@@ -1,292 +1,147 @@
-//! What client and server do first: read the command line, answer what can be answered at once, find
-//! out where the server is, check and print the configuration on request (facts P57, P60).
+//! `ferroban setup`: looks at the machine and proposes the jails that fit it as a file for `jail.d`,
+//! each with the evidence, after a dry run over its logs. Only `--write` changes anything, and never
+//! a file that is there.
+//!
+//! What a jail asks of a machine is said by the configuration: its logs, its ports, and by its filter
+//! the units of the journal and the name of the service.
+
+mod dry;
+mod fit;
+mod jails;
+mod machine;
+mod packages;
+mod report;
+mod services;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::options::{Options, Request};
-use super::{diagnostics, exit_code, options, pretty, say, usage};
-use crate::config::{self, ConfigError, Message, ReadOptions, Stream};
-use crate::control::Value;
-use crate::jail::validator::Validator;
-use crate::python::Number;
-use crate::server::NO_JAIL;
-use crate::{COMPATIBLE_VERSION, VERSION, error, info, warning};
+use anyhow::{Context as _, bail};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
-const TARGET: &str = "fail2ban";
+use self::fit::{Look, Verdict};
+use self::machine::Machine;
+use self::report::Proposal;
+use super::{directory, ended, refused, replay, say};
+use crate::config::files::Files as _;
+use crate::config::shipped;
 
-/// A command line that asks for something, and where the server is to be found.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    /// The program's name as it was called.
-    pub caller: String,
-    /// The command line.
-    pub options: Options,
-    /// Control socket.
-    pub socket: PathBuf,
-    /// Pid file.
-    pub pidfile: PathBuf,
-    /// Log level for a start.
-    pub loglevel: String,
-    /// Log target for a start.
-    pub logtarget: String,
-    /// Syslog socket for a start.
-    pub syslogsocket: String,
-}
+/// The exit code on a machine without logs.
+const NO_LOGS: u8 = 3;
+/// Where the configuration is written, be it the first file of it.
+const SYSTEM: &str = "/etc/fail2ban";
+/// The file, below the directory of the configuration.
+const FILE: &str = "jail.d/ferroban-setup.local";
 
-/// What the configuration is read for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// `-d`: shown as it is, mistakes of the server's kind included, as the original does.
-    Dump,
-    /// `-t`: every mistake counts.
-    Test,
-    /// A jail with a mistake is left out.
-    Start,
-    /// A mistake leaves the server as it is.
-    Reload,
-}
-
-impl Setup {
-    /// Reads the command line, whose first word is the program's name.
-    ///
-    /// # Errors
-    /// The exit code when there is nothing more to do, be it well or badly.
-    pub fn new(args: Vec<OsString>) -> Result<Setup, ExitCode> {
-        diagnostics::install_plain();
-        let mut args = args.into_iter();
-        let caller = args.next().unwrap_or_default();
-        let caller = caller.to_string_lossy().into_owned();
-        let options = match options::parse(args) {
-            Request::Run(options) => *options,
-            Request::Help => return answer(&usage::text(&caller)),
-            // for a person: scripts compare standard output with fail2ban's versions
-            // of Ferroban for a person: scripts compare standard output with fail2ban's versions
-            Request::ShortVersion => {
-                eprintln!("Ferroban {VERSION}");
-                return answer(COMPATIBLE_VERSION);
-            }
-            Request::Version => {
-                eprintln!("Ferroban {VERSION}");
-                return answer(&format!("Fail2Ban v{COMPATIBLE_VERSION}"));
-            }
-            Request::Duration(Number::Int(seconds)) => return answer(&seconds.to_string()),
-            Request::Duration(Number::Float(seconds)) => {
-                return answer(&Value::Float(seconds).repr());
-            }
-            Request::Misuse => {
-                say(&usage::text(&caller));
-                return Err(refuse());
-            }
-            Request::Invalid(reason) => {
-                say(&format!("ERROR: {reason}"));
-                return Err(refuse());
-            }
-        };
-        diagnostics::install(options.verbosity);
-        let only_test = options.test && options.words.is_empty();
-        let setup = match Setup::locate(caller, options) {
-            Ok(setup) => setup,
-            Err(error) => {
-                say(&format!("ERROR: {error}"));
-                return Err(match only_test {
-                    true => exit_code(false),
-                    false => refuse(),
-                });
-            }
-        };
-        setup.inspect()?;
-        Ok(setup)
-    }
-
-    /// Completes the options by `fail2ban.conf`, which is not read when the command line says all.
-    ///
-    /// # Errors
-    /// There is no such directory; the log level is none.
-    fn locate(caller: String, options: Options) -> Result<Setup, ConfigError> {
-        let mut given = options.clone();
-        let complete = [&given.loglevel, &given.logtarget, &given.syslogsocket]
-            .iter()
-            .all(|option| option.is_some())
-            && given.socket.is_some()
-            && given.pidfile.is_some();
-        if !complete {
-            let early =
-                config::read_early(&options.config).inspect_err(|error| tell(&error.messages))?;
-            tell(&early.warnings);
-            given.socket.get_or_insert(early.socket);
-            given.pidfile.get_or_insert(early.pidfile);
-            given.loglevel.get_or_insert(early.loglevel);
-            given.logtarget.get_or_insert(early.logtarget);
-            given.syslogsocket.get_or_insert(early.syslogsocket);
-        }
-        let setup = Setup {
-            caller,
-            options,
-            socket: given.socket.unwrap_or_default(),
-            pidfile: given.pidfile.unwrap_or_default(),
-            loglevel: given.loglevel.unwrap_or_default(),
-            logtarget: given.logtarget.unwrap_or_default(),
-            syslogsocket: given.syslogsocket.unwrap_or_default(),
-        };
-        info!(TARGET, "Using socket file {}", setup.socket.display());
-        config::check_loglevel(&setup.loglevel)?;
-        info!(
-            TARGET,
-            "Using pid file {}, [{}] logging to {}",
-            setup.pidfile.display(),
-            setup.loglevel,
-            setup.logtarget
-        );
-        Ok(setup)
-    }
-
-    /// Does what `-d` and `-t` ask for.
-    ///
-    /// # Errors
-    /// The exit code when that was all, or the test failed.
-    fn inspect(&self) -> Result<(), ExitCode> {
-        let Options { dump, test, .. } = self.options;
-        if !dump && !test {
-            return Ok(());
-        }
-        let purpose = if test { Purpose::Test } else { Purpose::Dump };
-        let trials = Validator::default();
-        let stream = self.read_config(None, purpose, &trials);
-        let accepted = stream.as_ref().is_some_and(|stream| stream.accepted);
-        if let Some(stream) = stream
-            .as_ref()
-            .filter(|stream| test && !stream.shipped.is_empty())
-        {
-            // for people, beside the verdict that programs read
-            eprintln!(
-                "Not in {}, so taken from the shipped configuration: {}",
-                self.options.config.display(),
-                stream.shipped.join(", ")
-            );
-        }
-        match (dump, stream) {
-            (true, Some(stream)) => print_commands(stream.commands, self.options.pretty),
-            (true, None) => {
-                say("ERROR: The configuration stream failed because of the invalid syntax.");
-            }
-            // the process is about to end: to give back thousands of texts one by one is of no use
-            (false, read) => std::mem::forget((read, trials)),
-        }
-        if !test {
-            return Err(if accepted { exit_code(true) } else { refuse() });
-        }
-        const FAILED: &str = "ERROR: test configuration failed";
-        match (self.options.words.is_empty(), accepted) {
-            (true, true) => {
-                say("OK: configuration test is successful");
-                Err(exit_code(true))
-            }
-            (true, false) => {
-                say(FAILED);
-                Err(exit_code(false))
-            }
-            (false, true) => Ok(()),
-            (false, false) => {
-                error!(TARGET, "{FAILED}");
-                Err(exit_code(false))
-            }
-        }
-    }
-
-    /// Reads the whole configuration, or that of one jail, and tells what there is to tell. `None`: it
-    /// cannot be used at all.
-    pub fn read_config(
-        &self,
-        jail: Option<&str>,
-        purpose: Purpose,
-        trials: &Validator,
-    ) -> Option<Stream> {
-        let overrides = [
-            ("loglevel", &self.loglevel),
-            ("logtarget", &self.logtarget),
-            ("syslogsocket", &self.syslogsocket),
-        ];
-        let options = ReadOptions {
-            jail: jail.map(str::to_owned),
-            also: Vec::new(),
-            allow_no_files: self.options.dump,
-            overrides: overrides
-                .map(|(name, value)| (name.to_owned(), value.clone()))
-                .to_vec(),
-            strict: self.options.test,
-            patterns: matches!(purpose, Purpose::Start | Purpose::Reload),
-            check: (purpose != Purpose::Dump).then_some(trials),
-            refuse_faulty: matches!(purpose, Purpose::Test | Purpose::Reload),
-        };
-        match config::read(&self.options.config, &options) {
-            Ok(stream) => {
-                tell(&stream.warnings);
-                Some(stream)
-            }
-            Err(failure) => {
-                tell(&failure.messages);
-                error!(TARGET, "Failed during configuration: {}", failure);
-                None
-            }
-        }
-    }
-
-    /// As [`Setup::read_config`]: the commands, `None` also when they may not be used.
-    pub fn commands(
-        &self,
-        jail: Option<&str>,
-        purpose: Purpose,
-        trials: &Validator,
-    ) -> Option<Vec<Vec<Value>>> {
-        let stream = self
-            .read_config(jail, purpose, trials)
-            .filter(|stream| stream.accepted)?;
-        let starts = |words: &Vec<Value>| words.first().and_then(Value::as_str) == Some("start");
-        if jail.is_none() && !stream.commands.iter().any(starts) {
-            warning!(TARGET, "{NO_JAIL}");
-        }
-        Some(stream.commands)
-    }
-
-    /// Reads `fail2ban.conf` again, as a restart in interactive mode does.
-    ///
-    /// # Errors
-    /// As at the first time.
-    pub fn refresh(&mut self) -> Result<(), ConfigError> {
-        *self = Setup::locate(self.caller.clone(), self.options.clone())?;
-        Ok(())
+/// Runs the program; the first word is the name it was called under.
+pub fn main(args: Vec<OsString>) -> ExitCode {
+    let matches = match command().try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(error) => return refused(&error),
+    };
+    match run(&matches) {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
+        Err(error) => ended("setup", Err(error)),
     }
 }
 
-/// Answers a question and ends well.
-fn answer<T>(text: &str) -> Result<T, ExitCode> {
-    say(text);
-    Err(exit_code(true))
+/// The options, for clap.
+pub(super) fn command() -> Command {
+    let flag = |name: &'static str, help: &'static str| {
+        let flag = Arg::new(name).long(name);
+        flag.action(ArgAction::SetTrue).help(help)
+    };
+    Command::new("ferroban setup")
+        .about(
+            "Looks at the services and logs of this machine and proposes the jails that fit, each \
+             with the evidence. Changes nothing without --write. Exit code: 0 all was looked at, \
+             1 something could not be read, 3 there are no logs, 2 a wrong command line.",
+        )
+        .arg(directory::option())
+        .arg(flag(
+            "write",
+            "write the proposal to jail.d/ferroban-setup.local, unless that is there",
+        ))
+        .arg(flag("json", "print one JSON object"))
+        .arg(flag("verbose", "say of every other jail why it was left out").short('v'))
+        .arg(
+            Arg::new("root")
+                .long("root")
+                .value_name("DIR")
+                .default_value("/")
+                .help("look at the machine whose root directory this is"),
+        )
 }
 
-/// Ends badly before anything was begun.
-fn refuse() -> ExitCode {
-    error!(TARGET, "Init of command line failed");
-    exit_code(false)
-}
-
-/// One command a line, or when `pretty` a long one over several, as Python shows it (fact C57).
-fn print_commands(commands: Vec<Vec<Value>>, pretty: bool) {
-    let lines: Vec<_> = commands
-        .into_iter()
-        .map(Value::List)
-        .map(|command| match pretty {
-            true => pretty::format(&command),
-            false => command.repr(),
-        })
-        .collect();
-    say(&lines.join("\n"));
-}
-
-fn tell(messages: &[Message]) {
-    for message in messages {
-        crate::record!(message.level, message.target, "{message}");
+fn run(matches: &ArgMatches) -> anyhow::Result<u8> {
+    let root = matches.get_one::<String>("root");
+    let root = root.map(String::as_str).unwrap_or_default();
+    let machine = Machine::at(root).with_context(|| format!("cannot look at {root}"))?;
+    let base = match directory::given(matches) {
+        Some(base) => base,
+        None if machine.is_dir(SYSTEM) => SYSTEM,
+        None => shipped::DIR,
+    };
+    let present = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .context("the clock stands before 1970")?
+        .as_secs_f64();
+    let jails = jails::read(&machine, base)?;
+    let mut look = Look::at(&machine, present);
+    let verdicts = look.judge(&jails)?;
+    let home = if base == shipped::DIR { SYSTEM } else { base };
+    let mut proposal = Proposal {
+        file: format!("{home}/{FILE}"),
+        written: false,
+        present,
+        any_log: look.any_log,
+        verdicts,
+        unread: look.unread,
+    };
+    let fits = |(_, verdict): &(_, Verdict)| matches!(verdict, Verdict::Fits(_));
+    let fitting = proposal.verdicts.iter().any(fits);
+    let written = match matches.get_flag("write") && fitting {
+        true => write(&machine.place(&proposal.file), &proposal.text()),
+        false => Ok(()),
+    };
+    proposal.written = matches.get_flag("write") && fitting && written.is_ok();
+    match matches.get_flag("json") {
+        true => say(&proposal.json().to_string()),
+        false => say(proposal.shown(matches.get_flag("verbose")).trim_end()),
     }
+    written.with_context(|| format!("cannot write {}", proposal.file))?;
+    Ok(match (proposal.any_log, proposal.unread.is_empty()) {
+        (false, _) => NO_LOGS,
+        (true, false) => replay::INCOMPLETE,
+        (true, true) => 0,
+    })
+}
+
+/// Writes a file that must not be there yet.
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    let mut options = OpenOptions::new();
+    let mut file = match options.write(true).create_new(true).mode(0o644).open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            bail!("it is there already, and stays as it is")
+        }
+        opened => opened?,
+    };
+    let written = file
+        .set_permissions(Permissions::from_mode(0o644))
+        .and_then(|()| file.write_all(text.as_bytes()));
+    if let Err(error) = written {
+        // half a file would be half a configuration
+        let _ = fs::remove_file(path);
+        return Err(error.into());
+    }
+    Ok(())
 }

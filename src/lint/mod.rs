@@ -18,6 +18,7 @@ mod written;
 
 pub use injection::leads;
 pub use names::{hint, nearest};
+pub use values::services;
 
 use std::collections::HashSet;
 

@@ -20,17 +20,9 @@ impl Services {
             return Services(None);
         };
         let text = String::from_utf8_lossy(&bytes);
-        let lines = text
-            .lines()
-            .map(|line| line.split('#').next().unwrap_or(line));
-        // NAME NUMBER/PROTOCOL ALIAS…
-        let names = lines.flat_map(|line| {
-            let words = line.split_whitespace().enumerate();
-            words
-                .filter(|(index, _)| *index != 1)
-                .map(|(_, word)| word.to_owned())
-        });
-        Services(Some(names.collect()))
+        Services(Some(
+            services(&text).map(|(name, _)| name.to_owned()).collect(),
+        ))
     }
 
     /// The parts of a list of ports that are none: numbers, ranges, names.
@@ -57,6 +49,23 @@ impl Services {
         }
         self.0.as_ref().is_none_or(|names| names.contains(part))
     }
+}
+
+/// The services of a text in the form of `/etc/services`, `NAME NUMBER/PROTOCOL ALIAS…`, each name
+/// with the number.
+pub fn services(text: &str) -> impl Iterator<Item = (&str, u16)> {
+    let lines = text
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or(line));
+    lines.flat_map(|line| {
+        let mut words = line.split_whitespace();
+        let name = words.next();
+        let port = words.next().and_then(|word| word.split('/').next());
+        let port = port.and_then(|port| port.parse().ok());
+        let names = name.into_iter().chain(words);
+        port.into_iter()
+            .flat_map(move |port| names.clone().map(move |name| (name, port)))
+    })
 }
 
 /// Which family these words leave nobody of to ban: `IPv4`, `IPv6`.

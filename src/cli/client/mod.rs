@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 pub use session::Session;
 
-use super::setup::Setup;
+use super::begin::Setup;
 use super::{exit_code, say, server, usage};
 
 /// Runs the program; the first argument is the name it was called under.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nix::unistd::{AccessFlags, access};
 
 use super::addresses::{self, Checked};
-use crate::cli::setup::{Purpose, Setup};
+use crate::cli::begin::{Purpose, Setup};
 use crate::cli::{say, usage};
 use crate::control::client::{Client, ClientError};
 use crate::control::print::{self, Charset};

@@ -10,8 +10,8 @@ use std::process::{Child, Command, ExitCode, Stdio};
 
 use super::session::stream_of;
 use super::session::{Session, Show, TARGET};
+use crate::cli::begin::Purpose;
 use crate::cli::server;
-use crate::cli::setup::Purpose;
 use crate::control::Value;
 use crate::error;
 use crate::jail::validator::Validator;

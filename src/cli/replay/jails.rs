@@ -133,6 +133,19 @@ pub fn read(arguments: &Arguments) -> anyhow::Result<Jails> {
     Ok(jails)
 }
 
+/// The jails that these commands make.
+///
+/// # Errors
+/// Something that is no command.
+pub fn made_by(commands: &[Vec<Value>]) -> anyhow::Result<Jails> {
+    let mut jails = Jails::default();
+    jails.carry_out(commands, &HostNames::default(), &[])?;
+    for jail in &mut jails.jails {
+        know_surroundings(jail, &mut jails.left_out);
+    }
+    Ok(jails)
+}
+
 /// The jails of a configuration, enabled or not.
 fn names_of_jails(config: &str) -> Result<Vec<String>, Cause> {
     let settings = Layers::new(&Shipped, config)?.read("jail")?;

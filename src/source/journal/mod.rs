@@ -43,6 +43,7 @@ use self::library::Library;
 pub use self::options::{Matches, Options, OptionsError};
 use crate::python::encoding::Encoding;
 use crate::sys::journal;
+use crate::ticket::Timestamp;
 
 /// All entries of a journal that match, from the first to the last.
 ///
@@ -66,9 +67,32 @@ impl Reader {
     /// # Errors
     /// No such journal, no permission; neither libsystemd nor journalctl on this system.
     pub fn open(options: &Options, matches: &Matches, encoding: Encoding) -> io::Result<Reader> {
+        Reader::start(options, matches, encoding, None)
+    }
+
+    /// As [`Reader::open`], before the first entry of this time or later.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn since(
+        options: &Options,
+        matches: &Matches,
+        encoding: Encoding,
+        time: Timestamp,
+    ) -> io::Result<Reader> {
+        let cursor = None;
+        Reader::start(options, matches, encoding, Some(&Start { time, cursor }))
+    }
+
+    fn start(
+        options: &Options,
+        matches: &Matches,
+        encoding: Encoding,
+        start: Option<&Start>,
+    ) -> io::Result<Reader> {
         let way = match journal::is_available() {
-            true => Way::Library(Library::open(options, matches, None)?),
-            false => Way::Child(Child::start(options, matches, None)?),
+            true => Way::Library(Library::open(options, matches, start)?),
+            false => Way::Child(Child::start(options, matches, start)?),
         };
         Ok(Reader {
             way,

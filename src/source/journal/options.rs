@@ -33,6 +33,8 @@ pub struct Options {
     flags: Option<i32>,
     namespace: Option<String>,
     rotated: bool,
+    /// Another machine's root directory, whose journal is meant.
+    root: Option<PathBuf>,
 }
 
 /// Why a journal cannot be read.
@@ -81,6 +83,14 @@ impl Options {
         Ok(options)
     }
 
+    /// The journal of the machine whose root directory this is.
+    pub fn below(root: &Path) -> Options {
+        Options {
+            root: Some(root.to_owned()),
+            ..Options::default()
+        }
+    }
+
     /// Where to read now. Of the machine's own journal and of a folder the present files are meant,
     /// not those rotated away (unless `rotated`), so that hundreds of them do not take up all
     /// descriptors; those that were written to after `since` count as present.
@@ -117,7 +127,16 @@ impl Options {
         match &self.path {
             // a folder takes none of the flags for the machine's own journal
             Some(path) => Place::Directory(path.clone(), 0),
+            // never this machine's own instead
+            None if self.root.is_some() => Place::Directory(self.folder(PERSISTENT), 0),
             None => Place::Machine(flags.unwrap_or(LOCAL_ONLY)),
+        }
+    }
+
+    fn folder(&self, path: &str) -> PathBuf {
+        match &self.root {
+            Some(root) => root.join(path.trim_start_matches('/')),
+            None => path.into(),
         }
     }
 
@@ -127,9 +146,9 @@ impl Options {
             Some(path) => folders.push(path.clone()),
             None => {
                 if flags & RUNTIME_ONLY == 0 {
-                    folders.extend(folders_in(PERSISTENT));
+                    folders.extend(folders_in(&self.folder(PERSISTENT)));
                 }
-                folders.extend(folders_in(RUNTIME));
+                folders.extend(folders_in(&self.folder(RUNTIME)));
             }
         }
         let user = nix::unistd::geteuid();
@@ -184,6 +203,9 @@ impl Options {
         if let Some(namespace) = &self.namespace {
             return vec![format!("--namespace={namespace}")];
         }
+        if let Some(root) = &self.root {
+            return vec![format!("--root={}", root.display())];
+        }
         let flags = self.flags.unwrap_or(LOCAL_ONLY);
         let mut arguments = Vec::new();
         if flags & SYSTEM != 0 {
@@ -202,8 +224,8 @@ impl Options {
     }
 }
 
-fn folders_in(parent: &str) -> Vec<PathBuf> {
-    let entries = Path::new(parent).read_dir().into_iter().flatten().flatten();
+fn folders_in(parent: &Path) -> Vec<PathBuf> {
+    let entries = parent.read_dir().into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).collect()
 }
 
