@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ferroban::control::{JailCommand, JailSetting};
-use ferroban::jail::{Events, Jail, Names, Surroundings};
+use ferroban::jail::{Events, Jail, JailContext, Names};
 use ferroban::log::{self, Level};
 use ferroban::source::Sources;
 
@@ -72,7 +72,7 @@ struct Watcher {
 
 impl Watcher {
     async fn new(name: &str, way: Way, sources: &Sources, path: &Path) -> Watcher {
-        let around = Surroundings {
+        let context = JailContext {
             sources: sources.clone(),
             store: None,
             names: Names::new(),
@@ -81,7 +81,7 @@ impl Watcher {
             evidence: Default::default(),
             clock: Default::default(),
         };
-        let jail = Jail::spawn(name, "auto", around).unwrap();
+        let jail = Jail::spawn(name, "auto", context).unwrap();
         let watcher = Watcher {
             name: name.to_owned(),
             jail,

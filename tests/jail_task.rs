@@ -8,7 +8,7 @@ use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use ferroban::control::{JailCommand, JailQuery, JailSetting, Reply, Value};
-use ferroban::jail::{Events, Jail, Names, Surroundings};
+use ferroban::jail::{Events, Jail, JailContext, Names};
 use ferroban::log::{self, Level};
 use ferroban::source::Sources;
 use ferroban::store::Store;
@@ -38,7 +38,7 @@ struct Bench {
     jail: Jail,
     name: String,
     dir: tempfile::TempDir,
-    around: Surroundings,
+    context: JailContext,
 }
 
 const FAILREGEX: &str = "^ bad user <F-USER>\\S+</F-USER> from <HOST>$";
@@ -52,7 +52,7 @@ impl Bench {
         });
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("db.sqlite3")).unwrap();
-        let around = Surroundings {
+        let context = JailContext {
             sources: Sources::new(),
             store: Some(store),
             names: Names::new(),
@@ -61,12 +61,12 @@ impl Bench {
             evidence: Default::default(),
             clock: Default::default(),
         };
-        let jail = Jail::spawn(name, "polling", around.clone()).unwrap();
+        let jail = Jail::spawn(name, "polling", context.clone()).unwrap();
         let bench = Bench {
             jail,
             name: name.to_owned(),
             dir,
-            around,
+            context,
         };
         bench.configure().await;
         bench
@@ -107,7 +107,7 @@ impl Bench {
 
     /// The same database and files, as after a restart of the server.
     async fn again(self) -> Bench {
-        let jail = Jail::spawn(&self.name, "polling", self.around.clone()).unwrap();
+        let jail = Jail::spawn(&self.name, "polling", self.context.clone()).unwrap();
         let bench = Bench { jail, ..self };
         bench.configure().await;
         bench
@@ -418,7 +418,7 @@ async fn names_are_resolved_beside_the_jail() {
     ] {
         bench.set(setting).await.unwrap();
     }
-    bench.around.names.allow_ipv6(Some(false));
+    bench.context.names.allow_ipv6(Some(false));
     let log = bench.watch("x.log").await;
     bench.jail.start().await.unwrap();
     append(

@@ -2,7 +2,6 @@
 
 use tokio::sync::oneshot;
 
-use super::journal::JournalLog;
 use super::look::Looks;
 use super::task::{Task, now};
 use super::{FULL, Refusal};
@@ -16,8 +15,8 @@ impl Task {
         let answer = match command {
             JailCommand::Status { flavour } => Ok(self.status(&flavour)),
             JailCommand::Get(query) => Ok(match &query {
-                JailQuery::Option(name) if name == "logpath" => self.logs.paths().into(),
-                JailQuery::Option(name) if name == "journalmatch" => self.journal_matches(),
+                JailQuery::Option(name) if name == "logpath" => self.intake.logs().paths().into(),
+                JailQuery::Option(name) if name == "journalmatch" => self.intake.matches(),
                 query => self.core.get(query).unwrap_or(Value::None),
             }),
             JailCommand::Set(JailSetting::Attempt(words)) => match words.split_first() {
@@ -28,7 +27,7 @@ impl Task {
                 )),
             },
             JailCommand::Set(JailSetting::BanIp(ban)) => {
-                let answer = self.ban_by_hand(&ban).await;
+                let answer = self.manual_ban(&ban).await;
                 return self.answer_when_written(answer, reply);
             }
             JailCommand::Set(JailSetting::UnbanIp { ids, report_absent }) => {
@@ -89,32 +88,29 @@ impl Task {
                 let encoding = self.core.encoding().to_owned();
                 let looked = looks.take(self.core.name(), &path);
                 let mut calendar = self.core.calendar(now());
-                self.logs
-                    .add(&path, looked, tail, &encoding, &mut calendar)
+                let logs = self.intake.logs();
+                logs.add(&path, looked, tail, &encoding, &mut calendar)
                     .await?;
-                Ok(self.logs.paths().into())
+                Ok(logs.paths().into())
             }
             JailSetting::DelLogPath(path) => {
-                self.logs.remove(&path);
-                Ok(self.logs.paths().into())
+                let logs = self.intake.logs();
+                logs.remove(&path);
+                Ok(logs.paths().into())
             }
             JailSetting::AddJournalMatch(words) => {
-                if let Some(journal) = &mut self.journal {
-                    journal.add_match(&words)?;
-                }
-                Ok(self.journal_matches())
+                self.intake.add_match(&words)?;
+                Ok(self.intake.matches())
             }
             JailSetting::DelJournalMatch(words) => {
-                if let Some(journal) = &mut self.journal {
-                    journal.remove_match(&words)?;
-                }
-                Ok(self.journal_matches())
+                self.intake.remove_match(&words)?;
+                Ok(self.intake.matches())
             }
             setting => {
                 let reply = self.core.apply(&setting).unwrap_or(Ok(Value::None));
                 match setting {
                     JailSetting::Set { option, .. } => match option.as_str() {
-                        "logencoding" => self.encoding_changed(),
+                        "logencoding" => self.intake.set_encoding(self.core.encoding()),
                         "bantime" => self.actions.send(Order::Figures(self.core.figures())),
                         _ => {}
                     },
@@ -147,23 +143,6 @@ impl Task {
                 Value::from(FLAVOURS.to_vec()).repr()
             );
         }
-        let read = match &self.journal {
-            Some(journal) => ("Journal matches", vec![journal.matches_text()].into()),
-            None => ("File list", self.logs.paths().into()),
-        };
-        self.core.status(flavour, read, now())
-    }
-
-    fn journal_matches(&self) -> Value {
-        let none = || Value::List(Vec::new());
-        self.journal.as_ref().map_or_else(none, JournalLog::matches)
-    }
-
-    /// Tells the readers of the encoding.
-    pub(super) fn encoding_changed(&mut self) {
-        self.logs.set_encoding(self.core.encoding());
-        if let Some(journal) = &mut self.journal {
-            journal.set_encoding(self.core.encoding());
-        }
+        self.core.status(flavour, self.intake.status(), now())
     }
 }

@@ -37,14 +37,14 @@ impl Task {
         {
             if let FailureId::Name(name) = &case.id {
                 let name = name.clone();
-                match self.around.names.known(&name) {
+                match self.context.names.known(&name) {
                     Some(addresses) if !self.naming.asks(&name) => {
                         self.resolved(&name, &addresses, vec![case]);
                     }
                     _ => {
                         // it may wait for long
                         self.core.evidence.keep(&case.ticket.evidence);
-                        self.naming.put_aside(&self.around.names, &name, case);
+                        self.naming.put_aside(&self.context.names, &name, case);
                     }
                 }
                 continue;
@@ -55,11 +55,7 @@ impl Task {
             }
         }
         if self.is_free() && !self.naming.holds_failures() {
-            let clock = Instant::now();
-            self.logs.judged(clock);
-            if let Some(journal) = &mut self.journal {
-                journal.judged(clock);
-            }
+            self.intake.judged(Instant::now());
         }
     }
 
@@ -135,7 +131,7 @@ impl Task {
         if counts
             && case.past.is_none()
             && self.core.wants_past()
-            && let Some(store) = &self.around.store
+            && let Some(store) = &self.context.store
         {
             let everywhere = self.core.wants_past_everywhere();
             let jail = self.core.name().to_owned();
@@ -148,10 +144,10 @@ impl Task {
     /// What `ignoreip` and `ignoreself` need to know before they are asked.
     fn prepare_ignoring(&mut self) -> Option<Question> {
         if self.core.ignores_self() {
-            match self.around.names.own_addresses_now() {
+            match self.context.names.own_addresses_now() {
                 Some(own) => self.core.know_own_addresses(own),
                 None => {
-                    let names = self.around.names.clone();
+                    let names = self.context.names.clone();
                     return Some(Box::pin(async move {
                         names.own_addresses().await;
                         Answer::Own
@@ -177,7 +173,7 @@ impl Task {
             return None;
         }
         Some(inquiry::outside(
-            self.around.names.clone(),
+            self.context.names.clone(),
             unknown,
             files,
             self.files.clone(),
@@ -187,9 +183,9 @@ impl Task {
     /// Looks up names of `ignoreip` that are out of date; what is known of them serves meanwhile.
     pub(super) fn renew(&mut self, ignored: &[String]) {
         for name in ignored {
-            match self.around.names.known(name) {
+            match self.context.names.known(name) {
                 Some(addresses) => self.core.know_name(name, &addresses),
-                None => self.naming.ask(&self.around.names, name),
+                None => self.naming.ask(&self.context.names, name),
             }
         }
     }
@@ -290,8 +286,8 @@ impl Task {
         let (mut banned, mut unbanned) = (0, 0);
         for decision in decisions {
             let jail = self.core.name();
-            if self.around.events.are_heard() {
-                self.around.events.announce(jail, &decision, now());
+            if self.context.events.are_heard() {
+                self.context.events.announce(jail, &decision, now());
             }
             if let Some((level, target, text)) = decision.log_line(self.core.name())
                 && log::enabled(level)
@@ -300,7 +296,7 @@ impl Task {
             }
             match decision {
                 Decision::Record(ticket) => {
-                    if let Some(store) = &self.around.store {
+                    if let Some(store) = &self.context.store {
                         store.add_ban(self.core.name(), &ticket);
                     }
                 }
@@ -362,7 +358,7 @@ impl Task {
     fn teller(&self) -> Teller {
         Teller {
             jail: self.core.name().to_owned(),
-            store: self.around.store.clone(),
+            store: self.context.store.clone(),
             figures: self.core.figures(),
         }
     }

@@ -23,25 +23,22 @@ impl Task {
         let name = Value::from(self.core.name());
         debug!("fail2ban.jail", "Starting jail {}", name.repr());
         self.started.store(true, Ordering::Relaxed);
-        if self.core.ignores_self() && self.around.names.own_addresses_now().is_none() {
+        if self.core.ignores_self() && self.context.names.own_addresses_now().is_none() {
             // so that the first failure need not wait for it
-            let names = self.around.names.clone();
+            let names = self.context.names.clone();
             tokio::spawn(async move { names.own_addresses().await });
         }
         self.renew(&self.core.ignored_names());
         self.actions.send(Order::Figures(self.core.figures()));
         self.actions.send(Order::Start);
         self.restore().await;
-        self.logs.start(&mut self.core.calendar(now())).await;
-        if let Some(journal) = &mut self.journal {
-            journal.start(now(), self.core.find_time()).await;
-        }
+        self.intake.start(&mut self.core, now()).await;
         true
     }
 
     /// Bans that have not ended while the jail was away (fact B16).
     async fn restore(&mut self) {
-        let Some(store) = &self.around.store else {
+        let Some(store) = &self.context.store else {
             return;
         };
         let now = now();
@@ -67,7 +64,7 @@ impl Task {
     /// Writes the bans in force again after the database was repaired: some may not have been in what
     /// was left of it.
     pub(super) fn keep_bans(&mut self) {
-        let Some(store) = &self.around.store else {
+        let Some(store) = &self.context.store else {
             return;
         };
         let repairs = store.repairs();
@@ -84,16 +81,13 @@ impl Task {
         self.asked = None;
         self.cases.clear();
         self.naming.clear();
-        self.logs.stop();
-        if let Some(journal) = &mut self.journal {
-            journal.stop();
-        }
+        self.intake.stop();
         self.keep_bans();
         let (done, stopped) = oneshot::channel();
         self.actions.send(Order::Stop(self.core.unban_all(), done));
         let _ = stopped.await;
         self.started.store(false, Ordering::Relaxed);
-        if let Some(store) = &self.around.store {
+        if let Some(store) = &self.context.store {
             store.disable_jail(self.core.name());
         }
         info!(
@@ -113,15 +107,12 @@ impl Task {
                 }));
                 self.idle = true;
                 self.core.clear_lists();
-                self.logs.begin_reload();
-                if let Some(journal) = &mut self.journal {
-                    journal.begin_reload();
-                }
+                self.intake.begin_reload();
                 self.actions.send(Order::Reloading(true, Vec::new()));
             }
             Phase::End => {
                 self.before_reload = None;
-                self.end_reload(false);
+                self.intake.end_reload(false);
                 self.actions.send(Order::Figures(self.core.figures()));
                 let bans = self.core.banned_tickets();
                 self.actions.send(Order::Reloading(false, bans));
@@ -132,20 +123,13 @@ impl Task {
                     self.core.put_back(before.options);
                     self.idle = before.idle;
                 }
-                self.encoding_changed();
-                self.end_reload(true);
+                self.intake.set_encoding(self.core.encoding());
+                self.intake.end_reload(true);
                 self.actions.send(Order::ReloadFailed);
                 self.actions.send(Order::Figures(self.core.figures()));
                 self.judge_cases();
             }
         }
         self.outside_until = None;
-    }
-
-    fn end_reload(&mut self, keep: bool) {
-        self.logs.end_reload(keep);
-        if let Some(journal) = &mut self.journal {
-            journal.end_reload(keep);
-        }
     }
 }

@@ -46,22 +46,22 @@ struct Surveyed {
 impl Task {
     /// All lines of a chunk through the filter, then its failures to the judge.
     pub(super) async fn take_chunk(&mut self, chunk: &Chunk) {
-        if let Some(in_operation) = self.logs.begin(chunk) {
+        if let Some(in_operation) = self.intake.logs().begin(chunk) {
             let clock = self.core.clock(now(), in_operation);
-            match (&chunk.shelf, self.logs.encoding(chunk).cloned()) {
+            match (&chunk.shelf, self.intake.logs().encoding(chunk).cloned()) {
                 _ if is_told() => self.take_told(chunk, &clock),
                 (Some(shelf), Some(encoding)) if !chunk.data.is_empty() => {
                     self.take_shared(chunk, shelf, encoding, &clock).await;
                 }
                 _ => self.take_alone(chunk, &clock),
             }
-            self.logs.taken(chunk);
+            self.intake.logs().taken(chunk);
         }
         self.judge_cases();
     }
 
     fn take_alone(&mut self, chunk: &Chunk, clock: &Clock) {
-        let lines = self.logs.lines(chunk, self.core.encoding());
+        let lines = self.intake.logs().lines(chunk, self.core.encoding());
         let Task { core, cases, .. } = self;
         let lines = core.filter.form(lines);
         let dating = core.filter.date_lines(&lines, clock.now);
@@ -71,7 +71,8 @@ impl Task {
 
     /// Line by line, each followed by what comes of it, as the log is to tell of every step.
     fn take_told(&mut self, chunk: &Chunk, clock: &Clock) {
-        let lines = self.logs.lines(chunk, self.core.encoding()).into_owned();
+        let lines = self.intake.logs().lines(chunk, self.core.encoding());
+        let lines = lines.into_owned();
         for index in 0..lines.len() {
             self.take_line(lines.line(index), None, clock);
             self.judge_cases();
@@ -98,7 +99,10 @@ impl Task {
         clock: &Clock,
     ) {
         let Task {
-            core, logs, cases, ..
+            core,
+            intake,
+            cases,
+            ..
         } = self;
         let jsonmatch = core.filter.jsonmatch().to_owned();
         let decoded = shelf.find(
@@ -110,7 +114,7 @@ impl Task {
             },
         );
         let decode = async || {
-            let lines = logs.lines(chunk, core.encoding());
+            let lines = intake.logs().lines(chunk, core.encoding());
             core.filter.form(lines).into_owned()
         };
         let lines = decoded.lines.get_or_init(decode).await;
@@ -146,17 +150,15 @@ impl Task {
 
     /// All entries of a batch through the filter, likewise.
     pub(super) fn take_batch(&mut self, batch: Batch) {
-        let Some(journal) = &self.journal else {
+        let Some(in_operation) = self.intake.journal_in_operation() else {
             return;
         };
-        let clock = self.core.clock(now(), journal.in_operation());
+        let clock = self.core.clock(now(), in_operation);
         for entry in &batch.entries {
             let date = Some((entry.date.as_str(), entry.time));
             self.take_line(&entry.line, date, &clock);
         }
-        if let Some(journal) = &mut self.journal {
-            journal.taken(batch);
-        }
+        self.intake.batch_taken(batch);
         self.judge_cases();
     }
 }

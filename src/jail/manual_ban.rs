@@ -31,7 +31,7 @@ impl Task {
         answer: T,
         reply: oneshot::Sender<T>,
     ) {
-        let store = self.around.store.clone();
+        let store = self.context.store.clone();
         tokio::spawn(async move {
             if let Some(store) = store {
                 store.written().await;
@@ -56,21 +56,21 @@ impl Task {
 
     /// `banip`: whatever `ignoreip` says (fact J29). A length of its own is neither increased nor
     /// limited by the jail's, not even when the ban is restored.
-    pub(super) async fn ban_by_hand(&mut self, order: &ManualBan) -> Reply {
+    pub(super) async fn manual_ban(&mut self, order: &ManualBan) -> Reply {
         let length = match &order.time {
             Some(time) => Some(settings::ban_time_of(settings::seconds(time)?)),
             None => None,
         };
         let mut count = 0;
         for (at, id) in order.ids.iter().enumerate() {
-            if let Some(store) = &self.around.store
+            if let Some(store) = &self.context.store
                 && at % ROWS == ROWS - 1
             {
                 // none is dropped because too many wait
                 store.written().await;
             }
             let id = Address::parse(id);
-            let past = match &self.around.store {
+            let past = match &self.context.store {
                 Some(store) if self.core.wants_past() => {
                     let everywhere = self.core.wants_past_everywhere();
                     inquiry::history(store, self.core.name(), &id, everywhere).await
@@ -111,7 +111,7 @@ impl Task {
         for id in ids {
             let id = Address::parse(id);
             let mut known = self.core.forget_failures(&id);
-            if let Some(store) = &self.around.store {
+            if let Some(store) = &self.context.store {
                 let jail = self.core.name();
                 known |= store.history(Some(jail), &id).await.is_some();
                 self.forget(vec![id.clone()]);
@@ -128,12 +128,14 @@ impl Task {
     pub(super) fn unban_all(&mut self) -> usize {
         let tickets = self.core.unban_all();
         let count = tickets.len();
-        if let Some(store) = &self.around.store {
+        if let Some(store) = &self.context.store {
             store.delete_bans(self.core.name(), None);
         }
         for ticket in &tickets {
             let unban = Decision::Unban(ticket.clone());
-            self.around.events.announce(self.core.name(), &unban, now());
+            self.context
+                .events
+                .announce(self.core.name(), &unban, now());
         }
         self.actions.send(Order::Flush(tickets));
         count
@@ -161,7 +163,7 @@ impl Task {
             let answer = self.unban_resolved(&ids, &HashMap::new(), report_absent);
             return self.answer_when_written(answer, reply);
         };
-        let lookup = self.around.names.clone();
+        let lookup = self.context.names.clone();
         tokio::spawn(async move {
             let found = lookup.all_addresses(unknown).await.into_iter();
             let of_name = |ips: Arc<[IpAddr]>| ips.iter().copied().map(Address::Ip).collect();
@@ -240,7 +242,7 @@ impl Task {
     }
 
     fn forget(&self, ids: Vec<Address>) {
-        if let Some(store) = &self.around.store
+        if let Some(store) = &self.context.store
             && !ids.is_empty()
         {
             store.delete_bans(self.core.name(), Some(ids));

@@ -24,6 +24,7 @@ mod ignore_cache;
 mod ignoring;
 mod increment;
 mod inquiry;
+mod intake;
 mod journal;
 mod judge;
 mod lifecycle;
@@ -77,7 +78,7 @@ const ACTIONS_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a jail needs from the server.
 #[derive(Clone, Debug)]
-pub struct Surroundings {
+pub struct JailContext {
     /// The readers.
     pub sources: Sources,
     /// The database, when there is one.
@@ -123,8 +124,8 @@ impl Jail {
     ///
     /// # Errors
     /// `Unknown backend …` (fact J3).
-    pub fn spawn(name: &str, backend: &str, around: Surroundings) -> Result<Jail, CommandError> {
-        let prepared = Jail::prepare(name, backend, around)?;
+    pub fn spawn(name: &str, backend: &str, context: JailContext) -> Result<Jail, CommandError> {
+        let prepared = Jail::prepare(name, backend, context)?;
         let jail = prepared.jail.clone();
         prepared.launch();
         Ok(jail)
@@ -137,7 +138,7 @@ impl Jail {
     pub fn prepare(
         name: &str,
         backend: &str,
-        around: Surroundings,
+        context: JailContext,
     ) -> Result<Prepared, CommandError> {
         let quoted = Value::from(name).repr();
         if name.chars().count() >= 26 {
@@ -148,12 +149,14 @@ impl Jail {
         }
         info!("fail2ban.jail", "Creating new jail '{}'", name);
         let kind = Backend::read(backend, name)?;
-        if let Some(store) = &around.store {
+        if let Some(store) = &context.store {
             store.add_jail(name);
         }
-        let (actions, doing) = Actions::prepare(name, around.store.clone(), around.holders.clone());
+        let (actions, doing) =
+            Actions::prepare(name, context.store.clone(), context.holders.clone());
         let started = Arc::new(AtomicBool::new(false));
-        let (inbox, deciding) = task::prepare(name, kind, around, actions.clone(), started.clone());
+        let (inbox, deciding) =
+            task::prepare(name, kind, context, actions.clone(), started.clone());
         let jail = Jail {
             name: name.to_owned(),
             backend: backend.to_owned(),

@@ -17,11 +17,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::backend::Backend;
 use super::core::{JailCore, SettingsSnapshot};
 use super::inquiry::{Answer, Case, FileStamp, Question};
-use super::journal::JournalLog;
-use super::logs::Logs;
+use super::intake::Intake;
 use super::look::Looks;
 use super::naming::Naming;
-use super::{Refusal, Surroundings};
+use super::{JailContext, Refusal};
 use crate::action::Actions;
 use crate::action::firewall::monitor::Reminder;
 use crate::address::Address;
@@ -29,7 +28,6 @@ use crate::config::files::Disk;
 use crate::config::glob;
 use crate::control::{JailCommand, JailSetting, Reply, Value};
 use crate::source::Chunk;
-use crate::source::journal::Batch;
 use crate::store::Store;
 use crate::ticket::Timestamp;
 
@@ -103,11 +101,9 @@ pub(super) type QuietAnswers = (
 pub(super) struct Task {
     pub(super) core: JailCore,
     pub(super) backend: Backend,
-    pub(super) around: Surroundings,
+    pub(super) context: JailContext,
     pub(super) actions: Actions,
-    pub(super) logs: Logs,
-    /// With `backend = systemd`: what is read in place of files.
-    pub(super) journal: Option<JournalLog>,
+    pub(super) intake: Intake,
     pub(super) inbox: mpsc::WeakSender<Request>,
     /// True from start to stop; seen by the handle.
     pub(super) started: Arc<AtomicBool>,
@@ -159,46 +155,23 @@ impl fmt::Debug for Prepared {
 pub(super) fn prepare(
     name: &str,
     backend: Backend,
-    around: Surroundings,
+    context: JailContext,
     actions: Actions,
     started: Arc<AtomicBool>,
 ) -> (mpsc::Sender<Request>, Prepared) {
     let (sender, requests) = mpsc::channel(WAITING_REQUESTS);
     let (chunks_in, chunks) = mpsc::channel(WAITING_CHUNKS);
-    let mut logs = Logs::new(
-        name,
-        around.sources.clone(),
-        around.store.clone(),
-        backend.watch(),
-        chunks_in,
-    );
-    let mut core = JailCore::new(name, around.store.is_some());
-    core.keep_evidence_in(&around.evidence);
-    let clock = around.clock.subscribe();
-    let journal = match &backend {
-        Backend::Journal(options) => {
-            core.read_journal();
-            let store = around.store.clone();
-            Some(JournalLog::new(
-                name,
-                store,
-                options.clone(),
-                core.encoding(),
-            ))
-        }
-        Backend::Inotify | Backend::Polling | Backend::Feed(_) => None,
-    };
-    if let Backend::Feed(source) = &backend {
-        logs.add_feed(source, core.encoding());
-    }
-    let repairs = around.store.as_ref().map_or(0, Store::repairs);
+    let mut core = JailCore::new(name, context.store.is_some());
+    core.keep_evidence_in(&context.evidence);
+    let clock = context.clock.subscribe();
+    let intake = Intake::new(&mut core, &backend, &context, chunks_in);
+    let repairs = context.store.as_ref().map_or(0, Store::repairs);
     let task = Task {
         core,
         backend,
-        around,
+        context,
         actions,
-        logs,
-        journal,
+        intake,
         inbox: sender.downgrade(),
         started,
         idle: false,
@@ -253,7 +226,7 @@ impl Task {
                     None => return self.stop().await,
                 },
                 Some(chunk) = chunks.recv(), if reading => self.take_chunk(&chunk).await,
-                batch = next_batch(&mut self.journal), if reading => self.take_batch(batch),
+                batch = self.intake.next_batch(), if reading => self.take_batch(batch),
                 answer = answer(&mut self.asked), if self.asked.is_some() => self.learn(answer),
                 Some((name, addresses)) = self.naming.next() => self.learn_name(&name, &addresses),
                 Some((id, quiet)) = self.quiet.1.recv() => {
@@ -296,21 +269,11 @@ impl Task {
             let wait = (due - now()).clamp(0.0, LONGEST_SLEEP) + 0.001;
             Instant::now() + Duration::from_secs_f64(wait)
         });
-        let journal = self.journal.as_ref().and_then(JournalLog::save_at);
-        due.into_iter()
-            .chain(self.logs.save_at())
-            .chain(self.logs.look_at())
-            .chain(journal)
-            .min()
+        due.into_iter().chain(self.intake.due()).min()
     }
 
     fn tick(&mut self) {
-        let clock = Instant::now();
-        if self.logs.save_at().is_some_and(|at| at <= clock) {
-            self.logs.save_due(clock);
-        }
-        if self.logs.look_at().is_some_and(|at| at <= clock) {
-            let patterns = self.logs.begin_look();
+        if let Some(patterns) = self.intake.tick(Instant::now()) {
             let inbox = self.inbox.clone();
             tokio::task::spawn_blocking(move || {
                 let paths = patterns
@@ -322,11 +285,6 @@ impl Task {
                     let _ = inbox.blocking_send(found);
                 }
             });
-        }
-        if let Some(journal) = &mut self.journal
-            && journal.save_at().is_some_and(|at| at <= clock)
-        {
-            journal.save(clock);
         }
         if self.is_started() && !self.idle {
             let decisions = self.core.due(now());
@@ -343,14 +301,15 @@ impl Task {
             }
             Request::Start(patterns, reply) => {
                 if !patterns.is_empty() {
-                    self.logs.set_patterns(&patterns);
+                    self.intake.logs().set_patterns(&patterns);
                 }
                 let _ = reply.send(self.start().await);
             }
             Request::Logs(paths) => {
                 let encoding = self.core.encoding().to_owned();
                 let mut calendar = self.core.calendar(now());
-                self.logs.found(paths, &encoding, &mut calendar).await;
+                let logs = self.intake.logs();
+                logs.found(paths, &encoding, &mut calendar).await;
             }
             Request::Stop(_) => {}
             Request::Reload(phase, reply) => {
@@ -386,14 +345,6 @@ impl Task {
                 self.answer_when_written(answer, reply);
             }
         }
-    }
-}
-
-/// The next entries of the journal; never without one.
-async fn next_batch(journal: &mut Option<JournalLog>) -> Batch {
-    match journal {
-        Some(journal) => journal.next().await,
-        None => std::future::pending().await,
     }
 }
 

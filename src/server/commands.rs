@@ -10,7 +10,7 @@ use super::server_log::{LOG, TRANSMITTER};
 use crate::address::Address;
 use crate::control::listener::Answer;
 use crate::control::{Command, CommandError, JailCommand, Reply, Value};
-use crate::jail::{FULL, Jail, Prepared, Subscription, Surroundings};
+use crate::jail::{FULL, Jail, JailContext, Prepared, Subscription};
 use crate::python::text::quoted;
 use crate::{COMPATIBLE_VERSION, VERSION, error, info, warning};
 
@@ -147,7 +147,7 @@ impl Server {
         if self.jails.find(name).is_some() {
             return Err(CommandError::duplicate_jail(name));
         }
-        let around = Surroundings {
+        let context = JailContext {
             sources: self.sources.clone(),
             store: self.store(),
             names: self.names.clone(),
@@ -156,7 +156,7 @@ impl Server {
             evidence: self.evidence.clone(),
             clock: self.clock.clone(),
         };
-        let prepared = Jail::prepare(name, backend, around)?;
+        let prepared = Jail::prepare(name, backend, context)?;
         self.jails.insert(prepared.jail().clone());
         Ok(prepared)
     }
