@@ -23,6 +23,9 @@ impl Looked {
         let Some(from) = at.checked_sub(self.origin) else {
             return 0;
         };
+        if count == 0 {
+            return 0;
+        }
         if from + count > 64 || count > 32 {
             self.lost = true;
             return 0;
@@ -287,5 +290,20 @@ impl<'a> Run<'a> {
             Some(_) => self.text[..at].chars().next_back().is_some_and(is_word),
             None => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Looked;
+
+    #[test]
+    fn nothing_behind_the_last_byte_that_can_be_told_is_nothing() {
+        let mut looked = Looked::default();
+        looked.at(64, 0);
+        looked.digits(80, 0);
+        assert_eq!((looked.exact, looked.digits, looked.lost), (0, 0, false));
+        looked.at(64, 1);
+        assert!(looked.lost);
     }
 }
