@@ -207,8 +207,9 @@ fn a_sandbox_leaves_what_actions_need_and_gives_nothing_back() {
         stock.write("etc/fail2ban.local", &format!("{global}sandbox = yes\n"));
         let mut server = common::serve(common::ours("fail2ban-server"), &stock.path("etc"));
         assert_eq!(server.wait().unwrap().code(), Some(255));
-        let said = stock.client(&["-t"]);
-        assert!(said.contains("ERROR: test configuration failed"), "{said}");
+        let (said, code) = tested(&stock);
+        assert!(said.contains("fail2ban.local:6)"), "{said}");
+        assert_eq!(code, Some(255));
     });
 }
 

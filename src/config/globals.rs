@@ -65,10 +65,16 @@ pub fn sandbox(settings: &Settings, messages: &mut Messages) -> Result<Sandbox, 
         Some("strict") => Ok(Sandbox::Strict),
         Some("auto") => Ok(Sandbox::Auto),
         Some("off" | "") | None => Ok(Sandbox::Off),
-        Some(other) => Err(Cause::Value(format!(
-            "Invalid value {} of 'sandbox', it is off, auto or strict",
-            quoted(other)
-        ))),
+        Some(other) => Err(Cause::Setting {
+            text: format!(
+                "Invalid value {} of 'sandbox', it is off, auto or strict",
+                quoted(other)
+            ),
+            place: settings
+                .origin("Definition", SANDBOX.name)
+                .cloned()
+                .map(Into::into),
+        }),
     }
 }
 

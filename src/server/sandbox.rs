@@ -14,7 +14,15 @@ use crate::action::confined;
 use crate::config::Sandbox;
 use crate::{info, warning};
 
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod calls;
+/// For other machines there is no list.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod calls {
+    pub(super) fn limit() -> std::io::Result<()> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+}
 mod capabilities;
 mod files;
 
