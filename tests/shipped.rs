@@ -430,12 +430,14 @@ fn the_machine_says_where_logs_are_and_how_bans_are_made() {
             "ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n",
         );
         fs::create_dir_all(root.path("run/systemd/system")).unwrap();
+        root.write("usr/sbin/nft", "");
         has(
             "apache-auth",
             "logpath = /var/log/httpd/*error_log",
             "jail.conf",
         );
         has("sshd", "backend = systemd ", "jail.conf");
+        has("sshd", "action = nftables[", "jail.conf");
         has("apache-auth", "backend = auto ", "jail.conf");
 
         // a file of one's own wins

@@ -1,6 +1,6 @@
-//! What this machine is → the shipped `paths-system.conf`: which paths file suits it, and whether its
-//! services log into systemd's journal. An INI file cannot look at a machine, so this one is written when
-//! it is read.
+//! What this machine is → the shipped `paths-system.conf`: which paths file suits it, whether its services
+//! log into systemd's journal, and whether it has nftables. An INI file cannot look at a machine, so this
+//! one is written when it is read.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -10,6 +10,13 @@ use std::path::Path;
 const RELEASE: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
 /// Is there where systemd is the init (sd_booted(3)).
 const SYSTEMD: &str = "/run/systemd/system";
+/// Where nftables' program is.
+const NFT: [&str; 4] = [
+    "/usr/sbin/nft",
+    "/sbin/nft",
+    "/usr/bin/nft",
+    "/usr/local/sbin/nft",
+];
 
 /// `paths-system.conf` for the machine this runs on; `known` tells whether `paths-NAME.conf` is shipped.
 pub fn paths(known: impl Fn(&str) -> bool) -> String {
@@ -17,8 +24,9 @@ pub fn paths(known: impl Fn(&str) -> bool) -> String {
         .iter()
         .find_map(|path| fs::read_to_string(path).ok());
     let systemd = Path::new(SYSTEMD).is_dir();
+    let nft = NFT.into_iter().find(|path| Path::new(path).is_file());
     let name = system(&release.unwrap_or_default(), known);
-    text(name.as_deref(), systemd)
+    text(name.as_deref(), systemd, nft)
 }
 
 /// The first word of `ID` and `ID_LIKE` that is known.
@@ -37,7 +45,7 @@ fn system(release: &str, known: impl Fn(&str) -> bool) -> Option<String> {
     words.map(str::to_owned).find(|word| known(word))
 }
 
-fn text(system: Option<&str>, systemd: bool) -> String {
+fn text(system: Option<&str>, systemd: bool, nft: Option<&str>) -> String {
     let mut text = String::from(
         "# What this machine is: Ferroban looks when it reads its own configuration or writes it out. A file\n\
          # of this name in the configuration directory wins.\n\n[INCLUDES]\n",
@@ -52,6 +60,12 @@ fn text(system: Option<&str>, systemd: bool) -> String {
         text += &format!(
             "# {SYSTEMD} is there: services log into the journal, which tells who wrote a line, and a\n\
              # file may be a dead one\nsyslog_backend = systemd\n"
+        );
+    }
+    if let Some(nft) = nft {
+        text += &format!(
+            "# {nft} is there: a set of addresses, for IPv4 and IPv6 alike\n\
+             banaction = nftables\nbanaction_allports = nftables[type=allports]\n"
         );
     }
     text
@@ -90,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn the_journal_only_where_it_is() {
+    fn journal_and_nftables_only_where_they_are() {
         let settings = |text: String| {
             let lines = text.lines().filter(|line| !line.starts_with(['#', '[']));
             lines
@@ -100,12 +114,14 @@ mod tests {
         };
         let after = "after = paths-overrides.local";
         let none = ["before = paths-common.conf", after];
-        assert_eq!(settings(text(None, false)), none);
+        assert_eq!(settings(text(None, false, None)), none);
         let all = [
             "before = paths-debian.conf",
             after,
             "syslog_backend = systemd",
+            "banaction = nftables",
+            "banaction_allports = nftables[type=allports]",
         ];
-        assert_eq!(settings(text(Some("debian"), true)), all);
+        assert_eq!(settings(text(Some("debian"), true, Some("/sbin/nft"))), all);
     }
 }
