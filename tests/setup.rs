@@ -355,6 +355,21 @@ fn special_nuisances_are_answered_where_they_are_seen() {
 }
 
 #[test]
+fn of_a_long_log_the_end_is_read_and_it_is_said_where_that_is_not_the_whole_day() {
+    let machine = debian();
+    let log = machine.path("/var/log/auth.log");
+    let guesses = fs::read_to_string(&log).expect("log");
+    let (_, guesses) = guesses.split_at(guesses.len() / 15 * 9);
+    for (ago, cut) in [(3_600, true), (2 * 86_400, false)] {
+        let line = format!("{} srv cron[7]: {}\n", stamp(ago), "x".repeat(1 << 20));
+        fs::write(&log, line.repeat(18) + guesses).expect("log");
+        let json = machine.json(0);
+        let sshd = &json["proposed"][0];
+        assert_eq!((&sshd["failures"], &sshd["cut"]), (&6.into(), &cut.into()));
+    }
+}
+
+#[test]
 fn a_log_that_cannot_be_read_is_named() {
     let machine = debian();
     fs::remove_file(machine.path("/var/log/auth.log")).expect("removed");

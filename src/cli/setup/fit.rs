@@ -26,7 +26,7 @@ const LOGINS: &str = "auth";
 #[derive(Debug)]
 pub enum Verdict {
     /// It fits.
-    Fits(Evidence),
+    Fits(Grounds),
     /// It is enabled already.
     Enabled,
     /// It is left out, for this reason.
@@ -35,7 +35,7 @@ pub enum Verdict {
 
 /// Why a jail fits.
 #[derive(Debug, Default)]
-pub struct Evidence {
+pub struct Grounds {
     /// Units and scripts, with what they do.
     pub units: Vec<String>,
     /// The package.
@@ -139,11 +139,11 @@ impl<'m> Look<'m> {
         if let Err(why) = self.source(jail, &logs) {
             return out(why);
         }
-        let mut evidence = Evidence {
+        let mut grounds = Grounds {
             logs,
-            ..Evidence::default()
+            ..Grounds::default()
         };
-        let is_its_own = match self.service(jail, &mut evidence) {
+        let is_its_own = match self.service(jail, &mut grounds) {
             Ok(is_its_own) => is_its_own,
             Err(why) => return out(why),
         };
@@ -162,15 +162,15 @@ impl<'m> Look<'m> {
             Ok(dry) => dry,
             Err(why) => return out(why),
         };
-        if evidence.logs.is_empty() && !dry.has_entries && dry.unread.is_empty() {
+        if grounds.logs.is_empty() && !dry.has_entries && dry.unread.is_empty() {
             return out("the journal holds no entry of it".to_owned());
         }
         // a guard of logins fits before anybody has tried
         if dry.bans == 0 && !is_its_own && jail.mode != LOGINS {
             return out("it would have banned nobody in the last day".to_owned());
         }
-        evidence.dry = dry;
-        Ok(Verdict::Fits(evidence))
+        grounds.dry = dry;
+        Ok(Verdict::Fits(grounds))
     }
 
     /// The jail over the last day, or why it cannot be made.
@@ -232,7 +232,7 @@ impl<'m> Look<'m> {
 
     /// Whether the service of a jail is there; if so, whether its filter is that of the service as
     /// such, or of its logins, and not of a special nuisance.
-    fn service(&self, jail: &Jail, evidence: &mut Evidence) -> Result<bool, String> {
+    fn service(&self, jail: &Jail, grounds: &mut Grounds) -> Result<bool, String> {
         let mut units: Vec<(&str, State)> = Vec::new();
         let mut add = |name: &str| {
             let unit = self.services.unit(name);
@@ -259,23 +259,23 @@ impl<'m> Look<'m> {
             for name in names {
                 let package = self.services.package(name).map(str::to_owned);
                 found |= package.is_some();
-                evidence.package = evidence.package.take().or(package);
+                grounds.package = grounds.package.take().or(package);
             }
             whole_name |= found && word == jail.filter;
-            own_log |= evidence.logs.iter().any(|log| self.is_written(log, &word));
+            own_log |= grounds.logs.iter().any(|log| self.is_written(log, &word));
         }
         let listening = self.services.listening(&jail.ports, &jail.protocol);
-        evidence.listening = listening.unwrap_or_default();
+        grounds.listening = listening.unwrap_or_default();
         let most = units.iter().map(|(_, state)| *state).max();
         if most == Some(State::There) && !own_log {
             return Err(format!("{} is there, but switched off", units[0].0));
         }
-        if units.is_empty() && evidence.package.is_none() && !own_log {
+        if units.is_empty() && grounds.package.is_none() && !own_log {
             return Err("no such service was found".to_owned());
         }
         // others of its names are links to it, or rest
         units.retain(|(_, state)| Some(*state) == most);
-        evidence.units = units
+        grounds.units = units
             .iter()
             .map(|(name, state)| described(name, *state))
             .collect();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::fit::{Evidence, PERIOD, Verdict};
+use super::fit::{Grounds, PERIOD, Verdict};
 use crate::cli::printable;
 use crate::jail::decision::local_time;
 use crate::ticket::Timestamp;
@@ -28,11 +28,11 @@ pub struct Proposal {
 }
 
 impl Proposal {
-    fn fitting(&self) -> impl Iterator<Item = (&str, &Evidence)> {
+    fn fitting(&self) -> impl Iterator<Item = (&str, &Grounds)> {
         self.verdicts
             .iter()
             .filter_map(|(name, verdict)| match verdict {
-                Verdict::Fits(evidence) => Some((name.as_str(), evidence)),
+                Verdict::Fits(grounds) => Some((name.as_str(), grounds)),
                 _ => None,
             })
     }
@@ -68,13 +68,13 @@ impl Proposal {
         } else {
             out.push_str("No further jail fits this machine.\n");
         }
-        for (name, evidence) in self.fitting() {
-            let dry = &evidence.dry;
+        for (name, grounds) in self.fitting() {
+            let dry = &grounds.dry;
             out.push_str(&format!(
                 "{name:<28} {:>9} {:>9} {:>9}\n",
                 dry.lines, dry.failures, dry.bans
             ));
-            out.push_str(&wrapped(&sentence(evidence), "    ", "    "));
+            out.push_str(&wrapped(&sentence(grounds), "    ", "    "));
         }
         if any {
             out.push_str("(lines, failures and bans of the last 24 hours: a dry run)\n");
@@ -124,16 +124,16 @@ impl Proposal {
     pub fn json(&self) -> Json {
         let proposed: Vec<Json> = self
             .fitting()
-            .map(|(name, evidence)| {
-                let dry = &evidence.dry;
+            .map(|(name, grounds)| {
+                let dry = &grounds.dry;
                 json!({
                     "jail": name,
-                    "evidence": sentence(evidence),
-                    "units": evidence.units,
-                    "package": evidence.package,
-                    "listening": evidence.listening,
-                    "journal": evidence.logs.is_empty(),
-                    "logs": evidence.logs,
+                    "evidence": sentence(grounds),
+                    "units": grounds.units,
+                    "package": grounds.package,
+                    "listening": grounds.listening,
+                    "journal": grounds.logs.is_empty(),
+                    "logs": grounds.logs,
                     "lines": dry.lines,
                     "failures": dry.failures,
                     "bans": dry.bans,
@@ -172,9 +172,9 @@ impl Proposal {
             local_time(self.present)
         );
         let mut out = wrapped(&head, "# ", "# ");
-        for (name, evidence) in self.fitting() {
+        for (name, grounds) in self.fitting() {
             out.push_str(&format!("\n[{name}]\n"));
-            out.push_str(&wrapped(&sentence(evidence), "# ", "# "));
+            out.push_str(&wrapped(&sentence(grounds), "# ", "# "));
             out.push_str("enabled = true\n");
         }
         out
@@ -182,23 +182,18 @@ impl Proposal {
 }
 
 /// Why a jail fits: `postfix runs; listening: 25; 14 failures in the last day in the journal`.
-fn sentence(evidence: &Evidence) -> String {
-    let mut parts = evidence.units.clone();
-    parts.extend(
-        evidence
-            .package
-            .iter()
-            .map(|name| format!("package {name}")),
-    );
-    if !evidence.listening.is_empty() {
-        let ports: Vec<String> = evidence.listening.iter().map(u16::to_string).collect();
+fn sentence(grounds: &Grounds) -> String {
+    let mut parts = grounds.units.clone();
+    parts.extend(grounds.package.iter().map(|name| format!("package {name}")));
+    if !grounds.listening.is_empty() {
+        let ports: Vec<String> = grounds.listening.iter().map(u16::to_string).collect();
         parts.push(format!("listening: {}", ports.join(", ")));
     }
-    let place = match evidence.logs.as_slice() {
+    let place = match grounds.logs.as_slice() {
         [] => "the journal".to_owned(),
         logs => logs.join(", "),
     };
-    let dry = &evidence.dry;
+    let dry = &grounds.dry;
     let failures = match dry.failures {
         0 => "no failure".to_owned(),
         1 => "1 failure".to_owned(),
@@ -248,20 +243,20 @@ mod tests {
 
     #[test]
     fn a_path_with_line_ends_adds_nothing_to_the_file() {
-        let evidence = Evidence {
+        let grounds = Grounds {
             logs: vec!["/var/log/x\n[evil]\nenabled = true".to_owned()],
             dry: Dry {
                 failures: 14,
                 ..Dry::default()
             },
-            ..Evidence::default()
+            ..Grounds::default()
         };
         let proposal = Proposal {
             file: "/etc/fail2ban/x".to_owned(),
             written: false,
             present: 1_795_291_452.0,
             any_log: true,
-            verdicts: vec![("sshd".to_owned(), Verdict::Fits(evidence))],
+            verdicts: vec![("sshd".to_owned(), Verdict::Fits(grounds))],
             unread: Vec::new(),
         };
         let text = proposal.text();
