@@ -75,7 +75,7 @@ impl Task {
                 };
                 let what = if self.idle { "enter" } else { "leave" };
                 debug!("fail2ban.actions", "Actions: {what} idle mode");
-                self.judge_cases();
+                self.judge_pending();
                 Ok(self.idle.into())
             }
             // a journal has no files, and files have no matches: no matter

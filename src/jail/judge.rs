@@ -1,5 +1,5 @@
-//! How a jail judges failures: each is a [`Case`] that may need answers from outside before it is
-//! ignored or counted. Cases are judged in order; while one waits the others wait behind it. Those of
+//! How a jail judges failures: each is a [`PendingFailure`] that may need answers from outside before it is
+//! ignored or counted. They are judged in order; while one waits the others wait behind it. Those of
 //! host names wait apart until their name is looked up.
 
 use std::net::IpAddr;
@@ -10,8 +10,9 @@ use tokio::sync::oneshot;
 
 use super::core::Ignorance;
 use super::decision::{Decision, local_time};
-use super::inquiry::{self, Answer, Case, Origin, Question, Teller};
+use super::lookup::{self, Lookup, LookupResult, TagContext};
 use super::names;
+use super::pending::{Found, Origin, PendingFailure};
 use super::task::{Task, now};
 use crate::action::Order;
 use crate::address::Address;
@@ -30,51 +31,57 @@ const FILES_HOLD: Duration = Duration::from_secs(1);
 const BROKEN_FILES_HOLD: Duration = Duration::from_secs(60);
 
 impl Task {
-    /// Judges cases until one has a question, or none is left.
-    pub(super) fn judge_cases(&mut self) {
-        while self.asked.is_none()
-            && let Some(mut case) = self.next_case()
-        {
-            if let FailureId::Name(name) = &case.id {
+    /// Judges failures until one needs an answer from outside, or none is left.
+    pub(super) fn judge_pending(&mut self) {
+        while let Some(mut failure) = self.next_pending() {
+            if let FailureId::Name(name) = &failure.id {
                 let name = name.clone();
+                let waiting = self.pending.names();
                 match self.context.names.known(&name) {
-                    Some(addresses) if !self.naming.asks(&name) => {
-                        self.resolved(&name, &addresses, vec![case]);
+                    Some(addresses) if !waiting.asks(&name) => {
+                        self.resolved(&name, &addresses, vec![failure]);
                     }
                     _ => {
                         // it may wait for long
-                        self.core.evidence.keep(&case.ticket.evidence);
-                        self.naming.put_aside(&self.context.names, &name, case);
+                        self.core.evidence.keep(&failure.ticket.evidence);
+                        waiting.put_aside(&self.context.names, &name, failure);
                     }
                 }
                 continue;
             }
-            match self.judge(&mut case) {
-                Some(question) => self.asked = Some((case, question)),
-                None => self.conclude(case),
+            match self.judge(&mut failure) {
+                Some(lookup) => self.pending.wait(failure, lookup),
+                None => self.finish(failure),
             }
         }
-        if self.is_free() && !self.naming.holds_failures() {
+        if self.pending.is_empty() {
             self.intake.judged(Instant::now());
         }
     }
 
-    /// A name was looked up.
-    pub(super) fn learn_name(&mut self, name: &str, addresses: &Arc<[IpAddr]>) {
+    /// Takes what became known, and goes on.
+    pub(super) fn on_found(&mut self, found: Found) {
+        match found {
+            Found::Lookup(result) => self.on_lookup(result),
+            Found::Name(name, addresses) => self.on_name(&name, &addresses),
+        }
+    }
+
+    fn on_name(&mut self, name: &str, addresses: &Arc<[IpAddr]>) {
         self.core.know_name(name, addresses);
-        let failures = self.naming.take(name);
+        let failures = self.pending.names().take(name);
         self.resolved(name, addresses, failures);
-        self.judge_cases();
+        self.judge_pending();
     }
 
     /// Failures of a name become one for each of its addresses, before those that came later.
-    fn resolved(&mut self, name: &str, addresses: &[IpAddr], failures: Vec<Case>) {
+    fn resolved(&mut self, name: &str, addresses: &[IpAddr], failures: Vec<PendingFailure>) {
         for failure in failures.iter().rev() {
             if self.core.usedns() == UseDns::Warn {
                 names::tell_found(name, addresses);
             }
             for ip in addresses.iter().rev() {
-                self.cases
+                self.pending
                     .push_front(failure.with_address(Address::Ip(*ip)));
             }
         }
@@ -82,67 +89,63 @@ impl Task {
 
     /// An idle jail judges no lines, but does what it is told, unless its settings are being
     /// exchanged.
-    fn next_case(&mut self) -> Option<Case> {
-        if !self.idle {
-            return self.cases.pop_front();
-        }
-        let told = |case: &Case| matches!(case.origin, Origin::Attempt { .. });
-        let at = self.cases.iter().position(told)?;
-        match self.before_reload {
-            None => self.cases.remove(at),
-            Some(_) => None,
+    fn next_pending(&mut self) -> Option<PendingFailure> {
+        match (self.idle, &self.before_reload) {
+            (false, _) => self.pending.pop(),
+            (true, None) => self.pending.pop_attempt(),
+            (true, Some(_)) => None,
         }
     }
 
-    /// The next question a case has; `None`: it can be concluded.
-    fn judge(&mut self, case: &mut Case) -> Option<Question> {
-        let FailureId::Address(id) = &case.id else {
+    /// The next answer that a failure needs; `None`: all is known.
+    fn judge(&mut self, failure: &mut PendingFailure) -> Option<Lookup> {
+        let FailureId::Address(id) = &failure.id else {
             return None;
         };
         let id = id.clone();
-        if case.ignored.is_none() {
-            if let Some(question) = self.prepare_ignoring() {
-                return Some(question);
+        if failure.ignored.is_none() {
+            if let Some(lookup) = self.prepare_ignoring() {
+                return Some(lookup);
             }
-            if case.key.is_none()
+            if failure.key.is_none()
                 && let Some(key) = self.core.ignore_key()
             {
                 let key = key.to_owned();
-                return Some(inquiry::key(self.teller(), case.ticket.clone(), key));
+                return Some(lookup::key(self.tag_context(), failure.ticket.clone(), key));
             }
-            if matches!(case.origin, Origin::Log) {
-                let time = case.ticket.time;
+            if matches!(failure.origin, Origin::Log) {
+                let time = failure.ticket.time;
                 debug!(FILTER, "Processing line with time:{time:?} and ip:{id}");
             }
-            match self.core.ignored(&id, case.key.as_deref(), now()) {
-                Ignorance::No => case.ignored = Some(false),
-                Ignorance::Known => case.ignored = Some(true),
+            match self.core.ignored(&id, failure.key.as_deref(), now()) {
+                Ignorance::No => failure.ignored = Some(false),
+                Ignorance::Known => failure.ignored = Some(true),
                 Ignorance::By(by) => {
                     self.carry_out(vec![Decision::Ignored { id: id.clone(), by }]);
-                    case.ignored = Some(true);
+                    failure.ignored = Some(true);
                 }
                 Ignorance::Ask(command) => {
-                    let ticket = case.ticket.clone();
-                    return Some(inquiry::command(self.teller(), ticket, command));
+                    let ticket = failure.ticket.clone();
+                    return Some(lookup::command(self.tag_context(), ticket, command));
                 }
             }
         }
-        let counts = !matches!(case.origin, Origin::Restored) && case.ignored == Some(false);
+        let counts = !matches!(failure.origin, Origin::Restored) && failure.ignored == Some(false);
         if counts
-            && case.past.is_none()
+            && failure.past.is_none()
             && self.core.wants_past()
             && let Some(store) = &self.context.store
         {
             let everywhere = self.core.wants_past_everywhere();
             let jail = self.core.name().to_owned();
             let banned = self.core.ban_id(&id);
-            return Some(inquiry::past(store.clone(), jail, banned, everywhere));
+            return Some(lookup::past(store.clone(), jail, banned, everywhere));
         }
         None
     }
 
     /// What `ignoreip` and `ignoreself` need to know before they are asked.
-    fn prepare_ignoring(&mut self) -> Option<Question> {
+    fn prepare_ignoring(&mut self) -> Option<Lookup> {
         if self.core.ignores_self() {
             match self.context.names.own_addresses_now() {
                 Some(own) => self.core.know_own_addresses(own),
@@ -150,7 +153,7 @@ impl Task {
                     let names = self.context.names.clone();
                     return Some(Box::pin(async move {
                         names.own_addresses().await;
-                        Answer::Own
+                        LookupResult::Own
                     }));
                 }
             }
@@ -172,7 +175,7 @@ impl Task {
             self.outside_until = Some(Instant::now() + NAMES_HOLD);
             return None;
         }
-        Some(inquiry::outside(
+        Some(lookup::outside(
             self.context.names.clone(),
             unknown,
             files,
@@ -185,43 +188,42 @@ impl Task {
         for name in ignored {
             match self.context.names.known(name) {
                 Some(addresses) => self.core.know_name(name, &addresses),
-                None => self.naming.ask(&self.context.names, name),
+                None => self.pending.ask(&self.context.names, name),
             }
         }
     }
 
-    /// Takes the answer to the question under way and goes on.
-    pub(super) fn learn(&mut self, answer: Answer) {
-        let Some((mut case, _)) = self.asked.take() else {
+    fn on_lookup(&mut self, result: LookupResult) {
+        let Some(mut failure) = self.pending.answered() else {
             return;
         };
-        match answer {
-            Answer::Own => {}
-            Answer::Outside(outside) => self.learn_outside(outside),
-            Answer::Key(key) => case.key = Some(key),
-            Answer::Ignored(ignored) => {
-                if ignored && let FailureId::Address(id) = &case.id {
+        match result {
+            LookupResult::Own => {}
+            LookupResult::IgnoreData(data) => self.on_ignore_data(data),
+            LookupResult::Key(key) => failure.key = Some(key),
+            LookupResult::Ignored(ignored) => {
+                if ignored && let FailureId::Address(id) = &failure.id {
                     let (id, by) = (id.clone(), "command".to_owned());
                     self.carry_out(vec![Decision::Ignored { id, by }]);
                 }
                 self.core
-                    .remember_ignored(case.key.as_deref(), ignored, now());
-                case.ignored = Some(ignored);
+                    .remember_ignored(failure.key.as_deref(), ignored, now());
+                failure.ignored = Some(ignored);
             }
-            Answer::Past(past) => case.past = Some(past),
+            LookupResult::Past(past) => failure.past = Some(past),
         }
-        self.cases.push_front(case);
-        self.judge_cases();
+        self.pending.push_front(failure);
+        self.judge_pending();
     }
 
-    fn learn_outside(&mut self, outside: inquiry::Outside) {
+    fn on_ignore_data(&mut self, data: lookup::IgnoreData) {
         let mut new_names = false;
-        for (path, text, stamp) in outside.files {
+        for (path, text, stamp) in data.files {
             self.core.know_file(&path, &text);
             self.files.insert(path, stamp);
             new_names = true;
         }
-        self.core.know_names(outside.names);
+        self.core.know_names(data.names);
         let files = self.core.ignored_files();
         let hold = if files.is_empty() {
             NAMES_HOLD
@@ -236,16 +238,16 @@ impl Task {
     }
 
     /// Everything is known: count, ban, or do nothing.
-    fn conclude(&mut self, case: Case) {
-        let FailureId::Address(id) = case.id else {
+    fn finish(&mut self, failure: PendingFailure) {
+        let FailureId::Address(id) = failure.id else {
             return;
         };
-        let ignored = case.ignored == Some(true);
-        let past = case.past.unwrap_or_default();
-        let (now, ticket) = (now(), case.ticket);
+        let ignored = failure.ignored == Some(true);
+        let past = failure.past.unwrap_or_default();
+        let (now, ticket) = (now(), failure.ticket);
         let mut decisions = Vec::new();
         let mut answer = None;
-        match case.origin {
+        match failure.origin {
             Origin::Log if !ignored => {
                 decisions = self
                     .core
@@ -355,8 +357,8 @@ impl Task {
         }
     }
 
-    fn teller(&self) -> Teller {
-        Teller {
+    fn tag_context(&self) -> TagContext {
+        TagContext {
             jail: self.core.name().to_owned(),
             store: self.context.store.clone(),
             figures: self.core.figures(),

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
 
-use super::inquiry::{Case, Origin};
+use super::pending::{Origin, PendingFailure};
 use super::task::{BeforeReload, Phase, Task, now};
 use crate::action::Order;
 use crate::control::Value;
@@ -17,7 +17,7 @@ impl Task {
     pub(super) async fn start(&mut self) -> bool {
         self.idle = false;
         if self.is_started() {
-            self.judge_cases();
+            self.judge_pending();
             return false;
         }
         let name = Value::from(self.core.name());
@@ -48,17 +48,12 @@ impl Task {
             .await;
         for ticket in tickets {
             if let Some(ticket) = self.core.restorable(ticket, now) {
-                self.cases.push_back(Case {
-                    origin: Origin::Restored,
-                    id: FailureId::Address(ticket.id.clone()),
-                    ticket,
-                    key: None,
-                    ignored: None,
-                    past: None,
-                });
+                let id = FailureId::Address(ticket.id.clone());
+                let failure = PendingFailure::new(Origin::Restored, id, ticket);
+                self.pending.push(failure);
             }
         }
-        self.judge_cases();
+        self.judge_pending();
     }
 
     /// Writes the bans in force again after the database was repaired: some may not have been in what
@@ -78,9 +73,7 @@ impl Task {
     pub(super) async fn stop(&mut self) {
         let name = Value::from(self.core.name());
         debug!("fail2ban.jail", "Stopping jail {}", name.repr());
-        self.asked = None;
-        self.cases.clear();
-        self.naming.clear();
+        self.pending.clear();
         self.intake.stop();
         self.keep_bans();
         let (done, stopped) = oneshot::channel();
@@ -127,7 +120,7 @@ impl Task {
                 self.intake.end_reload(true);
                 self.actions.send(Order::ReloadFailed);
                 self.actions.send(Order::Figures(self.core.figures()));
-                self.judge_cases();
+                self.judge_pending();
             }
         }
         self.outside_until = None;

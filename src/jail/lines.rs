@@ -1,6 +1,6 @@
 //! Lines on their way from a source through the filter of a jail to its judge.
 //!
-//! In: chunks of a log, batches of a journal. Out: the cases of the failures in them. Of jails that
+//! In: chunks of a log, batches of a journal. Out: the failures in them, to be judged. Of jails that
 //! watch the same log the first one to come to a chunk leaves on its shelf what the others need not
 //! work out again: the decoded lines for all, their dates for those whose detectors stood like its
 //! own, and what was found in them for those with the same regexes.
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
-use super::inquiry::{Case, Origin};
+use super::pending::{Origin, PendingFailure};
 use super::task::{Task, now};
 use crate::address::Address;
 use crate::datetime::Stand;
@@ -57,15 +57,15 @@ impl Task {
             }
             self.intake.logs().taken(chunk);
         }
-        self.judge_cases();
+        self.judge_pending();
     }
 
     fn take_alone(&mut self, chunk: &Chunk, clock: &Clock) {
         let lines = self.intake.logs().lines(chunk, self.core.encoding());
-        let Task { core, cases, .. } = self;
+        let Task { core, pending, .. } = self;
         let lines = core.filter.form(lines);
         let dating = core.filter.date_lines(&lines, clock.now);
-        let each = |failure| cases.push_back(log_case(failure));
+        let each = |failure| pending.push(log_failure(failure));
         core.filter.examine_lines(&lines, &dating, clock, each);
     }
 
@@ -75,7 +75,7 @@ impl Task {
         let lines = lines.into_owned();
         for index in 0..lines.len() {
             self.take_line(lines.line(index), None, clock);
-            self.judge_cases();
+            self.judge_pending();
         }
     }
 
@@ -88,7 +88,9 @@ impl Task {
         if is_told() {
             filter.tell_search();
         }
-        self.cases.extend(failures.into_iter().map(log_case));
+        for failure in failures {
+            self.pending.push(log_failure(failure));
+        }
     }
 
     async fn take_shared(
@@ -101,7 +103,7 @@ impl Task {
         let Task {
             core,
             intake,
-            cases,
+            pending,
             ..
         } = self;
         let jsonmatch = core.filter.jsonmatch().to_owned();
@@ -119,7 +121,7 @@ impl Task {
         };
         let lines = decoded.lines.get_or_init(decode).await;
         let dating = date(&mut core.filter, shelf, &decoded, lines, clock.now).await;
-        let mut each = |failure| cases.push_back(log_case(failure));
+        let mut each = |failure| pending.push(log_failure(failure));
 
         let Some(signature) = core.filter.signature() else {
             return core.filter.examine_lines(lines, &dating, clock, each);
@@ -159,7 +161,7 @@ impl Task {
             self.take_line(&entry.line, date, &clock);
         }
         self.intake.batch_taken(batch);
-        self.judge_cases();
+        self.judge_pending();
     }
 }
 
@@ -194,19 +196,12 @@ async fn date(
     }
 }
 
-fn log_case(failure: Failure) -> Case {
+fn log_failure(failure: Failure) -> PendingFailure {
     let id = match &failure.id {
         FailureId::Address(id) => id.clone(),
         FailureId::Name(name) => Address::raw(name.as_str()),
     };
     let mut ticket = Ticket::new(id, failure.time);
     ticket.evidence = Evidence::new(&failure.fields, &failure.matches);
-    Case {
-        origin: Origin::Log,
-        id: failure.id,
-        ticket,
-        key: None,
-        ignored: None,
-        past: None,
-    }
+    PendingFailure::new(Origin::Log, failure.id, ticket)
 }

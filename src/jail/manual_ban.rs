@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 
 use super::core::Past;
 use super::decision::Decision;
-use super::inquiry::{self, Case, Origin};
+use super::lookup;
+use super::pending::{Origin, PendingFailure};
 use super::settings::{self, BY_HAND};
 use super::task::{Request, Task, now};
 use crate::action::Order;
@@ -43,15 +44,11 @@ impl Task {
 
     pub(super) fn attempt(&mut self, id: &str, lines: Vec<String>, reply: oneshot::Sender<Reply>) {
         let id = Address::parse(id);
-        self.cases.push_back(Case {
-            ticket: Ticket::new(id.clone(), now()),
-            origin: Origin::Attempt { lines, reply },
-            id: FailureId::Address(id),
-            key: None,
-            ignored: None,
-            past: None,
-        });
-        self.judge_cases();
+        let ticket = Ticket::new(id.clone(), now());
+        let origin = Origin::Attempt { lines, reply };
+        let failure = PendingFailure::new(origin, FailureId::Address(id), ticket);
+        self.pending.push(failure);
+        self.judge_pending();
     }
 
     /// `banip`: whatever `ignoreip` says (fact J29). A length of its own is neither increased nor
@@ -73,7 +70,7 @@ impl Task {
             let past = match &self.context.store {
                 Some(store) if self.core.wants_past() => {
                     let everywhere = self.core.wants_past_everywhere();
-                    inquiry::history(store, self.core.name(), &id, everywhere).await
+                    lookup::history(store, self.core.name(), &id, everywhere).await
                 }
                 _ => Past::default(),
             };

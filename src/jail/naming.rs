@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::inquiry::Case;
 use super::names::Names;
+use super::pending::PendingFailure;
 
 /// Failures that may wait for their names; the jail reads no further beyond.
 const MOST_FAILURES: usize = 1000;
@@ -18,7 +18,7 @@ const MOST_FAILURES: usize = 1000;
 #[derive(Debug, Default)]
 pub(super) struct Naming {
     /// The failures of each name, in the order of their lines; a name of `ignoreip` may have none.
-    asked: HashMap<String, Vec<Case>>,
+    asked: HashMap<String, Vec<PendingFailure>>,
     /// How many failures those are.
     failures: usize,
     lookups: JoinSet<(String, Arc<[IpAddr]>)>,
@@ -39,7 +39,7 @@ impl Naming {
     }
 
     /// Keeps a failure until its name is looked up.
-    pub fn put_aside(&mut self, names: &Names, name: &str, failure: Case) {
+    pub fn put_aside(&mut self, names: &Names, name: &str, failure: PendingFailure) {
         self.ask(names, name);
         if let Some(failures) = self.asked.get_mut(name) {
             failures.push(failure);
@@ -68,14 +68,9 @@ impl Naming {
     }
 
     /// The failures of a name that was looked up.
-    pub fn take(&mut self, name: &str) -> Vec<Case> {
+    pub fn take(&mut self, name: &str) -> Vec<PendingFailure> {
         let failures = self.asked.remove(name).unwrap_or_default();
         self.failures -= failures.len();
         failures
-    }
-
-    /// Forgets what was asked, and the failures.
-    pub fn clear(&mut self) {
-        *self = Naming::default();
     }
 }

@@ -16,10 +16,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::backend::Backend;
 use super::core::{JailCore, SettingsSnapshot};
-use super::inquiry::{Answer, Case, FileStamp, Question};
 use super::intake::Intake;
 use super::look::Looks;
-use super::naming::Naming;
+use super::lookup::FileStamp;
+use super::pending::Pending;
 use super::{JailContext, Refusal};
 use crate::action::Actions;
 use crate::action::firewall::monitor::Reminder;
@@ -108,12 +108,8 @@ pub(super) struct Task {
     /// True from start to stop; seen by the handle.
     pub(super) started: Arc<AtomicBool>,
     pub(super) idle: bool,
-    /// The case whose question is under way.
-    pub(super) asked: Option<(Case, Question)>,
-    /// Cases after that one.
-    pub(super) cases: VecDeque<Case>,
-    /// Names that are being looked up, with their failures.
-    pub(super) naming: Naming,
+    /// Failures that are not judged yet.
+    pub(super) pending: Pending,
     /// Until when `ignoreip` needs nothing from outside.
     pub(super) outside_until: Option<Instant>,
     pub(super) files: HashMap<String, FileStamp>,
@@ -175,9 +171,7 @@ pub(super) fn prepare(
         inbox: sender.downgrade(),
         started,
         idle: false,
-        asked: None,
-        cases: VecDeque::new(),
-        naming: Naming::default(),
+        pending: Pending::default(),
         outside_until: None,
         files: HashMap::new(),
         before_reload: None,
@@ -211,7 +205,7 @@ impl Task {
     ) {
         loop {
             let full = self.actions.is_full();
-            let reading = self.is_started() && !self.idle && self.is_free() && !full;
+            let reading = self.is_started() && !self.idle && self.pending.is_free() && !full;
             let reminded = self.is_started();
             let wake = self.wake();
             tokio::select! {
@@ -227,8 +221,7 @@ impl Task {
                 },
                 Some(chunk) = chunks.recv(), if reading => self.take_chunk(&chunk).await,
                 batch = self.intake.next_batch(), if reading => self.take_batch(batch),
-                answer = answer(&mut self.asked), if self.asked.is_some() => self.learn(answer),
-                Some((name, addresses)) = self.naming.next() => self.learn_name(&name, &addresses),
+                found = self.pending.next() => self.on_found(found),
                 Some((id, quiet)) = self.quiet.1.recv() => {
                     let decisions = self.core.answer_quiet(&id, quiet, now());
                     self.carry_out(decisions);
@@ -251,11 +244,6 @@ impl Task {
 
     pub(super) fn is_started(&self) -> bool {
         self.started.load(Ordering::Relaxed)
-    }
-
-    /// No failure with an address waits to be judged, and not too many with names.
-    pub(super) fn is_free(&self) -> bool {
-        self.asked.is_none() && self.cases.is_empty() && !self.naming.is_full()
     }
 
     /// When the task has to wake by itself.
@@ -345,14 +333,6 @@ impl Task {
                 self.answer_when_written(answer, reply);
             }
         }
-    }
-}
-
-/// The answer to the question under way; never without one.
-async fn answer(asked: &mut Option<(Case, Question)>) -> Answer {
-    match asked {
-        Some((_, question)) => question.await,
-        None => std::future::pending().await,
     }
 }
 

@@ -1,5 +1,5 @@
 //! What has to be asked outside before a failure can be judged: what `ignoreip` needs, an
-//! `ignorecommand`, the history of an id. Each question is a future of its own, so that the jail
+//! `ignorecommand`, the history of an id. Each lookup is a future of its own, so that the jail
 //! answers commands meanwhile, and no other jail waits.
 
 use std::collections::HashMap;
@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use tokio::sync::{OnceCell, oneshot};
+use tokio::sync::OnceCell;
 
 use super::core::Past;
 use super::names::Names;
@@ -16,8 +16,7 @@ use crate::action::info::{BanInfo, History};
 use crate::action::shell;
 use crate::action::tags::HostNames;
 use crate::address::Address;
-use crate::control::{Reply, Value};
-use crate::filter::FailureId;
+use crate::control::Value;
 use crate::store::Store;
 use crate::sys::hosts;
 use crate::ticket::Ticket;
@@ -29,63 +28,13 @@ const COMMAND_TIMEOUT: Value = Value::Int(60);
 /// A larger file of addresses is not read.
 const MAX_FILE: u64 = 64 << 20;
 
-/// Where a case comes from.
+/// What a lookup brought.
 #[derive(Debug)]
-pub(super) enum Origin {
-    /// A line of a log.
-    Log,
-    /// `set JAIL attempt`, with its texts.
-    Attempt {
-        /// The texts.
-        lines: Vec<String>,
-        /// Answered with 1, or with 0 when the id is ignored (fact B5).
-        reply: oneshot::Sender<Reply>,
-    },
-    /// The database, at the start of the jail.
-    Restored,
-}
-
-/// A failure, or a ban to be restored, on its way to being judged.
-#[derive(Debug)]
-pub(super) struct Case {
-    /// Where it comes from.
-    pub origin: Origin,
-    /// Whom it is about.
-    pub id: FailureId,
-    /// The evidence; its id counts only once [`Case::id`] is an address.
-    pub ticket: Ticket,
-    /// The expanded key of `ignorecache`, once known.
-    pub key: Option<String>,
-    /// Whether the id is ignored, once known.
-    pub ignored: Option<bool>,
-    /// What the database knows of the id, once asked.
-    pub past: Option<Past>,
-}
-
-impl Case {
-    /// The same failure, about one address of its name.
-    pub fn with_address(&self, id: Address) -> Case {
-        Case {
-            origin: Origin::Log,
-            ticket: Ticket {
-                id: id.clone(),
-                ..self.ticket.clone()
-            },
-            id: FailureId::Address(id),
-            key: None,
-            ignored: None,
-            past: None,
-        }
-    }
-}
-
-/// What a question was answered.
-#[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum LookupResult {
     /// The addresses of this machine are known now.
     Own,
     /// What `ignoreip` needs from outside.
-    Outside(Outside),
+    IgnoreData(IgnoreData),
     /// The key of `ignorecache`.
     Key(String),
     /// What `ignorecommand` says.
@@ -96,7 +45,7 @@ pub(super) enum Answer {
 
 /// What `ignoreip` needs from outside.
 #[derive(Debug, Default)]
-pub(super) struct Outside {
+pub(super) struct IgnoreData {
     /// Addresses of names in the list that were not known.
     pub names: HashMap<String, Arc<[IpAddr]>>,
     /// Files that are new or have changed: path, text, and what tells the next change.
@@ -106,8 +55,8 @@ pub(super) struct Outside {
 /// Modification time, inode and size.
 pub(super) type FileStamp = (i64, i64, u64, u64);
 
-/// A question under way.
-pub(super) type Question = Pin<Box<dyn Future<Output = Answer> + Send>>;
+/// A lookup under way.
+pub(super) type Lookup = Pin<Box<dyn Future<Output = LookupResult> + Send>>;
 
 /// Looks up names that are not known yet and reads files that changed since `known`.
 pub(super) fn outside(
@@ -115,9 +64,9 @@ pub(super) fn outside(
     wanted: Vec<String>,
     files: Vec<String>,
     known: HashMap<String, FileStamp>,
-) -> Question {
+) -> Lookup {
     Box::pin(async move {
-        let mut outside = Outside::default();
+        let mut outside = IgnoreData::default();
         if !files.is_empty() {
             let read = tokio::task::spawn_blocking(move || {
                 files
@@ -128,7 +77,7 @@ pub(super) fn outside(
             outside.files = read.await.unwrap_or_default();
         }
         outside.names = names.all_addresses(wanted).await;
-        Answer::Outside(outside)
+        LookupResult::IgnoreData(outside)
     })
 }
 
@@ -175,7 +124,7 @@ fn stamp(path: &str) -> std::io::Result<FileStamp> {
 
 /// The jail's side of tags.
 #[derive(Clone, Debug)]
-pub(super) struct Teller {
+pub(super) struct TagContext {
     /// The jail's name.
     pub jail: String,
     /// The database, for tags that look into it.
@@ -185,26 +134,26 @@ pub(super) struct Teller {
 }
 
 /// The key of `ignorecache` with its tags replaced.
-pub(super) fn key(teller: Teller, ticket: Ticket, key: String) -> Question {
+pub(super) fn key(context: TagContext, ticket: Ticket, key: String) -> Lookup {
     Box::pin(async move {
-        let history = History::Live(teller.store);
-        let mut info = BanInfo::new(&teller.jail, &ticket, &teller.figures, &history);
+        let history = History::Live(context.store);
+        let mut info = BanInfo::new(&context.jail, &ticket, &context.figures, &history);
         let names = host_names(&key).await;
-        Answer::Key(info.fill(&key, &names).await.spelled_out())
+        LookupResult::Key(info.fill(&key, &names).await.spelled_out())
     })
 }
 
 /// Runs an `ignorecommand`: 0 ignores, 1 does not, anything else is an error and does not (fact
 /// J18).
-pub(super) fn command(teller: Teller, ticket: Ticket, command: String) -> Question {
+pub(super) fn command(context: TagContext, ticket: Ticket, command: String) -> Lookup {
     Box::pin(async move {
-        let history = History::Live(teller.store);
-        let mut info = BanInfo::new(&teller.jail, &ticket, &teller.figures, &history);
+        let history = History::Live(context.store);
+        let mut info = BanInfo::new(&context.jail, &ticket, &context.figures, &history);
         let names = host_names(&command).await;
         let script = info.fill(&command, &names).await;
         debug!("fail2ban.filter", "ignore command: {}", script.shown());
         let outcome = shell::run(&script, &COMMAND_TIMEOUT, &[0, 1]).await;
-        Answer::Ignored(outcome.success && outcome.code == Some(0))
+        LookupResult::Ignored(outcome.success && outcome.code == Some(0))
     })
 }
 
@@ -235,7 +184,7 @@ pub(super) async fn history(store: &Store, jail: &str, id: &Address, everywhere:
     }
 }
 
-/// As [`history`], as a question.
-pub(super) fn past(store: Store, jail: String, id: Address, everywhere: bool) -> Question {
-    Box::pin(async move { Answer::Past(history(&store, &jail, &id, everywhere).await) })
+/// As [`history`], as a lookup.
+pub(super) fn past(store: Store, jail: String, id: Address, everywhere: bool) -> Lookup {
+    Box::pin(async move { LookupResult::Past(history(&store, &jail, &id, everywhere).await) })
 }

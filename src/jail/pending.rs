@@ -1,0 +1,170 @@
+//! Failures on their way to being judged: in the order of their lines, one of them perhaps waiting for an
+//! answer from outside, and those of host names apart until their name is looked up.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::core::Past;
+use super::lookup::{Lookup, LookupResult};
+use super::names::Names;
+use super::naming::Naming;
+use crate::address::Address;
+use crate::control::Reply;
+use crate::filter::FailureId;
+use crate::ticket::Ticket;
+
+/// Where a failure comes from.
+#[derive(Debug)]
+pub(super) enum Origin {
+    /// A line of a log.
+    Log,
+    /// `set JAIL attempt`, with its texts.
+    Attempt {
+        /// The texts.
+        lines: Vec<String>,
+        /// Answered with 1, or with 0 when the id is ignored (fact B5).
+        reply: oneshot::Sender<Reply>,
+    },
+    /// The database, at the start of the jail: it is a ban to be restored.
+    Restored,
+}
+
+/// A failure, or a ban to be restored, and what is known of it so far.
+#[derive(Debug)]
+pub(super) struct PendingFailure {
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Whom it is about.
+    pub id: FailureId,
+    /// The evidence; its id counts only once [`PendingFailure::id`] is an address.
+    pub ticket: Ticket,
+    /// The expanded key of `ignorecache`, once known.
+    pub key: Option<String>,
+    /// Whether the id is ignored, once known.
+    pub ignored: Option<bool>,
+    /// What the database knows of the id, once asked.
+    pub past: Option<Past>,
+}
+
+impl PendingFailure {
+    /// A failure of which nothing is known yet.
+    pub fn new(origin: Origin, id: FailureId, ticket: Ticket) -> PendingFailure {
+        PendingFailure {
+            origin,
+            id,
+            ticket,
+            key: None,
+            ignored: None,
+            past: None,
+        }
+    }
+
+    /// The same failure, about one address of its name.
+    pub fn with_address(&self, id: Address) -> PendingFailure {
+        let ticket = Ticket {
+            id: id.clone(),
+            ..self.ticket.clone()
+        };
+        PendingFailure::new(Origin::Log, FailureId::Address(id), ticket)
+    }
+}
+
+/// What became known.
+pub(super) enum Found {
+    /// The answer for the failure that waits for one.
+    Lookup(LookupResult),
+    /// A name was looked up.
+    Name(String, Arc<[IpAddr]>),
+}
+
+/// The failures of one jail that are not judged yet.
+#[derive(Default)]
+pub(super) struct Pending {
+    queue: VecDeque<PendingFailure>,
+    /// The one whose lookup is under way; the queue waits behind it.
+    waiting: Option<(PendingFailure, Lookup)>,
+    /// Those of host names.
+    names: Naming,
+}
+
+impl Pending {
+    /// Adds a failure behind all others.
+    pub fn push(&mut self, failure: PendingFailure) {
+        self.queue.push_back(failure);
+    }
+
+    /// Adds a failure before all others.
+    pub fn push_front(&mut self, failure: PendingFailure) {
+        self.queue.push_front(failure);
+    }
+
+    /// The next one; none while one waits for an answer.
+    pub fn pop(&mut self) -> Option<PendingFailure> {
+        match self.waiting {
+            None => self.queue.pop_front(),
+            Some(_) => None,
+        }
+    }
+
+    /// As [`Pending::pop`], of those that were told by command.
+    pub fn pop_attempt(&mut self) -> Option<PendingFailure> {
+        let told = |failure: &PendingFailure| matches!(failure.origin, Origin::Attempt { .. });
+        match self.waiting {
+            None => self.queue.remove(self.queue.iter().position(told)?),
+            Some(_) => None,
+        }
+    }
+
+    /// Has a failure wait for an answer.
+    pub fn wait(&mut self, failure: PendingFailure, lookup: Lookup) {
+        self.waiting = Some((failure, lookup));
+    }
+
+    /// The failure whose answer has come.
+    pub fn answered(&mut self) -> Option<PendingFailure> {
+        self.waiting.take().map(|(failure, _)| failure)
+    }
+
+    /// Those of host names.
+    pub fn names(&mut self) -> &mut Naming {
+        &mut self.names
+    }
+
+    /// Looks a name up.
+    pub fn ask(&mut self, names: &Names, name: &str) {
+        self.names.ask(names, name);
+    }
+
+    /// No failure with an address waits to be judged, and not too many with names.
+    pub fn is_free(&self) -> bool {
+        self.waiting.is_none() && self.queue.is_empty() && !self.names.is_full()
+    }
+
+    /// None is left.
+    pub fn is_empty(&self) -> bool {
+        self.is_free() && !self.names.holds_failures()
+    }
+
+    /// Waits for what becomes known next; nothing is lost when it is not waited for to the end.
+    pub async fn next(&mut self) -> Found {
+        let Pending { waiting, names, .. } = self;
+        let answer = async {
+            match waiting {
+                Some((_, lookup)) => lookup.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            answer = answer => Found::Lookup(answer),
+            Some((name, addresses)) = names.next() => Found::Name(name, addresses),
+        }
+    }
+
+    /// Forgets all of them.
+    pub fn clear(&mut self) {
+        *self = Pending::default();
+    }
+}
