@@ -301,7 +301,7 @@ pub fn all(
         .filter(|(_, name)| wanted(name))
         .collect();
     // the longest first, so that no thread is left alone with one
-    trials.sort_by_key(|(service, _)| Reverse(Attack::new(service).count()));
+    trials.sort_by_cached_key(|(service, _)| Reverse(Attack::new(service).count()));
     let next = AtomicUsize::new(0);
     let scores = Mutex::new(BTreeMap::new());
     let work = || {
