@@ -241,6 +241,21 @@ fn a_fedora_whose_sshd_logs_to_the_journal() {
 }
 
 #[test]
+fn logs_are_where_the_machine_looked_at_has_them() {
+    let machine = Machine::new();
+    machine
+        .unit("sshd.service")
+        .file("/etc/os-release", "ID=fedora\n")
+        .guesses("/var/log/secure");
+    let json = machine.json(0);
+    assert_eq!(proposed(&json), ["sshd"]);
+    assert_eq!(json["proposed"][0]["logs"][0], "/var/log/secure");
+    // where systemd runs, services log into its journal
+    fs::create_dir_all(machine.path("/run/systemd/system")).expect("directory");
+    assert_eq!(why(&machine.json(3), "sshd"), "there is no journal");
+}
+
+#[test]
 fn an_alpine_with_its_own_places_of_logs() {
     let machine = Machine::new();
     machine

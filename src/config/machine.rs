@@ -1,10 +1,9 @@
-//! What this machine is → the shipped `paths-system.conf`: which paths file suits it, whether its services
+//! What a machine is → the shipped `paths-system.conf`: which paths file suits it, whether its services
 //! log into systemd's journal, and whether it has nftables. An INI file cannot look at a machine, so this
 //! one is written when it is read.
 #![forbid(unsafe_code)]
 
-use std::fs;
-use std::path::Path;
+use super::files::Files;
 
 /// Where a system says what it is (os-release(5)).
 const RELEASE: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
@@ -18,14 +17,13 @@ const NFT: [&str; 4] = [
     "/usr/local/sbin/nft",
 ];
 
-/// `paths-system.conf` for the machine this runs on; `known` tells whether `paths-NAME.conf` is shipped.
-pub fn paths(known: impl Fn(&str) -> bool) -> String {
-    let release = RELEASE
-        .iter()
-        .find_map(|path| fs::read_to_string(path).ok());
-    let systemd = Path::new(SYSTEMD).is_dir();
-    let nft = NFT.into_iter().find(|path| Path::new(path).is_file());
-    let name = system(&release.unwrap_or_default(), known);
+/// `paths-system.conf` for the machine of these files; `known` tells whether `paths-NAME.conf` is shipped.
+pub fn paths(files: &dyn Files, known: impl Fn(&str) -> bool) -> String {
+    let release = RELEASE.iter().find_map(|path| files.read(path).ok());
+    let release = String::from_utf8_lossy(&release.unwrap_or_default()).into_owned();
+    let systemd = files.is_dir(SYSTEMD);
+    let nft = NFT.into_iter().find(|path| files.is_file(path));
+    let name = system(&release, known);
     text(name.as_deref(), systemd, nft)
 }
 

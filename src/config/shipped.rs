@@ -301,8 +301,13 @@ const FILES: &[(&str, &str)] = shipped![
 ];
 
 /// The file that is written for this machine.
-const SYSTEM: &str = "paths-system.conf";
-static SYSTEM_TEXT: LazyLock<String> = LazyLock::new(|| machine::paths(is_system));
+pub const SYSTEM: &str = "paths-system.conf";
+static SYSTEM_TEXT: LazyLock<String> = LazyLock::new(|| system_text(&Disk));
+
+/// [`SYSTEM`] for the machine of these files.
+pub fn system_text(files: &dyn Files) -> String {
+    machine::paths(files, is_system)
+}
 
 /// Whether a system has a paths file of its own.
 pub fn is_system(name: &str) -> bool {

@@ -125,6 +125,7 @@ fn parts(path: &Path) -> impl Iterator<Item = PathBuf> {
 impl Files for Machine {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
         match shipped::below(path) {
+            Some(shipped::SYSTEM) => Ok(shipped::system_text(self).into_bytes()),
             Some(_) => Shipped.read(path),
             None => Disk.read(&self.here(path)),
         }
