@@ -248,7 +248,7 @@ fn old_name(filter: &str) -> bool {
     !text.contains("failregex")
 }
 
-/// The rows of the table in the order of jail.conf: jail, filter, ports, logs on Debian.
+/// The rows of the table in the order of jail.conf: jail, filter, ports that its actions ban, logs on Debian.
 fn table() -> String {
     let directory = tempfile::tempdir().unwrap();
     let machine = "[INCLUDES]\nbefore = paths-debian.conf\n";
@@ -263,12 +263,20 @@ fn table() -> String {
             let row = rows.find(|row| row.name == name);
             row.map_or("", |row| &row.value).to_owned()
         };
-        let ports = match value("port") {
-            port if value("banaction") == value("banaction_allports") || port == "0:65535" => {
-                "all".to_owned()
-            }
-            port => port.replace(',', ", "),
-        };
+        let ports: BTreeSet<String> = report
+            .actions
+            .iter()
+            .map(|action| {
+                let port = action.rows.iter().find(|row| row.name == "port");
+                let port = port.map_or("", |row| &row.value);
+                if port == "0:65535" || action.definition.starts_with("iptables-allports") {
+                    "all".to_owned()
+                } else {
+                    port.replace(',', ", ")
+                }
+            })
+            .collect();
+        let ports = Vec::from_iter(ports).join("; ");
         let filter = value("filter").replace("[mode=normal]", "");
         let logs: Vec<_> = value("logpath")
             .lines()
