@@ -124,7 +124,12 @@ fn the_steps_of_a_jail() {
 
 #[test]
 fn sessions_of_sshd() {
-    let told = objects("explain", &["-c", ".", "-j", "sshd", "--json", SAMPLE]);
+    let machine = common::plain_machine();
+    let directory = machine.path().to_string_lossy();
+    let told = objects(
+        "explain",
+        &["-c", &directory, "-j", "sshd", "--json", SAMPLE],
+    );
     let first = &told[0];
     assert_eq!(first["session"]["key"], " mx1 sshd[20627]:");
     assert_eq!(first["prefregex"]["matched"], true);

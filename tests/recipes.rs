@@ -111,7 +111,7 @@ impl Machine {
         for directory in ["etc/jail.d", "etc/fail2ban.d", "mail", "bin"] {
             fs::create_dir_all(machine.path(directory)).unwrap();
         }
-        for part in ["filter.d", "action.d", "jail.conf", "fail2ban.conf"] {
+        for part in ["filter.d", "action.d"] {
             common::copy_tree(&repository.join(part), &machine.path("etc").join(part));
         }
         for (path, text) in files(recipe) {

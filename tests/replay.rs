@@ -93,9 +93,10 @@ fn the_attackers_of_the_sample_are_banned_and_nobody_else() {
 
 #[test]
 fn commands_are_those_of_the_action_files() {
+    let machine = common::plain_machine();
     let words = [
         "-c",
-        ".",
+        &machine.path().to_string_lossy(),
         "--jail",
         "dovecot",
         "--commands",

@@ -440,6 +440,21 @@ fn the_machine_says_where_logs_are_and_how_bans_are_made() {
         has("sshd", "action = nftables[", "jail.conf");
         has("apache-auth", "backend = auto ", "jail.conf");
 
+        // who names a log means it, unless he says how it is read
+        let named = |more: &str| {
+            let jails = format!("[sshd]\nlogpath = /srv/auth.log\n{more}");
+            root.write("etc/fail2ban/jail.local", &jails);
+            text(
+                &root
+                    .shell("/usr/local/sbin/ferroban config sshd", "")
+                    .stdout,
+            )
+        };
+        let (by_file, by_journal) = (named(""), named("[DEFAULT]\nsshd_backend = systemd\n"));
+        assert!(by_file.contains("\nbackend = auto "), "{by_file}");
+        assert!(by_journal.contains("\nbackend = systemd "), "{by_journal}");
+        fs::remove_file(root.path("etc/fail2ban/jail.local")).unwrap();
+
         // a file of one's own wins
         let own = "[INCLUDES]\nbefore = paths-arch.conf\n";
         root.write("etc/fail2ban/paths-system.conf", own);

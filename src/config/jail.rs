@@ -108,6 +108,7 @@ pub fn read(
     if let Some(fault) = settings.fault(name) {
         return Err(fault.clone().into());
     }
+    read_the_log_that_is_named(settings, name);
     let mut jail = Jail {
         name: name.to_owned(),
         ..Jail::default()
@@ -132,6 +133,31 @@ pub fn read(
         jail.fail(failure, layers, settings)?;
     }
     Ok(Some(jail))
+}
+
+/// The journal that the machine chose is for logs that shipped files name. Who names a log of a jail, and
+/// says nothing about backends, means that log.
+fn read_the_log_that_is_named(settings: &mut Settings, jail: &str) {
+    let shipped = |entry: &Entry| {
+        let origin = entry.origin.as_ref();
+        origin.is_none_or(|origin| shipped::below(&origin.file).is_some())
+    };
+    let Some(section) = settings.section(jail) else {
+        return;
+    };
+    let backend = section.get("backend");
+    let mut backends = settings
+        .defaults
+        .iter()
+        .filter(|(name, _)| name.ends_with("_backend"));
+    let named = section.get("logpath").is_some_and(|entry| !shipped(entry));
+    if named && backend.is_some_and(shipped) && backends.all(|(_, entry)| shipped(entry)) {
+        let entry = Entry {
+            text: "%(default_backend)s".into(),
+            origin: backend.and_then(|entry| entry.origin.clone()),
+        };
+        settings.add(jail, std::iter::once(("backend".into(), entry)));
+    }
 }
 
 impl Jail {

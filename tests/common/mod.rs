@@ -89,6 +89,18 @@ pub fn ours(program: &str) -> Command {
     command
 }
 
+/// A directory over the shipped configuration, on a machine that is Debian with neither a journal nor
+/// nftables.
+///
+/// # Panics
+/// When it cannot be made.
+pub fn plain_machine() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    let machine = "[INCLUDES]\nbefore = paths-debian.conf\n";
+    std::fs::write(directory.path().join("paths-system.conf"), machine).expect("a file");
+    directory
+}
+
 /// Starts a server in the foreground over a configuration, in place of what a crash has left.
 ///
 /// # Panics
