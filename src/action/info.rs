@@ -21,7 +21,7 @@ pub use values::whole;
 use values::{data, field_value, joined, matches_value, raw, reversed, size, time_value};
 
 /// All tags of a ticket, in the order in which error messages show them.
-const TAGS: [&str; 22] = [
+pub const TAGS: [&str; 22] = [
     "ip",
     "family",
     "ip-rev",

@@ -361,7 +361,7 @@ pub fn text(caller: &str) -> String {
 /// A form and its meaning in two columns; a long form stands alone in its line.
 fn explain(form: &str, meaning: &str, lines: &mut Vec<String>) {
     let form = format!("    {form}");
-    let mut line = if form.len() < COLUMN {
+    let mut line = if form.len() + 2 <= COLUMN {
         format!("{form:<COLUMN$}")
     } else {
         lines.push(form);
@@ -387,6 +387,8 @@ mod tests {
         let text = text("/usr/bin/fail2ban-client");
         assert!(text.starts_with("Usage: fail2ban-client [OPTIONS] <COMMAND>\n"));
         let line = "    stop                                     stop all jails and end the server";
+        assert!(text.lines().any(|found| found == line), "{text}");
+        let line = "    set <JAIL> action <ACT> actionstop <CMD>";
         assert!(text.lines().any(|found| found == line), "{text}");
         assert!(text.lines().all(|line| line.len() <= 110));
     }

@@ -33,6 +33,7 @@ pub use python_re::{Flags, LimitExceeded, Match, Regex};
 pub use risks::Risks;
 pub use screen::Screen;
 pub use steering::Steering;
+pub use tags::short_tags;
 
 /// Why a regex was refused; `Display` is the text users see (fact R4).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -21,21 +21,35 @@ enum Short {
     Port,
 }
 
+/// What stands between the angle brackets of a short form.
+const SHORT: [(&str, Short); 15] = [
+    ("IP4", Short::Ip4),
+    ("F-IP4/", Short::Ip4),
+    ("IP6", Short::Ip6),
+    ("F-IP6/", Short::Ip6),
+    ("DNS", Short::Dns),
+    ("F-DNS/", Short::Dns),
+    ("ADDR", Short::Addr),
+    ("F-ADDR/", Short::Addr),
+    ("CIDR", Short::Cidr),
+    ("F-CIDR/", Short::Cidr),
+    ("SUBNET", Short::Subnet),
+    ("F-SUBNET/", Short::Subnet),
+    ("HOST", Short::Host),
+    ("F-ID/", Short::Id),
+    ("F-PORT/", Short::Port),
+];
+
+/// The tags that stand for an expression, without their angle brackets.
+pub fn short_tags() -> impl Iterator<Item = &'static str> {
+    SHORT.iter().map(|(tag, _)| *tag)
+}
+
 impl Short {
     /// The tag's text between the angle brackets.
     fn of(tag: &str) -> Option<Short> {
-        Some(match tag {
-            "IP4" | "F-IP4/" => Short::Ip4,
-            "IP6" | "F-IP6/" => Short::Ip6,
-            "DNS" | "F-DNS/" => Short::Dns,
-            "ADDR" | "F-ADDR/" => Short::Addr,
-            "CIDR" | "F-CIDR/" => Short::Cidr,
-            "SUBNET" | "F-SUBNET/" => Short::Subnet,
-            "HOST" => Short::Host,
-            "F-ID/" => Short::Id,
-            "F-PORT/" => Short::Port,
-            _ => return None,
-        })
+        let row = SHORT.iter().find(|(name, _)| *name == tag);
+        row.map(|(_, short)| *short)
     }
 
     fn write(self, out: &mut String, usedns: UseDns) {

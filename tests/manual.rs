@@ -1,0 +1,229 @@
+//! The manual pages (`docs/man`) say of options, commands and tags what the program has, no more and no
+//! less.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use ferroban::action::info;
+use ferroban::options::{action, jail, server};
+use ferroban::pattern::short_tags;
+
+/// Tags that captures of a filter have a meaning by; `NAME` stands for any name.
+const CAPTURES: [&str; 9] = [
+    "F-CONTENT",
+    "F-MLFID",
+    "F-NOFAIL",
+    "F-MLFFORGET",
+    "F-MLFGAINED",
+    "F-NAME",
+    "F-ALT_NAME",
+    "F-TUPLE_NAME",
+    "SKIPLINES",
+];
+
+/// Tags of commands that no ticket is needed for.
+const WITHOUT_TICKET: [&str; 4] = ["br", "sp", "fq-hostname", "sh-hostname"];
+
+/// What a page or a help text explains, with the explanation.
+type Entries = BTreeMap<String, String>;
+
+fn pages() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/man")
+}
+
+fn page(name: &str) -> String {
+    let path = pages().join(format!("{name}.md"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Text without what pages and help texts mark words by.
+fn plain(text: &str) -> String {
+    let bare = text.replace(['*', '<', '>', '[', ']', '`'], "");
+    bare.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The definition lists of a page: a term, and below it `: ` with its meaning.
+fn terms(text: &str) -> Entries {
+    let lines: Vec<&str> = text.lines().collect();
+    let starts = lines.windows(2).enumerate();
+    let starts = starts.filter(|(_, pair)| pair[1].starts_with(":   "));
+    let entries = starts.map(|(at, pair)| {
+        let meaning = lines[at + 1..].iter().take_while(|line| !line.is_empty());
+        let meaning: Vec<&str> = meaning.map(|line| line.trim_start_matches(':')).collect();
+        (pair[0].to_owned(), plain(&meaning.join(" ")))
+    });
+    entries.collect()
+}
+
+/// A section of a page.
+fn section<'a>(text: &'a str, heading: &str) -> &'a str {
+    let from = text.find(&format!("\n# {heading}\n")).unwrap();
+    let section = &text[from + 1..];
+    section.split("\n# ").next().unwrap()
+}
+
+/// The bold words of all terms: names of options.
+fn names(text: &str) -> BTreeSet<String> {
+    let terms = terms(text);
+    let words = terms
+        .keys()
+        .flat_map(|term| term.split("**").skip(1).step_by(2));
+    words.map(str::to_owned).collect()
+}
+
+/// The tags that terms explain.
+fn tags(text: &str) -> BTreeSet<String> {
+    let terms = terms(text);
+    let words = terms
+        .keys()
+        .flat_map(|term| term.split('`').skip(1).step_by(2));
+    let tags = words.map(|word| {
+        word.strip_prefix('<')
+            .and_then(|word| word.strip_suffix('>'))
+    });
+    tags.flatten().map(str::to_owned).collect()
+}
+
+fn set<'a>(words: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
+    words.into_iter().map(str::to_owned).collect()
+}
+
+fn help(words: &[&str]) -> String {
+    let program = env!("CARGO_BIN_EXE_ferroban");
+    let output = Command::new(program).args(words).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What a help text explains in two columns.
+fn explained(text: &str) -> Entries {
+    let mut entries = Vec::<(String, String)>::new();
+    let mut open = false;
+    for line in text.lines() {
+        let words = line.trim_start();
+        match line.len() - words.len() {
+            2..=8 if !words.is_empty() => {
+                let (form, meaning) = words.split_once("  ").unwrap_or((words, ""));
+                entries.push((form.to_owned(), meaning.trim().to_owned()));
+                open = true;
+            }
+            9.. if open => entries.last_mut().unwrap().1.extend([" ", words]),
+            _ => open = false,
+        }
+    }
+    let entries = entries.into_iter();
+    entries
+        .map(|(form, meaning)| (plain(&form), plain(&meaning)))
+        .collect()
+}
+
+/// Compares the explanations of a page with those of a help text; a page may say more of each.
+fn compare(page: &str, described: &Entries, known: &Entries) {
+    assert_eq!(
+        described.keys().collect::<Vec<_>>(),
+        known.keys().collect::<Vec<_>>(),
+        "{page}"
+    );
+    for (form, meaning) in known {
+        let said = &described[form];
+        assert!(
+            said.to_lowercase().starts_with(&meaning.to_lowercase()),
+            "{page}: {form}\n  page: {said}\n  help: {meaning}"
+        );
+    }
+}
+
+/// The terms of a page that are options, or those that are none.
+fn options(entries: &Entries, wanted: bool) -> Entries {
+    let entries = entries
+        .iter()
+        .map(|(term, said)| (plain(term), said.clone()));
+    entries
+        .filter(|(term, _)| term.starts_with('-') == wanted)
+        .collect()
+}
+
+/// The programs of `ferroban`, with what its help says of them.
+fn programs() -> Entries {
+    options(&explained(&help(&["--help"])), false)
+}
+
+/// The page of a program.
+fn page_of(program: &str) -> String {
+    match program {
+        "client" | "server" | "regex" => format!("fail2ban-{program}.1"),
+        program => format!("ferroban-{program}.1"),
+    }
+}
+
+#[test]
+fn every_program_has_a_page() {
+    for (program, purpose) in programs() {
+        let name = page_of(&program);
+        let text = page(&name);
+        let purpose = purpose.split(" (fail2ban-").next().unwrap();
+        let line = format!("\n{} - {purpose}\n", name.trim_end_matches(".1"));
+        assert!(text.contains(&line), "{name}: {line}");
+    }
+}
+
+#[test]
+fn the_page_of_ferroban_lists_its_programs() {
+    let text = page("ferroban.1");
+    let described = options(&terms(section(&text, "PROGRAMS")), false);
+    compare("ferroban.1", &described, &programs());
+}
+
+#[test]
+fn pages_explain_the_options_that_help_does() {
+    let mut helps = vec![("ferroban.1".to_owned(), help(&["--help"]))];
+    for program in programs().into_keys() {
+        helps.push((page_of(&program), help(&[program.as_str(), "--help"])));
+    }
+    for (name, help) in helps {
+        let known = options(&explained(&help), true);
+        compare(&name, &options(&terms(&page(&name)), true), &known);
+    }
+}
+
+#[test]
+fn every_command_of_the_client_is_explained() {
+    let help = help(&["client", "--help"]);
+    let (_, commands) = help.split_once("Command:\n").unwrap();
+    let text = page("fail2ban-client.1");
+    let described = options(&terms(section(&text, "COMMANDS")), false);
+    compare("fail2ban-client.1", &described, &explained(commands));
+}
+
+#[test]
+fn options_of_jails_filters_and_the_server_are_explained() {
+    let rows = jail::all().chain(server::all()).chain(server::THREAD);
+    assert_eq!(names(&page("jail.conf.5")), set(rows.map(|row| row.name)));
+}
+
+#[test]
+fn options_and_tags_of_actions_are_explained() {
+    let text = page("ferroban-action.5");
+    assert_eq!(names(&text), set(action::all().map(|row| row.name)));
+    assert_eq!(
+        tags(&text),
+        set(info::TAGS.into_iter().chain(WITHOUT_TICKET))
+    );
+}
+
+#[test]
+fn tags_of_filters_are_explained() {
+    let known = set(short_tags().chain(CAPTURES));
+    assert_eq!(tags(&page("ferroban-filter.5")), known);
+}
+
+#[test]
+fn the_first_line_of_a_page_is_its_title() {
+    for entry in std::fs::read_dir(pages()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let (title, section) = name.strip_suffix(".md").unwrap().rsplit_once('.').unwrap();
+        let text = std::fs::read_to_string(pages().join(&name)).unwrap();
+        assert!(text.starts_with(&format!("% {title} {section} ")), "{name}");
+    }
+}
