@@ -1,5 +1,5 @@
 //! The manual pages (`docs/man`) say of options, commands and tags what the program has, no more and no
-//! less.
+//! less; and `docs` holds together as a book.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -225,5 +225,89 @@ fn the_first_line_of_a_page_is_its_title() {
         let (title, section) = name.strip_suffix(".md").unwrap().rsplit_once('.').unwrap();
         let text = std::fs::read_to_string(pages().join(&name)).unwrap();
         assert!(text.starts_with(&format!("% {title} {section} ")), "{name}");
+    }
+}
+
+/// All pages below `docs`, by their path from there, but for the table of contents.
+fn chapters(below: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(below).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => found.extend(chapters(&path)),
+            false if path.extension().is_some_and(|extension| extension == "md") => {
+                found.push(path);
+            }
+            false => {}
+        }
+    }
+    found.retain(|path| !path.ends_with("SUMMARY.md"));
+    found
+}
+
+/// Where the links of a page lead, but for those into the network.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    let links = text.split("](").skip(1);
+    let links = links.filter_map(|rest| Some(rest.split_once(')')?.0));
+    links.filter(|link| !link.contains("://") && !link.contains(char::is_whitespace))
+}
+
+/// What a link to a heading calls it.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let names = headings.map(|line| {
+        let name = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+        name.chars()
+            .filter(kept)
+            .collect::<String>()
+            .replace(' ', "-")
+    });
+    names.collect()
+}
+
+#[test]
+fn the_book_has_every_page_of_docs_once() {
+    let docs = pages().parent().unwrap().to_owned();
+    let summary = std::fs::read_to_string(docs.join("SUMMARY.md")).unwrap();
+    let mut listed: Vec<PathBuf> = links(&summary).map(|link| docs.join(link)).collect();
+    let mut there = chapters(&docs);
+    listed.sort();
+    there.sort();
+    assert_eq!(listed, there);
+}
+
+#[test]
+fn links_lead_to_pages_and_headings_and_stay_in_the_book() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = root.join("docs").canonicalize().unwrap();
+    let outside = [
+        "README.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+    ];
+    let outside = outside.map(|name| root.join(name));
+    for page in chapters(&docs).iter().chain(&outside) {
+        let text = std::fs::read_to_string(page).unwrap();
+        for link in links(&text) {
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => page.clone(),
+                file => page.parent().unwrap().join(file),
+            };
+            let place = format!("{}: {link}", page.display());
+            let target = target
+                .canonicalize()
+                .unwrap_or_else(|error| panic!("{place}: {error}"));
+            assert!(
+                target.starts_with(&docs) || !page.starts_with(&docs),
+                "{place}"
+            );
+            if !heading.is_empty() {
+                let text = std::fs::read_to_string(&target).unwrap();
+                assert!(anchors(&text).contains(heading), "{place}");
+            }
+        }
     }
 }
