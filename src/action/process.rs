@@ -219,8 +219,9 @@ pub async fn end(pid: Pid) {
 async fn kill(pid: Pid) -> Ending {
     // a group that is gone already needs no signal
     let _ = killpg(pid, Signal::SIGTERM);
+    let group = Group(pid);
     sleep(GRACE).await;
-    let _ = killpg(pid, Signal::SIGKILL);
+    drop(group);
     for _ in 0..50 {
         if let Some(ending) = ending_of(pid) {
             return ending;
@@ -228,6 +229,15 @@ async fn kill(pid: Pid) -> Ending {
         sleep(Duration::from_millis(10)).await;
     }
     Ending::Unknown
+}
+
+/// Killed when dropped: also where the runtime ends before the grace is over.
+struct Group(Pid);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let _ = killpg(self.0, Signal::SIGKILL);
+    }
 }
 
 #[cfg(test)]
@@ -302,6 +312,40 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(finished.ending, Ending::Signal(libc::SIGKILL));
+    }
+
+    #[test]
+    fn what_ignores_its_end_dies_with_the_runtime() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("pid");
+        let script = format!(
+            "trap '' TERM; echo $$ >{}; for n in 1 2 3 4 5; do sleep 1; done",
+            file.display()
+        );
+        let pid = || {
+            let written = std::fs::read_to_string(&file).ok()?;
+            written.strip_suffix('\n')?.parse::<i32>().ok()
+        };
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let arguments = sh(&script);
+            let invocation = Invocation::new(&arguments, MINUTE);
+            let begun = async {
+                while pid().is_none() {
+                    sleep(Duration::from_millis(5)).await;
+                }
+            };
+            tokio::select! {
+                _ = invocation.run() => panic!("it has ended"),
+                () = begun => {}
+            }
+        });
+        drop(runtime);
+        let pid = Pid::from_raw(pid().unwrap());
+        assert_eq!(
+            waitpid(pid, None),
+            Ok(WaitStatus::Signaled(pid, Signal::SIGKILL, false))
+        );
     }
 
     #[tokio::test]
