@@ -241,6 +241,7 @@ impl Trial<'_> {
                 Part::Field(index) => {
                     let field = &self.service.fields[*index];
                     pattern += &match field.writing {
+                        Some(Writing::Token) => "[A-Z_-]+".to_owned(),
                         Some(Writing::Host) => "[A-Za-z0-9_.-]*".to_owned(),
                         Some(_) => ".*".to_owned(),
                         None if field.harmless.contains(' ') => escaped(&field.harmless),

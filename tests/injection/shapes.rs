@@ -71,6 +71,8 @@ pub enum Writing {
     Json,
     /// Question marks.
     Mark,
+    /// A method of nginx: capital letters, hyphens and underscores.
+    Token,
     /// Letters, digits, dots and hyphens; services write no name that reads as an address.
     Host,
 }
@@ -85,6 +87,7 @@ impl Writing {
             "coded" => Writing::Coded,
             "json" => Writing::Json,
             "mark" => Writing::Mark,
+            "token" => Writing::Token,
             "host" => Writing::Host,
             other => panic!("no writing {other}"),
         }
@@ -116,6 +119,12 @@ impl Writing {
                 quoted[1..quoted.len() - 1].to_owned()
             }
             Writing::Mark => text.replace(|c| !printable(c), "?"),
+            Writing::Token => {
+                let of_token = |c: char| c.is_ascii_uppercase() || matches!(c, '-' | '_');
+                let token = text.replace(|c| !of_token(c), "");
+                // none at all is refused before
+                if token.is_empty() { "GET".to_owned() } else { token }
+            }
             Writing::Host => {
                 let of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
                 let name = text.replace(|c| !of_name(c), "");
