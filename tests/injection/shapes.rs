@@ -123,7 +123,11 @@ impl Writing {
                 let of_token = |c: char| c.is_ascii_uppercase() || matches!(c, '-' | '_');
                 let token = text.replace(|c| !of_token(c), "");
                 // none at all is refused before
-                if token.is_empty() { "GET".to_owned() } else { token }
+                if token.is_empty() {
+                    "GET".to_owned()
+                } else {
+                    token
+                }
             }
             Writing::Host => {
                 let of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
