@@ -314,66 +314,42 @@ mod tests {
         assert_eq!(finished.ending, Ending::Signal(libc::SIGKILL));
     }
 
-    #[test]
-    fn what_ignores_its_end_dies_with_the_runtime() {
+    /// Runs a script and drops it once it has begun. The process group comes back.
+    async fn dropped(script: &str) -> Pid {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("pid");
-        let script = format!(
-            "trap '' TERM; echo $$ >{}; for n in 1 2 3 4 5; do sleep 1; done",
-            file.display()
-        );
-        let pid = || {
-            let written = std::fs::read_to_string(&file).ok()?;
-            written.strip_suffix('\n')?.parse::<i32>().ok()
-        };
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        runtime.block_on(async {
-            let arguments = sh(&script);
-            let invocation = Invocation::new(&arguments, MINUTE);
-            let begun = async {
-                while pid().is_none() {
-                    sleep(Duration::from_millis(5)).await;
-                }
-            };
-            tokio::select! {
-                _ = invocation.run() => panic!("it has ended"),
-                () = begun => {}
-            }
-        });
-        drop(runtime);
-        let pid = Pid::from_raw(pid().unwrap());
-        assert_eq!(
-            waitpid(pid, None),
-            Ok(WaitStatus::Signaled(pid, Signal::SIGKILL, false))
-        );
-    }
-
-    #[tokio::test]
-    async fn the_whole_group_dies_when_nobody_waits_any_more() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("pid");
-        let arguments = sh(&format!(
-            "echo $$ >{}; sleep 600 & sleep 600",
-            file.display()
-        ));
+        let arguments = sh(&script.replace("FILE", &file.display().to_string()));
         let invocation = Invocation::new(&arguments, MINUTE);
-        let pid = || {
-            std::fs::read_to_string(&file)
-                .ok()?
-                .trim()
-                .parse::<i32>()
-                .ok()
-        };
         let begun = async {
-            while pid().is_none() {
+            loop {
+                let written = std::fs::read_to_string(&file).unwrap_or_default();
+                if let Some(pid) = written.strip_suffix('\n') {
+                    return pid.parse().unwrap();
+                }
                 sleep(Duration::from_millis(5)).await;
             }
         };
         tokio::select! {
             _ = invocation.run() => panic!("it has ended"),
-            () = begun => {}
+            pid = begun => Pid::from_raw(pid),
         }
-        let group = Pid::from_raw(pid().unwrap());
+    }
+
+    #[test]
+    fn what_ignores_its_end_dies_with_the_runtime() {
+        let script = "trap '' TERM; echo $$ >FILE; for n in 1 2 3 4 5; do sleep 1; done";
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let group = runtime.block_on(dropped(script));
+        drop(runtime);
+        assert_eq!(
+            waitpid(group, None),
+            Ok(WaitStatus::Signaled(group, Signal::SIGKILL, false))
+        );
+    }
+
+    #[tokio::test]
+    async fn the_whole_group_dies_when_nobody_waits_any_more() {
+        let group = dropped("echo $$ >FILE; sleep 600 & sleep 600").await;
         for _ in 0..1000 {
             if killpg(group, None).is_err() {
                 return;
