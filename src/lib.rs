@@ -1,9 +1,10 @@
 //! Ferroban: fail2ban rebuilt, as a drop-in replacement.
 //!
 //! Data walks one way: [`source`] turns bytes into lines, [`filter`] lines into failures (with
-//! [`pattern`] and [`datetime`]), [`jail`] failures into bans, [`action`] bans into firewall
-//! rules and mails. [`config`] turns files into the commands of [`control`], by the tables of
-//! [`options`], and [`server`] knows nothing but those commands. [`cli`] is what a person types.
+//! [`pattern`] and [`datetime`]), [`jail`] failures into bans, [`action`] bans into commands, which
+//! change the [`firewall`], send [`mail`] or are run by [`exec`]. [`config`] turns files into the commands
+//! of [`control`], by the tables of [`options`], and [`server`] knows nothing but those commands.
+//! [`cli`] is what a person types.
 
 pub mod action;
 pub mod address;
@@ -13,11 +14,14 @@ pub mod config;
 pub mod control;
 pub mod datetime;
 pub mod evidence;
+pub mod exec;
 pub mod filter;
+pub mod firewall;
 mod interned;
 pub mod jail;
 pub mod lint;
 pub mod log;
+pub mod mail;
 pub mod options;
 pub mod pattern;
 pub mod python;

@@ -1,18 +1,18 @@
 //! Any script: what of it is read as shell, as a call of a firewall program, as a mail.
 
-use ferroban::action::firewall::iptables::{Call, transactions};
-use ferroban::action::mail::Mail;
-use ferroban::action::script::{self, Command, List};
-use ferroban::action::tags::Script;
+use ferroban::exec::script::Script;
+use ferroban::exec::syntax::{self, Command, List};
+use ferroban::firewall::iptables::{Call, transactions};
+use ferroban::mail::Mail;
 
 pub fn run(data: &[u8]) {
     let texts: Vec<_> = super::texts(data).collect();
     let mut changes = Vec::new();
     for text in &texts {
-        if let Some(list) = script::parse(text) {
+        if let Some(list) = syntax::parse(text) {
             walk(&list, 0);
         }
-        if let Some(words) = script::plain_command(text) {
+        if let Some(words) = syntax::plain_command(text) {
             assert!(!words.is_empty());
         }
         for line in text.lines() {

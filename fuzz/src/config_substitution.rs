@@ -3,7 +3,8 @@
 //! The input is text: lines `name = value`. As a file they are read, in sections if there are
 //! any, for `%()s`; as options of a filter and as properties of an action for `<tag>`.
 
-use ferroban::action::tags::{self, HostNames, PropertyTexts};
+use ferroban::action::tags::{self, PropertyTexts};
+use ferroban::sys::hosts::HostNames;
 use ferroban::config::ini;
 use ferroban::config::settings::{Options, Setting, Settings, Vars};
 use ferroban::config::tags::substitute;

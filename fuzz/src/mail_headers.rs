@@ -6,8 +6,9 @@
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use ferroban::action::mail::Mail;
-use ferroban::action::tags::{HostNames, replace_dynamic};
+use ferroban::action::tags::replace_dynamic;
+use ferroban::mail::Mail;
+use ferroban::sys::hosts::HostNames;
 
 /// A mail as action files spell it.
 const COMMAND: &str = "printf %b \"Subject: [Fail2Ban] <ip> banned\nFrom: f2b <f2b@host.example>\nTo: root\\n\nBanned <ip>.\n<matches>\n\" | /usr/sbin/sendmail -f \"f2b@host.example\" \"root\"";

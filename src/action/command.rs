@@ -10,13 +10,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use indexmap::IndexMap;
 
 use super::JailFigures;
-use super::execute::Executor;
+use super::executor::Executor;
 use super::info::{BanInfo, History};
-use super::mail::pacing::Pacing;
-use super::mail::python::SmtpAction;
 use super::properties::Properties;
 use super::python::PythonError;
-use super::tags::{HostNames, Script, TagError};
+use super::smtp::SmtpAction;
+use super::tags::TagError;
+use crate::exec::script::Script;
+use crate::sys::hosts::HostNames;
+
 use crate::control::{CommandError, Value};
 use crate::debug;
 use crate::log::{self, Level};
@@ -468,7 +470,7 @@ impl CommandAction {
                 script,
                 &self.definition.properties.timeout(),
                 context.names,
-                || Pacing::of(&self.definition.properties),
+                || self.definition.properties.pacing(),
             )
             .await
     }

@@ -7,8 +7,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::mail::Mail;
-use super::tags::Script;
+use crate::exec::script::Script;
+use crate::mail::Mail;
 
 /// They hand mail to the mail system of the machine, which keeps it in files of its own.
 const MAILERS: [&str; 8] = [

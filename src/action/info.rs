@@ -6,12 +6,14 @@ use std::net::IpAddr;
 use indexmap::IndexMap;
 
 use super::JailFigures;
-use super::tags::{self, HostNames, Script};
+use super::tags;
+use crate::exec::script::Script;
+
 use crate::address::{Address, Family};
 use crate::control::Value;
 use crate::resolver;
 use crate::store::Store;
-use crate::sys::hosts;
+use crate::sys::hosts::{self, HostNames};
 use crate::ticket::{BanTime, Ticket, Timestamp};
 
 mod lookup;

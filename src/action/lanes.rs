@@ -10,23 +10,23 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::backlog::Backlog;
-use super::batch::{self, Kind, TicketOrder};
 use super::command::CommandAction;
-use super::dry::DryAction;
-use super::execute::Executor;
-use super::firewall::holders::Holders;
+use super::executor::Executor;
 use super::info::History;
 use super::patience::Patience;
+use super::preview::DryAction;
 use super::python::Outline;
 use super::queue::{Class, Queue};
 use super::runner::{Runner, Surroundings};
 use super::step::{Gate, Step};
-use super::tags::HostNames;
 use super::task::{Audit, Collected, Done, Lifting, Quiet, Task, Told};
+use super::ticket_batch::{self, Kind, TicketOrder};
 use super::{JailFigures, Order};
 use crate::address::Address;
 use crate::debug;
+use crate::firewall::set_refcount::Holders;
 use crate::store::Store;
+use crate::sys::hosts::HostNames;
 use crate::ticket::Ticket;
 
 mod settings;
@@ -118,7 +118,8 @@ impl Lane {
         }
         if let Settings::Command(action) = &self.settings {
             // what is worked out for a look is not for the task, which knows the names of the machine
-            self.firewall = batch::changes_firewall(&mut action.clone(), &HostNames::default());
+            self.firewall =
+                ticket_batch::changes_firewall(&mut action.clone(), &HostNames::default());
             self.lifts = action.lifts();
             let settings = Task::Settings(Box::new(action.definition.clone()));
             self.push(settings, Class::First, None);

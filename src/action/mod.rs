@@ -3,31 +3,26 @@
 //! [`Actions`] are the actions of one jail, each with a queue and a task of its own: what an action
 //! is told is done in order, unbans first; nobody waits for it unless he wants to.
 
-mod any;
 mod backlog;
-mod batch;
 pub mod command;
 pub mod confined;
-pub mod dry;
-pub mod execute;
-pub mod firewall;
+pub mod executor;
 pub mod info;
+mod jail_action;
 mod lanes;
-pub mod mail;
 pub mod needs;
 pub mod patience;
-pub mod process;
+pub mod plan;
+pub mod preview;
 pub mod properties;
 pub mod python;
 mod queue;
 mod runner;
-pub mod script;
-pub mod shell;
+pub mod smtp;
 mod step;
 pub mod tags;
 mod task;
-pub mod way;
-pub mod whois;
+mod ticket_batch;
 
 use tokio::sync::{mpsc, oneshot};
 

@@ -7,10 +7,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::JailFigures;
-use super::dry::DryAction;
-use super::firewall::member::{Member, Set};
+use super::preview::DryAction;
 use super::tags::TagError;
 use crate::address::{Address, Family};
+use crate::firewall::member::{Member, Set};
 use crate::ticket::Ticket;
 
 /// Members of a set of single addresses that a network may become: as many as the set holds.
@@ -116,8 +116,8 @@ fn is_without_ranges(start: &str, set: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tags::HostNames;
     use super::*;
+    use crate::sys::hosts::HostNames;
 
     fn why(properties: &[(&str, &str)], family: Family, length: u8) -> Option<String> {
         let mut action = DryAction::new("a", HostNames::default());

@@ -9,9 +9,12 @@ use std::collections::HashMap;
 
 use indexmap::IndexMap;
 
-use super::tags::{self, HostNames, PropertyTexts, TagError};
+use super::tags::{self, PropertyTexts, TagError};
+use crate::sys::hosts::HostNames;
+
 use crate::control::{CommandError, Value};
 use crate::datetime::duration;
+use crate::mail::rate_limit::Pacing;
 use crate::options::action;
 use crate::python::Number;
 
@@ -139,6 +142,11 @@ impl Properties {
             .get("timeout")
             .cloned()
             .unwrap_or(Value::Int(DEFAULT_TIMEOUT))
+    }
+
+    /// How often its mails go out.
+    pub fn pacing(&self) -> Pacing {
+        Pacing::new(&self.text("throttle"), &self.text("digest"))
     }
 
     /// Whether any property differs between families (facts A12, A16).

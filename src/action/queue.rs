@@ -12,9 +12,9 @@ use tokio::sync::Notify;
 use tokio::time::sleep_until;
 
 use super::backlog::{Backlog, FULL, Pending};
-use super::batch::TicketOrder;
 use super::step::{Gate, Opening};
 use super::task::Task;
+use super::ticket_batch::TicketOrder;
 use crate::address::Address;
 
 /// Which of the waiting orders are taken first.

@@ -10,22 +10,22 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use super::JailFigures;
-use super::any::Action;
-use super::batch::{self, Kind, Outcome, TicketOrder};
 use super::command::{ActionError, Context};
-use super::execute::Executor;
+use super::executor::Executor;
 use super::info::{BanInfo, History};
+use super::jail_action::Action;
 use super::python::PythonError;
 use super::queue::{Entry, Queue};
-use super::tags::HostNames;
 use super::task::{Reloaded, Task};
+use super::ticket_batch::{self, Kind, Outcome, TicketOrder};
 use crate::address::Address;
 use crate::control::Value;
+use crate::sys::hosts::HostNames;
 use crate::{debug, error, notice, warning};
 
 mod audit;
 mod call;
-mod ending;
+mod flush;
 mod retry;
 
 use retry::Retries;
@@ -246,8 +246,8 @@ impl Runner {
     /// What follows from new properties.
     fn look_at_settings(&mut self) {
         let names = self.names.clone();
-        self.firewall =
-            (self.action.command()).is_some_and(|action| batch::changes_firewall(action, &names));
+        self.firewall = (self.action.command())
+            .is_some_and(|action| ticket_batch::changes_firewall(action, &names));
     }
 
     fn split(&mut self) -> (&mut Action, Context<'_>) {
@@ -363,7 +363,7 @@ impl Runner {
             .map(|order| order.info(&jail, &history))
             .collect();
         let (action, mut context) = self.split();
-        let outcomes = batch::apply_together(action, orders, &mut infos, &mut context).await;
+        let outcomes = ticket_batch::apply_together(action, orders, &mut infos, &mut context).await;
         for ((order, info), outcome) in orders.iter().zip(infos).zip(&outcomes) {
             order.keep(info);
             match outcome {
@@ -380,7 +380,7 @@ impl Runner {
         let (jail, history) = (self.jail.clone(), self.history.clone());
         let mut info = order.info(&jail, &history);
         let (action, mut context) = self.split();
-        let done = batch::apply(action, order, &mut info, &mut context).await;
+        let done = ticket_batch::apply(action, order, &mut info, &mut context).await;
         order.keep(info);
         match done {
             true => self.done(order),

@@ -6,16 +6,13 @@
 //! argument and the script gets a variable for it, so that no log line can run a command.
 #![forbid(unsafe_code)]
 
-use indexmap::IndexMap;
-
 use crate::control::Value;
-use crate::sys::hosts;
+use crate::exec::script::{Script, Values, is_special};
+use crate::sys::hosts::HostNames;
 
 mod properties;
-mod shape;
 
 pub use properties::{PropertyTexts, replace_static, resolve_properties};
-pub use shape::{MARK, Shape};
 
 /// Why a command could not be made.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -51,127 +48,14 @@ impl TagError {
     }
 }
 
-/// The names of this machine, for `<fq-hostname>` and `<sh-hostname>`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct HostNames {
-    /// With domain, where one is known.
-    pub full: String,
-    /// As the kernel knows it.
-    pub short: String,
-}
-
-impl HostNames {
-    /// Asks the resolver, and so may block for a while.
-    pub fn of_this_machine() -> HostNames {
-        HostNames {
-            full: hosts::full_name(),
-            short: hosts::short_name(),
-        }
-    }
-
-    /// Tags that need no property and no ticket (fact A27).
-    fn lookup(&self, tag: &str) -> Option<&str> {
-        match tag {
-            "br" => Some("\n"),
-            "sp" => Some(" "),
-            "fq-hostname" => Some(&self.full),
-            "sh-hostname" => Some(&self.short),
-            _ => None,
-        }
-    }
-}
-
-/// What `/bin/sh -c` runs: a script and its positional arguments `$0`, `$1`, ….
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Script {
-    /// The script; with arguments, its first line assigns them to variables.
-    pub text: String,
-    /// Names of the variables and their values, in the order of the positional arguments.
-    pub variables: Vec<(String, String)>,
-    /// What it is without its values; `None` when there is none in it.
-    pub(in crate::action) shape: Option<Box<Shape>>,
-}
-
-impl Script {
-    /// A script without arguments.
-    pub fn plain(text: impl Into<String>) -> Script {
-        Script {
-            text: text.into(),
-            ..Script::default()
-        }
-    }
-
-    /// A script with variables; the assigning line is put in front of it (fact A29).
-    fn with_variables(body: &str, variables: IndexMap<String, String>, shape: Shape) -> Script {
-        let assignments: String = variables
-            .keys()
-            .enumerate()
-            .map(|(position, name)| format!("{name}=${position} "))
-            .collect();
-        let text = match variables.is_empty() {
-            true => body.to_owned(),
-            false => format!("{assignments}\n{body}"),
-        };
-        Script {
-            text,
-            variables: variables.into_iter().collect(),
-            shape: (!shape.values.is_empty()).then(|| Box::new(shape)),
-        }
-    }
-
-    /// The script with marks in the place of its values, and the values. What a command is must be
-    /// read from this: no value, whatever it holds, changes it.
-    pub fn shape(&self) -> (&str, &[String]) {
-        match &self.shape {
-            Some(shape) => (&shape.text, &shape.values),
-            None => (&self.text, &[]),
-        }
-    }
-
-    /// The script without the line that assigns its variables.
-    pub fn body(&self) -> &str {
-        match self.variables.is_empty() {
-            true => &self.text,
-            false => self.text.split_once('\n').map_or("", |(_, body)| body),
-        }
-    }
-
-    /// Whether a value in it is more than one word, or none: in the text it stands as its words.
-    pub fn splits_values(&self) -> bool {
-        let (_, values) = self.shape();
-        let word = |value: &String| !value.is_empty() && !value.contains(char::is_whitespace);
-        !values.iter().all(word)
-    }
-
-    /// As it stands in the log: the script, or with arguments a Python list of it and them.
-    pub fn shown(&self) -> String {
-        if self.variables.is_empty() {
-            return self.text.clone();
-        }
-        self.as_value().repr()
-    }
-
-    /// As Python's `%r` shows it.
-    pub fn repr(&self) -> String {
-        self.as_value().repr()
-    }
-
-    fn as_value(&self) -> Value {
-        if self.variables.is_empty() {
-            return Value::from(self.text.as_str());
-        }
-        let words =
-            std::iter::once(&self.text).chain(self.variables.iter().map(|(_, value)| value));
-        Value::List(words.map(|word| Value::from(word.as_str())).collect())
-    }
-
-    /// The same script for a person to read or paste: values quoted in place of `$0`, `$1`, ….
-    pub fn spelled_out(&self) -> String {
-        let mut out = String::new();
-        for (name, value) in &self.variables {
-            out.push_str(&format!("{name}='{}'\n", value.replace('\'', r"'\''")));
-        }
-        out + self.body()
+/// Tags that need no property and no ticket (fact A27).
+fn host_tag<'a>(names: &'a HostNames, tag: &str) -> Option<&'a str> {
+    match tag {
+        "br" => Some("\n"),
+        "sp" => Some(" "),
+        "fq-hostname" => Some(&names.full),
+        "sh-hostname" => Some(&names.short),
+        _ => None,
     }
 }
 
@@ -206,35 +90,6 @@ fn replace_once(text: &str, mut value: impl FnMut(&str) -> Option<String>) -> St
     }
     out.push_str(&text[done..]);
     out
-}
-
-/// Characters that mean something to a shell.
-fn is_special(c: char) -> bool {
-    matches!(
-        c,
-        '\\' | '#'
-            | '&'
-            | ';'
-            | '`'
-            | '|'
-            | '*'
-            | '?'
-            | '~'
-            | '<'
-            | '>'
-            | '^'
-            | '('
-            | ')'
-            | '['
-            | ']'
-            | '{'
-            | '}'
-            | '$'
-            | '\''
-            | '"'
-            | '\n'
-            | '\r'
-    )
 }
 
 /// Backslashes before special characters; line ends become `\n` and `\r`.
@@ -275,45 +130,19 @@ pub fn replace_dynamic(
     mut value: impl FnMut(&str) -> Option<String>,
     mut field: impl FnMut(&str) -> Option<String>,
 ) -> Script {
-    let mut shape = Shape::default();
-    let mut variables = IndexMap::new();
-    // what stands in the script for each value
-    let mut shown = Vec::new();
-    let mut mark = |tag: &str, value: String| {
-        shown.push(guarded(tag, &value, &mut variables));
-        shape.mark(value)
-    };
+    let mut values = Values::default();
     let text = replace_once(command, |tag| match value(tag) {
-        Some(value) => Some(mark(tag, value)),
-        None => names.lookup(tag).map(str::to_owned),
+        Some(value) => Some(values.mark(tag, value)),
+        None => host_tag(names, tag).map(str::to_owned),
     });
     let text = match text.contains('<') {
         true => replace_once(&text, |tag| {
             let name = field_of_tag(tag)?;
-            Some(mark(&format!("F_{name}"), field(&name).unwrap_or_default()))
+            Some(values.mark(&format!("F_{name}"), field(&name).unwrap_or_default()))
         }),
         false => text,
     };
-    shape.text = text;
-    Script::with_variables(&shape.fill(&shown), variables, shape)
-}
-
-/// The value itself, or where a shell would misread it a variable that holds it.
-fn guarded(tag: &str, value: &str, variables: &mut IndexMap<String, String>) -> String {
-    if !value.contains(is_special) {
-        return value.to_owned();
-    }
-    let word = |c: char| {
-        if c.is_alphanumeric() || c == '_' {
-            c
-        } else {
-            '_'
-        }
-    };
-    let name: String = "f2bV_".chars().chain(tag.chars().map(word)).collect();
-    let shown = format!("${name}");
-    variables.insert(name, value.to_owned());
-    shown
+    values.script(text)
 }
 
 #[cfg(test)]

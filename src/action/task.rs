@@ -8,10 +8,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Query;
 use super::backlog::Backlog;
-use super::batch::TicketOrder;
 use super::command::Definition;
 use super::python::PythonAction;
 use super::step::Gate;
+use super::ticket_batch::TicketOrder;
 use crate::address::Address;
 use crate::control::{Reply, Value};
 

@@ -9,14 +9,14 @@ use clap::{Arg, ArgAction};
 use serde_json::json;
 
 use super::{directory, ended, refused, say};
-use crate::action::dry::{DryAction, Example};
-use crate::action::mail::python::SmtpAction;
+use crate::action::plan::Way;
+use crate::action::preview::{DryAction, Example};
 use crate::action::python;
-use crate::action::tags::HostNames;
-use crate::action::way::Way;
+use crate::action::smtp::SmtpAction;
 use crate::config::shipped::Shipped;
 use crate::config::{ReadOptions, stream};
 use crate::control::{Command, JailCommand, JailSetting};
+use crate::sys::hosts::HostNames;
 
 /// An action of a jail.
 enum Action {

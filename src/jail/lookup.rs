@@ -13,12 +13,11 @@ use super::core::Past;
 use super::names::Names;
 use crate::action::JailFigures;
 use crate::action::info::{BanInfo, History};
-use crate::action::shell;
-use crate::action::tags::HostNames;
 use crate::address::Address;
 use crate::control::Value;
+use crate::exec::shell;
 use crate::store::Store;
-use crate::sys::hosts;
+use crate::sys::hosts::HostNames;
 use crate::ticket::Ticket;
 use crate::{debug, warning};
 
@@ -164,10 +163,7 @@ async fn host_names(text: &str) -> HostNames {
         return HostNames::default();
     }
     let ask = || async {
-        let names = tokio::task::spawn_blocking(|| HostNames {
-            full: hosts::full_name(),
-            short: hosts::short_name(),
-        });
+        let names = tokio::task::spawn_blocking(HostNames::of_this_machine);
         names.await.unwrap_or_default()
     };
     NAMES.get_or_init(ask).await.clone()

@@ -16,9 +16,11 @@ use super::core::JailCore;
 use super::open_ids::open_ids;
 use super::options;
 use crate::action::confined;
-use crate::action::dry::DryAction;
+use crate::action::preview::DryAction;
 use crate::action::properties::Properties;
-use crate::action::tags::{HostNames, Script};
+use crate::exec::script::Script;
+use crate::sys::hosts::HostNames;
+
 use crate::config::{Check, Fault};
 use crate::control::{Command, CommandError, JailCommand, JailSetting, Value};
 use crate::datetime::duration;

@@ -31,6 +31,25 @@ unsafe extern "C" {
     ) -> libc::c_int;
 }
 
+/// The names of this machine.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HostNames {
+    /// With domain, where one is known.
+    pub full: String,
+    /// As the kernel knows it.
+    pub short: String,
+}
+
+impl HostNames {
+    /// Asks the resolver, and so may block for a while.
+    pub fn of_this_machine() -> HostNames {
+        HostNames {
+            full: full_name(),
+            short: short_name(),
+        }
+    }
+}
+
 /// Room for a name and its aliases; answers beyond it count as none.
 const BUFFER: usize = 16 * 1024;
 

@@ -1,6 +1,6 @@
 //! The stop of an action that a server that was killed never came to.
 
-use super::super::batch;
+use super::super::ticket_batch;
 use super::operation::Operation;
 use super::{CommandAction, Context};
 
@@ -11,7 +11,7 @@ impl CommandAction {
         let timeout = self.definition.properties.timeout();
         let mut cleared = false;
         for family in self.definition.properties.families() {
-            let Some(ban) = batch::sample_ban(self, &family, context.names) else {
+            let Some(ban) = ticket_batch::sample_ban(self, &family, context.names) else {
                 continue;
             };
             let family = Some(family);

@@ -4,7 +4,9 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::super::info::BanInfo;
-use super::super::tags::{self, HostNames, TagError};
+use super::super::tags::{self, TagError};
+use crate::sys::hosts::HostNames;
+
 use super::{ActionError, CommandAction, Context, FamilyKey, HOLDS_BANS, STARTED};
 
 /// Operations on a whole action.

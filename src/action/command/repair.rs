@@ -1,9 +1,9 @@
 //! What happens when the check of an action fails: repair, or stop and start again (facts A5–A7,
 //! A20–A21).
 
-use super::super::tags::Script;
 use super::operation::Operation;
 use super::{ActionError, CommandAction, Context, FamilyKey, STARTED, TARGET};
+use crate::exec::script::Script;
 use crate::{critical, error};
 
 /// What a failed check allows.

@@ -8,19 +8,19 @@ use std::sync::atomic::Ordering;
 use indexmap::IndexMap;
 use tokio::sync::oneshot;
 
-use super::super::any::Action;
 use super::super::command::{CommandAction, Context};
-use super::super::mail::python::SmtpAction;
+use super::super::jail_action::Action;
 use super::super::python::{self, PythonAction};
 use super::super::queue::{Class, Queue};
 use super::super::runner::Runner;
+use super::super::smtp::SmtpAction;
 use super::super::step::MOST;
-use super::super::tags::HostNames;
 use super::super::task::{Done, Reloaded, Task};
 use super::super::{Order, Query};
 use super::{Actions, Lane, Settings, State, TARGET};
 use crate::control::{ACTION_METHODS, CommandError, Reply, Value};
 use crate::error;
+use crate::sys::hosts::HostNames;
 use crate::ticket::Ticket;
 
 /// A reload under way.

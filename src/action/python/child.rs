@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::super::process;
+use crate::exec::process;
 use crate::log::{self, Level};
 use crate::sys::spawn::{Program, spawn};
 

@@ -7,11 +7,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::super::batch::{Outcome, TicketOrder};
-use super::super::firewall::monitor;
+use super::super::ticket_batch::{Outcome, TicketOrder};
 use super::{Runner, TARGET};
 use crate::address::Address;
 use crate::control::Value;
+use crate::firewall::audit_timer;
 use crate::ticket::{BanTime, Ticket};
 use crate::warning;
 
@@ -55,7 +55,7 @@ impl Runner {
                 Outcome::Alone => self.alone(order).await,
             });
         }
-        monitor::put_back();
+        audit_timer::put_back();
         warning!(
             TARGET,
             "[{}] action {}: the firewall had lost {}, put back {put_back} of {} ban(s)",

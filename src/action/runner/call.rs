@@ -6,11 +6,12 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::super::Query;
-use super::super::any::Action;
 use super::super::command::{ActionError, CommandAction, Context, Repair};
 use super::super::info::BanInfo;
-use super::super::mail::pacing::Pacing;
-use super::super::tags::{Script, escape};
+use super::super::jail_action::Action;
+use super::super::tags::escape;
+use crate::exec::script::Script;
+
 use super::Runner;
 use crate::address::Address;
 use crate::control::{CommandError, Reply, Value};
@@ -226,7 +227,7 @@ async fn perform(
         let script = Script::plain(script);
         let timeout = arguments.get("timeout").cloned();
         let timeout = timeout.unwrap_or(Value::Int(60));
-        let pacing = || Pacing::of(&action.definition.properties);
+        let pacing = || action.definition.properties.pacing();
         let executor = context.executor;
         let run = executor.run(&action.name, &script, &timeout, context.names, pacing);
         return Ok(run.await.into());

@@ -7,8 +7,8 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use tokio::time::Instant;
 
-use super::super::batch::{Outcome, TicketOrder};
 use super::super::queue::Queue;
+use super::super::ticket_batch::{Outcome, TicketOrder};
 use super::{Runner, TARGET};
 use crate::address::Address;
 use crate::control::Value;

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use indexmap::IndexMap;
 
-use super::{HostNames, TagError, escape, next_tag, replace_once};
+use super::{TagError, escape, host_tag, next_tag, replace_once};
 use crate::control::Value;
+use crate::sys::hosts::HostNames;
 
 /// How often one tag may be replaced inside another before that counts as a recursion.
 const MAX_REPLACEMENTS: u32 = 25;
@@ -146,7 +147,7 @@ pub fn replace_static(
                 _ if length > MAX_LENGTH => None,
                 Some(value) if ESCAPED.contains(&tag) => Some(escape(value)),
                 Some(value) => Some(value.clone()),
-                None => names.lookup(tag).map(str::to_owned),
+                None => host_tag(names, tag).map(str::to_owned),
             }
         });
         if length > MAX_LENGTH {

@@ -7,8 +7,7 @@ use std::io;
 use anyhow::{Context as _, bail};
 
 use super::arguments::Arguments;
-use crate::action::dry::DryAction;
-use crate::action::tags::HostNames;
+use crate::action::preview::DryAction;
 use crate::address::Family;
 use crate::config::files::{Files, split};
 use crate::config::glob;
@@ -21,6 +20,7 @@ use crate::jail::replay::ReplayJail;
 use crate::jail::validator::Validator;
 use crate::lint;
 use crate::source::journal::{Matches, Options};
+use crate::sys::hosts::HostNames;
 
 /// The jails, and what is missing.
 #[derive(Default)]

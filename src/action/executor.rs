@@ -1,0 +1,392 @@
+//! Carries a command out: natively where its shape is known, else in a shell; one at a time where
+//! commands could get into each other's way.
+//!
+//! The original runs all commands of the whole server one after the other (fact A19), and action
+//! files rely on it: two jails with the same action edit the same file. Here commands of actions
+//! of one name wait for each other, and so do all that change the same firewall; the rest runs side
+//! by side. But no change of the firewall waits for long for a script that does other things as well.
+//! Mails go to a queue of their own.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::OwnedMutexGuard;
+use tokio::time::timeout;
+
+use super::confined;
+use super::patience::Patience;
+use crate::exec::process::{Ending, Invocation};
+use crate::exec::script::Script;
+use crate::exec::shell::{self, Report};
+use crate::firewall::Change;
+use crate::firewall::audit_timer::{self, OwnDeletion};
+use crate::firewall::iptables::Call;
+use crate::firewall::iptables::copies::{self, Lesson};
+use crate::firewall::leftover;
+use crate::firewall::member::{self, Member};
+use crate::firewall::set_refcount::{Holder, Holders};
+use crate::mail::queue::{Job, Queue};
+use crate::mail::rate_limit::Pacing;
+use crate::sys::hosts::HostNames;
+
+use super::plan::Way;
+use crate::control::Value;
+use crate::log::Level;
+use crate::{debug, error, record};
+
+mod together;
+
+const TARGET: &str = "fail2ban.action";
+
+/// Programs whose calls must not overlap: without `-w` iptables gives up when another runs. Those of
+/// one firewall wait for each other; one that waits for somebody else's lock holds up no other.
+const FIREWALLS: [&[&str]; 3] = [
+    &["iptables", "ip6tables", "firewall-cmd"],
+    &["ipset"],
+    &["nft"],
+];
+
+/// How long a change of the firewall waits for a script that may change it too.
+const SCRIPT_PATIENCE: Duration = Duration::from_millis(300);
+
+type Locks = Mutex<HashMap<String, Arc<Lock>>>;
+
+/// How often who waits for a lock looks whether others make progress.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Carries out commands of one action of a jail. The locks are those of the whole process.
+#[derive(Debug)]
+pub struct Executor {
+    jail: String,
+    holders: Holders,
+    /// There when the first mail is.
+    mails: Mutex<Option<Queue>>,
+    /// Commands that fail are expected to, and nothing is logged of them.
+    quiet: bool,
+    /// With the action, once it stops.
+    patience: Arc<Patience>,
+    /// It was said that a command needs what the server has given up.
+    hindered: AtomicBool,
+}
+
+impl Executor {
+    /// For an action of a jail; what it holds of sets is noted among what all hold.
+    pub fn new(jail: &str, holders: Holders) -> Executor {
+        Executor {
+            jail: jail.to_owned(),
+            holders,
+            mails: Mutex::new(None),
+            quiet: false,
+            patience: Arc::default(),
+            hindered: AtomicBool::new(false),
+        }
+    }
+
+    /// The patience with the action.
+    pub fn patience(&self) -> Arc<Patience> {
+        self.patience.clone()
+    }
+
+    /// Whether commands are to be run without a word in the log, whatever comes of them.
+    pub fn set_quiet(&mut self, quiet: bool) {
+        self.quiet = quiet;
+    }
+
+    /// Waits, for a limited time, until the mails that still wait are sent.
+    pub async fn close(&self) {
+        let queue = self
+            .mails
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(queue) = queue {
+            queue.close().await;
+        }
+    }
+
+    /// Runs a command that answers by its exit code, 0 or 1.
+    pub async fn ask(&self, action: &str, script: &Script, timeout: &Value) -> Option<i32> {
+        let _turn = self.turn(action, script, Nature::Script).await;
+        shell::run(script, timeout, &[0, 1]).await.code
+    }
+
+    /// Runs a command of the action of this name; answers whether it succeeded. An empty command
+    /// always does, and so does a mail: it is queued, to go out at this pace.
+    pub async fn run(
+        &self,
+        action: &str,
+        script: &Script,
+        timeout: &Value,
+        names: &HostNames,
+        pacing: impl FnOnce() -> Pacing,
+    ) -> bool {
+        record!(Level::LowDebug, TARGET, "{}", script.shown());
+        // the configuration's were refused; this one came, or the option went, while the server ran
+        if let Some(why) = confined::hindrance_here(script)
+            && !self.hindered.swap(true, Ordering::Relaxed)
+        {
+            error!(
+                TARGET,
+                "Not possible with sandbox = strict, under which the server was started: jail {}, \
+                 action {action} {why}. To go without, restart the server with another value",
+                self.jail
+            );
+        }
+        let (member, way) = match Way::of(script) {
+            Way::Nothing => {
+                debug!(TARGET, "Nothing to do");
+                return true;
+            }
+            Way::Mail(mail) => {
+                let job = Job {
+                    mail: *mail,
+                    action: action.to_owned(),
+                    script: script.clone(),
+                    timeout: timeout.clone(),
+                    pacing: pacing(),
+                };
+                let mut mails = self.mails.lock().unwrap_or_else(PoisonError::into_inner);
+                mails
+                    .get_or_insert_with(|| Queue::spawn(&self.jail, names.clone()))
+                    .push(job);
+                return true;
+            }
+            Way::Member(member) => (Some(member), None),
+            way @ (Way::Program(_) | Way::Shell(_)) => (None, Some(way)),
+        };
+        let change = Change::recognise(script);
+        let nature = match (&way, &change) {
+            (Some(Way::Shell(_)), None) => Nature::Script,
+            _ => Nature::Change,
+        };
+        let turn = self.turn(action, script, nature).await;
+        if self.quiet {
+            return probe(script, timeout).await;
+        }
+        if let Some(member) = &member
+            && self.apply(action, &[member]) == [true]
+        {
+            Report::new(script).succeeded();
+            return true;
+        }
+        if let Some(Change::Route(route)) = &change
+            && self.stands(action, route, timeout).await
+        {
+            self.holders.note_single(self.holder(action), route);
+            Report::new(script).succeeded();
+            return true;
+        }
+        let way = way.unwrap_or_else(|| Way::as_program(script));
+        let success = spell_out(script, way, timeout).await;
+        self.patience.progress();
+        match change {
+            Some(change) if success => self.holders.note(self.holder(action), &change),
+            Some(_) => {}
+            // others that use its sets and chains may have lost what they hold
+            None if turn.deletes.is_some() && self.shares(action) => audit_timer::remind(),
+            None => {}
+        }
+        success
+    }
+
+    fn holder<'a>(&'a self, action: &'a str) -> Holder<'a> {
+        Holder {
+            jail: &self.jail,
+            action,
+        }
+    }
+
+    /// Whether an action uses a set in which others hold members.
+    pub fn shares(&self, action: &str) -> bool {
+        self.holders.shares(self.holder(action))
+    }
+
+    /// Held while an action looks for what a killed server has left, and clears it away: others that
+    /// share its chain or set do not use it meanwhile.
+    pub(super) async fn clearing(&self) -> Held {
+        // no action has such a name
+        self.hold("firewall: leftovers").await
+    }
+
+    /// Whether the place of this ban was left by a server that was killed: its `actionstop` would have
+    /// taken it away, and no action of this server has used it yet.
+    pub async fn is_left(&self, ban: &Change, stop: &str, timeout: &Value) -> bool {
+        self.holders.is_first(ban.place())
+            && leftover::is_left(ban, stop, shell::limit(timeout)).await
+    }
+
+    /// An action is stopped.
+    pub fn leave(&self, action: &str) {
+        self.holders.leave(self.holder(action));
+    }
+
+    /// Changes sets as far as members are not held by others; answers for each change whether it is
+    /// as it should be.
+    fn apply(&self, action: &str, members: &[&Member]) -> Vec<bool> {
+        let holder = self.holder(action);
+        let mut done: Vec<bool> = members
+            .iter()
+            .map(|member| self.holders.settles(holder, *member))
+            .collect();
+        let places: Vec<usize> = (0..members.len()).filter(|&at| !done[at]).collect();
+        let rest: Vec<&Member> = places.iter().map(|&at| members[at]).collect();
+        for (place, result) in places.into_iter().zip(member::apply(&rest)) {
+            done[place] = result;
+        }
+        for (member, done) in members.iter().zip(&mut done) {
+            // that it is in already is an error, but not when it was others who put it in
+            if !*done && member.kind == member::Kind::Add && self.holders.hold(holder, *member) {
+                *done = member::absent(&[member]).is_some_and(|absent| absent.is_empty());
+            }
+            if *done {
+                self.holders.note_single(holder, *member);
+            }
+        }
+        done
+    }
+}
+
+/// Runs a command as it is spelled out, or makes the rule it makes; answers whether that succeeded.
+/// `way` is that of [`Way::as_program`].
+async fn spell_out(script: &Script, way: Way, timeout: &Value) -> bool {
+    if let Way::Program(arguments) = way {
+        let call = Call { arguments };
+        let rule = call.change();
+        if let Some(rule) = &rule
+            && copies::apply(&[rule]) == [true]
+        {
+            Report::new(script).succeeded();
+            return true;
+        }
+        let lesson = rule.as_ref().and_then(Lesson::begin);
+        let invocation = Invocation::new(&call.arguments, shell::limit(timeout));
+        // what cannot be started is left to the shell, which says so in the usual words
+        if let Ok(finished) = invocation.run().await {
+            let outcome = Report::new(script).finished(&finished, timeout, &[0]);
+            if let Some(lesson) = lesson.filter(|_| outcome.success) {
+                lesson.end();
+            }
+            return outcome.success;
+        }
+    }
+    shell::run(script, timeout, &[0]).await.success
+}
+
+/// Runs a command and logs nothing; answers whether it succeeded.
+async fn probe(script: &Script, timeout: &Value) -> bool {
+    let arguments = match Way::as_program(script) {
+        Way::Program(arguments) => arguments,
+        _ => shell::arguments(script),
+    };
+    let invocation = Invocation::new(&arguments, shell::limit(timeout));
+    let finished = invocation.run().await;
+    finished.is_ok_and(|finished| finished.ending == Ending::Code(0))
+}
+
+/// What a command is that may be about the firewall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Nature {
+    /// A change, or one program: it is done at once.
+    Change,
+    /// A script: it may do other things as well, and take its time.
+    Script,
+}
+
+/// Held while a command runs that others must not meet.
+struct Turn {
+    /// It may delete from the firewall, and the kernel tells of that too.
+    deletes: Option<OwnDeletion>,
+    _locks: Vec<Held>,
+}
+
+impl Executor {
+    /// Waits until no other command runs that this one must not meet. A change of the firewall waits
+    /// for other changes of the same, for a script only [`SCRIPT_PATIENCE`].
+    async fn turn(&self, action: &str, script: &Script, nature: Nature) -> Turn {
+        const DELETING: [&str; 9] = [
+            " -D", " -F", " -X", "--delete", "--flush", "delete", "flush", "destroy", " del ",
+        ];
+        let mentions = |words: &[&str]| words.iter().any(|word| script.text.contains(word));
+        let firewalls = FIREWALLS.into_iter().filter(|programs| mentions(programs));
+        let mut locks = Vec::new();
+        // always in this order, so that no two wait for each other
+        for programs in firewalls {
+            // no action has such names
+            let scripts = format!("firewall: scripts of {}", programs[0]);
+            if nature == Nature::Script {
+                locks.push(self.hold(&scripts).await);
+                continue;
+            }
+            locks.extend(timeout(SCRIPT_PATIENCE, self.hold(&scripts)).await);
+            let changes = format!("firewall: changes of {}", programs[0]);
+            locks.push(self.hold(&changes).await);
+        }
+        let firewall = !locks.is_empty();
+        if !firewall {
+            locks.push(self.hold(action).await);
+        }
+        Turn {
+            deletes: (firewall && mentions(&DELETING)).then(OwnDeletion::begin),
+            _locks: locks,
+        }
+    }
+
+    /// Waits for a lock. While those before it end by themselves, an action that stops is not given up
+    /// for waiting.
+    async fn hold(&self, name: &str) -> Held {
+        let lock = {
+            static LOCKS: OnceLock<Locks> = OnceLock::new();
+            let locks = LOCKS.get_or_init(Locks::default);
+            let mut locks = locks.lock().unwrap_or_else(PoisonError::into_inner);
+            locks.entry(name.to_owned()).or_default().clone()
+        };
+        let held = |lock: Arc<Lock>, guard| Held {
+            patience: self.patience.clone(),
+            lock,
+            _guard: guard,
+        };
+        if let Ok(guard) = lock.mutex.clone().try_lock_owned() {
+            return held(lock, guard);
+        }
+        let mut seen = lock.ended.load(Ordering::Relaxed);
+        let guard = lock.mutex.clone().lock_owned();
+        tokio::pin!(guard);
+        loop {
+            match timeout(LOOK, &mut guard).await {
+                Ok(guard) => return held(lock, guard),
+                Err(_) => {
+                    let ended = lock.ended.load(Ordering::Relaxed);
+                    if ended != seen {
+                        seen = ended;
+                        self.patience.progress();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A lock that commands of the whole process share.
+#[derive(Debug, Default)]
+struct Lock {
+    mutex: Arc<tokio::sync::Mutex<()>>,
+    /// Commands that have held it and ended by themselves.
+    ended: AtomicU64,
+}
+
+/// A lock that is held.
+pub(super) struct Held {
+    patience: Arc<Patience>,
+    lock: Arc<Lock>,
+    _guard: OwnedMutexGuard<()>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if !self.patience.has_given_up() {
+            self.lock.ended.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}

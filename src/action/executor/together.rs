@@ -1,0 +1,340 @@
+//! Many changes of the firewall carried out at once.
+
+use std::time::Duration;
+
+use super::{Executor, Nature, TARGET};
+use crate::control::Value;
+use crate::exec::process::{Ending, Invocation};
+use crate::exec::script::Script;
+use crate::exec::shell::{self, Report};
+use crate::firewall::iptables::copies::{self, Lesson, Standing};
+use crate::firewall::iptables::sweep::{self, Sweep};
+use crate::firewall::iptables::{self, Change as Rule};
+use crate::firewall::member::{self, Member};
+use crate::firewall::route::Route;
+use crate::firewall::{Change, Transaction};
+use crate::log::Level;
+use crate::{debug, record};
+
+mod routes;
+
+/// Bytes of a printed table beyond which its chains are not written anew.
+const LARGEST_TABLE: usize = 64 << 20;
+
+impl Executor {
+    /// Carries out commands of an action that change the firewall in as few steps as keep their
+    /// order; answers for each whether that was done. What was not is as if never tried, and shall
+    /// be run by itself.
+    pub async fn run_together(
+        &self,
+        action: &str,
+        scripts: &[Script],
+        timeout: &Value,
+    ) -> Vec<bool> {
+        let mut done = vec![false; scripts.len()];
+        let Some(changes) = scripts
+            .iter()
+            .map(Change::recognise)
+            .collect::<Option<Vec<_>>>()
+        else {
+            return done;
+        };
+        let Parted {
+            rules,
+            members,
+            routes,
+        } = Parted::new(&changes);
+        let mut batch = Batch {
+            executor: self,
+            action,
+            scripts,
+            timeout,
+            done: &mut done,
+        };
+        batch.rules(&rules).await;
+        batch.members(&members).await;
+        batch.routes(&routes).await;
+        let made = |place: &usize| done[*place];
+        for (place, _) in rules.iter().filter(|(place, _)| made(place)) {
+            self.holders.note(self.holder(action), &changes[*place]);
+        }
+        done
+    }
+
+    /// Which of these commands, all of them bans, have no effect in the firewall now; `None` when
+    /// that cannot be told.
+    pub async fn missing(&self, scripts: &[Script], timeout: &Value) -> Option<Vec<usize>> {
+        let changes: Vec<Change> = scripts
+            .iter()
+            .map(Change::recognise)
+            .collect::<Option<_>>()?;
+        let Parted {
+            rules,
+            members,
+            routes,
+        } = Parted::new(&changes);
+        let of_sets: Vec<&Member> = members.iter().map(|(_, member)| *member).collect();
+        let mut missing: Vec<usize> = member::absent(&of_sets)?
+            .into_iter()
+            .map(|at| members[at].0)
+            .collect();
+        if let Some((_, first)) = rules.first() {
+            let of_chains: Vec<&Rule> = rules.iter().map(|(_, rule)| *rule).collect();
+            let printed = print_table(&sweep::save(first), shell::limit(timeout)).await?;
+            missing.extend(
+                sweep::absent(&of_chains, &printed)?
+                    .into_iter()
+                    .map(|at| rules[at].0),
+            );
+        }
+        missing.extend(routes::missing(&routes, shell::limit(timeout)).await?);
+        missing.sort_unstable();
+        Some(missing)
+    }
+}
+
+/// Changes by their kind, each with its position.
+struct Parted<'a> {
+    rules: Vec<(usize, &'a Rule)>,
+    members: Vec<(usize, &'a Member)>,
+    routes: Vec<(usize, &'a Route)>,
+}
+
+impl<'a> Parted<'a> {
+    fn new(changes: &'a [Change]) -> Parted<'a> {
+        let mut parted = Parted {
+            rules: Vec::new(),
+            members: Vec::new(),
+            routes: Vec::new(),
+        };
+        for (place, change) in changes.iter().enumerate() {
+            match change {
+                Change::Rule(rule) => parted.rules.push((place, rule)),
+                Change::Member(member) => parted.members.push((place, member)),
+                Change::Route(route) => parted.routes.push((place, route)),
+            }
+        }
+        parted
+    }
+}
+
+/// What a program prints that prints a whole table.
+async fn print_table(arguments: &[String], limit: Duration) -> Option<String> {
+    let save = Invocation {
+        output_limit: LARGEST_TABLE,
+        ..Invocation::new(arguments, limit)
+    };
+    let save = save.run().await.ok()?;
+    let whole = save.ending == Ending::Code(0) && save.stdout.len() < LARGEST_TABLE;
+    whole.then(|| String::from_utf8_lossy(&save.stdout).into_owned())
+}
+
+/// Commands that are carried out together, and which of them are done.
+struct Batch<'a> {
+    executor: &'a Executor,
+    action: &'a str,
+    scripts: &'a [Script],
+    timeout: &'a Value,
+    done: &'a mut [bool],
+}
+
+impl Batch<'_> {
+    async fn rules(&mut self, rules: &[(usize, &Rule)]) {
+        let rules = &self.copies(rules).await;
+        let changes: Vec<&Rule> = rules.iter().map(|(_, rule)| *rule).collect();
+        let (sweeps, mut others) = sweep::part(&changes);
+        for sweep in sweeps {
+            if !self.sweep(&sweep, rules).await {
+                others.extend(sweep.positions());
+            }
+        }
+        others.sort_unstable();
+        let changes: Vec<&Rule> = others.iter().map(|&at| rules[at].1).collect();
+        let places: Vec<usize> = others.iter().map(|&at| rules[at].0).collect();
+        self.transactions(iptables::transactions(&changes), &places)
+            .await;
+    }
+
+    /// Carries out by netlink what can be, of each program and table up to the first that cannot,
+    /// so that all keep their order; answers what is left.
+    async fn copies<'r>(&mut self, rules: &[(usize, &'r Rule)]) -> Vec<(usize, &'r Rule)> {
+        let mut left: Vec<(usize, &Rule)> = Vec::new();
+        let mut ready: Vec<(usize, &Rule)> = Vec::new();
+        for &(place, rule) in rules {
+            if left.iter().any(|(_, earlier)| earlier.fits(rule)) {
+                left.push((place, rule));
+                continue;
+            }
+            match copies::standing(rule) {
+                Standing::Known => ready.push((place, rule)),
+                Standing::Foreign => left.push((place, rule)),
+                Standing::Learnable => {
+                    left.extend(self.copy(&std::mem::take(&mut ready)).await);
+                    let held_back = left.iter().any(|(_, earlier)| earlier.fits(rule));
+                    if held_back || !self.learn(place, rule).await {
+                        left.push((place, rule));
+                    }
+                }
+            }
+        }
+        left.extend(self.copy(&ready).await);
+        left.sort_unstable_by_key(|(place, _)| *place);
+        left
+    }
+
+    /// Carries out by netlink what can be; answers what is left.
+    async fn copy<'r>(&mut self, rules: &[(usize, &'r Rule)]) -> Vec<(usize, &'r Rule)> {
+        let Some((first, _)) = rules
+            .iter()
+            .find(|(_, rule)| rule.deletes())
+            .or(rules.first())
+        else {
+            return Vec::new();
+        };
+        let changes: Vec<&Rule> = rules.iter().map(|(_, rule)| *rule).collect();
+        let results = {
+            let _turn = self
+                .executor
+                .turn("", &self.scripts[*first], Nature::Change)
+                .await;
+            copies::apply(&changes)
+        };
+        let mut left = Vec::new();
+        for (&(place, rule), done) in rules.iter().zip(results) {
+            match done {
+                true => self.succeeded(place),
+                false => left.push((place, rule)),
+            }
+        }
+        left
+    }
+
+    /// Has the program make one rule, where there is something to be learned from it; answers
+    /// whether it was made.
+    async fn learn(&mut self, place: usize, rule: &Rule) -> bool {
+        let Some(lesson) = Lesson::begin(rule) else {
+            return false;
+        };
+        self.transactions(iptables::transactions(&[rule]), &[place])
+            .await;
+        if self.done[place] {
+            lesson.end();
+        }
+        self.done[place]
+    }
+
+    /// Writes a chain anew; answers whether that was possible. Nobody of this process changes the
+    /// firewall between reading and writing it.
+    async fn sweep(&mut self, sweep: &Sweep<'_>, rules: &[(usize, &Rule)]) -> bool {
+        let Some(first) = sweep.positions().next() else {
+            return true;
+        };
+        let _turn = self
+            .executor
+            .turn("", &self.scripts[rules[first].0], Nature::Change)
+            .await;
+        let limit = shell::limit(self.timeout);
+        let Some(printed) = print_table(&sweep.save(), limit).await else {
+            return false;
+        };
+        let Some(transaction) = sweep.transaction(&printed) else {
+            return false;
+        };
+        let restore = Invocation {
+            input: Some(transaction.input.as_bytes()),
+            ..Invocation::new(&transaction.arguments, limit)
+        };
+        match restore.run().await {
+            Ok(finished) if finished.ending == Ending::Code(0) => {
+                for &member in &transaction.members {
+                    self.succeeded(rules[member].0);
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    async fn members(&mut self, members: &[(usize, &Member)]) {
+        let Some((first, _)) = members.first() else {
+            return;
+        };
+        let changes: Vec<&Member> = members.iter().map(|(_, member)| *member).collect();
+        let results = {
+            let _turn = self
+                .executor
+                .turn("", &self.scripts[*first], Nature::Change)
+                .await;
+            self.executor.apply(self.action, &changes)
+        };
+        let mut rest = Vec::new();
+        for ((place, member), done) in members.iter().zip(results) {
+            match done {
+                true => self.succeeded(*place),
+                false => rest.push((*place, *member)),
+            }
+        }
+        // where one is left over, the program can say what is wrong with it
+        if rest.len() < 2 {
+            return;
+        }
+        let changes: Vec<&Member> = rest.iter().map(|(_, member)| *member).collect();
+        let places: Vec<usize> = rest.iter().map(|(place, _)| *place).collect();
+        self.transactions(member::transactions(&changes), &places)
+            .await;
+        let Executor { holders, .. } = self.executor;
+        for (_, member) in rest.iter().filter(|(place, _)| self.done[*place]) {
+            holders.note_single(self.executor.holder(self.action), *member);
+        }
+    }
+
+    /// Runs transactions one after the other; one that fails holds back those that follow it.
+    /// `places` tells which commands their members are.
+    async fn transactions(&mut self, transactions: Vec<Transaction>, places: &[usize]) {
+        let mut failed: Vec<Transaction> = Vec::new();
+        for transaction in transactions {
+            let Some(first) = transaction.members.first() else {
+                continue;
+            };
+            if failed.iter().any(|earlier| transaction.follows(earlier)) {
+                continue;
+            }
+            let _turn = self
+                .executor
+                .turn("", &self.scripts[places[*first]], Nature::Change)
+                .await;
+            let invocation = Invocation {
+                input: Some(transaction.input.as_bytes()),
+                ..Invocation::new(&transaction.arguments, shell::limit(self.timeout))
+            };
+            match invocation.run().await {
+                Ok(finished) if finished.ending == Ending::Code(0) => {
+                    for &member in &transaction.members {
+                        self.succeeded(places[member]);
+                    }
+                }
+                Ok(finished) => {
+                    let count = transaction.members.len();
+                    let why = String::from_utf8_lossy(&finished.stderr).into_owned();
+                    debug!(
+                        TARGET,
+                        "{count} changes are tried one by one: {}",
+                        why.trim_end()
+                    );
+                    failed.push(transaction);
+                }
+                Err(error) => {
+                    debug!(TARGET, "{}: {error}", transaction.arguments.join(" "));
+                    failed.push(transaction);
+                }
+            }
+        }
+    }
+
+    fn succeeded(&mut self, place: usize) {
+        self.executor.patience.progress();
+        record!(Level::LowDebug, TARGET, "{}", self.scripts[place].shown());
+        Report::new(&self.scripts[place]).succeeded();
+        self.done[place] = true;
+    }
+}

@@ -1,0 +1,143 @@
+//! The end of bans and of the action: all bans lifted at once or one by one, the action stopped
+//! (facts A2, A3, A24).
+
+use std::sync::Arc;
+
+use super::super::command::Repair;
+use super::super::queue::Entry;
+use super::super::step::Gate;
+use super::super::task::{Lifting, Task};
+use super::super::ticket_batch::{Outcome, TicketOrder};
+use super::{Runner, TARGET, TOGETHER, unhandled};
+use crate::control::Value;
+use crate::{debug, error, info, notice, warning};
+
+impl Runner {
+    /// Lifts all bans: at once where the action can, else one by one (fact A3).
+    pub(super) async fn flush(&mut self, lifting: Lifting) {
+        let Lifting {
+            lifts,
+            gate,
+            told,
+            last,
+        } = lifting;
+        if let Some(gate) = &gate {
+            gate.open().await;
+            self.executor.patience().progress();
+        }
+        self.alone.clear();
+        self.epochs.clear();
+        self.retries.clear();
+        if self.flush_at_once(last).await {
+            for order in told.orders() {
+                order.tell(&self.jail);
+            }
+            return;
+        }
+        debug!(TARGET, "  Unban tickets each individually");
+        self.lift(lifts).await;
+    }
+
+    /// Lifts all bans at once; answers whether there is nothing left to be done one by one.
+    async fn flush_at_once(&mut self, last: bool) -> bool {
+        let (action, mut context) = self.split();
+        let (jail, name) = (context.jail, action.name().to_owned());
+        // others hold what a flush would lift
+        if !action.flushes() || context.executor.shares(&name) {
+            return false;
+        }
+        notice!(TARGET, "[{jail}] Flush ticket(s) with {name}");
+        let error = match action.flush(&mut context).await {
+            Ok(done) => return done,
+            Err(error) => error,
+        };
+        error!(
+            TARGET,
+            "Failed to flush bans in jail '{jail}' action '{name}': {error}{}",
+            error.trace()
+        );
+        info!(TARGET, "No flush occurred, do consistency check");
+        if !action.checks() {
+            return false;
+        }
+        let repair = match last {
+            false => Repair::Allowed,
+            true => Repair::OnUnban("Flush"),
+        };
+        if let Err(error) = action.check_flush(repair, &mut context).await {
+            unhandled(jail, &error);
+        }
+        true
+    }
+
+    /// Lifts bans: many at once in the firewall, else each in its turn.
+    async fn lift(&mut self, lifts: Vec<Arc<TicketOrder>>) {
+        for orders in lifts.chunks(TOGETHER) {
+            let outcomes = match self.firewall && orders.len() > 1 {
+                true => self.together(orders).await,
+                false => vec![Outcome::Alone; orders.len()],
+            };
+            for (order, outcome) in orders.iter().zip(outcomes) {
+                order.tell(&self.jail);
+                if outcome == Outcome::Alone {
+                    self.alone(order).await;
+                }
+            }
+        }
+    }
+
+    /// The action's last task: unbans, then its end.
+    pub(super) async fn end(mut self, entries: Vec<Entry>) {
+        let patience = self.executor.patience();
+        // it may have been given up in the middle of a comparison
+        self.executor.set_quiet(false);
+        for entry in entries {
+            let (task, rest) = entry.open();
+            let Task::End(lifting, stop) = task else {
+                continue;
+            };
+            // held until the end, when who waits for it is told
+            let told = lifting.told.clone();
+            patience.progress();
+            let lifted = patience.with(self.flush(lifting)).await;
+            patience.progress();
+            let stopped = patience.with(self.stop(stop)).await;
+            self.executor.leave(self.action.name());
+            if lifted.is_none() || stopped.is_none() {
+                warning!(
+                    TARGET,
+                    "[{}] action {}: {} took too long, it is given up",
+                    self.jail,
+                    Value::from(self.action.name()).repr(),
+                    match stopped {
+                        None => "its stop",
+                        Some(()) => "lifting its bans",
+                    }
+                );
+            }
+            // mails have a time of their own
+            self.executor.close().await;
+            drop((told, rest));
+        }
+    }
+
+    /// Stops the action, after those that come behind it.
+    async fn stop(&mut self, gate: Option<Gate>) {
+        if let Some(gate) = &gate {
+            gate.open().await;
+            self.executor.patience().progress();
+        }
+        let (action, mut context) = self.split();
+        if let Err(error) = action.stop(&mut context).await {
+            error!(
+                TARGET,
+                "Failed to stop jail '{}' action '{}': {error}{}",
+                context.jail,
+                action.name(),
+                error.trace()
+            );
+        }
+        let (jail, name) = (context.jail, action.name());
+        debug!(TARGET, "{jail}: action {name} terminated");
+    }
+}

@@ -1,0 +1,461 @@
+//! Sets of nftables: the calls of `nft` read from what an action file spells out, and messages.
+//!
+//! Numbers are those of the kernel's `uapi/linux/netfilter/nf_tables.h`.
+#![forbid(unsafe_code)]
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_DUMP};
+
+use super::ipset;
+use super::member::{Contents, Kind, Member, Redundant, Set};
+use super::netlink::{self, Body, Channel, Messages};
+use super::nft_transaction::{self, SUBSYSTEM};
+use crate::exec::syntax;
+
+const GET_SET: u16 = SUBSYSTEM | 10;
+const NEW_ELEMENT: u16 = SUBSYSTEM | 12;
+const GET_ELEMENT: u16 = SUBSYSTEM | 13;
+const DELETE_ELEMENT: u16 = SUBSYSTEM | 14;
+
+const TABLE: u16 = 1;
+const SET_NAME: u16 = 2;
+const SET_FLAGS: u16 = 3;
+const SET_KEY_TYPE: u16 = 4;
+const SET_USERDATA: u16 = 13;
+const ELEMENTS: u16 = 3;
+const LIST_ITEM: u16 = 1;
+const KEY: u16 = 1;
+const KEY_VALUE: u16 = 1;
+const ELEMENT_FLAGS: u16 = 3;
+const ELEMENT_TIMEOUT: u16 = 4;
+
+const INTERVAL: u32 = 4;
+const WITH_TIMEOUT: u32 = 0x10;
+const DYNAMIC: u32 = 0x20;
+/// The element is the end of the one before it: the first address behind a range.
+const INTERVAL_END: u32 = 1;
+/// Numbers of the program's types for addresses.
+const KEY_TYPES: [(u32, bool); 2] = [(7, true), (8, false)];
+/// Where the program notes that it merges ranges that touch.
+const UDATA_MERGE: u8 = 2;
+
+/// Changes in one transaction.
+const TOGETHER: usize = 1000;
+
+/// Families of tables with the kernel's numbers.
+const FAMILIES: [(&str, u8); 6] = [
+    ("ip", 2),
+    ("ip6", 10),
+    ("inet", 1),
+    ("arp", 3),
+    ("bridge", 7),
+    ("netdev", 5),
+];
+
+/// Reads `nft add element [FAMILY] TABLE SET { ADDRESS [timeout Ns] }` and `delete`.
+pub fn read(text: &str) -> Option<Member> {
+    let arguments = syntax::plain_command(text)?;
+    let (program, words) = arguments.split_first()?;
+    if program.rsplit('/').next() != Some("nft") {
+        return None;
+    }
+    // the program joins its arguments and reads them as one text
+    let joined = words.join(" ").replace('{', " { ").replace('}', " } ");
+    let known = |c: char| c.is_ascii_alphanumeric() || "_-.:/{} ".contains(c);
+    if !joined.chars().all(known) {
+        return None;
+    }
+    let words: Vec<&str> = joined.split_whitespace().collect();
+    let (kind, rest) = match words.as_slice() {
+        ["add", "element", rest @ ..] => (Kind::Add, rest),
+        ["delete", "element", rest @ ..] => (Kind::Delete, rest),
+        _ => return None,
+    };
+    let family = rest
+        .first()
+        .and_then(|word| FAMILIES.iter().find(|(name, _)| name == word));
+    let (family, rest) = match family {
+        Some((_, number)) => (*number, &rest[1..]),
+        None => (2, rest),
+    };
+    let [table, name, "{", element @ .., "}"] = rest else {
+        return None;
+    };
+    let names = [table, name].iter().all(|name| {
+        name.starts_with(|c: char| c.is_ascii_alphabetic()) && !name.contains([':', '{', '}'])
+    });
+    if !names || element.is_empty() || element.iter().any(|word| "{}".contains(word)) {
+        return None;
+    }
+    let (network, timeout) = match element {
+        [address] => (ipset::network(address), None),
+        [address, "timeout", span] if kind == Kind::Add => {
+            let seconds = span.strip_suffix('s').and_then(|n| n.parse().ok());
+            (seconds.and_then(|_: u32| ipset::network(address)), seconds)
+        }
+        _ => (None, None),
+    };
+    let arguments = [program.as_str(), "-f", "-"].map(str::to_owned).to_vec();
+    Some(Member {
+        kind,
+        set: Set::Nft {
+            family,
+            table: (*table).to_owned(),
+            name: (*name).to_owned(),
+        },
+        network,
+        timeout,
+        redundant: match kind {
+            Kind::Add => Redundant::Accepted,
+            Kind::Delete => Redundant::Refused,
+        },
+        line: Some((arguments, words.join(" "))),
+    })
+}
+
+/// What has to be known of a set before its members can be named.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    v4: bool,
+    interval: bool,
+    with_timeout: bool,
+}
+
+/// A set's place.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    family: u8,
+    table: &'a str,
+    name: &'a str,
+}
+
+/// Carries changes of one set out, in transactions that leave out what the kernel refuses.
+pub(super) fn apply(
+    channel: &Channel,
+    family: u8,
+    table: &str,
+    name: &str,
+    members: &[&Member],
+) -> Vec<bool> {
+    let place = Place {
+        family,
+        table,
+        name,
+    };
+    let mut done = vec![false; members.len()];
+    let Some(Ok(shape)) = shape(channel, place) else {
+        return done;
+    };
+    let known: Vec<(usize, Keys)> = (0..members.len())
+        .filter_map(|at| Some((at, keys(members[at], shape)?)))
+        .collect();
+    let every: Vec<usize> = (0..known.len()).collect();
+    for part in every.chunks(TOGETHER) {
+        let write = |messages: &mut Messages, at: usize| {
+            let (member, keys) = &known[at];
+            change(messages, place, shape, members[*member], keys)
+        };
+        for at in nft_transaction::carry_out(channel, part.to_vec(), None, write) {
+            done[known[at].0] = true;
+        }
+    }
+    done
+}
+
+/// Writes the message that puts a member in or takes it out; answers its number.
+fn change(
+    messages: &mut Messages,
+    place: Place<'_>,
+    shape: Shape,
+    member: &Member,
+    (first, end): &Keys,
+) -> u32 {
+    let (kind, flags) = match member.kind {
+        Kind::Add => (NEW_ELEMENT, NLM_F_CREATE),
+        Kind::Delete => (DELETE_ELEMENT, 0),
+    };
+    let number = messages.begin(kind, flags, place.family, 0);
+    messages.text(TABLE, place.table);
+    messages.text(SET_NAME, place.name);
+    messages.nested(ELEMENTS, |list| {
+        list.nested(LIST_ITEM, |item| {
+            item.nested(KEY, |key| key.attribute(KEY_VALUE, first));
+            if let (Some(seconds), true) = (member.timeout, shape.with_timeout) {
+                let milliseconds = u64::from(seconds) * 1000;
+                item.attribute(ELEMENT_TIMEOUT, &milliseconds.to_be_bytes());
+            }
+        });
+        if let Some(end) = end {
+            list.nested(LIST_ITEM, |item| {
+                item.nested(KEY, |key| key.attribute(KEY_VALUE, end));
+                item.attribute(ELEMENT_FLAGS, &INTERVAL_END.to_be_bytes());
+            });
+        }
+    });
+    messages.end();
+    number
+}
+
+/// A member's key, and for a set of ranges the key behind its end.
+type Keys = (Vec<u8>, Option<Vec<u8>>);
+
+/// A member's key, and for a set of ranges the key behind its end; `None` when it needs more than
+/// that.
+fn keys(member: &Member, shape: Shape) -> Option<Keys> {
+    let network = member.network?;
+    if matches!(network, IpNet::V4(_)) != shape.v4 {
+        return None;
+    }
+    if member.timeout.is_some() && (shape.interval || !shape.with_timeout) {
+        return None;
+    }
+    let bytes = |address: IpAddr| match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    };
+    let first = bytes(network.network());
+    if !shape.interval {
+        return (network.prefix_len() == network.max_prefix_len()).then_some((first, None));
+    }
+    // nothing is behind the very last address
+    let mut end = bytes(network.broadcast());
+    let carried = end.iter_mut().rev().any(|byte| {
+        *byte = byte.wrapping_add(1);
+        *byte != 0
+    });
+    carried.then_some((first, Some(end)))
+}
+
+/// Whether there is such a set, of whatever kind.
+pub(super) fn exists(channel: &Channel, family: u8, table: &str, name: &str) -> bool {
+    let mut messages = Messages::default();
+    messages.begin(GET_SET, 0, family, 0);
+    messages.text(TABLE, table);
+    messages.text(SET_NAME, name);
+    messages.end();
+    let mut there = false;
+    let asked = channel.exchange(&messages, |answer| {
+        there |= matches!(answer.body, Body::Message(..));
+    });
+    asked.is_ok() && there
+}
+
+/// The name of a family of tables.
+pub(super) fn family_name(number: u8) -> &'static str {
+    let known = FAMILIES.iter().find(|(_, known)| *known == number);
+    known.map_or("", |(name, _)| name)
+}
+
+/// What the set is; `Err` when it cannot be filled here, `None` when there is no such set.
+fn shape(channel: &Channel, place: Place<'_>) -> Option<Result<Shape, ()>> {
+    let mut messages = Messages::default();
+    messages.begin(GET_SET, 0, place.family, 0);
+    messages.text(TABLE, place.table);
+    messages.text(SET_NAME, place.name);
+    messages.end();
+    let mut shape = Some(Err(()));
+    let asked = channel.exchange(&messages, |answer| match answer.body {
+        Body::Message(_, bytes) => shape = Some(read_shape(bytes)),
+        Body::Result(libc::ENOENT) => shape = None,
+        Body::Result(_) => {}
+    });
+    match asked {
+        Ok(()) => shape,
+        Err(_) => Some(Err(())),
+    }
+}
+
+fn read_shape(bytes: &[u8]) -> Result<Shape, ()> {
+    let number = |value: &[u8]| value.first_chunk().map_or(0, |n| u32::from_be_bytes(*n));
+    let (mut flags, mut key_type, mut merges) = (0, 0, false);
+    for (kind, value) in netlink::attributes(bytes) {
+        match kind {
+            SET_FLAGS => flags = number(value),
+            SET_KEY_TYPE => key_type = number(value),
+            SET_USERDATA => merges = merges_ranges(value),
+            _ => {}
+        }
+    }
+    let (_, v4) = KEY_TYPES
+        .into_iter()
+        .find(|(number, _)| *number == key_type)
+        .ok_or(())?;
+    let unknown = flags & !(INTERVAL | WITH_TIMEOUT | DYNAMIC) != 0;
+    if merges || unknown {
+        return Err(());
+    }
+    Ok(Shape {
+        v4,
+        interval: flags & INTERVAL != 0,
+        with_timeout: flags & WITH_TIMEOUT != 0,
+    })
+}
+
+/// Looks through the program's own notes: type, length, value, a byte each for the first two.
+fn merges_ranges(mut notes: &[u8]) -> bool {
+    while let [kind, length, rest @ ..] = notes {
+        let Some((value, rest)) = rest.split_at_checked(usize::from(*length)) else {
+            return false;
+        };
+        if *kind == UDATA_MERGE && value.iter().any(|byte| *byte != 0) {
+            return true;
+        }
+        notes = rest;
+    }
+    false
+}
+
+/// What the set holds; nothing when there is no such set, `None` when it cannot be told.
+pub(super) fn members(channel: &Channel, family: u8, table: &str, name: &str) -> Option<Contents> {
+    let place = Place {
+        family,
+        table,
+        name,
+    };
+    let shape = match shape(channel, place) {
+        None => return Some(Contents::default()),
+        Some(shape) => shape.ok()?,
+    };
+    let mut messages = Messages::default();
+    messages.begin(GET_ELEMENT, NLM_F_DUMP, family, 0);
+    messages.text(TABLE, table);
+    messages.text(SET_NAME, name);
+    messages.end();
+    // keys; ends of ranges sort in front of a range that begins there
+    let mut keys: Vec<(u128, bool)> = Vec::new();
+    channel
+        .exchange(&messages, |answer| {
+            let Body::Message(_, bytes) = answer.body else {
+                return;
+            };
+            for (_, list) in netlink::attributes(bytes).filter(|(kind, _)| *kind == ELEMENTS) {
+                keys.extend(netlink::attributes(list).filter_map(|(_, item)| element(item)));
+            }
+        })
+        .ok()?;
+    keys.sort_unstable();
+    let mut ranges = Vec::new();
+    for (at, (key, begins)) in keys.iter().enumerate() {
+        if !begins {
+            continue;
+        }
+        let last = match (shape.interval, keys.get(at + 1)) {
+            (false, _) => *key,
+            (true, Some((next, _))) => next.saturating_sub(1),
+            (true, None) => u128::MAX,
+        };
+        ranges.push((*key, last));
+    }
+    Some(match shape.v4 {
+        true => Contents::new(ranges, Vec::new()),
+        false => Contents::new(Vec::new(), ranges),
+    })
+}
+
+/// The key of an element and whether a range begins there.
+fn element(item: &[u8]) -> Option<(u128, bool)> {
+    let (mut key, mut begins) = (None, true);
+    for (kind, value) in netlink::attributes(item) {
+        match kind {
+            KEY => {
+                let (_, bytes) = netlink::attributes(value).find(|(kind, _)| *kind == KEY_VALUE)?;
+                key = match bytes.len() {
+                    4 | 16 => Some(
+                        bytes
+                            .iter()
+                            .fold(0, |key, byte| key << 8 | u128::from(*byte)),
+                    ),
+                    _ => None,
+                };
+            }
+            ELEMENT_FLAGS => {
+                let flags = value.first_chunk().map_or(0, |n| u32::from_be_bytes(*n));
+                begins = flags & INTERVAL_END == 0;
+            }
+            _ => {}
+        }
+    }
+    key.map(|key| (key, begins))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_known_however_brackets_are_quoted() {
+        for text in [
+            "nft add element inet f2b-table addr-set-x \\{ 192.0.2.1 \\}",
+            "nft add element inet f2b-table addr-set-x { 192.0.2.1 }",
+            "/usr/sbin/nft 'add element inet f2b-table addr-set-x {192.0.2.1}'",
+        ] {
+            let member = read(text).unwrap();
+            assert_eq!(member.kind, Kind::Add, "{text}");
+            assert_eq!(
+                member.set,
+                Set::Nft {
+                    family: 1,
+                    table: "f2b-table".into(),
+                    name: "addr-set-x".into()
+                }
+            );
+            assert_eq!(member.network, ipset::network("192.0.2.1"));
+            assert_eq!(
+                member.line.unwrap().1,
+                "add element inet f2b-table addr-set-x { 192.0.2.1 }"
+            );
+        }
+        let member = read("nft delete element t s { 2001:db8::/32 }").unwrap();
+        assert_eq!(member.kind, Kind::Delete);
+        assert!(matches!(member.set, Set::Nft { family: 2, .. }));
+        let member = read("nft add element ip t s { 192.0.2.1 timeout 600s }").unwrap();
+        assert_eq!(member.timeout, Some(600));
+        // what only the program understands
+        let member = read("nft add element ip t s { 192.0.2.1 . 22 }").unwrap();
+        assert_eq!(member.network, None);
+        assert!(member.line.is_some());
+    }
+
+    #[test]
+    fn anything_else_is_left_to_the_program() {
+        for text in [
+            "nft add rule inet t c drop",
+            "nft flush set inet t s",
+            "nft add element inet t s { 192.0.2.1, 192.0.2.2 }",
+            "nft add element inet t s { }",
+            "nft add element inet t s 192.0.2.1",
+            "nft -a add element inet t s { 192.0.2.1 }",
+            "nft add element inet t s { 192.0.2.1 }; reboot",
+            "nft add element inet t s { 192.0.2.1 } { 192.0.2.2 }",
+            "nft add element inet t s \"{ 192.0.2.1 } ; flush ruleset\"",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn ranges_end_behind_their_last_address() {
+        let shape = Shape {
+            v4: true,
+            interval: true,
+            with_timeout: false,
+        };
+        let keys = |text: &str| {
+            let mut member = read("nft add element t s { 192.0.2.1 }").unwrap();
+            member.network = ipset::network(text);
+            super::keys(&member, shape)
+        };
+        assert_eq!(
+            keys("192.0.2.255"),
+            Some((vec![192, 0, 2, 255], Some(vec![192, 0, 3, 0])))
+        );
+        assert_eq!(
+            keys("198.51.100.0/24"),
+            Some((vec![198, 51, 100, 0], Some(vec![198, 51, 101, 0])))
+        );
+        assert_eq!(keys("255.255.255.255"), None);
+        assert_eq!(keys("2001:db8::1"), None);
+    }
+}
