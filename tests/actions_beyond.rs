@@ -479,8 +479,8 @@ fn arguments_that_nothing_reads_are_told() {
 }
 
 #[test]
-fn a_ban_ends_when_its_address_is_quiet() {
-    common::in_network_namespace("a_ban_ends_when_its_address_is_quiet", || {
+fn unbanwhenquiet_ban_ends_when_its_address_is_quiet() {
+    common::in_network_namespace("unbanwhenquiet_ban_ends_when_its_address_is_quiet", || {
         let _listening = listen(2222);
         let server = Server::new(
             "maxretry = 1\nignoreself = false\nbantime = 2\nunbanwhenquiet = true\naction = iptables-allports[name=j]",

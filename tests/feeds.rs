@@ -148,7 +148,7 @@ fn what_a_command_prints_is_read_and_the_command_run_again() {
 }
 
 #[test]
-fn json_logs_are_lines_of_the_fields_that_are_named() {
+fn jsonmatch_lines_are_the_fields_that_are_named() {
     let site = Site::new("backend = polling\nlogpath = HERE/access.json");
     let filter = "[Definition]\n\
         jsonmatch = {time} {remote} {status} {request.uri}\n\

@@ -361,3 +361,29 @@ fn wrong_options_are_told_as_the_original_tells_them() {
         }
     }
 }
+
+#[test]
+fn journalmatch_entries_of_other_units_do_not_count() {
+    let site = site(
+        FILES,
+        "maxretry = 1\njournalmatch = _SYSTEMD_UNIT=other.service",
+    );
+    let mut export = Export::default();
+    export.failure(20.0, "192.0.2.1");
+    let message = b"Failed password for root from 203.0.113.1 port 22 ssh2";
+    export.entry(
+        10.0,
+        &[
+            ("_HOSTNAME", b"srv"),
+            ("SYSLOG_IDENTIFIER", b"sshd"),
+            ("_PID", b"5"),
+            ("_SYSTEMD_UNIT", b"other.service"),
+            ("MESSAGE", message),
+        ],
+    );
+    export.write(&site.path("journal/a.journal"));
+    let server = site.start(common::ours("fail2ban-server"));
+    site.wait_for("log", "Found 203.0.113.1");
+    server.stop();
+    assert_eq!(site.count("Found 192.0.2.1"), 0);
+}

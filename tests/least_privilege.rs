@@ -226,8 +226,8 @@ fn tested(stock: &Stock) -> (String, Option<i32>) {
 }
 
 #[test]
-fn a_strict_sandbox_bans_and_writes_nothing_elsewhere() {
-    let test = "a_strict_sandbox_bans_and_writes_nothing_elsewhere";
+fn sandbox_strict_bans_and_writes_nothing_elsewhere() {
+    let test = "sandbox_strict_bans_and_writes_nothing_elsewhere";
     common::in_network_and_mount_namespace(test, || {
         // the usual place is one that all may write
         let mounted = Command::new("mount")

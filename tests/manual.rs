@@ -2,29 +2,14 @@
 //! less; and `docs` holds together as a book.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ferroban::action::info;
+use common::words;
 use ferroban::options::{action, jail, server};
-use ferroban::pattern::short_tags;
-
-/// Tags that captures of a filter have a meaning by; `NAME` stands for any name.
-const CAPTURES: [&str; 9] = [
-    "F-CONTENT",
-    "F-MLFID",
-    "F-NOFAIL",
-    "F-MLFFORGET",
-    "F-MLFGAINED",
-    "F-NAME",
-    "F-ALT_NAME",
-    "F-TUPLE_NAME",
-    "SKIPLINES",
-];
-
-/// Tags of commands that no ticket is needed for.
-const WITHOUT_TICKET: [&str; 4] = ["br", "sp", "fq-hostname", "sh-hostname"];
 
 /// What a page or a help text explains, with the explanation.
 type Entries = BTreeMap<String, String>;
@@ -206,16 +191,12 @@ fn options_of_jails_filters_and_the_server_are_explained() {
 fn options_and_tags_of_actions_are_explained() {
     let text = page("ferroban-action.5");
     assert_eq!(names(&text), set(action::all().map(|row| row.name)));
-    assert_eq!(
-        tags(&text),
-        set(info::TAGS.into_iter().chain(WITHOUT_TICKET))
-    );
+    assert_eq!(tags(&text), set(words::action_tags()));
 }
 
 #[test]
 fn tags_of_filters_are_explained() {
-    let known = set(short_tags().chain(CAPTURES));
-    assert_eq!(tags(&page("ferroban-filter.5")), known);
+    assert_eq!(tags(&page("ferroban-filter.5")), set(words::filter_tags()));
 }
 
 #[test]

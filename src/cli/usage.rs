@@ -301,7 +301,7 @@ fn known() -> impl Iterator<Item = &'static str> {
 }
 
 /// The words a form consists of, without what stands for something else.
-fn names(form: &'static str) -> impl Iterator<Item = &'static str> {
+pub fn names(form: &'static str) -> impl Iterator<Item = &'static str> {
     let words = form.split_whitespace();
     words
         .flat_map(|word| match word.trim_matches(['[', ']']) {

@@ -2,12 +2,14 @@
 //! the built binary.
 #![allow(dead_code)] // each test binary uses its own part
 
+pub mod cases;
 pub mod home;
 pub mod journal_file;
 pub mod post;
 pub mod root;
 pub mod site;
 pub mod stock;
+pub mod words;
 pub mod written;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,254 @@
+//! What each tag of actions becomes in a command, under the original and under ours. `tests/names.rs`
+//! counts on the names.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::sync::LazyLock;
+
+use common::cases::{self, Case, Outcomes, outcome};
+
+/// Jails that both programs run, in one server each.
+static BOTH: LazyLock<Outcomes> = LazyLock::new(|| cases::both(CASES));
+
+/// Tags whose value is one word.
+const WORDS: Case = Case {
+    jail: "words",
+    settings: "bantime = 601\nfailregex = ^ x from <ADDR> by <F-USER>\\w+</F-USER>$\n\
+               action = note[note=\"ip=<ip> family=<family> ip-rev=<ip-rev> ip-host=<ip-host> fid=<fid> \
+               failures=<failures> bantime=<bantime> bancount=<bancount> restored=<restored> \
+               jail.name=<jail.name> jail.banned=<jail.banned> jail.banned_total=<jail.banned_total> \
+               jail.found=<jail.found> jail.found_total=<jail.found_total> F-USER=<F-USER> \
+               fq-hostname=<fq-hostname> sh-hostname=<sh-hostname> sp=a<sp>b\"]",
+    run: |jail| {
+        jail.lines(&["x from 127.0.0.1 by bob"; 2]);
+        jail.notes(1)
+    },
+};
+
+/// The value of such a tag.
+fn word(tag: &str) -> String {
+    let note = outcome(&BOTH, &WORDS).join("\n");
+    let mark = format!("{tag}=");
+    let value = note.split(' ').find_map(|word| word.strip_prefix(&*mark));
+    value
+        .unwrap_or_else(|| panic!("no {tag}: {note}"))
+        .to_owned()
+}
+
+#[test]
+fn tag_ip_is_the_address() {
+    assert_eq!(word("ip"), "127.0.0.1");
+}
+
+#[test]
+fn tag_family_of_an_ipv4_address_is_inet4() {
+    assert_eq!(word("family"), "inet4");
+}
+
+#[test]
+fn tag_ip_rev_is_the_address_in_reverse() {
+    assert_eq!(word("ip-rev"), "1.0.0.127.");
+}
+
+#[test]
+fn tag_ip_host_is_the_name_of_the_address() {
+    assert_eq!(word("ip-host"), "localhost");
+}
+
+#[test]
+fn tag_fid_of_an_address_is_the_address() {
+    assert_eq!(word("fid"), "127.0.0.1");
+}
+
+#[test]
+fn tag_failures_is_their_number() {
+    assert_eq!(word("failures"), "2");
+}
+
+#[test]
+fn tag_bantime_is_in_seconds() {
+    assert_eq!(word("bantime"), "601");
+}
+
+#[test]
+fn tag_bancount_of_the_first_ban_is_one() {
+    assert_eq!(word("bancount"), "1");
+}
+
+#[test]
+fn tag_restored_of_a_new_ban_is_zero() {
+    assert_eq!(word("restored"), "0");
+}
+
+#[test]
+fn tag_jail_name_is_that_of_the_jail() {
+    assert_eq!(word("jail.name"), "words");
+}
+
+#[test]
+fn tag_jail_banned_counts_this_ban() {
+    assert_eq!(word("jail.banned"), "1");
+}
+
+#[test]
+fn tag_jail_banned_total_counts_this_ban() {
+    assert_eq!(word("jail.banned_total"), "1");
+}
+
+#[test]
+fn tag_jail_found_counts_ids_that_are_not_banned() {
+    assert_eq!(word("jail.found"), "0");
+}
+
+#[test]
+fn tag_jail_found_total_counts_all_failures() {
+    assert_eq!(word("jail.found_total"), "2");
+}
+
+#[test]
+fn tag_f_user_is_what_the_filter_caught() {
+    assert_eq!(word("F-USER"), "bob");
+}
+
+#[test]
+fn tag_fq_hostname_begins_with_the_short_name() {
+    let full = word("fq-hostname");
+    assert!(!full.is_empty() && !full.contains('<'), "{full}");
+}
+
+#[test]
+fn tag_sh_hostname_is_that_of_the_kernel() {
+    let kernel = nix::sys::utsname::uname().unwrap();
+    assert_eq!(word("sh-hostname"), kernel.nodename().to_str().unwrap());
+}
+
+#[test]
+fn tag_sp_is_a_blank() {
+    let note = outcome(&BOTH, &WORDS).join("\n");
+    assert!(note.ends_with("sp=a b"), "{note}");
+}
+
+const BR: Case = Case {
+    jail: "br",
+    settings: "maxretry = 1\naction = note[note=\"a<br>b\"]",
+    run: |jail| {
+        jail.fail("192.0.2.1", 1);
+        jail.notes(2)
+    },
+};
+
+#[test]
+fn tag_br_is_a_line_break() {
+    assert_eq!(outcome(&BOTH, &BR), ["a", "b"]);
+}
+
+const TIME: Case = Case {
+    jail: "time",
+    settings: "maxretry = 1\naction = note[note=\"<time>\"]",
+    run: |jail| {
+        let now = chrono::Utc::now().timestamp();
+        jail.fail("192.0.2.2", 1);
+        let time: f64 = jail.notes(1)[0].parse().unwrap();
+        vec![((time as i64 - now).abs() < 120).to_string()]
+    },
+};
+
+#[test]
+fn tag_time_is_the_one_of_the_failure() {
+    assert_eq!(outcome(&BOTH, &TIME), ["true"]);
+}
+
+const MATCHES: Case = Case {
+    jail: "matches",
+    settings: "failregex = ^ \\w+ from <ADDR>$\naction = note[note=\"<matches>\"]",
+    run: |jail| {
+        jail.lines(&["a from 192.0.2.3", "b from 192.0.2.3"]);
+        let lines = jail.notes(2);
+        lines.iter().map(|line| line[20..].to_owned()).collect()
+    },
+};
+
+#[test]
+fn tag_matches_are_the_lines_of_the_failures() {
+    assert_eq!(
+        outcome(&BOTH, &MATCHES),
+        ["a from 192.0.2.3", "b from 192.0.2.3"]
+    );
+}
+
+const RAW_TICKET: Case = Case {
+    jail: "raw-ticket",
+    settings: "action = note[note=\"<raw-ticket>\"]",
+    run: |jail| {
+        jail.fail("192.0.2.4", 2);
+        let note = jail.notes(1).join("\n");
+        vec![note.split(" time=").next().unwrap().to_owned()]
+    },
+};
+
+#[test]
+fn tag_raw_ticket_shows_the_ticket() {
+    assert_eq!(outcome(&BOTH, &RAW_TICKET), ["BanTicket: ip=192.0.2.4"]);
+}
+
+/// An address that the jail bans twice, and another jail once before.
+const HISTORY: Case = Case {
+    jail: "history",
+    settings: "failregex = ^ x\\w* from <ADDR>$\n\
+               action = note[note=\"<ipfailures> <ipjailfailures>\"]\n         \
+               note[actname=lines, note=\"<ipmatches>\"]\n         \
+               note[actname=own, note=\"own <ipjailmatches>\"]",
+    run: |jail| {
+        jail.other("other").fail("192.0.2.5", 3);
+        let banned = || jail.ask("get other banned 192.0.2.5") == "1";
+        assert!(common::eventually(60, banned));
+        jail.lines(&["xa from 192.0.2.5", "xb from 192.0.2.5"]);
+        let without_date = |line: String| match line.split_once(" x") {
+            Some((before, after)) => {
+                let own = if before.starts_with("own") {
+                    "own "
+                } else {
+                    ""
+                };
+                format!("{own}x{after}")
+            }
+            None => line,
+        };
+        jail.notes(8).into_iter().map(without_date).collect()
+    },
+};
+
+const OTHER: Case = Case {
+    jail: "other",
+    settings: "maxretry = 3",
+    run: |_| Vec::new(),
+};
+
+#[test]
+fn tag_ipfailures_are_those_of_all_jails() {
+    let said = outcome(&BOTH, &HISTORY);
+    assert_eq!(said[0].split(' ').next(), Some("5"), "{said:?}");
+}
+
+#[test]
+fn tag_ipjailfailures_are_those_of_this_jail() {
+    let said = outcome(&BOTH, &HISTORY);
+    assert_eq!(said[0].split(' ').nth(1), Some("2"), "{said:?}");
+}
+
+#[test]
+fn tag_ipmatches_are_lines_of_all_jails() {
+    let said = outcome(&BOTH, &HISTORY);
+    let other = said.iter().filter(|line| *line == "x from 192.0.2.5");
+    assert_eq!(other.count(), 3, "{said:?}");
+}
+
+#[test]
+fn tag_ipjailmatches_are_lines_of_this_jail() {
+    let said = outcome(&BOTH, &HISTORY);
+    assert_eq!(said[6..], ["own xa from 192.0.2.5", "xb from 192.0.2.5"]);
+}
+
+/// What is run under both programs.
+static CASES: &[&Case] = &[&WORDS, &BR, &TIME, &MATCHES, &RAW_TICKET, &HISTORY, &OTHER];
