@@ -4,10 +4,10 @@
 //! any, for `%()s`; as options of a filter and as properties of an action for `<tag>`.
 
 use ferroban::action::tags::{self, PropertyTexts};
-use ferroban::sys::hosts::HostNames;
 use ferroban::config::ini;
 use ferroban::config::settings::{Options, Setting, Settings, Vars};
 use ferroban::config::tags::substitute;
+use ferroban::sys::hosts::HostNames;
 
 /// No value may grow beyond (bytes).
 const LONGEST: usize = 8 << 20;

@@ -15,11 +15,11 @@ use crate::action::python;
 use crate::action::smtp::SmtpAction;
 use crate::config::shipped::Shipped;
 use crate::config::{ReadOptions, stream};
-use crate::control::{Command, JailCommand, JailSetting};
+use crate::control::{Command, JailCommand, JailSetting, Value};
 use crate::sys::hosts::HostNames;
 
 /// An action of a jail.
-enum Action {
+pub(super) enum Action {
     /// Its commands.
     Commands(Box<DryAction>),
     /// Its name and file.
@@ -27,7 +27,7 @@ enum Action {
 }
 
 impl Action {
-    fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         match self {
             Action::Commands(action) => &action.name,
             Action::Python { name, .. } => name,
@@ -131,9 +131,24 @@ fn read(directory: &str, wanted: &[String]) -> anyhow::Result<Vec<(String, Vec<A
     for (jail, reason) in &stream.skipped {
         eprintln!("ferroban actions: jail '{jail}' left out: {reason}");
     }
+    let jails = of_commands(&stream.commands)?;
+    for name in wanted {
+        let skipped = stream.skipped.iter().any(|(jail, _)| jail == name);
+        if !skipped && !jails.iter().any(|(jail, _)| jail == name) {
+            bail!("there is no jail '{name}' in {directory}");
+        }
+    }
+    Ok(jails)
+}
+
+/// The jails that these commands make, with their actions.
+///
+/// # Errors
+/// Something that is no command.
+pub(super) fn of_commands(commands: &[Vec<Value>]) -> anyhow::Result<Vec<(String, Vec<Action>)>> {
     let names = HostNames::default();
     let mut jails: Vec<(String, Vec<Action>)> = Vec::new();
-    for words in &stream.commands {
+    for words in commands {
         match Command::parse(words).with_context(|| format!("in command {words:?}"))? {
             Command::Add { jail, .. } => jails.push((jail, Vec::new())),
             Command::Jail {
@@ -145,12 +160,6 @@ fn read(directory: &str, wanted: &[String]) -> anyhow::Result<Vec<(String, Vec<A
                 }
             }
             _ => {}
-        }
-    }
-    for name in wanted {
-        let skipped = stream.skipped.iter().any(|(jail, _)| jail == name);
-        if !skipped && !jails.iter().any(|(jail, _)| jail == name) {
-            bail!("there is no jail '{name}' in {directory}");
         }
     }
     Ok(jails)

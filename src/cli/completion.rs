@@ -9,8 +9,8 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use super::{
-    PROGRAMS, USAGE, actions, config, exit_code, explain, lint, regex, replay, report, say, setup,
-    test, usage,
+    PROGRAMS, USAGE, actions, config, doctor, exit_code, explain, lint, regex, replay, report, say,
+    setup, test, usage,
 };
 
 /// Runs the program; the first argument is the name it was called under.
@@ -129,7 +129,7 @@ fn options_of(command: &clap::Command) -> (Vec<String>, bool) {
 }
 
 /// The programs that clap reads the command line of.
-fn programs() -> [(&'static str, clap::Command); 9] {
+fn programs() -> [(&'static str, clap::Command); 10] {
     [
         ("regex", regex::flags::command()),
         ("replay", replay::arguments::command()),
@@ -140,6 +140,7 @@ fn programs() -> [(&'static str, clap::Command); 9] {
         ("explain", explain::arguments::command()),
         ("test", test::command()),
         ("setup", setup::command()),
+        ("doctor", doctor::command()),
     ]
 }
 

@@ -21,9 +21,11 @@ pub mod completion;
 pub mod config;
 pub mod diagnostics;
 mod directory;
+pub mod doctor;
 pub mod explain;
 pub mod links;
 pub mod lint;
+mod machine;
 pub mod options;
 mod pretty;
 pub mod progress;
@@ -103,6 +105,11 @@ pub(crate) const PROGRAMS: &[(&str, &str, Program)] = &[
         "setup",
         "proposes the jails that fit this machine, each with the evidence",
         setup::main,
+    ),
+    (
+        "doctor",
+        "looks at the machine and the running server and says what is wrong, with a cure",
+        doctor::main,
     ),
     (
         "install-links",

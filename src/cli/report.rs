@@ -8,7 +8,7 @@ mod chart;
 mod html;
 mod json;
 mod page;
-mod state;
+pub(super) mod state;
 mod text;
 
 use std::ffi::OsString;

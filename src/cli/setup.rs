@@ -7,11 +7,10 @@
 
 mod dry;
 mod fit;
-mod jails;
-mod machine;
+pub(super) mod jails;
 mod packages;
-mod report;
-mod services;
+pub(super) mod report;
+pub(super) mod services;
 
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions, Permissions};
@@ -25,8 +24,8 @@ use anyhow::{Context as _, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use self::fit::{Look, Verdict};
-use self::machine::Machine;
 use self::report::Proposal;
+use super::machine::Machine;
 use super::{directory, ended, refused, replay, say};
 use crate::config::files::Files as _;
 use crate::config::shipped;

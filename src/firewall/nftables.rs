@@ -243,7 +243,7 @@ pub(super) fn exists(channel: &Channel, family: u8, table: &str, name: &str) -> 
 }
 
 /// The name of a family of tables.
-pub(super) fn family_name(number: u8) -> &'static str {
+pub fn family_name(number: u8) -> &'static str {
     let known = FAMILIES.iter().find(|(_, known)| *known == number);
     known.map_or("", |(name, _)| name)
 }

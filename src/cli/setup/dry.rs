@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read, Seek as _, SeekFrom};
 use std::path::Path;
 
-use super::machine::Machine;
+use crate::cli::machine::Machine;
 use crate::cli::replay::jails::{Replayed, Source};
 use crate::cli::replay::lines::{Input, Lines};
 use crate::jail::replay::{Event, Tally};

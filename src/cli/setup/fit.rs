@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use super::dry::{self, Dry};
 use super::jails::Jail;
-use super::machine::{Journal, Machine};
 use super::services::{Services, State, also};
+use crate::cli::machine::{Journal, Machine};
 use crate::cli::replay::jails::made_by;
 use crate::config::Check as _;
 use crate::config::glob;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use super::machine::Machine;
 use super::services::unit_name;
+use crate::cli::machine::Machine;
 use crate::config::layers::Layers;
 use crate::config::settings::{Settings, Vars};
-use crate::config::{Cause, ReadOptions, jail, options, shipped, stream};
+use crate::config::{Cause, Check, ReadOptions, jail, options, shipped, stream};
 use crate::control::Value;
+use crate::jail::validator::Validator;
 use crate::python::text::is_on;
 
 /// A jail, enabled or not.
@@ -39,20 +40,41 @@ pub struct Jail {
     pub fault: Option<String>,
 }
 
-/// Reads the configuration in a directory of a machine.
+/// Reads all jails of the configuration in a directory of a machine, enabled or not.
 ///
 /// # Errors
 /// Nothing of it can be used.
 pub fn read(machine: &Machine, base: &str) -> anyhow::Result<Vec<Jail>> {
+    Ok(read_some(machine, base, |_| true, None)?.0)
+}
+
+/// Reads the enabled jails, and whether a server would start with them; those that it would leave out
+/// have a fault.
+///
+/// # Errors
+/// As [`read`].
+pub fn enabled(machine: &Machine, base: &str) -> anyhow::Result<(Vec<Jail>, bool)> {
+    let trials = Validator::default();
+    read_some(machine, base, |jail| jail.enabled, Some(&trials))
+}
+
+fn read_some(
+    machine: &Machine,
+    base: &str,
+    wanted: impl Fn(&Jail) -> bool,
+    check: Option<&dyn Check>,
+) -> anyhow::Result<(Vec<Jail>, bool)> {
     let cannot = || format!("cannot read {base}");
     let settings = settings(machine, base).with_context(cannot)?;
     let names = settings.names().filter(|name| ***name != *"INCLUDES");
-    let mut jails: Vec<Jail> = names.map(|name| described(&settings, name)).collect();
+    let jails = names.map(|name| described(&settings, name));
+    let mut jails: Vec<Jail> = jails.filter(wanted).collect();
     let options = ReadOptions {
         also: jails.iter().map(|jail| jail.name.clone()).collect(),
-        // a missing log is told by the proposal
+        // a missing log is told by who asked
         allow_no_files: true,
         patterns: true,
+        check,
         ..ReadOptions::default()
     };
     let stream = stream::all(machine, base, &options).with_context(cannot)?;
@@ -76,7 +98,7 @@ pub fn read(machine: &Machine, base: &str) -> anyhow::Result<Vec<Jail>> {
             jail.fault = Some(reason);
         }
     }
-    Ok(jails)
+    Ok((jails, stream.accepted))
 }
 
 fn settings(machine: &Machine, base: &str) -> Result<Settings, Cause> {
@@ -139,6 +161,33 @@ impl Jail {
             .iter()
             .filter(|words| said(words, 2) == "addlogpath");
         set.map(|words| said(words, 3).to_owned()).collect()
+    }
+
+    /// The value of an option that has one, as it is sent to the server.
+    pub fn value(&self, option: &str) -> Option<String> {
+        let mut set = self.commands.iter();
+        let words = set.find(|words| said(words, 2) == option)?;
+        words.get(3).map(|value| value.str().into_owned())
+    }
+
+    /// Whom it never bans.
+    pub fn ignored(&self) -> Vec<&str> {
+        let set = self.commands.iter();
+        let set = set.filter(|words| said(words, 2) == "addignoreip");
+        set.flat_map(|words| words.iter().skip(3).filter_map(Value::as_str))
+            .collect()
+    }
+
+    /// A property of one of its actions.
+    pub fn property(&self, action: &str, property: &str) -> Option<Value> {
+        let mut set = self.commands.iter();
+        let words = set.find(|words| said(words, 2) == "action" && said(words, 3) == action)?;
+        let properties = words.get(4)?.as_slice()?;
+        let pair = properties.iter().find_map(|pair| {
+            let pair = pair.as_slice()?;
+            (said(pair, 0) == property).then(|| pair.get(1)).flatten()
+        });
+        pair.cloned()
     }
 
     /// What it counts: jails of equal expressions count the same.

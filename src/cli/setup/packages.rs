@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::machine::Machine;
+use crate::cli::machine::Machine;
 use crate::config::files::Files as _;
 
 /// Names of all that is installed, as far as it can be read.

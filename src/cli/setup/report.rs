@@ -214,7 +214,7 @@ fn sentence(grounds: &Grounds) -> String {
 }
 
 /// Lines of at most [`WIDTH`], with something before the first and the others.
-fn wrapped(text: &str, first: &str, others: &str) -> String {
+pub fn wrapped(text: &str, first: &str, others: &str) -> String {
     let mut out = String::new();
     let mut line = first.to_owned();
     let mut empty = true;

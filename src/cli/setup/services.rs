@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::machine::Machine;
 use super::packages;
+use crate::cli::machine::Machine;
 use crate::config::files::{Files as _, stem};
 use crate::lint;
 
 /// Where units are, in systemd's order.
-const UNITS: [&str; 5] = [
+pub const UNITS: [&str; 5] = [
     "/etc/systemd/system",
     "/run/systemd/system",
     "/usr/local/lib/systemd/system",

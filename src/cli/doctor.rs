@@ -1,0 +1,103 @@
+//! `ferroban doctor`: looks at the machine, its files and the running server, and says what is wrong,
+//! each finding in a sentence with a cure.
+//!
+//! It only looks. What a finding says is sure: a machine on which all is well gets none. What could not
+//! be looked at is named, so that nothing is taken for sound that was not seen.
+
+mod bans;
+mod commands;
+mod database;
+mod denials;
+mod findings;
+mod lines;
+mod logs;
+mod look;
+mod own_log;
+mod processes;
+mod server;
+mod tools;
+mod units;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use self::findings::Findings;
+use self::look::Look;
+use super::{directory, ended, refused, say};
+use crate::lint::Severity;
+
+/// Runs the program; the first word is the name it was called under.
+pub fn main(args: Vec<OsString>) -> ExitCode {
+    let matches = match command().try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(error) => return refused(&error),
+    };
+    let findings = match run(&matches) {
+        Ok(findings) => findings,
+        Err(error) => return ended("doctor", Err(error)),
+    };
+    match findings.worst() {
+        Some(Severity::Error) => ExitCode::from(3),
+        Some(Severity::Warning) => ExitCode::from(1),
+        Some(Severity::Note) | None => ExitCode::SUCCESS,
+    }
+}
+
+/// The options, for clap.
+pub(super) fn command() -> Command {
+    let flag = |name: &'static str, help: &'static str| {
+        let flag = Arg::new(name).long(name);
+        flag.action(ArgAction::SetTrue).help(help)
+    };
+    Command::new("ferroban doctor")
+        .about(
+            "Looks at the machine and the running server and says what is wrong, with a cure. \
+             Changes nothing. Exit code: 0 nothing but notes, 1 warnings, 3 errors, \
+             2 a wrong command line.",
+        )
+        .arg(directory::option())
+        .arg(flag("json", "print one JSON object with all findings"))
+        .arg(flag("verbose", "say what is in order, too").short('v'))
+        .arg(
+            Arg::new("root")
+                .long("root")
+                .value_name("DIR")
+                .default_value("/")
+                .help("look at the machine or container whose root directory this is"),
+        )
+}
+
+fn run(matches: &ArgMatches) -> anyhow::Result<Findings> {
+    let root = matches.get_one::<String>("root");
+    let root = root.map(String::as_str).unwrap_or_default();
+    let look = Look::at(root, directory::given(matches))
+        .with_context(|| format!("cannot look at {root}"))?;
+    let findings = examine(&look);
+    match matches.get_flag("json") {
+        true => say(&findings.json().to_string()),
+        false => say(findings.shown(matches.get_flag("verbose")).trim_end()),
+    }
+    Ok(findings)
+}
+
+/// All that is found.
+fn examine(look: &Look) -> Findings {
+    let mut findings = Findings::default();
+    look::configuration(look, &mut findings);
+    processes::look(look, &mut findings);
+    commands::look(look, &mut findings);
+    units::look(look, &mut findings);
+    server::look(look, &mut findings);
+    bans::look(look, &mut findings);
+    tools::look(look, &mut findings);
+    logs::look(look, &mut findings);
+    lines::look(look, &mut findings);
+    database::look(look, &mut findings);
+    own_log::look(look, &mut findings);
+    denials::look(look, &mut findings);
+    findings.sort();
+    findings
+}
