@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[path = "doctor/live.rs"]
+mod live;
 #[path = "doctor/machine.rs"]
 mod machine;
 

@@ -14,11 +14,16 @@ mod logs;
 mod look;
 mod own_log;
 mod processes;
+mod redact;
 mod server;
+mod support;
 mod tools;
 mod units;
 
 use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -62,6 +67,20 @@ pub(super) fn command() -> Command {
         .arg(flag("json", "print one JSON object with all findings"))
         .arg(flag("verbose", "say what is in order, too").short('v'))
         .arg(
+            flag(
+                "support",
+                "print a report for a bug ticket, without secrets, addresses and names",
+            )
+            .conflicts_with("json"),
+        )
+        .arg(
+            Arg::new("output")
+                .long("output")
+                .value_name("FILE")
+                .requires("support")
+                .help("write the report to a new file"),
+        )
+        .arg(
             Arg::new("root")
                 .long("root")
                 .value_name("DIR")
@@ -76,11 +95,30 @@ fn run(matches: &ArgMatches) -> anyhow::Result<Findings> {
     let look = Look::at(root, directory::given(matches))
         .with_context(|| format!("cannot look at {root}"))?;
     let findings = examine(&look);
+    if matches.get_flag("support") {
+        let text = support::text(&look, &findings)?;
+        match matches.get_one::<String>("output") {
+            Some(file) => write(file, &text).with_context(|| format!("cannot write {file}"))?,
+            None => say(text.trim_end()),
+        }
+        return Ok(findings);
+    }
     match matches.get_flag("json") {
         true => say(&findings.json().to_string()),
         false => say(findings.shown(matches.get_flag("verbose")).trim_end()),
     }
     Ok(findings)
+}
+
+/// Writes a file that must not be there yet, for its owner alone.
+fn write(file: &str, text: &str) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)?;
+    file.write_all(text.as_bytes())
 }
 
 /// All that is found.

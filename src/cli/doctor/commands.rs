@@ -75,10 +75,19 @@ pub fn first(machine: &Machine, name: &str) -> Option<String> {
 pub fn look(look: &Look, findings: &mut Findings) {
     let machine = &look.machine;
     let mut dangling = false;
+    let mut looked: Vec<PathBuf> = Vec::new();
     for directory in SEARCH_PATH {
+        // /bin is often a link to /usr/bin
+        let Ok(place) = machine.place(directory).canonicalize() else {
+            continue;
+        };
+        if looked.contains(&place) {
+            continue;
+        }
+        looked.push(place);
         for name in links::NAMES {
             let path = format!("{directory}/{name}");
-            if is_doubled(machine, directory) || kind(machine, &path) != Kind::Dangling {
+            if kind(machine, &path) != Kind::Dangling {
                 continue;
             }
             dangling = true;
@@ -126,17 +135,6 @@ pub fn look(look: &Look, findings: &mut Findings) {
     }
     hidden(machine, &firsts, findings);
     copies(machine, findings);
-}
-
-/// Whether a directory is another one of the search path by a link, as `/bin` often is.
-fn is_doubled(machine: &Machine, directory: &str) -> bool {
-    machine.place(directory)
-        != PathBuf::from(format!(
-            "{}{directory}",
-            machine.root().to_string_lossy().trim_end_matches('/')
-        ))
-        && !machine.is_this()
-        || machine.is_this() && machine.place(directory).is_symlink()
 }
 
 /// Links to Ferroban that stand behind an original.

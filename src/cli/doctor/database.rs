@@ -11,10 +11,11 @@ use super::findings::Findings;
 use super::look::Look;
 use crate::lint::Severity;
 
+const MEBIBYTE: f64 = 1024.0 * 1024.0;
 /// Less room is none: a transaction of the database needs more (1 MiB).
-const NONE: u64 = 1 << 20;
+const NONE: f64 = MEBIBYTE;
 /// With less room a few bans fill the disk (16 MiB).
-const LITTLE: u64 = 16 << 20;
+const LITTLE: f64 = 16.0 * MEBIBYTE;
 
 /// The database.
 pub fn look(look: &Look, findings: &mut Findings) {
@@ -101,9 +102,9 @@ fn room(path: &str, directory: &Path, findings: &mut Findings) {
     let Ok(system) = statvfs(directory) else {
         return;
     };
-    let free = system.blocks_available() as u64 * system.fragment_size() as u64;
+    let free = system.blocks_available() as f64 * system.fragment_size() as f64;
     let no_files = system.files() > 0 && system.files_available() == 0;
-    let shown = format!("{:.1} MiB", free as f64 / f64::from(1 << 20));
+    let shown = format!("{:.1} MiB", free / MEBIBYTE);
     if system.flags().contains(FsFlags::ST_RDONLY) {
         findings.add(
             Severity::Error,

@@ -84,6 +84,11 @@ impl Findings {
         }
     }
 
+    /// What could not be looked at.
+    pub fn not_looked_at(&self) -> &[String] {
+        &self.unseen
+    }
+
     /// How bad the worst is.
     pub fn worst(&self) -> Option<Severity> {
         self.list.iter().map(|finding| finding.severity).max()

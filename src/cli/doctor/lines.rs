@@ -159,7 +159,7 @@ fn of_date(
     let hours = (shift / HOUR * 4.0).round() / 4.0;
     let is_zone = hours != 0.0 && hours.abs() <= FURTHEST && (shift - hours * HOUR).abs() <= SOON;
     let side = if shift > 0.0 { "after" } else { "before" };
-    if is_zone && hours.fract() == 0.0 || is_zone && shift > SLACK {
+    if is_zone && (hours.fract() == 0.0 || shift > SLACK) {
         findings.add(
             Severity::Warning,
             "clock",

@@ -95,6 +95,14 @@ impl Look {
         servers.find(|server| server.socket.as_ref() == Some(&socket))
     }
 
+    /// All servers that ban by this configuration, or would.
+    pub fn rivals(&self) -> Vec<&Process> {
+        let config = self.machine.place(&self.base);
+        let socket = self.socket();
+        let same = |server: &&Process| server.config == config || server.socket == socket;
+        self.servers.iter().flatten().filter(same).collect()
+    }
+
     /// What the server says of itself.
     pub fn state(&self) -> &Result<State, String> {
         self.state.get_or_init(|| {

@@ -43,7 +43,7 @@ pub struct Process {
     /// Its socket, as a path of this machine.
     pub socket: Option<PathBuf>,
     /// Its configuration, likewise.
-    config: PathBuf,
+    pub config: PathBuf,
 }
 
 impl Process {
@@ -69,10 +69,8 @@ pub fn usual(machine: &Machine) -> &'static str {
 /// All servers of a machine, without the processes that they start; `None` where processes cannot be
 /// seen.
 pub fn servers(machine: &Machine) -> Option<Vec<Process>> {
-    // where others are hidden, the first process is, too
-    if !machine.exists("/proc/self") && !machine.exists("/proc/1") {
-        return None;
-    }
+    // where those of others are hidden, the first one is, too
+    std::fs::read(machine.place("/proc/1/cmdline")).ok()?;
     let numbers = machine.names("/proc").0;
     let numbers = numbers.iter().filter_map(|name| name.parse().ok());
     let found: Vec<Process> = numbers.filter_map(|pid| server(machine, pid)).collect();
@@ -179,16 +177,11 @@ fn started_as(words: &[String]) -> Option<(bool, Option<PathBuf>, PathBuf)> {
 /// Whether more than one server bans by this configuration, and whether the one that runs is what is
 /// installed.
 pub fn look(look: &Look, findings: &mut Findings) {
-    let Some(servers) = &look.servers else {
+    if look.servers.is_none() {
         findings.unseen("the processes: there is no /proc, or it hides those of others");
         return;
-    };
-    let config = look.machine.place(&look.base);
-    let socket = look.socket();
-    let ours: Vec<&Process> = servers
-        .iter()
-        .filter(|server| server.config == config || server.socket == socket)
-        .collect();
+    }
+    let ours = look.rivals();
     if ours.len() > 1 {
         let names: Vec<String> = ours.iter().map(|server| server.described()).collect();
         findings.add(

@@ -16,9 +16,9 @@ const COMPARED: [&str; 3] = ["maxretry", "findtime", "bantime"];
 
 /// The socket, and what the server says.
 pub fn look(look: &Look, findings: &mut Findings) {
-    let Some(servers) = &look.servers else {
+    if look.servers.is_none() {
         return;
-    };
+    }
     let Some(socket) = look.socket() else { return };
     let shown = look
         .early
@@ -27,7 +27,7 @@ pub fn look(look: &Look, findings: &mut Findings) {
     let shown = shown.unwrap_or_default();
     let Some(server) = look.server() else {
         // another one answers for this configuration, which has been told
-        if servers.is_empty() {
+        if look.rivals().is_empty() {
             not_running(look, findings);
         }
         return;
@@ -204,8 +204,9 @@ fn compare(look: &Look, jail: &Jail, findings: &mut Findings) {
 /// A number or a time span as a number.
 fn seconds(text: &str) -> Option<i64> {
     use crate::python::Number;
-    match crate::datetime::duration::parse(text).ok()? {
-        Number::Int(number) => i64::try_from(number).ok(),
-        Number::Float(number) => Some(number as i64),
-    }
+    let number = match crate::datetime::duration::parse(text).ok()? {
+        Number::Int(number) => number,
+        Number::Float(number) => number as i64,
+    };
+    Some(number)
 }
