@@ -4,7 +4,8 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use chrono::{Local, TimeDelta};
@@ -100,7 +101,6 @@ fn commands_are_those_of_the_action_files() {
         "--jail",
         "dovecot",
         "--commands",
-        "--no-lines",
         "samples/mail-server.log",
     ];
     let output = replay(&words);
@@ -308,7 +308,7 @@ fn undated_lines_borrow_the_clock() {
     site.jails("[j]\nenabled = true\nmaxretry = 2\nbantime = 1h\nlogpath = %(here)s/j.log\n");
     let run = |log: &str| {
         site.write("j.log", log);
-        let output = site.run(common::ours("replay"), &["--no-lines"]);
+        let output = site.run(common::ours("replay"), &[]);
         output.1
     };
     let text = run(" x from 192.0.2.1\n\
@@ -319,12 +319,15 @@ fn undated_lines_borrow_the_clock() {
         .lines()
         .filter(|line| line.contains("192.0.2."))
         .collect();
-    assert!(bans[0].starts_with("2026-11-20 10:01:00  j ") && bans[0].contains(" 192.0.2.1 "));
-    assert!(bans[1].starts_with("2026-11-20 10:30:00  j ") && bans[1].contains(" 192.0.2.2 "));
     assert!(
-        text.contains("j              6 lines, 4 failures, 3 of them without a date"),
+        bans[0].starts_with("2026-11-20 10:01:00  192.0.2.1 "),
         "{text}"
     );
+    assert!(
+        bans[1].starts_with("2026-11-20 10:30:00  192.0.2.2 "),
+        "{text}"
+    );
+    assert!(text.contains("\nj: 3 failures without a date\n"), "{text}");
     // a log without any date happens now
     let text = run(" x from 192.0.2.1\n x from 192.0.2.1\n");
     assert!(text.contains("192.0.2.1"), "{text}");
@@ -347,7 +350,7 @@ fn several_logs_are_merged_by_the_jails_own_dates() {
         "[j]\nenabled = true\nmaxretry = 2\nfindtime = 11m\ndatepattern = ^<%%d#%%m#%%Y %%H#%%M>\n\
          logpath = %(here)s/a.log\n          %(here)s/b.log\n",
     );
-    let (_, text) = site.run(common::ours("replay"), &[]);
+    let (_, text) = site.run(common::ours("replay"), &["-v"]);
     let rows = text.lines().filter(|line| line.contains(" x from "));
     let first: Vec<&str> = rows.map(str::trim).collect();
     assert_eq!(
@@ -458,7 +461,7 @@ fn what_is_left_out_is_told_and_the_rest_goes_on() {
         ]
         .concat(),
     );
-    let (code, text) = site.run(common::ours("replay"), &["--no-lines"]);
+    let (code, text) = site.run(common::ours("replay"), &[]);
     assert_eq!(code, 1, "{text}");
     for told in [
         format!("jail 'absent': {here}absent.log: there is no such log"),
@@ -471,7 +474,7 @@ fn what_is_left_out_is_told_and_the_rest_goes_on() {
         assert!(text.contains(&told), "{told}\nnot in\n{text}");
     }
     for jail in ["unreadable", "wild", "good"] {
-        let row = format!("2026-11-20 10:00:00  {jail:<14} 192.0.2.1 ");
+        let row = format!("2026-11-20 10:00:00  192.0.2.1           {jail} ");
         assert!(text.contains(&row), "{row}\nnot in\n{text}");
     }
     // a log on the command line takes the place of all of them
@@ -499,4 +502,178 @@ fn standard_input_is_there_for_every_jail() {
         let end = format!("\"event\":\"end\",\"jail\":\"{jail}\",\"lines\":2,\"failures\":2");
         assert!(text.contains(&end), "{text}");
     }
+}
+
+/// A configuration directory with these jails over the shipped configuration, on a plain machine.
+fn over_shipped(jails: &str) -> tempfile::TempDir {
+    let machine = common::plain_machine();
+    fs::write(machine.path().join("jail.local"), jails).expect("jails");
+    machine
+}
+
+/// A log, an IPv6 address without a zero, a ban without an end, a jail with a long name, a mail.
+fn small_site() -> tempfile::TempDir {
+    let machine = over_shipped(
+        "[DEFAULT]\nmaxretry = 2\nbanaction = iptables-multiport\nbackend = polling\n\
+         [sshd]\nenabled = true\nlogpath = LOG\naction = %(action_mw)s\ndestemail = root\n\
+         [a-jail-with-quite-a-long-name]\nenabled = true\nfilter = sshd\nport = ssh\nlogpath = LOG\n\
+         bantime = -1\nmaxretry = 3\nignorecommand = /bin/false\n",
+    );
+    let path = |name: &str| machine.path().join(name);
+    let line = |second: u32, address: &str| {
+        format!(
+            "Nov 20 10:00:{second:02} mx1 sshd[1]: Failed password for root from {address} port 4022 ssh2\n"
+        )
+    };
+    let long = "2001:db8:1111:2222:3333:4444:5555:6666";
+    let log: String = (0..2).map(|n| line(n, "192.0.2.1")).collect::<String>()
+        + &(2..5).map(|n| line(n, long)).collect::<String>()
+        + "mx1 sshd[1]: Failed password for root from 192.0.2.9 port 4022 ssh2\n";
+    fs::write(path("x.log"), log).expect("log");
+    let jails = fs::read_to_string(path("jail.local")).expect("jails");
+    let jails = jails.replace("LOG", &path("x.log").to_string_lossy());
+    fs::write(path("jail.local"), jails).expect("jails");
+    machine
+}
+
+#[test]
+fn the_table_shows_who_when_for_how_long_and_what_it_costs() {
+    let machine = small_site();
+    let output = replay(&["-c", &machine.path().to_string_lossy()]);
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let year = text
+        .lines()
+        .nth(1)
+        .and_then(|line| line.get(..4))
+        .expect("a year");
+    let expected = "\
+time                 banned              jail               failures    ban time
+YEAR-11-20 10:00:01  192.0.2.1           sshd                      2         10m
+YEAR-11-20 10:00:03  2001:db8:1111:2222:3333:4444:5555:6666
+                                         sshd                      2         10m
+YEAR-11-20 10:00:04  2001:db8:1111:2222:3333:4444:5555:6666
+                                         a-jail-with-quite-a-long-name
+                                                                   3    for ever
+
+3 bans of 2 offenders by 2 jails.
+
+who                        bans  failures    ban time  jails
+2001:db8:1111:2222:3333:4444:5555:6666
+                              2         5    for ever  sshd,
+                                                       a-jail-with-quite-a-long-
+                                                       name
+192.0.2.1                     1         2         10m  sshd
+
+jail                      lines  failures    bans    ban time  commands   mails
+sshd                          6         5       2         10m         4       2
+a-jail-with-quite-a-long-name
+                              6         5       1    for ever         2       0
+together                                        3    for ever         6       2
+";
+    assert_eq!(text, expected.replace("YEAR", year));
+}
+
+/// The log lines are folded away until they are asked for.
+#[test]
+fn lines_and_everybody_are_shown_on_demand() {
+    let log: String = (0..12)
+        .map(|n| format!("Nov 20 10:00:{n:02} mx1 sshd[1]: Failed password for root from 192.0.2.{n} port 4022 ssh2\n"))
+        .collect();
+    let machine = over_shipped("[sshd]\nenabled = true\nmaxretry = 1\n");
+    let path = machine.path().join("x.log");
+    fs::write(&path, log).expect("log");
+    let words = [
+        "-c",
+        &machine.path().to_string_lossy(),
+        &path.to_string_lossy(),
+    ];
+    let run = |more: &[&str]| {
+        let output = replay(&[&words[..], more].concat());
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let text = run(&[]);
+    assert!(!text.contains("Failed password"), "{text}");
+    assert!(text.contains("\nand 2 more, which -v shows\n"), "{text}");
+    let text = run(&["-v"]);
+    assert_eq!(text.matches("Failed password").count(), 12, "{text}");
+    assert_eq!(text.matches("      until ").count(), 12, "{text}");
+    assert!(!text.contains("more, which"), "{text}");
+}
+
+/// All samples of the repository: each filter as a jail that bans at the first failure, and the log of
+/// the mail server.
+#[test]
+fn what_is_printed_fits_80_columns() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut jails = "[DEFAULT]\nenabled = true\nbackend = polling\nmaxretry = 1\nfindtime = 1y\n\
+                     banaction = iptables-multiport\nport = 1\n"
+        .to_owned();
+    let mut count = 0;
+    for entry in fs::read_dir(here.join("samples/filters")).expect("samples") {
+        let entry = entry.expect("a sample");
+        let filter = entry.file_name().into_string().expect("UTF-8");
+        let path = entry.path().display().to_string();
+        jails.push_str(&format!(
+            "[of-the-sample-{filter}]\nfilter = {filter}\nlogpath = {path}\n"
+        ));
+        count += 1;
+    }
+    assert!(count > 100, "{count}");
+    let machine = over_shipped(&jails);
+    let all = replay(&["-c", &machine.path().to_string_lossy()]);
+    let mail = replay(&[&["-c", ".", "samples/mail-server.log"][..], &JAILS].concat());
+    for (output, rows) in [(all, 500), (mail, 20)] {
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        assert!(text.lines().count() > rows, "{text}");
+        let wide: Vec<&str> = text
+            .lines()
+            .filter(|line| line.chars().count() > 80)
+            .collect();
+        assert!(wide.is_empty(), "{wide:#?}");
+        let control = text.chars().find(|c| c.is_control() && *c != '\n');
+        assert_eq!(control, None);
+    }
+}
+
+/// What the program prints on a terminal.
+fn on_a_terminal(variables: &[(&str, &str)]) -> String {
+    let machine = small_site();
+    let terminal = nix::pty::openpty(None, None).expect("a terminal");
+    let mut command = common::ours("replay");
+    command.env_remove("NO_COLOR").env("TERM", "xterm");
+    command.envs(variables.iter().copied());
+    command
+        .args(["-c", &machine.path().to_string_lossy()])
+        .stdout(terminal.slave)
+        .stderr(Stdio::null());
+    let mut child = command.spawn().expect("runs");
+    // the terminal ends for its reader when nobody writes any more: also not this process
+    drop(command);
+    let mut text = Vec::new();
+    let mut reader = fs::File::from(terminal.master);
+    let mut part = [0; 4096];
+    while let Ok(read @ 1..) = reader.read(&mut part) {
+        text.extend_from_slice(&part[..read]);
+    }
+    assert!(child.wait().expect("ends").success());
+    String::from_utf8(text).expect("UTF-8")
+}
+
+#[test]
+fn colours_are_for_terminals_alone() {
+    let coloured = on_a_terminal(&[]);
+    assert!(coloured.contains("\x1b[31m192.0.2.1\x1b[0m"), "{coloured}");
+    assert!(coloured.contains("\x1b[1mbanned\x1b[0m"), "{coloured}");
+    // an empty NO_COLOR is none
+    assert!(on_a_terminal(&[("NO_COLOR", "")]).contains('\x1b'));
+    for variables in [[("NO_COLOR", "1")], [("TERM", "dumb")]] {
+        let text = on_a_terminal(&variables);
+        assert!(
+            text.contains("192.0.2.1") && !text.contains('\x1b'),
+            "{text}"
+        );
+    }
+    let machine = small_site();
+    let piped = replay(&["-c", &machine.path().to_string_lossy()]);
+    assert!(!piped.stdout.contains(&0x1b));
 }

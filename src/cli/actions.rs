@@ -8,7 +8,8 @@ use anyhow::{Context as _, bail};
 use clap::{Arg, ArgAction};
 use serde_json::json;
 
-use super::{directory, ended, refused, say};
+use super::replay::jails;
+use super::{directory, ended, help, refused, say};
 use crate::action::plan::Way;
 use crate::action::preview::{DryAction, Example};
 use crate::action::python;
@@ -79,8 +80,8 @@ pub fn main(words: Vec<OsString>) -> ExitCode {
 
 /// The options, for clap.
 pub(super) fn command() -> clap::Command {
-    clap::Command::new("ferroban actions")
-        .about("Tells which way each command of a jail's actions goes, and why")
+    let command = clap::Command::new("ferroban actions")
+        .about("Tells which way each command of a jail's actions goes, and why.")
         .arg(directory::option())
         .arg(
             Arg::new("commands")
@@ -99,7 +100,17 @@ pub(super) fn command() -> clap::Command {
                 .value_name("JAIL")
                 .action(ArgAction::Append)
                 .help("these jails, enabled or not [default: all enabled jails]"),
-        )
+        );
+    help::formed(
+        command,
+        &[
+            ("the actions of all enabled jails", "ferroban actions"),
+            (
+                "those of one jail, with their commands",
+                "ferroban actions --commands sshd",
+            ),
+        ],
+    )
 }
 
 fn run(directory: &str, wanted: &[String]) -> anyhow::Result<Vec<Told>> {
@@ -135,7 +146,8 @@ fn read(directory: &str, wanted: &[String]) -> anyhow::Result<Vec<(String, Vec<A
     for name in wanted {
         let skipped = stream.skipped.iter().any(|(jail, _)| jail == name);
         if !skipped && !jails.iter().any(|(jail, _)| jail == name) {
-            bail!("there is no jail '{name}' in {directory}");
+            jails::must_have(directory, name)?;
+            bail!("jail '{name}' cannot be used");
         }
     }
     Ok(jails)

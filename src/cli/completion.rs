@@ -9,37 +9,59 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use super::{
-    PROGRAMS, USAGE, actions, config, doctor, exit_code, explain, lint, regex, replay, report, say,
+    actions, config, doctor, explain, help, links, lint, programs, refused, regex, replay, report, say,
     setup, test, usage,
 };
 
 /// Runs the program; the first argument is the name it was called under.
 pub fn main(args: Vec<OsString>) -> ExitCode {
-    const HELP: &str = "Usage: ferroban completion bash|zsh|fish";
-    let shell = args.get(1).map(|shell| shell.to_string_lossy());
-    let script = match shell.as_deref() {
-        Some("bash") => bash(),
+    let matches = match command().try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(error) => return refused(&error),
+    };
+    let script = match matches.get_one::<String>("shell").map(String::as_str) {
+        Some("fish") => fish(),
         Some("zsh") => format!(
             "#compdef {}\nautoload -U +X bashcompinit && bashcompinit\n{}",
             COMPLETED.join(" "),
             bash()
         ),
-        Some("fish") => fish(),
-        Some("-h" | "--help") => {
-            say(HELP);
-            return exit_code(true);
-        }
-        Some(other) => {
-            eprintln!("ferroban completion: unknown shell '{other}'\n{HELP}");
-            return ExitCode::from(USAGE);
-        }
-        None => {
-            eprintln!("ferroban completion: which shell?\n{HELP}");
-            return ExitCode::from(USAGE);
-        }
+        _ => bash(),
     };
     say(script.trim_end());
-    exit_code(true)
+    ExitCode::SUCCESS
+}
+
+/// The shells there are scripts for.
+const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
+
+/// The options, for clap.
+fn command() -> clap::Command {
+    let command = clap::Command::new("ferroban completion")
+        .about(
+            "Prints a script that makes a shell complete the commands and options of fail2ban's \
+             programs and of ferroban.",
+        )
+        .arg(
+            clap::Arg::new("shell")
+                .value_name("SHELL")
+                .value_parser(SHELLS)
+                .required(true)
+                .help(SHELLS.join(", ")),
+        );
+    help::formed(
+        command,
+        &[
+            (
+                "for everybody's bash",
+                "ferroban completion bash > /etc/bash_completion.d/ferroban",
+            ),
+            (
+                "for one's own fish",
+                "ferroban completion fish > ~/.config/fish/completions/ferroban.fish",
+            ),
+        ],
+    )
 }
 
 /// The commands that are completed.
@@ -129,7 +151,7 @@ fn options_of(command: &clap::Command) -> (Vec<String>, bool) {
 }
 
 /// The programs that clap reads the command line of.
-fn programs() -> [(&'static str, clap::Command); 10] {
+fn by_clap() -> [(&'static str, clap::Command); 11] {
     [
         ("regex", regex::flags::command()),
         ("replay", replay::arguments::command()),
@@ -141,11 +163,12 @@ fn programs() -> [(&'static str, clap::Command); 10] {
         ("test", test::command()),
         ("setup", setup::command()),
         ("doctor", doctor::command()),
+        ("install-links", links::command()),
     ]
 }
 
 fn program_names() -> String {
-    let names = PROGRAMS.iter().map(|(name, _, _)| *name);
+    let names = programs().map(|(name, _, _)| *name);
     names.chain(["help"]).collect::<Vec<_>>().join(" ")
 }
 
@@ -195,7 +218,7 @@ fn bash() -> String {
         ));
     }
     let mut others = String::new();
-    for (name, command) in programs() {
+    for (name, command) in by_clap() {
         let (options, jails) = options_of(&command);
         let jails = if jails { " $(_fail2ban_jails)" } else { "" };
         let call = match name {
@@ -268,7 +291,6 @@ _ferroban() {
         *\ client|*\ server) _fail2ban_commands 2 ;;
 OTHER_PROGRAMS
         *\ completion) _fail2ban_reply "bash zsh fish" "--help" ;;
-        *\ install-links) _fail2ban_reply "" "--force --help" ;;
         *\ help) _fail2ban_reply "PROGRAMS" "" ;;
     esac
 }
@@ -321,7 +343,7 @@ fn fish() -> String {
             "complete -c ferroban -n '__fish_seen_subcommand_from {program}' -a '(__fail2ban_as {as_command})'\n"
         ));
     }
-    for (name, command) in programs().into_iter().filter(|(name, _)| *name != "regex") {
+    for (name, command) in by_clap().into_iter().filter(|(name, _)| *name != "regex") {
         let (options, jails) = options_of(&command);
         let within = format!("ferroban -n '__fish_seen_subcommand_from {name}'");
         for name in options {

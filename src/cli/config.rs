@@ -11,7 +11,8 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, Command};
 use serde_json::{Value as Json, json};
 
-use super::{FAILURE, directory, refused, say};
+use super::replay::jails;
+use super::{FAILURE, directory, help, refused, say};
 use crate::config::jail::report::{Part, Report, Row, report};
 use crate::config::shipped::{self, Shipped};
 use crate::jail::core::JailCore;
@@ -35,7 +36,9 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     let mut report = match report(&Shipped, directory, jail) {
         Ok(report) => report,
         Err(cause) => {
-            eprintln!("ferroban config: {cause}");
+            let unknown = jails::must_have(directory, jail).err();
+            let why = unknown.map_or_else(|| cause.to_string(), |unknown| format!("{unknown:#}"));
+            eprintln!("ferroban config: {why}");
             return ExitCode::from(FAILURE);
         }
     };
@@ -54,7 +57,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
 }
 
 pub(super) fn command() -> Command {
-    Command::new("ferroban config")
+    let command = Command::new("ferroban config")
         .about("Shows every setting of a jail, its final value, and the file and line it was written in.")
         .arg(directory::option())
         .arg(
@@ -67,11 +70,36 @@ pub(super) fn command() -> Command {
         .subcommand_negates_reqs(true)
         .args_conflicts_with_subcommands(true)
         .disable_help_subcommand(true)
-        .subcommand(
-            Command::new("export")
-                .about("Writes the shipped configuration into a directory; files that are there stay as they are.")
-                .arg(Arg::new("directory").value_name("DIR").required(true).help("made where it is missing")),
-        )
+        .subcommand(export_command());
+    help::formed(
+        command,
+        &[
+            (
+                "what the jail sshd is set to, and where",
+                "ferroban config sshd",
+            ),
+            (
+                "the shipped files, to read or to change",
+                "ferroban config export ./fail2ban",
+            ),
+        ],
+    )
+}
+
+fn export_command() -> Command {
+    let command = Command::new("export")
+        .bin_name("ferroban config export")
+        .about("Writes the shipped configuration into a directory; files that are there stay.")
+        .arg(
+            Arg::new("directory")
+                .value_name("DIR")
+                .required(true)
+                .help("made where it is missing"),
+        );
+    help::formed(
+        command,
+        &[("the shipped files", "ferroban config export ./fail2ban")],
+    )
 }
 
 /// Writes every shipped file that the directory lacks, and says so of each.

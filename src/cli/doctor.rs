@@ -57,11 +57,13 @@ pub(super) fn command() -> Command {
         let flag = Arg::new(name).long(name);
         flag.action(ArgAction::SetTrue).help(help)
     };
-    Command::new("ferroban doctor")
+    let command = Command::new("ferroban doctor")
         .about(
-            "Looks at the machine and the running server and says what is wrong, with a cure. \
-             Changes nothing. Exit code: 0 nothing but notes, 1 warnings, 3 errors, \
-             2 a wrong command line.",
+            "Looks at the machine and the running server and says what is wrong, with a cure; changes \
+             nothing.",
+        )
+        .after_help(
+            "Exit code: 0 nothing but notes, 1 warnings, 2 a wrong command line, 3 errors.",
         )
         .arg(directory::option())
         .arg(flag("json", "print one JSON object with all findings"))
@@ -86,7 +88,17 @@ pub(super) fn command() -> Command {
                 .value_name("DIR")
                 .default_value("/")
                 .help("look at the machine or container whose root directory this is"),
-        )
+        );
+    help::formed(
+        command,
+        &[
+            ("what is wrong here", "ferroban doctor"),
+            (
+                "a report for a bug ticket, without secrets and addresses",
+                "ferroban doctor --support --output report.txt",
+            ),
+        ],
+    )
 }
 
 fn run(matches: &ArgMatches) -> anyhow::Result<Findings> {

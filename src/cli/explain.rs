@@ -134,7 +134,7 @@ fn jail_of(arguments: &Arguments, name: &str) -> anyhow::Result<ReplayJail> {
         logs: vec!["-".to_owned()],
         commands: false,
         json: false,
-        lines: false,
+        verbose: false,
     })?;
     match jails.into_iter().next() {
         Some(jail) => {

@@ -9,33 +9,22 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::{exit_code, say};
+use clap::{Arg, ArgAction, Command, value_parser};
+
+use super::{exit_code, help, refused, say};
 
 /// The names fail2ban's programs have.
 pub const NAMES: [&str; 3] = ["fail2ban-client", "fail2ban-server", "fail2ban-regex"];
 
 /// Runs the program; the first argument is its name.
 pub fn main(args: Vec<OsString>) -> ExitCode {
-    let mut force = false;
-    let mut directories = Vec::new();
-    for arg in args.into_iter().skip(1) {
-        match arg.to_str() {
-            Some("-f" | "--force") => force = true,
-            Some("-h" | "--help") => {
-                say(USAGE);
-                return ExitCode::SUCCESS;
-            }
-            Some(option) if option.starts_with('-') => {
-                eprintln!("ferroban install-links: unknown option '{option}'\n{USAGE}");
-                return ExitCode::from(super::USAGE);
-            }
-            _ => directories.push(PathBuf::from(arg)),
-        }
-    }
-    let [directory] = directories.as_slice() else {
-        eprintln!("ferroban install-links: one directory is needed\n{USAGE}");
-        return ExitCode::from(super::USAGE);
+    let matches = match command().try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(error) => return refused(&error),
     };
+    let directory = matches.get_one::<PathBuf>("directory");
+    let directory = directory.map(PathBuf::as_path).unwrap_or(Path::new("."));
+    let force = matches.get_flag("force");
     let program = match std::env::current_exe() {
         Ok(program) => program,
         Err(error) => {
@@ -55,12 +44,35 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     exit_code(complete)
 }
 
-const USAGE: &str = "Usage: ferroban install-links [--force] DIR
-
-Makes the links fail2ban-client, fail2ban-server and fail2ban-regex to this
-program in the directory DIR.
-
-    -f, --force   replace what has one of these names";
+/// The options, for clap.
+pub(super) fn command() -> Command {
+    let command = Command::new("ferroban install-links")
+        .about(
+            "Makes the links fail2ban-client, fail2ban-server and fail2ban-regex to this program in \
+             a directory.",
+        )
+        .arg(
+            Arg::new("force")
+                .short('f')
+                .long("force")
+                .action(ArgAction::SetTrue)
+                .help("replace what has one of these names"),
+        )
+        .arg(
+            Arg::new("directory")
+                .value_name("DIR")
+                .value_parser(value_parser!(PathBuf))
+                .required(true)
+                .help("where the links are made"),
+        );
+    help::formed(
+        command,
+        &[(
+            "before the original in the search path",
+            "ferroban install-links /usr/local/bin",
+        )],
+    )
+}
 
 /// What happened to one link.
 #[derive(Debug, PartialEq, Eq)]

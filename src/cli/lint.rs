@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, Command};
 use serde_json::json;
 
-use super::{directory, refused, say};
+use super::{directory, help, refused, say};
 use crate::config::shipped::Shipped;
 use crate::lint::{Finding, Severity, lint};
 
@@ -32,11 +32,12 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
 }
 
 pub(super) fn command() -> Command {
-    Command::new("ferroban lint")
+    let command = Command::new("ferroban lint")
         .about(
-            "Finds mistakes in a configuration, and what is legal but hardly meant. \
-             Changes nothing. Exit code: 0 nothing but notes, 1 warnings, 3 errors, \
-             2 a wrong command line.",
+            "Finds mistakes in a configuration, and what is legal but hardly meant; changes nothing.",
+        )
+        .after_help(
+            "Exit code: 0 nothing but notes, 1 warnings, 2 a wrong command line, 3 errors.",
         )
         .arg(directory::option())
         .arg(directory::positional())
@@ -51,7 +52,17 @@ pub(super) fn command() -> Command {
                 .long("json")
                 .action(ArgAction::SetTrue)
                 .help("print one JSON object with all findings"),
-        )
+        );
+    help::formed(
+        command,
+        &[
+            ("the configuration of this machine", "ferroban lint"),
+            (
+                "another one, with notes",
+                "ferroban lint --notes ./fail2ban",
+            ),
+        ],
+    )
 }
 
 fn count(findings: &[Finding], severity: Severity) -> usize {

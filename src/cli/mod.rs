@@ -17,16 +17,19 @@ use crate::{COMPATIBLE_VERSION, VERSION};
 pub mod actions;
 pub mod begin;
 pub mod client;
+mod colours;
 pub mod completion;
 pub mod config;
 pub mod diagnostics;
 mod directory;
 pub mod doctor;
 pub mod explain;
+mod help;
 pub mod links;
 pub mod lint;
 mod machine;
 pub mod options;
+mod overview;
 mod pretty;
 pub mod progress;
 pub mod regex;
@@ -34,6 +37,7 @@ pub mod replay;
 pub mod report;
 pub mod server;
 pub mod setup;
+mod table;
 pub mod test;
 pub mod usage;
 
@@ -53,75 +57,103 @@ const LINKED: [(&str, Program); 3] = [
     ("fail2ban-regex", regex::main),
 ];
 
-/// All programs by first argument, with what `ferroban --help` says of them.
-pub(crate) const PROGRAMS: &[(&str, &str, Program)] = &[
+/// A program: the first argument that picks it, and what `ferroban --help` says of it.
+type Entry = (&'static str, &'static str, Program);
+
+/// All programs, by what people come for.
+pub(crate) const PROGRAMS: &[(&str, &[Entry])] = &[
     (
-        "client",
-        "asks and steers the server (fail2ban-client)",
-        client::main,
-    ),
-    ("server", "is the server (fail2ban-server)", server::main),
-    (
-        "regex",
-        "shows what a filter finds in a log (fail2ban-regex)",
-        regex::main,
-    ),
-    (
-        "replay",
-        "shows whom the jails would have banned for a log, with no side effects",
-        replay::main,
-    ),
-    (
-        "report",
-        "shows who is banned now, and the bans of the last 30 days; on request as a web page",
-        report::main,
-    ),
-    (
-        "config",
-        "shows every setting of a jail, and where it was written",
-        config::main,
-    ),
-    (
-        "lint",
-        "finds mistakes in a configuration, and what is hardly meant",
-        lint::main,
+        "Run it",
+        &[
+            ("server", "is the server (fail2ban-server)", server::main),
+            (
+                "client",
+                "asks and steers the server (fail2ban-client)",
+                client::main,
+            ),
+            (
+                "setup",
+                "proposes the jails that fit this machine, with the evidence",
+                setup::main,
+            ),
+            (
+                "install-links",
+                "makes links with fail2ban's names to this program",
+                links::main,
+            ),
+            (
+                "completion",
+                "prints what makes a shell complete the client's commands",
+                completion::main,
+            ),
+        ],
     ),
     (
-        "actions",
-        "tells which way each command of a jail's actions goes, and why",
-        actions::main,
+        "Look",
+        &[
+            (
+                "report",
+                "shows who is banned, and the bans of the last 30 days",
+                report::main,
+            ),
+            (
+                "config",
+                "shows every setting of a jail, and where it was written",
+                config::main,
+            ),
+            (
+                "actions",
+                "tells which way each command of an action goes, and why",
+                actions::main,
+            ),
+            (
+                "doctor",
+                "says what is wrong on this machine, with a cure",
+                doctor::main,
+            ),
+        ],
     ),
     (
-        "explain",
-        "says what a jail or filter makes of log lines, and why",
-        explain::main,
+        "Try",
+        &[
+            (
+                "replay",
+                "shows whom the jails would have banned for a log",
+                replay::main,
+            ),
+            (
+                "lint",
+                "finds mistakes in a configuration, and what is hardly meant",
+                lint::main,
+            ),
+        ],
     ),
     (
-        "test",
-        "runs annotated log lines against filters and says what differs",
-        test::main,
-    ),
-    (
-        "setup",
-        "proposes the jails that fit this machine, each with the evidence",
-        setup::main,
-    ),
-    (
-        "doctor",
-        "looks at the machine and the running server and says what is wrong, with a cure",
-        doctor::main,
-    ),
-    (
-        "install-links",
-        "makes links with fail2ban's names to this program in a directory",
-        links::main,
-    ),
-    (
-        "completion",
-        "prints what makes a shell complete the client's commands",
-        completion::main,
+        "Write filters",
+        &[
+            (
+                "explain",
+                "says what a jail or filter makes of log lines, and why",
+                explain::main,
+            ),
+            (
+                "test",
+                "tries filters on log lines that say what is expected",
+                test::main,
+            ),
+            (
+                "regex",
+                "shows what a filter finds in a log (fail2ban-regex)",
+                regex::main,
+            ),
+        ],
     ),
 ];
+
+/// All programs.
+fn programs() -> impl Iterator<Item = &'static Entry> {
+    PROGRAMS.iter().flat_map(|(_, programs)| *programs)
+}
 
 /// Picks the program by the name it was called under, or by the first argument.
 pub fn main() -> ExitCode {
@@ -134,7 +166,7 @@ pub fn main() -> ExitCode {
     }
     let word = args.get(1).map(|word| word.to_string_lossy().into_owned());
     let word = word.unwrap_or_default();
-    if let Some((name, _, program)) = PROGRAMS.iter().find(|(name, _, _)| *name == word) {
+    if let Some((name, _, program)) = programs().find(|(name, _, _)| *name == word) {
         args.splice(..2, [OsString::from(format!("ferroban {name}"))]);
         return program(args);
     }
@@ -144,11 +176,14 @@ pub fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         "-h" | "--help" => {
-            say(&overview());
+            say(&overview::programs());
             ExitCode::SUCCESS
         }
-        "help" => help(args.get(2)),
-        "" => misused("which program?"),
+        "help" => help_about(args.get(2)),
+        "" => {
+            say(&overview::tasks());
+            ExitCode::SUCCESS
+        }
         word => unknown(word),
     }
 }
@@ -159,13 +194,13 @@ fn about_version() -> String {
 }
 
 /// `ferroban help [PROGRAM]`
-fn help(name: Option<&OsString>) -> ExitCode {
+fn help_about(name: Option<&OsString>) -> ExitCode {
     let Some(name) = name else {
-        say(&overview());
+        say(&overview::programs());
         return ExitCode::SUCCESS;
     };
     let name = name.to_string_lossy();
-    match PROGRAMS.iter().find(|(program, _, _)| *program == name) {
+    match programs().find(|(program, _, _)| *program == name) {
         Some((name, _, program)) => program(vec![
             OsString::from(format!("ferroban {name}")),
             OsString::from("--help"),
@@ -174,28 +209,12 @@ fn help(name: Option<&OsString>) -> ExitCode {
     }
 }
 
+/// Refuses a word that is no program.
 fn unknown(name: &str) -> ExitCode {
-    let names = PROGRAMS.iter().map(|(program, _, _)| *program);
-    let hint = hint(nearest(name, names, 2));
-    misused(&format!("unknown program '{name}'{hint}"))
-}
-
-/// Tells that a command line is wrong.
-fn misused(why: &str) -> ExitCode {
-    eprintln!("ferroban: {why}\nSee 'ferroban --help'.");
+    let names = programs().map(|(program, _, _)| *program);
+    let hint = hint(nearest(name, names.chain(["help"]), 2));
+    eprintln!("ferroban: unknown program '{name}'{hint}\nSee 'ferroban --help'.");
     ExitCode::from(USAGE)
-}
-
-/// What `ferroban --help` prints.
-fn overview() -> String {
-    let mut text = "Usage: ferroban <PROGRAM> [ARGUMENTS]\n\nPrograms:\n".to_owned();
-    for (name, purpose, _) in PROGRAMS {
-        text.push_str(&format!("    {name:<16}{purpose}\n"));
-    }
-    text.push_str("\nOptions:\n    -h, --help      display this help message\n");
-    text.push_str("    -V, --version   print the version\n");
-    text.push_str("\nEach program explains itself with --help, or 'ferroban help PROGRAM'.");
-    text
 }
 
 /// Prints a line. A reader that has gone away is no reason to fail: `fail2ban-client … | head -1`.

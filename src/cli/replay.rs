@@ -7,6 +7,7 @@ pub(super) mod jails;
 pub(super) mod lines;
 pub(super) mod logs;
 mod report;
+mod summary;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -20,6 +21,7 @@ use self::jails::{Jails, LeftOut, Replayed, Source};
 use self::lines::Lines;
 use self::logs::Logs;
 use self::report::Report;
+use crate::cli::colours::Colours;
 use crate::cli::progress::Progress;
 use crate::jail::replay::Event;
 use crate::python::encoding::Encoding;
@@ -86,9 +88,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     }
     // jails were run one after the other; their events are told in the order of time
     events.sort_by(|(a, _), (b, _)| a.time().total_cmp(&b.time()));
-    let mut report = Report::new(arguments, io::stdout().lock());
+    let mut report = Report::new(arguments, io::stdout().lock(), Colours::of_output());
     for (event, jail) in &events {
-        report.event(event, &mut jails[*jail])?;
+        report.event(event, &mut jails, *jail)?;
     }
     report.summary(&jails, &missing)?;
     io::stdout().flush()?;

@@ -26,7 +26,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use self::fit::{Look, Verdict};
 use self::report::Proposal;
 use super::machine::Machine;
-use super::{directory, ended, refused, replay, say};
+use super::{directory, ended, help, refused, replay, say};
 use crate::config::files::Files as _;
 use crate::config::shipped;
 
@@ -56,11 +56,14 @@ pub(super) fn command() -> Command {
         let flag = Arg::new(name).long(name);
         flag.action(ArgAction::SetTrue).help(help)
     };
-    Command::new("ferroban setup")
+    let command = Command::new("ferroban setup")
         .about(
             "Looks at the services and logs of this machine and proposes the jails that fit, each \
-             with the evidence. Changes nothing without --write. Exit code: 0 all was looked at, \
-             1 something could not be read, 3 there are no logs, 2 a wrong command line.",
+             with the evidence; changes nothing without --write.",
+        )
+        .after_help(
+            "Exit code: 0 all was looked at, 1 something could not be read, 2 a wrong command line, \
+             3 there are no logs.",
         )
         .arg(directory::option())
         .arg(flag(
@@ -75,7 +78,17 @@ pub(super) fn command() -> Command {
                 .value_name("DIR")
                 .default_value("/")
                 .help("look at the machine whose root directory this is"),
-        )
+        );
+    help::formed(
+        command,
+        &[
+            ("look, and change nothing", "ferroban setup"),
+            (
+                "write the jails that fit to jail.d",
+                "ferroban setup --write",
+            ),
+        ],
+    )
 }
 
 fn run(matches: &ArgMatches) -> anyhow::Result<u8> {

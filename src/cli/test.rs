@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, Command};
 use serde_json::{Value, json};
 
-use super::{directory, printable, refused, say};
+use super::{directory, help, printable, refused, say};
 use crate::samples::{self, Difference, Facts, Judged, Measure};
 
 /// The exit code when lines differ.
@@ -67,11 +67,13 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
 }
 
 pub(super) fn command() -> Command {
-    Command::new("ferroban test")
+    let command = Command::new("ferroban test")
         .about(
-            "Runs annotated log lines against filters and says what differs. Nothing is banned. \
-             Exit code: 0 all as expected, 1 lines differ, 3 something could not be tried, \
-             2 a wrong command line.",
+            "Runs annotated log lines against filters and says what differs from what they expect.",
+        )
+        .after_help(
+            "Exit code: 0 all as expected, 1 lines differ, 2 a wrong command line, \
+             3 something could not be tried.",
         )
         .arg(directory::option())
         .arg(
@@ -89,7 +91,21 @@ pub(super) fn command() -> Command {
                 .long("json")
                 .action(ArgAction::SetTrue)
                 .help("print one JSON object with all differences"),
-        )
+        );
+    help::formed(
+        command,
+        &[
+            (
+                "all filters that have samples in filter.d/tests",
+                "ferroban test",
+            ),
+            ("one of them", "ferroban test my-service"),
+            (
+                "a directory of samples, another configuration",
+                "ferroban test -c ./fail2ban ./samples/",
+            ),
+        ],
+    )
 }
 
 /// Runs the program again in the zone that samples have: local time is that of the process.

@@ -5,6 +5,7 @@
 
 use std::sync::LazyLock;
 
+use super::help::{self, Example};
 use crate::COMPATIBLE_VERSION;
 use crate::lint::{hint, nearest};
 use crate::options::{OptionRow, action, jail, server};
@@ -12,8 +13,35 @@ use crate::python::text::quoted;
 
 /// Column at which meanings begin.
 const COLUMN: usize = 45;
-/// Width of a line.
-const WIDTH: usize = 79;
+
+/// The same for options.
+const OPTIONS_COLUMN: usize = 28;
+
+/// What people ask of the client.
+const CLIENT: &[Example] = &[
+    ("the jails that run", "ferroban client status"),
+    (
+        "what one has seen and banned",
+        "ferroban client status sshd",
+    ),
+    (
+        "ban an address by hand",
+        "ferroban client set sshd banip 192.0.2.1",
+    ),
+    ("lift a ban everywhere", "ferroban client unban 192.0.2.1"),
+    (
+        "take over a changed configuration",
+        "ferroban client reload",
+    ),
+];
+/// And of the server.
+const SERVER: &[Example] = &[
+    (
+        "in the foreground, as units of systemd do",
+        "ferroban server -xf start",
+    ),
+    ("in the background", "ferroban server start"),
+];
 
 /// Options with their meaning.
 const OPTIONS: [(&str, &str); 21] = [
@@ -274,7 +302,7 @@ pub fn about(words: &[String]) -> Result<String, String> {
             .iter()
             .all(|word| names(form).any(|name| name == word))
         {
-            explain(form, meaning, &mut lines);
+            help::explain(form, meaning, COLUMN, &mut lines);
         }
     }
     if lines.is_empty() {
@@ -337,12 +365,15 @@ pub fn text(caller: &str) -> String {
         "Options:".to_owned(),
     ];
     for (form, meaning) in OPTIONS {
-        lines.push(format!("    {form:<24}{meaning}").trim_end().to_owned());
+        help::explain(form, meaning, OPTIONS_COLUMN, &mut lines);
     }
-    lines.push(format!(
-        "    {:<24}{}",
-        "-V, --version", "print the version (-V: the number alone)"
-    ));
+    let version = "print the version (-V: the number alone)";
+    help::explain("-V, --version", version, OPTIONS_COLUMN, &mut lines);
+    // other programs' completion scripts read the text of fail2ban's names
+    if caller.starts_with("ferroban ") {
+        let examples = if is_server { SERVER } else { CLIENT };
+        lines.push(help::shown(examples).trim_end().to_owned());
+    }
     if !is_server {
         lines.push("\nCommand:".to_owned());
         for (n, (heading, commands)) in CHAPTERS.iter().enumerate() {
@@ -351,31 +382,11 @@ pub fn text(caller: &str) -> String {
             }
             lines.push(format!("{:COLUMN$}{heading}", ""));
             for (form, meaning) in commands {
-                explain(form, meaning, &mut lines);
+                help::explain(form, meaning, COLUMN, &mut lines);
             }
         }
     }
     lines.join("\n")
-}
-
-/// A form and its meaning in two columns; a long form stands alone in its line.
-fn explain(form: &str, meaning: &str, lines: &mut Vec<String>) {
-    let form = format!("    {form}");
-    let mut line = if form.len() + 2 <= COLUMN {
-        format!("{form:<COLUMN$}")
-    } else {
-        lines.push(form);
-        " ".repeat(COLUMN)
-    };
-    for word in meaning.split(' ') {
-        if line.len() > COLUMN && line.len() + word.len() >= WIDTH {
-            lines.push(line.trim_end().to_owned());
-            line = " ".repeat(COLUMN);
-        }
-        line.push_str(word);
-        line.push(' ');
-    }
-    lines.push(line.trim_end().to_owned());
 }
 
 #[cfg(test)]

@@ -11,9 +11,10 @@ use crate::cli::begin::{Purpose, Setup};
 use crate::cli::{say, usage};
 use crate::control::client::{Client, ClientError};
 use crate::control::print::{self, Charset};
-use crate::control::{Reply, Value};
+use crate::control::{CommandError, Reply, Value};
 use crate::jail::FULL;
 use crate::jail::validator::Validator;
+use crate::lint::nearest;
 use crate::python::text::quoted;
 use crate::server::NO_JAIL;
 use crate::{error, warning};
@@ -186,6 +187,9 @@ impl Session {
                 if !meant.is_empty() {
                     error!(TARGET, "Unknown command {}{}", quoted(word), meant);
                 }
+                if let Some(meant) = self.jail_meant(failure) {
+                    error!(TARGET, "did you mean {}?", quoted(&meant));
+                }
                 if show == Show::Replies {
                     say(&match json {
                         true => print::json::failure(failure),
@@ -194,6 +198,25 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// The jail that was meant where a failure tells of one that is none. Not under the name of
+    /// fail2ban's client, which says what that one says.
+    fn jail_meant(&self, failure: &CommandError) -> Option<String> {
+        let is_own = self.setup.caller.starts_with("ferroban ");
+        if !is_own || failure.class.1 != "UnknownJailException" {
+            return None;
+        }
+        let unknown = failure.args.first()?.as_str()?;
+        let mut client = Client::connect(&self.setup.socket, Some(PING_TIMEOUT)).ok()?;
+        let Ok(Ok(Value::List(rows))) = client.ask(&["status".into()]) else {
+            return None;
+        };
+        let names = rows.iter().find_map(|row| match row {
+            Value::Tuple(pair) if pair.first()?.as_str()? == "Jail list" => pair.get(1)?.as_str(),
+            _ => None,
+        })?;
+        nearest(unknown, names.split(", "), 2).map(str::to_owned)
     }
 
     /// Says why a command got no answer (fact P59); always false.

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Arg, ArgAction, ArgGroup, Command};
 
-use crate::cli::directory;
+use crate::cli::{directory, help};
 
 /// What was asked for.
 #[derive(Clone, Debug)]
@@ -60,8 +60,8 @@ pub fn command() -> Command {
             .action(ArgAction::SetTrue)
             .help(help)
     };
-    Command::new("ferroban explain")
-        .about("Says what a jail or a filter makes of log lines, step by step. Nothing is banned.")
+    let command = Command::new("ferroban explain")
+        .about("Says what a jail or a filter makes of log lines, step by step; nothing is banned.")
         .arg(directory::option())
         .arg(option(
             "jail",
@@ -88,7 +88,20 @@ pub fn command() -> Command {
                 .action(ArgAction::Append)
                 .required(true)
                 .help("log lines, or files of them; - is standard input"),
-        )
+        );
+    help::formed(
+        command,
+        &[
+            (
+                "why a line counts for a jail, or does not",
+                "ferroban explain --jail sshd 'LINE'",
+            ),
+            (
+                "what a filter misses in a log",
+                "ferroban explain --filter 'sshd[mode=ddos]' --missed /var/log/auth.log",
+            ),
+        ],
+    )
 }
 
 #[cfg(test)]

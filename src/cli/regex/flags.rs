@@ -2,6 +2,8 @@
 
 use clap::{Arg, ArgAction, Command};
 
+use crate::cli::help;
+
 /// (id, short, long, value name, help); without a value name it is a switch.
 type Row = (
     &'static str,
@@ -230,25 +232,9 @@ pub(in crate::cli) fn command() -> Command {
     command
 }
 
-/// The help text after the usage line.
-pub(super) fn help() -> String {
-    let mut text = String::from(
-        "
-Tries failregexes on log lines and reports what they match, without banning anybody.
-
-LOG:
-  a path to a log file, systemd-journal[options], or a log line itself
-
-REGEX:
-  a failregex, the name of a jail or filter (sshd[mode=aggressive]),
-  or a path to a filter file
-
-IGNOREREGEX:
-  a regex for lines that do not count
-
-Options:
-",
-    );
+/// The help text after the usage line; `program` is the name it was called under.
+pub(super) fn help(program: &str) -> String {
+    let mut lines = vec![HELP.to_owned()];
     for &(_, short, long, value, about) in ROWS {
         let value = value.map_or(String::new(), |v| format!(" {v}"));
         let flags = match (short, long) {
@@ -256,7 +242,46 @@ Options:
             (Some(short), long) => format!("-{short}, --{long}{value}"),
             (None, long) => format!("--{long}{value}"),
         };
-        text.push_str(&format!("  {flags:<28} {about}\n"));
+        help::explain(&flags, about, COLUMN, &mut lines);
+    }
+    let mut text = lines.join("\n") + "\n";
+    // other programs' completion scripts read the text of fail2ban's name
+    if program.starts_with("ferroban ") {
+        text.push_str(&help::shown(EXAMPLES));
     }
     text
 }
+
+/// Column at which meanings begin.
+const COLUMN: usize = 32;
+
+const EXAMPLES: &[help::Example] = &[
+    (
+        "what the filter sshd finds in a log",
+        "ferroban regex /var/log/auth.log sshd",
+    ),
+    (
+        "the addresses it finds, and nothing else",
+        "ferroban regex -o ip /var/log/auth.log sshd",
+    ),
+    (
+        "a failregex on a line",
+        "ferroban regex 'Nov 20 10:00:00 x from 192.0.2.1' 'x from <HOST>$'",
+    ),
+];
+
+const HELP: &str = "
+Tries failregexes on log lines and reports what they match, without banning
+anybody.
+
+LOG:
+    a path to a log file, systemd-journal[options], or a log line itself
+
+REGEX:
+    a failregex, the name of a jail or filter (sshd[mode=aggressive]),
+    or a path to a filter file
+
+IGNOREREGEX:
+    a regex for lines that do not count
+
+Options:";

@@ -87,7 +87,7 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Parsed {
         code: 0,
     };
     if matches.get_count("help") > 0 {
-        return say(format!("{usage}{}", help()));
+        return say(format!("{usage}{}", help(&program)));
     }
     let version = |text: String| Parsed::Answer {
         out: text,
@@ -122,7 +122,7 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Parsed {
         return Parsed::Options(Box::new(options));
     }
     Parsed::Answer {
-        out: format!("{usage}{}", help()),
+        out: format!("{usage}{}", help(&program)),
         err: format!("\n{}\n", errors.join("\n")),
         code: super::WRONG,
     }

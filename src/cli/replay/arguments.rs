@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Arg, ArgAction, Command};
 
-use crate::cli::directory;
+use crate::cli::{directory, help};
 
 /// What was asked for.
 #[derive(Clone, Debug)]
@@ -19,8 +19,8 @@ pub struct Arguments {
     pub commands: bool,
     /// One JSON object a line.
     pub json: bool,
-    /// Show the lines that led to a ban.
-    pub lines: bool,
+    /// Show the log lines that led to each ban, and everybody who would have been banned.
+    pub verbose: bool,
 }
 
 impl Arguments {
@@ -42,7 +42,7 @@ impl Arguments {
             logs: list("log"),
             commands: matches.get_flag("commands"),
             json: matches.get_flag("json"),
-            lines: !matches.get_flag("no-lines"),
+            verbose: matches.get_flag("verbose"),
         })
     }
 }
@@ -55,8 +55,15 @@ pub fn command() -> Command {
             .action(ArgAction::SetTrue)
             .help(help)
     };
-    Command::new("ferroban replay")
-        .about("Shows whom the configured jails would have banned for these logs. Nothing is banned, written or sent.")
+    let command = Command::new("ferroban replay")
+        .about(
+            "Shows whom the configured jails would have banned for these logs; nothing is banned, \
+             written or sent.",
+        )
+        .after_help(
+            "Exit code: 0 everything was read, 1 something was left out, 2 a wrong command line, \
+             255 nothing could be read.",
+        )
         .arg(directory::option())
         .arg(
             Arg::new("jail")
@@ -66,15 +73,39 @@ pub fn command() -> Command {
                 .action(ArgAction::Append)
                 .help("run this jail, enabled or not (may be given several times)"),
         )
+        .arg(
+            flag(
+                "verbose",
+                "show the log lines that led to each ban, and everybody in the summary",
+            )
+            .short('v'),
+        )
         .arg(flag("commands", "show the commands that would have run"))
         .arg(flag("json", "print one JSON object for each ban and unban"))
-        .arg(flag("no-lines", "leave out the log lines that led to a ban"))
         .arg(
             Arg::new("log")
                 .value_name("LOG")
                 .action(ArgAction::Append)
                 .help("read these logs instead of those the jails name; - is standard input"),
-        )
+        );
+    help::formed(
+        command,
+        &[
+            ("the enabled jails over their own logs", "ferroban replay"),
+            (
+                "over this log, the log lines shown",
+                "ferroban replay -v /var/log/auth.log",
+            ),
+            (
+                "one jail, enabled or not",
+                "ferroban replay --jail sshd /var/log/auth.log.1",
+            ),
+            (
+                "another configuration, and standard input",
+                "ferroban replay -c ./fail2ban --jail sshd -",
+            ),
+        ],
+    )
 }
 
 #[cfg(test)]
@@ -99,7 +130,7 @@ mod tests {
         assert_eq!(arguments.logs, ["a.log", "b.log"]);
         assert_eq!(arguments.jails, ["sshd", "postfix"]);
         assert_eq!(arguments.config, "/x");
-        assert!(arguments.commands && arguments.lines && !arguments.json);
+        assert!(arguments.commands && !arguments.verbose && !arguments.json);
     }
 
     #[test]

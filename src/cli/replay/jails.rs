@@ -94,14 +94,8 @@ pub fn read(arguments: &Arguments) -> anyhow::Result<Jails> {
         path: format!("{}/jail.d/zzzz-replay.local", arguments.config),
         text: enabling(arguments),
     };
-    let known = names_of_jails(&arguments.config)
-        .with_context(|| format!("cannot read {}", arguments.config))?;
     for wanted in &arguments.jails {
-        if !known.contains(wanted) {
-            let meant = lint::nearest(wanted, known.iter().map(String::as_str), 2);
-            let meant = lint::hint(meant);
-            bail!("there is no jail '{wanted}' in {}{meant}", arguments.config);
-        }
+        must_have(&arguments.config, wanted)?;
     }
     let stream = stream::all(&files, &arguments.config, &options)
         .with_context(|| format!("cannot read {}", arguments.config))?;
@@ -144,6 +138,19 @@ pub fn made_by(commands: &[Vec<Value>]) -> anyhow::Result<Jails> {
         know_surroundings(jail, &mut jails.left_out);
     }
     Ok(jails)
+}
+
+/// Makes sure that a configuration has this jail, enabled or not.
+///
+/// # Errors
+/// It has not, or cannot be read; what the error says may name the jail that was meant.
+pub fn must_have(config: &str, name: &str) -> anyhow::Result<()> {
+    let known = names_of_jails(config).with_context(|| format!("cannot read {config}"))?;
+    if !known.iter().any(|jail| jail == name) {
+        let meant = lint::nearest(name, known.iter().map(String::as_str), 2);
+        bail!("there is no jail '{name}' in {config}{}", lint::hint(meant));
+    }
+    Ok(())
 }
 
 /// The jails of a configuration, enabled or not.

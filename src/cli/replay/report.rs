@@ -6,131 +6,171 @@ use serde_json::{Value as Json, json};
 
 use super::arguments::Arguments;
 use super::jails::{LeftOut, Replayed};
+use super::summary::{Summary, counted, span};
 use crate::action::JailFigures;
+use crate::action::plan::Way;
+use crate::action::tags::TagError;
+use crate::cli::colours::{Colours, Style};
 use crate::cli::printable;
-use crate::datetime::duration;
+use crate::cli::table::{self, Column};
+use crate::exec::script::Script;
 use crate::jail::decision::local_time;
 use crate::jail::replay::{Ban, Event};
-use crate::python::Number;
 use crate::ticket::{MatchLine, Ticket};
+
+/// When, who, by which jail, after how many failures, for how long.
+const BANS: [Column; 5] = [
+    Column::Left(19),
+    Column::Left(18),
+    Column::Left(17),
+    Column::Right(8),
+    Column::Right(10),
+];
+
+/// A command that would have run.
+struct Told {
+    /// The action it is of.
+    action: String,
+    /// What would have run, or why it cannot be told.
+    script: Result<Script, TagError>,
+}
+
+impl Told {
+    fn text(&self) -> String {
+        match &self.script {
+            Ok(script) => script.spelled_out(),
+            Err(error) => format!(": {error}"),
+        }
+    }
+
+    fn is_mail(&self) -> bool {
+        matches!(self.script.as_ref().map(Way::of), Ok(Way::Mail(_)))
+    }
+}
 
 /// Writes events as they are told, then a summary.
 pub struct Report<'a, W> {
     arguments: &'a Arguments,
     out: W,
-    begun: bool,
+    colours: Colours,
+    summary: Summary,
 }
 
 impl<'a, W: Write> Report<'a, W> {
     /// A report to `out`.
-    pub fn new(arguments: &'a Arguments, out: W) -> Report<'a, W> {
+    pub fn new(arguments: &'a Arguments, out: W, colours: Colours) -> Report<'a, W> {
         Report {
             arguments,
             out,
-            begun: false,
+            colours,
+            summary: Summary::default(),
         }
     }
 
-    /// Tells of one event.
-    pub fn event(&mut self, event: &Event, jail: &mut Replayed) -> io::Result<()> {
-        let commands = match self.arguments.commands {
-            true => commands(event, jail),
-            false => Vec::new(),
-        };
+    /// Tells of one event of the jail at this place.
+    pub fn event(&mut self, event: &Event, jails: &mut [Replayed], place: usize) -> io::Result<()> {
+        let jail = &mut jails[place];
         if self.arguments.json {
+            let commands = match self.arguments.commands {
+                true => commands(event, jail),
+                false => Vec::new(),
+            };
             let line = as_json(event, &jail.name, &commands);
             return writeln!(self.out, "{line}");
         }
+        let commands = commands(event, jail);
+        for command in &commands {
+            self.summary.command(command.is_mail(), place);
+        }
+        let name = printable(&jail.name);
         match event {
-            Event::Ban(ban) => self.ban(ban, &jail.name)?,
-            // until when is told with the ban; the command that lifts it is worth a line of its own
-            Event::Unban { time, ticket } if !commands.is_empty() => writeln!(
-                self.out,
-                "{}  {:<14} {:<28} unban",
-                local_time(*time),
-                jail.name,
-                ticket.id
-            )?,
+            Event::Ban(ban) => self.ban(ban, &name, place)?,
+            // for how long is told with the ban; the command that lifts it is worth a line of its own
+            Event::Unban { time, ticket } if self.arguments.commands && !commands.is_empty() => {
+                let id = printable(&ticket.id.to_string());
+                self.row([
+                    (&local_time(*time), Style::Plain),
+                    (&id, Style::Plain),
+                    (&name, Style::Plain),
+                    ("", Style::Plain),
+                    ("lifted", Style::Plain),
+                ])?;
+            }
             Event::Unban { .. } => {}
         }
-        for (action, command) in &commands {
-            for line in command.lines().filter(|line| !line.trim().is_empty()) {
-                writeln!(self.out, "      {action}# {line}")?;
+        if self.arguments.commands {
+            for command in &commands {
+                let text = command.text();
+                for line in text.lines().filter(|line| !line.trim().is_empty()) {
+                    writeln!(self.out, "      {}# {line}", command.action)?;
+                }
             }
         }
         Ok(())
     }
 
-    fn ban(&mut self, ban: &Ban, jail: &str) -> io::Result<()> {
-        if !self.begun {
-            self.begun = true;
-            writeln!(
-                self.out,
-                "{:<19}  {:<14} {:<28} {:>8}  until",
-                "time", "jail", "banned", "failures"
-            )?;
+    fn ban(&mut self, ban: &Ban, jail: &str, place: usize) -> io::Result<()> {
+        if self.summary.is_empty() {
+            let heading = ["time", "banned", "jail", "failures", "ban time"];
+            self.row(heading.map(|cell| (cell, Style::Heading)))?;
         }
-        let until = match ban.until {
-            Some(until) => format!(
-                "{} ({})",
-                local_time(until),
-                duration::format(whole(until - ban.ticket.time))
+        let id = printable(&ban.ticket.id.to_string());
+        self.summary.ban(&id, ban, place);
+        self.row([
+            (&local_time(ban.time), Style::Plain),
+            (&id, Style::Banned),
+            (jail, Style::Plain),
+            (&ban.ticket.failures.to_string(), Style::Plain),
+            (
+                &span(ban.until.map(|until| until - ban.ticket.time)),
+                Style::Plain,
             ),
-            None => "for ever".to_owned(),
-        };
-        writeln!(
-            self.out,
-            "{}  {:<14} {:<28} {:>8}  {until}",
-            local_time(ban.time),
-            jail,
-            ban.ticket.id.to_string(),
-            ban.ticket.failures
-        )?;
-        if self.arguments.lines {
+        ])?;
+        if self.arguments.verbose {
+            if let Some(until) = ban.until {
+                self.aside(&format!("until {}", local_time(until)))?;
+            }
             for line in ban.ticket.matches() {
-                writeln!(self.out, "      {}", printable(&line.text()))?;
+                self.aside(&printable(&line.text()))?;
             }
         }
         Ok(())
     }
 
-    /// Tells what each jail has seen, and what was left out.
+    fn row(&mut self, cells: [(&str, Style); 5]) -> io::Result<()> {
+        writeln!(self.out, "{}", table::row(&BANS, &cells, self.colours))
+    }
+
+    fn aside(&mut self, line: &str) -> io::Result<()> {
+        let line = self.colours.paint(line, Style::Aside);
+        writeln!(self.out, "      {line}")
+    }
+
+    /// Tells what all of it comes to, and what was left out.
     pub fn summary(&mut self, jails: &[Replayed], left_out: &[LeftOut]) -> io::Result<()> {
         if self.arguments.json {
             return self.objects(jails, left_out);
         }
-        match (self.begun, left_out.len()) {
-            (false, 0) => writeln!(self.out, "Nobody would have been banned.")?,
-            (false, _) => writeln!(
+        let names: Vec<String> = jails.iter().map(|jail| printable(&jail.name)).collect();
+        match (self.summary.is_empty(), left_out.len()) {
+            (true, 0) => writeln!(self.out, "Nobody would have been banned.")?,
+            (true, _) => writeln!(
                 self.out,
                 "Nobody would have been banned for what could be read."
             )?,
-            (true, _) => {}
+            (false, _) => {
+                let all = self.arguments.verbose;
+                let offenders = self.summary.offenders(&names, all, self.colours);
+                writeln!(self.out, "\n{}\n\n{offenders}", self.summary.sentence())?;
+            }
         }
-        writeln!(self.out)?;
-        for jail in jails {
-            let tally = jail.jail.tally();
-            write!(
-                self.out,
-                "{:<14} {} lines, {} failures",
-                jail.name, tally.lines, tally.failures
-            )?;
-            for (count, what) in [
-                (tally.undated, "of them without a date"),
-                (tally.odd, "of them with an odd date"),
-                (tally.ignored, "ignored"),
-                (tally.names, "by name, not looked up"),
-                (tally.foreign, "lines that the journal would not give"),
-            ] {
-                if count > 0 {
-                    write!(self.out, ", {count} {what}")?;
-                }
-            }
-            let not_asked = jail.jail.not_asked();
-            if tally.failures > 0 && !not_asked.is_empty() {
-                write!(self.out, "; not asked: {}", not_asked.join(", "))?;
-            }
-            writeln!(self.out)?;
+        let bill = self.summary.bill(jails, &names, self.colours);
+        writeln!(self.out, "\n{bill}")?;
+        let remarks = jails.iter().zip(&names);
+        let remarks = remarks.filter_map(|(jail, name)| Some(format!("{name}: {}", remark(jail)?)));
+        for (number, remark) in remarks.enumerate() {
+            let gap = if number == 0 { "\n" } else { "" };
+            writeln!(self.out, "{gap}{}", table::folded(&remark, 2))?;
         }
         if !left_out.is_empty() {
             let count = left_out.len();
@@ -172,11 +212,28 @@ impl<'a, W: Write> Report<'a, W> {
     }
 }
 
-fn whole(seconds: f64) -> Number {
-    Number::Int(seconds.round() as i64)
+/// What makes the verdict about a jail less than certain.
+fn remark(jail: &Replayed) -> Option<String> {
+    let tally = jail.jail.tally();
+    let mut remarks: Vec<String> = [
+        (tally.undated, "failure", "without a date"),
+        (tally.odd, "failure", "with an odd date"),
+        (tally.ignored, "failure", "ignored"),
+        (tally.names, "failure", "by name, not looked up"),
+        (tally.foreign, "line", "that the journal would not give"),
+    ]
+    .into_iter()
+    .filter(|(count, ..)| *count > 0)
+    .map(|(count, of, what)| format!("{} {what}", counted(count, of)))
+    .collect();
+    let not_asked = jail.jail.not_asked();
+    if tally.failures > 0 && !not_asked.is_empty() {
+        remarks.push(format!("not asked: {}", not_asked.join(", ")));
+    }
+    (!remarks.is_empty()).then(|| printable(&remarks.join("; ")))
 }
 
-fn as_json(event: &Event, jail: &str, commands: &[(String, String)]) -> Json {
+fn as_json(event: &Event, jail: &str, commands: &[Told]) -> Json {
     let mut object = match event {
         Event::Ban(ban) => json!({
             "event": "ban",
@@ -198,7 +255,7 @@ fn as_json(event: &Event, jail: &str, commands: &[(String, String)]) -> Json {
     if !commands.is_empty() {
         object["commands"] = commands
             .iter()
-            .map(|(action, command)| json!({ "action": action, "command": command }))
+            .map(|told| json!({ "action": told.action, "command": told.text() }))
             .collect();
     }
     object
@@ -208,9 +265,9 @@ fn lines(ticket: &Ticket) -> Vec<String> {
     ticket.matches().iter().map(MatchLine::text).collect()
 }
 
-/// The commands an event would have run: action and script. Before the first ban of a family that
-/// includes `actionstart`, as with actions that start on demand.
-fn commands(event: &Event, jail: &mut Replayed) -> Vec<(String, String)> {
+/// The commands an event would have run. Before the first ban of a family that includes `actionstart`,
+/// as with actions that start on demand.
+fn commands(event: &Event, jail: &mut Replayed) -> Vec<Told> {
     let (ticket, operation) = match event {
         Event::Ban(ban) => (&ban.ticket, "actionban"),
         Event::Unban { ticket, .. } => (ticket, "actionunban"),
@@ -228,13 +285,18 @@ fn commands(event: &Event, jail: &mut Replayed) -> Vec<(String, String)> {
     for action in &mut jail.actions {
         let start = starts.then(|| {
             let family = family.map_or("", |family| family.as_str());
-            action.operation("actionstart", family, &jail.name, event.time(), &figures)
+            action.operation_script("actionstart", family, &jail.name, event.time(), &figures)
         });
-        let command = action.command(operation, &jail.name, ticket, &figures);
-        for text in start.into_iter().chain([command]) {
-            let text = text.unwrap_or_else(|error| format!(": {error}"));
-            if !text.trim().is_empty() {
-                commands.push((action.name.clone(), text));
+        let command = action.script(operation, &jail.name, ticket, &figures);
+        for script in start.into_iter().chain([command]) {
+            let empty = script
+                .as_ref()
+                .is_ok_and(|script| script.text.trim().is_empty());
+            if !empty {
+                commands.push(Told {
+                    action: action.name.clone(),
+                    script,
+                });
             }
         }
     }

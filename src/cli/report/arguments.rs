@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, Command, value_parser};
 
-use crate::cli::directory;
+use crate::cli::{directory, help};
 
 /// What was asked for.
 #[derive(Clone, Debug)]
@@ -49,10 +49,10 @@ pub fn command() -> Command {
             .value_parser(value_parser!(PathBuf))
             .help(help)
     };
-    Command::new("ferroban report")
+    let command = Command::new("ferroban report")
         .about(
-            "Shows who is banned now and why, the bans of the last 30 days and who was banned most often. \
-             Changes nothing; without a server it shows the past alone.",
+            "Shows who is banned now and why, the bans of the last 30 days and who was banned most \
+             often; without a server it shows the past alone.",
         )
         .arg(directory::option())
         .arg(file(
@@ -77,5 +77,15 @@ pub fn command() -> Command {
             "output",
             'o',
             "write to this file, which holds all of the old report until it holds all of the new one",
-        ))
+        ));
+    help::formed(
+        command,
+        &[
+            ("as a text", "ferroban report"),
+            (
+                "as a page of a web server",
+                "ferroban report --html -o /var/www/html/bans.html",
+            ),
+        ],
+    )
 }
