@@ -706,7 +706,7 @@ fn shells_complete_commands() {
         "start status stats statistics "
     );
     assert_eq!(complete("fail2ban-regex --datep"), "--datepattern ");
-    assert_eq!(complete("ferroban re"), "regex replay report ");
+    assert_eq!(complete("ferroban re"), "report replay regex ");
     assert_eq!(complete("ferroban lint --no"), "--notes ");
     assert_eq!(complete("ferroban config ss"), "sshd ");
     assert_eq!(complete("ferroban client set sshd bani"), "banip ");

@@ -480,6 +480,78 @@ fn clients_that_send_much_are_warned_of_and_banned_and_shown_on_a_page() {
     });
 }
 
+/// The logs that a file names, below `/var/log`.
+fn logs(text: &str) -> Vec<String> {
+    let rest = text.split("/var/log/").skip(1);
+    let names = rest.filter_map(|rest| rest.split([' ', '"', '\n', ',']).next());
+    names.map(str::to_owned).collect()
+}
+
+/// What the pages show of a configuration is complete and sound: `lint` and `-t` have nothing to say of it,
+/// over the shipped configuration on a machine that has the logs.
+#[test]
+fn what_pages_show_loads_without_a_warning() {
+    let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/recipes");
+    let entries = fs::read_dir(recipes).unwrap();
+    let mut pages: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    pages.push("../getting-started.md".to_owned());
+    let mut tried = 0;
+    for page in &pages {
+        let machine = tempfile::tempdir().unwrap();
+        let here = machine.path().display().to_string();
+        let etc = machine.path().join("fail2ban");
+        let mut written = String::new();
+        for (path, text) in all_files(page) {
+            let Some(path) = path.strip_prefix("fail2ban/") else {
+                continue;
+            };
+            for log in logs(&text) {
+                let log = machine.path().join(log);
+                fs::create_dir_all(log.parent().unwrap()).unwrap();
+                fs::write(log, "").unwrap();
+            }
+            fs::create_dir_all(etc.join(path).parent().unwrap()).unwrap();
+            let text = text
+                .replace("/var/log", &here)
+                .replace("/etc/fail2ban", &etc.display().to_string());
+            written.push_str(&text);
+            // a page may come back to a file
+            let mut file = fs::OpenOptions::new();
+            let mut file = file.append(true).create(true).open(etc.join(path)).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+        }
+        if written.is_empty() {
+            continue;
+        }
+        tried += 1;
+        let own = "[INCLUDES]\nbefore = paths-debian.conf\n[DEFAULT]\nsyslog_authpriv = ";
+        fs::write(machine.path().join("auth.log"), "").unwrap();
+        fs::write(
+            etc.join("paths-system.conf"),
+            format!("{own}{here}/auth.log\n"),
+        )
+        .unwrap();
+        let run = |program: &str, words: &[&str]| {
+            let mut command = common::ours(program);
+            let output = command.arg("-c").arg(&etc).args(words).output().unwrap();
+            let text = [&output.stdout[..], &output.stderr].concat();
+            let text = String::from_utf8(text).unwrap();
+            assert!(output.status.success(), "{page}: {text}");
+            for word in ["WARNING", "ERROR", "warning:", "error:"] {
+                assert!(!text.contains(word), "{page}: {text}");
+            }
+        };
+        run("lint", &[]);
+        run("client", &["-t"]);
+        if etc.join("filter.d/tests").is_dir() {
+            run("test", &[]);
+        }
+    }
+    assert!(tried >= 13, "{tried} pages of {}", pages.len());
+}
+
 /// Every file of every recipe where the page says, every command as it stands, and cron's lines as cron
 /// runs them.
 #[test]
@@ -495,7 +567,9 @@ fn recipes_run_as_they_are_written() {
         let (mut crons, mut run) = (0, 0);
         for recipe in &pages {
             let root = Root::installed();
-            for log in ["mail.log", "maillog", "auth.log"] {
+            let files = all_files(recipe);
+            let named = files.iter().flat_map(|(_, text)| logs(text));
+            for log in named.chain(["maillog".to_owned(), "auth.log".to_owned()]) {
                 root.write(&format!("var/log/{log}"), "");
             }
             fs::create_dir_all(root.path("var/www/html")).unwrap();

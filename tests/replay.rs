@@ -565,10 +565,14 @@ who                        bans  failures    ban time  jails
 192.0.2.1                     1         2         10m  sshd
 
 jail                      lines  failures    bans    ban time  commands   mails
-sshd                          6         5       2         10m         4       2
+sshd                          6         6       2         20m         4       4
 a-jail-with-quite-a-long-name
-                              6         5       1    for ever         2       0
-together                                        3    for ever         6       2
+                              6         6       1    for ever         2       0
+together                                        3    for ever         6       4
+
+sshd: 1 failure without a date
+a-jail-with-quite-a-long-name: 1 failure without a date; not asked:
+  ignorecommand
 ";
     assert_eq!(text, expected.replace("YEAR", year));
 }
