@@ -9,8 +9,8 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use super::{
-    actions, config, doctor, explain, help, links, lint, programs, refused, regex, replay, report, say,
-    setup, test, usage,
+    actions, config, doctor, explain, help, links, lint, programs, refused, regex, replay, report,
+    say, setup, test, usage,
 };
 
 /// Runs the program; the first argument is the name it was called under.

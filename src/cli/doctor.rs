@@ -31,7 +31,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use self::findings::Findings;
 use self::look::Look;
-use super::{directory, ended, refused, say};
+use super::{directory, ended, help, refused, say};
 use crate::lint::Severity;
 
 /// Runs the program; the first word is the name it was called under.
