@@ -292,3 +292,25 @@ fn links_lead_to_pages_and_headings_and_stay_in_the_book() {
         }
     }
 }
+
+#[test]
+fn files_that_structure_and_howto_name_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for page in ["docs/structure.md", "docs/howto.md", "CONTRIBUTING.md"] {
+        let text = std::fs::read_to_string(root.join(page)).unwrap();
+        let quoted = text.split('`').skip(1).step_by(2);
+        let below = [
+            "src/",
+            "crates/",
+            "tests/",
+            "docs/",
+            "packaging/",
+            "samples/",
+        ];
+        let named = |word: &&str| below.iter().any(|folder| word.starts_with(folder));
+        // NAME stands for what is new
+        for path in quoted.filter(named).filter(|word| !word.contains("NAME")) {
+            assert!(root.join(path).exists(), "{page}: {path}");
+        }
+    }
+}
