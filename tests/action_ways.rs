@@ -3,7 +3,9 @@
 
 mod common;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 
 /// What `ferroban actions` says: exit code, output, errors.
 type Said = (Option<i32>, String, String);
@@ -178,4 +180,142 @@ fn shipped_actions_go_the_ways_of_the_original() {
     assert_eq!(code, Some(0));
     assert_eq!(original.matches("\n  actionban ").count(), 19, "{original}");
     assert_eq!(String::from_utf8(output.stdout).unwrap(), original);
+}
+
+/// Options of units with their words. An empty value empties a list; words behind `~` are a list of
+/// their own. Of what is shipped only `options` count.
+fn settings(texts: &[&str], options: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
+    const LISTS: [&str; 4] = [
+        "CapabilityBoundingSet",
+        "ReadWritePaths",
+        "RestrictAddressFamilies",
+        "SystemCallFilter",
+    ];
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let lines = texts.iter().flat_map(|text| text.lines());
+    for (option, value) in lines.filter_map(|line| line.split_once('=')) {
+        if option.starts_with('#') || !options.is_empty() && !options.contains(&option) {
+            continue;
+        }
+        let words = found.entry(option.to_owned()).or_default();
+        if value.is_empty() || !LISTS.contains(&option) {
+            words.clear();
+        }
+        words.extend(value.split_whitespace().map(str::to_owned));
+    }
+    found
+}
+
+/// What a shipped unit takes away.
+fn shipped(own: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging");
+    let common = fs::read_to_string(packaging.join("sandbox.conf")).unwrap();
+    let own = fs::read_to_string(packaging.join(own)).unwrap();
+    let mut options: Vec<&str> = common
+        .lines()
+        .filter_map(|line| Some(line.split_once('=')?.0))
+        .collect();
+    options.extend(["CapabilityBoundingSet", "ProtectProc"]);
+    settings(&[&own, &common], &options)
+}
+
+/// What `--sandbox` prints for these jails over the original's configuration, as text and as settings.
+fn drop_in(jails: &str, more: &[&str]) -> (String, BTreeMap<String, BTreeSet<String>>) {
+    let (directory, ask) = asked();
+    let etc = directory.path().join("etc");
+    let root = directory.path().display().to_string();
+    fs::write(
+        etc.join("jail.local"),
+        format!(
+            "[DEFAULT]\nfilter = sshd\nbackend = polling\nlogpath = /dev/null\n{}",
+            jails.replace("ROOT", &root)
+        ),
+    )
+    .unwrap();
+    let (code, text, errors) = ask(&[&["--sandbox"], more].concat());
+    assert_eq!(code, Some(0), "{errors}");
+    let settings = settings(&[&text], &[]);
+    (text, settings)
+}
+
+fn words(text: &str) -> BTreeSet<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_drop_in_for_what_the_default_is_meant_for_is_the_default() {
+    let jails = "[a]\nenabled = true\naction = iptables-ipset[port=ssh]\n         nftables[port=ssh]\n\
+                 \x20        hostsdeny\n         sendmail[mailcmd='ROOT/sendmail -f \"a\" \"b\"']\n";
+    let (text, settings) = drop_in(jails, &[]);
+    assert!(!text.contains("not known"), "{text}");
+    assert_eq!(settings, shipped("ferroban/ferroban.service"), "{text}");
+}
+
+#[test]
+fn a_drop_in_leaves_what_is_not_known_the_shipped_lists() {
+    let jails = "[a]\nenabled = true\naction = own\n";
+    for (unit, file) in [
+        ("ferroban", "ferroban/ferroban.service"),
+        ("fail2ban", "ferroban-dropin/dropin.conf"),
+    ] {
+        let jails = format!("{jails}ignorecommand = /usr/local/bin/known <ip>\n");
+        let (text, settings) = drop_in(&jails, &["--unit", unit]);
+        assert!(
+            text.contains("not known what /usr/local/bin/known needs: a/ignorecommand"),
+            "{text}"
+        );
+        assert_eq!(settings, shipped(file), "{text}");
+    }
+    // what is known is added
+    let jails = format!(
+        "{jails}         iptables\nignorecommand = /usr/local/bin/known\nbackend = syslog[port=514]\n\
+         [b]\nenabled = true\nlogpath = /tmp/*.log\n"
+    );
+    let (text, settings) = drop_in(&jails, &[]);
+    let mut expected = shipped("ferroban/ferroban.service");
+    expected
+        .get_mut("CapabilityBoundingSet")
+        .unwrap()
+        .insert("CAP_NET_BIND_SERVICE".to_owned());
+    expected.insert("PrivateTmp".to_owned(), words("no"));
+    assert_eq!(settings, expected, "{text}");
+}
+
+#[test]
+fn a_drop_in_leaves_the_firewall_alone_where_nothing_else_is_done() {
+    let jails = "[a]\nenabled = true\naction = nftables[port=ssh]\n";
+    let (text, settings) = drop_in(jails, &[]);
+    let is = |option: &str, value: &str| assert_eq!(settings[option], words(value), "{text}");
+    is("CapabilityBoundingSet", "CAP_NET_ADMIN CAP_DAC_READ_SEARCH");
+    is("ReadWritePaths", "/run/fail2ban /var/lib/fail2ban /var/log");
+    is(
+        "RestrictAddressFamilies",
+        "AF_UNIX AF_NETLINK AF_INET AF_INET6",
+    );
+    is(
+        "SystemCallFilter",
+        "@system-service ~@resources ~@privileged",
+    );
+    is("NoNewPrivileges", "yes");
+    is("ProtectHome", "yes");
+    assert!(!settings.contains_key("IPAddressDeny"), "{text}");
+    assert!(text.contains("# the firewall: a/nftables\nCapabilityBoundingSet=CAP_NET_ADMIN\n"));
+    // each line says what for, but for those that take away what nothing needs
+    let (granted, taken) = text.split_once("# nothing here needs").unwrap();
+    let granted: Vec<&str> = granted.lines().collect();
+    for pair in granted.windows(2) {
+        assert!(
+            !pair[1].contains('=') || pair[0].starts_with('#'),
+            "{pair:?}"
+        );
+    }
+    assert!(taken.contains("\nProtectSystem=strict\n"), "{text}");
+
+    // nobody is asked for names, and a log lies in a home
+    let jails = format!("{jails}usedns = no\nignoreself = false\nlogpath = /home/a/log\n");
+    let (text, settings) = drop_in(&jails, &[]);
+    let is = |option: &str, value: &str| assert_eq!(settings[option], words(value), "{text}");
+    is("RestrictAddressFamilies", "AF_UNIX AF_NETLINK");
+    is("IPAddressDeny", "any");
+    is("ProtectHome", "read-only");
 }

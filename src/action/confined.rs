@@ -7,11 +7,12 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::exec::outline::Outline;
 use crate::exec::script::Script;
 use crate::mail::Mail;
 
 /// They hand mail to the mail system of the machine, which keeps it in files of its own.
-const MAILERS: [&str; 8] = [
+pub(super) const MAILERS: [&str; 8] = [
     "sendmail",
     "mail",
     "mailx",
@@ -23,15 +24,10 @@ const MAILERS: [&str; 8] = [
 ];
 
 /// They get the rights of another user.
-const SET_ID: [&str; 4] = ["sudo", "su", "doas", "pkexec"];
+pub(super) const SET_ID: [&str; 4] = ["sudo", "su", "doas", "pkexec"];
 
 /// Where the server has nothing of its own.
 const FOREIGN: [&str; 5] = ["/etc/", "/proc/net/", "/proc/sys/", "/sys/", "/usr/"];
-
-/// Words of the shell behind which a command begins.
-const LEADING: [&str; 11] = [
-    "if", "then", "elif", "else", "while", "until", "do", "!", "time", "exec", "command",
-];
 
 static ENFORCED: AtomicBool = AtomicBool::new(false);
 
@@ -53,16 +49,11 @@ pub fn hindrance(script: &Script) -> Option<String> {
     if let Some(mail) = Mail::recognise(script) {
         return mail.program().map(of_program)?;
     }
-    let text = without_quoted(script.shape().0);
-    let pieces = text.split([';', '|', '&', '(', ')', '{', '}', '`', '\n']);
-    let programs = pieces.filter_map(|piece| {
-        let mut words = piece.split_whitespace();
-        words.find(|word| !LEADING.contains(word) && !word.contains('='))
-    });
-    let files = text.split('>').skip(1).map(str::trim_start);
+    let outline = Outline::of(script.shape().0);
+    let programs = outline.commands.iter().filter_map(|words| words.first());
     programs
-        .filter_map(of_program)
-        .chain(files.filter_map(of_file))
+        .filter_map(|program| of_program(program))
+        .chain(outline.written.iter().filter_map(|path| of_file(path)))
         .next()
 }
 
@@ -78,30 +69,11 @@ fn of_program(path: &str) -> Option<String> {
         .then(|| format!("runs {path}, which needs the rights of its set-id bits"))
 }
 
-fn of_file(text: &str) -> Option<String> {
-    let end = text.find(|c: char| c.is_whitespace() || ";|&()".contains(c));
-    let path = &text[..end.unwrap_or(text.len())];
+fn of_file(path: &str) -> Option<String> {
     FOREIGN
         .iter()
         .any(|place| path.starts_with(place))
         .then(|| format!("writes {path}"))
-}
-
-/// The text without what stands in quotes, where nothing is a command.
-fn without_quoted(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut quote = None;
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match (quote, c) {
-            (None | Some('"'), '\\') => drop(chars.next()),
-            (None, '"' | '\'') => quote = Some(c),
-            (None, c) => plain.push(c),
-            (Some(open), c) if c == open => quote = None,
-            (Some(_), _) => {}
-        }
-    }
-    plain
 }
 
 #[cfg(test)]

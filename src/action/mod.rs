@@ -17,6 +17,7 @@ pub mod preview;
 pub mod properties;
 pub mod python;
 mod queue;
+pub mod rights;
 mod runner;
 pub mod smtp;
 mod step;

@@ -1,5 +1,10 @@
 //! `ferroban actions [-c DIR] [--json] [JAIL …]`: for every command of a jail's actions, which way it goes
-//! (netlink, a program, a mail, a shell) and why. Nothing is run and no server is asked.
+//! (netlink, a program, a mail, a shell) and why; with `--sandbox` the drop-in of systemd that leaves the
+//! server what they need. Nothing is run and no server is asked.
+
+mod needs;
+mod sandbox;
+mod unit;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -8,6 +13,8 @@ use anyhow::{Context as _, bail};
 use clap::{Arg, ArgAction};
 use serde_json::json;
 
+use self::needs::Needs;
+use self::unit::Unit;
 use super::replay::jails;
 use super::{directory, ended, help, refused, say};
 use crate::action::plan::Way;
@@ -15,7 +22,7 @@ use crate::action::preview::{DryAction, Example};
 use crate::action::python;
 use crate::action::smtp::SmtpAction;
 use crate::config::shipped::Shipped;
-use crate::config::{ReadOptions, stream};
+use crate::config::{self, ReadOptions, stream};
 use crate::control::{Command, JailCommand, JailSetting, Value};
 use crate::sys::hosts::HostNames;
 
@@ -33,6 +40,80 @@ impl Action {
             Action::Commands(action) => &action.name,
             Action::Python { name, .. } => name,
         }
+    }
+}
+
+/// A jail as the commands for the server say it.
+#[derive(Default)]
+pub(super) struct Jail {
+    name: String,
+    backend: String,
+    pub(super) actions: Vec<Action>,
+    /// What is set besides actions.
+    settings: Vec<JailSetting>,
+    /// Lines of `logpath` that may lead to more files than are there now.
+    patterns: Vec<String>,
+}
+
+impl Jail {
+    fn set(&mut self, setting: JailSetting, names: &HostNames) -> anyhow::Result<()> {
+        match setting {
+            JailSetting::AddAction { name, python } => self.actions.push(match python {
+                None => Action::Commands(Box::new(DryAction::new(&name, names.clone()))),
+                Some((path, _)) => Action::Python { name, path },
+            }),
+            JailSetting::Action { name, properties } => {
+                let mut actions = self.actions.iter_mut();
+                if let Some(Action::Commands(action)) = actions.find(|action| action.name() == name)
+                {
+                    for (property, value) in &properties {
+                        action.set(property, value)?;
+                    }
+                }
+            }
+            setting => self.settings.push(setting),
+        }
+        Ok(())
+    }
+}
+
+/// What the server would be told.
+#[derive(Default)]
+pub(super) struct Configuration {
+    /// Options of the server itself.
+    server: Vec<(&'static str, String)>,
+    pub(super) jails: Vec<Jail>,
+}
+
+impl Configuration {
+    fn jail(&mut self, name: &str) -> Option<&mut Jail> {
+        self.jails.iter_mut().find(|jail| jail.name == name)
+    }
+
+    fn take(&mut self, command: Command, names: &HostNames) -> anyhow::Result<()> {
+        match command {
+            Command::Set { option, value } => self.server.push((option, value.str().into_owned())),
+            Command::Add { jail, backend } => self.jails.push(Jail {
+                name: jail,
+                backend,
+                ..Jail::default()
+            }),
+            Command::StartJail { name, patterns } => {
+                if let Some(jail) = self.jail(&name) {
+                    jail.patterns = patterns;
+                }
+            }
+            Command::Jail {
+                name,
+                command: JailCommand::Set(setting),
+            } => {
+                if let Some(jail) = self.jail(&name) {
+                    jail.set(setting, names)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
     }
 }
 
@@ -67,6 +148,13 @@ pub fn main(words: Vec<OsString>) -> ExitCode {
         .map(|names| names.cloned().collect())
         .unwrap_or_default();
     let directory = directory::chosen(&matches);
+    if matches.get_flag("sandbox") {
+        let unit = matches.get_one::<String>("unit");
+        let text = unit
+            .and_then(|name| Unit::named(name))
+            .map_or_else(|| bail!("no such unit"), |unit| drop_in(&unit, directory));
+        return ended("actions", text.map(|text| say(&text)));
+    }
     let told = run(directory, &jails).map(|told| match matches.get_flag("json") {
         true => say(&json_of(&told)),
         false => {
@@ -96,6 +184,22 @@ pub(super) fn command() -> clap::Command {
                 .help("print one JSON array of actions, with their commands"),
         )
         .arg(
+            Arg::new("sandbox")
+                .long("sandbox")
+                .action(ArgAction::SetTrue)
+                .conflicts_with_all(["commands", "json", "jail"])
+                .help("print a drop-in of systemd with the least rights that the enabled jails and their actions need"),
+        )
+        .arg(
+            Arg::new("unit")
+                .long("unit")
+                .value_name("UNIT")
+                .requires("sandbox")
+                .value_parser(unit::NAMES)
+                .default_value(unit::NAMES[0])
+                .help("for --sandbox: the unit that the drop-in is for"),
+        )
+        .arg(
             Arg::new("jail")
                 .value_name("JAIL")
                 .action(ArgAction::Append)
@@ -109,31 +213,46 @@ pub(super) fn command() -> clap::Command {
                 "those of one jail, with their commands",
                 "ferroban actions --commands sshd",
             ),
+            (
+                "a drop-in for the unit, with the least rights that they need",
+                "ferroban actions --sandbox",
+            ),
         ],
     )
 }
 
 fn run(directory: &str, wanted: &[String]) -> anyhow::Result<Vec<Told>> {
-    let jails = read(directory, wanted)?;
+    let Configuration { jails, .. } = read(directory, wanted)?;
     if jails.is_empty() && wanted.is_empty() {
         bail!("no jail is enabled in {directory}");
     }
     let mut told = Vec::new();
-    for (jail, actions) in jails {
-        if wanted.is_empty() || wanted.contains(&jail) {
-            for action in actions {
-                told.push(describe(&jail, action)?);
+    for jail in jails {
+        if wanted.is_empty() || wanted.contains(&jail.name) {
+            for action in jail.actions {
+                told.push(describe(&jail.name, action)?);
             }
         }
     }
     Ok(told)
 }
 
+/// What `--sandbox` prints.
+fn drop_in(unit: &Unit, directory: &str) -> anyhow::Result<String> {
+    let mut configuration = read(directory, &[])?;
+    let unreadable = || format!("cannot read {directory}");
+    let early = config::read_early(directory.as_ref()).with_context(unreadable)?;
+    let level = config::read_sandbox(directory.as_ref()).with_context(unreadable)?;
+    let needs = Needs::of(&mut configuration, &early, level)?;
+    Ok(sandbox::drop_in(unit, &needs, directory))
+}
+
 /// Jails with their actions, from the same commands the server would get. Those of `wanted` are read
 /// even when they are not enabled.
-fn read(directory: &str, wanted: &[String]) -> anyhow::Result<Vec<(String, Vec<Action>)>> {
+fn read(directory: &str, wanted: &[String]) -> anyhow::Result<Configuration> {
     let options = ReadOptions {
         allow_no_files: true,
+        patterns: true,
         also: wanted.to_vec(),
         ..ReadOptions::default()
     };
@@ -142,58 +261,29 @@ fn read(directory: &str, wanted: &[String]) -> anyhow::Result<Vec<(String, Vec<A
     for (jail, reason) in &stream.skipped {
         eprintln!("ferroban actions: jail '{jail}' left out: {reason}");
     }
-    let jails = of_commands(&stream.commands)?;
+    let mut configuration = of_commands(&stream.commands)?;
     for name in wanted {
         let skipped = stream.skipped.iter().any(|(jail, _)| jail == name);
-        if !skipped && !jails.iter().any(|(jail, _)| jail == name) {
+        if !skipped && configuration.jail(name).is_none() {
             jails::must_have(directory, name)?;
             bail!("jail '{name}' cannot be used");
         }
     }
-    Ok(jails)
+    Ok(configuration)
 }
 
-/// The jails that these commands make, with their actions.
+/// What these commands make.
 ///
 /// # Errors
 /// Something that is no command.
-pub(super) fn of_commands(commands: &[Vec<Value>]) -> anyhow::Result<Vec<(String, Vec<Action>)>> {
+pub(super) fn of_commands(commands: &[Vec<Value>]) -> anyhow::Result<Configuration> {
     let names = HostNames::default();
-    let mut jails: Vec<(String, Vec<Action>)> = Vec::new();
+    let mut configuration = Configuration::default();
     for words in commands {
-        match Command::parse(words).with_context(|| format!("in command {words:?}"))? {
-            Command::Add { jail, .. } => jails.push((jail, Vec::new())),
-            Command::Jail {
-                name,
-                command: JailCommand::Set(setting),
-            } => {
-                if let Some((_, actions)) = jails.iter_mut().find(|(jail, _)| *jail == name) {
-                    set(actions, setting, &names)?;
-                }
-            }
-            _ => {}
-        }
+        let command = Command::parse(words).with_context(|| format!("in command {words:?}"))?;
+        configuration.take(command, &names)?;
     }
-    Ok(jails)
-}
-
-fn set(actions: &mut Vec<Action>, setting: JailSetting, names: &HostNames) -> anyhow::Result<()> {
-    match setting {
-        JailSetting::AddAction { name, python } => actions.push(match python {
-            None => Action::Commands(Box::new(DryAction::new(&name, names.clone()))),
-            Some((path, _)) => Action::Python { name, path },
-        }),
-        JailSetting::Action { name, properties } => {
-            let mut actions = actions.iter_mut().filter(|action| action.name() == name);
-            if let Some(Action::Commands(action)) = actions.next() {
-                for (property, value) in &properties {
-                    action.set(property, value)?;
-                }
-            }
-        }
-        _ => {}
-    }
-    Ok(())
+    Ok(configuration)
 }
 
 /// How a Python action is carried out.

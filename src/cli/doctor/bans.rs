@@ -110,7 +110,7 @@ fn expectations(look: &Look, state: &State) -> Vec<Expected> {
             continue;
         };
         let made = actions::of_commands(&on_disk.commands).unwrap_or_default();
-        for action in made.into_iter().flat_map(|(_, actions)| actions) {
+        for action in made.jails.into_iter().flat_map(|jail| jail.actions) {
             let Action::Commands(mut action) = action else {
                 continue;
             };

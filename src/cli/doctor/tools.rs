@@ -59,7 +59,7 @@ pub fn look(look: &Look, findings: &mut Findings) {
     for jail in &look.jails {
         // what is wrong with its actions keeps the jail from being made, which is told
         let made = actions::of_commands(&jail.commands).unwrap_or_default();
-        for action in made.into_iter().flat_map(|(_, actions)| actions) {
+        for action in made.jails.into_iter().flat_map(|jail| jail.actions) {
             let name = action.name().to_owned();
             for program in programs(action, &jail.name) {
                 let (actions, jails) = needs.entry(program).or_default();
