@@ -336,3 +336,82 @@ fn sandbox_strict_bans_and_writes_nothing_elsewhere() {
         assert!(ended(&mut server).is_some());
     });
 }
+
+#[test]
+fn bans_and_mails_put_nothing_into_tmp() {
+    let test = "bans_and_mails_put_nothing_into_tmp";
+    common::in_network_and_mount_namespace(test, || {
+        let mount = |arguments: &[&str]| {
+            let status = Command::new("mount").args(arguments).status();
+            assert!(status.unwrap().success(), "{arguments:?}");
+        };
+        mount(&["-t", "tmpfs", "none", "/mnt"]);
+        // nobody can make a name here
+        for place in ["/tmp", "/var/tmp"] {
+            mount(&["--bind", place, place]);
+            mount(&["-o", "remount,bind,ro", place]);
+        }
+        assert!(
+            fs::write("/tmp/ferroban", "").is_err() && fs::write("/var/tmp/ferroban", "").is_err()
+        );
+        let place = tempfile::tempdir_in("/mnt").unwrap();
+        let mailcmd = format!("{}/sendmail -f \"a\" \"b\"", place.path().display());
+        let mail =
+            format!("sendmail-whois-lines[name=mail, logpath=/dev/null, mailcmd='{mailcmd}']");
+        let mut jails = JAILS.to_vec();
+        jails.push(("mail", &mail));
+        let stock = Stock::within(place, &jails, "ROOT/f2b.db");
+        stock.write("sendmail", "#!/bin/sh\ncat >>ROOT/mails\n");
+        let all = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(stock.path("sendmail"), all).unwrap();
+        let mut server = common::serve(common::ours("fail2ban-server"), &stock.path("etc"));
+        ban(&stock, &jails);
+        let mails = || fs::read_to_string(stock.path("mails")).unwrap_or_default();
+        let sent = common::eventually(60, || mails().contains("192.0.2.1"));
+        assert!(sent, "{}\n{}", mails(), stock.log());
+        stock.client(&["unban", "--all"]);
+        let lifted = common::eventually(60, || held() == [false; 3]);
+        assert!(lifted, "{:?}\n{}", held(), stock.log());
+        stock.client(&["stop"]);
+        assert!(ended(&mut server).is_some());
+        assert!(!stock.log().contains(" ERROR "), "{}", stock.log());
+    });
+}
+
+#[test]
+fn another_user_does_not_command_the_server() {
+    common::in_network_namespace("another_user_does_not_command_the_server", || {
+        let stock = Stock::new(&[("nft", "nftables[name=nft, port=ssh]")], "None");
+        let socket = stock.path("f2b.sock");
+        // all may look at the configuration and reach the socket's place
+        fs::set_permissions(stock.directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let mut server = common::serve(common::ours("fail2ban-server"), &stock.path("etc"));
+        stock.wait_for_jail("nft");
+        let mode = fs::metadata(&socket).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{mode:o}");
+
+        let ask = || {
+            let mut client = common::ours("fail2ban-client");
+            client.arg("-s").arg(&socket);
+            client.args(["set", "nft", "banip", "192.0.2.1"]);
+            let output = unprivileged(&client).output().unwrap();
+            String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+        };
+        let said = ask();
+        assert!(said.contains("ermission"), "{said}");
+        // a mode that no socket should have
+        let open = |mode| fs::set_permissions(&socket, fs::Permissions::from_mode(mode)).unwrap();
+        open(0o666);
+        ask();
+        let refused = format!("Refused connection of user {USER} to the socket");
+        assert!(stock.log().contains(&refused), "{}", stock.log());
+        let status = stock.client(&["status", "nft"]);
+        assert!(!status.contains("192.0.2.1"), "{status}");
+        // but root can give the socket to a group
+        open(0o660);
+        std::os::unix::fs::chown(&socket, None, Some(USER)).unwrap();
+        assert_eq!(ask(), "1\n");
+        stock.client(&["stop"]);
+        assert!(ended(&mut server).is_some());
+    });
+}

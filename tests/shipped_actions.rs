@@ -493,3 +493,20 @@ fn firewalld_is_reloaded_only_to_learn_of_a_new_set() {
     }
     assert_eq!(count(new, "port port='8000-8080' protocol='tcp' reject"), 8);
 }
+
+#[test]
+fn no_shipped_action_names_a_file_in_tmp() {
+    let mut seen = 0;
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("action.d")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        for line in lines.filter(|line| line.contains("/tmp")) {
+            // tmpfile = /var/run/fail2ban/tmp-mail.txt
+            let elsewhere = line.replace("/var/run/fail2ban/tmp", "");
+            assert!(!elsewhere.contains("/tmp"), "{}: {line}", path.display());
+        }
+        seen += 1;
+    }
+    assert!(seen > 60, "{seen}");
+}
