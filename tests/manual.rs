@@ -314,3 +314,59 @@ fn files_that_structure_and_howto_name_are_there() {
         }
     }
 }
+
+/// The jobs of a workflow, and the words of its commands.
+fn workflow(text: &str) -> (BTreeSet<String>, Vec<String>) {
+    let (head, jobs) = text.split_once("\njobs:\n").unwrap();
+    assert!(head.contains("\non:\n"), "{head}");
+    let names = jobs.lines().filter_map(|line| {
+        let name = line.strip_prefix("  ")?.strip_suffix(':')?;
+        (!name.starts_with([' ', '#'])).then(|| name.to_owned())
+    });
+    let run = jobs.lines().filter(|line| !line.contains("uses: "));
+    let words = run.flat_map(str::split_whitespace);
+    let words = words.map(|word| word.trim_matches('"').to_owned());
+    (names.collect(), words.collect())
+}
+
+#[test]
+fn workflows_name_what_is_there_and_contributing_their_jobs() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut jobs = BTreeSet::new();
+    let mut files = BTreeSet::new();
+    for entry in std::fs::read_dir(root.join(".github/workflows")).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let (names, words) = workflow(&text);
+        jobs.extend(names);
+        let here =
+            |word: &String| word.contains('/') && !word.contains(['$', ':', '=', '}', '\'', '*']);
+        files.extend(words.into_iter().filter(here));
+    }
+    for file in &files {
+        assert!(root.join(file).exists(), "{file}");
+    }
+    assert!(
+        files.contains(".ci/run") && files.contains("samples/filters/"),
+        "{files:?}"
+    );
+    let contributing = std::fs::read_to_string(root.join("CONTRIBUTING.md")).unwrap();
+    let rows = contributing
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"));
+    let explained: BTreeSet<String> = rows
+        .filter_map(|row| Some(row.split_once("` |")?.0.to_owned()))
+        .collect();
+    assert_eq!(explained, jobs);
+
+    // the job `smoke` takes a dictionary and seeds for each target
+    let fuzz = root.join("fuzz");
+    let manifest = std::fs::read_to_string(fuzz.join("Cargo.toml")).unwrap();
+    let targets = manifest.split("[[bin]]\nname = \"").skip(1);
+    for target in targets.map(|text| text.split('"').next().unwrap()) {
+        let dictionary = format!("dictionaries/{target}.dict");
+        assert!(
+            fuzz.join(dictionary).is_file() && fuzz.join("seeds").join(target).is_dir(),
+            "{target}"
+        );
+    }
+}

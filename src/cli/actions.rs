@@ -197,7 +197,7 @@ pub(super) fn command() -> clap::Command {
                 .requires("sandbox")
                 .value_parser(unit::NAMES)
                 .default_value(unit::NAMES[0])
-                .help("for --sandbox: the unit that the drop-in is for"),
+                .help("for --sandbox: the unit that the drop-in is for, ferroban or fail2ban"),
         )
         .arg(
             Arg::new("jail")
