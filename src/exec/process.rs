@@ -1,39 +1,32 @@
 //! Runs one program to its end: arguments and input go in, how it ended and what it printed come
 //! out, within limits of time and size.
 //!
-//! Nothing is asked for time and again: a descriptor tells of the end of a child, its output is read
-//! as it comes. Output is read while the program runs, so one that prints more than a pipe holds does
-//! not hang; what exceeds the limit is thrown away.
+//! Output is read while the program runs, so one that prints more than a pipe holds does not hang;
+//! what exceeds the limit is thrown away.
+#![forbid(unsafe_code)]
 
-use std::ffi::CString;
-use std::io;
-use std::os::fd::AsFd;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, killpg};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, pipe2};
-use tokio::net::unix::pipe;
-use tokio::time::{Instant, sleep, sleep_until};
-
-use crate::sys::spawn::{Program, spawn};
-use end::End;
-use streams::{Capture, Input, leaves_output};
-
-mod end;
-mod streams;
+use nix::unistd::Pid;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::{sleep, timeout};
 
 /// Bytes kept of each of standard output and error.
 pub const OUTPUT_LIMIT: usize = 256 * 1024;
 
-/// Time a program runs before its output is watched. Most have ended by then, and what they have
-/// printed fits into the pipes and is read when they have; watching costs more than reading.
-const UNWATCHED: Duration = Duration::from_millis(5);
-
 /// Between the polite and the final signal to a program that ran too long.
 const GRACE: Duration = Duration::from_millis(200);
+
+/// For the kernel to end what the final signal was sent to.
+const KILLED: Duration = Duration::from_millis(500);
 
 /// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,156 +78,224 @@ impl<'a> Invocation<'a> {
         }
     }
 
-    /// Runs the program in a session of its own and waits for its end, not for the end of what it
-    /// left running. When its time is up the whole process group gets `SIGTERM`, then `SIGKILL`
-    /// (fact A18).
+    /// Runs the program in a process group of its own and waits for its end, not for the end of what
+    /// it left running. When its time is up the whole group gets `SIGTERM`, then `SIGKILL` (fact A18).
     ///
     /// # Errors
     /// It could not be started.
     pub async fn run(&self) -> io::Result<Finished> {
-        let arguments: Vec<CString> = self
-            .arguments
-            .iter()
-            .map(|argument| CString::new(argument.as_bytes()))
-            .collect::<Result<_, _>>()
-            .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "embedded null byte"))?;
-        let path = arguments
-            .first()
-            .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-
-        let (stdout, child_stdout) = pipe2(OFlag::O_CLOEXEC)?;
-        let (stderr, child_stderr) = pipe2(OFlag::O_CLOEXEC)?;
-        let (mut input, child_stdin) = match self.input {
-            Some(bytes) => {
-                let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
-                (
-                    Input::new(pipe::Sender::from_owned_fd(write)?, bytes),
-                    Some(read),
-                )
-            }
-            None => (Input::none(), None),
-        };
-        let child = spawn(&Program {
-            path,
-            arguments: &arguments,
-            stdin: child_stdin.as_ref().map(AsFd::as_fd),
-            stdout: child_stdout.as_fd(),
-            stderr: child_stderr.as_fd(),
-        })?;
-        let pid = child.pid;
-        let running = Running(Some(pid));
-        drop((child_stdin, child_stdout, child_stderr));
-        let mut ending = End::of(child)?;
-        let mut stdout = Capture::new(stdout, self.output_limit);
-        let mut stderr = Capture::new(stderr, self.output_limit);
-
-        let end = Instant::now() + self.timeout;
-        let alarm = sleep_until(end.min(Instant::now() + UNWATCHED));
-        tokio::pin!(alarm);
-        let mut timed_out = false;
-        let ending = loop {
-            tokio::select! {
-                biased;
-                ending = ending.come() => break ending,
-                () = stdout.readable(), if stdout.is_watched() => stdout.take(),
-                () = stderr.readable(), if stderr.is_watched() => stderr.take(),
-                () = input.push(), if input.pending() => {}
-                () = &mut alarm => {
-                    if alarm.deadline() == end {
-                        timed_out = true;
-                        break kill(pid).await;
-                    }
-                    stdout.watch();
-                    stderr.watch();
-                    alarm.as_mut().reset(end);
-                }
-            }
-        };
-        running.ended();
-        if leaves_output(&stdout, &stderr) {
-            stdout.take_rest();
-            stderr.take_rest();
+        if self.arguments.iter().any(|word| word.contains('\0')) {
+            let text = "embedded null byte";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
+        let (program, arguments) = self
+            .arguments
+            .split_first()
+            .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        let mut child = Command::new(program)
+            .args(arguments)
+            .process_group(0)
+            .stdin(self.input.map_or_else(Stdio::inherit, |_| Stdio::piped()))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let mut stdout = Capture::new(child.stdout.take(), self.output_limit);
+        let mut stderr = Capture::new(child.stderr.take(), self.output_limit);
+        let input = feed(child.stdin.take(), self.input.unwrap_or_default());
+        let mut running = Running::new(child);
+        let pid = running.group;
+        let talk = async {
+            tokio::join!(input, stdout.fill(), stderr.fill());
+            std::future::pending::<()>().await;
+        };
+        let ended = tokio::select! {
+            biased;
+            status = running.wait() => Some(status),
+            () = talk => None,
+            () = sleep(self.timeout) => None,
+        };
+        let timed_out = ended.is_none();
+        let ending = match (ended, running.take()) {
+            (Some(ending), _) => ending,
+            (None, Some(child)) => kill(child, pid).await,
+            (None, None) => Ending::Unknown,
+        };
         Ok(Finished {
             pid: pid.as_raw(),
             ending,
             timed_out,
-            stdout: stdout.bytes,
-            stderr: stderr.bytes,
+            stdout: stdout.rest(),
+            stderr: stderr.rest(),
         })
+    }
+}
+
+/// Writes all of a program's input, or as much as it reads, and closes the pipe.
+async fn feed(pipe: Option<ChildStdin>, bytes: &[u8]) {
+    if let Some(mut pipe) = pipe {
+        let _ = pipe.write_all(bytes).await;
+    }
+}
+
+/// What a program prints on one pipe.
+struct Capture<P> {
+    pipe: Option<P>,
+    limit: usize,
+    bytes: Vec<u8>,
+}
+
+impl<P: AsyncRead + Unpin + IntoFd> Capture<P> {
+    fn new(pipe: Option<P>, limit: usize) -> Capture<P> {
+        Capture {
+            pipe,
+            limit,
+            bytes: Vec::new(),
+        }
+    }
+
+    /// Takes what comes, until nobody can print any more.
+    async fn fill(&mut self) {
+        let mut chunk = [0; 8192];
+        while let Some(pipe) = &mut self.pipe {
+            match pipe.read(&mut chunk).await {
+                Ok(n @ 1..) => self.keep(&chunk[..n]),
+                _ => self.pipe = None,
+            }
+        }
+    }
+
+    /// Everything, with what is left in the pipe: the runtime may hear of the program's end before it
+    /// hears of its last words. Nothing is waited for.
+    fn rest(mut self) -> Vec<u8> {
+        let mut pipe = self.pipe.take().and_then(|pipe| {
+            let pipe = pipe.into_fd().ok()?;
+            fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).ok()?;
+            Some(File::from(pipe))
+        });
+        let mut chunk = [0; 8192];
+        while let Some(file) = &mut pipe {
+            match file.read(&mut chunk) {
+                Ok(n @ 1..) => self.keep(&chunk[..n]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                _ => pipe = None,
+            }
+        }
+        self.bytes
+    }
+
+    fn keep(&mut self, chunk: &[u8]) {
+        let room = self.limit - self.bytes.len();
+        self.bytes
+            .extend_from_slice(&chunk[..chunk.len().min(room)]);
+    }
+}
+
+/// The descriptor of a pipe that the runtime has watched.
+trait IntoFd {
+    fn into_fd(self) -> io::Result<OwnedFd>;
+}
+
+impl IntoFd for ChildStdout {
+    fn into_fd(self) -> io::Result<OwnedFd> {
+        self.into_owned_fd()
+    }
+}
+
+impl IntoFd for tokio::process::ChildStderr {
+    fn into_fd(self) -> io::Result<OwnedFd> {
+        self.into_owned_fd()
     }
 }
 
 /// A program that runs. Dropped before its end, because nobody waits for it any more, it is ended
 /// with its process group.
-struct Running(Option<Pid>);
+struct Running {
+    child: Option<Child>,
+    group: Pid,
+}
 
 impl Running {
-    /// It has ended.
-    fn ended(mut self) {
-        self.0 = None;
+    fn new(child: Child) -> Running {
+        Running {
+            group: group_of(&child),
+            child: Some(child),
+        }
+    }
+
+    async fn wait(&mut self) -> Ending {
+        let ending = match &mut self.child {
+            Some(child) => ending_of(child.wait().await),
+            None => Ending::Unknown,
+        };
+        self.child = None;
+        ending
+    }
+
+    fn take(&mut self) -> Option<Child> {
+        self.child.take()
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let Some(pid) = self.0 else { return };
-        // at once, since the runtime may be about to end
-        let _ = killpg(pid, Signal::SIGTERM);
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(kill(pid))),
-            Err(_) => drop(killpg(pid, Signal::SIGKILL)),
-        }
-    }
-}
-
-/// How the child ended, or `None` while it runs.
-fn ending_of(pid: Pid) -> Option<Ending> {
-    loop {
-        return match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::StillAlive) => None,
-            Ok(WaitStatus::Exited(_, code)) => Some(Ending::Code(code)),
-            Ok(WaitStatus::Signaled(_, signal, _)) => Some(Ending::Signal(signal as i32)),
-            Ok(_) => None,
-            Err(Errno::EINTR) => continue,
-            Err(_) => Some(Ending::Unknown),
-        };
-    }
-}
-
-/// Ends what is left of a process that [`crate::sys::spawn`] has started, and of its group.
-pub async fn end(pid: Pid) {
-    // one that was asked to end may just be doing so
-    for _ in 0..20 {
-        if ending_of(pid).is_some() {
+        let Some(child) = self.child.take() else {
             return;
+        };
+        // dropped without a runtime, or with it, it kills
+        let end = kill(child, self.group);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(end);
         }
-        sleep(Duration::from_millis(10)).await;
     }
-    kill(pid).await;
+}
+
+/// The process group of a child that leads it, and has not been waited for.
+fn group_of(child: &Child) -> Pid {
+    // no group has this number, should it have ended
+    let id = child.id().and_then(|id| i32::try_from(id).ok());
+    Pid::from_raw(id.unwrap_or(i32::MAX))
+}
+
+fn ending_of(status: io::Result<ExitStatus>) -> Ending {
+    let Ok(status) = status else {
+        return Ending::Unknown;
+    };
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Ending::Code(code),
+        (None, Some(signal)) => Ending::Signal(signal),
+        (None, None) => Ending::Unknown,
+    }
+}
+
+/// Ends a child that leads a group, and what is left of the group; one that was asked to end may just
+/// be doing so.
+pub async fn end(mut child: Child) {
+    let group = group_of(&child);
+    if timeout(GRACE, child.wait()).await.is_err() {
+        kill(child, group).await;
+    }
 }
 
 /// Ends a process group. The leader is reaped last, so that its number cannot have been given to
 /// another group when the signals are sent.
-async fn kill(pid: Pid) -> Ending {
-    // a group that is gone already needs no signal
-    let _ = killpg(pid, Signal::SIGTERM);
-    let group = Group(pid);
-    sleep(GRACE).await;
-    drop(group);
-    for _ in 0..50 {
-        if let Some(ending) = ending_of(pid) {
-            return ending;
+fn kill(mut child: Child, group: Pid) -> impl Future<Output = Ending> {
+    // at once, since the runtime may be about to end; a group that is gone needs no signal
+    let _ = killpg(group, Signal::SIGTERM);
+    let killed = Killed(group);
+    async move {
+        sleep(GRACE).await;
+        drop(killed);
+        match timeout(KILLED, child.wait()).await {
+            Ok(status) => ending_of(status),
+            Err(_) => Ending::Unknown,
         }
-        sleep(Duration::from_millis(10)).await;
     }
-    Ending::Unknown
 }
 
-/// Killed when dropped: also where the runtime ends before the grace is over.
-struct Group(Pid);
+/// A group that is killed when this is dropped: also where the runtime ends before the grace is over.
+struct Killed(Pid);
 
-impl Drop for Group {
+impl Drop for Killed {
     fn drop(&mut self) {
         let _ = killpg(self.0, Signal::SIGKILL);
     }
@@ -242,6 +303,8 @@ impl Drop for Group {
 
 #[cfg(test)]
 mod tests {
+    use nix::sys::wait::{WaitStatus, waitpid};
+
     use super::*;
 
     fn words(words: &[&str]) -> Vec<String> {
@@ -341,9 +404,14 @@ mod tests {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let group = runtime.block_on(dropped(script));
         drop(runtime);
-        assert_eq!(
-            waitpid(group, None),
-            Ok(WaitStatus::Signaled(group, Signal::SIGKILL, false))
+        // whoever waits for it, it is a signal that ends it
+        let ended = waitpid(group, None);
+        assert!(
+            matches!(
+                ended,
+                Err(_) | Ok(WaitStatus::Signaled(_, Signal::SIGKILL, false))
+            ),
+            "{ended:?}"
         );
     }
 
@@ -370,8 +438,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_runs_in_a_session_of_its_own_and_minds_broken_pipes() {
-        let arguments = sh("ps -o sid= -p $$; yes | head -n 1; echo $$");
+    async fn it_runs_in_a_group_of_its_own_and_minds_broken_pipes() {
+        let arguments = sh("ps -o pgid= -p $$; yes | head -n 1; echo $$");
         let finished = Invocation::new(&arguments, MINUTE).run().await.unwrap();
         let text = String::from_utf8(finished.stdout).unwrap();
         let lines: Vec<&str> = text.lines().map(str::trim).collect();

@@ -83,6 +83,16 @@ pub fn is_available() -> bool {
     library().is_some()
 }
 
+/// Calls a function of the library about a journal.
+macro_rules! call {
+    ($journal:expr, $function:ident $(, $argument:expr)*) => {
+        // SAFETY: a journal is open while its value lives. What else is handed over has the types that
+        // sd-journal(3) names: references to live locals that take results, texts that end in NUL or
+        // come with their length, and are copied.
+        unsafe { ($journal.library.$function)($journal.raw.as_ptr() $(, $argument)*) }
+    };
+}
+
 /// Which journal is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -162,10 +172,7 @@ impl Journal {
     /// # Errors
     /// `EINVAL` for what is no match.
     pub fn add_match(&mut self, text: &str) -> io::Result<()> {
-        // SAFETY: the journal is open; pointer and length are those of `text`, which is copied.
-        check(unsafe {
-            (self.library.add_match)(self.raw.as_ptr(), text.as_ptr().cast(), text.len())
-        })?;
+        check(call!(self, add_match, text.as_ptr().cast(), text.len()))?;
         Ok(())
     }
 
@@ -174,8 +181,7 @@ impl Journal {
     /// # Errors
     /// Out of memory.
     pub fn add_disjunction(&mut self) -> io::Result<()> {
-        // SAFETY: the journal is open.
-        check(unsafe { (self.library.add_disjunction)(self.raw.as_ptr()) })?;
+        check(call!(self, add_disjunction))?;
         Ok(())
     }
 
@@ -184,8 +190,7 @@ impl Journal {
     /// # Errors
     /// The library's.
     pub fn seek_head(&mut self) -> io::Result<()> {
-        // SAFETY: the journal is open.
-        check(unsafe { (self.library.seek_head)(self.raw.as_ptr()) })?;
+        check(call!(self, seek_head))?;
         Ok(())
     }
 
@@ -194,8 +199,7 @@ impl Journal {
     /// # Errors
     /// The library's.
     pub fn seek_realtime(&mut self, time: u64) -> io::Result<()> {
-        // SAFETY: the journal is open.
-        check(unsafe { (self.library.seek_realtime)(self.raw.as_ptr(), time) })?;
+        check(call!(self, seek_realtime, time))?;
         Ok(())
     }
 
@@ -205,8 +209,7 @@ impl Journal {
     /// `EINVAL` for what is no cursor.
     pub fn seek_cursor(&mut self, cursor: &str) -> io::Result<()> {
         let cursor = CString::new(cursor)?;
-        // SAFETY: the journal is open; the cursor is NUL-terminated.
-        check(unsafe { (self.library.seek_cursor)(self.raw.as_ptr(), cursor.as_ptr()) })?;
+        check(call!(self, seek_cursor, cursor.as_ptr()))?;
         Ok(())
     }
 
@@ -216,8 +219,7 @@ impl Journal {
     /// There is no present entry; the cursor is none.
     pub fn is_at(&self, cursor: &str) -> io::Result<bool> {
         let cursor = CString::new(cursor)?;
-        // SAFETY: as above.
-        let code = unsafe { (self.library.test_cursor)(self.raw.as_ptr(), cursor.as_ptr()) };
+        let code = call!(self, test_cursor, cursor.as_ptr());
         Ok(check(code)? > 0)
     }
 
@@ -226,8 +228,7 @@ impl Journal {
     /// # Errors
     /// A damaged file.
     pub fn next_entry(&mut self) -> io::Result<bool> {
-        // SAFETY: the journal is open.
-        Ok(check(unsafe { (self.library.next)(self.raw.as_ptr()) })? > 0)
+        Ok(check(call!(self, next))? > 0)
     }
 
     /// Goes to the entry before; false when there is none.
@@ -235,8 +236,7 @@ impl Journal {
     /// # Errors
     /// A damaged file.
     pub fn previous_entry(&mut self) -> io::Result<bool> {
-        // SAFETY: the journal is open.
-        Ok(check(unsafe { (self.library.previous)(self.raw.as_ptr()) })? > 0)
+        Ok(check(call!(self, previous))? > 0)
     }
 
     /// When the present entry was received, in microseconds since 1970.
@@ -245,8 +245,7 @@ impl Journal {
     /// There is no present entry.
     pub fn realtime(&self) -> io::Result<u64> {
         let mut time = 0;
-        // SAFETY: the journal is open; `time` takes the result.
-        check(unsafe { (self.library.realtime)(self.raw.as_ptr(), &mut time) })?;
+        check(call!(self, realtime, &mut time))?;
         Ok(time)
     }
 
@@ -256,8 +255,7 @@ impl Journal {
     /// There is no present entry.
     pub fn monotonic(&self) -> io::Result<u64> {
         let (mut time, mut boot) = (0, [0; 16]);
-        // SAFETY: the journal is open; `time` and the 16 bytes of the boot's id take the results.
-        check(unsafe { (self.library.monotonic)(self.raw.as_ptr(), &mut time, &mut boot) })?;
+        check(call!(self, monotonic, &mut time, &mut boot))?;
         Ok(time)
     }
 
@@ -267,8 +265,7 @@ impl Journal {
     /// There is no present entry (any more).
     pub fn cursor(&self) -> io::Result<String> {
         let mut text: *mut c_char = ptr::null_mut();
-        // SAFETY: the journal is open; `text` takes the result.
-        check(unsafe { (self.library.cursor)(self.raw.as_ptr(), &mut text) })?;
+        check(call!(self, cursor, &mut text))?;
         // SAFETY: on success `text` is a NUL-terminated string from `malloc` that is ours.
         unsafe {
             let cursor = CStr::from_ptr(text).to_string_lossy().into_owned();
@@ -279,8 +276,7 @@ impl Journal {
 
     /// The present entry's fields from the first on.
     pub fn restart_fields(&mut self) {
-        // SAFETY: the journal is open.
-        unsafe { (self.library.restart_data)(self.raw.as_ptr()) }
+        call!(self, restart_data)
     }
 
     /// The next field of the present entry as `NAME=value`; long values are cut (64 kB).
@@ -289,8 +285,7 @@ impl Journal {
     /// A damaged file.
     pub fn field(&mut self) -> io::Result<Option<&[u8]>> {
         let (mut data, mut length) = (ptr::null(), 0);
-        // SAFETY: the journal is open; both take the results.
-        let code = unsafe { (self.library.data)(self.raw.as_ptr(), &mut data, &mut length) };
+        let code = call!(self, data, &mut data, &mut length);
         if check(code)? == 0 || data.is_null() {
             return Ok(None);
         }
@@ -306,8 +301,7 @@ impl Journal {
     /// # Errors
     /// Out of inotify instances; files that cannot be watched.
     pub fn descriptor(&mut self) -> io::Result<BorrowedFd<'_>> {
-        // SAFETY: the journal is open.
-        let number = check(unsafe { (self.library.descriptor)(self.raw.as_ptr()) })?;
+        let number = check(call!(self, descriptor))?;
         // SAFETY: the journal keeps it open while it lives, which the borrow makes sure of.
         Ok(unsafe { BorrowedFd::borrow_raw(number) })
     }
@@ -319,8 +313,7 @@ impl Journal {
     /// The library's.
     pub fn timeout(&self) -> io::Result<Option<Duration>> {
         let mut until = 0;
-        // SAFETY: the journal is open; `until` takes the result.
-        check(unsafe { (self.library.timeout)(self.raw.as_ptr(), &mut until) })?;
+        check(call!(self, timeout, &mut until))?;
         if until == u64::MAX {
             return Ok(None);
         }
@@ -336,20 +329,17 @@ impl Journal {
     /// The library's.
     pub fn process(&mut self) -> io::Result<Change> {
         // SAFETY: the journal is open.
-        Ok(
-            match check(unsafe { (self.library.process)(self.raw.as_ptr()) })? {
-                0 => Change::Nothing,
-                1 => Change::Appended,
-                _ => Change::Invalidated,
-            },
-        )
+        Ok(match check(call!(self, process))? {
+            0 => Change::Nothing,
+            1 => Change::Appended,
+            _ => Change::Invalidated,
+        })
     }
 }
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        // SAFETY: the journal is open, and nobody uses it after this.
-        unsafe { (self.library.close)(self.raw.as_ptr()) }
+        call!(self, close)
     }
 }
 

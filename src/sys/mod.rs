@@ -9,4 +9,3 @@ pub mod journal;
 pub mod localtime;
 pub mod readiness;
 pub mod seccomp;
-pub mod spawn;

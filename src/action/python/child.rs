@@ -4,24 +4,20 @@
 //! A task of its own reads what it writes, also between requests, and ends the process group when
 //! it is told to, when a line is too long or when the output ends.
 
-use std::ffi::CString;
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 use std::time::Duration;
 
-use nix::fcntl::OFlag;
-use nix::unistd::{Pid, pipe2};
 use serde_json::Value as Json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::unix::pipe;
+use tokio::process::{self as programs, ChildStdin, ChildStdout, Command};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::exec::process;
 use crate::log::{self, Level};
-use crate::sys::spawn::{Program, spawn};
 
 /// The program that the interpreter runs.
 const PROGRAM: &str = concat!(
@@ -41,7 +37,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// A running process.
 #[derive(Debug)]
 pub(super) struct Child {
-    requests: pipe::Sender,
+    requests: ChildStdin,
     answers: mpsc::Receiver<Json>,
     /// Dropped or sent: the process is to end now.
     end: oneshot::Sender<()>,
@@ -74,27 +70,20 @@ impl Child {
     /// # Errors
     /// It could not be started.
     pub(super) fn start(interpreter: &str) -> io::Result<Child> {
-        let null = |_| io::Error::from(io::ErrorKind::InvalidInput);
-        let path = CString::new(interpreter).map_err(null)?;
-        let mut arguments = vec![path.clone()];
-        for argument in ["-c", PROGRAM] {
-            arguments.push(CString::new(argument).map_err(null)?);
-        }
-        let (child_stdin, requests) = pipe2(OFlag::O_CLOEXEC)?;
-        let (answers, child_stdout) = pipe2(OFlag::O_CLOEXEC)?;
-        let requests = pipe::Sender::from_owned_fd(requests)?;
-        let answers = pipe::Receiver::from_owned_fd(answers)?;
-        let child = spawn(&Program {
-            path: &path,
-            arguments: &arguments,
-            stdin: Some(child_stdin.as_fd()),
-            stdout: child_stdout.as_fd(),
+        let mut child = Command::new(interpreter)
+            .args(["-c", PROGRAM])
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             // as in the original, what an action prints is the server's
-            stderr: io::stderr().as_fd(),
-        })?;
+            .stderr(Stdio::inherit())
+            .spawn()?;
+        let (Some(requests), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(io::Error::from(io::ErrorKind::BrokenPipe));
+        };
         let (end, ends) = oneshot::channel();
         let (forward, received) = mpsc::channel(4);
-        let reader = tokio::spawn(read(child.pid, answers, forward, ends));
+        let reader = tokio::spawn(read(child, answers, forward, ends));
         Ok(Child {
             requests,
             answers: received,
@@ -136,8 +125,8 @@ impl Child {
 
 /// Reads until the output ends, or nobody needs the process any more; then ends it.
 async fn read(
-    pid: Pid,
-    output: pipe::Receiver,
+    child: programs::Child,
+    output: ChildStdout,
     answers: mpsc::Sender<Json>,
     mut end: oneshot::Receiver<()>,
 ) {
@@ -167,7 +156,7 @@ async fn read(
         }
     }
     drop(answers);
-    process::end(pid).await;
+    process::end(child).await;
 }
 
 /// Writes a log record, `[level, target, text]`.
