@@ -162,7 +162,9 @@ const ADDACTION: Case = Case {
         let command = "echo more <ip> >>HERE/addaction.notes";
         jail.ask_words(&["set", "JAIL", "action", "more", "actionban", command]);
         jail.ask("set JAIL banip 192.0.2.1");
-        [vec![reply], jail.notes(2)].concat()
+        let mut notes = jail.notes(2);
+        notes.sort();
+        [vec![reply], notes].concat()
     },
 };
 
