@@ -7,15 +7,20 @@ mod common;
 mod live;
 #[path = "doctor/machine.rs"]
 mod machine;
+#[path = "doctor/secrets.rs"]
+mod secrets;
 
 use std::fs;
 
 use machine::Machine;
 
+/// What makes a machine another.
+type Plant = fn(&Machine);
+
 /// A fault, and what must be said of it: its kind, and a part of the message.
 struct Fault {
     name: &'static str,
-    plant: fn(&Machine),
+    plant: Plant,
     kind: &'static str,
     says: &'static str,
 }
@@ -142,8 +147,8 @@ const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "a log without dates",
-        plant: |m| m.file("/var/log/auth.log", &"sshd: Invalid user anna from 192.0.2.7 port 4\n".repeat(200)),
-        kind: "no-date", says: "none of the last 200 lines",
+        plant: |m| m.file("/var/log/auth.log", &"GET / HTTP/1.1 by 192.0.2.7\n".repeat(200)),
+        kind: "no-date", says: "neither a date nor a failure in the last 200 lines",
     },
     Fault {
         name: "a log from the future",
@@ -200,6 +205,11 @@ const FAULTS: &[Fault] = &[
         name: "a socket for everybody",
         plant: |m| m.mode("/var/run/fail2ban/fail2ban.sock", 0o777),
         kind: "socket", says: "everybody may write to the socket",
+    },
+    Fault {
+        name: "a socket of somebody else",
+        plant: |m| std::os::unix::fs::chown(m.path("/var/run/fail2ban/fail2ban.sock"), Some(12345), None).unwrap(),
+        kind: "socket", says: "belongs to user 12345",
     },
     Fault {
         name: "a refusal by AppArmor",
@@ -293,7 +303,7 @@ fn each_fault_is_found() {
 #[test]
 fn healthy_machines_have_no_finding() {
     #[rustfmt::skip]
-    let variants: &[(&str, fn(&Machine))] = &[
+    let variants: &[(&str, Plant)] = &[
         ("as it is", |_| {}),
         ("swapped by hand, with the drop-in", |m| {
             m.file("/usr/local/sbin/ferroban", "\x7fELF");
@@ -314,6 +324,13 @@ fn healthy_machines_have_no_finding() {
         ("a server in a container beside", |m| {
             m.process(4001, "/usr/bin/python3 /usr/bin/fail2ban-server -f start");
             m.file("/proc/4001/status", "PPid:\t4000\nUid:\t0\t0\t0\t0\nNSpid:\t4001\t1\n");
+        }),
+        ("a server in a container that shares the process numbers", |m| {
+            m.process(4001, "/usr/bin/python3 /usr/bin/fail2ban-server -f start");
+            m.file("/proc/4001/cgroup", "0::/system.slice/docker-0123abc.scope\n");
+        }),
+        ("a log without dates whose lines count", |m| {
+            m.file("/var/log/auth.log", &"sshd[7]: Invalid user anna from 192.0.2.7 port 4\n".repeat(200));
         }),
         ("a second server of its own configuration", |m| {
             m.file("/etc/other/fail2ban.conf", "[Definition]\nsocket = /run/other.sock\n");

@@ -8,7 +8,9 @@ mod bans;
 mod commands;
 mod database;
 mod denials;
+mod docker;
 mod findings;
+mod idle;
 mod lines;
 mod logs;
 mod look;
@@ -142,6 +144,8 @@ fn examine(look: &Look) -> Findings {
     units::look(look, &mut findings);
     server::look(look, &mut findings);
     bans::look(look, &mut findings);
+    docker::look(look, &mut findings);
+    idle::look(look, &mut findings);
     tools::look(look, &mut findings);
     logs::look(look, &mut findings);
     lines::look(look, &mut findings);

@@ -122,6 +122,46 @@ fn bans_that_the_firewall_lacks_are_found() {
 }
 
 #[test]
+fn ports_of_docker_that_bans_do_not_reach_are_found() {
+    let test = "live::ports_of_docker_that_bans_do_not_reach_are_found";
+    in_network_namespace(test, || {
+        let server = StockServer::start(
+            &[
+                (
+                    "web",
+                    "iptables-multiport[name=web, port=8080]\nport = http,8080",
+                ),
+                ("set", "nftables[name=set, port=8080]\nport = 8080"),
+                (
+                    "hooked",
+                    "iptables-multiport[name=hooked, port=8080, chain=FORWARD]\nport = 8080",
+                ),
+                ("ssh", "iptables-multiport[name=ssh, port=22]\nport = ssh"),
+            ],
+            &[],
+        );
+        for jail in ["web", "set", "hooked", "ssh"] {
+            server.client(&["set", jail, "banip", "192.0.2.7"]);
+        }
+        let banned = || {
+            let rules = shell("iptables-save; nft list table inet f2b-table");
+            rules.matches("192.0.2.7").count() == 4
+        };
+        assert!(eventually(60, banned), "{}", server.log());
+        assert_eq!(wrong(&server), []);
+        shell(
+            "iptables -t nat -N DOCKER && iptables -t nat -A DOCKER ! -i docker0 -p tcp --dport 8080 \
+             -j DNAT --to-destination 172.17.0.2:80",
+        );
+        let found = wrong(&server);
+        for part in ["where the jail web bans", "where the jail set bans"] {
+            assert!(has(&found, "no-packet", part), "{found:#?}");
+        }
+        assert_eq!(found.len(), 2, "{found:#?}");
+    });
+}
+
+#[test]
 fn a_server_that_differs_from_its_files_is_found() {
     let stock = Stock::new(&[("one", ""), ("two", "")], "ROOT/db.sqlite3");
     let mut process = common::serve(common::ours("fail2ban-server"), &stock.path("etc"));
@@ -168,6 +208,37 @@ fn a_server_that_differs_from_its_files_is_found() {
     stock.client(&["stop"]);
     process.wait().unwrap();
     assert!(has(&wrong(&stock), "not-running", "no server"));
+}
+
+#[test]
+fn without_root_it_says_what_it_could_not_look_at() {
+    let stock = Stock::new(&[("one", "")], "None");
+    let mut process = common::serve(common::ours("fail2ban-server"), &stock.path("etc"));
+    stock.wait_for_jail("one");
+    let open = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(stock.path(""), open).unwrap();
+    // where everybody may run it
+    let program = stock.path("ferroban");
+    fs::copy(env!("CARGO_BIN_EXE_ferroban"), &program).unwrap();
+    let output = common::pinned(Command::new("setpriv"))
+        .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+        .arg(&program)
+        .args(["doctor", "--json", "-c"])
+        .arg(stock.path("etc"))
+        .output()
+        .unwrap();
+    let json: Json = serde_json::from_slice(&output.stdout).unwrap();
+    let found = findings(&json).into_iter();
+    let found: Vec<_> = found
+        .filter(|(_, kind, _)| !OF_MACHINE.contains(&kind.as_str()))
+        .collect();
+    assert_eq!(found, []);
+    let unseen = json["not_looked_at"].to_string();
+    for part in ["only root may ask it", "only root may see"] {
+        assert!(unseen.contains(part), "{unseen}");
+    }
+    let _ = process.kill();
+    let _ = process.wait();
 }
 
 #[test]

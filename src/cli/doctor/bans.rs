@@ -96,7 +96,7 @@ pub fn look(look: &Look, findings: &mut Findings) {
 }
 
 /// Whether a process sees the same firewall.
-fn is_same_network(pid: u32) -> bool {
+pub fn is_same_network(pid: u32) -> bool {
     let of = |pid: String| std::fs::read_link(format!("/proc/{pid}/ns/net")).ok();
     of(pid.to_string()) == of("self".to_owned())
 }
@@ -121,6 +121,19 @@ fn expectations(look: &Look, state: &State) -> Vec<Expected> {
             if held.is_none() || held != on_disk {
                 continue;
             }
+            // restored bans are none of its business, and others cannot be told from them
+            if action.skips_restored() {
+                continue;
+            }
+            let (families, _) = action.families();
+            let concerns = |id: &str| {
+                let family = Address::parse(id)
+                    .family()
+                    .map_or("", |family| family.as_str());
+                families
+                    .iter()
+                    .any(|known| known.is_empty() || known == family)
+            };
             let mut change = |id: &str| {
                 let mut ticket = Ticket::new(Address::parse(id), look.present);
                 ticket.bantime = Some(BanTime::Seconds(600.0));
@@ -133,6 +146,7 @@ fn expectations(look: &Look, state: &State) -> Vec<Expected> {
             let changes: Option<Vec<(String, Change)>> = jail
                 .bans
                 .iter()
+                .filter(|ban| concerns(&ban.id))
                 .map(|ban| Some((ban.id.clone(), change(&ban.id)?)))
                 .collect();
             if let Some(changes) = changes {
@@ -185,7 +199,7 @@ fn missing(expected: &Expected) -> Vec<&str> {
 }
 
 /// What a program prints that shows the firewall.
-fn output(program: &[String]) -> Option<String> {
+pub fn output(program: &[String]) -> Option<String> {
     let (name, arguments) = program.split_first()?;
     let output = Command::new(name).args(arguments).output().ok()?;
     let printed = output.status.success().then_some(output.stdout)?;
@@ -243,16 +257,20 @@ fn unreached(expected: &Expected, findings: &mut Findings) {
 
 /// Whether rules lead from a chain of the kernel's own to a chain, in a table as iptables-save prints it.
 fn is_reached(table: &str, chain: &str) -> bool {
-    let built_in = |line: &&str| line.starts_with(':') && line.split(' ').nth(1) != Some("-");
-    let mut reached: Vec<&str> = table
-        .lines()
-        .filter(built_in)
-        .filter_map(|line| line.trim_start_matches(':').split(' ').next())
-        .collect();
-    // without such lines nothing is known
-    if reached.is_empty() {
-        return true;
-    }
+    let from = built_in(table);
+    // without such chains nothing is known
+    from.is_empty() || from.into_iter().any(|from| leads(table, from, chain))
+}
+
+/// The chains of a table that the kernel brings.
+pub fn built_in(table: &str) -> Vec<&str> {
+    let heads = table.lines().filter_map(|line| line.strip_prefix(':'));
+    let heads = heads.filter(|head| head.split(' ').nth(1) != Some("-"));
+    heads.filter_map(|head| head.split(' ').next()).collect()
+}
+
+/// Whether rules lead from one chain to another.
+pub fn leads(table: &str, from: &str, chain: &str) -> bool {
     let jumps: Vec<(&str, &str)> = table
         .lines()
         .filter_map(|line| {
@@ -264,6 +282,7 @@ fn is_reached(table: &str, chain: &str) -> bool {
             Some((from, to))
         })
         .collect();
+    let mut reached = vec![from];
     let mut at = 0;
     while let Some(from) = reached.get(at).copied() {
         for (_, to) in jumps.iter().filter(|(start, _)| *start == from) {

@@ -52,7 +52,13 @@ pub fn kind(machine: &Machine, path: &str) -> Kind {
     let length = file.read(&mut head).unwrap_or_default();
     let head = &head[..length];
     if head.starts_with(b"\x7fELF") {
-        return Kind::Ours;
+        let place = machine.place(path);
+        let name = place.file_name().unwrap_or_default().to_string_lossy();
+        // not a program that starts another one, such as env
+        return match name.contains("ferroban") || name.contains("fail2ban") {
+            true => Kind::Ours,
+            false => Kind::Other,
+        };
     }
     let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let is_python = line.starts_with(b"#!") && line.windows(6).any(|part| part == b"python");

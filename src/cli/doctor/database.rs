@@ -112,7 +112,7 @@ fn room(path: &str, directory: &Path, findings: &mut Findings) {
             format!("the database {path} lies on a file system that is mounted read-only"),
             "mount it anew for writing, or move the database: dbfile in fail2ban.local",
         );
-    } else if free < NONE || no_files {
+    } else if system.blocks() > 0 && (free < NONE || no_files) {
         let what = if no_files {
             "no file can be made".to_owned()
         } else {
@@ -126,7 +126,7 @@ fn room(path: &str, directory: &Path, findings: &mut Findings) {
             ),
             "make room; the server writes them down by itself then",
         );
-    } else if free < LITTLE {
+    } else if system.blocks() > 0 && free < LITTLE {
         findings.add(
             Severity::Warning,
             "disk",

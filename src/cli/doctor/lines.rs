@@ -115,13 +115,14 @@ fn of_log(
             }
         }
     }
-    if dated == 0 && number >= ENOUGH && !undated {
+    let finds = failures > 0 || !ignored.is_empty();
+    if dated == 0 && number >= ENOUGH && !undated && !finds {
         findings.of_jail(
             &jail.name,
             Severity::Warning,
             "no-date",
             format!(
-                "the jail {} finds a date in none of the last {number} lines of {path}",
+                "the jail {} finds neither a date nor a failure in the last {number} lines of {path}",
                 jail.name
             ),
             "ferroban explain shows what it makes of a line; set datepattern in the jail's filter",

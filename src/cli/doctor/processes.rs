@@ -106,6 +106,9 @@ fn server(machine: &Machine, pid: u32) -> Option<Process> {
     if field("NSpid:").is_some_and(|numbers| numbers.len() > 1) {
         return None;
     }
+    if is_contained(machine, &pid.to_string()) && !is_contained(machine, "self") {
+        return None;
+    }
     let number = |name: &str| field(name)?.first()?.parse().ok();
     let program = machine
         .place("/proc")
@@ -130,6 +133,13 @@ fn server(machine: &Machine, pid: u32) -> Option<Process> {
         socket: socket.map(|path| machine.place(&path.to_string_lossy())),
         config: machine.place(&config),
     })
+}
+
+/// Whether a process lives in a container that shares the numbers of this machine's processes.
+fn is_contained(machine: &Machine, pid: &str) -> bool {
+    let group = machine.text(&format!("/proc/{pid}/cgroup"));
+    let words = ["containerd", "docker", "kubepods", "libpod", "lxc"];
+    words.iter().any(|word| group.contains(word))
 }
 
 fn started(machine: &Machine, pid: u32) -> Option<Timestamp> {

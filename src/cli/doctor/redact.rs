@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ipnet::IpNet;
 use python_re::{Flags, Regex};
 
 /// What a value was.
@@ -34,50 +35,9 @@ impl Kind {
 const SECRET_NAMES: &str =
     "pass|pwd|secret|token|key|credential|webhook|signature|private|cookie|bearer";
 /// Last parts of names with dots that are no hosts.
-const NO_DOMAINS: [&str; 42] = [
-    "7",
-    "automount",
-    "bak",
-    "bin",
-    "bz2",
-    "conf",
-    "count",
-    "d",
-    "db",
-    "device",
-    "err",
-    "exp",
-    "gz",
-    "html",
-    "increment",
-    "ini",
-    "journal",
-    "json",
-    "lo",
-    "local",
-    "lock",
-    "log",
-    "mount",
-    "old",
-    "path",
-    "pid",
-    "pl",
-    "py",
-    "rpmnew",
-    "requires",
-    "rpmsave",
-    "scope",
-    "service",
-    "sh",
-    "slice",
-    "so",
-    "sock",
-    "socket",
-    "sqlite3",
-    "target",
-    "timer",
-    "wants",
-];
+const NO_DOMAINS: &str = "7 automount bak bin bz2 conf count d db device err exp gz html increment ini journal \
+    json lo local lock log mount old path pid pl py rpmnew requires rpmsave scope service sh \
+    slice so sock socket sqlite3 target timer wants";
 /// First parts likewise: names of loggers and of options.
 const NO_HOSTS: [&str; 5] = ["ban", "bantime", "fail2ban", "math", "random"];
 /// Shorter values are found everywhere by chance.
@@ -114,7 +74,9 @@ fn rules() -> Option<Vec<Rule>> {
     );
     let option = format!(r"((?<!\S)--?[\w-]*(?:{SECRET_NAMES}|user)[\w-]*[ =]){VALUE}");
     let login = format!(r"((?<!\S)-u ?|\b(?:bearer|basic)\s+){VALUE}");
-    let forms: [(&str, usize, Kind); 14] = [
+    // `password for anna` says nothing secret
+    let apart = r#"(?<![<\w])((?:password|passwd|passphrase|secret|token|api[ _-]?key)\s+["']?)(?!(?:and|authentication|auth|failed|for|from|has|in|is|mismatch|not|of|on|to|was|with)\b)([^\s"',;&=:<][^\s"',;&]*)"#;
+    let forms: [(&str, usize, Kind); 15] = [
         (r#"\b([a-z][a-z0-9+.-]*)://([^\s"'<>\\]+)"#, 2, Kind::Url),
         (
             r#"\b((?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]*(?:key|token|auth)[a-z-]*)(["']?\s*[:=]\s*)([^"']+)"#,
@@ -122,6 +84,7 @@ fn rules() -> Option<Vec<Rule>> {
             Kind::Secret,
         ),
         (&named, 2, Kind::Secret),
+        (apart, 2, Kind::Secret),
         (&option, 2, Kind::Secret),
         (&login, 2, Kind::Secret),
         (r"(?<!\S)-p[^\s-]\S{3,}", 0, Kind::Secret),
@@ -166,7 +129,7 @@ fn rules() -> Option<Vec<Rule>> {
             Kind::User,
         ),
         (
-            r#"\b((?:user|account|password for|failure for|publickey for|opened for|closed for|login (?:of|for|by))\s+["'<]?)([^\s"'>,;:]+)"#,
+            r#"(?<![<\w])((?:user|account|password for|failure for|publickey for|opened for|closed for|login (?:of|for|by))\s+["'<]?)([^\s"'>,;:]+)"#,
             2,
             Kind::User,
         ),
@@ -243,22 +206,34 @@ impl Redactor {
 
     /// A text without what must not be seen.
     pub fn text(&mut self, text: &str) -> String {
+        let forms = |rule: &Rule| !rule.of_logs;
         let lines: Vec<String> = text
             .split('\n')
-            .map(|line| self.line(line, false))
+            .map(|line| self.line(line, forms))
             .collect();
         lines.join("\n")
     }
 
     /// A line of a log, which may also name people.
     pub fn log_line(&mut self, line: &str) -> String {
-        self.line(line, true)
+        self.line(line, |_| true)
+    }
+
+    /// A regex: words such as `password` say nothing secret there.
+    pub fn expression(&mut self, text: &str) -> String {
+        let names = |rule: &Rule| !rule.of_logs && !matches!(rule.kind, Kind::Secret | Kind::User);
+        let lines: Vec<String> = text
+            .split('\n')
+            .map(|line| self.line(line, names))
+            .collect();
+        lines.join("\n")
     }
 
     /// A host name, or an address.
     pub fn host(&mut self, name: &str) -> String {
         let shown = self.text(name);
-        match shown == name && name.parse::<IpAddr>().is_err() {
+        let is_address = name.parse::<IpAddr>().is_ok() || name.parse::<IpNet>().is_ok();
+        match shown == name && !is_address {
             true => self.label(Kind::Host, name),
             false => shown,
         }
@@ -275,10 +250,10 @@ impl Redactor {
         }
     }
 
-    fn line(&mut self, line: &str, log: bool) -> String {
+    fn line(&mut self, line: &str, wanted: impl Fn(&Rule) -> bool) -> String {
         let mut line = self.without_known(line);
         let rules = std::mem::take(&mut self.rules);
-        for rule in rules.iter().filter(|rule| log || !rule.of_logs) {
+        for rule in rules.iter().filter(|rule| wanted(rule)) {
             line = self.replaced(&line, rule);
         }
         self.rules = rules;
@@ -347,11 +322,11 @@ impl Redactor {
                 let is_name = parts.len() == 2 && NO_HOSTS.contains(&parts[0]);
                 while parts
                     .last()
-                    .is_some_and(|last| NO_DOMAINS.contains(&last.to_lowercase().as_str()))
+                    .is_some_and(|last| is_among(NO_DOMAINS, &last.to_lowercase()))
                 {
                     parts.pop();
                 }
-                is_name || parts.len() < 2
+                is_name || value.contains('.') && parts.len() < 2
             }
             Kind::Url => value.starts_with('/'),
             Kind::Mail => value.ends_with(".service"),
@@ -366,9 +341,15 @@ fn is_plain_word(value: &str) -> bool {
     let digits = value.chars().filter(char::is_ascii_digit).count();
     let letters = value.chars().filter(char::is_ascii_alphabetic).count();
     value.chars().count() >= LOOKS
-        && (digits == 0 && value.contains(['-', '_', '/'])
+        && (value.starts_with('/')
+            || digits == 0 && value.contains(['-', '_', '/'])
             || letters == 0
             || value.chars().all(|c| c == '-' || c == '='))
+}
+
+/// Whether a word is among words.
+pub fn is_among(words: &str, word: &str) -> bool {
+    words.split_whitespace().any(|known| known == word)
 }
 
 /// Replaces a value where it is a whole word.
@@ -413,5 +394,91 @@ fn world_of_v6(ip: Ipv6Addr) -> &'static str {
         ip if ip.is_unicast_link_local() => "link-local IPv6",
         ip if ip.is_multicast() => "multicast IPv6",
         _ => "public IPv6",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_go_and_what_they_belong_to_stays() {
+        for (line, expected) in [
+            (
+                "Ban 192.0.2.7, again 192.0.2.7 and 10.0.0.0/8",
+                "Ban <address 1, public IPv4>, again <address 1, public IPv4> and <address 2, private IPv4>/8",
+            ),
+            (
+                "from 2001:db8::7 at 10:11:12,345",
+                "from <address 1, public IPv6> at 10:11:12,345",
+            ),
+            (
+                "127.0.0.1/8 ::1 0.0.0.0/0 ::/0",
+                "127.0.0.1/8 ::1 0.0.0.0/0 ::/0",
+            ),
+            (
+                "to root@mail.example.com and /etc/fail2ban/jail.local",
+                "to <mail 1> and /etc/fail2ban/jail.local",
+            ),
+            (
+                "fail2ban.filter sees www.example.com in /var/log/www.example.com.log",
+                "fail2ban.filter sees <host 1> in /var/log/<host 2>",
+            ),
+            ("password = hunter2", "password = <secret 1>"),
+            (
+                "smtp_password=\"two words\", port=25",
+                "smtp_password=<secret 1>, port=25",
+            ),
+            ("Authorization: Bearer abc.def", "Authorization: <secret 1>"),
+            (
+                "curl -u bob:pw1234 https://api.example.com/x?token=1",
+                "curl -u <secret 1> https://<url 1>",
+            ),
+            (
+                "mysql -phunter2 --user bob",
+                "mysql <secret 2> --user <secret 1>",
+            ),
+            (
+                "iptables -p tcp -m multiport",
+                "iptables -p tcp -m multiport",
+            ),
+            (
+                "key ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+                "key <secret 1>",
+            ),
+            (
+                "nginx-http-auth-and-more sees 1234567890123456789",
+                "nginx-http-auth-and-more sees 1234567890123456789",
+            ),
+            (
+                "login failed, password: pw-1, token t-2",
+                "login failed, password: <secret 1>, token <secret 2>",
+            ),
+            (
+                "/var/lib/fail2ban/fail2ban.sqlite3",
+                "/var/lib/fail2ban/fail2ban.sqlite3",
+            ),
+            ("x aa:bb:cc:dd:ee:ff", "x <address 1>"),
+            ("/home/anna/x", "/home/<user 1>/x"),
+        ] {
+            let mut redactor = Redactor::new().expect("expressions");
+            assert_eq!(redactor.text(line), expected);
+        }
+    }
+
+    #[test]
+    fn known_values_go_wherever_they_stand() {
+        let mut redactor = Redactor::new().expect("expressions");
+        redactor.knows_secret("s3cr:et");
+        redactor.knows_host("srv");
+        redactor.knows_user("anna");
+        let shown = redactor.text("srv: xs3cr:etx anna, annabel");
+        assert_eq!(shown, "<host 1>: x<secret 1>x <user 1>, annabel");
+        let shown = redactor
+            .log_line("Nov 29 10:00:00 box sshd[1]: Invalid user bert from 192.0.2.1 port 4");
+        assert_eq!(
+            shown,
+            "Nov 29 10:00:00 <host 2> sshd[1]: Invalid user <user 2> from <address 1, public IPv4> port 4"
+        );
     }
 }

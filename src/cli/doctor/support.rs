@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 use super::commands::{self, Kind};
 use super::findings::Findings;
 use super::look::Look;
-use super::redact::Redactor;
+use super::redact::{Redactor, is_among};
 use super::units;
 use crate::cli::{links, setup::services::State};
 use crate::config::files::Files as _;
@@ -26,95 +26,19 @@ const LINES: usize = 100;
 
 /// Options of jails, filters and actions whose values tell no secret; addresses and names in them are
 /// taken out.
-const HARMLESS: [&str; 62] = [
-    "actionstart_on_demand",
-    "actname",
-    "addr_type",
-    "allowipv6",
-    "backend",
-    "banprefix4",
-    "banprefix6",
-    "bantime",
-    "bantime.factor",
-    "bantime.formula",
-    "bantime.increment",
-    "bantime.maxtime",
-    "bantime.multipliers",
-    "bantime.overalljails",
-    "bantime.rndtime",
-    "blocktype",
-    "chain",
-    "chain_hook",
-    "chain_priority",
-    "chain_type",
-    "datepattern",
-    "enabled",
-    "failregex",
-    "families",
-    "family",
-    "findtime",
-    "ignorecache",
-    "ignoreregex",
-    "ignoreself",
-    "ip6tables",
-    "ipset",
-    "iptables",
-    "journalmatch",
-    "jsonmatch",
-    "lockingopt",
-    "logencoding",
-    "logpath",
-    "logtimezone",
-    "logtype",
-    "maxlines",
-    "maxmatches",
-    "maxretry",
-    "mode",
-    "name",
-    "nftables",
-    "norestored",
-    "pool",
-    "port",
-    "prefregex",
-    "protocol",
-    "returntype",
-    "rule_match",
-    "rule_stat",
-    "skip_if_nologs",
-    "table",
-    "table_family",
-    "table_type",
-    "timeout",
-    "type",
-    "unbanwhenquiet",
-    "usedns",
-    "maxtime",
-];
+const HARMLESS: &str = "actionstart_on_demand actname addr_family addr_options addr_set addr_type allowipv6 \
+    backend banprefix4 banprefix6 bantime bantime.factor bantime.formula bantime.increment \
+    bantime.maxtime bantime.multipliers bantime.overalljails bantime.rndtime blocktype chain \
+    chain_hook chain_priority chain_type datepattern enabled families family \
+    findtime ignorecache ignoreregex ignoreself ip6tables ipset iptables journalmatch \
+    jsonmatch lockingopt logencoding logpath logtimezone logtype maxlines maxmatches \
+    maxretry maxtime mode name nftables norestored pool port prefregex protocol returntype \
+    rule_match rule_stat skip_if_nologs systemd_if_nologs table table_family table_type \
+    timeout type unbanwhenquiet usedns";
 /// Lines of units whose values tell no secret.
-const OF_UNITS: [&str; 22] = [
-    "After",
-    "AmbientCapabilities",
-    "Before",
-    "BindsTo",
-    "CapabilityBoundingSet",
-    "Conflicts",
-    "Group",
-    "KillMode",
-    "MemoryMax",
-    "NoNewPrivileges",
-    "PartOf",
-    "PIDFile",
-    "ReadOnlyPaths",
-    "ReadWritePaths",
-    "Requires",
-    "Restart",
-    "RuntimeDirectory",
-    "StateDirectory",
-    "SystemCallFilter",
-    "Type",
-    "WantedBy",
-    "Wants",
-];
+const OF_UNITS: &str = "After AmbientCapabilities Before BindsTo CapabilityBoundingSet Conflicts Group KillMode \
+    MemoryMax NoNewPrivileges PartOf PIDFile ReadOnlyPaths ReadWritePaths Requires Restart \
+    RuntimeDirectory StateDirectory SystemCallFilter Type WantedBy Wants";
 
 /// The report.
 ///
@@ -163,7 +87,7 @@ fn learn(look: &Look, redactor: &mut Redactor) {
             redactor.knows_user(name);
         }
     }
-    for folder in ["", "/jail.d", "/fail2ban.d", "/action.d", "/filter.d"] {
+    for folder in ["", "/jail.d", "/fail2ban.d", "/action.d"] {
         let folder = format!("{}{folder}", look.base);
         for name in machine.names(&folder).0 {
             if name.ends_with(".local") || name.ends_with(".conf") {
@@ -198,17 +122,18 @@ fn learn_from(text: &str, redactor: &mut Redactor) {
                 continue;
             }
             let value = line[at + 1..].trim();
-            let value = match value.chars().next() {
-                Some(quote @ ('"' | '\'')) => value[1..].split(quote).next(),
-                // the whole, and a word of it
-                _ => value.split([',', ']']).next(),
+            let values = match value.chars().next() {
+                Some(quote @ ('"' | '\'')) => value[1..].split(quote).take(1).collect(),
+                // the whole, and what it is in a list of arguments
+                _ => vec![value, value.split([',', ']']).next().unwrap_or_default()],
             };
-            let value = value.unwrap_or_default().trim();
-            // a reference to another option
-            if value.contains("%(") || value.starts_with('<') || value.starts_with("s_") {
-                continue;
+            // a reference to another option is none
+            for value in values
+                .into_iter()
+                .filter(|value| !value.contains("%(") && !value.starts_with('<'))
+            {
+                redactor.knows_secret(value);
             }
-            redactor.knows_secret(value);
         }
     }
 }
@@ -351,7 +276,7 @@ impl Support<'_> {
 
     fn of_unit(&mut self, name: &str, value: &str) {
         let safe =
-            OF_UNITS.contains(&name) || name.starts_with("Protect") || name.starts_with("Private");
+            is_among(OF_UNITS, name) || name.starts_with("Protect") || name.starts_with("Private");
         if name.starts_with('#') || name.contains(char::is_whitespace) {
             return;
         }
@@ -429,7 +354,11 @@ impl Support<'_> {
                 let shown: Vec<String> = words.map(|word| self.redactor.host(word)).collect();
                 shown.join(" ")
             }
-            name if HARMLESS.contains(&name.split('?').next().unwrap_or(name)) => {
+            "failregex" | "ignoreregex" | "prefregex" => {
+                let value = self.redactor.expression(row.value.trim());
+                value.replace('\n', "\n    ")
+            }
+            name if is_among(HARMLESS, name.split('?').next().unwrap_or(name)) => {
                 self.redactor.text(row.value.trim()).replace('\n', "\n    ")
             }
             _ => measured(&row.value),
@@ -450,7 +379,7 @@ impl Support<'_> {
         let arguments: Vec<String> = parsed
             .arguments
             .iter()
-            .map(|(name, value)| match HARMLESS.contains(&name.as_str()) {
+            .map(|(name, value)| match is_among(HARMLESS, name) {
                 true => format!("{name}={}", self.redactor.text(value).replace('\n', " ")),
                 false => format!("{name}={}", measured(value)),
             })

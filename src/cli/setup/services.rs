@@ -174,6 +174,12 @@ impl Services {
         numbers.dedup();
         Some(numbers)
     }
+
+    /// Whether a list of ports has this one, by number or name; ranges do not count.
+    pub fn names(&self, list: &str, port: u16) -> bool {
+        let mut parts = list.split(',').map(str::trim);
+        parts.any(|part| self.ports.get(part).copied().or(part.parse().ok()) == Some(port))
+    }
 }
 
 /// Names under which a service may go elsewhere.
