@@ -114,7 +114,7 @@ fn bans_that_the_firewall_lacks_are_found() {
         let found = wrong(&server);
         for place in [
             "the chain f2b-own of the jail own",
-            "the set bad of the table own",
+            "no rule leads to the set bad of",
         ] {
             assert!(has(&found, "no-packet", place), "{found:#?}");
         }

@@ -206,6 +206,21 @@ pub fn output(program: &[String]) -> Option<String> {
     Some(String::from_utf8_lossy(&printed).into_owned())
 }
 
+/// The set of nft that a ban is a member of, and its table as nft lists it.
+pub fn nft_table(member: &Member) -> Option<(&str, Option<String>)> {
+    let Set::Nft {
+        family,
+        table,
+        name,
+    } = &member.set
+    else {
+        return None;
+    };
+    let family = nftables::family_name(*family);
+    let program = ["nft", "list", "table", family, table].map(str::to_owned);
+    Some((name, output(&program)))
+}
+
 /// A chain to which no rule leads, or a set that no rule asks: bans in it stop no packet.
 fn unreached(expected: &Expected, findings: &mut Findings) {
     let mut places: Vec<(String, bool)> = Vec::new();
@@ -215,27 +230,17 @@ fn unreached(expected: &Expected, findings: &mut Findings) {
                 format!("the chain {}", rule.chain()),
                 output(&sweep::save(rule)).is_none_or(|table| is_reached(&table, rule.chain())),
             ),
-            Change::Member(Member {
-                set:
-                    Set::Nft {
-                        family,
-                        table,
-                        name,
-                    },
-                ..
-            }) => {
-                let family = nftables::family_name(*family);
-                let program = ["nft", "list", "table", family, table].map(str::to_owned);
+            Change::Member(member) => {
+                let Some((name, table)) = nft_table(member) else {
+                    continue;
+                };
                 let asked = |table: String| {
-                    let mut words = table.split(|c: char| c.is_whitespace());
+                    let mut words = table.split(char::is_whitespace);
                     words.any(|word| word.strip_prefix('@') == Some(name))
                 };
-                (
-                    format!("the set {name} of the table {table}"),
-                    output(&program).is_none_or(asked),
-                )
+                (format!("the set {name} of nft"), table.is_none_or(asked))
             }
-            Change::Member(_) | Change::Route(_) => continue,
+            Change::Route(_) => continue,
         };
         if !places.iter().any(|(known, _)| *known == place.0) {
             places.push(place);

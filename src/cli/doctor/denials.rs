@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 
 use super::findings::Findings;
+use super::lines::tail;
 use super::look::Look;
 use crate::config::files::Files as _;
 use crate::lint::Severity;
@@ -36,7 +37,7 @@ pub fn look(look: &Look, findings: &mut Findings) {
         if !look.machine.exists(path) {
             continue;
         }
-        match end_of(look, path) {
+        match tail(&look.machine.place(path), TAIL) {
             Ok(text) => found.extend(text.lines().filter_map(|line| refusal(line, since))),
             Err(error) => findings.unseen(format!(
                 "refusals by SELinux or AppArmor in {path}: {error}"
@@ -136,15 +137,6 @@ fn refusal(line: &str, since: Timestamp) -> Option<Refusal> {
             .trim()
             .to_owned(),
     })
-}
-
-fn end_of(look: &Look, path: &str) -> std::io::Result<String> {
-    let mut file = File::open(look.machine.place(path))?;
-    let start = file.metadata()?.len().saturating_sub(TAIL);
-    file.seek(SeekFrom::Start(start))?;
-    let mut bytes = Vec::new();
-    file.take(TAIL).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// What the kernel has said and still knows; nothing where that may not be read.

@@ -1,14 +1,12 @@
 //! Ports that docker publishes: their packets are sent on before a rule in `INPUT` sees them.
 
-use super::bans::{built_in, is_same_network, leads, output};
+use super::bans::{built_in, is_same_network, leads, nft_table, output};
 use super::findings::Findings;
 use super::look::Look;
 use crate::cli::actions::{self, Action};
 use crate::cli::setup::jails::Jail;
 use crate::cli::setup::services::Services;
 use crate::firewall::Change;
-use crate::firewall::member::{Member, Set};
-use crate::firewall::nftables;
 use crate::lint::Severity;
 
 /// Jails whose ports are docker's, and whose bans are where its packets do not come by.
@@ -90,18 +88,9 @@ fn place(ban: Change) -> Option<(String, &'static str)> {
                 )
             })
         }
-        Change::Member(Member {
-            set:
-                Set::Nft {
-                    family,
-                    table,
-                    name,
-                },
-            ..
-        }) => {
-            let family = nftables::family_name(family);
-            let listed = output(&["nft", "list", "table", family, &table].map(str::to_owned))?;
-            let hooks = hooks(&listed, &name);
+        Change::Member(member) => {
+            let (name, table) = nft_table(&member)?;
+            let hooks = hooks(&table?, name);
             let only = !hooks.is_empty() && hooks.iter().all(|hook| hook == "input");
             only.then(|| {
                 (
@@ -110,7 +99,7 @@ fn place(ban: Change) -> Option<(String, &'static str)> {
                 )
             })
         }
-        Change::Member(_) | Change::Route(_) => None,
+        Change::Route(_) => None,
     }
 }
 

@@ -19,7 +19,7 @@ use crate::lint::Severity;
 use crate::ticket::Timestamp;
 
 /// So much of the end of a log is read (1 MiB).
-const TAIL: u64 = 1 << 20;
+pub const TAIL: u64 = 1 << 20;
 /// So many lines are enough to say something about all of them.
 const ENOUGH: u64 = 100;
 /// So many failures likewise.
@@ -48,7 +48,7 @@ pub fn look(look: &Look, findings: &mut Findings) {
         };
         for path in paths {
             // a log that cannot be read has been told
-            let Ok(lines) = tail(&look.machine.place(path)) else {
+            let Ok(lines) = tail(&look.machine.place(path), TAIL) else {
                 continue;
             };
             let told = dated.contains(path);
@@ -62,18 +62,18 @@ pub fn look(look: &Look, findings: &mut Findings) {
     }
 }
 
-/// The whole lines at the end of a log.
-pub fn tail(place: &Path) -> io::Result<String> {
+/// The whole lines at the end of a log, of at most so many bytes.
+pub fn tail(place: &Path, most: u64) -> io::Result<String> {
     let mut file = File::open(place)?;
     let metadata = file.metadata()?;
     // a pipe would be waited for
     if !metadata.is_file() {
         return Err(io::ErrorKind::Unsupported.into());
     }
-    let start = metadata.len().saturating_sub(TAIL);
+    let start = metadata.len().saturating_sub(most);
     file.seek(SeekFrom::Start(start))?;
     let mut bytes = Vec::new();
-    file.take(TAIL).read_to_end(&mut bytes)?;
+    file.take(most).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
     let text = match (start, text.find('\n')) {
         (1.., Some(end)) => &text[end + 1..],

@@ -12,6 +12,8 @@ use python_re::{Flags, Regex};
 enum Kind {
     Address,
     Host,
+    /// A word that looks like a key.
+    Key,
     Mail,
     Secret,
     Url,
@@ -23,6 +25,7 @@ impl Kind {
         match self {
             Kind::Address => "address",
             Kind::Host => "host",
+            Kind::Key => "key",
             Kind::Mail => "mail",
             Kind::Secret => "secret",
             Kind::Url => "url",
@@ -112,9 +115,9 @@ fn rules() -> Option<Vec<Rule>> {
         (r"(?<!\d)\d{1,3}(?:-\d{1,3}){3}(?!-?\d)", 0, Kind::Address),
         (r#"(/home/|/Users/|(?<!\S)~)([^/\s"']+)"#, 2, Kind::User),
         (
-            r"(?<![\w/.<-])[a-z0-9+/_=-]{16,}(?![\w>-])",
+            r"(?<![\w/.<-])[a-z0-9+/_-]{16,}={0,2}(?![\w>-])",
             0,
-            Kind::Secret,
+            Kind::Key,
         ),
     ];
     let of_logs: [(&str, usize, Kind); 3] = [
@@ -206,12 +209,7 @@ impl Redactor {
 
     /// A text without what must not be seen.
     pub fn text(&mut self, text: &str) -> String {
-        let forms = |rule: &Rule| !rule.of_logs;
-        let lines: Vec<String> = text
-            .split('\n')
-            .map(|line| self.line(line, forms))
-            .collect();
-        lines.join("\n")
+        self.lines(text, |rule| !rule.of_logs)
     }
 
     /// A line of a log, which may also name people.
@@ -221,12 +219,9 @@ impl Redactor {
 
     /// A regex: words such as `password` say nothing secret there.
     pub fn expression(&mut self, text: &str) -> String {
-        let names = |rule: &Rule| !rule.of_logs && !matches!(rule.kind, Kind::Secret | Kind::User);
-        let lines: Vec<String> = text
-            .split('\n')
-            .map(|line| self.line(line, names))
-            .collect();
-        lines.join("\n")
+        self.lines(text, |rule| {
+            !rule.of_logs && !matches!(rule.kind, Kind::Key | Kind::Secret | Kind::User)
+        })
     }
 
     /// A host name, or an address.
@@ -250,7 +245,15 @@ impl Redactor {
         }
     }
 
-    fn line(&mut self, line: &str, wanted: impl Fn(&Rule) -> bool) -> String {
+    fn lines(&mut self, text: &str, wanted: fn(&Rule) -> bool) -> String {
+        let lines: Vec<String> = text
+            .split('\n')
+            .map(|line| self.line(line, wanted))
+            .collect();
+        lines.join("\n")
+    }
+
+    fn line(&mut self, line: &str, wanted: fn(&Rule) -> bool) -> String {
         let mut line = self.without_known(line);
         let rules = std::mem::take(&mut self.rules);
         for rule in rules.iter().filter(|rule| wanted(rule)) {
@@ -307,8 +310,11 @@ impl Redactor {
 
     /// Whether a value that has the form of something to be taken out is none.
     fn is_harmless(&self, kind: Kind, value: &str) -> bool {
-        // a label of an earlier rule
-        if value.starts_with('<') || self.kept.contains(value) {
+        // a label of an earlier rule, or its beginning
+        let label = value
+            .strip_prefix('<')
+            .and_then(|label| label.split(' ').next());
+        if label.is_some_and(|label| is_among("address host key mail secret url user", label)) {
             return true;
         }
         match kind {
@@ -330,7 +336,8 @@ impl Redactor {
             }
             Kind::Url => value.starts_with('/'),
             Kind::Mail => value.ends_with(".service"),
-            Kind::Secret => !value.contains(['"', '\'']) && is_plain_word(value),
+            Kind::Key => self.kept.contains(value) || is_plain_word(value),
+            Kind::Secret => false,
             Kind::User => value == "root",
         }
     }
@@ -444,11 +451,15 @@ mod tests {
             ),
             (
                 "key ghp_16C7e42F292c6912E7710c838347Ae178B4a",
-                "key <secret 1>",
+                "key <key 1>",
             ),
             (
                 "nginx-http-auth-and-more sees 1234567890123456789",
                 "nginx-http-auth-and-more sees 1234567890123456789",
+            ),
+            (
+                "password=correct-horse-battery-staple pwd=<angle-1",
+                "password=<secret 1> pwd=<secret 2>",
             ),
             (
                 "login failed, password: pw-1, token t-2",

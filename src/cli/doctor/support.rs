@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 
 use super::commands::{self, Kind};
 use super::findings::Findings;
+use super::lines::{TAIL, tail};
 use super::look::Look;
 use super::redact::{Redactor, is_among};
 use super::units;
@@ -501,7 +502,7 @@ impl Support<'_> {
             self.show(&format!("not in a file: {target}"));
             return;
         }
-        let text = match super::lines::tail(&self.look.machine.place(&target)) {
+        let text = match tail(&self.look.machine.place(&target), TAIL) {
             Ok(text) => text,
             Err(error) => return self.show(&format!("{target}: {error}")),
         };
