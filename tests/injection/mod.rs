@@ -217,7 +217,8 @@ impl Trial<'_> {
             .iter()
             .map(|head| self.pattern(&head.line, &others) + " ")
             .collect();
-        let lines = service.events.iter().flat_map(|event| &event.lines);
+        let events = service.events.iter().flat_map(|event| &event.lines);
+        let lines = events.chain(&service.readings);
         let whole = lines.flat_map(|(own, line)| {
             let body = self.pattern(line, &others);
             let heads = if *own { &[String::new()][..] } else { &heads };
@@ -248,6 +249,8 @@ impl Trial<'_> {
                         None => r#"[^ \t",\]]*"#.to_owned(),
                     };
                 }
+                Part::Optional => pattern += "(?:",
+                Part::OptionalEnd => pattern += ")?",
                 Part::Cut(_) | Part::End => {}
             }
         }

@@ -16,6 +16,9 @@
 //! honest client's and must not. `session` behind it: only where lines tell their process. In a line
 //! `{name}` is a field, `{A}` the address, `{n}` the process; `{100<}…{>}` is cut off at 100
 //! characters; a line that begins with `@` brings its own head.
+//!
+//! `=` begins lines that are not tried: they only tell how else a line of the service can be read. In
+//! them `{[}…{]}` may be missing.
 
 /// A part of a line.
 #[derive(Clone, Debug)]
@@ -27,6 +30,9 @@ pub enum Part {
     /// What follows, up to its `End`, is cut off there.
     Cut(usize),
     End,
+    /// What follows, up to its `OptionalEnd`, may be missing.
+    Optional,
+    OptionalEnd,
 }
 
 pub type Line = Vec<Part>;
@@ -158,6 +164,15 @@ pub struct Service {
     pub pieces: Vec<String>,
     pub fields: Vec<Field>,
     pub events: Vec<Event>,
+    /// Lines that are not tried, each with whether it brings its own head.
+    pub readings: Vec<(bool, Line)>,
+}
+
+/// Where the lines that follow in a file belong to.
+enum Open {
+    Nothing,
+    Event,
+    Readings,
 }
 
 impl Service {
@@ -168,19 +183,22 @@ impl Service {
             ..Service::default()
         };
         let words = |text: &str| text.split_whitespace().map(str::to_owned).collect();
-        let (mut heads, mut open) = (Vec::new(), false);
+        let (mut heads, mut open) = (Vec::new(), Open::Nothing);
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
             match word {
-                "" => open = false,
-                _ if open => {
+                "" => open = Open::Nothing,
+                _ if !matches!(open, Open::Nothing) => {
                     let (own, line) = line.strip_prefix('@').map_or((false, line), |l| (true, l));
-                    let line = service.line(line);
-                    let event = service.events.last_mut().expect("an event");
-                    event.lines.push((own, line));
+                    let line = (own, service.line(line));
+                    match (&open, service.events.last_mut()) {
+                        (Open::Event, Some(event)) => event.lines.push(line),
+                        _ => service.readings.push(line),
+                    }
                 }
+                "=" => open = Open::Readings,
                 "+" | "-" | "!" => {
-                    open = true;
+                    open = Open::Event;
                     let filters: Vec<String> = words(rest);
                     service.events.push(Event {
                         kind: match word {
@@ -218,6 +236,8 @@ impl Service {
                 "A" => Some(Part::Address),
                 "n" => Some(Part::Process),
                 ">" => Some(Part::End),
+                "[" => Some(Part::Optional),
+                "]" => Some(Part::OptionalEnd),
                 word => match word.strip_suffix('<') {
                     Some(most) => Some(Part::Cut(most.parse().expect("a number"))),
                     None => {
@@ -269,6 +289,7 @@ impl Service {
                         text.truncate(from + end);
                     }
                 }
+                Part::Optional | Part::OptionalEnd => {}
             }
         }
         text
