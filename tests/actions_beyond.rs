@@ -506,7 +506,9 @@ fn unbanwhenquiet_ban_ends_when_its_address_is_quiet() {
             !log.contains("127.0.0.3 keeps") && !log.contains("ERROR"),
             "{log}"
         );
-        assert!(!output("iptables-save", &[]).contains("-s 127.0.0."));
+        // the log tells of it before the rule is gone
+        let gone = || !output("iptables-save", &[]).contains("-s 127.0.0.");
+        assert!(common::eventually(60, gone));
     });
 }
 
@@ -582,8 +584,8 @@ fn an_address_that_two_jails_ban_is_lifted_with_the_last() {
 }
 
 #[test]
-fn routes_go_in_and_out_together() {
-    common::in_network_namespace("routes_go_in_and_out_together", || {
+fn routes_that_jails_share_stay_until_the_last_lifts_them() {
+    common::in_network_namespace("routes_that_jails_share_stay_until_the_last_lifts_them", || {
         let server = StockServer::start(
             &[
                 ("a", "route"),
@@ -602,7 +604,7 @@ fn routes_go_in_and_out_together() {
         };
         // one that is there already is refused, and only that one
         output("ip", &["route", "add", "unreachable", "192.0.2.7"]);
-        let ids: Vec<String> = (1..=200)
+        let ids: Vec<String> = (1..=20)
             .flat_map(|n| {
                 [
                     format!("192.0.2.{n}"),
@@ -618,7 +620,7 @@ fn routes_go_in_and_out_together() {
         };
         all("a", "banip");
         assert!(
-            common::eventually(60, || count("unreachable") == 600),
+            common::eventually(60, || count("unreachable") == 60),
             "{}",
             routes()
         );

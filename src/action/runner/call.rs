@@ -9,6 +9,7 @@ use super::super::Query;
 use super::super::command::{ActionError, CommandAction, Context, Repair};
 use super::super::info::BanInfo;
 use super::super::jail_action::Action;
+use super::super::plan::Plan;
 use super::super::tags::escape;
 use crate::exec::script::Script;
 
@@ -224,12 +225,12 @@ async fn perform(
         _ => arguments.text("realCmd"),
     };
     if method == "executeCmd" {
-        let script = Script::plain(script);
+        let plan = Plan::of(Script::plain(script));
         let timeout = arguments.get("timeout").cloned();
         let timeout = timeout.unwrap_or(Value::Int(60));
         let pacing = || action.definition.properties.pacing();
         let executor = context.executor;
-        let run = executor.run(&action.name, &script, &timeout, context.names, pacing);
+        let run = executor.run(&action.name, &plan, &timeout, context.names, pacing);
         return Ok(run.await.into());
     }
     Ok(info.fill(&script, context.names).await.shown().into())
