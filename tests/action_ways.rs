@@ -90,7 +90,7 @@ fn every_command_has_its_way() {
         (
             "a: route",
             "actionban",
-            "program without a shell: one route",
+            "program without a shell, many in one ip -batch",
         ),
         (
             "b: nftables",

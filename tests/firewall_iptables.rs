@@ -162,7 +162,7 @@ fn a_wave_of_unbans_leaves_what_one_by_one_leaves() {
 }
 
 #[test]
-fn a_wave_of_unbans_by_the_old_iptables_leaves_the_same() {
+fn the_old_iptables_gets_its_chain_written_anew() {
     wave_of_unbans(
         "iptables-legacy",
         &RULES.replace("tables-save", "tables-legacy-save"),

@@ -8,7 +8,7 @@ mod scenario;
 use std::path::Path;
 
 use ferroban::action::JailFigures;
-use ferroban::action::plan::{ExecStrategy, Plan};
+use ferroban::action::plan::Way;
 use ferroban::action::preview::DryAction;
 use ferroban::action::tags::replace_dynamic;
 use ferroban::address::Address;
@@ -215,9 +215,9 @@ fn values_add_no_words_to_calls_of_the_firewall() {
             let value = |tag: &str| (tag == "fid").then(|| id.to_owned());
             replace_dynamic(command, &HostNames::default(), value, |_| None)
         };
-        let words = |script: &Script| match Plan::of(script.clone()).strategy {
-            ExecStrategy::Program(words) => words,
-            strategy => panic!("{strategy:?}"),
+        let words = |script: &Script| match Way::as_program(script) {
+            Way::Program(words) => words,
+            way => panic!("{way:?}"),
         };
         let usual = words(&fill("192.0.2.1"));
         assert_eq!(usual.join(" "), command.replace("<fid>", "192.0.2.1"));

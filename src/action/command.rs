@@ -12,11 +12,11 @@ use indexmap::IndexMap;
 use super::JailFigures;
 use super::executor::Executor;
 use super::info::{BanInfo, History};
-use super::plan::Plan;
 use super::properties::Properties;
 use super::python::PythonError;
 use super::smtp::SmtpAction;
 use super::tags::TagError;
+use crate::exec::script::Script;
 use crate::sys::hosts::HostNames;
 
 use crate::control::{CommandError, Value};
@@ -338,12 +338,12 @@ impl CommandAction {
             return true;
         }
         let family = info.family().map(|family| family.as_str().to_owned());
-        let plan = self.ticket_plan("actionquiet", &family, info, context.names);
-        let Ok(plan) = plan.await else {
+        let script = self.ticket_script("actionquiet", &family, info, context.names);
+        let Ok(script) = script.await else {
             return true;
         };
         let timeout = self.definition.properties.timeout();
-        let answer = context.executor.ask(&self.name, &plan, &timeout).await;
+        let answer = context.executor.ask(&self.name, &script, &timeout).await;
         answer != Some(1)
     }
 
@@ -438,10 +438,10 @@ impl CommandAction {
             {
                 return Ok(false);
             }
-            let plan = self
-                .ticket_plan(operation, family, info, context.names)
+            let script = self
+                .ticket_script(operation, family, info, context.names)
                 .await?;
-            if self.execute(&plan, context).await {
+            if self.execute(&script, context).await {
                 return Ok(true);
             }
         }
@@ -452,27 +452,27 @@ impl CommandAction {
     ///
     /// # Errors
     /// Properties that refer to themselves.
-    pub async fn ticket_plan(
+    pub async fn ticket_script(
         &mut self,
         operation: &str,
         family: &FamilyKey,
         info: &mut BanInfo<'_>,
         names: &HostNames,
-    ) -> Result<Plan, TagError> {
+    ) -> Result<Script, TagError> {
         let command = self.definition.properties.command(
             operation,
             family.as_deref().unwrap_or(""),
             names,
         )?;
-        Ok(Plan::of(info.fill(&command, names).await))
+        Ok(info.fill(&command, names).await)
     }
 
-    async fn execute(&self, plan: &Plan, context: &Context<'_>) -> bool {
+    async fn execute(&self, script: &Script, context: &Context<'_>) -> bool {
         context
             .executor
             .run(
                 &self.name,
-                plan,
+                script,
                 &self.definition.properties.timeout(),
                 context.names,
                 || self.definition.properties.pacing(),

@@ -7,8 +7,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::plan::{ExecStrategy, Plan};
 use crate::exec::outline::Outline;
+use crate::exec::script::Script;
+use crate::mail::Mail;
 
 /// They hand mail to the mail system of the machine, which keeps it in files of its own.
 pub(super) const MAILERS: [&str; 8] = [
@@ -36,19 +37,19 @@ pub fn enforce() {
 }
 
 /// As [`hindrance`], in a process that is confined.
-pub(super) fn hindrance_here(plan: &Plan) -> Option<String> {
+pub(super) fn hindrance_here(script: &Script) -> Option<String> {
     ENFORCED
         .load(Ordering::Relaxed)
-        .then(|| hindrance(plan))
+        .then(|| hindrance(script))
         .flatten()
 }
 
 /// What of a command cannot work, as what it does: "runs sudo, …".
-pub fn hindrance(plan: &Plan) -> Option<String> {
-    if let ExecStrategy::Mail(mail) = &plan.strategy {
+pub fn hindrance(script: &Script) -> Option<String> {
+    if let Some(mail) = Mail::recognise(script) {
         return mail.program().map(of_program)?;
     }
-    let outline = Outline::of(plan.script.shape().0);
+    let outline = Outline::of(script.shape().0);
     let programs = outline.commands.iter().filter_map(|words| words.first());
     programs
         .filter_map(|program| of_program(program))
@@ -78,7 +79,6 @@ fn of_file(path: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exec::script::Script;
 
     #[test]
     fn what_needs_more_than_a_strict_sandbox_leaves() {
@@ -103,7 +103,7 @@ mod tests {
                 "writes /proc/net/xt_recent/f2b",
             ),
         ] {
-            let hindrance = hindrance(&Plan::of(Script::plain(text)));
+            let hindrance = hindrance(&Script::plain(text));
             assert!(
                 hindrance.is_some_and(|why| why.starts_with(found)),
                 "{text}"
@@ -122,7 +122,7 @@ mod tests {
             "logger 'no; sudo' mail",
             "cat /etc/hosts > /tmp/hosts",
         ] {
-            assert_eq!(hindrance(&Plan::of(Script::plain(text))), None, "{text}");
+            assert_eq!(hindrance(&Script::plain(text)), None, "{text}");
         }
     }
 }

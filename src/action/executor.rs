@@ -18,19 +18,20 @@ use tokio::time::timeout;
 use super::confined;
 use super::patience::Patience;
 use crate::exec::process::{Ending, Invocation};
+use crate::exec::script::Script;
 use crate::exec::shell::{self, Report};
 use crate::firewall::Change;
 use crate::firewall::audit_timer::{self, OwnDeletion};
 use crate::firewall::inherited::Inherited;
+use crate::firewall::iptables::Call;
+use crate::firewall::iptables::copies::{self, Lesson};
 use crate::firewall::member::{self, Member};
-use crate::firewall::route::Route;
 use crate::firewall::set_refcount::{Holder, Holders};
-use crate::mail::Mail;
 use crate::mail::queue::{Job, Queue};
 use crate::mail::rate_limit::Pacing;
 use crate::sys::hosts::HostNames;
 
-use super::plan::{ExecStrategy, FIREWALLS, Plan};
+use super::plan::Way;
 use crate::control::Value;
 use crate::log::Level;
 use crate::{debug, error, record};
@@ -38,6 +39,14 @@ use crate::{debug, error, record};
 mod together;
 
 const TARGET: &str = "fail2ban.action";
+
+/// Programs whose calls must not overlap: without `-w` iptables gives up when another runs. Those of
+/// one firewall wait for each other; one that waits for somebody else's lock holds up no other.
+const FIREWALLS: [&[&str]; 3] = [
+    &["iptables", "ip6tables", "firewall-cmd"],
+    &["ipset"],
+    &["nft"],
+];
 
 /// How long a change of the firewall waits for a script that may change it too.
 const SCRIPT_PATIENCE: Duration = Duration::from_millis(300);
@@ -98,9 +107,9 @@ impl Executor {
     }
 
     /// Runs a command that answers by its exit code, 0 or 1.
-    pub async fn ask(&self, action: &str, plan: &Plan, timeout: &Value) -> Option<i32> {
-        let _turn = self.turn(action, plan, Nature::Script).await;
-        shell::run(&plan.script, timeout, &[0, 1]).await.code
+    pub async fn ask(&self, action: &str, script: &Script, timeout: &Value) -> Option<i32> {
+        let _turn = self.turn(action, script, Nature::Script).await;
+        shell::run(script, timeout, &[0, 1]).await.code
     }
 
     /// Runs a command of the action of this name; answers whether it succeeded. An empty command
@@ -108,15 +117,14 @@ impl Executor {
     pub async fn run(
         &self,
         action: &str,
-        plan: &Plan,
+        script: &Script,
         timeout: &Value,
         names: &HostNames,
         pacing: impl FnOnce() -> Pacing,
     ) -> bool {
-        let script = &plan.script;
         record!(Level::LowDebug, TARGET, "{}", script.shown());
         // the configuration's were refused; this one came, or the option went, while the server ran
-        if let Some(why) = confined::hindrance_here(plan)
+        if let Some(why) = confined::hindrance_here(script)
             && !self.hindered.swap(true, Ordering::Relaxed)
         {
             error!(
@@ -126,14 +134,14 @@ impl Executor {
                 self.jail
             );
         }
-        match &plan.strategy {
-            ExecStrategy::Nothing => {
+        let (member, way) = match Way::of(script) {
+            Way::Nothing => {
                 debug!(TARGET, "Nothing to do");
                 return true;
             }
-            ExecStrategy::Mail(mail) => {
+            Way::Mail(mail) => {
                 let job = Job {
-                    mail: Mail::clone(mail),
+                    mail: *mail,
                     action: action.to_owned(),
                     script: script.clone(),
                     timeout: timeout.clone(),
@@ -145,40 +153,42 @@ impl Executor {
                     .push(job);
                 return true;
             }
-            ExecStrategy::Program(_) | ExecStrategy::Shell(_) => {}
-        }
-        let change = plan.change.as_ref();
-        if let Some(change) = change
+            Way::Member(member) => (Some(member), None),
+            way @ (Way::Program(_) | Way::Shell(_)) => (None, Some(way)),
+        };
+        let change = Change::recognise(script);
+        if let Some(change) = &change
             && self.stands_already(action, change)
         {
             Report::new(script).succeeded();
             return true;
         }
-        let nature = match (&plan.strategy, change) {
-            (ExecStrategy::Shell(_), None) => Nature::Script,
+        let nature = match (&way, &change) {
+            (Some(Way::Shell(_)), None) => Nature::Script,
             _ => Nature::Change,
         };
-        let turn = self.turn(action, plan, nature).await;
+        let turn = self.turn(action, script, nature).await;
         if self.quiet {
-            return probe(plan, timeout).await;
+            return probe(script, timeout).await;
         }
-        if let Some(Change::Member(member)) = change
+        if let Some(member) = &member
             && self.apply(action, &[member]) == [true]
         {
             Report::new(script).succeeded();
             return true;
         }
-        if let Some(Change::Route(route)) = change
+        if let Some(Change::Route(route)) = &change
             && self.stands(action, route, timeout).await
         {
             self.holders.note_single(self.holder(action), route);
             Report::new(script).succeeded();
             return true;
         }
-        let success = spell_out(plan, timeout).await;
+        let way = way.unwrap_or_else(|| Way::as_program(script));
+        let success = spell_out(script, way, timeout).await;
         self.patience.progress();
         match change {
-            Some(change) if success => self.holders.note(self.holder(action), change),
+            Some(change) if success => self.holders.note(self.holder(action), &change),
             Some(_) => {}
             // others that use its sets and chains may have lost what they hold
             None if turn.deletes.is_some() && self.shares(action) => audit_timer::remind(),
@@ -225,18 +235,6 @@ impl Executor {
         self.holders.leave(self.holder(action));
     }
 
-    /// Whether a route is as it should be since others hold it: it is to stay, or is there already.
-    async fn stands(&self, action: &str, route: &Route, timeout: &Value) -> bool {
-        let holder = self.holder(action);
-        if !route.adds {
-            return self.holders.settles(holder, route);
-        }
-        self.holders.hold(holder, route)
-            && together::missing_routes(&[(0, route)], shell::limit(timeout))
-                .await
-                .is_some_and(|missing| missing.is_empty())
-    }
-
     /// Changes sets as far as members are not held by others; answers for each change whether it is
     /// as it should be.
     fn apply(&self, action: &str, members: &[&Member]) -> Vec<bool> {
@@ -263,25 +261,37 @@ impl Executor {
     }
 }
 
-/// Runs a command as it is spelled out; answers whether that succeeded.
-async fn spell_out(plan: &Plan, timeout: &Value) -> bool {
-    let script = &plan.script;
-    if let ExecStrategy::Program(arguments) = &plan.strategy {
-        let invocation = Invocation::new(arguments, shell::limit(timeout));
+/// Runs a command as it is spelled out, or makes the rule it makes; answers whether that succeeded.
+/// `way` is that of [`Way::as_program`].
+async fn spell_out(script: &Script, way: Way, timeout: &Value) -> bool {
+    if let Way::Program(arguments) = way {
+        let call = Call { arguments };
+        let rule = call.change();
+        if let Some(rule) = &rule
+            && copies::apply(&[rule]) == [true]
+        {
+            Report::new(script).succeeded();
+            return true;
+        }
+        let lesson = rule.as_ref().and_then(Lesson::begin);
+        let invocation = Invocation::new(&call.arguments, shell::limit(timeout));
         // what cannot be started is left to the shell, which says so in the usual words
         if let Ok(finished) = invocation.run().await {
-            let report = Report::new(script);
-            return report.finished(&finished, timeout, &[0]).success;
+            let outcome = Report::new(script).finished(&finished, timeout, &[0]);
+            if let Some(lesson) = lesson.filter(|_| outcome.success) {
+                lesson.end();
+            }
+            return outcome.success;
         }
     }
     shell::run(script, timeout, &[0]).await.success
 }
 
 /// Runs a command and logs nothing; answers whether it succeeded.
-async fn probe(plan: &Plan, timeout: &Value) -> bool {
-    let arguments = match &plan.strategy {
-        ExecStrategy::Program(arguments) => arguments.clone(),
-        _ => shell::arguments(&plan.script),
+async fn probe(script: &Script, timeout: &Value) -> bool {
+    let arguments = match Way::as_program(script) {
+        Way::Program(arguments) => arguments,
+        _ => shell::arguments(script),
     };
     let invocation = Invocation::new(&arguments, shell::limit(timeout));
     let finished = invocation.run().await;
@@ -307,11 +317,15 @@ struct Turn {
 impl Executor {
     /// Waits until no other command runs that this one must not meet. A change of the firewall waits
     /// for other changes of the same, for a script only [`SCRIPT_PATIENCE`].
-    async fn turn(&self, action: &str, plan: &Plan, nature: Nature) -> Turn {
-        let firewalls = FIREWALLS.into_iter().zip(plan.firewalls);
+    async fn turn(&self, action: &str, script: &Script, nature: Nature) -> Turn {
+        const DELETING: [&str; 9] = [
+            " -D", " -F", " -X", "--delete", "--flush", "delete", "flush", "destroy", " del ",
+        ];
+        let mentions = |words: &[&str]| words.iter().any(|word| script.text.contains(word));
+        let firewalls = FIREWALLS.into_iter().filter(|programs| mentions(programs));
         let mut locks = Vec::new();
         // always in this order, so that no two wait for each other
-        for (programs, _) in firewalls.filter(|(_, touched)| *touched) {
+        for programs in firewalls {
             // no action has such names
             let scripts = format!("firewall: scripts of {}", programs[0]);
             if nature == Nature::Script {
@@ -322,11 +336,12 @@ impl Executor {
             let changes = format!("firewall: changes of {}", programs[0]);
             locks.push(self.hold(&changes).await);
         }
-        if locks.is_empty() {
+        let firewall = !locks.is_empty();
+        if !firewall {
             locks.push(self.hold(action).await);
         }
         Turn {
-            deletes: plan.deletes.then(OwnDeletion::begin),
+            deletes: (firewall && mentions(&DELETING)).then(OwnDeletion::begin),
             _locks: locks,
         }
     }

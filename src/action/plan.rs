@@ -1,12 +1,15 @@
-//! What a command comes to: a change of the firewall, a mail, a program, or a script for the shell, and
-//! why. It is worked out once, and the executor carries out what is told here.
+//! Which way a command goes: by netlink, as a mail, as a program of its own, or through a shell, and
+//! why. The executor takes the way that is told here.
 #![forbid(unsafe_code)]
 
 use std::fmt;
 
 use crate::exec::script::Script;
 use crate::exec::syntax::plain_command;
-use crate::firewall::{self, Change};
+use crate::firewall;
+use crate::firewall::iptables::Call;
+use crate::firewall::member::Member;
+use crate::firewall::route::Route;
 use crate::mail::Mail;
 
 /// Programs that a shell carries out by itself, not always as the program of that name would.
@@ -18,50 +21,24 @@ const BUILT_IN: [&str; 48] = [
     "ulimit", "umask", "unset", "wait",
 ];
 
-/// Programs whose calls must not overlap: without `-w` iptables gives up when another runs. Those of
-/// one firewall wait for each other; one that waits for somebody else's lock holds up no other.
-pub const FIREWALLS: [&[&str]; 3] = [
-    &["iptables", "ip6tables", "firewall-cmd"],
-    &["ipset"],
-    &["nft"],
-];
-
-/// Words that a command has in it that deletes from a firewall.
-const DELETING: [&str; 9] = [
-    " -D", " -F", " -X", "--delete", "--flush", "delete", "flush", "destroy", " del ",
-];
-
-/// A command ready to be carried out, and how. It is made once, when the tags are filled in.
+/// The way of one command.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Plan {
-    /// As a shell would run it, and as the log shows it.
-    pub script: Script,
-    /// The change of the firewall that it makes, where it makes one and does nothing else.
-    pub change: Option<Change>,
-    /// How it is run by itself.
-    pub strategy: ExecStrategy,
-    /// Which of [`FIREWALLS`] it may touch.
-    pub firewalls: [bool; FIREWALLS.len()],
-    /// It may delete from one of them.
-    pub deletes: bool,
-}
-
-/// How a command is run.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ExecStrategy {
+pub enum Way {
     /// There is no command.
     Nothing,
     /// A mail, built and sent here.
     Mail(Box<Mail>),
+    /// A member of a set put in or taken out, by netlink.
+    Member(Box<Member>),
     /// Program and arguments.
     Program(Vec<String>),
     /// `/bin/sh`.
-    Shell(ShellReason),
+    Shell(Why),
 }
 
 /// Why it takes a shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ShellReason {
+pub enum Why {
     /// Values out of log lines reach it as variables.
     Values,
     /// Its first word is a command of the shell itself.
@@ -70,75 +47,72 @@ pub enum ShellReason {
     Syntax,
 }
 
-impl Plan {
-    /// The plan of a command whose tags are filled in.
-    pub fn of(script: Script) -> Plan {
-        let mentions = |words: &[&str]| words.iter().any(|word| script.text.contains(word));
-        let firewalls = FIREWALLS.map(mentions);
-        Plan {
-            change: Change::recognise(&script),
-            strategy: ExecStrategy::of(&script),
-            firewalls,
-            deletes: firewalls.contains(&true) && mentions(&DELETING),
-            script,
-        }
-    }
-}
-
-impl ExecStrategy {
-    fn of(script: &Script) -> ExecStrategy {
+impl Way {
+    /// The way of a command whose tags are filled in.
+    pub fn of(script: &Script) -> Way {
         if script.text.is_empty() {
-            return ExecStrategy::Nothing;
+            return Way::Nothing;
         }
         if let Some(mail) = Mail::recognise(script) {
-            return ExecStrategy::Mail(Box::new(mail));
+            return Way::Mail(Box::new(mail));
         }
+        match Member::recognise(script) {
+            Some(member) => Way::Member(Box::new(member)),
+            None => Way::as_program(script),
+        }
+    }
+
+    /// The way of a command that is to run as it is spelled out.
+    pub fn as_program(script: &Script) -> Way {
         if let Some(arguments) = firewall::call(script) {
-            return ExecStrategy::Program(arguments);
+            return Way::Program(arguments);
         }
         if !script.variables.is_empty() {
-            return ExecStrategy::Shell(ShellReason::Values);
+            return Way::Shell(Why::Values);
         }
         match plain_command(&script.text) {
-            None => ExecStrategy::Shell(ShellReason::Syntax),
+            None => Way::Shell(Why::Syntax),
             Some(arguments) => match arguments.first() {
-                Some(name) if !BUILT_IN.contains(&name.as_str()) => {
-                    ExecStrategy::Program(arguments)
-                }
-                name => {
-                    ExecStrategy::Shell(ShellReason::BuiltIn(name.cloned().unwrap_or_default()))
-                }
+                Some(name) if !BUILT_IN.contains(&name.as_str()) => Way::Program(arguments),
+                name => Way::Shell(Why::BuiltIn(name.cloned().unwrap_or_default())),
             },
         }
     }
 }
 
-impl fmt::Display for Plan {
+impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match (&self.change, &self.strategy) {
-            (Some(Change::Member(member)), _) if member.network.is_some() => {
-                "netlink, many in one transaction: one address in or out of a set"
+        match self {
+            Way::Nothing => f.write_str("nothing to do"),
+            Way::Mail(_) => f.write_str("mail, built and sent without a shell"),
+            Way::Member(member) if member.network.is_some() => {
+                f.write_str("netlink, many in one transaction: one address in or out of a set")
             }
-            (Some(Change::Member(_)), _) => {
-                "program, many in one run: a member of a set that is more than an address"
+            Way::Member(_) => f.write_str(
+                "program, many in one run: a member of a set that is more than an address",
+            ),
+            Way::Program(arguments) if Route::read(arguments).is_some() => {
+                f.write_str("program without a shell, many in one ip -batch: one route in or out")
             }
-            (Some(Change::Rule(_)), _) => {
-                "program without a shell, many in one iptables-restore: one rule in or out"
+            Way::Program(arguments) => {
+                let rule = Call {
+                    arguments: arguments.clone(),
+                };
+                match rule.change() {
+                    Some(_) => f.write_str(
+                        "program without a shell, many in one iptables-restore; by netlink once the kernel has a rule like it: one rule in or out",
+                    ),
+                    None => f.write_str("program without a shell: one plain command"),
+                }
             }
-            (Some(Change::Route(_)), _) => "program without a shell: one route in or out",
-            (None, ExecStrategy::Nothing) => "nothing to do",
-            (None, ExecStrategy::Mail(_)) => "mail, built and sent without a shell",
-            (None, ExecStrategy::Program(_)) => "program without a shell: one plain command",
-            (None, ExecStrategy::Shell(ShellReason::Values)) => {
-                "/bin/sh: it uses text from log lines, which is handed over in variables"
+            Way::Shell(Why::Values) => f.write_str(
+                "/bin/sh: it uses text from log lines, which is handed over in variables",
+            ),
+            Way::Shell(Why::BuiltIn(name)) => write!(f, "/bin/sh: {name} is built into it"),
+            Way::Shell(Why::Syntax) => {
+                f.write_str("/bin/sh: more than one plain command (loops, pipes, redirections, …)")
             }
-            (None, ExecStrategy::Shell(ShellReason::BuiltIn(name))) => {
-                return write!(f, "/bin/sh: {name} is built into it");
-            }
-            (None, ExecStrategy::Shell(ShellReason::Syntax)) => {
-                "/bin/sh: more than one plain command (loops, pipes, redirections, …)"
-            }
-        })
+        }
     }
 }
 
@@ -148,7 +122,7 @@ mod tests {
     use crate::exec::script::Values;
 
     #[test]
-    fn each_command_has_a_strategy_and_a_reason() {
+    fn each_command_has_a_way_and_a_reason() {
         for (text, begin) in [
             ("", "nothing"),
             ("ipset -exist add s 192.0.2.1 timeout 0", "netlink"),
@@ -163,7 +137,7 @@ mod tests {
             ),
             (
                 "ip route add unreachable 192.0.2.1",
-                "program without a shell: one route",
+                "program without a shell, many in one ip",
             ),
             (
                 "ip route add 192.0.2.1 via 192.0.2.2",
@@ -173,14 +147,11 @@ mod tests {
             ("test -e x && y", "/bin/sh: more"),
             ("printf %b x | mail -s y z", "mail"),
         ] {
-            let plan = Plan::of(Script::plain(text)).to_string();
-            assert!(plan.starts_with(begin), "{text}: {plan}");
+            let way = Way::of(&Script::plain(text)).to_string();
+            assert!(way.starts_with(begin), "{text}: {way}");
         }
         let mut values = Values::default();
         let command = format!("logger \"{}\"", values.mark("matches", "x;y".into()));
-        assert_eq!(
-            Plan::of(values.script(command)).strategy,
-            ExecStrategy::Shell(ShellReason::Values)
-        );
+        assert_eq!(Way::of(&values.script(command)), Way::Shell(Why::Values));
     }
 }

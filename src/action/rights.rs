@@ -8,10 +8,9 @@
 use std::collections::BTreeSet;
 
 use super::confined::{MAILERS, SET_ID};
-use super::plan::{ExecStrategy, Plan};
+use super::plan::Way;
 use crate::exec::outline::Outline;
 use crate::exec::script::Script;
-use crate::firewall::Change;
 use crate::mail::Mail;
 
 /// Something that a command takes.
@@ -48,15 +47,12 @@ const WRITERS: [&str; 6] = ["mkdir", "mv", "rm", "rmdir", "tee", "touch"];
 
 /// What a command takes; nothing for one that only reads and prints.
 pub fn of(script: &Script) -> BTreeSet<Right> {
-    let plan = Plan::of(script.clone());
-    if let Some(Change::Member(_)) = plan.change {
-        return BTreeSet::from([Right::Firewall]);
-    }
-    match plan.strategy {
-        ExecStrategy::Nothing => BTreeSet::new(),
-        ExecStrategy::Mail(mail) => BTreeSet::from([of_mail(&mail)]),
-        ExecStrategy::Program(arguments) => of_command(&arguments),
-        ExecStrategy::Shell(_) => of_script(script.shape().0),
+    match Way::of(script) {
+        Way::Nothing => BTreeSet::new(),
+        Way::Mail(mail) => BTreeSet::from([of_mail(&mail)]),
+        Way::Member(_) => BTreeSet::from([Right::Firewall]),
+        Way::Program(arguments) => of_command(&arguments),
+        Way::Shell(_) => of_script(script.shape().0),
     }
 }
 

@@ -4,7 +4,6 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
@@ -21,7 +20,6 @@ use super::task::{Reloaded, Task};
 use super::ticket_batch::{self, Kind, Outcome, TicketOrder};
 use crate::address::Address;
 use crate::control::Value;
-use crate::firewall::Change;
 use crate::sys::hosts::HostNames;
 use crate::{debug, error, notice, warning};
 
@@ -37,9 +35,6 @@ const TARGET: &str = "fail2ban.actions";
 
 /// Bans and unbans carried out at once.
 const TOGETHER: usize = 4000;
-
-/// How long bans gather after others have been given to a program that takes many as fast as one.
-const GATHER: Duration = Duration::from_millis(10);
 
 /// State of the task.
 #[derive(Debug)]
@@ -65,10 +60,6 @@ pub(super) struct Runner {
     firewall: bool,
     /// What the last server left has been seen to.
     has_inherited: bool,
-    /// A program makes these changes, and they are worth gathering.
-    gathers: bool,
-    /// Until then they gather.
-    gather_until: Option<Instant>,
     /// Orders that could not be carried out together with others.
     alone: VecDeque<Entry>,
 }
@@ -98,8 +89,6 @@ impl Runner {
             retries: Retries::default(),
             firewall: false,
             has_inherited: false,
-            gathers: false,
-            gather_until: None,
             alone: VecDeque::new(),
         }
     }
@@ -123,7 +112,6 @@ impl Runner {
                 return self.end(entries).await;
             }
             let done = patience.with(self.carry_out(entries)).await;
-            self.gather_until = self.gathers.then(|| Instant::now() + GATHER);
             self.own_epoch.store(self.action.epoch(), Ordering::Relaxed);
             if done.is_none() {
                 warning!(
@@ -157,15 +145,8 @@ impl Runner {
                 continue;
             }
             let retry = self.retries.next();
-            let gathered = self.gather_until.take();
-            let next = async {
-                if let Some(until) = gathered {
-                    sleep_until(until).await;
-                }
-                queue.next(together).await
-            };
             tokio::select! {
-                entries = next => return entries,
+                entries = queue.next(together) => return entries,
                 () = sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => {
                     let patience = self.executor.patience();
                     let _ = patience.with(self.retry(queue)).await;
@@ -278,10 +259,8 @@ impl Runner {
     /// What follows from new properties.
     fn look_at_settings(&mut self) {
         let names = self.names.clone();
-        let sample = (self.action.command())
-            .and_then(|action| ticket_batch::sample_ban(action, "inet4", &names));
-        self.firewall = sample.is_some();
-        self.gathers = matches!(sample, Some(Change::Rule(_)));
+        self.firewall = (self.action.command())
+            .is_some_and(|action| ticket_batch::changes_firewall(action, &names));
     }
 
     fn split(&mut self) -> (&mut Action, Context<'_>) {

@@ -8,7 +8,6 @@ use super::JailFigures;
 use super::command::{CommandAction, Context};
 use super::info::{BanInfo, History, Known};
 use super::jail_action::Action;
-use super::plan::Plan;
 use super::runner::failed;
 use crate::address::Address;
 use crate::control::Value;
@@ -153,8 +152,8 @@ pub fn sample(
     let command = properties.command(operation, family, names).ok()?;
     let figures = JailFigures::default();
     let mut info = BanInfo::new("", &ticket, &figures, &History::None);
-    let plan = Plan::of(info.fill_alone(&command, names));
-    Some((plan.change?, plan.script.text))
+    let script = info.fill_alone(&command, names);
+    Some((Change::recognise(&script)?, script.text))
 }
 
 /// What came of an order that was carried out together with others.
@@ -177,7 +176,7 @@ pub async fn apply_together(
 ) -> Vec<Outcome> {
     let mut outcomes = vec![Outcome::Done; orders.len()];
     let mut planned = Vec::new();
-    let mut plans = Vec::new();
+    let mut scripts = Vec::new();
     let mut banned = Vec::new();
     let mut timeout = Value::None;
     for (at, order) in orders.iter().enumerate() {
@@ -208,12 +207,12 @@ pub async fn apply_together(
             }
         };
         match command
-            .ticket_plan(operation, &family, info, context.names)
+            .ticket_script(operation, &family, info, context.names)
             .await
         {
-            Ok(plan) => {
+            Ok(script) => {
                 planned.push((at, family));
-                plans.push(plan);
+                scripts.push(script);
             }
             // the same error shows again, and is logged, when it is tried by itself
             Err(_) => outcomes[at] = Outcome::Alone,
@@ -221,7 +220,7 @@ pub async fn apply_together(
     }
     let together = context
         .executor
-        .run_together(action.name(), &plans, &timeout);
+        .run_together(action.name(), &scripts, &timeout);
     let done = together.await;
     for ((at, family), done) in planned.into_iter().zip(done) {
         let order = &orders[at];

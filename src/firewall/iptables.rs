@@ -6,10 +6,9 @@
 #![forbid(unsafe_code)]
 
 use super::Transaction;
-use super::netlink::{Body, Channel, Messages};
-use super::nft_transaction::SUBSYSTEM;
 use crate::exec::syntax;
 
+pub mod copies;
 pub mod sweep;
 
 /// One call of iptables without any shell syntax.
@@ -155,29 +154,6 @@ impl Change {
         let words = ["-t", &self.table, "-S", &self.chain].map(str::to_owned);
         let wait = self.wait.iter().cloned();
         std::iter::once(program).chain(wait).chain(words).collect()
-    }
-
-    /// Whether the chain is one of nf_tables: those of the old iptables are not.
-    pub fn chain_exists(&self, channel: &Channel) -> bool {
-        const GET_CHAIN: u16 = SUBSYSTEM | 4;
-        const TABLE: u16 = 1;
-        const NAME: u16 = 3;
-        let family = if self.is_v6() { 10 } else { 2 };
-        let mut messages = Messages::default();
-        messages.begin(GET_CHAIN, 0, family, 0);
-        messages.text(TABLE, &self.table);
-        messages.text(NAME, &self.chain);
-        messages.end();
-        let mut there = false;
-        let asked = channel.exchange(&messages, |answer| {
-            there |= matches!(answer.body, Body::Message(..));
-        });
-        asked.is_ok() && there
-    }
-
-    /// Whether it is one of IPv6.
-    pub fn is_v6(&self) -> bool {
-        self.restore.contains("ip6tables")
     }
 
     /// Whether a rule goes.

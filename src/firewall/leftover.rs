@@ -8,7 +8,7 @@
 use std::fs;
 use std::time::Duration;
 
-use super::iptables;
+use super::iptables::{self, copies};
 use super::member::{self, Member, Set};
 use super::netlink::Channel;
 use super::{Change, ipset, nftables};
@@ -53,7 +53,9 @@ pub async fn is_there(ban: &Change, limit: Duration) -> bool {
         return false;
     };
     match ban {
-        Change::Rule(rule) => rule.chain_exists(&channel) || old_chain_exists(rule, limit).await,
+        Change::Rule(rule) => {
+            copies::chain_exists(&channel, rule) || old_chain_exists(rule, limit).await
+        }
         Change::Member(member) => match &member.set {
             Set::Ipset(name) => ipset::exists(&channel, name),
             Set::Nft {
@@ -79,7 +81,7 @@ pub fn is_empty_set(ban: &Change) -> bool {
 
 /// Whether the old iptables has the chain: of its tables only its program tells.
 async fn old_chain_exists(rule: &iptables::Change, limit: Duration) -> bool {
-    let tables = match rule.is_v6() {
+    let tables = match copies::is_v6(rule) {
         false => "/proc/net/ip_tables_names",
         true => "/proc/net/ip6_tables_names",
     };

@@ -64,6 +64,11 @@ impl Messages {
         self.sequence
     }
 
+    /// Attributes that are encoded already.
+    pub fn encoded(&mut self, attributes: &[u8]) {
+        self.bytes.extend(attributes);
+    }
+
     /// An attribute of the message begun last.
     pub fn attribute(&mut self, kind: u16, value: &[u8]) {
         let length = (4 + value.len()) as u16;

@@ -157,7 +157,7 @@ pub(super) fn apply(
             let (member, keys) = &known[at];
             change(messages, place, shape, members[*member], keys)
         };
-        for at in nft_transaction::carry_out(channel, part.to_vec(), write) {
+        for at in nft_transaction::carry_out(channel, part.to_vec(), None, write) {
             done[known[at].0] = true;
         }
     }

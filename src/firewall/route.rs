@@ -1,8 +1,11 @@
-//! Routes that lead nowhere: `ip route add unreachable ADDRESS` and its like. Jails share them, and
-//! those that others have deleted are found.
+//! Routes that lead nowhere: `ip route add unreachable ADDRESS` and its like, read from the text an
+//! action file spells out and put many at a time into one `ip -batch`.
+//!
+//! The program tells by their numbers which lines of a batch the kernel has refused, so the rest is
+//! done for certain.
 #![forbid(unsafe_code)]
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use ipnet::IpNet;
 
@@ -56,6 +59,13 @@ impl Route {
         })
     }
 
+    /// The program that takes many lines, with its arguments.
+    pub fn batch(&self) -> Vec<String> {
+        [&self.program, "-force", "-batch", "-"]
+            .map(str::to_owned)
+            .to_vec()
+    }
+
     /// The program that prints all routes of its family, with its arguments.
     pub fn show(&self) -> Vec<String> {
         let family = match self.destination {
@@ -66,6 +76,11 @@ impl Route {
             .map(str::to_owned)
             .to_vec()
     }
+
+    fn line(&self) -> String {
+        let verb = if self.adds { "add" } else { "del" };
+        format!("route {verb} {} {}\n", self.kind, self.destination)
+    }
 }
 
 fn network(text: &str) -> Option<IpNet> {
@@ -74,6 +89,42 @@ fn network(text: &str) -> Option<IpNet> {
         Address::Net(net) => Some(net),
         Address::Raw(_) => None,
     }
+}
+
+/// Parts changes into rounds, by position: in one round a destination occurs once, so that what is
+/// refused holds back what follows it.
+pub fn rounds(routes: &[&Route]) -> Vec<Vec<usize>> {
+    let mut rounds: Vec<Vec<usize>> = Vec::new();
+    let mut seen: HashMap<&IpNet, usize> = HashMap::new();
+    for (at, route) in routes.iter().enumerate() {
+        let round = seen.entry(&route.destination).or_default();
+        if *round == rounds.len() {
+            rounds.push(Vec::new());
+        }
+        rounds[*round].push(at);
+        *round += 1;
+    }
+    rounds
+}
+
+/// What comes of some of these routes when they are changed in order; those whose destination was
+/// refused before are left out.
+pub fn lines(routes: &[&Route], round: &[usize], refused: &[usize]) -> (Vec<usize>, String) {
+    let refused: HashSet<&IpNet> = refused.iter().map(|&at| &routes[at].destination).collect();
+    let allowed = |at: &usize| !refused.contains(&routes[*at].destination);
+    let chosen: Vec<usize> = round.iter().copied().filter(allowed).collect();
+    let input = chosen.iter().map(|&at| routes[at].line()).collect();
+    (chosen, input)
+}
+
+/// Which lines of a batch were refused, from 0; `None` when the program does not say so.
+pub fn refused(stderr: &str) -> Option<Vec<usize>> {
+    let numbers = stderr
+        .lines()
+        .filter_map(|line| line.strip_prefix("Command failed -:"));
+    let places = numbers.map(|number| number.trim().parse::<usize>().ok()?.checked_sub(1));
+    let places: Vec<usize> = places.collect::<Option<_>>()?;
+    (!places.is_empty()).then_some(places)
 }
 
 /// Which of these routes, all of them to come, are not among those printed.
@@ -103,7 +154,8 @@ mod tests {
         let [add] = &routes(&["/sbin/ip route add blackhole 10.0.0.0/8"])[..] else {
             panic!();
         };
-        assert_eq!(add.show(), ["/sbin/ip", "-4", "route", "show"]);
+        assert_eq!(add.line(), "route add blackhole 10.0.0.0/8\n");
+        assert_eq!(add.batch()[0], "/sbin/ip");
         for text in [
             "ip route add 192.0.2.1",
             "ip route add unreachable 192.0.2.1 metric 5",
@@ -115,6 +167,31 @@ mod tests {
         ] {
             assert_eq!(Route::recognise(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_refused_holds_back_what_follows() {
+        let routes = routes(&[
+            "ip route add unreachable 192.0.2.1",
+            "ip route add unreachable 192.0.2.2",
+            "ip route del unreachable 192.0.2.1",
+            "ip route add unreachable 192.0.2.1",
+            "ip route del unreachable 192.0.2.2",
+        ]);
+        let routes: Vec<&Route> = routes.iter().collect();
+        let rounds = rounds(&routes);
+        assert_eq!(rounds, [vec![0, 1], vec![2, 4], vec![3]]);
+        let (chosen, input) = lines(&routes, &rounds[1], &[0]);
+        assert_eq!(chosen, [4]);
+        assert_eq!(input, "route del unreachable 192.0.2.2/32\n");
+    }
+
+    #[test]
+    fn the_program_tells_what_was_refused() {
+        let told = "RTNETLINK answers: File exists\nCommand failed -:2\nRTNETLINK answers: No such process\nCommand failed -:10\n";
+        assert_eq!(refused(told), Some(vec![1, 9]));
+        assert_eq!(refused("Cannot open netlink socket: …"), None);
+        assert_eq!(refused("Command failed -:x"), None);
     }
 
     #[test]

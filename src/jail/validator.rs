@@ -16,7 +16,6 @@ use super::core::JailCore;
 use super::open_ids::open_ids;
 use super::options;
 use crate::action::confined;
-use crate::action::plan::Plan;
 use crate::action::preview::DryAction;
 use crate::action::properties::Properties;
 use crate::exec::script::Script;
@@ -112,8 +111,7 @@ pub fn confined(commands: &[Vec<Value>]) -> Vec<Fault> {
         let found = match &setting {
             JailSetting::Set { option, value } if option == "ignorecommand" => {
                 let script = Script::plain(value.as_str().unwrap_or_default());
-                confined::hindrance(&Plan::of(script))
-                    .map(|why| (0, format!("ignorecommand {why}")))
+                confined::hindrance(&script).map(|why| (0, format!("ignorecommand {why}")))
             }
             JailSetting::Action { name, properties } => hindered(&jail, name, properties),
             _ => None,
@@ -135,7 +133,7 @@ fn hindered(jail: &str, name: &str, properties: &[(String, Value)]) -> Option<(u
     // what is wrong with its properties is told when it is used
     let examples = action.examples(jail).ok()?.into_iter();
     let mut hindered = examples.filter_map(|example| {
-        let why = confined::hindrance(&Plan::of(example.script))?;
+        let why = confined::hindrance(&example.script)?;
         Some((example.operation, why))
     });
     let (operation, why) = hindered.next()?;

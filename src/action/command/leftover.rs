@@ -5,7 +5,6 @@ use std::sync::atomic::AtomicU64;
 
 use super::super::executor::Executor;
 use super::super::info::{BanInfo, History};
-use super::super::plan::Plan;
 use super::super::properties::Properties;
 use super::super::{JailFigures, ticket_batch};
 use super::operation::{Operation, now};
@@ -221,7 +220,7 @@ async fn take_out(installed: &Installed, timeout: &Value, context: &Context<'_>)
     let family = Some(installed.family.as_str()).filter(|family| !family.is_empty());
     let (figures, history) = (context.figures, context.history);
     let mut info = BanInfo::empty(&installed.jail, family, now(), figures, history);
-    let stop = Plan::of(info.fill(&installed.stop, context.names).await);
+    let stop = info.fill(&installed.stop, context.names).await;
     let pacing = Pacing::default;
     let action = &installed.action;
     // half of what it takes away may not be there

@@ -4,7 +4,6 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::super::info::BanInfo;
-use super::super::plan::Plan;
 use super::super::tags::{self, TagError};
 use crate::sys::hosts::HostNames;
 
@@ -93,8 +92,8 @@ impl CommandAction {
                     context.figures,
                     context.history,
                 );
-                let plan = Plan::of(info.fill(&command, context.names).await);
-                success = self.execute(&plan, context).await;
+                let script = info.fill(&command, context.names).await;
+                success = self.execute(&script, context).await;
                 if !success && failure.is_none() {
                     failure = Some("'Script error'".to_owned());
                 }

@@ -3,41 +3,57 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::super::plan::Plan;
 use super::{Executor, Nature, TARGET};
 use crate::control::Value;
 use crate::exec::process::{Ending, Invocation};
+use crate::exec::script::Script;
 use crate::exec::shell::{self, Report};
 use crate::firewall::inherited::StandingBan;
-use crate::firewall::iptables::sweep;
+use crate::firewall::iptables::copies::{self, Lesson, Standing};
+use crate::firewall::iptables::sweep::{self, Sweep};
 use crate::firewall::iptables::{self, Change as Rule};
 use crate::firewall::member::{self, Member};
-use crate::firewall::route::{self, Route};
+use crate::firewall::route::Route;
 use crate::firewall::{Change, Transaction};
 use crate::log::Level;
 use crate::{debug, record};
 
-/// Bytes of a printed table beyond which it is not compared.
+mod routes;
+
+/// Bytes of a printed table beyond which its chains are not written anew.
 const LARGEST_TABLE: usize = 64 << 20;
 
 impl Executor {
     /// Carries out commands of an action that change the firewall in as few steps as keep their
     /// order; answers for each whether that was done. What was not is as if never tried, and shall
     /// be run by itself.
-    pub async fn run_together(&self, action: &str, plans: &[Plan], timeout: &Value) -> Vec<bool> {
-        let mut done = vec![false; plans.len()];
-        let Some(changes) = changes(plans) else {
+    pub async fn run_together(
+        &self,
+        action: &str,
+        scripts: &[Script],
+        timeout: &Value,
+    ) -> Vec<bool> {
+        let mut done = vec![false; scripts.len()];
+        let Some(changes) = scripts
+            .iter()
+            .map(Change::recognise)
+            .collect::<Option<Vec<_>>>()
+        else {
             return done;
         };
-        let stands = |change: &&Change| self.stands_already(action, change);
+        let stands = |change| self.stands_already(action, change);
         let standing: Vec<bool> = changes.iter().map(stands).collect();
         let mut parted = Parted::new(&changes);
         parted.leave_out(&standing);
-        let Parted { rules, members, .. } = parted;
+        let Parted {
+            rules,
+            members,
+            routes,
+        } = parted;
         let mut batch = Batch {
             executor: self,
             action,
-            plans,
+            scripts,
             timeout,
             done: &mut done,
         };
@@ -46,9 +62,10 @@ impl Executor {
         }
         batch.rules(&rules).await;
         batch.members(&members).await;
+        batch.routes(&routes).await;
         let made = |place: &usize| done[*place];
         for (place, _) in rules.iter().filter(|(place, _)| made(place)) {
-            self.holders.note(self.holder(action), changes[*place]);
+            self.holders.note(self.holder(action), &changes[*place]);
         }
         done
     }
@@ -75,8 +92,11 @@ impl Executor {
 
     /// Which of these commands, all of them bans, have no effect in the firewall now; `None` when
     /// that cannot be told.
-    pub async fn missing(&self, plans: &[Plan], timeout: &Value) -> Option<Vec<usize>> {
-        let changes = changes(plans)?;
+    pub async fn missing(&self, scripts: &[Script], timeout: &Value) -> Option<Vec<usize>> {
+        let changes: Vec<Change> = scripts
+            .iter()
+            .map(Change::recognise)
+            .collect::<Option<_>>()?;
         let Parted {
             rules,
             members,
@@ -96,15 +116,10 @@ impl Executor {
                     .map(|at| rules[at].0),
             );
         }
-        missing.extend(missing_routes(&routes, shell::limit(timeout)).await?);
+        missing.extend(routes::missing(&routes, shell::limit(timeout)).await?);
         missing.sort_unstable();
         Some(missing)
     }
-}
-
-/// What commands change; `None` when one of them is more than a change of the firewall.
-fn changes(plans: &[Plan]) -> Option<Vec<&Change>> {
-    plans.iter().map(|plan| plan.change.as_ref()).collect()
 }
 
 /// Changes by their kind, each with its position.
@@ -115,13 +130,13 @@ struct Parted<'a> {
 }
 
 impl<'a> Parted<'a> {
-    fn new(changes: &[&'a Change]) -> Parted<'a> {
+    fn new(changes: &'a [Change]) -> Parted<'a> {
         let mut parted = Parted {
             rules: Vec::new(),
             members: Vec::new(),
             routes: Vec::new(),
         };
-        for (place, change) in changes.iter().copied().enumerate() {
+        for (place, change) in changes.iter().enumerate() {
             match change {
                 Change::Rule(rule) => parted.rules.push((place, rule)),
                 Change::Member(member) => parted.members.push((place, member)),
@@ -150,40 +165,130 @@ async fn print_table(arguments: &[String], limit: Duration) -> Option<String> {
     whole.then(|| String::from_utf8_lossy(&save.stdout).into_owned())
 }
 
-/// Which of these routes, all of them to come, are not there; `None` when that cannot be told.
-pub(super) async fn missing_routes(
-    routes: &[(usize, &Route)],
-    limit: Duration,
-) -> Option<Vec<usize>> {
-    let mut printed = String::new();
-    let mut shown = Vec::new();
-    for (_, route) in routes {
-        let show = route.show();
-        if !shown.contains(&show) {
-            printed.push_str(&print_table(&show, limit).await?);
-            shown.push(show);
-        }
-    }
-    let changes: Vec<&Route> = routes.iter().map(|(_, route)| *route).collect();
-    let missing = route::absent(&changes, &printed).into_iter();
-    Some(missing.map(|at| routes[at].0).collect())
-}
-
 /// Commands that are carried out together, and which of them are done.
 struct Batch<'a> {
     executor: &'a Executor,
     action: &'a str,
-    plans: &'a [Plan],
+    scripts: &'a [Script],
     timeout: &'a Value,
     done: &'a mut [bool],
 }
 
 impl Batch<'_> {
     async fn rules(&mut self, rules: &[(usize, &Rule)]) {
+        let rules = &self.copies(rules).await;
         let changes: Vec<&Rule> = rules.iter().map(|(_, rule)| *rule).collect();
-        let places: Vec<usize> = rules.iter().map(|(place, _)| *place).collect();
+        let (sweeps, mut others) = sweep::part(&changes);
+        for sweep in sweeps {
+            if !self.sweep(&sweep, rules).await {
+                others.extend(sweep.positions());
+            }
+        }
+        others.sort_unstable();
+        let changes: Vec<&Rule> = others.iter().map(|&at| rules[at].1).collect();
+        let places: Vec<usize> = others.iter().map(|&at| rules[at].0).collect();
         self.transactions(iptables::transactions(&changes), &places)
             .await;
+    }
+
+    /// Carries out by netlink what can be, of each program and table up to the first that cannot,
+    /// so that all keep their order; answers what is left.
+    async fn copies<'r>(&mut self, rules: &[(usize, &'r Rule)]) -> Vec<(usize, &'r Rule)> {
+        let mut left: Vec<(usize, &Rule)> = Vec::new();
+        let mut ready: Vec<(usize, &Rule)> = Vec::new();
+        for &(place, rule) in rules {
+            if left.iter().any(|(_, earlier)| earlier.fits(rule)) {
+                left.push((place, rule));
+                continue;
+            }
+            match copies::standing(rule) {
+                Standing::Known => ready.push((place, rule)),
+                Standing::Foreign => left.push((place, rule)),
+                Standing::Learnable => {
+                    left.extend(self.copy(&std::mem::take(&mut ready)).await);
+                    let held_back = left.iter().any(|(_, earlier)| earlier.fits(rule));
+                    if held_back || !self.learn(place, rule).await {
+                        left.push((place, rule));
+                    }
+                }
+            }
+        }
+        left.extend(self.copy(&ready).await);
+        left.sort_unstable_by_key(|(place, _)| *place);
+        left
+    }
+
+    /// Carries out by netlink what can be; answers what is left.
+    async fn copy<'r>(&mut self, rules: &[(usize, &'r Rule)]) -> Vec<(usize, &'r Rule)> {
+        let Some((first, _)) = rules
+            .iter()
+            .find(|(_, rule)| rule.deletes())
+            .or(rules.first())
+        else {
+            return Vec::new();
+        };
+        let changes: Vec<&Rule> = rules.iter().map(|(_, rule)| *rule).collect();
+        let results = {
+            let _turn = self
+                .executor
+                .turn("", &self.scripts[*first], Nature::Change)
+                .await;
+            copies::apply(&changes)
+        };
+        let mut left = Vec::new();
+        for (&(place, rule), done) in rules.iter().zip(results) {
+            match done {
+                true => self.succeeded(place),
+                false => left.push((place, rule)),
+            }
+        }
+        left
+    }
+
+    /// Has the program make one rule, where there is something to be learned from it; answers
+    /// whether it was made.
+    async fn learn(&mut self, place: usize, rule: &Rule) -> bool {
+        let Some(lesson) = Lesson::begin(rule) else {
+            return false;
+        };
+        self.transactions(iptables::transactions(&[rule]), &[place])
+            .await;
+        if self.done[place] {
+            lesson.end();
+        }
+        self.done[place]
+    }
+
+    /// Writes a chain anew; answers whether that was possible. Nobody of this process changes the
+    /// firewall between reading and writing it.
+    async fn sweep(&mut self, sweep: &Sweep<'_>, rules: &[(usize, &Rule)]) -> bool {
+        let Some(first) = sweep.positions().next() else {
+            return true;
+        };
+        let _turn = self
+            .executor
+            .turn("", &self.scripts[rules[first].0], Nature::Change)
+            .await;
+        let limit = shell::limit(self.timeout);
+        let Some(printed) = print_table(&sweep.save(), limit).await else {
+            return false;
+        };
+        let Some(transaction) = sweep.transaction(&printed) else {
+            return false;
+        };
+        let restore = Invocation {
+            input: Some(transaction.input.as_bytes()),
+            ..Invocation::new(&transaction.arguments, limit)
+        };
+        match restore.run().await {
+            Ok(finished) if finished.ending == Ending::Code(0) => {
+                for &member in &transaction.members {
+                    self.succeeded(rules[member].0);
+                }
+                true
+            }
+            _ => false,
+        }
     }
 
     async fn members(&mut self, members: &[(usize, &Member)]) {
@@ -194,7 +299,7 @@ impl Batch<'_> {
         let results = {
             let _turn = self
                 .executor
-                .turn("", &self.plans[*first], Nature::Change)
+                .turn("", &self.scripts[*first], Nature::Change)
                 .await;
             self.executor.apply(self.action, &changes)
         };
@@ -232,7 +337,7 @@ impl Batch<'_> {
             }
             let _turn = self
                 .executor
-                .turn("", &self.plans[places[*first]], Nature::Change)
+                .turn("", &self.scripts[places[*first]], Nature::Change)
                 .await;
             let invocation = Invocation {
                 input: Some(transaction.input.as_bytes()),
@@ -264,13 +369,8 @@ impl Batch<'_> {
 
     fn succeeded(&mut self, place: usize) {
         self.executor.patience.progress();
-        record!(
-            Level::LowDebug,
-            TARGET,
-            "{}",
-            self.plans[place].script.shown()
-        );
-        Report::new(&self.plans[place].script).succeeded();
+        record!(Level::LowDebug, TARGET, "{}", self.scripts[place].shown());
+        Report::new(&self.scripts[place]).succeeded();
         self.done[place] = true;
     }
 }

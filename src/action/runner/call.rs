@@ -9,7 +9,6 @@ use super::super::Query;
 use super::super::command::{ActionError, CommandAction, Context, Repair};
 use super::super::info::BanInfo;
 use super::super::jail_action::Action;
-use super::super::plan::Plan;
 use super::super::tags::escape;
 use crate::exec::script::Script;
 
@@ -225,12 +224,12 @@ async fn perform(
         _ => arguments.text("realCmd"),
     };
     if method == "executeCmd" {
-        let plan = Plan::of(Script::plain(script));
+        let script = Script::plain(script);
         let timeout = arguments.get("timeout").cloned();
         let timeout = timeout.unwrap_or(Value::Int(60));
         let pacing = || action.definition.properties.pacing();
         let executor = context.executor;
-        let run = executor.run(&action.name, &plan, &timeout, context.names, pacing);
+        let run = executor.run(&action.name, &script, &timeout, context.names, pacing);
         return Ok(run.await.into());
     }
     Ok(info.fill(&script, context.names).await.shown().into())

@@ -6,11 +6,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::commands::SEARCH_PATH;
 use super::findings::Findings;
 use super::look::Look;
-use crate::action::plan::{ExecStrategy, Plan};
+use crate::action::plan::Way;
+use crate::action::preview::Example;
 use crate::action::smtp::SmtpAction;
 use crate::cli::actions::{self, Action};
 use crate::cli::machine::Machine;
-use crate::firewall::Change;
 use crate::lint::Severity;
 
 /// Programs that scripts of actions are known to run, with the package that has them where its name is
@@ -116,15 +116,12 @@ fn programs(action: Action, jail: &str) -> BTreeSet<String> {
     };
     let examples = action.examples(jail).unwrap_or_default();
     let ways = examples
-        .into_iter()
-        .map(|example| Plan::of(example.script))
-        // netlink makes these
-        .filter(|plan| !matches!(plan.change, Some(Change::Member(_))))
-        .map(|plan| match plan.strategy {
-            ExecStrategy::Mail(mail) => mail.program().map(str::to_owned).into_iter().collect(),
-            ExecStrategy::Program(arguments) => arguments.into_iter().take(1).collect(),
-            ExecStrategy::Shell(_) => of_script(&plan.script.text),
-            ExecStrategy::Nothing => BTreeSet::new(),
+        .iter()
+        .map(|Example { script, .. }| match Way::of(script) {
+            Way::Mail(mail) => mail.program().map(str::to_owned).into_iter().collect(),
+            Way::Program(arguments) => arguments.into_iter().take(1).collect(),
+            Way::Shell(_) => of_script(&script.text),
+            Way::Nothing | Way::Member(_) => BTreeSet::new(),
         });
     ways.flatten().collect()
 }

@@ -8,7 +8,7 @@ use super::arguments::Arguments;
 use super::jails::{LeftOut, Replayed};
 use super::summary::{Summary, counted, span};
 use crate::action::JailFigures;
-use crate::action::plan::{ExecStrategy, Plan};
+use crate::action::plan::Way;
 use crate::action::tags::TagError;
 use crate::cli::colours::{Colours, Style};
 use crate::cli::printable;
@@ -44,9 +44,7 @@ impl Told {
     }
 
     fn is_mail(&self) -> bool {
-        self.script
-            .as_ref()
-            .is_ok_and(|script| matches!(Plan::of(script.clone()).strategy, ExecStrategy::Mail(_)))
+        matches!(self.script.as_ref().map(Way::of), Ok(Way::Mail(_)))
     }
 }
 
