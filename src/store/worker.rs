@@ -60,8 +60,8 @@ pub(super) enum Write {
     Purge {
         before: f64,
     },
-    AddInstalled(Box<Installed>),
-    DeleteInstalled(Box<Installed>),
+    AddInstalled(Installed),
+    DeleteInstalled(Installed),
 }
 
 impl Write {
