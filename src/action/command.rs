@@ -23,7 +23,7 @@ use crate::control::{CommandError, Value};
 use crate::debug;
 use crate::log::{self, Level};
 
-pub mod leftover;
+mod leftover;
 mod operation;
 mod repair;
 
@@ -131,8 +131,6 @@ pub struct CommandAction {
     /// The command last executed per operation and family, so that families with equal commands
     /// run it once.
     executed: HashMap<&'static str, IndexMap<FamilyKey, String>>,
-    /// Families that stand from the last server, until the action starts.
-    taken_over: Vec<FamilyKey>,
 }
 
 impl CommandAction {
@@ -148,7 +146,6 @@ impl CommandAction {
             epoch: 0,
             started: IndexMap::new(),
             executed: HashMap::new(),
-            taken_over: Vec::new(),
         }
     }
 
@@ -236,18 +233,10 @@ impl CommandAction {
     /// # Errors
     /// A failed command.
     pub async fn start(&mut self, context: &mut Context<'_>) -> Result<(), ActionError> {
-        let taken_over = std::mem::take(&mut self.taken_over);
-        if self.definition.properties.starts_on_demand() {
-            return Ok(());
+        match self.definition.properties.starts_on_demand() {
+            true => Ok(()),
+            false => self.start_family(None, context).await,
         }
-        let mut families = self.all_families();
-        families.retain(|family| !taken_over.contains(family));
-        self.operate(Operation::Start, families, context).await
-    }
-
-    fn all_families(&self) -> Vec<FamilyKey> {
-        let families = self.definition.properties.families();
-        families.into_iter().map(Some).collect()
     }
 
     /// `actionstart` for one family, or for all (`None`).
@@ -258,7 +247,13 @@ impl CommandAction {
     ) -> Result<(), ActionError> {
         let families = match family {
             Some(family) => vec![Some(family)],
-            None => self.all_families(),
+            None => self
+                .definition
+                .properties
+                .families()
+                .into_iter()
+                .map(Some)
+                .collect(),
         };
         self.operate(Operation::Start, families, context).await
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indexmap::IndexMap;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::backlog::Backlog;
@@ -103,17 +103,11 @@ impl Lane {
         }
     }
 
-    /// Has it drop what waits, lift all bans but those it never began, and stop; with `keep` it leaves
-    /// them where they can be taken over.
-    fn end(&self, told: &Arc<Told>, gate: Option<Gate>, stop: Option<Gate>, keep: bool) {
+    /// Has it drop what waits, lift all bans but those it never began, and stop.
+    fn end(&self, told: &Arc<Told>, gate: Option<Gate>, stop: Option<Gate>) {
         self.patience.begin();
-        self.queue.close(|cancelled| {
-            let lifting = Lifting {
-                keep,
-                ..lifting(told, gate, &cancelled, true)
-            };
-            Task::End(lifting, stop)
-        });
+        self.queue
+            .close(|cancelled| Task::End(lifting(told, gate, &cancelled, true), stop));
     }
 
     /// Hands the properties to the task, for what begins from now on.
@@ -308,24 +302,15 @@ impl Actions {
                 }
             }
             Order::Flush(tickets) => self.flush(&state, tickets),
-            Order::Restored(guard) => {
-                for lane in state.lanes.values() {
-                    lane.push(
-                        Task::Restored {
-                            _until_done: guard.clone(),
-                        },
-                        Class::Usual,
-                        None,
-                    );
-                }
+            Order::Stop(tickets, done) => {
+                state.stopped = true;
+                let done = Some(Done::Stopped(done));
+                let told = self.told(tickets, Some("Repeal Ban"), done);
+                let all: Vec<String> = state.lanes.keys().cloned().collect();
+                debug!(TARGET, "  Flush ban list");
+                let gates = state.last_gates(moved);
+                self.end(&mut state, &all, &told, gates);
             }
-            Order::Settle => {
-                for lane in state.lanes.values().filter(|lane| lane.firewall) {
-                    lane.push(Task::Settle, Class::Usual, None);
-                }
-            }
-            Order::Stop(tickets, done) => self.stop(&mut state, tickets, done, false),
-            Order::Leave(tickets, done) => self.stop(&mut state, tickets, done, true),
             order => self.settle(&mut state, order),
         }
     }
@@ -359,32 +344,12 @@ impl Actions {
         }
     }
 
-    /// Has all actions end.
-    fn stop(&self, state: &mut State, tickets: Vec<Ticket>, done: oneshot::Sender<()>, keep: bool) {
-        state.stopped = true;
-        let verb = (!keep).then_some("Repeal Ban");
-        let told = self.told(tickets, verb, Some(Done::Stopped(done)));
-        let all: Vec<String> = state.lanes.keys().cloned().collect();
-        if !keep {
-            debug!(TARGET, "  Flush ban list");
-        }
-        let gates = state.last_gates(&self.0.moved);
-        self.end(state, &all, &told, gates, keep);
-    }
-
     /// Takes actions out and has them end, with their bans lifted.
-    fn end(
-        &self,
-        state: &mut State,
-        names: &[String],
-        told: &Arc<Told>,
-        gates: Vec<Option<Gate>>,
-        keep: bool,
-    ) {
+    fn end(&self, state: &mut State, names: &[String], told: &Arc<Told>, gates: Vec<Option<Gate>>) {
         let stops = state.reverse_gates(&self.0.moved);
         for (((name, lane), gate), stop) in state.lanes.iter().zip(gates).zip(stops) {
             if names.contains(name) {
-                lane.end(told, gate, stop, keep);
+                lane.end(told, gate, stop);
             }
         }
         for name in names {
@@ -435,7 +400,6 @@ fn lifting(
         gate,
         told: told.clone(),
         last,
-        keep: false,
     }
 }
 

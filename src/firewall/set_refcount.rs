@@ -6,14 +6,13 @@
 #![forbid(unsafe_code)]
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 
 use super::Change;
-use super::inherited::Inherited;
 use super::member::{Kind, Member, Set};
 use super::route::Route;
 
@@ -30,7 +29,8 @@ pub struct Holder<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Holders {
     places: Arc<Mutex<Places>>,
-    inherited: Inherited,
+    /// Places that an action of this server has used.
+    used: Arc<Mutex<HashSet<Place>>>,
 }
 
 type Places = HashMap<Place, Vec<User>>;
@@ -131,9 +131,10 @@ impl Holders {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the last server has left.
-    pub fn inherited(&self) -> &Inherited {
-        &self.inherited
+    /// Whether an action is the first of this server to use a place; from now on none is.
+    pub fn is_first(&self, place: Place) -> bool {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.insert(place)
     }
 
     /// Whether others hold it.
@@ -267,6 +268,15 @@ mod tests {
         assert!(!holders.settles(B, &delete) && holders.shares(A) && !holders.shares(B));
         holders.leave(B);
         assert!(!holders.settles(A, &delete) && !holders.shares(A));
+    }
+
+    #[test]
+    fn a_place_has_one_first_user() {
+        let holders = Holders::default();
+        let place = |text| member(text).place();
+        assert!(holders.is_first(place("ipset add s 192.0.2.1")));
+        assert!(!holders.is_first(place("ipset add s 192.0.2.2")));
+        assert!(holders.is_first(place("ipset add t 192.0.2.1")));
     }
 
     #[test]

@@ -69,20 +69,15 @@ impl Task {
         }
     }
 
-    /// Stops reading, then has the actions lift and stop, or leave what they have in the firewall (`keep`);
-    /// bans stay in the database.
-    pub(super) async fn stop(&mut self, keep: bool) {
+    /// Stops reading, then has the actions lift and stop; bans stay in the database.
+    pub(super) async fn stop(&mut self) {
         let name = Value::from(self.core.name());
         debug!("fail2ban.jail", "Stopping jail {}", name.repr());
         self.pending.clear();
         self.intake.stop();
         self.keep_bans();
         let (done, stopped) = oneshot::channel();
-        let bans = self.core.unban_all();
-        self.actions.send(match keep {
-            false => Order::Stop(bans, done),
-            true => Order::Leave(bans, done),
-        });
+        self.actions.send(Order::Stop(self.core.unban_all(), done));
         let _ = stopped.await;
         self.started.store(false, Ordering::Relaxed);
         if let Some(store) = &self.context.store {

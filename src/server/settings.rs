@@ -96,9 +96,7 @@ impl Server {
             let path = path.to_owned();
             let opened = tokio::task::spawn_blocking(move || Store::open(Path::new(&path))).await;
             let opened = opened.map_err(|e| CommandError::new(e.to_string()))?;
-            let store = opened.map_err(database_error)?;
-            self.holders.inherited().expect(store.installed().await);
-            Some(store)
+            Some(opened.map_err(database_error)?)
         };
         let old = std::mem::replace(&mut self.state().store, new);
         if let Some(old) = old {

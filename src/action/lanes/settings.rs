@@ -69,7 +69,7 @@ impl Actions {
                 Ok(_) => {
                     let told = self.told(bans, None, Some(Done::Removed(reply)));
                     let gates = state.last_gates(&self.0.moved);
-                    self.end(state, &[name], &told, gates, false);
+                    self.end(state, &[name], &told, gates);
                 }
                 Err(error) => drop(reply.send(Err(error))),
             },
@@ -277,9 +277,9 @@ impl Actions {
         }
         let told = self.told(bans, None, None);
         for lane in reload.replaced.values() {
-            lane.end(&told, None, None, false);
+            lane.end(&told, None, None);
         }
-        self.end(state, &obsolete, &told, flushes, false);
+        self.end(state, &obsolete, &told, flushes);
     }
 }
 

@@ -61,10 +61,9 @@ impl Command {
                 name: words.text(1)?,
                 patterns: words.texts(2),
             },
-            "stop" if words.len() == 1 => Command::Stop { keep: false },
+            "stop" if words.len() == 1 => Command::Stop,
             "stop" => match words.text(1)?.as_str() {
                 "--all" => Command::StopAllJails,
-                "--keep" => Command::Stop { keep: true },
                 jail => Command::StopJail(jail.to_owned()),
             },
             "reload" => Command::Reload {
