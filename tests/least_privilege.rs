@@ -404,7 +404,8 @@ fn another_user_does_not_command_the_server() {
         open(0o666);
         ask();
         let refused = format!("Refused connection of user {USER} to the socket");
-        assert!(stock.log().contains(&refused), "{}", stock.log());
+        let told = common::eventually(60, || stock.log().contains(&refused));
+        assert!(told, "{}", stock.log());
         let status = stock.client(&["status", "nft"]);
         assert!(!status.contains("192.0.2.1"), "{status}");
         // but root can give the socket to a group
