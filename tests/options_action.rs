@@ -248,8 +248,7 @@ const ACTIONPROLONG: Case = Case {
         let other = jail.other(NAME.jail);
         other.fail("192.0.2.10", 1);
         other.wait("] Ban ");
-        // the original writes its database a moment after the ban
-        std::thread::sleep(std::time::Duration::from_secs(2));
+        other.wait_stored("192.0.2.10");
         jail.fail("192.0.2.10", 1);
         jail.notes(2)
     },

@@ -132,6 +132,19 @@ impl Jail<'_> {
         lines.map(message).collect()
     }
 
+    /// Waits until the database has a ban of this jail: the original writes it a moment after the ban.
+    pub fn wait_stored(&self, address: &str) {
+        let stored = || -> rusqlite::Result<bool> {
+            let path = self.site.path("db");
+            let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+            let database = rusqlite::Connection::open_with_flags(path, flags)?;
+            let ask = "select exists(select 1 from bans where jail = ?1 and ip = ?2)";
+            database.query_row(ask, [self.name, address], |row| row.get(0))
+        };
+        let there = super::eventually(60, || matches!(stored(), Ok(true)));
+        assert!(there, "{}: {address} is not in the database", self.name);
+    }
+
     /// Waits until the log says this of the jail, and answers what it says so.
     pub fn wait(&self, text: &str) -> Vec<String> {
         self.wait_many(text, 1)
