@@ -23,6 +23,7 @@ pub mod lint;
 pub mod log;
 pub mod mail;
 pub mod options;
+pub mod origin;
 pub mod pattern;
 pub mod python;
 mod queue;

@@ -12,7 +12,7 @@ use common::cases::{self, Case, Jail, Outcomes, outcome};
 static BOTH: LazyLock<Outcomes> = LazyLock::new(|| cases::both(CASES));
 
 /// Those that the original does not know.
-static OURS: LazyLock<Outcomes> = LazyLock::new(|| cases::ours(&[&ACTIONQUIET]));
+static OURS: LazyLock<Outcomes> = LazyLock::new(|| cases::ours(&[&ACTIONQUIET, &NOREMOTE]));
 
 /// Settings of a jail whose action has these options; `%(notes)s` is the file of its notes.
 macro_rules! does {
@@ -329,6 +329,40 @@ fn norestored_action_leaves_restored_bans_alone() {
     assert_eq!(
         outcome(&BOTH, &NORESTORED),
         ["192.0.2.1", "192.0.2.1", "192.0.2.2", "mailed", "mailed"]
+    );
+}
+
+/// The restored ban is another host's: a mail is for its host to send, unless an action says that it
+/// wants to hear of bans from elsewhere.
+const NOREMOTE: Case = Case {
+    jail: "noremote",
+    settings: "maxretry = 1\naction = note\n         \
+               note[actname=told, note=told, noremote=1]\n         \
+               note[actname=mail, note=mailed, norestored=1, noremote=0]",
+    run: |jail| {
+        jail.fail("192.0.2.1", 1);
+        jail.notes(3);
+        jail.remote("192.0.2.1", "mx2");
+        jail.fail("192.0.2.2", 1);
+        let mut notes = jail.notes(7);
+        notes.sort();
+        notes
+    },
+};
+
+#[test]
+fn noremote_action_leaves_bans_of_other_hosts_alone() {
+    assert_eq!(
+        outcome(&OURS, &NOREMOTE),
+        [
+            "192.0.2.1",
+            "192.0.2.1",
+            "192.0.2.2",
+            "mailed",
+            "mailed",
+            "told",
+            "told"
+        ]
     );
 }
 

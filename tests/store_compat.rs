@@ -6,6 +6,7 @@ mod common;
 use std::path::Path;
 
 use ferroban::address::Address;
+use ferroban::origin::Origin;
 use ferroban::store::{LogPosition, Store};
 use ferroban::ticket::{BanTime, FieldValue, MatchLine, Ticket};
 use serde_json::{Value, json};
@@ -85,7 +86,7 @@ print(json.dumps({
   'log': db.addLog(j, Log('/var/log/auth.log', 0, 'abc')),
   'other': db.addLog(j, Log('/var/log/auth.log', 0, 'xyz')),
   'bans': [[str(t.getID()), t.getTime(), t.getBanTime(), t.getBanCount(), t.getAttempt(), t.getMatches(),
-            t.getData('user'), t.getData('users')] for t in tickets],
+            t.getData('user'), t.getData('users'), t.getData('ferroban.origin')] for t in tickets],
   'history': db.getBan('192.0.2.1', j), 'overall': db.getBan('192.0.2.1', overalljails=True),
   'merged': [merged.getAttempt(), merged.getMatches()],
   'types': cur.execute("SELECT typeof(timeofban), typeof(bantime), typeof(data) FROM bans ORDER BY ip").fetchall(),
@@ -110,7 +111,9 @@ fn write_ours(store: &Store) {
     store.add_ban("sshd", &first);
     store.add_ban("postfix", &first);
     store.add_ban("sshd", &ban("2001:db8::/32", NOW, BanTime::Permanent));
-    store.add_ban("sshd", &ban("192.0.2.3", NOW, BanTime::Seconds(8.75)));
+    let mut remote = ban("192.0.2.3", NOW, BanTime::Seconds(8.75));
+    remote.set_origin(&Origin::Fleet("mx2".to_owned()));
+    store.add_ban("sshd", &remote);
     store.add_ban(
         "sshd",
         &ban("192.0.2.4", NOW - 700.0, BanTime::Seconds(600.0)),
@@ -121,16 +124,17 @@ fn write_ours(store: &Store) {
 
 fn expect_python(seen: &Value) {
     let matches = json!(["Nov 21 20:00:00 second", "third"]);
-    let row = |ip: &str, time: i64, bantime: Value| {
-        json!([ip, time, bantime, 1, 3, matches, "root", "['root', 'al']"])
+    let row = |ip: &str, time: i64, bantime: Value, origin: Option<&str>| {
+        let users = "['root', 'al']";
+        json!([ip, time, bantime, 1, 3, matches, "root", users, origin])
     };
     let expected = json!({
         "jails": [["old", 0], ["postfix", 1], ["sshd", 1]],
         "log": 41, "other": null,
         "bans": [
-            row("192.0.2.1", 1_794_999_900, json!(600)),
-            row("192.0.2.3", 1_795_000_000, json!(8.75)),
-            row("2001:db8::/32", 1_795_000_000, json!(-1)),
+            row("192.0.2.1", 1_794_999_900, json!(600), None),
+            row("192.0.2.3", 1_795_000_000, json!(8.75), Some("fleet mx2")),
+            row("2001:db8::/32", 1_795_000_000, json!(-1), None),
         ],
         "history": [[1, 1_794_999_900, 600]], "overall": [[2, 1_794_999_900, 1200]],
         "merged": [6, ["Nov 21 20:00:00 second", "third", "Nov 21 20:00:00 second", "third"]],

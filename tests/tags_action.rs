@@ -11,6 +11,9 @@ use common::cases::{self, Case, Outcomes, outcome};
 /// Jails that both programs run, in one server each.
 static BOTH: LazyLock<Outcomes> = LazyLock::new(|| cases::both(CASES));
 
+/// Cases with tags that the original does not know.
+static OURS: LazyLock<Outcomes> = LazyLock::new(|| cases::ours(&[&ORIGIN]));
+
 /// Tags whose value is one word.
 const WORDS: Case = Case {
     jail: "words",
@@ -127,6 +130,54 @@ fn tag_sh_hostname_is_that_of_the_kernel() {
 fn tag_sp_is_a_blank() {
     let note = outcome(&BOTH, &WORDS).join("\n");
     assert!(note.ends_with("sp=a b"), "{note}");
+}
+
+/// A ban by failures, one by hand, and one of another host.
+const ORIGIN: Case = Case {
+    jail: "origin",
+    settings: "maxretry = 1\naction = note[note=\"<ip> <origin> <origin-host>.\"]",
+    run: |jail| {
+        jail.fail("192.0.2.1", 1);
+        jail.notes(1);
+        jail.ask("set JAIL banip 192.0.2.2");
+        jail.notes(2);
+        jail.remote("192.0.2.1", "mx2");
+        let mut notes = jail.notes(4);
+        notes.extend([
+            jail.ask("status JAIL full"),
+            jail.client("--json get JAIL banip --with-time"),
+            jail.client("--json banned"),
+        ]);
+        notes
+    },
+};
+
+#[test]
+fn tag_origin_says_who_decided() {
+    let notes = outcome(&OURS, &ORIGIN);
+    let of_here = [
+        "192.0.2.1 found .",
+        "192.0.2.2 manual .",
+        "192.0.2.2 restored .",
+    ];
+    for note in of_here {
+        assert!(notes.iter().any(|said| said == note), "{note}: {notes:?}");
+    }
+    let [status, list, banned] = &notes[notes.len() - 3..] else {
+        panic!("{notes:?}");
+    };
+    let counts = "('Origins', {'fleet mx2': 1, 'restored': 1})";
+    assert!(status.contains(counts), "{status}");
+    assert!(list.contains("\"by\":\"host mx2\""), "{list}");
+    let origins = "\"origins\":{\"192.0.2.1\":\"fleet mx2\"}";
+    assert!(banned.contains(origins), "{banned}");
+}
+
+#[test]
+fn tag_origin_host_names_the_host() {
+    let notes = outcome(&OURS, &ORIGIN);
+    let note = "192.0.2.1 fleet mx2.".to_owned();
+    assert!(notes.contains(&note), "{notes:?}");
 }
 
 const BR: Case = Case {

@@ -22,6 +22,7 @@ use crate::sys::hosts::HostNames;
 use crate::control::{CommandError, Value};
 use crate::debug;
 use crate::log::{self, Level};
+use crate::ticket::Ticket;
 
 mod leftover;
 mod operation;
@@ -198,9 +199,9 @@ impl CommandAction {
         self.definition.properties.clear_commands();
     }
 
-    /// Whether restored tickets are none of its business (fact A11).
-    pub fn skips_restored(&self) -> bool {
-        self.definition.properties.is_true("norestored")
+    /// Whether a ticket is none of its business (fact A11).
+    pub fn skips(&self, ticket: &Ticket) -> bool {
+        self.definition.properties.skips(ticket)
     }
 
     /// Whether its bans last: it could lift them, so it is worth trying again to make them.

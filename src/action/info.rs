@@ -48,6 +48,9 @@ pub const TAGS: [&str; 22] = [
     "jail.found_total",
 ];
 
+/// Tags beyond the original's, and so not in the lists its messages show.
+pub const BEYOND: [&str; 2] = ["origin", "origin-host"];
+
 /// Bytes of values that are kept from one action to the next.
 const MOST_KNOWN: usize = 4096;
 
@@ -218,12 +221,22 @@ impl<'a> BanInfo<'a> {
             command,
             names,
             |tag| match tag {
-                // beyond the original's tags, and so not in the lists its messages show
                 "jail.bantime" => Some(whole(self.figures.bantime).str().into_owned()),
+                "origin" | "origin-host" => Some(self.origin(tag)),
                 _ => self.known.get(tag).map(|value| value.str().into_owned()),
             },
             |field| self.field(field),
         )
+    }
+
+    /// Where a ban comes from; nothing for an operation that concerns no ticket.
+    fn origin(&self, tag: &str) -> String {
+        let origin = self.ticket.map(Ticket::origin);
+        let text = origin.as_ref().map(|origin| match tag {
+            "origin" => origin.word(),
+            _ => origin.host(),
+        });
+        text.unwrap_or_default().to_owned()
     }
 
     /// The tag, when it is one of a ticket and its value has not been worked out yet.

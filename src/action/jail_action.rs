@@ -3,6 +3,7 @@
 use super::command::{ActionError, CommandAction, Context, Repair};
 use super::info::BanInfo;
 use super::python::PythonAction;
+use crate::ticket::Ticket;
 
 /// An action of a jail.
 #[derive(Debug)]
@@ -46,11 +47,11 @@ impl Action {
         }
     }
 
-    /// Whether restored tickets are none of its business (fact A11).
-    pub fn skips_restored(&self) -> bool {
+    /// Whether a ticket is none of its business (fact A11).
+    pub fn skips(&self, ticket: &Ticket) -> bool {
         match self {
-            Action::Command(action) => action.skips_restored(),
-            Action::Python(action) => action.skips_restored(),
+            Action::Command(action) => action.skips(ticket),
+            Action::Python(action) => action.skips(ticket),
         }
     }
 

@@ -180,9 +180,9 @@ impl DryAction {
         self.properties.is_true(operation)
     }
 
-    /// Whether it leaves restored tickets alone.
-    pub fn skips_restored(&self) -> bool {
-        self.properties.is_true("norestored")
+    /// Whether it leaves some tickets alone.
+    pub fn skips_any(&self) -> bool {
+        self.properties.skips_any()
     }
 }
 

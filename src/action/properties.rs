@@ -17,6 +17,7 @@ use crate::datetime::duration;
 use crate::mail::rate_limit::Pacing;
 use crate::options::action;
 use crate::python::Number;
+use crate::ticket::Ticket;
 
 /// Listed as properties although they are no settings: clients of the original see them.
 const LISTED: [&str; 3] = ["ESCAPE_CRE", "ESCAPE_VN_CRE", "banEpoch"];
@@ -127,6 +128,23 @@ impl Properties {
     /// Whether a property is there and what Python calls true.
     pub fn is_true(&self, name: &str) -> bool {
         self.values.get(name).is_some_and(Value::is_true)
+    }
+
+    /// Whether a ticket is none of its business: a restored one with `norestored`, one from elsewhere
+    /// with `noremote`. Who tells others of a ban (a mail, a report) needs the one as the other, so
+    /// `noremote` is as `norestored` where it is not set.
+    pub fn skips(&self, ticket: &Ticket) -> bool {
+        let own = match self.values.contains_key("noremote") {
+            true => "noremote",
+            false => "norestored",
+        };
+        ticket.restored && self.is_true("norestored")
+            || self.is_true(own) && ticket.origin().is_elsewhere()
+    }
+
+    /// Whether it leaves some tickets alone.
+    pub fn skips_any(&self) -> bool {
+        self.is_true("norestored") || self.is_true("noremote")
     }
 
     /// Whether any value contains this text.

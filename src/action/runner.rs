@@ -439,8 +439,7 @@ impl Runner {
     }
 
     async fn prolong(&mut self, order: &Arc<TicketOrder>) {
-        let restored = order.ticket.restored && self.action.skips_restored();
-        if restored || !self.action.prolongs() {
+        if self.action.skips(&order.ticket) || !self.action.prolongs() {
             return;
         }
         let (jail, history) = (self.jail.clone(), self.history.clone());

@@ -101,7 +101,7 @@ pub async fn apply(
 ) -> bool {
     match order.kind {
         Kind::Ban => {
-            if order.ticket.restored && action.skips_restored() {
+            if action.skips(&order.ticket) {
                 return true;
             }
             if let Err(error) = action.ban(info, false, context).await {
@@ -169,7 +169,7 @@ pub async fn apply_together(
     let mut timeout = Value::None;
     for (at, order) in orders.iter().enumerate() {
         let info = &mut infos[at];
-        let skipped = order.ticket.restored && action.skips_restored();
+        let skipped = action.skips(&order.ticket);
         let family = info.family().map(|family| family.as_str().to_owned());
         let Some(command) = action.command() else {
             continue;

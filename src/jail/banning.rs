@@ -157,7 +157,8 @@ impl JailCore {
     /// its matches cut (fact B16). `None` when it is over.
     pub fn restorable(&self, mut ticket: Ticket, now: Timestamp) -> Option<Ticket> {
         let base = self.bans.default_length();
-        let limit = if ticket.evidence.field(settings::BY_HAND).is_some() {
+        let own_length = ticket.evidence.field(settings::BY_HAND).is_some();
+        let limit = if own_length || ticket.origin().is_elsewhere() {
             None
         } else if self.options.increment.enabled() {
             self.options.increment.maxtime().map(settings::ban_time_of)

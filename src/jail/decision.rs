@@ -153,7 +153,8 @@ impl Decision {
             }
             Decision::Ban { ticket, .. } => {
                 let restore = if ticket.restored { "Restore " } else { "" };
-                let text = format!("[{jail}] {restore}Ban {}", ticket.id);
+                let by = ticket.origin().suffix();
+                let text = format!("[{jail}] {restore}Ban {}{by}", ticket.id);
                 (Level::Notice, ACTIONS, text)
             }
             Decision::Expired(id) => {
@@ -252,6 +253,7 @@ fn with_local_time(time: Timestamp, mut use_it: impl FnMut(&str)) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::origin::Origin;
 
     #[test]
     fn lines_are_the_originals() {
@@ -261,6 +263,8 @@ mod tests {
             restored: true,
             ..ticket.clone()
         };
+        let mut elsewhere = ticket.clone();
+        elsewhere.set_origin(&Origin::Fleet("mx2".into()));
         let at = local_time(5.0);
         let already = |age| Decision::Already {
             ticket: ticket.clone(),
@@ -313,6 +317,12 @@ mod tests {
                 Level::Notice,
                 "fail2ban.actions",
                 "[j] Restore Ban 192.0.2.1".into(),
+            ),
+            (
+                ban(&elsewhere),
+                Level::Notice,
+                "fail2ban.actions",
+                "[j] Ban 192.0.2.1 (by host mx2)".into(),
             ),
             (
                 Decision::Expired(id.clone()),

@@ -137,6 +137,11 @@ fn event(jail: &str, decision: &Decision, now: Timestamp) -> Option<Event> {
         }
         pairs.push(("failures", i64::from(ticket.failures).into()));
         pairs.push(("bancount", i64::from(ticket.bancount).into()));
+        let origin = ticket.origin();
+        pairs.push(("origin", origin.word().into()));
+        if origin.is_elsewhere() {
+            pairs.push(("origin_host", origin.host().into()));
+        }
         evidence = Some(ticket.evidence.clone());
         pairs
     };

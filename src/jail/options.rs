@@ -2,6 +2,8 @@
 //! lines of the original. What they are is said in [`crate::options::jail`].
 #![forbid(unsafe_code)]
 
+use indexmap::IndexMap;
+
 use super::core::JailCore;
 use super::decision::local_time;
 use super::ignore_cache::IgnoreCache;
@@ -311,6 +313,7 @@ impl JailCore {
             JailQuery::Option(name) => self.option(name),
             JailQuery::BanIp { with_time, .. } => Some(self.ban_list(*with_time)),
             JailQuery::Banned(ids) => Some(self.banned(ids)),
+            JailQuery::Origins => Some(self.bans_from_elsewhere()),
             _ => None,
         }
     }
@@ -343,6 +346,9 @@ impl JailCore {
         ];
         if flavour != "short" {
             actions.push(row("Banned IP list", self.banned(&[])));
+        }
+        if flavour == FULL {
+            actions.push(row("Origins", self.origins()));
         }
         if flavour == "cymru" {
             error!(
@@ -473,14 +479,40 @@ impl JailCore {
             if !with_time {
                 return Value::Ip(id.to_string());
             }
+            let by = self
+                .banned_ticket(id)
+                .map(|ticket| ticket.origin().suffix());
             Value::Str(format!(
-                "{id} \t{} + {} = {}",
+                "{id} \t{} + {} = {}{}",
                 local_time(time),
                 settings::ban_seconds(length) as i64,
-                local_time(end)
+                local_time(end),
+                by.unwrap_or_default()
             ))
         };
         Value::List(list.into_iter().map(show).collect())
+    }
+
+    /// How many of the bans come from where.
+    fn origins(&self) -> Value {
+        let mut counts: IndexMap<String, i64> = IndexMap::new();
+        for ticket in self.banned_tickets() {
+            *counts.entry(ticket.origin().to_string()).or_default() += 1;
+        }
+        let counts = counts.into_iter();
+        Value::Dict(counts.map(|(k, v)| (k.into(), v.into())).collect())
+    }
+
+    /// The bans that this host did not decide on, and who did.
+    fn bans_from_elsewhere(&self) -> Value {
+        let tickets = self.banned_tickets().into_iter();
+        let origins = tickets.map(|ticket| (ticket.id.to_string(), ticket.origin()));
+        let elsewhere = origins.filter(|(_, origin)| origin.is_elsewhere());
+        Value::Dict(
+            elsewhere
+                .map(|(id, by)| (id.into(), by.to_string().into()))
+                .collect(),
+        )
     }
 
     /// All banned ids, or 1 or 0 for one, a list of them for several (fact P48).

@@ -30,6 +30,7 @@ pub const DEFINITION: &[OptionRow] = &[
         .get("what lifts a ban"),
     OptionRow::text("actionquiet").beyond(),
     OptionRow::flag("norestored"),
+    OptionRow::flag("noremote").beyond(),
 ];
 
 /// Properties that the server reads by itself, whether a file names them or not.

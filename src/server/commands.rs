@@ -9,7 +9,7 @@ use super::jails::ask_all;
 use super::server_log::{LOG, TRANSMITTER};
 use crate::address::Address;
 use crate::control::listener::Answer;
-use crate::control::{Command, CommandError, JailCommand, Reply, Value};
+use crate::control::{Command, CommandError, JailCommand, JailQuery, Reply, Value};
 use crate::jail::{FULL, Jail, JailContext, Prepared, Subscription};
 use crate::python::text::quoted;
 use crate::{COMPATIBLE_VERSION, VERSION, error, info, warning};
@@ -91,6 +91,7 @@ impl Server {
             Command::StatusAll { flavour } => return self.status_all(&flavour).await,
             Command::Statistics => return self.status_all("stats").await,
             Command::Banned(ids) => self.banned(&ids).await,
+            Command::BannedWithOrigins => self.banned_with_origins().await,
             Command::UnbanAll => self.unban_everywhere(None).await,
             Command::Unban(ids) => self.unban_everywhere(Some(ids)).await,
             Command::Forget(ids) => self.forget_past(ids).await,
@@ -254,6 +255,25 @@ impl Server {
         }
         status.push(Value::Dict(by_name));
         Ok(Value::List(status))
+    }
+
+    /// All bans by jail; beside those that this host did not decide on, who did.
+    async fn banned_with_origins(&self) -> Value {
+        let bans = ask_all(self.jails.all(), |jail| async move {
+            let origins = jail.call(JailCommand::Get(JailQuery::Origins)).await;
+            (jail.banned().await, origins)
+        });
+        let by_jail = bans.await.into_iter().map(|(jail, (ids, origins))| {
+            let ids = ids.into_iter().map(Value::Ip).collect();
+            let mut bans = vec![(jail.name.into(), Value::List(ids))];
+            if let Ok(Value::Dict(origins)) = origins
+                && !origins.is_empty()
+            {
+                bans.push(("origins".into(), Value::Dict(origins)));
+            }
+            Value::Dict(bans)
+        });
+        Value::List(by_jail.collect())
     }
 
     /// All bans by jail, or for each id the jails that hold it (facts P15, P16).

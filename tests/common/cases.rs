@@ -145,6 +145,22 @@ impl Jail<'_> {
         assert!(there, "{}: {address} is not in the database", self.name);
     }
 
+    /// Makes the ban of an address one that another host has decided on, and starts the jail anew.
+    pub fn remote(&self, address: &str, host: &str) {
+        self.wait_stored(address);
+        let database = rusqlite::Connection::open(self.site.path("db")).unwrap();
+        let data =
+            format!(r#"{{"matches": [], "failures": 1, "ferroban.origin": "fleet {host}"}}"#);
+        let change = "update bips set data = ?1 where jail = ?2 and ip = ?3";
+        database
+            .busy_timeout(std::time::Duration::from_secs(30))
+            .unwrap();
+        let changed = database.execute(change, [&*data, self.name, address]);
+        assert_eq!(changed, Ok(1));
+        self.client("reload --restart JAIL");
+        self.wait(&format!("] Restore Ban {address} (by host {host})"));
+    }
+
     /// Waits until the log says this of the jail, and answers what it says so.
     pub fn wait(&self, text: &str) -> Vec<String> {
         self.wait_many(text, 1)

@@ -30,7 +30,8 @@ const BESIDE_THE_TABLES: [&str; 4] = ["before", "after", "banaction", "banaction
 
 /// Tags in commands of actions.
 pub fn action_tags() -> impl Iterator<Item = &'static str> {
-    info::TAGS.into_iter().chain(WITHOUT_TICKET)
+    let of_tickets = info::TAGS.into_iter().chain(info::BEYOND);
+    of_tickets.chain(WITHOUT_TICKET)
 }
 
 /// Tags in regexes of filters.

@@ -23,6 +23,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, Default)]
 pub(super) struct State {
     pub(super) norestored: bool,
+    pub(super) noremote: bool,
     pub(super) prolongs: bool,
     pub(super) flushes: bool,
     pub(super) checks: bool,
@@ -137,6 +138,7 @@ impl PythonAction {
         let flag = |name: &str| state[name].as_bool().unwrap_or(false);
         self.state = State {
             norestored: flag("norestored"),
+            noremote: flag("noremote"),
             prolongs: flag("prolongs"),
             flushes: flag("flushes"),
             checks: flag("checks"),

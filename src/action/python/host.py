@@ -87,6 +87,8 @@ class Host:
         limit = getattr(action, "calltimeout", None)
         return {
             "norestored": bool(getattr(action, "norestored", False)),
+            # who tells others of a ban needs the one as the other
+            "noremote": bool(getattr(action, "noremote", getattr(action, "norestored", False))),
             "prolongs": bool(getattr(action, "_prolongable", False)),
             "flushes": has("flush"),
             "checks": has("consistencyCheck"),

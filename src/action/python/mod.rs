@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::command::Context;
 use super::info::BanInfo;
 use crate::control::{CommandError, Value};
+use crate::ticket::Ticket;
 
 mod child;
 mod exchange;
@@ -109,9 +110,10 @@ impl PythonAction {
         Ok(action)
     }
 
-    /// Whether restored tickets are none of its business.
-    pub fn skips_restored(&self) -> bool {
-        self.state.norestored
+    /// Whether a ticket is none of its business.
+    pub fn skips(&self, ticket: &Ticket) -> bool {
+        ticket.restored && self.state.norestored
+            || self.state.noremote && ticket.origin().is_elsewhere()
     }
 
     /// Whether a longer ban concerns it.

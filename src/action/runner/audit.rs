@@ -82,7 +82,7 @@ impl Runner {
             for (at, order) in orders.iter().enumerate() {
                 let mut info = super::BanInfo::new(&jail, &order.ticket, &order.figures, &history);
                 let its = info.family().map(|family| family.as_str().to_owned());
-                let skipped = order.ticket.restored && action.skips_restored();
+                let skipped = action.skips(&order.ticket);
                 // an action without families holds bans of all
                 let concerned = its == family || family.as_deref() == Some("");
                 if skipped || !concerned || !action.holds_bans(&its) {

@@ -10,6 +10,7 @@ use super::addresses::{self, Checked};
 use crate::cli::begin::{Purpose, Setup};
 use crate::cli::{say, usage};
 use crate::control::client::{Client, ClientError};
+use crate::control::command::WITH_ORIGINS;
 use crate::control::print::{self, Charset};
 use crate::control::{CommandError, Reply, Value};
 use crate::jail::FULL;
@@ -78,6 +79,10 @@ impl Session {
             ("status", [jail]) if self.setup.options.json => {
                 let full = ["status", jail, FULL].map(Value::from);
                 self.ask_all(&[full.to_vec()], Show::Replies, None)
+            }
+            ("banned", []) if self.setup.options.json => {
+                let with_origins = ["banned", WITH_ORIGINS].map(Value::from);
+                self.ask_all(&[with_origins.to_vec()], Show::Replies, None)
             }
             _ => self.checked(words),
         }

@@ -121,8 +121,8 @@ fn expectations(look: &Look, state: &State) -> Vec<Expected> {
             if held.is_none() || held != on_disk {
                 continue;
             }
-            // restored bans are none of its business, and others cannot be told from them
-            if action.skips_restored() {
+            // some bans are none of its business, and others cannot be told from them
+            if action.skips_any() {
                 continue;
             }
             let (families, _) = action.families();

@@ -61,6 +61,7 @@ fn banned(state: &State, past: Option<&Statistics>) -> Vec<Value> {
                 "until": ban.until.as_deref().and_then(unix_time),
                 "reason": past.and_then(|past| past.reasons.get(&key)),
                 "not_effective": failing,
+                "by": ban.by,
             })
         });
         bans.collect()

@@ -159,8 +159,12 @@ fn bans(jails: &[Jail], past: Option<&Statistics>) -> Section {
     let row = |(jail, ban): (&Jail, &Ban)| {
         let until = ban.until.as_deref().unwrap_or("for good");
         let reason = past.and_then(|past| past.reasons.get(&(jail.name.clone(), ban.id.clone())));
-        let reason = reason.map_or("", String::as_str);
-        [&ban.id, &jail.name, &ban.since, until, &shortened(reason)]
+        let reason = shortened(reason.map_or("", String::as_str));
+        let reason = match &ban.by {
+            Some(by) => format!("by {by}: {reason}"),
+            None => reason,
+        };
+        [&ban.id, &jail.name, &ban.since, until, &reason]
             .map(str::to_owned)
             .to_vec()
     };
@@ -298,6 +302,7 @@ pub mod tests {
             id: id.to_owned(),
             since: "2026-11-22 10:00:00".to_owned(),
             until: until.map(str::to_owned),
+            by: None,
         };
         let day = |jail: &str, bans| Day {
             date: "2026-11-22".to_owned(),
@@ -414,6 +419,7 @@ pub mod tests {
             id: id.to_owned(),
             since: String::new(),
             until: None,
+            by: None,
         }
     }
 }

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 use crate::control::client::{Client, ClientError};
 use crate::control::print::json;
 use crate::jail::FULL;
+use crate::origin::Origin;
 
 /// How long a server may be silent.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -49,6 +50,8 @@ pub struct Ban {
     pub since: String,
     /// When it will end; `None`: never.
     pub until: Option<String>,
+    /// Who decided on it, `host NAME` or `list NAME`; `None`: this host.
+    pub by: Option<String>,
 }
 
 /// Asks a server for its state.
@@ -118,11 +121,13 @@ fn texts(list: &Json) -> impl Iterator<Item = &str> {
 fn ban(line: &str) -> Option<Ban> {
     let (id, times) = line.rsplit_once('\t')?;
     let (since, rest) = times.split_once(" + ")?;
+    let (rest, by) = Origin::split_suffix(rest);
     let (length, until) = rest.split_once(" = ")?;
     Some(Ban {
         id: id.trim_end().to_owned(),
         since: since.to_owned(),
         until: (length != "-1").then(|| until.to_owned()),
+        by: by.map(str::to_owned),
     })
 }
 
@@ -139,6 +144,10 @@ mod tests {
         assert_eq!(found.until.as_deref(), Some("2026-11-22 10:10:00"));
         let forever = "2001:db8::1 \t2026-11-22 10:00:00 + -1 = 9999-12-31 23:59:59";
         assert_eq!(ban(forever).unwrap().until, None);
+        assert_eq!(found.by, None);
+        let found = ban(&format!("{line} (by host mx2)")).unwrap();
+        assert_eq!(found.until.as_deref(), Some("2026-11-22 10:10:00"));
+        assert_eq!(found.by.as_deref(), Some("host mx2"));
         assert_eq!(ban("192.0.2.1"), None);
     }
 }

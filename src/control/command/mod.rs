@@ -6,7 +6,7 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
-pub use parse::ACTION_METHODS;
+pub use parse::{ACTION_METHODS, WITH_ORIGINS};
 
 use crate::python::Value;
 
@@ -27,6 +27,8 @@ pub enum Command {
     Statistics,
     /// Ids of every jail, or for each id the jails that hold it.
     Banned(Vec<String>),
+    /// Ids of every jail, and who decided on those that this host did not.
+    BannedWithOrigins,
     UnbanAll,
     Unban(Vec<String>),
     FlushLogs,
@@ -189,6 +191,8 @@ pub enum JailQuery {
         separator: Option<String>,
         with_time: bool,
     },
+    /// Ids that this host did not decide on, and who did.
+    Origins,
     /// Ids banned in this jail; with one id 1 or 0, with several a list of them.
     Banned(Vec<String>),
     Actions,

@@ -38,7 +38,10 @@ impl Command {
             "server-status" => Command::ServerStatus,
             "status" => return words.status(),
             "stats" | "statistic" | "statistics" => Command::Statistics,
-            "banned" => Command::Banned(words.texts(1)),
+            "banned" => match words.texts(1).as_slice() {
+                [option] if option == WITH_ORIGINS => Command::BannedWithOrigins,
+                ids => Command::Banned(ids.to_vec()),
+            },
             "unban" if words.len() > 1 => match words.texts(1).as_slice() {
                 [all] if all == "--all" => Command::UnbanAll,
                 ids => Command::Unban(ids.to_vec()),
@@ -85,6 +88,9 @@ impl Command {
         })
     }
 }
+
+/// What the client adds to `banned` to print it as JSON.
+pub const WITH_ORIGINS: &str = "--with-origins";
 
 fn invalid() -> CommandError {
     CommandError::new("Invalid command")

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use crate::control::{CommandError, Value};
+use crate::origin::Origin;
 
 /// The line for a reply to a command.
 pub fn reply(words: &[Value], response: &Value) -> String {
@@ -21,7 +22,8 @@ pub fn reply(words: &[Value], response: &Value) -> String {
     named.unwrap_or_else(|| value(response)).to_string()
 }
 
-/// Bans, one an object: `id`, `start`, `bantime` in seconds (-1: for ever), `end` (null: never).
+/// Bans, one an object: `id`, `start`, `bantime` in seconds (-1: for ever), `end` (null: never), and `by`
+/// (`host NAME` or `list NAME`) where this host did not decide on it.
 fn bans(response: &Value) -> Option<Json> {
     response
         .as_slice()?
@@ -34,10 +36,15 @@ fn bans(response: &Value) -> Option<Json> {
 fn ban(text: &str) -> Option<Json> {
     let (id, rest) = text.split_once(" \t")?;
     let (start, rest) = rest.split_once(" + ")?;
+    let (rest, by) = Origin::split_suffix(rest);
     let (bantime, end) = rest.split_once(" = ")?;
     let bantime: i64 = bantime.parse().ok()?;
     let end = (bantime >= 0).then_some(end);
-    Some(json!({ "id": id, "start": start, "bantime": bantime, "end": end }))
+    let mut ban = json!({ "id": id, "start": start, "bantime": bantime, "end": end });
+    if let Some(by) = by {
+        ban["by"] = by.into();
+    }
+    Some(ban)
 }
 
 /// The numbers of each jail.
