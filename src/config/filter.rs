@@ -232,10 +232,12 @@ impl FilterOptions {
                 Some("prefregex") => options.prefregex = text(),
                 Some("addfailregex") => options.failregex.extend::<Vec<String>>(texts()),
                 Some("addignoreregex") => options.ignoreregex.extend::<Vec<String>>(texts()),
+                // the first one counts, as `fail2ban-regex` has it; the server goes by the last
                 Some("maxlines") => {
-                    options.maxlines = values.first().and_then(|value| value.to_int().ok());
+                    let lines = values.first().and_then(|value| value.to_int().ok());
+                    options.maxlines = options.maxlines.or(lines);
                 }
-                Some("datepattern") => options.datepattern = text(),
+                Some("datepattern") => options.datepattern = options.datepattern.or_else(text),
                 Some("jsonmatch") => options.jsonmatch = text(),
                 Some("addjournalmatch") => options.journalmatch.push(texts()),
                 _ => {}

@@ -10,7 +10,7 @@ use super::filter::{Filter, FilterOptions};
 use super::jail::{self, Extent, Jail};
 use super::layers::Layers;
 use super::options;
-use super::settings::Options;
+use super::settings::{Options, Setting};
 use super::shipped;
 use crate::control::Value;
 use crate::python::text::is_word;
@@ -201,18 +201,16 @@ fn real_options(
     layers: &mut Layers<'_>,
 ) -> Result<Vec<(String, Value)>, Cause> {
     let mut options = jail.options.clone();
-    match &mut jail.filter {
-        Some(filter) => {
-            options.extend(filter.combined(&mut layers.messages)?);
-            real_of(filter, &options, arguments)
-        }
-        None => Ok(Vec::new()),
+    if let Some(filter) = &mut jail.filter {
+        options.extend(filter.combined(&mut layers.messages)?);
     }
+    real_of(jail.filter.as_ref(), &options, arguments)
 }
 
-/// Values of `logtype`, `datepattern` and the arguments as the filter has them.
+/// Values of `logtype`, `datepattern` and the arguments as the filter has them; without a filter, what
+/// the jail says of them.
 fn real_of(
-    filter: &Filter,
+    filter: Option<&Filter>,
     combined: &Options,
     arguments: &Options,
 ) -> Result<Vec<(String, Value)>, Cause> {
@@ -221,7 +219,10 @@ fn real_of(
     for name in names.chain(arguments.keys().map(|name| &**name)) {
         let value = match combined.get(name) {
             Some(value) => Some(value.clone()),
-            None => filter.definition_option(name)?,
+            None => match filter {
+                Some(filter) => filter.definition_option(name)?,
+                None => Some(Setting::Nothing),
+            },
         };
         real.extend(value.map(|value| (name.to_owned(), Value::from(&value))));
     }
@@ -280,7 +281,7 @@ fn find_filter(
         .map_err(broken)?;
     let combined = filter.combined(messages).map_err(broken)?;
     // arguments, and what stands in [Init]
-    let real = real_of(&filter, &combined, filter.arguments()).map_err(broken)?;
+    let real = real_of(Some(&filter), &combined, filter.arguments()).map_err(broken)?;
     let commands = filter.commands(messages).map_err(broken)?;
     Ok(Some(Found {
         place,

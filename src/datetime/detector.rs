@@ -143,11 +143,7 @@ impl DateDetector {
             .iter()
             .map(|entry| TemplateInfo {
                 name: entry.template.name.clone(),
-                pattern: entry
-                    .template
-                    .pattern
-                    .clone()
-                    .unwrap_or_else(|| entry.template.name.clone()),
+                pattern: entry.template.pattern.clone(),
                 regex: entry.template.regex.clone(),
                 hits: entry.hits,
                 weight: entry.template.weight(),

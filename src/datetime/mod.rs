@@ -84,8 +84,8 @@ impl FoundDate {
 pub struct TemplateInfo {
     /// The display name in `Date template hits`.
     pub name: String,
-    /// The pattern as written or, for built-in forms, its display name.
-    pub pattern: String,
+    /// The pattern as written; `None` for built-in forms.
+    pub pattern: Option<String>,
     /// The regular expression searched with.
     pub regex: String,
     /// Lines it gave the date for.

@@ -31,8 +31,9 @@ impl Filter {
         self.text.clear();
     }
 
-    /// What the regexes make of the line that was examined since [`Filter::tell_line`].
-    pub fn tell_search(&self) {
+    /// What the regexes make of the line that was examined since [`Filter::tell_line`]; `every`: those
+    /// behind the first that matches were asked as well.
+    pub fn tell_search(&self, every: bool) {
         // at least a line end, where the line was not too old to be searched
         if self.text.is_empty() {
             record!(Level::TraceDebug, TARGET, "  The line is too old to count");
@@ -86,8 +87,9 @@ impl Filter {
                     TARGET,
                     "  Matched failregex {index}: {groups}"
                 );
-                self.tell_ignored(seen);
-                return;
+                if self.tell_ignored(seen) || !every {
+                    return;
+                }
             }
         }
     }
@@ -107,14 +109,20 @@ impl Filter {
     }
 }
 
-/// The named groups of a match, as a dictionary.
+/// The named groups of a match, as a dictionary; for one that is unset stands its `alt_`.
 fn groups(regex: &FailRegex, found: &Match, text: &str) -> String {
-    let names = regex.regex().group_names().iter().enumerate();
-    let groups = names.filter_map(|(group, name)| {
-        let name = name.as_deref()?;
-        let span = found.group(group);
-        let value = span.and_then(|(start, end)| text.get(start..end));
-        Some((name.into(), value.map_or(Value::None, Value::from)))
+    let names = regex.regex().group_names();
+    let value = |wanted: &str| {
+        let group = names
+            .iter()
+            .position(|name| name.as_deref() == Some(wanted))?;
+        let (start, end) = found.group(group)?;
+        text.get(start..end)
+    };
+    let named = names.iter().filter_map(|name| name.as_deref());
+    let groups = named.map(|name| {
+        let value = value(name).or_else(|| value(&format!("alt_{name}")));
+        (name.into(), value.map_or(Value::None, Value::from))
     });
     Value::Dict(groups.collect()).repr()
 }

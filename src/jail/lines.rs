@@ -86,7 +86,7 @@ impl Task {
         }
         let failures = filter.process_line(line, date, clock);
         if is_told() {
-            filter.tell_search();
+            filter.tell_search(false);
         }
         for failure in failures {
             self.pending.push(log_failure(failure));

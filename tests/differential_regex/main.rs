@@ -164,7 +164,33 @@ const BROKEN: &[(&str, &str)] = &[
     ("fail2ban.conf", "[Definition]\n"),
     (
         "jail.conf",
-        "[one]\nfilter = unknown\nlogpath = /dev/null\n[two]\nfilter = %(nosuch)s\n",
+        "[one]\nfilter = unknown\nlogpath = /dev/null\n[two]\nfilter = %(nosuch)s\n\
+         [dated]\nfilter = init[maxlines=3, datepattern=TAI64N]\nlogpath = /dev/null\n\
+         datepattern = Epoch\n\
+         [known]\nfilter = init\nlogpath = /dev/null\ndatepattern = ^x\n  %(known/datepattern)s\n\
+         [bare]\nlogpath = /dev/null\n[twice]\nfilter = init\nmaxlines = 0\nlogpath = /dev/null\n",
+    ),
+    (
+        "filter.d/twice.conf",
+        "[Definition]\nfailregex = from <HOST>\ndatepattern = Epoch\n  Epoch\n",
+    ),
+    (
+        "filter.d/percent.conf",
+        "[Definition]\nfailregex = from <HOST>\ndatepattern = %%Q\n",
+    ),
+    (
+        "filter.d/unset.conf",
+        "[Definition]\nprefregex = ^ srv(?: <F-X>x</F-X>)? <F-V>app\\[\\d+\\]</F-V>: <F-CONTENT>.+</F-CONTENT>$\n\
+         failregex = ^login failed for (?:al<F-USER>\\S+</F-USER>|<F-ALT_USER>\\S+</F-ALT_USER>) from <HOST>(?: <F-Y>y</F-Y>)?\n\
+         \x20 ^<F-NOFAIL>health(?: <F-Z>z</F-Z>)?</F-NOFAIL> check from <ADDR>\n",
+    ),
+    (
+        "filter.d/local.conf",
+        "[Definition]\nfailregex = from <HOST>\ndatepattern = Epoch\n",
+    ),
+    (
+        "filter.d/local.local",
+        "[Definition]\ndatepattern = ^x\n  %(known/datepattern)s\n  <more>\n[Init]\nmore = ^w\n",
     ),
     (
         "filter.d/unknown.conf",
@@ -545,7 +571,112 @@ fn mistakes_in_a_configuration() {
             "x 192.0.2.1",
             "init[maxlines=3, z=1]",
         ],
+        &["-c", "broken", "x", "twice.conf"],
+        &["-c", "broken", "x", "twice"],
+        &["-c", "broken", "x", "twice[maxlines=2]"],
+        &["-c", "broken", "x", "percent"],
+        &["-c", "broken", "-v", "x", "init[x=y]]"],
     ]);
+}
+
+#[test]
+fn options_of_a_jail_and_its_filter_come_in_the_order_of_the_original() {
+    compare(&[
+        &["-c", "broken", "-vv", "x 192.0.2.1", "dated"],
+        &["-c", "broken", "-vv", "x 192.0.2.1", "dated[maxlines=4]"],
+        &[
+            "-c",
+            "broken",
+            "-vv",
+            "x 192.0.2.1",
+            "dated[datepattern=^x]",
+        ],
+        &["-c", "broken", "-vv", "x 192.0.2.1", "known"],
+        &[
+            "-c",
+            "broken",
+            "-vv",
+            "x 192.0.2.1",
+            "known[datepattern=^y]",
+        ],
+        &["-c", "broken", "-vv", "x 192.0.2.1", "bare"],
+        &["-c", "broken", "-vv", "x 192.0.2.1", "local"],
+        &["-c", "broken", "-vv", "x 192.0.2.1", "local[more=Epoch]"],
+        &["-c", "broken", "-vv", "x 192.0.2.1", "local[more=^z]"],
+    ]);
+}
+
+#[test]
+fn unset_groups_are_none_in_a_row() {
+    for form in ["row", "user", "x", "<F-USER>|<F-Y>|<ip>"] {
+        compare(&[
+            &["-c", "broken", "-o", form, "app.log", "unset"],
+            &["-c", "broken", "-i", "-o", form, "app.log", "unset"],
+        ]);
+    }
+    compare(&[
+        &["-o", "row", "x for y", "for (?:x<F-ID>\\S+</F-ID>)?"],
+        &[
+            "-o",
+            "row",
+            "x 192.0.2.1",
+            "(?:<F-MLFID>z</F-MLFID>)?x <ADDR>",
+        ],
+        &[
+            "-o",
+            "row",
+            "x 192.0.2.1",
+            "x <ADDR>(?:<F-NOFAIL>z</F-NOFAIL>)?",
+        ],
+        &[
+            "-o",
+            "row",
+            "x 192.0.2.1",
+            "(?:<F-TUPLE_ID>z</F-TUPLE_ID>)?x <F-TUPLE_ID_2>\\S+</F-TUPLE_ID_2>",
+        ],
+    ]);
+}
+
+/// What is told of each line and the regexes that are tried on it.
+#[test]
+fn log_level_heavydebug_tells_each_line() {
+    const TOLD: [&str; 6] = [
+        "Working on line ",
+        "  Looking for prefregex ",
+        "  Pre-filter matched ",
+        "  Looking for failregex ",
+        "  Matched failregex ",
+        "  Matched ignoreregex ",
+    ];
+    let place = Place::new();
+    for words in [
+        &["app.log", FAILED][..],
+        &["app.log", FAILED, "bob"],
+        &["--no-check-all", "app.log", FAILED, "bob"],
+        &["-L", "2", "app.log", FAILED],
+        &["-c", "broken", "app.log", "unset"],
+        &["-o", "id", "app.log", FAILED],
+    ] {
+        for level in ["heavydebug", "tracedebug"] {
+            let words = [&["-l", level][..], words].concat();
+            let told = |program| {
+                let output = text(&place.run(program, &words));
+                let lines = output.lines().filter_map(|line| {
+                    let (_, message) = line.split_once(": ")?;
+                    let (level, message) = message.split_once(": ")?;
+                    let is_told = TOLD.iter().any(|told| message.starts_with(told));
+                    // how the regex of an address is spelt is another matter
+                    let (message, _) = message.split_once(" - ").unwrap_or((message, ""));
+                    is_told.then(|| format!("{level}: {message}"))
+                });
+                lines.collect::<Vec<_>>()
+            };
+            let theirs = told(common::original("1.1.1", "fail2ban-regex"));
+            let ours = told(common::ours("fail2ban-regex"));
+            assert!(theirs.len() >= 10, "{words:?}: {theirs:#?}");
+            assert_eq!(ours, theirs, "{words:?}");
+        }
+    }
 }
 
 #[test]
@@ -553,9 +684,39 @@ fn weights_of_date_templates() {
     compare(&[
         &["-c", "broken", "-vv", "epoch.log", "dates"],
         &["-c", "broken", "-vv", "epoch.log", "defaults"],
+        &["-vv", "-d", "{^LN-BEG}Epoch", "epoch.log", "from <HOST>"],
+        &["-vv", "-d", "^Epoch", "epoch.log", "from <HOST>"],
         &["-c", "{config}", "-vv", "{logs}/squid", "squid"],
         &["-c", "{config}", "-vv", "{logs}/nsd", "nsd"],
         &["-c", "{config}", "-vv", "{logs}/portsentry", "portsentry"],
         &["-c", "{config}", "-vv", "{logs}/dovecot", "dovecot"],
     ]);
+}
+
+#[test]
+fn verbose_date_shows_weights_and_patterns() {
+    let place = Place::new();
+    for words in [
+        &[
+            "-c",
+            "broken",
+            "-vv",
+            "--verbose-date",
+            "epoch.log",
+            "dates",
+        ][..],
+        &["--VD", "-v", "epoch.log", "from <HOST>"],
+        &["--VD", "-d", "{^LN-BEG}Epoch", "epoch.log", "from <HOST>"],
+        &["--VD", "-v", "-d", "^TAI64N", "epoch.log", "from <HOST>"],
+    ] {
+        let weights = |program| {
+            let output = text(&place.run(program, words));
+            let lines = output.lines().filter(|line| line.contains("# weight: "));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let theirs = weights(common::original("1.1.1", "fail2ban-regex"));
+        let ours = weights(common::ours("fail2ban-regex"));
+        assert!(!theirs.is_empty(), "{words:?}");
+        assert_eq!(ours, theirs, "{words:?}");
+    }
 }

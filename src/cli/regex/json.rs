@@ -72,7 +72,12 @@ fn dates(dates: &Dates) -> Value {
             .templates()
             .iter()
             .filter(|template| template.hits > 0)
-            .map(|template| json!({ "pattern": template.pattern, "hits": template.hits }))
+            .map(|template| {
+                json!({
+                    "pattern": template.pattern.as_ref().unwrap_or(&template.name),
+                    "hits": template.hits,
+                })
+            })
             .collect(),
     }
 }

@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 
 use super::Stop;
 use super::options::Options;
+use super::records::Records;
 use super::tally::RegexTally;
 use crate::config::filter::FilterOptions;
 use crate::config::lookup::{Found, LookupError, Place};
@@ -28,6 +29,7 @@ pub(super) struct Setup<'a, W> {
     pub(super) out: &'a mut W,
     pub(super) filter: Filter,
     pub(super) journalmatch: Vec<String>,
+    records: Records,
     maxlines_set: bool,
     datepattern_set: bool,
 }
@@ -36,6 +38,7 @@ impl<'a, W: Write> Setup<'a, W> {
     pub(super) fn new(
         options: &'a Options,
         out: &'a mut W,
+        records: Records,
         filter: Filter,
     ) -> Result<Setup<'a, W>, Stop> {
         let journalmatch = options.journalmatch.as_deref().unwrap_or_default();
@@ -46,13 +49,15 @@ impl<'a, W: Write> Setup<'a, W> {
             out,
             filter,
             journalmatch,
+            records,
             maxlines_set: false,
             datepattern_set: false,
         })
     }
 
-    /// One `Use …` line of the report; nothing with `-o` or `--json`.
+    /// One `Use …` line of the report, behind the log records so far; nothing with `-o` or `--json`.
     pub(super) fn tell(&mut self, line: std::fmt::Arguments<'_>) -> Result<(), Stop> {
+        self.records.drain(self.out)?;
         if self.options.tells() {
             writeln!(self.out, "{line}")?;
         }
@@ -101,14 +106,11 @@ impl<'a, W: Write> Setup<'a, W> {
         let found = config::find_filter(Path::new(&self.options.config), value, backend);
         match found {
             Ok(Some(found)) => {
-                for message in &found.messages {
-                    record!(message.level, message.target, "{message}");
-                }
                 self.announce(&found)?;
                 if matches!(found.place, Place::Jail(_))
                     || found.options != FilterOptions::default()
                 {
-                    return self.apply(&found.options);
+                    return self.apply(&found);
                 }
             }
             Ok(None) => {}
@@ -148,6 +150,9 @@ impl<'a, W: Write> Setup<'a, W> {
 
     fn announce(&mut self, found: &Found) -> Result<(), Stop> {
         self.announce_arguments(&found.place, &found.arguments)?;
+        for message in &found.messages {
+            record!(message.level, message.target, "{message}");
+        }
         if self.options.verbose > 1 || log::enabled(Level::Debug) {
             let real = found.real.iter().map(|(k, v)| (k.as_str(), v.clone()));
             self.tell(format_args!("Real  filter options : {}", dict(real)))?;
@@ -156,15 +161,30 @@ impl<'a, W: Write> Setup<'a, W> {
     }
 
     /// Takes over what a filter consists of; `usedns` is left to the command line (fact X6).
-    fn apply(&mut self, options: &FilterOptions) -> Result<(), Stop> {
+    fn apply(&mut self, found: &Found) -> Result<(), Stop> {
+        let options = &found.options;
+        let invalid = |option: &str, value: &str, stop: Stop| {
+            let Stop::Wrong(reason) = stop else {
+                return stop;
+            };
+            let (from, reason) = (&self.options.regex, reason.trim_start_matches("ERROR: "));
+            match reason.starts_with("Failed to set datepattern") {
+                true => Stop::Fatal(format!("TypeError: {reason}")),
+                false => Stop::Wrong(format!(
+                    "ERROR: Invalid value for {option} ({value}) read from {from}: {reason}"
+                )),
+            }
+        };
         if let Some(prefregex) = &options.prefregex {
             self.filter.set_prefregex(prefregex).map_err(refused)?;
         }
         if let Some(lines) = options.maxlines {
-            self.maxlines(lines)?;
+            self.maxlines(lines)
+                .map_err(|reason| invalid("maxlines", &lines.to_string(), reason))?;
         }
         if let Some(pattern) = &options.datepattern {
-            self.datepattern(pattern)?;
+            self.datepattern(pattern)
+                .map_err(|reason| invalid("datepattern", &quote(pattern), reason))?;
         }
         if let Some(template) = &options.jsonmatch {
             self.filter
@@ -186,9 +206,16 @@ impl<'a, W: Write> Setup<'a, W> {
     /// What the original says about a name it cannot use.
     fn not_found(&mut self, value: &str, error: LookupError) -> Result<Stop, Stop> {
         Ok(match error {
-            LookupError::Name(reason) => Stop::Wrong(format!(
-                "ERROR: Wrong filter name or options: {reason}\n       while parsing: {value}"
-            )),
+            LookupError::Name(reason) => {
+                let wrong = format!(
+                    "ERROR: Wrong filter name or options: {reason}\n       while parsing: {value}"
+                );
+                if self.options.verbose == 0 {
+                    return Ok(Stop::Wrong(wrong));
+                }
+                writeln!(self.out, "{wrong}")?;
+                Stop::Fatal(format!("ValueError: {reason}"))
+            }
             LookupError::File { place, reason } => {
                 self.announce_place(&place)?;
                 let reason = reason.map_or(String::new(), |r| format!("Wrong config file: {r}\n"));

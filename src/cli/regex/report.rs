@@ -149,7 +149,8 @@ fn dates(report: &Report<'_>, out: &mut impl Write) -> io::Result<()> {
                 lines.push(format!("[{}] {}", template.hits, template.name));
                 if options.verbose_date {
                     let (merit, weight) = (template.merit, template.weight);
-                    let pattern = &template.pattern;
+                    // the original knows no pattern of its built-in forms
+                    let pattern = template.pattern.as_deref().unwrap_or_default();
                     lines.push(format!(
                         "    # weight: {merit:.3} ({weight:.3}), pattern: {pattern}"
                     ));

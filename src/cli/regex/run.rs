@@ -9,14 +9,15 @@ use super::input::{Block, Lines, trim};
 use super::names::Names;
 use super::options::Options;
 use super::output::{Form, Hit};
+use super::records::{self, Records};
 use super::regexes::{Setup, shorten, tallies};
 use super::tally::{Kind, Tally};
-use super::{json, records, report};
+use super::{json, report};
 use crate::address::Address;
 use crate::cli::progress::Progress;
 use crate::config;
 use crate::datetime::FixedOffset;
-use crate::filter::{Clock, FailureId, Filter, Known, LineOutcome, Manner};
+use crate::filter::{Clock, FailureId, Filter, Known, LineOutcome, Manner, is_told};
 use crate::pattern::UseDns;
 use crate::python::encoding::Encoding;
 use crate::source::compressed::Meter;
@@ -32,7 +33,15 @@ pub(super) fn run(options: &Options, out: &mut impl Write) -> Result<(), Stop> {
         writeln!(out, "\nRunning tests\n=============\n")?;
     }
     let records = records::install(&options.log_level, options.verbose)?;
-    let mut setup = Setup::new(options, out, Filter::new("~jailless~"))?;
+    let result = walk(options, out, records.clone());
+    // what was logged before an error often says more than the error
+    records.drain(out)?;
+    result
+}
+
+fn walk(options: &Options, out: &mut impl Write, records: Records) -> Result<(), Stop> {
+    let filter = Filter::new("~jailless~");
+    let mut setup = Setup::new(options, out, records.clone(), filter)?;
     if options.log.starts_with("systemd-journal") && !Path::new(&options.log).is_file() {
         // a journal knows when its entries were written
         setup.filter.disable_dates();
@@ -76,8 +85,7 @@ pub(super) fn run(options: &Options, out: &mut impl Write) -> Result<(), Stop> {
     setup.tell(format_args!(""))?;
 
     let filter = setup.filter;
-    let mut run = Run::new(options, filter, out, encoding);
-    run.records = Some(records);
+    let mut run = Run::new(options, filter, out, encoding, records);
     let started = Instant::now();
     let logs: Vec<String> = std::iter::once(&options.log)
         .chain(&options.also)
@@ -247,11 +255,19 @@ struct Run<'a, W> {
     listed: usize,
     /// Fields of the last match of the prefregex, shown.
     prefix: String,
-    records: Option<records::Records>,
+    records: Records,
+    /// The log wants to hear of every line (`-l tracedebug`, `-l heavydebug`).
+    told: bool,
 }
 
 impl<'a, W: Write> Run<'a, W> {
-    fn new(options: &'a Options, filter: Filter, out: &'a mut W, encoding: Encoding) -> Run<'a, W> {
+    fn new(
+        options: &'a Options,
+        filter: Filter,
+        out: &'a mut W,
+        encoding: Encoding,
+        records: Records,
+    ) -> Run<'a, W> {
         let form = options
             .out
             .as_deref()
@@ -305,7 +321,8 @@ impl<'a, W: Write> Run<'a, W> {
             form,
             listed,
             prefix: String::new(),
-            records: None,
+            records,
+            told: is_told(),
         }
     }
 
@@ -315,7 +332,7 @@ impl<'a, W: Write> Run<'a, W> {
             Block::Lines(text) => text,
             Block::Line(line) => return self.line(line, Known::Nothing),
         };
-        let mut screen = self.filter.screen(text);
+        let mut screen = self.filter.screen(text).filter(|_| !self.told);
         let mut start = 0;
         for newline in memchr::memchr_iter(b'\n', text.as_bytes()) {
             let outlook = screen.as_mut().and_then(|s| s.outlook(start, newline));
@@ -338,8 +355,15 @@ impl<'a, W: Write> Run<'a, W> {
     fn entry(&mut self, line: &str, known: Known<'_>, whole: &str) -> Result<(), Stop> {
         let multi = self.filter.maxlines() > 1 && self.form.is_none();
         let before = multi.then(|| self.filter.buffered().to_vec());
+        if self.told {
+            self.filter.tell_line(line);
+        }
         self.filter
             .examine_known(line, known, &self.clock, self.manner, &mut self.outcome);
+        if self.told {
+            self.filter.tell_search(self.manner.every_regex);
+            self.show_records()?;
+        }
         if self.form.is_some() {
             return self.print(whole);
         }
@@ -454,9 +478,6 @@ impl<'a, W: Write> Run<'a, W> {
 
     /// Prints log records that have gathered.
     fn show_records(&mut self) -> Result<(), Stop> {
-        if let Some(records) = &self.records {
-            records.drain(self.out)?;
-        }
-        Ok(())
+        Ok(self.records.drain(self.out)?)
     }
 }
