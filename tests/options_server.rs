@@ -73,6 +73,35 @@ fn logtarget_is_where_the_log_goes() {
 }
 
 #[test]
+fn logformat_json_makes_each_line_an_object() {
+    with_options("[Definition]\nlogformat = json\n", |site, server| {
+        ask(server, "set one banip 192.0.2.1");
+        let lines = || -> Vec<serde_json::Value> {
+            let log = site.read("log");
+            // the last one may be half written
+            let whole = log.rsplit_once('\n').unwrap_or_default().0.lines();
+            whole
+                .map(|line| serde_json::from_str(line).unwrap())
+                .collect()
+        };
+        let there = |line: &serde_json::Value| {
+            [&line["jail"], &line["event"], &line["ip"]] == ["one", "Ban", "192.0.2.1"]
+        };
+        // from the first line on
+        assert!(common::eventually(60, || lines().iter().any(there)));
+        assert_eq!(ask(server, "get logformat"), "'json'");
+        ask(server, "set logformat text");
+        ask(server, "set one unbanip 192.0.2.1");
+        assert!(common::eventually(60, || {
+            let log = site.log();
+            log.iter()
+                .any(|line| line.ends_with("NOTICE  [one] Unban 192.0.2.1"))
+        }));
+        assert!(ask(server, "set logformat xml").contains("it is text or json"));
+    });
+}
+
+#[test]
 fn syslogsocket_gets_the_log_for_syslog() {
     let site = Site::new(&["one"]);
     let path = site.path("syslog");

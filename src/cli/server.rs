@@ -63,9 +63,11 @@ fn become_server(
     report: impl FnOnce(Result<(), CommandError>),
 ) -> ExitCode {
     let directory = &setup.options.config;
-    let read = config::read_sandbox(directory)
-        .and_then(|sandbox| Ok((sandbox, config::read_database(directory)?)));
-    let (sandbox, dbfile) = match read {
+    let read = config::read_sandbox(directory).and_then(|sandbox| {
+        let dbfile = config::read_database(directory)?;
+        Ok((sandbox, dbfile, config::read_logformat(directory)?))
+    });
+    let (sandbox, dbfile, logformat) = match read {
         Ok(read) => read,
         Err(why) => {
             error!(TARGET, "{}", why);
@@ -82,6 +84,7 @@ fn become_server(
         loglevel: setup.loglevel.clone(),
         logtarget: setup.logtarget.clone(),
         syslogsocket: setup.syslogsocket.clone(),
+        logformat,
         sandbox,
         dbfile,
         verbosity: u8::try_from(setup.options.verbosity.max(0)).unwrap_or(u8::MAX),

@@ -6,8 +6,8 @@ use super::definition::read_options;
 use super::error::{Cause, Messages};
 use super::settings::{Options, Settings};
 use crate::control::Value;
-use crate::options::Sent;
-use crate::options::server::{self as rows, DBFILE, EARLY, SANDBOX, THREAD, THREAD_COMMAND};
+use crate::options::server::{self as rows, EARLY, SANDBOX, THREAD, THREAD_COMMAND};
+use crate::options::{OptionRow, Sent};
 use crate::python::text::quoted;
 
 /// What the server gives up at its start, for itself and what it starts.
@@ -30,24 +30,14 @@ pub fn early(settings: &Settings, messages: &mut Messages) -> Result<Options, Ca
     read_options(settings, "Definition", EARLY, None, false, true, messages)
 }
 
-/// Reads which file the server keeps its bans in; `None` is written for none.
+/// Reads one option of the server; empty when nobody sets it.
 ///
 /// # Errors
 /// A substitution that fails.
-pub fn database(settings: &Settings, messages: &mut Messages) -> Result<String, Cause> {
-    let options = read_options(
-        settings,
-        "Definition",
-        &[DBFILE],
-        None,
-        false,
-        true,
-        messages,
-    )?;
-    let file = options
-        .get(DBFILE.name)
-        .map(|file| file.text().into_owned());
-    Ok(file.unwrap_or_default())
+pub fn one(settings: &Settings, row: OptionRow, messages: &mut Messages) -> Result<String, Cause> {
+    let options = read_options(settings, "Definition", &[row], None, false, true, messages)?;
+    let value = options.get(row.name).map(|value| value.text().into_owned());
+    Ok(value.unwrap_or_default())
 }
 
 /// Reads what the server gives up: nothing without the option.
@@ -55,17 +45,11 @@ pub fn database(settings: &Settings, messages: &mut Messages) -> Result<String, 
 /// # Errors
 /// A substitution that fails; another value.
 pub fn sandbox(settings: &Settings, messages: &mut Messages) -> Result<Sandbox, Cause> {
-    let known = [SANDBOX];
-    let options = read_options(settings, "Definition", &known, None, false, true, messages)?;
-    match options
-        .get(SANDBOX.name)
-        .map(|value| value.text())
-        .as_deref()
-    {
-        Some("strict") => Ok(Sandbox::Strict),
-        Some("auto") => Ok(Sandbox::Auto),
-        Some("off" | "") | None => Ok(Sandbox::Off),
-        Some(other) => Err(Cause::Setting {
+    match one(settings, SANDBOX, messages)?.as_str() {
+        "strict" => Ok(Sandbox::Strict),
+        "auto" => Ok(Sandbox::Auto),
+        "off" | "" => Ok(Sandbox::Off),
+        other => Err(Cause::Setting {
             text: format!(
                 "Invalid value {} of 'sandbox', it is off, auto or strict",
                 quoted(other)

@@ -13,6 +13,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::control::Value;
+use crate::options::server::{DBFILE, LOGFORMAT};
 
 pub mod action;
 pub mod definition;
@@ -125,7 +126,15 @@ pub fn read_early(dir: &Path) -> Result<EarlyOptions, ConfigError> {
 /// # Errors
 /// As [`read_early`].
 pub fn read_database(dir: &Path) -> Result<String, ConfigError> {
-    stream::database(&shipped::Shipped, &dir.to_string_lossy())
+    stream::one(&shipped::Shipped, &dir.to_string_lossy(), DBFILE)
+}
+
+/// Reads what a line of the log looks like (`logformat`); empty when nobody says.
+///
+/// # Errors
+/// As [`read_early`].
+pub fn read_logformat(dir: &Path) -> Result<String, ConfigError> {
+    stream::one(&shipped::Shipped, &dir.to_string_lossy(), LOGFORMAT)
 }
 
 /// Reads what the server gives up (`sandbox`).

@@ -11,6 +11,7 @@ use super::shipped;
 use super::{Check, ConfigError, EarlyOptions, ReadOptions, Sandbox, Stream};
 use crate::control::Value;
 use crate::log::Level;
+use crate::options::OptionRow;
 use crate::python::text::quoted;
 
 const TARGET: &str = "fail2ban.jailsreader";
@@ -44,16 +45,16 @@ pub fn early(files: &dyn Files, base: &str) -> Result<EarlyOptions, ConfigError>
     })
 }
 
-/// Of `fail2ban.conf` the file of the database; see [`super::read_database`].
+/// Of `fail2ban.conf` one option; see [`super::read_database`] and [`super::read_logformat`].
 ///
 /// # Errors
 /// As there.
-pub fn database(files: &dyn Files, base: &str) -> Result<String, ConfigError> {
+pub fn one(files: &dyn Files, base: &str, row: OptionRow) -> Result<String, ConfigError> {
     let read = |layers: &mut Layers<'_>| {
         let settings = globals_of(layers)?;
-        globals::database(&settings, &mut layers.messages)
+        globals::one(&settings, row, &mut layers.messages)
     };
-    with_messages(files, base, read).map(|(file, _)| file)
+    with_messages(files, base, read).map(|(value, _)| value)
 }
 
 /// Of `fail2ban.conf` what the server gives up; see [`super::read_sandbox`].

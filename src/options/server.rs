@@ -23,7 +23,17 @@ pub const EARLY: &[OptionRow] = &[
         .default(Literal::Text("auto"))
         .set("auto|<SOCKET>", "set the socket for the log target SYSLOG")
         .get("the socket for the log target SYSLOG"),
+    LOGFORMAT,
 ];
+
+/// What a line of the log looks like. The server needs it for its first line.
+pub const LOGFORMAT: OptionRow = OptionRow::text("logformat")
+    .beyond()
+    .set(
+        "text|json",
+        "set what a line of the log looks like: fail2ban's text, or a JSON object",
+    )
+    .get("what a line of the log looks like");
 
 /// The file bans are kept in.
 pub const DBFILE: OptionRow = OptionRow::text("dbfile")

@@ -1,14 +1,16 @@
 //! Where log records go and how they look: `loglevel`, `logtarget` and `syslogsocket` (facts G1–G3,
 //! L7–L13, L15).
 //!
-//! [`format`] makes lines of records, [`writer`] writes them in a thread of its own.
+//! [`format`] and [`json`] make lines of records, [`writer`] writes them in a thread of its own.
 
 mod format;
+mod json;
 mod target;
 mod writer;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -46,6 +48,8 @@ struct Settings {
 struct Shared {
     writer: Writer,
     format: RwLock<Format>,
+    /// `logformat = json`: the format is not asked.
+    json: AtomicBool,
     began: Instant,
     /// Asked once: a system call for each record would cost more than the record.
     pid: u32,
@@ -71,12 +75,13 @@ impl Sink for DaemonSink {
             pid: self.0.pid,
             began: self.0.began,
         };
-        let text = self
-            .0
-            .format
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .line(&record);
+        let text = match self.0.json.load(Ordering::Relaxed) {
+            true => json::line(&record),
+            false => {
+                let format = self.0.format.read();
+                format.unwrap_or_else(PoisonError::into_inner).line(&record)
+            }
+        };
         self.0.writer.line(Line {
             level,
             target: target.to_owned(),
@@ -95,6 +100,7 @@ impl Logging {
             shared: Arc::new(Shared {
                 writer: Writer::spawn()?,
                 format: RwLock::new(Format::builtin(0, true, true)),
+                json: AtomicBool::new(false),
                 began: Instant::now(),
                 pid: std::process::id(),
             }),
@@ -169,6 +175,33 @@ impl Logging {
             Target::parse("SYSLOG").map_err(|why| CommandError::builtin("ValueError", why))?;
         self.apply(&mut settings, &target)
             .ok_or_else(|| CommandError::new("Failed to change syslog socket"))?
+    }
+
+    /// `logformat`: lines of fail2ban, or JSON objects.
+    ///
+    /// # Errors
+    /// Another word.
+    pub fn set_format(&self, text: &str) -> Result<(), CommandError> {
+        let is_json = match text {
+            "json" => true,
+            "text" => false,
+            other => {
+                return Err(CommandError::builtin(
+                    "ValueError",
+                    format!("Invalid log format {}, it is text or json", quoted(other)),
+                ));
+            }
+        };
+        self.shared.json.store(is_json, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// `text` or `json`.
+    pub fn format(&self) -> &'static str {
+        match self.shared.json.load(Ordering::Relaxed) {
+            true => "json",
+            false => "text",
+        }
     }
 
     /// The socket as it was set; the real one once `auto` has been looked up.

@@ -59,6 +59,8 @@ pub struct ServerOptions {
     pub logtarget: String,
     /// Initial syslog socket.
     pub syslogsocket: String,
+    /// What a line of the log looks like; empty: as ever.
+    pub logformat: String,
     /// `-v` given so many times.
     pub verbosity: u8,
     /// What to give up (`sandbox`).

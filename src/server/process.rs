@@ -154,6 +154,9 @@ fn serve(
 fn prepare(options: &ServerOptions, logging: &Logging) -> Result<Runtime, CommandError> {
     logging.set_syslog_socket(&options.syslogsocket)?;
     logging.set_level(&options.loglevel)?;
+    if !options.logformat.is_empty() {
+        logging.set_format(&options.logformat)?;
+    }
     logging.set_target(&options.logtarget)?;
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

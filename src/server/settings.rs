@@ -20,6 +20,7 @@ impl Server {
             "loglevel" => self.logging.set_level(&value.str())?,
             "logtarget" => self.logging.set_target(&value.str())?,
             "syslogsocket" => self.logging.set_syslog_socket(&value.str())?,
+            "logformat" => self.logging.set_format(&value.str())?,
             "allowipv6" => {
                 let allowed = match &value {
                     Value::Str(text) if text == "auto" => None,
@@ -55,6 +56,7 @@ impl Server {
             "loglevel" => self.logging.level().into(),
             "logtarget" => self.logging.target().into(),
             "syslogsocket" => self.logging.syslog_socket().into(),
+            "logformat" => self.logging.format().into(),
             "dbfile" => self.store().map(|store| store.path()).into(),
             "dbmaxmatches" => self.store().map(|store| store.max_matches()).into(),
             "dbpurgeage" => match self.store().map(|store| store.purge_age()) {

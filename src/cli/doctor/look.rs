@@ -11,6 +11,7 @@ use crate::cli::report::state::{self, State};
 use crate::cli::setup::jails::{self, Jail};
 use crate::config::{EarlyOptions, shipped, stream};
 use crate::lint::{Severity, lint};
+use crate::options::server::DBFILE;
 use crate::ticket::Timestamp;
 
 /// A look at a machine.
@@ -70,7 +71,7 @@ impl Look {
             present: present.unwrap_or_default().as_secs_f64(),
             is_root: nix::unistd::geteuid().is_root(),
             early: early.ok(),
-            database: stream::database(&machine, base).unwrap_or_default(),
+            database: stream::one(&machine, base, DBFILE).unwrap_or_default(),
             jails: jails
                 .into_iter()
                 .filter(|jail| jail.fault.is_none())
