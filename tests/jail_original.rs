@@ -65,7 +65,7 @@ impl Ours {
 
     fn note(&mut self, decisions: Vec<Decision>) {
         for decision in decisions {
-            if let Some((level, target, text)) = decision.log_line("j") {
+            if let Some((level, target, text)) = decision.log_line("j", false) {
                 self.log.push(format!("{target} {} {text}", level.name()));
             }
             match decision {

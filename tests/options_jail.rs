@@ -536,6 +536,62 @@ fn datepattern_is_how_lines_are_dated() {
     assert_eq!(outcome(&BOTH, &DATEPATTERN), ["Ban 192.0.2.2"]);
 }
 
+#[test]
+fn simulate_says_whom_a_jail_would_ban_and_bans_nobody() {
+    let site = Site::new(&["one"]);
+    let simulating =
+        common::home::jail("one") + "maxretry = 1\nignoreself = false\nsimulate = yes\n";
+    site.jails(&simulating);
+    let fail = |address: &str| {
+        let time = date("%Y-%m-%d %H:%M:%S", 0);
+        let line = format!("{time} x from {address}\n");
+        site.write("one.log", &(site.read("one.log") + &line));
+    };
+    let client = |words: &[&str]| site.run(common::ours("fail2ban-client"), words).1;
+    let server = site.foreground(common::home::server());
+    fail("192.0.2.1");
+    site.wait_for("NOTICE  [one] Would ban 192.0.2.1");
+    fail("192.0.2.2");
+    site.wait_for("[one] Would ban 192.0.2.2");
+    let status = client(&["status", "one"]);
+    assert!(status.contains("Simulated:\tTrue"), "{status}");
+    assert!(status.contains("192.0.2.1 192.0.2.2"), "{status}");
+    client(&["set", "one", "unbanip", "192.0.2.1"]);
+    site.wait_for("[one] Would unban 192.0.2.1");
+    let refused = client(&["set", "one", "simulate", "no"]);
+    assert!(refused.contains("reload"), "{refused}");
+
+    // a reload that leaves it as it is
+    client(&["reload"]);
+    assert!(client(&["status", "one"]).contains("IP list:\t192.0.2.2"));
+
+    // in earnest: those of the trial are not banned
+    site.jails(&simulating.replace("simulate = yes\n", ""));
+    client(&["reload"]);
+    fail("192.0.2.3");
+    site.wait_for("[one] Ban 192.0.2.3");
+    let notes = || site.read("notes");
+    assert!(common::eventually(60, || notes().contains("ban one")));
+    assert_eq!(notes(), "start one\nban one 192.0.2.3\n");
+    let status = client(&["status", "one"]);
+    assert!(status.contains("IP list:\t192.0.2.3"), "{status}");
+    assert!(!status.contains("Simulated"), "{status}");
+
+    // and a trial again: who is banned is lifted
+    site.jails(&simulating);
+    client(&["reload"]);
+    let lifted = || notes().ends_with("unban one 192.0.2.3\nstop one\n");
+    assert!(common::eventually(60, lifted), "{}", notes());
+    fail("192.0.2.4");
+    site.wait_for("[one] Would ban 192.0.2.4");
+    assert_eq!(server.end(nix::sys::signal::Signal::SIGTERM), Some(0));
+    assert!(!notes().contains("192.0.2.4"));
+    let database = rusqlite::Connection::open(site.path("db")).unwrap();
+    let ask = "select ip from bans";
+    let stored: String = database.query_row(ask, [], |row| row.get(0)).unwrap();
+    assert_eq!(stored, "192.0.2.3");
+}
+
 const BANPREFIX4: Case = Case {
     jail: "banprefix4",
     settings: "banprefix4 = 24",

@@ -129,7 +129,7 @@ fn jail_command(jail: &mut ReplayJail, command: JailCommand, past: &Past) -> Rep
         JailCommand::Set(setting) => jail.apply(&setting).map(|()| Value::None),
     };
     for decision in &decisions {
-        let _ = decision.log_line("jail");
+        let _ = decision.log_line("jail", false);
     }
     reply
 }

@@ -22,7 +22,7 @@ use crate::address::ignorable;
 use crate::control::Value;
 use crate::log::Level;
 use crate::options::Sent;
-use crate::options::jail::{self as rows, FIRST};
+use crate::options::jail::{self as rows, FIRST, SIMULATE};
 use crate::python::text::{quoted, words};
 
 /// Logger of the messages about single jails.
@@ -403,7 +403,9 @@ impl Jail {
         }
         commands.append(&mut logs);
         self.patterns = patterns;
-        for (_, action) in &mut self.actions {
+        let simulates = self.options.get(SIMULATE) == Some(&Setting::Flag(true));
+        // read all the same: their mistakes shall be known before it is serious
+        for (_, action) in self.actions.iter_mut().filter(|_| !simulates) {
             commands.extend(action.commands(messages)?);
         }
         let add = vec!["add".into(), self.name.as_str().into(), backend.into()];

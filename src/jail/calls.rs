@@ -7,6 +7,7 @@ use super::task::{Task, now};
 use super::{FULL, Refusal};
 use crate::action::Order;
 use crate::control::{CommandError, JailCommand, JailQuery, JailSetting, Reply, Value};
+use crate::options::jail::SIMULATE;
 use crate::{debug, warning};
 
 impl Task {
@@ -105,6 +106,15 @@ impl Task {
             JailSetting::DelJournalMatch(words) => {
                 self.intake.remove_match(&words)?;
                 Ok(self.intake.matches())
+            }
+            // there is a way from the one to the other only where the actions change too
+            JailSetting::Set { option, .. }
+                if option == SIMULATE && self.is_started() && self.before_reload.is_none() =>
+            {
+                Err(CommandError::builtin(
+                    "ValueError",
+                    "simulate cannot be set while the jail runs: write it into the configuration, and reload",
+                ))
             }
             setting => {
                 let reply = self.core.apply(&setting).unwrap_or(Ok(Value::None));

@@ -64,6 +64,8 @@ pub(super) struct JailOptions {
     pub increment: Increment,
     pub prefix: BanPrefix,
     pub unban_when_quiet: bool,
+    /// Bans are only said to be made: nothing learns of them but the log and who asks.
+    pub simulate: bool,
     pub ignore: IgnoreList,
     pub ignore_cache: Option<IgnoreCache>,
     pub ignore_command: Option<String>,
@@ -79,6 +81,7 @@ impl Default for JailOptions {
             increment: Increment::default(),
             prefix: BanPrefix::default(),
             unban_when_quiet: false,
+            simulate: false,
             ignore: IgnoreList::default(),
             ignore_cache: None,
             ignore_command: None,
@@ -165,6 +168,11 @@ impl JailCore {
     /// The name of the jail.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether bans are only said to be made.
+    pub fn simulates(&self) -> bool {
+        self.options.simulate
     }
 
     /// The encoding of its logs.

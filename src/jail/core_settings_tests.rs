@@ -196,7 +196,7 @@ fn change(option: &str, round: usize) -> JailSetting {
         "bantime.formula" => pick(["ban.Time * 2", "ban.Time * 3"]),
         "bantime.factor" | "bantime.maxtime" | "bantime.rndtime" => pick(["21", "22"]),
         "maxretry" | "maxmatches" | "maxlines" => pick(["7", "8"]),
-        "unbanwhenquiet" => pick(["yes", "no"]),
+        "unbanwhenquiet" | "simulate" => pick(["yes", "no"]),
         "banprefix4" | "banprefix6" => pick(["24", "28"]),
         "logtimezone" => pick(["UTC+0100", "UTC"]),
         "datepattern" => pick(["%Y", "{NONE}"]),

@@ -119,8 +119,9 @@ pub(super) fn tell(
 }
 
 impl Decision {
-    /// Level, target and text of the log line, if there is one.
-    pub fn log_line(&self, jail: &str) -> Option<(Level, &'static str, String)> {
+    /// Level, target and text of the log line, if there is one. `simulates`: the jail only says what it
+    /// would do.
+    pub fn log_line(&self, jail: &str, simulates: bool) -> Option<(Level, &'static str, String)> {
         const FILTER: &str = "fail2ban.filter";
         const ACTIONS: &str = "fail2ban.actions";
         const OBSERVER: &str = "fail2ban.observer";
@@ -150,6 +151,14 @@ impl Decision {
             }
             Decision::Ignored { id, by } => {
                 (Level::Info, FILTER, format!("[{jail}] Ignore {id} by {by}"))
+            }
+            Decision::Ban { ticket, .. } if simulates => {
+                let text = format!("[{jail}] Would ban {}", ticket.id);
+                (Level::Notice, ACTIONS, text)
+            }
+            Decision::Unban(ticket) if simulates => {
+                let text = format!("[{jail}] Would unban {}", ticket.id);
+                (Level::Notice, ACTIONS, text)
             }
             Decision::Ban { ticket, .. } => {
                 let restore = if ticket.restored { "Restore " } else { "" };
@@ -367,7 +376,7 @@ mod tests {
             ),
         ];
         for (decision, level, target, text) in table {
-            assert_eq!(decision.log_line("j"), Some((level, target, text)));
+            assert_eq!(decision.log_line("j", false), Some((level, target, text)));
         }
     }
 

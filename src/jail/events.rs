@@ -55,10 +55,20 @@ impl Events {
     }
 
     /// Announces what a jail has decided at `now`.
-    pub(super) fn announce(&self, jail: &str, decision: &Decision, now: Timestamp) {
+    /// `simulates`: the jail only says what it would do.
+    pub(super) fn announce(
+        &self,
+        jail: &str,
+        decision: &Decision,
+        simulates: bool,
+        now: Timestamp,
+    ) {
         if let Some(sender) = self.heard()
-            && let Some(event) = event(jail, decision, now)
+            && let Some(mut event) = event(jail, decision, now)
         {
+            if simulates {
+                event.pairs.push(("simulated", true.into()));
+            }
             // the last listener may have left in between
             let _ = sender.send(event);
         }
@@ -193,16 +203,17 @@ mod tests {
     #[tokio::test]
     async fn listeners_get_what_concerns_them() {
         let events = Events::default();
-        events.announce("a", &found("192.0.2.1"), 6.0);
+        events.announce("a", &found("192.0.2.1"), false, 6.0);
         let mut all = events.listen(Vec::new()).unwrap();
         let mut one = events.listen(vec!["b".to_owned()]).unwrap();
-        events.announce("a", &found("192.0.2.2"), 6.0);
+        events.announce("a", &found("192.0.2.2"), false, 6.0);
         events.announce(
             "b",
             &Decision::Prolong(Ticket::new(Address::parse("x"), 0.0)),
+            false,
             6.0,
         );
-        events.announce("b", &found("192.0.2.3"), 6.0);
+        events.announce("b", &found("192.0.2.3"), false, 6.0);
         let id = |event: Option<Value>| event.unwrap().repr();
         let text =
             |jail, id| format!("{{'event': 'Found', 'jail': '{jail}', 'time': 5.0, 'id': '{id}'}}");
@@ -216,7 +227,7 @@ mod tests {
         let events = Events::default();
         let mut slow = events.listen(Vec::new()).unwrap();
         for _ in 0..BACKLOG + 10 {
-            events.announce("a", &found("192.0.2.2"), 6.0);
+            events.announce("a", &found("192.0.2.2"), false, 6.0);
         }
         let lost = slow.next().await.unwrap().repr();
         assert_eq!(lost, "{'event': 'Lost', 'count': 10}");

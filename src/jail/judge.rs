@@ -286,17 +286,21 @@ impl Task {
     /// As [`Task::carry_out`]; what somebody asked for (`by_hand`) goes before bans that wait.
     pub(super) fn carry_out_for(&mut self, decisions: Vec<Decision>, by_hand: bool) {
         let (mut banned, mut unbanned) = (0, 0);
+        let simulates = self.core.simulates();
         for decision in decisions {
             let jail = self.core.name();
             if self.context.events.are_heard() {
-                self.context.events.announce(jail, &decision, now());
+                self.context
+                    .events
+                    .announce(jail, &decision, simulates, now());
             }
-            if let Some((level, target, text)) = decision.log_line(self.core.name())
+            if let Some((level, target, text)) = decision.log_line(self.core.name(), simulates)
                 && log::enabled(level)
             {
                 log::write(level, target, format_args!("{text}"));
             }
             match decision {
+                _ if simulates => {}
                 Decision::Record(ticket) => {
                     if let Some(store) = &self.context.store {
                         store.add_ban(self.core.name(), &ticket);

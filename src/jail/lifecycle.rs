@@ -63,7 +63,7 @@ impl Task {
             return;
         };
         let repairs = store.repairs();
-        if repairs != self.repairs {
+        if repairs != self.repairs && !self.core.simulates() {
             self.repairs = repairs;
             store.keep_bans(self.core.name(), &self.core.banned_tickets());
         }
@@ -77,7 +77,11 @@ impl Task {
         self.intake.stop();
         self.keep_bans();
         let (done, stopped) = oneshot::channel();
-        self.actions.send(Order::Stop(self.core.unban_all(), done));
+        let mut bans = self.core.unban_all();
+        if self.core.simulates() {
+            bans.clear();
+        }
+        self.actions.send(Order::Stop(bans, done));
         let _ = stopped.await;
         self.started.store(false, Ordering::Relaxed);
         if let Some(store) = &self.context.store {
@@ -96,15 +100,22 @@ impl Task {
             Phase::Begin => {
                 self.before_reload = Some(Box::new(BeforeReload {
                     idle: self.idle,
+                    simulates: self.core.simulates(),
                     options: self.core.snapshot(),
                 }));
                 self.idle = true;
                 self.core.clear_lists();
+                // it is told of where it is on
+                self.core.options.simulate = false;
                 self.intake.begin_reload();
                 self.actions.send(Order::Reloading(true, Vec::new()));
             }
             Phase::End => {
-                self.before_reload = None;
+                let before = self.before_reload.take();
+                if before.is_some_and(|before| before.simulates) && !self.core.simulates() {
+                    // nobody was told, and nobody shall be banned for what was a trial
+                    let _ = self.core.unban_all();
+                }
                 self.intake.end_reload(false);
                 self.actions.send(Order::Figures(self.core.figures()));
                 let bans = self.core.banned_tickets();

@@ -128,11 +128,15 @@ impl Task {
         if let Some(store) = &self.context.store {
             store.delete_bans(self.core.name(), None);
         }
+        if self.core.simulates() {
+            self.carry_out(tickets.into_iter().map(Decision::Unban).collect());
+            return count;
+        }
         for ticket in &tickets {
             let unban = Decision::Unban(ticket.clone());
             self.context
                 .events
-                .announce(self.core.name(), &unban, now());
+                .announce(self.core.name(), &unban, false, now());
         }
         self.actions.send(Order::Flush(tickets));
         count

@@ -15,6 +15,7 @@ use crate::address::{Address, Family};
 use crate::config::options as definition;
 use crate::control::{CommandError, JailQuery, JailSetting, Reply, Value};
 use crate::datetime::{DatePatternError, FixedOffset};
+use crate::options::jail::SIMULATE;
 use crate::pattern::{FailRegex, PatternError, UseDns};
 use crate::python::Number;
 use crate::python::encoding::Encoding;
@@ -76,6 +77,14 @@ const OPTIONS: &[OptionCode] = &[
         get: |core| core.options.unban_when_quiet.into(),
         unserved: Some(needs_actionquiet),
     },
+    code(
+        SIMULATE,
+        |core, value| {
+            core.options.simulate = value.is_on();
+            Ok(())
+        },
+        |core| core.options.simulate.into(),
+    ),
     OptionCode {
         name: "banprefix4",
         set: |core, value| core.options.prefix.set(Family::Inet4, value),
@@ -344,6 +353,9 @@ impl JailCore {
             row("Currently banned", banned.0.into()),
             row("Total banned", banned.1.into()),
         ];
+        if self.simulates() {
+            actions.push(row("Simulated", true.into()));
+        }
         if flavour != "short" {
             actions.push(row("Banned IP list", self.banned(&[])));
         }

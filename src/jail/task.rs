@@ -88,6 +88,7 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub(super) struct BeforeReload {
     pub(super) idle: bool,
+    pub(super) simulates: bool,
     pub(super) options: SettingsSnapshot,
 }
 

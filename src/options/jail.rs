@@ -16,6 +16,9 @@ pub const FIRST: [OptionRow; 3] = [
         .sent(Sent::Never),
 ];
 
+/// A jail that only says what it would do.
+pub const SIMULATE: &str = "simulate";
+
 /// Options of a jail alone, in the order they are read and sent.
 pub const JAIL: &[OptionRow] = &[
     FIRST[0],
@@ -30,6 +33,7 @@ pub const JAIL: &[OptionRow] = &[
         "true|false",
         "lift bans only when their IPs have stopped trying",
     ),
+    OptionRow::flag(SIMULATE),
     OptionRow::integer("banprefix4").set(
         "<LENGTH>",
         "ban IPv4 networks of this prefix length instead of addresses",
