@@ -83,6 +83,109 @@ fn planted_mistakes_are_found_where_they_stand() {
     );
 }
 
+/// A configuration of `tests/lint/cases`: its files, and what is to be said of it.
+struct Case {
+    name: String,
+    files: Vec<(String, String)>,
+    /// Place, severity, kind, a part of the message.
+    told: Vec<[String; 4]>,
+}
+
+/// The cases of all texts: `=== NAME`, then `--- FILE` and its text, then of each finding that is a
+/// warning or an error `>>> FILE:LINE[:COLUMN] SEVERITY KIND PART OF THE MESSAGE`.
+fn cases() -> Vec<Case> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lint/cases");
+    let mut cases: Vec<Case> = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        for line in fs::read_to_string(entry.unwrap().path()).unwrap().lines() {
+            if let Some(name) = line.strip_prefix("=== ") {
+                cases.push(Case {
+                    name: name.to_owned(),
+                    files: Vec::new(),
+                    told: Vec::new(),
+                });
+                continue;
+            }
+            let Some(case) = cases.last_mut() else {
+                continue;
+            };
+            if let Some(file) = line.strip_prefix("--- ") {
+                case.files.push((file.to_owned(), String::new()));
+            } else if let Some(told) = line.strip_prefix(">>> ") {
+                let mut words = told.splitn(4, ' ').map(str::to_owned);
+                case.told
+                    .push(std::array::from_fn(|_| words.next().unwrap_or_default()));
+            } else if let Some((_, text)) = case.files.last_mut() {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+    }
+    cases
+}
+
+/// A jail `mine` for a case that says nothing of jails.
+const MINE: &str = "[mine]\nenabled = true\nbackend = polling\nlogpath = {log}\n";
+
+impl Case {
+    /// What is wrong with what is said of it.
+    fn judge(&self) -> Option<String> {
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join("x.log");
+        fs::write(&log, "").unwrap();
+        let base = directory.path().join("etc");
+        let has_jails = self.files.iter().any(|(name, _)| name.starts_with("jail"));
+        let own = (!has_jails).then(|| ("jail.local".to_owned(), MINE.to_owned()));
+        for (name, text) in self.files.iter().chain(&own) {
+            let path = base.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let text = text
+                .replace("{log}", &log.display().to_string())
+                .replace("{BOM}", "\u{feff}");
+            fs::write(path, text).unwrap();
+        }
+        let findings = lint(&Shipped, &base.display().to_string());
+        let mut left: Vec<&Finding> = findings
+            .iter()
+            .filter(|finding| finding.severity > Severity::Note)
+            .collect();
+        let mut wrong = String::new();
+        for [place, severity, kind, message] in &self.told {
+            let fits = |finding: &&Finding| {
+                let origin = &finding.place.as_ref().unwrap().origin;
+                let file = Path::new(&*origin.file).strip_prefix(&base);
+                let file = file.map_or(origin.file.to_string(), |file| file.display().to_string());
+                let column = finding.column.map(|column| format!(":{column}"));
+                *place == format!("{file}:{}{}", origin.line, column.unwrap_or_default())
+                    && severity == finding.severity.word()
+                    && kind == finding.kind
+                    && finding.message.contains(message)
+            };
+            // a note is looked for only where it is asked for
+            let found = left.iter().position(&fits);
+            match found {
+                Some(at) => drop(left.remove(at)),
+                None if severity == "note" && findings.iter().any(|finding| fits(&finding)) => {}
+                None => wrong += &format!("missed {place} {severity} {kind} {message}\n"),
+            }
+        }
+        for finding in left {
+            wrong += &format!("invented {finding:?}\n");
+        }
+        (!wrong.is_empty()).then(|| format!("{}:\n{wrong}", self.name))
+    }
+}
+
+#[test]
+fn slips_are_told_where_they_stand_and_what_is_near_is_not() {
+    let cases = cases();
+    let (silent, told): (Vec<_>, Vec<_>) = cases.iter().partition(|case| case.told.is_empty());
+    assert!(silent.iter().all(|case| case.name.starts_with("silent: ")));
+    assert!(told.len() >= 20 && silent.len() >= 8);
+    let wrong: String = cases.iter().filter_map(Case::judge).collect();
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
 #[test]
 fn every_stock_jail_has_no_errors() {
     let directory = tempfile::tempdir().unwrap();

@@ -82,7 +82,9 @@ fn report(findings: &[Finding], notes: bool) -> String {
         }
         let (word, kind) = (finding.severity.word(), finding.kind);
         let message = finding.message.replace('\n', " ");
-        text.push_str(&format!("{word}: {message} [{kind}]\n"));
+        let column = finding.column.map(|column| format!(" (column {column})"));
+        let column = column.unwrap_or_default();
+        text.push_str(&format!("{word}: {message}{column} [{kind}]\n"));
         let line = finding.place.as_ref().map(|place| place.text.as_str());
         if let Some(line) = line.filter(|line| !line.is_empty()) {
             text.push_str(&format!("    {line}\n"));
@@ -109,6 +111,7 @@ fn json_of(findings: &[Finding]) -> String {
                 "kind": finding.kind,
                 "file": origin.map(|origin| &*origin.file),
                 "line": origin.map(|origin| origin.line),
+                "column": finding.column,
                 "text": finding.place.as_ref().map(|place| &place.text),
                 "jail": finding.jail,
                 "message": finding.message,

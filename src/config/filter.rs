@@ -92,6 +92,17 @@ impl Filter {
         self.definition.source(name)
     }
 
+    /// All its options as they were written, with their names.
+    pub fn written(&self) -> Vec<(String, String)> {
+        let settings = self.definition.settings();
+        let sections = ["Definition", "Init"].into_iter();
+        let sections = sections.filter_map(|section| settings.section(section));
+        let entries = sections.chain([&settings.defaults]).flatten();
+        entries
+            .map(|(name, entry)| (name.to_string(), entry.text.to_string()))
+            .collect()
+    }
+
     /// All options, combined.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //! them.
 #![forbid(unsafe_code)]
 
-use super::jails::{Used, place_in_file, regexes};
+use super::jails::{Used, place_in_file, risks};
 use super::written::Written;
 use super::{Findings, Severity, first_line, injection};
 use crate::config::Cause;
@@ -78,9 +78,9 @@ fn filter(layers: &mut Layers<'_>, name: &str, findings: &mut Findings) -> Resul
     };
     for fault in validator::faults(&commands) {
         let place = place(fault.command, fault.item);
-        findings.fault(Severity::Warning, place, &fault, &commands);
+        findings.fault(Severity::Warning, place, &fault, &commands, layers.files());
     }
-    regexes(&commands, &place, findings);
+    risks(&commands, &place, findings);
     injection::look(&commands, &place, Severity::Note, findings);
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 use sha1::{Digest as _, Sha1};
 
+use super::regexes::values_of;
 use super::{Findings, Severity};
 use crate::config::Place;
 use crate::control::Value;
@@ -82,12 +83,7 @@ pub(super) fn look(
         if !matches!(option, "addfailregex" | "prefregex") {
             continue;
         }
-        let values = match words.get(3) {
-            Some(Value::List(list)) => list.as_slice(),
-            Some(one) => std::slice::from_ref(one),
-            None => &[],
-        };
-        for (item, source) in values.iter().enumerate() {
+        for (item, source) in values_of(words).iter().enumerate() {
             let source = source.as_str().unwrap_or_default();
             let Ok(regex) = FailRegex::new(source, UseDns::Warn, false) else {
                 continue;

@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use super::names::{hint, nearest};
 use super::values::{Services, covered, is_yes_or_no};
 use super::written::Written;
-use super::{Findings, Severity, injection};
+use super::{Findings, Severity, injection, regexes};
 use crate::config::error::Messages;
+use crate::config::filter::Filter;
 use crate::config::jail::{self, Extent, Jail, place_of_part};
 use crate::config::layers::Layers;
 use crate::config::places::{Item, line_of};
@@ -194,7 +195,7 @@ impl<'a, 'f> Jails<'a, 'f> {
             let place = jail.place_of(&fault, &commands, &self.settings, files);
             let place = place.or_else(|| at_jail.clone());
             self.findings
-                .fault(Severity::Error, place, &fault, &commands);
+                .fault(Severity::Error, place, &fault, &commands, files);
         }
         let place = |command: usize, item: usize| {
             let fault = Fault {
@@ -206,7 +207,28 @@ impl<'a, 'f> Jails<'a, 'f> {
         };
         unserved(&commands, &place, self.findings);
         confined(&commands, self.about.sandbox, &place, self.findings);
-        regexes(&commands, &place, self.findings);
+        let options = jail
+            .filter
+            .as_ref()
+            .map(Filter::written)
+            .unwrap_or_default();
+        let of_word = |word: &str| {
+            let item = Item {
+                text: word,
+                ..Item::default()
+            };
+            let options = ["filter", "mode"].into_iter();
+            let place = |option| place_of_part(&self.settings, name, option, item, files);
+            let mut places = options.filter_map(place);
+            places.find(|place| place.text.contains(word))
+        };
+        let places = regexes::Places {
+            of_value: &place,
+            of_word: &of_word,
+            files,
+        };
+        regexes::look(&commands, &places, &options, self.findings);
+        risks(&commands, &place, self.findings);
         injection::look(&commands, &place, Severity::Warning, self.findings);
         let has_regex = |words: &Vec<Value>| option_of(words) == "addfailregex";
         // without its filter, which is told, there is nothing more to say
@@ -480,7 +502,7 @@ fn confined(
 }
 
 /// What is unwise about the regexes among commands; `place` tells where a value of one stands.
-pub(super) fn regexes(
+pub(super) fn risks(
     commands: &[Vec<Value>],
     place: &dyn Fn(usize, usize) -> Option<Place>,
     findings: &mut Findings,
@@ -500,12 +522,7 @@ pub(super) fn regexes(
         ) {
             continue;
         }
-        let values = match words.get(3) {
-            Some(Value::List(list)) => list.as_slice(),
-            Some(one) => std::slice::from_ref(one),
-            None => &[],
-        };
-        for (item, source) in values.iter().enumerate() {
+        for (item, source) in regexes::values_of(words).iter().enumerate() {
             let source = source.as_str().unwrap_or_default();
             let Ok(regex) = FailRegex::new(source, usedns, false) else {
                 continue;

@@ -3,7 +3,7 @@
 //!
 //! In: a directory, through [`Files`]. Out: [`Finding`]s, each with its place. Nothing is changed and
 //! nothing runs. [`written`] looks at every file by itself, [`options`] at names nobody knows,
-//! [`jails`] at what the enabled jails come to, [`filters`] at the rest of the filters and actions,
+//! [`jails`] at what the enabled jails come to, [`regexes`] at the text of their regexes, [`filters`] at the rest of the filters and actions,
 //! [`injection`] at what clients can do with their regexes;
 //! [`names`] and [`values`] serve them.
 #![forbid(unsafe_code)]
@@ -13,6 +13,7 @@ mod injection;
 mod jails;
 mod names;
 mod options;
+mod regexes;
 mod values;
 mod written;
 
@@ -62,17 +63,27 @@ pub struct Finding {
     pub kind: &'static str,
     /// Where.
     pub place: Option<Place>,
+    /// The character of the line at which it begins, from 1, where there is one.
+    pub column: Option<u32>,
     /// The jail it concerns.
     pub jail: Option<String>,
     /// What.
     pub message: String,
 }
 
+/// Kinds of slips, of which other findings about the same line may come.
+const CAUSES: [&str; 5] = ["bracket", "comment", "left-tag", "quotes", "two-hosts"];
+
+/// Kinds of what may come of them.
+const CONSEQUENCES: [&str; 5] = ["flag", "missing-log", "port", "value", "cut-address"];
+
 /// Collects findings; the same one at the same place only once.
 #[derive(Debug, Default)]
 struct Findings {
     list: Vec<Finding>,
     seen: HashSet<(Option<String>, String)>,
+    /// Where something shows, and where the slip stands that it comes of.
+    led: Vec<(Origin, Origin)>,
 }
 
 impl Findings {
@@ -83,6 +94,17 @@ impl Findings {
         place: Option<Place>,
         message: impl Into<String>,
     ) {
+        self.add_at_column(severity, kind, place, None, message);
+    }
+
+    fn add_at_column(
+        &mut self,
+        severity: Severity,
+        kind: &'static str,
+        place: Option<Place>,
+        column: Option<u32>,
+        message: impl Into<String>,
+    ) {
         let message = message.into();
         let origin = place.as_ref().map(|place| place.origin.to_string());
         if self.seen.insert((origin, message.clone())) {
@@ -90,6 +112,7 @@ impl Findings {
                 severity,
                 kind,
                 place,
+                column,
                 jail: None,
                 message,
             });
@@ -103,8 +126,17 @@ impl Findings {
         place: Option<Place>,
         fault: &Fault,
         commands: &[Vec<Value>],
+        files: &dyn Files,
     ) {
         let words = commands.get(fault.command).map_or(&[][..], Vec::as_slice);
+        let source = regexes::values_of(words).get(fault.item);
+        let source = source.and_then(Value::as_str).unwrap_or_default();
+        let is_syntax = fault.text.starts_with("Unable to compile");
+        if let Some((text, part)) = regexes::syntax(source).filter(|_| is_syntax) {
+            let (place, column) = regexes::shown(files, place, source, part);
+            self.add_at_column(severity, "value", place, column, text);
+            return;
+        }
         self.add(severity, "value", place, values::plain(&fault.text, words));
     }
 
@@ -113,9 +145,11 @@ impl Findings {
         self.add(severity, "value", place, cause.text());
     }
 
-    /// Errors first; a warning about a line that has an error says nothing new.
-    fn finish(self) -> Vec<Finding> {
+    /// Errors first; a warning about a line that has an error says nothing new, and what comes of a slip
+    /// neither.
+    fn finish(mut self) -> Vec<Finding> {
         let origin = |finding: &Finding| finding.place.as_ref().map(|place| place.origin.clone());
+        self.keep_causes();
         let errors = self.list.iter().filter(|f| f.severity == Severity::Error);
         let wrong: Vec<Origin> = errors.filter_map(origin).collect();
         let mut list = self.list;
@@ -126,6 +160,30 @@ impl Findings {
         });
         list.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         list
+    }
+
+    /// Where a slip is told, what comes of it in the same line is not told as well; the slip is as bad
+    /// as that.
+    fn keep_causes(&mut self) {
+        let is_cause = |finding: &Finding| CAUSES.contains(&finding.kind);
+        let (mut causes, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.list)
+            .into_iter()
+            .partition(is_cause);
+        for other in others {
+            let origin = other.place.as_ref().map(|place| &place.origin);
+            let cause = causes.iter_mut().find(|cause| {
+                let of_cause = cause.place.as_ref().map(|place| &place.origin);
+                let led =
+                    |(from, to): &(Origin, Origin)| Some(from) == origin && Some(to) == of_cause;
+                (of_cause == origin || self.led.iter().any(led))
+                    && CONSEQUENCES.contains(&other.kind)
+            });
+            match cause {
+                Some(cause) => cause.severity = cause.severity.max(other.severity),
+                None => self.list.push(other),
+            }
+        }
+        self.list.append(&mut causes);
     }
 }
 
@@ -230,7 +288,7 @@ fn server(layers: &mut Layers<'_>, written: &Written, findings: &mut Findings) -
                 let name = commands.get(fault.command).and_then(|words| words.get(1));
                 let name = name.and_then(|name| name.as_str()).unwrap_or_default();
                 let place = place(name).map(Into::into);
-                findings.fault(Severity::Error, place, &fault, &commands);
+                findings.fault(Severity::Error, place, &fault, &commands, layers.files());
             }
         }
         Err(cause) => {

@@ -7,9 +7,10 @@
 //! `tags` expands what only fail2ban knows; the crate `python-re` compiles the rest and searches.
 //! `prefilter` looks for the `strings` without which a regex cannot match, in a line or (`screen`) in a
 //! block of lines at once; `probe` tells people how far a regex came that does not match, `risks` and
-//! `steering` what is unwise about one.
+//! `steering` what is unwise about one, `example` a text that one matches.
 #![forbid(unsafe_code)]
 
+mod example;
 mod failregex;
 mod prefilter;
 mod probe;
@@ -28,12 +29,12 @@ use crate::interned::Interned;
 
 pub use failregex::{FailRegex, Groups, Part};
 pub use prefilter::{Outlook, Prefilter, is_ascii};
-pub use probe::{Probe, Reach};
+pub use probe::{Probe, Reach, class_length};
 pub use python_re::{Flags, LimitExceeded, Match, Regex};
 pub use risks::Risks;
 pub use screen::Screen;
 pub use steering::Steering;
-pub use tags::short_tags;
+pub use tags::{leading_tag, place_in_source, short_tags};
 
 /// Why a regex was refused; `Display` is the text users see (fact R4).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -274,8 +274,8 @@ fn is_flags(rest: &str) -> bool {
     flags > 0 && rest.as_bytes().get(flags) == Some(&b')')
 }
 
-/// Length of a class that `rest` begins with.
-fn class_length(rest: &str) -> usize {
+/// Length of a class that `rest` begins with; all of it where nothing closes the class.
+pub fn class_length(rest: &str) -> usize {
     let bytes = rest.as_bytes();
     let mut at = 1 + usize::from(bytes.get(1) == Some(&b'^'));
     // a bracket at the beginning is one of the characters

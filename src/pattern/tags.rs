@@ -94,13 +94,38 @@ impl Short {
 
 /// Replaces the tags of a regex as configured.
 pub(super) fn expand(source: &str, usedns: UseDns) -> String {
+    expand_marking(source, usedns, |_, _| {})
+}
+
+/// Where in a regex as configured that stands which is at a character of the expanded one: a byte, that
+/// of a tag for all that the tag stands for.
+pub fn place_in_source(source: &str, usedns: UseDns, character: usize) -> usize {
+    let expanded = expand(source, usedns);
+    let places = expanded.char_indices().map(|(byte, _)| byte);
+    let wanted = places.chain([expanded.len()]).nth(character);
+    let wanted = wanted.unwrap_or(expanded.len());
+    let mut place = 0;
+    expand_marking(source, usedns, |from, to| {
+        if to <= wanted {
+            let is_text = !source[from..].starts_with('<');
+            place = from + if is_text { wanted - to } else { 0 };
+        }
+    });
+    place.min(source.len())
+}
+
+/// As [`expand`]; `mark` is told of each piece, a text or a tag, where it begins in `source` and in what
+/// comes of it.
+fn expand_marking(source: &str, usedns: UseDns, mut mark: impl FnMut(usize, usize)) -> String {
     let mut out = String::with_capacity(source.len() + 256);
     let mut opened = HashSet::new();
     let mut skiplines = 0;
     let mut rest = source;
     while let Some(at) = rest.find('<') {
         let (before, from) = rest.split_at(at);
+        mark(source.len() - rest.len(), out.len());
         out.push_str(before);
+        mark(source.len() - from.len(), out.len());
         let Some(tag) = leading_tag(from) else {
             out.push('<');
             rest = &from[1..];
@@ -124,12 +149,13 @@ pub(super) fn expand(source: &str, usedns: UseDns) -> String {
             }
         }
     }
+    mark(source.len() - rest.len(), out.len());
     out.push_str(rest);
     out
 }
 
 /// `<word>`, `</word>` or `<word/>` at the start of `text`.
-fn leading_tag(text: &str) -> Option<&str> {
+pub fn leading_tag(text: &str) -> Option<&str> {
     let inside = text.strip_prefix('<')?;
     let word = inside.strip_prefix('/').unwrap_or(inside);
     let end = word
