@@ -9,7 +9,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{FileExt as _, FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::home::{Site, ask, jail, server};
 use ferroban::control::{Reply, Value};
@@ -864,6 +864,43 @@ fn systemd_may_hold_the_socket() {
     let size = notify.recv(&mut buffer).unwrap();
     assert_eq!(&buffer[..size], b"STOPPING=1\n");
     assert!(!is_gone(&site.path("run/socket")), "it is systemd's");
+}
+
+#[test]
+fn watchdog_signs_of_life_stop_while_nothing_answers() {
+    let site = Site::new(&["one", "two"]);
+    fs::create_dir(site.path("run")).unwrap();
+    let notify = std::os::unix::net::UnixDatagram::bind(site.path("run/notify")).unwrap();
+    let mut program = server();
+    program
+        .env("NOTIFY_SOCKET", site.path("run/notify"))
+        .env("WATCHDOG_USEC", "1000000");
+    let server = site.foreground(program);
+    let heard = |wanted: &str| {
+        let end = Instant::now() + Duration::from_secs(60);
+        let mut buffer = [0; 200];
+        while Instant::now() < end {
+            let size = notify.recv(&mut buffer).unwrap();
+            if String::from_utf8_lossy(&buffer[..size]) == wanted {
+                return;
+            }
+        }
+        panic!("never heard {wanted:?}\n{}", site.read("log"));
+    };
+    heard("WATCHDOG=1\nSTATUS=2 jail(s), 0 ban(s)\n");
+    let banned = server.ask(&["set", "one", "banip", "192.0.2.1"]).unwrap();
+    assert_eq!(banned, Ok(1.into()));
+    heard("WATCHDOG=1\nSTATUS=2 jail(s), 1 ban(s)\n");
+    let reloaded = site.run(common::ours("fail2ban-client"), &["reload"]);
+    assert_eq!(reloaded, (0, "OK\n".to_owned()));
+    heard("RELOADING=1\n");
+    heard(&format!("READY=1\nMAINPID={}\n", site.pid()));
+    // nobody can ask it any more
+    fs::rename(site.path("run/socket"), site.path("run/away")).unwrap();
+    site.wait_for("No sign of life for systemd: [Errno 2] No such file or directory");
+    fs::rename(site.path("run/away"), site.path("run/socket")).unwrap();
+    heard("WATCHDOG=1\nSTATUS=2 jail(s), 1 ban(s)\n");
+    assert_eq!(server.end(Signal::SIGTERM), Some(0));
 }
 
 #[test]

@@ -24,7 +24,7 @@ use crate::debug;
 use crate::log::{self, Level};
 use crate::ticket::Ticket;
 
-mod leftover;
+pub mod leftover;
 mod operation;
 mod repair;
 
@@ -132,6 +132,8 @@ pub struct CommandAction {
     /// The command last executed per operation and family, so that families with equal commands
     /// run it once.
     executed: HashMap<&'static str, IndexMap<FamilyKey, String>>,
+    /// Families that stand from the last server, until the action starts.
+    taken_over: Vec<FamilyKey>,
 }
 
 impl CommandAction {
@@ -147,6 +149,7 @@ impl CommandAction {
             epoch: 0,
             started: IndexMap::new(),
             executed: HashMap::new(),
+            taken_over: Vec::new(),
         }
     }
 
@@ -234,10 +237,18 @@ impl CommandAction {
     /// # Errors
     /// A failed command.
     pub async fn start(&mut self, context: &mut Context<'_>) -> Result<(), ActionError> {
-        match self.definition.properties.starts_on_demand() {
-            true => Ok(()),
-            false => self.start_family(None, context).await,
+        let taken_over = std::mem::take(&mut self.taken_over);
+        if self.definition.properties.starts_on_demand() {
+            return Ok(());
         }
+        let mut families = self.all_families();
+        families.retain(|family| !taken_over.contains(family));
+        self.operate(Operation::Start, families, context).await
+    }
+
+    fn all_families(&self) -> Vec<FamilyKey> {
+        let families = self.definition.properties.families();
+        families.into_iter().map(Some).collect()
     }
 
     /// `actionstart` for one family, or for all (`None`).
@@ -248,13 +259,7 @@ impl CommandAction {
     ) -> Result<(), ActionError> {
         let families = match family {
             Some(family) => vec![Some(family)],
-            None => self
-                .definition
-                .properties
-                .families()
-                .into_iter()
-                .map(Some)
-                .collect(),
+            None => self.all_families(),
         };
         self.operate(Operation::Start, families, context).await
     }

@@ -22,9 +22,9 @@ use crate::exec::script::Script;
 use crate::exec::shell::{self, Report};
 use crate::firewall::Change;
 use crate::firewall::audit_timer::{self, OwnDeletion};
+use crate::firewall::inherited::Inherited;
 use crate::firewall::iptables::Call;
 use crate::firewall::iptables::copies::{self, Lesson};
-use crate::firewall::leftover;
 use crate::firewall::member::{self, Member};
 use crate::firewall::set_refcount::{Holder, Holders};
 use crate::mail::queue::{Job, Queue};
@@ -157,6 +157,12 @@ impl Executor {
             way @ (Way::Program(_) | Way::Shell(_)) => (None, Some(way)),
         };
         let change = Change::recognise(script);
+        if let Some(change) = &change
+            && self.stands_already(action, change)
+        {
+            Report::new(script).succeeded();
+            return true;
+        }
         let nature = match (&way, &change) {
             (Some(Way::Shell(_)), None) => Nature::Script,
             _ => Nature::Change,
@@ -191,7 +197,7 @@ impl Executor {
         success
     }
 
-    fn holder<'a>(&'a self, action: &'a str) -> Holder<'a> {
+    pub(super) fn holder<'a>(&'a self, action: &'a str) -> Holder<'a> {
         Holder {
             jail: &self.jail,
             action,
@@ -203,18 +209,25 @@ impl Executor {
         self.holders.shares(self.holder(action))
     }
 
-    /// Held while an action looks for what a killed server has left, and clears it away: others that
+    /// Held while an action looks for what the last server has left, and sees to it: others that
     /// share its chain or set do not use it meanwhile.
     pub(super) async fn clearing(&self) -> Held {
         // no action has such a name
         self.hold("firewall: leftovers").await
     }
 
-    /// Whether the place of this ban was left by a server that was killed: its `actionstop` would have
-    /// taken it away, and no action of this server has used it yet.
-    pub async fn is_left(&self, ban: &Change, stop: &str, timeout: &Value) -> bool {
-        self.holders.is_first(ban.place())
-            && leftover::is_left(ban, stop, shell::limit(timeout)).await
+    /// What the last server has left.
+    pub fn inherited(&self) -> &Inherited {
+        self.holders.inherited()
+    }
+
+    /// Whether a ban stands already from the last server; from now on it is the action's.
+    fn stands_already(&self, action: &str, change: &Change) -> bool {
+        let stands = self.inherited().stands(change);
+        if stands {
+            self.holders.note(self.holder(action), change);
+        }
+        stands
     }
 
     /// An action is stopped.

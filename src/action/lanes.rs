@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indexmap::IndexMap;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 use super::backlog::Backlog;
@@ -103,11 +103,17 @@ impl Lane {
         }
     }
 
-    /// Has it drop what waits, lift all bans but those it never began, and stop.
-    fn end(&self, told: &Arc<Told>, gate: Option<Gate>, stop: Option<Gate>) {
+    /// Has it drop what waits, lift all bans but those it never began, and stop; with `keep` it leaves
+    /// them where they can be taken over.
+    fn end(&self, told: &Arc<Told>, gate: Option<Gate>, stop: Option<Gate>, keep: bool) {
         self.patience.begin();
-        self.queue
-            .close(|cancelled| Task::End(lifting(told, gate, &cancelled, true), stop));
+        self.queue.close(|cancelled| {
+            let lifting = Lifting {
+                keep,
+                ..lifting(told, gate, &cancelled, true)
+            };
+            Task::End(lifting, stop)
+        });
     }
 
     /// Hands the properties to the task, for what begins from now on.
@@ -302,15 +308,24 @@ impl Actions {
                 }
             }
             Order::Flush(tickets) => self.flush(&state, tickets),
-            Order::Stop(tickets, done) => {
-                state.stopped = true;
-                let done = Some(Done::Stopped(done));
-                let told = self.told(tickets, Some("Repeal Ban"), done);
-                let all: Vec<String> = state.lanes.keys().cloned().collect();
-                debug!(TARGET, "  Flush ban list");
-                let gates = state.last_gates(moved);
-                self.end(&mut state, &all, &told, gates);
+            Order::Restored(guard) => {
+                for lane in state.lanes.values() {
+                    lane.push(
+                        Task::Restored {
+                            _until_done: guard.clone(),
+                        },
+                        Class::Usual,
+                        None,
+                    );
+                }
             }
+            Order::Settle => {
+                for lane in state.lanes.values().filter(|lane| lane.firewall) {
+                    lane.push(Task::Settle, Class::Usual, None);
+                }
+            }
+            Order::Stop(tickets, done) => self.stop(&mut state, tickets, done, false),
+            Order::Leave(tickets, done) => self.stop(&mut state, tickets, done, true),
             order => self.settle(&mut state, order),
         }
     }
@@ -344,12 +359,32 @@ impl Actions {
         }
     }
 
+    /// Has all actions end.
+    fn stop(&self, state: &mut State, tickets: Vec<Ticket>, done: oneshot::Sender<()>, keep: bool) {
+        state.stopped = true;
+        let verb = (!keep).then_some("Repeal Ban");
+        let told = self.told(tickets, verb, Some(Done::Stopped(done)));
+        let all: Vec<String> = state.lanes.keys().cloned().collect();
+        if !keep {
+            debug!(TARGET, "  Flush ban list");
+        }
+        let gates = state.last_gates(&self.0.moved);
+        self.end(state, &all, &told, gates, keep);
+    }
+
     /// Takes actions out and has them end, with their bans lifted.
-    fn end(&self, state: &mut State, names: &[String], told: &Arc<Told>, gates: Vec<Option<Gate>>) {
+    fn end(
+        &self,
+        state: &mut State,
+        names: &[String],
+        told: &Arc<Told>,
+        gates: Vec<Option<Gate>>,
+        keep: bool,
+    ) {
         let stops = state.reverse_gates(&self.0.moved);
         for (((name, lane), gate), stop) in state.lanes.iter().zip(gates).zip(stops) {
             if names.contains(name) {
-                lane.end(told, gate, stop);
+                lane.end(told, gate, stop, keep);
             }
         }
         for name in names {
@@ -400,6 +435,7 @@ fn lifting(
         gate,
         told: told.clone(),
         last,
+        keep: false,
     }
 }
 

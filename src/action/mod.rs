@@ -92,9 +92,16 @@ pub enum Order {
     Audit(Vec<Ticket>),
     /// Answers which bans are not effective, by action: their command failed and is tried again.
     Ineffective(oneshot::Sender<Vec<(String, Vec<String>)>>),
+    /// All bans of the database have been ordered; dropped when the actions have carried them out.
+    Restored(mpsc::Sender<()>),
+    /// Lift what the last server banned and none of the jails has restored.
+    Settle,
     /// What waits is dropped; flush (logging `Repeal Ban` for every ticket), then `actionstop` in
     /// reverse order; answers when done, or when the time for it is over ([`patience`]).
     Stop(Vec<Ticket>, oneshot::Sender<()>),
+    /// As `Stop`, but actions leave what they have in the firewall for the server that follows, where
+    /// that can take it over; nothing is logged of single bans.
+    Leave(Vec<Ticket>, oneshot::Sender<()>),
     /// Add an action (with a Python file: path and arguments).
     Add {
         /// Its name in this jail.

@@ -26,6 +26,7 @@ use crate::{debug, error, notice, warning};
 mod audit;
 mod call;
 mod flush;
+mod inheritance;
 mod retry;
 
 use retry::Retries;
@@ -238,6 +239,9 @@ impl Runner {
                 let _ = reply.send(self.set(&attributes).await);
             }
             Task::Flush(lifting) => self.flush(lifting).await,
+            // who waits for it is told as it is dropped
+            Task::Restored { .. } => {}
+            Task::Settle => self.settle().await,
             // taken out before
             Task::Ban(_) | Task::Unban(_) | Task::Again(_) | Task::End(..) => {}
         }
@@ -264,7 +268,7 @@ impl Runner {
 
     async fn start(&mut self) {
         if self.firewall {
-            self.clear_leftovers().await;
+            self.inherit().await;
         }
         let (action, mut context) = self.split();
         if let Err(error) = action.start(&mut context).await {
@@ -274,27 +278,6 @@ impl Runner {
                 "Failed to start jail '{jail}' action '{}': {error}{}",
                 action.name(),
                 error.trace()
-            );
-        }
-    }
-
-    /// Clears away what a server that was killed has left in the firewall: the bans that go on are
-    /// restored, and all others are over.
-    async fn clear_leftovers(&mut self) {
-        let _others_wait = self.executor.clearing().await;
-        self.executor.set_quiet(true);
-        let (action, mut context) = self.split();
-        let cleared = match action.command() {
-            Some(action) => action.clear_leftovers(&mut context).await,
-            None => false,
-        };
-        self.executor.set_quiet(false);
-        if cleared {
-            notice!(
-                TARGET,
-                "[{}] action {}: the last server did not stop in order, what it left in the firewall is cleared away",
-                self.jail,
-                Value::from(self.action.name()).repr()
             );
         }
     }

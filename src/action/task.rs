@@ -50,6 +50,10 @@ pub(super) enum Task {
     Get(Query, oneshot::Sender<Reply>),
     /// Set attributes of a Python action.
     Set(Vec<(String, Value)>, oneshot::Sender<Reply>),
+    /// All bans of the database have been ordered; dropped when those before it are carried out.
+    Restored { _until_done: mpsc::Sender<()> },
+    /// Lift what the last server banned and none of the jails has restored.
+    Settle,
     /// Lift all bans.
     Flush(Lifting),
     /// Lift all bans and stop, behind this gate.
@@ -161,6 +165,8 @@ pub(super) struct Lifting {
     pub(super) told: Arc<Told>,
     /// The action stops, and is not to be repaired.
     pub(super) last: bool,
+    /// What it has in the firewall is left for the server that follows, where that can take it over.
+    pub(super) keep: bool,
 }
 
 /// Bans that are lifted; when the last action has done it their ends have been logged and who waits

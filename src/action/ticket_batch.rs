@@ -132,16 +132,28 @@ pub fn changes_firewall(action: &mut CommandAction, names: &HostNames) -> bool {
 
 /// What the ban of some address of a family changes in the firewall, where it is one change.
 pub fn sample_ban(action: &mut CommandAction, family: &str, names: &HostNames) -> Option<Change> {
+    sample(action, "actionban", family, names).map(|(change, _)| change)
+}
+
+/// What an operation for some address of a family changes in the firewall, where it is one change; and
+/// its command.
+pub fn sample(
+    action: &mut CommandAction,
+    operation: &str,
+    family: &str,
+    names: &HostNames,
+) -> Option<(Change, String)> {
     let address = match family {
         "inet6" => "2001:db8::1",
         _ => "192.0.2.1",
     };
     let ticket = Ticket::new(Address::parse(address), 0.0);
     let properties = &mut action.definition.properties;
-    let command = properties.command("actionban", family, names).ok()?;
+    let command = properties.command(operation, family, names).ok()?;
     let figures = JailFigures::default();
     let mut info = BanInfo::new("", &ticket, &figures, &History::None);
-    Change::recognise(&info.fill_alone(&command, names))
+    let script = info.fill_alone(&command, names);
+    Some((Change::recognise(&script)?, script.text))
 }
 
 /// What came of an order that was carried out together with others.

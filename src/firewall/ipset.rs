@@ -249,6 +249,15 @@ fn about(command: u16, flags: u16, name: &str) -> Messages {
     messages
 }
 
+/// Whether there is such a set, of whatever kind.
+pub(super) fn exists(channel: &Channel, name: &str) -> bool {
+    let mut there = false;
+    let asked = channel.exchange(&about(CMD_HEADER, 0, name), |answer| {
+        there |= matches!(answer.body, Body::Message(..));
+    });
+    asked.is_ok() && there
+}
+
 /// Whether the set is one of addresses or networks alone.
 fn knows_addresses(channel: &Channel, name: &str) -> bool {
     let mut known = false;

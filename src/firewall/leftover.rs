@@ -1,7 +1,7 @@
-//! What a server that was killed has left in the firewall.
+//! Chains and sets that the last server has left in the firewall.
 //!
 //! A chain or a set is an action's own when its `actionstop` deletes it, or empties the set. If it is
-//! there before the action is started the server did not stop in order. What an action only puts rules
+//! there before the action is started the last server did not take it out. What an action only puts rules
 //! or members into belongs to somebody else, and is not looked at.
 #![forbid(unsafe_code)]
 
@@ -9,19 +9,13 @@ use std::fs;
 use std::time::Duration;
 
 use super::iptables::{self, copies};
-use super::member::Set;
+use super::member::{self, Member, Set};
 use super::netlink::Channel;
 use super::{Change, ipset, nftables};
 use crate::exec::process::{Ending, Invocation};
 
-/// Whether the place of a ban is the action's own and is there; for a set of ipset, which others may
-/// have made beforehand, whether it has members.
-pub async fn is_left(ban: &Change, stop: &str, limit: Duration) -> bool {
-    is_own(ban, stop) && is_there(ban, limit).await
-}
-
 /// Whether an `actionstop` ends the place of a ban.
-fn is_own(ban: &Change, stop: &str) -> bool {
+pub fn is_own(ban: &Change, stop: &str) -> bool {
     let syntax = ['{', '}', '(', ')', ';', '"', '\''];
     let words: Vec<&str> = stop
         .split_whitespace()
@@ -53,7 +47,8 @@ fn is_own(ban: &Change, stop: &str) -> bool {
     }
 }
 
-async fn is_there(ban: &Change, limit: Duration) -> bool {
+/// Whether the place of a ban is there.
+pub async fn is_there(ban: &Change, limit: Duration) -> bool {
     let Ok(channel) = Channel::open() else {
         return false;
     };
@@ -62,9 +57,7 @@ async fn is_there(ban: &Change, limit: Duration) -> bool {
             copies::chain_exists(&channel, rule) || old_chain_exists(rule, limit).await
         }
         Change::Member(member) => match &member.set {
-            Set::Ipset(name) => {
-                ipset::members(&channel, name).is_some_and(|members| !members.is_empty())
-            }
+            Set::Ipset(name) => ipset::exists(&channel, name),
             Set::Nft {
                 family,
                 table,
@@ -72,6 +65,17 @@ async fn is_there(ban: &Change, limit: Duration) -> bool {
             } => nftables::exists(&channel, *family, table, name),
         },
         Change::Route(_) => false,
+    }
+}
+
+/// Whether nothing is in a set of ipset: others may have made it beforehand.
+pub fn is_empty_set(ban: &Change) -> bool {
+    match ban {
+        Change::Member(Member {
+            set: set @ Set::Ipset(_),
+            ..
+        }) => member::held(set).is_some_and(|members| members.is_empty()),
+        _ => false,
     }
 }
 

@@ -7,8 +7,9 @@
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
 
 use super::netlink::Channel;
 use super::{Transaction, ipset, nftables};
@@ -160,6 +161,20 @@ pub fn absent(members: &[&Member]) -> Option<Vec<usize>> {
     Some(absent)
 }
 
+/// What a set holds, as networks; `None` when that cannot be told.
+pub fn held(set: &Set) -> Option<Vec<IpNet>> {
+    let channel = Channel::open().ok()?;
+    let contents = match set {
+        Set::Ipset(name) => ipset::members(&channel, name)?,
+        Set::Nft {
+            family,
+            table,
+            name,
+        } => nftables::members(&channel, *family, table, name)?,
+    };
+    Some(contents.networks())
+}
+
 fn by_set<'a>(members: &[&'a Member]) -> Vec<(&'a Set, Vec<usize>)> {
     let mut order: Vec<(&Set, Vec<usize>)> = Vec::new();
     let mut known: HashMap<&Set, usize> = HashMap::new();
@@ -188,9 +203,18 @@ impl Contents {
         Contents { v4, v6 }
     }
 
-    /// Whether nothing is in it.
-    pub fn is_empty(&self) -> bool {
-        self.v4.is_empty() && self.v6.is_empty()
+    /// Its ranges as networks.
+    pub fn networks(&self) -> Vec<IpNet> {
+        // every range came out of addresses of this length
+        let v4 = |number: u128| Ipv4Addr::from(u32::try_from(number).unwrap_or(u32::MAX));
+        let v4 = self
+            .v4
+            .iter()
+            .flat_map(|(from, to)| Ipv4Subnets::new(v4(*from), v4(*to), 0).map(IpNet::V4));
+        let v6 = self.v6.iter().flat_map(|(from, to)| {
+            Ipv6Subnets::new((*from).into(), (*to).into(), 0).map(IpNet::V6)
+        });
+        v4.chain(v6).collect()
     }
 
     /// Whether all addresses of a network are in it.

@@ -1,6 +1,7 @@
 //! Firewall commands known by their shape, carried out without a shell and many at a time.
 
 pub mod audit_timer;
+pub mod inherited;
 pub mod ipset;
 pub mod iptables;
 pub mod leftover;
@@ -11,7 +12,8 @@ pub mod nftables;
 pub mod route;
 pub mod set_refcount;
 
-use self::member::Member;
+use self::inherited::StandingBan;
+use self::member::{Kind, Member};
 use self::route::Route;
 use self::set_refcount::{Place, Single};
 use crate::exec::script::Script;
@@ -72,6 +74,22 @@ impl Change {
             return Some(Change::Route(route));
         }
         iptables::Call::recognise(text)?.change().map(Change::Rule)
+    }
+
+    /// Whether it lifts this ban of one address, and nothing else.
+    pub fn lifts(&self, ban: &Change) -> bool {
+        let same = match (self, ban) {
+            (Change::Rule(this), Change::Rule(ban)) => this.deletes() && !ban.deletes(),
+            (Change::Member(this), Change::Member(ban)) => {
+                this.kind == Kind::Delete && ban.kind == Kind::Add
+            }
+            _ => false,
+        };
+        let whole = |(network, _): &StandingBan| network.prefix_len() == network.max_prefix_len();
+        let (lifted, banned) = (inherited::standing(self), inherited::standing(ban));
+        same && self.place() == ban.place()
+            && banned.as_ref().is_some_and(whole)
+            && lifted == banned
     }
 
     /// Where it is made.

@@ -6,13 +6,14 @@
 #![forbid(unsafe_code)]
 
 use std::cmp::Ordering;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 
 use super::Change;
+use super::inherited::Inherited;
 use super::member::{Kind, Member, Set};
 use super::route::Route;
 
@@ -29,8 +30,7 @@ pub struct Holder<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Holders {
     places: Arc<Mutex<Places>>,
-    /// Places that an action of this server has used.
-    used: Arc<Mutex<HashSet<Place>>>,
+    inherited: Inherited,
 }
 
 type Places = HashMap<Place, Vec<User>>;
@@ -131,10 +131,9 @@ impl Holders {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether an action is the first of this server to use a place; from now on none is.
-    pub fn is_first(&self, place: Place) -> bool {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.insert(place)
+    /// What the last server has left.
+    pub fn inherited(&self) -> &Inherited {
+        &self.inherited
     }
 
     /// Whether others hold it.
@@ -268,15 +267,6 @@ mod tests {
         assert!(!holders.settles(B, &delete) && holders.shares(A) && !holders.shares(B));
         holders.leave(B);
         assert!(!holders.settles(A, &delete) && !holders.shares(A));
-    }
-
-    #[test]
-    fn a_place_has_one_first_user() {
-        let holders = Holders::default();
-        let place = |text| member(text).place();
-        assert!(holders.is_first(place("ipset add s 192.0.2.1")));
-        assert!(!holders.is_first(place("ipset add s 192.0.2.2")));
-        assert!(holders.is_first(place("ipset add t 192.0.2.1")));
     }
 
     #[test]

@@ -69,8 +69,9 @@ impl Task {
         }
     }
 
-    /// Stops reading, then has the actions lift and stop; bans stay in the database.
-    pub(super) async fn stop(&mut self) {
+    /// Stops reading, then has the actions lift and stop, or leave what they have in the firewall (`keep`);
+    /// bans stay in the database.
+    pub(super) async fn stop(&mut self, keep: bool) {
         let name = Value::from(self.core.name());
         debug!("fail2ban.jail", "Stopping jail {}", name.repr());
         self.pending.clear();
@@ -81,7 +82,10 @@ impl Task {
         if self.core.simulates() {
             bans.clear();
         }
-        self.actions.send(Order::Stop(bans, done));
+        self.actions.send(match keep {
+            false => Order::Stop(bans, done),
+            true => Order::Leave(bans, done),
+        });
         let _ = stopped.await;
         self.started.store(false, Ordering::Relaxed);
         if let Some(store) = &self.context.store {

@@ -292,7 +292,26 @@ impl Jail {
     /// disabled), stops actions; ends the task. Safe to call for all jails at once.
     pub async fn stop(&self) -> Reply {
         let (reply, answer) = oneshot::channel();
-        self.ask(Request::Stop(reply), answer).await?
+        let keep = false;
+        self.ask(Request::Stop { keep, reply }, answer).await?
+    }
+
+    /// As [`Jail::stop`], but bans stay in the firewall where the server that follows can take them over.
+    pub async fn leave(&self) -> Reply {
+        let (reply, answer) = oneshot::channel();
+        let keep = true;
+        self.ask(Request::Stop { keep, reply }, answer).await?
+    }
+
+    /// Has a sender dropped when all bans of the database are restored and in force.
+    pub async fn tell_restored(&self, restored: mpsc::Sender<()>) {
+        // a jail that is gone has dropped it
+        let _ = self.inbox.send(Request::Restored(restored)).await;
+    }
+
+    /// All jails have restored their bans: what the last server banned besides is lifted.
+    pub fn settle(&self) {
+        self.actions.send(Order::Settle);
     }
 
     /// A reload begins: the jail pauses, its regexes and `ignoreip` are emptied, its logs and actions

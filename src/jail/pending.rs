@@ -143,6 +143,13 @@ impl Pending {
         self.waiting.is_none() && self.queue.is_empty() && !self.names.is_full()
     }
 
+    /// A ban of the database waits to be restored.
+    pub fn restores(&self) -> bool {
+        let restores = |failure: &PendingFailure| matches!(failure.origin, Origin::Restored);
+        let waiting = self.waiting.as_ref().map(|(failure, _)| failure);
+        waiting.into_iter().chain(&self.queue).any(restores)
+    }
+
     /// None is left.
     pub fn is_empty(&self) -> bool {
         self.is_free() && !self.names.holds_failures()

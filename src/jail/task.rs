@@ -21,7 +21,7 @@ use super::look::Looks;
 use super::lookup::FileStamp;
 use super::pending::Pending;
 use super::{JailContext, Refusal};
-use crate::action::Actions;
+use crate::action::{Actions, Order};
 use crate::address::Address;
 use crate::config::files::Disk;
 use crate::config::glob;
@@ -50,7 +50,13 @@ pub(super) enum Request {
     Start(Vec<String>, oneshot::Sender<bool>),
     /// Patterns lead to these files now.
     Logs(Vec<String>),
-    Stop(oneshot::Sender<Reply>),
+    Stop {
+        /// Bans stay in the firewall for the server that follows.
+        keep: bool,
+        reply: oneshot::Sender<Reply>,
+    },
+    /// Dropped when all bans of the database are restored and in force.
+    Restored(mpsc::Sender<()>),
     Reload(Phase, oneshot::Sender<()>),
     /// Forget failures and earlier bans of these ids; answers of how many something was known.
     Forget(Vec<String>, oneshot::Sender<usize>),
@@ -118,6 +124,8 @@ pub(super) struct Task {
     pub(super) before_reload: Option<Box<BeforeReload>>,
     /// Bans by hand that wait until the actions have done some of their work.
     pub(super) parked: VecDeque<Request>,
+    /// To be dropped when all bans of the database are restored and in force.
+    pub(super) restored: Vec<mpsc::Sender<()>>,
     /// When to compare bans with the firewall.
     pub(super) reminder: Reminder,
     /// Repairs of the database after which the bans in force have been written again.
@@ -177,6 +185,7 @@ pub(super) fn prepare(
         files: HashMap::new(),
         before_reload: None,
         parked: VecDeque::new(),
+        restored: Vec::new(),
         reminder: Reminder::new(),
         repairs,
         quiet: mpsc::unbounded_channel(),
@@ -205,20 +214,25 @@ impl Task {
         mut chunks: mpsc::Receiver<Arc<Chunk>>,
     ) {
         loop {
+            if !self.restored.is_empty() && !self.pending.restores() {
+                for restored in self.restored.drain(..) {
+                    self.actions.send(Order::Restored(restored));
+                }
+            }
             let full = self.actions.is_full();
             let reading = self.is_started() && !self.idle && self.pending.is_free() && !full;
             let reminded = self.is_started();
             let wake = self.wake();
             tokio::select! {
                 request = requests.recv() => match request {
-                    Some(Request::Stop(reply)) => {
-                        self.stop().await;
+                    Some(Request::Stop { keep, reply }) => {
+                        self.stop(keep).await;
                         let _ = reply.send(Ok(Value::None));
                         return;
                     }
                     Some(request) if full && request.bans() => self.parked.push_back(request),
                     Some(request) => self.serve(request).await,
-                    None => return self.stop().await,
+                    None => return self.stop(false).await,
                 },
                 Some(chunk) = chunks.recv(), if reading => self.take_chunk(&chunk).await,
                 batch = self.intake.next_batch(), if reading => self.take_batch(batch),
@@ -300,7 +314,8 @@ impl Task {
                 let logs = self.intake.logs();
                 logs.found(paths, &encoding, &mut calendar).await;
             }
-            Request::Stop(_) => {}
+            Request::Stop { .. } => {}
+            Request::Restored(restored) => self.restored.push(restored),
             Request::Reload(phase, reply) => {
                 self.reload(phase).await;
                 let _ = reply.send(());

@@ -47,8 +47,8 @@ impl Server {
 
     async fn reply(&self, command: Command) -> Reply {
         match command {
-            Command::Stop => {
-                self.stop_and_wait().await;
+            Command::Stop { keep } => {
+                self.stop_and_wait(keep).await;
                 Ok(Value::None)
             }
             _ if self.is_stopping() => Err(CommandError::new("SHUTDOWN")),
@@ -108,11 +108,13 @@ impl Server {
                 jail.into()
             }
             Command::StartJail { name, patterns } => {
-                self.jails.get(&name)?.start_with(patterns).await?
+                let started = self.jails.get(&name)?.start_with(patterns).await?;
+                self.settle_inherited();
+                started
             }
             Command::StopJail(name) => return self.stop_jail(&name).await,
             Command::StopAllJails => {
-                self.stop_all_jails().await;
+                self.stop_all_jails(false).await;
                 Value::None
             }
             Command::ConfigError(text) => {
@@ -129,7 +131,7 @@ impl Server {
             Command::Set { option, value } => return self.set(option, value).await,
             Command::Get(option) => return self.get(option),
             Command::Jail { name, command } => return self.jails.get(&name)?.call(command).await,
-            Command::Stop
+            Command::Stop { .. }
             | Command::Reload { .. }
             | Command::ServerStream(_)
             | Command::Events(_) => {
@@ -170,10 +172,16 @@ impl Server {
         stopped.map(|_| Value::None)
     }
 
-    /// Stops all jails side by side.
-    pub(super) async fn stop_all_jails(&self) {
+    /// Stops all jails side by side; with `keep` their bans stay in the firewall where that can be.
+    pub(super) async fn stop_all_jails(&self, keep: bool) {
         info!(LOG, "Stopping all jails");
-        let stopped = ask_all(self.jails.all(), |jail| async move { jail.stop().await }).await;
+        let stop = |jail: Jail| async move {
+            match keep {
+                false => jail.stop().await,
+                true => jail.leave().await,
+            }
+        };
+        let stopped = ask_all(self.jails.all(), stop).await;
         for (jail, result) in stopped {
             if let Err(e) = result {
                 error!(LOG, "Stop of jail {} failed: {e}", quoted(&jail.name));

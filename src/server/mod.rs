@@ -13,17 +13,20 @@ mod reload;
 mod sandbox;
 mod server_log;
 mod settings;
+mod watchdog;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indexmap::IndexMap;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use self::jails::Jails;
 use self::logging::Logging;
 pub use self::process::run;
 use self::server_log::{LOG, OBSERVER};
+use crate::action::command::leftover::take_out_rest;
 use crate::clock::ClockSteps;
 use crate::config::Sandbox;
 use crate::control::Value;
@@ -93,6 +96,8 @@ pub struct Server {
     /// Held while jails are added, started, stopped or reloaded.
     changes: tokio::sync::Mutex<()>,
     life: watch::Sender<Life>,
+    /// The server ends to be started again.
+    keep: AtomicBool,
 }
 
 #[derive(Default)]
@@ -119,6 +124,7 @@ impl Server {
             state: Mutex::default(),
             changes: tokio::sync::Mutex::new(()),
             life: watch::Sender::new(Life::Running),
+            keep: AtomicBool::new(false),
         })
     }
 
@@ -158,8 +164,10 @@ impl Server {
         let _ = life.wait_for(|life| *life >= Life::Stopping).await;
     }
 
-    /// The `stop` command: answered when everything is down (fact P23).
-    async fn stop_and_wait(&self) {
+    /// The `stop` command: answered when everything is down (fact P23). With `keep` bans stay in the
+    /// firewall for the server that follows.
+    async fn stop_and_wait(&self, keep: bool) {
+        self.keep.fetch_or(keep, Ordering::Relaxed);
         self.stop();
         let mut life = self.life.subscribe();
         let _ = life.wait_for(|life| *life == Life::Stopped).await;
@@ -172,12 +180,36 @@ impl Server {
         info!(OBSERVER, "Observer stop ... try to end queue 5 seconds");
         info!(OBSERVER, "Observer stopped, 0 events remaining.");
         let _alone = self.changes.lock().await;
-        self.stop_all_jails().await;
+        // without a database the next server knows of no bans
+        let keep = self.keep.load(Ordering::Relaxed) && self.store().is_some();
+        self.stop_all_jails(keep).await;
         let store = self.state().store.take();
         if let Some(store) = store {
             store.close().await;
             info!("fail2ban.database", "Connection to database closed.");
         }
+    }
+
+    /// What the last server left in the firewall: when all jails that run have restored their bans the
+    /// rest of it is taken out. Nobody waits for that.
+    fn settle_inherited(&self) {
+        if self.holders.inherited().is_settled() {
+            return;
+        }
+        let (jails, holders, store) = (self.jails.all(), self.holders.clone(), self.store());
+        tokio::spawn(async move {
+            let (restored, mut all_restored) = mpsc::channel(1);
+            for jail in &jails {
+                jail.tell_restored(restored.clone()).await;
+            }
+            drop(restored);
+            // nobody sends anything: it ends with the last sender
+            let _ = all_restored.recv().await;
+            for jail in &jails {
+                jail.settle();
+            }
+            take_out_rest(&holders, store).await;
+        });
     }
 
     /// Ends at once: jails and actions are left as they are, only the database is written.

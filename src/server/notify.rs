@@ -4,10 +4,31 @@
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
 
 /// The configuration is applied.
 pub(super) fn ready() {
     send(&format!("READY=1\nMAINPID={}\n", std::process::id()));
+}
+
+/// A reload has begun; its end is told by [`ready`].
+pub(super) fn reloading() {
+    send("RELOADING=1\n");
+}
+
+/// A sign of life, and what `systemctl status` shows.
+pub(super) fn alive(jails: usize, bans: i64) {
+    send(&format!(
+        "WATCHDOG=1\nSTATUS={jails} jail(s), {bans} ban(s)\n"
+    ));
+}
+
+/// Within which time systemd wants a sign of life; `None` when it does not, or not from this process.
+pub(super) fn watchdog_limit() -> Option<Duration> {
+    let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
+    let limit = number("WATCHDOG_USEC").filter(|limit| *limit > 0)?;
+    let own = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
+    own.then(|| Duration::from_micros(limit))
 }
 
 /// The end has begun.

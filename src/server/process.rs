@@ -21,7 +21,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::logging::Logging;
 use super::server_log::{LOG, OBSERVER, SOCKET};
 use super::settings::make_directory_of;
-use super::{Life, Server, ServerOptions, notify, sandbox, stream_of};
+use super::{Life, Server, ServerOptions, notify, sandbox, stream_of, watchdog};
 use crate::control::{CommandError, Value, listener, pickle};
 use crate::sys::daemonize::{Side, daemonize};
 use crate::sys::{activation, allocator};
@@ -209,6 +209,7 @@ async fn live(
             return FAILED;
         }
     };
+    watchdog::start(&server, &options.socket);
     let requests = {
         let server = Arc::clone(&server);
         move |words| Arc::clone(&server).request(words)

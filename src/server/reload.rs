@@ -7,9 +7,9 @@
 
 use indexmap::IndexMap;
 
-use super::Server;
 use super::commands::failed_jail;
 use super::server_log::{LOG, TRANSMITTER};
+use super::{Server, notify};
 use crate::control::{Command, CommandError, JailCommand, JailSetting, Reply, Value};
 use crate::jail::{Looks, Prepared, Refusal};
 use crate::python::text::quoted;
@@ -80,6 +80,7 @@ impl Server {
             });
         }
         let dropped = run.finish().await;
+        self.settle_inherited();
         if is_configuration {
             self.warn_of_no_jail();
         }
@@ -96,6 +97,7 @@ impl Server {
     /// `reload JAIL|--all [options] [stream]`
     pub(super) async fn reload(&self, name: &str, options: &[String], stream: Vec<Value>) -> Reply {
         let _alone = self.changes.lock().await;
+        let _told = Reloading::begin();
         let all = name == "--all";
         if all {
             info!(LOG, "Reload all jails");
@@ -110,12 +112,29 @@ impl Server {
         // a setting of the server that fails is no reason to leave the jails without settings
         let _ = run.carry_out(stream, false).await;
         run.finish().await;
+        self.settle_inherited();
         info!(LOG, "Reload finished.");
         self.warn_of_no_jail();
         match run.first {
             None => Ok("OK".into()),
             Some(error) => Err(error),
         }
+    }
+}
+
+/// Tells systemd of a reload, and of its end.
+struct Reloading;
+
+impl Reloading {
+    fn begin() -> Reloading {
+        notify::reloading();
+        Reloading
+    }
+}
+
+impl Drop for Reloading {
+    fn drop(&mut self) {
+        notify::ready();
     }
 }
 
@@ -151,7 +170,7 @@ impl<'s> Run<'s> {
                 server.unban_everywhere(None).await;
             }
             if wanted("--restart") {
-                server.stop_all_jails().await;
+                server.stop_all_jails(false).await;
             }
         } else {
             let jail = match server.jails.find(name) {
@@ -325,13 +344,13 @@ impl<'s> Run<'s> {
             }
             Command::StopJail(name) => server.stop_jail(&name).await,
             Command::StopAllJails => {
-                server.stop_all_jails().await;
+                server.stop_all_jails(false).await;
                 Ok(Value::None)
             }
             // a stream in a stream would wait for itself
             Command::Reload { .. }
             | Command::ServerStream(_)
-            | Command::Stop
+            | Command::Stop { .. }
             | Command::Events(_) => Err(CommandError::new("Invalid command")),
             command => server.answer(command).await,
         }

@@ -98,7 +98,9 @@ impl Server {
             let path = path.to_owned();
             let opened = tokio::task::spawn_blocking(move || Store::open(Path::new(&path))).await;
             let opened = opened.map_err(|e| CommandError::new(e.to_string()))?;
-            Some(opened.map_err(database_error)?)
+            let store = opened.map_err(database_error)?;
+            self.holders.inherited().expect(store.installed().await);
+            Some(store)
         };
         let old = std::mem::replace(&mut self.state().store, new);
         if let Some(old) = old {

@@ -85,6 +85,23 @@ impl BanHistory {
     }
 }
 
+/// How an action has put its chain or set into the firewall for a family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installed {
+    /// The jail.
+    pub jail: String,
+    /// Its action.
+    pub action: String,
+    /// The family; empty where nothing depends on families.
+    pub family: String,
+    /// `actionstart`.
+    pub start: String,
+    /// `actionstop`.
+    pub stop: String,
+    /// `actionban`, for some address.
+    pub ban: String,
+}
+
 /// Handle to the database thread. Cheap to clone; the file is closed in order by
 /// [`Store::close`], or when the last handle is gone.
 #[derive(Clone, Debug)]
@@ -237,6 +254,21 @@ impl Store {
     pub fn keep_bans(&self, jail: &str, tickets: &[Ticket]) {
         let row = |ticket| rows::BanRow::new(jail, ticket, self.max_matches());
         self.write(Write::KeepBans(tickets.iter().map(row).collect()));
+    }
+
+    /// An action has put its chain or set into the firewall.
+    pub fn add_installed(&self, installed: &Installed) {
+        self.write(Write::AddInstalled(installed.clone()));
+    }
+
+    /// It is taken out again.
+    pub fn delete_installed(&self, installed: &Installed) {
+        self.write(Write::DeleteInstalled(installed.clone()));
+    }
+
+    /// What has been put into the firewall and not been taken out.
+    pub async fn installed(&self) -> Vec<Installed> {
+        self.read(rows::installed).await
     }
 
     /// Forgets an id (manual unban; fact Q7); `None` forgets all of the jail.

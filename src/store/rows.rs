@@ -3,7 +3,7 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
-use super::{BanHistory, LOG, LogPosition, data};
+use super::{BanHistory, Installed, LOG, LogPosition, data, schema};
 use crate::address::Address;
 use crate::error;
 use crate::evidence::memory::JailEvidence;
@@ -37,6 +37,65 @@ pub(super) fn disable_jail(db: &Connection, jail: &str) -> rusqlite::Result<()> 
     db.prepare_cached("UPDATE jails SET enabled = 0 WHERE name = ?1")?
         .execute([jail])?;
     Ok(())
+}
+
+/// Not among the tables of the original: it is made when it is needed.
+const INSTALLED: &str = "CREATE TABLE IF NOT EXISTS ferroban_installed(\
+        jail TEXT NOT NULL, \
+        action TEXT NOT NULL, \
+        family TEXT NOT NULL, \
+        start TEXT NOT NULL, \
+        stop TEXT NOT NULL, \
+        ban TEXT NOT NULL, \
+        PRIMARY KEY(jail, action, family, start, stop, ban));";
+
+pub(super) fn add_installed(db: &Connection, installed: &Installed) -> rusqlite::Result<()> {
+    db.execute_batch(INSTALLED)?;
+    db.prepare_cached("INSERT OR IGNORE INTO ferroban_installed VALUES(?1, ?2, ?3, ?4, ?5, ?6)")?
+        .execute(columns(installed))?;
+    Ok(())
+}
+
+pub(super) fn delete_installed(db: &Connection, installed: &Installed) -> rusqlite::Result<()> {
+    db.execute_batch(INSTALLED)?;
+    db.prepare_cached(
+        "DELETE FROM ferroban_installed WHERE jail = ?1 AND action = ?2 AND family = ?3 \
+         AND start = ?4 AND stop = ?5 AND ban = ?6",
+    )?
+    .execute(columns(installed))?;
+    Ok(())
+}
+
+fn columns(installed: &Installed) -> [&String; 6] {
+    let Installed {
+        jail,
+        action,
+        family,
+        start,
+        stop,
+        ban,
+    } = installed;
+    [jail, action, family, start, stop, ban]
+}
+
+pub(super) fn installed(db: &Connection) -> rusqlite::Result<Vec<Installed>> {
+    if !schema::has_table(db, "ferroban_installed")? {
+        return Ok(Vec::new());
+    }
+    let mut list = db.prepare(
+        "SELECT jail, action, family, start, stop, ban FROM ferroban_installed ORDER BY rowid",
+    )?;
+    let read = |row: &Row<'_>| {
+        Ok(Installed {
+            jail: row.get(0)?,
+            action: row.get(1)?,
+            family: row.get(2)?,
+            start: row.get(3)?,
+            stop: row.get(4)?,
+            ban: row.get(5)?,
+        })
+    };
+    list.query_map([], read)?.collect()
 }
 
 /// The stored position of a log.

@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::rows::BanRow;
-use super::{LOG, LogPosition, rows, schema};
+use super::{Installed, LOG, LogPosition, rows, schema};
 use crate::queue::{self, Receiver, Sender};
 use crate::{error, info, warning};
 
@@ -60,6 +60,8 @@ pub(super) enum Write {
     Purge {
         before: f64,
     },
+    AddInstalled(Installed),
+    DeleteInstalled(Installed),
 }
 
 impl Write {
@@ -76,6 +78,8 @@ impl Write {
             Write::KeepBans(rows) => rows.iter().try_for_each(|row| row.keep(db)),
             Write::DeleteBans { jail, ids } => rows::delete_bans(db, jail, ids.as_deref()),
             Write::Purge { before } => rows::purge(db, *before),
+            Write::AddInstalled(installed) => rows::add_installed(db, installed),
+            Write::DeleteInstalled(installed) => rows::delete_installed(db, installed),
         }
     }
 }

@@ -171,15 +171,20 @@ impl Server<'_> {
         ask(self.site, words)
     }
 
-    pub fn end(mut self, signal: Signal) -> Option<i32> {
+    pub fn end(self, signal: Signal) -> Option<i32> {
         let pid = Pid::from_raw(self.child.id() as i32);
         kill(pid, signal).unwrap();
+        self.ended()
+    }
+
+    /// Waits until it has ended.
+    pub fn ended(mut self) -> Option<i32> {
         let end = Instant::now() + Duration::from_secs(60);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code();
             }
-            assert!(Instant::now() < end, "does not end on {signal}");
+            assert!(Instant::now() < end, "does not end");
             std::thread::sleep(Duration::from_millis(20));
         }
     }

@@ -80,6 +80,9 @@ impl CommandAction {
                 .executed
                 .get(operation.property())
                 .is_some_and(|done| done.iter().any(|(f, c)| *f != family && *c == command));
+            if operation == Operation::Stop {
+                self.forget_installed(&family, context);
+            }
             let mut success = true;
             if !command.is_empty() && !done_already {
                 let mut info = BanInfo::empty(
@@ -97,6 +100,9 @@ impl CommandAction {
             }
             if success {
                 self.operated(operation, &family);
+            }
+            if success && operation == Operation::Start {
+                self.note_installed(&family, context);
             }
             match success && !command.is_empty() {
                 true => {
@@ -146,7 +152,7 @@ impl CommandAction {
     }
 }
 
-fn now() -> f64 {
+pub(super) fn now() -> f64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0.0, |since| since.as_secs_f64())

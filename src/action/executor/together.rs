@@ -1,5 +1,6 @@
 //! Many changes of the firewall carried out at once.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::{Executor, Nature, TARGET};
@@ -7,6 +8,7 @@ use crate::control::Value;
 use crate::exec::process::{Ending, Invocation};
 use crate::exec::script::Script;
 use crate::exec::shell::{self, Report};
+use crate::firewall::inherited::StandingBan;
 use crate::firewall::iptables::copies::{self, Lesson, Standing};
 use crate::firewall::iptables::sweep::{self, Sweep};
 use crate::firewall::iptables::{self, Change as Rule};
@@ -39,11 +41,15 @@ impl Executor {
         else {
             return done;
         };
+        let stands = |change| self.stands_already(action, change);
+        let standing: Vec<bool> = changes.iter().map(stands).collect();
+        let mut parted = Parted::new(&changes);
+        parted.leave_out(&standing);
         let Parted {
             rules,
             members,
             routes,
-        } = Parted::new(&changes);
+        } = parted;
         let mut batch = Batch {
             executor: self,
             action,
@@ -51,6 +57,9 @@ impl Executor {
             timeout,
             done: &mut done,
         };
+        for (place, _) in standing.iter().enumerate().filter(|(_, stands)| **stands) {
+            batch.succeeded(place);
+        }
         batch.rules(&rules).await;
         batch.members(&members).await;
         batch.routes(&routes).await;
@@ -59,6 +68,26 @@ impl Executor {
             self.holders.note(self.holder(action), &changes[*place]);
         }
         done
+    }
+
+    /// The bans that stand in the place of a ban like these, and how many times each; `None` when that
+    /// cannot be told.
+    pub async fn all_standing(
+        &self,
+        sample: &Change,
+        timeout: &Value,
+    ) -> Option<HashMap<StandingBan, usize>> {
+        match sample {
+            Change::Rule(rule) => {
+                let printed = print_table(&sweep::save(rule), shell::limit(timeout)).await?;
+                sweep::all_standing(rule, &printed)
+            }
+            Change::Member(member) => {
+                let held = member::held(&member.set)?.into_iter();
+                Some(held.map(|network| ((network, String::new()), 1)).collect())
+            }
+            Change::Route(_) => None,
+        }
     }
 
     /// Which of these commands, all of them bans, have no effect in the firewall now; `None` when
@@ -115,6 +144,13 @@ impl<'a> Parted<'a> {
             }
         }
         parted
+    }
+
+    /// Leaves out what is done already.
+    fn leave_out(&mut self, done: &[bool]) {
+        self.rules.retain(|(place, _)| !done[*place]);
+        self.members.retain(|(place, _)| !done[*place]);
+        self.routes.retain(|(place, _)| !done[*place]);
     }
 }
 

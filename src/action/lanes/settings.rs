@@ -69,7 +69,7 @@ impl Actions {
                 Ok(_) => {
                     let told = self.told(bans, None, Some(Done::Removed(reply)));
                     let gates = state.last_gates(&self.0.moved);
-                    self.end(state, &[name], &told, gates);
+                    self.end(state, &[name], &told, gates, false);
                 }
                 Err(error) => drop(reply.send(Err(error))),
             },
@@ -277,9 +277,9 @@ impl Actions {
         }
         let told = self.told(bans, None, None);
         for lane in reload.replaced.values() {
-            lane.end(&told, None, None);
+            lane.end(&told, None, None, false);
         }
-        self.end(state, &obsolete, &told, flushes);
+        self.end(state, &obsolete, &told, flushes, false);
     }
 }
 

@@ -20,6 +20,7 @@ impl Runner {
             gate,
             told,
             last,
+            ..
         } = lifting;
         if let Some(gate) = &gate {
             gate.open().await;
@@ -99,6 +100,11 @@ impl Runner {
             // held until the end, when who waits for it is told
             let told = lifting.told.clone();
             patience.progress();
+            if lifting.keep && self.leave().await {
+                self.executor.leave(self.action.name());
+                self.executor.close().await;
+                continue;
+            }
             let lifted = patience.with(self.flush(lifting)).await;
             patience.progress();
             let stopped = patience.with(self.stop(stop)).await;
@@ -119,6 +125,26 @@ impl Runner {
             self.executor.close().await;
             drop((told, rest));
         }
+    }
+
+    /// Leaves what it has in the firewall to the server that follows; answers whether that can take it
+    /// over. The gates of its end open as they are dropped.
+    async fn leave(&mut self) -> bool {
+        let firewall = self.firewall;
+        let (action, context) = self.split();
+        let Some(action) = action.command().filter(|_| firewall) else {
+            return false;
+        };
+        if !action.can_be_left(&context) {
+            return false;
+        }
+        info!(
+            TARGET,
+            "[{}] action {}: what it has in the firewall stays for the server that follows",
+            context.jail,
+            Value::from(action.name.as_str()).repr()
+        );
+        true
     }
 
     /// Stops the action, after those that come behind it.

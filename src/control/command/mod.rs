@@ -49,7 +49,10 @@ pub enum Command {
     StopJail(String),
     /// `stop --all`: every jail, but not the server.
     StopAllJails,
-    Stop,
+    Stop {
+        /// Bans stay in the firewall for the server that follows.
+        keep: bool,
+    },
     /// `reload JAIL|--all OPTIONS STREAM`, as the client sends it: the options are `--restart`,
     /// `--unban`, `--if-exists`; each member of the stream is a command ([`Command::from_value`]).
     Reload {

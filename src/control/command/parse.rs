@@ -64,9 +64,10 @@ impl Command {
                 name: words.text(1)?,
                 patterns: words.texts(2),
             },
-            "stop" if words.len() == 1 => Command::Stop,
+            "stop" if words.len() == 1 => Command::Stop { keep: false },
             "stop" => match words.text(1)?.as_str() {
                 "--all" => Command::StopAllJails,
+                "--keep" => Command::Stop { keep: true },
                 jail => Command::StopJail(jail.to_owned()),
             },
             "reload" => Command::Reload {

@@ -111,7 +111,8 @@ fn every_word_of_the_usage_text_is_known() {
                 patterns: vec![],
             },
         ),
-        ("stop", Command::Stop),
+        ("stop", Command::Stop { keep: false }),
+        ("stop --keep", Command::Stop { keep: true }),
         ("stop j", Command::StopJail("j".into())),
         ("stop --all", Command::StopAllJails),
         (

@@ -88,7 +88,13 @@ impl Printer<'_> {
             "version" => return as_is(),
             "start" => return Some("Jail started".to_owned()),
             "stop" if *response != Value::None => return as_is(),
-            "stop" if self.words.len() == 1 => return Some("Shutdown successful".to_owned()),
+            "stop"
+                if self.words[1..]
+                    .iter()
+                    .all(|word| word.as_str() == Some("--keep")) =>
+            {
+                return Some("Shutdown successful".to_owned());
+            }
             "stop" => return Some("Jail stopped".to_owned()),
             "add" => return Some(format!("Added jail {}", response.as_str()?)),
             "flushlogs" => return Some(format!("logs: {}", response.as_str()?)),

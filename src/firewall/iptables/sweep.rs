@@ -97,6 +97,25 @@ pub fn absent(changes: &[&Change], printed: &str) -> Option<Vec<usize>> {
     Some(absent)
 }
 
+/// How the rule of a ban stands in its chain: whom it concerns, and what follows.
+pub fn standing(change: &Change) -> Option<(IpNet, String)> {
+    key(&change.rule, default_reject(change))
+}
+
+/// The bans that stand in the chain of a ban like these, and how many times each; `None` when rules with
+/// an address are among them that are not of its kind, or the chain is not in the table as printed.
+pub fn all_standing(sample: &Change, printed: &str) -> Option<HashMap<(IpNet, String), usize>> {
+    let (_, kind) = standing(sample)?;
+    let rules = Rules::read(printed, &sample.chain)?;
+    let with_address = rules.by_place.values();
+    let with_address = with_address.filter(|rule| rule.text.starts_with("-s "));
+    let of_kind = rules.alike.iter().filter(|((_, rest), _)| *rest == kind);
+    let bans: HashMap<_, _> = of_kind
+        .map(|(key, places)| (key.clone(), places.len()))
+        .collect();
+    (bans.values().sum::<usize>() == with_address.count()).then_some(bans)
+}
+
 impl Sweep<'_> {
     /// The program that prints its table.
     pub fn save(&self) -> Vec<String> {
