@@ -103,6 +103,10 @@ const BASIC: &[Command] = &[
     ),
     ("stop", "stop all jails and end the server"),
     (
+        "stop --keep",
+        "the same, with bans left in the firewall for the server that is started next",
+    ),
+    (
         "unban --all",
         "lift all bans of all jails, and forget them in the database",
     ),
