@@ -58,6 +58,8 @@ pub(super) struct Runner {
     retries: Retries,
     /// Its bans change the firewall, many at once.
     firewall: bool,
+    /// What the last server left has been seen to.
+    has_inherited: bool,
     /// Orders that could not be carried out together with others.
     alone: VecDeque<Entry>,
 }
@@ -86,6 +88,7 @@ impl Runner {
             epochs: HashMap::new(),
             retries: Retries::default(),
             firewall: false,
+            has_inherited: false,
             alone: VecDeque::new(),
         }
     }
@@ -171,6 +174,12 @@ impl Runner {
         self.figures = (self.shared.lock())
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
+        // somebody may ban before the jail is started
+        let begins = |entry: &Entry| matches!(entry.task, Task::Start | Task::Ban(_));
+        if self.firewall && !self.has_inherited && entries.iter().any(begins) {
+            self.has_inherited = true;
+            self.inherit().await;
+        }
         let (mut changes, mut again) = (Vec::new(), Vec::new());
         for entry in entries {
             match entry.task {
@@ -267,9 +276,6 @@ impl Runner {
     }
 
     async fn start(&mut self) {
-        if self.firewall {
-            self.inherit().await;
-        }
         let (action, mut context) = self.split();
         if let Err(error) = action.start(&mut context).await {
             let jail = context.jail;

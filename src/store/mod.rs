@@ -258,12 +258,12 @@ impl Store {
 
     /// An action has put its chain or set into the firewall.
     pub fn add_installed(&self, installed: &Installed) {
-        self.write(Write::AddInstalled(installed.clone()));
+        self.write(Write::AddInstalled(Box::new(installed.clone())));
     }
 
     /// It is taken out again.
     pub fn delete_installed(&self, installed: &Installed) {
-        self.write(Write::DeleteInstalled(installed.clone()));
+        self.write(Write::DeleteInstalled(Box::new(installed.clone())));
     }
 
     /// What has been put into the firewall and not been taken out.

@@ -60,8 +60,8 @@ pub(super) enum Write {
     Purge {
         before: f64,
     },
-    AddInstalled(Installed),
-    DeleteInstalled(Installed),
+    AddInstalled(Box<Installed>),
+    DeleteInstalled(Box<Installed>),
 }
 
 impl Write {
