@@ -17,9 +17,9 @@ use common::home::{Server, Site, ask, server};
 use nix::sys::signal::Signal;
 
 /// Bans, unless `FERROBAN_BANS` says.
-const BANS: usize = 2000;
+const BANS: usize = 400;
 /// Addresses of them that send packets.
-const SENDERS: usize = 250;
+const SENDERS: usize = 200;
 /// Who is not banned.
 const FREE: &str = "198.19.255.1";
 /// What is guarded, and what is not.
@@ -28,52 +28,89 @@ const OTHER_PORT: u16 = 9998;
 
 /// A firewall with its action and what to see of it.
 struct Firewall {
-    test: &'static str,
+    name: &'static str,
     /// `NAME` and `PORT` are filled in.
     action: &'static str,
     /// Prints the banned addresses of `NAME`, each on a line of its own.
     held: &'static str,
     /// Prints everything there is but bans and counters.
     frame: &'static str,
+    /// Takes everything out.
+    wipe: &'static str,
 }
+
+const IPTABLES: Firewall = Firewall {
+    name: "iptables",
+    action: "iptables-multiport[name=NAME, port=PORT, protocol=udp]",
+    held: "iptables-save | sed -nE 's/^-A f2b-NAME -s ([^ ]*)\\/32 .*/\\1/p'",
+    frame: "iptables-save | grep -E '^(-A|:)' | grep -v -e ' -s ' -e '^:[A-Z]*'",
+    wipe: "iptables -F; iptables -X",
+};
+
+const OLD_IPTABLES: Firewall = Firewall {
+    name: "old iptables",
+    action: "iptables-multiport[name=NAME, port=PORT, protocol=udp, iptables=\"iptables-legacy -w\", iptables?family=inet6=\"ip6tables-legacy -w\"]",
+    held: "iptables-legacy-save | sed -nE 's/^-A f2b-NAME -s ([^ ]*)\\/32 .*/\\1/p'",
+    frame: "iptables-legacy-save | grep -E '^(-A|:)' | grep -v -e ' -s ' -e '^:[A-Z]*'",
+    wipe: "iptables-legacy -F; iptables-legacy -X",
+};
+
+const IPSET: Firewall = Firewall {
+    name: "ipset",
+    action: "iptables-ipset[name=NAME, port=PORT, protocol=udp]",
+    held: "ipset save | sed -nE 's/^add f2b-NAME ([^ ]*).*/\\1/p'",
+    frame: "iptables-save | grep -e '^-A'; ipset list -n",
+    wipe: "iptables -F; ipset destroy",
+};
+
+const NFTABLES: Firewall = Firewall {
+    name: "nftables",
+    action: "nftables[name=NAME, port=PORT, protocol=udp]",
+    held: "nft list set inet f2b-table addr-set-NAME 2>/dev/null | grep -oE '[0-9]+(\\.[0-9]+)+'",
+    frame: "nft list table inet f2b-table 2>/dev/null | grep -E 'saddr|set |chain '",
+    wipe: "nft flush ruleset",
+};
 
 #[test]
 fn restart_over_iptables_lets_no_packet_through() {
-    restarts(&Firewall {
-        test: "restart_over_iptables_lets_no_packet_through",
-        action: "iptables-multiport[name=NAME, port=PORT, protocol=udp]",
-        held: "iptables-save | sed -nE 's/^-A f2b-NAME -s ([^ ]*)\\/32 .*/\\1/p'",
-        frame: "iptables-save | grep -E '^(-A|:)' | grep -v -e ' -s ' -e '^:[A-Z]*'",
-    });
+    let test = "restart_over_iptables_lets_no_packet_through";
+    common::in_network_namespace(test, || restarts(&IPTABLES));
 }
 
 #[test]
 fn restart_over_the_old_iptables_lets_no_packet_through() {
-    restarts(&Firewall {
-        test: "restart_over_the_old_iptables_lets_no_packet_through",
-        action: "iptables-multiport[name=NAME, port=PORT, protocol=udp, iptables=\"iptables-legacy -w\", iptables?family=inet6=\"ip6tables-legacy -w\"]",
-        held: "iptables-legacy-save | sed -nE 's/^-A f2b-NAME -s ([^ ]*)\\/32 .*/\\1/p'",
-        frame: "iptables-legacy-save | grep -E '^(-A|:)' | grep -v -e ' -s ' -e '^:[A-Z]*'",
-    });
+    let test = "restart_over_the_old_iptables_lets_no_packet_through";
+    common::in_network_namespace(test, || restarts(&OLD_IPTABLES));
 }
 
 #[test]
 fn restart_over_ipset_lets_no_packet_through() {
-    restarts(&Firewall {
-        test: "restart_over_ipset_lets_no_packet_through",
-        action: "iptables-ipset[name=NAME, port=PORT, protocol=udp]",
-        held: "ipset save | sed -nE 's/^add f2b-NAME ([^ ]*).*/\\1/p'",
-        frame: "iptables-save | grep -e '^-A'; ipset list -n",
-    });
+    let test = "restart_over_ipset_lets_no_packet_through";
+    common::in_network_namespace(test, || restarts(&IPSET));
 }
 
 #[test]
 fn restart_over_nftables_lets_no_packet_through() {
-    restarts(&Firewall {
-        test: "restart_over_nftables_lets_no_packet_through",
-        action: "nftables[name=NAME, port=PORT, protocol=udp]",
-        held: "nft list set inet f2b-table addr-set-NAME 2>/dev/null | grep -oE '[0-9]+(\\.[0-9]+)+'",
-        frame: "nft list ruleset | grep -E 'saddr|set |chain '",
+    let test = "restart_over_nftables_lets_no_packet_through";
+    common::in_network_namespace(test, || restarts(&NFTABLES));
+}
+
+#[test]
+fn restart_that_is_killed_in_the_middle_lets_no_packet_through() {
+    let test = "restart_that_is_killed_in_the_middle_lets_no_packet_through";
+    common::in_network_namespace(test, || {
+        [IPTABLES, OLD_IPTABLES, IPSET, NFTABLES]
+            .iter()
+            .for_each(killed);
+    });
+}
+
+#[test]
+fn stop_after_a_crash_leaves_nothing() {
+    common::in_network_namespace("stop_after_a_crash_leaves_nothing", || {
+        [IPTABLES, OLD_IPTABLES, IPSET, NFTABLES]
+            .iter()
+            .for_each(crashed);
     });
 }
 
@@ -146,6 +183,15 @@ fn under_fire<T>(bans: usize, arrived: &Arrived, work: impl FnOnce() -> T) -> (T
     })
 }
 
+impl Firewall {
+    /// Everything there is but bans and counters.
+    fn frame(&self) -> Vec<String> {
+        let mut frame = shell(self.frame);
+        frame.sort();
+        frame
+    }
+}
+
 struct Bench<'f> {
     firewall: &'f Firewall,
     site: Site,
@@ -179,9 +225,7 @@ impl Bench<'_> {
     }
 
     fn frame(&self) -> Vec<String> {
-        let mut frame = shell(self.firewall.frame);
-        frame.sort();
-        frame
+        self.firewall.frame()
     }
 
     fn all(&self) -> BTreeSet<String> {
@@ -202,7 +246,7 @@ impl Bench<'_> {
         assert!(
             same,
             "{}: {extra:?} too many, {missing:?} missing\n{}",
-            self.firewall.test,
+            self.firewall.name,
             log.join("\n")
         );
     }
@@ -232,7 +276,7 @@ impl Bench<'_> {
         let [banned, free] = [banned, free].map(|count| count.load(Ordering::Relaxed));
         println!(
             "{}: {what}: {} bans, {:.1} s, {sent} packets of banned addresses sent, {banned} arrived; {free} others arrived",
-            self.firewall.test,
+            self.firewall.name,
             self.bans,
             begin.elapsed().as_secs_f64()
         );
@@ -253,103 +297,219 @@ impl Bench<'_> {
     }
 }
 
-fn restarts(firewall: &Firewall) {
-    common::in_network_namespace(firewall.test, || {
+impl<'f> Bench<'f> {
+    /// With addresses to send from, and as many bans as there are to be.
+    fn new(firewall: &'f Firewall, bans: usize) -> Bench<'f> {
         for range in ["198.18.0.0/16", "198.19.255.1/32"] {
-            shell(&format!("ip address add {range} dev lo"));
+            shell(&format!("ip address replace {range} dev lo"));
         }
-        let bans = std::env::var("FERROBAN_BANS").ok();
+        let site = Site::new(&["one", "two", "last"]);
+        let files = common::reference("1.1.1").join("etc/fail2ban/action.d");
+        common::copy_tree(&files.join("."), &site.path("action.d"));
         let bench = Bench {
             firewall,
-            site: Site::new(&["one", "two", "last"]),
-            bans: bans.and_then(|n| n.parse().ok()).unwrap_or(BANS),
+            site,
+            bans,
         };
-        let files = common::reference("1.1.1").join("etc/fail2ban/action.d");
-        common::copy_tree(&files.join("."), &bench.site.path("action.d"));
         bench.configure("one", PORT, true);
-        let mut running = bench.site.foreground(server());
+        bench
+    }
+
+    /// A server with all bans.
+    fn begin(&self) -> Server<'_> {
+        let running = self.site.foreground(server());
         // the second jail bans into the same chain or set
-        let all: Vec<String> = bench.all().into_iter().collect();
+        let all: Vec<String> = self.all().into_iter().collect();
         let (most, rest) = all.split_at(all.len() * 3 / 4);
-        bench.ban("one", most, &[]);
-        bench.ban("two", rest, &[]);
-        bench.ban("last", &[address(0)], &[]);
-        bench.settle("one", &bench.all());
-        bench.settle("last", &[address(0)].into());
-        let frame = bench.frame();
-        assert!(!frame.is_empty());
+        self.ban("one", most, &[]);
+        self.ban("two", rest, &[]);
+        self.ban("last", &[address(0)], &[]);
+        self.settle("one", &self.all());
+        self.settle("last", &[address(0)].into());
+        running
+    }
 
-        // some bans are over when the server comes back
-        let short: Vec<String> = (60_000..60_020).map(address).collect();
-        bench.ban("one", &short, &["--time", "2"]);
-        running = bench.again("stop --keep, start", || {
-            bench.end(running, &["stop", "--keep"]);
-            assert!(bench.held("one").is_superset(&bench.all()));
-            std::thread::sleep(Duration::from_millis(2500));
-        });
-        bench.settle("one", &bench.all());
-        bench.settle("last", &[address(0)].into());
-        assert_eq!(bench.frame(), frame);
+    fn crash(&self, running: Server<'_>) {
+        assert_eq!(running.end(Signal::SIGKILL), None);
+    }
 
-        running = bench.again("kill, start", || {
-            assert_eq!(running.end(Signal::SIGKILL), None);
-        });
-        bench.settle("one", &bench.all());
-        assert_eq!(bench.frame(), frame);
+    /// Waits until a frame is as it should be.
+    fn wait_for_frame(&self, wanted: &[String]) {
+        let same = common::eventually(60, || self.frame() == wanted);
+        let name = self.firewall.name;
+        let log = self.site.read("log");
+        assert!(same, "{name}: {:#?}\n{wanted:#?}\n{log}", self.frame());
+    }
+}
 
-        // what was taken over is lifted and banned as ever
-        let lifted = address(1);
-        for (command, held) in [("unbanip", false), ("banip", true)] {
-            let done = running.ask(&["set", "one", command, &lifted]).unwrap();
-            assert_eq!(done, Ok(1.into()));
-            let as_wanted = || bench.held("one").contains(&lifted) == held;
-            assert!(common::eventually(60, as_wanted), "{command}");
-        }
+fn restarts(firewall: &Firewall) {
+    let bans = std::env::var("FERROBAN_BANS").ok();
+    let bench = Bench::new(firewall, bans.and_then(|n| n.parse().ok()).unwrap_or(BANS));
+    let mut running = bench.begin();
+    let frame = bench.frame();
+    assert!(!frame.is_empty());
 
-        // under another name, and without the last jail
-        running = bench.again("another chain or set", || {
-            bench.end(running, &["stop", "--keep"]);
-            bench.configure("new", PORT, false);
-        });
-        bench.settle("new", &bench.all());
-        let log = bench.site.read("log");
-        assert!(log.contains("ban(s) of the last server have stayed in force"));
-        assert!(!log.contains("cannot be taken over"), "{log}");
-        let renamed: Vec<String> = {
-            let gone = common::eventually(60, || {
-                bench
-                    .frame()
-                    .iter()
-                    .all(|line| !line.contains("one") && !line.contains("last"))
-            });
-            assert!(gone, "{:#?}", bench.frame());
-            bench.frame()
-        };
-
-        // another port needs the same chain or set: it is made anew
+    // some bans are over when the server comes back
+    let short: Vec<String> = (60_000..60_020).map(address).collect();
+    bench.ban("one", &short, &["--time", "1"]);
+    running = bench.again("stop --keep, start", || {
         bench.end(running, &["stop", "--keep"]);
-        bench.configure("new", OTHER_PORT, false);
-        running = bench.site.foreground(server());
-        bench.settle("new", &bench.all());
-        let other: Vec<String> = renamed
-            .iter()
-            .map(|line| line.replace(&PORT.to_string(), &OTHER_PORT.to_string()))
-            .collect();
-        let same = common::eventually(60, || bench.frame() == other);
-        assert!(same, "{:#?}\n{other:#?}", bench.frame());
-
-        // a plain stop leaves nothing
-        bench.end(running, &["stop"]);
-        assert_eq!(bench.held("new"), BTreeSet::new());
-        assert!(bench.frame().iter().all(|line| !line.contains("new")));
-        let arrived = Arrived::default();
-        let sleep = || std::thread::sleep(Duration::from_millis(200));
-        under_fire(bench.bans, &arrived, sleep);
-        assert!(arrived.banned.load(Ordering::Relaxed) > 0);
-        let running = bench.site.foreground(server());
-        bench.settle("new", &bench.all());
-        assert_eq!(bench.frame(), other);
-        assert_eq!(running.end(Signal::SIGTERM), Some(0));
-        assert_eq!(bench.held("new"), BTreeSet::new());
+        assert!(bench.held("one").is_superset(&bench.all()));
+        std::thread::sleep(Duration::from_millis(1300));
     });
+    bench.settle("one", &bench.all());
+    bench.settle("last", &[address(0)].into());
+    assert_eq!(bench.frame(), frame);
+
+    running = bench.again("kill, start", || {
+        assert_eq!(running.end(Signal::SIGKILL), None);
+    });
+    bench.settle("one", &bench.all());
+    assert_eq!(bench.frame(), frame);
+
+    // what was taken over is lifted and banned as ever
+    let lifted = address(1);
+    for (command, held) in [("unbanip", false), ("banip", true)] {
+        let done = running.ask(&["set", "one", command, &lifted]).unwrap();
+        assert_eq!(done, Ok(1.into()));
+        let as_wanted = || bench.held("one").contains(&lifted) == held;
+        assert!(common::eventually(60, as_wanted), "{command}");
+    }
+
+    // under another name, and without the last jail
+    running = bench.again("another chain or set", || {
+        bench.end(running, &["stop", "--keep"]);
+        bench.configure("new", PORT, false);
+    });
+    bench.settle("new", &bench.all());
+    let log = bench.site.read("log");
+    assert!(log.contains("ban(s) of the last server have stayed in force"));
+    assert!(!log.contains("cannot be taken over"), "{log}");
+    let renamed: Vec<String> = {
+        let gone = common::eventually(60, || {
+            bench
+                .frame()
+                .iter()
+                .all(|line| !line.contains("one") && !line.contains("last"))
+        });
+        assert!(gone, "{:#?}", bench.frame());
+        bench.frame()
+    };
+
+    // another port needs the same chain or set: it is made anew
+    bench.end(running, &["stop", "--keep"]);
+    bench.configure("new", OTHER_PORT, false);
+    running = bench.site.foreground(server());
+    bench.settle("new", &bench.all());
+    let other: Vec<String> = renamed
+        .iter()
+        .map(|line| line.replace(&PORT.to_string(), &OTHER_PORT.to_string()))
+        .collect();
+    let same = common::eventually(60, || bench.frame() == other);
+    assert!(same, "{:#?}\n{other:#?}", bench.frame());
+
+    // a plain stop leaves nothing
+    bench.end(running, &["stop"]);
+    assert_eq!(bench.held("new"), BTreeSet::new());
+    assert!(bench.frame().iter().all(|line| !line.contains("new")));
+    let arrived = Arrived::default();
+    let sleep = || std::thread::sleep(Duration::from_millis(200));
+    under_fire(bench.bans, &arrived, sleep);
+    assert!(arrived.banned.load(Ordering::Relaxed) > 0);
+    let running = bench.site.foreground(server());
+    bench.settle("new", &bench.all());
+    assert_eq!(bench.frame(), other);
+    assert_eq!(running.end(Signal::SIGTERM), Some(0));
+    assert_eq!(bench.held("new"), BTreeSet::new());
+}
+
+/// A server that ends to be started again, or begins, and is killed before it is done.
+fn killed(firewall: &Firewall) {
+    let bench = Bench::new(firewall, 100);
+    let mut running = bench.begin();
+    let frame = bench.frame();
+    for delay in [0, 10, 40] {
+        let delay = Duration::from_millis(delay);
+        running = bench.again("killed in the middle", || {
+            std::thread::scope(|scope| {
+                // the answer may never come
+                scope.spawn(|| ask(&bench.site, &["stop", "--keep"]));
+                std::thread::sleep(delay);
+                let _ = running.end(Signal::SIGKILL);
+            });
+            let mut program = server();
+            let child = bench.site.args(&mut program, &["-f", "start"]).spawn();
+            let site = &bench.site;
+            let beginning = child.map(|child| Server { site, child }).unwrap();
+            // most of its start is to read the configuration
+            std::thread::sleep(Duration::from_millis(60) + delay * 4);
+            bench.crash(beginning);
+        });
+        bench.settle("one", &bench.all());
+        bench.settle("last", &[address(0)].into());
+        bench.wait_for_frame(&frame);
+    }
+    bench.end(running, &["stop"]);
+    shell(firewall.wipe);
+}
+
+/// Servers that are killed, with all that may change until the next one is there.
+fn crashed(firewall: &Firewall) {
+    let bench = Bench::new(firewall, 30);
+    let nothing = bench.frame();
+    let mut running = bench.begin();
+    let frame = bench.frame();
+    let log = || bench.site.read("log");
+
+    // somebody has taken everything out meanwhile
+    bench.crash(running);
+    shell(firewall.wipe);
+    running = bench.site.foreground(server());
+    bench.settle("one", &bench.all());
+    bench.settle("last", &[address(0)].into());
+    bench.wait_for_frame(&frame);
+    bench.end(running, &["stop"]);
+    assert_eq!(bench.frame(), nothing, "{}: {}", firewall.name, log());
+
+    // reloads are what they ever were
+    bench.crash(bench.site.foreground(server()));
+    running = bench.site.foreground(server());
+    bench.settle("one", &bench.all());
+    for words in [&["reload"][..], &["reload", "--restart"]] {
+        let (code, said) = bench.site.run(common::ours("fail2ban-client"), words);
+        assert_eq!((code, said.trim_end()), (0, "OK"));
+        bench.settle("one", &bench.all());
+        bench.settle("last", &[address(0)].into());
+        bench.wait_for_frame(&frame);
+    }
+
+    // a jail less, another chain or set, and the end comes before all has been seen to
+    bench.crash(running);
+    bench.configure("new", OTHER_PORT, false);
+    running = bench.site.foreground(server());
+    assert_eq!(running.end(Signal::SIGTERM), Some(0));
+    assert_eq!(bench.frame(), nothing, "{}: {}", firewall.name, log());
+
+    // bans that are over, and another firewall
+    bench.configure("one", PORT, true);
+    running = bench.site.foreground(server());
+    bench.settle("one", &bench.all());
+    bench.ban("one", &[address(60_000)], &["--time", "1"]);
+    bench.crash(running);
+    std::thread::sleep(Duration::from_millis(1100));
+    let other = match firewall.name {
+        "nftables" => &IPTABLES,
+        _ => &NFTABLES,
+    };
+    let changed = Bench {
+        firewall: other,
+        ..bench
+    };
+    changed.configure("one", PORT, true);
+    let running = changed.site.foreground(server());
+    changed.settle("one", &changed.all());
+    let gone = common::eventually(60, || firewall.frame() == nothing);
+    assert!(gone, "{}: {:?}", firewall.name, firewall.frame());
+    changed.end(running, &["stop"]);
+    shell(other.wipe);
 }

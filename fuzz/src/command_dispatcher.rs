@@ -181,7 +181,7 @@ fn stays_inside(command: &Command) -> bool {
     };
     let known = |id: &String| !matches!(Address::parse(id), Address::Raw(_));
     match command {
-        Command::Stop => false,
+        Command::Stop { keep: _ } => false,
         Command::Sleep(seconds) => *seconds <= 0.0,
         Command::Reload { stream, .. } | Command::ServerStream(stream) => all_inside(stream),
         Command::Unban(ids) => ids.iter().all(known),

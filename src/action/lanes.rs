@@ -309,7 +309,7 @@ impl Actions {
             }
             Order::Flush(tickets) => self.flush(&state, tickets),
             Order::Restored(guard) => {
-                for lane in state.lanes.values() {
+                for lane in state.lanes.values().filter(|lane| lane.firewall) {
                     lane.push(
                         Task::Restored {
                             _until_done: guard.clone(),

@@ -92,7 +92,8 @@ pub enum Order {
     Audit(Vec<Ticket>),
     /// Answers which bans are not effective, by action: their command failed and is tried again.
     Ineffective(oneshot::Sender<Vec<(String, Vec<String>)>>),
-    /// All bans of the database have been ordered; dropped when the actions have carried them out.
+    /// All bans of the database have been ordered; dropped when the actions of the firewall have carried
+    /// them out.
     Restored(mpsc::Sender<()>),
     /// Lift what the last server banned and none of the jails has restored.
     Settle,

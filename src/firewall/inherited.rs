@@ -44,6 +44,18 @@ struct Taken {
     stayed: usize,
 }
 
+impl Taken {
+    /// What stands of a network, or as part of a larger one, is not over: a set may keep a network as the
+    /// addresses in it.
+    fn keep_parts(&mut self, network: &IpNet) {
+        for ((standing, _), count) in &mut self.bans {
+            if standing.contains(network) || network.contains(standing) {
+                *count = 0;
+            }
+        }
+    }
+}
+
 /// What is left of a place that was taken over, once all bans are restored.
 #[derive(Debug)]
 pub struct Rest {
@@ -166,13 +178,19 @@ impl Inherited {
             _ => {}
         }
         let Some(count) = taken.bans.get_mut(&ban) else {
+            if let Change::Member(_) = change {
+                taken.keep_parts(&ban.0);
+            }
             return false;
         };
-        let is_member = matches!(change, Change::Member(_));
         let free = *count > 0;
         taken.stayed += usize::from(free);
         *count = count.saturating_sub(1);
-        free || is_member
+        match change {
+            // it stays for as long as the last server said, unless it is told anew
+            Change::Member(member) => member.timeout.is_none_or(|seconds| seconds == 0),
+            _ => free,
+        }
     }
 
     /// All bans of the last server that go on are this one's now: gives what is left of the places that
@@ -252,6 +270,22 @@ mod tests {
         assert!(inherited.stands(&ban) && inherited.stands(&ban));
         assert!(!inherited.stands(&unban) && !inherited.stands(&ban));
         assert_eq!(over(&inherited), ["192.0.2.2/32"]);
+    }
+
+    #[test]
+    fn a_network_keeps_the_addresses_in_it() {
+        let ban = change("ipset -exist add f2b-x 192.0.2.0/30 timeout 0");
+        let inherited = taken(&ban, &[("192.0.2.1/32", 1), ("192.0.2.9/32", 1)]);
+        assert!(!inherited.stands(&ban));
+        assert_eq!(over(&inherited), ["192.0.2.9/32"]);
+    }
+
+    #[test]
+    fn a_member_with_a_time_is_told_anew() {
+        let ban = change("ipset -exist add f2b-x 192.0.2.1 timeout 60");
+        let inherited = taken(&ban, &[("192.0.2.1/32", 1)]);
+        assert!(!inherited.stands(&ban));
+        assert!(over(&inherited).is_empty());
     }
 
     #[test]

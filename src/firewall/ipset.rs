@@ -249,13 +249,9 @@ fn about(command: u16, flags: u16, name: &str) -> Messages {
     messages
 }
 
-/// Whether there is such a set, of whatever kind.
-pub(super) fn exists(channel: &Channel, name: &str) -> bool {
-    let mut there = false;
-    let asked = channel.exchange(&about(CMD_HEADER, 0, name), |answer| {
-        there |= matches!(answer.body, Body::Message(..));
-    });
-    asked.is_ok() && there
+/// Whether there is such a set, of whatever kind; `None` when that cannot be told.
+pub(super) fn exists(channel: &Channel, name: &str) -> Option<bool> {
+    channel.finds(&about(CMD_HEADER, 0, name))
 }
 
 /// Whether the set is one of addresses or networks alone.

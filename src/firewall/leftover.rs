@@ -49,13 +49,25 @@ pub fn is_own(ban: &Change, stop: &str) -> bool {
 
 /// Whether the place of a ban is there.
 pub async fn is_there(ban: &Change, limit: Duration) -> bool {
-    let Ok(channel) = Channel::open() else {
-        return false;
-    };
+    presence(ban, limit).await == Some(true)
+}
+
+/// Whether the place of a ban is not there, and so neither is the ban.
+pub async fn is_gone(ban: &Change, limit: Duration) -> bool {
+    presence(ban, limit).await == Some(false)
+}
+
+/// Whether the place of a ban is there; `None` when that cannot be told.
+async fn presence(ban: &Change, limit: Duration) -> Option<bool> {
+    let channel = Channel::open().ok()?;
     match ban {
-        Change::Rule(rule) => {
-            copies::chain_exists(&channel, rule) || old_chain_exists(rule, limit).await
-        }
+        Change::Rule(rule) => match copies::chain_exists(&channel, rule) {
+            Some(true) => Some(true),
+            of_new => {
+                let of_old = old_chain_exists(rule, limit).await;
+                of_old.filter(|old| *old || of_new.is_some())
+            }
+        },
         Change::Member(member) => match &member.set {
             Set::Ipset(name) => ipset::exists(&channel, name),
             Set::Nft {
@@ -64,7 +76,7 @@ pub async fn is_there(ban: &Change, limit: Duration) -> bool {
                 name,
             } => nftables::exists(&channel, *family, table, name),
         },
-        Change::Route(_) => false,
+        Change::Route(_) => None,
     }
 }
 
@@ -79,19 +91,23 @@ pub fn is_empty_set(ban: &Change) -> bool {
     }
 }
 
-/// Whether the old iptables has the chain: of its tables only its program tells.
-async fn old_chain_exists(rule: &iptables::Change, limit: Duration) -> bool {
+/// Whether the old iptables has the chain: of its tables only its program tells. `None` when it does not.
+async fn old_chain_exists(rule: &iptables::Change, limit: Duration) -> Option<bool> {
     let tables = match copies::is_v6(rule) {
         false => "/proc/net/ip_tables_names",
         true => "/proc/net/ip6_tables_names",
     };
     let in_use = |tables: String| tables.lines().any(|table| table == rule.table());
     if !fs::read_to_string(tables).is_ok_and(in_use) {
-        return false;
+        return Some(false);
     }
     let list = rule.list();
     let listed = Invocation::new(&list, limit).run().await;
-    listed.is_ok_and(|listed| listed.ending == Ending::Code(0))
+    match listed.ok()?.ending {
+        Ending::Code(0) => Some(true),
+        Ending::Code(1) => Some(false),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

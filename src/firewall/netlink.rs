@@ -12,6 +12,7 @@ use netlink_packet_core::{
     NLA_F_NESTED, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer, NlasIterator,
 };
 use netlink_sys::{Socket, protocols::NETLINK_NETFILTER};
+use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt};
 
 /// Room for answers that have not been read yet, and for one request.
@@ -153,6 +154,17 @@ impl Channel {
     pub fn exchange(&self, messages: &Messages, each: impl FnMut(Answer<'_>)) -> io::Result<()> {
         self.socket.send(&messages.bytes, 0)?;
         self.receive(each)
+    }
+
+    /// Asks for one object; answers whether there is such a one, `None` when that cannot be told.
+    pub fn finds(&self, messages: &Messages) -> Option<bool> {
+        let mut found = None;
+        let asked = self.exchange(messages, |answer| match answer.body {
+            Body::Message(..) => found = Some(true),
+            Body::Result(code) if code == Errno::ENOENT as i32 => found = Some(false),
+            Body::Result(_) => {}
+        });
+        asked.ok().and(found)
     }
 
     /// Hands on all that is there to be read.

@@ -229,17 +229,13 @@ fn keys(member: &Member, shape: Shape) -> Option<Keys> {
 }
 
 /// Whether there is such a set, of whatever kind.
-pub(super) fn exists(channel: &Channel, family: u8, table: &str, name: &str) -> bool {
+pub(super) fn exists(channel: &Channel, family: u8, table: &str, name: &str) -> Option<bool> {
     let mut messages = Messages::default();
     messages.begin(GET_SET, 0, family, 0);
     messages.text(TABLE, table);
     messages.text(SET_NAME, name);
     messages.end();
-    let mut there = false;
-    let asked = channel.exchange(&messages, |answer| {
-        there |= matches!(answer.body, Body::Message(..));
-    });
-    asked.is_ok() && there
+    channel.finds(&messages)
 }
 
 /// The name of a family of tables.

@@ -21,6 +21,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indexmap::IndexMap;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use self::jails::Jails;
 use self::logging::Logging;
@@ -42,6 +44,9 @@ pub const NO_JAIL: &str = "No jail is running: nothing is guarded";
 
 /// How long a second signal to end waits for the database.
 const LAST_WRITES: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// How long the end waits for what the last server left to be taken out.
+const LAST_SETTLING: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// What the command line says about the process.
 #[derive(Clone, Debug)]
@@ -105,6 +110,8 @@ struct State {
     store: Option<Store>,
     /// Jails that the configuration wants and that do not run, and why.
     failed: IndexMap<String, String>,
+    /// What the last server left is being seen to.
+    settling: JoinSet<()>,
     /// `thread` option, KiB; told to who asks, of no other use.
     stack_size: i64,
 }
@@ -183,6 +190,7 @@ impl Server {
         // without a database the next server knows of no bans
         let keep = self.keep.load(Ordering::Relaxed) && self.store().is_some();
         self.stop_all_jails(keep).await;
+        self.end_settling(keep).await;
         let store = self.state().store.take();
         if let Some(store) = store {
             store.close().await;
@@ -197,7 +205,8 @@ impl Server {
             return;
         }
         let (jails, holders, store) = (self.jails.all(), self.holders.clone(), self.store());
-        tokio::spawn(async move {
+        let life = self.life.subscribe();
+        self.state().settling.spawn(async move {
             let (restored, mut all_restored) = mpsc::channel(1);
             for jail in &jails {
                 jail.tell_restored(restored.clone()).await;
@@ -205,11 +214,32 @@ impl Server {
             drop(restored);
             // nobody sends anything: it ends with the last sender
             let _ = all_restored.recv().await;
+            if *life.borrow() != Life::Running {
+                return;
+            }
             for jail in &jails {
                 jail.settle();
             }
             take_out_rest(&holders, store).await;
         });
+    }
+
+    /// The server ends, maybe before all of it was seen to. With `keep` the rest is for the next server to
+    /// see to; else nothing stays.
+    async fn end_settling(&self, keep: bool) {
+        let mut settling = std::mem::take(&mut self.state().settling);
+        let rest = async {
+            while settling.join_next().await.is_some() {}
+            if !keep {
+                take_out_rest(&self.holders, self.store()).await;
+            }
+        };
+        if timeout(LAST_SETTLING, rest).await.is_err() {
+            warning!(
+                LOG,
+                "What the last server left in the firewall may still be there"
+            );
+        }
     }
 
     /// Ends at once: jails and actions are left as they are, only the database is written.

@@ -61,6 +61,12 @@ impl CommandAction {
                 continue;
             }
             if !leftover::is_there(&own.ban, limit).await {
+                if leftover::is_gone(&own.ban, limit).await {
+                    // somebody else has taken it out
+                    for left in inherited.take_left(|left| is_of(left, &own.place)) {
+                        context.forget(&left);
+                    }
+                }
                 continue;
             }
             if own.readable
@@ -74,7 +80,7 @@ impl CommandAction {
                 found.taken_over += 1;
                 continue;
             }
-            let others = inherited.take_left(|left| place_of(left).as_ref() == Some(&own.place));
+            let others = inherited.take_left(|left| is_of(left, &own.place));
             if others.is_empty() && leftover::is_empty_set(&own.ban) {
                 continue;
             }
@@ -98,9 +104,6 @@ impl CommandAction {
         let Some(left) = context.executor.inherited().take_like(&own.installed) else {
             return false;
         };
-        if left != own.installed {
-            context.forget(&left);
-        }
         self.operated(Operation::Start, family);
         self.taken_over.push(family.clone());
         self.executed
@@ -108,6 +111,9 @@ impl CommandAction {
             .or_default()
             .insert(family.clone(), own.installed.start.clone());
         self.note_installed(family, context);
+        if left != own.installed {
+            context.forget(&left);
+        }
         true
     }
 
@@ -169,9 +175,10 @@ impl CommandAction {
     }
 }
 
-/// Where an action had its bans.
-fn place_of(installed: &Installed) -> Option<Place> {
-    Change::recognise(&Script::plain(&installed.ban)).map(|ban| ban.place())
+/// Whether an action had its bans there.
+fn is_of(installed: &Installed, place: &Place) -> bool {
+    let ban = Change::recognise(&Script::plain(&installed.ban));
+    ban.is_some_and(|ban| ban.place() == *place)
 }
 
 /// When all actions are started and have restored their bans: takes out what the last server installed for
@@ -194,7 +201,9 @@ pub async fn take_out_rest(holders: &Holders, store: Option<Store>) {
             executor: &executor,
             epoch: &AtomicU64::new(0),
         };
-        if inherited.has_alike(&left) || !leftover::is_there(&ban, shell::limit(&timeout)).await {
+        let _others_wait = executor.clearing().await;
+        let limit = shell::limit(&timeout);
+        if inherited.has_alike(&left) || leftover::is_gone(&ban, limit).await {
             // others go on with it, or somebody else has taken it out
             if !inherited.has_own(&left) {
                 context.forget(&left);

@@ -7,9 +7,11 @@ use super::super::command::Repair;
 use super::super::queue::Entry;
 use super::super::step::Gate;
 use super::super::task::{Lifting, Task};
-use super::super::ticket_batch::{Outcome, TicketOrder};
+use super::super::ticket_batch::{self, Outcome, TicketOrder};
 use super::{Runner, TARGET, TOGETHER, unhandled};
 use crate::control::Value;
+use crate::exec::shell;
+use crate::firewall::leftover;
 use crate::{debug, error, info, notice, warning};
 
 impl Runner {
@@ -80,10 +82,28 @@ impl Runner {
             };
             for (order, outcome) in orders.iter().zip(outcomes) {
                 order.tell(&self.jail);
-                if outcome == Outcome::Alone {
+                if outcome == Outcome::Alone && !self.is_gone(order).await {
                     self.alone(order).await;
                 }
             }
+        }
+    }
+
+    /// Whether the chain or set of a ban is not there any more: the stop of another jail that shares it has
+    /// taken it out, or somebody else. Then there is nothing to lift, and no command to fail for each ban.
+    async fn is_gone(&mut self, order: &Arc<TicketOrder>) -> bool {
+        if !self.firewall {
+            return false;
+        }
+        let family = order.ticket.ip().family();
+        let family = family.map_or("", |family| family.as_str());
+        let Some(action) = self.action.command() else {
+            return false;
+        };
+        let timeout = action.definition.properties.timeout();
+        match ticket_batch::sample_ban(action, family, &self.names) {
+            Some(ban) => leftover::is_gone(&ban, shell::limit(&timeout)).await,
+            None => false,
         }
     }
 

@@ -115,7 +115,7 @@ pub fn is_v6(change: &Change) -> bool {
 }
 
 /// Whether the kernel's tables have the chain of a change.
-pub fn chain_exists(channel: &Channel, change: &Change) -> bool {
+pub fn chain_exists(channel: &Channel, change: &Change) -> Option<bool> {
     chain(change).exists(channel)
 }
 
@@ -157,7 +157,7 @@ impl<'a> Lesson<'a> {
         }
         let channel = Channel::open().ok()?;
         // the chains of the old iptables are not among those of the kernel's tables
-        if !chain(change).exists(&channel) {
+        if chain(change).exists(&channel) != Some(true) {
             return None;
         }
         let generation = nft_transaction::generation(&channel)?;

@@ -72,17 +72,13 @@ pub struct Chain<'a> {
 
 impl Chain<'_> {
     /// Whether there is such a chain.
-    pub fn exists(&self, channel: &Channel) -> bool {
+    pub fn exists(&self, channel: &Channel) -> Option<bool> {
         let mut messages = Messages::default();
         messages.begin(GET_CHAIN, 0, self.family, 0);
         messages.text(TABLE, self.table);
         messages.text(CHAIN_NAME, self.name);
         messages.end();
-        let mut there = false;
-        let asked = channel.exchange(&messages, |answer| {
-            there |= matches!(answer.body, Body::Message(..));
-        });
-        asked.is_ok() && there
+        channel.finds(&messages)
     }
 
     /// Its rules in their order; `None` when they could not be read.
