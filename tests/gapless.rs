@@ -125,6 +125,22 @@ fn address(number: usize) -> String {
     format!("198.18.{}.{}", number / 250, number % 250 + 1)
 }
 
+#[test]
+fn stop_without_chain_or_set_does_not_try_each_ban() {
+    let test = "stop_without_chain_or_set_does_not_try_each_ban";
+    common::in_network_namespace(test, || {
+        for firewall in [IPTABLES, OLD_IPTABLES, IPSET, NFTABLES] {
+            let bench = Bench::new(&firewall, 60);
+            let running = bench.begin();
+            shell(firewall.wipe);
+            bench.end(running, &["stop"]);
+            let log = bench.site.read("log");
+            // what two jails share is lifted one by one
+            assert!(!log.contains("Failed to execute unban"), "{log}");
+        }
+    });
+}
+
 /// How many packets have arrived: of banned addresses, and of the free one.
 #[derive(Default)]
 struct Arrived {
