@@ -1,6 +1,8 @@
 //! `ferroban replay` over the sample log, as the README runs it.
 
 mod common;
+#[path = "replay/running.rs"]
+mod running;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -327,11 +329,14 @@ fn undated_lines_borrow_the_clock() {
         bans[1].starts_with("2026-11-20 10:30:00  192.0.2.2 "),
         "{text}"
     );
-    assert!(text.contains("\nj: 3 failures without a date\n"), "{text}");
+    let told = "\nj: 3 failures without a date, counted as of the line before\n";
+    assert!(text.contains(told), "{text}");
     // a log without any date happens now
     let text = run(" x from 192.0.2.1\n x from 192.0.2.1\n");
     assert!(text.contains("192.0.2.1"), "{text}");
     assert!(!text.contains("Nobody"), "{text}");
+    let told = "\nj: 2 failures without a date, counted as of now\nA running server counts such lines when it reads them.\n";
+    assert!(text.contains(told), "{text}");
 }
 
 /// Logs are merged by the dates that the jail finds.
@@ -570,9 +575,10 @@ a-jail-with-quite-a-long-name
                               6         6       1    for ever         2       0
 together                                        3    for ever         6       4
 
-sshd: 1 failure without a date
-a-jail-with-quite-a-long-name: 1 failure without a date; not asked:
-  ignorecommand
+sshd: 1 failure without a date, counted as of the line before
+a-jail-with-quite-a-long-name: 1 failure without a date, counted as of the
+  line before; not asked: ignorecommand
+A running server counts such lines when it reads them.
 ";
     assert_eq!(text, expected.replace("YEAR", year));
 }

@@ -131,6 +131,8 @@ pub struct ReplayJail {
     /// Of a jail that reads the journal: finds the dates of lines that stand for entries.
     journal: Option<Box<DateDetector>>,
     clock: Option<Timestamp>,
+    /// The clock stands at the present, as no line had a date so far.
+    at_present: bool,
     past: HashMap<Address, BanHistory>,
     outcome: LineOutcome,
     tally: Tally,
@@ -147,6 +149,7 @@ impl ReplayJail {
             core,
             journal: None,
             clock: None,
+            at_present: false,
             past: HashMap::new(),
             outcome: LineOutcome::default(),
             tally: Tally::default(),
@@ -182,6 +185,11 @@ impl ReplayJail {
     /// The time of the latest dated line.
     pub fn clock(&self) -> Option<Timestamp> {
         self.clock
+    }
+
+    /// Whether lines without a date count at the present, as in a log that has no dates at all.
+    pub fn counts_at_present(&self) -> bool {
+        self.at_present
     }
 
     /// Sets the clock before the first line: to the first date there is, so that the undated lines
@@ -255,7 +263,10 @@ impl ReplayJail {
         // nothing was written after the present: such a date is wrong, and does not move the clock
         let now = match date.filter(|date| *date <= present + ODD) {
             Some(date) => self.advance(date, events),
-            None => *self.clock.get_or_insert(present),
+            None => {
+                self.at_present |= self.clock.is_none();
+                *self.clock.get_or_insert(present)
+            }
         };
         let clock = Clock {
             now,
@@ -341,6 +352,7 @@ impl ReplayJail {
     fn advance(&mut self, time: Timestamp, events: &mut Vec<Event>) -> Timestamp {
         let now = self.clock.map_or(time, |clock| clock.max(time));
         self.clock = Some(now);
+        self.at_present = false;
         while let Some(due) = self.core.next_due().filter(|due| *due < now) {
             let decisions = self.core.due(due);
             self.carry_out(decisions, due, events);

@@ -172,6 +172,11 @@ impl<'a, W: Write> Report<'a, W> {
             let gap = if number == 0 { "\n" } else { "" };
             writeln!(self.out, "{gap}{}", table::folded(&remark, 2))?;
         }
+        let odd = |jail: &Replayed| jail.jail.tally().undated + jail.jail.tally().odd > 0;
+        if jails.iter().any(odd) {
+            let why = "A running server counts such lines when it reads them.";
+            writeln!(self.out, "{why}")?;
+        }
         if !left_out.is_empty() {
             let count = left_out.len();
             writeln!(self.out, "\n{count} left out, as told on standard error.")?;
@@ -215,9 +220,14 @@ impl<'a, W: Write> Report<'a, W> {
 /// What makes the verdict about a jail less than certain.
 fn remark(jail: &Replayed) -> Option<String> {
     let tally = jail.jail.tally();
+    let undated = match jail.jail.counts_at_present() {
+        true => "without a date, counted as of now",
+        false => "without a date, counted as of the line before",
+    };
+    let odd = "with an odd date, counted as of the line before";
     let mut remarks: Vec<String> = [
-        (tally.undated, "failure", "without a date"),
-        (tally.odd, "failure", "with an odd date"),
+        (tally.undated, "failure", undated),
+        (tally.odd, "failure", odd),
         (tally.ignored, "failure", "ignored"),
         (tally.names, "failure", "by name, not looked up"),
         (tally.foreign, "line", "that the journal would not give"),
