@@ -4,22 +4,22 @@
 //! It only looks. What a finding says is sure: a machine on which all is well gets none. What could not
 //! be looked at is named, so that nothing is taken for sound that was not seen.
 
-mod bans;
+pub(super) mod bans;
 mod commands;
 mod database;
 mod denials;
-mod docker;
-mod findings;
+pub(super) mod docker;
+pub(super) mod findings;
 mod idle;
-mod lines;
-mod logs;
-mod look;
+pub(super) mod lines;
+pub(super) mod logs;
+pub(super) mod look;
 mod own_log;
-mod processes;
+pub(super) mod processes;
 mod redact;
-mod server;
+pub(super) mod server;
 mod support;
-mod tools;
+pub(super) mod tools;
 mod units;
 
 use std::ffi::OsString;

@@ -1,11 +1,19 @@
-//! `ferroban explain`: what a jail or a filter makes of log lines, step by step: the date, what
-//! the prefilter, prefregex, failregexes and ignoreregexes say, the session, the count, the ban;
-//! and for a line that does not match, which regex came furthest and where it stopped.
+//! `ferroban explain`: why a line counts for a jail or does not, why an address was banned or not
+//! ([`offender`]), why a jail does nothing ([`walk`]); in one sentence with a cure. Of a line step by step: the date, what the prefilter, prefregex, failregexes and ignoreregexes say, the session,
+//! the count, the ban; and for a line that does not match, which regex came furthest, where it
+//! stopped, and which small change would help.
 
+mod answer;
 pub(super) mod arguments;
+mod feed;
 mod json;
+mod judge;
 mod marks;
+mod near;
+mod offender;
+mod places;
 mod text;
+mod walk;
 
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Cursor, Write as _};
@@ -15,32 +23,42 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 
+use self::answer::Answer;
 use self::arguments::Arguments;
+use self::judge::{Judge, Told};
+use self::offender::Offender;
+use self::places::Places;
+use self::walk::Walk;
 use super::replay;
-use super::replay::jails::{Jails, LeftOut};
 use super::replay::lines::{Input, Lines};
 use super::replay::logs::Logs;
-use crate::config;
-use crate::config::files::Files as _;
-use crate::config::filter::FilterOptions;
-use crate::config::lookup::Place;
-use crate::config::shipped::Shipped;
-use crate::control::{JailSetting, Value};
-use crate::filter::{Filter, Trace, Tracer};
-use crate::jail::replay::{Judged, ReplayJail, Seen};
-use crate::lint;
+use crate::address::Address;
+use crate::filter::{Filter, Trace};
+use crate::jail::replay::{Judged, Seen};
+use crate::lint::{hint, nearest};
 use crate::source::compressed::Meter;
+use crate::ticket::Timestamp;
 
 /// What is known about one line in the end.
 struct Explanation<'a> {
     line: &'a str,
-    seen: &'a Seen,
+    seen: Seen,
     trace: Trace,
     filter: &'a Filter,
     /// What the jail made of it; `None` where there is only a filter.
     judged: Option<&'a [Judged]>,
     /// Rules by which the jail may ignore somebody that were not asked.
     not_asked: &'a [String],
+    /// The name of the jail.
+    jail: Option<&'a str>,
+    /// Where its settings were written.
+    places: &'a Places,
+    /// Words of `ignoreip`.
+    ignored: &'a [String],
+    /// How long failures count, in seconds.
+    findtime: f64,
+    /// The real time.
+    present: Timestamp,
 }
 
 /// Runs the program; the first word is the name it was called under.
@@ -55,63 +73,153 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     }
 }
 
+/// What is to be explained.
+enum Subject {
+    /// Lines, and files of them.
+    Lines,
+    /// An address, and the logs to look in if not those of the jails.
+    Address(Address, Vec<String>),
+    /// Jails.
+    Jails(Vec<String>),
+}
+
 /// Whether everything could be read.
 fn run(arguments: &Arguments) -> anyhow::Result<bool> {
-    let mut jail = match &arguments.jail {
-        Some(name) => jail_of(arguments, name)?,
-        None => filter_of(arguments)?,
-    };
     let present = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .context("the clock stands before 1970")?
         .as_secs_f64();
-    let not_asked = jail.not_asked();
-    let encoding = jail.core_mut().encoding().to_owned();
-    let logs = Logs::new(Meter::default());
-    let inputs = arguments.lines.iter().map(|log| match is_file(log) {
-        true => logs.input(log, &encoding),
-        false => Input {
-            path: String::new(),
-            log: Ok(Box::new(Cursor::new(log.clone()))),
-            encoding: "utf-8".to_owned(),
-        },
-    });
+    let mut out = BufWriter::new(io::stdout().lock());
+    match subject(arguments)? {
+        Subject::Lines => {
+            drop(out);
+            let judges = match &arguments.filter {
+                Some(name) => vec![Judge::of_filter(arguments, name)?],
+                None => Judge::of_jails(arguments)?,
+            };
+            return lines(arguments, judges, present);
+        }
+        Subject::Address(id, logs) => {
+            let offender = Offender::of(arguments, id, &logs)?;
+            match arguments.json {
+                true => writeln!(out, "{}", offender.json())?,
+                false => offender.print(arguments.verbose, &mut out)?,
+            }
+        }
+        Subject::Jails(names) => {
+            for name in names {
+                let walk = Walk::of(arguments, &name)?;
+                match arguments.json {
+                    true => writeln!(out, "{}", walk.json())?,
+                    false => walk.print(arguments.verbose, &mut out)?,
+                }
+            }
+        }
+    }
+    out.flush()?;
+    Ok(true)
+}
+
+/// What the arguments are. With `--filter` they are lines; with `--jail` lines or an address.
+///
+/// # Errors
+/// A word that is none of them.
+fn subject(arguments: &Arguments) -> anyhow::Result<Subject> {
+    let what = arguments.what.as_slice();
+    let address = |word: &String| match Address::parse(word) {
+        Address::Raw(_) => None,
+        id => Some(id),
+    };
+    if arguments.filter.is_some() {
+        return Ok(Subject::Lines);
+    }
+    if let [first, logs @ ..] = what
+        && let Some(id) = address(first)
+        && logs.iter().all(|log| is_file(log))
+    {
+        return Ok(Subject::Address(id, logs.to_vec()));
+    }
+    let is_word = |text: &&String| !text.contains(' ') && !is_file(text);
+    let Some(word) = what
+        .iter()
+        .find(is_word)
+        .filter(|_| arguments.jail.is_none())
+    else {
+        return Ok(Subject::Lines);
+    };
+    let config = &arguments.config;
+    let jails =
+        replay::jails::names_of_jails(config).with_context(|| format!("cannot read {config}"))?;
+    if what.iter().all(|word| jails.contains(word)) {
+        return Ok(Subject::Jails(what.to_vec()));
+    }
+    let meant = hint(nearest(word, jails.iter().map(String::as_str), 2));
+    bail!(
+        "'{word}' is no address, no file and no jail of {config} (a line of one word needs --jail or --filter){meant}"
+    )
+}
+
+/// Lines, each as every jail takes it; whether all could be read.
+fn lines(
+    arguments: &Arguments,
+    mut judges: Vec<Judge>,
+    present: Timestamp,
+) -> anyhow::Result<bool> {
+    let mut logs = Logs::new(Meter::default());
+    if judges.len() > 1 && arguments.what.iter().any(|log| log == "-") {
+        let kept = logs.keep_standard_input();
+        kept.context("cannot keep standard input for more than one jail")?;
+    }
     // all of them before the first line is read: any may have the date that the clock begins with
-    let sources: Vec<Lines> = inputs
-        .map(|input| Lines::new(vec![input], &mut jail, present))
+    let sources: Vec<Vec<Lines>> = arguments
+        .what
+        .iter()
+        .map(|log| {
+            let mut of_judges = judges.iter_mut();
+            let input = |judge: &mut Judge| {
+                let encoding = judge.jail.core_mut().encoding().to_owned();
+                let input = match is_file(log) {
+                    true => logs.input(log, &encoding),
+                    false => Input {
+                        path: String::new(),
+                        log: Ok(Box::new(Cursor::new(log.clone()))),
+                        encoding: "utf-8".to_owned(),
+                    },
+                };
+                Lines::new(vec![input], &mut judge.jail, present)
+            };
+            of_judges.by_ref().map(input).collect()
+        })
         .collect();
-    let mut tracer = Tracer::new(jail.filter_mut());
     let mut out = BufWriter::new(io::stdout().lock());
     let mut first = true;
     let mut whole = true;
-    for mut lines in sources {
-        while let Some(line) = lines.next() {
-            let seen = jail.line(&line, present, &mut Vec::new());
-            let mut trace = tracer.trace(jail.filter_mut(), &line, present);
-            if seen == Seen::Foreign {
-                trace = Trace::default();
+    for mut source in sources {
+        loop {
+            let read: Vec<Option<String>> = source.iter_mut().map(Lines::next).collect();
+            if read.iter().all(Option::is_none) {
+                break;
             }
-            if arguments.missed && trace.matched().is_some() {
-                continue;
+            let taken = judges.iter_mut().zip(&read);
+            let told: Vec<Told<'_>> = taken
+                .filter_map(|(judge, line)| Some(judge.tell(line.as_deref()?, present)))
+                .collect();
+            for told in chosen(told, arguments.json) {
+                if arguments.missed && told.explanation.trace.matched().is_some() {
+                    continue;
+                }
+                let (explanation, answer) = (&told.explanation, &told.answer);
+                if arguments.json {
+                    writeln!(out, "{}", json::object(explanation, answer))?;
+                    continue;
+                }
+                if !std::mem::take(&mut first) {
+                    writeln!(out)?;
+                }
+                text::print(explanation, answer, arguments.verbose, &mut out)?;
             }
-            let explanation = Explanation {
-                line: &line,
-                seen: &seen,
-                trace,
-                judged: arguments.jail.is_some().then(|| jail.judged()),
-                filter: jail.filter(),
-                not_asked: &not_asked,
-            };
-            if arguments.json {
-                writeln!(out, "{}", json::object(&explanation))?;
-                continue;
-            }
-            if !std::mem::take(&mut first) {
-                writeln!(out)?;
-            }
-            text::print(&explanation, &mut out)?;
         }
-        for (path, error) in lines.failed() {
+        for (path, error) in source.swap_remove(0).failed() {
             whole = false;
             eprintln!("ferroban explain: {path}: {error}");
         }
@@ -120,101 +228,28 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     Ok(whole)
 }
 
+/// Of the jails that took a line, those for which it counts; where it counts for none, the one for
+/// which it came closest.
+fn chosen(mut told: Vec<Told<'_>>, all: bool) -> Vec<Told<'_>> {
+    if all || told.len() < 2 {
+        return told;
+    }
+    if told.iter().any(|told| told.answer.counts) {
+        told.retain(|told| told.answer.counts);
+        return told;
+    }
+    let closest = told
+        .iter()
+        .enumerate()
+        // of equals the first
+        .rev()
+        .max_by_key(|(_, told)| told.answer.closeness)
+        .map_or(0, |(index, _)| index);
+    vec![told.swap_remove(closest)]
+}
+
 /// Whether an argument names a file rather than being a line: there is one, or the name of one is
 /// all it could be.
 fn is_file(text: &str) -> bool {
     text == "-" || Path::new(text).exists() || text.starts_with('/') && !text.contains([' ', '\n'])
-}
-
-/// A jail of the configuration, enabled or not.
-fn jail_of(arguments: &Arguments, name: &str) -> anyhow::Result<ReplayJail> {
-    let Jails { jails, left_out } = replay::jails::read(&replay::arguments::Arguments {
-        config: arguments.config.clone(),
-        jails: vec![name.to_owned()],
-        logs: vec!["-".to_owned()],
-        commands: false,
-        json: false,
-        verbose: false,
-    })?;
-    match jails.into_iter().next() {
-        Some(jail) => {
-            for missing in left_out {
-                eprintln!("ferroban explain: {missing}");
-            }
-            Ok(jail.jail)
-        }
-        None => match left_out.first() {
-            Some(LeftOut { why, .. }) => bail!("jail '{name}' cannot be used: {why}"),
-            None => bail!("no jail '{name}'"),
-        },
-    }
-}
-
-/// A filter of the configuration with its options, or a failregex as it stands.
-fn filter_of(arguments: &Arguments) -> anyhow::Result<ReplayJail> {
-    let Some(name) = &arguments.filter else {
-        bail!("name a jail (--jail) or a filter (--filter)");
-    };
-    let config = Path::new(&arguments.config);
-    let found = match config::find_filter(config, name, "auto") {
-        Ok(found) => found,
-        Err(error) => match error.to_string() {
-            why if why.is_empty() => bail!("filter '{name}' cannot be read"),
-            why => bail!("filter '{name}': {why}"),
-        },
-    };
-    let (options, place) = match found {
-        Some(found) => {
-            for message in &found.messages {
-                eprintln!("ferroban explain: {message}");
-            }
-            (found.options, shown_place(&found.place))
-        }
-        // whom it is about is named by a tag or a group
-        None if !name.contains('<') => {
-            let directory = format!("{}/filter.d", arguments.config);
-            let (files, _) = Shipped.names(&directory);
-            let filters = files.iter().filter_map(|file| file.strip_suffix(".conf"));
-            let plain = name.split('[').next().unwrap_or(name);
-            let meant = lint::hint(lint::nearest(plain, filters, 2));
-            bail!(
-                "there is no filter '{name}' in {directory}, and no <HOST> in it as in a failregex{meant}"
-            );
-        }
-        None => {
-            let options = FilterOptions {
-                failregex: vec![name.clone()],
-                ..FilterOptions::default()
-            };
-            (options, "the failregex".to_owned())
-        }
-    };
-    if options.failregex.is_empty() {
-        bail!("{place} has no failregex");
-    }
-    let mut jail = ReplayJail::new("filter");
-    let set =
-        |option: &str, value: Option<Value>| value.map(|value| JailSetting::set(option, value));
-    let settings = [
-        set("prefregex", options.prefregex.map(Value::from)),
-        set("maxlines", options.maxlines.map(Value::from)),
-        set("datepattern", options.datepattern.map(Value::from)),
-        set("jsonmatch", options.jsonmatch.map(Value::from)),
-        Some(JailSetting::AddFailRegex(options.failregex)),
-        Some(JailSetting::AddIgnoreRegex(options.ignoreregex)),
-    ];
-    for setting in settings.into_iter().flatten() {
-        let done = jail.apply(&setting);
-        done.with_context(|| place.clone())?;
-    }
-    Ok(jail)
-}
-
-/// Where a filter was found, for messages.
-fn shown_place(place: &Place) -> String {
-    match place {
-        Place::Jail(name) => format!("the filter of jail '{name}'"),
-        Place::Filter { name, base } => format!("{base}/filter.d/{name}.conf"),
-        Place::File(path) => path.clone(),
-    }
 }

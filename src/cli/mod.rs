@@ -92,6 +92,11 @@ pub(crate) const PROGRAMS: &[(&str, &[Entry])] = &[
         "Look",
         &[
             (
+                "explain",
+                "says why a line counts, a ban is made, a jail does nothing",
+                explain::main,
+            ),
+            (
                 "report",
                 "shows who is banned, and the bans of the last 30 days",
                 report::main,
@@ -131,11 +136,6 @@ pub(crate) const PROGRAMS: &[(&str, &[Entry])] = &[
     (
         "Write filters",
         &[
-            (
-                "explain",
-                "says what a jail or filter makes of log lines, and why",
-                explain::main,
-            ),
             (
                 "test",
                 "tries filters on log lines that say what is expected",

@@ -29,6 +29,10 @@ pub(super) const TASKS: [(&str, &[(&str, &str)]); 4] = [
                 "ferroban client status sshd",
                 "what a jail has seen and banned",
             ),
+            (
+                "ferroban explain JAIL|ADDRESS|'LINE'",
+                "why it bans, or not; with a cure",
+            ),
             ("ferroban report", "who is banned, and why"),
             (
                 "ferroban config sshd",
@@ -50,10 +54,6 @@ pub(super) const TASKS: [(&str, &[(&str, &str)]); 4] = [
     (
         "Write filters",
         &[
-            (
-                "ferroban explain --jail sshd 'LINE'",
-                "why a line counts, or not",
-            ),
             ("ferroban regex LOG FILTER", "what a filter finds in a log"),
             ("ferroban test", "your filters on lines you know"),
         ],

@@ -95,6 +95,11 @@ impl DateDetector {
         self.patterns.is_empty()
     }
 
+    /// The lines of the `datepattern`; none for the defaults.
+    pub fn patterns(&self) -> &[String] {
+        &self.patterns
+    }
+
     /// Templates of a `datepattern`: one pattern per line; `{NONE}` gives `None`.
     ///
     /// # Errors

@@ -1,7 +1,8 @@
 //! Date templates: where in a line is a date, and which instant does it name.
 //!
 //! In: a line and the present time. Out: the span to cut from the line and the Unix time.
-//! [`duration`] reads `1d12h` and writes `1d 12h`; [`stamp`] writes the time of a log line.
+//! [`duration`] reads `1d12h` and writes `1d 12h`; [`stamp`] writes the time of a log line; [`guess`] says
+//! what looks like a date where none was found.
 #![forbid(unsafe_code)]
 
 mod calendar;
@@ -9,6 +10,7 @@ mod civil;
 mod defaults;
 mod detector;
 pub mod duration;
+pub mod guess;
 mod memory;
 mod place;
 mod program;

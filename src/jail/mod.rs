@@ -59,7 +59,7 @@ pub use self::backend::Backend;
 pub use self::decode::Decoder;
 pub use self::events::{Events, Subscription};
 pub use self::look::Looks;
-pub use self::names::Names;
+pub use self::names::{Names, interface_addresses};
 pub use self::prepared::Prepared;
 use self::task::{Phase, Request};
 use crate::action::{Actions, Order, Query};

@@ -220,7 +220,8 @@ impl Names {
     }
 }
 
-fn interface_addresses() -> HashSet<IpAddr> {
+/// Addresses of the interfaces of this machine.
+pub fn interface_addresses() -> HashSet<IpAddr> {
     let Ok(interfaces) = getifaddrs() else {
         return HashSet::new();
     };

@@ -6,12 +6,13 @@
 //!
 //! `tags` expands what only fail2ban knows; the crate `python-re` compiles the rest and searches.
 //! `prefilter` looks for the `strings` without which a regex cannot match, in a line or (`screen`) in a
-//! block of lines at once; `probe` tells people how far a regex came that does not match, `risks` and
-//! `steering` what is unwise about one, `example` a text that one matches.
+//! block of lines at once; `probe` tells people how far a regex came that does not match, `nearly`
+//! what would help, `risks` and `steering` what is unwise about one, `example` a text that one matches.
 #![forbid(unsafe_code)]
 
 mod example;
 mod failregex;
+mod nearly;
 mod prefilter;
 mod probe;
 mod risks;
@@ -28,6 +29,7 @@ use std::sync::{Arc, LazyLock};
 use crate::interned::Interned;
 
 pub use failregex::{FailRegex, Groups, Part};
+pub use nearly::{Change, Help, Nearly, repair};
 pub use prefilter::{Outlook, Prefilter, is_ascii};
 pub use probe::{Probe, Reach, class_length};
 pub use python_re::{Flags, LimitExceeded, Match, Regex};

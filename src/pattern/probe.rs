@@ -266,7 +266,7 @@ impl<'a> Scan<'a> {
 }
 
 /// `(?i)` and its like.
-fn is_flags(rest: &str) -> bool {
+pub(super) fn is_flags(rest: &str) -> bool {
     let Some(rest) = rest.strip_prefix("(?") else {
         return false;
     };

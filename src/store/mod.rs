@@ -8,6 +8,7 @@
 //! from outside.
 
 pub mod data;
+pub mod inquiry;
 mod pages;
 mod rescue;
 mod rows;

@@ -56,7 +56,12 @@ pub struct Statistics {
 /// # Errors
 /// There is no such file, it may not be read or is no database; SQLite's own text.
 pub fn read(path: &Path, since: Timestamp, most: u32) -> Result<Statistics, StoreError> {
-    query(path, since, most).map_err(|error| {
+    told(path, query(path, since, most))
+}
+
+/// A result with SQLite's own text, for a database at this path.
+pub(super) fn told<T>(path: &Path, result: rusqlite::Result<T>) -> Result<T, StoreError> {
+    result.map_err(|error| {
         let why = schema::text(&error);
         // the binding names the path once more
         let why = why.strip_suffix(&format!(": {}", path.display()));
@@ -64,10 +69,16 @@ pub fn read(path: &Path, since: Timestamp, most: u32) -> Result<Statistics, Stor
     })
 }
 
-fn query(path: &Path, since: Timestamp, most: u32) -> rusqlite::Result<Statistics> {
+/// Opens a database that a server may be writing.
+pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut db = Connection::open_with_flags(path, flags)?;
+    let db = Connection::open_with_flags(path, flags)?;
     db.busy_timeout(Duration::from_secs(2))?;
+    Ok(db)
+}
+
+fn query(path: &Path, since: Timestamp, most: u32) -> rusqlite::Result<Statistics> {
+    let mut db = open(path)?;
     // all queries see the same moment
     let db = db.transaction()?;
     if !schema::has_table(&db, "bans")? {
@@ -144,7 +155,7 @@ fn reasons(db: &Connection) -> rusqlite::Result<HashMap<(String, String), String
 }
 
 /// A text, whatever other programs have written in its place.
-fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
+pub(super) fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
     Ok(match row.get_ref(column)? {
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
             String::from_utf8_lossy(bytes).into_owned()

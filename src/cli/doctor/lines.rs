@@ -139,7 +139,7 @@ fn of_log(
 }
 
 /// The date of a log's last line, which was written at `written`.
-fn of_date(
+pub fn of_date(
     path: &str,
     date: Timestamp,
     written: Timestamp,

@@ -95,7 +95,11 @@ pub fn written(place: &Path) -> io::Result<Timestamp> {
         .as_secs_f64())
 }
 
-fn of_file(look: &Look, log: &str, jails: &str, findings: &mut Findings) -> io::Result<()> {
+/// Whether a log that jails read can be read, and is written to.
+///
+/// # Errors
+/// It may not be looked at by this user.
+pub fn of_file(look: &Look, log: &str, jails: &str, findings: &mut Findings) -> io::Result<()> {
     let place = look.machine.place(log);
     let metadata = place.metadata()?;
     if !metadata.is_file() {

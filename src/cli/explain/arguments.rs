@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use clap::{Arg, ArgAction, ArgGroup, Command};
+use clap::{Arg, ArgAction, Command};
 
 use crate::cli::{directory, help};
 
@@ -15,12 +15,21 @@ pub struct Arguments {
     pub jail: Option<String>,
     /// Or the filter: a name with options, a path, or a failregex.
     pub filter: Option<String>,
+    /// The date pattern, in place of the one of the jail or filter.
+    pub datepattern: Option<String>,
+    /// The encoding, likewise.
+    pub encoding: Option<String>,
+    /// No server is asked.
+    pub offline: bool,
+    /// Every step, not the answer alone.
+    pub verbose: bool,
     /// Only lines that no failregex matches.
     pub missed: bool,
     /// One JSON object a line.
     pub json: bool,
-    /// Lines or files, `-` being standard input.
-    pub lines: Vec<String>,
+    /// What to explain: lines or files, `-` being standard input; an address, with files or not; a
+    /// jail.
+    pub what: Vec<String>,
 }
 
 impl Arguments {
@@ -35,10 +44,14 @@ impl Arguments {
             config: directory::chosen(&matches).to_owned(),
             jail: text("jail"),
             filter: text("filter"),
+            datepattern: text("datepattern"),
+            encoding: text("encoding"),
+            offline: matches.get_flag("offline"),
+            verbose: matches.get_flag("verbose"),
             missed: matches.get_flag("missed"),
             json: matches.get_flag("json"),
-            lines: matches
-                .get_many::<String>("line")
+            what: matches
+                .get_many::<String>("what")
                 .map(|lines| lines.cloned().collect())
                 .unwrap_or_default(),
         })
@@ -61,40 +74,54 @@ pub fn command() -> Command {
             .help(help)
     };
     let command = Command::new("ferroban explain")
-        .about("Says what a jail or a filter makes of log lines, step by step; nothing is banned.")
+        .about("Says why a log line counts or not, an address was banned or not, a jail does nothing; with a cure.")
         .arg(directory::option())
         .arg(option(
             "jail",
             'j',
             "NAME",
-            "as this jail, enabled or not, would take them",
+            "as this jail, enabled or not, would take them [default: all that are enabled]",
         ))
         .arg(option(
             "filter",
             'f',
             "FILTER",
             "as this filter would: a name with options (sshd[mode=ddos]), a file, or a failregex",
+        ).conflicts_with("jail"))
+        .arg(option(
+            "datepattern",
+            'd',
+            "PATTERN",
+            "look for dates of this form, whatever the jail or filter says",
         ))
-        .group(
-            ArgGroup::new("judge")
-                .args(["jail", "filter"])
-                .required(true),
-        )
+        .arg(option(
+            "encoding",
+            'e',
+            "NAME",
+            "read files in this encoding, whatever the jail says",
+        ))
+        .arg(flag("verbose", "tell every step, not the answer alone").short('v'))
+        .arg(flag("offline", "ask no server: configuration, logs and database alone"))
         .arg(flag("missed", "only lines that no failregex matches"))
-        .arg(flag("json", "print one JSON object a line"))
+        .arg(flag("json", "print one JSON object for each line, address or jail"))
         .arg(
-            Arg::new("line")
-                .value_name("LINE|FILE")
+            Arg::new("what")
+                .value_name("LINE|FILE|ADDRESS|JAIL")
                 .action(ArgAction::Append)
                 .required(true)
-                .help("log lines, or files of them; - is standard input"),
+                .help("log lines, or files of them (- is standard input); or an address, with the files to look in if not those of the jails; or a jail"),
         );
     help::formed(
         command,
         &[
+            ("why a jail does nothing", "ferroban explain sshd"),
             (
-                "why a line counts for a jail, or does not",
-                "ferroban explain --jail sshd 'LINE'",
+                "why an address was banned, or not",
+                "ferroban explain 192.0.2.1",
+            ),
+            (
+                "why a line counts, and for which jail",
+                "ferroban explain 'LINE'",
             ),
             (
                 "what a filter misses in a log",
@@ -114,12 +141,12 @@ mod tests {
     }
 
     #[test]
-    fn one_judge_is_needed() {
+    fn one_judge_or_all() {
         let arguments = parse(&["-j", "sshd", "a line", "--json", "b"]).expect("fine");
         assert_eq!(arguments.jail.as_deref(), Some("sshd"));
-        assert_eq!(arguments.lines, ["a line", "b"]);
+        assert_eq!(arguments.what, ["a line", "b"]);
         assert!(arguments.json && !arguments.missed);
-        assert!(parse(&["line"]).is_err());
+        assert_eq!(parse(&["line"]).expect("fine").jail, None);
         assert!(parse(&["-j", "a", "-f", "b", "line"]).is_err());
         assert!(parse(&["-j", "a"]).is_err());
     }

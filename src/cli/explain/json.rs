@@ -2,14 +2,27 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Explanation;
+use super::{Answer, Explanation};
 use crate::datetime::DateTime;
 use crate::filter::{Attempt, Mark, Trace};
 use crate::jail::replay::{Judged, Seen, Verdict};
 use crate::pattern::{FailRegex, Reach};
 
 /// The object of one line.
-pub fn object(explanation: &Explanation<'_>) -> Value {
+pub fn object(explanation: &Explanation<'_>, answer: &Answer) -> Value {
+    let mut object = steps(explanation);
+    if let Some(jail) = explanation.jail {
+        object["jail"] = json!(jail);
+    }
+    object["answer"] = json!({
+        "counts": answer.counts,
+        "why": answer.why,
+        "cure": answer.cure,
+    });
+    object
+}
+
+fn steps(explanation: &Explanation<'_>) -> Value {
     let Explanation {
         line,
         seen: taken,
@@ -17,6 +30,7 @@ pub fn object(explanation: &Explanation<'_>) -> Value {
         filter,
         judged,
         not_asked,
+        ..
     } = explanation;
     let date = match taken {
         Seen::Entry(entry) => Some(json!({

@@ -40,7 +40,23 @@ pub fn parted(text: &str, at: usize) -> String {
 
 fn part(text: &str, from: usize, to: usize) -> String {
     let to = to.min(text.len());
-    printable(text.get(from.min(to)..to).unwrap_or_default())
+    visible(text.get(from.min(to)..to).unwrap_or_default())
+}
+
+/// As [`printable`], and with escapes for blanks that are no plain ones and for what nobody sees.
+pub fn visible(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for sign in printable(text).chars() {
+        match sign {
+            '\t' => out.push_str("\\t"),
+            '\u{a0}' => out.push_str("\\xa0"),
+            '\u{feff}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{2000}'..='\u{200a}' => {
+                out.push_str(&format!("\\u{:04x}", u32::from(sign)));
+            }
+            sign => out.push(sign),
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -76,6 +92,7 @@ mod tests {
         ] {
             assert_eq!(marked(text, marks), expected);
         }
+        assert_eq!(visible("a\tb\u{a0}\u{feff}c"), "a\\tb\\xa0\\ufeffc");
         assert_eq!(parted("abc", 1), "a >>> bc");
         assert_eq!(parted("abc", 9), "abc >>> ");
     }

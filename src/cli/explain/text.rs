@@ -3,30 +3,83 @@
 use std::io::{self, Write};
 
 use super::Explanation;
-use super::marks::{marked, parted};
-use crate::cli::printable;
+use super::answer::{Answer, candidates, pattern_reach, shown as quoted, verdict};
+use super::marks::{marked, parted, visible};
 use crate::datetime::DateTime;
+use crate::datetime::guess;
+use crate::filter::Dates;
 use crate::filter::{Attempt, Trace};
 use crate::jail::decision::local_time;
 use crate::jail::replay::{Judged, Seen, Verdict};
 use crate::pattern::{FailRegex, Reach};
 
-/// Prints it.
+/// Prints the line, the answer, and on request all steps.
 ///
 /// # Errors
 /// Of the writer.
-pub fn print(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result<()> {
+pub fn print(
+    explanation: &Explanation<'_>,
+    answer: &Answer,
+    verbose: bool,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    writeln!(out, "{}", visible(explanation.line))?;
+    let what = match answer.counts {
+        true => "counts",
+        false => "not counted",
+    };
+    let jail = explanation
+        .jail
+        .map_or(String::new(), |jail| format!("{jail}: "));
+    label(out, what, &format!("{jail}{}", answer.why))?;
+    if let Some(cure) = &answer.cure {
+        label(out, "cure", cure)?;
+    }
+    match verbose {
+        true => steps(explanation, out),
+        false => brief(explanation, out),
+    }
+}
+
+/// What matched, or where it stopped.
+fn brief(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result<()> {
+    let Explanation { trace, filter, .. } = explanation;
+    if let Some((index, fields)) = trace.matched() {
+        let text = marked(trace.seen().trim_end_matches('\n'), fields);
+        label(out, "failregex", &format!("#{} {text}", index + 1))?;
+        return not_asked(explanation, out);
+    }
+    if let (Some(Attempt::Stopped(Some(reach))), Some(regex)) =
+        (&trace.prefregex, filter.prefregex())
+    {
+        label(out, "prefregex", &parted(regex.source(), reach.source))?;
+        return label(
+            out,
+            "",
+            &parted(trace.text.trim_end_matches('\n'), reach.text),
+        );
+    }
+    let Some((index, reach)) = trace.furthest().filter(|(_, reach)| reach.literals > 0) else {
+        return Ok(());
+    };
+    let Some(regex) = filter.failregexes().get(index) else {
+        return Ok(());
+    };
+    label(out, "failregex", &format!("#{} came furthest", index + 1))?;
+    stopped(out, reach, regex, trace.seen())
+}
+
+/// Every step.
+fn steps(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result<()> {
     let Explanation {
-        line,
         seen,
         trace,
         filter,
         judged,
-        not_asked,
+        ..
     } = explanation;
-    writeln!(out, "{}", printable(line))?;
     match seen {
-        Seen::Line => date(trace, line, out)?,
+        Seen::Line => date(explanation, out)?,
         Seen::Entry(entry) => {
             let time = local_time(entry.time);
             label(
@@ -52,7 +105,7 @@ pub fn print(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result<
     };
     label(out, "prefilter", prefilter)?;
     if trace.ignored_first && ignored(trace, filter.ignoreregexes(), &trace.text, out)? {
-        return verdicts(judged, not_asked, out);
+        return verdicts(explanation, out);
     }
     if let (Some(attempt), Some(regex)) = (&trace.prefregex, filter.prefregex()) {
         tried(out, "prefregex", None, attempt, regex, &trace.text)?;
@@ -91,7 +144,7 @@ pub fn print(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result<
         ignored(trace, filter.ignoreregexes(), trace.seen(), out)?;
     }
     if let Some(session) = &trace.session {
-        let key = printable(&session.key);
+        let key = visible(&session.key);
         let state = match (session.over, session.pending) {
             (true, _) => "ends with this line".to_owned(),
             (_, true) => format!("{} failures wait until somebody is named", session.failures),
@@ -105,12 +158,37 @@ pub fn print(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result<
     if trace.session.is_some() && judged.is_some_and(<[Judged]>::is_empty) {
         return label(out, "verdict", "no failure in itself, kept for the session");
     }
-    verdicts(judged, not_asked, out)
+    verdicts(explanation, out)
 }
 
-fn date(trace: &Trace, line: &str, out: &mut impl Write) -> io::Result<()> {
+fn date(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result<()> {
+    let Explanation {
+        line,
+        trace,
+        filter,
+        ..
+    } = explanation;
+    let Dates::Detector(detector) = filter.dates() else {
+        return label(
+            out,
+            "date",
+            "none is looked for: a line happens when it is read",
+        );
+    };
     let Some(date) = &trace.date else {
-        return label(out, "date", "none found");
+        label(out, "date", "none found")?;
+        if !detector.is_default() {
+            label(out, "", &pattern_reach(detector, line, explanation.present))?;
+        }
+        for (is_default, guess) in candidates(detector, line, explanation.present) {
+            let text = quoted(line.get(guess.start..guess.end).unwrap_or_default());
+            let how = match is_default {
+                true => "the default patterns find it".to_owned(),
+                false => format!("datepattern = {} would find it", guess.pattern),
+            };
+            label(out, "", &format!("{text} looks like one; {how}"))?;
+        }
+        return Ok(());
     };
     let text = line.get(date.start..date.end).unwrap_or_default();
     let time = match date.time {
@@ -119,15 +197,34 @@ fn date(trace: &Trace, line: &str, out: &mut impl Write) -> io::Result<()> {
         DateTime::Invalid => "is no valid date".to_owned(),
     };
     let (from, to) = (date.start, date.end);
+    let text = visible(text);
     label(
         out,
         "date",
-        &format!(
-            "\"{}\" = {time}, bytes {from} to {to}, cut out",
-            printable(text)
-        ),
+        &format!("\"{text}\" = {time}, bytes {from} to {to}, cut out"),
     )?;
-    label(out, "", &format!("by {}", date.pattern))
+    label(out, "", &format!("by {}", date.pattern))?;
+    let assumed = guess::assumed(detector, line, explanation.present);
+    let zone = match explanation.places.value("logtimezone") {
+        Some(zone) if !zone.is_empty() => format!("the zone {zone} (logtimezone)"),
+        _ => "the zone of this machine".to_owned(),
+    };
+    let assumed: Vec<String> = [
+        (assumed.year, "the year".to_owned()),
+        (assumed.day, "the day".to_owned()),
+        (assumed.zone, zone),
+    ]
+    .into_iter()
+    .filter_map(|(is_assumed, what)| is_assumed.then_some(what))
+    .collect();
+    match assumed.is_empty() {
+        true => Ok(()),
+        false => label(
+            out,
+            "",
+            &format!("assumed, as the line does not say: {}", assumed.join(", ")),
+        ),
+    }
 }
 
 /// What came of a regex.
@@ -143,7 +240,12 @@ fn tried(
     match attempt {
         Attempt::Matched(fields) => {
             label(out, what, &format!("{number}matches: {}", regex.source()))?;
-            label(out, "", &marked(text.trim_end_matches('\n'), fields))
+            let text = text.trim_end_matches('\n');
+            label(out, "", &marked(text, fields))?;
+            match end_of_match(regex, text) {
+                Some(rest) => label(out, "", &format!("the match ends before {}", quoted(rest))),
+                None => Ok(()),
+            }
         }
         Attempt::GaveUp => {
             let reason = "takes too many steps, which counts as no match";
@@ -159,6 +261,13 @@ fn tried(
             stopped(out, reach.unwrap_or(nowhere), regex, text)
         }
     }
+}
+
+/// What a match leaves of a text.
+fn end_of_match<'t>(regex: &FailRegex, text: &'t str) -> Option<&'t str> {
+    let found = regex.regex().search(text).ok().flatten()?;
+    let (_, end) = found.group(0)?;
+    text.get(end..).filter(|rest| !rest.is_empty())
 }
 
 /// A regex and the text, each parted where they stop to agree.
@@ -188,52 +297,33 @@ fn ignored(
     Ok(true)
 }
 
-fn verdicts(
-    judged: &Option<&[Judged]>,
-    not_asked: &[String],
-    out: &mut impl Write,
-) -> io::Result<()> {
-    let Some(judged) = judged else {
+fn verdicts(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result<()> {
+    let Some(judged) = explanation.judged else {
         return Ok(());
     };
     if judged.is_empty() {
         return label(out, "verdict", "no failure");
     }
-    for Judged { id, verdict } in *judged {
-        let id = printable(id);
-        let text = match verdict {
-            Verdict::Unresolved => {
-                format!("{id} is a host name; the jail would count each of its addresses")
-            }
-            Verdict::Ignored(by) => format!("{id} is ignored by {by}"),
-            Verdict::Counted { standing, enough } => {
-                format!("{id} fails, {standing} of {enough}")
-            }
-            Verdict::Banned { failures, until } => {
-                let until = until.map_or("for ever".to_owned(), |u| {
-                    format!("until {}", local_time(u))
-                });
-                format!("{id} is banned {until}, after {failures} failures")
-            }
-            Verdict::Already => format!("{id} is banned already"),
-            Verdict::Expired => format!("{id} would be banned, but the ban would be over"),
-        };
-        label(out, "verdict", &text)?;
-        if !not_asked.is_empty() && !matches!(verdict, Verdict::Ignored(_)) {
-            let rules = printable(&not_asked.join(", "));
-            label(
-                out,
-                "",
-                &format!("not asked whether it is ignored: {rules}"),
-            )?;
-        }
+    for judged in judged {
+        label(out, "verdict", &verdict(explanation, judged))?;
     }
-    Ok(())
+    not_asked(explanation, out)
+}
+
+/// The rules that might ignore somebody and were not asked.
+fn not_asked(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result<()> {
+    let mut judged = explanation.judged.into_iter().flatten();
+    let is_open = judged.any(|judged| !matches!(judged.verdict, Verdict::Ignored(_)));
+    if !is_open || explanation.not_asked.is_empty() {
+        return Ok(());
+    }
+    let rules = visible(&explanation.not_asked.join(", "));
+    label(out, "not asked", &format!("whether it is ignored: {rules}"))
 }
 
 /// The text of one or several lines, on one.
 fn shown(text: &str) -> String {
-    let lines: Vec<_> = text.split('\n').map(printable).collect();
+    let lines: Vec<_> = text.split('\n').map(visible).collect();
     format!("\"{}\"", lines.join(" | "))
 }
 

@@ -154,7 +154,7 @@ pub fn must_have(config: &str, name: &str) -> anyhow::Result<()> {
 }
 
 /// The jails of a configuration, enabled or not.
-fn names_of_jails(config: &str) -> Result<Vec<String>, Cause> {
+pub fn names_of_jails(config: &str) -> Result<Vec<String>, Cause> {
     let settings = Layers::new(&Shipped, config)?.read("jail")?;
     let names = settings.iter().flat_map(|settings| settings.names());
     Ok(names.map(|name| name.to_string()).collect())

@@ -1,0 +1,84 @@
+//! Where the settings of a jail were written.
+
+use crate::config::jail::report::{self, Report, Row};
+use crate::config::settings::Origin;
+use crate::config::shipped::Shipped;
+
+/// The settings of a jail with their places; nothing for a filter alone.
+#[derive(Debug, Default)]
+pub struct Places {
+    report: Option<Report>,
+}
+
+impl Places {
+    /// Of a jail.
+    pub fn of_jail(config: &str, name: &str) -> Places {
+        Places {
+            report: report::report(&Shipped, config, name).ok(),
+        }
+    }
+
+    /// The place of an option of the jail, to be put behind a sentence: ` (jail.local:7)`.
+    pub fn of(&self, option: &str) -> String {
+        in_brackets(self.origin(option))
+    }
+
+    /// As [`Places::of`], to be put behind the option: ` at jail.local:7`.
+    pub fn at(&self, option: &str) -> String {
+        self.origin(option)
+            .map_or(String::new(), |origin| format!(" at {origin}"))
+    }
+
+    /// As [`Places::of`], of an option that the filter may have, too.
+    pub fn of_filter(&self, option: &str) -> String {
+        let filter = self
+            .report
+            .iter()
+            .filter_map(|report| report.filter.as_ref());
+        let rows = filter.flat_map(|filter| &filter.rows);
+        in_brackets(self.origin(option).or_else(|| origin(rows, option)))
+    }
+
+    fn origin(&self, option: &str) -> Option<&Origin> {
+        let rows = self.report.iter().flat_map(|report| &report.rows);
+        origin(rows, option)
+    }
+
+    /// The jail's filter with its arguments.
+    pub fn filter(&self) -> Option<&str> {
+        let filter = self.report.as_ref()?.filter.as_ref()?;
+        Some(filter.definition.trim())
+    }
+
+    /// Whether the filter asks for a mode.
+    pub fn has_modes(&self) -> bool {
+        let filter = self
+            .report
+            .iter()
+            .filter_map(|report| report.filter.as_ref());
+        filter
+            .flat_map(|filter| &filter.rows)
+            .any(|row| row.name == "mode")
+    }
+
+    /// Whether the jail is enabled.
+    pub fn is_enabled(&self) -> bool {
+        self.report.as_ref().is_some_and(|report| report.enabled)
+    }
+
+    /// The value of an option of the jail.
+    pub fn value(&self, option: &str) -> Option<&str> {
+        let rows = self.report.iter().flat_map(|report| &report.rows);
+        let row = rows.into_iter().find(|row| row.name == option)?;
+        Some(&row.value)
+    }
+}
+
+fn origin<'a>(mut rows: impl Iterator<Item = &'a Row>, option: &str) -> Option<&'a Origin> {
+    let row = rows.find(|row| row.name == option)?;
+    Some(&row.place.as_ref()?.origin)
+}
+
+fn in_brackets(origin: Option<&Origin>) -> String {
+    origin.map_or(String::new(), |origin| format!(" ({origin})"))
+}
