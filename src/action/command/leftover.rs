@@ -167,6 +167,7 @@ impl CommandAction {
     pub fn can_be_left(&mut self, context: &Context<'_>) -> bool {
         let families = self.families_in(|state| state != 0);
         matches!(context.history, History::Live(Some(_)))
+            && self.midway.is_none()
             && families.iter().all(|family| {
                 // where nothing depends on families, bans of both are in one place
                 let own = self.own(family.as_deref().unwrap_or(""), context);
