@@ -10,7 +10,7 @@ use crate::config::layers::Layers;
 use crate::config::places::{Item, header_of, line_of};
 use crate::config::references::References;
 use crate::config::settings::{Section, Settings};
-use crate::options::server::THREAD;
+use crate::options::server::{METRICS, THREAD};
 use crate::options::{OptionRow, action, jail, server};
 use crate::python::text::quoted;
 
@@ -80,8 +80,15 @@ pub(super) fn of_server(
             "INCLUDES" => {}
             "Definition" => unread(section, &known, &references, written, findings),
             "Thread" => unread(section, &names(THREAD), &references, written, findings),
+            "metrics" => unread(section, &names(METRICS), &references, written, findings),
             name if references.section(name) => {}
-            name => unread_section(files, name, section, &["Definition", "Thread"], findings),
+            name => unread_section(
+                files,
+                name,
+                section,
+                &["Definition", "Thread", "metrics"],
+                findings,
+            ),
         }
     }
     unread(&settings.defaults, &known, &references, written, findings);
