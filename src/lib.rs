@@ -13,6 +13,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod datetime;
+pub mod draft;
 pub mod evidence;
 pub mod exec;
 pub mod filter;
@@ -34,7 +35,6 @@ pub mod source;
 pub mod store;
 pub mod sys;
 pub mod ticket;
-pub mod web;
 
 /// The version of fail2ban whose behaviour and interface this build offers; what `version`,
 /// `--version` and the log banner print, because clients compare it.

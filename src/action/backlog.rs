@@ -3,11 +3,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Instant;
 
 use tokio::sync::Notify;
-
-use super::ban_times::BanTimes;
 
 /// Orders for one action beyond which no failures are judged any more; lines wait where they are, in
 /// files and in the journal.
@@ -78,30 +75,19 @@ impl Backlog {
 
 /// An order that is not done yet. Dropped, it is.
 #[derive(Debug)]
-pub(super) struct Pending {
-    backlog: Arc<Backlog>,
-    /// Of a ban: since when, and where it is counted.
-    timed: Option<(Instant, Arc<BanTimes>)>,
-}
+pub(super) struct Pending(Arc<Backlog>);
 
 impl Pending {
-    /// `times`: where it is counted if it is a ban.
-    pub(super) fn new(backlog: &Arc<Backlog>, times: Option<&Arc<BanTimes>>) -> Pending {
+    pub(super) fn new(backlog: &Arc<Backlog>) -> Pending {
         backlog.pending.fetch_add(1, Ordering::Relaxed);
-        Pending {
-            backlog: backlog.clone(),
-            timed: times.map(|times| (Instant::now(), times.clone())),
-        }
+        Pending(backlog.clone())
     }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        if let Some((since, times)) = &self.timed {
-            times.add(since.elapsed());
-        }
-        if self.backlog.pending.fetch_sub(1, Ordering::Release) == 1 {
-            self.backlog.changed.notify_waiters();
+        if self.0.pending.fetch_sub(1, Ordering::Release) == 1 {
+            self.0.changed.notify_waiters();
         }
     }
 }

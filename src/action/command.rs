@@ -134,8 +134,6 @@ pub struct CommandAction {
     executed: HashMap<&'static str, IndexMap<FamilyKey, String>>,
     /// Families that stand from the last server, until the action starts.
     taken_over: Vec<FamilyKey>,
-    /// The family whose `actionstart` or `actionstop` runs, or was ended in the middle.
-    midway: Option<FamilyKey>,
 }
 
 impl CommandAction {
@@ -152,7 +150,6 @@ impl CommandAction {
             started: IndexMap::new(),
             executed: HashMap::new(),
             taken_over: Vec::new(),
-            midway: None,
         }
     }
 
@@ -388,15 +385,12 @@ impl CommandAction {
         }
     }
 
-    /// `actionstop` for every started family, and for one whose start was ended in the middle: half of it may
-    /// be there.
+    /// `actionstop` for every started family.
     ///
     /// # Errors
     /// A failed command.
     pub async fn stop(&mut self, context: &mut Context<'_>) -> Result<(), ActionError> {
-        let mut families = self.families_in(|state| state != 0);
-        let midway = self.midway.take();
-        families.extend(midway.filter(|family| self.state(family) == 0));
+        let families = self.families_in(|state| state != 0);
         if families.is_empty() {
             return Ok(());
         }

@@ -9,8 +9,8 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use super::{
-    actions, config, doctor, explain, help, links, lint, programs, refused, regex, replay, report,
-    say, setup, test, usage, web,
+    actions, config, doctor, explain, filter, help, links, lint, programs, refused, regex, replay,
+    report, say, setup, test, usage,
 };
 
 /// Runs the program; the first argument is the name it was called under.
@@ -160,10 +160,10 @@ fn by_clap() -> [(&'static str, clap::Command); 12] {
         ("lint", lint::command()),
         ("actions", actions::command()),
         ("explain", explain::arguments::command()),
+        ("filter", filter::command()),
         ("test", test::command()),
         ("setup", setup::command()),
         ("doctor", doctor::command()),
-        ("web", web::command()),
         ("install-links", links::command()),
     ]
 }

@@ -24,6 +24,7 @@ pub mod diagnostics;
 mod directory;
 pub mod doctor;
 pub mod explain;
+pub mod filter;
 mod help;
 pub mod links;
 pub mod lint;
@@ -40,7 +41,6 @@ pub mod setup;
 mod table;
 pub mod test;
 pub mod usage;
-pub mod web;
 
 /// fail2ban's exit code for any failure (fact P58).
 pub const FAILURE: u8 = 255;
@@ -117,11 +117,6 @@ pub(crate) const PROGRAMS: &[(&str, &[Entry])] = &[
                 "says what is wrong on this machine, with a cure",
                 doctor::main,
             ),
-            (
-                "web",
-                "serves metrics of the server for Prometheus",
-                web::main,
-            ),
         ],
     ),
     (
@@ -142,6 +137,11 @@ pub(crate) const PROGRAMS: &[(&str, &[Entry])] = &[
     (
         "Write filters",
         &[
+            (
+                "filter",
+                "draws up a filter from lines that you mark as attacks",
+                filter::main,
+            ),
             (
                 "test",
                 "tries filters on log lines that say what is expected",

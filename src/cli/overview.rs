@@ -54,6 +54,10 @@ pub(super) const TASKS: [(&str, &[(&str, &str)]); 4] = [
     (
         "Write filters",
         &[
+            (
+                "ferroban filter new --log LOG …",
+                "a filter from lines that you mark",
+            ),
             ("ferroban regex LOG FILTER", "what a filter finds in a log"),
             ("ferroban test", "your filters on lines you know"),
         ],

@@ -38,6 +38,71 @@ pub fn refused(path: &str, error: &io::Error) -> String {
     }
 }
 
+/// A file system with some more files, which are in memory.
+pub struct Overlay<'f> {
+    inner: &'f dyn Files,
+    more: Vec<(String, String)>,
+}
+
+impl<'f> Overlay<'f> {
+    /// `more`: paths and texts; they hide files of these paths.
+    pub fn new(inner: &'f dyn Files, more: Vec<(String, String)>) -> Overlay<'f> {
+        Overlay { inner, more }
+    }
+
+    fn has(&self, path: &str) -> bool {
+        self.more.iter().any(|(own, _)| own == path)
+    }
+}
+
+impl Files for Overlay<'_> {
+    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        match self.more.iter().find(|(own, _)| own == path) {
+            Some((_, text)) => Ok(text.clone().into_bytes()),
+            None => self.inner.read(path),
+        }
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        self.has(path) || self.inner.exists(path)
+    }
+
+    fn is_present(&self, path: &str) -> bool {
+        self.has(path) || self.inner.is_present(path)
+    }
+
+    fn is_file(&self, path: &str) -> bool {
+        self.has(path) || self.inner.is_file(path)
+    }
+
+    fn is_dir(&self, path: &str) -> bool {
+        let above = |own: &str| own.rsplit_once('/').is_some_and(|(dir, _)| dir == path);
+        self.inner.is_dir(path) || self.more.iter().any(|(own, _)| above(own))
+    }
+
+    fn names(&self, directory: &str) -> (Vec<String>, Vec<String>) {
+        let (mut names, odd) = self.inner.names(directory);
+        for (path, _) in &self.more {
+            // the file, and its directory, which need not be there otherwise
+            let (dir, file) = split(path);
+            for (place, name) in [(dir, file), split(dir)] {
+                if place == directory.trim_end_matches('/') && !names.iter().any(|one| one == name)
+                {
+                    names.push(name.to_owned());
+                }
+            }
+        }
+        (names, odd)
+    }
+
+    fn refusal(&self, path: &str) -> Option<io::Error> {
+        match self.has(path) {
+            true => None,
+            false => self.inner.refusal(path),
+        }
+    }
+}
+
 /// No configuration file is longer than this (16 MiB).
 const LONGEST: u64 = 16 << 20;
 

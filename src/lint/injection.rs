@@ -28,15 +28,13 @@ const KNOWN: [&str; 11] = [
 
 /// How a client can lead a regex, if it can.
 pub fn leads(regex: &FailRegex) -> Option<&'static str> {
-    let steering = regex.steering();
-    if regex.risks().injectable && steering != Some(Steering::BehindRhost) {
+    if regex.risks().injectable {
         return Some(
-            "text of any kind before the address, and behind it no `$`, or one after what matches \
-             anything: who can write into the line chooses whom to ban; end the regex right behind the \
-             address with `$`",
+            "a greedy `.*` before the address, and behind it no `$`, or one after what matches \
+             anything: who can write into the line chooses whom to ban",
         );
     }
-    match steering {
+    match regex.steering() {
         Some(Steering::BothSides) => Some(
             "any text may stand before the address and behind it: a client that writes into the line \
              may have another address taken for its own",
@@ -72,7 +70,7 @@ pub(super) fn look(
     commands: &[Vec<Value>],
     place: &dyn Fn(usize, usize) -> Option<Place>,
     severity: Severity,
-    findings: &mut Findings<'_>,
+    findings: &mut Findings,
 ) {
     for fault in open_ids(commands) {
         let place = place(fault.command, fault.item);

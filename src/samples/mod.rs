@@ -16,7 +16,7 @@ use chrono::{DateTime, Local, NaiveDateTime, TimeZone as _};
 use serde_json::{Map, Value};
 
 pub use file::{Condition, Line, Samples, Step};
-pub use trial::{Difference, Judged, Measure, judge};
+pub use trial::{Difference, Judged, Measure, filter_of, judge};
 
 use crate::ticket::Timestamp;
 

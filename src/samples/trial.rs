@@ -147,7 +147,7 @@ impl Variant {
         let text = |key: &str| options.get(key).map(text_of);
         let journal = text("logtype").is_some_and(|logtype| logtype == "journal");
         Ok(Variant {
-            filter: made_of(name, &found.options).map_err(wrong)?,
+            filter: filter_of(name, &found.options).map_err(wrong)?,
             journal: journal.then(|| text("test.prefix-line").unwrap_or_default()),
         })
     }
@@ -182,7 +182,7 @@ impl Variant {
 }
 
 /// A filter as its settings make it.
-fn made_of(name: &str, options: &FilterOptions) -> Result<Filter, String> {
+pub fn filter_of(name: &str, options: &FilterOptions) -> Result<Filter, String> {
     let mut filter = Filter::new(name);
     if let Some(lines) = options.maxlines {
         let lines = usize::try_from(lines).map_err(|_| format!("maxlines cannot be {lines}"))?;

@@ -292,6 +292,15 @@ pub fn filters() -> usize {
     services().map(|service| service.filters.len()).sum()
 }
 
+/// Tries the service that a shipped filter is for on another filter, which a configuration has.
+#[allow(dead_code)] // not every program tries others
+pub fn of_service(config: &Path, name: &str, shipped: &str, extent: Extent) -> Score {
+    let is_meant = |service: &Service| service.filters.iter().any(|filter| filter == shipped);
+    let service = services().find(is_meant).expect("a service");
+    let filter = filter(config, name).expect("a filter");
+    judge(&service, filter, name, extent)
+}
+
 /// Tries all services on those filters of a configuration that are wanted, several at a time.
 pub fn all(
     config: &Path,

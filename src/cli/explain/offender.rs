@@ -10,9 +10,7 @@ use super::arguments::Arguments;
 use super::feed::{Feed, Harvest, Item, Tries, names};
 use super::judge::{Judge, Own};
 use super::marks::visible;
-use super::own_log;
-use super::walk::too_few;
-use super::words::{counted, lasts};
+use super::walk::{counted, lasts, too_few};
 use crate::address::Address;
 use crate::cli::doctor::bans;
 use crate::cli::doctor::findings::Findings;
@@ -295,14 +293,8 @@ impl Offender {
                 lasts(ban.time, ban.until())
             ));
         }
-        let jail = best.map_or("", |seen| seen.jail.as_str());
-        match state {
-            _ if rank < 5 || arguments.offline => {}
-            None => why.push_str(", and no server runs"),
-            Some(_) => match own_log::last_of(look, jail, &id) {
-                Some(said) => why.push_str(&format!("; the server's log says: {said}")),
-                None => why.push_str(", and the server has no such ban"),
-            },
+        if rank == 5 && !arguments.offline && state.is_none() {
+            why.push_str(", and no server runs");
         }
         self.why = why;
         self.cure = cure.or_else(|| (rank == 1).then(|| "see in which log the service writes it, and whether a jail reads that; a log that was rotated can be named: ferroban explain ADDRESS LOG".to_owned()));

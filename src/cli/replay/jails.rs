@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt::Display;
-use std::io;
 
 use anyhow::{Context as _, bail};
 
 use super::arguments::Arguments;
 use crate::action::preview::DryAction;
 use crate::address::Family;
-use crate::config::files::{Files, split};
+use crate::config::files::Overlay;
 use crate::config::glob;
 use crate::config::layers::Layers;
 use crate::config::shipped::Shipped;
@@ -89,11 +88,8 @@ pub fn read(arguments: &Arguments) -> anyhow::Result<Jails> {
         check: Some(&trials),
         ..ReadOptions::default()
     };
-    let files = Enabling {
-        inner: Shipped,
-        path: format!("{}/jail.d/zzzz-replay.local", arguments.config),
-        text: enabling(arguments),
-    };
+    let path = format!("{}/jail.d/zzzz-replay.local", arguments.config);
+    let files = Overlay::new(&Shipped, vec![(path, enabling(arguments))]);
     for wanted in &arguments.jails {
         must_have(&arguments.config, wanted)?;
     }
@@ -306,53 +302,5 @@ fn know_surroundings(jail: &mut Replayed, left_out: &mut Vec<LeftOut>) {
                 why: error.to_string(),
             }),
         }
-    }
-}
-
-/// A file system with one more file, that switches jails on.
-struct Enabling<F> {
-    inner: F,
-    path: String,
-    text: String,
-}
-
-impl<F: Files> Files for Enabling<F> {
-    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        if path == self.path {
-            return Ok(self.text.clone().into_bytes());
-        }
-        self.inner.read(path)
-    }
-
-    fn exists(&self, path: &str) -> bool {
-        path == self.path || self.inner.exists(path)
-    }
-
-    fn is_present(&self, path: &str) -> bool {
-        path == self.path || self.inner.is_present(path)
-    }
-
-    fn is_file(&self, path: &str) -> bool {
-        path == self.path || self.inner.is_file(path)
-    }
-
-    fn is_dir(&self, path: &str) -> bool {
-        self.inner.is_dir(path)
-            || self
-                .path
-                .rsplit_once('/')
-                .is_some_and(|(dir, _)| dir == path)
-    }
-
-    fn names(&self, directory: &str) -> (Vec<String>, Vec<String>) {
-        let (mut names, odd) = self.inner.names(directory);
-        // the file, and its directory, which need not be there otherwise
-        let (dir, file) = split(&self.path);
-        for (place, name) in [(dir, file), split(dir)] {
-            if place == directory.trim_end_matches('/') && !names.iter().any(|one| one == name) {
-                names.push(name.to_owned());
-            }
-        }
-        (names, odd)
     }
 }
