@@ -1,6 +1,7 @@
 //! Whom a failure or a ban is about: an address, a network, or any other text.
 #![forbid(unsafe_code)]
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -142,7 +143,7 @@ impl fmt::Display for Address {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn ignorable(word: &str) -> Result<(), &'static str> {
+pub fn ignorable(word: &str) -> Result<(), Cow<'static, str>> {
     if word.starts_with("file:") {
         return Ok(());
     }
@@ -150,27 +151,73 @@ pub fn ignorable(word: &str) -> Result<(), &'static str> {
         let full = match host.parse() {
             Ok(IpAddr::V4(_)) => 32,
             Ok(IpAddr::V6(_)) => 128,
-            Err(_) => return Err("what stands before the / is no address"),
+            Err(_) => return Err("what stands before the / is no address".into()),
         };
         let is_number = !mask.is_empty() && mask.bytes().all(|b| b.is_ascii_digit());
         let fits = match is_number {
             true => mask.parse::<u8>().is_ok_and(|length| length <= full),
             false => Address::parse_ip(word).is_some(),
         };
-        return fits
-            .then_some(())
-            .ok_or("what stands after the / is no network mask");
+        return fits.then_some(()).ok_or_else(|| match is_number {
+            true => format!("the longest mask of such an address is /{full}").into(),
+            false => "what stands after the / is no network mask".into(),
+        });
     }
     if Address::parse_ip(word).is_some() {
         return Ok(());
+    }
+    if let Some(networks) = networks(word) {
+        return Err(format!("write {networks}").into());
     }
     let is_of_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
     let last = word.trim_end_matches('.').rsplit('.').next();
     let ends_in_number = last.is_none_or(|label| label.bytes().all(|b| b.is_ascii_digit()));
     match word.chars().all(is_of_name) && !word.starts_with('-') && !ends_in_number {
         true => Ok(()),
-        false => Err("this is no address, no network and no host name"),
+        false => Err("this is no address, no network and no host name".into()),
     }
+}
+
+/// The networks that somebody means by `192.0.2.*` or `192.0.2.1-192.0.2.9`.
+fn networks(word: &str) -> Option<String> {
+    if let Some((first, last)) = word.split_once('-') {
+        let first: Ipv4Addr = first.parse().ok()?;
+        let last = match (last.parse(), last.parse()) {
+            (Ok(last), _) => last,
+            // only the last number, as in 192.0.2.1-9
+            (_, Ok(number)) => {
+                let [a, b, c, _] = first.octets();
+                Ipv4Addr::new(a, b, c, number)
+            }
+            _ => return None,
+        };
+        let networks = ipnet::Ipv4Subnets::new(first, last, 0);
+        let shown = |network: ipnet::Ipv4Net| match network.prefix_len() {
+            32 => network.addr().to_string(),
+            _ => network.to_string(),
+        };
+        let networks: Vec<String> = networks.map(shown).collect();
+        return (1..=8)
+            .contains(&networks.len())
+            .then(|| networks.join(" "));
+    }
+    let octets: Vec<&str> = word.split('.').collect();
+    let numbers = octets
+        .iter()
+        .take_while(|octet| octet.parse::<u8>().is_ok())
+        .count();
+    let rest = &octets[numbers..];
+    let is_glob =
+        (1..=3).contains(&numbers) && !rest.is_empty() && rest.iter().all(|octet| *octet == "*");
+    if !is_glob {
+        return None;
+    }
+    let zeros = ".0".repeat(4 - numbers);
+    Some(format!(
+        "{}{zeros}/{}",
+        octets[..numbers].join("."),
+        numbers * 8
+    ))
 }
 
 /// As `inet_ntop` writes it: the old IPv4-compatible addresses end in dots, `::192.0.2.1`.
@@ -231,6 +278,23 @@ mod tests {
             "file:/x/y",
         ] {
             assert_eq!(ignorable(word), Ok(()), "{word}");
+        }
+        for (word, cure) in [
+            ("192.0.2.*", "write 192.0.2.0/24"),
+            ("10.*", "write 10.0.0.0/8"),
+            ("172.16.*.*", "write 172.16.0.0/16"),
+            (
+                "192.0.2.1-192.0.2.6",
+                "write 192.0.2.1 192.0.2.2/31 192.0.2.4/31 192.0.2.6",
+            ),
+            ("192.0.2.0-255", "write 192.0.2.0/24"),
+            ("192.0.2.0/33", "the longest mask of such an address is /32"),
+            (
+                "2001:db8::/129",
+                "the longest mask of such an address is /128",
+            ),
+        ] {
+            assert_eq!(ignorable(word), Err(cure.into()), "{word}");
         }
         for word in [
             "300.1.1.1",

@@ -35,6 +35,7 @@ pub mod source;
 pub mod store;
 pub mod sys;
 pub mod ticket;
+pub mod web;
 
 /// The version of fail2ban whose behaviour and interface this build offers; what `version`,
 /// `--version` and the log banner print, because clients compare it.

@@ -90,13 +90,18 @@ pub struct Sender<T> {
 impl<T> fmt::Debug for Sender<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sender")
-            .field("waiting", &self.shared.lock().messages.len())
+            .field("waiting", &self.len())
             .field("limit", &self.limit)
             .finish_non_exhaustive()
     }
 }
 
 impl<T> Sender<T> {
+    /// How many messages wait.
+    pub fn len(&self) -> usize {
+        self.shared.lock().messages.len()
+    }
+
     /// Queues a message at once.
     ///
     /// # Errors

@@ -338,6 +338,29 @@ async fn an_action_that_stops_ends_what_hangs() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_action_whose_start_is_ended_in_the_middle_is_stopped() {
+    let notes = Notes::new();
+    let actions = jail("j", "a", &notes.note("ban")).await;
+    let rest = [
+        ("actionstart", &*notes.waits("start")),
+        ("actionstop", &*notes.note("stop")),
+    ];
+    set(&actions, "a", &rest).await.unwrap();
+    actions.send(Order::Start);
+    ban(&actions, "192.0.2.1");
+    assert!(notes.lines(1).await[0].starts_with("start"));
+    let (reply, stopped) = oneshot::channel();
+    actions.send(Order::Stop(vec![ticket("192.0.2.1")], reply));
+    let stopped = tokio::time::timeout(Duration::from_secs(30), stopped);
+    stopped.await.unwrap().unwrap();
+    let lines = notes.lines(2).await;
+    assert!(
+        lines[1].starts_with("stop") && lines.len() == 2,
+        "{lines:?}"
+    );
+}
+
 /// Two jails, the first with an action whose bans hang.
 fn hanging() -> Site {
     let site = Site::new(&["one", "two"]);

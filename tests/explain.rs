@@ -1,7 +1,11 @@
 //! `ferroban explain` on lines of real logs: every step is told, and it agrees with what a replay
 //! of the same lines does.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
+#[path = "explain/live.rs"]
+mod live;
 
 use std::fs;
 use std::process::Output;
@@ -381,4 +385,111 @@ fn mistakes_are_told_with_their_place() {
     let told = "ferroban explain: /nonexistent/auth.log: No such file";
     assert!(String::from_utf8_lossy(&output.stderr).starts_with(told));
     assert!(String::from_utf8_lossy(&output.stdout).contains("a line"));
+}
+
+/// What the date says is told, and what was assumed because it does not say it.
+#[test]
+fn what_is_assumed_of_a_date_is_told() {
+    let regex = "^ x from <HOST>";
+    for (line, assumed) in [
+        (
+            "Nov 20 10:00:00 x from 192.0.2.1",
+            "the year, the zone of this machine",
+        ),
+        (
+            "2026-11-20 10:00:00 x from 192.0.2.1",
+            ": the zone of this machine",
+        ),
+        (
+            "10:00:00 x from 192.0.2.1 y",
+            "the day, the zone of this machine",
+        ),
+    ] {
+        let text = String::from_utf8(run("explain", &["-v", "-f", regex, line]).stdout).unwrap();
+        let told = format!(
+            "assumed, as the line does not say: {}\n",
+            assumed.trim_start_matches(": ")
+        );
+        assert!(text.contains(&told), "{text}");
+    }
+    let words = ["-v", "-f", regex, "2026-11-20T10:00:00Z x from 192.0.2.1 y"];
+    let text = String::from_utf8(run("explain", &words).stdout).unwrap();
+    assert!(!text.contains("assumed"), "{text}");
+    assert!(text.contains("the match ends before \" y\""), "{text}");
+}
+
+/// Date pattern and encoding of the command line stand in for those of jail and filter.
+#[test]
+fn date_pattern_and_encoding_may_be_given() {
+    let (dir, config) = with_jail("backend = polling\nlogpath = /dev/null\nlogencoding = ascii");
+    let log = dir.path().join("log").to_string_lossy().into_owned();
+    fs::write(
+        &log,
+        b"20.11.2026 10:00:00 srv app: denied for b\xe9 from 192.0.2.1\n",
+    )
+    .unwrap();
+    let pattern = r"^%d\.%m\.%Y %H:%M:%S";
+    let words = [
+        "-c", &config, "-j", "own", "--json", "-d", pattern, "-e", "latin-1", &log,
+    ];
+    let told = objects("explain", &words).remove(0);
+    assert_eq!(told["date"]["time"], 1_795_168_800.0, "{told}");
+    assert_eq!(told["failregex"]["fields"]["user"]["text"], "bé", "{told}");
+    for (option, value) in [("-d", "%"), ("-e", "nosuch")] {
+        let output = common::ours("explain")
+            .args(["-c", &config, "-j", "own", option, value, "a line"])
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        let refused = output.status.code() == Some(255) && text.contains(value);
+        assert!(refused || option == "-d", "{output:?}");
+    }
+}
+
+/// A line is told for each jail for which it counts; else for the one that it comes closest to.
+#[test]
+fn without_a_jail_all_that_are_enabled_are_asked() {
+    let (_dir, config) = with_jail(
+        "backend = polling\nlogpath = /dev/null\nfailregex = ^\\s*srv app: denied .* from <ADDR>$",
+    );
+    let line = |text: &str| format!("2026-11-20 10:00:00 srv app: {text}");
+    let text = |line: &str| {
+        let output = run("explain", &["-c", &config, line]);
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let told = text(&line("denied for x from 192.0.2.1"));
+    assert!(
+        told.contains("counts      app: 192.0.2.1 fails, 1 of 2"),
+        "{told}"
+    );
+    assert!(
+        told.contains("counts      own: 192.0.2.1 fails, 1 of 3"),
+        "{told}"
+    );
+    let told = text(&line("late from 192.0.2.1, try x"));
+    assert!(told.contains("not counted app: "), "{told}");
+    assert!(!told.contains("own: "), "{told}");
+}
+
+/// A message that the journal would hand over within an entry is tried as one.
+#[test]
+fn a_line_is_tried_as_a_message_of_the_journal() {
+    let (_dir, config) = with_jail(
+        "backend = systemd\njournalmatch = _COMM=app\nfailregex = ^\\S+ app\\[\\d+\\]: denied for \\w+ from <ADDR>$",
+    );
+    for line in [
+        "denied for bob from 192.0.2.1",
+        "2026-11-20 10:00:00 denied for bob from 192.0.2.1",
+    ] {
+        let words = ["-c", &config, "-j", "own", line];
+        let text = String::from_utf8(run("explain", &words).stdout).unwrap();
+        assert!(text.contains("gives no such line"), "{text}");
+        assert!(
+            text.contains("as the message of app, \"HOST app[1]: denied for bob"),
+            "{text}"
+        );
+    }
+    let words = ["-c", &config, "-j", "own", "all is well"];
+    let text = String::from_utf8(run("explain", &words).stdout).unwrap();
+    assert!(!text.contains("as the message"), "{text}");
 }

@@ -183,7 +183,7 @@ fn every_command_of_the_client_is_explained() {
 
 #[test]
 fn options_of_jails_filters_and_the_server_are_explained() {
-    let rows = jail::all().chain(server::all()).chain(server::THREAD);
+    let rows = jail::all().chain(server::of_all_sections());
     assert_eq!(names(&page("jail.conf.5")), set(rows.map(|row| row.name)));
 }
 

@@ -3,8 +3,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
 
 use tokio::sync::Notify;
+
+use super::ban_times::BanTimes;
 
 /// Orders for one action beyond which no failures are judged any more; lines wait where they are, in
 /// files and in the journal.
@@ -75,19 +78,30 @@ impl Backlog {
 
 /// An order that is not done yet. Dropped, it is.
 #[derive(Debug)]
-pub(super) struct Pending(Arc<Backlog>);
+pub(super) struct Pending {
+    backlog: Arc<Backlog>,
+    /// Of a ban: since when, and where it is counted.
+    timed: Option<(Instant, Arc<BanTimes>)>,
+}
 
 impl Pending {
-    pub(super) fn new(backlog: &Arc<Backlog>) -> Pending {
+    /// `times`: where it is counted if it is a ban.
+    pub(super) fn new(backlog: &Arc<Backlog>, times: Option<&Arc<BanTimes>>) -> Pending {
         backlog.pending.fetch_add(1, Ordering::Relaxed);
-        Pending(backlog.clone())
+        Pending {
+            backlog: backlog.clone(),
+            timed: times.map(|times| (Instant::now(), times.clone())),
+        }
     }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        if self.0.pending.fetch_sub(1, Ordering::Release) == 1 {
-            self.0.changed.notify_waiters();
+        if let Some((since, times)) = &self.timed {
+            times.add(since.elapsed());
+        }
+        if self.backlog.pending.fetch_sub(1, Ordering::Release) == 1 {
+            self.backlog.changed.notify_waiters();
         }
     }
 }

@@ -134,6 +134,8 @@ pub struct CommandAction {
     executed: HashMap<&'static str, IndexMap<FamilyKey, String>>,
     /// Families that stand from the last server, until the action starts.
     taken_over: Vec<FamilyKey>,
+    /// The family whose `actionstart` or `actionstop` runs, or was ended in the middle.
+    midway: Option<FamilyKey>,
 }
 
 impl CommandAction {
@@ -150,6 +152,7 @@ impl CommandAction {
             started: IndexMap::new(),
             executed: HashMap::new(),
             taken_over: Vec::new(),
+            midway: None,
         }
     }
 
@@ -385,12 +388,15 @@ impl CommandAction {
         }
     }
 
-    /// `actionstop` for every started family.
+    /// `actionstop` for every started family, and for one whose start was ended in the middle: half of it may
+    /// be there.
     ///
     /// # Errors
     /// A failed command.
     pub async fn stop(&mut self, context: &mut Context<'_>) -> Result<(), ActionError> {
-        let families = self.families_in(|state| state != 0);
+        let mut families = self.families_in(|state| state != 0);
+        let midway = self.midway.take();
+        families.extend(midway.filter(|family| self.state(family) == 0));
         if families.is_empty() {
             return Ok(());
         }

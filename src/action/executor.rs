@@ -9,8 +9,8 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::timeout;
@@ -55,6 +55,9 @@ type Locks = Mutex<HashMap<String, Arc<Lock>>>;
 
 /// How often who waits for a lock looks whether others make progress.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How long it waits for actions that stop as well: their commands are given up if they do not end.
+const OTHERS_STOP: Duration = Duration::from_secs(5);
 
 /// Carries out commands of one action of a jail. The locks are those of the whole process.
 #[derive(Debug)]
@@ -346,8 +349,8 @@ impl Executor {
         }
     }
 
-    /// Waits for a lock. While those before it end by themselves, an action that stops is not given up
-    /// for waiting.
+    /// Waits for a lock. While those before it end by themselves, or are about to be given up, an action that
+    /// stops is not given up for waiting.
     async fn hold(&self, name: &str) -> Held {
         let lock = {
             static LOCKS: OnceLock<Locks> = OnceLock::new();
@@ -355,14 +358,18 @@ impl Executor {
             let mut locks = locks.lock().unwrap_or_else(PoisonError::into_inner);
             locks.entry(name.to_owned()).or_default().clone()
         };
-        let held = |lock: Arc<Lock>, guard| Held {
-            patience: self.patience.clone(),
-            lock,
-            _guard: guard,
+        let held = |lock: Arc<Lock>, guard| {
+            *lock.holder() = Some(self.patience.clone());
+            Held {
+                patience: self.patience.clone(),
+                lock,
+                _guard: guard,
+            }
         };
         if let Ok(guard) = lock.mutex.clone().try_lock_owned() {
             return held(lock, guard);
         }
+        let begin = Instant::now();
         let mut seen = lock.ended.load(Ordering::Relaxed);
         let guard = lock.mutex.clone().lock_owned();
         tokio::pin!(guard);
@@ -371,7 +378,9 @@ impl Executor {
                 Ok(guard) => return held(lock, guard),
                 Err(_) => {
                     let ended = lock.ended.load(Ordering::Relaxed);
-                    if ended != seen {
+                    let holder = lock.holder().clone();
+                    let stops = holder.is_some_and(|holder| holder.has_begun());
+                    if ended != seen || stops && begin.elapsed() < OTHERS_STOP {
                         seen = ended;
                         self.patience.progress();
                     }
@@ -387,6 +396,14 @@ struct Lock {
     mutex: Arc<tokio::sync::Mutex<()>>,
     /// Commands that have held it and ended by themselves.
     ended: AtomicU64,
+    /// The patience with whose command holds it.
+    holder: Mutex<Option<Arc<Patience>>>,
+}
+
+impl Lock {
+    fn holder(&self) -> MutexGuard<'_, Option<Arc<Patience>>> {
+        self.holder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A lock that is held.
@@ -398,6 +415,7 @@ pub(super) struct Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
+        *self.lock.holder() = None;
         if !self.patience.has_given_up() {
             self.lock.ended.fetch_add(1, Ordering::Relaxed);
         }

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 use super::backlog::Backlog;
+use super::ban_times::BanTimeCounts;
 use super::command::CommandAction;
 use super::executor::Executor;
 use super::info::History;
@@ -410,6 +411,16 @@ impl Actions {
     /// Waits until more bans may be made.
     pub async fn room(&self) {
         self.0.backlog.room().await;
+    }
+
+    /// By action how many orders wait, and how long bans have taken.
+    pub fn workload(&self) -> Vec<(String, usize, BanTimeCounts)> {
+        let state = self.state();
+        let lanes = state.lanes.iter();
+        let of_lane = |(name, lane): (&String, &Lane)| {
+            (name.clone(), lane.queue.len(), lane.queue.ban_times())
+        };
+        lanes.map(of_lane).collect()
     }
 
     /// Waits until every order is carried out that was given so far, and those given meanwhile.

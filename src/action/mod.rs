@@ -4,6 +4,7 @@
 //! is told is done in order, unbans first; nobody waits for it unless he wants to.
 
 mod backlog;
+pub mod ban_times;
 pub mod command;
 pub mod confined;
 pub mod executor;

@@ -78,6 +78,11 @@ impl Patience {
         }
     }
 
+    /// Whether the action was told to stop.
+    pub fn has_begun(&self) -> bool {
+        self.lock().whole.is_some()
+    }
+
     /// Whether something has been given up.
     pub fn has_given_up(&self) -> bool {
         self.lock().given_up

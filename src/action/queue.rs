@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::sleep_until;
 
 use super::backlog::{Backlog, FULL, Pending};
+use super::ban_times::{BanTimeCounts, BanTimes};
 use super::step::{Gate, Opening};
 use super::task::Task;
 use super::ticket_batch::TicketOrder;
@@ -68,6 +69,7 @@ pub(super) struct Queue {
     /// Told when an order of the jail has been done by an action.
     moved: Arc<Notify>,
     backlog: Arc<Backlog>,
+    ban_times: Arc<BanTimes>,
 }
 
 #[derive(Debug, Default)]
@@ -99,7 +101,18 @@ impl Queue {
             news: Notify::new(),
             moved,
             backlog,
+            ban_times: Arc::default(),
         }
+    }
+
+    /// How many orders wait.
+    pub(super) fn len(&self) -> usize {
+        self.lock().entries.len()
+    }
+
+    /// How long bans have taken, from the order on.
+    pub(super) fn ban_times(&self) -> BanTimeCounts {
+        self.ban_times.counted()
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -109,10 +122,12 @@ impl Queue {
     /// Queues an order. `lifts`: the action's bans can be lifted, so that a ban and its unban cancel
     /// each other; what only reports bans reports all.
     pub(super) fn push(&self, task: Task, class: Class, gate: Option<Gate>, lifts: bool) {
+        let times = matches!(task, Task::Ban(_)).then_some(&self.ban_times);
+        let pending = Pending::new(&self.backlog, times);
         let entry = Entry {
             task,
             gate,
-            pending: Pending::new(&self.backlog),
+            pending,
         };
         let mut waiting = self.lock();
         let before = waiting.entries.len();
@@ -152,7 +167,7 @@ impl Queue {
         let entry = Entry {
             task: last(cancelled),
             gate: None,
-            pending: Pending::new(&self.backlog),
+            pending: Pending::new(&self.backlog, None),
         };
         waiting.insert(entry, Class::First);
         waiting.closed = true;

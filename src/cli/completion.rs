@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use super::{
     actions, config, doctor, explain, filter, help, links, lint, programs, refused, regex, replay,
-    report, say, setup, test, usage,
+    report, say, setup, test, usage, web,
 };
 
 /// Runs the program; the first argument is the name it was called under.
@@ -151,7 +151,7 @@ fn options_of(command: &clap::Command) -> (Vec<String>, bool) {
 }
 
 /// The programs that clap reads the command line of.
-fn by_clap() -> [(&'static str, clap::Command); 12] {
+fn by_clap() -> [(&'static str, clap::Command); 13] {
     [
         ("regex", regex::flags::command()),
         ("replay", replay::arguments::command()),
@@ -164,6 +164,7 @@ fn by_clap() -> [(&'static str, clap::Command); 12] {
         ("test", test::command()),
         ("setup", setup::command()),
         ("doctor", doctor::command()),
+        ("web", web::command()),
         ("install-links", links::command()),
     ]
 }

@@ -11,9 +11,11 @@ mod judge;
 mod marks;
 mod near;
 mod offender;
+mod own_log;
 mod places;
 mod text;
 mod walk;
+mod words;
 
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Cursor, Write as _};

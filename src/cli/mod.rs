@@ -41,6 +41,7 @@ pub mod setup;
 mod table;
 pub mod test;
 pub mod usage;
+pub mod web;
 
 /// fail2ban's exit code for any failure (fact P58).
 pub const FAILURE: u8 = 255;
@@ -116,6 +117,11 @@ pub(crate) const PROGRAMS: &[(&str, &[Entry])] = &[
                 "doctor",
                 "says what is wrong on this machine, with a cure",
                 doctor::main,
+            ),
+            (
+                "web",
+                "serves metrics of the server for Prometheus",
+                web::main,
             ),
         ],
     ),

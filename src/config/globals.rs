@@ -49,16 +49,30 @@ pub fn sandbox(settings: &Settings, messages: &mut Messages) -> Result<Sandbox, 
         "strict" => Ok(Sandbox::Strict),
         "auto" => Ok(Sandbox::Auto),
         "off" | "" => Ok(Sandbox::Off),
-        other => Err(Cause::Setting {
-            text: format!(
-                "Invalid value {} of 'sandbox', it is off, auto or strict",
-                quoted(other)
-            ),
-            place: settings
-                .origin("Definition", SANDBOX.name)
-                .cloned()
-                .map(Into::into),
-        }),
+        other => Err(invalid(
+            settings,
+            ("Definition", SANDBOX.name),
+            other,
+            "off, auto or strict",
+        )),
+    }
+}
+
+/// A value that an option cannot have; `is`: what it can.
+pub fn invalid(
+    settings: &Settings,
+    (section, option): (&str, &str),
+    value: &str,
+    is: &str,
+) -> Cause {
+    let place = settings.origin(section, option).cloned();
+    Cause::Setting {
+        text: format!(
+            "Invalid value {} of {}, it is {is}",
+            quoted(value),
+            quoted(option)
+        ),
+        place: place.map(Into::into),
     }
 }
 

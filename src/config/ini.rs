@@ -403,7 +403,7 @@ pub fn value_lines(text: &str, line: u32) -> Vec<(u32, String)> {
 }
 
 /// Where the comment begins: the whole line for `#` and `;`, else a `;` after white space.
-fn comment_start(line: &str) -> Option<usize> {
+pub fn comment_start(line: &str) -> Option<usize> {
     if strip(line).starts_with(['#', ';']) {
         return Some(0);
     }

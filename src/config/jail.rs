@@ -5,7 +5,7 @@
 mod origins;
 pub mod report;
 
-pub use origins::{place_in, place_of_part};
+pub use origins::{is_own_file, place_in, place_of_part};
 
 use super::action::Action;
 use super::definition::{merged, read_options};

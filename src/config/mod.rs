@@ -29,6 +29,7 @@ pub mod layers;
 mod listings;
 pub mod lookup;
 mod machine;
+pub mod metrics;
 pub mod options;
 pub mod places;
 pub mod references;
@@ -143,6 +144,14 @@ pub fn read_logformat(dir: &Path) -> Result<String, ConfigError> {
 /// As [`read_early`], and for a value that is none.
 pub fn read_sandbox(dir: &Path) -> Result<Sandbox, ConfigError> {
     stream::sandbox(&shipped::Shipped, &dir.to_string_lossy())
+}
+
+/// Reads what `ferroban web` serves (`[metrics]`).
+///
+/// # Errors
+/// As [`read_early`], and for a value that is none.
+pub fn read_metrics(dir: &Path) -> Result<metrics::Metrics, ConfigError> {
+    stream::metrics(&shipped::Shipped, &dir.to_string_lossy())
 }
 
 /// Reads everything and makes the command stream. What concerns the reading of `fail2ban.conf`

@@ -362,6 +362,14 @@ pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
     FILES.iter().copied().chain(system)
 }
 
+/// The names of the shipped files of `filter.d` or `action.d`, without their ending.
+pub fn names(part: &str) -> impl Iterator<Item = &'static str> {
+    FILES.iter().filter_map(move |(path, _)| {
+        let name = path.strip_prefix(part)?.strip_prefix('/')?;
+        name.strip_suffix(".conf")
+    })
+}
+
 fn text(name: &str) -> Option<&'static str> {
     all()
         .find(|(known, _)| *known == name)

@@ -6,6 +6,7 @@ use super::files::Files;
 use super::globals;
 use super::jail::{self, Extent, Jail};
 use super::layers::Layers;
+use super::metrics::{self, Metrics};
 use super::settings::{Options, Settings};
 use super::shipped;
 use super::{Check, ConfigError, EarlyOptions, ReadOptions, Sandbox, Stream};
@@ -67,6 +68,18 @@ pub fn sandbox(files: &dyn Files, base: &str) -> Result<Sandbox, ConfigError> {
         globals::sandbox(&settings, &mut layers.messages)
     };
     with_messages(files, base, read).map(|(sandbox, _)| sandbox)
+}
+
+/// Of `fail2ban.conf` what `ferroban web` serves; see [`super::read_metrics`].
+///
+/// # Errors
+/// As there.
+pub fn metrics(files: &dyn Files, base: &str) -> Result<Metrics, ConfigError> {
+    let read = |layers: &mut Layers<'_>| {
+        let settings = globals_of(layers)?;
+        metrics::read(&settings, &mut layers.messages)
+    };
+    with_messages(files, base, read).map(|(metrics, _)| metrics)
 }
 
 /// The whole configuration; see [`super::read`].

@@ -430,6 +430,10 @@ impl Filter {
         manner: Manner,
         outcome: &mut LineOutcome,
     ) -> bool {
+        if self.regex_hits.len() <= index {
+            self.regex_hits.resize(index + 1, 0);
+        }
+        self.regex_hits[index] += 1;
         let mut single;
         let key: Option<Arc<str>> = record.text(&Name::Mlfid).map(Arc::from);
         let gathered: &mut Gathered = match &key {

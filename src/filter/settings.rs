@@ -87,6 +87,8 @@ pub struct Filter {
     pub(super) content: String,
     pub(super) limits: Limits,
     pub(super) prefregex_matched: bool,
+    /// How often each failregex has hit since the regexes were set.
+    pub(super) regex_hits: Vec<u64>,
 }
 
 impl Filter {
@@ -104,6 +106,7 @@ impl Filter {
             content: String::new(),
             limits: Limits::default(),
             prefregex_matched: false,
+            regex_hits: Vec::new(),
         }
     }
 
@@ -215,6 +218,7 @@ impl Filter {
     fn regexes_changed(&mut self) {
         self.prefilter = None;
         self.signature = None;
+        self.regex_hits.clear();
     }
 
     /// Whether the ignoreregexes see the line before the failregexes do: when there are far fewer
@@ -358,6 +362,13 @@ impl Filter {
     /// How often a search gave up at its step limit since the filter was made.
     pub fn limit_hits(&self) -> u64 {
         self.limits.hits
+    }
+
+    /// How often each failregex has hit since the regexes were set; what ends a session counts, too.
+    pub fn regex_hits(&self) -> impl Iterator<Item = u64> {
+        let hits = self.regex_hits.iter().copied();
+        let none = std::iter::repeat(0);
+        hits.chain(none).take(self.rules.failregexes.len())
     }
 
     /// Whether the prefregex matched when it was last tried.

@@ -107,6 +107,8 @@ pub struct JailCore {
     pub(super) counter: Counter,
     pub(super) bans: BanList,
     pub(super) has_database: bool,
+    /// Lines that went through the filter.
+    pub(super) lines: u64,
     pub(super) known: Known,
     /// Counts the evidence of this jail.
     pub(super) evidence: JailEvidence,
@@ -128,6 +130,7 @@ impl JailCore {
             counter: Counter::default(),
             bans: BanList::default(),
             has_database,
+            lines: 0,
             known: Known::default(),
             evidence: JailEvidence::default(),
             prolongs: BinaryHeap::new(),

@@ -63,6 +63,7 @@ impl Task {
     fn take_alone(&mut self, chunk: &Chunk, clock: &Clock) {
         let lines = self.intake.logs().lines(chunk, self.core.encoding());
         let Task { core, pending, .. } = self;
+        core.lines += lines.len() as u64;
         let lines = core.filter.form(lines);
         let dating = core.filter.date_lines(&lines, clock.now);
         let each = |failure| pending.push(log_failure(failure));
@@ -73,6 +74,7 @@ impl Task {
     fn take_told(&mut self, chunk: &Chunk, clock: &Clock) {
         let lines = self.intake.logs().lines(chunk, self.core.encoding());
         let lines = lines.into_owned();
+        self.core.lines += lines.len() as u64;
         for index in 0..lines.len() {
             self.take_line(lines.line(index), None, clock);
             self.judge_pending();
@@ -120,6 +122,7 @@ impl Task {
             core.filter.form(lines).into_owned()
         };
         let lines = decoded.lines.get_or_init(decode).await;
+        core.lines += lines.len() as u64;
         let dating = date(&mut core.filter, shelf, &decoded, lines, clock.now).await;
         let mut each = |failure| pending.push(log_failure(failure));
 
@@ -156,6 +159,7 @@ impl Task {
             return;
         };
         let clock = self.core.clock(now(), in_operation);
+        self.core.lines += batch.entries.len() as u64;
         for entry in &batch.entries {
             let date = Some((entry.date.as_str(), entry.time));
             self.take_line(&entry.line, date, &clock);

@@ -207,8 +207,13 @@ impl Jail {
             }
             JailCommand::Status { flavour } if flavour == FULL => {
                 let request = Request::Call(JailCommand::Status { flavour }, reply);
-                let status = self.ask(request, answer).await??;
-                return Ok(with_ineffective(status, self.ineffective_now().await));
+                let mut status = self.ask(request, answer).await??;
+                let ineffective = ("Not effective", self.ineffective_now().await);
+                add_rows(
+                    &mut status,
+                    [ineffective].into_iter().chain(self.workload()),
+                );
+                return Ok(status);
             }
             command => {
                 return self.ask(Request::Call(command, reply), answer).await?;
@@ -247,6 +252,23 @@ impl Jail {
                 rest: Vec::new(),
             })
         })
+    }
+
+    /// By action how many orders wait, and how many bans took how long.
+    fn workload(&self) -> [(&'static str, Value); 2] {
+        let (mut waiting, mut times) = (Vec::new(), Vec::new());
+        let number = |count: u64| Value::Int(i64::try_from(count).unwrap_or(i64::MAX));
+        for (action, orders, counts) in self.actions.workload() {
+            let buckets = counts.buckets.into_iter().map(number).collect();
+            let seconds = Value::Float(counts.seconds);
+            waiting.push((action.as_str().into(), number(orders as u64)));
+            let taken = Value::List(vec![Value::List(buckets), seconds]);
+            times.push((action.into(), taken));
+        }
+        [
+            ("Waiting orders", Value::Dict(waiting)),
+            ("Ban times", Value::Dict(times)),
+        ]
     }
 
     /// [`Jail::ineffective`], or None while the actions are too busy to say.
@@ -414,13 +436,13 @@ impl Starting {
     }
 }
 
-/// Adds to the part `Actions` of a status which bans are not effective.
-fn with_ineffective(mut status: Value, ineffective: Value) -> Value {
-    if let Value::List(parts) = &mut status
+/// Adds rows to the part `Actions` of a status.
+fn add_rows(status: &mut Value, rows: impl IntoIterator<Item = (&'static str, Value)>) {
+    if let Value::List(parts) = status
         && let Some(Value::Tuple(actions)) = parts.last_mut()
-        && let Some(Value::List(rows)) = actions.last_mut()
+        && let Some(Value::List(list)) = actions.last_mut()
     {
-        rows.push(Value::Tuple(vec!["Not effective".into(), ineffective]));
+        let rows = rows.into_iter();
+        list.extend(rows.map(|(name, value)| Value::Tuple(vec![name.into(), value])));
     }
-    status
 }

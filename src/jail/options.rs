@@ -348,6 +348,10 @@ impl JailCore {
         if flavour == FULL {
             let hits = i64::try_from(self.filter.limit_hits()).unwrap_or(i64::MAX);
             filter.push(row("Searches given up", hits.into()));
+            let number = |count: u64| Value::Int(i64::try_from(count).unwrap_or(i64::MAX));
+            filter.push(row("Lines read", number(self.lines)));
+            let hits = self.filter.regex_hits().map(number).collect();
+            filter.push(row("Regex hits", Value::List(hits)));
         }
         let mut actions = vec![
             row("Currently banned", banned.0.into()),

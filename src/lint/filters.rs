@@ -20,7 +20,7 @@ pub(super) fn look(
     layers: &mut Layers<'_>,
     written: &Written,
     used: &Used,
-    findings: &mut Findings,
+    findings: &mut Findings<'_>,
 ) {
     for (name, path) in &written.filters {
         // What others include need not stand alone.
@@ -28,7 +28,7 @@ pub(super) fn look(
             && !is_included(written, path)
             && let Err(cause) = filter(layers, name, findings)
         {
-            findings.cause(Severity::Warning, &cause, Some(first_line(path)));
+            findings.cause(Severity::Warning, &cause, Some(first_line(path)), None);
         }
         if !used.filters.contains(name) && !is_included(written, path) {
             let text = format!("no jail uses the filter {}", quoted(name));
@@ -49,7 +49,7 @@ fn is_included(written: &Written, path: &str) -> bool {
 
 /// Tries the regexes of a filter as they are without a jail. Arguments may be missing, so that what
 /// is wrong is a warning at most.
-fn filter(layers: &mut Layers<'_>, name: &str, findings: &mut Findings) -> Result<(), Cause> {
+fn filter(layers: &mut Layers<'_>, name: &str, findings: &mut Findings<'_>) -> Result<(), Cause> {
     let Some(mut filter) = Filter::open(layers, name, name, Options::default())? else {
         return Ok(());
     };
@@ -78,7 +78,7 @@ fn filter(layers: &mut Layers<'_>, name: &str, findings: &mut Findings) -> Resul
     };
     for fault in validator::faults(&commands) {
         let place = place(fault.command, fault.item);
-        findings.fault(Severity::Warning, place, &fault, &commands, layers.files());
+        findings.fault(Severity::Warning, place, &fault, &commands);
     }
     risks(&commands, &place, findings);
     injection::look(&commands, &place, Severity::Note, findings);

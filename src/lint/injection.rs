@@ -28,13 +28,15 @@ const KNOWN: [&str; 11] = [
 
 /// How a client can lead a regex, if it can.
 pub fn leads(regex: &FailRegex) -> Option<&'static str> {
-    if regex.risks().injectable {
+    let steering = regex.steering();
+    if regex.risks().injectable && steering != Some(Steering::BehindRhost) {
         return Some(
-            "a greedy `.*` before the address, and behind it no `$`, or one after what matches \
-             anything: who can write into the line chooses whom to ban",
+            "text of any kind before the address, and behind it no `$`, or one after what matches \
+             anything: who can write into the line chooses whom to ban; end the regex right behind the \
+             address with `$`",
         );
     }
-    match regex.steering() {
+    match steering {
         Some(Steering::BothSides) => Some(
             "any text may stand before the address and behind it: a client that writes into the line \
              may have another address taken for its own",
@@ -70,7 +72,7 @@ pub(super) fn look(
     commands: &[Vec<Value>],
     place: &dyn Fn(usize, usize) -> Option<Place>,
     severity: Severity,
-    findings: &mut Findings,
+    findings: &mut Findings<'_>,
 ) {
     for fault in open_ids(commands) {
         let place = place(fault.command, fault.item);

@@ -7,15 +7,15 @@ use std::collections::BTreeSet;
 use super::names::{hint, nearest};
 use super::values::{Services, covered, is_yes_or_no};
 use super::written::Written;
-use super::{Findings, Severity, injection, regexes};
+use super::{Findings, Severity, first_line, injection, references, regexes, times};
 use crate::config::error::Messages;
 use crate::config::filter::Filter;
-use crate::config::jail::{self, Extent, Jail, place_of_part};
+use crate::config::jail::{self, Extent, Jail, is_own_file, place_of_part};
 use crate::config::layers::Layers;
-use crate::config::places::{Item, line_of};
+use crate::config::places::{Item, header_of, line_of};
 use crate::config::references::References;
 use crate::config::settings::{Setting, Settings, Vars};
-use crate::config::{Cause, Fault, Place, Sandbox, action, glob, options};
+use crate::config::{Cause, Fault, Place, Sandbox, action, glob, options, shipped};
 use crate::control::Value;
 use crate::jail::validator;
 use crate::log::Level;
@@ -64,10 +64,12 @@ pub(super) struct Jails<'a, 'f> {
     layers: &'a mut Layers<'f>,
     settings: Settings,
     written: &'a Written,
-    findings: &'a mut Findings,
+    findings: &'a mut Findings<'f>,
     services: Services,
     used: Used,
     about: About,
+    /// Some jail is enabled.
+    any: bool,
 }
 
 impl<'a, 'f> Jails<'a, 'f> {
@@ -76,7 +78,7 @@ impl<'a, 'f> Jails<'a, 'f> {
         settings: Settings,
         written: &'a Written,
         about: About,
-        findings: &'a mut Findings,
+        findings: &'a mut Findings<'f>,
     ) -> Jails<'a, 'f> {
         Jails {
             services: Services::read(layers.files()),
@@ -86,6 +88,7 @@ impl<'a, 'f> Jails<'a, 'f> {
             findings,
             used: Used::default(),
             about,
+            any: false,
         }
     }
 
@@ -95,11 +98,47 @@ impl<'a, 'f> Jails<'a, 'f> {
         for name in names.iter().filter(|name| *name != "INCLUDES") {
             self.uses(name);
             self.flags(name);
+            self.is_default(name);
             let before = self.findings.list.len();
             self.jail(name);
             for finding in &mut self.findings.list[before..] {
                 finding.jail = Some(name.clone());
             }
+        }
+        if !self.any {
+            self.none();
+        }
+    }
+
+    /// No jail is enabled: no mistake where the administrator has said nothing so far.
+    fn none(&mut self) {
+        let sections = self
+            .settings
+            .names()
+            .filter_map(|name| self.settings.section(name));
+        let entries = sections
+            .chain([&self.settings.defaults])
+            .flat_map(|section| section.values());
+        let origins: Vec<_> = entries.filter_map(|entry| entry.origin.as_ref()).collect();
+        let own = origins.iter().find(|origin| is_own_file(&origin.file));
+        let (severity, origin) = match own {
+            Some(own) => (Severity::Warning, Some(own)),
+            None => (Severity::Note, origins.first()),
+        };
+        let place = origin.map(|origin| first_line(&origin.file));
+        let text = "no jail is enabled, so nothing is watched: write enabled = true into a jail, such as [sshd]";
+        self.findings.add(severity, "no-jail", place, text);
+    }
+
+    /// A section that is `[DEFAULT]` but for its letters, and so a jail.
+    fn is_default(&mut self, name: &str) {
+        if name.eq_ignore_ascii_case("DEFAULT") || name.eq_ignore_ascii_case("INCLUDES") {
+            let right = name.to_uppercase();
+            let text =
+                format!("[{name}] is a jail of this name, and no jail reads it: write [{right}]");
+            let place = self.place_of_name(name);
+            self.findings
+                .add(Severity::Warning, "unknown-section", place, text);
         }
     }
 
@@ -157,10 +196,16 @@ impl<'a, 'f> Jails<'a, 'f> {
             ..Extent::default()
         };
         let mut jail = match jail::read(self.layers, &mut self.settings, name, extent) {
-            Ok(Some(jail)) => jail,
+            Ok(Some(jail)) => {
+                self.any = true;
+                jail
+            }
             Ok(None) => return,
             Err(cause) => {
-                self.findings.cause(Severity::Error, &cause, at_jail);
+                let settings = Some(&self.settings);
+                self.findings
+                    .cause(Severity::Error, &cause, at_jail, settings);
+                self.any = true;
                 return;
             }
         };
@@ -183,11 +228,14 @@ impl<'a, 'f> Jails<'a, 'f> {
         let commands = match commands {
             Ok(commands) => commands,
             Err(cause) => {
-                self.findings.cause(Severity::Error, &cause, at_jail);
+                let settings = Some(&self.settings);
+                self.findings
+                    .cause(Severity::Error, &cause, at_jail, settings);
                 return;
             }
         };
         self.logs(&jail, logs);
+        self.journal_and_logs(&jail);
         if jail.error.is_some() {
             return;
         }
@@ -195,7 +243,7 @@ impl<'a, 'f> Jails<'a, 'f> {
             let place = jail.place_of(&fault, &commands, &self.settings, files);
             let place = place.or_else(|| at_jail.clone());
             self.findings
-                .fault(Severity::Error, place, &fault, &commands, files);
+                .fault(Severity::Error, place, &fault, &commands);
         }
         let place = |command: usize, item: usize| {
             let fault = Fault {
@@ -237,6 +285,7 @@ impl<'a, 'f> Jails<'a, 'f> {
             self.findings
                 .add(Severity::Warning, "no-regex", at_jail.clone(), text);
         }
+        times::look(&commands, &place, self.findings);
         self.ports(&jail, &commands);
         self.ignored(name, &commands);
         if let Some(usedns) = jail.options.get("usedns").map(Setting::text)
@@ -270,21 +319,56 @@ impl<'a, 'f> Jails<'a, 'f> {
                 false => Severity::Warning,
             };
             let mut text = message.text;
+            let mut place = message.place.or_else(|| at_jail.clone());
             if text.starts_with("Unable to read") {
-                let missing = text.split('\'').nth(1).unwrap_or_default().to_owned();
-                let known = match text.contains("filter") {
-                    true => &self.written.filters,
-                    false => &self.written.actions,
+                let is_filter = text.starts_with("Unable to read the filter");
+                let missing = match is_filter {
+                    true => definition(jail, "filter").name,
+                    false => text.split('\'').nth(1).unwrap_or_default().to_owned(),
                 };
-                text += &hint(nearest(&missing, known.keys().map(String::as_str), 2));
+                let (own, part) = match is_filter {
+                    true => (&self.written.filters, "filter.d"),
+                    false => (&self.written.actions, "action.d"),
+                };
+                let mut known: BTreeSet<&str> = own.keys().map(String::as_str).collect();
+                for name in shipped::names(part) {
+                    known.insert(name);
+                }
+                text += &meant_file(&missing, known.iter().copied());
+                if is_filter && missing == jail.name {
+                    place = self.place_of_name(&jail.name).or(place);
+                    text += "; a jail has the filter of its own name unless filter = names another";
+                }
+            }
+            if let Some(option) = text.strip_prefix("Wrong value for '") {
+                // what another option was set to
+                let option = option.split('\'').next().unwrap_or_default();
+                let vars = Vars::default();
+                let value = self.settings.get(&jail.name, option, &vars).ok().flatten();
+                place = self
+                    .place(&jail.name, option, &value.unwrap_or_default())
+                    .or(place);
             }
             if text.starts_with("No section: 'Definition'") {
                 let filter = definition(jail, "filter").name;
                 text = format!("the filter {} has no section [Definition]", quoted(&filter));
             }
-            let place = message.place.or_else(|| at_jail.clone());
-            self.findings.add(severity, "value", place, text);
+            let cause = Cause::Setting { text, place };
+            let settings = Some(&self.settings);
+            self.findings.cause(severity, &cause, None, settings);
         }
+    }
+
+    /// The header of a jail, in the administrator's file where it has one.
+    fn place_of_name(&self, jail: &str) -> Option<Place> {
+        let section = self.settings.section(jail)?;
+        let origins = || section.values().filter_map(|entry| entry.origin.as_ref());
+        let own = origins().find(|origin| is_own_file(&origin.file));
+        let header = header_of(self.layers.files(), own.or_else(|| origins().next())?);
+        Some(Place {
+            origin: header,
+            text: format!("[{jail}]"),
+        })
     }
 
     /// Arguments that look like one their file reads, and are none; and those of actions that nothing
@@ -394,7 +478,14 @@ impl<'a, 'f> Jails<'a, 'f> {
                 text: line,
             };
             let place = place_of_part(&self.settings, &jail.name, "logpath", item, files);
-            let text = format!("no log file {}{consequence}", quoted(line));
+            let date = match pattern.contains('%') {
+                true => format!(
+                    ": no date is filled in, write {}",
+                    references::undated(pattern)
+                ),
+                false => String::new(),
+            };
+            let text = format!("no log file {}{consequence}{date}", quoted(line));
             self.findings.add(severity, "missing-log", place, text);
         }
         if lines.is_empty() {
@@ -405,6 +496,40 @@ impl<'a, 'f> Jails<'a, 'f> {
             );
             self.findings.add(severity, "missing-log", place, text);
         }
+    }
+
+    /// Logs that are named and not read, because the jail reads the journal.
+    fn journal_and_logs(&mut self, jail: &Jail) {
+        let backend = jail.options.get("backend").map(Setting::shared_text);
+        if !backend.is_some_and(|backend| backend.starts_with("systemd")) {
+            return;
+        }
+        let named = self
+            .settings
+            .section(&jail.name)
+            .and_then(|own| own.get("logpath"));
+        let Some(named) = named.filter(|entry| {
+            let origin = entry.origin.as_ref();
+            origin.is_some_and(|origin| is_own_file(&origin.file)) && !entry.text.contains("%(")
+        }) else {
+            return;
+        };
+        let files = self.layers.files();
+        let is_there = |line: &str| !glob::find(files, line).paths.is_empty();
+        let severity = match named.text.lines().any(is_there) {
+            true => Severity::Warning,
+            false => Severity::Note,
+        };
+        let chosen = self.place(&jail.name, "backend", "systemd");
+        let chosen = chosen
+            .map(|place| format!(" ({place})"))
+            .unwrap_or_default();
+        let text = format!(
+            "this log is not read, as the jail reads the journal{chosen}: write backend = auto \
+             beside it, or take this line out"
+        );
+        let place = self.place(&jail.name, "logpath", "");
+        self.findings.add(severity, "journal", place, text);
     }
 
     /// Ports no firewall knows.
@@ -459,6 +584,23 @@ impl<'a, 'f> Jails<'a, 'f> {
     }
 }
 
+/// `; did you mean …` for a file of `filter.d` or `action.d` that is not there.
+fn meant_file<'k>(missing: &str, known: impl Iterator<Item = &'k str> + Clone) -> String {
+    let plain = missing.rsplit('/').next().unwrap_or(missing);
+    let plain = plain
+        .strip_suffix(".conf")
+        .or_else(|| plain.strip_suffix(".local"))
+        .unwrap_or(plain);
+    let same = known.clone().find(|name| name.eq_ignore_ascii_case(plain));
+    match same {
+        Some(name) if name == plain => {
+            format!("; write {}, without folder and ending", quoted(name))
+        }
+        Some(name) => hint(Some(name)),
+        None => hint(nearest(plain, known, 2)),
+    }
+}
+
 /// The first definition of an option of a jail.
 fn definition(jail: &Jail, option: &str) -> options::Definition {
     let text = jail.options.get(option).map(Setting::shared_text);
@@ -474,7 +616,7 @@ fn option_of(words: &[Value]) -> &str {
 fn unserved(
     commands: &[Vec<Value>],
     place: &dyn Fn(usize, usize) -> Option<Place>,
-    findings: &mut Findings,
+    findings: &mut Findings<'_>,
 ) {
     for (fault, _) in validator::unserved(commands) {
         let place = place(fault.command, fault.item);
@@ -487,7 +629,7 @@ fn confined(
     commands: &[Vec<Value>],
     sandbox: Sandbox,
     place: &dyn Fn(usize, usize) -> Option<Place>,
-    findings: &mut Findings,
+    findings: &mut Findings<'_>,
 ) {
     let (severity, text) = match sandbox {
         Sandbox::Off => return,
@@ -505,7 +647,7 @@ fn confined(
 pub(super) fn risks(
     commands: &[Vec<Value>],
     place: &dyn Fn(usize, usize) -> Option<Place>,
-    findings: &mut Findings,
+    findings: &mut Findings<'_>,
 ) {
     let is_no = |words: &Vec<Value>| {
         let value = words.get(3).and_then(Value::as_str);

@@ -2,18 +2,22 @@
 //! legal but hardly meant.
 //!
 //! In: a directory, through [`Files`]. Out: [`Finding`]s, each with its place. Nothing is changed and
-//! nothing runs. [`written`] looks at every file by itself, [`options`] at names nobody knows,
-//! [`jails`] at what the enabled jails come to, [`regexes`] at the text of their regexes, [`filters`] at the rest of the filters and actions,
+//! nothing runs. [`written`] looks at every file by itself and [`lines`] at its lines, [`entries`] at the values of jails as they stand, [`options`] at names nobody knows,
+//! [`jails`] at what the enabled jails come to, [`regexes`] at the text of their regexes, [`times`] at what does not go together, [`filters`] at the rest of the filters and actions,
 //! [`injection`] at what clients can do with their regexes;
-//! [`names`] and [`values`] serve them.
+//! [`names`], [`references`] and [`values`] serve them.
 #![forbid(unsafe_code)]
 
+mod entries;
 mod filters;
 mod injection;
 mod jails;
+mod lines;
 mod names;
 mod options;
+mod references;
 mod regexes;
+mod times;
 mod values;
 mod written;
 
@@ -26,7 +30,8 @@ use std::collections::HashSet;
 use self::written::Written;
 use crate::config::files::Files;
 use crate::config::layers::Layers;
-use crate::config::settings::Origin;
+use crate::config::places::{Item, line_of};
+use crate::config::settings::{Origin, Settings};
 use crate::config::{Cause, Fault, Place, ReadOptions, Sandbox, globals, jail, shipped, stream};
 use crate::control::Value;
 use crate::jail::validator;
@@ -72,21 +77,51 @@ pub struct Finding {
 }
 
 /// Kinds of slips, of which other findings about the same line may come.
-const CAUSES: [&str; 5] = ["bracket", "comment", "left-tag", "quotes", "two-hosts"];
+const CAUSES: [&str; 9] = [
+    "bom",
+    "bracket",
+    "comment",
+    "cut",
+    "left-tag",
+    "quotes",
+    "seconds",
+    "two-hosts",
+    "unindented",
+];
 
 /// Kinds of what may come of them.
-const CONSEQUENCES: [&str; 5] = ["flag", "missing-log", "port", "value", "cut-address"];
+const CONSEQUENCES: [&str; 9] = [
+    "cut-address",
+    "flag",
+    "missing-log",
+    "port",
+    "reference",
+    "stray-line",
+    "unknown-option",
+    "unread-option",
+    "value",
+];
 
 /// Collects findings; the same one at the same place only once.
-#[derive(Debug, Default)]
-struct Findings {
+struct Findings<'f> {
+    /// What they are about.
+    files: &'f dyn Files,
     list: Vec<Finding>,
     seen: HashSet<(Option<String>, String)>,
     /// Where something shows, and where the slip stands that it comes of.
     led: Vec<(Origin, Origin)>,
 }
 
-impl Findings {
+impl<'f> Findings<'f> {
+    fn new(files: &'f dyn Files) -> Findings<'f> {
+        Findings {
+            files,
+            list: Vec::new(),
+            seen: HashSet::new(),
+            led: Vec::new(),
+        }
+    }
+
     fn add(
         &mut self,
         severity: Severity,
@@ -126,23 +161,41 @@ impl Findings {
         place: Option<Place>,
         fault: &Fault,
         commands: &[Vec<Value>],
-        files: &dyn Files,
     ) {
         let words = commands.get(fault.command).map_or(&[][..], Vec::as_slice);
         let source = regexes::values_of(words).get(fault.item);
         let source = source.and_then(Value::as_str).unwrap_or_default();
         let is_syntax = fault.text.starts_with("Unable to compile");
         if let Some((text, part)) = regexes::syntax(source).filter(|_| is_syntax) {
-            let (place, column) = regexes::shown(files, place, source, part);
+            let (place, column) = regexes::shown(self.files, place, source, part);
             self.add_at_column(severity, "value", place, column, text);
             return;
         }
         self.add(severity, "value", place, values::plain(&fault.text, words));
     }
 
-    fn cause(&mut self, severity: Severity, cause: &Cause, otherwise: Option<Place>) {
+    /// What ended the reading, of a value in `settings` where it was one.
+    fn cause(
+        &mut self,
+        severity: Severity,
+        cause: &Cause,
+        otherwise: Option<Place>,
+        settings: Option<&Settings>,
+    ) {
         let place = cause.place().or(otherwise);
-        self.add(severity, "value", place, cause.text());
+        let text = cause.text();
+        let line = place.as_ref().map(|place| {
+            let item = Item::default();
+            line_of(self.files, &place.origin, item).text
+        });
+        let line = line.unwrap_or_default();
+        match references::plain(&text, &line, settings) {
+            Some((message, part)) => {
+                let (place, column) = regexes::shown(self.files, place, &part, 0..part.len());
+                self.add_at_column(severity, "reference", place, column, message);
+            }
+            None => self.add(severity, "value", place, text),
+        }
     }
 
     /// Errors first; a warning about a line that has an error says nothing new, and what comes of a slip
@@ -189,11 +242,11 @@ impl Findings {
 
 /// Looks through the configuration below `dir`.
 pub fn lint(files: &dyn Files, dir: &str) -> Vec<Finding> {
-    let mut findings = Findings::default();
+    let mut findings = Findings::new(files);
     let mut layers = match Layers::new(files, dir) {
         Ok(layers) => layers,
         Err(cause) => {
-            findings.cause(Severity::Error, &cause, None);
+            findings.cause(Severity::Error, &cause, None, None);
             return findings.finish();
         }
     };
@@ -207,6 +260,7 @@ pub fn lint(files: &dyn Files, dir: &str) -> Vec<Finding> {
             options::of_definitions(&mut layers, &settings, &written, &mut findings);
             jail::add_defaults(&mut settings, layers.base());
             options::spare_names(files, &settings, &mut findings);
+            entries::look(files, &settings, &mut findings);
             let starts = starts(files, dir);
             let about = jails::About { starts, sandbox };
             let mut jails =
@@ -220,7 +274,7 @@ pub fn lint(files: &dyn Files, dir: &str) -> Vec<Finding> {
             findings.add(Severity::Error, "unreadable", None, text);
         }
         Err(cause) => {
-            findings.cause(Severity::Error, &cause, None);
+            findings.cause(Severity::Error, &cause, None, None);
         }
     }
     for path in layers.shipped() {
@@ -246,7 +300,7 @@ fn starts(files: &dyn Files, dir: &str) -> bool {
 }
 
 /// `fail2ban.conf`; answers what the server gives up.
-fn server(layers: &mut Layers<'_>, written: &Written, findings: &mut Findings) -> Sandbox {
+fn server(layers: &mut Layers<'_>, written: &Written, findings: &mut Findings<'_>) -> Sandbox {
     let settings = match layers.read("fail2ban") {
         Ok(Some(settings)) => settings,
         Ok(None) => {
@@ -255,7 +309,7 @@ fn server(layers: &mut Layers<'_>, written: &Written, findings: &mut Findings) -
             return Sandbox::Off;
         }
         Err(cause) => {
-            findings.cause(Severity::Error, &cause, None);
+            findings.cause(Severity::Error, &cause, None, None);
             return Sandbox::Off;
         }
     };
@@ -265,7 +319,12 @@ fn server(layers: &mut Layers<'_>, written: &Written, findings: &mut Findings) -
     let mut sandbox = Sandbox::Off;
     match globals::sandbox(&settings, &mut layers.messages) {
         Ok(level) => sandbox = level,
-        Err(cause) => findings.cause(Severity::Error, &cause, place("sandbox").map(Into::into)),
+        Err(cause) => findings.cause(
+            Severity::Error,
+            &cause,
+            place("sandbox").map(Into::into),
+            None,
+        ),
     }
     if sandbox != Sandbox::Off {
         let text = "sandbox: nothing that actions run can mount, load kernel modules, trace or enter \
@@ -288,11 +347,16 @@ fn server(layers: &mut Layers<'_>, written: &Written, findings: &mut Findings) -
                 let name = commands.get(fault.command).and_then(|words| words.get(1));
                 let name = name.and_then(|name| name.as_str()).unwrap_or_default();
                 let place = place(name).map(Into::into);
-                findings.fault(Severity::Error, place, &fault, &commands, layers.files());
+                findings.fault(Severity::Error, place, &fault, &commands);
             }
         }
         Err(cause) => {
-            findings.cause(Severity::Error, &cause, place("loglevel").map(Into::into));
+            findings.cause(
+                Severity::Error,
+                &cause,
+                place("loglevel").map(Into::into),
+                None,
+            );
         }
     }
     for message in layers.messages.0.split_off(before) {

@@ -17,6 +17,21 @@ pub fn nearest<'n>(
         .map(|(_, other)| other)
 }
 
+/// All names that are as much like a mistyped one as the [`nearest`].
+pub fn all_nearest<'n>(
+    name: &str,
+    known: impl Iterator<Item = &'n str> + Clone,
+    most: usize,
+) -> Vec<&'n str> {
+    let Some(first) = nearest(name, known.clone(), most) else {
+        return Vec::new();
+    };
+    let least = distance(name, first);
+    known
+        .filter(|other| distance(name, other) == least)
+        .collect()
+}
+
 /// ` Did you mean 'x'?`, or nothing.
 pub fn hint(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |name| format!("; did you mean '{name}'?"))

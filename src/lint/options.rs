@@ -10,12 +10,12 @@ use crate::config::layers::Layers;
 use crate::config::places::{Item, header_of, line_of};
 use crate::config::references::References;
 use crate::config::settings::{Section, Settings};
-use crate::options::server::THREAD;
+use crate::options::server::{METRICS, THREAD};
 use crate::options::{OptionRow, action, jail, server};
 use crate::python::text::quoted;
 
 /// Options of jails.
-pub(super) fn of_jails(settings: &Settings, written: &Written, findings: &mut Findings) {
+pub(super) fn of_jails(settings: &Settings, written: &Written, findings: &mut Findings<'_>) {
     let mut references = References::default();
     references.add_all(settings);
     let known = names(jail::all());
@@ -28,7 +28,7 @@ pub(super) fn of_jails(settings: &Settings, written: &Written, findings: &mut Fi
 }
 
 /// Names that jails refer to and nobody defines, so that they are those of the shipped configuration.
-pub(super) fn spare_names(files: &dyn Files, settings: &Settings, findings: &mut Findings) {
+pub(super) fn spare_names(files: &dyn Files, settings: &Settings, findings: &mut Findings<'_>) {
     let Some(spare) = settings.spare else {
         return;
     };
@@ -67,7 +67,7 @@ pub(super) fn of_server(
     files: &dyn Files,
     settings: &Settings,
     written: &Written,
-    findings: &mut Findings,
+    findings: &mut Findings<'_>,
 ) {
     let mut references = References::default();
     references.add_all(settings);
@@ -80,8 +80,15 @@ pub(super) fn of_server(
             "INCLUDES" => {}
             "Definition" => unread(section, &known, &references, written, findings),
             "Thread" => unread(section, &names(THREAD), &references, written, findings),
+            "metrics" => unread(section, &names(METRICS), &references, written, findings),
             name if references.section(name) => {}
-            name => unread_section(files, name, section, &["Definition", "Thread"], findings),
+            name => unread_section(
+                files,
+                name,
+                section,
+                &["Definition", "Thread", "metrics"],
+                findings,
+            ),
         }
     }
     unread(&settings.defaults, &known, &references, written, findings);
@@ -92,7 +99,7 @@ pub(super) fn of_definitions(
     layers: &mut Layers<'_>,
     jails: &Settings,
     written: &Written,
-    findings: &mut Findings,
+    findings: &mut Findings<'_>,
 ) {
     let files = layers.files();
     for (part, files_of_part, known) in [
@@ -143,7 +150,7 @@ fn unread(
     known: &[&str],
     references: &References,
     written: &Written,
-    findings: &mut Findings,
+    findings: &mut Findings<'_>,
 ) {
     for (name, entry) in section {
         let Some(origin) = &entry.origin else {
@@ -153,6 +160,8 @@ fn unread(
         if known.contains(&plain) || references.option(plain) || plain.starts_with("known/") {
             continue;
         }
+        // a name of the shipped files is none that was mistyped
+        let is_known = written.is_shipped_name(plain);
         let meant = nearest(plain, known.iter().copied(), 2).or_else(|| {
             let names = references.names();
             nearest(
@@ -161,6 +170,7 @@ fn unread(
                 1,
             )
         });
+        let meant = meant.filter(|_| !is_known);
         let (severity, kind, text) = match meant {
             Some(_) => (Severity::Warning, "unknown-option", "unknown option"),
             None => (Severity::Note, "unread-option", "nothing reads the option"),
@@ -175,7 +185,7 @@ fn unread_section(
     name: &str,
     section: &Section,
     known: &[&str],
-    findings: &mut Findings,
+    findings: &mut Findings<'_>,
 ) {
     let first = section.values().find_map(|entry| entry.origin.as_ref());
     let meant = nearest(name, known.iter().copied(), 2);

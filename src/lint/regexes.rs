@@ -118,7 +118,7 @@ pub(super) fn look(
     commands: &[Vec<Value>],
     places: &Places<'_>,
     options: &[(String, String)],
-    findings: &mut Findings,
+    findings: &mut Findings<'_>,
 ) {
     let place = places.of_value;
     let option_of = |words: &[Value]| words.get(2).and_then(Value::as_str).map(str::to_owned);
@@ -192,7 +192,20 @@ pub(super) fn syntax(source: &str) -> Option<(String, Range<usize>)> {
         Some(tag) => start..start + tag.len(),
         None => start..end,
     };
-    Some((format!("no regular expression: {what}"), part))
+    let shown = &source[part.clone()];
+    let cure = match what {
+        _ if shown.starts_with('<') => format!("close {shown} by </{}", &shown[1..]),
+        "missing ), unterminated subpattern" => {
+            "write \\( for one of the log, or close it".to_owned()
+        }
+        "unbalanced parenthesis" => "write \\) for one of the log, or open it before".to_owned(),
+        "nothing to repeat" | "multiple repeat" => format!("write \\{shown} for one of the log"),
+        _ => return Some((format!("no regular expression: {what}"), part)),
+    };
+    Some((
+        format!("no regular expression, {what} at `{shown}`: {cure}"),
+        part,
+    ))
 }
 
 /// The line of the administrator's file in which a part of a regex stands, and the column: that of the
@@ -203,7 +216,7 @@ pub(super) fn shown(
     source: &str,
     part: Range<usize>,
 ) -> (Option<Place>, Option<u32>) {
-    let Some(place) = place else {
+    let Some(mut place) = place else {
         return (None, None);
     };
     let wanted = source.get(part.clone()).unwrap_or_default();
@@ -217,6 +230,9 @@ pub(super) fn shown(
     let line = |number: u32| text.lines().nth(number.saturating_sub(1) as usize);
     let column = |line: &str, byte: usize| u32::try_from(line[..byte].chars().count() + 1).ok();
     if let Some(own) = line(place.origin.line) {
+        if place.text.is_empty() {
+            own.trim().clone_into(&mut place.text);
+        }
         let found = own.match_indices(wanted).nth(number);
         // a line that shows less of the regex than all has it where it can
         if let Some((byte, _)) = found.or_else(|| own.match_indices(wanted).next()) {

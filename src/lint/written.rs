@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Findings, Severity};
+use super::{Findings, Severity, lines};
 use crate::config::Place;
 use crate::config::files::{Files, join, split, stem};
 use crate::config::ini::{self, IniFile, SyntaxError};
@@ -30,6 +30,8 @@ pub(super) struct Written {
     options: Vec<BTreeSet<String>>,
     /// Files that are not read as configuration.
     others: Vec<String>,
+    /// The names of the options of all shipped files.
+    shipped: BTreeSet<String>,
 }
 
 impl Written {
@@ -39,8 +41,13 @@ impl Written {
         self.options.iter().any(has_both)
     }
 
+    /// Whether an option of this name is in a shipped file.
+    pub fn is_shipped_name(&self, name: &str) -> bool {
+        self.shipped.contains(name)
+    }
+
     /// Files nobody reads. What some option names, such as a script, is of use.
-    fn unread(&self, findings: &mut Findings) {
+    fn unread(&self, findings: &mut Findings<'_>) {
         for path in &self.others {
             let name = split(path).1;
             if !self.texts.iter().any(|text| text.contains(name)) {
@@ -52,11 +59,13 @@ impl Written {
 }
 
 /// Reads all files of the configuration below `base`.
-pub(super) fn look(files: &dyn Files, base: &str, findings: &mut Findings) -> Written {
+pub(super) fn look(files: &dyn Files, base: &str, findings: &mut Findings<'_>) -> Written {
     let mut written = Written::default();
     for name in sorted(files, base) {
         let path = join(base, &name);
-        if is_config(&name) {
+        if is_misnamed(&name) {
+            misnamed(&path, findings);
+        } else if is_config(&name) {
             file(files, base, &path, &mut written, findings);
         }
     }
@@ -70,7 +79,9 @@ pub(super) fn look(files: &dyn Files, base: &str, findings: &mut Findings) -> Wr
         let directory = join(base, part);
         for name in sorted(files, &directory) {
             let path = join(&directory, &name);
-            if is_config(&name) && files.is_file(&path) {
+            if is_misnamed(&name) {
+                misnamed(&path, findings);
+            } else if is_config(&name) && files.is_file(&path) {
                 found.entry(stem(&name).to_owned()).or_insert(path);
             }
         }
@@ -79,7 +90,9 @@ pub(super) fn look(files: &dyn Files, base: &str, findings: &mut Findings) -> Wr
     // what is missing in the directory is read from these
     for (path, text) in shipped::all().filter(|(path, _)| is_config(path)) {
         let (read, _) = ini::parse_tolerantly(text, path);
-        written.options.push(option_names(&read));
+        let names = option_names(&read);
+        written.shipped.extend(names.iter().cloned());
+        written.options.push(names);
     }
     written
 }
@@ -101,6 +114,18 @@ fn is_config(name: &str) -> bool {
     !name.starts_with('.') && (name.ends_with(".conf") || name.ends_with(".local"))
 }
 
+/// `jail.conf.local`: it is not what goes over `jail.conf`.
+fn is_misnamed(name: &str) -> bool {
+    name.ends_with(".conf.local")
+}
+
+fn misnamed(path: &str, findings: &mut Findings<'_>) {
+    let name = split(path).1;
+    let right = name.replace(".conf.local", ".local");
+    let text = format!("{} is not read: call it {}", quoted(name), quoted(&right));
+    findings.add(Severity::Warning, "unread-file", at(path, 1), text);
+}
+
 /// What lies in configuration directories without being meant as configuration.
 fn is_something_else(name: &str) -> bool {
     const ENDS: [&str; 9] = [
@@ -117,7 +142,7 @@ fn directory(
     base: &str,
     path: &str,
     written: &mut Written,
-    findings: &mut Findings,
+    findings: &mut Findings<'_>,
     depth: usize,
 ) {
     for name in sorted(files, path) {
@@ -135,7 +160,7 @@ fn directory(
     }
 }
 
-fn at(path: &str, line: u32) -> Option<Place> {
+pub(super) fn at(path: &str, line: u32) -> Option<Place> {
     let origin = Origin {
         file: path.into(),
         line,
@@ -143,7 +168,13 @@ fn at(path: &str, line: u32) -> Option<Place> {
     Some(origin.into())
 }
 
-fn file(files: &dyn Files, base: &str, path: &str, written: &mut Written, findings: &mut Findings) {
+fn file(
+    files: &dyn Files,
+    base: &str,
+    path: &str,
+    written: &mut Written,
+    findings: &mut Findings<'_>,
+) {
     let bytes = match files.read(path) {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -163,16 +194,24 @@ fn file(files: &dyn Files, base: &str, path: &str, written: &mut Written, findin
             return;
         }
     };
-    let (read, errors) = ini::parse_tolerantly(&text, path);
-    for error in &errors {
-        syntax(error, path, findings);
+    let plain = text.strip_prefix('\u{feff}');
+    if plain.is_some() {
+        let text = "the file begins with a byte order mark, so its first line is no section: save it as UTF-8 \
+                    without BOM";
+        findings.add(Severity::Error, "bom", at(path, 1), text);
     }
+    let text = plain.unwrap_or(&text);
+    let (read, errors) = ini::parse_tolerantly(text, path);
+    for error in &errors {
+        syntax(error, text, path, findings);
+    }
+    lines::look(text, path, findings);
     includes(files, base, path, &read, written, findings);
     written.options.push(option_names(&read));
-    written.texts.push(text);
+    written.texts.push(text.to_owned());
 }
 
-fn syntax(error: &SyntaxError, path: &str, findings: &mut Findings) {
+fn syntax(error: &SyntaxError, whole: &str, path: &str, findings: &mut Findings<'_>) {
     let mut tell = |kind, line: usize, text: String| {
         let place = at(path, u32::try_from(line).unwrap_or(u32::MAX));
         findings.add(Severity::Error, kind, place, text);
@@ -198,7 +237,14 @@ fn syntax(error: &SyntaxError, path: &str, findings: &mut Findings) {
         }
         SyntaxError::Unparsable { lines, .. } => {
             for (line, text) in lines {
-                let text = format!("{} is neither section nor option", quoted(text.trim()));
+                let above = lines::option_above(whole, *line);
+                let above =
+                    above.map(|option| format!(": indent it if it belongs to {option} above"));
+                let text = format!(
+                    "{} is neither section nor option{}",
+                    quoted(text.trim()),
+                    above.unwrap_or_default()
+                );
                 tell("stray-line", *line, text);
             }
         }
@@ -212,7 +258,7 @@ fn includes(
     path: &str,
     read: &IniFile,
     written: &mut Written,
-    findings: &mut Findings,
+    findings: &mut Findings<'_>,
 ) {
     let Some(section) = read.sections.get("INCLUDES") else {
         return;

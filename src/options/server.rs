@@ -68,6 +68,14 @@ pub const LATER: &[OptionRow] = &[
     SANDBOX,
 ];
 
+/// Options of `[metrics]`, which `ferroban web` goes by and the server does not.
+pub const METRICS: &[OptionRow] = &[
+    OptionRow::text("listen").sent(Sent::Never),
+    OptionRow::text("textfile").sent(Sent::Never),
+    OptionRow::text("names").sent(Sent::Never),
+    OptionRow::flag("addresses").sent(Sent::Never),
+];
+
 /// Options of `[Thread]`; all together they are the option `thread` of the server.
 pub const THREAD: &[OptionRow] = &[OptionRow::integer("stacksize")];
 
@@ -77,6 +85,11 @@ pub const THREAD_COMMAND: &str = "thread";
 /// All options of `[Definition]`, in the order they are read.
 pub fn all() -> impl Iterator<Item = &'static OptionRow> {
     EARLY.iter().chain(LATER)
+}
+
+/// Those of all sections of `fail2ban.conf`.
+pub fn of_all_sections() -> impl Iterator<Item = &'static OptionRow> {
+    all().chain(THREAD).chain(METRICS)
 }
 
 /// The name of an option that `set NAME VALUE` sets. A jail may be called like one the original does

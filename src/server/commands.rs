@@ -254,6 +254,12 @@ impl Server {
             let failed = failed.map(|(name, why)| (name.into(), why.into()));
             let failed = Value::Dict(failed.collect());
             status.push(Value::Tuple(vec!["Failed jails".into(), failed]));
+            let waiting = self.store().map_or(0, |store| store.waiting());
+            let waiting = Value::Int(waiting as i64);
+            status.push(Value::Tuple(vec![
+                "Database requests waiting".into(),
+                waiting,
+            ]));
             for (name, version) in [
                 ("Fail2ban version", COMPATIBLE_VERSION),
                 ("Ferroban version", VERSION),

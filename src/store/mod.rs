@@ -353,6 +353,11 @@ impl Store {
         answered.await.ok()
     }
 
+    /// How many reads and writes wait for the database.
+    pub fn waiting(&self) -> usize {
+        self.shared.mailbox.waiting()
+    }
+
     fn write(&self, write: Write) {
         self.shared.mailbox.write(write);
     }

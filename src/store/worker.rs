@@ -105,6 +105,11 @@ pub(super) struct Mailbox {
 }
 
 impl Mailbox {
+    /// How many requests wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.requests.len()
+    }
+
     /// Queues a write; when thousands wait already it is dropped, with an error in the log.
     pub(super) fn write(&self, write: Write) {
         let queued = self.requests.try_send_quietly(Request::Write(write));

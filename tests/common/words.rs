@@ -41,7 +41,7 @@ pub fn filter_tags() -> impl Iterator<Item = &'static str> {
 
 /// Options of jails, filters, `fail2ban.conf` and actions.
 pub fn options() -> BTreeSet<&'static str> {
-    let of_server = server::all().chain(server::THREAD);
+    let of_server = server::of_all_sections();
     let rows = jail::all().chain(of_server).chain(action::all());
     let names = rows.map(|row: &OptionRow| row.name);
     names.chain(BESIDE_THE_TABLES).collect()

@@ -99,11 +99,14 @@ impl CommandAction {
         found
     }
 
-    /// Takes a family over as it was installed; answers whether it was by these commands.
+    /// Takes a family over as it was installed; answers whether it was by these commands. Another jail may have
+    /// taken over what they made already, and this one's part is not known: the last server was killed in between.
     fn take_over(&mut self, family: &FamilyKey, own: &Own, context: &mut Context<'_>) -> bool {
-        let Some(left) = context.executor.inherited().take_like(&own.installed) else {
+        let inherited = context.executor.inherited();
+        let left = inherited.take_like(&own.installed);
+        if left.is_none() && !inherited.has_alike(&own.installed) {
             return false;
-        };
+        }
         self.operated(Operation::Start, family);
         self.taken_over.push(family.clone());
         self.executed
@@ -111,7 +114,7 @@ impl CommandAction {
             .or_default()
             .insert(family.clone(), own.installed.start.clone());
         self.note_installed(family, context);
-        if left != own.installed {
+        if let Some(left) = left.filter(|left| *left != own.installed) {
             context.forget(&left);
         }
         true
@@ -167,6 +170,7 @@ impl CommandAction {
     pub fn can_be_left(&mut self, context: &Context<'_>) -> bool {
         let families = self.families_in(|state| state != 0);
         matches!(context.history, History::Live(Some(_)))
+            && self.midway.is_none()
             && families.iter().all(|family| {
                 // where nothing depends on families, bans of both are in one place
                 let own = self.own(family.as_deref().unwrap_or(""), context);

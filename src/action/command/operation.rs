@@ -84,6 +84,9 @@ impl CommandAction {
                 self.forget_installed(&family, context);
             }
             let mut success = true;
+            if matches!(operation, Operation::Start | Operation::Stop) {
+                self.midway = Some(family.clone());
+            }
             if !command.is_empty() && !done_already {
                 let mut info = BanInfo::empty(
                     context.jail,
@@ -98,6 +101,7 @@ impl CommandAction {
                     failure = Some("'Script error'".to_owned());
                 }
             }
+            self.midway = None;
             if success {
                 self.operated(operation, &family);
             }

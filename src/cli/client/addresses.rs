@@ -56,7 +56,7 @@ pub enum AddressError {
         /// The word.
         word: String,
         /// What is wrong with it.
-        why: &'static str,
+        why: std::borrow::Cow<'static, str>,
     },
 }
 

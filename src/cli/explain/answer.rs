@@ -1,20 +1,23 @@
 //! Why a line counts, or does not, in one sentence; and what to do about it.
 //!
-//! What is told is tried: a change is only named when the regex matches with it.
+//! What is told is tried: a change is only named when the regex matches with it. [`date`] is about lines
+//! whose date is not found, [`regex`] about where regexes stop.
 
+mod date;
+mod regex;
+
+pub use self::date::{candidates, cure, pattern_reach};
 use super::Explanation;
-use super::marks::visible;
+use super::marks::{quoted, shown, visible};
 use super::near::Near;
 use super::places::Places;
 use crate::address::Address;
-use crate::datetime::guess::{self, Guess};
-use crate::datetime::{DateDetector, DateTime, duration};
+use crate::datetime::{DateDetector, duration};
 use crate::filter::{Attempt, Dates, Filter};
 use crate::jail::decision::local_time;
 use crate::jail::replay::{Judged, Seen, Verdict};
-use crate::pattern::{Change, FailRegex, Help, Reach, UseDns};
+use crate::pattern::FailRegex;
 use crate::python::Number;
-use crate::ticket::Timestamp;
 
 /// An answer.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,9 +50,6 @@ impl Answer {
         self
     }
 }
-
-/// So much of a text is shown in a sentence, in characters.
-const SHOWN: usize = 48;
 
 /// More close than any regex that does not match.
 const MATCHED: u32 = 1_000_000;
@@ -212,10 +212,10 @@ fn of_miss(explanation: &Explanation<'_>, near: &mut Near) -> Answer {
     if let Some(answer) = odd_signs(filter, text) {
         return answer;
     }
-    if let Some(answer) = date(explanation, line_ends, explanation.present) {
+    if let Some(answer) = date::missing(explanation, line_ends, explanation.present) {
         return answer;
     }
-    if let Some(answer) = date_left_in(explanation, line_ends) {
+    if let Some(answer) = date::left_in(explanation, line_ends) {
         return answer;
     }
     if filter.maxlines() == 1
@@ -230,7 +230,7 @@ fn of_miss(explanation: &Explanation<'_>, near: &mut Near) -> Answer {
     {
         let help = near.prefregex(filter, text);
         let place = explanation.places.of_filter("prefregex");
-        return of_regex(
+        return regex::stopped_at(
             "prefregex",
             prefregex,
             *reach,
@@ -244,178 +244,7 @@ fn of_miss(explanation: &Explanation<'_>, near: &mut Near) -> Answer {
         return Answer::not("a failregex takes too many steps on this line, which counts as no match")
             .with("ferroban lint --notes names regexes that backtrack; anchor them, and write classes in place of .*");
     }
-    of_failregexes(explanation, near)
-}
-
-/// None of the failregexes matches.
-fn of_failregexes(explanation: &Explanation<'_>, near: &mut Near) -> Answer {
-    let Explanation { trace, filter, .. } = explanation;
-    let place = explanation.places.of_filter("failregex");
-    let furthest = trace.furthest().filter(|(_, reach)| reach.literals > 0);
-    let first = furthest.map(|(index, _)| index);
-    let seen = trace.seen();
-    let (index, help) = match near.failregex(filter, first, seen) {
-        Some((index, help)) => (index, Some(help)),
-        None => (first.unwrap_or(0), None),
-    };
-    let Some(regex) = filter.failregexes().get(index) else {
-        return Answer::not("the filter has no failregex");
-    };
-    let reach = match trace.failregexes.get(index) {
-        Some(Attempt::Stopped(reach)) => *reach,
-        // not asked, as the prefregex leaves nothing
-        _ => None,
-    };
-    let name = match filter.failregexes().len() {
-        1 => "the failregex".to_owned(),
-        _ => format!("failregex #{}", index + 1),
-    };
-    of_regex(&name, regex, reach, help, seen, &place, filter.usedns())
-}
-
-/// Why one regex does not match, and what would help.
-fn of_regex(
-    name: &str,
-    regex: &FailRegex,
-    reach: Option<Reach>,
-    help: Option<Help>,
-    text: &str,
-    place: &str,
-    usedns: UseDns,
-) -> Answer {
-    let source = regex.source();
-    let text = text.trim_end_matches('\n');
-    let closeness = reach.map_or(0, |reach| reach.literals);
-    let Some(help) = help else {
-        return stopped(name, source, reach, text, place, usedns).close(closeness);
-    };
-    let before = text.get(..help.start).unwrap_or_default();
-    let after = text.get(help.end..).unwrap_or_default();
-    let (why, cure) = match &help.change {
-        Change::NoBegin => (
-            format!(
-                "{name} wants the text to begin with {}; it begins with {}; without ^ it would match{place}",
-                quoted(beginning(source)),
-                shown(before)
-            ),
-            "write what stands before it behind the ^ (the date is cut out of the text first)"
-                .to_owned(),
-        ),
-        Change::NoEnd => (
-            format!(
-                "{name} ends with $, and the text goes on with {}; without $ it would match{place}",
-                shown(after)
-            ),
-            "write before the $ what the line goes on with".to_owned(),
-        ),
-        Change::Neither => (
-            format!(
-                "{name} wants all of the text, which begins with {} and goes on with {}; without ^ and $ it would match{place}",
-                shown(before),
-                shown(after)
-            ),
-            "write what stands before and behind it between ^ and $".to_owned(),
-        ),
-        Change::NoQuotes => (
-            format!(
-                "{name} stands in quotes, which are part of it and which no line has; without them it would match{place}"
-            ),
-            "take the quotes away: the value goes to the end of the line".to_owned(),
-        ),
-        Change::AnyCase => (
-            format!("{name} differs from the text in upper and lower case alone{place}"),
-            "write it as the log does, or put (?i) before it".to_owned(),
-        ),
-        Change::AnyBlanks => (
-            format!(
-                "{name} differs from the text in blanks alone: {}{place}",
-                halted(reach, source, text, usedns)
-            ),
-            "write \\s+ where the log may have tabs or more than one blank".to_owned(),
-        ),
-        Change::Plain { at, sign, .. } => {
-            let column = source.get(..*at).unwrap_or_default().chars().count() + 1;
-            (
-                format!(
-                    "{name} has a {sign} at character {column} that is special in a regex and stands for no {sign} of the text; as \\{sign} it would match{place}"
-                ),
-                match sign {
-                    '[' => "write \\[ and \\]".to_owned(),
-                    '(' => "write \\( and \\)".to_owned(),
-                    sign => format!("write \\{sign}"),
-                },
-            )
-        }
-        Change::AllPlain { at, sign } => {
-            let column = source.get(..*at).unwrap_or_default().chars().count() + 1;
-            (
-                format!(
-                    "{name} has characters, from the {sign} at character {column} on, that are special in a regex and stand for none of the text; with a backslash before each it would match{place}"
-                ),
-                "write a backslash before each that stands for itself, as in \\[ and \\("
-                    .to_owned(),
-            )
-        }
-    };
-    Answer::not(why).with(cure).close(closeness.max(1))
-}
-
-/// A regex that no small change helps.
-fn stopped(
-    name: &str,
-    source: &str,
-    reach: Option<Reach>,
-    text: &str,
-    place: &str,
-    usedns: UseDns,
-) -> Answer {
-    let begins = source.trim_start_matches("(?i)").starts_with('^');
-    let far = reach.filter(|reach| reach.text > 0 && reach.literals > 0);
-    match (far, begins) {
-        (Some(_), _) => Answer::not(format!(
-            "{name} does not match: {}{place}",
-            halted(reach, source, text, usedns)
-        )),
-        (None, true) => Answer::not(format!(
-            "{name} wants the text to begin with {}; it begins with {}{place}",
-            quoted(beginning(source)),
-            shown(text)
-        )),
-        (None, false) => Answer::not(format!(
-            "{name} does not match: nothing in the text is like its {}{place}",
-            quoted(beginning(source))
-        )),
-    }
-}
-
-/// Where a regex stopped.
-fn halted(reach: Option<Reach>, source: &str, text: &str, usedns: UseDns) -> String {
-    let Some(reach) = reach else {
-        return format!(
-            "it begins with {}, the text with {}",
-            quoted(beginning(source)),
-            shown(text)
-        );
-    };
-    let at = reach.text.min(text.len());
-    let after = tail(text.get(..at).unwrap_or_default());
-    let wanted = source.get(reach.source..).unwrap_or_default();
-    let left = match text.get(at..).unwrap_or_default() {
-        "" => "the text ends there".to_owned(),
-        rest => format!("there stands {}", shown(rest)),
-    };
-    let names = match usedns {
-        UseDns::No
-            if wanted.starts_with("<HOST>") && text[at..].starts_with(char::is_alphabetic) =>
-        {
-            "; with usedns = no <HOST> takes no names"
-        }
-        _ => "",
-    };
-    format!(
-        "after {after} it wants {}, and {left}{names}",
-        quoted(wanted)
-    )
+    regex::of_all(explanation, near)
 }
 
 /// Signs that nobody sees.
@@ -464,124 +293,6 @@ fn uncoloured(text: &str) -> String {
     out
 }
 
-/// No date is found, and with one the line would match; or the date is none.
-fn date(explanation: &Explanation<'_>, line: &str, present: Timestamp) -> Option<Answer> {
-    let Explanation { trace, filter, .. } = explanation;
-    let Dates::Detector(detector) = filter.dates() else {
-        return None;
-    };
-    let place = explanation.places.of_filter("datepattern");
-    if let Some(date) = &trace.date {
-        let text = line.get(date.start..date.end).unwrap_or_default();
-        return (date.time == DateTime::Invalid && !text.is_empty()).then(|| {
-            Answer::not(format!(
-                "{} is taken for its date and is none that there is{place}",
-                shown(text)
-            ))
-            .with("set datepattern in the filter to the form of the log")
-        });
-    }
-    let helps =
-        |start: usize, end: usize| matches(filter, &format!("{}{}", &line[..start], &line[end..]));
-    let candidates = candidates(detector, line, present);
-    let helpful = candidates
-        .iter()
-        .find(|(_, guess)| helps(guess.start, guess.end));
-    let (is_default, guess) = helpful?;
-    let what = shown(&line[guess.start..guess.end]);
-    let reach = match detector.is_default() {
-        true => String::new(),
-        false => format!(": {}", pattern_reach(detector, line, present)),
-    };
-    let why = format!(
-        "no date is found in it{reach}; {what} looks like one, and with it cut out the line would match{place}"
-    );
-    let cure = match is_default {
-        true => {
-            "take datepattern out of the filter or jail: the patterns that are always there find it"
-                .to_owned()
-        }
-        false => format!("set datepattern = {} in the filter", guess.pattern),
-    };
-    Some(Answer::not(why).with(cure).close(MATCHED / 2))
-}
-
-/// What looks like the date of a line; true: the default patterns find it.
-pub fn candidates(detector: &DateDetector, line: &str, present: Timestamp) -> Vec<(bool, Guess)> {
-    let mut candidates = Vec::new();
-    if !detector.is_default()
-        && let Some(found) = DateDetector::defaults().find(line, present)
-        && found.start < found.end
-    {
-        candidates.push((
-            true,
-            Guess {
-                start: found.start,
-                end: found.end,
-                pattern: String::new(),
-            },
-        ));
-    }
-    let guesses = guess::guesses(line, present).into_iter();
-    candidates.extend(guesses.map(|guess| (false, guess)));
-    candidates
-}
-
-/// How far the date pattern comes that comes furthest.
-pub fn pattern_reach(detector: &DateDetector, line: &str, present: Timestamp) -> String {
-    let patterns = detector.patterns();
-    let is_quoted = |pattern: &&String| pattern.len() > 1 && pattern.starts_with(['"', '\'']);
-    if let Some(pattern) = patterns.iter().find(is_quoted) {
-        return format!(
-            "the datepattern {} stands in quotes, which are part of it",
-            quoted(pattern)
-        );
-    }
-    let mut elsewhere = patterns
-        .iter()
-        .filter_map(|pattern| Some((pattern, guess::elsewhere(pattern, line, present)?)));
-    if let Some((pattern, (start, end))) = elsewhere.next() {
-        return format!(
-            "datepattern {} wants it at the beginning of the line, and {} stands at byte {start}",
-            quoted(pattern),
-            shown(&line[start..end])
-        );
-    }
-    let reaches = patterns
-        .iter()
-        .map(|pattern| (pattern, guess::furthest(pattern, line, present)));
-    let best = reaches.max_by_key(|(_, reach)| reach.map_or(0, |(cut, _)| cut));
-    match best {
-        Some((pattern, Some((cut, end)))) => {
-            let after = tail(line.get(..end).unwrap_or_default());
-            let wanted = quoted(&pattern[cut..]);
-            let rest = shown(line.get(end..).unwrap_or_default());
-            format!("after {after} datepattern wants {wanted}, and there stands {rest}")
-        }
-        Some((pattern, None)) => {
-            format!("nothing in it is like the datepattern {}", quoted(pattern))
-        }
-        None => "no datepattern is set".to_owned(),
-    }
-}
-
-/// The regex has the date that is cut out before.
-fn date_left_in(explanation: &Explanation<'_>, line: &str) -> Option<Answer> {
-    let Explanation { trace, filter, .. } = explanation;
-    let date = trace.date.as_ref()?;
-    if date.start == date.end || !matches(filter, line) {
-        return None;
-    }
-    let place = explanation.places.of_filter("failregex");
-    let text = shown(line.get(date.start..date.end).unwrap_or_default());
-    let left = shown(&trace.text);
-    Some(
-        Answer::not(format!("the failregex expects the date {text}, which is cut out of the line before it is searched: it sees {left}{place}"))
-            .with("write the regex for the line without its date")
-            .close(MATCHED / 2),
-    )
-}
-
 /// Whether a regex can only match more than one line.
 fn wants_lines(regex: &FailRegex) -> bool {
     let source = regex.source();
@@ -607,39 +318,30 @@ fn matches(filter: &Filter, text: &str) -> bool {
     regexes.any(|regex| matches!(regex.regex().search(&text), Ok(Some(_))))
 }
 
-/// What a regex wants first: behind `^` and what may be nothing.
-fn beginning(source: &str) -> &str {
-    let mut rest = source;
-    for lead in ["(?i)", "^", "\\s*", " *", "\\s+"] {
-        rest = rest.strip_prefix(lead).unwrap_or(rest);
-    }
-    let special = |sign: char| "\\[(.?*+{|<$^".contains(sign);
-    match rest.find(special) {
-        Some(at) if at >= 3 => {
-            // a repeat belongs to the sign before it
-            let repeat = rest[at..].starts_with(['?', '*', '+', '{']);
-            let end = rest[..at]
-                .char_indices()
-                .next_back()
-                .map_or(at, |(last, _)| last);
-            &rest[..if repeat { end } else { at }]
+/// A line that the journal never gives, taken as the message of an entry of a program that the jail looks
+/// for.
+pub fn of_message(explanation: &Explanation<'_>, answer: Answer) -> Answer {
+    let filter = explanation.filter;
+    let line = explanation.line.trim_end_matches('\n');
+    let date = DateDetector::defaults().find(line, explanation.present);
+    let undated = date
+        .filter(|date| date.start == 0)
+        .map(|date| &line[date.end..]);
+    let messages = [Some(line), undated.map(str::trim_start)];
+    for program in explanation.places.programs() {
+        for message in messages.iter().flatten() {
+            let entry = format!("HOST {program}[1]: {message}");
+            if matches(filter, &entry) {
+                let why = format!(
+                    "{}; as the message of {program}, {}, it would match",
+                    answer.why,
+                    shown(&entry)
+                );
+                return Answer { why, ..answer }.close(MATCHED / 2);
+            }
         }
-        Some(_) => rest,
-        None => rest,
     }
-}
-
-/// A regex in a sentence.
-fn quoted(source: &str) -> String {
-    format!("`{}`", visible(&head(source)))
-}
-
-/// The beginning of a long text.
-fn head(text: &str) -> String {
-    match text.char_indices().nth(SHOWN) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
-    }
+    answer
 }
 
 /// Another mode of the filter takes the line.
@@ -652,20 +354,6 @@ pub fn of_mode(explanation: &Explanation<'_>, mode: &str) -> Answer {
         "set mode = {mode} in the jail if such lines are to count"
     ))
     .close(MATCHED / 2)
-}
-
-/// A piece of the line in a sentence.
-pub fn shown(text: &str) -> String {
-    format!("\"{}\"", visible(&head(text)))
-}
-
-/// The end of a text in a sentence.
-fn tail(text: &str) -> String {
-    let count = text.chars().count();
-    match text.char_indices().nth(count.saturating_sub(SHOWN)) {
-        Some((at, _)) if at > 0 => format!("\"…{}\"", visible(&text[at..])),
-        _ => format!("\"{}\"", visible(text)),
-    }
 }
 
 /// Which word of `ignoreip` covers an id.
@@ -710,18 +398,6 @@ pub fn rule(places: &Places, ignored: &[String], by: &str, id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_a_regex_wants_first() {
-        for (source, first) in [
-            (r"^\s*WebAPI: <HOST>", "WebAPI: "),
-            ("^logins? of", "login"),
-            ("^<HOST> no", "<HOST> no"),
-            ("(?i)^deny$", "deny"),
-        ] {
-            assert_eq!(beginning(source), first);
-        }
-    }
 
     #[test]
     fn colours_are_taken_off() {

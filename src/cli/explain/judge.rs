@@ -213,6 +213,9 @@ impl Judge {
             present,
         };
         let mut answer = answer::of(&explanation, &mut self.near);
+        if explanation.seen == Seen::Foreign {
+            answer = answer::of_message(&explanation, answer);
+        }
         let is_failure = explanation.judged.is_some_and(|judged| !judged.is_empty())
             || explanation.trace.ignored_by().is_some();
         if !answer.counts

@@ -1,4 +1,5 @@
-//! Fields marked in the text they were found in, and regexes parted where they stopped.
+//! Fields marked in the text they were found in, regexes parted where they stopped, and pieces of both in
+//! sentences.
 
 use crate::cli::printable;
 use crate::filter::Mark;
@@ -57,6 +58,36 @@ pub fn visible(text: &str) -> String {
         }
     }
     out
+}
+
+/// So much of a text is shown in a sentence, in characters.
+const SHOWN: usize = 48;
+
+/// A regex in a sentence.
+pub fn quoted(source: &str) -> String {
+    format!("`{}`", visible(&head(source)))
+}
+
+/// The beginning of a long text.
+fn head(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+/// A piece of the line in a sentence.
+pub fn shown(text: &str) -> String {
+    format!("\"{}\"", visible(&head(text)))
+}
+
+/// The end of a text in a sentence.
+pub fn tail(text: &str) -> String {
+    let count = text.chars().count();
+    match text.char_indices().nth(count.saturating_sub(SHOWN)) {
+        Some((at, _)) if at > 0 => format!("\"…{}\"", visible(&text[at..])),
+        _ => format!("\"{}\"", visible(text)),
+    }
 }
 
 #[cfg(test)]

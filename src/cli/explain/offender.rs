@@ -10,7 +10,9 @@ use super::arguments::Arguments;
 use super::feed::{Feed, Harvest, Item, Tries, names};
 use super::judge::{Judge, Own};
 use super::marks::visible;
-use super::walk::{counted, lasts, too_few};
+use super::own_log;
+use super::walk::too_few;
+use super::words::{counted, lasts};
 use crate::address::Address;
 use crate::cli::doctor::bans;
 use crate::cli::doctor::findings::Findings;
@@ -293,8 +295,14 @@ impl Offender {
                 lasts(ban.time, ban.until())
             ));
         }
-        if rank == 5 && !arguments.offline && state.is_none() {
-            why.push_str(", and no server runs");
+        let jail = best.map_or("", |seen| seen.jail.as_str());
+        match state {
+            _ if rank < 5 || arguments.offline => {}
+            None => why.push_str(", and no server runs"),
+            Some(_) => match own_log::last_of(look, jail, &id) {
+                Some(said) => why.push_str(&format!("; the server's log says: {said}")),
+                None => why.push_str(", and the server has no such ban"),
+            },
         }
         self.why = why;
         self.cure = cure.or_else(|| (rank == 1).then(|| "see in which log the service writes it, and whether a jail reads that; a log that was rotated can be named: ferroban explain ADDRESS LOG".to_owned()));

@@ -50,6 +50,32 @@ impl Places {
         Some(filter.definition.trim())
     }
 
+    /// Programs whose entries of the journal the jail reads, by its journalmatch; else the name of its
+    /// filter.
+    pub fn programs(&self) -> Vec<String> {
+        let report = self.report.iter();
+        let rows = report.flat_map(|report| {
+            let filter = report.filter.iter().flat_map(|filter| &filter.rows);
+            report.rows.iter().chain(filter)
+        });
+        let matches = rows.filter(|row| row.name == "journalmatch");
+        let words = matches.flat_map(|row| row.value.split_whitespace());
+        let values = words.filter_map(|word| {
+            let (field, value) = word.split_once('=')?;
+            match field {
+                "_COMM" | "SYSLOG_IDENTIFIER" => Some(value.to_owned()),
+                "_SYSTEMD_UNIT" => Some(value.trim_end_matches(".service").to_owned()),
+                _ => None,
+            }
+        });
+        let mut programs: Vec<String> = values.collect();
+        if programs.is_empty() {
+            let name = self.filter().and_then(|filter| filter.split('[').next());
+            programs.extend(name.map(str::to_owned));
+        }
+        programs
+    }
+
     /// Whether the filter asks for a mode.
     pub fn has_modes(&self) -> bool {
         let filter = self

@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use super::Explanation;
-use super::answer::{Answer, candidates, pattern_reach, shown as quoted, verdict};
-use super::marks::{marked, parted, visible};
+use super::answer::{Answer, candidates, pattern_reach, verdict};
+use super::marks::{marked, parted, shown as quoted, visible};
 use crate::datetime::DateTime;
 use crate::datetime::guess;
 use crate::filter::Dates;

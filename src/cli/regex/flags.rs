@@ -272,7 +272,7 @@ const EXAMPLES: &[help::Example] = &[
 
 const HELP: &str = "
 Tries failregexes on log lines and reports what they match, without banning
-anybody; why a line does not count is shown by ferroban explain.
+anybody; ferroban explain shows why a line does not count.
 
 LOG:
     a path to a log file, systemd-journal[options], or a log line itself

@@ -189,6 +189,6 @@ fn contributors<'s>(
 }
 
 /// Whether it is a file that administrators write: a `.local`, or one in `jail.d`.
-fn is_own_file(path: &str) -> bool {
+pub fn is_own_file(path: &str) -> bool {
     path.ends_with(".local") || split(path).0.ends_with(".d")
 }

@@ -1,0 +1,218 @@
+//! Why regexes do not match, and what would help.
+
+use super::Answer;
+use crate::cli::explain::Explanation;
+use crate::cli::explain::marks::{quoted, shown, tail};
+use crate::cli::explain::near::Near;
+use crate::filter::Attempt;
+use crate::pattern::{Change, FailRegex, Help, Reach, UseDns};
+
+/// None of the failregexes matches.
+pub fn of_all(explanation: &Explanation<'_>, near: &mut Near) -> Answer {
+    let Explanation { trace, filter, .. } = explanation;
+    let place = explanation.places.of_filter("failregex");
+    let furthest = trace.furthest().filter(|(_, reach)| reach.literals > 0);
+    let first = furthest.map(|(index, _)| index);
+    let seen = trace.seen();
+    let (index, help) = match near.failregex(filter, first, seen) {
+        Some((index, help)) => (index, Some(help)),
+        None => (first.unwrap_or(0), None),
+    };
+    let Some(regex) = filter.failregexes().get(index) else {
+        return Answer::not("the filter has no failregex");
+    };
+    let reach = match trace.failregexes.get(index) {
+        Some(Attempt::Stopped(reach)) => *reach,
+        // not asked, as the prefregex leaves nothing
+        _ => None,
+    };
+    let name = match filter.failregexes().len() {
+        1 => "the failregex".to_owned(),
+        _ => format!("failregex #{}", index + 1),
+    };
+    stopped_at(&name, regex, reach, help, seen, &place, filter.usedns())
+}
+
+/// Why one regex does not match, and what would help.
+pub fn stopped_at(
+    name: &str,
+    regex: &FailRegex,
+    reach: Option<Reach>,
+    help: Option<Help>,
+    text: &str,
+    place: &str,
+    usedns: UseDns,
+) -> Answer {
+    let source = regex.source();
+    let text = text.trim_end_matches('\n');
+    let closeness = reach.map_or(0, |reach| reach.literals);
+    let Some(help) = help else {
+        return stopped(name, source, reach, text, place, usedns).close(closeness);
+    };
+    let before = text.get(..help.start).unwrap_or_default();
+    let after = text.get(help.end..).unwrap_or_default();
+    let (why, cure) = match &help.change {
+        Change::NoBegin => (
+            format!(
+                "{name} wants the text to begin with {}; it begins with {}; without ^ it would match{place}",
+                quoted(beginning(source)),
+                shown(before)
+            ),
+            "write what stands before it behind the ^ (the date is cut out of the text first)"
+                .to_owned(),
+        ),
+        Change::NoEnd => (
+            format!(
+                "{name} ends with $, and the text goes on with {}; without $ it would match{place}",
+                shown(after)
+            ),
+            "write before the $ what the line goes on with".to_owned(),
+        ),
+        Change::Neither => (
+            format!(
+                "{name} wants all of the text, which begins with {} and goes on with {}; without ^ and $ it would match{place}",
+                shown(before),
+                shown(after)
+            ),
+            "write what stands before and behind it between ^ and $".to_owned(),
+        ),
+        Change::NoQuotes => (
+            format!(
+                "{name} stands in quotes, which are part of it and which no line has; without them it would match{place}"
+            ),
+            "take the quotes away: the value goes to the end of the line".to_owned(),
+        ),
+        Change::AnyCase => (
+            format!("{name} differs from the text in upper and lower case alone{place}"),
+            "write it as the log does, or put (?i) before it".to_owned(),
+        ),
+        Change::AnyBlanks => (
+            format!(
+                "{name} differs from the text in blanks alone: {}{place}",
+                halted(reach, source, text, usedns)
+            ),
+            "write \\s+ where the log may have tabs or more than one blank".to_owned(),
+        ),
+        Change::Plain { at, sign, .. } => {
+            let column = source.get(..*at).unwrap_or_default().chars().count() + 1;
+            (
+                format!(
+                    "{name} has a {sign} at character {column} that is special in a regex and stands for no {sign} of the text; as \\{sign} it would match{place}"
+                ),
+                match sign {
+                    '[' => "write \\[ and \\]".to_owned(),
+                    '(' => "write \\( and \\)".to_owned(),
+                    sign => format!("write \\{sign}"),
+                },
+            )
+        }
+        Change::AllPlain { at, sign } => {
+            let column = source.get(..*at).unwrap_or_default().chars().count() + 1;
+            (
+                format!(
+                    "{name} has characters, from the {sign} at character {column} on, that are special in a regex and stand for none of the text; with a backslash before each it would match{place}"
+                ),
+                "write a backslash before each that stands for itself, as in \\[ and \\("
+                    .to_owned(),
+            )
+        }
+    };
+    Answer::not(why).with(cure).close(closeness.max(1))
+}
+
+/// A regex that no small change helps.
+fn stopped(
+    name: &str,
+    source: &str,
+    reach: Option<Reach>,
+    text: &str,
+    place: &str,
+    usedns: UseDns,
+) -> Answer {
+    let begins = source.trim_start_matches("(?i)").starts_with('^');
+    let far = reach.filter(|reach| reach.text > 0 && reach.literals > 0);
+    match (far, begins) {
+        (Some(_), _) => Answer::not(format!(
+            "{name} does not match: {}{place}",
+            halted(reach, source, text, usedns)
+        )),
+        (None, true) => Answer::not(format!(
+            "{name} wants the text to begin with {}; it begins with {}{place}",
+            quoted(beginning(source)),
+            shown(text)
+        )),
+        (None, false) => Answer::not(format!(
+            "{name} does not match: nothing in the text is like its {}{place}",
+            quoted(beginning(source))
+        )),
+    }
+}
+
+/// Where a regex stopped.
+fn halted(reach: Option<Reach>, source: &str, text: &str, usedns: UseDns) -> String {
+    let Some(reach) = reach else {
+        return format!(
+            "it begins with {}, the text with {}",
+            quoted(beginning(source)),
+            shown(text)
+        );
+    };
+    let at = reach.text.min(text.len());
+    let after = tail(text.get(..at).unwrap_or_default());
+    let wanted = source.get(reach.source..).unwrap_or_default();
+    let left = match text.get(at..).unwrap_or_default() {
+        "" => "the text ends there".to_owned(),
+        rest => format!("there stands {}", shown(rest)),
+    };
+    let names = match usedns {
+        UseDns::No
+            if wanted.starts_with("<HOST>") && text[at..].starts_with(char::is_alphabetic) =>
+        {
+            "; with usedns = no <HOST> takes no names"
+        }
+        _ => "",
+    };
+    format!(
+        "after {after} it wants {}, and {left}{names}",
+        quoted(wanted)
+    )
+}
+
+/// What a regex wants first: behind `^` and what may be nothing.
+fn beginning(source: &str) -> &str {
+    let mut rest = source;
+    for lead in ["(?i)", "^", "\\s*", " *", "\\s+"] {
+        rest = rest.strip_prefix(lead).unwrap_or(rest);
+    }
+    let special = |sign: char| "\\[(.?*+{|<$^".contains(sign);
+    match rest.find(special) {
+        Some(at) if at >= 3 => {
+            // a repeat belongs to the sign before it
+            let repeat = rest[at..].starts_with(['?', '*', '+', '{']);
+            let end = rest[..at]
+                .char_indices()
+                .next_back()
+                .map_or(at, |(last, _)| last);
+            &rest[..if repeat { end } else { at }]
+        }
+        Some(_) => rest,
+        None => rest,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_regex_wants_first() {
+        for (source, first) in [
+            (r"^\s*WebAPI: <HOST>", "WebAPI: "),
+            ("^logins? of", "login"),
+            ("^<HOST> no", "<HOST> no"),
+            ("(?i)^deny$", "deny"),
+        ] {
+            assert_eq!(beginning(source), first);
+        }
+    }
+}

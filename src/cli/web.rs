@@ -1,0 +1,124 @@
+//! `ferroban web`: serves the metrics of the server by HTTP, as `[metrics]` of `fail2ban.conf` says.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use super::{FAILURE, directory, help, refused, say};
+use crate::config;
+use crate::config::metrics::Listen;
+use crate::web::metrics::Format;
+use crate::web::serve::Service;
+
+/// Runs the program; the first word is the name it was called under.
+pub fn main(args: Vec<OsString>) -> ExitCode {
+    let matches = match command().try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(error) => return refused(&error),
+    };
+    match run(&matches) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ferroban web: {error:#}");
+            ExitCode::from(FAILURE)
+        }
+    }
+}
+
+pub(super) fn command() -> Command {
+    let command = Command::new("ferroban web")
+        .about("Serves the metrics of the server by HTTP, for Prometheus.")
+        .after_help("Exit code: 0 after --print, 2 a wrong command line, 255 it cannot serve.")
+        .arg(directory::option())
+        .arg(
+            Arg::new("socket")
+                .short('s')
+                .long("socket")
+                .value_name("FILE")
+                .help("control socket of the server"),
+        )
+        .arg(
+            Arg::new("listen")
+                .long("listen")
+                .value_name("ADDRESS:PORT|FILE")
+                .help("serve there, whatever the configuration says"),
+        )
+        .arg(
+            Arg::new("print")
+                .long("print")
+                .action(ArgAction::SetTrue)
+                .help("print the metrics once, and end"),
+        );
+    help::formed(
+        command,
+        &[
+            ("as [metrics] of fail2ban.conf says", "ferroban web"),
+            ("just look", "ferroban web --print"),
+            (
+                "serve without configuration",
+                "ferroban web --listen 127.0.0.1:9191",
+            ),
+        ],
+    )
+}
+
+fn run(matches: &ArgMatches) -> Result<()> {
+    let directory = Path::new(directory::chosen(matches));
+    let options = config::read_metrics(directory)?;
+    let text = |name: &str| matches.get_one::<String>(name);
+    let socket: PathBuf = match text("socket") {
+        Some(socket) => socket.into(),
+        None => config::read_early(directory)?.socket,
+    };
+    let listen = match text("listen") {
+        Some(text) => Some(Listen::parse(text).ok_or_else(|| {
+            anyhow!("--listen wants an address with a port, such as 127.0.0.1:9191, or the path of a socket, not {text:?}")
+        })?),
+        None => options.listen,
+    };
+    let service = Service::new(socket, options.names, options.addresses);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    if matches.get_flag("print") {
+        say(runtime.block_on(service.metrics(Format::Text)).trim_end());
+        return Ok(());
+    }
+    if listen.is_none() && options.textfile.is_none() {
+        bail!(
+            "nothing to serve: write listen = 127.0.0.1:9191 or textfile = FILE below [metrics] in {}/fail2ban.local",
+            directory.display()
+        );
+    }
+    runtime.block_on(async {
+        let write = async {
+            let Some(file) = &options.textfile else {
+                return std::future::pending().await;
+            };
+            let warn = |error: &std::io::Error| {
+                eprintln!("ferroban web: cannot write {}: {error}", file.display());
+            };
+            let written = service.write(file, warn).await;
+            written.with_context(|| format!("cannot write {}", file.display()))
+        };
+        let answer = async {
+            let Some(listen) = &listen else {
+                return std::future::pending().await;
+            };
+            let place = match listen {
+                Listen::Tcp(address) => address.to_string(),
+                Listen::Unix(path) => path.display().to_string(),
+            };
+            eprintln!("ferroban web: serving metrics at {place}");
+            let served = service.clone().listen(listen).await;
+            served.with_context(|| format!("cannot listen at {place}"))
+        };
+        tokio::select! {
+            ended = write => ended,
+            ended = answer => ended,
+        }
+    })
+}

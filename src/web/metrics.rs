@@ -1,0 +1,466 @@
+//! Figures as a page for Prometheus: in its text format 0.0.4, or as OpenMetrics where that is asked for.
+//!
+//! The names `f2b_*` and `fail2ban_*` are those of exporters that people run already, so that their
+//! dashboards and alerts go on. Some of these end in `_total` or `_count` and are no counters; they are
+//! told as untyped, which is what both formats allow. What no exporter knows is `ferroban_*`.
+
+use std::fmt::Write;
+
+use super::figures::{Figures, JailFigures};
+use crate::VERSION;
+use crate::action::ban_times::BOUNDS;
+use crate::config::metrics::Names;
+
+/// Most addresses that are told, of all jails together: each is a time series.
+pub const MOST_ADDRESSES: usize = 1000;
+
+/// The form of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Prometheus, version 0.0.4.
+    Text,
+    /// OpenMetrics 1.0.0.
+    OpenMetrics,
+}
+
+impl Format {
+    /// What the answer to a request says it is.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Format::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Format::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+
+    /// What a request accepts: OpenMetrics where it is named, else the text.
+    pub fn accepted(accept: &str) -> Format {
+        match accept.contains("application/openmetrics-text") {
+            true => Format::OpenMetrics,
+            false => Format::Text,
+        }
+    }
+}
+
+/// How often the server could not be asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Failures {
+    /// Nobody listened.
+    pub connect: u64,
+    /// It did not answer as it should.
+    pub request: u64,
+}
+
+/// The page. Without figures the server did not answer.
+pub fn page(figures: Option<&Figures>, failures: Failures, names: Names, format: Format) -> String {
+    let mut page = Page {
+        text: String::new(),
+        format,
+    };
+    if names != Names::Fail2ban {
+        f2b(&mut page, figures, failures);
+    }
+    if let Some(figures) = figures {
+        if names != Names::F2b {
+            fail2ban(&mut page, figures);
+        }
+        own(&mut page, figures);
+    }
+    if format == Format::OpenMetrics {
+        page.text.push_str("# EOF\n");
+    }
+    page.text
+}
+
+/// What kind a metric is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Counter,
+    Gauge,
+    Untyped,
+    Histogram,
+}
+
+/// A page being written.
+struct Page {
+    text: String,
+    format: Format,
+}
+
+type Labels<'a> = &'a [(&'a str, &'a str)];
+
+impl Page {
+    /// Begins a metric. The name of a counter ends in `_total`.
+    fn begin(&mut self, name: &str, kind: Kind, help: &str) {
+        let open = self.format == Format::OpenMetrics;
+        let name = match kind {
+            Kind::Counter if open => name.strip_suffix("_total").unwrap_or(name),
+            _ => name,
+        };
+        let kind = match kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+            Kind::Untyped if open => "unknown",
+            Kind::Untyped => "untyped",
+        };
+        // writing to a String cannot fail
+        let _ = write!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    }
+
+    fn sample(&mut self, name: &str, labels: Labels<'_>, value: f64) {
+        self.text.push_str(name);
+        for (at, (label, value)) in labels.iter().enumerate() {
+            self.text.push(if at == 0 { '{' } else { ',' });
+            let _ = write!(self.text, "{label}=\"");
+            for c in value.chars() {
+                match c {
+                    '\\' => self.text.push_str("\\\\"),
+                    '"' => self.text.push_str("\\\""),
+                    '\n' => self.text.push_str("\\n"),
+                    c => self.text.push(c),
+                }
+            }
+            self.text.push('"');
+        }
+        if !labels.is_empty() {
+            self.text.push('}');
+        }
+        let _ = writeln!(self.text, " {value}");
+    }
+
+    /// A metric with one sample for each jail that has a value.
+    fn by_jail(
+        &mut self,
+        (name, kind, help): (&str, Kind, &str),
+        figures: &Figures,
+        value: impl Fn(&JailFigures) -> Option<f64>,
+    ) {
+        let mut values = figures
+            .jails
+            .iter()
+            .filter_map(|jail| Some((jail, value(jail)?)))
+            .peekable();
+        if values.peek().is_none() {
+            return;
+        }
+        self.begin(name, kind, help);
+        for (jail, value) in values {
+            self.sample(name, &[("jail", &jail.name)], value);
+        }
+    }
+}
+
+/// What is told of the failures and bans of a jail: how the names end, what they mean, where they are.
+type Count = (&'static str, Kind, &'static str, fn(&JailFigures) -> u64);
+
+const COUNTS: [Count; 4] = [
+    (
+        "failed_current",
+        Kind::Gauge,
+        "Addresses with failures now.",
+        |jail| jail.failed[0],
+    ),
+    (
+        "failed_total",
+        Kind::Untyped,
+        "Failures since the jail has started.",
+        |jail| jail.failed[1],
+    ),
+    (
+        "banned_current",
+        Kind::Gauge,
+        "Addresses banned now.",
+        |jail| jail.banned[0],
+    ),
+    (
+        "banned_total",
+        Kind::Untyped,
+        "Bans since the jail has started.",
+        |jail| jail.banned[1],
+    ),
+];
+
+fn counts(page: &mut Page, prefix: &str, figures: &Figures) {
+    for (name, kind, help, value) in COUNTS {
+        let name = format!("{prefix}_{name}");
+        let value = |jail: &JailFigures| Some(value(jail) as f64);
+        page.by_jail((&name, kind, help), figures, value);
+    }
+}
+
+fn f2b(page: &mut Page, figures: Option<&Figures>, failures: Failures) {
+    page.begin("f2b_up", Kind::Gauge, "Whether the server answers.");
+    page.sample("f2b_up", &[], f64::from(u8::from(figures.is_some())));
+    page.begin(
+        "f2b_errors",
+        Kind::Untyped,
+        "Questions the server did not answer.",
+    );
+    for (name, count) in [
+        ("socket_conn", failures.connect),
+        ("socket_req", failures.request),
+    ] {
+        page.sample("f2b_errors", &[("type", name)], count as f64);
+    }
+    let version = figures.map_or("", |figures| &figures.version);
+    page.begin("f2b_version", Kind::Gauge, "Versions, as labels.");
+    let labels = [("exporter", VERSION), ("fail2ban", version)];
+    page.sample("f2b_version", &labels, 1.0);
+    let Some(figures) = figures else { return };
+    page.begin("f2b_jail_count", Kind::Untyped, "Jails that run.");
+    page.sample("f2b_jail_count", &[], figures.jails.len() as f64);
+    counts(page, "f2b_jail", figures);
+    let settings = [
+        (
+            "f2b_config_jail_ban_time",
+            "How long a ban lasts, in seconds.",
+        ),
+        (
+            "f2b_config_jail_find_time",
+            "The time within which failures add up, in seconds.",
+        ),
+        (
+            "f2b_config_jail_max_retries",
+            "How many failures make a ban.",
+        ),
+    ];
+    for (at, (name, help)) in settings.into_iter().enumerate() {
+        page.by_jail((name, Kind::Gauge, help), figures, |jail| jail.settings[at]);
+    }
+    let ids = figures
+        .jails
+        .iter()
+        .flat_map(|jail| jail.ids.iter().map(|id| (&jail.name, id)));
+    let mut ids = ids.take(MOST_ADDRESSES).peekable();
+    if ids.peek().is_some() {
+        page.begin("f2b_banned_ip", Kind::Gauge, "An address that is banned.");
+        for (jail, id) in ids {
+            page.sample("f2b_banned_ip", &[("jail", jail), ("ip", id)], 1.0);
+        }
+    }
+}
+
+fn fail2ban(page: &mut Page, figures: &Figures) {
+    counts(page, "fail2ban", figures);
+}
+
+fn own(page: &mut Page, figures: &Figures) {
+    let number = |count: Option<u64>| count.map(|count| count as f64);
+    page.by_jail(
+        (
+            "ferroban_lines_total",
+            Kind::Counter,
+            "Lines that went through the filter.",
+        ),
+        figures,
+        |jail| number(jail.lines),
+    );
+    page.by_jail(
+        (
+            "ferroban_searches_given_up_total",
+            Kind::Counter,
+            "Searches of a regex that took too many steps.",
+        ),
+        figures,
+        |jail| number(jail.given_up),
+    );
+    page.by_jail(
+        (
+            "ferroban_simulated",
+            Kind::Gauge,
+            "Whether the jail only says whom it would ban.",
+        ),
+        figures,
+        |jail| jail.lines.map(|_| f64::from(u8::from(jail.simulated))),
+    );
+    let jails = || figures.jails.iter();
+    if jails().any(|jail| !jail.regex_hits.is_empty()) {
+        let name = "ferroban_regex_hits_total";
+        page.begin(
+            name,
+            Kind::Counter,
+            "Hits of a failregex, by its place in the jail.",
+        );
+        for jail in jails() {
+            for (at, hits) in jail.regex_hits.iter().enumerate() {
+                let regex = at.to_string();
+                let labels = [("jail", &*jail.name), ("regex", &*regex)];
+                page.sample(name, &labels, *hits as f64);
+            }
+        }
+    }
+    let actions = || jails().flat_map(|jail| jail.actions.iter().map(move |one| (jail, one)));
+    if actions().next().is_some() {
+        let name = "ferroban_bans_not_effective";
+        page.begin(
+            name,
+            Kind::Gauge,
+            "Bans whose command failed; it is tried again.",
+        );
+        for (jail, action) in actions() {
+            let labels = [("jail", &*jail.name), ("action", &*action.name)];
+            page.sample(name, &labels, action.not_effective as f64);
+        }
+        let name = "ferroban_orders_waiting";
+        page.begin(
+            name,
+            Kind::Gauge,
+            "Bans and unbans that wait for the action.",
+        );
+        for (jail, action) in actions() {
+            let labels = [("jail", &*jail.name), ("action", &*action.name)];
+            page.sample(name, &labels, action.waiting as f64);
+        }
+        ban_times(
+            page,
+            actions().map(|(jail, action)| (&*jail.name, &*action.name, &action.ban_times)),
+        );
+    }
+    if let Some(waiting) = figures.database_waiting {
+        let name = "ferroban_database_requests_waiting";
+        page.begin(
+            name,
+            Kind::Gauge,
+            "Reads and writes that wait for the database.",
+        );
+        page.sample(name, &[], waiting as f64);
+    }
+}
+
+/// The histogram: each bucket of the format counts what took no longer, so they add up.
+fn ban_times<'a>(
+    page: &mut Page,
+    actions: impl Iterator<Item = (&'a str, &'a str, &'a (Vec<u64>, f64))>,
+) {
+    let name = "ferroban_ban_seconds";
+    page.begin(
+        name,
+        Kind::Histogram,
+        "From the decision to ban until the action has done it.",
+    );
+    for (jail, action, (buckets, seconds)) in actions {
+        let bounds = BOUNDS.iter().map(f64::to_string);
+        let bounds = bounds.chain(std::iter::once("+Inf".to_owned()));
+        let mut sum = 0;
+        for (bound, count) in bounds.zip(buckets) {
+            sum += count;
+            let labels = [("jail", jail), ("action", action), ("le", &bound)];
+            page.sample(&format!("{name}_bucket"), &labels, sum as f64);
+        }
+        let labels = [("jail", jail), ("action", action)];
+        page.sample(&format!("{name}_sum"), &labels, *seconds);
+        page.sample(&format!("{name}_count"), &labels, sum as f64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::figures::ActionFigures;
+    use super::*;
+
+    fn figures() -> Figures {
+        let mut buckets = vec![0; BOUNDS.len() + 1];
+        (buckets[0], buckets[2]) = (3, 1);
+        Figures {
+            version: "1.1.1".to_owned(),
+            jails: vec![JailFigures {
+                name: "a\"b\\c\nd".to_owned(),
+                failed: [1, 9],
+                banned: [2, 3],
+                ids: vec!["192.0.2.1".to_owned()],
+                settings: [Some(600.0), Some(60.5), Some(-1.0)],
+                lines: Some(7),
+                regex_hits: vec![3, 0],
+                given_up: Some(0),
+                actions: vec![ActionFigures {
+                    name: "nft".to_owned(),
+                    not_effective: 1,
+                    waiting: 4,
+                    ban_times: (buckets, 0.25),
+                }],
+                ..JailFigures::default()
+            }],
+            database_waiting: Some(5),
+        }
+    }
+
+    fn text(names: Names, format: Format) -> String {
+        page(Some(&figures()), Failures::default(), names, format)
+    }
+
+    #[test]
+    fn names_of_the_exporters_are_told() {
+        let text = text(Names::Both, Format::Text);
+        let jail = "jail=\"a\\\"b\\\\c\\nd\"";
+        for line in [
+            "f2b_up 1".to_owned(),
+            "f2b_errors{type=\"socket_conn\"} 0".to_owned(),
+            "f2b_errors{type=\"socket_req\"} 0".to_owned(),
+            "f2b_jail_count 1".to_owned(),
+            format!("f2b_jail_failed_current{{{jail}}} 1"),
+            format!("f2b_jail_failed_total{{{jail}}} 9"),
+            format!("f2b_jail_banned_current{{{jail}}} 2"),
+            format!("f2b_jail_banned_total{{{jail}}} 3"),
+            format!("f2b_config_jail_ban_time{{{jail}}} 600"),
+            format!("f2b_config_jail_find_time{{{jail}}} 60.5"),
+            format!("f2b_config_jail_max_retries{{{jail}}} -1"),
+            format!("f2b_version{{exporter=\"{VERSION}\",fail2ban=\"1.1.1\"}} 1"),
+            format!("f2b_banned_ip{{{jail},ip=\"192.0.2.1\"}} 1"),
+            format!("fail2ban_failed_total{{{jail}}} 9"),
+            format!("fail2ban_banned_current{{{jail}}} 2"),
+            format!("ferroban_lines_total{{{jail}}} 7"),
+            format!("ferroban_regex_hits_total{{{jail},regex=\"0\"}} 3"),
+            format!("ferroban_bans_not_effective{{{jail},action=\"nft\"}} 1"),
+            format!("ferroban_ban_seconds_bucket{{{jail},action=\"nft\",le=\"0.005\"}} 3"),
+            format!("ferroban_ban_seconds_bucket{{{jail},action=\"nft\",le=\"+Inf\"}} 4"),
+            format!("ferroban_ban_seconds_count{{{jail},action=\"nft\"}} 4"),
+            format!("ferroban_ban_seconds_sum{{{jail},action=\"nft\"}} 0.25"),
+            "ferroban_database_requests_waiting 5".to_owned(),
+        ] {
+            assert!(text.lines().any(|one| one == line), "{line} not in\n{text}");
+        }
+        assert!(!text.contains("# EOF"));
+    }
+
+    #[test]
+    fn older_names_are_chosen() {
+        let f2b = text(Names::F2b, Format::Text);
+        assert!(f2b.contains("\nf2b_jail_count") && !f2b.contains("\nfail2ban_"));
+        let fail2ban = text(Names::Fail2ban, Format::Text);
+        assert!(!fail2ban.contains("f2b_") && fail2ban.contains("\nfail2ban_failed_total"));
+    }
+
+    #[test]
+    fn openmetrics_has_families_and_an_end() {
+        let text = text(Names::F2b, Format::OpenMetrics);
+        assert!(text.contains("# TYPE ferroban_lines counter\nferroban_lines_total{"));
+        assert!(text.contains("# TYPE f2b_errors unknown\n"));
+        assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn a_server_that_is_silent_is_down() {
+        let failures = Failures {
+            connect: 2,
+            request: 1,
+        };
+        let text = page(None, failures, Names::F2b, Format::Text);
+        assert!(text.contains("\nf2b_up 0\n"));
+        assert!(text.contains("f2b_errors{type=\"socket_conn\"} 2\n"));
+        assert!(text.contains("f2b_errors{type=\"socket_req\"} 1\n"));
+        assert!(!text.contains("jail"));
+    }
+
+    #[test]
+    fn addresses_are_bounded() {
+        let mut figures = figures();
+        figures.jails[0].ids = (0..2 * MOST_ADDRESSES).map(|n| n.to_string()).collect();
+        let text = page(
+            Some(&figures),
+            Failures::default(),
+            Names::F2b,
+            Format::Text,
+        );
+        assert_eq!(text.matches("\nf2b_banned_ip{").count(), MOST_ADDRESSES);
+    }
+}

@@ -1,0 +1,220 @@
+//! The HTTP server: `/metrics`, and `/healthz` for who watches this process.
+
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+
+use super::figures::{self, Figures, FiguresError};
+use super::metrics::{self, Failures, Format};
+use crate::config::metrics::{Listen, Names};
+
+/// Connections served at once; further ones wait.
+const CONNECTIONS: usize = 64;
+/// A request must be there so long after the connection, or after the last answer.
+const REQUEST: Duration = Duration::from_secs(30);
+/// Figures are told to all who ask within this time: the server is not asked again.
+const FRESH: Duration = Duration::from_secs(1);
+/// Pause after a failed accept, so that a full descriptor table does not cost a whole core.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often the file is written.
+const INTERVAL: Duration = Duration::from_secs(15);
+
+/// What is served.
+#[derive(Debug)]
+pub struct Service {
+    /// Control socket of the server.
+    socket: PathBuf,
+    names: Names,
+    /// Tell who is banned.
+    addresses: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    failures: Failures,
+    latest: Option<(Instant, Option<Arc<Figures>>)>,
+}
+
+impl Service {
+    /// Serves what the server at a control socket tells.
+    pub fn new(socket: PathBuf, names: Names, addresses: bool) -> Arc<Service> {
+        Arc::new(Service {
+            socket,
+            names,
+            addresses,
+            state: Mutex::default(),
+        })
+    }
+
+    /// The page of metrics as it is now.
+    pub async fn metrics(&self, format: Format) -> String {
+        // who asks meanwhile waits for the answer, and has it too
+        let mut state = self.state.lock().await;
+        let fresh = |latest: &(Instant, Option<Arc<Figures>>)| latest.0.elapsed() < FRESH;
+        let figures = match state.latest.clone().filter(fresh) {
+            Some((_, figures)) => figures,
+            None => {
+                let figures = self.ask(&mut state.failures).await;
+                state.latest = Some((Instant::now(), figures.clone()));
+                figures
+            }
+        };
+        metrics::page(figures.as_deref(), state.failures, self.names, format)
+    }
+
+    async fn ask(&self, failures: &mut Failures) -> Option<Arc<Figures>> {
+        let (socket, addresses) = (self.socket.clone(), self.addresses);
+        let asked = tokio::task::spawn_blocking(move || figures::ask(&socket, addresses)).await;
+        match asked {
+            Ok(Ok(figures)) => return Some(Arc::new(figures)),
+            Ok(Err(FiguresError::Connect(_))) => failures.connect += 1,
+            Ok(Err(FiguresError::Request(_))) | Err(_) => failures.request += 1,
+        }
+        None
+    }
+
+    /// Answers requests until the process ends.
+    ///
+    /// # Errors
+    /// Nobody can listen there.
+    pub async fn listen(self: Arc<Self>, listen: &Listen) -> std::io::Result<()> {
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        match listen {
+            Listen::Tcp(address) => {
+                let listener = TcpListener::bind(address).await?;
+                loop {
+                    let place = place(&places).await;
+                    match listener.accept().await {
+                        Ok((stream, _)) => self.clone().converse(stream, place),
+                        Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+                    }
+                }
+            }
+            Listen::Unix(path) => {
+                remove_stale(path)?;
+                let listener = UnixListener::bind(path)?;
+                loop {
+                    let place = place(&places).await;
+                    match listener.accept().await {
+                        Ok((stream, _)) => self.clone().converse(stream, place),
+                        Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+                    }
+                }
+            }
+        }
+    }
+
+    fn converse<S>(self: Arc<Self>, stream: S, place: Option<OwnedSemaphorePermit>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        tokio::spawn(async move {
+            let _place = place;
+            let service = service_fn(|request| {
+                let service = self.clone();
+                async move { Ok::<_, Infallible>(service.answer(&request).await) }
+            });
+            let mut server = http1::Builder::new();
+            server.timer(TokioTimer::new()).header_read_timeout(REQUEST);
+            // a client that breaks off harms nobody
+            let _ = server.serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+
+    async fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        const PLAIN: &str = "text/plain; charset=utf-8";
+        let reply = |status: StatusCode, kind: &'static str, text: String| {
+            let mut response = Response::new(Full::new(Bytes::from(text)));
+            *response.status_mut() = status;
+            let headers = response.headers_mut();
+            headers.insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
+            headers.insert(
+                CACHE_CONTROL,
+                hyper::header::HeaderValue::from_static("no-store"),
+            );
+            response
+        };
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let text = "Only GET and HEAD are served.\n".to_owned();
+            let mut refusal = reply(StatusCode::METHOD_NOT_ALLOWED, PLAIN, text);
+            let allowed = hyper::header::HeaderValue::from_static("GET, HEAD");
+            refusal.headers_mut().insert(ALLOW, allowed);
+            return refusal;
+        }
+        match request.uri().path() {
+            "/metrics" => {
+                let accept = request.headers().get_all(ACCEPT).iter();
+                let accept: Vec<_> = accept.filter_map(|value| value.to_str().ok()).collect();
+                let format = Format::accepted(&accept.join(","));
+                let page = self.metrics(format).await;
+                reply(StatusCode::OK, format.content_type(), page)
+            }
+            "/healthz" => reply(StatusCode::OK, PLAIN, "ok\n".to_owned()),
+            "/" => reply(
+                StatusCode::OK,
+                PLAIN,
+                "Ferroban: the metrics are at /metrics.\n".to_owned(),
+            ),
+            _ => reply(
+                StatusCode::NOT_FOUND,
+                PLAIN,
+                "There is nothing here; the metrics are at /metrics.\n".to_owned(),
+            ),
+        }
+    }
+
+    /// Writes the metrics to a file again and again, whole each time.
+    ///
+    /// # Errors
+    /// It cannot be written the first time; later failures are told to `warn`.
+    pub async fn write(&self, file: &Path, warn: impl Fn(&std::io::Error)) -> std::io::Result<()> {
+        let mut times = tokio::time::interval(INTERVAL);
+        let mut first = true;
+        loop {
+            times.tick().await;
+            let page = self.metrics(Format::Text).await;
+            match replace(file, &page) {
+                Err(error) if first => return Err(error),
+                Err(error) => warn(&error),
+                Ok(()) => {}
+            }
+            first = false;
+        }
+    }
+}
+
+async fn place(places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    // it is never closed
+    places.clone().acquire_owned().await.ok()
+}
+
+/// Removes the socket that an earlier process has left.
+fn remove_stale(path: &Path) -> std::io::Result<()> {
+    let refused = std::os::unix::net::UnixStream::connect(path)
+        .is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused);
+    match refused {
+        true => std::fs::remove_file(path),
+        false => Ok(()),
+    }
+}
+
+/// Puts a whole file in the place of another: who reads it sees the one or the other.
+fn replace(file: &Path, text: &str) -> std::io::Result<()> {
+    let mut new = file.as_os_str().to_owned();
+    new.push(".new");
+    std::fs::write(&new, text)?;
+    std::fs::rename(&new, file)
+}
