@@ -82,10 +82,8 @@ pub(super) fn tasks() -> String {
 /// All programs, by what they are for.
 pub(super) fn programs() -> String {
     const COLUMN: usize = 19;
-    let mut lines = vec!["Usage: ferroban <PROGRAM> [ARGUMENTS]".to_owned()];
-    lines.push(
-        "Bans addresses whose log lines show failures. Each program has its own --help.".to_owned(),
-    );
+    let usage = "Usage: ferroban <PROGRAM> [ARGUMENTS]  (each program has its own --help)";
+    let mut lines = vec![usage.to_owned()];
     for (heading, programs) in PROGRAMS {
         lines.push(format!("{heading}:"));
         for (name, purpose, _) in *programs {
