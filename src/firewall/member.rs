@@ -143,14 +143,7 @@ pub fn absent(members: &[&Member]) -> Option<Vec<usize>> {
     let channel = Channel::open().ok()?;
     let mut absent = Vec::new();
     for (set, places) in by_set(members) {
-        let there = match set {
-            Set::Ipset(name) => ipset::members(&channel, name)?,
-            Set::Nft {
-                family,
-                table,
-                name,
-            } => nftables::members(&channel, *family, table, name)?,
-        };
+        let there = contents(&channel, set)?;
         for place in places {
             if !there.contains(&members[place].network?) {
                 absent.push(place);
@@ -164,15 +157,18 @@ pub fn absent(members: &[&Member]) -> Option<Vec<usize>> {
 /// What a set holds, as networks; `None` when that cannot be told.
 pub fn held(set: &Set) -> Option<Vec<IpNet>> {
     let channel = Channel::open().ok()?;
-    let contents = match set {
-        Set::Ipset(name) => ipset::members(&channel, name)?,
+    Some(contents(&channel, set)?.networks())
+}
+
+fn contents(channel: &Channel, set: &Set) -> Option<Contents> {
+    match set {
+        Set::Ipset(name) => ipset::members(channel, name),
         Set::Nft {
             family,
             table,
             name,
-        } => nftables::members(&channel, *family, table, name)?,
-    };
-    Some(contents.networks())
+        } => nftables::members(channel, *family, table, name),
+    }
 }
 
 fn by_set<'a>(members: &[&'a Member]) -> Vec<(&'a Set, Vec<usize>)> {
