@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[path = "lint/logs.rs"]
+mod logs;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -2,7 +2,10 @@
 //!
 //! Exit code 0: nothing but notes; 1: warnings; 3: errors. 2 is a wrong command line, as everywhere.
 
+mod logs;
+
 use std::ffi::OsString;
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, Command};
@@ -18,7 +21,16 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
         Ok(matches) => matches,
         Err(error) => return refused(&error),
     };
-    let findings = lint(&Shipped, directory::chosen(&matches));
+    let config = directory::chosen(&matches);
+    let mut findings = lint(&Shipped, config);
+    let asked = matches.get_flag("logs");
+    if asked || (!matches.get_flag("no-logs") && io::stdout().is_terminal()) {
+        match logs::look(config) {
+            Ok(more) => findings.extend(more),
+            Err(error) => eprintln!("ferroban lint: the logs were not looked at: {error}"),
+        }
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    }
     if matches.get_flag("json") {
         say(&json_of(&findings));
     } else {
@@ -48,6 +60,19 @@ pub(super) fn command() -> Command {
                 .help("show notes, too: filters and actions no jail uses, options nothing reads, regexes that backtrack"),
         )
         .arg(
+            Arg::new("logs")
+                .long("logs")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("no-logs")
+                .help("look at the logs and the journal that the enabled jails read, too; a terminal gets that unasked"),
+        )
+        .arg(
+            Arg::new("no-logs")
+                .long("no-logs")
+                .action(ArgAction::SetTrue)
+                .help("look at the configuration alone"),
+        )
+        .arg(
             Arg::new("json")
                 .long("json")
                 .action(ArgAction::SetTrue)
@@ -57,6 +82,10 @@ pub(super) fn command() -> Command {
         command,
         &[
             ("the configuration of this machine", "ferroban lint"),
+            (
+                "with its logs, into a file",
+                "ferroban lint --logs > findings",
+            ),
             (
                 "another one, with notes",
                 "ferroban lint --notes ./fail2ban",
@@ -70,13 +99,29 @@ fn count(findings: &[Finding], severity: Severity) -> usize {
     alike.count()
 }
 
-/// One finding a line, in the form of compilers; below it the line in question.
+/// One finding a line, in the form of compilers; below it the line in question. Of findings that are the
+/// same but for the line, the first is shown, and where the others are. Notes come last, apart.
 fn report(findings: &[Finding], notes: bool) -> String {
     let mut text = String::new();
-    let shown = findings
-        .iter()
-        .filter(|finding| notes || finding.severity > Severity::Note);
-    for finding in shown {
+    let mut groups: Vec<Vec<&Finding>> = Vec::new();
+    for finding in findings {
+        let group = groups.iter_mut().find(|group| is_same(group[0], finding));
+        match group {
+            Some(group) => group.push(finding),
+            None => groups.push(vec![finding]),
+        }
+    }
+    let mut last = None;
+    for group in groups {
+        let finding = group[0];
+        let is_note = finding.severity == Severity::Note;
+        if is_note && !notes {
+            continue;
+        }
+        if is_note && last.is_some_and(|last| last > Severity::Note) {
+            text.push('\n');
+        }
+        last = Some(finding.severity);
         if let Some(place) = &finding.place {
             text.push_str(&format!("{}: ", place.origin));
         }
@@ -89,6 +134,15 @@ fn report(findings: &[Finding], notes: bool) -> String {
         if let Some(line) = line.filter(|line| !line.is_empty()) {
             text.push_str(&format!("    {line}\n"));
         }
+        let places = group.iter().filter_map(|other| other.place.as_ref());
+        let mut lines: Vec<u32> = places.map(|place| place.origin.line).skip(1).collect();
+        lines.sort_unstable();
+        lines.dedup();
+        if !lines.is_empty() {
+            let lines: Vec<String> = lines.iter().map(u32::to_string).collect();
+            let plural = if lines.len() == 1 { "" } else { "s" };
+            text.push_str(&format!("    also in line{plural} {}\n", lines.join(", ")));
+        }
     }
     let [errors, warnings, others] =
         [Severity::Error, Severity::Warning, Severity::Note].map(|s| count(findings, s));
@@ -99,6 +153,18 @@ fn report(findings: &[Finding], notes: bool) -> String {
         text.push_str(" (--notes shows them)");
     }
     text
+}
+
+/// Whether two findings say the same of lines of one file.
+fn is_same(one: &Finding, other: &Finding) -> bool {
+    let file = |finding: &Finding| {
+        finding
+            .place
+            .as_ref()
+            .map(|place| place.origin.file.clone())
+    };
+    let said = |finding: &Finding| (finding.severity, finding.kind, finding.message.clone());
+    said(one) == said(other) && file(one).is_some() && file(one) == file(other)
 }
 
 fn json_of(findings: &[Finding]) -> String {
