@@ -49,6 +49,8 @@ struct Explanation<'a> {
     filter: &'a Filter,
     /// What the jail made of it; `None` where there is only a filter.
     judged: Option<&'a [Judged]>,
+    /// The failures in it, also for a filter.
+    found: &'a [Judged],
     /// Rules by which the jail may ignore somebody that were not asked.
     not_asked: &'a [String],
     /// The name of the jail.

@@ -82,6 +82,12 @@ impl Nearly {
             let regex = regex.get_or_insert_with(|| FailRegex::new(source, usedns, multiline).ok());
             let found = regex.as_ref()?.regex().search(text).ok().flatten()?;
             let (start, end) = found.group(0)?;
+            // a sign that is in no part of the text was none that was meant for itself
+            if let Change::Plain { sign, .. } | Change::AllPlain { sign, .. } = change
+                && !text.get(start..end)?.contains(*sign)
+            {
+                return None;
+            }
             Some(Help {
                 change: change.clone(),
                 start,
@@ -312,6 +318,7 @@ mod tests {
     #[test]
     fn what_needs_more_than_one_is_left() {
         assert_eq!(help("^denied <HOST>$", "accepted 192.0.2.1"), None);
+        assert_eq!(help("^no (?!a|b)\\w+ <HOST>$", "no a 192.0.2.1"), None);
         // an escaped sign stands for itself already
         assert_eq!(without_end("a\\$"), None);
         assert_eq!(without_end("a\\\\$"), Some(3));

@@ -7,6 +7,7 @@ mod date;
 mod regex;
 
 pub use self::date::{candidates, cure, pattern_reach};
+pub use self::regex::is_far;
 use super::Explanation;
 use super::marks::{quoted, shown, visible};
 use super::near::Near;
@@ -92,23 +93,20 @@ fn of_judged(explanation: &Explanation<'_>, judged: &[Judged]) -> Answer {
         cure: None,
     };
     let first = judged.first().map(|one| &one.verdict);
+    if first == Some(&Verdict::Unresolved)
+        && let Some(answer) = cut_address(explanation)
+    {
+        return answer;
+    }
     match first {
         Some(Verdict::Ignored(_)) => answer.with("take the address out of what is named there if it is to be banned"),
-        Some(Verdict::Unresolved) if swallowed(explanation).is_some() => {
-            let (before, id) = swallowed(explanation).unwrap_or_default();
-            let place = explanation.places.of_filter("failregex");
-            Answer::not(format!("<HOST> takes only {} of {}, as what stands before it in the failregex takes the rest{place}", shown(&id), shown(&format!("{before}{id}"))))
-                .close(MATCHED)
-                .with("write before <HOST> what ends where the address begins, such as a blank, and no .* or .+")
-        }
         Some(Verdict::Unresolved) => answer.with("write <ADDR> in the failregex where the log has addresses; names are looked up by the server alone"),
         _ => answer,
     }
 }
 
-/// What stands directly before a host name that was found, and the name: where that is a piece of a word
-/// the regex has swallowed its beginning.
-fn swallowed(explanation: &Explanation<'_>) -> Option<(String, String)> {
+/// A host name that is a piece of a word: what stands before it in the regex has taken its beginning.
+fn cut_address(explanation: &Explanation<'_>) -> Option<Answer> {
     let trace = &explanation.trace;
     let (_, marks) = trace.matched()?;
     let mark = marks.iter().find(|mark| mark.name == "dns")?;
@@ -116,11 +114,16 @@ fn swallowed(explanation: &Explanation<'_>) -> Option<(String, String)> {
     let is_part = |sign: char| sign.is_alphanumeric() || matches!(sign, '.' | '-' | '_' | ':');
     let before = text.get(..mark.start)?;
     let word = before.trim_end_matches(is_part).len();
-    let before = before.get(word..).filter(|before| !before.is_empty())?;
-    Some((
-        before.to_owned(),
-        text.get(mark.start..mark.end)?.to_owned(),
-    ))
+    let whole = text.get(word..mark.end).filter(|_| word < mark.start)?;
+    let id = shown(text.get(mark.start..mark.end)?);
+    let place = explanation.places.of_filter("failregex");
+    let why = format!(
+        "<HOST> takes only {id} of {}, as what stands before it in the failregex takes the rest{place}",
+        shown(whole)
+    );
+    let cure =
+        "write before <HOST> what ends where the address begins, such as a blank, and no .* or .+";
+    Some(Answer::not(why).close(MATCHED).with(cure))
 }
 
 /// What came of one failure.
@@ -166,19 +169,18 @@ fn taken_back(explanation: &Explanation<'_>, index: usize) -> Answer {
 fn of_match(explanation: &Explanation<'_>, index: usize) -> Answer {
     let number = index + 1;
     let trace = &explanation.trace;
-    if explanation.judged.is_none() {
-        let (_, marks) = trace.matched().unwrap_or_default();
-        let ids = ["ip4", "ip6", "dns", "fid", "host"];
-        let id = marks.iter().find(|mark| ids.contains(&mark.name.as_str()));
-        let whose = id.and_then(|mark| trace.seen().get(mark.start..mark.end));
-        let why = match whose {
-            Some(id) => format!("failregex #{number} matches, a failure of {}", visible(id)),
-            None => format!("failregex #{number} matches"),
-        };
+    if explanation.judged.is_none()
+        && let Some(answer) = cut_address(explanation)
+    {
+        return answer;
+    }
+    if explanation.judged.is_none()
+        && let Some(Judged { id, .. }) = explanation.found.first()
+    {
         return Answer {
-            counts: whose.is_some(),
+            counts: true,
             closeness: MATCHED,
-            why,
+            why: format!("failregex #{number} matches, a failure of {}", visible(id)),
             cure: None,
         };
     }
@@ -219,9 +221,9 @@ fn of_miss(explanation: &Explanation<'_>, near: &mut Near) -> Answer {
         return answer;
     }
     if filter.maxlines() == 1
-        && let Some(regex) = filter.failregexes().iter().position(wants_lines)
+        && let Some(index) = regex::of_several_lines(filter, text)
     {
-        let number = regex + 1;
+        let number = index + 1;
         let place = explanation.places.of_filter("failregex");
         return Answer::not(format!("failregex #{number} wants several lines (\\n or <SKIPLINES>), and the jail looks at one at a time: maxlines is 1{place}"))
             .with("set maxlines in the filter to as many lines as it spans");
@@ -291,12 +293,6 @@ fn uncoloured(text: &str) -> String {
         out.push_str(rest.strip_prefix(['m', 'K']).unwrap_or(part));
     }
     out
-}
-
-/// Whether a regex can only match more than one line.
-fn wants_lines(regex: &FailRegex) -> bool {
-    let source = regex.source();
-    source.contains("<SKIPLINES>") || source.contains("\\n")
 }
 
 /// Whether a text has a failure for the filter, with its prefregex; ignoreregexes are not asked.

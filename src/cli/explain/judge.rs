@@ -47,7 +47,16 @@ pub struct Judge {
 }
 
 /// Modes that filters have, those first that count least.
-const MODES: [&str; 5] = ["normal", "more", "ddos", "extra", "aggressive"];
+const MODES: [&str; 8] = [
+    "normal",
+    "more",
+    "auth",
+    "rbl",
+    "ddos",
+    "extra",
+    "errors",
+    "aggressive",
+];
 
 /// A jail with what it reads itself.
 pub struct Own {
@@ -204,6 +213,7 @@ impl Judge {
             seen,
             trace,
             judged: self.name.is_some().then(|| self.jail.judged()),
+            found: self.jail.judged(),
             filter: self.jail.filter(),
             not_asked: &self.not_asked,
             jail: self.name.as_deref(),
@@ -216,8 +226,7 @@ impl Judge {
         if explanation.seen == Seen::Foreign {
             answer = answer::of_message(&explanation, answer);
         }
-        let is_failure = explanation.judged.is_some_and(|judged| !judged.is_empty())
-            || explanation.trace.ignored_by().is_some();
+        let is_failure = !explanation.found.is_empty() || explanation.trace.ignored_by().is_some();
         if !answer.counts
             && !is_failure
             && explanation.seen != Seen::Foreign
@@ -284,7 +293,10 @@ fn filter_of(config: &str, name: &str) -> anyhow::Result<ReplayJail> {
     };
     let (options, place) = match found {
         Some(found) => {
-            let told = |message: &&Message| message.level >= Level::Warning;
+            // of a jail they are about its logs and actions, which nobody asks for
+            let told = |message: &&Message| {
+                message.level >= Level::Warning && !matches!(found.place, Place::Jail(_))
+            };
             for message in found.messages.iter().filter(told) {
                 eprintln!("ferroban explain: {message}");
             }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::Explanation;
-use super::answer::{Answer, candidates, pattern_reach, verdict};
+use super::answer::{Answer, candidates, is_far, pattern_reach, verdict};
 use super::marks::{marked, parted, shown as quoted, visible};
 use crate::datetime::DateTime;
 use crate::datetime::guess;
@@ -59,7 +59,7 @@ fn brief(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result<()> 
             &parted(trace.text.trim_end_matches('\n'), reach.text),
         );
     }
-    let Some((index, reach)) = trace.furthest().filter(|(_, reach)| reach.literals > 0) else {
+    let Some((index, reach)) = trace.furthest().filter(|(_, reach)| is_far(*reach)) else {
         return Ok(());
     };
     let Some(regex) = filter.failregexes().get(index) else {
@@ -133,7 +133,7 @@ fn steps(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result<()> 
         label(out, "failregex", "none matches")?;
         if let Some((index, reach)) = trace.furthest()
             && let Some(regex) = filter.failregexes().get(index)
-            && reach.literals > 0
+            && is_far(reach)
         {
             let number = format!("#{} came furthest", index + 1);
             label(out, "", &number)?;

@@ -4,23 +4,54 @@ use super::Answer;
 use crate::cli::explain::Explanation;
 use crate::cli::explain::marks::{quoted, shown, tail};
 use crate::cli::explain::near::Near;
-use crate::filter::Attempt;
+use crate::filter::{Attempt, Filter};
 use crate::pattern::{Change, FailRegex, Help, Reach, UseDns};
+
+/// The failregex of which a part between its line ends matches a text, and the whole would match only with
+/// the lines around it.
+pub fn of_several_lines(filter: &Filter, text: &str) -> Option<usize> {
+    let text = format!("{text}\n");
+    filter.failregexes().iter().position(|regex| {
+        let source = regex.source().replace("<SKIPLINES>", "\\n");
+        let mut parts = source.split("\\n");
+        // one that is within brackets does not part the regex into two
+        let parts: Vec<FailRegex> = match source.contains("\\n") {
+            true => parts
+                .by_ref()
+                .map_while(|part| FailRegex::new(part, filter.usedns(), false).ok())
+                .collect(),
+            false => return false,
+        };
+        parts.len() > 1
+            && parts.len() == source.matches("\\n").count() + 1
+            && parts
+                .iter()
+                .any(|part| matches!(part.regex().search(&text), Ok(Some(_))))
+    })
+}
 
 /// None of the failregexes matches.
 pub fn of_all(explanation: &Explanation<'_>, near: &mut Near) -> Answer {
     let Explanation { trace, filter, .. } = explanation;
     let place = explanation.places.of_filter("failregex");
-    let furthest = trace.furthest().filter(|(_, reach)| reach.literals > 0);
+    let furthest = trace.furthest().filter(|(_, reach)| is_far(*reach));
     let first = furthest.map(|(index, _)| index);
     let seen = trace.seen();
     let (index, help) = match near.failregex(filter, first, seen) {
         Some((index, help)) => (index, Some(help)),
         None => (first.unwrap_or(0), None),
     };
-    let Some(regex) = filter.failregexes().get(index) else {
+    let regexes = filter.failregexes();
+    let Some(regex) = regexes.get(index) else {
         return Answer::not("the filter has no failregex");
     };
+    if first.is_none() && help.is_none() && regexes.len() > 1 {
+        return Answer::not(format!(
+            "none of the {} failregexes begins to match {}{place}",
+            regexes.len(),
+            shown(seen.trim_end_matches('\n'))
+        ));
+    }
     let reach = match trace.failregexes.get(index) {
         Some(Attempt::Stopped(reach)) => *reach,
         // not asked, as the prefregex leaves nothing
@@ -31,6 +62,11 @@ pub fn of_all(explanation: &Explanation<'_>, near: &mut Near) -> Answer {
         _ => format!("failregex #{}", index + 1),
     };
     stopped_at(&name, regex, reach, help, seen, &place, filter.usedns())
+}
+
+/// Whether a regex came as far as to be worth a word.
+pub fn is_far(reach: Reach) -> bool {
+    reach.text > 0 && reach.literals > 0
 }
 
 /// Why one regex does not match, and what would help.
@@ -130,7 +166,7 @@ fn stopped(
     usedns: UseDns,
 ) -> Answer {
     let begins = source.trim_start_matches("(?i)").starts_with('^');
-    let far = reach.filter(|reach| reach.text > 0 && reach.literals > 0);
+    let far = reach.filter(|reach| is_far(*reach));
     match (far, begins) {
         (Some(_), _) => Answer::not(format!(
             "{name} does not match: {}{place}",

@@ -98,9 +98,14 @@ impl Walker<'_> {
         }
         let mut closest: Option<(String, Answer)> = None;
         let mut taken_back = 0;
+        let mut known = None;
         for line in &harvest.missed {
             let told = judge.tell(line, self.look.present);
-            taken_back += usize::from(told.explanation.trace.ignored_by().is_some());
+            let trace = &told.explanation.trace;
+            taken_back += usize::from(trace.ignored_by().is_some());
+            if trace.matched().is_some() && trace.ignored_by().is_none() {
+                known = Some(line);
+            }
             let answer = told.answer;
             let is_closer = closest
                 .as_ref()
@@ -108,6 +113,14 @@ impl Walker<'_> {
             if is_closer {
                 closest = Some((line.clone(), answer));
             }
+        }
+        // a line that matches and is none in itself: the filter knows the log, and nobody has failed
+        if let Some(line) = known.filter(|_| taken_back == 0) {
+            return Sound(format!(
+                "no failure in the last {}, though the filter knows such as {}",
+                counted(lines, "line"),
+                shown(line)
+            ));
         }
         let Some((line, answer)) = closest else {
             return Unseen("its lines".to_owned());
