@@ -18,6 +18,7 @@ pub mod evidence;
 pub mod exec;
 pub mod filter;
 pub mod firewall;
+pub mod fleet;
 mod interned;
 pub mod jail;
 pub mod lint;

@@ -80,6 +80,7 @@ impl Watcher {
             holders: Default::default(),
             evidence: Default::default(),
             clock: Default::default(),
+            fleet: Default::default(),
         };
         let jail = Jail::spawn(name, "auto", context).unwrap();
         let watcher = Watcher {

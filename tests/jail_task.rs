@@ -60,6 +60,7 @@ impl Bench {
             holders: Default::default(),
             evidence: Default::default(),
             clock: Default::default(),
+            fleet: Default::default(),
         };
         let jail = Jail::spawn(name, "polling", context.clone()).unwrap();
         let bench = Bench {

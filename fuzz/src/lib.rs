@@ -12,6 +12,7 @@ pub mod config_substitution;
 pub mod database_data;
 pub mod date_detection;
 pub mod filter_line;
+pub mod fleet_entry;
 pub mod mail_headers;
 pub mod pattern_compile;
 pub mod pickle_reader;
@@ -32,6 +33,7 @@ pub const TARGETS: &[Target] = &[
     ("database_data", database_data::run),
     ("date_detection", date_detection::run),
     ("filter_line", filter_line::run),
+    ("fleet_entry", fleet_entry::run),
     ("mail_headers", mail_headers::run),
     ("pattern_compile", pattern_compile::run),
     ("pickle_reader", pickle_reader::run),

@@ -9,8 +9,8 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use super::{
-    actions, config, doctor, explain, filter, help, links, lint, programs, refused, regex, replay,
-    report, say, setup, test, usage, web,
+    actions, config, doctor, explain, filter, fleet, help, links, lint, programs, refused, regex,
+    replay, report, say, setup, test, usage, web,
 };
 
 /// Runs the program; the first argument is the name it was called under.
@@ -151,7 +151,7 @@ fn options_of(command: &clap::Command) -> (Vec<String>, bool) {
 }
 
 /// The programs that clap reads the command line of.
-fn by_clap() -> [(&'static str, clap::Command); 13] {
+fn by_clap() -> [(&'static str, clap::Command); 14] {
     [
         ("regex", regex::flags::command()),
         ("replay", replay::arguments::command()),
@@ -163,6 +163,7 @@ fn by_clap() -> [(&'static str, clap::Command); 13] {
         ("filter", filter::command()),
         ("test", test::command()),
         ("setup", setup::command()),
+        ("fleet", fleet::command()),
         ("doctor", doctor::command()),
         ("web", web::command()),
         ("install-links", links::command()),

@@ -25,6 +25,7 @@ mod directory;
 pub mod doctor;
 pub mod explain;
 pub mod filter;
+pub mod fleet;
 mod help;
 pub mod links;
 pub mod lint;
@@ -77,6 +78,11 @@ pub(crate) const PROGRAMS: &[(&str, &[Entry])] = &[
                 "setup",
                 "proposes the jails that fit this machine, with the evidence",
                 setup::main,
+            ),
+            (
+                "fleet",
+                "shows and steers the hosts that share bans with this one",
+                fleet::main,
             ),
             (
                 "install-links",

@@ -321,7 +321,8 @@ pub fn about(words: &[String]) -> Result<String, String> {
 
 /// `; did you mean 'x'?` for a word that is no command but like one, else nothing.
 pub fn meant(word: &str) -> String {
-    match known().any(|name| name == word) {
+    // the help does not name it, and it is a command all the same
+    match word == "sleep" || known().any(|name| name == word) {
         true => String::new(),
         false => hint(nearest(word, known(), 2)),
     }

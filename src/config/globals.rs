@@ -6,9 +6,14 @@ use super::definition::read_options;
 use super::error::{Cause, Messages};
 use super::settings::{Options, Settings};
 use crate::control::Value;
-use crate::options::server::{self as rows, EARLY, SANDBOX, THREAD, THREAD_COMMAND};
+use crate::options::server::{
+    self as rows, EARLY, FLEET, FLEET_COMMAND, SANDBOX, THREAD, THREAD_COMMAND,
+};
 use crate::options::{OptionRow, Sent};
 use crate::python::text::quoted;
+
+/// Names and values of options.
+type Members = Vec<(Value, Value)>;
 
 /// What the server gives up at its start, for itself and what it starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,6 +81,31 @@ pub fn invalid(
     }
 }
 
+/// Reads the options of `[fleet]`; `None` without the section.
+///
+/// # Errors
+/// A substitution that fails.
+pub fn fleet(settings: &Settings, messages: &mut Messages) -> Result<Option<Members>, Cause> {
+    members(settings, FLEET_COMMAND, FLEET, messages)
+}
+
+/// The options of a section that go to the server as one.
+fn members(
+    settings: &Settings,
+    section: &str,
+    known: &[OptionRow],
+    messages: &mut Messages,
+) -> Result<Option<Members>, Cause> {
+    if settings.section(section).is_none() {
+        return Ok(None);
+    }
+    let options = read_options(settings, section, known, None, false, true, messages)?;
+    let members = options
+        .iter()
+        .map(|(name, value)| (Value::from(&**name), value.into()));
+    Ok(Some(members.collect()))
+}
+
 /// Reads all settings of the server; `overrides` win.
 ///
 /// # Errors
@@ -91,14 +121,10 @@ pub fn commands(
     if let Some(level) = options.get("loglevel") {
         check_loglevel(&level.text())?;
     }
-    let mut thread = None;
-    if settings.section("Thread").is_some() {
-        let options = read_options(settings, "Thread", THREAD, None, false, true, messages)?;
-        let members = options
-            .iter()
-            .map(|(name, value)| (Value::from(&**name), value.into()));
-        thread = (!options.is_empty()).then(|| Value::Dict(members.collect()));
-    }
+    let thread = members(settings, "Thread", THREAD, messages)?;
+    let thread = thread.filter(|members| !members.is_empty());
+    let thread = thread.map(Value::Dict);
+    let fleet = fleet(settings, messages)?.map(Value::Dict);
     let set = |name: &str, value: Value| vec!["set".into(), name.into(), value];
     let mut commands: Vec<Vec<Value>> = thread
         .map(|value| set(THREAD_COMMAND, value))
@@ -112,6 +138,8 @@ pub fn commands(
         let value = options.get(name)?;
         Some(set(name, value.into()))
     }));
+    // places in the streams of others are kept in the database
+    commands.extend(fleet.map(|options| set(FLEET_COMMAND, options)));
     Ok(commands)
 }
 

@@ -154,6 +154,14 @@ pub fn read_metrics(dir: &Path) -> Result<metrics::Metrics, ConfigError> {
     stream::metrics(&shipped::Shipped, &dir.to_string_lossy())
 }
 
+/// Reads the options of `[fleet]`; none without the section.
+///
+/// # Errors
+/// As [`read_early`].
+pub fn read_fleet(dir: &Path) -> Result<Vec<(Value, Value)>, ConfigError> {
+    stream::fleet(&shipped::Shipped, &dir.to_string_lossy())
+}
+
 /// Reads everything and makes the command stream. What concerns the reading of `fail2ban.conf`
 /// itself is told by [`read_early`], not again here.
 ///

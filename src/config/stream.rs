@@ -82,6 +82,19 @@ pub fn metrics(files: &dyn Files, base: &str) -> Result<Metrics, ConfigError> {
     with_messages(files, base, read).map(|(metrics, _)| metrics)
 }
 
+/// Of `fail2ban.conf` the fleet; see [`super::read_fleet`].
+///
+/// # Errors
+/// As there.
+pub fn fleet(files: &dyn Files, base: &str) -> Result<Vec<(Value, Value)>, ConfigError> {
+    let read = |layers: &mut Layers<'_>| {
+        let settings = globals_of(layers)?;
+        let fleet = globals::fleet(&settings, &mut layers.messages)?;
+        Ok(fleet.unwrap_or_default())
+    };
+    with_messages(files, base, read).map(|(fleet, _)| fleet)
+}
+
 /// The whole configuration; see [`super::read`].
 ///
 /// # Errors

@@ -45,8 +45,15 @@ impl JailCore {
                 if check {
                     self.last_check = now;
                 }
+                let length = ticket.bantime.unwrap_or(self.bans.default_length());
+                let until = end_of(ticket.time, length);
                 if let Some(ticket) = self.bans.get(&ticket.id) {
-                    decisions.push(Decision::Already { ticket, age, check });
+                    decisions.push(Decision::Already {
+                        ticket,
+                        age,
+                        check,
+                        until,
+                    });
                 }
                 false
             }

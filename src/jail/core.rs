@@ -15,6 +15,7 @@ use super::ignore::{IgnoreList, Known};
 use super::ignore_cache::IgnoreCache;
 use super::increment::Increment;
 use super::prefix::BanPrefix;
+use super::remote::FleetMode;
 use super::seek::Calendar;
 use super::settings;
 use crate::action::JailFigures;
@@ -66,6 +67,7 @@ pub(super) struct JailOptions {
     pub unban_when_quiet: bool,
     /// Bans are only said to be made: nothing learns of them but the log and who asks.
     pub simulate: bool,
+    pub fleet: FleetMode,
     pub ignore: IgnoreList,
     pub ignore_cache: Option<IgnoreCache>,
     pub ignore_command: Option<String>,
@@ -82,6 +84,7 @@ impl Default for JailOptions {
             prefix: BanPrefix::default(),
             unban_when_quiet: false,
             simulate: false,
+            fleet: FleetMode::default(),
             ignore: IgnoreList::default(),
             ignore_cache: None,
             ignore_command: None,

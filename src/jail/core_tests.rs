@@ -82,7 +82,9 @@ fn shown(decisions: &[Decision]) -> Vec<String> {
         }
         Decision::Ignored { id, by } => format!("ignored {id} {by}"),
         Decision::Expired(id) => format!("expired {id}"),
-        Decision::Already { ticket, age, check } => {
+        Decision::Already {
+            ticket, age, check, ..
+        } => {
             format!("already {} {age} {check}", ticket.id)
         }
         Decision::Bad { bans, from, to, .. } => format!("incr {bans} {from:?} {to:?}"),

@@ -61,6 +61,8 @@ pub enum Decision {
         age: f64,
         /// It is time to ask the actions whether they still hold what they should.
         check: bool,
+        /// When the ban ends that this failure would have led to.
+        until: Timestamp,
     },
     /// How a ban's length was increased.
     Bad {
@@ -279,6 +281,7 @@ mod tests {
             ticket: ticket.clone(),
             age,
             check: false,
+            until: 0.0,
         };
         let ban = |ticket: &Ticket| Decision::Ban {
             ticket: ticket.clone(),

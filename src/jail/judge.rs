@@ -56,6 +56,7 @@ impl Task {
         }
         if self.pending.is_empty() {
             self.intake.judged(Instant::now());
+            self.all_judged();
         }
     }
 
@@ -103,6 +104,9 @@ impl Task {
             return None;
         };
         let id = id.clone();
+        if matches!(failure.origin, Origin::RemoteEnd(_)) {
+            return None;
+        }
         if failure.ignored.is_none() {
             if let Some(lookup) = self.prepare_ignoring() {
                 return Some(lookup);
@@ -130,7 +134,8 @@ impl Task {
                 }
             }
         }
-        let counts = !matches!(failure.origin, Origin::Restored) && failure.ignored == Some(false);
+        let made = matches!(failure.origin, Origin::Restored | Origin::Remote);
+        let counts = !made && failure.ignored == Some(false);
         if counts
             && failure.past.is_none()
             && self.core.wants_past()
@@ -269,7 +274,16 @@ impl Task {
                 }
                 answer = Some((Ok(Value::Int(i64::from(!ignored))), reply));
             }
-            Origin::Log | Origin::Restored => {}
+            Origin::Remote if !ignored && !self.core.spares_part_of(&id) => {
+                self.core.remote_ban(ticket, now, &mut decisions);
+            }
+            Origin::RemoteEnd(until) => {
+                self.core.remote_end(&id, until, now, &mut decisions);
+                if let [Decision::Unban(_)] = decisions[..] {
+                    self.forget(vec![id]);
+                }
+            }
+            Origin::Log | Origin::Restored | Origin::Remote => {}
         }
         self.carry_out(decisions);
         if let Some((answer, reply)) = answer {
@@ -287,7 +301,11 @@ impl Task {
     pub(super) fn carry_out_for(&mut self, decisions: Vec<Decision>, by_hand: bool) {
         let (mut banned, mut unbanned) = (0, 0);
         let simulates = self.core.simulates();
+        let shares = self.core.options.fleet.takes_part() && !simulates;
         for decision in decisions {
+            if shares {
+                self.share(&decision);
+            }
             let jail = self.core.name();
             if self.context.events.are_heard() {
                 self.context

@@ -9,6 +9,7 @@ use super::task::{BeforeReload, Phase, Task, now};
 use crate::action::Order;
 use crate::control::Value;
 use crate::filter::FailureId;
+use crate::fleet::Told;
 use crate::{debug, info};
 
 impl Task {
@@ -17,6 +18,8 @@ impl Task {
     pub(super) async fn start(&mut self) -> bool {
         self.idle = false;
         if self.is_started() {
+            // an idle jail has heard nothing of other hosts
+            self.starting = true;
             self.judge_pending();
             return false;
         }
@@ -28,11 +31,16 @@ impl Task {
             let names = self.context.names.clone();
             tokio::spawn(async move { names.own_addresses().await });
         }
+        self.starting = true;
+        self.show_fleet_mode();
         self.renew(&self.core.ignored_names());
         self.actions.send(Order::Figures(self.core.figures()));
         self.actions.send(Order::Start);
         self.restore().await;
         self.intake.start(&mut self.core, now()).await;
+        if self.pending.is_empty() {
+            self.all_judged();
+        }
         true
     }
 
@@ -74,7 +82,11 @@ impl Task {
     pub(super) async fn stop(&mut self, keep: bool) {
         let name = Value::from(self.core.name());
         debug!("fail2ban.jail", "Stopping jail {}", name.repr());
+        if self.core.options.fleet.takes_part() {
+            self.tell_fleet(Told::Stopped);
+        }
         self.pending.clear();
+        self.all_judged();
         self.intake.stop();
         self.keep_bans();
         let (done, stopped) = oneshot::channel();
@@ -111,6 +123,7 @@ impl Task {
                 self.core.clear_lists();
                 // it is told of where it is on
                 self.core.options.simulate = false;
+                self.core.options.fleet = Default::default();
                 self.intake.begin_reload();
                 self.actions.send(Order::Reloading(true, Vec::new()));
             }

@@ -133,6 +133,7 @@ impl Task {
             return count;
         }
         for ticket in &tickets {
+            self.share_unban(ticket);
             let unban = Decision::Unban(ticket.clone());
             self.context
                 .events
@@ -242,7 +243,7 @@ impl Task {
         count
     }
 
-    fn forget(&self, ids: Vec<Address>) {
+    pub(super) fn forget(&self, ids: Vec<Address>) {
         if let Some(store) = &self.context.store
             && !ids.is_empty()
         {
@@ -253,6 +254,9 @@ impl Task {
     fn lift(&mut self, id: &Address) -> bool {
         let ticket = self.core.unban(id);
         let lifted = ticket.is_some();
+        if let Some(ticket) = &ticket {
+            self.share_unban(ticket);
+        }
         self.carry_out(ticket.map(Decision::Unban).into_iter().collect());
         lifted
     }

@@ -42,6 +42,7 @@ mod prefix;
 mod prepared;
 mod quiet;
 mod ranges;
+mod remote;
 pub mod replay;
 mod save_timer;
 mod seek;
@@ -61,12 +62,15 @@ pub use self::events::{Events, Subscription};
 pub use self::look::Looks;
 pub use self::names::{Names, interface_addresses};
 pub use self::prepared::Prepared;
+use self::remote::SharedMode;
+pub use self::remote::{FleetMode, RemoteChange};
 use self::task::{Phase, Request};
 use crate::action::{Actions, Order, Query};
 use crate::clock::ClockSteps;
 use crate::control::{CommandError, JailCommand, JailQuery, JailSetting, Reply, Value};
 use crate::evidence::memory::EvidenceMemory;
 use crate::firewall::set_refcount::Holders;
+use crate::fleet::Link;
 use crate::source::Sources;
 use crate::store::Store;
 use crate::{info, warning};
@@ -94,6 +98,8 @@ pub struct JailContext {
     pub evidence: EvidenceMemory,
     /// Tells when the clock was set.
     pub clock: ClockSteps,
+    /// Where other hosts are told of bans.
+    pub fleet: Link,
 }
 
 /// An option among several that a jail refused; those after it were not tried.
@@ -117,6 +123,7 @@ pub struct Jail {
     inbox: mpsc::Sender<Request>,
     actions: Actions,
     started: Arc<AtomicBool>,
+    mode: Arc<SharedMode>,
 }
 
 impl Jail {
@@ -156,14 +163,16 @@ impl Jail {
         let (actions, doing) =
             Actions::prepare(name, context.store.clone(), context.holders.clone());
         let started = Arc::new(AtomicBool::new(false));
-        let (inbox, deciding) =
-            task::prepare(name, kind, context, actions.clone(), started.clone());
+        let mode = Arc::new(SharedMode::default());
+        let seen = (started.clone(), mode.clone());
+        let (inbox, deciding) = task::prepare(name, kind, context, actions.clone(), seen);
         let jail = Jail {
             name: name.to_owned(),
             backend: backend.to_owned(),
             inbox,
             actions,
             started,
+            mode,
         };
         Ok(Prepared {
             jail,

@@ -85,6 +85,20 @@ const OPTIONS: &[OptionCode] = &[
         },
         |core| core.options.simulate.into(),
     ),
+    code(
+        "fleet",
+        |core, value| core.options.fleet.read(value),
+        |core| core.options.fleet.words().into(),
+    ),
+    code(
+        "fleet.minhosts",
+        |core, value| {
+            let wrong = |_| CommandError::builtin("ValueError", "fleet.minhosts: it is 1 or more");
+            core.options.fleet.hosts = usize::try_from(value.to_int()?).map_err(wrong)?;
+            Ok(())
+        },
+        |core| Value::Int(core.options.fleet.hosts.max(1) as i64),
+    ),
     OptionCode {
         name: "banprefix4",
         set: |core, value| core.options.prefix.set(Family::Inet4, value),

@@ -14,7 +14,7 @@ use super::naming::Naming;
 use crate::address::Address;
 use crate::control::Reply;
 use crate::filter::FailureId;
-use crate::ticket::Ticket;
+use crate::ticket::{Ticket, Timestamp};
 
 /// Where a failure comes from.
 #[derive(Debug)]
@@ -30,9 +30,13 @@ pub(super) enum Origin {
     },
     /// The database, at the start of the jail: it is a ban to be restored.
     Restored,
+    /// Another host: it is a ban to be made.
+    Remote,
+    /// Another host: a ban ends then, or now.
+    RemoteEnd(Option<Timestamp>),
 }
 
-/// A failure, or a ban to be restored, and what is known of it so far.
+/// A failure, or a ban to be restored or of another host, and what is known of it so far.
 #[derive(Debug)]
 pub(super) struct PendingFailure {
     /// Where it comes from.

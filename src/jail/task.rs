@@ -20,6 +20,7 @@ use super::intake::Intake;
 use super::look::Looks;
 use super::lookup::FileStamp;
 use super::pending::Pending;
+use super::remote::{RemoteChange, SharedMode};
 use super::{JailContext, Refusal};
 use crate::action::{Actions, Order};
 use crate::address::Address;
@@ -27,6 +28,7 @@ use crate::config::files::Disk;
 use crate::config::glob;
 use crate::control::{JailCommand, JailSetting, Reply, Value};
 use crate::firewall::audit_timer::Reminder;
+use crate::fleet::OwnBan;
 use crate::source::Chunk;
 use crate::store::Store;
 use crate::ticket::Timestamp;
@@ -60,6 +62,10 @@ pub(super) enum Request {
     Reload(Phase, oneshot::Sender<()>),
     /// Forget failures and earlier bans of these ids; answers of how many something was known.
     Forget(Vec<String>, oneshot::Sender<usize>),
+    /// Do what other hosts have decided; answered when all of it is judged.
+    Remote(Vec<RemoteChange>, oneshot::Sender<()>),
+    /// The bans that this host has decided on.
+    OwnBans(oneshot::Sender<Vec<OwnBan>>),
     /// Lift these bans, or all.
     Unban(Option<Vec<String>>, oneshot::Sender<usize>),
     /// Names among the ids have been looked up.
@@ -77,7 +83,7 @@ impl Request {
         use crate::control::JailSetting::{Attempt, BanIp};
         matches!(
             self,
-            Request::Call(JailCommand::Set(BanIp(_) | Attempt(_)), _)
+            Request::Call(JailCommand::Set(BanIp(_) | Attempt(_)), _) | Request::Remote(..)
         )
     }
 }
@@ -134,6 +140,12 @@ pub(super) struct Task {
     pub(super) quiet: QuietAnswers,
     /// Told when the clock was set.
     pub(super) clock: watch::Receiver<()>,
+    /// What the options say of the fleet; seen by the handle.
+    pub(super) mode: Arc<SharedMode>,
+    /// Those who wait until nothing waits to be judged.
+    pub(super) judging: Vec<oneshot::Sender<()>>,
+    /// Bans from the database are being judged.
+    pub(super) starting: bool,
 }
 
 /// A task that does not run yet.
@@ -156,13 +168,13 @@ impl fmt::Debug for Prepared {
     }
 }
 
-/// Prepares the task; `started` is kept up to date.
+/// Prepares the task; what is `seen` by the handle is kept up to date.
 pub(super) fn prepare(
     name: &str,
     backend: Backend,
     context: JailContext,
     actions: Actions,
-    started: Arc<AtomicBool>,
+    (started, mode): (Arc<AtomicBool>, Arc<SharedMode>),
 ) -> (mpsc::Sender<Request>, Prepared) {
     let (sender, requests) = mpsc::channel(WAITING_REQUESTS);
     let (chunks_in, chunks) = mpsc::channel(WAITING_CHUNKS);
@@ -190,6 +202,9 @@ pub(super) fn prepare(
         repairs,
         quiet: mpsc::unbounded_channel(),
         clock,
+        mode,
+        judging: Vec::new(),
+        starting: false,
     };
     let prepared = Prepared {
         task: Box::new(task),
@@ -324,6 +339,10 @@ impl Task {
                 let count = self.forget_past(&ids).await;
                 self.answer_when_written(count, reply);
             }
+            Request::Remote(changes, reply) => self.remote(changes, reply),
+            Request::OwnBans(reply) => {
+                let _ = reply.send(self.core.own_bans());
+            }
             Request::Unban(None, reply) => {
                 let count = self.unban_all();
                 self.answer_when_written(count, reply);
@@ -349,6 +368,7 @@ impl Task {
                 self.answer_when_written(answer, reply);
             }
         }
+        self.show_fleet_mode();
     }
 }
 

@@ -34,6 +34,14 @@ pub const JAIL: &[OptionRow] = &[
         "lift bans only when their IPs have stopped trying",
     ),
     OptionRow::flag(SIMULATE),
+    OptionRow::text("fleet").beyond().set(
+        "<MODE>",
+        "tell other hosts of bans (send), do what they tell (receive), both, or neither (off)",
+    ),
+    OptionRow::integer("fleet.minhosts").beyond().set(
+        "<INT>",
+        "set how many other hosts have to ban one whom this host has not",
+    ),
     OptionRow::integer("banprefix4").set(
         "<LENGTH>",
         "ban IPv4 networks of this prefix length instead of addresses",

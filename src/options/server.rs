@@ -82,6 +82,29 @@ pub const THREAD: &[OptionRow] = &[OptionRow::integer("stacksize")];
 /// The command for the options of `[Thread]`.
 pub const THREAD_COMMAND: &str = "thread";
 
+/// Options of `[fleet]`; all together they are the option `fleet` of the server. None has a default here:
+/// without the section nothing tells of it.
+pub const FLEET: &[OptionRow] = &[
+    OptionRow::text("url").beyond(),
+    OptionRow::text("name").beyond(),
+    OptionRow::text("host").beyond(),
+    OptionRow::text("passwordfile").beyond(),
+    OptionRow::text("cafile").beyond(),
+    OptionRow::text("certfile").beyond(),
+    OptionRow::text("keyfile").beyond(),
+    OptionRow::text("maxtime").beyond(),
+    OptionRow::text("minprefix4").beyond(),
+    OptionRow::text("minprefix6").beyond(),
+    OptionRow::text("maxrate").beyond(),
+    OptionRow::text("maxburst").beyond(),
+    OptionRow::text("maxbans").beyond(),
+    OptionRow::text("signkey").beyond(),
+    OptionRow::text("trustedkeys").beyond(),
+];
+
+/// The command for the options of `[fleet]`.
+pub const FLEET_COMMAND: &str = "fleet";
+
 /// All options of `[Definition]`, in the order they are read.
 pub fn all() -> impl Iterator<Item = &'static OptionRow> {
     EARLY.iter().chain(LATER)
@@ -89,7 +112,7 @@ pub fn all() -> impl Iterator<Item = &'static OptionRow> {
 
 /// Those of all sections of `fail2ban.conf`.
 pub fn of_all_sections() -> impl Iterator<Item = &'static OptionRow> {
-    all().chain(THREAD).chain(METRICS)
+    all().chain(THREAD).chain(METRICS).chain(FLEET)
 }
 
 /// The name of an option that `set NAME VALUE` sets. A jail may be called like one the original does
@@ -97,11 +120,14 @@ pub fn of_all_sections() -> impl Iterator<Item = &'static OptionRow> {
 pub fn settable(name: &str, alone: bool) -> Option<&'static str> {
     let told = |row: &&OptionRow| row.sent != Sent::Never && (alone || !row.beyond);
     let names = all().filter(told).map(|row| row.name);
+    let names = names.chain(alone.then_some(FLEET_COMMAND));
     names.chain([THREAD_COMMAND]).find(|known| *known == name)
 }
 
 /// As [`settable`], of an option that `get NAME` answers.
 pub fn answered(name: &str, alone: bool) -> Option<&'static str> {
     let row = all().find(|row| row.name == name);
-    settable(name, alone).filter(|_| row.is_none_or(|row| row.get.is_some()))
+    // those of the fleet may hold a password
+    let told = settable(name, alone).filter(|name| *name != FLEET_COMMAND);
+    told.filter(|_| row.is_none_or(|row| row.get.is_some()))
 }

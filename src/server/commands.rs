@@ -92,6 +92,7 @@ impl Server {
             Command::Statistics => return self.status_all("stats").await,
             Command::Banned(ids) => self.banned(&ids).await,
             Command::BannedWithOrigins => self.banned_with_origins().await,
+            Command::Fleet(question) => return self.ask_fleet(question).await,
             Command::UnbanAll => self.unban_everywhere(None).await,
             Command::Unban(ids) => self.unban_everywhere(Some(ids)).await,
             Command::Forget(ids) => self.forget_past(ids).await,
@@ -158,6 +159,7 @@ impl Server {
             holders: self.holders.clone(),
             evidence: self.evidence.clone(),
             clock: self.clock.clone(),
+            fleet: self.link.clone(),
         };
         let prepared = Jail::prepare(name, backend, context)?;
         self.jails.insert(prepared.jail().clone());

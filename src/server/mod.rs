@@ -5,6 +5,7 @@
 //! the server itself. [`logging`] is where records go.
 
 mod commands;
+mod fleet;
 mod jails;
 pub mod logging;
 mod notify;
@@ -24,6 +25,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use self::fleet::Member;
 use self::jails::Jails;
 use self::logging::Logging;
 pub use self::process::run;
@@ -34,6 +36,7 @@ use crate::config::Sandbox;
 use crate::control::Value;
 use crate::evidence::memory::EvidenceMemory;
 use crate::firewall::set_refcount::Holders;
+use crate::fleet::Link;
 use crate::jail::{Events, Names};
 use crate::source::Sources;
 use crate::store::Store;
@@ -90,14 +93,17 @@ enum Life {
 /// The server as clients see it.
 pub struct Server {
     logging: Arc<Logging>,
-    jails: Jails,
+    jails: Arc<Jails>,
     sources: Sources,
     holders: Holders,
     names: Names,
     events: Events,
     evidence: EvidenceMemory,
     clock: ClockSteps,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
+    fleet: Mutex<Option<Member>>,
+    /// The way from jails to the fleet.
+    link: Link,
     /// Held while jails are added, started, stopped or reloaded.
     changes: tokio::sync::Mutex<()>,
     life: watch::Sender<Life>,
@@ -112,6 +118,10 @@ struct State {
     failed: IndexMap<String, String>,
     /// What the last server left is being seen to.
     settling: JoinSet<()>,
+    /// The stream of a reload has named a fleet.
+    fleet_named: bool,
+    /// Why this host is not in the fleet of its configuration.
+    fleet_refused: Option<String>,
     /// `thread` option, KiB; told to who asks, of no other use.
     stack_size: i64,
 }
@@ -121,14 +131,16 @@ impl Server {
     pub fn new(logging: Arc<Logging>) -> Arc<Server> {
         Arc::new(Server {
             logging,
-            jails: Jails::default(),
+            jails: Arc::default(),
             sources: Sources::new(),
             holders: Holders::default(),
             names: Names::new(),
             events: Events::default(),
             evidence: EvidenceMemory::default(),
             clock: ClockSteps::default(),
-            state: Mutex::default(),
+            state: Arc::default(),
+            fleet: Mutex::default(),
+            link: Link::default(),
             changes: tokio::sync::Mutex::new(()),
             life: watch::Sender::new(Life::Running),
             keep: AtomicBool::new(false),
@@ -187,6 +199,7 @@ impl Server {
         info!(OBSERVER, "Observer stop ... try to end queue 5 seconds");
         info!(OBSERVER, "Observer stopped, 0 events remaining.");
         let _alone = self.changes.lock().await;
+        self.leave_fleet();
         // without a database the next server knows of no bans
         let keep = self.keep.load(Ordering::Relaxed) && self.store().is_some();
         self.stop_all_jails(keep).await;

@@ -104,6 +104,9 @@ impl Server {
         } else {
             info!(LOG, "Reload jail {name}");
         }
+        if all {
+            self.mark_fleet();
+        }
         let mut run = Run::new(self);
         if let Err(error) = run.begin(name, all, options).await {
             info!(LOG, "Reload finished.");
@@ -113,6 +116,9 @@ impl Server {
         let _ = run.carry_out(stream, false).await;
         run.finish().await;
         self.settle_inherited();
+        if all {
+            self.end_marked_fleet();
+        }
         info!(LOG, "Reload finished.");
         self.warn_of_no_jail();
         match run.first {

@@ -231,6 +231,12 @@ impl Store {
         self.read(move |db| rows::position(db, &jail, &path)).await
     }
 
+    /// The stored positions of all logs of a jail, by path.
+    pub async fn positions_of(&self, jail: &str) -> Vec<(String, LogPosition)> {
+        let jail = jail.to_owned();
+        self.read(move |db| rows::positions_of(db, &jail)).await
+    }
+
     /// Where the log has been read to.
     pub fn update_log(&self, jail: &str, path: &str, position: LogPosition) {
         self.write(Write::UpdateLog {

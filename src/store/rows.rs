@@ -114,6 +114,23 @@ pub(super) fn position(
         .optional()
 }
 
+/// The stored positions of all logs of a jail.
+pub(super) fn positions_of(
+    db: &Connection,
+    jail: &str,
+) -> rusqlite::Result<Vec<(String, LogPosition)>> {
+    let mut statement =
+        db.prepare_cached("SELECT path, firstlinemd5, lastfilepos FROM logs WHERE jail = ?1")?;
+    let rows = statement.query_map([jail], |row| {
+        let position = LogPosition {
+            first_line_hash: text(row, 1)?.unwrap_or_default(),
+            offset: number(row, 2)?.unwrap_or(0.0),
+        };
+        Ok((text(row, 0)?.unwrap_or_default(), position))
+    })?;
+    rows.collect()
+}
+
 /// Remembers a log; answers its stored position when its first line is still the same.
 pub(super) fn add_log(
     db: &Connection,

@@ -8,6 +8,7 @@ mod tests;
 
 pub use parse::{ACTION_METHODS, WITH_ORIGINS};
 
+use crate::fleet::Question;
 use crate::python::Value;
 
 /// A command to the server (facts 8.2).
@@ -29,6 +30,8 @@ pub enum Command {
     Banned(Vec<String>),
     /// Ids of every jail, and who decided on those that this host did not.
     BannedWithOrigins,
+    /// What `ferroban fleet` asks.
+    Fleet(Question),
     UnbanAll,
     Unban(Vec<String>),
     FlushLogs,

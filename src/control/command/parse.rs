@@ -5,6 +5,7 @@
 
 use super::{Command, JailCommand, JailQuery, JailSetting, ManualBan};
 use crate::control::error::CommandError;
+use crate::fleet::Question;
 use crate::options::{Kind, jail, server};
 use crate::python::Value;
 
@@ -42,6 +43,11 @@ impl Command {
                 [option] if option == WITH_ORIGINS => Command::BannedWithOrigins,
                 ids => Command::Banned(ids.to_vec()),
             },
+            "fleet" if words.len() == 2 => Command::Fleet(match words.text(1)?.as_str() {
+                "status" => Question::Status,
+                "bans" => Question::Bans,
+                _ => return Err(invalid()),
+            }),
             "unban" if words.len() > 1 => match words.texts(1).as_slice() {
                 [all] if all == "--all" => Command::UnbanAll,
                 ids => Command::Unban(ids.to_vec()),

@@ -1,0 +1,803 @@
+//! The engine, Redis or Valkey: its connections, keys and commands. Nothing outside of this file knows one.
+//!
+//! Of a fleet F and a host H there are
+//! `f2b:F:H:log`, a stream that only H writes; `f2b:F:H:live`, a sorted set of H's bans in force, scored by their
+//! ends; `f2b:F:H:addresses`, whom the others must not ban; `f2b:F:hosts`, all hosts by their last sign of life; and, written
+//! by administrators alone, `f2b:F:admin:log`, `f2b:F:allow` (target → end and comment) and `f2b:F:forgotten`.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs;
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
+use redis::{
+    AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ConnectionInfo,
+    IntoConnectionInfo, Pipeline, RedisError, TlsCertificates, Value, cmd, pipe,
+};
+
+use super::Millis;
+use super::entry::{Entry, EntryError, Kind};
+use super::settings::{ADMIN, Settings};
+use crate::address::Address;
+
+/// Waits for a connection, and for an answer.
+const PATIENCE: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(5)];
+/// The scheme of a URL that names sentinels.
+const SENTINEL: &str = "redis+sentinel://";
+/// Hosts that are listened to; more names than that are somebody's mischief.
+const MOST_HOSTS: isize = 1_000;
+/// Addresses of one host.
+const MOST_ADDRESSES: usize = 64;
+/// Entries of one stream that come at once.
+const PAGE: usize = 200;
+/// Entries that a stream keeps at most, whatever their bans' length.
+const LONGEST_LOG: usize = 200_000;
+/// A ban without end, as a score.
+const FOR_EVER: i64 = i64::MAX >> 11;
+
+/// What can go wrong with the engine.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The URL or what belongs to it.
+    #[error("{0}")]
+    Settings(String),
+    /// The engine is away, or refuses.
+    #[error("{0}")]
+    Engine(#[from] RedisError),
+    /// It answers what it should not.
+    #[error("the engine answers in an unknown form")]
+    Answer,
+}
+
+impl EngineError {
+    /// Whether the engine says that this user may not do it.
+    pub fn is_refusal(&self) -> bool {
+        let EngineError::Engine(error) = self else {
+            return false;
+        };
+        // of several commands each has an error of its own
+        let several = error.clone().into_server_errors();
+        let several = several.as_deref().unwrap_or_default().iter();
+        let codes = several.map(|(_, error)| error.code());
+        error
+            .code()
+            .into_iter()
+            .chain(codes)
+            .any(|code| code == "NOPERM")
+    }
+}
+
+type Result<T> = std::result::Result<T, EngineError>;
+
+/// A place in a stream: the engine's time and a number. What comes later is greater.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// When the engine was given the entry.
+    pub at: Millis,
+    number: u64,
+}
+
+impl Place {
+    /// Reads `1795000000000-0`.
+    pub fn read(text: &str) -> Option<Place> {
+        let (at, number) = text.split_once('-')?;
+        Some(Place {
+            at: Millis(at.parse().ok()?),
+            number: number.parse().ok()?,
+        })
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.at.0, self.number)
+    }
+}
+
+/// An entry as it came.
+#[derive(Debug)]
+pub struct Received {
+    /// Whose stream it stood in; [`ADMIN`] for the administrators'.
+    pub host: String,
+    /// Where.
+    pub place: Place,
+    /// What it says.
+    pub entry: std::result::Result<Entry, EntryError>,
+}
+
+/// One of a host's bans in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Live {
+    /// Its jail there.
+    pub jail: String,
+    /// Whom.
+    pub target: String,
+    /// Until when; `None`: never.
+    pub until: Option<Millis>,
+}
+
+/// Where the engine is, and how it is reached.
+#[derive(Debug)]
+pub struct Engine {
+    fleet: String,
+    way: Way,
+}
+
+#[derive(Debug)]
+enum Way {
+    /// Straight.
+    Direct(Client),
+    /// By sentinels, which know who is the master now.
+    Sentinels {
+        sentinels: Vec<ConnectionInfo>,
+        master: String,
+        node: SentinelNodeConnectionInfo,
+    },
+}
+
+/// A connection.
+pub struct Connection {
+    redis: MultiplexedConnection,
+    fleet: String,
+}
+
+impl Engine {
+    /// Reads the settings and the files that they name; connects to nothing.
+    ///
+    /// # Errors
+    /// A URL that is none, a file that cannot be read.
+    pub fn new(settings: &Settings) -> Result<Engine> {
+        let password = settings.password.as_deref().map(secret).transpose()?;
+        let certificates = certificates(settings)?;
+        let way = match settings.url.strip_prefix(SENTINEL) {
+            Some(rest) => sentinels(rest, password)?,
+            None => {
+                let wrong = |_| {
+                    EngineError::Settings(
+                        "[fleet] url: it is redis://HOST, rediss://HOST, redis+sentinel://HOST,HOST/MASTER \
+                         or unix:///PATH"
+                            .to_owned(),
+                    )
+                };
+                let info = settings
+                    .url
+                    .as_str()
+                    .into_connection_info()
+                    .map_err(wrong)?;
+                let info = with_password(info, password);
+                Way::Direct(match info.addr() {
+                    ConnectionAddr::TcpTls { .. } => Client::build_with_tls(info, certificates)?,
+                    _ => Client::open(info)?,
+                })
+            }
+        };
+        Ok(Engine {
+            fleet: settings.fleet.clone(),
+            way,
+        })
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// Nobody is there, or refuses.
+    pub async fn connect(&self) -> Result<Connection> {
+        let client = match &self.way {
+            Way::Direct(client) => client.clone(),
+            Way::Sentinels {
+                sentinels,
+                master,
+                node,
+            } => {
+                let mut sentinel = SentinelClient::build(
+                    sentinels.clone(),
+                    master.clone(),
+                    Some(node.clone()),
+                    SentinelServerType::Master,
+                )?;
+                sentinel.async_get_client().await?
+            }
+        };
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(PATIENCE[0]))
+            .set_response_timeout(Some(PATIENCE[1]));
+        let redis = client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await?;
+        Ok(Connection {
+            redis,
+            fleet: self.fleet.clone(),
+        })
+    }
+
+    /// Hosts and ports by which it is reached; none by a socket.
+    pub fn places(&self) -> Vec<(String, u16)> {
+        let infos: Vec<&ConnectionInfo> = match &self.way {
+            Way::Direct(client) => vec![client.get_connection_info()],
+            Way::Sentinels { sentinels, .. } => sentinels.iter().collect(),
+        };
+        let places = infos.into_iter().filter_map(|info| match info.addr() {
+            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+                Some((host.clone(), *port))
+            }
+            _ => None,
+        });
+        places.collect()
+    }
+}
+
+impl Connection {
+    fn key(&self, name: &str) -> String {
+        format!("f2b:{}:{name}", self.fleet)
+    }
+
+    fn log(&self, host: &str) -> String {
+        self.key(&format!("{host}:log"))
+    }
+
+    fn live_key(&self, host: &str) -> String {
+        self.key(&format!("{host}:live"))
+    }
+
+    async fn ask(&mut self, command: &Cmd) -> Result<Value> {
+        Ok(command.query_async(&mut self.redis).await?)
+    }
+
+    async fn ask_all(&mut self, commands: &Pipeline) -> Result<Vec<Value>> {
+        Ok(commands.query_async(&mut self.redis).await?)
+    }
+
+    /// The engine's clock.
+    ///
+    /// # Errors
+    /// As all of these: the engine is away or refuses.
+    pub async fn time(&mut self) -> Result<Millis> {
+        let time = self.ask(&cmd("TIME")).await?;
+        let parts: Vec<i64> = items(&time)?.iter().filter_map(number).collect();
+        match parts.as_slice() {
+            [seconds, micros] => Ok(Millis(seconds * 1000 + micros / 1000)),
+            _ => Err(EngineError::Answer),
+        }
+    }
+
+    /// Its version, for people.
+    ///
+    /// # Errors
+    /// As [`Connection::time`].
+    pub async fn version(&mut self) -> Result<String> {
+        let answer = self.ask(cmd("INFO").arg("server")).await?;
+        let text = text(&answer).unwrap_or_default();
+        let value = |name: &str| {
+            text.lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+        };
+        let (name, version) = match value("valkey_version") {
+            Some(version) => ("Valkey", Some(version)),
+            None => ("Redis", value("redis_version")),
+        };
+        Ok(format!("{name} {}", version.unwrap_or("of some version")))
+    }
+
+    /// A sign of life of this host: it is in the list of hosts, what is over is no longer among its bans
+    /// in force, and its stream stays short. How many bans are in force.
+    ///
+    /// # Errors
+    /// As [`Connection::time`].
+    pub async fn beat(&mut self, host: &str, now: Millis) -> Result<usize> {
+        let live = self.live_key(host);
+        let mut commands = pipe();
+        commands
+            .cmd("ZADD")
+            .arg(self.key("hosts"))
+            .arg(now.0)
+            .arg(host)
+            .cmd("ZREMRANGEBYSCORE")
+            .arg(&live)
+            .arg("-inf")
+            .arg(now.0)
+            .cmd("XTRIM")
+            .arg(self.log(host))
+            .arg("MAXLEN")
+            .arg("~")
+            .arg(LONGEST_LOG)
+            .cmd("ZCARD")
+            .arg(&live);
+        let answers = self.ask_all(&commands).await?;
+        let count = answers.last().and_then(number);
+        usize::try_from(count.ok_or(EngineError::Answer)?).map_err(|_| EngineError::Answer)
+    }
+
+    /// Tells the others whom they must not ban.
+    ///
+    /// # Errors
+    /// As [`Connection::time`].
+    pub async fn tell_addresses(&mut self, host: &str, own: &HashSet<IpAddr>) -> Result<()> {
+        let mut own: Vec<String> = own.iter().map(IpAddr::to_string).collect();
+        own.sort_unstable();
+        own.truncate(MOST_ADDRESSES);
+        let key = self.key(&format!("{host}:addresses"));
+        self.ask(cmd("SET").arg(key).arg(own.join(" "))).await?;
+        Ok(())
+    }
+
+    /// The hosts of the fleet by their last sign of life, the administrators' forgotten ones left out.
+    ///
+    /// # Errors
+    /// As [`Connection::time`].
+    pub async fn hosts(&mut self) -> Result<Vec<(String, Millis)>> {
+        let mut commands = pipe();
+        commands
+            .cmd("ZRANGE")
+            .arg(self.key("hosts"))
+            .arg(0)
+            .arg("+inf")
+            .arg("BYSCORE")
+            .arg("LIMIT")
+            .arg(0)
+            .arg(MOST_HOSTS)
+            .arg("WITHSCORES")
+            .cmd("SMEMBERS")
+            .arg(self.key("forgotten"));
+        let answers = self.ask_all(&commands).await?;
+        let [hosts, forgotten] = answers.as_slice() else {
+            return Err(EngineError::Answer);
+        };
+        let forgotten: HashSet<String> = items(forgotten)?.iter().filter_map(text).collect();
+        let hosts = scored(hosts)?.into_iter();
+        let sound = |(host, _): &(String, i64)| {
+            super::entry::is_host(host) && host != ADMIN && !forgotten.contains(host)
+        };
+        Ok(hosts
+            .filter(sound)
+            .map(|(host, score)| (host, Millis(score)))
+            .collect())
+    }
+
+    /// The addresses that hosts have told.
+    ///
+    /// # Errors
+    /// As [`Connection::time`].
+    pub async fn addresses(&mut self, hosts: &[String]) -> Result<HashMap<String, Vec<IpAddr>>> {
+        if hosts.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let keys: Vec<String> = hosts
+            .iter()
+            .map(|host| self.key(&format!("{host}:addresses")))
+            .collect();
+        let answer = self.ask(cmd("MGET").arg(keys)).await?;
+        let texts = items(&answer)?
+            .iter()
+            .map(|value| text(value).unwrap_or_default());
+        let parse = |text: String| -> Vec<IpAddr> {
+            let ips = text.split_whitespace().take(MOST_ADDRESSES);
+            ips.filter_map(|ip| ip.parse().ok()).collect()
+        };
+        Ok(hosts.iter().cloned().zip(texts.map(parse)).collect())
+    }
+
+    /// Whom administrators allow, until when, and what they say of it.
+    ///
+    /// # Errors
+    /// As [`Connection::time`].
+    pub async fn allowed(&mut self) -> Result<Vec<(Address, Option<Millis>, String)>> {
+        let answer = self.ask(cmd("HGETALL").arg(self.key("allow"))).await?;
+        let texts: Vec<String> = flat(&answer)?
+            .into_iter()
+            .map(|value| text(value).unwrap_or_default())
+            .collect();
+        let pairs = texts.chunks_exact(2);
+        let allowed = pairs.filter_map(|pair| {
+            let target = Address::parse_ip(&pair[0])?;
+            let (until, comment) = pair[1].split_once(' ').unwrap_or((&pair[1], ""));
+            let until = until.parse::<i64>().ok()?;
+            Some((
+                target,
+                (until >= 0).then_some(Millis(until)),
+                comment.to_owned(),
+            ))
+        });
+        Ok(allowed.collect())
+    }
+
+    /// Puts entries of this host into its stream, and its bans in force into their set. `keep`: entries since
+    /// then are kept.
+    ///
+    /// # Errors
+    /// As [`Connection::time`].
+    pub async fn publish(&mut self, host: &str, entries: &[Entry], keep: Millis) -> Result<()> {
+        let (log, live) = (self.log(host), self.live_key(host));
+        let mut commands = pipe();
+        commands.atomic();
+        for entry in entries {
+            let member = member(&entry.jail, &entry.target);
+            match entry.kind {
+                Kind::Ban => {
+                    let score = entry.until.map_or(FOR_EVER, |until| until.0);
+                    commands.cmd("ZADD").arg(&live).arg(score).arg(member)
+                }
+                _ => commands.cmd("ZREM").arg(&live).arg(member),
+            };
+            commands
+                .cmd("XADD")
+                .arg(&log)
+                .arg("MINID")
+                .arg("~")
+                .arg(keep.0.max(0))
+                .arg("*");
+            for (name, value) in entry.fields() {
+                commands.arg(name).arg(value);
+            }
+        }
+        self.ask_all(&commands).await?;
+        Ok(())
+    }
+
+    /// Takes bans out of those in force without a word in the stream: the administrators have said it.
+    ///
+    /// # Errors
+    /// As [`Connection::time`].
+    pub async fn take_back(&mut self, host: &str, bans: &[(String, String)]) -> Result<()> {
+        if bans.is_empty() {
+            return Ok(());
+        }
+        let mut command = cmd("ZREM");
+        command.arg(self.live_key(host));
+        for (jail, target) in bans {
+            command.arg(member(jail, target));
+        }
+        self.ask(&command).await?;
+        Ok(())
+    }
+
+    /// A host's bans in force, at most so many.
+    ///
+    /// # Errors
+    /// As [`Connection::time`].
+    pub async fn live(&mut self, host: &str, now: Millis, most: usize) -> Result<Vec<Live>> {
+        let mut command = cmd("ZRANGE");
+        command
+            .arg(self.live_key(host))
+            .arg(format!("({}", now.0))
+            .arg("+inf")
+            .arg("BYSCORE")
+            .arg("LIMIT")
+            .arg(0)
+            .arg(most)
+            .arg("WITHSCORES");
+        let answer = self.ask(&command).await?;
+        let live = scored(&answer)?.into_iter().filter_map(|(member, score)| {
+            let (jail, target) = member.split_once('|')?;
+            Some(Live {
+                jail: jail.to_owned(),
+                target: target.to_owned(),
+                until: (score < FOR_EVER).then_some(Millis(score)),
+            })
+        });
+        Ok(live.collect())
+    }
+
+    /// The first and the last place of each stream; `None`: there is nothing in it.
+    ///
+    /// # Errors
+    /// As [`Connection::time`].
+    pub async fn ends(&mut self, hosts: &[String]) -> Result<Vec<Option<(Place, Place)>>> {
+        let mut commands = pipe();
+        for host in hosts {
+            let log = self.log(host);
+            commands
+                .cmd("XRANGE")
+                .arg(&log)
+                .arg("-")
+                .arg("+")
+                .arg("COUNT")
+                .arg(1);
+            commands
+                .cmd("XREVRANGE")
+                .arg(&log)
+                .arg("+")
+                .arg("-")
+                .arg("COUNT")
+                .arg(1);
+        }
+        if hosts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let answers = self.ask_all(&commands).await?;
+        let place = |answer: &Value| -> Option<Place> {
+            let first = items(answer).ok()?.first()?;
+            Place::read(&text(items(first).ok()?.first()?)?)
+        };
+        let ends = answers
+            .chunks_exact(2)
+            .map(|pair| place(&pair[0]).zip(place(&pair[1])));
+        Ok(ends.collect())
+    }
+
+    /// What stands in streams after these places; waits so long for the first.
+    ///
+    /// # Errors
+    /// As [`Connection::time`].
+    pub async fn read(
+        &mut self,
+        after: &BTreeMap<String, Place>,
+        wait: Option<Duration>,
+    ) -> Result<Vec<Received>> {
+        let mut command = cmd("XREAD");
+        command.arg("COUNT").arg(PAGE);
+        if let Some(wait) = wait {
+            let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            command.arg("BLOCK").arg(millis);
+        }
+        command.arg("STREAMS");
+        for host in after.keys() {
+            command.arg(self.log(host));
+        }
+        for place in after.values() {
+            command.arg(place.to_string());
+        }
+        let answer = self.ask(&command).await?;
+        let prefix = self.key("");
+        let mut received = Vec::new();
+        for stream in streams(&answer)? {
+            let (key, entries) = stream;
+            let host = key
+                .strip_prefix(&prefix)
+                .and_then(|key| key.strip_suffix(":log"));
+            let host = host.ok_or(EngineError::Answer)?;
+            for entry in items(entries)? {
+                let [place, fields] = items(entry)? else {
+                    return Err(EngineError::Answer);
+                };
+                let place = text(place).and_then(|text| Place::read(&text));
+                received.push(Received {
+                    host: host.to_owned(),
+                    place: place.ok_or(EngineError::Answer)?,
+                    entry: entry_of(fields),
+                });
+            }
+        }
+        Ok(received)
+    }
+
+    /// Writes an administrator's order, and what goes with it.
+    ///
+    /// # Errors
+    /// As [`Connection::time`]; a host's user may not.
+    pub async fn order(&mut self, entry: &Entry, comment: &str) -> Result<()> {
+        let target = &entry.target;
+        let until = entry.until.map_or(-1, |until| until.0);
+        let allow = |commands: &mut Pipeline, key: String| {
+            let value = format!("{until} {comment}");
+            commands.cmd("HSET").arg(key).arg(target).arg(value.trim());
+        };
+        let mut commands = pipe();
+        commands.atomic();
+        match entry.kind {
+            Kind::Unban if entry.until.is_none() => {}
+            Kind::Ban | Kind::Unban | Kind::Allow => allow(&mut commands, self.key("allow")),
+            Kind::Disallow => {
+                commands.cmd("HDEL").arg(self.key("allow")).arg(target);
+            }
+            Kind::Forget => {
+                let keys = ["log", "live", "addresses"];
+                let keys = keys.map(|key| self.key(&format!("{target}:{key}")));
+                commands.cmd("SADD").arg(self.key("forgotten")).arg(target);
+                commands.cmd("ZREM").arg(self.key("hosts")).arg(target);
+                commands.cmd("DEL").arg(&keys);
+            }
+            Kind::Remember => {
+                commands.cmd("SREM").arg(self.key("forgotten")).arg(target);
+            }
+        }
+        commands
+            .cmd("XADD")
+            .arg(self.log(ADMIN))
+            .arg("MAXLEN")
+            .arg("~")
+            .arg(10_000)
+            .arg("*");
+        for (name, value) in entry.fields() {
+            commands.arg(name).arg(value);
+        }
+        self.ask_all(&commands).await?;
+        Ok(())
+    }
+
+    /// Whether this user could write the stream of another host, which rights should prevent. Nothing is
+    /// written.
+    ///
+    /// # Errors
+    /// As [`Connection::time`].
+    pub async fn may_write_for(&mut self, host: &str) -> Result<bool> {
+        let key = self.log(host);
+        // the rights are looked at first; a stream is not made, and an entry with this place is none
+        let mut command = cmd("XADD");
+        command
+            .arg(key)
+            .arg("NOMKSTREAM")
+            .arg("0-0")
+            .arg("v")
+            .arg("0");
+        match self.ask(&command).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_refusal() => Ok(false),
+            // it complains of the place: it would have been written
+            Err(EngineError::Engine(error)) if error.code() == Some("ERR") => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection")
+            .field("fleet", &self.fleet)
+            .finish_non_exhaustive()
+    }
+}
+
+fn member(jail: &str, target: &str) -> String {
+    format!("{jail}|{target}")
+}
+
+/// The name and the rights of a host at the engine, as lines of its list of users.
+pub fn rights_of_host(fleet: &str, host: &str) -> String {
+    format!(
+        "user {host} on #PASSWORD-SHA256 resetkeys resetchannels -@all ~f2b:{fleet}:{host}:* \
+         ~f2b:{fleet}:hosts %R~f2b:{fleet}:* +@connection +time +info +multi +exec +xadd +xtrim +xread +xrange \
+         +xrevrange +zadd +zrem +zremrangebyscore +zcard +zrange +smembers +hgetall +mget +set"
+    )
+}
+
+/// The same for administrators.
+pub fn rights_of_admin(fleet: &str) -> String {
+    format!(
+        "user {ADMIN} on #PASSWORD-SHA256 resetkeys resetchannels -@all ~f2b:{fleet}:* +@connection +time +info \
+         +multi +exec +@stream +@sortedset +@hash +@set +mget +del"
+    )
+}
+
+fn entry_of(fields: &Value) -> std::result::Result<Entry, EntryError> {
+    let values = flat(fields).map_err(|_| EntryError::Malformed)?;
+    let bytes: Option<Vec<&[u8]>> = values.into_iter().map(bytes).collect();
+    let bytes = bytes.ok_or(EntryError::Malformed)?;
+    if bytes.len() % 2 != 0 {
+        return Err(EntryError::Malformed);
+    }
+    Entry::read(bytes.chunks_exact(2).map(|pair| (pair[0], pair[1])))
+}
+
+/// The streams of an answer to a read, which is nothing when nothing came in time.
+fn streams(answer: &Value) -> Result<Vec<(String, &Value)>> {
+    let pair = |key: &Value, entries| Some((text(key)?, entries));
+    let streams: Option<Vec<_>> = match answer {
+        Value::Nil => Some(Vec::new()),
+        Value::Map(pairs) => pairs.iter().map(|(key, value)| pair(key, value)).collect(),
+        Value::Array(streams) => streams
+            .iter()
+            .map(|stream| match items(stream).ok()? {
+                [key, entries] => pair(key, entries),
+                _ => None,
+            })
+            .collect(),
+        _ => None,
+    };
+    streams.ok_or(EngineError::Answer)
+}
+
+fn items(value: &Value) -> Result<&[Value]> {
+    match value {
+        Value::Array(items) | Value::Set(items) => Ok(items),
+        Value::Nil => Ok(&[]),
+        _ => Err(EngineError::Answer),
+    }
+}
+
+/// Names and values one after the other, whichever way the engine sends a map.
+fn flat(value: &Value) -> Result<Vec<&Value>> {
+    match value {
+        Value::Map(pairs) => Ok(pairs.iter().flat_map(|(key, value)| [key, value]).collect()),
+        other => Ok(items(other)?.iter().collect()),
+    }
+}
+
+fn bytes(value: &Value) -> Option<&[u8]> {
+    match value {
+        Value::BulkString(bytes) => Some(bytes),
+        Value::SimpleString(text) => Some(text.as_bytes()),
+        _ => None,
+    }
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::VerbatimString { text, .. } => Some(text.clone()),
+        value => String::from_utf8(bytes(value)?.to_vec()).ok(),
+    }
+}
+
+fn number(value: &Value) -> Option<i64> {
+    match value {
+        Value::Int(number) => Some(*number),
+        Value::Double(number) => Some(*number as i64),
+        // scores come as 1.795e+12 where they are large
+        value => text(value)?.parse::<f64>().ok().map(|number| number as i64),
+    }
+}
+
+/// Members and their scores.
+fn scored(value: &Value) -> Result<Vec<(String, i64)>> {
+    let values = flat(value)?;
+    let pairs = values.chunks_exact(2);
+    // a member that is no text is nobody's
+    Ok(pairs
+        .filter_map(|pair| Some((text(pair[0])?, number(pair[1])?)))
+        .collect())
+}
+
+fn secret(path: &Path) -> Result<String> {
+    Ok(read(path)?.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).map_err(|error| {
+        EngineError::Settings(format!("[fleet] cannot read {}: {error}", path.display()))
+    })
+}
+
+fn certificates(settings: &Settings) -> Result<TlsCertificates> {
+    let pem = |path: &Path| read(path).map(String::into_bytes);
+    let client = settings.certificate.as_ref();
+    let client = client.map(|(certificate, key)| {
+        Ok::<_, EngineError>(ClientTlsConfig {
+            client_cert: pem(certificate)?,
+            client_key: pem(key)?,
+        })
+    });
+    Ok(TlsCertificates {
+        client_tls: client.transpose()?,
+        root_cert: settings.ca.as_deref().map(pem).transpose()?,
+    })
+}
+
+fn with_password(info: ConnectionInfo, password: Option<String>) -> ConnectionInfo {
+    let mut redis = info.redis_settings().clone().set_skip_set_lib_name();
+    if let Some(password) = password {
+        redis = redis.set_password(password);
+    }
+    info.set_redis_settings(redis)
+}
+
+/// `[USER[:PASSWORD]@]HOST[:PORT],…/MASTER`: user and password are those of the master.
+fn sentinels(text: &str, password: Option<String>) -> Result<Way> {
+    let wrong = || {
+        EngineError::Settings(
+            "[fleet] url: it is redis+sentinel://USER@HOST:PORT,HOST:PORT/MASTER".to_owned(),
+        )
+    };
+    let (user, rest) = text.rsplit_once('@').unwrap_or(("", text));
+    let (hosts, master) = rest.split_once('/').ok_or_else(wrong)?;
+    let infos = hosts.split(',').map(|host| {
+        let host = match host.contains(':') {
+            true => format!("redis://{host}"),
+            false => format!("redis://{host}:26379"),
+        };
+        host.as_str().into_connection_info().map_err(|_| wrong())
+    });
+    // a URL of one host reads user and password
+    let info = format!("redis://{user}@localhost");
+    let info = info.as_str().into_connection_info().map_err(|_| wrong())?;
+    let redis = with_password(info, password).redis_settings().clone();
+    if master.is_empty() {
+        return Err(wrong());
+    }
+    Ok(Way::Sentinels {
+        sentinels: infos.collect::<Result<_>>()?,
+        master: master.to_owned(),
+        node: SentinelNodeConnectionInfo::default().set_redis_connection_info(redis),
+    })
+}

@@ -1,0 +1,182 @@
+//! Whom no other host can have banned here, whatever it says. Local `ignoreip` and `ignorecommand` are asked
+//! by the jail, beside this.
+#![forbid(unsafe_code)]
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::Millis;
+use crate::address::Address;
+
+/// What is never banned by the word of another host.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    /// The shortest prefixes that are banned, of IPv4 and IPv6.
+    pub prefixes: [u8; 2],
+    /// This host, its gateways, the engine.
+    pub own: HashSet<IpAddr>,
+    /// The other hosts of the fleet.
+    pub hosts: HashMap<String, Vec<IpAddr>>,
+    /// What administrators allow, and until when; `None`: for good.
+    pub allowed: HashMap<Address, Option<Millis>>,
+}
+
+/// Why somebody is not banned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is no address of anybody else: loopback, multicast, unspecified.
+    Special,
+    /// A network that is too large.
+    Prefix,
+    /// This host, its gateway or the engine.
+    Own,
+    /// A host of the fleet.
+    Fleet,
+    /// An administrator allows it.
+    Allowed,
+}
+
+impl Refusal {
+    /// In words, for the log.
+    pub fn words(self) -> &'static str {
+        match self {
+            Refusal::Special => "it is no address of a host",
+            Refusal::Prefix => "the network is too large",
+            Refusal::Own => "it is this host, its gateway or the engine",
+            Refusal::Fleet => "it is a host of the fleet",
+            Refusal::Allowed => "it is allowed",
+        }
+    }
+}
+
+impl Default for Guard {
+    fn default() -> Guard {
+        Guard {
+            prefixes: [24, 48],
+            own: HashSet::new(),
+            hosts: HashMap::new(),
+            allowed: HashMap::new(),
+        }
+    }
+}
+
+impl Guard {
+    /// Whether a target may not be banned at `now`, and why.
+    pub fn refuses(&self, target: &Address, now: Millis) -> Option<Refusal> {
+        let net = match target {
+            Address::Ip(ip) => IpNet::from(*ip),
+            Address::Net(net) => *net,
+            Address::Raw(_) => return Some(Refusal::Special),
+        };
+        let shortest = match net {
+            IpNet::V4(_) => self.prefixes[0],
+            IpNet::V6(_) => self.prefixes[1],
+        };
+        if net.prefix_len() < shortest {
+            return Some(Refusal::Prefix);
+        }
+        if is_special(net.addr()) {
+            return Some(Refusal::Special);
+        }
+        if self.own.iter().any(|ip| net.contains(ip)) {
+            return Some(Refusal::Own);
+        }
+        if self.hosts.values().flatten().any(|ip| net.contains(ip)) {
+            return Some(Refusal::Fleet);
+        }
+        self.allows(target, now).then_some(Refusal::Allowed)
+    }
+
+    /// Whether an administrator allows a target, something inside of it, or a network around it.
+    pub fn allows(&self, target: &Address, now: Millis) -> bool {
+        let meets = |other: &Address| other.contains(target) || target.contains(other);
+        let mut allowed = self.allowed.iter();
+        allowed.any(|(other, until)| meets(other) && until.is_none_or(|until| until > now))
+    }
+}
+
+fn is_special(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.octets()[0] == 0 || ip.is_broadcast() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    }
+    .max(ip.is_loopback() || ip.is_multicast() || ip.is_unspecified())
+}
+
+/// The gateways of the routing tables, in the form of `/proc/net/route` and `/proc/net/ipv6_route`.
+pub fn gateways(ipv4: &str, ipv6: &str) -> Vec<IpAddr> {
+    let four = ipv4.lines().filter_map(|line| {
+        let gateway = line.split_whitespace().nth(2)?;
+        let number = u32::from_str_radix(gateway, 16).ok()?;
+        // in the byte order of the machine
+        Some(IpAddr::from(number.to_ne_bytes()))
+    });
+    let six = ipv6.lines().filter_map(|line| {
+        let gateway = line.split_whitespace().nth(4)?;
+        let number = u128::from_str_radix(gateway, 16).ok()?;
+        Some(IpAddr::from(number.to_be_bytes()))
+    });
+    four.chain(six).filter(|ip| !ip.is_unspecified()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_made_to_ban_what_it_needs() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let guard = Guard {
+            own: HashSet::from([ip("198.51.100.1"), ip("2001:db8::1")]),
+            hosts: HashMap::from([("mx2".into(), vec![ip("198.51.100.2")])]),
+            allowed: HashMap::from([
+                (Address::parse("203.0.113.0/28"), None),
+                (Address::parse("192.0.2.9"), Some(Millis(100))),
+            ]),
+            ..Guard::default()
+        };
+        let table = [
+            ("192.0.2.1", None),
+            ("192.0.2.0/25", Some(Refusal::Allowed)),
+            ("192.0.2.128/25", None),
+            ("192.0.2.0/23", Some(Refusal::Prefix)),
+            ("::/0", Some(Refusal::Prefix)),
+            ("2001:db8::/47", Some(Refusal::Prefix)),
+            ("2001:db8::/48", Some(Refusal::Own)),
+            ("2001:db8:1::/48", None),
+            ("127.0.0.1", Some(Refusal::Special)),
+            ("0.0.0.0", Some(Refusal::Special)),
+            ("224.0.0.0/24", Some(Refusal::Special)),
+            ("fe80::1", Some(Refusal::Special)),
+            ("::1", Some(Refusal::Special)),
+            ("198.51.100.1", Some(Refusal::Own)),
+            ("198.51.100.0/24", Some(Refusal::Own)),
+            ("198.51.100.2", Some(Refusal::Fleet)),
+            ("203.0.113.3", Some(Refusal::Allowed)),
+            ("203.0.113.0/24", Some(Refusal::Allowed)),
+            ("203.0.113.16", None),
+            ("root", Some(Refusal::Special)),
+        ];
+        for (target, refusal) in table {
+            let found = guard.refuses(&Address::parse(target), Millis(50));
+            assert_eq!(found, refusal, "{target}");
+        }
+        let late = guard.refuses(&Address::parse("192.0.2.9"), Millis(100));
+        assert_eq!(late, None);
+    }
+
+    #[test]
+    fn gateways_are_read_from_the_routing_tables() {
+        let gateway = u32::from_ne_bytes([192, 0, 2, 254]);
+        let four = format!(
+            "Iface\tDestination\tGateway \tFlags\neth0\t00000000\t{gateway:08X}\t0003\t0\neth0\t0002000A\t00000000\t0001\n"
+        );
+        let six = "00000000000000000000000000000000 00 00000000000000000000000000000000 00 \
+                   20010db8000000000000000000000001 00000400 00000001 00000000 00000003 eth0\n";
+        let found = gateways(&four, six);
+        let texts: Vec<String> = found.iter().map(IpAddr::to_string).collect();
+        assert_eq!(texts, ["192.0.2.254", "2001:db8::1"]);
+    }
+}

@@ -1,0 +1,113 @@
+//! What jails tell the fleet. A jail never waits for it: what finds no room is left out, and the fleet asks
+//! the jails later for all of their bans.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::mpsc;
+
+use crate::address::Address;
+use crate::ticket::Timestamp;
+
+/// What jails have told and the fleet has not looked at.
+const WAITING: usize = 10_000;
+
+/// A ban that this host has decided on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OwnBan {
+    /// Whom.
+    pub id: Address,
+    /// When it began, by the clock of this host.
+    pub since: Timestamp,
+    /// When it ends; infinite: never.
+    pub until: Timestamp,
+    /// How often it was banned.
+    pub bancount: u32,
+    /// The last line that led to it.
+    pub reason: String,
+}
+
+/// What a jail tells.
+#[derive(Clone, Debug)]
+pub enum Told {
+    /// It has banned somebody, or for longer.
+    Ban(OwnBan),
+    /// Somebody has lifted a ban, which would have ended then.
+    Unban(Address, Timestamp),
+    /// It runs, and has its bans from the database; or its options have changed.
+    Started,
+    /// It does not run any more.
+    Stopped,
+}
+
+/// The way from the jails to the fleet. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Link(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    sender: Mutex<Option<mpsc::Sender<(String, Told)>>>,
+    missed: AtomicBool,
+    dropped: AtomicU64,
+}
+
+impl Link {
+    /// Tells something about a jail, if there is a fleet.
+    pub fn tell(&self, jail: &str, told: Told) {
+        if let Some(sender) = &*self.sender()
+            && sender.try_send((jail.to_owned(), told)).is_err()
+        {
+            self.0.missed.store(true, Ordering::Relaxed);
+            self.0.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// From now on there is a fleet that hears.
+    pub(super) fn open(&self) -> mpsc::Receiver<(String, Told)> {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        *self.sender() = Some(sender);
+        receiver
+    }
+
+    /// There is none any more.
+    pub(super) fn close(&self) {
+        *self.sender() = None;
+    }
+
+    /// Whether something found no room since it was asked last.
+    pub(super) fn has_missed(&self) -> bool {
+        self.0.missed.swap(false, Ordering::Relaxed)
+    }
+
+    /// How much found no room.
+    pub(super) fn dropped(&self) -> u64 {
+        self.0.dropped.load(Ordering::Relaxed)
+    }
+
+    fn sender(&self) -> MutexGuard<'_, Option<mpsc::Sender<(String, Told)>>> {
+        self.0.sender.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jail_never_waits() {
+        let link = Link::default();
+        link.tell("j", Told::Started);
+        assert!(!link.has_missed());
+        let mut told = link.open();
+        for _ in 0..WAITING + 5 {
+            link.tell("j", Told::Started);
+        }
+        assert!(link.has_missed());
+        assert!(!link.has_missed());
+        assert_eq!(link.dropped(), 5);
+        assert!(told.try_recv().is_ok());
+        link.close();
+        link.tell("j", Told::Started);
+        assert_eq!(link.dropped(), 5);
+    }
+}

@@ -1,0 +1,121 @@
+//! Bans of one host count on all: what a jail decides goes to the other hosts of the fleet, and what they
+//! decide comes to the jails of this one, over an engine that people run already.
+//!
+//! [`entry`] is what travels, [`engine`] how. [`link`] is what jails tell, [`forward`] how they are told.
+//! In between stand [`claims`], who has whom banned until when, [`guard`], whom nobody can have banned here,
+//! [`limits`], how much one host may say, and [`signing`], whether it was that host. [`task`] lives through
+//! it all: connects, catches up, sends and receives; nothing of it is ever waited for by a jail.
+
+mod claims;
+pub mod engine;
+pub mod entry;
+mod forward;
+mod guard;
+mod limits;
+mod link;
+mod receive;
+mod send;
+mod session;
+pub mod settings;
+pub mod signing;
+mod status;
+mod task;
+mod ulid;
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+pub use self::link::{Link, OwnBan, Told};
+use self::settings::Settings;
+pub use self::status::without_secret;
+use self::task::Task;
+pub use self::ulid::Ulids;
+use crate::control::Value;
+use crate::jail::{Jail, Names};
+use crate::store::Store;
+
+/// The logger of the fleet.
+const LOG: &str = "fail2ban.fleet";
+
+/// A moment by the engine's clock, which is the same for all hosts: milliseconds since 1970.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Millis(pub i64);
+
+impl Millis {
+    /// No end.
+    const NEVER: Millis = Millis(i64::MAX);
+    /// The year 5138: nothing is later but what has no end.
+    const LAST: i64 = 100_000_000_000_000;
+
+    /// Whether it is a time that can be reckoned with.
+    fn is_sound(self) -> bool {
+        (0..=Millis::LAST).contains(&self.0)
+    }
+}
+
+/// What the server knows of it all, for the fleet to ask.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// The jails that run.
+    pub jails: Arc<dyn Fn() -> Vec<Jail> + Send + Sync>,
+    /// The database, when there is one.
+    pub store: Arc<dyn Fn() -> Option<Store> + Send + Sync>,
+    /// Looks names up.
+    pub names: Names,
+    /// The way from the jails.
+    pub link: Link,
+}
+
+/// What a client asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// The state of the fleet.
+    Status,
+    /// The bans of all hosts that are known here.
+    Bans,
+}
+
+/// The part of this host in a fleet, while it lives.
+#[derive(Debug)]
+pub struct Fleet {
+    questions: mpsc::Sender<(Question, oneshot::Sender<Value>)>,
+    task: tokio::task::JoinHandle<()>,
+    link: Link,
+}
+
+impl Fleet {
+    /// Begins to take part, inside a tokio runtime.
+    ///
+    /// # Errors
+    /// Settings that name no engine, or files that cannot be read.
+    pub fn start(settings: Settings, around: Surroundings) -> Result<Fleet, String> {
+        let (questions, asked) = mpsc::channel(16);
+        let link = around.link.clone();
+        let task = Task::new(settings, around, asked)?;
+        Ok(Fleet {
+            questions,
+            task: tokio::spawn(task.run()),
+            link,
+        })
+    }
+
+    /// Asks; `None` of Python when nobody answers any more.
+    pub fn ask(&self, question: Question) -> impl Future<Output = Value> + use<> {
+        let questions = self.questions.clone();
+        async move {
+            let (reply, answer) = oneshot::channel();
+            match questions.send((question, reply)).await {
+                Ok(()) => answer.await.unwrap_or(Value::None),
+                Err(_) => Value::None,
+            }
+        }
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.link.close();
+    }
+}

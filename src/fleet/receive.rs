@@ -1,0 +1,373 @@
+//! What comes in: entries of other hosts and orders of administrators become changes of jails.
+
+use std::collections::HashMap;
+
+use indexmap::IndexMap;
+
+use super::claims::{Effect, Listed};
+use super::engine::{Connection, EngineError, Live, Received};
+use super::entry::{Entry, Kind, is_name};
+use super::limits::{Budget, Verdict};
+use super::settings::ADMIN;
+use super::task::Task;
+use super::{LOG, Millis};
+use crate::address::Address;
+use crate::jail::{Jail, RemoteChange};
+use crate::origin::Origin;
+use crate::ticket::{BanTime, MatchLine, Ticket};
+use crate::{debug, notice, warning};
+
+/// Changes by jail, in the order in which they came.
+#[derive(Debug, Default)]
+pub(super) struct Changes(IndexMap<String, Vec<RemoteChange>>);
+
+impl Changes {
+    fn add(&mut self, jail: &str, change: RemoteChange) {
+        match self.0.get_mut(jail) {
+            Some(changes) => changes.push(change),
+            None => {
+                self.0.insert(jail.to_owned(), vec![change]);
+            }
+        }
+    }
+}
+
+/// What is known of a ban beside its target and end.
+#[derive(Default)]
+struct Story<'e> {
+    since: Option<Millis>,
+    bancount: u32,
+    reason: &'e str,
+}
+
+impl Task {
+    /// Takes entries as they came.
+    pub(super) async fn receive(
+        &mut self,
+        received: Vec<Received>,
+        engine: &mut Connection,
+    ) -> Result<(), EngineError> {
+        let jails = self.jails();
+        let mut changes = Changes::default();
+        for one in received {
+            if one.host == ADMIN {
+                self.admin = one.place;
+                if let Ok(entry) = one.entry
+                    && self.believes(&entry, ADMIN)
+                {
+                    self.obey(&entry, &jails, &mut changes, engine).await?;
+                }
+                continue;
+            }
+            let now = self.now();
+            let Some(host) = self.hosts.get_mut(&one.host) else {
+                continue;
+            };
+            host.place = one.place;
+            host.lag = now.0 - one.place.at.0;
+            host.heard += 1;
+            let entry = match one.entry {
+                Ok(entry) if self.believes(&entry, &one.host) => entry,
+                _ => {
+                    self.refuse(&one.host, one.place.at);
+                    continue;
+                }
+            };
+            match entry.kind {
+                Kind::Ban => self.entry_bans(&one.host, one.place.at, &entry, &jails, &mut changes),
+                Kind::Unban => {
+                    if let Some(target) = entry.address()
+                        && let Some(jail) = self.jail_for(&jails, &entry.jail)
+                    {
+                        let quorum = jail.fleet_mode().hosts;
+                        let source = (one.host.as_str(), entry.jail.as_str());
+                        let now = self.now();
+                        let effect = self.claims.remove(&jail.name, &target, source, quorum, now);
+                        self.effect(&jail.name, &target, effect, &mut changes);
+                    }
+                }
+                // others are for administrators
+                _ => self.refuse(&one.host, one.place.at),
+            }
+        }
+        self.hand_over(changes, &jails);
+        Ok(())
+    }
+
+    /// Whether an entry is its origin's, where that has to be proved; and none comes twice.
+    fn believes(&mut self, entry: &Entry, origin: &str) -> bool {
+        let Some(trusted) = &self.trusted else {
+            return true;
+        };
+        if !trusted.believes(entry, &self.settings.fleet, origin) {
+            return false;
+        }
+        let last = match self.hosts.get_mut(origin) {
+            Some(host) => &mut host.last_id,
+            None => return origin == ADMIN,
+        };
+        let later = entry.id > *last;
+        if later {
+            last.clone_from(&entry.id);
+        }
+        later
+    }
+
+    /// Something of a host that is no entry, or none of its own: it counts against what the host may say.
+    fn refuse(&mut self, host: &str, at: Millis) {
+        if let Some(host) = self.hosts.get_mut(host) {
+            host.refused += 1;
+        }
+        self.may_speak(host, at);
+    }
+
+    /// Whether a host may have somebody banned now; says once when it may not any more.
+    fn may_speak(&mut self, name: &str, at: Millis) -> bool {
+        let in_force = self.claims.count(name);
+        let now = self.now();
+        let limits = self.settings.limits;
+        let Some(host) = self.hosts.get_mut(name) else {
+            return false;
+        };
+        let budget = host.budget.get_or_insert_with(|| Budget::new(&limits));
+        // the engine's time, or a host would make its own
+        match budget.spend(&limits, at.min(now), in_force) {
+            Verdict::Heard => true,
+            Verdict::Muted => {
+                warning!(
+                    LOG,
+                    "Host {name} of the fleet is muted: more than {} bans a minute, {} at once or {} in \
+                     force. Its bans stay; `ferroban fleet forget {name}` lifts them",
+                    limits.rate,
+                    limits.burst,
+                    limits.most
+                );
+                false
+            }
+            Verdict::StillMuted => false,
+        }
+    }
+
+    fn entry_bans(
+        &mut self,
+        host: &str,
+        at: Millis,
+        entry: &Entry,
+        jails: &HashMap<String, Jail>,
+        changes: &mut Changes,
+    ) {
+        if !self.may_speak(host, at) {
+            return;
+        }
+        let Some(target) = entry.address() else {
+            return;
+        };
+        let story = Story {
+            since: Some(entry.since),
+            bancount: entry.bancount,
+            reason: &entry.reason,
+        };
+        let until = entry.until.unwrap_or(Millis::NEVER);
+        self.host_bans(host, (&entry.jail, &target), until, &story, jails, changes);
+    }
+
+    /// A host has a target banned in its jail: unless it may not be.
+    fn host_bans(
+        &mut self,
+        host: &str,
+        (origin, target): (&str, &Address),
+        until: Millis,
+        story: &Story<'_>,
+        jails: &HashMap<String, Jail>,
+        changes: &mut Changes,
+    ) {
+        let now = self.now();
+        if let Some(refusal) = self.guard.refuses(target, now) {
+            debug!(
+                LOG,
+                "Ban of {target} by host {host} is refused: {}",
+                refusal.words()
+            );
+            if let Some(host) = self.hosts.get_mut(host) {
+                host.refused += 1;
+            }
+            return;
+        }
+        let longest = (self.settings.longest * 1000.0) as i64;
+        let until = until.min(Millis(now.0.saturating_add(longest)));
+        let Some(jail) = self.jail_for(jails, origin).filter(|_| until > now) else {
+            return;
+        };
+        let quorum = jail.fleet_mode().hosts;
+        let source = (host, origin);
+        let effect = self
+            .claims
+            .add(&jail.name, target, source, until, quorum, now);
+        if let Some(Effect::Ban(until)) = effect {
+            let ticket = self.ticket(host, target, until, story);
+            changes.add(&jail.name, RemoteChange::Ban(ticket));
+        } else {
+            self.effect(&jail.name, target, effect, changes);
+        }
+    }
+
+    fn ticket(&self, host: &str, target: &Address, until: Millis, story: &Story<'_>) -> Ticket {
+        let present = Task::clock();
+        let since = story.since.map(|since| self.local(since));
+        let since = since.map_or(present, |since| since.min(present));
+        let mut ticket = Ticket::new(target.clone(), since);
+        ticket.bantime = Some(match self.local(until) {
+            end if end.is_finite() => BanTime::Seconds(end - since),
+            _ => BanTime::Permanent,
+        });
+        // the jail counts this ban itself
+        ticket.bancount = story.bancount.saturating_sub(1);
+        if !story.reason.is_empty() {
+            ticket.set_matches(&[MatchLine::Text(story.reason.to_owned())]);
+        }
+        ticket.set_origin(&Origin::Fleet(host.to_owned()));
+        ticket
+    }
+
+    fn effect(&self, jail: &str, target: &Address, effect: Option<Effect>, changes: &mut Changes) {
+        let until = match effect {
+            Some(Effect::Shorten(until)) => self.end_by_our_clock(until),
+            Some(Effect::Lift) => None,
+            // whose it is would not be known: what is in force is only made longer
+            Some(Effect::Ban(until)) => Some(self.local(until)),
+            None => return,
+        };
+        changes.add(jail, RemoteChange::Until(target.clone(), until));
+    }
+
+    /// Does what an administrator orders.
+    async fn obey(
+        &mut self,
+        entry: &Entry,
+        jails: &HashMap<String, Jail>,
+        changes: &mut Changes,
+        engine: &mut Connection,
+    ) -> Result<(), EngineError> {
+        let now = self.now();
+        let quorum = |jail: &str| jails.get(jail).map_or(1, |jail| jail.fleet_mode().hosts);
+        let what = entry.kind.word();
+        let target = entry.address();
+        notice!(
+            LOG,
+            "Order of the fleet's administrator: {what} {}",
+            entry.target
+        );
+        match (entry.kind, target) {
+            (Kind::Unban, Some(target)) => {
+                if let Some(until) = entry.until.filter(|until| *until > now) {
+                    self.guard.allowed.insert(target.clone(), Some(until));
+                }
+                let removed = self.claims.remove_target(&target);
+                for claim in &removed {
+                    self.effect(&claim.jail, &claim.target, Some(Effect::Lift), changes);
+                }
+                self.take_back(&removed, engine).await?;
+            }
+            (Kind::Allow, Some(target)) => {
+                self.guard.allowed.insert(target.clone(), entry.until);
+                let meeting = self.claims.meeting(&target);
+                for claim in &meeting {
+                    if *claim.host == *self.settings.host {
+                        continue;
+                    }
+                    let source = (&*claim.host, &*claim.origin);
+                    let quorum = quorum(&claim.jail);
+                    let effect =
+                        self.claims
+                            .remove(&claim.jail, &claim.target, source, quorum, now);
+                    self.effect(&claim.jail, &claim.target, effect, changes);
+                }
+                self.take_back(&meeting, engine).await?;
+            }
+            (Kind::Disallow, Some(target)) => {
+                self.guard.allowed.remove(&target);
+            }
+            (Kind::Forget, _) => {
+                self.hosts.remove(&entry.target);
+                self.guard.hosts.remove(&entry.target);
+                for (jail, target, effect) in self.claims.remove_host(&entry.target, quorum, now) {
+                    self.effect(&jail, &target, Some(effect), changes);
+                }
+            }
+            // the next look at the hosts finds it
+            (Kind::Remember, _) | (Kind::Ban, _) => {}
+            (Kind::Unban | Kind::Allow | Kind::Disallow, None) => {}
+        }
+        Ok(())
+    }
+
+    /// This host's own bans among these are no more in the engine's set.
+    async fn take_back(
+        &mut self,
+        claims: &[Listed],
+        engine: &mut Connection,
+    ) -> Result<(), EngineError> {
+        let own = claims
+            .iter()
+            .filter(|claim| *claim.host == *self.settings.host);
+        let own: Vec<_> = own
+            .map(|claim| (claim.jail.clone(), claim.target.to_string()))
+            .collect();
+        engine.take_back(&self.settings.host, &own).await
+    }
+
+    /// All bans of a host that are in force: for who has just come, or has missed something.
+    pub(super) async fn snapshot(
+        &mut self,
+        host: &str,
+        engine: &mut Connection,
+    ) -> Result<(), EngineError> {
+        if self.trusted.is_some() {
+            // nobody signs these; the stream is read from its beginning instead
+            return Ok(());
+        }
+        let most = self.settings.limits.most;
+        let live = engine.live(host, self.now(), most + 1).await?;
+        let jails = self.jails();
+        let mut changes = Changes::default();
+        for Live {
+            jail,
+            target,
+            until,
+        } in live
+        {
+            let address = Address::parse_ip(&target).filter(|ip| ip.to_string() == target);
+            let (Some(target), true) = (address, is_name(&jail)) else {
+                continue;
+            };
+            if self.claims.count(host) >= most {
+                self.may_speak(host, self.now());
+                break;
+            }
+            let until = until.unwrap_or(Millis::NEVER);
+            let story = Story::default();
+            self.host_bans(host, (&jail, &target), until, &story, &jails, &mut changes);
+        }
+        self.hand_over(changes, &jails);
+        Ok(())
+    }
+
+    /// The clock was set: bans of others end when they were to end, by the new one.
+    pub(super) fn tell_ends(&mut self) {
+        let jails = self.jails();
+        let quorum = |jail: &str| jails.get(jail).map_or(1, |jail| jail.fleet_mode().hosts);
+        let mut changes = Changes::default();
+        for (jail, target, effect) in self.claims.effects(quorum, self.now()) {
+            self.effect(&jail, &target, Some(effect), &mut changes);
+        }
+        self.hand_over(changes, &jails);
+    }
+
+    fn hand_over(&mut self, changes: Changes, jails: &HashMap<String, Jail>) {
+        for (jail, changes) in changes.0 {
+            if let Some(jail) = jails.get(&jail) {
+                self.forward.send(jail, changes);
+            }
+        }
+    }
+}

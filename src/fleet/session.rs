@@ -1,0 +1,381 @@
+//! From a connection to its end: who is there, what was missed, then everything as it happens.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::LOG;
+use super::engine::{Connection, EngineError, Place, Received};
+use super::link::Told;
+use super::settings::ADMIN;
+use super::task::{Host, Task};
+use crate::warning;
+
+/// Between two signs of life.
+const BEAT: Duration = Duration::from_secs(5);
+/// Signs of life between two looks at what seldom changes.
+const SELDOM: u64 = 12;
+/// How long the engine waits with an answer for something to tell.
+const WAIT: Duration = Duration::from_secs(2);
+/// A difference between two looks at the engine's clock that is no correction, in milliseconds.
+const STEP: i64 = 2_000;
+/// Jails that start or report one after the other are dealt with together.
+const TOGETHER: Duration = Duration::from_millis(100);
+/// What jails tell that is sent at once.
+const AT_ONCE: usize = 500;
+/// Batches that were read and not looked at; the engine keeps the rest.
+const AHEAD: usize = 4;
+
+/// A task that ends with its handle.
+struct Reader(JoinHandle<()>);
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+type Places = BTreeMap<String, Place>;
+type Batch = Result<Vec<Received>, EngineError>;
+
+impl Task {
+    /// Connects and takes part, until the engine goes away or no jail takes part any more.
+    pub(super) async fn session(&mut self) -> Result<(), EngineError> {
+        let mut engine = self.engine.connect().await?;
+        self.set_clock(&mut engine).await?;
+        self.learn_own().await;
+        let own = self.settings.host.clone();
+        engine.tell_addresses(&own, &self.guard.own).await?;
+        engine.beat(&own, self.now()).await?;
+        self.learn_allowed(&mut engine).await?;
+        self.learn_hosts(&mut engine).await?;
+        let hosts: Vec<String> = self.hosts.keys().cloned().collect();
+        let missed = self.find_places(&hosts, &mut engine).await?;
+        // orders before anything is told anew that they have taken back
+        self.find_orders(&mut engine).await?;
+        self.catch_up(
+            BTreeMap::from([(ADMIN.to_owned(), self.admin)]),
+            &mut engine,
+        )
+        .await?;
+        self.reconcile(&mut engine).await?;
+        let places = self.places();
+        self.catch_up(places, &mut engine).await?;
+        let all = !std::mem::take(&mut self.newcomers).is_empty();
+        for host in if all { hosts } else { missed } {
+            self.snapshot(&host, &mut engine).await?;
+        }
+        self.say_connected();
+        self.go_on(&mut engine).await
+    }
+
+    /// Sends and receives as it happens.
+    async fn go_on(&mut self, engine: &mut Connection) -> Result<(), EngineError> {
+        let reading = self.engine.connect().await?;
+        let (places, wanted) = watch::channel(self.places());
+        let (batches, mut received) = mpsc::channel(AHEAD);
+        let _reader = Reader(tokio::spawn(read_on(reading, wanted, batches)));
+        let mut beats = interval(BEAT);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut count = 0;
+        let mut stirred = None;
+        while self.takes_part() {
+            let settled = async {
+                match stirred {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                batch = received.recv() => match batch {
+                    Some(batch) => self.receive(batch?, engine).await?,
+                    None => return Err(EngineError::Answer),
+                },
+                Some((jail, told)) = self.told.recv() => {
+                    let mut out = Vec::new();
+                    let mut next = Some((jail, told));
+                    while let Some((jail, told)) = next {
+                        if let Told::Started | Told::Stopped = told {
+                            stirred = Some(Instant::now() + TOGETHER);
+                        }
+                        self.note(jail, told, &mut out).await;
+                        next = match out.len() < AT_ONCE {
+                            true => self.told.try_recv().ok(),
+                            false => None,
+                        };
+                    }
+                    if !out.is_empty() {
+                        self.publish(engine, out).await?;
+                    }
+                }
+                Some((question, reply)) = self.asked.recv() => self.answer(question, reply),
+                () = settled => {
+                    stirred = None;
+                    self.reconcile(engine).await?;
+                    if !std::mem::take(&mut self.newcomers).is_empty() {
+                        let hosts: Vec<String> = self.hosts.keys().cloned().collect();
+                        for host in hosts {
+                            self.snapshot(&host, engine).await?;
+                        }
+                    }
+                }
+                _ = beats.tick() => {
+                    count += 1;
+                    if self.beat(count % SELDOM == 0, engine).await? {
+                        stirred = Some(Instant::now());
+                    }
+                    places.send_replace(self.places());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A sign of life, and a look at whatever may have changed; whether jails have to be brought up to date.
+    async fn beat(&mut self, seldom: bool, engine: &mut Connection) -> Result<bool, EngineError> {
+        if self.set_clock(engine).await? {
+            self.tell_ends();
+        }
+        if seldom {
+            self.learn_own().await;
+            let own = self.settings.host.clone();
+            engine.tell_addresses(&own, &self.guard.own).await?;
+            self.learn_allowed(engine).await?;
+        }
+        let now = self.now();
+        let there = engine.beat(&self.settings.host, now).await?;
+        self.claims.expire(now);
+        if there != self.expected(now) {
+            self.reconcile(engine).await?;
+        }
+        let new = self.learn_hosts(engine).await?;
+        let mut behind = self.find_places(&new, engine).await?;
+        let limits = self.settings.limits;
+        for (name, host) in &mut self.hosts {
+            let in_force = self.claims.count(name);
+            let budget = host.budget.as_mut();
+            if budget.is_some_and(|budget| budget.forgive(&limits, now, in_force)) {
+                warning!(LOG, "Host {name} of the fleet is heard again");
+                behind.push(name.clone());
+            }
+        }
+        for host in behind {
+            self.snapshot(&host, engine).await?;
+        }
+        let mut stir = false;
+        let mut late = self.forward.caught_up();
+        if self.around.link.has_missed() {
+            late.extend(self.reported.iter().cloned());
+        }
+        for jail in late {
+            self.hear(jail, Told::Started).await;
+            stir = true;
+        }
+        self.save_places();
+        Ok(stir)
+    }
+
+    /// Compares the clocks; whether one of them was set since the last look.
+    async fn set_clock(&mut self, engine: &mut Connection) -> Result<bool, EngineError> {
+        let before = Task::clock();
+        let there = engine.time().await?;
+        let here = (before + Task::clock()) / 2.0;
+        let ahead = there.0 - (here * 1000.0) as i64;
+        let stepped = (ahead - self.ahead).abs() > STEP;
+        if !stepped && self.connected.is_ok() && (ahead - self.ahead).abs() < 100 {
+            return Ok(false);
+        }
+        self.ahead = ahead;
+        if stepped {
+            // ends of bans of this host go by its own clock
+            let jails = self.jails();
+            for name in self.reported.clone() {
+                if let Some(jail) = jails.get(&name) {
+                    let bans = jail.own_bans().await;
+                    self.correct(&name, bans);
+                }
+            }
+        }
+        Ok(stepped)
+    }
+
+    async fn learn_allowed(&mut self, engine: &mut Connection) -> Result<(), EngineError> {
+        let allowed = engine.allowed().await?.into_iter();
+        self.guard.allowed = allowed.map(|(target, until, _)| (target, until)).collect();
+        Ok(())
+    }
+
+    /// Looks who is in the fleet; those who were not known.
+    async fn learn_hosts(&mut self, engine: &mut Connection) -> Result<Vec<String>, EngineError> {
+        let there = engine.hosts().await?;
+        let mut new = Vec::new();
+        for (name, seen) in there {
+            if name == self.settings.host {
+                continue;
+            }
+            let host = self.hosts.entry(name.clone()).or_insert_with(|| {
+                new.push(name);
+                Host::default()
+            });
+            host.seen = seen;
+        }
+        let names: Vec<String> = self.hosts.keys().cloned().collect();
+        self.guard.hosts = engine.addresses(&names).await?;
+        Ok(new)
+    }
+
+    /// Where each of these streams is to be read on; hosts of whose bans something was missed.
+    async fn find_places(
+        &mut self,
+        hosts: &[String],
+        engine: &mut Connection,
+    ) -> Result<Vec<String>, EngineError> {
+        let ends = engine.ends(hosts).await?;
+        let mut missed = Vec::new();
+        for (name, ends) in hosts.iter().zip(ends) {
+            let Some(host) = self.hosts.get_mut(name) else {
+                continue;
+            };
+            let known = match host.place {
+                place if place == Place::default() => self.saved.get(name).copied(),
+                place => Some(place),
+            };
+            let (place, gap) = resume(known, ends);
+            host.place = match gap && self.trusted.is_some() {
+                true => Place::default(),
+                false => place,
+            };
+            if gap {
+                missed.push(name.clone());
+            }
+        }
+        if self.trusted.is_some() && !self.newcomers.is_empty() {
+            // what is signed stands in the streams alone
+            for host in self.hosts.values_mut() {
+                host.place = Place::default();
+                host.last_id.clear();
+            }
+        }
+        Ok(missed)
+    }
+
+    /// As [`Task::find_places`] for the administrators' orders: of those before this host came none concerns
+    /// it.
+    async fn find_orders(&mut self, engine: &mut Connection) -> Result<(), EngineError> {
+        let ends = engine.ends(&[ADMIN.to_owned()]).await?;
+        let known = match self.admin {
+            place if place == Place::default() => self.saved.get(ADMIN).copied(),
+            place => Some(place),
+        };
+        let (place, _) = resume(known, ends.first().copied().flatten());
+        self.admin = place;
+        Ok(())
+    }
+
+    fn places(&self) -> Places {
+        let hosts = self
+            .hosts
+            .iter()
+            .map(|(name, host)| (name.clone(), host.place));
+        hosts.chain([(ADMIN.to_owned(), self.admin)]).collect()
+    }
+
+    /// Reads what stands in these streams already.
+    async fn catch_up(
+        &mut self,
+        mut places: Places,
+        engine: &mut Connection,
+    ) -> Result<(), EngineError> {
+        while !places.is_empty() {
+            let received = engine.read(&places, None).await?;
+            if received.is_empty() {
+                break;
+            }
+            advance(&mut places, &received);
+            self.receive(received, engine).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Where to read on in a stream that was read up to `known`, and whether something was missed.
+fn resume(known: Option<Place>, ends: Option<(Place, Place)>) -> (Place, bool) {
+    match (known, ends) {
+        (None, Some((_, last))) => (last, true),
+        (None, None) => (Place::default(), true),
+        // the engine has lost its data
+        (Some(_), None) => (Place::default(), true),
+        (Some(known), Some((_, last))) if known > last => (Place::default(), true),
+        (Some(known), Some((first, _))) if known < first => (Place::default(), true),
+        (Some(known), Some(_)) => (known, false),
+    }
+}
+
+fn advance(places: &mut Places, received: &[Received]) {
+    for one in received {
+        if let Some(place) = places.get_mut(&one.host) {
+            *place = one.place;
+        }
+    }
+}
+
+/// Reads streams on for ever; which ones are `wanted` may change.
+async fn read_on(
+    mut engine: Connection,
+    mut wanted: watch::Receiver<Places>,
+    batches: mpsc::Sender<Batch>,
+) {
+    let mut places = wanted.borrow_and_update().clone();
+    loop {
+        if wanted.has_changed().unwrap_or(false) {
+            let now = wanted.borrow_and_update();
+            places.retain(|host, _| now.contains_key(host));
+            for (host, place) in &*now {
+                places.entry(host.clone()).or_insert(*place);
+            }
+        }
+        let batch = engine.read(&places, Some(WAIT)).await;
+        let failed = batch.is_err();
+        if let Ok(received) = &batch {
+            if received.is_empty() {
+                continue;
+            }
+            advance(&mut places, received);
+        }
+        if batches.send(batch).await.is_err() || failed {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Millis;
+    use super::*;
+
+    fn place(text: &str) -> Place {
+        Place::read(text).unwrap()
+    }
+
+    #[test]
+    fn reading_goes_on_where_it_ended_or_tells_of_a_gap() {
+        let ends = Some((place("10-0"), place("20-3")));
+        let table = [
+            (None, None, (Place::default(), true)),
+            (None, ends, (place("20-3"), true)),
+            (Some(place("15-1")), ends, (place("15-1"), false)),
+            (Some(place("20-3")), ends, (place("20-3"), false)),
+            (Some(place("20-4")), ends, (Place::default(), true)),
+            (Some(place("9-9")), ends, (Place::default(), true)),
+            (Some(place("15-1")), None, (Place::default(), true)),
+        ];
+        for (known, ends, expected) in table {
+            assert_eq!(resume(known, ends), expected, "{known:?} {ends:?}");
+        }
+        assert!(Place::read("10").is_none() && Place::read("a-1").is_none());
+        assert_eq!(place("10-2").at, Millis(10));
+    }
+}

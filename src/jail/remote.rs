@@ -1,0 +1,369 @@
+//! The jail's part in a fleet: it tells what it has decided, and does what other hosts have, unless its own
+//! rules spare whom that is about.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use tokio::sync::oneshot;
+
+use super::Jail;
+use super::bans::end_of;
+use super::core::JailCore;
+use super::decision::Decision;
+use super::pending::{Origin, PendingFailure};
+use super::task::{Request, Task, now};
+use crate::address::Address;
+use crate::control::{CommandError, Value};
+use crate::filter::FailureId;
+use crate::fleet::{OwnBan, Told};
+use crate::ticket::{BanTime, MatchLine, Ticket, Timestamp};
+
+/// What other hosts have decided.
+#[derive(Clone, Debug)]
+pub enum RemoteChange {
+    /// A ban; its time and length say until when.
+    Ban(Ticket),
+    /// A ban ends then, or (`None`) now.
+    Until(Address, Option<Timestamp>),
+}
+
+/// The option `fleet` of a jail, and `fleet.minhosts`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FleetMode {
+    /// Its bans go to the other hosts.
+    pub sends: bool,
+    /// Their bans count here.
+    pub receives: bool,
+    /// So many of them have to say so; 0 is 1.
+    pub hosts: usize,
+}
+
+impl FleetMode {
+    /// Whether it has to do with other hosts at all.
+    pub fn takes_part(self) -> bool {
+        self.sends || self.receives
+    }
+
+    /// Reads `off`, or `send` and `receive` in any order.
+    pub(super) fn read(&mut self, value: &Value) -> Result<(), CommandError> {
+        let text = value.str();
+        let (mut sends, mut receives) = (false, false);
+        for word in text.split([',', ' ']).filter(|word| !word.is_empty()) {
+            match word {
+                "send" => sends = true,
+                "receive" => receives = true,
+                "off" => {}
+                _ => {
+                    let why = format!(
+                        "Invalid fleet option {}, it is off, send, receive or both: send, receive",
+                        value.repr()
+                    );
+                    return Err(CommandError::builtin("ValueError", why));
+                }
+            }
+        }
+        (self.sends, self.receives) = (sends, receives);
+        Ok(())
+    }
+
+    /// The option as it is written.
+    pub(super) fn words(self) -> &'static str {
+        match (self.sends, self.receives) {
+            (false, false) => "off",
+            (true, false) => "send",
+            (false, true) => "receive",
+            (true, true) => "send, receive",
+        }
+    }
+}
+
+/// A mode that the handle of a jail sees change.
+#[derive(Debug, Default)]
+pub(super) struct SharedMode {
+    sends: AtomicBool,
+    receives: AtomicBool,
+    hosts: AtomicUsize,
+}
+
+impl SharedMode {
+    fn get(&self) -> FleetMode {
+        FleetMode {
+            sends: self.sends.load(Ordering::Relaxed),
+            receives: self.receives.load(Ordering::Relaxed),
+            hosts: self.hosts.load(Ordering::Relaxed),
+        }
+    }
+
+    fn set(&self, mode: FleetMode) {
+        self.sends.store(mode.sends, Ordering::Relaxed);
+        self.receives.store(mode.receives, Ordering::Relaxed);
+        self.hosts.store(mode.hosts, Ordering::Relaxed);
+    }
+}
+
+impl Jail {
+    /// What its options say of the fleet.
+    pub fn fleet_mode(&self) -> FleetMode {
+        self.mode.get()
+    }
+
+    /// Has it do what other hosts have decided; waits until all of it is judged.
+    pub async fn remote(&self, changes: Vec<RemoteChange>) {
+        let (reply, done) = oneshot::channel();
+        // a jail that is gone has nothing to do any more
+        let _ = self.ask(Request::Remote(changes, reply), done).await;
+    }
+
+    /// The bans in force that this host has decided on.
+    pub async fn own_bans(&self) -> Vec<OwnBan> {
+        let (reply, bans) = oneshot::channel();
+        let request = Request::OwnBans(reply);
+        self.ask(request, bans).await.unwrap_or_default()
+    }
+}
+
+impl Task {
+    /// Lets the handle see what the options say, and tells the fleet where that has changed. In the middle
+    /// of a reload they say nothing.
+    pub(super) fn show_fleet_mode(&mut self) {
+        let mode = self.core.options.fleet;
+        if self.before_reload.is_some() || mode == self.mode.get() {
+            return;
+        }
+        self.mode.set(mode);
+        // a jail that starts says so when it has its bans from the database
+        if self.is_started() && !self.starting {
+            self.tell_fleet(match mode.takes_part() {
+                true => Told::Started,
+                false => Told::Stopped,
+            });
+        }
+    }
+
+    pub(super) fn tell_fleet(&self, told: Told) {
+        self.context.fleet.tell(self.core.name(), told);
+    }
+
+    /// Nothing waits to be judged: whoever waited for that is told.
+    pub(super) fn all_judged(&mut self) {
+        for reply in self.judging.drain(..) {
+            let _ = reply.send(());
+        }
+        if std::mem::take(&mut self.starting) && self.core.options.fleet.takes_part() {
+            self.tell_fleet(Told::Started);
+        }
+    }
+
+    /// Tells the fleet of a ban that this host has decided on.
+    pub(super) fn share(&self, decision: &Decision) {
+        let (ticket, until) = match decision {
+            Decision::Record(ticket) if !ticket.origin().is_elsewhere() => {
+                let length = ticket.bantime.unwrap_or(self.core.default_ban_time());
+                (ticket, end_of(ticket.time, length))
+            }
+            // it failed here as well, whoever has banned it first
+            Decision::Already { ticket, until, .. } => (ticket, *until),
+            _ => return,
+        };
+        self.tell_fleet(Told::Ban(own_ban(ticket, until)));
+    }
+
+    /// Tells the fleet that somebody has lifted a ban.
+    pub(super) fn share_unban(&self, ticket: &Ticket) {
+        if self.core.options.fleet.takes_part() && !self.core.simulates() {
+            let length = ticket.bantime.unwrap_or(self.core.default_ban_time());
+            let end = end_of(ticket.time, length);
+            self.tell_fleet(Told::Unban(ticket.id.clone(), end));
+        }
+    }
+
+    /// Judges what other hosts have decided as it judges what it finds: in order, and by its own rules.
+    pub(super) fn remote(&mut self, changes: Vec<RemoteChange>, reply: oneshot::Sender<()>) {
+        // an idle jail asks for all of it when it goes on
+        let deaf = self.idle && self.before_reload.is_none();
+        if self.is_started() && !deaf && self.core.options.fleet.receives {
+            for change in changes {
+                let (origin, ticket) = match change {
+                    RemoteChange::Ban(ticket) => (Origin::Remote, ticket),
+                    RemoteChange::Until(id, until) => {
+                        (Origin::RemoteEnd(until), Ticket::new(id, now()))
+                    }
+                };
+                let id = FailureId::Address(ticket.id.clone());
+                self.pending.push(PendingFailure::new(origin, id, ticket));
+            }
+        }
+        self.judging.push(reply);
+        self.judge_pending();
+    }
+}
+
+fn own_ban(ticket: &Ticket, until: Timestamp) -> OwnBan {
+    let lines = ticket.matches();
+    OwnBan {
+        id: ticket.id.clone(),
+        since: ticket.time,
+        until,
+        bancount: ticket.bancount,
+        reason: lines.last().map(MatchLine::text).unwrap_or_default(),
+    }
+}
+
+impl JailCore {
+    /// The bans that this host has decided on; none where they are only said to be made.
+    pub(super) fn own_bans(&self) -> Vec<OwnBan> {
+        if self.simulates() {
+            return Vec::new();
+        }
+        let tickets = self.banned_tickets().into_iter();
+        let own = tickets.filter(|ticket| !ticket.origin().is_elsewhere());
+        own.map(|ticket| {
+            let length = ticket.bantime.unwrap_or(self.default_ban_time());
+            own_ban(&ticket, end_of(ticket.time, length))
+        })
+        .collect()
+    }
+
+    /// Bans whom another host has banned, or for longer who is banned.
+    pub(super) fn remote_ban(
+        &mut self,
+        ticket: Ticket,
+        now: Timestamp,
+        decisions: &mut Vec<Decision>,
+    ) {
+        let length = ticket.bantime.unwrap_or(self.default_ban_time());
+        let end = end_of(ticket.time, length);
+        match self.banned_ticket(&ticket.id) {
+            None => {
+                self.ban(ticket, &Default::default(), now, decisions);
+            }
+            Some(present) => {
+                let present_length = present.bantime.unwrap_or(self.default_ban_time());
+                if end > end_of(present.time, present_length) {
+                    self.end_at(&present, end, decisions);
+                    decisions.extend(self.banned_ticket(&present.id).map(Decision::Prolong));
+                }
+            }
+        }
+    }
+
+    /// A ban ends then, or now.
+    pub(super) fn remote_end(
+        &mut self,
+        id: &Address,
+        until: Option<Timestamp>,
+        now: Timestamp,
+        decisions: &mut Vec<Decision>,
+    ) {
+        match (until, self.banned_ticket(id)) {
+            (Some(until), Some(present)) if until > now => self.end_at(&present, until, decisions),
+            (_, Some(_)) => decisions.extend(self.unban(id).map(Decision::Unban)),
+            (_, None) => {}
+        }
+    }
+
+    fn end_at(&mut self, present: &Ticket, end: Timestamp, decisions: &mut Vec<Decision>) {
+        let length = match end.is_finite() {
+            true => BanTime::Seconds(end - present.time),
+            false => BanTime::Permanent,
+        };
+        if present.bantime != Some(length) {
+            self.bans.lengthen(&present.id, length, present.bancount);
+            decisions.extend(self.banned_ticket(&present.id).map(Decision::Record));
+        }
+    }
+
+    /// Whether something inside of a network that others have banned is ignored here.
+    pub(super) fn spares_part_of(&self, id: &Address) -> bool {
+        match id {
+            Address::Net(net) => self.options.ignore.reaches_into(net, &self.known),
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::JailSetting;
+    use crate::origin;
+
+    fn core() -> JailCore {
+        let mut core = JailCore::new("j", false);
+        core.apply(&JailSetting::set("bantime", 100.into()));
+        core
+    }
+
+    fn remote(id: &str, time: f64, seconds: f64) -> Ticket {
+        let mut ticket = Ticket::new(Address::parse(id), time);
+        ticket.bantime = Some(BanTime::Seconds(seconds));
+        ticket.set_origin(&origin::Origin::Fleet("mx2".into()));
+        ticket
+    }
+
+    fn end(core: &JailCore, id: &str) -> Option<f64> {
+        let ticket = core.banned_ticket(&Address::parse(id))?;
+        Some(end_of(ticket.time, ticket.bantime?))
+    }
+
+    #[test]
+    fn modes_are_read_and_written() {
+        let mut mode = FleetMode::default();
+        for (text, words) in [
+            ("off", "off"),
+            ("send", "send"),
+            ("receive", "receive"),
+            ("receive,send", "send, receive"),
+            ("send receive", "send, receive"),
+        ] {
+            mode.read(&text.into()).unwrap();
+            assert_eq!(mode.words(), words);
+        }
+        assert!(mode.read(&"both".into()).is_err());
+        assert_eq!(mode.words(), "send, receive");
+    }
+
+    #[test]
+    fn a_remote_ban_begins_lasts_and_ends() {
+        let mut core = core();
+        let id = Address::parse("192.0.2.1");
+        let mut decisions = Vec::new();
+        core.remote_ban(remote("192.0.2.1", 10.0, 50.0), 12.0, &mut decisions);
+        assert!(matches!(
+            decisions[..],
+            [Decision::Record(_), Decision::Ban { .. }]
+        ));
+        assert_eq!(end(&core, "192.0.2.1"), Some(60.0));
+        assert_eq!(core.own_bans(), []);
+        // a shorter one changes nothing, a longer one makes it last
+        decisions.clear();
+        core.remote_ban(remote("192.0.2.1", 5.0, 50.0), 12.0, &mut decisions);
+        assert!(decisions.is_empty());
+        core.remote_ban(remote("192.0.2.1", 5.0, 75.0), 12.0, &mut decisions);
+        assert!(matches!(
+            decisions[..],
+            [Decision::Record(_), Decision::Prolong(_)]
+        ));
+        assert_eq!(end(&core, "192.0.2.1"), Some(80.0));
+        core.remote_end(&id, Some(70.0), 12.0, &mut decisions);
+        assert_eq!(end(&core, "192.0.2.1"), Some(70.0));
+        decisions.clear();
+        core.remote_end(&id, None, 12.0, &mut decisions);
+        assert!(matches!(decisions[..], [Decision::Unban(_)]));
+        decisions.clear();
+        core.remote_end(&id, None, 12.0, &mut decisions);
+        assert!(decisions.is_empty());
+    }
+
+    #[test]
+    fn bans_of_this_host_are_its_own() {
+        let mut core = core();
+        let mut decisions = Vec::new();
+        let mut ticket = Ticket::new(Address::parse("192.0.2.2"), 10.0);
+        ticket.set_matches(&[MatchLine::Text("why".into())]);
+        core.ban(ticket, &Default::default(), 10.0, &mut decisions);
+        let own = core.own_bans();
+        assert_eq!(own.len(), 1);
+        assert_eq!((own[0].until, own[0].reason.as_str()), (110.0, "why"));
+        assert_eq!(own[0].bancount, 1);
+    }
+}

@@ -1,0 +1,14 @@
+//! Hosts that share their bans over an engine: what each option does, and what a fleet comes through.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+#[path = "fleet/engine.rs"]
+mod engine;
+#[path = "fleet/host.rs"]
+mod host;
+#[path = "fleet/options.rs"]
+mod options;
+#[path = "fleet/program.rs"]
+mod program;
+#[path = "fleet/security.rs"]
+mod security;

@@ -1,0 +1,132 @@
+//! `ferroban fleet`, and what its orders do on all hosts.
+#![allow(clippy::unwrap_used)]
+
+use serde_json::Value as Json;
+
+use crate::common;
+use crate::engine::Engine;
+use crate::host::Host;
+
+fn two_hosts(engine: &Engine) -> [Host; 2] {
+    ["mx1", "mx2"].map(|name| Host::new(name, &engine.url(), ""))
+}
+
+#[test]
+fn status_and_bans_tell_of_all_hosts() {
+    let engine = Engine::new();
+    let hosts = two_hosts(&engine);
+    let _servers: Vec<_> = hosts.iter().map(Host::start).collect();
+    hosts[0].wait_connected(1);
+    hosts[1].wait_connected(1);
+    hosts[0].ask("set sshd banip 198.51.100.1");
+    hosts[1].wait_banned("sshd", "198.51.100.1", true);
+    let (code, text) = hosts[1].fleet(&["status"]);
+    assert_eq!(code, 0, "{text}");
+    assert!(
+        text.contains("Fleet fleet, host mx2, engine redis://127.0.0.1"),
+        "{text}"
+    );
+    assert!(text.contains("mx1: 1 bans"), "{text}");
+    let (_, text) = hosts[1].fleet(&["bans", "--json"]);
+    let bans: Json = serde_json::from_str(&text).unwrap();
+    assert_eq!(bans[0]["host"], "mx1");
+    assert_eq!(bans[0]["id"], "198.51.100.1");
+    let (_, text) = hosts[1].fleet(&["bans"]);
+    assert!(
+        text.contains("sshd\t198.51.100.1\tby mx1\tuntil 20"),
+        "{text}"
+    );
+    let (_, text) = hosts[1].fleet(&["doctor"]);
+    assert!(
+        text.contains("Redis 7") || text.contains("Valkey"),
+        "{text}"
+    );
+    assert!(text.contains("may write what mx1 says"), "{text}");
+}
+
+#[test]
+fn without_a_fleet_it_says_so() {
+    let host = Host::new("mx1", "", "");
+    let _server = host.start();
+    let (code, text) = host.fleet(&["status"]);
+    assert_eq!(code, 255);
+    assert!(text.contains("This host is in no fleet"), "{text}");
+    let (code, text) = host.fleet(&["unban", "198.51.100.1"]);
+    assert_eq!(code, 255);
+    assert!(text.contains("no section [fleet]"), "{text}");
+    let (code, _) = host.fleet(&["unban", "nobody"]);
+    assert_eq!(code, 255);
+}
+
+/// Lifted everywhere, whoever had it banned; the next host that says so is not heard for a while, the one
+/// where it fails again bans it.
+#[test]
+fn unban_by_an_administrator_lifts_on_all_and_stays() {
+    let engine = Engine::new();
+    let hosts = two_hosts(&engine);
+    let _servers: Vec<_> = hosts.iter().map(Host::start).collect();
+    hosts[0].wait_connected(1);
+    hosts[1].wait_connected(1);
+    hosts[0].ask("set sshd banip 198.51.100.1");
+    hosts[1].wait_banned("sshd", "198.51.100.1", true);
+    let (code, text) = hosts[0].fleet(&["unban", "198.51.100.1"]);
+    assert_eq!(code, 0, "{text}");
+    for host in &hosts {
+        host.wait_banned("sshd", "198.51.100.1", false);
+    }
+    hosts[0].fail("sshd", "198.51.100.1");
+    hosts[0].wait_banned("sshd", "198.51.100.1", true);
+    hosts[0].ask("set sshd banip 198.51.100.2");
+    hosts[1].wait_banned("sshd", "198.51.100.2", true);
+    assert!(!hosts[1].bans("sshd", "198.51.100.1"));
+    // a host that comes later learns of it as well
+    let late = Host::new("mx3", &engine.url(), "");
+    let _late = late.start();
+    late.wait_banned("sshd", "198.51.100.2", true);
+    assert!(!late.bans("sshd", "198.51.100.1"));
+}
+
+#[test]
+fn allow_lifts_bans_of_others_and_disallow_ends_it() {
+    let engine = Engine::new();
+    let hosts = two_hosts(&engine);
+    let _servers: Vec<_> = hosts.iter().map(Host::start).collect();
+    hosts[0].wait_connected(1);
+    hosts[1].wait_connected(1);
+    hosts[0].ask("set sshd banip 198.51.100.1");
+    hosts[1].wait_banned("sshd", "198.51.100.1", true);
+    let (code, text) = hosts[0].fleet(&["allow", "198.51.100.0/29", "--comment", "office"]);
+    assert_eq!(code, 0, "{text}");
+    hosts[1].wait_banned("sshd", "198.51.100.1", false);
+    assert!(hosts[0].bans("sshd", "198.51.100.1"));
+    let said: String = engine.ask(&["HGET", "f2b:fleet:allow", "198.51.100.0/29"]);
+    assert_eq!(said, "-1 office");
+    let (code, text) = hosts[0].fleet(&["disallow", "198.51.100.0/29"]);
+    assert_eq!(code, 0, "{text}");
+    let ended = || hosts.iter().all(|host| host.status()["allowed"] == 0);
+    assert!(common::eventually(60, ended));
+    hosts[0].ask("set sshd banip 198.51.100.2");
+    hosts[1].wait_banned("sshd", "198.51.100.2", true);
+}
+
+#[test]
+fn forget_lifts_all_of_a_host_until_undone() {
+    let engine = Engine::new();
+    let hosts = two_hosts(&engine);
+    let _servers: Vec<_> = hosts.iter().map(Host::start).collect();
+    hosts[0].wait_connected(1);
+    hosts[1].wait_connected(1);
+    hosts[0].ask("set sshd banip 198.51.100.1 198.51.100.2");
+    hosts[1].wait_banned("sshd", "198.51.100.2", true);
+    let (code, text) = hosts[1].fleet(&["forget", "mx1"]);
+    assert_eq!(code, 0, "{text}");
+    hosts[1].wait_banned("sshd", "198.51.100.1", false);
+    hosts[1].wait_banned("sshd", "198.51.100.2", false);
+    hosts[0].ask("set sshd banip 198.51.100.3");
+    let written = || engine.ask::<i64>(&["ZCARD", "f2b:fleet:mx1:live"]) > 0;
+    assert!(common::eventually(60, written));
+    assert!(!hosts[1].bans("sshd", "198.51.100.3"));
+    let (code, text) = hosts[1].fleet(&["forget", "mx1", "--undo"]);
+    assert_eq!(code, 0, "{text}");
+    hosts[1].wait_banned("sshd", "198.51.100.3", true);
+}

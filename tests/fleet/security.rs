@@ -1,0 +1,340 @@
+//! Passwords, certificates, rights and signatures; and what is never banned by the word of others.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rcgen::{CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+
+use crate::common;
+use crate::engine::{Engine, free_port};
+use crate::host::Host;
+
+#[test]
+fn passwordfile_holds_the_password_of_the_user() {
+    let users = "user default off\nuser mx1 on >pass1 ~* +@all\nuser root on >root ~* &* +@all\n";
+    let directory = tempfile::tempdir().unwrap();
+    let list = directory.path().join("users.acl");
+    fs::write(&list, users).unwrap();
+    let list = list.display().to_string();
+    let engine = Engine::with(free_port(), &["--aclfile", &list]);
+    let secret = directory.path().join("password");
+    fs::write(&secret, "wrong\n").unwrap();
+    let url = format!("redis://mx1@{}", engine.address);
+    let setting = format!("passwordfile = {}", secret.display());
+    let host = Host::new("mx1", &url, &setting);
+    {
+        let _server = host.start();
+        host.site.wait_for("The fleet's engine is away");
+    }
+    fs::write(&secret, "pass1\n").unwrap();
+    let _server = host.start();
+    host.wait_connected(0);
+}
+
+/// An authority, and what it has signed: a server's and a client's certificate with their keys.
+struct Authority {
+    directory: tempfile::TempDir,
+}
+
+impl Authority {
+    fn new() -> Authority {
+        let directory = tempfile::tempdir().unwrap();
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let ca = CertifiedIssuer::self_signed(params, key).unwrap();
+        fs::write(directory.path().join("ca.pem"), ca.pem()).unwrap();
+        for (name, purpose) in [
+            ("server", ExtendedKeyUsagePurpose::ServerAuth),
+            ("client", ExtendedKeyUsagePurpose::ClientAuth),
+        ] {
+            let key = KeyPair::generate().unwrap();
+            let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+            params.extended_key_usages = vec![purpose];
+            // one that is called as its issuer is taken for its own
+            params.distinguished_name.push(DnType::CommonName, name);
+            let certificate = params.signed_by(&key, &ca).unwrap();
+            fs::write(
+                directory.path().join(format!("{name}.pem")),
+                certificate.pem(),
+            )
+            .unwrap();
+            fs::write(
+                directory.path().join(format!("{name}.key")),
+                key.serialize_pem(),
+            )
+            .unwrap();
+        }
+        Authority { directory }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn engine(&self, clients: &str) -> (Engine, String) {
+        let path = |name: &str| self.path(name).display().to_string();
+        let port = free_port().port();
+        let engine = Engine::with(
+            free_port(),
+            &[
+                "--tls-port",
+                &port.to_string(),
+                "--tls-cert-file",
+                &path("server.pem"),
+                "--tls-key-file",
+                &path("server.key"),
+                "--tls-ca-cert-file",
+                &path("ca.pem"),
+                "--tls-auth-clients",
+                clients,
+            ],
+        );
+        (engine, format!("rediss://127.0.0.1:{port}"))
+    }
+}
+
+fn option(name: &str, path: &Path) -> String {
+    format!("{name} = {}\n", path.display())
+}
+
+#[test]
+fn cafile_says_whose_certificates_are_believed() {
+    let authority = Authority::new();
+    let (_engine, url) = authority.engine("no");
+    let trusting = Host::new("mx1", &url, &option("cafile", &authority.path("ca.pem")));
+    let _server = trusting.start();
+    trusting.wait_connected(0);
+    let other = Authority::new();
+    let doubting = Host::new("mx2", &url, &option("cafile", &other.path("ca.pem")));
+    let _server = doubting.start();
+    doubting.site.wait_for("The fleet's engine is away");
+    assert!(doubting.status()["connected"].is_null());
+}
+
+/// With and without a certificate of its own.
+fn certificate_of_client(options: &[(&str, &str)], connects: bool) {
+    let authority = Authority::new();
+    let (_engine, url) = authority.engine("yes");
+    let options = options
+        .iter()
+        .map(|(name, file)| option(name, &authority.path(file)));
+    let host = Host::new("mx1", &url, &options.collect::<String>());
+    let _server = host.start();
+    match connects {
+        true => host.wait_connected(0),
+        false => host.site.wait_for("The fleet's engine is away"),
+    }
+}
+
+#[test]
+fn certfile_proves_who_the_host_is() {
+    let files = [
+        ("cafile", "ca.pem"),
+        ("certfile", "client.pem"),
+        ("keyfile", "client.key"),
+    ];
+    certificate_of_client(&files, true);
+    certificate_of_client(&files[..1], false);
+}
+
+#[test]
+fn keyfile_goes_with_its_certificate() {
+    let host = Host::new("mx1", "rediss://127.0.0.1", "keyfile = /x");
+    let _server = host.start();
+    host.site
+        .wait_for("[fleet] certfile: it goes together with keyfile");
+}
+
+/// Both hosts sign, one is not known to the other.
+#[test]
+fn signkey_proves_whose_an_entry_is() {
+    let engine = Engine::new();
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let maker = Host::new("x", "redis://127.0.0.1", "");
+    let key = |name: &str| {
+        let file = path(name).display().to_string();
+        let (code, line) = maker.fleet(&["keygen", &file, "--host", name]);
+        assert_eq!(code, 0, "{line}");
+        line
+    };
+    let (one, two, three) = (key("mx1"), key("mx2"), key("mx3"));
+    assert!(one.starts_with("mx1 "), "{one}");
+    fs::write(path("trusted"), [one, two].concat()).unwrap();
+    let hosts = ["mx1", "mx2", "mx3"].map(|name| {
+        let options = [
+            option("signkey", &path(name)),
+            option("trustedkeys", &path("trusted")),
+        ];
+        Host::new(name, &engine.url(), &options.concat())
+    });
+    let _ = three;
+    let _servers: Vec<_> = hosts.iter().map(Host::start).collect();
+    for host in &hosts {
+        host.wait_connected(2);
+    }
+    hosts[2].ask("set sshd banip 198.51.100.3");
+    hosts[0].ask("set sshd banip 198.51.100.1");
+    hosts[1].wait_banned("sshd", "198.51.100.1", true);
+    let refused = || hosts[1].of_host("mx3", "refused") == 1;
+    assert!(common::eventually(60, refused), "{}", hosts[1].status());
+    assert!(!hosts[1].bans("sshd", "198.51.100.3"));
+}
+
+/// A broken engine makes an entry of its own, and repeats one that was true.
+#[test]
+fn trustedkeys_believe_neither_forged_nor_repeated_entries() {
+    let engine = Engine::new();
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let one = Host::new("mx1", &engine.url(), &option("signkey", &path("key")));
+    let (_, line) = one.fleet(&["keygen", &path("key").display().to_string()]);
+    fs::write(path("trusted"), line).unwrap();
+    let two = Host::new(
+        "mx2",
+        &engine.url(),
+        &option("trustedkeys", &path("trusted")),
+    );
+    let (_one, _two) = (one.start(), two.start());
+    one.wait_connected(1);
+    two.wait_connected(1);
+    one.ask("set sshd banip 198.51.100.1");
+    two.wait_banned("sshd", "198.51.100.1", true);
+    one.ask("set sshd unbanip 198.51.100.1");
+    two.wait_banned("sshd", "198.51.100.1", false);
+    type Entries = Vec<(String, Vec<String>)>;
+    let entries: Entries = engine.ask(&["XRANGE", "f2b:fleet:mx1:log", "-", "+"]);
+    let mut again = vec!["XADD", "f2b:fleet:mx1:log", "*"];
+    again.extend(entries[0].1.iter().map(String::as_str));
+    let _: String = engine.ask(&again);
+    let forged: Vec<String> = again
+        .iter()
+        .map(|word| word.replace("198.51.100.1", "198.51.100.2"))
+        .collect();
+    let forged: Vec<&str> = forged.iter().map(String::as_str).collect();
+    let _: String = engine.ask(&forged);
+    let _: i64 = engine.ask(&["ZADD", "f2b:fleet:mx1:live", "9e12", "sshd|198.51.100.4"]);
+    let refused = || two.of_host("mx1", "refused") == 2;
+    assert!(common::eventually(60, refused), "{}", two.status());
+    for address in ["198.51.100.1", "198.51.100.2", "198.51.100.4"] {
+        assert!(!two.bans("sshd", address), "{address}");
+    }
+    // a fresh start reads what is signed, and that alone
+    drop(_two);
+    one.ask("set sshd banip 198.51.100.5");
+    let _two = two.start();
+    two.wait_banned("sshd", "198.51.100.5", true);
+    for address in ["198.51.100.1", "198.51.100.2", "198.51.100.4"] {
+        assert!(!two.bans("sshd", address), "{address}");
+    }
+}
+
+/// The lines that `init` prints are rights at a real engine: a host writes its own stream and reads those of
+/// others.
+#[test]
+fn init_rights_suffice_and_are_no_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let list = directory.path().join("users.acl");
+    let plain = Host::new("x", "redis://127.0.0.1", "");
+    let mut users = "user default off\nuser root on >root ~* &* +@all\n".to_owned();
+    let mut passwords = Vec::new();
+    for name in ["mx1", "mx2"] {
+        let (code, text) = plain.fleet(&["init", "--host", name, "--url", "redis://127.0.0.1"]);
+        assert_eq!(code, 0, "{text}");
+        let lines: Vec<&str> = text.lines().collect();
+        let user = lines
+            .iter()
+            .find(|line| line.starts_with("user mx"))
+            .unwrap();
+        users.push_str(&format!("{user}\n"));
+        let at = lines
+            .iter()
+            .position(|line| line.contains("root alone"))
+            .unwrap();
+        passwords.push(lines[at + 1].to_owned());
+        if name == "mx2" {
+            let admin = lines.iter().find(|line| line.starts_with("user admin"));
+            users.push_str(&format!("{}\n", admin.unwrap()));
+            let at = lines.iter().position(|line| line.contains("user admin:"));
+            let at = at.unwrap_or_else(|| {
+                let of_admin = |line: &&str| line.starts_with("# For administrators");
+                lines.iter().position(of_admin).unwrap()
+            });
+            passwords.push(lines[at + 1].to_owned());
+        }
+    }
+    fs::write(&list, users).unwrap();
+    let engine = Engine::with(free_port(), &["--aclfile", &list.display().to_string()]);
+    let hosts: Vec<Host> = ["mx1", "mx2"]
+        .iter()
+        .zip(&passwords)
+        .map(|(name, password)| {
+            let url = format!("redis://{name}:{password}@{}", engine.address);
+            Host::new(name, &url, "")
+        })
+        .collect();
+    let _servers: Vec<_> = hosts.iter().map(Host::start).collect();
+    hosts[0].wait_connected(1);
+    hosts[1].wait_connected(1);
+    hosts[0].ask("set sshd banip 198.51.100.1");
+    hosts[1].wait_banned("sshd", "198.51.100.1", true);
+    let (code, text) = hosts[0].fleet(&["doctor"]);
+    assert!(!text.contains("may write"), "{code} {text}");
+    // a host is no administrator
+    let (code, text) = hosts[1].fleet(&["unban", "198.51.100.1"]);
+    assert_eq!(code, 255, "{text}");
+    assert!(text.contains("rights of an administrator"), "{text}");
+    let admin = format!("redis://admin:{}@{}", passwords[2], engine.address);
+    let (code, text) = hosts[1].fleet(&["unban", "198.51.100.1", "--url", &admin]);
+    assert_eq!(code, 0, "{text}");
+    for host in &hosts {
+        host.wait_banned("sshd", "198.51.100.1", false);
+    }
+    let (code, text) = hosts[0].fleet(&["forget", "mx2", "--url", &admin]);
+    assert_eq!(code, 0, "{text}");
+}
+
+/// Local rules, this host's addresses, other hosts and what is no address of anybody.
+#[test]
+fn ignored_and_needed_addresses_are_never_banned_by_others() {
+    let engine = Engine::new();
+    let one = Host::new("mx1", &engine.url(), "");
+    let two = Host::with_jails(
+        "mx2",
+        &engine.url(),
+        "",
+        &[(
+            "sshd",
+            "ignoreip = 198.51.100.1 203.0.113.7\nignorecommand = test <ip> = 198.51.100.2",
+        )],
+    );
+    let (_one, _two) = (one.start(), two.start());
+    one.wait_connected(1);
+    two.wait_connected(1);
+    let _: String = engine.ask(&["SET", "f2b:fleet:mx9:addresses", "198.51.100.3"]);
+    let _: i64 = engine.ask(&["ZADD", "f2b:fleet:hosts", "1", "mx9"]);
+    two.wait_connected(2);
+    let spared = [
+        "198.51.100.1",
+        "198.51.100.2",
+        "198.51.100.3",
+        "127.0.0.1",
+        "203.0.113.0/24",
+        "198.51.0.0/16",
+        "224.0.0.1",
+        "fe80::1",
+    ];
+    one.ask(&format!("set sshd banip {} 198.51.100.9", spared.join(" ")));
+    two.wait_banned("sshd", "198.51.100.9", true);
+    for address in spared {
+        assert!(!two.bans("sshd", address), "{address}");
+    }
+    let log = two.site.read("log");
+    assert!(log.contains("[sshd] Ignore 198.51.100.1 by ip"), "{log}");
+    assert!(
+        log.contains("[sshd] Ignore 198.51.100.2 by command"),
+        "{log}"
+    );
+}
