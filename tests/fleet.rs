@@ -4,6 +4,8 @@
 mod common;
 #[path = "fleet/engine.rs"]
 mod engine;
+#[path = "fleet/field.rs"]
+mod field;
 #[path = "fleet/host.rs"]
 mod host;
 #[path = "fleet/options.rs"]

@@ -1,0 +1,476 @@
+//! A fleet in the field: every host in a network namespace of its own with a firewall of its own, the engine
+//! behind a bridge. Bans and bursts, cut cables, an engine that dies, a host that lies, a clock that is wrong.
+//!
+//! Eight hosts and small numbers; `FERROBAN_FLEET_HOSTS` and `FERROBAN_FLEET_BANS` make it large
+//! (docs/testing.md). What took how long is printed.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use crate::common;
+use crate::common::home::Server;
+use crate::engine::Engine;
+use crate::host::Host;
+
+const BRIDGE: &str = "10.77.0.1:6379";
+
+fn number(name: &str, small: usize) -> usize {
+    let value = std::env::var(name).ok().map(|text| text.parse().unwrap());
+    value.unwrap_or(small)
+}
+
+fn ip(words: &str) {
+    let status = Command::new("ip").args(words.split(' ')).status().unwrap();
+    assert!(status.success(), "ip {words}");
+}
+
+/// A bridge with the engine's address.
+fn bridge() {
+    for words in ["-t tmpfs none /run", "--make-rprivate /run"] {
+        let status = Command::new("mount").args(words.split(' ')).status();
+        assert!(status.unwrap().success(), "mount {words}");
+    }
+    std::fs::create_dir("/run/netns").unwrap();
+    ip("link set lo up");
+    ip("link add br0 type bridge");
+    ip("addr add 10.77.0.1/16 dev br0");
+    ip("link set br0 up");
+}
+
+/// A host in a namespace behind the bridge.
+struct Placed {
+    name: String,
+    host: Host,
+}
+
+impl Placed {
+    fn new(number: usize, settings: &str) -> Placed {
+        let name = format!("h{number}");
+        ip(&format!("netns add {name}"));
+        ip(&format!(
+            "link add v{number} type veth peer name e0 netns {name}"
+        ));
+        ip(&format!("link set v{number} master br0 up"));
+        let address = format!("10.77.{}.{}", 1 + number / 200, 1 + number % 200);
+        ip(&format!("-n {name} addr add {address}/16 dev e0"));
+        ip(&format!("-n {name} link set e0 up"));
+        ip(&format!("-n {name} link set lo up"));
+        let jail = "backend = auto\naction = nftables-allports[name=sshd]";
+        let url = format!("redis://{BRIDGE}");
+        let host = Host::with_jails(&name, &url, settings, &[("sshd", jail)]);
+        Placed { name, host }
+    }
+
+    /// A program in its namespace.
+    fn inside(&self, program: &str) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.name, program]);
+        command
+    }
+
+    fn start(&self, environment: &[(&str, &str)]) -> Server<'_> {
+        let mut program = self.inside(env!("CARGO_BIN_EXE_ferroban"));
+        program.arg("server").envs(environment.iter().copied());
+        self.host.site.foreground(program)
+    }
+
+    /// Whom its kernel has banned.
+    fn banned(&self) -> BTreeSet<String> {
+        let list = "list set inet f2b-table addr-set-sshd";
+        let output = self.inside("nft").args(list.split(' ')).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let elements = text.split("elements = {").nth(1).unwrap_or_default();
+        let elements = elements.split('}').next().unwrap_or_default();
+        let words = elements.split([',', ' ', '\n', '\t']);
+        let words = words.filter(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+        words.map(str::to_owned).collect()
+    }
+
+    fn cable(&self, state: &str) {
+        ip(&format!("link set v{} {state}", &self.name[1..]));
+    }
+}
+
+/// Waits until the kernels of all hosts hold the same; how long that took.
+fn all_hold(hosts: &[&Placed], expected: &BTreeSet<String>) -> Duration {
+    let begin = Instant::now();
+    let end = begin + Duration::from_secs(120);
+    for host in hosts {
+        loop {
+            let banned = host.banned();
+            if banned == *expected {
+                break;
+            }
+            if Instant::now() > end {
+                let lost: Vec<_> = expected.difference(&banned).take(5).collect();
+                let odd: Vec<_> = banned.difference(expected).take(5).collect();
+                panic!(
+                    "{}: {} of {}, lost {lost:?}, too many {odd:?}\n{}",
+                    host.name,
+                    banned.len(),
+                    expected.len(),
+                    host.host.status()
+                );
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    begin.elapsed()
+}
+
+/// Addresses that nobody has, of this part of a network.
+fn addresses(part: usize, count: usize) -> Vec<String> {
+    let address = |n: usize| format!("198.{}.{}.{}", 18 + part / 200, part % 200, n);
+    assert!(count <= 200 * 250);
+    (0..count)
+        .map(|n| match n / 250 {
+            0 => address(1 + n % 250),
+            more => format!("172.{}.{}.{}", 16 + part % 15, more, 1 + n % 250),
+        })
+        .collect()
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// From the line in the log of one host to the kernels of all, so many times: the times, sorted.
+fn latencies(hosts: &[Placed], times: usize) -> Vec<Duration> {
+    let (heard, hearing) = mpsc::channel();
+    let mut monitors = Vec::new();
+    for host in hosts {
+        let monitor = host
+            .inside("nft")
+            .args(["monitor", "new", "elements"])
+            .stdout(Stdio::piped())
+            .spawn();
+        let mut monitor = monitor.unwrap();
+        let lines = BufReader::new(monitor.stdout.take().unwrap()).lines();
+        let heard = heard.clone();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                // the test may have ended
+                let _ = heard.send((line, Instant::now()));
+            }
+        });
+        monitors.push(monitor);
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    let mut found = Vec::new();
+    for (round, address) in addresses(190, times).iter().enumerate() {
+        let origin = &hosts[round % hosts.len()];
+        let begin = Instant::now();
+        origin.host.fail("sshd", address);
+        let mut missing = hosts.len();
+        while missing > 0 {
+            let (line, at) = hearing.recv_timeout(Duration::from_secs(60)).unwrap();
+            if line.contains(&format!("{{ {address} }}")) {
+                found.push(at - begin);
+                missing -= 1;
+            }
+        }
+    }
+    for mut monitor in monitors {
+        monitor.kill().unwrap();
+        monitor.wait().unwrap();
+    }
+    found.sort();
+    found
+}
+
+fn resident(server: &Server<'_>) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let size = line.unwrap().split_whitespace().nth(1).unwrap();
+    size.parse().unwrap()
+}
+
+#[test]
+fn a_fleet_comes_through_bursts_cut_cables_a_dead_engine_and_a_lying_host() {
+    const TEST: &str =
+        "field::a_fleet_comes_through_bursts_cut_cables_a_dead_engine_and_a_lying_host";
+    common::in_network_and_mount_namespace(TEST, field);
+}
+
+fn field() {
+    let count = number("FERROBAN_FLEET_HOSTS", 8);
+    let bans = number("FERROBAN_FLEET_BANS", 40);
+    bridge();
+    let address: SocketAddr = BRIDGE.parse().unwrap();
+    let mut engine = Engine::with(address, &[]);
+    // a burst of this size is meant here
+    let limits = format!("maxburst = {}\nmaxbans = {}", 4 * bans, 4 * bans);
+    let hosts: Vec<Placed> = (0..count)
+        .map(|number| Placed::new(number, &limits))
+        .collect();
+    let mut servers: Vec<Server<'_>> = Vec::new();
+    for (number, host) in hosts.iter().enumerate() {
+        // the clock of one of them is an hour ahead
+        let wrong = [
+            ("LD_PRELOAD", "libfaketime.so.1"),
+            ("LD_LIBRARY_PATH", "/usr/lib/x86_64-linux-gnu/faketime"),
+            ("FAKETIME", "+1h"),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+        ];
+        servers.push(host.start(if number == 1 { &wrong } else { &[] }));
+    }
+    for host in &hosts {
+        host.host.wait_connected(count - 1);
+    }
+    let all: Vec<&Placed> = hosts.iter().collect();
+    let mut expected = BTreeSet::new();
+
+    let times = 10;
+    let latencies = latencies(&hosts, times);
+    expected.extend(addresses(190, times));
+    all_hold(&all, &expected);
+    println!(
+        "A: a line of one host is in the kernels of all {count}: median {:.1} ms, p99 {:.1} ms; {} KiB resident at most",
+        milliseconds(latencies[latencies.len() / 2]),
+        milliseconds(latencies[latencies.len() * 99 / 100]),
+        servers.iter().map(resident).max().unwrap()
+    );
+
+    let origins = count.min(10);
+    let begin = Instant::now();
+    std::thread::scope(|scope| {
+        for (number, host) in hosts.iter().take(origins).enumerate() {
+            let ids = addresses(number, bans);
+            expected.extend(ids.iter().cloned());
+            scope.spawn(move || host.host.ask(&format!("set sshd banip {}", ids.join(" "))));
+        }
+    });
+    all_hold(&all, &expected);
+    println!(
+        "B: {origins} × {bans} bans on all after {:.2} s",
+        begin.elapsed().as_secs_f64()
+    );
+    let last = hosts.last().unwrap();
+    let told = last.host.site.read("log");
+    for id in addresses(0, bans) {
+        let line = format!("Ban {id} (by host h0)\n");
+        assert_eq!(told.matches(&line).count(), 1, "{id}");
+    }
+    // whoever has the wrong clock ends them when the others do
+    let with_time = |host: &Placed| host.host.ask("get sshd banip --with-time");
+    let end = |host: &Placed, id: &str| {
+        let list = with_time(host);
+        let ban = list.split(id).nth(1).unwrap().split(" = ").nth(1).unwrap()[..19].to_owned();
+        chrono::NaiveDateTime::parse_from_str(&ban, "%Y-%m-%d %H:%M:%S").unwrap()
+    };
+    let id = format!("{} \\t", addresses(0, 1)[0]);
+    let apart = (end(&hosts[1], &id) - end(&hosts[0], &id)).num_seconds();
+    assert!((3595..=3605).contains(&apart), "by its own clock: {apart}");
+    let id = format!("{} \\t", addresses(1, 1)[0]);
+    let apart = (end(&hosts[1], &id) - end(&hosts[0], &id)).num_seconds();
+    assert!((3595..=3605).contains(&apart), "by its own clock: {apart}");
+
+    let cut: Vec<&Placed> = hosts.iter().rev().take((count * 3 / 10).max(2)).collect();
+    cut.iter().for_each(|host| host.cable("down"));
+    let away = Duration::from_secs(if count > 8 { 10 } else { 4 });
+    let begin = Instant::now();
+    let new = addresses(100, bans);
+    let gone = addresses(0, bans / 10);
+    hosts[0]
+        .host
+        .ask(&format!("set sshd banip {}", new.join(" ")));
+    hosts[0]
+        .host
+        .ask(&format!("set sshd unbanip {}", gone.join(" ")));
+    // a host that is cut off bans for itself, and tells it later
+    let own = addresses(101, 1);
+    cut[0].host.fail("sshd", &own[0]);
+    cut[0].host.wait_banned("sshd", &own[0], true);
+    std::thread::sleep(away.saturating_sub(begin.elapsed()));
+    cut.iter().for_each(|host| host.cable("up"));
+    expected.extend(new.into_iter().chain(own));
+    expected.retain(|id| !gone.contains(id));
+    let after = all_hold(&all, &expected);
+    println!(
+        "C: {} hosts that were cut off hold the same {:.2} s after",
+        cut.len(),
+        after.as_secs_f64()
+    );
+
+    engine.kill();
+    let begin = Instant::now();
+    let alone = addresses(102, 1);
+    hosts[2].host.fail("sshd", &alone[0]);
+    hosts[2].host.wait_banned("sshd", &alone[0], true);
+    println!(
+        "D: without an engine a ban takes {:.1} ms",
+        milliseconds(begin.elapsed())
+    );
+    assert!(
+        hosts[3].banned().is_superset(&expected),
+        "nothing was lifted"
+    );
+    engine.start();
+    let begin = Instant::now();
+    expected.extend(alone);
+    all_hold(&all, &expected);
+    let live = || {
+        let of_host = |n: usize| engine.ask::<usize>(&["ZCARD", &format!("f2b:fleet:h{n}:live")]);
+        (0..count).map(of_host).sum::<usize>()
+    };
+    assert!(
+        common::eventually(60, || live() == expected.len()),
+        "{} of {}",
+        live(),
+        expected.len()
+    );
+    println!(
+        "D: the empty engine holds all again {:.2} s after",
+        begin.elapsed().as_secs_f64()
+    );
+    for host in &hosts {
+        let log = host.host.site.read("log");
+        let lifted = log.matches("] Unban ").count();
+        assert_eq!(lifted, gone.len(), "{}", host.name);
+    }
+
+    lies(&engine, &hosts, bans, &mut expected);
+
+    let id = addresses(2, 1).remove(0);
+    let begin = Instant::now();
+    let (code, text) = hosts[0].host.fleet(&["unban", &id, "--url", &engine.url()]);
+    assert_eq!(code, 0, "{text}");
+    expected.remove(&id);
+    all_hold(&all, &expected);
+    println!(
+        "F: an order lifts a ban on all within {:.2} s",
+        begin.elapsed().as_secs_f64()
+    );
+    // one more host says so, and nobody listens
+    hosts[4].host.ask(&format!("set sshd banip {id}"));
+    let next = addresses(103, 1);
+    hosts[4].host.ask(&format!("set sshd banip {}", next[0]));
+    expected.extend(next);
+    let others: Vec<&Placed> = hosts.iter().filter(|host| host.name != "h4").collect();
+    all_hold(&others, &expected);
+}
+
+/// A host writes what it likes into its stream, while others go on.
+fn lies(engine: &Engine, hosts: &[Placed], bans: usize, expected: &mut BTreeSet<String>) {
+    let flood = number("FERROBAN_FLEET_LIES", 3_000);
+    let _: i64 = engine.ask(&["ZADD", "f2b:fleet:hosts", "1", "liar"]);
+    for host in hosts {
+        host.host.wait_connected(hosts.len());
+    }
+    let mut connection = engine.connect();
+    let begin = Instant::now();
+    let targets = [
+        "0.0.0.0/0",
+        "::/0",
+        "10.77.0.1",
+        "10.77.1.3",
+        "127.0.0.1",
+        "224.0.0.1",
+        "x",
+    ];
+    for batch in (0..flood).collect::<Vec<_>>().chunks(1_000) {
+        let mut pipe = redis::pipe();
+        for n in batch {
+            let honest = format!("172.31.{}.{}", n / 250 % 250, 1 + n % 250);
+            let target = match n % 2 {
+                0 => targets[n / 2 % targets.len()],
+                _ => &honest,
+            };
+            let until = if n % 3 == 0 { "253402300799000" } else { "-1" };
+            pipe.cmd("XADD").arg("f2b:fleet:liar:log").arg("*");
+            for (name, value) in [
+                ("v", "1"),
+                ("kind", "ban"),
+                ("jail", "sshd"),
+                ("target", target),
+                ("since", "1"),
+                ("until", until),
+                ("bancount", "1"),
+                ("reason", "lies"),
+                ("id", "01J00000000000000000000000"),
+            ] {
+                pipe.arg(name).arg(value);
+            }
+            if n % 50 == 0 {
+                pipe.arg(b"sig").arg(b"\xff\xfe");
+            }
+            pipe.ignore();
+        }
+        pipe.exec(&mut connection).unwrap();
+    }
+    let honest = addresses(104, 1);
+    hosts[5].host.fail("sshd", &honest[0]);
+    hosts[0].host.wait_banned("sshd", &honest[0], true);
+    println!(
+        "E: another host's ban comes {:.2} s after {flood} lies began",
+        begin.elapsed().as_secs_f64()
+    );
+    for host in hosts {
+        host.host.wait_banned("sshd", &honest[0], true);
+        host.host.site.wait_for("Host liar of the fleet is muted");
+        let heard = || host.host.of_host("liar", "heard") == flood;
+        assert!(common::eventually(120, heard), "{}", host.host.status());
+        let banned = host.host.of_host("liar", "bans").as_u64().unwrap() as usize;
+        assert!(banned > 0 && banned <= 4 * bans, "{}", host.host.status());
+        let log = host.host.site.read("log");
+        assert_eq!(log.matches("Host liar of the fleet is muted").count(), 1);
+        let needed = [
+            "10.77.0.1",
+            "10.77.1.3",
+            "127.0.0.1",
+            "0.0.0.0",
+            "224.0.0.1",
+        ];
+        let held = host.banned();
+        assert!(needed.iter().all(|id| !held.contains(*id)), "{held:?}");
+    }
+    expected.extend(honest);
+    // forgotten, and all that it has said with it
+    let (code, text) = hosts[0]
+        .host
+        .fleet(&["forget", "liar", "--url", &engine.url()]);
+    assert_eq!(code, 0, "{text}");
+    all_hold(&hosts.iter().collect::<Vec<_>>(), expected);
+}
+
+/// A host that has just come, and so many bans of ten others.
+#[test]
+fn a_fresh_host_has_all_bans_soon() {
+    common::in_network_and_mount_namespace("field::a_fresh_host_has_all_bans_soon", || {
+        let bans = number("FERROBAN_FLEET_LIVE", 5_000);
+        bridge();
+        let engine = Engine::with(BRIDGE.parse().unwrap(), &[]);
+        let mut connection = engine.connect();
+        let mut pipe = redis::pipe();
+        for n in 0..bans {
+            let target = format!("198.{}.{}.{}", 18 + n / 62_500, n / 250 % 250, 1 + n % 250);
+            let key = format!("f2b:fleet:p{}:live", n % 10);
+            pipe.zadd(key, format!("sshd|{target}"), 9_000_000_000_000_i64)
+                .ignore();
+        }
+        for n in 0..10 {
+            pipe.zadd("f2b:fleet:hosts", format!("p{n}"), 1).ignore();
+        }
+        pipe.exec(&mut connection).unwrap();
+        let host = Placed::new(0, "");
+        let begin = Instant::now();
+        let _server = host.start(&[]);
+        while host.banned().len() < bans {
+            assert!(
+                begin.elapsed() < Duration::from_secs(120),
+                "{}",
+                host.host.status()
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        println!(
+            "G: {bans} bans in the kernel {:.2} s after the start",
+            begin.elapsed().as_secs_f64()
+        );
+    });
+}
