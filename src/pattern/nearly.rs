@@ -4,8 +4,8 @@
 //! In: the source of a regex as configured, and a text. Out: the first [`Change`] of a short list with
 //! which it matches. Every change is tried, not guessed: what is told is true.
 
-use super::probe::{class_length, is_flags};
-use super::{FailRegex, UseDns};
+use super::probe::{class_length, is_flags, repeat_length};
+use super::{FailRegex, Match, UseDns};
 
 /// A change of a regex.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,13 @@ pub enum Change {
     Neither,
     /// Without the quotes around it.
     NoQuotes,
+    /// Without a part that stands for any sign, such as `.` or `\\S+`: the bytes of the source.
+    Without {
+        /// Where it begins.
+        from: usize,
+        /// Where it ends.
+        to: usize,
+    },
     /// Without regard to upper and lower case.
     AnyCase,
     /// With blanks of any number and kind where it has some.
@@ -82,6 +89,9 @@ impl Nearly {
             let regex = regex.get_or_insert_with(|| FailRegex::new(source, usedns, multiline).ok());
             let found = regex.as_ref()?.regex().search(text).ok().flatten()?;
             let (start, end) = found.group(0)?;
+            if cuts_address(regex.as_ref()?, &found, text) {
+                return None;
+            }
             // a sign that is in no part of the text was none that was meant for itself
             if let Change::Plain { sign, .. } | Change::AllPlain { sign, .. } = change
                 && !text.get(start..end)?.contains(*sign)
@@ -95,6 +105,17 @@ impl Nearly {
             })
         })
     }
+}
+
+/// Whether a match begins an address within a word: then it is not the one that the text has.
+fn cuts_address(regex: &FailRegex, found: &Match, text: &str) -> bool {
+    let groups = regex.groups();
+    let ids = [groups.ip4, groups.ip6, groups.dns].into_iter().flatten();
+    let mut starts = ids.filter_map(|group| found.group(group));
+    starts.any(|(start, _)| {
+        let before = text.get(..start).and_then(|text| text.chars().next_back());
+        before.is_some_and(|sign| sign.is_alphanumeric() || sign == '.')
+    })
 }
 
 /// For a source that is no regex: the special character that makes it none, as taken for itself it is
@@ -150,6 +171,10 @@ fn changes(source: &str) -> Vec<(Change, String)> {
             .flat_map(|(at, _, partner)| std::iter::once(*at).chain(*partner));
         let places: Vec<usize> = places.collect();
         changes.push((Change::AllPlain { at, sign }, escaped(source, &places)));
+    }
+    for (from, to) in wildcards(source).into_iter().take(MOST) {
+        let without = format!("{}{}", &source[..from], &source[to..]);
+        changes.push((Change::Without { from, to }, without));
     }
     if let (Some(rest), Some(end)) = (no_begin, no_end) {
         let from = source.len() - rest.len();
@@ -254,6 +279,24 @@ fn signs(source: &str) -> Vec<(usize, char, Option<usize>)> {
     found
 }
 
+/// The parts of a source that stand for any sign or for a sign of a kind, with their repeats.
+fn wildcards(source: &str) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    walk(source, |at, part, text| {
+        let kinds = ["\\d", "\\s", "\\S", "\\w", "\\W", "\\D"];
+        let any = match part {
+            Part::Sign('.') | Part::Class(_) => true,
+            Part::Escape => kinds.contains(&text),
+            Part::Sign(_) => false,
+        };
+        if any {
+            let end = at + text.len();
+            found.push((at, end + repeat_length(&source[end..])));
+        }
+    });
+    found
+}
+
 /// The source with a backslash before each of these places.
 fn escaped(source: &str, places: &[usize]) -> String {
     let mut out = String::with_capacity(source.len() + places.len());
@@ -302,6 +345,11 @@ mod tests {
             "^p[7]: no <HOST> (x)$",
             "p[7]: no 192.0.2.1 (x)",
             Change::AllPlain { at: 2, sign: '[' },
+        );
+        check(
+            "^.*to \\(<HOST>.\\).*$",
+            "no to (192.0.2.1) x",
+            Change::Without { from: 14, to: 15 },
         );
         let found = help("^no <HOST>", "so no 192.0.2.1 x").unwrap();
         assert_eq!((found.start, found.end), (3, 15));

@@ -291,7 +291,7 @@ pub fn class_length(rest: &str) -> usize {
 }
 
 /// Length of a repeat that `rest` begins with, or 0.
-fn repeat_length(rest: &str) -> usize {
+pub(super) fn repeat_length(rest: &str) -> usize {
     let bytes = rest.as_bytes();
     let mut length = match bytes.first() {
         Some(b'*' | b'+' | b'?') => 1,

@@ -13,7 +13,7 @@ use super::marks::{quoted, shown, visible};
 use super::near::Near;
 use super::places::Places;
 use crate::address::Address;
-use crate::datetime::{DateDetector, duration};
+use crate::datetime::{DateDetector, DateTime, duration};
 use crate::filter::{Attempt, Dates, Filter};
 use crate::jail::decision::local_time;
 use crate::jail::replay::{Judged, Seen, Verdict};
@@ -84,7 +84,7 @@ fn of_judged(explanation: &Explanation<'_>, judged: &[Judged]) -> Answer {
         .any(|one| !matches!(one.verdict, Verdict::Ignored(_) | Verdict::Unresolved));
     let mut why = told.join("; ");
     if explanation.undated() && counts {
-        why.push_str("; no date is found in it, so that a server takes it as of now");
+        why.push_str("; it has no date that there is, so that a server takes it as of now");
     }
     let answer = Answer {
         counts,
@@ -370,7 +370,7 @@ impl Explanation<'_> {
     pub fn undated(&self) -> bool {
         matches!(self.filter.dates(), Dates::Detector(_))
             && matches!(self.seen, Seen::Line)
-            && self.trace.date.is_none()
+            && !matches!(&self.trace.date, Some(date) if date.time != DateTime::Invalid)
     }
 }
 

@@ -3,27 +3,20 @@
 use super::{Answer, MATCHED, matches};
 use crate::cli::explain::Explanation;
 use crate::cli::explain::marks::{quoted, shown, tail};
+use crate::datetime::DateDetector;
 use crate::datetime::guess::{self, Guess};
-use crate::datetime::{DateDetector, DateTime};
 use crate::filter::Dates;
 use crate::ticket::Timestamp;
 
-/// No date is found, and with one the line would match; or the date is none.
+/// No date is found, and with one the line would match.
 pub fn missing(explanation: &Explanation<'_>, line: &str, present: Timestamp) -> Option<Answer> {
     let Explanation { trace, filter, .. } = explanation;
     let Dates::Detector(detector) = filter.dates() else {
         return None;
     };
     let place = explanation.places.of_filter("datepattern");
-    if let Some(date) = &trace.date {
-        let text = line.get(date.start..date.end).unwrap_or_default();
-        return (date.time == DateTime::Invalid && !text.is_empty()).then(|| {
-            Answer::not(format!(
-                "{} is taken for its date and is none that there is{place}",
-                shown(text)
-            ))
-            .with("set datepattern in the filter to the form of the log")
-        });
+    if trace.date.is_some() {
+        return None;
     }
     let helps =
         |start: usize, end: usize| matches(filter, &format!("{}{}", &line[..start], &line[end..]));

@@ -66,7 +66,9 @@ pub fn of_all(explanation: &Explanation<'_>, near: &mut Near) -> Answer {
 
 /// Whether a regex came as far as to be worth a word.
 pub fn is_far(reach: Reach) -> bool {
-    reach.text > 0 && reach.literals > 0
+    /// Fewer letters are in any text.
+    const FEW: u32 = 3;
+    reach.text > 0 && reach.literals >= FEW
 }
 
 /// Why one regex does not match, and what would help.
@@ -80,6 +82,13 @@ pub fn stopped_at(
     usedns: UseDns,
 ) -> Answer {
     let source = regex.source();
+    if let Some(reference) = unfilled(source) {
+        return Answer::not(format!(
+            "{name} has {} in it as text, and no line has that{place}",
+            quoted(reference)
+        ))
+        .with("such names are filled in within filter files alone, of options in the file and those it includes (before = common.conf): give the name of the filter in place of its regex");
+    }
     let text = text.trim_end_matches('\n');
     let closeness = reach.map_or(0, |reach| reach.literals);
     let Some(help) = help else {
@@ -118,6 +127,21 @@ pub fn stopped_at(
             ),
             "take the quotes away: the value goes to the end of the line".to_owned(),
         ),
+        Change::Without { from, to } => {
+            let part = source.get(*from..*to).unwrap_or_default();
+            let column = source.get(..*from).unwrap_or_default().chars().count() + 1;
+            (
+                format!(
+                    "{name} wants {} at character {column}, and nothing in the text stands there; without it it would match{place}",
+                    quoted(part)
+                ),
+                format!(
+                    "take that {} away, or write {}? if it may stand there",
+                    quoted(part),
+                    quoted(part).replace('`', "")
+                ),
+            )
+        }
         Change::AnyCase => (
             format!("{name} differs from the text in upper and lower case alone{place}"),
             "write it as the log does, or put (?i) before it".to_owned(),
@@ -154,6 +178,16 @@ pub fn stopped_at(
         }
     };
     Answer::not(why).with(cure).close(closeness.max(1))
+}
+
+/// A reference to an option that nobody has filled in.
+fn unfilled(source: &str) -> Option<&str> {
+    let at = source.find("%(")?;
+    let end = source[at..].find(")s")?;
+    let name = source.get(at + 2..at + end)?;
+    let is_name = |sign: char| sign.is_alphanumeric() || matches!(sign, '_' | '-' | '/');
+    let is_one = !name.is_empty() && name.chars().all(is_name);
+    is_one.then(|| &source[at..at + end + 2])
 }
 
 /// A regex that no small change helps.
