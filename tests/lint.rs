@@ -88,12 +88,14 @@ fn planted_mistakes_are_found_where_they_stand() {
 /// A configuration of `tests/lint/cases`: its files, and what is to be said of it.
 struct Case {
     name: String,
+    /// The version of the original whose configuration it stands on; `None`: the shipped one.
+    over: Option<String>,
     files: Vec<(String, String)>,
     /// Place, severity, kind, a part of the message.
     told: Vec<[String; 4]>,
 }
 
-/// The cases of all texts: `=== NAME`, then `--- FILE` and its text, then of each finding that is a
+/// The cases of all texts: `=== NAME`, `+++ VERSION` where they stand on the original's, then `--- FILE` and its text, then of each finding that is a
 /// warning or an error `>>> FILE:LINE[:COLUMN] SEVERITY KIND PART OF THE MESSAGE`.
 fn cases() -> Vec<Case> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lint/cases");
@@ -103,6 +105,7 @@ fn cases() -> Vec<Case> {
             if let Some(name) = line.strip_prefix("=== ") {
                 cases.push(Case {
                     name: name.to_owned(),
+                    over: None,
                     files: Vec::new(),
                     told: Vec::new(),
                 });
@@ -111,7 +114,9 @@ fn cases() -> Vec<Case> {
             let Some(case) = cases.last_mut() else {
                 continue;
             };
-            if let Some(file) = line.strip_prefix("--- ") {
+            if let Some(version) = line.strip_prefix("+++ ") {
+                case.over = Some(version.to_owned());
+            } else if let Some(file) = line.strip_prefix("--- ") {
                 case.files.push((file.to_owned(), String::new()));
             } else if let Some(told) = line.strip_prefix(">>> ") {
                 let mut words = told.splitn(4, ' ').map(str::to_owned);
@@ -136,6 +141,9 @@ impl Case {
         let log = directory.path().join("x.log");
         fs::write(&log, "").unwrap();
         let base = directory.path().join("etc");
+        if let Some(version) = &self.over {
+            common::copy_tree(&common::reference(version).join("etc/fail2ban"), &base);
+        }
         let has_jails = self.files.iter().any(|(name, _)| name.starts_with("jail"));
         let own = (!has_jails).then(|| ("jail.local".to_owned(), MINE.to_owned()));
         for (name, text) in self.files.iter().chain(&own) {
@@ -183,9 +191,52 @@ fn slips_are_told_where_they_stand_and_what_is_near_is_not() {
     let cases = cases();
     let (silent, told): (Vec<_>, Vec<_>) = cases.iter().partition(|case| case.told.is_empty());
     assert!(silent.iter().all(|case| case.name.starts_with("silent: ")));
-    assert!(told.len() >= 50 && silent.len() >= 20);
+    assert!(told.len() >= 50 && silent.len() >= 70);
     let wrong: String = cases.iter().filter_map(Case::judge).collect();
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn the_same_finding_is_shown_once_a_file_and_notes_come_last() {
+    let jails = "[DEFAULT]\nbackend = polling\nlogpath = {log}\n\
+                 [sshd]\nenabled = true\nlogpath = {log}\nmaxretry = 3 # three\nport = 22 # own\n\
+                 [postfix]\nenabled = true\nlogpath = {log}\nport = 25 # own\n";
+    let (_guard, base) = with_own_files(&[("jail.local", jails)]);
+    let run = |arguments: &[&str]| {
+        let output = common::ours("lint")
+            .args(arguments)
+            .arg(&base)
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let printed = run(&["--notes"]);
+    let lines: Vec<&str> = printed.lines().collect();
+    let comments = lines
+        .iter()
+        .filter(|line| line.contains("[comment]"))
+        .count();
+    // an error, and the warnings together
+    assert_eq!(comments, 2, "{printed}");
+    assert!(lines.contains(&"    also in line 12"), "{printed}");
+    let first = lines
+        .iter()
+        .position(|line| line.contains(" note: "))
+        .unwrap();
+    let last = lines
+        .iter()
+        .rposition(|line| line.contains(" warning: "))
+        .unwrap();
+    assert!(last < first && lines[first - 1].is_empty(), "{printed}");
+    let report: serde_json::Value = serde_json::from_str(&run(&["--json"])).unwrap();
+    let all = report["findings"].as_array().unwrap().iter();
+    let comments: Vec<_> = all.filter(|finding| finding["kind"] == "comment").collect();
+    assert_eq!(comments.len(), 3, "{comments:#?}");
+    assert!(
+        comments
+            .iter()
+            .all(|finding| finding["column"].as_u64().is_some())
+    );
 }
 
 #[test]

@@ -311,7 +311,10 @@ impl<'a, 'f> Jails<'a, 'f> {
         ];
         for message in self.layers.messages.0.split_off(from) {
             let is_known = KNOWN.iter().any(|known| message.text.starts_with(known));
-            if message.level < Level::Warning || is_known {
+            let regex = jail.options.get("failregex").map(Setting::text);
+            let needs_none = message.text.starts_with("No filter set")
+                && regex.is_some_and(|regex| !regex.is_empty());
+            if message.level < Level::Warning || is_known || needs_none {
                 continue;
             }
             let severity = match message.level >= Level::Error {

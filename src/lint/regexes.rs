@@ -557,7 +557,8 @@ fn under_prefregex(look: &Look<'_>) -> Option<Told> {
         .as_deref()
         .filter(|source| !source.is_empty())?;
     let (own, inherited) = (look.at?, look.around.prefregex_at.as_ref()?);
-    if own.origin.file == inherited.origin.file {
+    // what is taken over from the filter fits it
+    if own.origin.file == inherited.origin.file || own.text.contains("%(known/") {
         return None;
     }
     let prefregex = FailRegex::new(source, usedns, false).ok()?;

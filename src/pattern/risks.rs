@@ -25,7 +25,11 @@ impl FailRegex {
         let root = self.regex().root();
         let groups = self.groups();
         let ids = [groups.fid, groups.ip4, groups.ip6, groups.dns, groups.host];
-        let walk = walk(&root, &ids, Walk::default());
+        let start = Walk {
+            json: is_json(&root),
+            ..Walk::default()
+        };
+        let walk = walk(&root, &ids, start);
         Risks {
             backtracks: !self.regex().is_linear(),
             injectable: walk.open.iter().any(|open| open.swallows || open.is_led()),
@@ -39,6 +43,33 @@ type Set = u128;
 
 /// What addresses consist of, and a blank.
 const ADDRESS: Set = range_bits(b'0', b'9') | (1 << b'.') | (1 << b' ');
+
+/// What ends the key of a JSON object: no client can write that into a value.
+const KEY: Set = (1 << b'"') | (1 << b':');
+
+/// Whether a regex is for the text of a JSON object: `{` is the first that must be there, but for blanks.
+pub(super) fn is_json(root: &Node) -> bool {
+    let Node::Concat(nodes) = root else {
+        return false;
+    };
+    let mut nodes = nodes.iter();
+    let is_blank = |node: &&Node| match node {
+        Node::Repeat { node, .. } => {
+            matches!(&**node, Node::Class(class) if class.ascii() & ADDRESS == 1 << b' ')
+        }
+        _ => false,
+    };
+    let is_start = |node: &Node| {
+        matches!(
+            node,
+            Node::Assert(Assertion::TextStart | Assertion::LineStart)
+        )
+    };
+    nodes.next().is_some_and(is_start)
+        && nodes.find(|node| !is_blank(node)).is_some_and(
+            |node| matches!(node, Node::Class(class) if class.as_literal() == Some('{')),
+        )
+}
 
 /// A repeat that may hold text of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +104,8 @@ impl Open {
 /// What stands between the beginning of a regex and some place in it.
 #[derive(Clone, Debug, Default)]
 struct Walk {
+    /// It is the text of a JSON object, in which quotes of a client are escaped.
+    json: bool,
     free: Vec<Free>,
     /// Those that no end anchor holds so far.
     open: Vec<Open>,
@@ -108,7 +141,11 @@ impl Walk {
 
     /// The id stands here.
     fn id(&mut self) {
-        let holds = |free: &&Free| free.set & free.between == free.between;
+        let json = self.json;
+        let holds = |free: &&Free| {
+            let is_key = json && free.between & KEY == KEY;
+            free.set & free.between == free.between && !is_key
+        };
         self.open = self
             .free
             .iter()
@@ -248,6 +285,10 @@ mod tests {
             ),
             ("^a [^\"]*\" from <HOST>[^\"]*$", false),
             ("^a (?:(?! from ).)* from <HOST>.*$", false),
+            (r#"^\s*\{.*"ip":"<HOST>".*$"#, false),
+            (r#"^\{.* "ip": "<HOST>""#, false),
+            (r#"^\{.* from <HOST>.*\}$"#, true),
+            (r#"^x \{.*"ip":"<HOST>".*$"#, true),
             ("^a .* from <HOST>\\S*$", false),
             ("^a .* from <HOST>(?: port \\d+)? \\[\\w+\\]$", false),
         ] {

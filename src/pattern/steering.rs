@@ -2,6 +2,7 @@
 //! people who check a configuration and for the reading of it.
 
 use super::FailRegex;
+use super::risks::is_json;
 use python_re::ast::Node;
 use python_re::class::Class;
 
@@ -23,7 +24,12 @@ impl FailRegex {
     pub fn steering(&self) -> Option<Steering> {
         let groups = self.groups();
         let ids = [groups.ip6, groups.fid, groups.ip4, groups.dns, groups.host];
-        walk(&self.regex().root(), &ids, Walk::default()).steering
+        let root = self.regex().root();
+        let start = Walk {
+            json: is_json(&root),
+            ..Walk::default()
+        };
+        walk(&root, &ids, start).steering
     }
 
     /// Whether the id can hold more than the characters of names and addresses: letters and digits of
@@ -53,6 +59,8 @@ fn is_plain(class: &Class) -> bool {
 /// What stands between the beginning of a regex and some place in it.
 #[derive(Clone, Debug, Default)]
 struct Walk {
+    /// It is the text of a JSON object, in which quotes of a client are escaped.
+    json: bool,
     /// Any text may stand there.
     text: bool,
     /// So it may, and an id behind it.
@@ -67,6 +75,7 @@ struct Walk {
 impl Walk {
     fn or(self, other: Walk) -> Walk {
         Walk {
+            json: self.json,
             text: self.text || other.text,
             id: self.id || other.id,
             ip6: self.ip6 || other.ip6,
@@ -111,7 +120,8 @@ fn walk(node: &Node, ids: &[Option<usize>], mut before: Walk) -> Walk {
             }
         }
         Node::Group { index, node } => {
-            if ids.contains(&Some(*index)) && before.text {
+            let is_value = before.json && before.literal.contains("\":");
+            if ids.contains(&Some(*index)) && before.text && !is_value {
                 before.id = true;
                 if before.literal.ends_with("rhost=") {
                     before.steering.get_or_insert(Steering::BehindRhost);
@@ -201,6 +211,8 @@ mod tests {
             ("^\\[client <HOST>(:\\d{1,5})?\\] x", Some(Port)),
             ("^\\[client <HOST>\\](:\\d{1,5})? x", None),
             ("^from <HOST>(?:: [a-z]+)?$", None),
+            (r#"^\{.*"ip":"<HOST>".*$"#, None),
+            (r#"^\{.*ip=<HOST>.*$"#, Some(BothSides)),
             ("^\\[client <IP4>(:\\d{1,5})?\\] x", None),
         ] {
             assert_eq!(regex(source).steering(), expected, "{source}");
