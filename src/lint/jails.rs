@@ -399,13 +399,20 @@ impl<'a, 'f> Jails<'a, 'f> {
                 .collect();
             for argument in definition.arguments.keys() {
                 let plain = argument.split('?').next().unwrap_or(argument);
-                if own.contains(&plain) || references.option(&plain.to_lowercase()) {
+                let small = plain.to_lowercase();
+                let other_case = option == "action" && is_other_case(&set, plain, &small);
+                let is_read = own.contains(&plain) || references.option(&small);
+                if is_read && !other_case {
                     continue;
                 }
-                let meant = nearest(plain, own.iter().copied(), 2)
-                    .or_else(|| nearest(plain, references.names(), 1));
-                let unread = option == "action"
-                    && !action::unread(&set, [argument.as_str()].into_iter()).is_empty();
+                let meant = match other_case {
+                    true => Some(&*small),
+                    false => nearest(plain, own.iter().copied(), 2)
+                        .or_else(|| nearest(plain, references.names(), 1)),
+                };
+                let unread = other_case
+                    || option == "action"
+                        && !action::unread(&set, [argument.as_str()].into_iter()).is_empty();
                 if meant.is_none() && !unread {
                     continue;
                 }
@@ -585,6 +592,21 @@ impl<'a, 'f> Jails<'a, 'f> {
                 .add(Severity::Warning, "ignores-everyone", place, text);
         }
     }
+}
+
+/// Whether an argument is one that the values of an action have as a tag, but for its letters: tags go by
+/// them, references such as `%(port)s` do not.
+fn is_other_case(set: &Settings, name: &str, small: &str) -> bool {
+    let sections = set.names().filter_map(|name| set.section(name));
+    let entries = sections
+        .chain([&set.defaults])
+        .flat_map(|section| section.values());
+    let texts: Vec<&str> = entries.map(|entry| &*entry.text).collect();
+    let has = |part: String| texts.iter().any(|text| text.contains(&part));
+    name != small
+        && has(format!("<{small}>"))
+        && !has(format!("<{name}>"))
+        && !has(format!("%({small})s"))
 }
 
 /// `; did you mean …` for a file of `filter.d` or `action.d` that is not there.
