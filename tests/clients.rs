@@ -707,7 +707,7 @@ fn shells_complete_commands() {
     );
     assert_eq!(complete("fail2ban-regex --datep"), "--datepattern ");
     assert_eq!(complete("ferroban re"), "report replay regex ");
-    assert_eq!(complete("ferroban lint --no"), "--notes ");
+    assert_eq!(complete("ferroban lint --not"), "--notes ");
     assert_eq!(complete("ferroban config ss"), "sshd ");
     assert_eq!(complete("ferroban client set sshd bani"), "banip ");
     assert_eq!(complete("ferroban client set ss"), "sshd ");
@@ -744,7 +744,7 @@ fn fish_completes_commands() {
     assert_eq!(complete("fail2ban-server set ss"), "sshd\n");
     assert_eq!(complete("fail2ban-regex --datep"), "--datepattern\n");
     assert_eq!(complete("ferroban re"), "regex\nreplay\nreport\n");
-    assert_eq!(complete("ferroban lint --no"), "--notes\n");
+    assert_eq!(complete("ferroban lint --not"), "--notes\n");
     assert_eq!(complete("ferroban config ss"), "sshd\n");
     assert_eq!(complete("ferroban client set sshd bani"), "banip\n");
 }
