@@ -120,6 +120,12 @@ impl Claims {
         change(before, after)
     }
 
+    /// Whether anybody has said anything of a target.
+    pub fn knows(&self, jail: &str, target: &Address) -> bool {
+        let targets = self.jails.get(jail);
+        targets.is_some_and(|targets| targets.contains_key(target))
+    }
+
     /// When a host's word about a target ends.
     pub fn end(
         &self,

@@ -323,11 +323,11 @@ impl Connection {
         Ok(())
     }
 
-    /// The hosts of the fleet by their last sign of life, the administrators' forgotten ones left out.
+    /// The hosts of the fleet by their last sign of life, and those that administrators have forgotten.
     ///
     /// # Errors
     /// As [`Connection::time`].
-    pub async fn hosts(&mut self) -> Result<Vec<(String, Millis)>> {
+    pub async fn hosts(&mut self) -> Result<(Vec<(String, Millis)>, HashSet<String>)> {
         let mut commands = pipe();
         commands
             .cmd("ZRANGE")
@@ -350,10 +350,9 @@ impl Connection {
         let sound = |(host, _): &(String, i64)| {
             super::entry::is_host(host) && host != ADMIN && !forgotten.contains(host)
         };
-        Ok(hosts
-            .filter(sound)
-            .map(|(host, score)| (host, Millis(score)))
-            .collect())
+        let hosts = hosts.filter(sound);
+        let hosts = hosts.map(|(host, score)| (host, Millis(score))).collect();
+        Ok((hosts, forgotten))
     }
 
     /// The addresses that hosts have told.

@@ -82,6 +82,12 @@ impl Task {
                         let quorum = jail.fleet_mode().hosts;
                         let source = (one.host.as_str(), entry.jail.as_str());
                         let now = self.now();
+                        if !self.claims.knows(&jail.name, &target) {
+                            // the ban may come from the database
+                            let lift = RemoteChange::Lift(Some(target), Some(one.host));
+                            changes.add(&jail.name, lift);
+                            continue;
+                        }
                         let effect = self.claims.remove(&jail.name, &target, source, quorum, now);
                         self.effect(&jail.name, &target, effect, &mut changes);
                     }
@@ -266,6 +272,7 @@ impl Task {
                 for claim in &removed {
                     self.effect(&claim.jail, &claim.target, Some(Effect::Lift), changes);
                 }
+                self.lift_restored(Some(&target), None, jails, changes);
                 self.take_back(&removed, engine).await?;
             }
             (Kind::Allow, Some(target)) => {
@@ -282,23 +289,53 @@ impl Task {
                             .remove(&claim.jail, &claim.target, source, quorum, now);
                     self.effect(&claim.jail, &claim.target, effect, changes);
                 }
+                self.lift_restored(Some(&target), None, jails, changes);
                 self.take_back(&meeting, engine).await?;
             }
             (Kind::Disallow, Some(target)) => {
                 self.guard.allowed.remove(&target);
             }
-            (Kind::Forget, _) => {
-                self.hosts.remove(&entry.target);
-                self.guard.hosts.remove(&entry.target);
-                for (jail, target, effect) in self.claims.remove_host(&entry.target, quorum, now) {
-                    self.effect(&jail, &target, Some(effect), changes);
-                }
-            }
+            (Kind::Forget, _) => self.forget(&entry.target, jails, changes),
             // the next look at the hosts finds it
             (Kind::Remember, _) | (Kind::Ban, _) => {}
             (Kind::Unban | Kind::Allow | Kind::Disallow, None) => {}
         }
         Ok(())
+    }
+
+    /// Nothing of what a host has said counts any more.
+    fn forget(&mut self, host: &str, jails: &HashMap<String, Jail>, changes: &mut Changes) {
+        let quorum = |jail: &str| jails.get(jail).map_or(1, |jail| jail.fleet_mode().hosts);
+        self.hosts.remove(host);
+        self.guard.hosts.remove(host);
+        for (jail, target, effect) in self.claims.remove_host(host, quorum, self.now()) {
+            self.effect(&jail, &target, Some(effect), changes);
+        }
+        self.lift_restored(None, Some(host), jails, changes);
+    }
+
+    /// Administrators have these hosts forgotten, also while this one was away.
+    pub(super) fn forget_all(&mut self, hosts: &[String]) {
+        let jails = self.jails();
+        let mut changes = Changes::default();
+        for host in hosts {
+            self.forget(host, &jails, &mut changes);
+        }
+        self.hand_over(changes, &jails);
+    }
+
+    /// Lifts bans of others that come from the database, of which nothing else is known yet.
+    fn lift_restored(
+        &self,
+        within: Option<&Address>,
+        host: Option<&str>,
+        jails: &HashMap<String, Jail>,
+        changes: &mut Changes,
+    ) {
+        for jail in jails.values().filter(|jail| jail.fleet_mode().receives) {
+            let lift = RemoteChange::Lift(within.cloned(), host.map(str::to_owned));
+            changes.add(&jail.name, lift);
+        }
     }
 
     /// This host's own bans among these are no more in the engine's set.

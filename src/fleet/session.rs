@@ -210,7 +210,10 @@ impl Task {
 
     /// Looks who is in the fleet; those who were not known.
     async fn learn_hosts(&mut self, engine: &mut Connection) -> Result<Vec<String>, EngineError> {
-        let there = engine.hosts().await?;
+        let (there, forgotten) = engine.hosts().await?;
+        let newly: Vec<String> = forgotten.difference(&self.forgotten).cloned().collect();
+        self.forget_all(&newly);
+        self.forgotten = forgotten;
         let mut new = Vec::new();
         for (name, seen) in there {
             if name == self.settings.host {
@@ -265,13 +268,14 @@ impl Task {
     /// As [`Task::find_places`] for the administrators' orders: of those before this host came none concerns
     /// it.
     async fn find_orders(&mut self, engine: &mut Connection) -> Result<(), EngineError> {
+        if self.admin != Place::default() {
+            return Ok(());
+        }
         let ends = engine.ends(&[ADMIN.to_owned()]).await?;
-        let known = match self.admin {
-            place if place == Place::default() => self.saved.get(ADMIN).copied(),
-            place => Some(place),
-        };
-        let (place, _) = resume(known, ends.first().copied().flatten());
-        self.admin = place;
+        let last = ends.first().copied().flatten().map(|(_, last)| last);
+        // orders may have come since it was here last, the first ones perhaps
+        let known = self.saved.get(ADMIN).or(self.saved.values().max());
+        self.admin = known.copied().or(last).unwrap_or_default();
         Ok(())
     }
 

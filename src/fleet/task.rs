@@ -61,6 +61,8 @@ pub(super) struct Task {
     pub(super) claims: Claims,
     pub(super) guard: Guard,
     pub(super) forward: Forward,
+    /// Hosts that nobody listens to.
+    pub(super) forgotten: HashSet<String>,
     pub(super) hosts: BTreeMap<String, Host>,
     /// How far the administrators' stream has been read.
     pub(super) admin: Place,
@@ -80,6 +82,8 @@ pub(super) struct Task {
     pub(super) sent: u64,
     /// What the database has of how far was read.
     pub(super) saved: HashMap<String, Place>,
+    /// The database knows what these belong to.
+    pub(super) keeps_places: bool,
 }
 
 impl Task {
@@ -114,6 +118,7 @@ impl Task {
             engine,
             asked,
             forward: Forward::default(),
+            forgotten: HashSet::new(),
             hosts: BTreeMap::new(),
             admin: Place::default(),
             reported: HashSet::new(),
@@ -124,6 +129,7 @@ impl Task {
             connected: Err("not tried yet".to_owned()),
             sent: 0,
             saved: HashMap::new(),
+            keeps_places: false,
             settings,
             around,
         })
@@ -273,10 +279,9 @@ impl Task {
         let Some(store) = (self.around.store)() else {
             return;
         };
-        for (host, position) in store.positions_of(FALLBACK).await {
-            let place = Place::read(&position.first_line_hash);
-            if let (Some(host), Some(place)) = (host.strip_prefix(PLACES), place) {
-                self.saved.insert(host.to_owned(), place);
+        for (host, position) in store.positions_of(PLACES).await {
+            if let Some(place) = Place::read(&position.first_line_hash) {
+                self.saved.insert(host, place);
             }
         }
     }
@@ -295,16 +300,16 @@ impl Task {
             if self.saved.get(host) == Some(&place) || place == Place::default() {
                 continue;
             }
-            if self.saved.is_empty() {
+            if !std::mem::replace(&mut self.keeps_places, true) {
                 // rows of the table belong to a jail
-                store.add_jail(FALLBACK);
+                store.add_jail(PLACES);
             }
             self.saved.insert(host.to_owned(), place);
             let position = LogPosition {
                 first_line_hash: place.to_string(),
                 offset: place.at.0 as f64,
             };
-            store.update_log(FALLBACK, &format!("{PLACES}{host}"), position);
+            store.update_log(PLACES, host, position);
         }
     }
 
@@ -316,5 +321,5 @@ impl Task {
     }
 }
 
-/// What stands before the name of a host where the database keeps the place in its stream.
-const PLACES: &str = "fleet:";
+/// What the database calls a jail, and hosts its logs: there stands how far each stream was read.
+const PLACES: &str = "ferroban.fleet";

@@ -65,6 +65,7 @@ impl Task {
     async fn set(&mut self, setting: JailSetting, looks: &mut Looks) -> Reply {
         match setting {
             JailSetting::Idle(word) => {
+                let was_idle = self.idle;
                 self.idle = match word.as_str() {
                     "on" => true,
                     "off" => false,
@@ -76,6 +77,8 @@ impl Task {
                 };
                 let what = if self.idle { "enter" } else { "leave" };
                 debug!("fail2ban.actions", "Actions: {what} idle mode");
+                // an idle jail has heard nothing of other hosts
+                self.starting |= was_idle && !self.idle;
                 self.judge_pending();
                 Ok(self.idle.into())
             }

@@ -16,10 +16,10 @@ impl Task {
     /// Starts actions, restores bans, begins to read; answers false when the jail was started and
     /// only leaves its idle state.
     pub(super) async fn start(&mut self) -> bool {
-        self.idle = false;
+        let was_idle = std::mem::take(&mut self.idle);
         if self.is_started() {
-            // an idle jail has heard nothing of other hosts
-            self.starting = true;
+            // an idle jail has heard nothing of other hosts; one that is reloaded has
+            self.starting |= was_idle && self.before_reload.is_none();
             self.judge_pending();
             return false;
         }

@@ -15,6 +15,7 @@ use crate::address::Address;
 use crate::control::{CommandError, Value};
 use crate::filter::FailureId;
 use crate::fleet::{OwnBan, Told};
+use crate::origin;
 use crate::ticket::{BanTime, MatchLine, Ticket, Timestamp};
 
 /// What other hosts have decided.
@@ -24,6 +25,9 @@ pub enum RemoteChange {
     Ban(Ticket),
     /// A ban ends then, or (`None`) now.
     Until(Address, Option<Timestamp>),
+    /// Bans end that another host has made here, and that may be older than what is known of it: those of
+    /// this host, or (`None`) of any; of this address or network, or (`None`) of any.
+    Lift(Option<Address>, Option<String>),
 }
 
 /// The option `fleet` of a jail, and `fleet.minhosts`.
@@ -182,14 +186,19 @@ impl Task {
         let deaf = self.idle && self.before_reload.is_none();
         if self.is_started() && !deaf && self.core.options.fleet.receives {
             for change in changes {
-                let (origin, ticket) = match change {
-                    RemoteChange::Ban(ticket) => (Origin::Remote, ticket),
-                    RemoteChange::Until(id, until) => {
-                        (Origin::RemoteEnd(until), Ticket::new(id, now()))
+                let ended = |until| move |id| (Origin::RemoteEnd(until), Ticket::new(id, now()));
+                let orders: Vec<_> = match change {
+                    RemoteChange::Ban(ticket) => vec![(Origin::Remote, ticket)],
+                    RemoteChange::Until(id, until) => vec![ended(until)(id)],
+                    RemoteChange::Lift(within, host) => {
+                        let ids = self.core.remote_ids(within.as_ref(), host.as_deref());
+                        ids.into_iter().map(ended(None)).collect()
                     }
                 };
-                let id = FailureId::Address(ticket.id.clone());
-                self.pending.push(PendingFailure::new(origin, id, ticket));
+                for (origin, ticket) in orders {
+                    let id = FailureId::Address(ticket.id.clone());
+                    self.pending.push(PendingFailure::new(origin, id, ticket));
+                }
             }
         }
         self.judging.push(reply);
@@ -261,6 +270,23 @@ impl JailCore {
         }
     }
 
+    /// Who is banned by the word of this host, or of any; within this network, or anywhere.
+    fn remote_ids(&self, within: Option<&Address>, host: Option<&str>) -> Vec<Address> {
+        let candidates = match within {
+            Some(one) if one.is_single() => self.banned_ticket(one).into_iter().collect(),
+            _ => self.banned_tickets(),
+        };
+        let concerned = candidates.into_iter().filter(|ticket| {
+            let inside = within.is_none_or(|within| within.contains(&ticket.id));
+            inside
+                && match ticket.origin() {
+                    origin::Origin::Fleet(by) => host.is_none_or(|host| host == by),
+                    _ => false,
+                }
+        });
+        concerned.map(|ticket| ticket.id).collect()
+    }
+
     fn end_at(&mut self, present: &Ticket, end: Timestamp, decisions: &mut Vec<Decision>) {
         let length = match end.is_finite() {
             true => BanTime::Seconds(end - present.time),
@@ -285,7 +311,6 @@ impl JailCore {
 mod tests {
     use super::*;
     use crate::control::JailSetting;
-    use crate::origin;
 
     fn core() -> JailCore {
         let mut core = JailCore::new("j", false);
@@ -352,6 +377,25 @@ mod tests {
         decisions.clear();
         core.remote_end(&id, None, 12.0, &mut decisions);
         assert!(decisions.is_empty());
+    }
+
+    #[test]
+    fn bans_of_a_host_are_found_again() {
+        let mut core = core();
+        let mut decisions = Vec::new();
+        core.remote_ban(remote("192.0.2.1", 10.0, 50.0), 12.0, &mut decisions);
+        let own = Ticket::new(Address::parse("192.0.2.2"), 10.0);
+        core.ban(own, &Default::default(), 10.0, &mut decisions);
+        let found = |within: Option<&str>, host| {
+            let within = within.map(Address::parse);
+            core.remote_ids(within.as_ref(), host).len()
+        };
+        assert_eq!(found(None, None), 1);
+        assert_eq!(found(None, Some("mx2")), 1);
+        assert_eq!(found(None, Some("mx3")), 0);
+        assert_eq!(found(Some("192.0.2.0/24"), None), 1);
+        assert_eq!(found(Some("192.0.2.1"), Some("mx2")), 1);
+        assert_eq!(found(Some("192.0.2.2"), None), 0);
     }
 
     #[test]

@@ -26,6 +26,15 @@ pub fn jail(name: &str, settings: &str) -> String {
     )
 }
 
+/// Starts hosts that are alone in their fleet, and waits until they know each other.
+pub fn meet<'h>(hosts: &[&'h Host]) -> Vec<home::Server<'h>> {
+    let servers = hosts.iter().map(|host| host.start()).collect();
+    for host in hosts {
+        host.wait_connected(hosts.len() - 1);
+    }
+    servers
+}
+
 impl Host {
     /// With the jail `sshd`.
     pub fn new(name: &str, url: &str, settings: &str) -> Host {

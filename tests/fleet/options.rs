@@ -3,7 +3,7 @@
 
 use crate::common;
 use crate::engine::Engine;
-use crate::host::Host;
+use crate::host::{Host, meet};
 
 #[test]
 fn fleet_bans_of_one_host_hold_on_the_others_until_it_lifts_them() {
@@ -24,9 +24,7 @@ fn fleet_bans_of_one_host_hold_on_the_others_until_it_lifts_them() {
         "",
         &[("sshd", ""), ("quiet", ""), ("deaf", "fleet = send")],
     );
-    let (_one, _two) = (one.start(), two.start());
-    one.wait_connected(1);
-    two.wait_connected(1);
+    let _servers = meet(&[&one, &two]);
     one.ask("set quiet banip 198.51.100.9");
     one.ask("set deaf banip 198.51.100.8");
     one.fail("sshd", "198.51.100.1");
@@ -175,9 +173,7 @@ fn maxtime_ends_bans_of_others_earlier() {
     let engine = Engine::new();
     let one = Host::new("mx1", &engine.url(), "");
     let two = Host::new("mx2", &engine.url(), "maxtime = 2");
-    let (_one, _two) = (one.start(), two.start());
-    one.wait_connected(1);
-    two.wait_connected(1);
+    let _servers = meet(&[&one, &two]);
     one.ask("set sshd banip 198.51.100.1");
     two.wait_banned("sshd", "198.51.100.1", true);
     two.site.wait_for("[sshd] Unban 198.51.100.1");
@@ -189,9 +185,7 @@ fn networks(settings: &str, taken: &str, refused: &str) {
     let engine = Engine::new();
     let one = Host::new("mx1", &engine.url(), "");
     let two = Host::new("mx2", &engine.url(), settings);
-    let (_one, _two) = (one.start(), two.start());
-    one.wait_connected(1);
-    two.wait_connected(1);
+    let _servers = meet(&[&one, &two]);
     one.ask(&format!("set sshd banip {refused}"));
     one.ask(&format!("set sshd banip {taken}"));
     two.wait_banned("sshd", taken, true);
@@ -214,9 +208,7 @@ fn too_much(settings: &str, bans: usize) -> usize {
     let engine = Engine::new();
     let one = Host::new("mx1", &engine.url(), "");
     let two = Host::new("mx2", &engine.url(), settings);
-    let (_one, _two) = (one.start(), two.start());
-    one.wait_connected(1);
-    two.wait_connected(1);
+    let _servers = meet(&[&one, &two]);
     let ids: Vec<String> = (1..=bans).map(|n| format!("198.51.100.{n}")).collect();
     one.ask(&format!("set sshd banip {}", ids.join(" ")));
     let all = || two.of_host("mx1", "heard") == bans;
@@ -245,9 +237,7 @@ fn maxrate_lets_a_muted_host_be_heard_again() {
     let engine = Engine::new();
     let one = Host::new("mx1", &engine.url(), "");
     let two = Host::new("mx2", &engine.url(), "maxburst = 2\nmaxrate = 600");
-    let (_one, _two) = (one.start(), two.start());
-    one.wait_connected(1);
-    two.wait_connected(1);
+    let _servers = meet(&[&one, &two]);
     let ids: Vec<String> = (1..=20).map(|n| format!("198.51.100.{n}")).collect();
     one.ask(&format!("set sshd banip {}", ids.join(" ")));
     two.site.wait_for("Host mx1 of the fleet is muted");

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 
 use crate::common;
 use crate::engine::Engine;
-use crate::host::Host;
+use crate::host::{Host, meet};
 
 fn two_hosts(engine: &Engine) -> [Host; 2] {
     ["mx1", "mx2"].map(|name| Host::new(name, &engine.url(), ""))
@@ -15,9 +15,7 @@ fn two_hosts(engine: &Engine) -> [Host; 2] {
 fn status_and_bans_tell_of_all_hosts() {
     let engine = Engine::new();
     let hosts = two_hosts(&engine);
-    let _servers: Vec<_> = hosts.iter().map(Host::start).collect();
-    hosts[0].wait_connected(1);
-    hosts[1].wait_connected(1);
+    let _servers = meet(&[&hosts[0], &hosts[1]]);
     hosts[0].ask("set sshd banip 198.51.100.1");
     hosts[1].wait_banned("sshd", "198.51.100.1", true);
     let (code, text) = hosts[1].fleet(&["status"]);
@@ -64,9 +62,7 @@ fn without_a_fleet_it_says_so() {
 fn unban_by_an_administrator_lifts_on_all_and_stays() {
     let engine = Engine::new();
     let hosts = two_hosts(&engine);
-    let _servers: Vec<_> = hosts.iter().map(Host::start).collect();
-    hosts[0].wait_connected(1);
-    hosts[1].wait_connected(1);
+    let _servers = meet(&[&hosts[0], &hosts[1]]);
     hosts[0].ask("set sshd banip 198.51.100.1");
     hosts[1].wait_banned("sshd", "198.51.100.1", true);
     let (code, text) = hosts[0].fleet(&["unban", "198.51.100.1"]);
@@ -90,9 +86,7 @@ fn unban_by_an_administrator_lifts_on_all_and_stays() {
 fn allow_lifts_bans_of_others_and_disallow_ends_it() {
     let engine = Engine::new();
     let hosts = two_hosts(&engine);
-    let _servers: Vec<_> = hosts.iter().map(Host::start).collect();
-    hosts[0].wait_connected(1);
-    hosts[1].wait_connected(1);
+    let _servers = meet(&[&hosts[0], &hosts[1]]);
     hosts[0].ask("set sshd banip 198.51.100.1");
     hosts[1].wait_banned("sshd", "198.51.100.1", true);
     let (code, text) = hosts[0].fleet(&["allow", "198.51.100.0/29", "--comment", "office"]);
@@ -113,9 +107,7 @@ fn allow_lifts_bans_of_others_and_disallow_ends_it() {
 fn forget_lifts_all_of_a_host_until_undone() {
     let engine = Engine::new();
     let hosts = two_hosts(&engine);
-    let _servers: Vec<_> = hosts.iter().map(Host::start).collect();
-    hosts[0].wait_connected(1);
-    hosts[1].wait_connected(1);
+    let _servers = meet(&[&hosts[0], &hosts[1]]);
     hosts[0].ask("set sshd banip 198.51.100.1 198.51.100.2");
     hosts[1].wait_banned("sshd", "198.51.100.2", true);
     let (code, text) = hosts[1].fleet(&["forget", "mx1"]);
@@ -129,4 +121,47 @@ fn forget_lifts_all_of_a_host_until_undone() {
     let (code, text) = hosts[1].fleet(&["forget", "mx1", "--undo"]);
     assert_eq!(code, 0, "{text}");
     hosts[1].wait_banned("sshd", "198.51.100.3", true);
+}
+
+/// What was lifted while a host was off is lifted when it is back, though its ban comes from the database.
+#[test]
+fn unban_is_heard_by_a_host_that_was_off() {
+    let engine = Engine::new();
+    let hosts = two_hosts(&engine);
+    let ids: Vec<String> = (1..=4).map(|n| format!("198.51.100.{n}")).collect();
+    {
+        let _servers = meet(&[&hosts[0], &hosts[1]]);
+        hosts[0].ask(&format!("set sshd banip {}", ids.join(" ")));
+        ids.iter()
+            .for_each(|id| hosts[1].wait_banned("sshd", id, true));
+        let place = || {
+            let database = rusqlite::Connection::open(hosts[1].site.path("db")).unwrap();
+            let ask = "select count(*) from logs where jail = 'ferroban.fleet' and path = 'mx1'";
+            database.query_row(ask, [], |row| row.get::<_, i64>(0)) == Ok(1)
+        };
+        assert!(
+            common::eventually(60, place),
+            "it knows how far it has read"
+        );
+    }
+    let _one = hosts[0].start();
+    hosts[0].wait_connected(1);
+    hosts[0].ask(&format!("set sshd unbanip {}", ids[0]));
+    let (code, text) = hosts[0].fleet(&["unban", &ids[1]]);
+    assert_eq!(code, 0, "{text}");
+    let written = || engine.ask::<i64>(&["XLEN", "f2b:fleet:mx1:log"]) == 5;
+    assert!(common::eventually(60, written));
+    let _two = hosts[1].start();
+    hosts[1]
+        .site
+        .wait_for(&format!("Restore Ban {} (by host mx1)", ids[0]));
+    hosts[1].wait_banned("sshd", &ids[0], false);
+    hosts[1].wait_banned("sshd", &ids[1], false);
+    assert!(hosts[1].bans("sshd", &ids[2]));
+    drop(_two);
+    let (code, text) = hosts[0].fleet(&["forget", "mx1"]);
+    assert_eq!(code, 0, "{text}");
+    let _two = hosts[1].start();
+    hosts[1].wait_banned("sshd", &ids[2], false);
+    hosts[1].wait_banned("sshd", &ids[3], false);
 }

@@ -100,7 +100,7 @@ async fn rights(
     findings: &mut Vec<String>,
 ) -> anyhow::Result<()> {
     say(&format!("{}: {}", shown(settings), engine.version().await?));
-    let hosts = engine.hosts().await?;
+    let (hosts, _) = engine.hosts().await?;
     let mut other = hosts.iter().map(|(host, _)| host.as_str());
     let other = other.find(|host| *host != settings.host);
     let other = other.unwrap_or("another");
