@@ -36,6 +36,7 @@ pub(super) struct Expression {
 const USER: &[&str] = &[
     "user",
     "username",
+    "user.name",
     "user_name",
     "usr",
     "login",
@@ -274,15 +275,20 @@ fn part(shape: &Shape, place: usize, quote: Option<char>) -> Part {
             let outer = quote.map_or(String::new(), String::from);
             let class = match open {
                 '<' => format!("[^<>{outer}]"),
+                '"' if outer.is_empty() && shape.escapes_quotes() => {
+                    "(?:[^\"\\\\]|\\\\.)".to_owned()
+                }
                 _ => format!("[^{close}{outer}]"),
             };
             let key = first.key(place);
             let is = |list: &[&str]| key.as_deref().is_some_and(|key| list.contains(&key));
+            let part_of_key = key.as_deref().and_then(|key| key.rsplit('.').next());
+            let is_telling = part_of_key.is_some_and(|key| TELLING.contains(&key));
             if first.is_json_key(place) {
                 texts()
             } else if is(USER) && !is(&["for"]) {
                 Part::User(format!("{class}*"))
-            } else if first.is_value(place) && is(TELLING) {
+            } else if first.is_value(place) && is_telling {
                 match values.len() > 1 || first.content(place).contains(' ') {
                     true => inner(shape, place, close).unwrap_or_else(texts),
                     false => texts(),
@@ -415,7 +421,7 @@ fn common_request(values: &[&str]) -> Option<String> {
     let mut begin = &first[..end];
     while !values.iter().all(|value| value.starts_with(begin)) {
         // back to the last border
-        let shorter = begin.trim_end_matches('/').rfind(['/', ' '])? + 1;
+        let shorter = begin.trim_end_matches(['/', ' ']).rfind(['/', ' '])? + 1;
         begin = &begin[..shorter];
     }
     Some(begin.to_owned())
@@ -456,4 +462,38 @@ fn is_tag(text: &str) -> bool {
     let ours = matches!(name, "ADDR" | "F-USER" | "/F-USER");
     let of_name = |c: char| c.is_alphanumeric() || "_/-".contains(c);
     !ours && !name.is_empty() && name.chars().all(of_name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_share_what_they_begin_with() {
+        for (values, expected) in [
+            (&["POST /login HTTP/1.1"][..], Some("POST /login")),
+            (
+                &["POST /login?a HTTP/1.1", "POST /login"],
+                Some("POST /login"),
+            ),
+            (&["GET /a/b HTTP/1.1", "GET /a/c HTTP/1.1"], Some("GET /a/")),
+            (&["GET / HTTP/1.1", "GET /x"], Some("GET /")),
+            (&["GET / HTTP/1.1", "POST / HTTP/1.1"], None),
+            (&["GET /", "x"], None),
+            (&["-"], None),
+        ] {
+            assert_eq!(common_request(values).as_deref(), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_reader_of_configurations_knows_is_written_otherwise() {
+        for (source, expected) in [
+            ("a 5% <b> <ADDR>", "a 5%% [<]b> <ADDR>"),
+            ("<F-USER>[^<>]*</F-USER>", "<F-USER>[^<>]*</F-USER>"),
+            ("a #b ;c d;", "a [#]b [;]c d;"),
+        ] {
+            assert_eq!(safe(source), expected);
+        }
+    }
 }

@@ -113,6 +113,16 @@ impl Shape {
         })
     }
 
+    /// Whether the service writes a backslash before quotes within quotes: it does in JSON, and where a
+    /// line shows it.
+    pub(super) fn escapes_quotes(&self) -> bool {
+        let is_escaped = |line: &Line| {
+            let mut places = 0..line.tokens.len();
+            places.any(|at| line.is_json_key(at) || line.content(at).contains("\\\""))
+        };
+        self.lines.iter().any(is_escaped)
+    }
+
     /// Whether a line is the same pieces.
     pub(super) fn fits(&self, line: &Line) -> bool {
         self.lines[0].kinds() == line.kinds()

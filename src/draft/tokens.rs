@@ -129,9 +129,14 @@ fn address(text: &str) -> Option<usize> {
             return Some(whole.len());
         }
     }
-    // an IPv4 address and a port, or words behind a colon
-    let (host, _) = run.split_once(':')?;
-    is_address(host).then_some(host.len())
+    // an address and a port, or words behind a colon
+    let first = run.split_once(':').map(|(host, _)| host);
+    let last = run.rsplit_once(':').map(|(host, _)| host);
+    let host = first
+        .into_iter()
+        .chain(last)
+        .find(|host| is_address(host))?;
+    Some(host.len())
 }
 
 /// How long what is quoted is at the beginning, its quotes included.
@@ -197,6 +202,7 @@ mod tests {
             ("from 192.0.2.1 port 22", "wfrom @192.0.2.1 wport w22"),
             ("from 192.0.2.1:5060.", "wfrom @192.0.2.1 : w5060 w."),
             ("[2001:db8::1]: no.", "[ @2001:db8::1 ] : wno w."),
+            ("2001:db8::1:40222 no", "@2001:db8::1 : w40222 wno"),
             ("at 10:00:00 aa:bb", "wat w10 : w00 : w00 waa : wbb"),
             ("client 192.0.2.1#53", "wclient @192.0.2.1 # w53"),
             (

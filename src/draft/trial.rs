@@ -181,7 +181,7 @@ impl Draft {
         /// What comes before a piece: what may end a field.
         const BEFORE: [&str; 9] = ["", "x", "x ", "x\" ", "x' ", "x> ", "x\\\" ", "x, ", "x] "];
         /// Of more attempts than these, as many are tried, evenly spread.
-        const MOST: usize = 30_000;
+        const MOST: usize = 10_000;
         let is_new = |other: &&str| !log.lines.iter().any(|line| line.contains(*other));
         let Some(other) = OTHERS.into_iter().find(is_new) else {
             return;
