@@ -11,6 +11,8 @@ use crate::jail::{Jail, RemoteChange};
 
 /// Changes that wait for one jail; a jail that is further behind is brought up to date later.
 const WAITING: usize = 200_000;
+/// Changes that a jail is given at once.
+const AT_ONCE: usize = 2_000;
 
 /// The ways to the jails.
 #[derive(Debug, Default)]
@@ -79,9 +81,14 @@ impl Way {
                 while let Ok(more) = changes.try_recv() {
                     batch.extend(more);
                 }
-                let done = batch.len();
-                jail.remote(batch).await;
-                count.fetch_sub(done, Ordering::Relaxed);
+                // a jail whose actions are busy takes no more than they can bear
+                let mut rest = batch.into_iter().peekable();
+                while rest.peek().is_some() {
+                    let part: Vec<_> = rest.by_ref().take(AT_ONCE).collect();
+                    let done = part.len();
+                    jail.remote(part).await;
+                    count.fetch_sub(done, Ordering::Relaxed);
+                }
             }
         });
         Way { sender, waiting }
