@@ -140,6 +140,7 @@ impl Task {
         match budget.spend(&limits, at.min(now), in_force) {
             Verdict::Heard => true,
             Verdict::Muted => {
+                self.muted = true;
                 warning!(
                     LOG,
                     "Host {name} of the fleet is muted: more than {} bans a minute, {} at once or {} in \

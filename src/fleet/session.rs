@@ -91,7 +91,12 @@ impl Task {
             };
             tokio::select! {
                 batch = received.recv() => match batch {
-                    Some(batch) => self.receive(batch?, engine).await?,
+                    Some(batch) => {
+                        self.receive(batch?, engine).await?;
+                        if std::mem::take(&mut self.muted) {
+                            places.send_replace(self.places());
+                        }
+                    }
                     None => return Err(EngineError::Answer),
                 },
                 Some((jail, told)) = self.told.recv() => {
@@ -153,6 +158,16 @@ impl Task {
         }
         let new = self.learn_hosts(engine).await?;
         let mut behind = self.find_places(&new, engine).await?;
+        // of a muted host a little now and then, so that the others do not wait for it
+        let muted = |host: &Host| host.budget.is_some_and(|budget| budget.is_muted());
+        let muted = self.hosts.iter().filter(|(_, host)| muted(host));
+        let muted: Places = muted
+            .map(|(name, host)| (name.clone(), host.place))
+            .collect();
+        if !muted.is_empty() {
+            let received = engine.read(&muted, None).await?;
+            self.receive(received, engine).await?;
+        }
         let limits = self.settings.limits;
         for (name, host) in &mut self.hosts {
             let in_force = self.claims.count(name);
@@ -279,11 +294,11 @@ impl Task {
         Ok(())
     }
 
+    /// The streams that are read as they grow: those of muted hosts are not.
     fn places(&self) -> Places {
-        let hosts = self
-            .hosts
-            .iter()
-            .map(|(name, host)| (name.clone(), host.place));
+        let muted = |host: &Host| host.budget.is_some_and(|budget| budget.is_muted());
+        let heard = self.hosts.iter().filter(|(_, host)| !muted(host));
+        let hosts = heard.map(|(name, host)| (name.clone(), host.place));
         hosts.chain([(ADMIN.to_owned(), self.admin)]).collect()
     }
 

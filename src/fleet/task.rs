@@ -61,6 +61,8 @@ pub(super) struct Task {
     pub(super) claims: Claims,
     pub(super) guard: Guard,
     pub(super) forward: Forward,
+    /// A host was muted since the reader was told which streams to read.
+    pub(super) muted: bool,
     /// Hosts that nobody listens to.
     pub(super) forgotten: HashSet<String>,
     pub(super) hosts: BTreeMap<String, Host>,
@@ -118,6 +120,7 @@ impl Task {
             engine,
             asked,
             forward: Forward::default(),
+            muted: false,
             forgotten: HashSet::new(),
             hosts: BTreeMap::new(),
             admin: Place::default(),

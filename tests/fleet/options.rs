@@ -211,9 +211,8 @@ fn too_much(settings: &str, bans: usize) -> usize {
     let _servers = meet(&[&one, &two]);
     let ids: Vec<String> = (1..=bans).map(|n| format!("198.51.100.{n}")).collect();
     one.ask(&format!("set sshd banip {}", ids.join(" ")));
-    let all = || two.of_host("mx1", "heard") == bans;
-    assert!(common::eventually(60, all), "{}", two.status());
-    assert_eq!(two.of_host("mx1", "muted"), true);
+    let muted = || two.of_host("mx1", "muted") == true;
+    assert!(common::eventually(60, muted), "{}", two.status());
     two.site.wait_for("Host mx1 of the fleet is muted");
     let warnings = two.site.read("log");
     let warnings = warnings.matches("Host mx1 of the fleet is muted");
