@@ -149,8 +149,9 @@ impl Task {
 
     /// Nothing waits to be judged: whoever waited for that is told.
     pub(super) fn all_judged(&mut self) {
-        for reply in self.judging.drain(..) {
-            let _ = reply.send(());
+        for reply in std::mem::take(&mut self.judging) {
+            // else more would come than the database can take
+            self.answer_when_written((), reply);
         }
         if std::mem::take(&mut self.starting) && self.core.options.fleet.takes_part() {
             self.tell_fleet(Told::Started);
