@@ -206,6 +206,14 @@ fn logs_are_looked_at_by_the_filter_of_their_jail() {
         fs::write(&log, &case.log).unwrap();
         set_age(&log, case.age);
     }
+    // whole hours from the beginning of the day, which a jail takes that wants no dates
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let midnight = now.unwrap().as_secs() / 86400 * 86400;
+    let evening = SystemTime::UNIX_EPOCH + Duration::from_secs(midnight - 3 * 3600);
+    let log = File::options()
+        .append(true)
+        .open(site.path("no-dates-wanted.log"));
+    log.unwrap().set_modified(evening).unwrap();
     let found = site.findings(&["--logs"]);
     for case in &cases {
         let path = format!("/{}.log", case.name);

@@ -342,12 +342,14 @@ impl Logs<'_> {
 fn read(replayed: &mut ReplayJail, lines: &[&str], present: Timestamp) -> Lines {
     let mut found = Lines::default();
     let mut events = Vec::new();
+    let undated = replayed.filter().accepts_undated(present);
     for line in lines {
         found.all += 1;
         found.coloured += usize::from(line.contains(COLOUR));
         let date = replayed.filter_mut().date_of(line, present);
         found.dated += usize::from(date.is_some());
-        found.last = date;
+        // a jail that wants no dates takes the beginning of the day
+        found.last = date.filter(|_| !undated);
         if date.is_none() && found.undated.is_none() {
             found.undated = Some((*line).to_owned());
         }
