@@ -19,6 +19,7 @@ pub mod exec;
 pub mod filter;
 pub mod firewall;
 pub mod fleet;
+pub mod http;
 mod interned;
 pub mod jail;
 pub mod lint;

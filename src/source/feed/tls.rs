@@ -1,15 +1,15 @@
 //! The certificates of a listener with TLS (RFC 5425).
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
 use super::Syslog;
+use crate::http::tls::{certificates, private_key};
 
 /// Reads the files a listener names.
 ///
@@ -27,23 +27,17 @@ pub(super) fn acceptor(syslog: &Syslog) -> io::Result<TlsAcceptor> {
         None => builder.with_no_client_auth(),
         Some(file) => {
             let mut roots = RootCertStore::empty();
-            for root in certificates(file)? {
+            for root in certificates(Path::new(file)).map_err(io::Error::other)? {
                 roots.add(root).map_err(io::Error::other)?;
             }
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
             builder.with_client_cert_verifier(verifier.build().map_err(io::Error::other)?)
         }
     };
-    let key = PrivateKeyDer::from_pem_file(key)
-        .map_err(|error| io::Error::other(format!("{key}: {error}")))?;
-    let config = builder.with_single_cert(certificates(certificate)?, key);
+    let key = private_key(Path::new(key)).map_err(io::Error::other)?;
+    let chain = certificates(Path::new(certificate)).map_err(io::Error::other)?;
+    let config = builder.with_single_cert(chain, key);
     Ok(TlsAcceptor::from(Arc::new(
         config.map_err(io::Error::other)?,
     )))
-}
-
-fn certificates(file: &str) -> io::Result<Vec<CertificateDer<'static>>> {
-    let failed = |error| io::Error::other(format!("{file}: {error}"));
-    let list = CertificateDer::pem_file_iter(file).map_err(failed)?;
-    list.collect::<Result<_, _>>().map_err(failed)
 }
