@@ -4,7 +4,6 @@
 //! What cannot be asked is told in its place: without a server there is the past alone.
 
 pub(super) mod arguments;
-mod chart;
 mod html;
 mod json;
 mod page;

@@ -7,4 +7,5 @@
 
 pub mod figures;
 pub mod metrics;
+pub mod page;
 pub mod serve;

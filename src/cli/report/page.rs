@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use chrono::{Days, Local, TimeZone as _};
 
-use super::chart::{Bar, Chart};
 use super::state::{Ban, Jail, State};
 use super::{DAYS, Report};
 use crate::cli::printable;
 use crate::jail::decision::local_time;
 use crate::store::statistics::{Day, Offender, Statistics};
+use crate::web::page::chart::{Bar, Chart};
 
 /// Bans of a jail that are listed; those that end last are left out and counted.
 const MOST_BANS: usize = 1000;

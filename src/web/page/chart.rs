@@ -1,7 +1,7 @@
 //! Numbers as bars, drawn as an SVG picture of a few lines. What a bar stands for is also told in
 //! words, which a browser shows when it is pointed at; the numbers stand in a table beside it.
 
-use super::html::escaped;
+use maud::{Markup, html};
 
 /// Size of the picture: the width of a telephone, so that its letters have the size of the text there.
 const WIDTH: f64 = 360.0;
@@ -50,67 +50,69 @@ impl Bar {
 
 impl Chart {
     /// The picture, and what its colours mean when there are several.
-    pub fn svg(&self) -> String {
-        let title = escaped(&self.title);
-        let mut svg = format!(
-            "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}; the numbers follow as a table\">\n"
-        );
+    pub fn markup(&self) -> Markup {
         let largest = self.bars.iter().map(Bar::total).max().unwrap_or(0);
         let top = rounded_up(largest.max(1));
-        let height = |number: f64| number / top * (BOTTOM - TOP);
-        for number in [0.0, top / 2.0, top] {
-            // half a ban would be no number
-            if number.fract() > 0.0 {
-                continue;
-            }
-            let y = BOTTOM - height(number);
-            svg.push_str(&format!(
-                "<path class=\"grid\" d=\"M{LEFT} {y:.1}H{WIDTH}\"/><text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{number}</text>\n",
-                LEFT - 4.0,
-                y + 3.0
-            ));
-        }
         let step = (WIDTH - LEFT) / self.bars.len().max(1) as f64;
-        for (index, bar) in self.bars.iter().enumerate() {
-            let x = LEFT + step * index as f64;
-            if let Some(tick) = &bar.tick {
-                svg.push_str(&format!(
-                    "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n",
-                    (x + step / 2.0).min(WIDTH - 14.0),
-                    HEIGHT - 6.0,
-                    escaped(tick)
-                ));
+        html! {
+            svg.chart viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img"
+                aria-label=(format!("{}; the numbers follow as a table", self.title)) {
+                // half a ban would be no number
+                @for number in [0.0, top / 2.0, top].into_iter().filter(|number| number.fract() == 0.0) {
+                    @let y = BOTTOM - height(number, top);
+                    path.grid d=(format!("M{LEFT} {y:.1}H{WIDTH}")) {}
+                    text x=(LEFT - 4.0) y=(tenths(y + 3.0)) text-anchor="end" { (number) }
+                }
+                @for (index, bar) in self.bars.iter().enumerate() {
+                    @let x = LEFT + step * index as f64;
+                    @if let Some(tick) = &bar.tick {
+                        text x=(tenths((x + step / 2.0).min(WIDTH - 14.0))) y=(HEIGHT - 6.0) text-anchor="middle" { (tick) }
+                    }
+                    @if bar.total() > 0 { (self.bar(bar, x, step, top)) }
+                }
             }
-            if bar.total() == 0 {
-                continue;
+            @if self.series.len() > 1 {
+                p {
+                    @for (index, name) in self.series.iter().enumerate() {
+                        span.key {
+                            svg viewBox="0 0 1 1" aria-hidden="true" { rect class=(format!("c{index}")) width="1" height="1" {} }
+                            " " (name)
+                        }
+                        " "
+                    }
+                }
             }
-            let words = escaped(&bar.words(&self.series));
-            svg.push_str(&format!("<g><title>{words}</title>"));
-            let mut y = BOTTOM;
-            for (series, part) in bar.parts.iter().enumerate().filter(|(_, part)| **part > 0) {
-                let part = height(f64::from(*part));
-                y -= part;
-                svg.push_str(&format!(
-                    "<rect class=\"c{series}\" x=\"{:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{part:.1}\"/>",
-                    x + step * 0.1,
-                    step * 0.8
-                ));
-            }
-            svg.push_str("</g>\n");
         }
-        svg.push_str("</svg>\n");
-        if self.series.len() > 1 {
-            let key = |(index, name): (usize, &String)| {
-                let name = escaped(name);
-                format!(
-                    "<span class=\"key\"><svg viewBox=\"0 0 1 1\" aria-hidden=\"true\"><rect class=\"c{index}\" width=\"1\" height=\"1\"/></svg> {name}</span> "
-                )
-            };
-            let keys: String = self.series.iter().enumerate().map(key).collect();
-            svg.push_str(&format!("<p>{}</p>\n", keys.trim_end()));
-        }
-        svg
     }
+
+    /// A bar that begins at `x` in a place `step` wide.
+    fn bar(&self, bar: &Bar, x: f64, step: f64, top: f64) -> Markup {
+        let mut y = BOTTOM;
+        let parts = bar.parts.iter().enumerate().filter(|(_, part)| **part > 0);
+        let parts = parts.map(|(series, part)| {
+            let part = height(f64::from(*part), top);
+            y -= part;
+            (format!("c{series}"), y, part)
+        });
+        html! {
+            g {
+                title { (bar.words(&self.series)) }
+                @for (class, y, part) in parts {
+                    rect class=(class) x=(tenths(x + step * 0.1)) y=(tenths(y)) width=(tenths(step * 0.8)) height=(tenths(part)) {}
+                }
+            }
+        }
+    }
+}
+
+/// How high a number stands in the picture.
+fn height(number: f64, top: f64) -> f64 {
+    number / top * (BOTTOM - TOP)
+}
+
+/// Finer than a tenth nobody sees.
+fn tenths(length: f64) -> String {
+    format!("{length:.1}")
 }
 
 /// The next of 1, 2, 4, 6, 8, 10, 20, 40 …
@@ -141,7 +143,7 @@ mod tests {
             series: vec!["mail".to_owned(), "<web>".to_owned()],
             bars: vec![bar("Monday", &[30, 10]), bar("Tuesday", &[0, 0])],
         };
-        let svg = chart.svg();
+        let svg = chart.markup().into_string();
         // 40 is the top, 120 high
         assert!(
             svg.contains("height=\"90.0\"") && svg.contains("height=\"30.0\""),

@@ -1,0 +1,7 @@
+//! What people see: HTML that escapes every text by construction, pictures, and the look of it.
+
+pub mod chart;
+pub mod table;
+
+/// How a page looks; also what `ferroban report --html` makes.
+pub const LOOK: &str = include_str!("look.css");
