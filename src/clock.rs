@@ -1,10 +1,12 @@
-//! Tells when the system's clock was set, or the machine was suspended: who sleeps until a moment of
-//! the day counts seconds, and would be wrong by then.
+//! The present time, and when the system's clock was set or the machine was suspended: who sleeps until
+//! a moment of the day counts seconds, and would be wrong by then.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
+
+use crate::ticket::Timestamp;
 
 /// How long a step may go unnoticed.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
@@ -37,8 +39,13 @@ impl ClockSteps {
     }
 }
 
+/// The present time; 0 where the clock stands before 1970.
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0.0, |since| since.as_secs_f64())
+}
+
 /// How far the clock of the day is ahead of the one that only counts, in seconds.
 fn ahead_of(start: Instant) -> f64 {
-    let today = SystemTime::now().duration_since(UNIX_EPOCH);
-    today.map_or(0.0, |today| today.as_secs_f64()) - start.elapsed().as_secs_f64()
+    now() - start.elapsed().as_secs_f64()
 }

@@ -5,13 +5,11 @@
 //! same rules drive the daemon and its tests.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use indexmap::IndexMap;
 
-use super::JailFigures;
-use super::executor::Executor;
-use super::info::{BanInfo, History};
+use super::context::Context;
+use super::info::BanInfo;
 use super::properties::Properties;
 use super::python::PythonError;
 use super::smtp::SmtpAction;
@@ -85,30 +83,6 @@ type FamilyKey = Option<String>;
 const STARTED: u8 = 1;
 /// It holds bans of it.
 const HOLDS_BANS: u8 = 2;
-
-/// What every operation needs to know of the jail around it.
-#[derive(Debug)]
-pub struct Context<'a> {
-    /// The jail's name.
-    pub jail: &'a str,
-    /// Names of this machine.
-    pub names: &'a HostNames,
-    /// Counters for tags.
-    pub figures: &'a JailFigures,
-    /// Database and resolver.
-    pub history: &'a History,
-    /// Carries commands out.
-    pub executor: &'a Executor,
-    /// The jail's ban epoch (fact A21): grows with every repair.
-    pub epoch: &'a AtomicU64,
-}
-
-impl Context<'_> {
-    /// The epoch after one more repair.
-    pub fn next_epoch(&self) -> u64 {
-        self.epoch.fetch_add(1, Ordering::Relaxed) + 1
-    }
-}
 
 /// All that can be set of an action, as one value.
 #[derive(Clone, Debug, Default)]

@@ -1,6 +1,7 @@
 //! One action of a jail, whichever way it is made: of commands, or in Python.
 
-use super::command::{ActionError, CommandAction, Context, Repair};
+use super::command::{ActionError, CommandAction, Repair};
+use super::context::Context;
 use super::info::BanInfo;
 use super::python::PythonAction;
 use crate::ticket::Ticket;

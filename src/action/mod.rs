@@ -7,6 +7,7 @@ mod backlog;
 pub mod ban_times;
 pub mod command;
 pub mod confined;
+pub mod context;
 pub mod executor;
 pub mod info;
 mod jail_action;

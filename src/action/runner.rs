@@ -10,14 +10,14 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use super::JailFigures;
-use super::command::{ActionError, Context};
+use super::command::ActionError;
+use super::context::Context;
 use super::executor::Executor;
 use super::info::{BanInfo, History};
 use super::jail_action::Action;
-use super::python::PythonError;
 use super::queue::{Entry, Queue};
 use super::task::{Reloaded, Task};
-use super::ticket_batch::{self, Kind, Outcome, TicketOrder};
+use super::ticket_batch::{self, Kind, Outcome, TicketOrder, failed};
 use crate::address::Address;
 use crate::control::Value;
 use crate::sys::hosts::HostNames;
@@ -479,21 +479,6 @@ impl Runner {
             unhandled(context.jail, &error);
         }
     }
-}
-
-/// Logs that an action failed on a ticket.
-pub fn failed(what: &str, jail: &str, action: &str, info: &BanInfo<'_>, error: &ActionError) {
-    let info = match error {
-        ActionError::Python(PythonError {
-            info: Some(info), ..
-        }) => info.clone(),
-        _ => info.repr(),
-    };
-    error!(
-        TARGET,
-        "Failed to execute {what} jail '{jail}' action '{action}' info '{info}': {error}{}",
-        error.trace()
-    );
 }
 
 fn unhandled(jail: &str, error: &ActionError) {

@@ -5,16 +5,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::JailFigures;
-use super::command::{CommandAction, Context};
+use super::command::{ActionError, CommandAction};
+use super::context::Context;
 use super::info::{BanInfo, History, Known};
 use super::jail_action::Action;
-use super::runner::failed;
+use super::python::PythonError;
 use crate::address::Address;
 use crate::control::Value;
 use crate::firewall::Change;
 use crate::sys::hosts::HostNames;
 use crate::ticket::Ticket;
-use crate::{debug, notice};
+use crate::{debug, error, notice};
+
+const TARGET: &str = "fail2ban.actions";
 
 /// What is to be done about a ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,4 +238,19 @@ pub async fn apply_together(
         }
     }
     outcomes
+}
+
+/// Logs that an action failed on a ticket.
+pub fn failed(what: &str, jail: &str, action: &str, info: &BanInfo<'_>, error: &ActionError) {
+    let info = match error {
+        ActionError::Python(PythonError {
+            info: Some(info), ..
+        }) => info.clone(),
+        _ => info.repr(),
+    };
+    error!(
+        TARGET,
+        "Failed to execute {what} jail '{jail}' action '{action}' info '{info}': {error}{}",
+        error.trace()
+    );
 }

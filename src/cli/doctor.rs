@@ -17,6 +17,7 @@ pub(super) mod look;
 mod own_log;
 pub(super) mod processes;
 mod redact;
+pub(super) mod running;
 pub(super) mod server;
 mod support;
 pub(super) mod tools;
@@ -139,7 +140,7 @@ fn write(file: &str, text: &str) -> std::io::Result<()> {
 fn examine(look: &Look) -> Findings {
     let mut findings = Findings::default();
     look::configuration(look, &mut findings);
-    processes::look(look, &mut findings);
+    running::look(look, &mut findings);
     commands::look(look, &mut findings);
     units::look(look, &mut findings);
     server::look(look, &mut findings);

@@ -21,7 +21,6 @@ use std::ffi::OsString;
 use std::io::{self, BufWriter, Cursor, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 
@@ -35,6 +34,7 @@ use super::replay;
 use super::replay::lines::{Input, Lines};
 use super::replay::logs::Logs;
 use crate::address::Address;
+use crate::clock;
 use crate::filter::{Filter, Trace};
 use crate::jail::replay::{Judged, Seen};
 use crate::lint::{hint, nearest};
@@ -89,10 +89,7 @@ enum Subject {
 
 /// Whether everything could be read.
 fn run(arguments: &Arguments) -> anyhow::Result<bool> {
-    let present = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .context("the clock stands before 1970")?
-        .as_secs_f64();
+    let present = clock::now();
     let mut out = BufWriter::new(io::stdout().lock());
     match subject(arguments)? {
         Subject::Lines => {

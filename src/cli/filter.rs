@@ -10,7 +10,6 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -18,6 +17,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use super::replay::lines::Lines;
 use super::replay::logs::Logs;
 use super::{directory, help, printable, refused, say};
+use crate::clock;
 use crate::config::shipped::{self, Shipped};
 use crate::draft::trial::{Log, Trial};
 use crate::draft::{Dating, Draft, DraftError, Source};
@@ -141,8 +141,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<bool> {
         None => Source::Log(current(path)?),
     };
     let config = directory::chosen(matches);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = now.context("the clock stands before 1970")?.as_secs_f64();
+    let now = clock::now();
     let of = |places: &BTreeSet<usize>| {
         places
             .iter()

@@ -12,7 +12,6 @@ mod summary;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 
@@ -23,6 +22,7 @@ use self::logs::Logs;
 use self::report::Report;
 use crate::cli::colours::Colours;
 use crate::cli::progress::Progress;
+use crate::clock;
 use crate::jail::replay::Event;
 use crate::python::encoding::Encoding;
 use crate::source::compressed::Meter;
@@ -56,10 +56,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         );
     }
     tell(&missing);
-    let present = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .context("the clock stands before 1970")?
-        .as_secs_f64();
+    let present = clock::now();
     let meter = Meter::default();
     let mut logs = Logs::new(meter.clone());
     if jails.len() > 1 && arguments.logs.iter().any(|log| log == "-") {

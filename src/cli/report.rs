@@ -15,12 +15,12 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 
 use self::arguments::Arguments;
 use self::state::State;
+use crate::clock;
 use crate::config;
 use crate::store::statistics::{self, Statistics};
 use crate::ticket::Timestamp;
@@ -76,10 +76,7 @@ fn gather(arguments: &Arguments) -> anyhow::Result<Report> {
         Some(socket) => socket.clone(),
         None => config::read_early(directory)?.socket,
     };
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .context("the clock stands before 1970")?
-        .as_secs_f64();
+    let now = clock::now();
     let state = state::ask(&socket)
         .map_err(|error| format!("No server answers at {}: {error}", socket.display()));
     // a server may keep its bans elsewhere than the configuration says by now

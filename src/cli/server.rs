@@ -5,18 +5,10 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use super::begin::Setup;
-use super::client::{self, Session};
-use super::{exit_code, say};
-use crate::config;
-use crate::control::{CommandError, Value};
+use super::client::{self, Session, serve};
 use crate::error;
-use crate::jail::validator::Validator;
-use crate::server::{self, ServerOptions};
 
 const TARGET: &str = "fail2ban";
-
-/// What the server process is called in process lists, unless `--pname` says.
-const PROCESS_NAME: &str = "fail2ban-server";
 
 /// Runs the program; the first argument is the name it was called under.
 pub fn main(args: Vec<OsString>) -> ExitCode {
@@ -30,64 +22,11 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
         return client::run(setup);
     }
     if options.asynchronous {
-        return become_server(&setup, Vec::new(), |result| {
+        return serve::become_server(&setup, Vec::new(), |result| {
             if let Err(failure) = result {
                 error!(TARGET, "{}", failure);
             }
         });
     }
-    start(&Session::new(setup))
-}
-
-/// Starts the server from this process, in the foreground or as a daemon.
-pub fn start(session: &Session) -> ExitCode {
-    let trials = Validator::default();
-    let Some(stream) = session.prepare_start(&trials) else {
-        return exit_code(false);
-    };
-    become_server(&session.setup, stream, move |result| {
-        // until here the jails found compiled what was tried
-        drop(trials);
-        match result {
-            Ok(()) => say("Server ready"),
-            Err(failure) => error!(TARGET, "NOK: {}", failure.args_repr()),
-        }
-    })
-}
-
-/// Is the server until it ends, or until its daemon is ready. `report` is told in the process that the
-/// user started whether the configuration was accepted.
-fn become_server(
-    setup: &Setup,
-    stream: Vec<Vec<Value>>,
-    report: impl FnOnce(Result<(), CommandError>),
-) -> ExitCode {
-    let directory = &setup.options.config;
-    let read = config::read_sandbox(directory).and_then(|sandbox| {
-        let dbfile = config::read_database(directory)?;
-        Ok((sandbox, dbfile, config::read_logformat(directory)?))
-    });
-    let (sandbox, dbfile, logformat) = match read {
-        Ok(read) => read,
-        Err(why) => {
-            error!(TARGET, "{}", why);
-            return exit_code(false);
-        }
-    };
-    let name = setup.options.process_name.as_deref();
-    let options = ServerOptions {
-        socket: setup.socket.clone(),
-        pidfile: setup.pidfile.clone(),
-        force: setup.options.force,
-        foreground: !setup.options.background,
-        process_name: name.unwrap_or(PROCESS_NAME).to_owned(),
-        loglevel: setup.loglevel.clone(),
-        logtarget: setup.logtarget.clone(),
-        syslogsocket: setup.syslogsocket.clone(),
-        logformat,
-        sandbox,
-        dbfile,
-        verbosity: u8::try_from(setup.options.verbosity.max(0)).unwrap_or(u8::MAX),
-    };
-    server::run(options, stream, report)
+    serve::start(&Session::new(setup))
 }

@@ -18,7 +18,6 @@ use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -27,6 +26,7 @@ use self::fit::{Look, Verdict};
 use self::report::Proposal;
 use super::machine::Machine;
 use super::{directory, ended, help, refused, replay, say};
+use crate::clock;
 use crate::config::files::Files as _;
 use crate::config::shipped;
 
@@ -100,10 +100,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<u8> {
         None if machine.is_dir(SYSTEM) => SYSTEM,
         None => shipped::DIR,
     };
-    let present = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .context("the clock stands before 1970")?
-        .as_secs_f64();
+    let present = clock::now();
     let jails = jails::read(&machine, base)?;
     let mut look = Look::at(&machine, present);
     let verdicts = look.judge(&jails)?;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::net::IpAddr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -19,6 +19,7 @@ use super::settings::Settings;
 use super::signing::{Signer, Trusted};
 use super::ulid::Ulids;
 use super::{LOG, Millis, Question, Surroundings};
+use crate::clock;
 use crate::control::Value;
 use crate::jail::Jail;
 use crate::store::LogPosition;
@@ -218,8 +219,7 @@ impl Task {
 
     /// The present by our clock.
     pub(super) fn clock() -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        since.map_or(0.0, |since| since.as_secs_f64())
+        clock::now()
     }
 
     /// The present by the engine's clock.

@@ -3,9 +3,10 @@
 use tokio::sync::oneshot;
 
 use super::look::Looks;
-use super::task::{Task, now};
+use super::task::Task;
 use super::{FULL, Refusal};
 use crate::action::Order;
+use crate::clock::now;
 use crate::control::{CommandError, JailCommand, JailQuery, JailSetting, Reply, Value};
 use crate::options::jail::SIMULATE;
 use crate::{debug, warning};

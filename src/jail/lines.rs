@@ -10,8 +10,9 @@ use std::sync::Arc;
 use tokio::sync::OnceCell;
 
 use super::pending::{Origin, PendingFailure};
-use super::task::{Task, now};
+use super::task::Task;
 use crate::address::Address;
+use crate::clock::now;
 use crate::datetime::Stand;
 use crate::evidence::Evidence;
 use crate::filter::{Clock, Dating, Failure, FailureId, Filter, Lines, Signature, Survey, is_told};

@@ -10,7 +10,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -24,6 +24,7 @@ use super::remote::{RemoteChange, SharedMode};
 use super::{JailContext, Refusal};
 use crate::action::{Actions, Order};
 use crate::address::Address;
+use crate::clock::now;
 use crate::config::files::Disk;
 use crate::config::glob;
 use crate::control::{JailCommand, JailSetting, Reply, Value};
@@ -31,7 +32,6 @@ use crate::firewall::audit_timer::Reminder;
 use crate::fleet::OwnBan;
 use crate::source::Chunk;
 use crate::store::Store;
-use crate::ticket::Timestamp;
 
 /// Chunks waiting for the jail; the readers are held back beyond.
 const WAITING_CHUNKS: usize = 4;
@@ -212,13 +212,6 @@ pub(super) fn prepare(
         chunks,
     };
     (sender, prepared)
-}
-
-/// The present time.
-pub(super) fn now() -> Timestamp {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0.0, |since| since.as_secs_f64())
 }
 
 impl Task {

@@ -31,7 +31,7 @@ use self::logging::Logging;
 pub use self::process::run;
 use self::server_log::{LOG, OBSERVER};
 use crate::action::command::leftover::take_out_rest;
-use crate::clock::ClockSteps;
+use crate::clock::{self, ClockSteps};
 use crate::config::Sandbox;
 use crate::control::Value;
 use crate::evidence::memory::EvidenceMemory;
@@ -277,8 +277,7 @@ impl Server {
         loop {
             tokio::time::sleep(hour).await;
             if let Some(store) = self.store() {
-                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-                store.purge(now.map_or(0.0, |now| now.as_secs_f64()));
+                store.purge(clock::now());
             }
         }
     }

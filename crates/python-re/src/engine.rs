@@ -11,14 +11,14 @@ use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use regex_automata::Input;
 use regex_automata::meta;
 use regex_automata::nfa::thompson::WhichCaptures;
 use regex_automata::util::primitives::NonMaxUsize;
-use regex_automata::{Input, MatchKind};
-use regex_syntax::hir::Hir;
 
 use super::LimitExceeded;
 use super::ast::Node;
+use super::automaton::build;
 use super::conditional::settle;
 use super::emit::{emit, is_linear};
 use super::instructions::Instructions;
@@ -38,10 +38,6 @@ const LAST_STEPS_PER_BYTE: u64 = 32;
 const PATIENCE: u32 = 16;
 /// Questions for a mere yes or no after which the engine for these is worth its preparation.
 const QUESTIONS: u32 = 500;
-/// Largest linear program; usual regexes need a hundredth of it.
-const NFA_SIZE_LIMIT: usize = 64 << 20;
-/// Memory of the lazily built automaton of a linear program.
-const LAZY_DFA_CAPACITY: usize = 2 << 20;
 
 /// The engines of one regex, built when first needed.
 #[derive(Debug, Default)]
@@ -183,16 +179,4 @@ impl Linear {
             Linear::Nothing => None,
         }
     }
-}
-
-pub(crate) fn build(program: &Hir, captures: WhichCaptures) -> Option<meta::Regex> {
-    let config = meta::Config::new()
-        .match_kind(MatchKind::LeftmostFirst)
-        .which_captures(captures)
-        .nfa_size_limit(Some(NFA_SIZE_LIMIT))
-        .hybrid_cache_capacity(LAZY_DFA_CAPACITY);
-    meta::Builder::new()
-        .configure(config)
-        .build_from_hir(program)
-        .ok()
 }

@@ -29,6 +29,7 @@
 #![forbid(unsafe_code)]
 
 pub mod ast;
+mod automaton;
 mod charset;
 mod checks;
 pub mod class;

@@ -15,8 +15,8 @@ use regex_automata::meta;
 use regex_automata::nfa::thompson::WhichCaptures;
 
 use super::ast::Node;
+use super::automaton::build;
 use super::emit::{emit, is_linear};
-use super::engine::build;
 use super::opening::is_whole_line;
 use super::writer::whole_literal;
 

@@ -1,13 +1,12 @@
 //! Operations on a whole action: start, stop, flush, reload, per family and once where families
 //! share the command (facts A1–A3, A10, A16).
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use super::super::info::BanInfo;
 use super::super::tags::{self, TagError};
 use crate::sys::hosts::HostNames;
 
 use super::{ActionError, CommandAction, Context, FamilyKey, HOLDS_BANS, STARTED};
+use crate::clock::now;
 
 /// Operations on a whole action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,10 +153,4 @@ impl CommandAction {
             done.retain(|_, other| *other != command);
         }
     }
-}
-
-pub(super) fn now() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0.0, |since| since.as_secs_f64())
 }

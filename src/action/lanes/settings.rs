@@ -8,7 +8,8 @@ use std::sync::atomic::Ordering;
 use indexmap::IndexMap;
 use tokio::sync::oneshot;
 
-use super::super::command::{CommandAction, Context};
+use super::super::command::CommandAction;
+use super::super::context::Context;
 use super::super::jail_action::Action;
 use super::super::python::{self, PythonAction};
 use super::super::queue::{Class, Queue};

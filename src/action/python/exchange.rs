@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use tokio::time::{Instant, timeout};
 
-use super::super::command::Context;
+use super::super::context::Context;
 use super::super::info::{BanInfo, whole};
 use super::child::{Child, Gone};
 use super::wire::{pack, unpack};

@@ -13,7 +13,7 @@ use indexmap::IndexMap;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::command::Context;
+use super::context::Context;
 use super::info::BanInfo;
 use crate::control::{CommandError, Value};
 use crate::ticket::Ticket;

@@ -5,11 +5,11 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::super::ticket_batch::{Outcome, TicketOrder};
 use super::{Runner, TARGET};
 use crate::address::Address;
+use crate::clock;
 use crate::control::Value;
 use crate::firewall::audit_timer;
 use crate::ticket::{BanTime, Ticket};
@@ -22,9 +22,7 @@ impl Runner {
     /// Compares bans with the firewall and puts back what is not there; `lifted` have been lifted
     /// meanwhile.
     pub(super) async fn audit(&mut self, orders: &[Arc<TicketOrder>], lifted: &HashSet<Address>) {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0.0, |since| since.as_secs_f64());
+        let now = clock::now();
         let lasts = |ticket: &Ticket| match ticket.bantime {
             Some(BanTime::Seconds(seconds)) => ticket.time + seconds > now + ENDING,
             Some(BanTime::Permanent) | None => true,

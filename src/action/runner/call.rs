@@ -3,10 +3,9 @@
 //! The arguments are checked against the method's parameters as Python does it, with its texts,
 //! then the action does what it would do for the jail.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use super::super::Query;
-use super::super::command::{ActionError, CommandAction, Context, Repair};
+use super::super::command::{ActionError, CommandAction, Repair};
+use super::super::context::Context;
 use super::super::info::BanInfo;
 use super::super::jail_action::Action;
 use super::super::tags::escape;
@@ -14,6 +13,7 @@ use crate::exec::script::Script;
 
 use super::Runner;
 use crate::address::Address;
+use crate::clock;
 use crate::control::{CommandError, Reply, Value};
 use crate::ticket::Ticket;
 
@@ -243,11 +243,7 @@ fn ticket(info: &[(Value, Value)]) -> Ticket {
             .map(|(_, value)| value.str().into_owned())
     };
     let id = value("ip").or_else(|| value("fid")).unwrap_or_default();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    Ticket::new(
-        Address::parse(&id),
-        now.map_or(0.0, |since| since.as_secs_f64()),
-    )
+    Ticket::new(Address::parse(&id), clock::now())
 }
 
 fn nothing(done: Result<(), ActionError>) -> Reply {

@@ -5,6 +5,7 @@
 
 mod addresses;
 mod interactive;
+pub mod serve;
 mod session;
 mod start;
 
@@ -14,7 +15,7 @@ use std::process::ExitCode;
 pub use session::Session;
 
 use super::begin::Setup;
-use super::{exit_code, say, server, usage};
+use super::{exit_code, say, usage};
 
 /// Runs the program; the first argument is the name it was called under.
 pub fn main(args: Vec<OsString>) -> ExitCode {
@@ -41,7 +42,7 @@ pub fn run(setup: Setup) -> ExitCode {
         return exit_code(session.help(command));
     }
     if words == ["start"] && !session.setup.options.background {
-        return server::start(&session);
+        return serve::start(&session);
     }
     exit_code(session.command(&words))
 }

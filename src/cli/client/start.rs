@@ -8,10 +8,10 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 
+use super::serve;
 use super::session::stream_of;
 use super::session::{Session, Show, TARGET};
 use crate::cli::begin::Purpose;
-use crate::cli::server;
 use crate::control::Value;
 use crate::error;
 use crate::jail::validator::Validator;
@@ -23,7 +23,7 @@ impl Session {
     /// `start`: as a server process of its own, or with `-f` in this one.
     pub(super) fn start(&mut self) -> bool {
         if !self.setup.options.background {
-            return server::start(self) == ExitCode::SUCCESS;
+            return serve::start(self) == ExitCode::SUCCESS;
         }
         let Some(stream) = self.prepare_start(&Validator::default()) else {
             return false;

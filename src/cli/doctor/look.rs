@@ -2,13 +2,13 @@
 
 use std::cell::OnceCell;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::findings::Findings;
 use super::processes::{self, Process, SYSTEM};
 use crate::cli::machine::Machine;
 use crate::cli::report::state::{self, State};
 use crate::cli::setup::jails::{self, Jail};
+use crate::clock;
 use crate::config::{EarlyOptions, shipped, stream};
 use crate::lint::{Severity, lint};
 use crate::options::server::DBFILE;
@@ -65,10 +65,9 @@ impl Look {
             }
         };
         let servers = processes::servers(&machine);
-        let present = SystemTime::now().duration_since(UNIX_EPOCH);
         Ok(Look {
             base: base.to_owned(),
-            present: present.unwrap_or_default().as_secs_f64(),
+            present: clock::now(),
             is_root: nix::unistd::geteuid().is_root(),
             early: early.ok(),
             database: stream::one(&machine, base, DBFILE).unwrap_or_default(),

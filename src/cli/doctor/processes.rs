@@ -5,19 +5,14 @@ use std::path::PathBuf;
 
 use nix::unistd::{SysconfVar, sysconf};
 
-use super::findings::Findings;
-use super::look::Look;
 use crate::cli::machine::Machine;
 use crate::cli::options::{self, Request};
 use crate::config::files::Files as _;
 use crate::config::{shipped, stream};
-use crate::lint::Severity;
 use crate::ticket::Timestamp;
 
 /// Where the configuration of a machine is.
 pub const SYSTEM: &str = "/etc/fail2ban";
-/// What the kernel puts behind the path of a program that is there no more.
-const DELETED: &str = " (deleted)";
 
 /// The right to write any file, as a bit of `CapEff`.
 const CAP_DAC_OVERRIDE: u64 = 1 << 1;
@@ -48,7 +43,7 @@ pub struct Process {
 
 impl Process {
     /// What it is called here.
-    fn described(&self) -> String {
+    pub fn described(&self) -> String {
         let name = if self.original {
             "fail2ban"
         } else {
@@ -182,41 +177,6 @@ fn started_as(words: &[String]) -> Option<(bool, Option<PathBuf>, PathBuf)> {
         false => starts || options.words.is_empty() && !options.interactive && !options.test,
     };
     serves.then_some((original, options.socket, options.config))
-}
-
-/// Whether more than one server bans by this configuration, and whether the one that runs is what is
-/// installed.
-pub fn look(look: &Look, findings: &mut Findings) {
-    if look.servers.is_none() {
-        findings.unseen("the processes: there is no /proc, or it hides those of others");
-        return;
-    }
-    let ours = look.rivals();
-    if ours.len() > 1 {
-        let names: Vec<String> = ours.iter().map(|server| server.described()).collect();
-        findings.add(
-            Severity::Error,
-            "two-servers",
-            format!("{} servers ban by the same configuration: {}", ours.len(), names.join("; ")),
-            "stop the one that is not meant to run: systemctl stop of its unit, or kill with its number",
-        );
-    } else if let Some(server) = ours.first() {
-        findings.sound(format!("one server runs: {}", server.described()));
-    }
-    for server in ours {
-        let program = server.program.as_deref();
-        if let Some(path) = program.and_then(|path| path.strip_suffix(DELETED)) {
-            findings.add(
-                Severity::Warning,
-                "old-program",
-                format!(
-                    "the server (process {}) runs a {path} that has been replaced or removed since it started",
-                    server.pid
-                ),
-                "restart it: systemctl restart fail2ban (or ferroban), or fail2ban-client restart",
-            );
-        }
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::json::fields;
 use crate::action::tags::field_of_tag;
 use crate::address::Address;
+use crate::clock;
 use crate::filter::{Found, Name, Record, quote};
 use crate::sys::hosts;
 use crate::ticket::{FieldValue, MatchLine, Timestamp};
@@ -216,7 +217,7 @@ fn tag(name: &str, hit: &Hit, message: &str) -> Option<String> {
             .unwrap_or_else(|| "None".to_owned()),
         "fq-hostname" => hosts::full_name(),
         "sh-hostname" => hosts::short_name(),
-        "time" => moment(hit.time.or_else(|| Some(super::run::now()))),
+        "time" => moment(hit.time.or_else(|| Some(clock::now()))),
         "failures" | "bancount" => "0".to_owned(),
         "matches" => hit.lines().join("\n"),
         _ => return None,

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal as _, Write};
 use std::path::Path;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use super::Stop;
 use super::input::{Block, Lines, trim};
@@ -15,14 +15,15 @@ use super::tally::{Kind, Tally};
 use super::{json, report};
 use crate::address::Address;
 use crate::cli::progress::Progress;
+use crate::clock::now;
 use crate::config;
 use crate::datetime::FixedOffset;
+use crate::error;
 use crate::filter::{Clock, FailureId, Filter, Known, LineOutcome, Manner, is_told};
 use crate::pattern::UseDns;
 use crate::python::encoding::Encoding;
 use crate::source::compressed::Meter;
 use crate::source::journal::{self, Entry, Matches, OptionsError, Reader};
-use crate::{error, ticket::Timestamp};
 
 /// Lists longer than this are not printed unless asked for (fact X13).
 const LISTED: usize = 20;
@@ -224,12 +225,6 @@ fn read_usedns(text: &str) -> UseDns {
             UseDns::No
         }
     }
-}
-
-/// The present time.
-pub(super) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0.0, |d| d.as_secs_f64())
 }
 
 /// An error of the system as Python shows it.

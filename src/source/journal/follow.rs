@@ -15,6 +15,7 @@ use super::child::Child;
 use super::entry::{Builder, Entry, Fields};
 use super::library::Library;
 use super::options::{Matches, Options};
+use crate::clock::now;
 use crate::python::encoding::Encoding;
 use crate::sys::journal;
 use crate::ticket::Timestamp;
@@ -275,9 +276,4 @@ fn place(way: &Way, batch: &Batch) -> Option<Place> {
         date: last.date.clone(),
         cursor,
     })
-}
-
-fn now() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0.0, |since| since.as_secs_f64())
 }

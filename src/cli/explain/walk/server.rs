@@ -7,7 +7,7 @@ use super::Outcome::{self, Sound, Unseen, Wrong};
 use super::Walker;
 use crate::cli::actions;
 use crate::cli::doctor::findings::{Finding, Findings};
-use crate::cli::doctor::{bans, docker, processes, server, tools};
+use crate::cli::doctor::{bans, docker, running, server, tools};
 use crate::cli::explain::feed::Harvest;
 use crate::cli::explain::judge::Judge;
 use crate::cli::explain::own_log;
@@ -26,7 +26,7 @@ impl Walker<'_> {
             return Unseen("the server: --offline".to_owned());
         }
         let mut findings = Findings::default();
-        processes::look(&self.look, &mut findings);
+        running::look(&self.look, &mut findings);
         server::look(&self.look, &mut findings);
         let own = |finding: &&Finding| {
             let others = finding.jail.as_ref().is_some_and(|jail| *jail != self.jail);
