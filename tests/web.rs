@@ -209,3 +209,54 @@ fn mistakes_in_the_section_are_told_with_their_line() {
         );
     }
 }
+
+/// A site whose page is at the socket `web`, with these lines more below `[web]`.
+fn page_site(options: &str) -> Site {
+    let site = site("");
+    let here = site.directory.path().display().to_string();
+    let options = options.replace("HERE", &here);
+    let text = format!("[web]\nlisten = {here}/web\n{options}");
+    site.write("fail2ban.local", &text);
+    site
+}
+
+#[test]
+fn base_stands_before_all_paths() {
+    let site = page_site("base = /fail2ban/\n");
+    let server = site.foreground(home::server());
+    let _web = web(&site);
+    let there = || get(&site, "/fail2ban/healthz", "").1 == "ok\n";
+    assert!(common::eventually(60, there));
+    let banned = server.ask(&["set", "one", "banip", "192.0.2.1"]).unwrap();
+    assert!(banned.is_ok());
+    for path in [
+        "/fail2ban/",
+        "/fail2ban",
+        "/fail2ban/banned",
+        "/fail2ban/jail/one",
+        "/fail2ban/address/192.0.2.1",
+    ] {
+        let (head, body) = get(&site, path, "");
+        assert!(head.starts_with("HTTP/1.1 200"), "{path}: {head}\n{body}");
+        assert!(
+            head.contains("content-security-policy: default-src 'none'"),
+            "{head}"
+        );
+    }
+    let (_, page) = get(&site, "/fail2ban/api/v1/banned?q=192.0.2.", "");
+    let page: serde_json::Value = serde_json::from_str(&page).unwrap();
+    assert_eq!(
+        (&page["found"], &page["bans"][0]["id"]),
+        (&1.into(), &"192.0.2.1".into())
+    );
+    for path in [
+        "/",
+        "/healthz",
+        "/fail2ban2/",
+        "/fail2ban/../etc/passwd",
+        "/fail2ban/static/..%2fmod.rs",
+    ] {
+        let (head, _) = get(&site, path, "");
+        assert!(head.starts_with("HTTP/1.1 404"), "{path}: {head}");
+    }
+}

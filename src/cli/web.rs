@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -10,7 +11,14 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use super::{FAILURE, directory, help, refused, say};
 use crate::config;
 use crate::config::metrics::Listen;
+use crate::config::web::Web;
+use crate::web::access::Door;
+use crate::web::api::gather::Sources;
+use crate::web::ask::Ask;
+use crate::web::events::Hub;
 use crate::web::metrics::Format;
+use crate::web::programs::Programs;
+use crate::web::router::Site;
 use crate::web::serve::Service;
 
 /// Runs the program; the first word is the name it was called under.
@@ -79,7 +87,7 @@ fn run(matches: &ArgMatches) -> Result<()> {
         })?),
         None => options.listen,
     };
-    let service = Service::new(socket, options.names, options.addresses);
+    let service = Service::new(socket.clone(), options.names, options.addresses);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -87,9 +95,10 @@ fn run(matches: &ArgMatches) -> Result<()> {
         say(runtime.block_on(service.metrics(Format::Text)).trim_end());
         return Ok(());
     }
-    if listen.is_none() && options.textfile.is_none() {
+    let web = config::read_web(directory)?;
+    if listen.is_none() && options.textfile.is_none() && web.listen.is_none() {
         bail!(
-            "nothing to serve: write listen = 127.0.0.1:9191 or textfile = FILE below [metrics] in {}/fail2ban.local",
+            "nothing to serve: write listen = 127.0.0.1:9191 below [web] or [metrics], or textfile = FILE below [metrics], in {}/fail2ban.local",
             directory.display()
         );
     }
@@ -104,21 +113,43 @@ fn run(matches: &ArgMatches) -> Result<()> {
             let written = service.write(file, warn).await;
             written.with_context(|| format!("cannot write {}", file.display()))
         };
-        let answer = async {
-            let Some(listen) = &listen else {
-                return std::future::pending().await;
-            };
-            let place = match listen {
-                Listen::Tcp(address) => address.to_string(),
-                Listen::Unix(path) => path.display().to_string(),
-            };
-            eprintln!("ferroban web: serving metrics at {place}");
-            let served = service.clone().listen(listen).await;
-            served.with_context(|| format!("cannot listen at {place}"))
+        let answer = |listen: Option<Listen>, what: &'static str, site: Option<Arc<Site>>| {
+            let service = service.clone();
+            async move {
+                let Some(listen) = &listen else {
+                    return std::future::pending().await;
+                };
+                let place = match listen {
+                    Listen::Tcp(address) => address.to_string(),
+                    Listen::Unix(path) => path.display().to_string(),
+                };
+                eprintln!("ferroban web: serving {what} at {place}");
+                let served = service.listen(listen, site).await;
+                served.with_context(|| format!("cannot listen at {place}"))
+            }
+        };
+        let site = match &web.listen {
+            Some(_) => Some(Arc::new(site(&web, directory, &socket)?)),
+            None => None,
         };
         tokio::select! {
             ended = write => ended,
-            ended = answer => ended,
+            ended = answer(listen, "metrics", None) => ended,
+            ended = answer(web.listen.clone(), "the page", site) => ended,
         }
+    })
+}
+
+/// Page and API, of the server at a control socket.
+fn site(web: &Web, directory: &Path, socket: &Path) -> Result<Site> {
+    Ok(Site {
+        base: web.base.clone(),
+        door: Door::new(web.write)?,
+        has_users: web.users.is_some(),
+        sources: Sources {
+            ask: Ask::at(socket.to_owned()),
+            programs: Programs::of(directory.to_string_lossy().into_owned()),
+        },
+        hub: Hub::begin(socket.to_owned())?,
     })
 }

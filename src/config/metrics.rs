@@ -20,6 +20,10 @@ pub enum Listen {
 }
 
 impl Listen {
+    /// What [`Listen::parse`] takes.
+    pub const FORM: &str =
+        "an address with a port, such as 127.0.0.1:9191, or the path of a socket";
+
     /// Reads `127.0.0.1:9191`, `[::1]:9191` or `/run/metrics.sock`; `None`: it is neither.
     pub fn parse(text: &str) -> Option<Listen> {
         match text.starts_with('/') {
@@ -69,10 +73,8 @@ pub fn read(settings: &Settings, messages: &mut Messages) -> Result<Metrics, Cau
         value.filter(|value| !value.is_empty())
     };
     let invalid = |name, value: &str, is| invalid(settings, (SECTION, name), value, is);
-    let listen = text("listen").map(|value| {
-        const IS: &str = "an address with a port, such as 127.0.0.1:9191, or the path of a socket";
-        Listen::parse(&value).ok_or_else(|| invalid("listen", &value, IS))
-    });
+    let listen = text("listen")
+        .map(|value| Listen::parse(&value).ok_or_else(|| invalid("listen", &value, Listen::FORM)));
     Ok(Metrics {
         listen: listen.transpose()?,
         textfile: text("textfile").map(PathBuf::from),

@@ -37,6 +37,7 @@ pub mod settings;
 pub mod shipped;
 pub mod stream;
 pub mod tags;
+pub mod web;
 
 pub use error::{Cause, ConfigError, Fault, Message, Place};
 pub use globals::{Sandbox, check_loglevel};
@@ -152,6 +153,14 @@ pub fn read_sandbox(dir: &Path) -> Result<Sandbox, ConfigError> {
 /// As [`read_early`], and for a value that is none.
 pub fn read_metrics(dir: &Path) -> Result<metrics::Metrics, ConfigError> {
     stream::metrics(&shipped::Shipped, &dir.to_string_lossy())
+}
+
+/// Reads what `ferroban web` serves beside that (`[web]`).
+///
+/// # Errors
+/// As [`read_metrics`].
+pub fn read_web(dir: &Path) -> Result<web::Web, ConfigError> {
+    stream::web(&shipped::Shipped, &dir.to_string_lossy())
 }
 
 /// Reads the options of `[fleet]`; none without the section.

@@ -9,6 +9,7 @@ use super::layers::Layers;
 use super::metrics::{self, Metrics};
 use super::settings::{Options, Settings};
 use super::shipped;
+use super::web::{self, Web};
 use super::{Check, ConfigError, EarlyOptions, ReadOptions, Sandbox, Stream};
 use crate::control::Value;
 use crate::log::Level;
@@ -80,6 +81,18 @@ pub fn metrics(files: &dyn Files, base: &str) -> Result<Metrics, ConfigError> {
         metrics::read(&settings, &mut layers.messages)
     };
     with_messages(files, base, read).map(|(metrics, _)| metrics)
+}
+
+/// Of `fail2ban.conf` the page and the API of `ferroban web`; see [`super::read_web`].
+///
+/// # Errors
+/// As there.
+pub fn web(files: &dyn Files, base: &str) -> Result<Web, ConfigError> {
+    let read = |layers: &mut Layers<'_>| {
+        let settings = globals_of(layers)?;
+        web::read(&settings, &mut layers.messages)
+    };
+    with_messages(files, base, read).map(|(web, _)| web)
 }
 
 /// Of `fail2ban.conf` the fleet; see [`super::read_fleet`].

@@ -10,7 +10,7 @@ use crate::config::layers::Layers;
 use crate::config::places::{Item, header_of, line_of};
 use crate::config::references::References;
 use crate::config::settings::{Section, Settings};
-use crate::options::server::{METRICS, THREAD};
+use crate::options::server::{METRICS, THREAD, WEB};
 use crate::options::{OptionRow, action, jail, server};
 use crate::python::text::quoted;
 
@@ -81,12 +81,13 @@ pub(super) fn of_server(
             "Definition" => unread(section, &known, &references, written, findings),
             "Thread" => unread(section, &names(THREAD), &references, written, findings),
             "metrics" => unread(section, &names(METRICS), &references, written, findings),
+            "web" => unread(section, &names(WEB), &references, written, findings),
             name if references.section(name) => {}
             name => unread_section(
                 files,
                 name,
                 section,
-                &["Definition", "Thread", "metrics"],
+                &["Definition", "Thread", "metrics", "web"],
                 findings,
             ),
         }

@@ -76,6 +76,12 @@ pub const METRICS: &[OptionRow] = &[
     OptionRow::flag("addresses").sent(Sent::Never),
 ];
 
+/// Options of `[web]`: the page and the API of `ferroban web`.
+pub const WEB: &[OptionRow] = &[
+    OptionRow::text("listen").sent(Sent::Never),
+    OptionRow::text("base").sent(Sent::Never),
+];
+
 /// Options of `[Thread]`; all together they are the option `thread` of the server.
 pub const THREAD: &[OptionRow] = &[OptionRow::integer("stacksize")];
 
@@ -112,7 +118,7 @@ pub fn all() -> impl Iterator<Item = &'static OptionRow> {
 
 /// Those of all sections of `fail2ban.conf`.
 pub fn of_all_sections() -> impl Iterator<Item = &'static OptionRow> {
-    all().chain(THREAD).chain(METRICS).chain(FLEET)
+    all().chain(THREAD).chain(METRICS).chain(WEB).chain(FLEET)
 }
 
 /// The name of an option that `set NAME VALUE` sets. A jail may be called like one the original does

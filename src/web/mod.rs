@@ -1,11 +1,22 @@
-//! `ferroban web`: what the server has to tell, for programs that speak HTTP.
+//! `ferroban web`: what the server has to tell, for browsers and for programs that speak HTTP.
 //!
 //! It is a process of its own. It asks the server by its control socket, as any client, so nothing that
-//! happens here holds up a ban. [`figures`] asks, [`metrics`] makes a page of the answers, [`serve`] is
-//! the HTTP server.
+//! happens here holds up a ban.
+//!
+//! [`serve`] takes connections, [`router`] finds who answers a request, [`access`] knows who asks.
+//! [`metrics`] writes [`figures`] for Prometheus; [`api`] answers in JSON, [`page`] in HTML, both from the
+//! same values ([`api::shapes`]), which [`ask`] has from the server and [`programs`] from the other programs
+//! of this one binary. [`events`] hands on what happens, as it happens.
 #![forbid(unsafe_code)]
 
+pub mod access;
+pub mod api;
+pub mod ask;
+pub mod events;
 pub mod figures;
 pub mod metrics;
 pub mod page;
+pub mod programs;
+pub mod reply;
+pub mod router;
 pub mod serve;

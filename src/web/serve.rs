@@ -1,16 +1,14 @@
-//! The HTTP server: `/metrics`, and `/healthz` for who watches this process.
+//! The HTTP server: connections, and what is served on each.
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
@@ -18,10 +16,12 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use super::figures::{self, Figures, FiguresError};
 use super::metrics::{self, Failures, Format};
+use super::reply::{self, Reply};
+use super::router::{self, Site};
 use crate::config::metrics::{Listen, Names};
 
 /// Connections served at once; further ones wait.
-const CONNECTIONS: usize = 64;
+const CONNECTIONS: usize = 256;
 /// A request must be there so long after the connection, or after the last answer.
 const REQUEST: Duration = Duration::from_secs(30);
 /// Figures are told to all who ask within this time: the server is not asked again.
@@ -86,11 +86,15 @@ impl Service {
         None
     }
 
-    /// Answers requests until the process ends.
+    /// Answers requests until the process ends: those for the metrics, and with a site all others too.
     ///
     /// # Errors
     /// Nobody can listen there.
-    pub async fn listen(self: Arc<Self>, listen: &Listen) -> std::io::Result<()> {
+    pub async fn listen(
+        self: Arc<Self>,
+        listen: &Listen,
+        site: Option<Arc<Site>>,
+    ) -> std::io::Result<()> {
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         match listen {
             Listen::Tcp(address) => {
@@ -98,7 +102,7 @@ impl Service {
                 loop {
                     let place = place(&places).await;
                     match listener.accept().await {
-                        Ok((stream, _)) => self.clone().converse(stream, place),
+                        Ok((stream, _)) => self.clone().converse(stream, site.clone(), place),
                         Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
                     }
                 }
@@ -109,7 +113,7 @@ impl Service {
                 loop {
                     let place = place(&places).await;
                     match listener.accept().await {
-                        Ok((stream, _)) => self.clone().converse(stream, place),
+                        Ok((stream, _)) => self.clone().converse(stream, site.clone(), place),
                         Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
                     }
                 }
@@ -117,15 +121,24 @@ impl Service {
         }
     }
 
-    fn converse<S>(self: Arc<Self>, stream: S, place: Option<OwnedSemaphorePermit>)
-    where
+    fn converse<S>(
+        self: Arc<Self>,
+        stream: S,
+        site: Option<Arc<Site>>,
+        place: Option<OwnedSemaphorePermit>,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         tokio::spawn(async move {
             let _place = place;
             let service = service_fn(|request| {
-                let service = self.clone();
-                async move { Ok::<_, Infallible>(service.answer(&request).await) }
+                let (service, site) = (self.clone(), site.clone());
+                async move {
+                    Ok::<_, Infallible>(match &site {
+                        Some(site) => router::answer(&service, site, request).await,
+                        None => service.answer(request).await,
+                    })
+                }
             });
             let mut server = http1::Builder::new();
             server.timer(TokioTimer::new()).header_read_timeout(REQUEST);
@@ -134,45 +147,22 @@ impl Service {
         });
     }
 
-    async fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-        const PLAIN: &str = "text/plain; charset=utf-8";
-        let reply = |status: StatusCode, kind: &'static str, text: String| {
-            let mut response = Response::new(Full::new(Bytes::from(text)));
-            *response.status_mut() = status;
-            let headers = response.headers_mut();
-            headers.insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
-            headers.insert(
-                CACHE_CONTROL,
-                hyper::header::HeaderValue::from_static("no-store"),
-            );
-            response
-        };
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let text = "Only GET and HEAD are served.\n".to_owned();
-            let mut refusal = reply(StatusCode::METHOD_NOT_ALLOWED, PLAIN, text);
-            let allowed = hyper::header::HeaderValue::from_static("GET, HEAD");
-            refusal.headers_mut().insert(ALLOW, allowed);
-            return refusal;
+    /// Answers where only the metrics are served.
+    async fn answer(&self, request: Request<Incoming>) -> Reply {
+        let (head, _) = request.into_parts();
+        let path = head.uri.path();
+        if let Some(reply) = router::open(self, &head, path).await {
+            return reply;
         }
-        match request.uri().path() {
-            "/metrics" => {
-                let accept = request.headers().get_all(ACCEPT).iter();
-                let accept: Vec<_> = accept.filter_map(|value| value.to_str().ok()).collect();
-                let format = Format::accepted(&accept.join(","));
-                let page = self.metrics(format).await;
-                reply(StatusCode::OK, format.content_type(), page)
+        match (&head.method, path) {
+            (&Method::GET | &Method::HEAD, "/") => {
+                reply::text(StatusCode::OK, "Ferroban: the metrics are at /metrics.\n")
             }
-            "/healthz" => reply(StatusCode::OK, PLAIN, "ok\n".to_owned()),
-            "/" => reply(
-                StatusCode::OK,
-                PLAIN,
-                "Ferroban: the metrics are at /metrics.\n".to_owned(),
-            ),
-            _ => reply(
+            (&Method::GET | &Method::HEAD, _) => reply::text(
                 StatusCode::NOT_FOUND,
-                PLAIN,
-                "There is nothing here; the metrics are at /metrics.\n".to_owned(),
+                "There is nothing here; the metrics are at /metrics.\n",
             ),
+            _ => reply::method("GET, HEAD"),
         }
     }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use crate::control::client::{Client, ClientError};
+use crate::control::print::ban::BanLine;
 use crate::control::print::json;
 use crate::jail::FULL;
-use crate::origin::Origin;
 
 /// How long a server may be silent.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -117,37 +117,12 @@ fn texts(list: &Json) -> impl Iterator<Item = &str> {
         .filter_map(Json::as_str)
 }
 
-/// `192.0.2.1 \t2026-11-22 10:00:00 + 600 = 2026-11-22 10:10:00` (fact P47); -1 seconds never end.
 fn ban(line: &str) -> Option<Ban> {
-    let (id, times) = line.rsplit_once('\t')?;
-    let (since, rest) = times.split_once(" + ")?;
-    let (rest, by) = Origin::split_suffix(rest);
-    let (length, until) = rest.split_once(" = ")?;
+    let line = BanLine::read(line)?;
     Some(Ban {
-        id: id.trim_end().to_owned(),
-        since: since.to_owned(),
-        until: (length != "-1").then(|| until.to_owned()),
-        by: by.map(str::to_owned),
+        id: line.id.to_owned(),
+        since: line.since.to_owned(),
+        until: line.until.map(str::to_owned),
+        by: line.by.map(str::to_owned),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_of_bans_are_taken_apart() {
-        let line = "192.0.2.1 \t2026-11-22 10:00:00 + 600 = 2026-11-22 10:10:00";
-        let found = ban(line).unwrap();
-        assert_eq!(found.id, "192.0.2.1");
-        assert_eq!(found.since, "2026-11-22 10:00:00");
-        assert_eq!(found.until.as_deref(), Some("2026-11-22 10:10:00"));
-        let forever = "2001:db8::1 \t2026-11-22 10:00:00 + -1 = 9999-12-31 23:59:59";
-        assert_eq!(ban(forever).unwrap().until, None);
-        assert_eq!(found.by, None);
-        let found = ban(&format!("{line} (by host mx2)")).unwrap();
-        assert_eq!(found.until.as_deref(), Some("2026-11-22 10:10:00"));
-        assert_eq!(found.by.as_deref(), Some("host mx2"));
-        assert_eq!(ban("192.0.2.1"), None);
-    }
 }

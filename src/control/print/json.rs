@@ -5,8 +5,8 @@
 
 use serde_json::{Map, Value as Json, json};
 
+use super::ban::BanLine;
 use crate::control::{CommandError, Value};
-use crate::origin::Origin;
 
 /// The line for a reply to a command.
 pub fn reply(words: &[Value], response: &Value) -> String {
@@ -34,14 +34,11 @@ fn bans(response: &Value) -> Option<Json> {
 
 /// Of `ID <TAB>START + BANTIME = END`.
 fn ban(text: &str) -> Option<Json> {
-    let (id, rest) = text.split_once(" \t")?;
-    let (start, rest) = rest.split_once(" + ")?;
-    let (rest, by) = Origin::split_suffix(rest);
-    let (bantime, end) = rest.split_once(" = ")?;
-    let bantime: i64 = bantime.parse().ok()?;
-    let end = (bantime >= 0).then_some(end);
-    let mut ban = json!({ "id": id, "start": start, "bantime": bantime, "end": end });
-    if let Some(by) = by {
+    let line = BanLine::read(text)?;
+    let mut ban = json!({
+        "id": line.id, "start": line.since, "bantime": line.bantime, "end": line.until,
+    });
+    if let Some(by) = line.by {
         ban["by"] = by.into();
     }
     Some(ban)

@@ -5,6 +5,7 @@
 //! every character counts.
 #![forbid(unsafe_code)]
 
+pub mod ban;
 pub mod json;
 mod table;
 

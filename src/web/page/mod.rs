@@ -2,6 +2,7 @@
 
 pub mod chart;
 pub mod table;
+pub mod views;
 
 /// How a page looks; also what `ferroban report --html` makes.
 pub const LOOK: &str = include_str!("look.css");

@@ -1,0 +1,274 @@
+//! Questions to server and programs → values.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::Value as Json;
+
+use super::shapes::{
+    ActionSummary, Ban, BannedPage, Explanation, FailedJail, Jail, JailSummary, Replay, Status,
+    Story,
+};
+use crate::address::Address;
+use crate::control::print::ban::BanLine;
+use crate::jail::FULL;
+use crate::web::ask::{Ask, AskError};
+use crate::web::programs::Programs;
+
+/// Bans of a page.
+const PAGE: usize = 100;
+
+/// Where answers come from.
+#[derive(Debug)]
+pub struct Sources {
+    /// The server.
+    pub ask: Ask,
+    /// The other programs.
+    pub programs: Programs,
+}
+
+impl Sources {
+    /// The server and its jails. That it does not answer is an answer.
+    pub async fn status(&self) -> Status {
+        let time = SystemTime::now().duration_since(UNIX_EPOCH);
+        let host = nix::unistd::gethostname().unwrap_or_default();
+        let mut status = Status {
+            time: time.map_or(0.0, |time| time.as_secs_f64()),
+            host: host.to_string_lossy().into_owned(),
+            ..Status::default()
+        };
+        match self.all().await {
+            Ok(all) => {
+                status.version = text(&all["fail2ban_version"]);
+                status.ferroban = all["ferroban_version"].as_str().map(str::to_owned);
+                status.database_waiting = all["database_requests_waiting"].as_u64();
+                let jails = pairs(&all["jails"]);
+                status.jails = jails.map(|(name, jail)| summary(name, jail)).collect();
+                let failed = pairs(&all["failed_jails"]);
+                let failed = failed.map(|(name, why)| FailedJail {
+                    name: name.clone(),
+                    error: text(why),
+                });
+                status.failed = failed.collect();
+            }
+            Err(error) => status.error = Some(error.to_string()),
+        }
+        status
+    }
+
+    async fn all(&self) -> Result<Arc<Json>, AskError> {
+        self.ask.question(&["status", "--all", FULL]).await
+    }
+
+    /// All of a jail.
+    ///
+    /// # Errors
+    /// There is no such jail, or no server.
+    pub async fn jail(&self, name: &str) -> Result<Jail, AskError> {
+        let status = self.ask.question(&["status", name, FULL]).await?;
+        let regexes = self.ask.question(&["get", name, "failregex"]).await?;
+        let ignored = self.ask.question(&["get", name, "ignoreip"]).await?;
+        let config = self
+            .programs
+            .objects(&["config", "--json"], &[name], Vec::new())
+            .await;
+        let (config, config_error) = first(config);
+        Ok(Jail {
+            summary: summary(name, &status),
+            regexes: texts(&regexes),
+            ignored: texts(&ignored),
+            config,
+            config_error,
+        })
+    }
+
+    /// A page of the bans in force, of one jail or of all. `query` is a part of an address, or a network.
+    ///
+    /// # Errors
+    /// There is no such jail, or no server.
+    pub async fn banned(
+        &self,
+        jail: Option<&str>,
+        query: &str,
+        page: usize,
+    ) -> Result<BannedPage, AskError> {
+        let names = match jail {
+            Some(name) => vec![name.to_owned()],
+            None => pairs(&self.all().await?["jails"])
+                .map(|(name, _)| name.clone())
+                .collect(),
+        };
+        let network = Address::parse_ip(query).filter(|network| !network.is_single());
+        let query = query.trim().to_ascii_lowercase();
+        let wanted = |id: &str| match &network {
+            Some(network) => network.contains(&Address::parse(id)),
+            None => query.is_empty() || id.to_ascii_lowercase().contains(&query),
+        };
+        let mut answers = Vec::new();
+        for name in names {
+            match self
+                .ask
+                .question(&["get", &name, "banip", "--with-time"])
+                .await
+            {
+                Ok(answer) => answers.push((name, answer)),
+                // a jail may have gone meanwhile
+                Err(AskError::Refused(_)) if jail.is_none() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let of_jail = |(name, answer)| lines(answer).map(move |line| (name, line));
+        let all = answers
+            .iter()
+            .map(|(name, answer)| (name.as_str(), &**answer));
+        let total = all
+            .clone()
+            .map(|(_, answer)| answer.as_array().map_or(0, Vec::len))
+            .sum();
+        let all = all.flat_map(of_jail);
+        let mut bans: Vec<_> = all.filter(|(_, line)| wanted(line.id)).collect();
+        bans.sort_by_key(|(jail, line)| (Reverse(line.since), line.id, *jail));
+        let found = bans.len();
+        let pages = found.div_ceil(PAGE).max(1);
+        let page = page.clamp(1, pages);
+        let bans = bans.iter().skip((page - 1) * PAGE).take(PAGE);
+        Ok(BannedPage {
+            jail: jail.map(str::to_owned),
+            bans: bans.map(|(jail, line)| ban_of(jail, line)).collect(),
+            query,
+            total,
+            found,
+            page,
+            pages,
+            size: PAGE,
+        })
+    }
+
+    /// All that is known of an address.
+    ///
+    /// # Errors
+    /// No server answers.
+    pub async fn story(&self, id: &str) -> Result<Story, AskError> {
+        let mut bans = Vec::new();
+        let jails = self.ask.question(&["banned", id]).await?;
+        for name in jails.as_array().into_iter().flatten().flat_map(texts) {
+            let told = self
+                .ask
+                .question(&["get", &name, "banip", "--with-time"])
+                .await?;
+            let own = lines(&told).filter(|line| line.id == id);
+            bans.extend(own.map(|line| ban_of(&name, &line)));
+        }
+        let explained = self
+            .programs
+            .objects(&["explain", "--json"], &[id], Vec::new())
+            .await;
+        let (explained, error) = first(explained);
+        Ok(Story {
+            id: id.to_owned(),
+            bans,
+            explained,
+            error,
+        })
+    }
+
+    /// What a line comes to, in a jail or in all that are enabled.
+    pub async fn explain(&self, jail: Option<&str>, line: &str) -> Explanation {
+        let mut options = vec!["explain", "--json", "--offline"];
+        options.extend(jail.map(|jail| ["--jail", jail]).into_iter().flatten());
+        // as input, or a line that names a file would be one
+        let answers = self
+            .programs
+            .objects(&options, &["-"], format!("{line}\n").into());
+        let (answers, error) = match answers.await {
+            Ok(answers) => (answers, None),
+            Err(error) => (Vec::new(), Some(error.to_string())),
+        };
+        Explanation {
+            line: line.to_owned(),
+            jail: jail.map(str::to_owned),
+            answers,
+            error,
+        }
+    }
+
+    /// Whom a jail would ban for a log.
+    pub async fn replay(&self, jail: &str, log: Vec<u8>) -> Replay {
+        let options = ["replay", "--json", "--jail", jail];
+        let (events, error) = match self.programs.objects(&options, &["-"], log).await {
+            Ok(events) => (events, None),
+            Err(error) => (Vec::new(), Some(error.to_string())),
+        };
+        Replay {
+            jail: jail.to_owned(),
+            events,
+            error,
+        }
+    }
+}
+
+fn first(objects: Result<Vec<Json>, crate::web::programs::ProgramError>) -> (Json, Option<String>) {
+    match objects {
+        Ok(objects) => (objects.into_iter().next().unwrap_or_default(), None),
+        Err(error) => (Json::Null, Some(error.to_string())),
+    }
+}
+
+fn summary(name: &str, status: &Json) -> JailSummary {
+    let (filter, actions) = (&status["filter"], &status["actions"]);
+    let count = |part: &Json, name: &str| part[name].as_u64().unwrap_or_default();
+    let hits = filter["regex_hits"].as_array().into_iter().flatten();
+    let of_action = |(action, waiting): (&String, &Json)| ActionSummary {
+        name: action.clone(),
+        waiting: waiting.as_u64().unwrap_or_default(),
+        not_effective: actions["not_effective"][action]
+            .as_array()
+            .map_or(0, |ids| ids.len() as u64),
+    };
+    JailSummary {
+        name: name.to_owned(),
+        failed_now: count(filter, "currently_failed"),
+        failed_total: count(filter, "total_failed"),
+        banned_now: count(actions, "currently_banned"),
+        banned_total: count(actions, "total_banned"),
+        simulated: actions["simulated"].as_bool().unwrap_or_default(),
+        lines: filter["lines_read"].as_u64(),
+        given_up: filter["searches_given_up"].as_u64(),
+        sources: ["file_list", "journal_matches"]
+            .iter()
+            .flat_map(|name| texts(&filter[*name]))
+            .collect(),
+        regex_hits: hits.filter_map(Json::as_u64).collect(),
+        actions: pairs(&actions["waiting_orders"]).map(of_action).collect(),
+    }
+}
+
+fn ban_of(jail: &str, line: &BanLine<'_>) -> Ban {
+    Ban {
+        id: line.id.to_owned(),
+        jail: jail.to_owned(),
+        since: line.since.to_owned(),
+        until: line.until.map(str::to_owned),
+        by: line.by.map(str::to_owned),
+    }
+}
+
+/// The lines of an answer to `get JAIL banip --with-time`.
+fn lines(answer: &Json) -> impl Iterator<Item = BanLine<'_>> {
+    let lines = answer.as_array().into_iter().flatten();
+    lines.filter_map(|line| BanLine::read(line.as_str()?))
+}
+
+fn pairs(object: &Json) -> impl Iterator<Item = (&String, &Json)> {
+    object.as_object().into_iter().flatten()
+}
+
+fn text(value: &Json) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn texts(list: &Json) -> Vec<String> {
+    let list = list.as_array().into_iter().flatten();
+    list.filter_map(Json::as_str).map(str::to_owned).collect()
+}

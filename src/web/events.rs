@@ -1,0 +1,295 @@
+//! What happens, as it happens: one connection to the server for all who listen here.
+//!
+//! Each listener has room for some events. One that does not take them is told how many it missed, and
+//! dropped when it takes none for a while; nobody waits for it.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use hyper::body::{Body, Bytes, Frame};
+use indexmap::IndexMap;
+use serde::Serialize;
+use serde_json::{Value as Json, json};
+use tokio::sync::mpsc;
+
+use crate::control::client::{Client, ClientError};
+use crate::control::print::json as told;
+
+/// Events that wait for a listener.
+const ROOM: usize = 256;
+/// A listener that has taken nothing for so long is dropped.
+const STALLED: Duration = Duration::from_secs(30);
+/// Listeners at the same time.
+const LISTENERS: usize = 128;
+/// Bytes of an event; the log lines of a longer one are left out.
+const LONGEST: usize = 64 << 10;
+/// The latest events, for who comes later.
+const RECENT: usize = 200;
+/// How often it is tried to reach the server.
+const RETRY: Duration = Duration::from_secs(2);
+/// How often listeners get a sign of life, so that connections which are gone are noticed.
+const SIGN: Duration = Duration::from_secs(15);
+/// Seconds of a step of the pulse.
+const STEP: u64 = 60;
+/// Steps that are kept: a day.
+const STEPS: usize = 24 * 60;
+/// Jails whose pulse is kept.
+const JAILS: usize = 256;
+
+/// Failures and bans by minute, since this process began, a day at most.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Pulse {
+    /// Seconds of a step.
+    pub step: u64,
+    /// When the first step began, in seconds since 1970.
+    pub begin: u64,
+    /// By jail.
+    pub jails: Vec<JailPulse>,
+}
+
+/// Of one jail; both lists have as many members as there are steps.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct JailPulse {
+    /// Its name.
+    pub jail: String,
+    /// Failures.
+    pub failures: Vec<u32>,
+    /// Bans, without those that were restored.
+    pub bans: Vec<u32>,
+}
+
+/// Hands on events.
+#[derive(Debug, Default)]
+pub struct Hub {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    listeners: Vec<Listener>,
+    recent: VecDeque<Arc<str>>,
+    /// The first step is `begin`, by the clock divided by [`STEP`].
+    begin: u64,
+    steps: IndexMap<String, VecDeque<[u32; 2]>>,
+    /// Whether the server can be heard.
+    connected: bool,
+    /// Events that were not handed on.
+    lost: u64,
+    /// Listeners that were dropped.
+    dropped: u64,
+}
+
+#[derive(Debug)]
+struct Listener {
+    events: mpsc::Sender<Bytes>,
+    lost: u64,
+    /// Since when there has been no room.
+    full: Option<Instant>,
+}
+
+impl Hub {
+    /// Listens to the server at a control socket as long as the process lives.
+    pub fn begin(socket: PathBuf) -> std::io::Result<Arc<Hub>> {
+        let hub = Arc::new(Hub::default());
+        hub.state().begin = step_now();
+        let (listening, ticking) = (Arc::clone(&hub), Arc::clone(&hub));
+        let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
+        thread("events").spawn(move || {
+            loop {
+                // the server may not be there yet, or no more
+                let _ = listening.listen(&socket);
+                listening.state().connected = false;
+                std::thread::sleep(RETRY);
+            }
+        })?;
+        thread("signs").spawn(move || {
+            loop {
+                std::thread::sleep(SIGN);
+                ticking.state().send(&Bytes::from_static(b": \n\n"));
+            }
+        })?;
+        Ok(hub)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn listen(&self, socket: &Path) -> Result<(), ClientError> {
+        let mut client = Client::connect(socket, None)?;
+        let mut reply = client.ask(&["events".into()])?;
+        self.state().connected = reply.is_ok();
+        while reply.is_ok() {
+            reply = client.receive()?;
+            if let Ok(event) = &reply {
+                self.tell(told::value(event), step_now());
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&self, mut event: Json, step: u64) {
+        let mut text = event.to_string();
+        if text.len() > LONGEST {
+            event["matches"] = Json::Null;
+            text = event.to_string();
+        }
+        let mut state = self.state();
+        state.count(&event, step);
+        if state.recent.len() == RECENT {
+            state.recent.pop_front();
+        }
+        state.recent.push_back(text.as_str().into());
+        let event = event["event"].as_str().unwrap_or_default();
+        state.send(&message(event, &text));
+    }
+
+    /// Listens; `None`: too many do.
+    pub fn stream(&self) -> Option<Stream> {
+        let mut state = self.state();
+        state.listeners.retain(|one| !one.events.is_closed());
+        if state.listeners.len() >= LISTENERS {
+            return None;
+        }
+        let (events, received) = mpsc::channel(ROOM);
+        // there is room; the browser knows by it that it is connected
+        let _ = events.try_send(Bytes::from_static(b"retry: 2000\n\n"));
+        state.listeners.push(Listener {
+            events,
+            lost: 0,
+            full: None,
+        });
+        Some(Stream { events: received })
+    }
+
+    /// The latest events, the oldest first.
+    pub fn recent(&self) -> Vec<Json> {
+        let recent = self.state().recent.clone();
+        let parsed = recent.iter().map(|text| serde_json::from_str(text));
+        parsed.filter_map(Result::ok).collect()
+    }
+
+    /// Failures and bans by minute.
+    pub fn pulse(&self) -> Pulse {
+        let mut state = self.state();
+        let now = step_now();
+        state.forget(now);
+        let length = usize::try_from(now.saturating_sub(state.begin)).unwrap_or_default() + 1;
+        let of_jail = |(jail, steps): (&String, &VecDeque<[u32; 2]>)| {
+            let steps = steps.iter().copied().chain(std::iter::repeat([0; 2]));
+            let (failures, bans) = steps.take(length).map(|[one, two]| (one, two)).unzip();
+            JailPulse {
+                jail: jail.clone(),
+                failures,
+                bans,
+            }
+        };
+        Pulse {
+            step: STEP,
+            begin: state.begin * STEP,
+            jails: state.steps.iter().map(of_jail).collect(),
+        }
+    }
+
+    /// Whether the server is heard; events that listeners missed; listeners that were dropped.
+    pub fn health(&self) -> (bool, u64, u64) {
+        let state = self.state();
+        (state.connected, state.lost, state.dropped)
+    }
+}
+
+impl State {
+    fn count(&mut self, event: &Json, step: u64) {
+        let which = match event["event"].as_str() {
+            Some("Found") => 0,
+            Some("Ban") => 1,
+            _ => return,
+        };
+        let Some(jail) = event["jail"].as_str() else {
+            return;
+        };
+        self.forget(step);
+        if self.steps.len() >= JAILS && !self.steps.contains_key(jail) {
+            return;
+        }
+        let at = usize::try_from(step.saturating_sub(self.begin)).unwrap_or_default();
+        let steps = self.steps.entry(jail.to_owned()).or_default();
+        if steps.len() <= at {
+            steps.resize(at + 1, [0; 2]);
+        }
+        steps[at][which] = steps[at][which].saturating_add(1);
+    }
+
+    /// Forgets what is older than a day.
+    fn forget(&mut self, now: u64) {
+        let begin = (now + 1).saturating_sub(STEPS as u64);
+        let passed = usize::try_from(begin.saturating_sub(self.begin)).unwrap_or(usize::MAX);
+        if passed > 0 {
+            for steps in self.steps.values_mut() {
+                steps.drain(..passed.min(steps.len()));
+            }
+            self.begin = begin;
+        }
+    }
+
+    fn send(&mut self, event: &Bytes) {
+        let mut missed = 0;
+        let before = self.listeners.len();
+        self.listeners.retain_mut(|one| {
+            if one.lost > 0 {
+                let lost = json!({ "event": "Lost", "count": one.lost }).to_string();
+                if one.events.try_send(message("Lost", &lost)).is_ok() {
+                    one.lost = 0;
+                }
+            }
+            match one.events.try_send(event.clone()) {
+                Ok(()) => {
+                    one.full = None;
+                    true
+                }
+                Err(mpsc::error::TrySendError::Closed(_)) => false,
+                Err(mpsc::error::TrySendError::Full(_)) => {
+                    one.lost += 1;
+                    missed += 1;
+                    one.full.get_or_insert_with(Instant::now).elapsed() < STALLED
+                }
+            }
+        });
+        self.lost += missed;
+        self.dropped += (before - self.listeners.len()) as u64;
+    }
+}
+
+fn step_now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |now| now.as_secs() / STEP)
+}
+
+/// An event as it goes to a browser. JSON has no line ends, so nothing in it begins a field of its own.
+fn message(event: &str, data: &str) -> Bytes {
+    format!("event: {event}\ndata: {data}\n\n").into()
+}
+
+/// Events for one listener.
+#[derive(Debug)]
+pub struct Stream {
+    events: mpsc::Receiver<Bytes>,
+}
+
+impl Body for Stream {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let next = self.events.poll_recv(context);
+        next.map(|event| event.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}
