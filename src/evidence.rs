@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::memory::JailEvidence;
 use crate::address::Address;
-use crate::ticket::{FieldValue, Fields, MatchLine};
+use crate::fields::{FieldValue, Fields, MatchLine};
 
 /// Fields longer than this, in bytes, are forgotten together with the lines.
 const SMALL_FIELD: usize = 128;

@@ -16,6 +16,7 @@ pub mod datetime;
 pub mod draft;
 pub mod evidence;
 pub mod exec;
+pub mod fields;
 pub mod filter;
 pub mod firewall;
 pub mod fleet;

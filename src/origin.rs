@@ -7,7 +7,8 @@
 
 use std::fmt;
 
-use crate::ticket::{FieldValue, Ticket};
+use crate::fields::FieldValue;
+use crate::ticket::Ticket;
 
 /// The field of tickets from elsewhere. Tags have no dots in their names.
 const FIELD: &str = "ferroban.origin";

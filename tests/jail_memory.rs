@@ -4,9 +4,9 @@
 
 use ferroban::address::Address;
 use ferroban::control::JailSetting;
+use ferroban::fields::{FieldValue, Fields, MatchLine};
 use ferroban::filter::{Failure, FailureId};
 use ferroban::jail::core::{JailCore, Past};
-use ferroban::ticket::{FieldValue, Fields, MatchLine};
 
 const IDS: u32 = 50_000;
 

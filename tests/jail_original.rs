@@ -11,11 +11,12 @@ use std::process::Stdio;
 
 use ferroban::address::Address;
 use ferroban::control::{JailQuery, JailSetting, Value};
+use ferroban::fields::{Fields, MatchLine};
 use ferroban::filter::{Failure, FailureId};
 use ferroban::jail::core::{JailCore, Past};
 use ferroban::jail::decision::Decision;
 use ferroban::store::BanHistory;
-use ferroban::ticket::{Fields, MatchLine, Ticket};
+use ferroban::ticket::Ticket;
 use serde_json::{Value as Json, json};
 
 const BEGIN: f64 = 1_600_000_000.0;

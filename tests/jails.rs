@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use ferroban::config::ini::{self, IniFile};
 use ferroban::config::jail::report::report;
-use ferroban::config::settings::Section;
+use ferroban::config::section::Section;
 use ferroban::config::shipped::Shipped;
 use ferroban::config::{self, ReadOptions};
 use ferroban::control::Value;

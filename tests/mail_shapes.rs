@@ -14,10 +14,11 @@ use ferroban::action::tags::replace_dynamic;
 use ferroban::address::Address;
 use ferroban::control::Value;
 use ferroban::exec::script::Script;
+use ferroban::fields::MatchLine;
 use ferroban::firewall::Change;
 use ferroban::mail::{Mail, Reads, Sink};
 use ferroban::sys::hosts::HostNames;
-use ferroban::ticket::{MatchLine, Ticket};
+use ferroban::ticket::Ticket;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 

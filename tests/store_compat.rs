@@ -6,9 +6,10 @@ mod common;
 use std::path::Path;
 
 use ferroban::address::Address;
+use ferroban::fields::{FieldValue, MatchLine};
 use ferroban::origin::Origin;
 use ferroban::store::{LogPosition, Store};
-use ferroban::ticket::{BanTime, FieldValue, MatchLine, Ticket};
+use ferroban::ticket::{BanTime, Ticket};
 use serde_json::{Value, json};
 
 const NOW: f64 = 1_795_000_000.0;

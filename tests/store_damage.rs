@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use ferroban::address::Address;
 use ferroban::evidence::memory::JailEvidence;
+use ferroban::fields::MatchLine;
 use ferroban::store::{LogPosition, Store, StoreError};
-use ferroban::ticket::{BanTime, MatchLine, Ticket};
+use ferroban::ticket::{BanTime, Ticket};
 
 fn block<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()

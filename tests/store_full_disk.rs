@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use common::home::{Site, server};
 use ferroban::address::Address;
+use ferroban::fields::MatchLine;
 use ferroban::store::Store;
-use ferroban::ticket::{BanTime, MatchLine, Ticket};
+use ferroban::ticket::{BanTime, Ticket};
 use nix::sys::signal::Signal;
 
 fn run(program: &str, args: &[&str]) {

@@ -7,7 +7,7 @@ use std::io;
 
 use ferroban::config::files::{Files, join};
 use ferroban::config::ini;
-use ferroban::config::settings::Section;
+use ferroban::config::section::Section;
 use ferroban::config::{ReadOptions, stream};
 
 /// Where the parts stand in the directory `/c`.

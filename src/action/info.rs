@@ -382,7 +382,7 @@ impl<'a> BanInfo<'a> {
 mod tests {
     use super::*;
     use crate::evidence::Evidence;
-    use crate::ticket::{FieldValue, Fields, MatchLine};
+    use crate::fields::{FieldValue, Fields, MatchLine};
 
     fn ticket(id: &str) -> Ticket {
         Ticket {

@@ -200,7 +200,7 @@ fn example(family: &str) -> Ticket {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ticket::MatchLine;
+    use crate::fields::MatchLine;
 
     #[test]
     fn commands_are_spelled_out() {

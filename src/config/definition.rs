@@ -8,9 +8,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::error::{Cause, Messages, Place};
-use super::settings::{
-    Hashing, Options, Origin, Setting, Settings, Supplied, Vars, split_condition,
-};
+use super::section::{Hashing, Origin};
+use super::settings::{Options, Setting, Settings, Supplied, Vars, split_condition};
 use super::tags;
 use crate::control::Value;
 use crate::log::Level;

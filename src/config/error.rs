@@ -5,7 +5,7 @@
 use std::fmt;
 
 use super::ini::SyntaxError;
-use super::settings::Origin;
+use super::section::Origin;
 use crate::log::Level;
 use crate::python::text::quoted;
 

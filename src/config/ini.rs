@@ -16,11 +16,11 @@ use std::sync::Arc;
 
 use configparser::ini::{Ini, IniDefault};
 use indexmap::IndexMap;
-use indexmap::map::Entry;
+use indexmap::map;
 
 pub use error::SyntaxError;
 
-use super::settings::{self, Hashing, Origin, Section};
+use super::section::{Entry, Hashing, Origin, Section};
 use crate::python::text::{is_space, lower_case, strip, strip_end, universal_newlines};
 
 /// A private-use character: stands where the crate must not look for syntax.
@@ -167,7 +167,7 @@ fn collect(
                     line: *line,
                 };
                 let text = unguard(value.unwrap_or_default());
-                (key, settings::Entry::written(text, origin))
+                (key, Entry::written(text, origin))
             })
             .collect();
         if name == DEFAULT {
@@ -283,7 +283,7 @@ impl<'a> Normaliser<'a> {
 
     fn header(&mut self, number: usize, name: &str) -> Result<(), SyntaxError> {
         let entry = self.sections.entry(name.to_owned());
-        let is_new = matches!(entry, Entry::Vacant(_));
+        let is_new = matches!(entry, map::Entry::Vacant(_));
         self.section = Some(entry.index());
         entry.or_default();
         self.in_option = false;

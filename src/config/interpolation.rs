@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use super::error::Cause;
-use super::settings::{KNOWN, Section, Settings, Vars};
+use super::section::Section;
+use super::settings::{KNOWN, Settings, Vars};
 use crate::python::text::{is_word, lower_case, quoted};
 
 /// Values within values, as deep as the original goes.

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::files::{Files, split};
-use super::settings::Hashing;
+use super::section::Hashing;
 
 /// A directory is not listed before so many of its files were looked for: to ask for a few costs less.
 const FEW: u32 = 8;

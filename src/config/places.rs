@@ -7,7 +7,7 @@
 use super::error::Place;
 use super::files::Files;
 use super::ini;
-use super::settings::Origin;
+use super::section::Origin;
 
 /// More of a line is not shown.
 const LONGEST: usize = 200;

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use super::files::{Disk, Files, join};
 use super::ini;
 use super::machine;
-use super::settings::Section;
+use super::section::Section;
 
 /// Stands for the shipped configuration wherever a configuration directory is named.
 pub const DIR: &str = "(shipped)";

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::error::Cause;
-use super::settings::{Hashing, Options, Setting};
+use super::section::Hashing;
+use super::settings::{Options, Setting};
 use crate::control::Value;
 
 /// How often one tag may be replaced in one option.

@@ -13,10 +13,11 @@ pub use self::course::{Course, Stand};
 use super::calendar::{self, LocalTime};
 use super::civil::Context;
 use super::memory::Memory;
+use super::patterns::{LINE_BEGIN, PATTERNS};
 use super::place::{Place, chars_before};
 use super::program::{Clues, Spans};
 use super::syntax::YearWindow;
-use super::template::{LINE_BEGIN, Template, has_markup, replace_markup, unbound};
+use super::template::{Template, has_markup, replace_markup, unbound};
 use super::{DatePatternError, FixedOffset, FoundDate, TemplateInfo, defaults};
 use crate::info;
 use crate::python::text::quoted;
@@ -253,7 +254,7 @@ impl DateDetector {
                 info!(LOG, "  default filtered date pattern: {count} template(s)");
             }
         } else if has_markup(pattern, "DATE") {
-            for default in defaults::PATTERNS {
+            for default in PATTERNS {
                 // A built-in form stands here under its name, which is then plain text.
                 let text = match default {
                     "EPOCH" => "Epoch",
@@ -263,7 +264,7 @@ impl DateDetector {
                 self.append(Template::shared(&wrapped, years)?, begun)?;
             }
             if announce {
-                let count = defaults::PATTERNS.len();
+                let count = PATTERNS.len();
                 info!(
                     LOG,
                     "  default date pattern for `{}`: {count} template(s)",

@@ -3,7 +3,7 @@
 //!
 //! A guess is a pattern that was tried on the line, so that who takes it over has a date.
 
-use super::template::LINE_BEGIN;
+use super::patterns::LINE_BEGIN;
 use super::{DateDetector, DateTime};
 use crate::log;
 use crate::ticket::Timestamp;

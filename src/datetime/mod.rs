@@ -12,6 +12,7 @@ mod detector;
 pub mod duration;
 pub mod guess;
 mod memory;
+mod patterns;
 mod place;
 mod program;
 pub mod stamp;

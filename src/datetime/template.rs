@@ -8,15 +8,14 @@ use std::sync::{Arc, LazyLock};
 
 use super::calendar::LocalTime;
 use super::civil::{self, Context, Lifetime};
+use super::patterns::{self, LINE_BEGIN};
 use super::program::{Begin, BuiltIn, Clues, Program, Spans};
 use super::syntax::{self, Field, YearWindow, field_of, refuse};
-use super::{DatePatternError, DateTime, defaults};
+use super::{DatePatternError, DateTime};
 use crate::interned::Interned;
 use crate::pattern::{Flags, Regex};
 use crate::python::text::strip;
 
-/// At the line's start, after at most two other characters (fact D7).
-pub(super) const LINE_BEGIN: &str = "{^LN-BEG}";
 const UNBOUND: &str = "{UNB}";
 
 /// What a pattern is known by: the names of built-in forms may be written in any case.
@@ -78,7 +77,7 @@ impl Template {
 
     /// How much a hit of it counts.
     pub fn weight(&self) -> f64 {
-        match self.bound_default && defaults::are_made() {
+        match self.bound_default && patterns::are_used() {
             true => 100.0,
             false => 1.0,
         }
@@ -90,7 +89,7 @@ impl Template {
     /// Fact D4, or what Python's `re` says of the regular expression.
     pub fn new(pattern: &str, years: YearWindow) -> Result<Template, DatePatternError> {
         let mut template = Template::read(pattern, years)?;
-        template.bound_default = defaults::has_bound(&key(pattern));
+        template.bound_default = patterns::has_bound(&key(pattern));
         Ok(template)
     }
 

@@ -216,7 +216,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
     use crate::address::Address;
-    use crate::ticket::{FieldValue, Fields, MatchLine};
+    use crate::fields::{FieldValue, Fields, MatchLine};
 
     fn evidence(text: &str) -> Evidence {
         let fields = Fields::from_iter([

@@ -18,10 +18,11 @@ use super::settings::Filter;
 use super::told::is_told;
 use super::{Clock, Failure};
 use crate::error;
+use crate::fields::MatchLine;
 use crate::log::Level;
 use crate::pattern::{Match, Outlook, Prefilter, Screen, is_ascii};
 use crate::record;
-use crate::ticket::{MatchLine, Timestamp};
+use crate::ticket::Timestamp;
 
 const TARGET: &str = "fail2ban.filter";
 

@@ -5,8 +5,8 @@ use super::FailureId;
 use super::name::Name;
 use super::record::Record;
 use crate::address::Address;
+use crate::fields::FieldValue;
 use crate::pattern::UseDns;
-use crate::ticket::FieldValue;
 
 /// How ids are read.
 #[derive(Clone, Copy, Debug)]

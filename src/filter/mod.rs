@@ -20,6 +20,7 @@ mod record;
 mod screen_tests;
 mod session;
 mod settings;
+mod signature;
 mod survey;
 #[cfg(test)]
 mod tests;
@@ -33,12 +34,14 @@ pub use name::Name;
 pub use outcome::{Found, Known, LineOutcome, Manner};
 pub use record::Record;
 pub use settings::{Dates, Filter, Rules};
-pub use survey::{Signature, Survey};
+pub use signature::Signature;
+pub use survey::Survey;
 pub use told::is_told;
 pub use trace::{Attempt, Mark, SessionTrace, Trace, TracedDate, Tracer};
 
 use crate::address::Address;
-use crate::ticket::{Fields, MatchLine, Timestamp};
+use crate::fields::{Fields, MatchLine};
+use crate::ticket::Timestamp;
 
 /// Whom a failure is about, before names are resolved.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::ticket::FieldName;
+use crate::fields::FieldName;
 
 macro_rules! names {
     ($($variant:ident = $text:literal),+ $(,)?) => {

@@ -4,8 +4,9 @@
 use super::record::Record;
 use super::{Clock, Failure, FailureId};
 use crate::datetime::FoundDate;
+use crate::fields::MatchLine;
 use crate::pattern::Outlook;
-use crate::ticket::{MatchLine, Timestamp};
+use crate::ticket::Timestamp;
 
 /// What is known of a line beforehand.
 #[derive(Clone, Copy, Debug)]

@@ -6,8 +6,8 @@
 #![forbid(unsafe_code)]
 
 use super::name::Name;
+use crate::fields::{FieldValue, Fields};
 use crate::pattern::{FailRegex, Match, Part};
-use crate::ticket::{FieldValue, Fields};
 
 /// The named groups of one regex; made once, when the regex is added.
 #[derive(Clone, Debug, Default)]

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use super::name::Name;
 use super::record::Record;
-use crate::ticket::{FieldValue, MatchLine, Timestamp};
+use crate::fields::{FieldValue, MatchLine};
+use crate::ticket::Timestamp;
 
 const MOST: usize = 100;
 const LIFETIME: f64 = 300.0;

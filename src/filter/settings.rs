@@ -9,7 +9,7 @@ use super::limits::Limits;
 use super::name::Name;
 use super::record::Names;
 use super::session::Sessions;
-use super::survey::Signature;
+use super::signature::Signature;
 use super::window::Window;
 use crate::datetime::{
     DateDetector, DatePatternError, DateTime, FixedOffset, FoundDate, start_of_day,

@@ -19,18 +19,10 @@ use super::outcome::{LineOutcome, Manner};
 use super::record::Record;
 use super::session::ends_in_peace;
 use super::settings::Filter;
+use super::signature::Signature;
 use super::{Clock, Failure};
-use crate::pattern::{FailRegex, Outlook, Regex};
-use crate::ticket::MatchLine;
-
-/// What decides, beside a line and its date, what regexes find in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Signature {
-    prefregex: Option<Arc<Regex>>,
-    failregexes: Vec<Arc<Regex>>,
-    ignoreregexes: Vec<Arc<Regex>>,
-    jsonmatch: String,
-}
+use crate::fields::MatchLine;
+use crate::pattern::{FailRegex, Outlook};
 
 /// What regexes find in lines: in those that are not listed, nothing.
 #[derive(Debug, Default)]

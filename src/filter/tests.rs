@@ -97,7 +97,7 @@ fn fields_of_prefregex_and_failregex_are_merged() {
     assert_eq!(fields, ["ip4", "user", "x"]);
     assert_eq!(
         failure.fields.get("user"),
-        Some(&crate::ticket::FieldValue::Text("a".into()))
+        Some(&crate::fields::FieldValue::Text("a".into()))
     );
 }
 

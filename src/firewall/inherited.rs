@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use super::Change;
 use super::iptables::sweep;
 use super::member::Kind;
-use super::set_refcount::{Holder, Place};
+use super::place::{Holder, Place};
 use crate::store::Installed;
 
 /// A ban as it stands in a chain or a set: whom it concerns, and of a rule what follows the address.

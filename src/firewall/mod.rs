@@ -9,13 +9,15 @@ pub mod member;
 pub mod netlink;
 mod nft_transaction;
 pub mod nftables;
+pub mod place;
 pub mod route;
 pub mod set_refcount;
 
 use self::inherited::StandingBan;
 use self::member::{Kind, Member};
+use self::place::Place;
 use self::route::Route;
-use self::set_refcount::{Place, Single};
+use self::set_refcount::Single;
 use crate::exec::script::Script;
 use crate::exec::syntax::{self, Word};
 

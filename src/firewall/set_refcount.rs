@@ -14,17 +14,9 @@ use ipnet::IpNet;
 
 use super::Change;
 use super::inherited::Inherited;
-use super::member::{Kind, Member, Set};
+use super::member::{Kind, Member};
+use super::place::{Holder, Place};
 use super::route::Route;
-
-/// Who holds members: an action of a jail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Holder<'a> {
-    /// The jail.
-    pub jail: &'a str,
-    /// Its action.
-    pub action: &'a str,
-}
 
 /// What all actions of a server hold. A copy is the same register.
 #[derive(Clone, Debug, Default)]
@@ -34,17 +26,6 @@ pub struct Holders {
 }
 
 type Places = HashMap<Place, Vec<User>>;
-
-/// Where bans are.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Place {
-    /// A set.
-    Set(Set),
-    /// The routing tables.
-    Routes,
-    /// Program, table and name.
-    Chain(String),
-}
 
 /// An action that has put something into a place since it was started.
 #[derive(Debug)]

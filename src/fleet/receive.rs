@@ -12,9 +12,10 @@ use super::settings::ADMIN;
 use super::task::Task;
 use super::{LOG, Millis};
 use crate::address::Address;
+use crate::fields::MatchLine;
 use crate::jail::{Jail, RemoteChange};
 use crate::origin::Origin;
-use crate::ticket::{BanTime, MatchLine, Ticket};
+use crate::ticket::{BanTime, Ticket};
 use crate::{debug, notice, warning};
 
 /// Changes by jail, in the order in which they came.

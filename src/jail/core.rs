@@ -23,11 +23,12 @@ use crate::address::Address;
 use crate::control::Value;
 use crate::evidence::Evidence;
 use crate::evidence::memory::{EvidenceMemory, JailEvidence};
+use crate::fields::{Fields, MatchLine};
 use crate::filter::{Clock, Failure, FailureId, Filter, Rules};
 use crate::pattern::UseDns;
 use crate::python::encoding::Encoding;
 use crate::store::BanHistory;
-use crate::ticket::{BanTime, Fields, MatchLine, Timestamp};
+use crate::ticket::{BanTime, Timestamp};
 
 const FAIL_MANAGER: &str = "fail2ban.failmanager";
 /// Seconds by which the clock goes back when it was set, and not just corrected.

@@ -5,9 +5,10 @@ use super::decision::Decision;
 use crate::address::Address;
 use crate::control::JailSetting;
 use crate::evidence::Evidence;
+use crate::fields::{Fields, MatchLine};
 use crate::filter::{Failure, FailureId};
 use crate::store::BanHistory;
-use crate::ticket::{BanTime, Fields, MatchLine, Ticket};
+use crate::ticket::{BanTime, Ticket};
 
 pub(super) fn core(settings: &[JailSetting]) -> JailCore {
     let mut core = JailCore::new("j", true);

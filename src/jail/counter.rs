@@ -259,7 +259,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ticket::{FieldValue, Fields, MatchLine};
+    use crate::fields::{FieldValue, Fields, MatchLine};
 
     fn counter(max_retry: i64, find_time: f64) -> Counter {
         Counter {

@@ -12,8 +12,9 @@ use super::decision::Decision;
 use crate::address::Address;
 use crate::control::{CommandError, Value};
 use crate::evidence::Evidence;
+use crate::fields::MatchLine;
 use crate::jail::settings;
-use crate::ticket::{MatchLine, Ticket, Timestamp};
+use crate::ticket::{Ticket, Timestamp};
 
 /// Events kept for a listener that is busy.
 const BACKLOG: usize = 4096;

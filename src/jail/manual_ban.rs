@@ -18,9 +18,10 @@ use crate::address::Address;
 use crate::clock::now;
 use crate::control::command::ManualBan;
 use crate::control::{CommandError, Reply, Value};
+use crate::fields::{FieldValue, MatchLine};
 use crate::filter::FailureId;
 use crate::msg;
-use crate::ticket::{FieldValue, MatchLine, Ticket};
+use crate::ticket::Ticket;
 
 /// Bans by hand whose rows wait for the database at once.
 const ROWS: usize = 1000;

@@ -14,10 +14,11 @@ use super::task::{Request, Task};
 use crate::address::Address;
 use crate::clock::now;
 use crate::control::{CommandError, Value};
+use crate::fields::MatchLine;
 use crate::filter::FailureId;
 use crate::fleet::{OwnBan, Told};
 use crate::origin;
-use crate::ticket::{BanTime, MatchLine, Ticket, Timestamp};
+use crate::ticket::{BanTime, Ticket, Timestamp};
 
 /// What other hosts have decided.
 #[derive(Clone, Debug)]

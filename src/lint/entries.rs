@@ -9,7 +9,8 @@ use super::{Findings, Severity};
 use crate::config::Place;
 use crate::config::files::Files;
 use crate::config::ini::value_lines;
-use crate::config::settings::{Entry, Origin, Settings};
+use crate::config::section::{Entry, Origin};
+use crate::config::settings::Settings;
 
 /// Options whose values are looked at elsewhere: `#` and quotes mean something in a regex.
 const REGEXES: [&str; 5] = [

@@ -13,7 +13,7 @@ use super::{Findings, Severity};
 use crate::config::Place;
 use crate::config::files::Files;
 use crate::config::filter::FilterOptions;
-use crate::config::settings::Origin;
+use crate::config::section::Origin;
 use crate::control::Value;
 use crate::pattern::{
     FailRegex, PatternError, UseDns, class_length, leading_tag, place_in_source, short_tags,

@@ -9,7 +9,7 @@ use crate::config::Place;
 use crate::config::files::{Files, join, split, stem};
 use crate::config::ini::{self, IniFile, SyntaxError};
 use crate::config::places::{Item, line_of};
-use crate::config::settings::Origin;
+use crate::config::section::Origin;
 use crate::config::shipped;
 use crate::python::text::quoted;
 

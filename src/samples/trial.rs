@@ -13,9 +13,9 @@ use super::{
 use crate::address::Address;
 use crate::config;
 use crate::config::filter::FilterOptions;
+use crate::fields::FieldValue;
 use crate::filter::{Clock, FailureId, Filter, Found, LineOutcome, Manner, Name};
 use crate::pattern::PatternError;
-use crate::ticket::FieldValue;
 
 /// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,8 @@ use serde_json::ser::Formatter;
 
 use crate::address::Address;
 use crate::evidence::Evidence;
-use crate::ticket::{FieldValue, Fields, MatchLine, Ticket};
+use crate::fields::{FieldValue, Fields, MatchLine};
+use crate::ticket::Ticket;
 
 /// JSON of a ticket with at most its last `max_matches` matches (0: none).
 pub fn encode(ticket: &Ticket, max_matches: i64) -> Vec<u8> {

@@ -13,8 +13,9 @@ use ferroban::action::{Actions, JailFigures, Order, Query};
 use ferroban::address::Address;
 use ferroban::control::{Reply, Value};
 use ferroban::evidence::Evidence;
+use ferroban::fields::{FieldValue, MatchLine};
 use ferroban::log::{self, Level, Sink};
-use ferroban::ticket::{BanTime, FieldValue, MatchLine, Ticket};
+use ferroban::ticket::{BanTime, Ticket};
 use nix::sched::{CloneFlags, unshare};
 use serde_json::{Value as Json, json};
 

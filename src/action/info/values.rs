@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use crate::address::Address;
 use crate::control::Value;
-use crate::ticket::{BanTime, FieldValue, MatchLine, Ticket};
+use crate::fields::{FieldValue, MatchLine};
+use crate::ticket::{BanTime, Ticket};
 
 /// A length of time in seconds as tags show it.
 pub fn whole(seconds: f64) -> Value {

@@ -10,7 +10,7 @@ use super::super::ticket_batch::{Kind, Outcome, TicketOrder};
 use super::{Runner, TARGET};
 use crate::address::Address;
 use crate::control::Value;
-use crate::firewall::set_refcount::Holder;
+use crate::firewall::place::Holder;
 use crate::notice;
 use crate::ticket::Ticket;
 

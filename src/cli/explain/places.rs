@@ -1,7 +1,7 @@
 //! Where the settings of a jail were written.
 
 use crate::config::jail::report::{self, Report, Row};
-use crate::config::settings::Origin;
+use crate::config::section::Origin;
 use crate::config::shipped::Shipped;
 
 /// The settings of a jail with their places; nothing for a filter alone.

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::report::Report;
 use super::tally::{Kind, RegexTally};
+use crate::fields::FieldValue;
 use crate::filter::{Dates, Record};
-use crate::ticket::FieldValue;
 
 /// Prints the report.
 ///

@@ -9,9 +9,10 @@ use super::json::fields;
 use crate::action::tags::field_of_tag;
 use crate::address::Address;
 use crate::clock;
+use crate::fields::{FieldValue, MatchLine};
 use crate::filter::{Found, Name, Record, quote};
 use crate::sys::hosts;
-use crate::ticket::{FieldValue, MatchLine, Timestamp};
+use crate::ticket::Timestamp;
 
 /// One failure to print.
 pub(super) struct Hit {

@@ -14,9 +14,10 @@ use crate::cli::colours::{Colours, Style};
 use crate::cli::printable;
 use crate::cli::table::{self, Column};
 use crate::exec::script::Script;
+use crate::fields::MatchLine;
 use crate::jail::decision::local_time;
 use crate::jail::replay::{Ban, Event};
-use crate::ticket::{MatchLine, Ticket};
+use crate::ticket::Ticket;
 
 /// When, who, by which jail, after how many failures, for how long.
 const BANS: [Column; 5] = [

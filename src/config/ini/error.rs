@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::super::settings::Origin;
+use super::super::section::Origin;
 use crate::python::text::quoted;
 
 /// Why a file is no INI file; `Display` is the text the original prints.

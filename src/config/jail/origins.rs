@@ -5,7 +5,8 @@ use super::super::definition::Source;
 use super::super::error::{Fault, Place};
 use super::super::files::{Files, split};
 use super::super::places::{Item, line_of};
-use super::super::settings::{Entry, KNOWN, Settings};
+use super::super::section::Entry;
+use super::super::settings::{KNOWN, Settings};
 use super::Jail;
 use crate::control::Value;
 

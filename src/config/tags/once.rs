@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use super::{Ignored, LENGTH, REPLACEMENTS, WORK};
 use crate::config::error::Cause;
-use crate::config::settings::{Hashing, Options, Setting};
+use crate::config::section::Hashing;
+use crate::config::settings::{Options, Setting};
 
 /// Values within values.
 const DEPTH: usize = 100;
