@@ -28,6 +28,7 @@ use crate::firewall::iptables::copies::{self, Lesson};
 use crate::firewall::member::{self, Member};
 use crate::firewall::place::Holder;
 use crate::firewall::set_refcount::Holders;
+use crate::firewall::sets;
 use crate::mail::queue::{Job, Queue};
 use crate::mail::rate_limit::Pacing;
 use crate::sys::hosts::HostNames;
@@ -249,13 +250,13 @@ impl Executor {
             .collect();
         let places: Vec<usize> = (0..members.len()).filter(|&at| !done[at]).collect();
         let rest: Vec<&Member> = places.iter().map(|&at| members[at]).collect();
-        for (place, result) in places.into_iter().zip(member::apply(&rest)) {
+        for (place, result) in places.into_iter().zip(sets::apply(&rest)) {
             done[place] = result;
         }
         for (member, done) in members.iter().zip(&mut done) {
             // that it is in already is an error, but not when it was others who put it in
             if !*done && member.kind == member::Kind::Add && self.holders.hold(holder, *member) {
-                *done = member::absent(&[member]).is_some_and(|absent| absent.is_empty());
+                *done = sets::absent(&[member]).is_some_and(|absent| absent.is_empty());
             }
             if *done {
                 self.holders.note_single(holder, *member);

@@ -11,6 +11,7 @@ use super::preview::DryAction;
 use super::tags::TagError;
 use crate::address::{Address, Family};
 use crate::firewall::member::{Member, Set};
+use crate::firewall::sets;
 use crate::ticket::Ticket;
 
 /// Members of a set of single addresses that a network may become: as many as the set holds.
@@ -48,7 +49,7 @@ impl Commands {
         Ok(Some(Commands {
             network: ticket.id.to_string(),
             start: action.operation("actionstart", family.as_str(), "j", 0.0, &figures)?,
-            member: Member::recognise(&ban),
+            member: sets::recognise(&ban),
             ban: ban.spelled_out(),
             unban,
         }))

@@ -10,6 +10,7 @@ use crate::firewall;
 use crate::firewall::iptables::Call;
 use crate::firewall::member::Member;
 use crate::firewall::route::Route;
+use crate::firewall::sets;
 use crate::mail::Mail;
 
 /// Programs that a shell carries out by itself, not always as the program of that name would.
@@ -56,7 +57,7 @@ impl Way {
         if let Some(mail) = Mail::recognise(script) {
             return Way::Mail(Box::new(mail));
         }
-        match Member::recognise(script) {
+        match sets::recognise(script) {
             Some(member) => Way::Member(Box::new(member)),
             None => Way::as_program(script),
         }

@@ -9,8 +9,9 @@ use std::fs;
 use std::time::Duration;
 
 use super::iptables::{self, copies};
-use super::member::{self, Member, Set};
+use super::member::{Member, Set};
 use super::netlink::Channel;
+use super::sets;
 use super::{Change, ipset, nftables};
 use crate::exec::process::{Ending, Invocation};
 
@@ -86,7 +87,7 @@ pub fn is_empty_set(ban: &Change) -> bool {
         Change::Member(Member {
             set: set @ Set::Ipset(_),
             ..
-        }) => member::held(set).is_some_and(|members| members.is_empty()),
+        }) => sets::held(set).is_some_and(|members| members.is_empty()),
         _ => false,
     }
 }

@@ -12,6 +12,7 @@ pub mod nftables;
 pub mod place;
 pub mod route;
 pub mod set_refcount;
+pub mod sets;
 
 use self::inherited::StandingBan;
 use self::member::{Kind, Member};
@@ -69,7 +70,7 @@ impl Change {
             return None;
         }
         let text = &script.text;
-        if let Some(member) = Member::recognise(script) {
+        if let Some(member) = sets::recognise(script) {
             return Some(Change::Member(member));
         }
         if let Some(route) = Route::recognise(text) {

@@ -228,7 +228,7 @@ mod tests {
     };
 
     fn member(text: &str) -> Member {
-        Member::recognise(&Script::plain(text)).unwrap()
+        super::super::sets::recognise(&Script::plain(text)).unwrap()
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use super::ignore::Known;
+use super::known::Known;
 use super::ranges::Ranges;
 use crate::address::Address;
 

@@ -3,26 +3,16 @@
 //! Pure: addresses of names and contents of files are handed in by the task.
 #![forbid(unsafe_code)]
 
-use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use indexmap::{IndexMap, IndexSet};
 use ipnet::IpNet;
 
 use super::address_file::{AddressFile, file_path, name_covers, shown_file};
+use super::known::Known;
 use super::ranges::Ranges;
 use crate::address::Address;
 use crate::control::{CommandError, Value};
-
-/// What the outside world says: needed for `ignoreself` and for names in the list.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Known {
-    /// Addresses of this machine.
-    pub own: Arc<HashSet<IpAddr>>,
-    /// Addresses of the names in the list.
-    pub names: HashMap<String, Arc<[IpAddr]>>,
-}
 
 /// The list of one jail.
 #[derive(Clone, Debug)]
@@ -236,6 +226,9 @@ fn wrong_mask(text: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{HashMap, HashSet};
+    use std::sync::Arc;
+
     use super::*;
 
     fn list(words: &[&str]) -> IgnoreList {

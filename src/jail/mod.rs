@@ -26,6 +26,7 @@ mod increment;
 mod intake;
 mod journal;
 mod judge;
+mod known;
 mod lifecycle;
 mod lines;
 mod logs;

@@ -2,10 +2,11 @@
 //! indent.
 #![forbid(unsafe_code)]
 
-use super::written::at;
 use super::{Findings, Severity};
 use crate::address::Address;
+use crate::config::Place;
 use crate::config::ini::comment_start;
+use crate::config::section::Origin;
 use crate::python::text::quoted;
 
 /// Options whose values are regexes.
@@ -58,6 +59,15 @@ pub(super) fn option_above(text: &str, number: usize) -> Option<&str> {
     let between = text.lines().take(number - 1).skip(line.number);
     let is_nothing = |line: &str| comment_start(line) == Some(0) || line.trim().is_empty();
     between.into_iter().all(is_nothing).then_some(line.option)
+}
+
+/// A line of a file, as findings name it.
+pub(super) fn at(path: &str, line: u32) -> Option<Place> {
+    let origin = Origin {
+        file: path.into(),
+        line,
+    };
+    Some(origin.into())
 }
 
 /// The lines with something of an option.

@@ -4,12 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Findings, Severity, lines};
-use crate::config::Place;
+use super::lines::{self, at};
+use super::{Findings, Severity};
 use crate::config::files::{Files, join, split, stem};
 use crate::config::ini::{self, IniFile, SyntaxError};
 use crate::config::places::{Item, line_of};
-use crate::config::section::Origin;
 use crate::config::shipped;
 use crate::python::text::quoted;
 
@@ -158,14 +157,6 @@ fn directory(
             written.others.push(inner);
         }
     }
-}
-
-pub(super) fn at(path: &str, line: u32) -> Option<Place> {
-    let origin = Origin {
-        file: path.into(),
-        line,
-    };
-    Some(origin.into())
 }
 
 fn file(

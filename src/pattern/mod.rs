@@ -17,6 +17,7 @@ mod prefilter;
 mod probe;
 mod risks;
 mod screen;
+mod searchers;
 mod steering;
 mod strings;
 mod tags;
@@ -30,11 +31,12 @@ use crate::interned::Interned;
 
 pub use failregex::{FailRegex, Groups, Part};
 pub use nearly::{Change, Help, Nearly, repair};
-pub use prefilter::{Outlook, Prefilter, is_ascii};
+pub use prefilter::Prefilter;
 pub use probe::{Probe, Reach, class_length};
 pub use python_re::{Flags, LimitExceeded, Match, Regex};
 pub use risks::Risks;
 pub use screen::Screen;
+pub use searchers::{Outlook, is_ascii};
 pub use steering::Steering;
 pub use tags::{leading_tag, place_in_source, short_tags};
 

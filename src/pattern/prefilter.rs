@@ -10,9 +10,10 @@
 use std::sync::Arc;
 
 use super::FailRegex;
-use python_re::{Bytes, Literals};
+use python_re::Literals;
 
-use super::screen::{Pairs, Screen};
+use super::screen::Screen;
+use super::searchers::{Openers, Outlook, Pairs, Searchers, is_ascii};
 use super::strings::{Need, Search, union};
 
 /// Lines that literals are learnt from.
@@ -21,17 +22,6 @@ const LESSONS: u32 = 64;
 const TRIAL: u32 = 1_000;
 /// Lines let through before it is tried again.
 const REST: u32 = 16_000;
-
-/// What can come of a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outlook {
-    /// A failregex may match.
-    Hopeful,
-    /// No failregex matches; the prefregex may.
-    PrefixOnly,
-    /// Neither the prefregex matches nor a failregex.
-    Hopeless,
-}
 
 /// Looks for the literals of regexes before the regexes themselves are tried.
 #[derive(Clone, Debug)]
@@ -43,66 +33,6 @@ pub struct Prefilter {
     passed: u32,
     /// Texts to be let through, since the first pass let through too many to be worth its time.
     resting: u32,
-}
-
-#[derive(Debug)]
-pub(super) struct Searchers {
-    /// What the prefregex needs.
-    pub(super) gate: Search,
-    /// What at least one failregex needs; all pass while there are lessons, which tell as well.
-    pub(super) any: Search,
-    /// Neighbours in the strings of both.
-    pairs: Pairs,
-    /// What each failregex needs.
-    each: Vec<Arc<Need>>,
-    openers: Openers,
-    /// The prefregex matches whatever is one line.
-    prefix_always: bool,
-}
-
-impl Searchers {
-    /// Whether some text would not pass.
-    fn can_tell(&self) -> bool {
-        ![&self.gate, &self.any]
-            .iter()
-            .all(|search| matches!(search, Search::Pass))
-    }
-}
-
-/// Which regexes a text may match, by its first byte.
-#[derive(Debug)]
-struct Openers {
-    /// One bit per regex, so many words for each byte.
-    bits: Vec<u64>,
-    words: usize,
-}
-
-impl Openers {
-    fn new(openings: &[Option<Bytes>]) -> Openers {
-        let words = openings.len().div_ceil(64);
-        let mut bits = vec![0; words * 256];
-        for (index, opening) in openings.iter().enumerate() {
-            for byte in 0..=255u8 {
-                if opening.is_none_or(|bytes| bytes.has(byte)) {
-                    bits[usize::from(byte) * words + index / 64] |= 1 << (index % 64);
-                }
-            }
-        }
-        Openers { bits, words }
-    }
-
-    /// The first regex from number `from` on that may match a text with this first byte.
-    fn next(&self, first: u8, from: usize) -> Option<usize> {
-        let row = usize::from(first) * self.words;
-        let row = self.bits.get(row..row + self.words)?;
-        let mut word = from / 64;
-        let mut rest = row.get(word)? >> (from % 64) << (from % 64);
-        while rest == 0 {
-            word += 1;
-            rest = *row.get(word)?;
-        }
-        Some(word * 64 + rest.trailing_zeros() as usize)
-    }
 }
 
 /// Finds out which of several sets of literals occur in the fewest lines.
@@ -151,25 +81,6 @@ impl Lessons {
         };
         self.regexes.into_iter().map(best).collect()
     }
-}
-
-/// As [`str::is_ascii`], which looks at up to 31 bytes one by one: a third of what such a look at a
-/// line costs.
-#[inline]
-pub fn is_ascii(text: &str) -> bool {
-    const PIECE: usize = 32;
-    let bytes = text.as_bytes();
-    let (pieces, _) = bytes.as_chunks::<PIECE>();
-    let Some(last) = bytes.last_chunk::<PIECE>() else {
-        return bytes.is_ascii();
-    };
-    let mut all = *last;
-    for piece in pieces {
-        for (all, byte) in all.iter_mut().zip(piece) {
-            *all |= byte;
-        }
-    }
-    all.iter().fold(0, |all, byte| all | byte) < 0x80
 }
 
 impl Prefilter {

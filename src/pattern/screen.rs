@@ -3,12 +3,12 @@
 //!
 //! It sees the lines with their dates. A line without any of the strings has none without its date
 //! either, unless cutting the date out has put one together: its last character before the cut and
-//! its first one after it are then neighbours in a string ([`Pairs`]). Of lines beyond ASCII nothing is
+//! its first one after it are then neighbours in a string ([`super::searchers::Pairs`]). Of lines beyond ASCII nothing is
 //! said. Strings never hold a newline, so that what begins in a line ends there.
 
 use std::sync::Arc;
 
-use super::prefilter::{Outlook, Searchers, is_ascii};
+use super::searchers::{Outlook, Searchers, is_ascii};
 use super::strings::Seeker;
 
 /// A block of lines, looked over from its start to its end.
@@ -47,37 +47,6 @@ impl<'t> Screen<'t> {
             Some(Outlook::PrefixOnly)
         } else {
             None
-        }
-    }
-}
-
-/// Which ASCII characters follow each other in some string.
-#[derive(Debug)]
-pub(super) struct Pairs(Box<[u128; 128]>);
-
-impl Default for Pairs {
-    fn default() -> Pairs {
-        Pairs(Box::new([0; 128]))
-    }
-}
-
-impl Pairs {
-    /// Adds the neighbours within these strings, which are ASCII.
-    pub(super) fn add(&mut self, strings: &[Vec<u8>]) {
-        for pair in strings.iter().flat_map(|string| string.windows(2)) {
-            if let [left, right] = *pair
-                && let Some(followers) = self.0.get_mut(usize::from(left))
-            {
-                *followers |= 1 << (right & 127);
-            }
-        }
-    }
-
-    /// Whether the two are neighbours somewhere; so are any two that are not ASCII.
-    pub(super) fn has(&self, left: u8, right: u8) -> bool {
-        match self.0.get(usize::from(left)) {
-            Some(followers) if right < 128 => followers >> right & 1 == 1,
-            _ => true,
         }
     }
 }

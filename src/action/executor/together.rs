@@ -12,8 +12,9 @@ use crate::firewall::inherited::StandingBan;
 use crate::firewall::iptables::copies::{self, Lesson, Standing};
 use crate::firewall::iptables::sweep::{self, Sweep};
 use crate::firewall::iptables::{self, Change as Rule};
-use crate::firewall::member::{self, Member};
+use crate::firewall::member::Member;
 use crate::firewall::route::Route;
+use crate::firewall::sets;
 use crate::firewall::{Change, Transaction};
 use crate::log::Level;
 use crate::{debug, record};
@@ -83,7 +84,7 @@ impl Executor {
                 sweep::all_standing(rule, &printed)
             }
             Change::Member(member) => {
-                let held = member::held(&member.set)?.into_iter();
+                let held = sets::held(&member.set)?.into_iter();
                 Some(held.map(|network| ((network, String::new()), 1)).collect())
             }
             Change::Route(_) => None,
@@ -103,7 +104,7 @@ impl Executor {
             routes,
         } = Parted::new(&changes);
         let of_sets: Vec<&Member> = members.iter().map(|(_, member)| *member).collect();
-        let mut missing: Vec<usize> = member::absent(&of_sets)?
+        let mut missing: Vec<usize> = sets::absent(&of_sets)?
             .into_iter()
             .map(|at| members[at].0)
             .collect();
@@ -316,7 +317,7 @@ impl Batch<'_> {
         }
         let changes: Vec<&Member> = rest.iter().map(|(_, member)| *member).collect();
         let places: Vec<usize> = rest.iter().map(|(place, _)| *place).collect();
-        self.transactions(member::transactions(&changes), &places)
+        self.transactions(sets::transactions(&changes), &places)
             .await;
         let Executor { holders, .. } = self.executor;
         for (_, member) in rest.iter().filter(|(place, _)| self.done[*place]) {

@@ -12,8 +12,9 @@ use crate::address::Address;
 use crate::cli::actions::{self, Action};
 use crate::cli::report::state::{self, State};
 use crate::firewall::iptables::{self, sweep};
-use crate::firewall::member::{self, Member, Set};
+use crate::firewall::member::{Member, Set};
 use crate::firewall::route::{self, Route};
+use crate::firewall::sets;
 use crate::firewall::{Change, nftables};
 use crate::lint::Severity;
 use crate::ticket::{BanTime, Ticket};
@@ -174,7 +175,7 @@ fn missing(expected: &Expected) -> Vec<&str> {
         }
     }
     let of_sets: Vec<&Member> = members.iter().map(|(_, member)| *member).collect();
-    let absent = member::absent(&of_sets).unwrap_or_default();
+    let absent = sets::absent(&of_sets).unwrap_or_default();
     let mut missing: Vec<&str> = absent.into_iter().map(|at| members[at].0).collect();
     for (program, rules) in &rules {
         let Some(printed) = output(program) else {

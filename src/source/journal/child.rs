@@ -12,8 +12,8 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 
 use super::entry::{Fields, LONGEST_VALUE};
-use super::follow::{Start, Waited};
 use super::options::{Matches, Options};
+use super::place::{Start, Waited};
 
 /// A child that is silent for so long has told all there is.
 const SILENCE: Duration = Duration::from_millis(300);

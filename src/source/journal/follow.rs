@@ -15,10 +15,10 @@ use super::child::Child;
 use super::entry::{Builder, Entry, Fields};
 use super::library::Library;
 use super::options::{Matches, Options};
+use super::place::{Place, Start, Waited};
 use crate::clock::now;
 use crate::python::encoding::Encoding;
 use crate::sys::journal;
-use crate::ticket::Timestamp;
 use crate::{error, msg};
 
 const TARGET: &str = "fail2ban.filtersystemd";
@@ -34,26 +34,6 @@ const WAITING_BATCHES: usize = 4;
 const RETRY: Duration = Duration::from_millis(500);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
-/// Where reading begins.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Start {
-    /// At the first entry after this time.
-    pub time: Timestamp,
-    /// Rather after this entry, while it is still there.
-    pub cursor: Option<String>,
-}
-
-/// How far a journal was read.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Place {
-    /// The last entry's time.
-    pub time: Timestamp,
-    /// The same as text, with a blank.
-    pub date: String,
-    /// The entry's name.
-    pub cursor: String,
-}
-
 /// Some entries in their order.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -63,17 +43,6 @@ pub struct Batch {
     pub place: Option<Place>,
     /// The entries that come after these are news.
     pub at_end: bool,
-}
-
-/// What a wait has brought.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Waited {
-    /// There may be more entries.
-    More,
-    /// The files are others, or the child is gone.
-    Lost,
-    /// Nobody wants to know any more.
-    Stopped,
 }
 
 /// What a jail holds of the thread; dropped, the thread ends.

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 
 use super::entry::Fields;
-use super::follow::{Start, Waited};
 use super::options::{Matches, Options, system_time};
+use super::place::{Start, Waited};
 use crate::sys::journal::{Change, Journal, Place};
 
 /// How often it is looked whether other files have become the present ones.

@@ -32,15 +32,17 @@ mod entry;
 mod follow;
 mod library;
 mod options;
+mod place;
 
 use std::io;
 
 use self::child::Child;
 pub use self::entry::Entry;
 use self::entry::{Builder, Fields};
-pub use self::follow::{Batch, Following, Place, Start, follow};
+pub use self::follow::{Batch, Following, follow};
 use self::library::Library;
 pub use self::options::{Matches, Options, OptionsError};
+pub use self::place::{Place, Start};
 use crate::python::encoding::Encoding;
 use crate::sys::journal;
 use crate::ticket::Timestamp;

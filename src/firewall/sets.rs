@@ -1,0 +1,129 @@
+//! Members of sets, the sets of `ipset` and those of `nft`: put in and taken out by netlink, many
+//! at a time and without any program.
+//!
+//! In come the calls an action file spells out; out comes for each whether the kernel did it. What
+//! the kernel refused, or what needs more than is known here, is left to the program itself, which
+//! does it or says in its own words why not.
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+
+use ipnet::IpNet;
+
+use super::member::{Contents, Member, Set};
+use super::netlink::Channel;
+use super::{Transaction, ipset, nftables};
+use crate::exec::script::Script;
+
+/// Reads a command; `None` for anything but putting one member in or taking it out.
+pub fn recognise(script: &Script) -> Option<Member> {
+    let text = &script.text;
+    if !script.variables.is_empty() || script.splits_values() {
+        return None;
+    }
+    // cheap looks before the script is read
+    if text.contains("ipset") {
+        return ipset::read(text);
+    }
+    match text.contains("nft") {
+        true => nftables::read(text),
+        false => None,
+    }
+}
+
+/// Puts changes that netlink did not do into few runs of the programs that take many lines.
+pub fn transactions(members: &[&Member]) -> Vec<Transaction> {
+    let mut transactions: Vec<Transaction> = Vec::new();
+    for (at, member) in members.iter().enumerate() {
+        let Some((arguments, line)) = &member.line else {
+            continue;
+        };
+        let open = transactions
+            .iter()
+            .position(|transaction| transaction.arguments == *arguments);
+        let open = open.unwrap_or_else(|| {
+            transactions.push(Transaction {
+                arguments: arguments.clone(),
+                input: String::new(),
+                members: Vec::new(),
+                place: String::new(),
+            });
+            transactions.len() - 1
+        });
+        transactions[open].input.push_str(line);
+        transactions[open].input.push('\n');
+        transactions[open].members.push(at);
+    }
+    transactions
+}
+
+/// Carries changes out in their order within each set; answers for each whether that was done.
+pub fn apply(members: &[&Member]) -> Vec<bool> {
+    let mut done = vec![false; members.len()];
+    // without netlink everything is left to programs
+    let Ok(channel) = Channel::open() else {
+        return done;
+    };
+    for (set, places) in by_set(members) {
+        let of_set: Vec<&Member> = places.iter().map(|&place| members[place]).collect();
+        let results = match set {
+            Set::Ipset(name) => ipset::apply(&channel, name, &of_set),
+            Set::Nft {
+                family,
+                table,
+                name,
+            } => nftables::apply(&channel, *family, table, name, &of_set),
+        };
+        for (place, result) in places.into_iter().zip(results) {
+            done[place] = result;
+        }
+    }
+    done
+}
+
+/// Which of these members, all of them to be put in, are not in their sets; `None` when the kernel
+/// cannot be asked about one of them. A set that is gone has no members.
+pub fn absent(members: &[&Member]) -> Option<Vec<usize>> {
+    let channel = Channel::open().ok()?;
+    let mut absent = Vec::new();
+    for (set, places) in by_set(members) {
+        let there = contents(&channel, set)?;
+        for place in places {
+            if !there.contains(&members[place].network?) {
+                absent.push(place);
+            }
+        }
+    }
+    absent.sort_unstable();
+    Some(absent)
+}
+
+/// What a set holds, as networks; `None` when that cannot be told.
+pub fn held(set: &Set) -> Option<Vec<IpNet>> {
+    let channel = Channel::open().ok()?;
+    Some(contents(&channel, set)?.networks())
+}
+
+fn contents(channel: &Channel, set: &Set) -> Option<Contents> {
+    match set {
+        Set::Ipset(name) => ipset::members(channel, name),
+        Set::Nft {
+            family,
+            table,
+            name,
+        } => nftables::members(channel, *family, table, name),
+    }
+}
+
+fn by_set<'a>(members: &[&'a Member]) -> Vec<(&'a Set, Vec<usize>)> {
+    let mut order: Vec<(&Set, Vec<usize>)> = Vec::new();
+    let mut known: HashMap<&Set, usize> = HashMap::new();
+    for (place, member) in members.iter().enumerate() {
+        let at = *known.entry(&member.set).or_insert_with(|| {
+            order.push((&member.set, Vec::new()));
+            order.len() - 1
+        });
+        order[at].1.push(place);
+    }
+    order
+}
