@@ -125,12 +125,13 @@ pub fn last_ban(path: &Path, jail: &str) -> Result<Option<Timestamp>, StoreError
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::open;
 
     #[test]
     fn bans_of_an_address_are_told_with_their_lines() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("db");
-        let db = schema::open(&path.to_string_lossy()).unwrap();
+        let db = open::open(&path.to_string_lossy()).unwrap();
         db.execute("INSERT INTO jails(name) VALUES('mail')", [])
             .unwrap();
         let data = r#"{"matches": ["a line", ["b ", "09:00", " x"]], "failures": 3}"#;

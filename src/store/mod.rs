@@ -8,7 +8,9 @@
 //! from outside.
 
 pub mod data;
+mod failure;
 pub mod inquiry;
+mod open;
 mod pages;
 mod rescue;
 mod rows;
@@ -128,13 +130,13 @@ impl Store {
     /// A directory in its place, a version from the future.
     pub fn open(path: &Path) -> Result<Store, StoreError> {
         let path = path.to_string_lossy().into_owned();
-        let (db, in_memory) = match schema::open(&path) {
+        let (db, in_memory) = match open::open(&path) {
             Err(StoreError::Inaccessible(why)) => {
                 warning!(
                     LOG,
                     "Database '{path}' cannot be used: {why} - bans are kept in memory until it can"
                 );
-                (schema::in_memory(&path)?, true)
+                (open::in_memory(&path)?, true)
             }
             opened => (opened?, false),
         };

@@ -13,7 +13,7 @@ use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, params_from_iter};
 
 use super::pages::{self, Record};
-use super::{LOG, StoreError, schema};
+use super::{LOG, StoreError, failure, schema};
 use crate::{error, info};
 
 /// Files kept beside the database; a further one takes the place of the newest.
@@ -35,7 +35,7 @@ pub(super) fn replace(path: &str) -> Result<(Connection, bool), StoreError> {
         if let Err(e) = move_all(&backup, Path::new(path)) {
             error!(LOG, "  Unable to move {}: {e}", backup.display());
         }
-        schema::refused(&e)
+        failure::refused(&e)
     })?;
     if saved > 0 {
         let size = fs::metadata(path).map_or(0, |file| file.len());
@@ -198,7 +198,7 @@ pub(super) fn salvage(from: &Path, db: &Connection, tables: &[Table]) -> rusqlit
         None if is_bans(&records) => undecided.push(records),
         None => {}
     });
-    read.map_err(|e| schema::failure(rusqlite::ffi::SQLITE_CANTOPEN, e.to_string()))?;
+    read.map_err(|e| failure::failure(rusqlite::ffi::SQLITE_CANTOPEN, e.to_string()))?;
     for records in undecided {
         if let Some(table) = table_of(&records, &jails) {
             save(table, &records);
@@ -310,7 +310,7 @@ fn insert(db: &Connection, table: Table, records: &[Record]) -> rusqlite::Result
         let values = values.skip(usize::from(table == Table::Bips));
         match statement.execute(params_from_iter(values)) {
             Ok(rows) => saved += rows,
-            Err(e) if schema::passing(&e) => return Err(e),
+            Err(e) if failure::passing(&e) => return Err(e),
             // one that breaks a rule of its table is noise
             Err(_) => {}
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row, params};
 
-use super::{StoreError, data, schema};
+use super::{StoreError, data, failure, schema};
 use crate::address::Address;
 use crate::ticket::{Ticket, Timestamp};
 
@@ -62,10 +62,10 @@ pub fn read(path: &Path, since: Timestamp, most: u32) -> Result<Statistics, Stor
 /// A result with SQLite's own text, for a database at this path.
 pub(super) fn told<T>(path: &Path, result: rusqlite::Result<T>) -> Result<T, StoreError> {
     result.map_err(|error| {
-        let why = schema::text(&error);
+        let why = failure::text(&error);
         // the binding names the path once more
         let why = why.strip_suffix(&format!(": {}", path.display()));
-        StoreError::Unusable(why.map_or_else(|| schema::text(&error), str::to_owned))
+        StoreError::Unusable(why.map_or_else(|| failure::text(&error), str::to_owned))
     })
 }
 
@@ -171,11 +171,12 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::store::open;
 
     fn filled(bans: &[(&str, &str, i64)]) -> (tempfile::TempDir, std::path::PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("db");
-        let db = schema::open(&path.to_string_lossy()).unwrap();
+        let db = open::open(&path.to_string_lossy()).unwrap();
         for jail in ["mail", "web"] {
             db.execute("INSERT INTO jails(name) VALUES(?1)", [jail])
                 .unwrap();
@@ -225,7 +226,7 @@ mod tests {
     #[test]
     fn the_reason_is_the_last_line() {
         let (_dir, path) = filled(&[]);
-        let db = schema::open(&path.to_string_lossy()).unwrap();
+        let db = open::open(&path.to_string_lossy()).unwrap();
         for (ip, data) in [
             (
                 "192.0.2.1",
@@ -254,7 +255,7 @@ mod tests {
     #[test]
     fn a_writer_and_a_reader_do_not_meet() {
         let (_dir, path) = filled(&[("mail", "192.0.2.1", 1_795_348_800); 2]);
-        let writer = schema::open(&path.to_string_lossy()).unwrap();
+        let writer = open::open(&path.to_string_lossy()).unwrap();
         writer
             .execute_batch("BEGIN IMMEDIATE; DELETE FROM bans;")
             .unwrap();

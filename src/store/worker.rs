@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::rows::BanRow;
-use super::{Installed, LOG, LogPosition, rows, schema};
+use super::{Installed, LOG, LogPosition, failure, open, rows};
 use crate::queue::{self, Receiver, Sender};
 use crate::{error, info, warning};
 
@@ -212,7 +212,7 @@ impl Worker {
                 self.path
             );
         }
-        schema::close(self.db, &self.path);
+        open::close(self.db, &self.path);
         if let Some(done) = done {
             let _ = done.send(());
         }
@@ -276,7 +276,7 @@ impl Worker {
     fn read(&mut self, mut query: Query) {
         let mut outcome = query(&self.db);
         if let Err(e) = &outcome
-            && schema::damaged(e)
+            && failure::damaged(e)
             && self.repair(Instant::now())
         {
             // what the open transaction held goes again, into the repaired file
@@ -284,7 +284,7 @@ impl Worker {
             outcome = query(&self.db);
         }
         if let Err(e) = outcome {
-            error!(LOG, "Unable to read from database: {}", schema::text(&e));
+            error!(LOG, "Unable to read from database: {}", failure::text(&e));
         }
     }
 
@@ -302,7 +302,7 @@ impl Worker {
                         LOG,
                         "Unable to write to database '{}': {}",
                         self.path,
-                        schema::text(&e)
+                        failure::text(&e)
                     );
                     // some errors end the whole transaction: the writes before this one go again
                     if self.db.is_autocommit() && !self.unsaved.is_empty() {
@@ -387,12 +387,12 @@ impl Worker {
                     LOG,
                     "Unable to write to database '{}': {} - will be tried again",
                     self.path,
-                    schema::text(why)
+                    failure::text(why)
                 );
                 now
             }
         };
-        let mended = schema::damaged(why) && self.repair(now);
+        let mended = failure::damaged(why) && self.repair(now);
         self.refusal = Some(Refusal {
             next_try: if mended { now } else { now + RETRY },
             last_said,
@@ -411,11 +411,11 @@ impl Worker {
             return false;
         };
         drop(std::mem::replace(&mut self.db, nothing));
-        match schema::repair(&self.path) {
+        match open::repair(&self.path) {
             Ok(db) => self.db = db,
             Err(e) => {
                 error!(LOG, "Unable to repair database '{}': {e}", self.path);
-                match schema::in_memory(&self.path) {
+                match open::in_memory(&self.path) {
                     Ok(db) => self.db = db,
                     Err(e) => {
                         error!(LOG, "Unable to keep bans in memory: {e}");
@@ -443,7 +443,7 @@ impl Worker {
     /// Writes what was refused before.
     fn try_again(&mut self) {
         if self.in_memory {
-            match schema::open_again(&self.path) {
+            match open::open_again(&self.path) {
                 Ok(db) => self.db = db,
                 Err(_) => return self.postpone(Instant::now()),
             }
@@ -465,7 +465,7 @@ impl Worker {
             match write.apply(&self.db) {
                 Ok(()) => {}
                 Err(e) if may_pass(&e) || self.db.is_autocommit() => return self.refuse(&e),
-                Err(e) => hopeless.push((index, schema::text(&e))),
+                Err(e) => hopeless.push((index, failure::text(&e))),
             }
         }
         if let Err(e) = self.db.execute_batch("COMMIT") {
@@ -488,5 +488,5 @@ impl Worker {
 
 /// Whether the same write may succeed later; it may in a repaired file too.
 fn may_pass(e: &rusqlite::Error) -> bool {
-    schema::passing(e) || schema::damaged(e)
+    failure::passing(e) || failure::damaged(e)
 }
