@@ -29,6 +29,7 @@ pub mod mail;
 pub mod options;
 pub mod origin;
 pub mod pattern;
+pub mod printable;
 pub mod python;
 mod queue;
 mod resolver;

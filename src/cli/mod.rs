@@ -14,6 +14,8 @@ use crate::lint::{hint, nearest};
 use crate::sys::descriptors::keep_from_children;
 use crate::{COMPATIBLE_VERSION, VERSION};
 
+pub use crate::printable::printable;
+
 pub mod actions;
 pub mod begin;
 pub mod client;
@@ -251,25 +253,6 @@ pub fn exit_code(success: bool) -> ExitCode {
     } else {
         ExitCode::from(FAILURE)
     }
-}
-
-/// A log line on a terminal: what an attacker wrote must neither steer it nor turn its text around.
-/// Control characters and marks of direction are written as escapes: `\x1b`, `\n`, `\u202e`.
-pub fn printable(line: &str) -> String {
-    let mut text = String::with_capacity(line.len());
-    for c in line.chars() {
-        match c {
-            '\t' => text.push(c),
-            '\n' => text.push_str("\\n"),
-            '\r' => text.push_str("\\r"),
-            c if c.is_control() => text.push_str(&format!("\\x{:02x}", u32::from(c))),
-            '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                text.push_str(&format!("\\u{:04x}", u32::from(c)));
-            }
-            c => text.push(c),
-        }
-    }
-    text
 }
 
 /// The end of a program of ours: what went wrong is told; a reader of our output who has seen

@@ -24,11 +24,7 @@ use crate::clock;
 use crate::config;
 use crate::store::statistics::{self, Statistics};
 use crate::ticket::Timestamp;
-
-/// How far the past reaches.
-const DAYS: u32 = 30;
-/// How many of those banned most often are named.
-const OFFENDERS: u32 = 25;
+use crate::web::page::past::{DAYS, OFFENDERS};
 
 /// All there is to show.
 struct Report {
@@ -87,7 +83,7 @@ fn gather(arguments: &Arguments) -> anyhow::Result<Report> {
     };
     let read = |file: PathBuf| {
         let since = now - f64::from(DAYS) * 86_400.0;
-        statistics::read(&file, since, OFFENDERS)
+        statistics::read(&file, since, OFFENDERS, true)
             .map_err(|error| format!("The database {} tells nothing: {error}", file.display()))
     };
     let host = nix::unistd::gethostname().unwrap_or_default();

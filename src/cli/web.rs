@@ -17,6 +17,7 @@ use crate::web::api::gather::Sources;
 use crate::web::ask::Ask;
 use crate::web::events::Hub;
 use crate::web::metrics::Format;
+use crate::web::past::Past;
 use crate::web::programs::Programs;
 use crate::web::router::Site;
 use crate::web::serve::Service;
@@ -149,6 +150,7 @@ fn site(web: &Web, directory: &Path, socket: &Path) -> Result<Site> {
         sources: Sources {
             ask: Ask::at(socket.to_owned()),
             programs: Programs::of(directory.to_string_lossy().into_owned()),
+            past: Past::default(),
         },
         hub: Hub::begin(socket.to_owned())?,
     })

@@ -16,7 +16,7 @@ pub mod rate_limit;
 mod reader;
 mod server;
 mod smtp;
-mod whois;
+pub mod whois;
 
 pub use server::{Security, Server};
 

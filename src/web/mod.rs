@@ -16,6 +16,7 @@ pub mod events;
 pub mod figures;
 pub mod metrics;
 pub mod page;
+pub mod past;
 pub mod programs;
 pub mod reply;
 pub mod router;

@@ -22,6 +22,7 @@ use super::metrics::Format;
 use super::page::views::{self, Frame};
 use super::reply::{self, Reply};
 use super::serve::Service;
+use crate::clock;
 
 /// Bytes of a body: a pasted log.
 const BODY: usize = 4 << 20;
@@ -158,15 +159,21 @@ impl Asked<'_> {
             (&Method::GET | &Method::HEAD, ["banned"]) => {
                 let query = self.field("q").unwrap_or_default();
                 let page = sources.banned(self.field("jail"), query, self.number());
-                page.await.map(|page| views::banned(&frame, &page))
+                let names = self.jail_names().await;
+                page.await.map(|page| views::banned(&frame, &names, &page))
             }
             (&Method::GET | &Method::HEAD, ["address", id]) => {
-                let story = sources.story(id).await;
-                story.map(|story| views::address(&frame, &story))
+                let story = sources.story(id, self.field("whois").is_some()).await;
+                let names = self.jail_names().await;
+                story.map(|story| views::address(&frame, &names, &story))
             }
             (&Method::GET | &Method::HEAD, ["jail", name]) => {
                 let jail = sources.jail(name).await;
                 jail.map(|jail| views::jail(&frame, &jail))
+            }
+            (&Method::GET | &Method::HEAD, ["past"]) => {
+                let past = sources.past.told(&sources.ask).await;
+                Ok(views::past(&frame, &past, clock::now()))
             }
             (&Method::GET | &Method::HEAD, ["live"]) => {
                 Ok(views::live(&frame, &self.site.hub.recent()))
@@ -233,7 +240,7 @@ impl Asked<'_> {
                     Err(error) => failed(error),
                 }
             }
-            ["addresses", id] => match sources.story(id).await {
+            ["addresses", id] => match sources.story(id, self.field("whois").is_some()).await {
                 Ok(story) => reply::json(&story),
                 Err(error) => failed(error),
             },

@@ -20,7 +20,7 @@ pub fn look(look: &Look, findings: &mut Findings) {
     let Ok(state) = look.state() else { return };
     let place = look.machine.place(&look.database);
     // without a database the server's own figures are all there is
-    let past = statistics::read(&place, 0.0, 0).unwrap_or_default();
+    let past = statistics::read(&place, 0.0, 0, false).unwrap_or_default();
     of_state(state, &past, look.present - started, findings);
 }
 

@@ -1,9 +1,9 @@
 //! A report as one page: no scripts, nothing that is fetched from elsewhere, every text escaped.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{DOCTYPE, PreEscaped, html};
 
-use super::page::{Page, Section};
-use crate::web::page::{LOOK, table};
+use super::page::Page;
+use crate::web::page::LOOK;
 
 /// The whole page.
 pub fn render(page: &Page) -> String {
@@ -22,27 +22,12 @@ pub fn render(page: &Page) -> String {
                 main {
                     h1 { (title) }
                     p { "Ferroban, " (page.made) }
-                    @for section in &page.sections { (self::section(section)) }
+                    @for section in &page.sections { (section.markup()) }
                 }
             }
         }
     };
     html.into_string() + "\n"
-}
-
-fn section(section: &Section) -> Markup {
-    let table = table::of_texts(section.columns, &section.rows);
-    html! {
-        h2 { (section.heading) }
-        @match &section.chart {
-            None => (table),
-            Some(chart) => {
-                (chart.markup())
-                details { summary { "Numbers" } (table) }
-            }
-        }
-        @if let Some(note) = &section.note { p { (note) } }
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! A report for a terminal: tables in columns.
 
-use super::page::{Page, Section};
+use super::page::Page;
+use crate::web::page::section::Section;
 
 /// The whole text.
 pub fn render(page: &Page) -> String {

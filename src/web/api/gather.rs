@@ -14,6 +14,7 @@ use crate::address::Address;
 use crate::control::print::ban::BanLine;
 use crate::jail::FULL;
 use crate::web::ask::{Ask, AskError};
+use crate::web::past::Past;
 use crate::web::programs::Programs;
 
 /// Bans of a page.
@@ -26,6 +27,8 @@ pub struct Sources {
     pub ask: Ask,
     /// The other programs.
     pub programs: Programs,
+    /// The database.
+    pub past: Past,
 }
 
 impl Sources {
@@ -51,6 +54,9 @@ impl Sources {
                     error: text(why),
                 });
                 status.failed = failed.collect();
+                // refused where there is none, and by the original
+                let fleet = self.ask.question(&["fleet", "status"]).await;
+                status.fleet = fleet.ok().map(|fleet| Json::clone(&fleet));
             }
             Err(error) => status.error = Some(error.to_string()),
         }
@@ -145,11 +151,11 @@ impl Sources {
         })
     }
 
-    /// All that is known of an address.
+    /// All that is known of an address; what its registry says only `with_whois`.
     ///
     /// # Errors
     /// No server answers.
-    pub async fn story(&self, id: &str) -> Result<Story, AskError> {
+    pub async fn story(&self, id: &str, with_whois: bool) -> Result<Story, AskError> {
         let mut bans = Vec::new();
         let jails = self.ask.question(&["banned", id]).await?;
         for name in jails.as_array().into_iter().flatten().flat_map(texts) {
@@ -165,11 +171,17 @@ impl Sources {
             .objects(&["explain", "--json"], &[id], Vec::new())
             .await;
         let (explained, error) = first(explained);
+        let (whois, whois_error) = match with_whois {
+            true => whois(id).await,
+            false => (None, None),
+        };
         Ok(Story {
             id: id.to_owned(),
             bans,
             explained,
             error,
+            whois,
+            whois_error,
         })
     }
 
@@ -212,6 +224,21 @@ fn first(objects: Result<Vec<Json>, crate::web::programs::ProgramError>) -> (Jso
     match objects {
         Ok(objects) => (objects.into_iter().next().unwrap_or_default(), None),
         Err(error) => (Json::Null, Some(error.to_string())),
+    }
+}
+
+/// What a registry says of an address, or why it says nothing.
+async fn whois(id: &str) -> (Option<String>, Option<String>) {
+    let question = ["whois".to_owned(), id.to_owned()];
+    if Address::parse_ip(id).is_none() {
+        return (None, Some("That is no address.".to_owned()));
+    }
+    match crate::mail::whois::ask(&question).await {
+        Some(answer) => (Some(String::from_utf8_lossy(&answer).into_owned()), None),
+        None => (
+            None,
+            Some("No registry has answered: port 43 may be closed for this process.".to_owned()),
+        ),
     }
 }
 

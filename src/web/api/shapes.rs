@@ -22,6 +22,8 @@ pub struct Status {
     pub failed: Vec<FailedJail>,
     /// Reads and writes that wait for the database.
     pub database_waiting: Option<u64>,
+    /// What `ferroban fleet status --json` tells of the hosts that share bans; `None`: there is no fleet.
+    pub fleet: Option<Json>,
 }
 
 /// A jail that does not run.
@@ -134,6 +136,10 @@ pub struct Story {
     pub explained: Json,
     /// Why there is no `explained`.
     pub error: Option<String>,
+    /// What the registry of the address says of it, where it was asked.
+    pub whois: Option<String>,
+    /// Why there is no `whois`, where it was asked.
+    pub whois_error: Option<String>,
 }
 
 /// What a line comes to.

@@ -1,7 +1,12 @@
 //! Numbers as bars, drawn as an SVG picture of a few lines. What a bar stands for is also told in
 //! words, which a browser shows when it is pointed at; the numbers stand in a table beside it.
 
+use std::collections::HashMap;
+
 use maud::{Markup, html};
+
+use super::table;
+use super::text::Foreign;
 
 /// Size of the picture: the width of a telephone, so that its letters have the size of the text there.
 const WIDTH: f64 = 360.0;
@@ -10,6 +15,9 @@ const HEIGHT: f64 = 150.0;
 const LEFT: f64 = 34.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 130.0;
+
+/// Series that have a colour of their own; the rest shares one.
+const COLOURS: usize = 7;
 
 /// A chart of bars.
 #[derive(Clone, Debug)]
@@ -38,17 +46,71 @@ impl Bar {
         self.parts.iter().sum()
     }
 
-    fn words(&self, series: &[String]) -> String {
+    /// `sshd 3, postfix 1`
+    fn parts(&self, series: &[String]) -> String {
         let parts = series
             .iter()
             .zip(&self.parts)
-            .filter(|(_, bans)| **bans > 0);
-        let parts: Vec<_> = parts.map(|(name, bans)| format!("{name} {bans}")).collect();
-        format!("{}: {}", self.name, parts.join(", "))
+            .filter(|(_, count)| **count > 0);
+        let parts: Vec<_> = parts
+            .map(|(name, count)| format!("{name} {count}"))
+            .collect();
+        parts.join(", ")
     }
 }
 
 impl Chart {
+    /// Counts by jail, one on the other: the jails with most of them in colours of their own. `bars` are names
+    /// and what is written below; a count is of a jail and of the bar at this place.
+    pub fn stacked<'a>(
+        title: String,
+        bars: Vec<(String, Option<String>)>,
+        counts: impl IntoIterator<Item = (&'a str, usize, u32)>,
+    ) -> Chart {
+        let mut by_jail: HashMap<&str, Vec<u32>> = HashMap::new();
+        for (jail, bar, count) in counts.into_iter().filter(|(.., count)| *count > 0) {
+            let of_jail = by_jail.entry(jail).or_insert_with(|| vec![0; bars.len()]);
+            if let Some(sum) = of_jail.get_mut(bar) {
+                *sum += count;
+            }
+        }
+        let mut jails: Vec<(&str, Vec<u32>)> = by_jail.into_iter().collect();
+        jails.sort_by_key(|(jail, counts)| (u32::MAX - counts.iter().sum::<u32>(), *jail));
+        let others = jails.split_off(jails.len().min(COLOURS));
+        let mut series: Vec<String> = jails.iter().map(|(jail, _)| (*jail).to_owned()).collect();
+        if !others.is_empty() {
+            series.push("other jails".to_owned());
+        }
+        let bar = |(place, (name, tick)): (usize, (String, Option<String>))| {
+            let mut parts: Vec<u32> = jails.iter().map(|(_, counts)| counts[place]).collect();
+            if !others.is_empty() {
+                parts.push(others.iter().map(|(_, counts)| counts[place]).sum());
+            }
+            Bar { name, tick, parts }
+        };
+        let bars = bars.into_iter().enumerate().map(bar).collect();
+        Chart {
+            title,
+            series,
+            bars,
+        }
+    }
+
+    /// The numbers as a table, without bars that are none. `what` is counted.
+    pub fn numbers(&self, what: &str) -> Markup {
+        let bars = self.bars.iter().filter(|bar| bar.total() > 0);
+        let rows: Vec<_> = bars
+            .map(|bar| {
+                vec![
+                    html! { (bar.name) },
+                    html! { (bar.total()) },
+                    html! { (Foreign(&bar.parts(&self.series))) },
+                ]
+            })
+            .collect();
+        table::table(&["From", what, "By jail"], &rows, "texts")
+    }
+
     /// The picture, and what its colours mean when there are several.
     pub fn markup(&self) -> Markup {
         let largest = self.bars.iter().map(Bar::total).max().unwrap_or(0);
@@ -76,7 +138,7 @@ impl Chart {
                     @for (index, name) in self.series.iter().enumerate() {
                         span.key {
                             svg viewBox="0 0 1 1" aria-hidden="true" { rect class=(format!("c{index}")) width="1" height="1" {} }
-                            " " (name)
+                            " " (Foreign(name))
                         }
                         " "
                     }
@@ -96,7 +158,7 @@ impl Chart {
         });
         html! {
             g {
-                title { (bar.words(&self.series)) }
+                title { (bar.name) ": " (Foreign(&bar.parts(&self.series))) }
                 @for (class, y, part) in parts {
                     rect class=(class) x=(tenths(x + step * 0.1)) y=(tenths(y)) width=(tenths(step * 0.8)) height=(tenths(part)) {}
                 }
@@ -154,6 +216,26 @@ mod tests {
             "{svg}"
         );
         assert!(!svg.contains("Tuesday") && !svg.contains("<web>"), "{svg}");
+    }
+
+    #[test]
+    fn few_colours_for_many_jails() {
+        let names: Vec<String> = (1..=10).map(|number| format!("jail{number}")).collect();
+        let counts = names
+            .iter()
+            .zip(1..)
+            .map(|(jail, count)| (jail.as_str(), 1, count));
+        let bars = vec![("a".to_owned(), None), ("b".to_owned(), None)];
+        let chart = Chart::stacked("Bans".to_owned(), bars, counts);
+        assert_eq!(chart.series.len(), COLOURS + 1);
+        assert_eq!(
+            (chart.series[0].as_str(), chart.series[7].as_str()),
+            ("jail10", "other jails")
+        );
+        assert_eq!(chart.bars[0].parts, [0; 8]);
+        assert_eq!(chart.bars[1].parts, [10, 9, 8, 7, 6, 5, 4, 6]);
+        let numbers = chart.numbers("Bans").into_string();
+        assert_eq!(numbers.matches("<tr>").count(), 2, "{numbers}");
     }
 
     #[test]

@@ -1,0 +1,134 @@
+//! Questions to people: who they are, and whether they mean it.
+
+use maud::{Markup, html};
+
+use super::{Frame, choice, whole};
+use crate::web::api::shapes::{Change, Order};
+use crate::web::page::text::Foreign;
+
+/// What was done, by the word in the address: whoever makes a link makes no text of it.
+pub(super) fn done(word: &str) -> Option<&'static str> {
+    match word {
+        "ban" => Some("Banned."),
+        "unban" => Some("The ban is lifted."),
+        "ignore" => Some("The address is ignored until the next reload or start of the server."),
+        _ => None,
+    }
+}
+
+/// `/change?change=&jail=&id=`: asks whether it is meant. The form is sent to `change` by POST, with
+/// `form_token`, `change`, `jail` and `id`.
+pub fn confirm(frame: &Frame<'_>, order: &Order) -> String {
+    let (word, title, button) = match order.change {
+        Change::Ban => ("ban", "Ban?", "Ban"),
+        Change::Unban => ("unban", "Lift the ban?", "Lift the ban"),
+        Change::Ignore => ("ignore", "Ignore?", "Ignore"),
+    };
+    let id = html! { strong { (Foreign(&order.id)) } };
+    let jail = html! { strong { (Foreign(order.jail.as_deref().unwrap_or_default())) } };
+    let main = html! {
+        p {
+            @match (order.change, &order.jail) {
+                (Change::Ban, _) => { "The jail " (jail) " bans " (id) "." },
+                (Change::Unban, Some(_)) => { "The jail " (jail) " lets " (id) " in again." },
+                (Change::Unban, None) => { "All jails let " (id) " in again, and the server forgets its bans." },
+                (Change::Ignore, _) => { "The jail " (jail) " counts no failures of " (id) " until the next reload or start of the server. For longer, write it into " code { "ignoreip" } "." },
+            }
+        }
+        form method="post" action=(frame.path(&["change"])) {
+            input type="hidden" name="form_token" value=(frame.access.map_or("", |access| &access.form_token));
+            input type="hidden" name="change" value=(word);
+            input type="hidden" name="jail" value=(order.jail.as_deref().unwrap_or_default());
+            input type="hidden" name="id" value=(order.id);
+            button.main { (button) }
+            " "
+            a href=(frame.path(&["address", &order.id])) { "Leave it" }
+        }
+    };
+    whole(frame, "change", title, &main)
+}
+
+/// `/login`: a form with `form_token`, `name` and `password`, sent there by POST. `form_token` is that of
+/// somebody who has not logged in.
+pub fn login(frame: &Frame<'_>, form_token: &str, error: Option<&str>) -> String {
+    let main = html! {
+        @if let Some(error) = error { p.bad role="alert" { (Foreign(error)) } }
+        form.login method="post" action=(frame.path(&["login"])) {
+            input type="hidden" name="form_token" value=(form_token);
+            label { span { "Name" } input name="name" autocomplete="username" autocapitalize="none" required autofocus; }
+            label { span { "Password" } input name="password" type="password" autocomplete="current-password" required; }
+            button.main { "Log in" }
+        }
+    };
+    whole(frame, "login", "Log in", &main)
+}
+
+/// Bans somebody by name.
+pub(super) fn new_ban(frame: &Frame<'_>, jails: &[String]) -> Markup {
+    html! {
+        h2 { "Ban somebody" }
+        form.line action=(frame.path(&["change"])) {
+            input type="hidden" name="change" value="ban";
+            label { span { "Address or network" } input name="id" required autocomplete="off" spellcheck="false"; }
+            (choice(jails, None, None))
+            button { "Ban…" }
+        }
+    }
+}
+
+/// Changes that a jail is told of.
+pub(super) fn in_jail(frame: &Frame<'_>, jail: &str) -> Markup {
+    html! {
+        h2 { "Change" }
+        form.line action=(frame.path(&["change"])) {
+            input type="hidden" name="jail" value=(jail);
+            label { span { "Address or network" } input name="id" required autocomplete="off" spellcheck="false"; }
+            (choices())
+        }
+    }
+}
+
+/// Changes about an address.
+pub(super) fn about(frame: &Frame<'_>, jails: &[String], id: &str) -> Markup {
+    html! {
+        h2 { "Change" }
+        form.line action=(frame.path(&["change"])) {
+            input type="hidden" name="id" value=(id);
+            (choice(jails, None, None))
+            (choices())
+        }
+    }
+}
+
+fn choices() -> Markup {
+    html! {
+        button name="change" value="ban" { "Ban…" }
+        button name="change" value="unban" { "Lift the ban…" }
+        button name="change" value="ignore" { "Ignore…" }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{EVIL, frame, is_harmless, operator};
+    use super::*;
+
+    #[test]
+    fn questions_are_harmless_and_carry_the_token() {
+        let access = operator();
+        for change in [Change::Ban, Change::Unban, Change::Ignore] {
+            let order = Order {
+                change,
+                jail: Some(EVIL.to_owned()),
+                id: EVIL.to_owned(),
+            };
+            let page = confirm(&frame(&access), &order);
+            is_harmless(&page, 3);
+            assert!(
+                page.contains("name=\"form_token\" value=\"token\""),
+                "{page}"
+            );
+        }
+        is_harmless(&login(&frame(&access), EVIL, Some(EVIL)), 1);
+    }
+}
