@@ -26,6 +26,7 @@ pub mod jail;
 pub mod lint;
 pub mod log;
 pub mod mail;
+pub mod notice;
 pub mod options;
 pub mod origin;
 pub mod pattern;

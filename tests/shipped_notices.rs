@@ -1,6 +1,5 @@
 //! The shipped actions that are no firewall's beside the original's of the same names: they call the
-//! same programs with the same words and tell the same in their mails. The new ones say to web services
-//! what they should, whatever log lines hold. Programs are stand-ins that note how they were called.
+//! same programs with the same words and tell the same in their mails. Programs are stand-ins that note how they were called.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -493,27 +492,6 @@ fn every_call_and_every_mail_is_the_original_s() {
     });
 }
 
-/// Lines as somebody would choose who wants more than a line in a message.
-const EVIL: [&str; 4] = [
-    "x\" , \"y\": 1 } \\ \\n \\u0000 it's $(touch HERE/pwned) `touch HERE/pwned` ; | & %s é",
-    "<!channel> @everyone <b>",
-    "tab\there \u{1b}[31mred\u{1} \u{7f}end\rover",
-    "two\nlines",
-];
-
-/// What these lines are in a message.
-fn cleaned(stage: &Stage) -> String {
-    let lines = stage.here(&EVIL.join("\n"));
-    lines.replace(|c: char| c.is_control() && c != '\n', " ")
-}
-
-/// The ticket of an id with these lines.
-fn evil(stage: &Stage, id: &str) -> Json {
-    let mut ticket = ticket(id);
-    ticket["matches"] = EVIL.map(|line| stage.here(line)).to_vec().into();
-    ticket
-}
-
 /// Carries out steps of one action; what its programs were told, and each observation.
 fn run(stage: &Stage, name: &str, arguments: &str, steps: &[Json]) -> (Vec<Call>, Vec<String>) {
     let mut all = stage
@@ -559,133 +537,6 @@ fn option(call: &Call, name: &str) -> String {
         .collect();
     assert_eq!(found.len(), 1, "{name}: {options:?}");
     found[0].clone()
-}
-
-/// A message of each service: arguments, address, and where in its JSON the text is.
-const MESSAGES: [(&str, &str, &str, &str); 5] = [
-    (
-        "ntfy",
-        "topic=t, tokenfile=HERE/secret",
-        "https://ntfy.sh",
-        "/message",
-    ),
-    (
-        "telegram",
-        "chat=-100, tokenfile=HERE/secret",
-        "https://api.telegram.org/botSE:C/RET/sendMessage",
-        "/text",
-    ),
-    ("slack", "urlfile=HERE/secret", "SE:C/RET", "/text"),
-    ("discord", "urlfile=HERE/secret", "SE:C/RET", "/content"),
-    (
-        "matrix",
-        "server=\"https://m.org\", room=\"!r:m.org\", tokenfile=HERE/secret",
-        "https://m.org/_matrix/client/v3/rooms/%21r%3Am.org/send/m.room.message/f2b-",
-        "/body",
-    ),
-];
-
-#[test]
-fn messages_hold_any_line_and_show_no_secret() {
-    on_stage("messages_hold_any_line_and_show_no_secret", |stage| {
-        fs::write(stage.file("secret"), "SE:C/RET\n").unwrap();
-        for (name, arguments, url, place) in MESSAGES {
-            let id = "b\\\"$(touch HERE/pwned)é";
-            let mut long = ticket("2001:db8::1");
-            long["matches"] = json!(["é".repeat(3000)]);
-            let steps = [
-                json!({"do": "start"}),
-                json!({"do": "ban", "ticket": evil(stage, "192.0.2.1")}),
-                json!({"do": "ban", "ticket": evil(stage, &stage.here(id))}),
-                json!({"do": "ban", "ticket": long}),
-            ];
-            let (calls, _) = run(stage, name, arguments, &steps);
-            let [plain, named, long] = calls.as_slice() else {
-                panic!("{name}: {calls:#?}");
-            };
-            let data = |call| -> Json { serde_json::from_str(&option(call, "data")).unwrap() };
-            let text = |call| {
-                data(call)
-                    .pointer(place)
-                    .unwrap()
-                    .as_str()
-                    .unwrap()
-                    .to_owned()
-            };
-            let escaped = |text: &str| match name {
-                "slack" => text
-                    .replace('&', "&amp;")
-                    .replace('<', "&lt;")
-                    .replace('>', "&gt;"),
-                _ => text.to_owned(),
-            };
-            let expected = format!(
-                "192.0.2.1 is out: 5 failures in jail j.\n{}",
-                cleaned(stage)
-            );
-            assert!(
-                text(plain).ends_with(&escaped(&expected)),
-                "{name}: {}",
-                text(plain)
-            );
-            assert!(
-                text(named).contains(&escaped(&stage.here(id))),
-                "{name}: {}",
-                text(named)
-            );
-            assert!(
-                text(long).ends_with("é...") && text(long).len() < 1700,
-                "{name}: {}",
-                text(long)
-            );
-            assert!(option(plain, "url").starts_with(url), "{name}");
-            let title = "[Fail2Ban] j: banned 192.0.2.1 from ";
-            let whole = data(plain).to_string();
-            assert!(whole.contains(title), "{name}: {whole}");
-            for call in &calls {
-                assert!(!call.caller.contains("RET"), "{name}: {}", call.caller);
-                assert!(
-                    call.arguments.iter().all(|word| !word.contains("RET")),
-                    "{name}"
-                );
-                assert!(call.input.contains("SE:C/RET"), "{name}");
-            }
-        }
-        assert!(!stage.file("pwned").exists());
-    });
-}
-
-#[test]
-fn a_webhook_is_told_of_bans_and_unbans() {
-    on_stage("a_webhook_is_told_of_bans_and_unbans", |stage| {
-        fs::write(stage.file("secret"), "SE:C/RET\n").unwrap();
-        let arguments =
-            "url=\"https://x.org/bans\", header=\"Authorization: Bearer $(cat HERE/secret)\"";
-        let id = stage.here("b\\\" $(touch HERE/pwned)");
-        let ticket = evil(stage, &id);
-        let steps = [
-            json!({"do": "ban", "ticket": ticket}),
-            json!({"do": "unban", "id": id, "ticket": ticket}),
-        ];
-        let (calls, _) = run(stage, "webhook", arguments, &steps);
-        let events = ["ban", "unban"];
-        assert_eq!(calls.len(), events.len());
-        for (call, event) in calls.iter().zip(events) {
-            let mut data: Json = serde_json::from_str(&option(call, "data")).unwrap();
-            assert!(data["host"].take().is_string() && data["time"].take().is_number());
-            let expected = json!({
-                "event": event, "jail": "j", "id": id, "host": null, "time": null, "failures": 5,
-                "bantime": 600, "bancount": 1, "restored": false, "lines": cleaned(stage),
-            });
-            assert_eq!(data, expected);
-            assert_eq!(option(call, "url"), "https://x.org/bans");
-            assert!(
-                options_of(call).contains(&("header", "Authorization: Bearer SE:C/RET".to_owned()))
-            );
-            assert!(!call.caller.contains("RET"));
-        }
-        assert!(!stage.file("pwned").exists());
-    });
 }
 
 /// Bans of both families and their unbans, with what is in a file after each.

@@ -20,6 +20,7 @@ use crate::sys::hosts::HostNames;
 use crate::control::{CommandError, Value};
 use crate::debug;
 use crate::log::{self, Level};
+use crate::notice;
 use crate::ticket::Ticket;
 
 pub mod leftover;
@@ -186,12 +187,7 @@ impl CommandAction {
 
     /// Whether its bans last: it could lift them, so it is worth trying again to make them.
     pub fn lifts(&self) -> bool {
-        !self
-            .definition
-            .properties
-            .text("actionunban")
-            .trim()
-            .is_empty()
+        !notice::says_nothing(&self.definition.properties.text("actionunban"))
     }
 
     /// Whether a longer ban concerns it (fact A9).

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::exec::outline::Outline;
 use crate::exec::script::Script;
 use crate::mail::Mail;
+use crate::notice::Notice;
 
 /// They hand mail to the mail system of the machine, which keeps it in files of its own.
 pub(super) const MAILERS: [&str; 8] = [
@@ -48,6 +49,9 @@ pub(super) fn hindrance_here(script: &Script) -> Option<String> {
 pub fn hindrance(script: &Script) -> Option<String> {
     if let Some(mail) = Mail::recognise(script) {
         return mail.program().map(of_program)?;
+    }
+    if Notice::recognise(script).is_some() {
+        return None;
     }
     let outline = Outline::of(script.shape().0);
     let programs = outline.commands.iter().filter_map(|words| words.first());

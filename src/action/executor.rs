@@ -5,7 +5,7 @@
 //! files rely on it: two jails with the same action edit the same file. Here commands of actions
 //! of one name wait for each other, and so do all that change the same firewall; the rest runs side
 //! by side. But no change of the firewall waits for long for a script that does other things as well.
-//! Mails go to a queue of their own.
+//! Mails and messages go to queues of their own.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -31,6 +31,7 @@ use crate::firewall::set_refcount::Holders;
 use crate::firewall::sets;
 use crate::mail::queue::{Job, Queue};
 use crate::mail::rate_limit::Pacing;
+use crate::notice::queue as notices;
 use crate::sys::hosts::HostNames;
 
 use super::plan::Way;
@@ -68,6 +69,8 @@ pub struct Executor {
     holders: Holders,
     /// There when the first mail is.
     mails: Mutex<Option<Queue>>,
+    /// There when the first message is.
+    notices: Mutex<Option<notices::Queue>>,
     /// Commands that fail are expected to, and nothing is logged of them.
     quiet: bool,
     /// With the action, once it stops.
@@ -83,6 +86,7 @@ impl Executor {
             jail: jail.to_owned(),
             holders,
             mails: Mutex::new(None),
+            notices: Mutex::new(None),
             quiet: false,
             patience: Arc::default(),
             hindered: AtomicBool::new(false),
@@ -99,8 +103,16 @@ impl Executor {
         self.quiet = quiet;
     }
 
-    /// Waits, for a limited time, until the mails that still wait are sent.
+    /// Waits, for a limited time, until the mails and messages that still wait are sent.
     pub async fn close(&self) {
+        let queue = self
+            .notices
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(queue) = queue {
+            queue.close().await;
+        }
         let queue = self
             .mails
             .lock()
@@ -118,7 +130,7 @@ impl Executor {
     }
 
     /// Runs a command of the action of this name; answers whether it succeeded. An empty command
-    /// always does, and so does a mail: it is queued, to go out at this pace.
+    /// always does, and so does a mail or a message: it is queued, to go out at this pace.
     pub async fn run(
         &self,
         action: &str,
@@ -156,6 +168,28 @@ impl Executor {
                 mails
                     .get_or_insert_with(|| Queue::spawn(&self.jail, names.clone()))
                     .push(job);
+                return true;
+            }
+            Way::Notice(notice) => {
+                match *notice {
+                    Ok(notice) => {
+                        let job = notices::Job {
+                            notice,
+                            time: shell::limit(timeout),
+                            pacing: pacing(),
+                        };
+                        let mut queue = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
+                        queue
+                            .get_or_insert_with(|| notices::Queue::spawn(&self.jail, action))
+                            .push(job);
+                    }
+                    Err(error) => error!(
+                        TARGET,
+                        "[{}] action {}: a message cannot be sent: {error}",
+                        self.jail,
+                        Value::from(action).repr()
+                    ),
+                }
                 return true;
             }
             Way::Member(member) => (Some(member), None),

@@ -12,6 +12,7 @@ use super::tags::TagError;
 use crate::address::{Address, Family};
 use crate::firewall::member::{Member, Set};
 use crate::firewall::sets;
+use crate::notice;
 use crate::ticket::Ticket;
 
 /// Members of a set of single addresses that a network may become: as many as the set holds.
@@ -42,7 +43,7 @@ impl Commands {
         let figures = JailFigures::default();
         let ticket = Ticket::new(network, 0.0);
         let unban = action.command("actionunban", "j", &ticket, &figures)?;
-        if unban.trim().is_empty() {
+        if unban.trim().is_empty() || notice::is_notice(&unban) {
             return Ok(None);
         }
         let ban = action.script("actionban", "j", &ticket, &figures)?;

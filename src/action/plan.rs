@@ -12,6 +12,7 @@ use crate::firewall::member::Member;
 use crate::firewall::route::Route;
 use crate::firewall::sets;
 use crate::mail::Mail;
+use crate::notice::{self, Notice, NoticeError};
 
 /// Programs that a shell carries out by itself, not always as the program of that name would.
 const BUILT_IN: [&str; 48] = [
@@ -29,6 +30,8 @@ pub enum Way {
     Nothing,
     /// A mail, built and sent here.
     Mail(Box<Mail>),
+    /// A message to a web service, sent here; or why it cannot be.
+    Notice(Box<Result<Notice, NoticeError>>),
     /// A member of a set put in or taken out, by netlink.
     Member(Box<Member>),
     /// Program and arguments.
@@ -52,6 +55,12 @@ impl Way {
     /// The way of a command whose tags are filled in.
     pub fn of(script: &Script) -> Way {
         if script.text.is_empty() {
+            return Way::Nothing;
+        }
+        if let Some(notice) = Notice::recognise(script) {
+            return Way::Notice(Box::new(notice));
+        }
+        if notice::says_nothing(script.shape().0) {
             return Way::Nothing;
         }
         if let Some(mail) = Mail::recognise(script) {
@@ -86,6 +95,10 @@ impl fmt::Display for Way {
         match self {
             Way::Nothing => f.write_str("nothing to do"),
             Way::Mail(_) => f.write_str("mail, built and sent without a shell"),
+            Way::Notice(notice) => match &**notice {
+                Ok(_) => f.write_str("message to a web service, sent without a shell"),
+                Err(error) => write!(f, "message that cannot be sent: {error}"),
+            },
             Way::Member(member) if member.network.is_some() => {
                 f.write_str("netlink, many in one transaction: one address in or out of a set")
             }

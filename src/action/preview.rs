@@ -60,6 +60,11 @@ impl DryAction {
         }
     }
 
+    /// Gives it the names of a machine.
+    pub fn set_names(&mut self, names: HostNames) {
+        self.names = names;
+    }
+
     /// Sets a property, as the config stream does.
     ///
     /// # Errors
@@ -173,6 +178,11 @@ impl DryAction {
             self.properties.families(),
             self.properties.starts_on_demand(),
         )
+    }
+
+    /// How long a command may run.
+    pub fn timeout(&self) -> Value {
+        self.properties.timeout()
     }
 
     /// Whether it has a command of this name.

@@ -50,6 +50,7 @@ pub fn of(script: &Script) -> BTreeSet<Right> {
     match Way::of(script) {
         Way::Nothing => BTreeSet::new(),
         Way::Mail(mail) => BTreeSet::from([of_mail(&mail)]),
+        Way::Notice(_) => BTreeSet::from([Right::Network]),
         Way::Member(_) => BTreeSet::from([Right::Firewall]),
         Way::Program(arguments) => of_command(&arguments),
         Way::Shell(_) => of_script(script.shape().0),

@@ -46,7 +46,7 @@ impl Action {
 /// A jail as the commands for the server say it.
 #[derive(Default)]
 pub(super) struct Jail {
-    name: String,
+    pub(super) name: String,
     backend: String,
     pub(super) actions: Vec<Action>,
     /// What is set besides actions.
@@ -222,7 +222,7 @@ pub(super) fn command() -> clap::Command {
 }
 
 fn run(directory: &str, wanted: &[String]) -> anyhow::Result<Vec<Told>> {
-    let Configuration { jails, .. } = read(directory, wanted)?;
+    let Configuration { jails, .. } = read("actions", directory, wanted)?;
     if jails.is_empty() && wanted.is_empty() {
         bail!("no jail is enabled in {directory}");
     }
@@ -239,7 +239,7 @@ fn run(directory: &str, wanted: &[String]) -> anyhow::Result<Vec<Told>> {
 
 /// What `--sandbox` prints.
 fn drop_in(unit: &Unit, directory: &str) -> anyhow::Result<String> {
-    let mut configuration = read(directory, &[])?;
+    let mut configuration = read("actions", directory, &[])?;
     let unreadable = || format!("cannot read {directory}");
     let early = config::read_early(directory.as_ref()).with_context(unreadable)?;
     let level = config::read_sandbox(directory.as_ref()).with_context(unreadable)?;
@@ -248,8 +248,12 @@ fn drop_in(unit: &Unit, directory: &str) -> anyhow::Result<String> {
 }
 
 /// Jails with their actions, from the same commands the server would get. Those of `wanted` are read
-/// even when they are not enabled.
-fn read(directory: &str, wanted: &[String]) -> anyhow::Result<Configuration> {
+/// even when they are not enabled. `program` is who says what is left out.
+pub(super) fn read(
+    program: &str,
+    directory: &str,
+    wanted: &[String],
+) -> anyhow::Result<Configuration> {
     let options = ReadOptions {
         allow_no_files: true,
         patterns: true,
@@ -259,7 +263,7 @@ fn read(directory: &str, wanted: &[String]) -> anyhow::Result<Configuration> {
     let stream = stream::all(&Shipped, directory, &options)
         .with_context(|| format!("cannot read {directory}"))?;
     for (jail, reason) in &stream.skipped {
-        eprintln!("ferroban actions: jail '{jail}' left out: {reason}");
+        eprintln!("ferroban {program}: jail '{jail}' left out: {reason}");
     }
     let mut configuration = of_commands(&stream.commands)?;
     for name in wanted {

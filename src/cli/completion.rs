@@ -9,8 +9,8 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use super::{
-    actions, config, doctor, explain, filter, fleet, help, links, lint, programs, refused, regex,
-    replay, report, say, setup, test, usage, web,
+    actions, config, doctor, explain, filter, fleet, help, links, lint, notify, programs, refused,
+    regex, replay, report, say, setup, test, usage, web,
 };
 
 /// Runs the program; the first argument is the name it was called under.
@@ -151,7 +151,7 @@ fn options_of(command: &clap::Command) -> (Vec<String>, bool) {
 }
 
 /// The programs that clap reads the command line of.
-fn by_clap() -> [(&'static str, clap::Command); 14] {
+fn by_clap() -> [(&'static str, clap::Command); 15] {
     [
         ("regex", regex::flags::command()),
         ("replay", replay::arguments::command()),
@@ -159,6 +159,7 @@ fn by_clap() -> [(&'static str, clap::Command); 14] {
         ("config", config::command()),
         ("lint", lint::command()),
         ("actions", actions::command()),
+        ("notify", notify::command()),
         ("explain", explain::arguments::command()),
         ("filter", filter::command()),
         ("test", test::command()),

@@ -32,6 +32,7 @@ mod help;
 pub mod links;
 pub mod lint;
 mod machine;
+pub mod notify;
 pub mod options;
 mod overview;
 mod pretty;
@@ -134,7 +135,7 @@ pub(crate) const PROGRAMS: &[(&str, &[Entry])] = &[
         ],
     ),
     (
-        "Try",
+        "Try, and write filters",
         &[
             (
                 "replay",
@@ -146,11 +147,11 @@ pub(crate) const PROGRAMS: &[(&str, &[Entry])] = &[
                 "finds mistakes in a configuration, and what is hardly meant",
                 lint::main,
             ),
-        ],
-    ),
-    (
-        "Write filters",
-        &[
+            (
+                "notify",
+                "sends a message as an action would, and prints the answer",
+                notify::main,
+            ),
             (
                 "filter",
                 "draws up a filter from lines that you mark as attacks",

@@ -7,7 +7,7 @@ use super::{PROGRAMS, VERSION, help};
 const COLUMN: usize = 42;
 
 /// Tasks by the headings of the programs that do them, each with a call and what comes of it.
-pub(super) const TASKS: [(&str, &[(&str, &str)]); 4] = [
+pub(super) const TASKS: [(&str, &[(&str, &str)]); 3] = [
     (
         "Run it",
         &[
@@ -42,18 +42,13 @@ pub(super) const TASKS: [(&str, &[(&str, &str)]); 4] = [
         ],
     ),
     (
-        "Try",
+        "Try, and write filters",
         &[
             (
                 "ferroban replay /var/log/auth.log",
                 "whom the jails would have banned",
             ),
             ("ferroban lint", "mistakes in the configuration"),
-        ],
-    ),
-    (
-        "Write filters",
-        &[
             (
                 "ferroban filter new --log LOG …",
                 "a filter from lines that you mark",
@@ -84,12 +79,8 @@ pub(super) fn programs() -> String {
     const COLUMN: usize = 19;
     let usage = "Usage: ferroban <PROGRAM> [ARGUMENTS]  (each program has its own --help), or";
     let mut lines = vec![usage.to_owned()];
-    for (option, purpose) in [
-        ("-h, --help", "display this help message"),
-        ("-V, --version", "print the version"),
-    ] {
-        help::explain(option, purpose, COLUMN, &mut lines);
-    }
+    let version = "print the version; -h, --help prints this";
+    help::explain("-V, --version", version, COLUMN, &mut lines);
     for (heading, programs) in PROGRAMS {
         lines.push(format!("{heading}:"));
         for (name, purpose, _) in *programs {

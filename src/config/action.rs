@@ -10,8 +10,9 @@ use super::error::{Cause, Messages};
 use super::files::{join, stem};
 use super::layers::Layers;
 use super::references::References;
-use super::settings::{Options, Setting, Settings};
+use super::settings::{Options, Setting, Settings, Vars};
 use crate::control::Value;
+use crate::notice;
 use crate::options::action::{self as rows, DEFINITION};
 use crate::python::text::json_object;
 
@@ -66,8 +67,9 @@ pub fn unread<'a>(settings: &Settings, arguments: impl Iterator<Item = &'a str>)
 
 /// Whether an action of these files bans somebody, and does not only tell of it.
 pub fn bans(settings: &Settings) -> bool {
-    let unban = settings.entry("Definition", "actionunban");
-    unban.is_some_and(|entry| !entry.text.trim().is_empty())
+    let unban = settings.find("Definition", "actionunban", &Vars::default());
+    let unban = unban.ok().flatten().flatten();
+    unban.is_some_and(|text| !text.trim().is_empty() && !notice::is_notice(&text))
 }
 
 /// An action of one jail.

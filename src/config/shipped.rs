@@ -234,6 +234,7 @@ const FILES: &[(&str, &str)] = shipped![
     "action.d/firewallcmd-rich-logging.conf",
     "action.d/firewallcmd-rich-rules.conf",
     "action.d/firewalld-ipset.conf",
+    "action.d/gotify.conf",
     "action.d/haproxy-map.conf",
     "action.d/helpers-common.conf",
     "action.d/hostsdeny.conf",
@@ -261,6 +262,7 @@ const FILES: &[(&str, &str)] = shipped![
     "action.d/mail-whois.conf",
     "action.d/mail.conf",
     "action.d/matrix.conf",
+    "action.d/mattermost.conf",
     "action.d/mikrotik.conf",
     "action.d/mynetwatchman.conf",
     "action.d/netscaler.conf",
@@ -278,6 +280,7 @@ const FILES: &[(&str, &str)] = shipped![
     "action.d/opnsense.conf",
     "action.d/osx-afctl.conf",
     "action.d/osx-ipfw.conf",
+    "action.d/pagerduty.conf",
     "action.d/pf.conf",
     "action.d/route.conf",
     "action.d/sendmail-buffered.conf",
@@ -294,8 +297,10 @@ const FILES: &[(&str, &str)] = shipped![
     "action.d/shorewall.conf",
     "action.d/slack.conf",
     "action.d/symbiosis-blacklist-allports.conf",
+    "action.d/teams.conf",
     "action.d/telegram.conf",
     "action.d/ufw.conf",
+    "action.d/webhook-common.conf",
     "action.d/webhook.conf",
     "action.d/xarf-login-attack.conf",
 ];
@@ -478,7 +483,7 @@ mod tests {
         assert!(!Shipped.is_dir("(shipped)/jail.d"));
         assert!(Shipped.is_file("(shipped)/jail.conf"));
         assert!(!Shipped.exists("(shipped)/jail.local"));
-        assert_eq!(Shipped.names("(shipped)/action.d").0.len(), 89);
+        assert_eq!(Shipped.names("(shipped)/action.d").0.len(), 94);
         assert!(Shipped.names(DIR).0.contains(&"filter.d".to_owned()));
         assert!(Shipped.read("(shipped)/nothing").is_err());
     }

@@ -39,6 +39,11 @@ impl Script {
         }
     }
 
+    /// The names of the tags that the values of [`Script::shape`] are of.
+    pub fn tags(&self) -> &[String] {
+        self.shape.as_ref().map_or(&[], |shape| &shape.tags)
+    }
+
     /// The script without the line that assigns its variables.
     pub fn body(&self) -> &str {
         match self.variables.is_empty() {
@@ -91,12 +96,14 @@ impl Script {
 struct Shape {
     text: String,
     values: Vec<String>,
+    tags: Vec<String>,
 }
 
 /// The values of a command in the making.
 #[derive(Debug, Default)]
 pub struct Values {
     values: Vec<String>,
+    tags: Vec<String>,
     /// What stands in the script for each.
     shown: Vec<String>,
     variables: IndexMap<String, String>,
@@ -108,6 +115,7 @@ impl Values {
         let shown = self.guarded(tag, &value);
         self.shown.push(shown);
         self.values.push(value);
+        self.tags.push(tag.to_owned());
         format!("{MARK}{}{MARK}", self.values.len() - 1)
     }
 
@@ -150,6 +158,7 @@ impl Values {
                 Box::new(Shape {
                     text: command,
                     values: self.values,
+                    tags: self.tags,
                 })
             }),
         }

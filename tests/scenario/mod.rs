@@ -180,13 +180,30 @@ pub fn by_original(steps: &[Json], level: u8, wrap: &[&str]) -> Vec<Trace> {
         .collect()
 }
 
-/// Has our actions carry out a scenario, on this thread alone.
-pub fn by_ours(steps: &[Json], level: u8) -> Vec<Trace> {
+/// From now on what this thread logs is recorded.
+fn record_here(level: u8) {
     static SINK: Once = Once::new();
     SINK.call_once(|| log::set_sink(Box::new(ThreadSink)));
     // tests of other levels may run beside this one, so records are chosen by thread
     log::set_threshold(1);
     THRESHOLD.set(level);
+}
+
+/// What comes of something on this thread alone, and what it logs.
+pub fn recorded<T>(level: u8, run: impl Future<Output = T>) -> (T, Vec<String>) {
+    record_here(level);
+    RECORDED.with_borrow_mut(Vec::clear);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let result = runtime.block_on(run);
+    (result, RECORDED.with_borrow_mut(std::mem::take))
+}
+
+/// Has our actions carry out a scenario, on this thread alone.
+pub fn by_ours(steps: &[Json], level: u8) -> Vec<Trace> {
+    record_here(level);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

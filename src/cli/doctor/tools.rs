@@ -121,7 +121,7 @@ fn programs(action: Action, jail: &str) -> BTreeSet<String> {
             Way::Mail(mail) => mail.program().map(str::to_owned).into_iter().collect(),
             Way::Program(arguments) => arguments.into_iter().take(1).collect(),
             Way::Shell(_) => of_script(&script.text),
-            Way::Nothing | Way::Member(_) => BTreeSet::new(),
+            Way::Nothing | Way::Notice(_) | Way::Member(_) => BTreeSet::new(),
         });
     ways.flatten().collect()
 }
