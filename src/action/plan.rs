@@ -1,5 +1,7 @@
-//! Which way a command goes: by netlink, as a mail, as a program of its own, or through a shell, and
-//! why. The executor takes the way that is told here.
+//! Which way a command goes that runs by itself: by netlink, as a mail, as a program of its own, or
+//! through a shell, and why. Commands that wait together are first recognised as changes of the
+//! firewall by [`firewall::Change::recognise`]; what was not done that way comes here.
+//! A program that cannot be started goes to the shell after all, which says why in its own words.
 #![forbid(unsafe_code)]
 
 use std::fmt;

@@ -5,11 +5,11 @@
 //! `set J bantime` pass them on.
 #![forbid(unsafe_code)]
 
+mod format;
 mod tokens;
-mod words;
 
+pub use self::format::format;
 use self::tokens::{Token, add_terms, expand_units, tokens};
-pub use self::words::format;
 use crate::python::{Error, Number};
 
 /// Longest text of a span, in bytes.

@@ -48,6 +48,7 @@ pub mod replay;
 mod save_timer;
 mod seek;
 mod settings;
+mod status;
 mod task;
 pub mod validator;
 
