@@ -264,8 +264,13 @@ impl Jail {
     ) -> Result<(), Failure> {
         let text = self.text("filter");
         if text.is_empty() {
-            let warning = format!("No filter set for jail {}", self.name);
-            layers.messages.add(Level::Warning, TARGET, warning);
+            let section = settings.section(&self.name);
+            let fleet = section.and_then(|section| section.get("fleet"));
+            // a jail that is there for bans of other hosts needs none
+            if !fleet.is_some_and(|entry| entry.text.contains("receive")) {
+                let warning = format!("No filter set for jail {}", self.name);
+                layers.messages.add(Level::Warning, TARGET, warning);
+            }
             return Ok(());
         }
         let definition = options::parse(&text).map_err(|error| Failure::Jail {
