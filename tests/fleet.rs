@@ -8,6 +8,8 @@ mod engine;
 mod field;
 #[path = "fleet/host.rs"]
 mod host;
+#[path = "fleet/kernel.rs"]
+mod kernel;
 #[path = "fleet/options.rs"]
 mod options;
 #[path = "fleet/program.rs"]

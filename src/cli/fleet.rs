@@ -19,7 +19,7 @@ use crate::config;
 use crate::control::client::Client;
 use crate::control::print::json;
 use crate::datetime::duration;
-use crate::fleet::engine::{Connection, Engine};
+use crate::fleet::engine::{self, Connection, Engine};
 use crate::fleet::entry::{Entry, Kind, is_host};
 use crate::fleet::settings::{ADMIN, Settings};
 use crate::fleet::signing::Signer;
@@ -217,7 +217,7 @@ fn wait<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
 
 async fn connect(settings: &Settings) -> anyhow::Result<Connection> {
     let engine = Engine::new(settings)?;
-    let connected = engine.connect().await;
+    let connected = engine.connect(engine::PATIENCE[0]).await;
     connected.with_context(|| format!("cannot connect to {}", shown(settings)))
 }
 
@@ -279,7 +279,7 @@ fn order(matches: &ArgMatches, kind: Kind, target: &str) -> anyhow::Result<()> {
         Kind::Forget => {
             format!("{target} is forgotten. At the engine its user goes by: ACL DELUSER {target}")
         }
-        Kind::Ban | Kind::Remember => format!("{target} is listened to again"),
+        Kind::Ban | Kind::Renewed | Kind::Remember => format!("{target} is listened to again"),
     });
     Ok(())
 }

@@ -41,8 +41,11 @@ const KEY_TYPES: [(u32, bool); 2] = [(7, true), (8, false)];
 /// Where the program notes that it merges ranges that touch.
 const UDATA_MERGE: u8 = 2;
 
-/// Changes in one transaction.
-const TOGETHER: usize = 1000;
+/// Bytes of one transaction: a socket takes as many at once without a privilege. The kernel goes through the
+/// whole set at the end of each, so few large ones cost least.
+const TRANSACTION: usize = 384 << 10;
+/// Bytes of a change, beside the names of table and set.
+const CHANGE: usize = 128;
 
 /// Families of tables with the kernel's numbers.
 const FAMILIES: [(&str, u8); 6] = [
@@ -152,7 +155,8 @@ pub(super) fn apply(
         .filter_map(|at| Some((at, keys(members[at], shape)?)))
         .collect();
     let every: Vec<usize> = (0..known.len()).collect();
-    for part in every.chunks(TOGETHER) {
+    let together = TRANSACTION / (CHANGE + table.len() + name.len());
+    for part in every.chunks(together.max(1)) {
         let write = |messages: &mut Messages, at: usize| {
             let (member, keys) = &known[at];
             change(messages, place, shape, members[*member], keys)

@@ -5,7 +5,7 @@
 //! ends; `f2b:F:H:addresses`, whom the others must not ban; `f2b:F:hosts`, all hosts by their last sign of life; and, written
 //! by administrators alone, `f2b:F:admin:log`, `f2b:F:allow` (target → end and comment) and `f2b:F:forgotten`.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
@@ -23,8 +23,8 @@ use super::entry::{Entry, EntryError, Kind};
 use super::settings::{ADMIN, Settings};
 use crate::address::Address;
 
-/// Waits for a connection, and for an answer.
-const PATIENCE: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(5)];
+/// The longest wait for a connection, and for an answer.
+pub const PATIENCE: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(5)];
 /// The scheme of a URL that names sentinels.
 const SENTINEL: &str = "redis+sentinel://";
 /// Hosts that are listened to; more names than that are somebody's mischief.
@@ -180,11 +180,11 @@ impl Engine {
         })
     }
 
-    /// Connects.
+    /// Connects, within `patience`.
     ///
     /// # Errors
     /// Nobody is there, or refuses.
-    pub async fn connect(&self) -> Result<Connection> {
+    pub async fn connect(&self, patience: Duration) -> Result<Connection> {
         let client = match &self.way {
             Way::Direct(client) => client.clone(),
             Way::Sentinels {
@@ -202,7 +202,7 @@ impl Engine {
             }
         };
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(PATIENCE[0]))
+            .set_connection_timeout(Some(patience))
             .set_response_timeout(Some(PATIENCE[1]));
         let redis = client
             .get_multiplexed_async_connection_with_config(&config)
@@ -359,9 +359,9 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::time`].
-    pub async fn addresses(&mut self, hosts: &[String]) -> Result<HashMap<String, Vec<IpAddr>>> {
+    pub async fn addresses(&mut self, hosts: &[String]) -> Result<HashSet<IpAddr>> {
         if hosts.is_empty() {
-            return Ok(HashMap::new());
+            return Ok(HashSet::new());
         }
         let keys: Vec<String> = hosts
             .iter()
@@ -375,7 +375,7 @@ impl Connection {
             let ips = text.split_whitespace().take(MOST_ADDRESSES);
             ips.filter_map(|ip| ip.parse().ok()).collect()
         };
-        Ok(hosts.iter().cloned().zip(texts.map(parse)).collect())
+        Ok(texts.flat_map(parse).collect())
     }
 
     /// Whom administrators allow, until when, and what they say of it.
@@ -415,11 +415,17 @@ impl Connection {
             let member = member(&entry.jail, &entry.target);
             match entry.kind {
                 Kind::Ban => {
-                    let score = entry.until.map_or(FOR_EVER, |until| until.0);
-                    commands.cmd("ZADD").arg(&live).arg(score).arg(member)
+                    commands
+                        .cmd("ZADD")
+                        .arg(&live)
+                        .arg(score(entry))
+                        .arg(member);
                 }
-                _ => commands.cmd("ZREM").arg(&live).arg(member),
-            };
+                Kind::Unban => {
+                    commands.cmd("ZREM").arg(&live).arg(member);
+                }
+                _ => {}
+            }
             commands
                 .cmd("XADD")
                 .arg(&log)
@@ -432,6 +438,20 @@ impl Connection {
             }
         }
         self.ask_all(&commands).await?;
+        Ok(())
+    }
+
+    /// Puts bans of this host among those in force without a word in the stream.
+    ///
+    /// # Errors
+    /// As [`Connection::time`].
+    pub async fn put_back(&mut self, host: &str, bans: &[Entry]) -> Result<()> {
+        let mut command = cmd("ZADD");
+        command.arg(self.live_key(host));
+        for ban in bans {
+            command.arg(score(ban)).arg(member(&ban.jail, &ban.target));
+        }
+        self.ask(&command).await?;
         Ok(())
     }
 
@@ -576,6 +596,7 @@ impl Connection {
         let mut commands = pipe();
         commands.atomic();
         match entry.kind {
+            Kind::Renewed => {}
             Kind::Unban if entry.until.is_none() => {}
             Kind::Ban | Kind::Unban | Kind::Allow => allow(&mut commands, self.key("allow")),
             Kind::Disallow => {
@@ -637,6 +658,11 @@ impl std::fmt::Debug for Connection {
             .field("fleet", &self.fleet)
             .finish_non_exhaustive()
     }
+}
+
+/// The end of a ban as a score.
+fn score(ban: &Entry) -> i64 {
+    ban.until.map_or(FOR_EVER, |until| until.0)
 }
 
 fn member(jail: &str, target: &str) -> String {

@@ -27,6 +27,8 @@ pub enum Kind {
     Ban,
     /// Its ban is lifted: that of the origin, or every ban where an administrator says so.
     Unban,
+    /// The origin, which the target names, has put its bans in force there anew: they are to be looked at.
+    Renewed,
     /// By an administrator: nobody bans it by the word of another host until then.
     Allow,
     /// By an administrator: the end of that.
@@ -37,9 +39,10 @@ pub enum Kind {
     Remember,
 }
 
-const KINDS: [(Kind, &str); 6] = [
+const KINDS: [(Kind, &str); 7] = [
     (Kind::Ban, "ban"),
     (Kind::Unban, "unban"),
+    (Kind::Renewed, "renewed"),
     (Kind::Allow, "allow"),
     (Kind::Disallow, "disallow"),
     (Kind::Forget, "forget"),
@@ -155,7 +158,7 @@ impl Entry {
                 (entry.jail.is_empty() || is_name(&entry.jail)) && entry.address().is_some()
             }
             Kind::Allow | Kind::Disallow => entry.address().is_some(),
-            Kind::Forget | Kind::Remember => is_host(&entry.target),
+            Kind::Renewed | Kind::Forget | Kind::Remember => is_host(&entry.target),
         };
         match timely && about && entry.id.len() == super::ulid::LENGTH {
             true => Ok(entry),

@@ -1,13 +1,15 @@
 //! What other hosts have decided, on its way to the jails of this one: a task for each jail, so that one
 //! that is busy holds up no other.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
+use crate::address::Address;
 use crate::jail::{Jail, RemoteChange};
+use crate::ticket::Ticket;
 
 /// Changes that wait for one jail; a jail that is further behind is brought up to date later.
 const WAITING: usize = 200_000;
@@ -24,8 +26,63 @@ pub struct Forward {
 
 #[derive(Debug)]
 struct Way {
-    sender: mpsc::UnboundedSender<Vec<RemoteChange>>,
-    waiting: Arc<AtomicUsize>,
+    queue: Arc<Queue>,
+    task: JoinHandle<()>,
+}
+
+/// What waits for one jail.
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    news: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    /// Ends of bans of which nothing else waits: nobody shall wait for thousands of bans to be free.
+    first: Vec<RemoteChange>,
+    /// All else, in its order.
+    usual: VecDeque<RemoteChange>,
+    /// How often each address is among the latter.
+    ids: HashMap<Address, usize>,
+    /// Handed to the jail, which is not done.
+    busy: usize,
+}
+
+impl Waiting {
+    fn push(&mut self, change: RemoteChange) {
+        match &change {
+            RemoteChange::Until(id, _) if !self.ids.contains_key(id) => self.first.push(change),
+            RemoteChange::Until(id, _) | RemoteChange::Ban(Ticket { id, .. }) => {
+                *self.ids.entry(id.clone()).or_default() += 1;
+                self.usual.push_back(change);
+            }
+            RemoteChange::Lift(..) => self.usual.push_back(change),
+        }
+    }
+
+    /// What the jail is given next; nothing when nothing waits.
+    fn take(&mut self) -> Vec<RemoteChange> {
+        let mut taken = std::mem::take(&mut self.first);
+        let room = AT_ONCE.saturating_sub(taken.len()).min(self.usual.len());
+        for change in self.usual.drain(..room) {
+            if let RemoteChange::Until(id, _) | RemoteChange::Ban(Ticket { id, .. }) = &change
+                && let Some(count) = self.ids.get_mut(id)
+            {
+                *count -= 1;
+                if *count == 0 {
+                    self.ids.remove(id);
+                }
+            }
+            taken.push(change);
+        }
+        self.busy = taken.len();
+        taken
+    }
+
+    fn len(&self) -> usize {
+        self.first.len() + self.usual.len() + self.busy
+    }
 }
 
 impl Forward {
@@ -36,13 +93,14 @@ impl Forward {
             .ways
             .entry(jail.name.clone())
             .or_insert_with(|| Way::new(jail.clone()));
-        if way.waiting.load(Ordering::Relaxed) + count > WAITING {
+        let mut waiting = way.queue.waiting();
+        if waiting.len() + count > WAITING {
             self.behind.insert(jail.name.clone());
             return;
         }
-        way.waiting.fetch_add(count, Ordering::Relaxed);
-        // its task ends when the jail's sender is dropped, below
-        let _ = way.sender.send(changes);
+        changes.into_iter().for_each(|change| waiting.push(change));
+        drop(waiting);
+        way.queue.news.notify_one();
     }
 
     /// A jail has ended, or has been started anew.
@@ -55,7 +113,7 @@ impl Forward {
     pub fn caught_up(&mut self) -> Vec<String> {
         let idle = |jail: &&String| {
             let way = self.ways.get(*jail);
-            way.is_none_or(|way| way.waiting.load(Ordering::Relaxed) == 0)
+            way.is_none_or(|way| way.queue.waiting().len() == 0)
         };
         let idle: Vec<String> = self.behind.iter().filter(idle).cloned().collect();
         for jail in &idle {
@@ -67,30 +125,99 @@ impl Forward {
     /// Changes that wait.
     pub fn waiting(&self) -> usize {
         let waiting = self.ways.values();
-        waiting.map(|way| way.waiting.load(Ordering::Relaxed)).sum()
+        waiting.map(|way| way.queue.waiting().len()).sum()
+    }
+}
+
+impl Queue {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands the jail what comes, no more at once than its actions can bear.
+    async fn serve(&self, jail: &Jail) {
+        loop {
+            let changes = self.waiting().take();
+            match changes.is_empty() {
+                true => self.news.notified().await,
+                false => jail.remote(changes).await,
+            }
+        }
     }
 }
 
 impl Way {
     fn new(jail: Jail) -> Way {
-        let (sender, mut changes) = mpsc::unbounded_channel::<Vec<RemoteChange>>();
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let count = waiting.clone();
-        tokio::spawn(async move {
-            while let Some(mut batch) = changes.recv().await {
-                while let Ok(more) = changes.try_recv() {
-                    batch.extend(more);
-                }
-                // a jail whose actions are busy takes no more than they can bear
-                let mut rest = batch.into_iter().peekable();
-                while rest.peek().is_some() {
-                    let part: Vec<_> = rest.by_ref().take(AT_ONCE).collect();
-                    let done = part.len();
-                    jail.remote(part).await;
-                    count.fetch_sub(done, Ordering::Relaxed);
-                }
-            }
-        });
-        Way { sender, waiting }
+        let queue = Arc::new(Queue::default());
+        let own = queue.clone();
+        let task = tokio::spawn(async move { own.serve(&jail).await });
+        Way { queue, task }
+    }
+}
+
+impl Drop for Way {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ban(id: &str) -> RemoteChange {
+        RemoteChange::Ban(Ticket::new(Address::parse(id), 0.0))
+    }
+
+    fn end(id: &str) -> RemoteChange {
+        RemoteChange::Until(Address::parse(id), None)
+    }
+
+    fn words(changes: &[RemoteChange]) -> Vec<String> {
+        let word = |change: &RemoteChange| match change {
+            RemoteChange::Ban(ticket) => format!("ban {}", ticket.id),
+            RemoteChange::Until(id, _) => format!("end {id}"),
+            RemoteChange::Lift(..) => "lift".to_owned(),
+        };
+        changes.iter().map(word).collect()
+    }
+
+    #[test]
+    fn an_end_goes_before_bans_of_others_and_never_before_its_own() {
+        let mut waiting = Waiting::default();
+        for change in [
+            ban("192.0.2.1"),
+            RemoteChange::Lift(None, None),
+            end("192.0.2.2"),
+            end("192.0.2.1"),
+            ban("192.0.2.2"),
+        ] {
+            waiting.push(change);
+        }
+        assert_eq!(waiting.len(), 5);
+        let order = [
+            "end 192.0.2.2",
+            "ban 192.0.2.1",
+            "lift",
+            "end 192.0.2.1",
+            "ban 192.0.2.2",
+        ];
+        assert_eq!(words(&waiting.take()), order);
+        assert!(waiting.ids.is_empty());
+        assert_eq!(waiting.len(), 5, "the jail is not done with them");
+        assert!(waiting.take().is_empty());
+        assert_eq!(waiting.len(), 0);
+    }
+
+    #[test]
+    fn a_jail_is_given_so_many_at_once() {
+        let mut waiting = Waiting::default();
+        for n in 0..AT_ONCE + 5 {
+            waiting.push(ban(&format!("10.0.{}.{}", n / 250, n % 250)));
+        }
+        waiting.push(end("192.0.2.1"));
+        let first = waiting.take();
+        assert_eq!((first.len(), waiting.usual.len()), (AT_ONCE, 6));
+        assert_eq!(words(&first[..1]), ["end 192.0.2.1"]);
     }
 }

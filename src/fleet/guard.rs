@@ -18,7 +18,7 @@ pub struct Guard {
     /// This host, its gateways, the engine.
     pub own: HashSet<IpAddr>,
     /// The other hosts of the fleet.
-    pub hosts: HashMap<String, Vec<IpAddr>>,
+    pub hosts: HashSet<IpAddr>,
     /// What administrators allow, and until when; `None`: for good.
     pub allowed: HashMap<Address, Option<Millis>>,
 }
@@ -56,7 +56,7 @@ impl Default for Guard {
         Guard {
             prefixes: [24, 48],
             own: HashSet::new(),
-            hosts: HashMap::new(),
+            hosts: HashSet::new(),
             allowed: HashMap::new(),
         }
     }
@@ -80,10 +80,14 @@ impl Guard {
         if is_special(net.addr()) {
             return Some(Refusal::Special);
         }
-        if self.own.iter().any(|ip| net.contains(ip)) {
+        let meets = |ips: &HashSet<IpAddr>| match net.prefix_len() == net.max_prefix_len() {
+            true => ips.contains(&net.addr()),
+            false => ips.iter().any(|ip| net.contains(ip)),
+        };
+        if meets(&self.own) {
             return Some(Refusal::Own);
         }
-        if self.hosts.values().flatten().any(|ip| net.contains(ip)) {
+        if meets(&self.hosts) {
             return Some(Refusal::Fleet);
         }
         self.allows(target, now).then_some(Refusal::Allowed)
@@ -130,7 +134,7 @@ mod tests {
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
         let guard = Guard {
             own: HashSet::from([ip("198.51.100.1"), ip("2001:db8::1")]),
-            hosts: HashMap::from([("mx2".into(), vec![ip("198.51.100.2")])]),
+            hosts: HashSet::from([ip("198.51.100.2")]),
             allowed: HashMap::from([
                 (Address::parse("203.0.113.0/28"), None),
                 (Address::parse("192.0.2.9"), Some(Millis(100))),

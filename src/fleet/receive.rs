@@ -93,6 +93,11 @@ impl Task {
                         self.effect(&jail.name, &target, effect, &mut changes);
                     }
                 }
+                Kind::Renewed if entry.target == one.host => {
+                    if self.may_speak(&one.host, one.place.at) {
+                        self.renewed.insert(one.host);
+                    }
+                }
                 // others are for administrators
                 _ => self.refuse(&one.host, one.place.at),
             }
@@ -299,7 +304,7 @@ impl Task {
             }
             (Kind::Forget, _) => self.forget(&entry.target, jails, changes),
             // the next look at the hosts finds it
-            (Kind::Remember, _) | (Kind::Ban, _) => {}
+            (Kind::Remember, _) | (Kind::Ban | Kind::Renewed, _) => {}
             (Kind::Unban | Kind::Allow | Kind::Disallow, None) => {}
         }
         Ok(())
@@ -309,7 +314,6 @@ impl Task {
     fn forget(&mut self, host: &str, jails: &HashMap<String, Jail>, changes: &mut Changes) {
         let quorum = |jail: &str| jails.get(jail).map_or(1, |jail| jail.fleet_mode().hosts);
         self.hosts.remove(host);
-        self.guard.hosts.remove(host);
         for (jail, target, effect) in self.claims.remove_host(host, quorum, self.now()) {
             self.effect(&jail, &target, Some(effect), changes);
         }
@@ -355,12 +359,15 @@ impl Task {
         engine.take_back(&self.settings.host, &own).await
     }
 
-    /// All bans of a host that are in force: for who has just come, or has missed something.
+    /// All bans of a host that are in force: for who has just come, or has missed something. `counts`: new ones
+    /// are held against the host as if it had said them now.
     pub(super) async fn snapshot(
         &mut self,
         host: &str,
+        counts: bool,
         engine: &mut Connection,
     ) -> Result<(), EngineError> {
+        self.renewed.remove(host);
         if self.trusted.is_some() {
             // nobody signs these; the stream is read from its beginning instead
             return Ok(());
@@ -384,11 +391,33 @@ impl Task {
                 break;
             }
             let until = until.unwrap_or(Millis::NEVER);
+            if counts
+                && !self.is_known(host, &jail, &target, &jails)
+                && !self.may_speak(host, self.now())
+            {
+                break;
+            }
             let story = Story::default();
             self.host_bans(host, (&jail, &target), until, &story, &jails, &mut changes);
         }
         self.hand_over(changes, &jails);
         Ok(())
+    }
+
+    /// Whether a host is known to have somebody banned, by a jail of its own.
+    fn is_known(
+        &self,
+        host: &str,
+        origin: &str,
+        target: &Address,
+        jails: &HashMap<String, Jail>,
+    ) -> bool {
+        let jail = self.jail_for(jails, origin);
+        jail.is_some_and(|jail| {
+            self.claims
+                .end(&jail.name, target, (host, origin))
+                .is_some()
+        })
     }
 
     /// The clock was set: bans of others end when they were to end, by the new one.

@@ -13,26 +13,36 @@ use crate::ticket::Timestamp;
 
 /// Entries that are put into the stream at once.
 const BATCH: usize = 500;
+/// Bans that were lost at the engine and are told again one by one: every host hears of each. Of more it is said
+/// that they are there again, which costs the others a tenth.
+const SEVERAL: usize = 100;
 /// Ends that differ by less, in milliseconds, are the same: clocks are compared over a network.
 const SAME_END: i64 = 1_000;
 
 impl Task {
     /// Hears what a jail tells; nothing is sent.
     pub(super) async fn hear(&mut self, jail: String, told: Told) {
-        self.note(jail, told, &mut Vec::new()).await;
+        self.note(jail, told, None).await;
     }
 
     /// Hears what a jail tells; what others are to hear of it is added to `out`.
-    pub(super) async fn note(&mut self, jail: String, told: Told, out: &mut Vec<Entry>) {
+    pub(super) async fn note(&mut self, jail: String, told: Told, out: Option<&mut Vec<Entry>>) {
         match told {
             Told::Ban(ban) => {
-                if let Some(entry) = self.own_ban(&jail, ban) {
-                    out.push(entry);
+                if let Some(until) = self.own_ban(&jail, &ban)
+                    && let Some(out) = out
+                    && self.sends(&jail)
+                    && !self.guard.allows(&ban.id, self.now())
+                {
+                    out.push(self.entry_of(&jail, &ban, until));
                 }
             }
             Told::Unban(id, until) => {
                 let until = self.shared(until);
-                if self.claims.lift_here(&jail, &id, until) && self.sends(&jail) {
+                if self.claims.lift_here(&jail, &id, until)
+                    && let Some(out) = out
+                    && self.sends(&jail)
+                {
                     let mut entry = Entry::order(Kind::Unban, &id.to_string(), self.now(), None);
                     entry.jail = jail;
                     out.push(entry);
@@ -45,10 +55,10 @@ impl Task {
                 self.forward.close(&jail);
                 self.claims.remove_jail(&jail);
                 for ban in handle.own_bans().await {
-                    self.own_ban(&jail, ban);
+                    self.own_ban(&jail, &ban);
                 }
                 self.newcomers.insert(jail.clone());
-                self.reported.insert(jail);
+                self.reported.insert(jail, handle);
             }
             Told::Stopped => {
                 self.forward.close(&jail);
@@ -60,13 +70,12 @@ impl Task {
     }
 
     fn sends(&self, jail: &str) -> bool {
-        let jails = (self.around.jails)();
-        let jail = jails.into_iter().find(|other| other.name == jail);
+        let jail = self.reported.get(jail);
         jail.is_some_and(|jail| jail.fleet_mode().sends)
     }
 
-    /// Remembers a ban of this host; the entry for others, where it is new to them.
-    fn own_ban(&mut self, jail: &str, ban: OwnBan) -> Option<Entry> {
+    /// Remembers a ban of this host; until when it is, where that is new.
+    fn own_ban(&mut self, jail: &str, ban: &OwnBan) -> Option<Millis> {
         if let Address::Raw(_) = ban.id {
             return None;
         }
@@ -80,8 +89,7 @@ impl Task {
             return None;
         }
         self.claims.add(jail, &ban.id, source, until, 1, now);
-        let told = self.sends(jail) && !self.guard.allows(&ban.id, now);
-        told.then(|| self.entry_of(jail, &ban, until))
+        Some(until)
     }
 
     /// Remembers until when bans of this host last by a clock that was set.
@@ -135,19 +143,16 @@ impl Task {
     pub(super) async fn reconcile(&mut self, engine: &mut Connection) -> Result<(), EngineError> {
         let now = self.now();
         let host = self.settings.host.clone();
-        let jails = self.jails();
-        let sends = |jail: &str| {
-            let jail = jails.get(jail);
-            self.reported.contains(jail.map_or("", |jail| &jail.name))
-                && jail.is_some_and(|jail| jail.fleet_mode().sends)
-        };
         let mut there: HashMap<(String, String), Option<Millis>> = HashMap::new();
         for live in engine.live(&host, now, usize::MAX >> 1).await? {
             there.insert((live.jail, live.target), live.until);
         }
         let mut entries = Vec::new();
         for claim in self.claims.own() {
-            if claim.until <= now || !sends(&claim.jail) || self.guard.allows(&claim.target, now) {
+            if claim.until <= now
+                || !self.sends(&claim.jail)
+                || self.guard.allows(&claim.target, now)
+            {
                 continue;
             }
             let until = (claim.until != Millis::NEVER).then_some(claim.until);
@@ -165,9 +170,15 @@ impl Task {
                 entries.push(entry);
             }
         }
+        if entries.len() > SEVERAL && self.signer.is_none() {
+            for part in entries.chunks(BATCH) {
+                engine.put_back(&host, part).await?;
+            }
+            entries = vec![Entry::order(Kind::Renewed, &host, now, None)];
+        }
         // what is left is lifted, if it is of a jail whose bans are known
         let (gone, unknown): (Vec<_>, Vec<_>) =
-            there.into_keys().partition(|(jail, _)| sends(jail));
+            there.into_keys().partition(|(jail, _)| self.sends(jail));
         self.unknown = unknown.len();
         for (jail, target) in gone {
             let mut entry = Entry::order(Kind::Unban, &target, now, None);
@@ -179,14 +190,9 @@ impl Task {
 
     /// How many bans the engine's set of this host should have.
     pub(super) fn expected(&self, now: Millis) -> usize {
-        let jails = self.jails();
-        let sends = |jail: &str| {
-            let jail = jails.get(jail);
-            jail.is_some_and(|jail| jail.fleet_mode().sends)
-        };
         let own = self.claims.own();
         let own = own.filter(|claim| {
-            claim.until > now && sends(&claim.jail) && !self.guard.allows(&claim.target, now)
+            claim.until > now && self.sends(&claim.jail) && !self.guard.allows(&claim.target, now)
         });
         own.count() + self.unknown
     }

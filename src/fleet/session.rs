@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::LOG;
-use super::engine::{Connection, EngineError, Place, Received};
+use super::engine::{Connection, EngineError, PATIENCE, Place, Received};
 use super::link::Told;
 use super::settings::ADMIN;
 use super::task::{Host, Task};
@@ -24,6 +24,8 @@ const WAIT: Duration = Duration::from_secs(2);
 const STEP: i64 = 2_000;
 /// Jails that start or report one after the other are dealt with together.
 const TOGETHER: Duration = Duration::from_millis(100);
+/// After so long bans are looked at that were put there anew, of all hosts that have done so meanwhile.
+const LOOK: Duration = Duration::from_millis(500);
 /// What jails tell that is sent at once.
 const AT_ONCE: usize = 500;
 /// Batches that were read and not looked at; the engine keeps the rest.
@@ -43,8 +45,8 @@ type Batch = Result<Vec<Received>, EngineError>;
 
 impl Task {
     /// Connects and takes part, until the engine goes away or no jail takes part any more.
-    pub(super) async fn session(&mut self) -> Result<(), EngineError> {
-        let mut engine = self.engine.connect().await?;
+    pub(super) async fn session(&mut self, patience: Duration) -> Result<(), EngineError> {
+        let mut engine = self.engine.connect(patience).await?;
         self.set_clock(&mut engine).await?;
         self.learn_own().await;
         let own = self.settings.host.clone();
@@ -66,15 +68,16 @@ impl Task {
         self.catch_up(places, &mut engine).await?;
         let all = !std::mem::take(&mut self.newcomers).is_empty();
         for host in if all { hosts } else { missed } {
-            self.snapshot(&host, &mut engine).await?;
+            self.snapshot(&host, false, &mut engine).await?;
         }
+        self.look_again(&mut engine).await?;
         self.say_connected();
         self.go_on(&mut engine).await
     }
 
     /// Sends and receives as it happens.
     async fn go_on(&mut self, engine: &mut Connection) -> Result<(), EngineError> {
-        let reading = self.engine.connect().await?;
+        let reading = self.engine.connect(PATIENCE[0]).await?;
         let (places, wanted) = watch::channel(self.places());
         let (batches, mut received) = mpsc::channel(AHEAD);
         let _reader = Reader(tokio::spawn(read_on(reading, wanted, batches)));
@@ -82,17 +85,17 @@ impl Task {
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut count = 0;
         let mut stirred = None;
+        let mut look = None;
         while self.takes_part() {
-            let settled = async {
-                match stirred {
-                    Some(at) => tokio::time::sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
+            let settled = at(stirred);
+            let due = at(look);
             tokio::select! {
                 batch = received.recv() => match batch {
                     Some(batch) => {
                         self.receive(batch?, engine).await?;
+                        if !self.renewed.is_empty() {
+                            look.get_or_insert(Instant::now() + LOOK);
+                        }
                         if std::mem::take(&mut self.muted) {
                             places.send_replace(self.places());
                         }
@@ -106,7 +109,7 @@ impl Task {
                         if let Told::Started | Told::Stopped = told {
                             stirred = Some(Instant::now() + TOGETHER);
                         }
-                        self.note(jail, told, &mut out).await;
+                        self.note(jail, told, Some(&mut out)).await;
                         next = match out.len() < AT_ONCE {
                             true => self.told.try_recv().ok(),
                             false => None,
@@ -123,9 +126,13 @@ impl Task {
                     if !std::mem::take(&mut self.newcomers).is_empty() {
                         let hosts: Vec<String> = self.hosts.keys().cloned().collect();
                         for host in hosts {
-                            self.snapshot(&host, engine).await?;
+                            self.snapshot(&host, false, engine).await?;
                         }
                     }
+                }
+                () = due => {
+                    look = None;
+                    self.look_again(engine).await?;
                 }
                 _ = beats.tick() => {
                     count += 1;
@@ -135,6 +142,14 @@ impl Task {
                     places.send_replace(self.places());
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Looks at the bans of hosts that have put them there anew.
+    async fn look_again(&mut self, engine: &mut Connection) -> Result<(), EngineError> {
+        for host in std::mem::take(&mut self.renewed) {
+            self.snapshot(&host, true, engine).await?;
         }
         Ok(())
     }
@@ -178,12 +193,12 @@ impl Task {
             }
         }
         for host in behind {
-            self.snapshot(&host, engine).await?;
+            self.snapshot(&host, false, engine).await?;
         }
         let mut stir = false;
         let mut late = self.forward.caught_up();
         if self.around.link.has_missed() {
-            late.extend(self.reported.iter().cloned());
+            late.extend(self.reported.keys().cloned());
         }
         for jail in late {
             self.hear(jail, Told::Started).await;
@@ -206,12 +221,9 @@ impl Task {
         self.ahead = ahead;
         if stepped {
             // ends of bans of this host go by its own clock
-            let jails = self.jails();
-            for name in self.reported.clone() {
-                if let Some(jail) = jails.get(&name) {
-                    let bans = jail.own_bans().await;
-                    self.correct(&name, bans);
-                }
+            for (name, jail) in self.reported.clone() {
+                let bans = jail.own_bans().await;
+                self.correct(&name, bans);
             }
         }
         Ok(stepped)
@@ -330,6 +342,14 @@ fn resume(known: Option<Place>, ends: Option<(Place, Place)>) -> (Place, bool) {
         (Some(known), Some((_, last))) if known > last => (Place::default(), true),
         (Some(known), Some((first, _))) if known < first => (Place::default(), true),
         (Some(known), Some(_)) => (known, false),
+    }
+}
+
+/// Until then; for ever where there is no such moment.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::claims::Claims;
-use super::engine::{Engine, EngineError, Place};
+use super::engine::{Engine, EngineError, PATIENCE, Place};
 use super::forward::Forward;
 use super::guard::{Guard, gateways};
 use super::limits::Budget;
@@ -30,7 +30,10 @@ use crate::{info, warning};
 pub(super) const FALLBACK: &str = "fleet";
 
 /// The first wait before another try to connect, and the longest.
-const WAITS: [Duration; 2] = [Duration::from_millis(750), Duration::from_secs(60)];
+const WAITS: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(60)];
+/// How long two of three tries to connect last: one that began before a cable was plugged in again finds out
+/// late that it was.
+const SHORT_TRY: Duration = Duration::from_secs(1);
 /// The first waits stay short for so long: a cable that was pulled, an engine that was started again.
 const PATIENT: Duration = Duration::from_secs(20);
 /// Jails start one after the other; the fleet begins when none has for so long.
@@ -64,13 +67,15 @@ pub(super) struct Task {
     pub(super) forward: Forward,
     /// A host was muted since the reader was told which streams to read.
     pub(super) muted: bool,
+    /// Hosts that have put their bans in force at the engine anew.
+    pub(super) renewed: HashSet<String>,
     /// Hosts that nobody listens to.
     pub(super) forgotten: HashSet<String>,
     pub(super) hosts: BTreeMap<String, Host>,
     /// How far the administrators' stream has been read.
     pub(super) admin: Place,
     /// Jails whose bans are known here.
-    pub(super) reported: HashSet<String>,
+    pub(super) reported: HashMap<String, Jail>,
     /// Jails that have started since the bans of others were asked for.
     pub(super) newcomers: HashSet<String>,
     /// The engine's clock less ours, in milliseconds.
@@ -122,10 +127,11 @@ impl Task {
             asked,
             forward: Forward::default(),
             muted: false,
+            renewed: HashSet::new(),
             forgotten: HashSet::new(),
             hosts: BTreeMap::new(),
             admin: Place::default(),
-            reported: HashSet::new(),
+            reported: HashMap::new(),
             newcomers: HashSet::new(),
             ahead: 0,
             ulids: Ulids::default(),
@@ -152,8 +158,14 @@ impl Task {
             self.wait_for_jails().await;
             let mut wait = WAITS[0];
             let mut away = Instant::now();
+            let mut tries = 0;
             while self.takes_part() {
-                let Err(error) = self.session().await else {
+                tries += 1;
+                let patience = match tries % 3 {
+                    0 => PATIENCE[0],
+                    _ => SHORT_TRY,
+                };
+                let Err(error) = self.session(patience).await else {
                     break;
                 };
                 if self.connected.is_ok() {

@@ -55,6 +55,7 @@ impl Task {
                 None => self.finish(failure),
             }
         }
+        self.carry_out_remote();
         if self.pending.is_empty() {
             self.intake.judged(Instant::now());
             self.all_judged();
@@ -253,6 +254,9 @@ impl Task {
         let (now, ticket) = (now(), failure.ticket);
         let mut decisions = Vec::new();
         let mut answer = None;
+        if !matches!(failure.origin, Origin::Remote) {
+            self.carry_out_remote();
+        }
         match failure.origin {
             Origin::Log if !ignored => {
                 decisions = self
@@ -276,7 +280,7 @@ impl Task {
                 answer = Some((Ok(Value::Int(i64::from(!ignored))), reply));
             }
             Origin::Remote if !ignored && !self.core.spares_part_of(&id) => {
-                self.core.remote_ban(ticket, now, &mut decisions);
+                self.core.remote_ban(ticket, now, &mut self.remote);
             }
             Origin::RemoteEnd(until) => {
                 self.core.remote_end(&id, until, now, &mut decisions);
@@ -290,6 +294,27 @@ impl Task {
         if let Some((answer, reply)) = answer {
             self.answer_when_written(answer, reply);
         }
+    }
+
+    /// Carries out what was decided by the word of other hosts: hundreds of bans that come at once are one
+    /// step of the database.
+    fn carry_out_remote(&mut self) {
+        let decisions = std::mem::take(&mut self.remote);
+        if decisions.is_empty() {
+            return;
+        }
+        let is_record = |decision: &Decision| matches!(decision, Decision::Record(_));
+        let (records, others): (Vec<_>, Vec<_>) = decisions.into_iter().partition(is_record);
+        if let Some(store) = &self.context.store
+            && !self.core.simulates()
+        {
+            let tickets = records.into_iter().filter_map(|record| match record {
+                Decision::Record(ticket) => Some(ticket),
+                _ => None,
+            });
+            store.add_bans(self.core.name(), &tickets.collect::<Vec<_>>());
+        }
+        self.carry_out(others);
     }
 
     /// Logs and does what was decided. A ban is in the database's queue before its order is in the

@@ -20,6 +20,9 @@ use crate::fleet::{OwnBan, Told};
 use crate::origin;
 use crate::ticket::{BanTime, Ticket, Timestamp};
 
+/// Writes that wait for the database when bans of other hosts have to wait as well, each of many bans.
+const BEHIND: usize = 32;
+
 /// What other hosts have decided.
 #[derive(Clone, Debug)]
 pub enum RemoteChange {
@@ -152,8 +155,17 @@ impl Task {
     /// Nothing waits to be judged: whoever waited for that is told.
     pub(super) fn all_judged(&mut self) {
         for reply in std::mem::take(&mut self.judging) {
-            // else more would come than the database can take
-            self.answer_when_written((), reply);
+            let behind = self
+                .context
+                .store
+                .as_ref()
+                .is_some_and(|store| store.waiting() > BEHIND);
+            match behind {
+                // else more would come than the database can take
+                true => self.answer_when_written((), reply),
+                // whoever waited may have given up
+                false => drop(reply.send(())),
+            }
         }
         if std::mem::take(&mut self.starting) && self.core.options.fleet.takes_part() {
             self.tell_fleet(Told::Started);

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::backend::Backend;
 use super::core::{JailCore, SettingsSnapshot};
+use super::decision::Decision;
 use super::intake::Intake;
 use super::look::Looks;
 use super::lookup::FileStamp;
@@ -146,6 +147,8 @@ pub(super) struct Task {
     pub(super) judging: Vec<oneshot::Sender<()>>,
     /// Bans from the database are being judged.
     pub(super) starting: bool,
+    /// What was decided by the word of other hosts, to be carried out together.
+    pub(super) remote: Vec<Decision>,
 }
 
 /// A task that does not run yet.
@@ -205,6 +208,7 @@ pub(super) fn prepare(
         mode,
         judging: Vec::new(),
         starting: false,
+        remote: Vec::new(),
     };
     let prepared = Prepared {
         task: Box::new(task),

@@ -254,6 +254,12 @@ impl Store {
         self.write(Write::AddBan(row));
     }
 
+    /// Records many bans, in one step.
+    pub fn add_bans(&self, jail: &str, tickets: &[Ticket]) {
+        let row = |ticket| rows::BanRow::new(jail, ticket, self.max_matches());
+        self.write(Write::AddBans(tickets.iter().map(row).collect()));
+    }
+
     /// How often the file was repaired since it was opened: some bans may have been lost then.
     pub fn repairs(&self) -> u64 {
         self.shared.mailbox.repairs.load(Ordering::Relaxed)

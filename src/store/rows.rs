@@ -1,7 +1,7 @@
 //! The statements: what is written when, and what is asked for (facts Q5–Q7, B11–B19, K5).
 
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+use rusqlite::types::{Value, ValueRef};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::{BanHistory, Installed, LOG, LogPosition, data, schema};
 use crate::address::Address;
@@ -191,7 +191,7 @@ impl BanRow {
     }
 
     /// The row, in the order of the columns.
-    fn values(&self) -> impl Params + use<'_> {
+    fn values(&self) -> [Value; 6] {
         let ticket = &self.ticket;
         let bantime = match ticket.bantime {
             Some(BanTime::Seconds(seconds)) => seconds,
@@ -199,29 +199,30 @@ impl BanRow {
             None => UNKNOWN_LENGTH,
         };
         // the columns are declared INTEGER: SQLite stores 600.0 as 600, and 8.76 as it is
-        (
-            &self.jail,
-            ticket.id.to_string(),
-            ticket.time.round_ties_even() as i64,
-            bantime,
-            ticket.bancount,
-            data::encode(ticket, self.max_matches),
-        )
+        [
+            self.jail.clone().into(),
+            ticket.id.to_string().into(),
+            (ticket.time.round_ties_even() as i64).into(),
+            bantime.into(),
+            ticket.bancount.into(),
+            data::encode(ticket, self.max_matches).into(),
+        ]
     }
 
     pub(super) fn insert(&self, db: &Connection) -> rusqlite::Result<()> {
+        let values = self.values();
         db.prepare_cached(
             "INSERT INTO bans(jail, ip, timeofban, bantime, bancount, data) \
              VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
         )?
-        .execute(self.values())?;
+        .execute(params_from_iter(&values))?;
         db.prepare_cached(
             "INSERT INTO bips(jail, ip, timeofban, bantime, bancount, data) \
              VALUES(?1, ?2, ?3, ?4, ?5, ?6) \
              ON CONFLICT DO UPDATE SET timeofban = excluded.timeofban, \
              bantime = excluded.bantime, bancount = excluded.bancount, data = excluded.data",
         )?
-        .execute(self.values())?;
+        .execute(params_from_iter(&values))?;
         Ok(())
     }
 
@@ -231,9 +232,21 @@ impl BanRow {
             "INSERT INTO bips(jail, ip, timeofban, bantime, bancount, data) \
              VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
         )?
-        .execute(self.values())?;
+        .execute(params_from_iter(self.values()))?;
         Ok(())
     }
+}
+
+/// Writes many bans of different ids. In the order of the ids: three of the indices are by id, and most pages
+/// that one row needs serve the next.
+pub(super) fn insert_all(rows: &[BanRow], db: &Connection) -> rusqlite::Result<()> {
+    let mut rows: Vec<(String, &BanRow)> = rows
+        .iter()
+        .map(|row| (row.ticket.id.to_string(), row))
+        .collect();
+    // an id that comes twice keeps its order
+    rows.sort_by(|(a, _), (b, _)| a.cmp(b));
+    rows.into_iter().try_for_each(|(_, row)| row.insert(db))
 }
 
 /// Forgets ids of a jail, or (`None`) the whole jail.

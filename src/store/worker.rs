@@ -51,6 +51,7 @@ pub(super) enum Write {
         position: LogPosition,
     },
     AddBan(BanRow),
+    AddBans(Vec<BanRow>),
     /// Bans in force, some of which may have been lost.
     KeepBans(Vec<BanRow>),
     DeleteBans {
@@ -75,6 +76,7 @@ impl Write {
                 position,
             } => rows::update_log(db, jail, path, position),
             Write::AddBan(row) => row.insert(db),
+            Write::AddBans(rows) => rows::insert_all(rows, db),
             Write::KeepBans(rows) => rows.iter().try_for_each(|row| row.keep(db)),
             Write::DeleteBans { jail, ids } => rows::delete_bans(db, jail, ids.as_deref()),
             Write::Purge { before } => rows::purge(db, *before),
@@ -290,6 +292,16 @@ impl Worker {
 
     /// Adds a write to the open transaction (which it opens when there is none).
     fn take(&mut self, write: Write) {
+        let write = match write {
+            // so that what is kept for later is counted by bans
+            Write::AddBans(rows) if self.refusal.is_some() => {
+                rows.into_iter()
+                    .map(Write::AddBan)
+                    .for_each(|row| self.take(row));
+                return;
+            }
+            write => write,
+        };
         if self.unsaved.len() >= MAX_UNSAVED {
             self.make_room();
         }

@@ -58,6 +58,11 @@ impl Engine {
         }
     }
 
+    /// Its process.
+    pub fn process(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     pub fn url(&self) -> String {
         format!("redis://{}", self.address)
     }

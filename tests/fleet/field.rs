@@ -6,16 +6,15 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
-use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::common;
 use crate::common::home::Server;
 use crate::engine::Engine;
 use crate::host::Host;
+use crate::kernel::{Kernel, Listeners};
 
 const BRIDGE: &str = "10.77.0.1:6379";
 
@@ -46,10 +45,16 @@ fn bridge() {
 struct Placed {
     name: String,
     host: Host,
+    kernel: Kernel,
 }
 
 impl Placed {
     fn new(number: usize, settings: &str) -> Placed {
+        Placed::with(number, settings, "")
+    }
+
+    /// With more settings of its jail.
+    fn with(number: usize, settings: &str, more: &str) -> Placed {
         let name = format!("h{number}");
         ip(&format!("netns add {name}"));
         ip(&format!(
@@ -60,10 +65,11 @@ impl Placed {
         ip(&format!("-n {name} addr add {address}/16 dev e0"));
         ip(&format!("-n {name} link set e0 up"));
         ip(&format!("-n {name} link set lo up"));
-        let jail = "backend = auto\naction = nftables-allports[name=sshd]";
+        let jail = format!("backend = auto\naction = nftables-allports[name=sshd]\n{more}");
         let url = format!("redis://{BRIDGE}");
-        let host = Host::with_jails(&name, &url, settings, &[("sshd", jail)]);
-        Placed { name, host }
+        let host = Host::with_jails(&name, &url, settings, &[("sshd", &jail)]);
+        let kernel = Kernel::new(&name, "sshd");
+        Placed { name, host, kernel }
     }
 
     /// A program in its namespace.
@@ -79,40 +85,28 @@ impl Placed {
         self.host.site.foreground(program)
     }
 
-    /// Whom its kernel has banned.
-    fn banned(&self) -> BTreeSet<String> {
-        let list = "list set inet f2b-table addr-set-sshd";
-        let output = self.inside("nft").args(list.split(' ')).output().unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        let elements = text.split("elements = {").nth(1).unwrap_or_default();
-        let elements = elements.split('}').next().unwrap_or_default();
-        let words = elements.split([',', ' ', '\n', '\t']);
-        let words = words.filter(|word| word.starts_with(|c: char| c.is_ascii_digit()));
-        words.map(str::to_owned).collect()
-    }
-
     fn cable(&self, state: &str) {
         ip(&format!("link set v{} {state}", &self.name[1..]));
     }
 }
 
 /// Waits until the kernels of all hosts hold the same; how long that took.
-fn all_hold(hosts: &[&Placed], expected: &BTreeSet<String>) -> Duration {
+fn all_hold(hosts: &[&Placed], expected: &BTreeSet<Ipv4Addr>) -> Duration {
     let begin = Instant::now();
     let end = begin + Duration::from_secs(120);
     for host in hosts {
         loop {
-            let banned = host.banned();
-            if banned == *expected {
+            let held = host.kernel.held();
+            if held == *expected {
                 break;
             }
             if Instant::now() > end {
-                let lost: Vec<_> = expected.difference(&banned).take(5).collect();
-                let odd: Vec<_> = banned.difference(expected).take(5).collect();
+                let lost: Vec<_> = expected.difference(&held).take(5).collect();
+                let odd: Vec<_> = held.difference(expected).take(5).collect();
                 panic!(
                     "{}: {} of {}, lost {lost:?}, too many {odd:?}\n{}",
                     host.name,
-                    banned.len(),
+                    held.len(),
                     expected.len(),
                     host.host.status()
                 );
@@ -135,52 +129,66 @@ fn addresses(part: usize, count: usize) -> Vec<String> {
         .collect()
 }
 
+fn ip_of(id: &str) -> Ipv4Addr {
+    id.parse().unwrap()
+}
+
 fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
 /// From the line in the log of one host to the kernels of all, so many times: the times, sorted.
 fn latencies(hosts: &[Placed], times: usize) -> Vec<Duration> {
-    let (heard, hearing) = mpsc::channel();
-    let mut monitors = Vec::new();
-    for host in hosts {
-        let monitor = host
-            .inside("nft")
-            .args(["monitor", "new", "elements"])
-            .stdout(Stdio::piped())
-            .spawn();
-        let mut monitor = monitor.unwrap();
-        let lines = BufReader::new(monitor.stdout.take().unwrap()).lines();
-        let heard = heard.clone();
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                // the test may have ended
-                let _ = heard.send((line, Instant::now()));
-            }
-        });
-        monitors.push(monitor);
-    }
-    std::thread::sleep(Duration::from_millis(500));
+    let listeners = Listeners::new(hosts.iter().map(|host| &host.kernel));
     let mut found = Vec::new();
     for (round, address) in addresses(190, times).iter().enumerate() {
         let origin = &hosts[round % hosts.len()];
         let begin = Instant::now();
         origin.host.fail("sshd", address);
-        let mut missing = hosts.len();
-        while missing > 0 {
-            let (line, at) = hearing.recv_timeout(Duration::from_secs(60)).unwrap();
-            if line.contains(&format!("{{ {address} }}")) {
-                found.push(at - begin);
-                missing -= 1;
-            }
-        }
-    }
-    for mut monitor in monitors {
-        monitor.kill().unwrap();
-        monitor.wait().unwrap();
+        found.extend(listeners.hear(ip_of(address), begin));
     }
     found.sort();
     found
+}
+
+/// Processor time in milliseconds: of the servers, and of the engine.
+struct Work {
+    servers: Vec<u32>,
+    engine: u32,
+    seen: [u64; 2],
+}
+
+impl Work {
+    fn new(servers: &[Server<'_>], engine: &Engine) -> Work {
+        let servers = servers.iter().map(|server| server.child.id()).collect();
+        let mut work = Work {
+            servers,
+            engine: engine.process(),
+            seen: [0; 2],
+        };
+        work.since();
+        work
+    }
+
+    fn of(process: u32) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+        let fields = stat.rsplit(") ").next().unwrap().split(' ');
+        let ticks = fields
+            .skip(11)
+            .take(2)
+            .map(|field| field.parse::<u64>().unwrap());
+        // a hundred ticks a second
+        ticks.sum::<u64>() * 10
+    }
+
+    /// Since it was asked last, in words.
+    fn since(&mut self) -> String {
+        let servers = self.servers.iter().copied().map(Work::of).sum();
+        let now = [servers, Work::of(self.engine)];
+        let [servers, engine] = [0, 1].map(|at| now[at] - self.seen[at]);
+        self.seen = now;
+        format!("processor time: servers {servers} ms, engine {engine} ms")
+    }
 }
 
 fn resident(server: &Server<'_>) -> u64 {
@@ -224,16 +232,18 @@ fn field() {
     }
     let all: Vec<&Placed> = hosts.iter().collect();
     let mut expected = BTreeSet::new();
+    let mut work = Work::new(&servers, &engine);
 
     let times = 10;
     let latencies = latencies(&hosts, times);
-    expected.extend(addresses(190, times));
+    expected.extend(addresses(190, times).iter().map(|id| ip_of(id)));
     all_hold(&all, &expected);
     println!(
-        "A: a line of one host is in the kernels of all {count}: median {:.1} ms, p99 {:.1} ms; {} KiB resident at most",
+        "A: a line of one host is in the kernels of all {count}: median {:.1} ms, p99 {:.1} ms; {} KiB resident at most; {}",
         milliseconds(latencies[latencies.len() / 2]),
         milliseconds(latencies[latencies.len() * 99 / 100]),
-        servers.iter().map(resident).max().unwrap()
+        servers.iter().map(resident).max().unwrap(),
+        work.since()
     );
 
     let origins = count.min(10);
@@ -241,14 +251,15 @@ fn field() {
     std::thread::scope(|scope| {
         for (number, host) in hosts.iter().take(origins).enumerate() {
             let ids = addresses(number, bans);
-            expected.extend(ids.iter().cloned());
+            expected.extend(ids.iter().map(|id| ip_of(id)));
             scope.spawn(move || host.host.ask(&format!("set sshd banip {}", ids.join(" "))));
         }
     });
     all_hold(&all, &expected);
     println!(
-        "B: {origins} × {bans} bans on all after {:.2} s",
-        begin.elapsed().as_secs_f64()
+        "B: {origins} × {bans} bans on all after {:.2} s; {}",
+        begin.elapsed().as_secs_f64(),
+        work.since()
     );
     let last = hosts.last().unwrap();
     let told = last.host.site.read("log");
@@ -285,35 +296,46 @@ fn field() {
     // a host that is cut off bans for itself, and tells it later
     let own = addresses(101, 1);
     cut[0].host.fail("sshd", &own[0]);
-    cut[0].host.wait_banned("sshd", &own[0], true);
+    cut[0].kernel.wait(ip_of(&own[0]), true);
     std::thread::sleep(away.saturating_sub(begin.elapsed()));
+    expected.extend(new.iter().chain(&own).map(|id| ip_of(id)));
+    let lifted: Vec<Ipv4Addr> = gone.iter().map(|id| ip_of(id)).collect();
+    expected.retain(|id| !lifted.contains(id));
+    work.since();
+    let begin = Instant::now();
     cut.iter().for_each(|host| host.cable("up"));
-    expected.extend(new.into_iter().chain(own));
-    expected.retain(|id| !gone.contains(id));
-    let after = all_hold(&all, &expected);
+    let raised = begin.elapsed();
+    all_hold(&all, &expected);
     println!(
-        "C: {} hosts that were cut off hold the same {:.2} s after",
+        "C: {} hosts that were cut off hold the same {:.2} s after (their cables took {:.2} s); {}",
         cut.len(),
-        after.as_secs_f64()
+        begin.elapsed().as_secs_f64(),
+        raised.as_secs_f64(),
+        work.since()
     );
 
     engine.kill();
     let begin = Instant::now();
     let alone = addresses(102, 1);
     hosts[2].host.fail("sshd", &alone[0]);
-    hosts[2].host.wait_banned("sshd", &alone[0], true);
+    hosts[2].kernel.wait(ip_of(&alone[0]), true);
     println!(
         "D: without an engine a ban takes {:.1} ms",
         milliseconds(begin.elapsed())
     );
     assert!(
-        hosts[3].banned().is_superset(&expected),
+        hosts[3].kernel.held().is_superset(&expected),
         "nothing was lifted"
     );
     engine.start();
+    let mut work = Work::new(&servers, &engine);
     let begin = Instant::now();
-    expected.extend(alone);
+    expected.extend(alone.iter().map(|id| ip_of(id)));
     all_hold(&all, &expected);
+    println!(
+        "D: the ban made meanwhile is on all {:.2} s after",
+        begin.elapsed().as_secs_f64()
+    );
     let live = || {
         let of_host = |n: usize| engine.ask::<usize>(&["ZCARD", &format!("f2b:fleet:h{n}:live")]);
         (0..count).map(of_host).sum::<usize>()
@@ -325,8 +347,9 @@ fn field() {
         expected.len()
     );
     println!(
-        "D: the empty engine holds all again {:.2} s after",
-        begin.elapsed().as_secs_f64()
+        "D: the empty engine holds all again {:.2} s after; {}",
+        begin.elapsed().as_secs_f64(),
+        work.since()
     );
     for host in &hosts {
         let log = host.host.site.read("log");
@@ -340,23 +363,25 @@ fn field() {
     let begin = Instant::now();
     let (code, text) = hosts[0].host.fleet(&["unban", &id, "--url", &engine.url()]);
     assert_eq!(code, 0, "{text}");
-    expected.remove(&id);
-    all_hold(&all, &expected);
+    expected.remove(&ip_of(&id));
+    all.iter()
+        .for_each(|host| host.kernel.wait(ip_of(&id), false));
     println!(
         "F: an order lifts a ban on all within {:.2} s",
         begin.elapsed().as_secs_f64()
     );
+    all_hold(&all, &expected);
     // one more host says so, and nobody listens
     hosts[4].host.ask(&format!("set sshd banip {id}"));
     let next = addresses(103, 1);
     hosts[4].host.ask(&format!("set sshd banip {}", next[0]));
-    expected.extend(next);
+    expected.insert(ip_of(&next[0]));
     let others: Vec<&Placed> = hosts.iter().filter(|host| host.name != "h4").collect();
     all_hold(&others, &expected);
 }
 
 /// A host writes what it likes into its stream, while others go on.
-fn lies(engine: &Engine, hosts: &[Placed], bans: usize, expected: &mut BTreeSet<String>) {
+fn lies(engine: &Engine, hosts: &[Placed], bans: usize, expected: &mut BTreeSet<Ipv4Addr>) {
     let flood = number("FERROBAN_FLEET_LIES", 3_000);
     let _: i64 = engine.ask(&["ZADD", "f2b:fleet:hosts", "1", "liar"]);
     for host in hosts {
@@ -403,15 +428,19 @@ fn lies(engine: &Engine, hosts: &[Placed], bans: usize, expected: &mut BTreeSet<
         }
         pipe.exec(&mut connection).unwrap();
     }
+    let written = begin.elapsed();
     let honest = addresses(104, 1);
+    let begin = Instant::now();
     hosts[5].host.fail("sshd", &honest[0]);
-    hosts[0].host.wait_banned("sshd", &honest[0], true);
+    for host in hosts {
+        host.kernel.wait(ip_of(&honest[0]), true);
+    }
     println!(
-        "E: another host's ban comes {:.2} s after {flood} lies began",
+        "E: {flood} lies within {:.2} s, and another host's ban right after them is on all within {:.2} s",
+        written.as_secs_f64(),
         begin.elapsed().as_secs_f64()
     );
     for host in hosts {
-        host.host.wait_banned("sshd", &honest[0], true);
         host.host.site.wait_for("Host liar of the fleet is muted");
         let banned = host.host.of_host("liar", "bans").as_u64().unwrap() as usize;
         assert!(banned > 0 && banned <= 4 * bans, "{}", host.host.status());
@@ -424,10 +453,11 @@ fn lies(engine: &Engine, hosts: &[Placed], bans: usize, expected: &mut BTreeSet<
             "0.0.0.0",
             "224.0.0.1",
         ];
-        let held = host.banned();
-        assert!(needed.iter().all(|id| !held.contains(*id)), "{held:?}");
+        let held = host.kernel.held();
+        let spared = needed.iter().all(|id| !held.contains(&ip_of(id)));
+        assert!(spared, "{held:?}");
     }
-    expected.extend(honest);
+    expected.insert(ip_of(&honest[0]));
     // forgotten, and all that it has said with it
     let (code, text) = hosts[0]
         .host
@@ -449,7 +479,7 @@ fn a_fresh_host_has_all_bans_soon() {
         for n in 0..bans {
             let target = format!("198.{}.{}.{}", 18 + n / 62_500, n / 250 % 250, 1 + n % 250);
             let key = format!("f2b:fleet:p{}:live", n % 10);
-            expected.insert(target.clone());
+            expected.insert(ip_of(&target));
             pipe.zadd(key, format!("sshd|{target}"), 9_000_000_000_000_i64)
                 .ignore();
         }
@@ -461,12 +491,9 @@ fn a_fresh_host_has_all_bans_soon() {
         let begin = Instant::now();
         let _server = host.start(&[]);
         // to list the kernel's set holds up who fills it
-        let told = || host.host.site.read("log").matches("(by host p").count();
-        assert!(
-            common::eventually(120, || told() == bans),
-            "{}",
-            host.host.status()
-        );
+        for ip in expected.iter().rev().step_by(bans.div_ceil(100)) {
+            host.kernel.wait(*ip, true);
+        }
         all_hold(&[&host], &expected);
         println!(
             "G: {bans} bans in the kernel {:.2} s after the start",
@@ -474,5 +501,66 @@ fn a_fresh_host_has_all_bans_soon() {
         );
         let log = host.host.site.read("log");
         assert!(!log.contains("does not keep up"), "{log}");
+        assert_eq!(log.matches("(by host p").count(), bans);
+        // none of them is lost to the database
+        let database = host.host.site.path("db");
+        let stored = || {
+            let database = rusqlite::Connection::open(&database).unwrap();
+            database.query_row("SELECT count(*) FROM bips", [], |row| row.get::<_, i64>(0))
+        };
+        assert!(
+            common::eventually(120, || stored() == Ok(bans as i64)),
+            "{:?}",
+            stored()
+        );
+        println!(
+            "G: and in the database {:.2} s after",
+            begin.elapsed().as_secs_f64()
+        );
+    });
+}
+
+/// A host whose engine is away all the time, and one that is in no fleet, by turns.
+#[test]
+fn bans_by_log_are_as_fast_with_the_engine_away_as_without_a_fleet() {
+    const TEST: &str = "field::bans_by_log_are_as_fast_with_the_engine_away_as_without_a_fleet";
+    common::in_network_and_mount_namespace(TEST, || {
+        let lines = number("FERROBAN_FLEET_BANS", 200);
+        bridge();
+        let away = Placed::new(0, "");
+        let alone = Placed::with(1, "", "fleet = off");
+        let site = &alone.host.site;
+        let settings = site.read("fail2ban.conf");
+        site.write("fail2ban.conf", settings.split("[fleet]").next().unwrap());
+        let _servers = [&away, &alone].map(|host| host.start(&[]));
+        away.host.site.wait_for("The fleet's engine is away");
+        let mut times = [const { Vec::new() }; 2];
+        for round in 0..11 {
+            let ids = addresses(round, lines);
+            // whoever is first in one round is second in the next
+            for turn in [round % 2, 1 - round % 2] {
+                let host = [&away, &alone][turn];
+                let begin = Instant::now();
+                host.host.fail_all("sshd", &ids);
+                // the last line is the last ban
+                host.kernel.wait(ip_of(&ids[lines - 1]), true);
+                times[turn].push(begin.elapsed());
+            }
+        }
+        for host in [&away, &alone] {
+            let expected: BTreeSet<Ipv4Addr> = (0..11)
+                .flat_map(|round| addresses(round, lines))
+                .map(|id| ip_of(&id))
+                .collect();
+            all_hold(&[host], &expected);
+        }
+        let [away, alone] = times.map(|mut times| {
+            times.sort();
+            milliseconds(times[times.len() / 2])
+        });
+        println!(
+            "D: {lines} bans by log take {away:.1} ms with the engine away, {alone:.1} ms without a fleet"
+        );
+        assert!(away < 1.5 * alone + 20.0, "{away} and {alone} ms");
     });
 }

@@ -81,11 +81,19 @@ impl Host {
 
     /// Fails so that it is banned.
     pub fn fail(&self, jail: &str, address: &str) {
+        self.fail_all(jail, &[address.to_owned()]);
+    }
+
+    /// As [`Host::fail`] for many, in one write.
+    pub fn fail_all(&self, jail: &str, addresses: &[String]) {
         let time = chrono::Utc::now().format("%Y-%m-%d %H:%M:%S");
         let path = self.site.path(&format!("{jail}.log"));
         let mut log = std::fs::OpenOptions::new().append(true).open(path).unwrap();
         use std::io::Write as _;
-        writeln!(log, "{time} x from {address}").unwrap();
+        let lines = addresses
+            .iter()
+            .map(|address| format!("{time} x from {address}\n"));
+        log.write_all(lines.collect::<String>().as_bytes()).unwrap();
     }
 
     pub fn bans(&self, jail: &str, address: &str) -> bool {

@@ -165,3 +165,27 @@ fn unban_is_heard_by_a_host_that_was_off() {
     hosts[1].wait_banned("sshd", &ids[2], false);
     hosts[1].wait_banned("sshd", &ids[3], false);
 }
+
+/// What an engine has lost is there again, of many bans by one word; whoever has missed them hears of them.
+#[test]
+fn many_bans_are_put_back_at_an_empty_engine() {
+    let mut engine = Engine::new();
+    let hosts = two_hosts(&engine);
+    let _servers = meet(&[&hosts[0], &hosts[1]]);
+    let ids: Vec<String> = (0..150).map(|n| format!("198.51.100.{n}")).collect();
+    hosts[0].ask(&format!("set sshd banip {}", ids.join(" ")));
+    hosts[1].wait_banned("sshd", &ids[149], true);
+    engine.kill();
+    hosts[0].ask("set sshd unbanip 198.51.100.7");
+    let late = Host::new("mx3", &engine.url(), "");
+    let _late = late.start();
+    late.site.wait_for("The fleet's engine is away");
+    engine.start();
+    let told = || late.of_host("mx1", "bans") == 149;
+    assert!(common::eventually(60, told), "{}", late.status());
+    late.wait_banned("sshd", &ids[149], true);
+    assert!(!late.bans("sshd", &ids[7]));
+    let length: usize = engine.ask(&["XLEN", "f2b:fleet:mx1:log"]);
+    assert!(length < 10, "{length} entries");
+    assert_eq!(hosts[1].of_host("mx1", "muted"), false);
+}

@@ -338,3 +338,47 @@ fn ignored_and_needed_addresses_are_never_banned_by_others() {
         "{log}"
     );
 }
+
+/// To point to bans instead of telling them gets a host past no limit.
+#[test]
+fn bans_that_are_pointed_to_are_held_against_their_host() {
+    let engine = Engine::new();
+    let host = Host::new("mx1", &engine.url(), "maxburst = 50");
+    let _server = host.start();
+    let _: i64 = engine.ask(&["ZADD", "f2b:fleet:hosts", "1", "liar"]);
+    host.wait_connected(1);
+    let mut add = redis::cmd("ZADD");
+    add.arg("f2b:fleet:liar:live");
+    for n in 0..200 {
+        add.arg(9_000_000_000_000_i64)
+            .arg(format!("sshd|198.51.100.{n}"));
+    }
+    add.exec(&mut engine.connect()).unwrap();
+    let renewed = |target: &str| {
+        let id = "01J00000000000000000000000";
+        let _: String = engine.ask(&[
+            "XADD",
+            "f2b:fleet:liar:log",
+            "*",
+            "v",
+            "1",
+            "kind",
+            "renewed",
+            "target",
+            target,
+            "since",
+            "1",
+            "until",
+            "-1",
+            "bancount",
+            "0",
+            "id",
+            id,
+        ]);
+    };
+    renewed("mx1");
+    renewed("liar");
+    host.site.wait_for("Host liar of the fleet is muted");
+    let bans = host.of_host("liar", "bans").as_u64().unwrap();
+    assert!((40..=50).contains(&bans), "{bans}");
+}
