@@ -188,3 +188,103 @@ fn what_is_wrong_is_not_hidden() {
 fn jail_with(name: &str, settings: &str) -> String {
     common::home::jail(name).replace("enabled = true", &format!("enabled = true\n{settings}"))
 }
+
+#[test]
+fn top_tells_of_every_server() {
+    for (program, is_ours) in [
+        (server(), true),
+        (common::original("1.1.1", "fail2ban-server"), false),
+    ] {
+        let site = Site::new(&["mail", "web"]);
+        let running = site.foreground(program);
+        for (jail, ip) in [
+            ("web", "192.0.2.1"),
+            ("mail", "2001:db8::1"),
+            ("mail", "192.0.2.7"),
+        ] {
+            let reply = running.ask(&["set", jail, "banip", ip]).unwrap();
+            assert!(reply.is_ok(), "{reply:?}");
+        }
+        let top = || {
+            let (code, text) = site.run(common::ours("top"), &["--once", "--interval", "1"]);
+            assert_eq!(code, 0, "{text}");
+            text
+        };
+        let rows = |text: &str| -> Vec<Vec<String>> {
+            let rows = text
+                .lines()
+                .map(|row| row.split_whitespace().map(str::to_owned).collect());
+            rows.collect()
+        };
+        assert!(
+            common::eventually(60, || rows(&top())[3][4] == "3"),
+            "{}",
+            top()
+        );
+        let text = top();
+        let rows = rows(&text);
+        let row = |name: &str| {
+            rows.iter()
+                .find(|row| row.first().is_some_and(|word| word == name))
+                .unwrap()
+        };
+        assert_eq!(row("all")[4..6], ["3", "3"], "{text}");
+        assert_eq!(row("mail")[4..6], ["2", "2"], "{text}");
+        assert_eq!(row("mail")[7] == "-", !is_ours, "{text}");
+        let latest: Vec<&Vec<String>> = rows
+            .iter()
+            .filter(|row| row.get(2).is_some_and(|word| word == "Ban"))
+            .collect();
+        assert_eq!(latest.len(), 3, "{text}");
+        assert!(
+            latest.iter().any(|row| row[3..] == ["mail", "2001:db8::1"]),
+            "{text}"
+        );
+        assert_eq!(running.end(Signal::SIGTERM), Some(0));
+        let (code, text) = site.run(common::ours("top"), &["--once"]);
+        assert!(
+            code == 255 && text.contains("No server answers at "),
+            "{text}"
+        );
+    }
+}
+
+/// On a terminal it goes on, also without a server, until q is pressed; the terminal is as it was then.
+#[test]
+fn top_goes_on_until_it_is_ended() {
+    use std::io::{Read as _, Write as _};
+    use std::os::fd::AsFd as _;
+    let site = Site::new(&["mail"]);
+    let pty = nix::pty::openpty(None, None).unwrap();
+    let settings = |fd: &std::os::fd::OwnedFd| nix::sys::termios::tcgetattr(fd.as_fd()).unwrap();
+    let before = settings(&pty.slave);
+    let mut program = common::ours("top");
+    site.args(&mut program, &["--interval", "1"]);
+    program.env_remove("NO_COLOR").env("TERM", "xterm");
+    let slave = || pty.slave.try_clone().unwrap();
+    program.stdin(slave()).stdout(slave()).stderr(slave());
+    let mut top = program.spawn().unwrap();
+    let mut terminal = std::fs::File::from(pty.master);
+    let mut shown = String::new();
+    let mut wait_for = |text: &str| {
+        let mut block = [0; 4096];
+        while !shown.contains(text) {
+            let read = terminal.read(&mut block).unwrap();
+            shown.push_str(&String::from_utf8_lossy(&block[..read]));
+        }
+    };
+    wait_for("No server answers at ");
+    let running = site.foreground(server());
+    running
+        .ask(&["set", "mail", "banip", "192.0.2.1"])
+        .unwrap()
+        .unwrap();
+    wait_for("192.0.2.1");
+    wait_for("\x1b[?1049h");
+    assert_ne!(settings(&pty.slave), before);
+    let mut keys = terminal.try_clone().unwrap();
+    keys.write_all(b"xq").unwrap();
+    assert!(top.wait().unwrap().success());
+    assert_eq!(settings(&pty.slave), before);
+    drop(running);
+}

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use super::{
     actions, config, doctor, explain, filter, fleet, help, links, lint, notify, programs, refused,
-    regex, replay, report, say, setup, test, usage, web,
+    regex, replay, report, say, setup, test, top, usage, web,
 };
 
 /// Runs the program; the first argument is the name it was called under.
@@ -151,7 +151,7 @@ fn options_of(command: &clap::Command) -> (Vec<String>, bool) {
 }
 
 /// The programs that clap reads the command line of.
-fn by_clap() -> [(&'static str, clap::Command); 15] {
+fn by_clap() -> [(&'static str, clap::Command); 16] {
     [
         ("regex", regex::flags::command()),
         ("replay", replay::arguments::command()),
@@ -166,6 +166,7 @@ fn by_clap() -> [(&'static str, clap::Command); 15] {
         ("setup", setup::command()),
         ("fleet", fleet::command()),
         ("doctor", doctor::command()),
+        ("top", top::command()),
         ("web", web::command()),
         ("install-links", links::command()),
     ]

@@ -44,6 +44,7 @@ pub mod server;
 pub mod setup;
 mod table;
 pub mod test;
+pub mod top;
 pub mod usage;
 pub mod web;
 
@@ -111,6 +112,11 @@ pub(crate) const PROGRAMS: &[(&str, &[Entry])] = &[
                 "report",
                 "shows who is banned, and the bans of the last 30 days",
                 report::main,
+            ),
+            (
+                "top",
+                "shows who fails and is banned now, by jail, with rates",
+                top::main,
             ),
             (
                 "config",
