@@ -1,7 +1,17 @@
 //! `ferroban web`: metrics by HTTP and as a file, beside a running server.
 #![allow(clippy::unwrap_used)]
 
+#[path = "web/agent.rs"]
+mod agent;
+#[path = "web/api.rs"]
+mod api;
+#[path = "web/attacks.rs"]
+mod attacks;
 mod common;
+#[path = "web/load.rs"]
+mod load;
+#[path = "web/tls.rs"]
+mod tls;
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -51,7 +61,8 @@ fn raw(site: &Site, request: &[u8]) -> String {
 
 /// Head and body of an answer.
 fn get(site: &Site, path: &str, headers: &str) -> (String, String) {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
     let answer = raw(site, request.as_bytes());
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
     (head.to_owned(), body.to_owned())
@@ -127,7 +138,7 @@ fn listen_is_where_the_metrics_are_served() {
     );
     let post = raw(
         &site,
-        b"POST /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx",
+        b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx",
     );
     assert!(post.starts_with("HTTP/1.1 405"), "{post}");
     let noise = raw(&site, b"\x00\xff garbage\r\n\r\n");
@@ -259,4 +270,300 @@ fn base_stands_before_all_paths() {
         let (head, _) = get(&site, path, "");
         assert!(head.starts_with("HTTP/1.1 404"), "{path}: {head}");
     }
+}
+
+/// The page of a site with the users `anna`, an operator, and `vera`, a viewer, whose password is the
+/// same; and an operator's token.
+fn site_with_users(options: &str) -> (Site, String) {
+    let site = page_site(&format!(
+        "users = HERE/users\nlogfile = HERE/web.log\n{options}"
+    ));
+    let add = |words: &str| {
+        let mut command = common::ours("web");
+        command
+            .args(["user", "add", "-c"])
+            .arg(site.directory.path());
+        command
+            .args(words.split(' '))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        let _ = input.write_all(b"correct horse\n");
+        drop(input);
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{words}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    add("anna --role operator");
+    add("vera");
+    let token = add("robot --token --role operator");
+    (site, token)
+}
+
+fn post(site: &Site, path: &str, headers: &str, body: &str) -> (String, String) {
+    let length = body.len();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+    );
+    let answer = raw(site, request.as_bytes());
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+    (head.to_owned(), body.to_owned())
+}
+
+/// The token of the forms of a page.
+fn form_token(page: &str) -> String {
+    let (_, rest) = page
+        .split_once("name=\"form_token\" value=\"")
+        .unwrap_or_default();
+    rest.split('"').next().unwrap().to_owned()
+}
+
+/// Logs in; answers the header with the cookie.
+fn log_in(site: &Site, name: &str) -> String {
+    let token = form_token(&get(site, "/login", "").1);
+    let form = format!("form_token={token}&name={name}&password=correct+horse");
+    let (head, body) = post(site, "/login", "", &form);
+    let cookie = head
+        .lines()
+        .find_map(|line| line.strip_prefix("set-cookie: "));
+    let cookie = cookie.unwrap_or_else(|| panic!("{head}\n{body}"));
+    format!("Cookie: {}\r\n", cookie.split(';').next().unwrap())
+}
+
+fn status(head: &str) -> &str {
+    head.split(' ').nth(1).unwrap_or_default()
+}
+
+#[test]
+fn users_log_in_and_operators_may_write() {
+    let (site, token) = site_with_users("write = true\n");
+    let server = site.foreground(home::server());
+    let _web = web(&site);
+    assert!(common::eventually(60, || get(&site, "/healthz", "").1 == "ok\n"));
+    // a stranger sees the login and nothing else
+    for path in [
+        "/",
+        "/banned",
+        "/jail/one",
+        "/address/192.0.2.1",
+        "/live",
+        "/change?change=unban&id=1",
+    ] {
+        let (head, body) = get(&site, path, "");
+        assert!(
+            head.contains("303") && head.contains("location: /login"),
+            "{path}: {head}"
+        );
+        assert_eq!(body, "");
+    }
+    for path in ["/api/v1/status", "/api/v1/events", "/metrics", "/v1/jails"] {
+        assert_eq!(status(&get(&site, path, "").0), "401", "{path}");
+    }
+    let order = r#"{"jail": "one", "id": "192.0.2.7"}"#;
+    assert_eq!(status(&post(&site, "/api/v1/ban", "", order).0), "401");
+
+    // a viewer sees all and changes nothing
+    let vera = log_in(&site, "vera");
+    assert_eq!(status(&get(&site, "/banned", &vera).0), "200");
+    let (_, page) = get(&site, "/change?change=ban&jail=one&id=192.0.2.7", &vera);
+    let form = |token: &str| format!("form_token={token}&change=ban&jail=one&id=192.0.2.7");
+    let (head, _) = post(&site, "/change", &vera, &form(&form_token(&page)));
+    assert_eq!(status(&head), "403");
+
+    // an operator does, by a form of our own page alone
+    let anna = log_in(&site, "anna");
+    let (_, page) = get(&site, "/change?change=ban&jail=one&id=192.0.2.7", &anna);
+    let own = form_token(&page);
+    assert_eq!(own.len(), 64, "{page}");
+    for (headers, token) in [
+        ("", ""),
+        ("", "0"),
+        ("", form_token(&get(&site, "/login", "").1).as_str()),
+        ("Origin: http://evil.example\r\n", &own),
+        ("Sec-Fetch-Site: cross-site\r\n", &own),
+    ] {
+        let (head, _) = post(&site, "/change", &format!("{anna}{headers}"), &form(token));
+        assert_eq!(status(&head), "403", "{headers}{token}");
+    }
+    let (head, _) = post(&site, "/api/v1/ban", &anna, order);
+    assert_eq!(status(&head), "403");
+    assert_eq!(
+        server.ask(&["get", "one", "banned", "192.0.2.7"]).unwrap(),
+        Ok(0.into())
+    );
+    let (head, _) = post(
+        &site,
+        "/change",
+        &format!("{anna}Origin: http://localhost\r\n"),
+        &form(&own),
+    );
+    assert!(
+        head.contains("location: /address/192%2E0%2E2%2E7?done=ban"),
+        "{head}"
+    );
+    assert_eq!(
+        server.ask(&["get", "one", "banned", "192.0.2.7"]).unwrap(),
+        Ok(1.into())
+    );
+    let said = "NOTICE  By 'anna' of the web page: ['set', 'one', 'banip', '192.0.2.7']";
+    assert!(site.read("log").contains(said), "{}", site.read("log"));
+    let csrf = format!("{anna}X-CSRF-Token: {own}\r\n");
+    let (head, body) = post(&site, "/api/v1/unban", &csrf, r#"{"id": "192.0.2.7"}"#);
+    assert_eq!(status(&head), "200", "{body}");
+    // and a token needs no form
+    let bearer = format!("Authorization: Bearer {token}\r\n");
+    let (head, body) = post(&site, "/api/v1/ignore", &bearer, order);
+    assert_eq!(status(&head), "200", "{body}");
+    for wrong in [
+        r#"{"jail": "one", "id": "--time"}"#,
+        r#"{"jail": "one", "id": "nobody"}"#,
+        r#"{"id": "192.0.2.7"}"#,
+        "[]",
+        "{",
+    ] {
+        assert_eq!(
+            status(&post(&site, "/api/v1/ban", &bearer, wrong).0),
+            "400",
+            "{wrong}"
+        );
+    }
+    assert_eq!(
+        status(&post(&site, "/api/v1/unban", &bearer, r#"{"id": "--all"}"#).0),
+        "400"
+    );
+    // who is taken out is out
+    let out = ["user", "remove", "-c"].map(str::to_owned);
+    let mut command = common::ours("web");
+    command.args(out).arg(site.directory.path()).arg("anna");
+    assert!(command.status().unwrap().success());
+    assert_eq!(status(&get(&site, "/banned", &anna).0), "303");
+}
+
+#[test]
+fn write_is_off_unless_set() {
+    let (site, token) = site_with_users("");
+    let _server = site.foreground(home::server());
+    let _web = web(&site);
+    assert!(common::eventually(60, || get(&site, "/healthz", "").1 == "ok\n"));
+    let bearer = format!("Authorization: Bearer {token}\r\n");
+    let (head, body) = post(
+        &site,
+        "/api/v1/ban",
+        &bearer,
+        r#"{"jail": "one", "id": "192.0.2.7"}"#,
+    );
+    assert_eq!(status(&head), "403");
+    assert!(body.contains("write = true"), "{body}");
+}
+
+#[test]
+fn logfile_tells_who_fails_as_forwarded_says_and_the_jail_reads_it() {
+    let (site, _) = site_with_users("forwarded = true\n");
+    let _server = site.foreground(home::server());
+    let _web = web(&site);
+    assert!(common::eventually(60, || get(&site, "/healthz", "").1 == "ok\n"));
+    let token = form_token(&get(&site, "/login", "").1);
+    let attempt = |from: &str, name: &str| {
+        let form = format!("form_token={token}&name={name}&password=wrong");
+        let (head, _) = post(
+            &site,
+            "/login",
+            &format!("X-Forwarded-For: {from}\r\n"),
+            &form,
+        );
+        status(&head).to_owned()
+    };
+    let name = "a%22+from+192.0.2.9%0Alogin+refused+for+192.0.2.8%3A+user+%22x";
+    assert_eq!(attempt("192.0.2.66, 198.51.100.1", name), "403");
+    for _ in 0..4 {
+        assert_eq!(attempt("198.51.100.1", "anna"), "403");
+    }
+    assert_eq!(attempt("198.51.100.1", "anna"), "429");
+    assert_eq!(attempt("198.51.100.2", "anna"), "403");
+    let log = site.read("web.log");
+    let lines: Vec<_> = log.lines().map(|line| &line[20..]).collect();
+    assert_eq!(lines.len(), 6, "{log}");
+    let first = r#"ferroban-web: login refused for 198.51.100.1: user "a\" from 192.0.2.9\nlogin refused for 192.0.2.8: user \"x""#;
+    assert_eq!(lines[0], first);
+    assert_eq!(
+        lines[5],
+        r#"ferroban-web: login refused for 198.51.100.2: user "anna""#
+    );
+}
+
+#[test]
+fn hosts_are_the_names_that_count_where_nobody_logs_in() {
+    let site = page_site("hosts = bans.example.org\n");
+    let _server = site.foreground(home::server());
+    let _web = web(&site);
+    let ask = |host: &str| {
+        let request =
+            format!("GET /api/v1/status HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        status(&raw(&site, request.as_bytes())).to_owned()
+    };
+    assert!(common::eventually(60, || ask("localhost") == "200"));
+    assert_eq!(ask("bans.example.org"), "200");
+    assert_eq!(ask("evil.example"), "421");
+}
+
+#[test]
+fn socket_for_the_page_lets_look_and_with_write_ban_and_no_more() {
+    let site = page_site("socket = HERE/web-control\nwrite = true\n");
+    let server = site.foreground(home::server());
+    let ask = |words: &[&str]| {
+        let mut client = ferroban::control::client::Client::connect(
+            &site.path("web-control"),
+            Some(std::time::Duration::from_secs(20)),
+        )
+        .unwrap();
+        let words: Vec<_> = words.iter().map(|word| (*word).into()).collect();
+        client.ask(&words).unwrap()
+    };
+    assert_eq!(ask(&["ping"]), Ok("pong".into()));
+    assert!(ask(&["status", "one", "figures"]).is_ok());
+    assert!(ask(&["get", "one", "failregex"]).is_ok());
+    assert!(ask(&["by", "anna", "set", "one", "banip", "192.0.2.7"]).is_ok());
+    assert_eq!(
+        server.ask(&["get", "one", "banned", "192.0.2.7"]).unwrap(),
+        Ok(1.into())
+    );
+    for words in [
+        &["set", "one", "banip", "192.0.2.8"] as &[&str],
+        &["set", "loglevel", "DEBUG"],
+        &["get", "one", "action", "note", "actionban"],
+        &["stop"],
+        &["stop", "one"],
+        &["reload", "--all", "x", "y"],
+        &["flushlogs"],
+        &["sleep", "1"],
+        &["unban", "--all"],
+        &["by", "anna", "unban", "--all"],
+        &["by", "anna", "stop"],
+        &["by", "anna", "by", "anna", "unban", "192.0.2.7"],
+        &[
+            "by",
+            "anna",
+            "set",
+            "one",
+            "action",
+            "note",
+            "actionban",
+            "true",
+        ],
+    ] {
+        assert!(ask(words).is_err(), "{words:?}");
+    }
+    assert_eq!(
+        server.ask(&["get", "one", "banned", "192.0.2.7"]).unwrap(),
+        Ok(1.into())
+    );
+    let _web = web(&site);
+    assert!(common::eventually(60, || get(
+        &site,
+        "/api/v1/status",
+        "Host: localhost\r\n"
+    )
+    .1
+    .contains("\"one\"")));
 }

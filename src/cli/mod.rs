@@ -135,7 +135,7 @@ pub(crate) const PROGRAMS: &[(&str, &[Entry])] = &[
             ),
             (
                 "web",
-                "serves metrics of the server for Prometheus",
+                "serves a page, an API and metrics of the server",
                 web::main,
             ),
         ],

@@ -1,4 +1,7 @@
-//! `ferroban web`: serves the metrics of the server by HTTP, as `[metrics]` of `fail2ban.conf` says.
+//! `ferroban web`: serves page, API and metrics of the server by HTTP, as `[web]` and `[metrics]` of
+//! `fail2ban.conf` say.
+
+mod user;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -12,7 +15,10 @@ use super::{FAILURE, directory, help, refused, say};
 use crate::config;
 use crate::config::metrics::Listen;
 use crate::config::web::Web;
+use crate::http::tls;
+use crate::sys::activation;
 use crate::web::access::Door;
+use crate::web::agent::Callback;
 use crate::web::api::gather::Sources;
 use crate::web::ask::Ask;
 use crate::web::events::Hub;
@@ -20,7 +26,10 @@ use crate::web::metrics::Format;
 use crate::web::past::Past;
 use crate::web::programs::Programs;
 use crate::web::router::Site;
-use crate::web::serve::Service;
+use crate::web::serve::{Listener, Service};
+
+/// Threads that wait for answers of the server.
+const THREADS: usize = 16;
 
 /// Runs the program; the first word is the name it was called under.
 pub fn main(args: Vec<OsString>) -> ExitCode {
@@ -39,7 +48,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
 
 pub(super) fn command() -> Command {
     let command = Command::new("ferroban web")
-        .about("Serves the metrics of the server by HTTP, for Prometheus.")
+        .about("Serves a page, an API and metrics of the server by HTTP.")
         .after_help("Exit code: 0 after --print, 2 a wrong command line, 255 it cannot serve.")
         .arg(directory::option())
         .arg(
@@ -53,21 +62,32 @@ pub(super) fn command() -> Command {
             Arg::new("listen")
                 .long("listen")
                 .value_name("ADDRESS:PORT|FILE")
-                .help("serve there, whatever the configuration says"),
+                .help("serve metrics there, whatever the configuration says"),
         )
         .arg(
             Arg::new("print")
                 .long("print")
                 .action(ArgAction::SetTrue)
                 .help("print the metrics once, and end"),
-        );
+        )
+        .subcommand(user::command())
+        .subcommand_value_name("user")
+        .args_conflicts_with_subcommands(true)
+        .disable_help_subcommand(true);
     help::formed(
         command,
         &[
-            ("as [metrics] of fail2ban.conf says", "ferroban web"),
-            ("just look", "ferroban web --print"),
             (
-                "serve without configuration",
+                "as [web] and [metrics] of fail2ban.conf say",
+                "ferroban web",
+            ),
+            (
+                "somebody who may ban",
+                "ferroban web user add anna --role operator",
+            ),
+            ("just look at the metrics", "ferroban web --print"),
+            (
+                "metrics without configuration",
                 "ferroban web --listen 127.0.0.1:9191",
             ),
         ],
@@ -75,29 +95,39 @@ pub(super) fn command() -> Command {
 }
 
 fn run(matches: &ArgMatches) -> Result<()> {
+    // before there are threads
+    let passed = activation::take_named(&["page", "metrics"]);
+    if let Some(("user", matches)) = matches.subcommand() {
+        return user::run(matches);
+    }
     let directory = Path::new(directory::chosen(matches));
     let options = config::read_metrics(directory)?;
+    let web = config::read_web(directory)?;
     let text = |name: &str| matches.get_one::<String>(name);
-    let socket: PathBuf = match text("socket") {
-        Some(socket) => socket.into(),
-        None => config::read_early(directory)?.socket,
+    let socket: PathBuf = match (text("socket"), &web.socket) {
+        (Some(socket), _) => socket.into(),
+        (None, Some(socket)) => socket.clone(),
+        (None, None) => config::read_early(directory)?.socket,
     };
     let listen = match text("listen") {
-        Some(text) => Some(Listen::parse(text).ok_or_else(|| {
-            anyhow!("--listen wants an address with a port, such as 127.0.0.1:9191, or the path of a socket, not {text:?}")
-        })?),
+        Some(text) => Some(
+            Listen::parse(text)
+                .ok_or_else(|| anyhow!("--listen wants {}, not {text:?}", Listen::FORM))?,
+        ),
         None => options.listen,
     };
     let service = Service::new(socket.clone(), options.names, options.addresses);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .max_blocking_threads(THREADS)
         .build()?;
     if matches.get_flag("print") {
         say(runtime.block_on(service.metrics(Format::Text)).trim_end());
         return Ok(());
     }
-    let web = config::read_web(directory)?;
-    if listen.is_none() && options.textfile.is_none() && web.listen.is_none() {
+    let [page, metrics] = passed;
+    let nothing = listen.is_none() && options.textfile.is_none() && web.listen.is_none();
+    if nothing && page.is_none() && metrics.is_none() {
         bail!(
             "nothing to serve: write listen = 127.0.0.1:9191 below [web] or [metrics], or textfile = FILE below [metrics], in {}/fail2ban.local",
             directory.display()
@@ -114,44 +144,90 @@ fn run(matches: &ArgMatches) -> Result<()> {
             let written = service.write(file, warn).await;
             written.with_context(|| format!("cannot write {}", file.display()))
         };
-        let answer = |listen: Option<Listen>, what: &'static str, site: Option<Arc<Site>>| {
+        let metrics = place("metrics", metrics, listen).await?;
+        let page = place("the page", page, web.listen.clone()).await?;
+        let site = match &page {
+            Some(listener) => {
+                let hub = Hub::begin(socket.clone())?;
+                service.tell_of(Arc::clone(&hub));
+                Some(Arc::new(site(&web, listener, directory, &socket, hub)?))
+            }
+            None => None,
+        };
+        let tls = match &web.tls {
+            Some((certificate, key)) => {
+                Some(tls::acceptor(certificate, key, web.cafile.as_deref())?)
+            }
+            None => None,
+        };
+        let answer = |listener: Option<Listener>, site, tls| {
             let service = service.clone();
             async move {
-                let Some(listen) = &listen else {
-                    return std::future::pending().await;
-                };
-                let place = match listen {
-                    Listen::Tcp(address) => address.to_string(),
-                    Listen::Unix(path) => path.display().to_string(),
-                };
-                eprintln!("ferroban web: serving {what} at {place}");
-                let served = service.listen(listen, site).await;
-                served.with_context(|| format!("cannot listen at {place}"))
+                match listener {
+                    Some(listener) => Ok(service.serve(listener, site, tls).await?),
+                    None => std::future::pending().await,
+                }
             }
-        };
-        let site = match &web.listen {
-            Some(_) => Some(Arc::new(site(&web, directory, &socket)?)),
-            None => None,
         };
         tokio::select! {
             ended = write => ended,
-            ended = answer(listen, "metrics", None) => ended,
-            ended = answer(web.listen.clone(), "the page", site) => ended,
+            ended = answer(metrics, None, None) => ended,
+            ended = answer(page, site, tls) => ended,
         }
     })
 }
 
+/// Where something is served: at a socket that systemd passed on, or where the configuration says.
+async fn place(
+    what: &str,
+    passed: Option<activation::Passed>,
+    listen: Option<Listen>,
+) -> Result<Option<Listener>> {
+    let (listener, place) = match (passed, listen) {
+        (Some(passed), _) => (Listener::passed(passed)?, "a socket of systemd".to_owned()),
+        (None, Some(listen)) => {
+            let place = match &listen {
+                Listen::Tcp(address) => address.to_string(),
+                Listen::Unix(path) => path.display().to_string(),
+            };
+            let listener = Listener::bind(&listen).await;
+            let listener = listener.with_context(|| format!("cannot listen at {place}"))?;
+            (listener, place)
+        }
+        (None, None) => return Ok(None),
+    };
+    eprintln!("ferroban web: serving {what} at {place}");
+    Ok(Some(listener))
+}
+
 /// Page and API, of the server at a control socket.
-fn site(web: &Web, directory: &Path, socket: &Path) -> Result<Site> {
+fn site(
+    web: &Web,
+    listener: &Listener,
+    directory: &Path,
+    socket: &Path,
+    hub: Arc<Hub>,
+) -> Result<Site> {
+    let open = web.users.is_none() && web.cafile.is_none();
+    if open && !listener.is_local() {
+        bail!(
+            "others than this host can reach the page there, and nobody has to log in: set users below [web], see `ferroban web user add --help`"
+        );
+    }
+    if web.users.is_some() && web.tls.is_none() && !listener.is_local() {
+        eprintln!(
+            "ferroban web: passwords come as plain text: set certfile and keyfile below [web]"
+        );
+    }
     Ok(Site {
         base: web.base.clone(),
-        door: Door::new(web.write)?,
-        has_users: web.users.is_some(),
+        door: Door::new(web)?,
         sources: Sources {
             ask: Ask::at(socket.to_owned()),
             programs: Programs::of(directory.to_string_lossy().into_owned()),
             past: Past::default(),
         },
-        hub: Hub::begin(socket.to_owned())?,
+        hub,
+        callback: Callback::default(),
     })
 }

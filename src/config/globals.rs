@@ -7,7 +7,8 @@ use super::error::{Cause, Messages};
 use super::settings::{Options, Settings};
 use crate::control::Value;
 use crate::options::server::{
-    self as rows, EARLY, FLEET, FLEET_COMMAND, SANDBOX, THREAD, THREAD_COMMAND,
+    self as rows, EARLY, FLEET, FLEET_COMMAND, SANDBOX, THREAD, THREAD_COMMAND, WEB_COMMAND,
+    WEB_SOCKET,
 };
 use crate::options::{OptionRow, Sent};
 use crate::python::text::quoted;
@@ -138,6 +139,14 @@ pub fn commands(
         let value = options.get(name)?;
         Some(set(name, value.into()))
     }));
+    // without a socket of its own it asks as any client
+    let web = members(settings, WEB_COMMAND, WEB_SOCKET, messages)?;
+    let web = web.filter(|members| {
+        members
+            .iter()
+            .any(|(name, _)| name.as_str() == Some("socket"))
+    });
+    commands.extend(web.map(|options| set(WEB_COMMAND, Value::Dict(options))));
     // places in the streams of others are kept in the database
     commands.extend(fleet.map(|options| set(FLEET_COMMAND, options)));
     Ok(commands)

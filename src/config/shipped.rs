@@ -81,6 +81,7 @@ const FILES: &[(&str, &str)] = shipped![
     "filter.d/exim-common.conf",
     "filter.d/exim-spam.conf",
     "filter.d/exim.conf",
+    "filter.d/ferroban-web.conf",
     "filter.d/forgejo.conf",
     "filter.d/freeswitch.conf",
     "filter.d/froxlor-auth.conf",

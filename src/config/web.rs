@@ -8,7 +8,7 @@ use super::error::{Cause, Messages};
 use super::globals::invalid;
 use super::metrics::Listen;
 use super::settings::{Setting, Settings};
-use crate::options::server::WEB;
+use crate::options::server::{WEB, WEB_SOCKET};
 
 /// The section.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,14 +19,18 @@ pub struct Web {
     pub base: String,
     /// Host names it is asked by, beside addresses and `localhost`; only they count where nobody logs in.
     pub hosts: Vec<String>,
-    /// Users with their roles and hashes.
+    /// Users with their roles, passwords and tokens.
     pub users: Option<PathBuf>,
-    /// Bearer tokens with their roles.
-    pub tokens: Option<PathBuf>,
     /// Certificate and key: TLS.
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Whose certificates clients must have.
     pub cafile: Option<PathBuf>,
+    /// Whether a web server before it says in `X-Forwarded-For` who asks.
+    pub forwarded: bool,
+    /// Where it tells of logins; on standard error otherwise.
+    pub logfile: Option<PathBuf>,
+    /// The server's socket for it; the control socket otherwise.
+    pub socket: Option<PathBuf>,
     /// Whether operators may ban, unban and ignore.
     pub write: bool,
 }
@@ -40,11 +44,13 @@ pub fn read(settings: &Settings, messages: &mut Messages) -> Result<Web, Cause> 
     if settings.section(SECTION).is_none() {
         return Ok(Web::default());
     }
-    let options = read_options(settings, SECTION, WEB, None, false, true, messages)?;
+    let rows = WEB.iter().chain(WEB_SOCKET);
+    let options = read_options(settings, SECTION, rows, None, false, true, messages)?;
     let text = |name: &str| {
         let value = options.get(name).map(|value| value.text().into_owned());
         value.filter(|value| !value.is_empty())
     };
+    let flag = |name: &str| options.get(name) == Some(&Setting::Flag(true));
     let path = |name: &str| text(name).map(PathBuf::from);
     let invalid = |name, value: &str, is| invalid(settings, (SECTION, name), value, is);
     let listen = text("listen")
@@ -84,10 +90,12 @@ pub fn read(settings: &Settings, messages: &mut Messages) -> Result<Web, Cause> 
         base,
         hosts: hosts.map(str::to_ascii_lowercase).collect(),
         users: path("users"),
-        tokens: path("tokens"),
         tls,
         cafile,
-        write: options.get("write") == Some(&Setting::Flag(true)),
+        forwarded: flag("forwarded"),
+        logfile: path("logfile"),
+        socket: path("socket"),
+        write: flag("write"),
     })
 }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::TlsAcceptor;
 
 /// What a client goes by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,6 +87,39 @@ impl Tls {
         };
         Ok(Arc::new(config))
     }
+}
+
+/// What a listener goes by: its certificate and key, and whose certificates clients must show.
+///
+/// # Errors
+/// Files that cannot be used.
+pub fn acceptor(
+    certificate: &Path,
+    key: &Path,
+    authority: Option<&Path>,
+) -> Result<TlsAcceptor, TlsError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| unusable(certificate, error))?;
+    let builder = match authority {
+        None => builder.with_no_client_auth(),
+        Some(file) => {
+            let failed = |error| unusable(file, error);
+            let mut roots = RootCertStore::empty();
+            for root in certificates(file)? {
+                roots.add(root).map_err(failed)?;
+            }
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            let verifier = verifier.build();
+            let verifier =
+                verifier.map_err(|error| failed(rustls::Error::General(error.to_string())))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let config = builder.with_single_cert(certificates(certificate)?, private_key(key)?);
+    let config = config.map_err(|error| unusable(certificate, error))?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 /// Reads a PEM file of certificates.

@@ -3,8 +3,9 @@
 use tokio::sync::oneshot;
 
 use super::look::Looks;
+use super::status::{Part, READ, add_rows};
 use super::task::Task;
-use super::{FULL, Refusal};
+use super::{FIGURES, FULL, Refusal};
 use crate::action::Order;
 use crate::clock::now;
 use crate::control::{CommandError, JailCommand, JailQuery, JailSetting, Reply, Value};
@@ -149,7 +150,8 @@ impl Task {
                 pair(banned),
             ]);
         }
-        if !FLAVOURS.contains(&flavour) && flavour != FULL {
+        let figures = [FULL, FIGURES].contains(&flavour);
+        if !FLAVOURS.contains(&flavour) && !figures {
             warning!(
                 "fail2ban.actions",
                 "Unsupported extended jail status flavor {}. Supported: {}",
@@ -157,6 +159,12 @@ impl Task {
                 Value::from(FLAVOURS.to_vec()).repr()
             );
         }
-        self.core.status(flavour, self.intake.status(), now())
+        let mut status = self.core.status(flavour, self.intake.status(), now());
+        if figures {
+            // how much of them is unread is said where nothing waits for a disk
+            let positions = (READ, self.intake.positions());
+            add_rows(&mut status, Part::Filter, [positions]);
+        }
+        status
     }
 }

@@ -65,6 +65,11 @@ impl Intake {
         }
     }
 
+    /// How far each log file has been read.
+    pub fn positions(&self) -> Value {
+        self.logs.positions()
+    }
+
     /// What `get JAIL journalmatch` answers.
     pub fn matches(&self) -> Value {
         let none = || Value::List(Vec::new());

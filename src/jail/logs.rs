@@ -55,6 +55,8 @@ struct Log {
     in_operation: bool,
     /// Read up to here, but not everything was judged yet.
     read: Option<LogPosition>,
+    /// Bytes that were read of the file it is now.
+    position: Option<u64>,
     /// Judged up to here, not yet in the database.
     unsaved: Option<LogPosition>,
     /// A reload has not named it so far.
@@ -93,6 +95,15 @@ impl Logs {
     /// The paths in the order they were added.
     pub fn paths(&self) -> Vec<String> {
         self.logs.keys().cloned().collect()
+    }
+
+    /// How far each file has been read, in bytes.
+    pub fn positions(&self) -> Value {
+        let read = |(path, log): (&String, &Log)| {
+            let position = i64::try_from(log.position?).ok()?;
+            Some((path.as_str().into(), Value::Int(position)))
+        };
+        Value::Dict(self.logs.iter().filter_map(read).collect())
     }
 
     /// Adds a file: read from where the database remembers, from its first line, or (`tail`) from
@@ -171,6 +182,7 @@ impl Logs {
             decoder: Decoder::of_log(encoding, Path::new(path)),
             in_operation: tail,
             read: None,
+            position: None,
             unsaved: None,
             obsolete: false,
             added: self.reloading,
@@ -192,6 +204,7 @@ impl Logs {
             decoder: Decoder::named(encoding),
             in_operation: true,
             read: None,
+            position: None,
             unsaved: None,
             obsolete: false,
             added: false,
@@ -401,6 +414,7 @@ impl Logs {
         if log.feed.is_some() {
             return;
         }
+        log.position = Some(chunk.offset);
         log.read = Some(LogPosition {
             first_line_hash: first_line_hash(chunk),
             offset: chunk.offset as f64,

@@ -66,6 +66,7 @@ pub use self::names::{Names, interface_addresses};
 pub use self::prepared::Prepared;
 use self::remote::SharedMode;
 pub use self::remote::{FleetMode, RemoteChange};
+use self::status::{Part, add_rows, with_unread};
 use self::task::{Phase, Request};
 use crate::action::{Actions, Order, Query};
 use crate::clock::ClockSteps;
@@ -79,6 +80,8 @@ use crate::{info, warning};
 
 /// The flavour of `status` that tells all there is; what `--json` asks for.
 pub const FULL: &str = "full";
+/// The flavour of `status` with all of that but who is banned, which may be many.
+pub const FIGURES: &str = "figures";
 
 /// How long a full status waits for what the actions have to say.
 const ACTIONS_PATIENCE: Duration = Duration::from_secs(1);
@@ -216,14 +219,13 @@ impl Jail {
                 let what = Query::Methods;
                 Order::Get { name, what, reply }
             }
-            JailCommand::Status { flavour } if flavour == FULL => {
+            JailCommand::Status { flavour } if [FULL, FIGURES].contains(&&*flavour) => {
                 let request = Request::Call(JailCommand::Status { flavour }, reply);
-                let mut status = self.ask(request, answer).await??;
-                let ineffective = ("Not effective", self.ineffective_now().await);
-                add_rows(
-                    &mut status,
-                    [ineffective].into_iter().chain(self.workload()),
-                );
+                let status = self.ask(request, answer).await??;
+                let mut status = with_unread(status).await;
+                let rows = [("Not effective", self.ineffective_now().await)];
+                let rows = rows.into_iter().chain(self.workload());
+                add_rows(&mut status, Part::Actions, rows);
                 return Ok(status);
             }
             command => {
@@ -444,16 +446,5 @@ impl Starting {
             Err(_) => return Err(CommandError::unknown_jail(&self.jail)),
         }
         Ok(Value::None)
-    }
-}
-
-/// Adds rows to the part `Actions` of a status.
-fn add_rows(status: &mut Value, rows: impl IntoIterator<Item = (&'static str, Value)>) {
-    if let Value::List(parts) = status
-        && let Some(Value::Tuple(actions)) = parts.last_mut()
-        && let Some(Value::List(list)) = actions.last_mut()
-    {
-        let rows = rows.into_iter();
-        list.extend(rows.map(|(name, value)| Value::Tuple(vec![name.into(), value])));
     }
 }

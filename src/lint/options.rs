@@ -11,7 +11,7 @@ use crate::config::places::{Item, header_of, line_of};
 use crate::config::references::References;
 use crate::config::section::Section;
 use crate::config::settings::Settings;
-use crate::options::server::{METRICS, THREAD, WEB};
+use crate::options::server::{METRICS, THREAD, WEB, WEB_SOCKET};
 use crate::options::{OptionRow, action, jail, server};
 use crate::python::text::quoted;
 
@@ -82,7 +82,10 @@ pub(super) fn of_server(
             "Definition" => unread(section, &known, &references, written, findings),
             "Thread" => unread(section, &names(THREAD), &references, written, findings),
             "metrics" => unread(section, &names(METRICS), &references, written, findings),
-            "web" => unread(section, &names(WEB), &references, written, findings),
+            "web" => {
+                let known = names(WEB.iter().chain(WEB_SOCKET));
+                unread(section, &known, &references, written, findings);
+            }
             name if references.section(name) => {}
             name => unread_section(
                 files,

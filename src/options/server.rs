@@ -80,7 +80,24 @@ pub const METRICS: &[OptionRow] = &[
 pub const WEB: &[OptionRow] = &[
     OptionRow::text("listen").sent(Sent::Never),
     OptionRow::text("base").sent(Sent::Never),
+    OptionRow::text("hosts").sent(Sent::Never),
+    OptionRow::text("users").sent(Sent::Never),
+    OptionRow::text("certfile").sent(Sent::Never),
+    OptionRow::text("keyfile").sent(Sent::Never),
+    OptionRow::text("cafile").sent(Sent::Never),
+    OptionRow::flag("forwarded").sent(Sent::Never),
+    OptionRow::text("logfile").sent(Sent::Never),
 ];
+
+/// Options of `[web]` that the server goes by, too; all together they are its option `web`.
+pub const WEB_SOCKET: &[OptionRow] = &[
+    OptionRow::text("socket").beyond(),
+    OptionRow::text("group").beyond(),
+    OptionRow::flag("write").beyond(),
+];
+
+/// The command for these.
+pub const WEB_COMMAND: &str = "web";
 
 /// Options of `[Thread]`; all together they are the option `thread` of the server.
 pub const THREAD: &[OptionRow] = &[OptionRow::integer("stacksize")];
@@ -118,7 +135,12 @@ pub fn all() -> impl Iterator<Item = &'static OptionRow> {
 
 /// Those of all sections of `fail2ban.conf`.
 pub fn of_all_sections() -> impl Iterator<Item = &'static OptionRow> {
-    all().chain(THREAD).chain(METRICS).chain(WEB).chain(FLEET)
+    all()
+        .chain(THREAD)
+        .chain(METRICS)
+        .chain(WEB)
+        .chain(WEB_SOCKET)
+        .chain(FLEET)
 }
 
 /// The name of an option that `set NAME VALUE` sets. A jail may be called like one the original does
@@ -127,6 +149,7 @@ pub fn settable(name: &str, alone: bool) -> Option<&'static str> {
     let told = |row: &&OptionRow| row.sent != Sent::Never && (alone || !row.beyond);
     let names = all().filter(told).map(|row| row.name);
     let names = names.chain(alone.then_some(FLEET_COMMAND));
+    let names = names.chain(alone.then_some(WEB_COMMAND));
     names.chain([THREAD_COMMAND]).find(|known| *known == name)
 }
 
@@ -134,6 +157,6 @@ pub fn settable(name: &str, alone: bool) -> Option<&'static str> {
 pub fn answered(name: &str, alone: bool) -> Option<&'static str> {
     let row = all().find(|row| row.name == name);
     // those of the fleet may hold a password
-    let told = settable(name, alone).filter(|name| *name != FLEET_COMMAND);
+    let told = settable(name, alone).filter(|name| ![FLEET_COMMAND, WEB_COMMAND].contains(name));
     told.filter(|_| row.is_none_or(|row| row.get.is_some()))
 }

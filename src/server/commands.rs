@@ -10,9 +10,9 @@ use super::server_log::{LOG, TRANSMITTER};
 use crate::address::Address;
 use crate::control::listener::Answer;
 use crate::control::{Command, CommandError, JailCommand, JailQuery, Reply, Value};
-use crate::jail::{FULL, Jail, JailContext, Prepared, Subscription};
+use crate::jail::{FIGURES, FULL, Jail, JailContext, Prepared, Subscription};
 use crate::python::text::quoted;
-use crate::{COMPATIBLE_VERSION, VERSION, error, info, warning};
+use crate::{COMPATIBLE_VERSION, VERSION, error, info, notice, warning};
 
 /// Jails remembered as failed.
 const MAX_FAILED: usize = 1000;
@@ -34,6 +34,21 @@ impl Server {
                 })
             }
             Err(error) => Answer::Reply(Err(error)),
+        }
+    }
+
+    /// Answers a request that came by the socket for `ferroban web`: what only asks, and with `write` what
+    /// changes bans, too, when it says by whom.
+    pub async fn limited_request(self: Arc<Self>, words: Vec<Value>, write: bool) -> Answer {
+        let allowed = match Command::parse(&words) {
+            Ok(Command::By { .. }) => write,
+            Ok(command) => command.only_asks(),
+            // refused in the usual way
+            Err(_) => true,
+        };
+        match allowed {
+            true => self.request(words).await,
+            false => Answer::Reply(Err(CommandError::new("Not allowed by this socket"))),
         }
     }
 
@@ -128,6 +143,15 @@ impl Server {
             Command::ConfigWarning(text) => {
                 warning!(TRANSMITTER, "{text}");
                 Value::None
+            }
+            Command::By {
+                user,
+                words,
+                command,
+            } => {
+                let (user, words) = (Value::from(user).repr(), Value::List(words).repr());
+                notice!(LOG, "By {user} of the web page: {words}");
+                return Box::pin(self.answer(*command)).await;
             }
             Command::Set { option, value } => return self.set(option, value).await,
             Command::Get(option) => return self.get(option),
@@ -251,7 +275,7 @@ impl Server {
             return Ok(Value::Dict(by_name));
         }
         let mut status = self.overview();
-        if flavour == FULL {
+        if [FULL, FIGURES].contains(&flavour) {
             let failed = self.state().failed.clone().into_iter();
             let failed = failed.map(|(name, why)| (name.into(), why.into()));
             let failed = Value::Dict(failed.collect());
@@ -262,6 +286,9 @@ impl Server {
                 "Database requests waiting".into(),
                 waiting,
             ]));
+            if flavour == FIGURES {
+                status.push(Value::Tuple(vec!["Fleet".into(), self.has_fleet().into()]));
+            }
             for (name, version) in [
                 ("Fail2ban version", COMPATIBLE_VERSION),
                 ("Ferroban version", VERSION),

@@ -67,6 +67,12 @@ impl Server {
         *self.fleet.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
+    /// Whether there is a fleet to ask about.
+    pub(super) fn has_fleet(&self) -> bool {
+        let member = self.fleet.lock().unwrap_or_else(PoisonError::into_inner);
+        member.is_some()
+    }
+
     /// What a client asks of the fleet.
     ///
     /// # Errors

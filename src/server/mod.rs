@@ -15,10 +15,11 @@ mod sandbox;
 mod server_log;
 mod settings;
 mod watchdog;
+mod web;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use indexmap::IndexMap;
 use tokio::sync::{mpsc, watch};
@@ -92,6 +93,8 @@ enum Life {
 
 /// The server as clients see it.
 pub struct Server {
+    /// For what outlives a request.
+    own: Weak<Server>,
     logging: Arc<Logging>,
     jails: Arc<Jails>,
     sources: Sources,
@@ -104,6 +107,8 @@ pub struct Server {
     fleet: Mutex<Option<Member>>,
     /// The way from jails to the fleet.
     link: Link,
+    /// The socket for `ferroban web`.
+    web: Mutex<web::Door>,
     /// Held while jails are added, started, stopped or reloaded.
     changes: tokio::sync::Mutex<()>,
     life: watch::Sender<Life>,
@@ -129,7 +134,8 @@ struct State {
 impl Server {
     /// A server without jails and database; needs a tokio runtime.
     pub fn new(logging: Arc<Logging>) -> Arc<Server> {
-        Arc::new(Server {
+        Arc::new_cyclic(|own| Server {
+            own: own.clone(),
             logging,
             jails: Arc::default(),
             sources: Sources::new(),
@@ -141,6 +147,7 @@ impl Server {
             state: Arc::default(),
             fleet: Mutex::default(),
             link: Link::default(),
+            web: Mutex::default(),
             changes: tokio::sync::Mutex::new(()),
             life: watch::Sender::new(Life::Running),
             keep: AtomicBool::new(false),
@@ -200,6 +207,7 @@ impl Server {
         info!(OBSERVER, "Observer stopped, 0 events remaining.");
         let _alone = self.changes.lock().await;
         self.leave_fleet();
+        self.close_web();
         // without a database the next server knows of no bans
         let keep = self.keep.load(Ordering::Relaxed) && self.store().is_some();
         self.stop_all_jails(keep).await;

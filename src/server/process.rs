@@ -371,7 +371,8 @@ impl PidFile {
 }
 
 /// The control socket's file, removed at the end if it is still ours.
-struct Socket {
+#[derive(Debug)]
+pub(super) struct Socket {
     path: PathBuf,
     identity: Option<(u64, u64)>,
 }
@@ -390,7 +391,7 @@ impl Socket {
 
     /// Binds it. A socket file that nobody answers on was left by a server that was killed: it is
     /// removed (the original wants `-x` for that).
-    fn bind(path: &Path, force: bool) -> Result<(UnixListener, Socket), CommandError> {
+    pub(super) fn bind(path: &Path, force: bool) -> Result<(UnixListener, Socket), CommandError> {
         let already_running = || CommandError::new("Server already running");
         make_directory_of(path)?;
         if let Ok(there) = fs::symlink_metadata(path) {
@@ -420,7 +421,7 @@ impl Socket {
         Ok((listener, socket))
     }
 
-    fn remove(&self) {
+    pub(super) fn remove(&self) {
         if self.identity.is_some() && self.identity == identity(&self.path) {
             // it may be gone with its directory
             let _ = fs::remove_file(&self.path);

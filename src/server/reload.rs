@@ -106,6 +106,7 @@ impl Server {
         }
         if all {
             self.mark_fleet();
+            self.mark_web();
         }
         let mut run = Run::new(self);
         if let Err(error) = run.begin(name, all, options).await {
@@ -118,6 +119,7 @@ impl Server {
         self.settle_inherited();
         if all {
             self.end_marked_fleet();
+            self.end_marked_web();
         }
         info!(LOG, "Reload finished.");
         self.warn_of_no_jail();

@@ -10,7 +10,7 @@ use crate::control::{CommandError, Reply, Value};
 use crate::datetime::duration;
 use crate::evidence::memory;
 use crate::msg;
-use crate::options::server::{FLEET_COMMAND, THREAD_COMMAND};
+use crate::options::server::{FLEET_COMMAND, THREAD_COMMAND, WEB_COMMAND};
 use crate::store::{Store, StoreError};
 
 impl Server {
@@ -46,6 +46,7 @@ impl Server {
             "memory" => self.evidence.set_limit(memory::size(&value)?),
             THREAD_COMMAND => return self.set_thread_options(&value),
             FLEET_COMMAND => return self.set_fleet(&value),
+            WEB_COMMAND => return self.set_web(&value),
             other => return Err(unknown(other)),
         }
         self.get(option)

@@ -63,6 +63,19 @@ pub struct JailPulse {
     pub bans: Vec<u32>,
 }
 
+/// How it is with those who listen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Whether the server is heard.
+    pub connected: bool,
+    /// Listeners now.
+    pub listeners: u64,
+    /// Events that listeners were too slow for.
+    pub lost: u64,
+    /// Listeners that were dropped.
+    pub dropped: u64,
+}
+
 /// Hands on events.
 #[derive(Debug, Default)]
 pub struct Hub {
@@ -196,10 +209,15 @@ impl Hub {
         }
     }
 
-    /// Whether the server is heard; events that listeners missed; listeners that were dropped.
-    pub fn health(&self) -> (bool, u64, u64) {
+    /// How it is with those who listen.
+    pub fn health(&self) -> Health {
         let state = self.state();
-        (state.connected, state.lost, state.dropped)
+        Health {
+            connected: state.connected,
+            listeners: state.listeners.len() as u64,
+            lost: state.lost,
+            dropped: state.dropped,
+        }
     }
 }
 
@@ -279,6 +297,20 @@ fn message(event: &str, data: &str) -> Bytes {
 #[derive(Debug)]
 pub struct Stream {
     events: mpsc::Receiver<Bytes>,
+}
+
+impl Stream {
+    /// The next event, as the server tells it.
+    pub async fn next_event(&mut self) -> Option<Json> {
+        loop {
+            let message = self.events.recv().await?;
+            let text = std::str::from_utf8(&message).unwrap_or_default();
+            let data = text.lines().find_map(|line| line.strip_prefix("data: "));
+            if let Some(event) = data.and_then(|data| serde_json::from_str(data).ok()) {
+                return Some(event);
+            }
+        }
+    }
 }
 
 impl Body for Stream {

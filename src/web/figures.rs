@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use crate::control::client::{Client, ClientError};
 use crate::control::print::json;
-use crate::jail::FULL;
+use crate::jail::{FIGURES, FULL};
 
 /// How long a server may be silent.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -45,6 +45,10 @@ pub struct JailFigures {
     pub regex_hits: Vec<u64>,
     /// Searches that took too many steps.
     pub given_up: Option<u64>,
+    /// Bytes of each log file that were not read yet.
+    pub unread: Vec<(String, u64)>,
+    /// Bans in force by who decided on them.
+    pub origins: Vec<(String, u64)>,
     /// By action.
     pub actions: Vec<ActionFigures>,
 }
@@ -86,7 +90,8 @@ pub fn ask(socket: &Path, with_ids: bool) -> Result<Figures, FiguresError> {
         Ok(reply.map_or(Json::Null, |reply| json::value(&reply)))
     };
     let version = ask(&["version"])?;
-    let mut all = ask(&["status", "--all", FULL])?;
+    let flavour = if with_ids { FULL } else { FIGURES };
+    let mut all = ask(&["status", "--all", flavour])?;
     if all["jails"].is_null() {
         all = ask(&["status"])?;
     }
@@ -125,6 +130,12 @@ fn of_jail(name: &str, status: &Json, settings: [Option<f64>; 3], with_ids: bool
     let ids = actions["banned_ip_list"].as_array().filter(|_| with_ids);
     let ids = ids.into_iter().flatten().filter_map(Json::as_str);
     let waiting = actions["waiting_orders"].as_object().into_iter().flatten();
+    let counts = |part: &Json| -> Vec<(String, u64)> {
+        let pairs = part.as_object().into_iter().flatten();
+        pairs
+            .filter_map(|(name, count)| Some((name.clone(), count.as_u64()?)))
+            .collect()
+    };
     let of_action = |(action, waiting): (&String, &Json)| {
         let times = &actions["ban_times"][action];
         let failing = actions["not_effective"][action].as_array();
@@ -145,6 +156,8 @@ fn of_jail(name: &str, status: &Json, settings: [Option<f64>; 3], with_ids: bool
         lines: filter["lines_read"].as_u64(),
         regex_hits: numbers(&filter["regex_hits"]),
         given_up: filter["searches_given_up"].as_u64(),
+        unread: counts(&filter["unread_bytes"]),
+        origins: counts(&actions["origins"]),
         actions: waiting.map(of_action).collect(),
     }
 }

@@ -6,6 +6,7 @@
 
 use std::fmt::Write;
 
+use super::events::Health;
 use super::figures::{Figures, JailFigures};
 use crate::VERSION;
 use crate::action::ban_times::BOUNDS;
@@ -13,6 +14,11 @@ use crate::config::metrics::Names;
 
 /// Most addresses that are told, of all jails together: each is a time series.
 pub const MOST_ADDRESSES: usize = 1000;
+
+/// Most log files whose state is told, of all jails together.
+const MOST_FILES: usize = 1000;
+/// Most hosts and lists of a jail whose bans are told.
+const MOST_ORIGINS: usize = 64;
 
 /// The form of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,20 +56,32 @@ pub struct Failures {
     pub request: u64,
 }
 
+/// What this process tells of itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Own {
+    /// How often the server could not be asked.
+    pub failures: Failures,
+    /// Those who listen to events, where there is a page.
+    pub listeners: Option<Health>,
+}
+
 /// The page. Without figures the server did not answer.
-pub fn page(figures: Option<&Figures>, failures: Failures, names: Names, format: Format) -> String {
+pub fn page(figures: Option<&Figures>, web: &Own, names: Names, format: Format) -> String {
     let mut page = Page {
         text: String::new(),
         format,
     };
     if names != Names::Fail2ban {
-        f2b(&mut page, figures, failures);
+        f2b(&mut page, figures, web.failures);
     }
     if let Some(figures) = figures {
         if names != Names::F2b {
             fail2ban(&mut page, figures);
         }
         own(&mut page, figures);
+    }
+    if let Some(health) = web.listeners {
+        listeners(&mut page, health);
     }
     if format == Format::OpenMetrics {
         page.text.push_str("# EOF\n");
@@ -244,6 +262,38 @@ fn fail2ban(page: &mut Page, figures: &Figures) {
     counts(page, "fail2ban", figures);
 }
 
+fn listeners(page: &mut Page, health: Health) {
+    for (name, kind, help, value) in [
+        (
+            "ferroban_web_connected",
+            Kind::Gauge,
+            "Whether the events of the server are heard.",
+            u64::from(health.connected),
+        ),
+        (
+            "ferroban_web_listeners",
+            Kind::Gauge,
+            "Browsers and programs that listen to events.",
+            health.listeners,
+        ),
+        (
+            "ferroban_web_events_lost_total",
+            Kind::Counter,
+            "Events that listeners were too slow for.",
+            health.lost,
+        ),
+        (
+            "ferroban_web_listeners_dropped_total",
+            Kind::Counter,
+            "Listeners that were dropped because they took nothing.",
+            health.dropped,
+        ),
+    ] {
+        page.begin(name, kind, help);
+        page.sample(name, &[], value as f64);
+    }
+}
+
 fn own(page: &mut Page, figures: &Figures) {
     let number = |count: Option<u64>| count.map(|count| count as f64);
     page.by_jail(
@@ -286,6 +336,29 @@ fn own(page: &mut Page, figures: &Figures) {
                 let regex = at.to_string();
                 let labels = [("jail", &*jail.name), ("regex", &*regex)];
                 page.sample(name, &labels, *hits as f64);
+            }
+        }
+    }
+    let unread = || jails().flat_map(|jail| jail.unread.iter().map(move |one| (jail, one)));
+    if unread().next().is_some() {
+        let name = "ferroban_source_unread_bytes";
+        page.begin(
+            name,
+            Kind::Gauge,
+            "Bytes of a log file that the jail has not read yet.",
+        );
+        for (jail, (file, bytes)) in unread().take(MOST_FILES) {
+            let labels = [("jail", &*jail.name), ("file", &**file)];
+            page.sample(name, &labels, *bytes as f64);
+        }
+    }
+    if jails().any(|jail| !jail.origins.is_empty()) {
+        let name = "ferroban_bans";
+        page.begin(name, Kind::Gauge, "Bans in force by who decided on them.");
+        for jail in jails() {
+            for (origin, bans) in jail.origins.iter().take(MOST_ORIGINS) {
+                let labels = [("jail", &*jail.name), ("origin", &**origin)];
+                page.sample(name, &labels, *bans as f64);
             }
         }
     }
@@ -385,7 +458,7 @@ mod tests {
     }
 
     fn text(names: Names, format: Format) -> String {
-        page(Some(&figures()), Failures::default(), names, format)
+        page(Some(&figures()), &Own::default(), names, format)
     }
 
     #[test]
@@ -444,7 +517,11 @@ mod tests {
             connect: 2,
             request: 1,
         };
-        let text = page(None, failures, Names::F2b, Format::Text);
+        let own = Own {
+            failures,
+            ..Own::default()
+        };
+        let text = page(None, &own, Names::F2b, Format::Text);
         assert!(text.contains("\nf2b_up 0\n"));
         assert!(text.contains("f2b_errors{type=\"socket_conn\"} 2\n"));
         assert!(text.contains("f2b_errors{type=\"socket_req\"} 1\n"));
@@ -455,12 +532,7 @@ mod tests {
     fn addresses_are_bounded() {
         let mut figures = figures();
         figures.jails[0].ids = (0..2 * MOST_ADDRESSES).map(|n| n.to_string()).collect();
-        let text = page(
-            Some(&figures),
-            Failures::default(),
-            Names::F2b,
-            Format::Text,
-        );
+        let text = page(Some(&figures), &Own::default(), Names::F2b, Format::Text);
         assert_eq!(text.matches("\nf2b_banned_ip{").count(), MOST_ADDRESSES);
     }
 }

@@ -3,13 +3,16 @@
 //! It is a process of its own. It asks the server by its control socket, as any client, so nothing that
 //! happens here holds up a ban.
 //!
-//! [`serve`] takes connections, [`router`] finds who answers a request, [`access`] knows who asks.
+//! [`serve`] takes connections, [`router`] finds who answers a request, [`access`] knows who asks, by
+//! [`users`] and [`sessions`].
 //! [`metrics`] writes [`figures`] for Prometheus; [`api`] answers in JSON, [`page`] in HTML, both from the
 //! same values ([`api::shapes`]), which [`ask`] has from the server and [`programs`] from the other programs
-//! of this one binary. [`events`] hands on what happens, as it happens.
+//! of this one binary. [`agent`] speaks the language of
+//! another interface. [`events`] hands on what happens, as it happens.
 #![forbid(unsafe_code)]
 
 pub mod access;
+pub mod agent;
 pub mod api;
 pub mod ask;
 pub mod events;
@@ -21,3 +24,5 @@ pub mod programs;
 pub mod reply;
 pub mod router;
 pub mod serve;
+pub mod sessions;
+pub mod users;

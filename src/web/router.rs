@@ -5,16 +5,21 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::ACCEPT;
+use hyper::header::{
+    ACCEPT, CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
+};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode};
-use percent_encoding::percent_decode_str;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use tokio::time::timeout;
 
-use super::access::{Access, Door};
-use super::api::gather::Sources;
+use super::access::{Access, Door, Peer, Refusal};
+use super::agent::{self, Agent, Callback};
+use super::api::gather::{ChangeError, Sources};
 use super::api::shapes::{Change, Order};
 use super::ask::AskError;
 use super::events::Hub;
@@ -22,10 +27,15 @@ use super::metrics::Format;
 use super::page::views::{self, Frame};
 use super::reply::{self, Reply};
 use super::serve::Service;
+use crate::address::Address;
 use crate::clock;
 
 /// Bytes of a body: a pasted log.
 const BODY: usize = 4 << 20;
+/// And of one by somebody who has not logged in yet.
+const LOGIN_BODY: usize = 4 << 10;
+/// How long a body may take to come.
+const BODY_TIME: Duration = Duration::from_secs(30);
 
 /// Pages, API and who may see them.
 #[derive(Debug)]
@@ -34,21 +44,23 @@ pub struct Site {
     pub base: String,
     /// Who asks.
     pub door: Door,
-    /// Whether somebody can log in.
-    pub has_users: bool,
     /// Where answers come from.
     pub sources: Sources,
     /// What happens.
     pub hub: Arc<Hub>,
+    /// Another interface that is told of it.
+    pub callback: Callback,
 }
 
 /// A request whose sender is known.
 struct Asked<'a> {
     site: &'a Site,
     access: &'a Access,
+    headers: &'a HeaderMap,
     /// Fields of the address.
     query: Fields,
     method: &'a Method,
+    body: Bytes,
 }
 
 /// Fields of a form or of an address; of a name that stands there twice the last.
@@ -78,49 +90,176 @@ fn reads(method: &Method) -> bool {
 }
 
 /// Answers a request to the page or the API.
-pub async fn answer(service: &Service, site: &Site, request: Request<Incoming>) -> Reply {
+pub async fn answer(
+    service: &Service,
+    site: &Site,
+    peer: Peer,
+    request: Request<Incoming>,
+) -> Reply {
     let (head, body) = request.into_parts();
     let nothing = || reply::text(StatusCode::NOT_FOUND, "There is nothing here.\n");
-    let Some(path) = head.uri.path().strip_prefix(&site.base) else {
+    let path = head.uri.path().strip_prefix(&site.base);
+    let path = path.map(|path| if path.is_empty() { "/" } else { path });
+    let Some(path) = path.filter(|path| path.starts_with('/')) else {
         return nothing();
     };
-    let path = if path.is_empty() { "/" } else { path };
     let Some(segments) = segments(path) else {
         return nothing();
     };
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    if let ["static", name] = segments.as_slice() {
-        return match views::asset(name) {
-            Some(_) if !reads(&head.method) => reply::method("GET, HEAD"),
-            Some((kind, bytes)) => reply::asset(kind, bytes),
-            None => nothing(),
-        };
+    match segments.as_slice() {
+        ["static", name] => {
+            return match views::asset(name) {
+                Some(_) if !reads(&head.method) => reply::method("GET, HEAD"),
+                Some((kind, bytes)) => reply::asset(kind, bytes),
+                None => nothing(),
+            };
+        }
+        ["readyz"] if reads(&head.method) => return agent::ready(&site.sources).await,
+        ["healthz"] => return open(service, &head, path).await.unwrap_or_else(nothing),
+        ["login"] => return login(site, peer, &head, body).await,
+        _ => {}
     }
-    let Some(access) = site.door.access(&head) else {
-        return reply::see(&format!("{}/login", site.base));
+    let for_programs = matches!(segments.first(), Some(&"api" | &"metrics" | &"v1"));
+    let access = match site.door.access(&head.headers, peer) {
+        Ok(access) => access,
+        Err(refusal) => return refused(site, refusal, for_programs),
     };
     if let Some(reply) = open(service, &head, path).await {
         return reply;
     }
+    let body = match read(body, BODY).await {
+        Ok(body) => body,
+        Err(reply) => return reply,
+    };
     let asked = Asked {
         site,
         access: &access,
+        headers: &head.headers,
         query: fields(head.uri.query().unwrap_or_default().as_bytes()),
         method: &head.method,
-    };
-    let body = match Limited::new(body, BODY).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(_) => {
-            return reply::text(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                format!("More than {} MiB are not read.\n", BODY >> 20),
-            );
-        }
+        body,
     };
     match segments.as_slice() {
         ["api", "v1", rest @ ..] => asked.api(rest).await,
-        segments => asked.page(segments, &body).await,
+        ["v1", rest @ ..] => {
+            // a browser may be logged in, and is not meant
+            if !access.by_token {
+                return refused(site, Refusal::Unknown, true);
+            }
+            let agent = Agent {
+                sources: &site.sources,
+                hub: &site.hub,
+                callback: &site.callback,
+                access: &access,
+            };
+            agent.answer(&head.method, rest, &asked.body).await
+        }
+        ["logout"] if head.method == Method::POST => {
+            let form = fields(&asked.body);
+            match asked.is_own_form(form.get("form_token")) {
+                true => {
+                    let cookie = site.door.logout(&head.headers, peer);
+                    with_cookie(reply::see(&format!("{}/login", site.base)), &cookie)
+                }
+                false => asked.foreign_form(),
+            }
+        }
+        segments => asked.page(segments).await,
     }
+}
+
+/// Why somebody may not come in.
+fn refused(site: &Site, refusal: Refusal, for_programs: bool) -> Reply {
+    let (status, why) = match refusal {
+        Refusal::Unknown if !for_programs => return reply::see(&format!("{}/login", site.base)),
+        Refusal::Unknown => (StatusCode::UNAUTHORIZED, "Log in, or show a token."),
+        Refusal::Wrong => (StatusCode::UNAUTHORIZED, "The token is not known."),
+        Refusal::Later(_) => (StatusCode::TOO_MANY_REQUESTS, TOO_OFTEN),
+        Refusal::Host => (
+            StatusCode::MISDIRECTED_REQUEST,
+            "Ask by the address, or name this host in hosts of [web] in fail2ban.conf.",
+        ),
+    };
+    let mut reply = reply::failure(status, why);
+    let headers = reply.headers_mut();
+    match refusal {
+        Refusal::Unknown | Refusal::Wrong => {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        Refusal::Later(left) => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(left.as_secs() + 1));
+        }
+        Refusal::Host => {}
+    }
+    reply
+}
+
+const TOO_OFTEN: &str = "Too many logins have failed; try again later.";
+
+/// `/login`
+async fn login(site: &Site, peer: Peer, head: &Parts, body: Incoming) -> Reply {
+    let door = &site.door;
+    let frame = Frame {
+        base: &site.base,
+        access: None,
+        has_users: door.has_users(),
+        done: None,
+    };
+    let token = door.login_token();
+    let show = |status, why| reply::html(status, views::login(&frame, &token, why));
+    if !door.has_users() {
+        return reply::see(&format!("{}/", site.base));
+    }
+    match head.method {
+        Method::GET | Method::HEAD => return show(StatusCode::OK, None),
+        Method::POST => {}
+        _ => return reply::method("GET, HEAD, POST"),
+    }
+    let form = match read(body, LOGIN_BODY).await {
+        Ok(body) => fields(&body),
+        Err(reply) => return reply,
+    };
+    let field = |name: &str| form.get(name).map(String::as_str);
+    if !door.is_own_form(&head.headers, &token, field("form_token")) {
+        return show(StatusCode::FORBIDDEN, Some("Please try again."));
+    }
+    let (name, password) = (field("name"), field("password"));
+    let (name, password) = (name.unwrap_or_default(), password.unwrap_or_default());
+    match door.login(&head.headers, peer, name, password).await {
+        Ok(cookie) => with_cookie(reply::see(&format!("{}/", site.base)), &cookie),
+        Err(Refusal::Later(left)) => {
+            let mut reply = show(StatusCode::TOO_MANY_REQUESTS, Some(TOO_OFTEN));
+            let headers = reply.headers_mut();
+            headers.insert(RETRY_AFTER, HeaderValue::from(left.as_secs() + 1));
+            reply
+        }
+        Err(_) => show(StatusCode::FORBIDDEN, Some("Name or password is wrong.")),
+    }
+}
+
+fn with_cookie(mut reply: Reply, cookie: &str) -> Reply {
+    if let Ok(cookie) = HeaderValue::from_str(cookie) {
+        reply.headers_mut().insert(SET_COOKIE, cookie);
+    }
+    reply
+}
+
+/// Reads a body within limits of size and time.
+async fn read(body: Incoming, most: usize) -> Result<Bytes, Reply> {
+    let (status, why) = match timeout(BODY_TIME, Limited::new(body, most).collect()).await {
+        Ok(Ok(body)) => return Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "That is too large.\n")
+        }
+        Ok(Err(_)) => (StatusCode::BAD_REQUEST, "The body ends too early.\n"),
+        Err(_) => (StatusCode::REQUEST_TIMEOUT, "The body takes too long.\n"),
+    };
+    let mut reply = reply::text(status, why);
+    // what is left of it is not read
+    let close = HeaderValue::from_static("close");
+    reply.headers_mut().insert(CONNECTION, close);
+    Err(reply)
 }
 
 impl Asked<'_> {
@@ -128,9 +267,27 @@ impl Asked<'_> {
         Frame {
             base: &self.site.base,
             access: Some(self.access),
-            has_users: self.site.has_users,
-            done: self.query.get("done").map(String::as_str),
+            has_users: self.site.door.has_users(),
+            // only texts of ours: anybody may have made up the link
+            done: match self.query.get("done").map(String::as_str) {
+                Some("ban") => Some("The address is banned."),
+                Some("unban") => Some("The ban is lifted."),
+                Some("ignore") => Some("The jail ignores the address until its next reload."),
+                _ => None,
+            },
         }
+    }
+
+    /// Whether our own page sent this; programs that show a token need no more.
+    fn is_own_form(&self, token: Option<&String>) -> bool {
+        let (door, wanted) = (&self.site.door, &self.access.form_token);
+        self.access.by_token || door.is_own_form(self.headers, wanted, token.map(String::as_str))
+    }
+
+    fn foreign_form(&self) -> Reply {
+        let why =
+            "The form is not from this page, or too old. Go back, load the page again, and retry.";
+        self.failed(StatusCode::FORBIDDEN, why)
     }
 
     fn field(&self, name: &str) -> Option<&str> {
@@ -149,7 +306,7 @@ impl Asked<'_> {
     }
 
     /// A page.
-    async fn page(&self, path: &[&str], body: &Bytes) -> Reply {
+    async fn page(&self, path: &[&str]) -> Reply {
         let (frame, sources) = (self.frame(), &self.site.sources);
         let shown = match (self.method, path) {
             (&Method::GET | &Method::HEAD, []) => {
@@ -185,13 +342,35 @@ impl Asked<'_> {
                 Ok(views::replay(&frame, &self.jail_names().await, None))
             }
             (&Method::GET | &Method::HEAD, ["change"]) => match order(&self.query) {
-                Some(order) => Ok(views::confirm(&frame, &order)),
-                None => return self.failed(StatusCode::BAD_REQUEST, "That is no change."),
+                Ok(order) => Ok(views::confirm(&frame, &order)),
+                Err(why) => return self.failed(StatusCode::BAD_REQUEST, why),
             },
+            (&Method::POST, ["change"]) => {
+                let form = fields(&self.body);
+                if !self.is_own_form(form.get("form_token")) {
+                    return self.foreign_form();
+                }
+                let order = match order(&form) {
+                    Ok(order) => order,
+                    Err(why) => return self.failed(StatusCode::BAD_REQUEST, why),
+                };
+                match sources.change(self.access, &order).await {
+                    Ok(_) => {
+                        let id = utf8_percent_encode(&order.id, NON_ALPHANUMERIC);
+                        let base = &self.site.base;
+                        let done = order.change.word();
+                        return reply::see(&format!("{base}/address/{id}?done={done}"));
+                    }
+                    Err(ChangeError::Forbidden(why)) => {
+                        return self.failed(StatusCode::FORBIDDEN, why);
+                    }
+                    Err(ChangeError::Ask(error)) => Err(error),
+                }
+            }
             (&Method::POST, ["explain" | "replay"]) => {
-                let form = fields(body);
-                if form.get("form_token") != Some(&self.access.form_token) {
-                    return self.failed(StatusCode::FORBIDDEN, "Load the page again.");
+                let form = fields(&self.body);
+                if !self.is_own_form(form.get("form_token")) {
+                    return self.foreign_form();
                 }
                 let names = self.jail_names().await;
                 let field = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
@@ -218,32 +397,43 @@ impl Asked<'_> {
         reply::html(status, views::failure(&self.frame(), title, why))
     }
 
-    /// `/api/v1/…`
+    /// `/api/v1/…`: `openapi.json` beside it says what there is.
     async fn api(&self, path: &[&str]) -> Reply {
-        let sources = &self.site.sources;
-        if !reads(self.method) {
-            return reply::method("GET, HEAD");
+        match (self.method, path) {
+            (&Method::GET | &Method::HEAD, path) => self.look(path).await,
+            (&Method::POST, ["explain" | "replay" | "ban" | "unban" | "ignore"]) => {
+                self.post(path[0]).await
+            }
+            _ => reply::method("GET, HEAD"),
         }
-        let failed = |error: AskError| reply::failure(status_of(&error), &error.to_string());
+    }
+
+    async fn look(&self, path: &[&str]) -> Reply {
+        let sources = &self.site.sources;
         match path {
+            ["openapi.json"] => {
+                let text: &'static str = include_str!("api/openapi.json");
+                reply::bytes(StatusCode::OK, "application/json", text)
+            }
             ["status"] => reply::json(&sources.status().await),
             ["pulse"] => reply::json(&self.site.hub.pulse()),
-            ["jails", name] => match sources.jail(name).await {
-                Ok(jail) => reply::json(&jail),
-                Err(error) => failed(error),
-            },
-            ["banned"] => {
-                let query = self.field("q").unwrap_or_default();
-                let page = sources.banned(self.field("jail"), query, self.number());
-                match page.await {
-                    Ok(page) => reply::json(&page),
-                    Err(error) => failed(error),
+            ["jails"] => {
+                let status = sources.status().await;
+                match status.error {
+                    None => reply::json(&status.jails),
+                    Some(why) => reply::failure(StatusCode::BAD_GATEWAY, &why),
                 }
             }
-            ["addresses", id] => match sources.story(id, self.field("whois").is_some()).await {
-                Ok(story) => reply::json(&story),
-                Err(error) => failed(error),
-            },
+            ["jails", name] => told(sources.jail(name).await),
+            ["banned"] => {
+                let query = self.field("q").unwrap_or_default();
+                told(
+                    sources
+                        .banned(self.field("jail"), query, self.number())
+                        .await,
+                )
+            }
+            ["addresses", id] => told(sources.story(id, self.field("whois").is_some()).await),
             ["events"] => match self.site.hub.stream() {
                 Some(stream) => reply::events(stream),
                 None => reply::failure(
@@ -251,8 +441,57 @@ impl Asked<'_> {
                     "Too many listen to events.",
                 ),
             },
+            ["explain" | "replay" | "ban" | "unban" | "ignore"] => reply::method("POST"),
             _ => reply::failure(StatusCode::NOT_FOUND, "There is no such path."),
         }
+    }
+
+    async fn post(&self, what: &str) -> Reply {
+        let sources = &self.site.sources;
+        let token = self.headers.get("x-csrf-token");
+        let token = token.and_then(|token| Some(token.to_str().ok()?.to_owned()));
+        if !self.is_own_form(token.as_ref()) {
+            let why = "Show a bearer token, or as X-CSRF-Token the form_token of the page.";
+            return reply::failure(StatusCode::FORBIDDEN, why);
+        }
+        let wrong = |why: &str| reply::failure(StatusCode::BAD_REQUEST, why);
+        if what == "replay" {
+            return match self.field("jail") {
+                Some(jail) => reply::json(&sources.replay(jail, self.body.to_vec()).await),
+                None => wrong("Which jail? Add ?jail=NAME."),
+            };
+        }
+        let Ok(serde_json::Value::Object(object)) = serde_json::from_slice(&self.body) else {
+            return wrong("The body is no JSON object.");
+        };
+        let texts = object.into_iter();
+        let texts = texts.filter_map(|(name, value)| Some((name, value.as_str()?.to_owned())));
+        let mut given: Fields = texts.collect();
+        if what == "explain" {
+            let jail = given.get("jail").map(String::as_str);
+            let jail = jail.filter(|jail| !jail.is_empty());
+            return match given.get("line") {
+                Some(line) => reply::json(&sources.explain(jail, line).await),
+                None => wrong("Which line? Say \"line\"."),
+            };
+        }
+        given.insert("change".to_owned(), what.to_owned());
+        let order = match order(&given) {
+            Ok(order) => order,
+            Err(why) => return wrong(why),
+        };
+        match sources.change(self.access, &order).await {
+            Ok(answer) => reply::json(&serde_json::json!({ "order": order, "answer": answer })),
+            Err(ChangeError::Forbidden(why)) => reply::failure(StatusCode::FORBIDDEN, why),
+            Err(ChangeError::Ask(error)) => told::<()>(Err(error)),
+        }
+    }
+}
+
+fn told<T: serde::Serialize>(answer: Result<T, AskError>) -> Reply {
+    match answer {
+        Ok(answer) => reply::json(&answer),
+        Err(error) => reply::failure(status_of(&error), &error.to_string()),
     }
 }
 
@@ -264,23 +503,29 @@ fn status_of(error: &AskError) -> StatusCode {
 }
 
 /// What is to be changed, by `change`, `jail` and `id`.
-fn order(fields: &Fields) -> Option<Order> {
+fn order(fields: &Fields) -> Result<Order, &'static str> {
     let field = |name: &str| fields.get(name).filter(|value| !value.is_empty()).cloned();
-    let change = match field("change")?.as_str() {
-        "ban" => Change::Ban,
-        "unban" => Change::Unban,
-        "ignore" => Change::Ignore,
-        _ => return None,
-    };
+    let change = field("change").and_then(|word| Change::parse(&word));
+    let change = change.ok_or("A change is ban, unban or ignore.")?;
     let jail = field("jail");
     if jail.is_none() && change != Change::Unban {
-        return None;
+        return Err("Which jail?");
     }
-    Some(Order {
-        change,
-        jail,
-        id: field("id")?,
-    })
+    let id = field("id").ok_or("Which address?")?;
+    let id = id.trim();
+    // a jail may have banned what is no address; nothing else may look like an option
+    let good = match change {
+        Change::Unban => !id.starts_with('-'),
+        Change::Ban | Change::Ignore => Address::parse_ip(id).is_some(),
+    };
+    match good {
+        true => Ok(Order {
+            change,
+            jail,
+            id: id.to_owned(),
+        }),
+        false => Err("That is no address and no network."),
+    }
 }
 
 /// The parts of a path, decoded. `None`: one is no text, or none that names anything here.

@@ -70,6 +70,13 @@ pub enum Command {
     ConfigError(String),
     /// Something the client read that is hardly meant: logged as WARNING.
     ConfigWarning(String),
+    /// `by USER COMMAND…`: a change of bans that somebody wants who is not the client's own user; the
+    /// log says who. Its words are for that.
+    By {
+        user: String,
+        words: Vec<Value>,
+        command: Box<Command>,
+    },
     /// An option of the server itself.
     Set {
         option: &'static str,
@@ -80,6 +87,51 @@ pub enum Command {
         name: String,
         command: JailCommand,
     },
+}
+
+impl Command {
+    /// Whether it only asks, and the answer holds no secrets: properties of actions may be keys.
+    pub fn only_asks(&self) -> bool {
+        use JailQuery as Q;
+        match self {
+            Command::Ping
+            | Command::Version
+            | Command::ServerStatus
+            | Command::Status
+            | Command::StatusAll { .. }
+            | Command::Statistics
+            | Command::Banned(_)
+            | Command::BannedWithOrigins
+            | Command::Fleet(_)
+            | Command::Events(_)
+            | Command::Get(_) => true,
+            Command::Jail { command, .. } => match command {
+                JailCommand::Status { .. } => true,
+                JailCommand::Get(query) => matches!(
+                    query,
+                    Q::Option(_) | Q::BanIp { .. } | Q::Origins | Q::Banned(_) | Q::Actions
+                ),
+                JailCommand::Set(_) => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// Whether it changes who is banned or ignored, and nothing else.
+    pub fn is_about_addresses(&self) -> bool {
+        use JailSetting as S;
+        match self {
+            Command::Unban(_) => true,
+            Command::Jail {
+                command: JailCommand::Set(setting),
+                ..
+            } => matches!(
+                setting,
+                S::BanIp(_) | S::UnbanIp { .. } | S::AddIgnoreIp(_) | S::DelIgnoreIp(_)
+            ),
+            _ => false,
+        }
+    }
 }
 
 /// A command to one jail.

@@ -88,6 +88,19 @@ impl Command {
             },
             "config-error" => Command::ConfigError(words.text(1)?),
             "config-warning" => Command::ConfigWarning(words.text(1)?),
+            "by" => {
+                let user = words.text(1)?;
+                let words = words.rest(2).to_vec();
+                let command = Command::parse(&words)?;
+                match command.is_about_addresses() {
+                    true => Command::By {
+                        user,
+                        words,
+                        command: Box::new(command),
+                    },
+                    false => return Err(invalid()),
+                }
+            }
             "set" => return words.set(false),
             "multi-set" => return words.set(true),
             "get" => return words.get_option(),

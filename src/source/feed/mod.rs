@@ -8,7 +8,6 @@
 mod command;
 mod framing;
 mod syslog;
-mod tls;
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,8 +14,9 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::Semaphore;
 
 use super::framing::{LONGEST_MESSAGE, split, write_line};
-use super::{Outlet, PIECE, TARGET, tls};
+use super::{Outlet, PIECE, TARGET};
 use crate::address::Address;
+use crate::http::tls;
 use crate::python::text::words;
 use crate::{error, info, warning};
 
@@ -177,7 +179,16 @@ async fn datagrams(syslog: &Syslog, outlet: &Outlet) -> io::Result<()> {
 
 async fn connections(syslog: &Arc<Syslog>, outlet: &Outlet) -> io::Result<()> {
     let acceptor = match syslog.protocol {
-        Protocol::Tls => Some(tls::acceptor(syslog)?),
+        Protocol::Tls => {
+            // without both there is no such listener
+            let (certificate, key) = syslog
+                .identity
+                .as_ref()
+                .ok_or(io::ErrorKind::InvalidInput)?;
+            let authority = syslog.authority.as_deref().map(Path::new);
+            let acceptor = tls::acceptor(Path::new(certificate), Path::new(key), authority);
+            Some(acceptor.map_err(io::Error::other)?)
+        }
         _ => None,
     };
     let listener = TcpListener::bind((syslog.bind, syslog.port)).await?;

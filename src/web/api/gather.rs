@@ -7,18 +7,28 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::Value as Json;
 
 use super::shapes::{
-    ActionSummary, Ban, BannedPage, Explanation, FailedJail, Jail, JailSummary, Replay, Status,
-    Story,
+    ActionSummary, Ban, BannedPage, Change, Explanation, FailedJail, Jail, JailSummary, Order,
+    Replay, Status, Story,
 };
 use crate::address::Address;
 use crate::control::print::ban::BanLine;
-use crate::jail::FULL;
+use crate::jail::FIGURES;
+use crate::web::access::{Access, Role};
 use crate::web::ask::{Ask, AskError};
 use crate::web::past::Past;
 use crate::web::programs::Programs;
 
 /// Bans of a page.
 const PAGE: usize = 100;
+
+/// Why something is not changed.
+#[derive(Debug)]
+pub enum ChangeError {
+    /// They may not.
+    Forbidden(&'static str),
+    /// The server has not done it.
+    Ask(AskError),
+}
 
 /// Where answers come from.
 #[derive(Debug)]
@@ -54,9 +64,11 @@ impl Sources {
                     error: text(why),
                 });
                 status.failed = failed.collect();
-                // refused where there is none, and by the original
-                let fleet = self.ask.question(&["fleet", "status"]).await;
-                status.fleet = fleet.ok().map(|fleet| Json::clone(&fleet));
+                // a question that is refused is an error in the server's log
+                if all["fleet"] == true {
+                    let fleet = self.ask.question(&["fleet", "status"]).await;
+                    status.fleet = fleet.ok().map(|fleet| Json::clone(&fleet));
+                }
             }
             Err(error) => status.error = Some(error.to_string()),
         }
@@ -64,7 +76,7 @@ impl Sources {
     }
 
     async fn all(&self) -> Result<Arc<Json>, AskError> {
-        self.ask.question(&["status", "--all", FULL]).await
+        self.ask.question(&["status", "--all", FIGURES]).await
     }
 
     /// All of a jail.
@@ -72,7 +84,7 @@ impl Sources {
     /// # Errors
     /// There is no such jail, or no server.
     pub async fn jail(&self, name: &str) -> Result<Jail, AskError> {
-        let status = self.ask.question(&["status", name, FULL]).await?;
+        let status = self.ask.question(&["status", name, FIGURES]).await?;
         let regexes = self.ask.question(&["get", name, "failregex"]).await?;
         let ignored = self.ask.question(&["get", name, "ignoreip"]).await?;
         let config = self
@@ -185,6 +197,32 @@ impl Sources {
         })
     }
 
+    /// Has something changed, in the name of who asks; answers what the server says.
+    ///
+    /// # Errors
+    /// They may not; the server does not.
+    pub async fn change(&self, access: &Access, order: &Order) -> Result<Json, ChangeError> {
+        let user = access.user.clone().filter(|_| access.may_write);
+        let Some(user) = user else {
+            return Err(ChangeError::Forbidden(match access.role {
+                Role::Viewer => "Only operators may change something.",
+                Role::Operator => {
+                    "Nothing may be changed: fail2ban.conf has no write = true below [web]."
+                }
+            }));
+        };
+        let id = order.id.as_str();
+        let words = match (order.change, order.jail.as_deref()) {
+            (Change::Ban, Some(jail)) => vec!["set", jail, "banip", id],
+            (Change::Ignore, Some(jail)) => vec!["set", jail, "addignoreip", id],
+            (Change::Unban, Some(jail)) => vec!["set", jail, "unbanip", id],
+            (_, None) => vec!["unban", id],
+        };
+        let words = ["by", &user].into_iter().chain(words).map(str::to_owned);
+        let answer = self.ask.order(words.collect()).await;
+        answer.map_err(ChangeError::Ask)
+    }
+
     /// What a line comes to, in a jail or in all that are enabled.
     pub async fn explain(&self, jail: Option<&str>, line: &str) -> Explanation {
         let mut options = vec!["explain", "--json", "--offline"];
@@ -266,6 +304,9 @@ fn summary(name: &str, status: &Json) -> JailSummary {
             .iter()
             .flat_map(|name| texts(&filter[*name]))
             .collect(),
+        unread: filter["unread_bytes"]
+            .as_object()
+            .map(|files| files.values().filter_map(Json::as_u64).sum()),
         regex_hits: hits.filter_map(Json::as_u64).collect(),
         actions: pairs(&actions["waiting_orders"]).map(of_action).collect(),
     }
@@ -295,7 +336,8 @@ fn text(value: &Json) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-fn texts(list: &Json) -> Vec<String> {
+/// The texts of a list.
+pub fn texts(list: &Json) -> Vec<String> {
     let list = list.as_array().into_iter().flatten();
     list.filter_map(Json::as_str).map(str::to_owned).collect()
 }

@@ -56,6 +56,8 @@ pub struct JailSummary {
     pub given_up: Option<u64>,
     /// Log files, or what else it reads.
     pub sources: Vec<String>,
+    /// Bytes of the log files that it has not read yet.
+    pub unread: Option<u64>,
     /// Hits by failregex, in their order.
     pub regex_hits: Vec<u64>,
     /// Its actions.
@@ -176,6 +178,23 @@ pub enum Change {
     Unban,
     /// Ignore it from now on, in one jail, until the next reload.
     Ignore,
+}
+
+impl Change {
+    /// Reads its word.
+    pub fn parse(word: &str) -> Option<Change> {
+        let all = [Change::Ban, Change::Unban, Change::Ignore];
+        all.into_iter().find(|change| change.word() == word)
+    }
+
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Change::Ban => "ban",
+            Change::Unban => "unban",
+            Change::Ignore => "ignore",
+        }
+    }
 }
 
 /// Something that is to be changed.

@@ -216,6 +216,7 @@ pub(super) mod tests {
             role: Role::Operator,
             may_write: true,
             form_token: "token".to_owned(),
+            by_token: false,
         }
     }
 

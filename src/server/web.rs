@@ -1,0 +1,151 @@
+//! The socket for `ferroban web`: `socket` of `[web]`. Who may connect to it can look, and with `write = true`
+//! ban and unban, and no more; so that process needs none of the rights that the control socket gives.
+
+use std::fs::{Permissions, set_permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::sync::PoisonError;
+
+use nix::unistd::{Group, chown};
+use tokio::sync::oneshot;
+
+use super::Server;
+use super::process::Socket;
+use super::server_log::LOG;
+use crate::control::{CommandError, Reply, Value, listener};
+use crate::{error, info};
+
+/// The socket, if there is one.
+#[derive(Debug, Default)]
+pub(super) struct Door {
+    open: Option<Open>,
+    /// The stream of a reload has named it.
+    named: bool,
+}
+
+#[derive(Debug)]
+struct Open {
+    options: Value,
+    socket: Socket,
+    /// Nobody is served any more when it is gone.
+    _served: oneshot::Sender<()>,
+}
+
+/// What is said of the socket.
+#[derive(Debug, Default)]
+struct Options {
+    path: PathBuf,
+    group: Option<String>,
+    write: bool,
+}
+
+impl Server {
+    /// Opens the socket of these options. What is told again changes nothing. One that cannot be opened is
+    /// told in the log: that is no reason to guard nothing.
+    pub(super) fn set_web(&self, options: &Value) -> Reply {
+        let read = Options::read(options)?;
+        let mut door = self.web.lock().unwrap_or_else(PoisonError::into_inner);
+        door.named = true;
+        let open = door.open.as_ref();
+        if open.is_some_and(|open| open.options == *options) {
+            return Ok(Value::None);
+        }
+        // the new one may have the same name
+        close(&mut door);
+        match self.open_web(&read) {
+            Ok((socket, served)) => {
+                info!(LOG, "Socket for ferroban web: {}", read.path.display());
+                door.open = Some(Open {
+                    options: options.clone(),
+                    socket,
+                    _served: served,
+                });
+            }
+            Err(why) => error!(LOG, "There is no socket for ferroban web: {why}"),
+        }
+        Ok(Value::None)
+    }
+
+    fn open_web(&self, options: &Options) -> Result<(Socket, oneshot::Sender<()>), CommandError> {
+        let path = &options.path;
+        let failed =
+            |error: &std::io::Error| CommandError::file(error, &path.display().to_string());
+        let (listener, socket) = Socket::bind(path, false)?;
+        if let Some(name) = &options.group {
+            let group = Group::from_name(name).map_err(|error| failed(&error.into()))?;
+            let group = group.ok_or_else(|| CommandError::new(format!("no group {name}")))?;
+            chown(path, None, Some(group.gid)).map_err(|error| failed(&error.into()))?;
+            // only now: before that it would be another group's
+            set_permissions(path, Permissions::from_mode(0o660)).map_err(|error| failed(&error))?;
+        }
+        let (served, end) = oneshot::channel();
+        let (server, write) = (self.own.clone(), options.write);
+        let answer = move |words| {
+            let server = server.upgrade();
+            async move {
+                match server {
+                    Some(server) => server.limited_request(words, write).await,
+                    None => listener::Answer::Reply(Err(CommandError::new("SHUTDOWN"))),
+                }
+            }
+        };
+        tokio::spawn(async move {
+            let end = async {
+                let _ = end.await;
+            };
+            if let Err(error) = listener::serve_until(listener, answer, end).await {
+                error!(LOG, "The socket for ferroban web has failed: {error}");
+            }
+        });
+        Ok((socket, served))
+    }
+
+    /// A reload of everything begins: a section that it does not name is gone.
+    pub(super) fn mark_web(&self) {
+        let mut door = self.web.lock().unwrap_or_else(PoisonError::into_inner);
+        door.named = false;
+    }
+
+    /// It ends.
+    pub(super) fn end_marked_web(&self) {
+        let mut door = self.web.lock().unwrap_or_else(PoisonError::into_inner);
+        if !door.named {
+            close(&mut door);
+        }
+    }
+
+    /// The end: nobody is served any more.
+    pub(super) fn close_web(&self) {
+        let mut door = self.web.lock().unwrap_or_else(PoisonError::into_inner);
+        close(&mut door);
+    }
+}
+
+fn close(door: &mut Door) {
+    if let Some(open) = door.open.take() {
+        open.socket.remove();
+    }
+}
+
+impl Options {
+    fn read(options: &Value) -> Result<Options, CommandError> {
+        let Value::Dict(pairs) = options else {
+            return Err(CommandError::builtin(
+                "AttributeError",
+                format!("'{}' object has no attribute 'items'", options.type_name()),
+            ));
+        };
+        let mut read = Options::default();
+        for (name, value) in pairs {
+            match name.as_str() {
+                Some("socket") => read.path = PathBuf::from(&*value.str()),
+                Some("group") => {
+                    read.group = Some(value.str().into_owned()).filter(|name| !name.is_empty());
+                }
+                Some("write") => read.write = *value == Value::Bool(true),
+                _ => return Err(CommandError::new(format!("unknown option {}", name.repr()))),
+            }
+        }
+        Ok(read)
+    }
+}
