@@ -12,6 +12,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod countries;
 pub mod datetime;
 pub mod draft;
 pub mod evidence;

@@ -22,7 +22,8 @@ use self::arguments::Arguments;
 use self::state::State;
 use crate::clock;
 use crate::config;
-use crate::store::statistics::{self, Statistics};
+use crate::countries::Countries;
+use crate::store::statistics::{self, Statistics, Wanted};
 use crate::ticket::Timestamp;
 use crate::web::page::past::{DAYS, OFFENDERS};
 
@@ -83,7 +84,14 @@ fn gather(arguments: &Arguments) -> anyhow::Result<Report> {
     };
     let read = |file: PathBuf| {
         let since = now - f64::from(DAYS) * 86_400.0;
-        statistics::read(&file, since, OFFENDERS, true)
+        let countries = Countries::installed();
+        let country = |id: &str| countries.as_ref()?.of(id);
+        let wanted = Wanted {
+            offenders: OFFENDERS,
+            reasons: true,
+            country: countries.is_some().then_some(&country),
+        };
+        statistics::read(&file, since, &wanted)
             .map_err(|error| format!("The database {} tells nothing: {error}", file.display()))
     };
     let host = nix::unistd::gethostname().unwrap_or_default();

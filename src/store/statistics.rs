@@ -46,23 +46,33 @@ pub struct Statistics {
     pub hours: [u32; 24],
     /// Who was banned more than once, most often first.
     pub offenders: Vec<Offender>,
+    /// Bans by country, those with most of them first; empty where nobody knows countries.
+    pub countries: Vec<(String, u32)>,
     /// The last line that led to the last ban, or the reason given by hand; by jail and address.
     pub reasons: HashMap<(String, String), String>,
 }
 
-/// Reads the bans since a moment; at most `most` offenders; the reasons, of which there is one for each ban, only
-/// where they are wanted. A file without a table of bans, as it is
-/// before the first server has filled it, tells of none.
+/// Tells the country of an address.
+pub type CountryOf<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// What is to be read beside days and hours.
+#[derive(Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// So many of those who were banned most often.
+    pub offenders: u32,
+    /// The reasons, of which there is one for each ban in force.
+    pub reasons: bool,
+    /// The country of an address, if that is known.
+    pub country: Option<CountryOf<'a>>,
+}
+
+/// Reads the bans since a moment. A file without a table of bans, as it is before the first server has filled
+/// it, tells of none.
 ///
 /// # Errors
 /// There is no such file, it may not be read or is no database; SQLite's own text.
-pub fn read(
-    path: &Path,
-    since: Timestamp,
-    most: u32,
-    with_reasons: bool,
-) -> Result<Statistics, StoreError> {
-    told(path, query(path, since, most, with_reasons))
+pub fn read(path: &Path, since: Timestamp, wanted: &Wanted<'_>) -> Result<Statistics, StoreError> {
+    told(path, query(path, since, wanted))
 }
 
 /// A result with SQLite's own text, for a database at this path.
@@ -83,12 +93,7 @@ pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
     Ok(db)
 }
 
-fn query(
-    path: &Path,
-    since: Timestamp,
-    most: u32,
-    with_reasons: bool,
-) -> rusqlite::Result<Statistics> {
+fn query(path: &Path, since: Timestamp, wanted: &Wanted<'_>) -> rusqlite::Result<Statistics> {
     let mut db = open(path)?;
     // all queries see the same moment
     let db = db.transaction()?;
@@ -128,7 +133,7 @@ fn query(
              FROM bans WHERE timeofban >= ?1 AND ip NOT NULL GROUP BY ip \
              HAVING number > 1 ORDER BY number DESC, last DESC LIMIT ?2",
         )?
-        .query_map(params![since, most], |row| {
+        .query_map(params![since, wanted.offenders], |row| {
             let jails = text(row, 3)?;
             Ok(Offender {
                 id: text(row, 0)?,
@@ -142,11 +147,35 @@ fn query(
         days,
         hours,
         offenders,
-        reasons: match with_reasons {
+        countries: match wanted.country {
+            Some(country) => countries(&db, since, country)?,
+            None => Vec::new(),
+        },
+        reasons: match wanted.reasons {
             true => reasons(&db)?,
             false => HashMap::new(),
         },
     })
+}
+
+fn countries(
+    db: &Connection,
+    since: Timestamp,
+    country: CountryOf<'_>,
+) -> rusqlite::Result<Vec<(String, u32)>> {
+    let mut query = db.prepare(
+        "SELECT ip, count(*) FROM bans WHERE timeofban >= ?1 AND ip NOT NULL GROUP BY ip",
+    )?;
+    let mut bans: HashMap<String, u32> = HashMap::new();
+    let mut rows = query.query([since])?;
+    while let Some(row) = rows.next()? {
+        let country = country(&text(row, 0)?);
+        let country = country.unwrap_or_else(|| "not known".to_owned());
+        *bans.entry(country).or_default() += row.get::<_, u32>(1)?;
+    }
+    let mut bans: Vec<_> = bans.into_iter().collect();
+    bans.sort_by_key(|(country, bans)| (u32::MAX - bans, country.clone()));
+    Ok(bans)
 }
 
 fn reasons(db: &Connection) -> rusqlite::Result<HashMap<(String, String), String>> {
@@ -187,6 +216,12 @@ mod tests {
     use super::*;
     use crate::store::open;
 
+    const ALL: Wanted<'_> = Wanted {
+        offenders: 9,
+        reasons: true,
+        country: None,
+    };
+
     fn filled(bans: &[(&str, &str, i64)]) -> (tempfile::TempDir, std::path::PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("db");
@@ -216,7 +251,13 @@ mod tests {
             ("web", "192.0.2.1", NOON - DAY),
             ("web", "192.0.2.9", NOON - 40 * DAY),
         ]);
-        let found = read(&path, (NOON - 30 * DAY) as f64, 9, false).unwrap();
+        let country = |ip: &str| (ip == "192.0.2.1").then(|| "AT".to_owned());
+        let wanted = Wanted {
+            offenders: 9,
+            country: Some(&country),
+            ..Wanted::default()
+        };
+        let found = read(&path, (NOON - 30 * DAY) as f64, &wanted).unwrap();
         let days: Vec<_> = found
             .days
             .iter()
@@ -231,6 +272,8 @@ mod tests {
             last: (NOON + 120) as f64,
             jails: ["mail", "web"].map(str::to_owned).into(),
         };
+        let countries = [("AT".to_owned(), 3), ("not known".to_owned(), 1)];
+        assert_eq!(found.countries, countries);
         // once is not often
         assert_eq!(found.offenders, [expected]);
         assert_eq!(found.hours.iter().sum::<u32>(), 4);
@@ -256,7 +299,7 @@ mod tests {
             )
             .unwrap();
         }
-        let reasons = read(&path, 0.0, 9, true).unwrap().reasons;
+        let reasons = read(&path, 0.0, &ALL).unwrap().reasons;
         let of = |ip: &str| {
             let key = ("web".to_owned(), ip.to_owned());
             reasons.get(&key).map(String::as_str)
@@ -273,20 +316,20 @@ mod tests {
         writer
             .execute_batch("BEGIN IMMEDIATE; DELETE FROM bans;")
             .unwrap();
-        assert_eq!(read(&path, 0.0, 9, true).unwrap().offenders.len(), 1);
+        assert_eq!(read(&path, 0.0, &ALL).unwrap().offenders.len(), 1);
         writer.execute_batch("COMMIT").unwrap();
-        assert_eq!(read(&path, 0.0, 9, true).unwrap(), Statistics::default());
+        assert_eq!(read(&path, 0.0, &ALL).unwrap(), Statistics::default());
     }
 
     #[test]
     fn what_is_no_database_is_told() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("db");
-        let why = |path: &Path| read(path, 0.0, 9, true).unwrap_err().to_string();
+        let why = |path: &Path| read(path, 0.0, &ALL).unwrap_err().to_string();
         assert_eq!(why(&path), "unable to open database file");
         assert!(!path.exists(), "reading makes no file");
         fs::write(&path, "").unwrap();
-        assert_eq!(read(&path, 0.0, 9, true).unwrap(), Statistics::default());
+        assert_eq!(read(&path, 0.0, &ALL).unwrap(), Statistics::default());
         fs::write(&path, "a text that is long enough for a header ".repeat(9)).unwrap();
         assert_eq!(why(&path), "file is not a database");
     }

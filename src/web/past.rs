@@ -10,7 +10,8 @@ use tokio::sync::Mutex;
 use super::ask::Ask;
 use super::page::past::{DAYS, OFFENDERS};
 use crate::clock;
-use crate::store::statistics::{self, Statistics};
+use crate::countries::Countries;
+use crate::store::statistics::{self, Statistics, Wanted};
 
 /// What was read is told to all who ask within this time.
 const FRESH: Duration = Duration::from_secs(60);
@@ -50,7 +51,16 @@ async fn read(ask: &Ask) -> Told {
     };
     let since = clock::now() - f64::from(DAYS) * 86_400.0;
     let path = file.clone();
-    let read = move || statistics::read(Path::new(&path), since, OFFENDERS, false);
+    let read = move || {
+        let countries = Countries::installed();
+        let country = |id: &str| countries.as_ref()?.of(id);
+        let wanted = Wanted {
+            offenders: OFFENDERS,
+            reasons: false,
+            country: countries.is_some().then_some(&country),
+        };
+        statistics::read(Path::new(&path), since, &wanted)
+    };
     let why = |error: &dyn std::fmt::Display| format!("The database {file} tells nothing: {error}");
     match tokio::task::spawn_blocking(read).await {
         Ok(Ok(past)) => Ok(Some(past)),

@@ -74,7 +74,8 @@ impl Programs {
         input: Vec<u8>,
     ) -> Result<Vec<Json>, ProgramError> {
         let (program, options) = options.split_first().unwrap_or((&"help", &[]));
-        let mut child = Command::new(std::env::current_exe()?)
+        // also where an upgrade has put another in its place
+        let mut child = Command::new("/proc/self/exe")
             .args([*program, "-c", &self.config])
             .args(options)
             .arg("--")

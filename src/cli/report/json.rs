@@ -72,9 +72,11 @@ fn banned(state: &State, past: Option<&Statistics>) -> Vec<Value> {
 fn past(past: &Statistics) -> Value {
     let day = |day: &Day| json!({ "date": day.date, "jail": day.jail, "bans": day.bans });
     let offender = |one: &Offender| json!({ "id": one.id, "bans": one.bans, "last": one.last, "jails": one.jails });
+    let country = |(country, bans): &(String, u32)| json!({ "country": country, "bans": bans });
     json!({
         "days": past.days.iter().map(day).collect::<Vec<_>>(),
         "hours": past.hours,
+        "countries": past.countries.iter().map(country).collect::<Vec<_>>(),
         "repeated": past.offenders.iter().map(offender).collect::<Vec<_>>(),
     })
 }
@@ -103,6 +105,7 @@ mod tests {
         assert_eq!(length, 3600);
         assert_eq!(object["banned"][1]["until"], Value::Null);
         assert_eq!(object["past"]["hours"][9], 3);
+        assert_eq!(object["past"]["countries"][0]["country"], "AT");
         assert_eq!(object["past"]["repeated"][0]["bans"], 3);
     }
 }

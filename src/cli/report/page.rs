@@ -181,6 +181,7 @@ pub mod tests {
                     jails: [jail, "web"].map(str::to_owned).into(),
                 }],
                 hours,
+                countries: vec![("AT".to_owned(), 3)],
                 reasons: [(
                     (jail.to_owned(), id.to_owned()),
                     format!("bad guess from {id}"),
@@ -194,14 +195,16 @@ pub mod tests {
     fn a_day_is_a_row() {
         let page = example("mail", "192.0.2.1");
         let rows: Vec<_> = page.sections.iter().map(|part| part.rows.len()).collect();
-        assert_eq!(rows, [1, 1, 1, 1, 1, 1, 2]);
-        let [failed, ineffective, _, days, hours, often, bans] = &page.sections[..] else {
+        assert_eq!(rows, [1, 1, 1, 1, 1, 1, 1, 2]);
+        let [failed, ineffective, _, days, hours, countries, often, bans] = &page.sections[..]
+        else {
             panic!("{page:?}");
         };
         assert_eq!(failed.rows[0], ["web", "no log of 192.0.2.1"]);
         assert_eq!(ineffective.rows[0], ["192.0.2.1", "mail", "iptables"]);
         assert_eq!(days.rows[0], ["2026-11-22", "3", "mail 2, web 1"]);
         assert_eq!(hours.rows[0], ["09:00", "3"]);
+        assert_eq!(countries.rows[0], ["AT", "3"]);
         assert_eq!(often.rows[0][3], "mail, web");
         assert_eq!(bans.rows[1][3..], ["for good", "bad guess from 192.0.2.1"]);
         let chart = days.chart.as_ref().unwrap();

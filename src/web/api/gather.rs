@@ -12,6 +12,7 @@ use super::shapes::{
 };
 use crate::address::Address;
 use crate::control::print::ban::BanLine;
+use crate::countries::Countries;
 use crate::jail::FIGURES;
 use crate::web::access::{Access, Role};
 use crate::web::ask::{Ask, AskError};
@@ -192,6 +193,7 @@ impl Sources {
             bans,
             explained,
             error,
+            country: country_of(id).await,
             whois,
             whois_error,
         })
@@ -263,6 +265,12 @@ fn first(objects: Result<Vec<Json>, crate::web::programs::ProgramError>) -> (Jso
         Ok(objects) => (objects.into_iter().next().unwrap_or_default(), None),
         Err(error) => (Json::Null, Some(error.to_string())),
     }
+}
+
+async fn country_of(id: &str) -> Option<String> {
+    let id = id.to_owned();
+    let look = move || Countries::installed()?.of(&id);
+    tokio::task::spawn_blocking(look).await.ok().flatten()
 }
 
 /// What a registry says of an address, or why it says nothing.

@@ -138,6 +138,8 @@ pub struct Story {
     pub explained: Json,
     /// Why there is no `explained`.
     pub error: Option<String>,
+    /// The two letters of its country, where this machine has a database of them and it is in it.
+    pub country: Option<String>,
     /// What the registry of the address says of it, where it was asked.
     pub whois: Option<String>,
     /// Why there is no `whois`, where it was asked.

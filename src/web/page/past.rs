@@ -13,16 +13,43 @@ use crate::store::statistics::{Day, Offender, Statistics};
 pub const DAYS: u32 = 30;
 /// How many of those banned most often are named.
 pub const OFFENDERS: u32 = 25;
+/// Countries in the picture.
+const COUNTRIES: usize = 15;
 
 /// The past in sections.
-pub fn sections(past: &Statistics, now: f64) -> [Section; 3] {
-    let [days, hours] = times(past, now);
-    [days, hours, offenders(&past.offenders)]
+pub fn sections(past: &Statistics, now: f64) -> Vec<Section> {
+    let mut sections = times(past, now);
+    sections.push(offenders(&past.offenders));
+    sections
 }
 
-/// Bans by day, and by hour of the day.
-pub fn times(past: &Statistics, now: f64) -> [Section; 2] {
-    [days(past, now), hours(&past.hours)]
+/// What has a picture: bans by day, by hour of the day, and by country where those are known.
+pub fn times(past: &Statistics, now: f64) -> Vec<Section> {
+    let mut sections = vec![days(past, now), hours(&past.hours)];
+    if !past.countries.is_empty() {
+        sections.push(countries(&past.countries));
+    }
+    sections
+}
+
+/// The countries with most bans in the picture, all in the table.
+fn countries(countries: &[(String, u32)]) -> Section {
+    const COLUMNS: &[&str] = &["Country", "Bans"];
+    let rows = countries.iter();
+    let rows = rows.map(|(country, bans)| vec![country.clone(), bans.to_string()]);
+    let mut section = Section::table("Bans by country".to_owned(), COLUMNS, rows, "");
+    let shown = countries.iter().filter(|(country, _)| country.len() == 2);
+    let bar = |(country, bans): &(String, u32)| Bar {
+        name: country.clone(),
+        tick: Some(country.clone()),
+        parts: vec![*bans],
+    };
+    section.chart = Some(Chart {
+        title: format!("Bans of the last {DAYS} days by country"),
+        series: vec!["bans".to_owned()],
+        bars: shown.take(COUNTRIES).map(bar).collect(),
+    });
+    section
 }
 
 fn days(past: &Statistics, now: f64) -> Section {

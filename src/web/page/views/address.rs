@@ -25,6 +25,7 @@ pub fn address(frame: &Frame<'_>, jails: &[String], story: &Story) -> String {
             ul { @for text in list(&told["not_seen"]) { li { (Foreign(text.as_str().unwrap_or_default())) } } }
         }
         h2 { "Whose it is" }
+        @if let Some(country) = &story.country { p { "Country: " (Foreign(country)) } }
         @match (&story.whois, &story.whois_error) {
             (Some(answer), _) => pre tabindex="0" role="region" aria-label="Answer of the registry" { @for line in answer.lines() { (Foreign(line)) "\n" } },
             (None, Some(why)) => p.bad { (Foreign(why)) },
@@ -97,11 +98,12 @@ mod tests {
                 "not_seen": [EVIL],
             }),
             error: Some(EVIL.to_owned()),
+            country: Some(EVIL.to_owned()),
             whois: Some(EVIL.to_owned()),
             whois_error: None,
         };
         let page = address(&frame(&access), &[EVIL.to_owned()], &story);
-        is_harmless(&page, 14);
+        is_harmless(&page, 15);
         assert!(page.contains("for good"), "{page}");
         let refused = Story {
             whois_error: Some(EVIL.to_owned()),

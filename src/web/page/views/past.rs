@@ -14,8 +14,7 @@ pub fn past(frame: &Frame<'_>, past: &Result<Option<Statistics>, String>, now: f
     let main = html! {
         @match past {
             Ok(Some(past)) => {
-                @let [days, hours] = times(past, now);
-                div.charts { div { (days.markup()) } div { (hours.markup()) } }
+                div.charts { @for section in times(past, now) { div { (section.markup()) } } }
                 (offenders(frame, past))
             },
             Ok(None) => p { "The server keeps no database." },
@@ -69,9 +68,10 @@ mod tests {
                 last: 1_795_348_800.0,
                 jails: [EVIL.to_owned()].into(),
             }],
+            countries: vec![("AT".to_owned(), 2), (EVIL.to_owned(), 1)],
             ..Statistics::default()
         };
-        is_harmless(&past(&frame(&access), &Ok(Some(told)), 1_795_348_800.0), 5);
+        is_harmless(&past(&frame(&access), &Ok(Some(told)), 1_795_348_800.0), 6);
         is_harmless(&past(&frame(&access), &Err(EVIL.to_owned()), 0.0), 2);
     }
 }
