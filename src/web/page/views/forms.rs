@@ -35,6 +35,7 @@ pub fn confirm(frame: &Frame<'_>, order: &Order) -> String {
                 (Change::Ignore, _) => { "The jail " (jail) " counts no failures of " (id) " until the next reload or start of the server. For longer, write it into " code { "ignoreip" } "." },
             }
         }
+        @if !frame.may_write() { p.bad role="alert" { "You may not change anything here." } } @else {
         form method="post" action=(frame.path(&["change"])) {
             input type="hidden" name="form_token" value=(frame.access.map_or("", |access| &access.form_token));
             input type="hidden" name="change" value=(word);
@@ -43,6 +44,7 @@ pub fn confirm(frame: &Frame<'_>, order: &Order) -> String {
             button.main { (button) }
             " "
             a href=(frame.path(&["address", &order.id])) { "Leave it" }
+        }
         }
     };
     whole(frame, "change", title, &main)
@@ -112,6 +114,7 @@ fn choices() -> Markup {
 mod tests {
     use super::super::tests::{EVIL, frame, is_harmless, operator};
     use super::*;
+    use crate::web::access::Access;
 
     #[test]
     fn questions_are_harmless_and_carry_the_token() {
@@ -130,5 +133,16 @@ mod tests {
             );
         }
         is_harmless(&login(&frame(&access), EVIL, Some(EVIL)), 1);
+        let viewer = Access {
+            may_write: false,
+            ..operator()
+        };
+        let order = Order {
+            change: Change::Unban,
+            jail: None,
+            id: EVIL.to_owned(),
+        };
+        let page = confirm(&frame(&viewer), &order);
+        assert!(!page.contains("/f/change"), "{page}");
     }
 }
