@@ -58,7 +58,7 @@ impl Latest {
     /// All of it, the latest first.
     pub fn look(&mut self, figures: &Figures) -> Vec<Happening> {
         let events = self.hub.as_ref().map(|hub| hub.recent());
-        let is_told = self.hub.as_ref().is_some_and(|hub| hub.health().0);
+        let is_told = self.hub.as_ref().is_some_and(|hub| hub.health().connected);
         let mut all: Vec<Happening> = events.iter().flatten().filter_map(of_event).collect();
         for jail in &figures.jails {
             let known = self.bans.get(&jail.name);
