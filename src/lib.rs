@@ -13,6 +13,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod countries;
+pub mod crowdsec;
 pub mod datetime;
 pub mod draft;
 pub mod evidence;

@@ -81,6 +81,7 @@ impl Watcher {
             evidence: Default::default(),
             clock: Default::default(),
             fleet: Default::default(),
+            crowdsec: Default::default(),
         };
         let jail = Jail::spawn(name, "auto", context).unwrap();
         let watcher = Watcher {

@@ -61,6 +61,7 @@ impl Bench {
             evidence: Default::default(),
             clock: Default::default(),
             fleet: Default::default(),
+            crowdsec: Default::default(),
         };
         let jail = Jail::spawn(name, "polling", context.clone()).unwrap();
         let bench = Bench {

@@ -9,6 +9,7 @@ pub mod command_dispatcher;
 pub mod config_ini;
 pub mod config_options;
 pub mod config_substitution;
+pub mod crowdsec_decisions;
 pub mod database_data;
 pub mod date_detection;
 pub mod filter_line;
@@ -30,6 +31,7 @@ pub const TARGETS: &[Target] = &[
     ("config_ini", config_ini::run),
     ("config_options", config_options::run),
     ("config_substitution", config_substitution::run),
+    ("crowdsec_decisions", crowdsec_decisions::run),
     ("database_data", database_data::run),
     ("date_detection", date_detection::run),
     ("filter_line", filter_line::run),

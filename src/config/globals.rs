@@ -7,8 +7,8 @@ use super::error::{Cause, Messages};
 use super::settings::{Options, Settings};
 use crate::control::Value;
 use crate::options::server::{
-    self as rows, EARLY, FLEET, FLEET_COMMAND, SANDBOX, THREAD, THREAD_COMMAND, WEB_COMMAND,
-    WEB_SOCKET,
+    self as rows, CROWDSEC, CROWDSEC_COMMAND, EARLY, FLEET, FLEET_COMMAND, SANDBOX, THREAD,
+    THREAD_COMMAND, WEB_COMMAND, WEB_SOCKET,
 };
 use crate::options::{OptionRow, Sent};
 use crate::python::text::quoted;
@@ -126,6 +126,7 @@ pub fn commands(
     let thread = thread.filter(|members| !members.is_empty());
     let thread = thread.map(Value::Dict);
     let fleet = fleet(settings, messages)?.map(Value::Dict);
+    let crowdsec = members(settings, CROWDSEC_COMMAND, CROWDSEC, messages)?.map(Value::Dict);
     let set = |name: &str, value: Value| vec!["set".into(), name.into(), value];
     let mut commands: Vec<Vec<Value>> = thread
         .map(|value| set(THREAD_COMMAND, value))
@@ -149,6 +150,7 @@ pub fn commands(
     commands.extend(web.map(|options| set(WEB_COMMAND, Value::Dict(options))));
     // places in the streams of others are kept in the database
     commands.extend(fleet.map(|options| set(FLEET_COMMAND, options)));
+    commands.extend(crowdsec.map(|options| set(CROWDSEC_COMMAND, options)));
     Ok(commands)
 }
 

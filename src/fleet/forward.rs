@@ -1,4 +1,4 @@
-//! What other hosts have decided, on its way to the jails of this one: a task for each jail, so that one
+//! What others have decided, on its way to the jails of this one: a task for each jail, so that one
 //! that is busy holds up no other.
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -8,17 +8,19 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::address::Address;
-use crate::jail::{Jail, RemoteChange};
+use crate::jail::{Jail, RemoteChange, Road};
 use crate::ticket::Ticket;
 
-/// Changes that wait for one jail; a jail that is further behind is brought up to date later.
-const WAITING: usize = 200_000;
+/// Changes that wait for one jail of the fleet; a jail that is further behind is brought up to date later.
+pub const WAITING: usize = 200_000;
 /// Changes that a jail is given at once.
 const AT_ONCE: usize = 2_000;
 
 /// The ways to the jails.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Forward {
+    road: Road,
+    most: usize,
     ways: HashMap<String, Way>,
     /// Jails that have missed changes.
     behind: HashSet<String>,
@@ -86,15 +88,26 @@ impl Waiting {
 }
 
 impl Forward {
+    /// None yet; what jails hear comes by this road, and so many changes may wait for one.
+    pub fn new(road: Road, most: usize) -> Forward {
+        Forward {
+            road,
+            most,
+            ways: HashMap::new(),
+            behind: HashSet::new(),
+        }
+    }
+
     /// Hands changes to a jail, without waiting.
     pub fn send(&mut self, jail: &Jail, changes: Vec<RemoteChange>) {
         let count = changes.len();
+        let road = self.road;
         let way = self
             .ways
             .entry(jail.name.clone())
-            .or_insert_with(|| Way::new(jail.clone()));
+            .or_insert_with(|| Way::new(jail.clone(), road));
         let mut waiting = way.queue.waiting();
-        if waiting.len() + count > WAITING {
+        if waiting.len() + count > self.most {
             self.behind.insert(jail.name.clone());
             return;
         }
@@ -135,22 +148,22 @@ impl Queue {
     }
 
     /// Hands the jail what comes, no more at once than its actions can bear.
-    async fn serve(&self, jail: &Jail) {
+    async fn serve(&self, jail: &Jail, road: Road) {
         loop {
             let changes = self.waiting().take();
             match changes.is_empty() {
                 true => self.news.notified().await,
-                false => jail.remote(changes).await,
+                false => jail.remote(road, changes).await,
             }
         }
     }
 }
 
 impl Way {
-    fn new(jail: Jail) -> Way {
+    fn new(jail: Jail, road: Road) -> Way {
         let queue = Arc::new(Queue::default());
         let own = queue.clone();
-        let task = tokio::spawn(async move { own.serve(&jail).await });
+        let task = tokio::spawn(async move { own.serve(&jail, road).await });
         Way { queue, task }
     }
 }

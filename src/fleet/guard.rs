@@ -3,12 +3,14 @@
 #![forbid(unsafe_code)]
 
 use std::collections::{HashMap, HashSet};
+use std::fs;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use super::Millis;
 use crate::address::Address;
+use crate::jail::Names;
 
 /// What is never banned by the word of another host.
 #[derive(Clone, Debug)]
@@ -109,8 +111,16 @@ fn is_special(ip: IpAddr) -> bool {
     .max(ip.is_loopback() || ip.is_multicast() || ip.is_unspecified())
 }
 
+/// The addresses of this host and of its gateways.
+pub async fn this_host(names: &Names) -> HashSet<IpAddr> {
+    let own = names.own_addresses().await;
+    let table = |path| fs::read_to_string(path).unwrap_or_default();
+    let gateways = gateways(&table("/proc/net/route"), &table("/proc/net/ipv6_route"));
+    own.iter().copied().chain(gateways).collect()
+}
+
 /// The gateways of the routing tables, in the form of `/proc/net/route` and `/proc/net/ipv6_route`.
-pub fn gateways(ipv4: &str, ipv6: &str) -> Vec<IpAddr> {
+fn gateways(ipv4: &str, ipv6: &str) -> Vec<IpAddr> {
     let four = ipv4.lines().filter_map(|line| {
         let gateway = line.split_whitespace().nth(2)?;
         let number = u32::from_str_radix(gateway, 16).ok()?;

@@ -63,24 +63,24 @@ impl Link {
     }
 
     /// From now on there is a fleet that hears.
-    pub(super) fn open(&self) -> mpsc::Receiver<(String, Told)> {
+    pub(crate) fn open(&self) -> mpsc::Receiver<(String, Told)> {
         let (sender, receiver) = mpsc::channel(WAITING);
         *self.sender() = Some(sender);
         receiver
     }
 
     /// There is none any more.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         *self.sender() = None;
     }
 
     /// Whether something found no room since it was asked last.
-    pub(super) fn has_missed(&self) -> bool {
+    pub(crate) fn has_missed(&self) -> bool {
         self.0.missed.swap(false, Ordering::Relaxed)
     }
 
     /// How much found no room.
-    pub(super) fn dropped(&self) -> u64 {
+    pub(crate) fn dropped(&self) -> u64 {
         self.0.dropped.load(Ordering::Relaxed)
     }
 

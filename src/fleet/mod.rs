@@ -9,8 +9,8 @@
 mod claims;
 pub mod engine;
 pub mod entry;
-mod forward;
-mod guard;
+pub mod forward;
+pub mod guard;
 mod limits;
 mod link;
 mod receive;
@@ -65,6 +65,12 @@ pub struct Surroundings {
     pub names: Names,
     /// The way from the jails.
     pub link: Link,
+}
+
+impl std::fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Surroundings").finish_non_exhaustive()
+    }
 }
 
 /// What a client asks.

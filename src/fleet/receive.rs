@@ -13,7 +13,7 @@ use super::task::Task;
 use super::{LOG, Millis};
 use crate::address::Address;
 use crate::fields::MatchLine;
-use crate::jail::{Jail, RemoteChange};
+use crate::jail::{Jail, RemoteChange, Road};
 use crate::origin::Origin;
 use crate::ticket::{BanTime, Ticket};
 use crate::{debug, notice, warning};
@@ -80,7 +80,7 @@ impl Task {
                     if let Some(target) = entry.address()
                         && let Some(jail) = self.jail_for(&jails, &entry.jail)
                     {
-                        let quorum = jail.fleet_mode().hosts;
+                        let quorum = jail.mode(Road::Fleet).hosts;
                         let source = (one.host.as_str(), entry.jail.as_str());
                         let now = self.now();
                         if !self.claims.knows(&jail.name, &target) {
@@ -211,7 +211,7 @@ impl Task {
         let Some(jail) = self.jail_for(jails, origin).filter(|_| until > now) else {
             return;
         };
-        let quorum = jail.fleet_mode().hosts;
+        let quorum = jail.mode(Road::Fleet).hosts;
         let source = (host, origin);
         let effect = self
             .claims
@@ -262,7 +262,11 @@ impl Task {
         engine: &mut Connection,
     ) -> Result<(), EngineError> {
         let now = self.now();
-        let quorum = |jail: &str| jails.get(jail).map_or(1, |jail| jail.fleet_mode().hosts);
+        let quorum = |jail: &str| {
+            jails
+                .get(jail)
+                .map_or(1, |jail| jail.mode(Road::Fleet).hosts)
+        };
         let what = entry.kind.word();
         let target = entry.address();
         notice!(
@@ -312,7 +316,11 @@ impl Task {
 
     /// Nothing of what a host has said counts any more.
     fn forget(&mut self, host: &str, jails: &HashMap<String, Jail>, changes: &mut Changes) {
-        let quorum = |jail: &str| jails.get(jail).map_or(1, |jail| jail.fleet_mode().hosts);
+        let quorum = |jail: &str| {
+            jails
+                .get(jail)
+                .map_or(1, |jail| jail.mode(Road::Fleet).hosts)
+        };
         self.hosts.remove(host);
         for (jail, target, effect) in self.claims.remove_host(host, quorum, self.now()) {
             self.effect(&jail, &target, Some(effect), changes);
@@ -338,7 +346,10 @@ impl Task {
         jails: &HashMap<String, Jail>,
         changes: &mut Changes,
     ) {
-        for jail in jails.values().filter(|jail| jail.fleet_mode().receives) {
+        for jail in jails
+            .values()
+            .filter(|jail| jail.mode(Road::Fleet).receives)
+        {
             let lift = RemoteChange::Lift(within.cloned(), host.map(str::to_owned));
             changes.add(&jail.name, lift);
         }
@@ -423,7 +434,11 @@ impl Task {
     /// The clock was set: bans of others end when they were to end, by the new one.
     pub(super) fn tell_ends(&mut self) {
         let jails = self.jails();
-        let quorum = |jail: &str| jails.get(jail).map_or(1, |jail| jail.fleet_mode().hosts);
+        let quorum = |jail: &str| {
+            jails
+                .get(jail)
+                .map_or(1, |jail| jail.mode(Road::Fleet).hosts)
+        };
         let mut changes = Changes::default();
         for (jail, target, effect) in self.claims.effects(quorum, self.now()) {
             self.effect(&jail, &target, Some(effect), &mut changes);

@@ -9,6 +9,7 @@ use super::entry::{Entry, Kind, reason};
 use super::link::{OwnBan, Told};
 use super::task::Task;
 use crate::address::Address;
+use crate::jail::Road;
 use crate::ticket::Timestamp;
 
 /// Entries that are put into the stream at once.
@@ -71,7 +72,7 @@ impl Task {
 
     fn sends(&self, jail: &str) -> bool {
         let jail = self.reported.get(jail);
-        jail.is_some_and(|jail| jail.fleet_mode().sends)
+        jail.is_some_and(|jail| jail.mode(Road::Fleet).sends)
     }
 
     /// Remembers a ban of this host; until when it is, where that is new.

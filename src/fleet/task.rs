@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -11,8 +10,8 @@ use tokio::time::Instant;
 
 use super::claims::Claims;
 use super::engine::{Engine, EngineError, PATIENCE, Place};
-use super::forward::Forward;
-use super::guard::{Guard, gateways};
+use super::forward::{Forward, WAITING};
+use super::guard::{Guard, this_host};
 use super::limits::Budget;
 use super::link::Told;
 use super::settings::Settings;
@@ -21,7 +20,7 @@ use super::ulid::Ulids;
 use super::{LOG, Millis, Question, Surroundings};
 use crate::clock;
 use crate::control::Value;
-use crate::jail::Jail;
+use crate::jail::{Jail, Road};
 use crate::store::LogPosition;
 use crate::ticket::Timestamp;
 use crate::{info, warning};
@@ -125,7 +124,7 @@ impl Task {
             trusted: trusted.transpose()?,
             engine,
             asked,
-            forward: Forward::default(),
+            forward: Forward::new(Road::Fleet, WAITING),
             muted: false,
             renewed: HashSet::new(),
             forgotten: HashSet::new(),
@@ -149,7 +148,7 @@ impl Task {
     pub(super) async fn run(mut self) {
         // a server that took part before has jails that run already
         for jail in (self.around.jails)() {
-            if jail.is_started() && jail.fleet_mode().takes_part() {
+            if jail.is_started() && jail.mode(Road::Fleet).takes_part() {
                 self.hear(jail.name, Told::Started).await;
             }
         }
@@ -259,7 +258,7 @@ impl Task {
     /// The jail of this host that the bans of a jail of that name concern, if it wants to hear of them.
     pub(super) fn jail_for(&self, jails: &HashMap<String, Jail>, name: &str) -> Option<Jail> {
         let jail = jails.get(name).or_else(|| jails.get(FALLBACK))?;
-        jail.fleet_mode().receives.then(|| jail.clone())
+        jail.mode(Road::Fleet).receives.then(|| jail.clone())
     }
 
     /// All jails by name.
@@ -270,13 +269,7 @@ impl Task {
 
     /// Learns whom nobody may have banned here: this host, its gateways, the engine.
     pub(super) async fn learn_own(&mut self) {
-        let own = self.around.names.own_addresses().await;
-        let mut own: HashSet<IpAddr> = own.iter().copied().collect();
-        let table = |path| fs::read_to_string(path).unwrap_or_default();
-        own.extend(gateways(
-            &table("/proc/net/route"),
-            &table("/proc/net/ipv6_route"),
-        ));
+        let mut own = this_host(&self.around.names).await;
         for (host, port) in self.engine.places() {
             let found = tokio::net::lookup_host((host.as_str(), port)).await;
             own.extend(

@@ -16,7 +16,7 @@ use super::ignore_cache::IgnoreCache;
 use super::increment::Increment;
 use super::known::Known;
 use super::prefix::BanPrefix;
-use super::remote::FleetMode;
+use super::remote::RoadMode;
 use super::seek::Calendar;
 use super::settings;
 use crate::action::JailFigures;
@@ -69,7 +69,8 @@ pub(super) struct JailOptions {
     pub unban_when_quiet: bool,
     /// Bans are only said to be made: nothing learns of them but the log and who asks.
     pub simulate: bool,
-    pub fleet: FleetMode,
+    pub fleet: RoadMode,
+    pub crowdsec: RoadMode,
     pub ignore: IgnoreList,
     pub ignore_cache: Option<IgnoreCache>,
     pub ignore_command: Option<String>,
@@ -86,7 +87,8 @@ impl Default for JailOptions {
             prefix: BanPrefix::default(),
             unban_when_quiet: false,
             simulate: false,
-            fleet: FleetMode::default(),
+            fleet: RoadMode::default(),
+            crowdsec: RoadMode::default(),
             ignore: IgnoreList::default(),
             ignore_cache: None,
             ignore_command: None,

@@ -197,7 +197,7 @@ fn change(option: &str, round: usize) -> JailSetting {
         "bantime.factor" | "bantime.maxtime" | "bantime.rndtime" => pick(["21", "22"]),
         "maxretry" | "maxmatches" | "maxlines" => pick(["7", "8"]),
         "unbanwhenquiet" | "simulate" => pick(["yes", "no"]),
-        "fleet" => pick(["send", "send, receive"]),
+        "fleet" | "crowdsec" => pick(["send", "send, receive"]),
         "fleet.minhosts" => pick(["2", "3"]),
         "banprefix4" | "banprefix6" => pick(["24", "28"]),
         "logtimezone" => pick(["UTC+0100", "UTC"]),

@@ -8,6 +8,7 @@ use crate::address::Address;
 use crate::datetime::duration;
 use crate::datetime::stamp;
 use crate::log::{self, Level};
+use crate::origin::Origin;
 use crate::python::Number;
 use crate::ticket::{Ticket, Timestamp};
 
@@ -166,7 +167,7 @@ impl Decision {
                 let restore = if ticket.restored { "Restore " } else { "" };
                 let by = ticket.origin().suffix();
                 let text = format!("[{jail}] {restore}Ban {}{by}", ticket.id);
-                (Level::Notice, ACTIONS, text)
+                (level_of(ticket), ACTIONS, text)
             }
             Decision::Expired(id) => {
                 let text = format!("[{jail}] Ignore {id}, expired bantime");
@@ -214,7 +215,7 @@ impl Decision {
                 (Level::Notice, OBSERVER, text)
             }
             Decision::Unban(ticket) => (
-                Level::Notice,
+                level_of(ticket),
                 ACTIONS,
                 format!("[{jail}] Unban {}", ticket.id),
             ),
@@ -231,6 +232,14 @@ impl Decision {
             Decision::Told { target, text } => (Level::Debug, *target, text.clone()),
             Decision::Record(_) | Decision::Prolong(_) | Decision::AskQuiet(_) => return None,
         })
+    }
+}
+
+/// Bans of lists come by the thousand; who gets them says how many.
+fn level_of(ticket: &Ticket) -> Level {
+    match ticket.origin() {
+        Origin::List(_) => Level::Debug,
+        _ => Level::Notice,
     }
 }
 
@@ -264,7 +273,6 @@ fn with_local_time(time: Timestamp, mut use_it: impl FnMut(&str)) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::origin::Origin;
 
     #[test]
     fn lines_are_the_originals() {

@@ -13,6 +13,7 @@ use super::decision::{Decision, local_time};
 use super::lookup::{self, Lookup, LookupResult, TagContext};
 use super::names;
 use super::pending::{Found, Origin, PendingFailure};
+use super::remote::Road;
 use super::task::Task;
 use crate::action::Order;
 use crate::address::Address;
@@ -20,6 +21,7 @@ use crate::clock::now;
 use crate::control::Value;
 use crate::filter::FailureId;
 use crate::log;
+use crate::origin;
 use crate::pattern::UseDns;
 use crate::{debug, info};
 
@@ -284,7 +286,11 @@ impl Task {
             }
             Origin::RemoteEnd(until) => {
                 self.core.remote_end(&id, until, now, &mut decisions);
-                if let [Decision::Unban(_)] = decisions[..] {
+                if let [Decision::Unban(ticket)] = &decisions[..] {
+                    if !ticket.origin().is_elsewhere() {
+                        // the fleet has lifted a ban of this host, of which it has told others too
+                        self.share_unban(Road::Crowdsec, ticket);
+                    }
                     self.forget(vec![id]);
                 }
             }
@@ -312,6 +318,10 @@ impl Task {
                 Decision::Record(ticket) => Some(ticket),
                 _ => None,
             });
+            let renewed: Vec<Address> = others.iter().filter_map(renewed_by_list).collect();
+            if !renewed.is_empty() {
+                store.delete_bans(self.core.name(), Some(renewed));
+            }
             store.add_bans(self.core.name(), &tickets.collect::<Vec<_>>());
         }
         self.carry_out(others);
@@ -327,7 +337,7 @@ impl Task {
     pub(super) fn carry_out_for(&mut self, decisions: Vec<Decision>, by_hand: bool) {
         let (mut banned, mut unbanned) = (0, 0);
         let simulates = self.core.simulates();
-        let shares = self.core.options.fleet.takes_part() && !simulates;
+        let shares = self.core.options.take_part() && !simulates;
         for decision in decisions {
             if shares {
                 self.share(&decision);
@@ -411,5 +421,16 @@ impl Task {
             store: self.context.store.clone(),
             figures: self.core.figures(),
         }
+    }
+}
+
+/// Lists renew their bans for ever: each has one row in the database, and the last goes.
+fn renewed_by_list(decision: &Decision) -> Option<Address> {
+    match decision {
+        Decision::Prolong(ticket) => match ticket.origin() {
+            origin::Origin::List(_) => Some(ticket.id.clone()),
+            _ => None,
+        },
+        _ => None,
     }
 }

@@ -33,7 +33,7 @@ impl Task {
             tokio::spawn(async move { names.own_addresses().await });
         }
         self.starting = true;
-        self.show_fleet_mode();
+        self.show_modes();
         self.renew(&self.core.ignored_names());
         self.actions.send(Order::Figures(self.core.figures()));
         self.actions.send(Order::Start);
@@ -83,9 +83,7 @@ impl Task {
     pub(super) async fn stop(&mut self, keep: bool) {
         let name = Value::from(self.core.name());
         debug!("fail2ban.jail", "Stopping jail {}", name.repr());
-        if self.core.options.fleet.takes_part() {
-            self.tell_fleet(Told::Stopped);
-        }
+        self.tell_others(|| Told::Stopped);
         self.pending.clear();
         self.all_judged();
         self.intake.stop();
@@ -125,6 +123,7 @@ impl Task {
                 // it is told of where it is on
                 self.core.options.simulate = false;
                 self.core.options.fleet = Default::default();
+                self.core.options.crowdsec = Default::default();
                 self.intake.begin_reload();
                 self.actions.send(Order::Reloading(true, Vec::new()));
             }

@@ -135,7 +135,7 @@ impl Task {
             return count;
         }
         for ticket in &tickets {
-            self.share_unban(ticket);
+            self.share_unban_everywhere(ticket);
             let unban = Decision::Unban(ticket.clone());
             self.context
                 .events
@@ -257,7 +257,7 @@ impl Task {
         let ticket = self.core.unban(id);
         let lifted = ticket.is_some();
         if let Some(ticket) = &ticket {
-            self.share_unban(ticket);
+            self.share_unban_everywhere(ticket);
         }
         self.carry_out(ticket.map(Decision::Unban).into_iter().collect());
         lifted

@@ -64,8 +64,8 @@ pub use self::events::{Events, Subscription};
 pub use self::look::Looks;
 pub use self::names::{Names, interface_addresses};
 pub use self::prepared::Prepared;
-use self::remote::SharedMode;
-pub use self::remote::{FleetMode, RemoteChange};
+use self::remote::SharedModes;
+pub use self::remote::{RemoteChange, Road, RoadMode};
 use self::status::{Part, add_rows, with_unread};
 use self::task::{Phase, Request};
 use crate::action::{Actions, Order, Query};
@@ -105,6 +105,8 @@ pub struct JailContext {
     pub clock: ClockSteps,
     /// Where other hosts are told of bans.
     pub fleet: Link,
+    /// Where CrowdSec is told of them.
+    pub crowdsec: Link,
 }
 
 /// An option among several that a jail refused; those after it were not tried.
@@ -128,7 +130,7 @@ pub struct Jail {
     inbox: mpsc::Sender<Request>,
     actions: Actions,
     started: Arc<AtomicBool>,
-    mode: Arc<SharedMode>,
+    modes: Arc<SharedModes>,
 }
 
 impl Jail {
@@ -168,8 +170,8 @@ impl Jail {
         let (actions, doing) =
             Actions::prepare(name, context.store.clone(), context.holders.clone());
         let started = Arc::new(AtomicBool::new(false));
-        let mode = Arc::new(SharedMode::default());
-        let seen = (started.clone(), mode.clone());
+        let modes = Arc::new(SharedModes::default());
+        let seen = (started.clone(), modes.clone());
         let (inbox, deciding) = task::prepare(name, kind, context, actions.clone(), seen);
         let jail = Jail {
             name: name.to_owned(),
@@ -177,7 +179,7 @@ impl Jail {
             inbox,
             actions,
             started,
-            mode,
+            modes,
         };
         Ok(Prepared {
             jail,

@@ -87,8 +87,13 @@ const OPTIONS: &[OptionCode] = &[
     ),
     code(
         "fleet",
-        |core, value| core.options.fleet.read(value),
+        |core, value| core.options.fleet.read("fleet", value),
         |core| core.options.fleet.words().into(),
+    ),
+    code(
+        "crowdsec",
+        |core, value| core.options.crowdsec.read("crowdsec", value),
+        |core| core.options.crowdsec.words().into(),
     ),
     code(
         "fleet.minhosts",

@@ -1,5 +1,5 @@
-//! The jail's part in a fleet: it tells what it has decided, and does what other hosts have, unless its own
-//! rules spare whom that is about.
+//! The jail's part in a fleet and at CrowdSec: it tells what it has decided, and does what others have, unless
+//! its own rules spare whom that is about.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::Jail;
 use super::bans::end_of;
-use super::core::JailCore;
+use super::core::{JailCore, JailOptions};
 use super::decision::Decision;
 use super::pending::{Origin, PendingFailure};
 use super::task::{Request, Task};
@@ -23,7 +23,29 @@ use crate::ticket::{BanTime, Ticket, Timestamp};
 /// Writes that wait for the database when bans of other hosts have to wait as well, each of many bans.
 const BEHIND: usize = 32;
 
-/// What other hosts have decided.
+/// The way to and from others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Road {
+    /// Other hosts, by the section `[fleet]`.
+    Fleet,
+    /// CrowdSec, by the section `[crowdsec]`.
+    Crowdsec,
+}
+
+impl Road {
+    const ALL: [Road; 2] = [Road::Fleet, Road::Crowdsec];
+}
+
+/// Who has decided on bans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// This host.
+    Own,
+    /// Lists.
+    Lists,
+}
+
+/// What others have decided.
 #[derive(Clone, Debug)]
 pub enum RemoteChange {
     /// A ban; its time and length say until when.
@@ -35,10 +57,10 @@ pub enum RemoteChange {
     Lift(Option<Address>, Option<String>),
 }
 
-/// The option `fleet` of a jail, and `fleet.minhosts`.
+/// The options `fleet` and `crowdsec` of a jail, and `fleet.minhosts`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FleetMode {
-    /// Its bans go to the other hosts.
+pub struct RoadMode {
+    /// Its bans go to others.
     pub sends: bool,
     /// Their bans count here.
     pub receives: bool,
@@ -46,14 +68,14 @@ pub struct FleetMode {
     pub hosts: usize,
 }
 
-impl FleetMode {
-    /// Whether it has to do with other hosts at all.
+impl RoadMode {
+    /// Whether it has to do with others at all.
     pub fn takes_part(self) -> bool {
         self.sends || self.receives
     }
 
     /// Reads `off`, or `send` and `receive` in any order.
-    pub(super) fn read(&mut self, value: &Value) -> Result<(), CommandError> {
+    pub(super) fn read(&mut self, option: &str, value: &Value) -> Result<(), CommandError> {
         let text = value.str();
         let (mut sends, mut receives) = (false, false);
         for word in text.split([',', ' ']).filter(|word| !word.is_empty()) {
@@ -63,7 +85,7 @@ impl FleetMode {
                 "off" => {}
                 _ => {
                     let why = format!(
-                        "Invalid fleet option {}, it is off, send, receive or both: send, receive",
+                        "Invalid {option} option {}, it is off, send, receive or both: send, receive",
                         value.repr()
                     );
                     return Err(CommandError::builtin("ValueError", why));
@@ -85,24 +107,53 @@ impl FleetMode {
     }
 }
 
-/// A mode that the handle of a jail sees change.
+/// Modes that the handle of a jail sees change.
 #[derive(Debug, Default)]
-pub(super) struct SharedMode {
+pub(super) struct SharedModes {
+    fleet: SharedMode,
+    crowdsec: SharedMode,
+}
+
+impl SharedModes {
+    fn of(&self, road: Road) -> &SharedMode {
+        match road {
+            Road::Fleet => &self.fleet,
+            Road::Crowdsec => &self.crowdsec,
+        }
+    }
+}
+
+impl JailOptions {
+    fn mode(&self, road: Road) -> RoadMode {
+        match road {
+            Road::Fleet => self.fleet,
+            Road::Crowdsec => self.crowdsec,
+        }
+    }
+
+    /// Whether it has to do with any others.
+    pub(super) fn take_part(&self) -> bool {
+        Road::ALL.iter().any(|road| self.mode(*road).takes_part())
+    }
+}
+
+#[derive(Debug, Default)]
+struct SharedMode {
     sends: AtomicBool,
     receives: AtomicBool,
     hosts: AtomicUsize,
 }
 
 impl SharedMode {
-    fn get(&self) -> FleetMode {
-        FleetMode {
+    fn get(&self) -> RoadMode {
+        RoadMode {
             sends: self.sends.load(Ordering::Relaxed),
             receives: self.receives.load(Ordering::Relaxed),
             hosts: self.hosts.load(Ordering::Relaxed),
         }
     }
 
-    fn set(&self, mode: FleetMode) {
+    fn set(&self, mode: RoadMode) {
         self.sends.store(mode.sends, Ordering::Relaxed);
         self.receives.store(mode.receives, Ordering::Relaxed);
         self.hosts.store(mode.hosts, Ordering::Relaxed);
@@ -110,46 +161,72 @@ impl SharedMode {
 }
 
 impl Jail {
-    /// What its options say of the fleet.
-    pub fn fleet_mode(&self) -> FleetMode {
-        self.mode.get()
+    /// What its options say of telling and hearing others.
+    pub fn mode(&self, road: Road) -> RoadMode {
+        self.modes.of(road).get()
     }
 
-    /// Has it do what other hosts have decided; waits until all of it is judged.
-    pub async fn remote(&self, changes: Vec<RemoteChange>) {
+    /// Has it do what others have decided; waits until all of it is judged.
+    pub async fn remote(&self, road: Road, changes: Vec<RemoteChange>) {
         let (reply, done) = oneshot::channel();
         // a jail that is gone has nothing to do any more
-        let _ = self.ask(Request::Remote(changes, reply), done).await;
+        let _ = self.ask(Request::Remote(road, changes, reply), done).await;
     }
 
     /// The bans in force that this host has decided on.
     pub async fn own_bans(&self) -> Vec<OwnBan> {
+        self.bans_of(Whose::Own).await
+    }
+
+    /// The bans in force that lists have decided on.
+    pub async fn list_bans(&self) -> Vec<OwnBan> {
+        self.bans_of(Whose::Lists).await
+    }
+
+    async fn bans_of(&self, whose: Whose) -> Vec<OwnBan> {
         let (reply, bans) = oneshot::channel();
-        let request = Request::OwnBans(reply);
+        let request = Request::BansOf(whose, reply);
         self.ask(request, bans).await.unwrap_or_default()
     }
 }
 
 impl Task {
-    /// Lets the handle see what the options say, and tells the fleet where that has changed. In the middle
-    /// of a reload they say nothing.
-    pub(super) fn show_fleet_mode(&mut self) {
-        let mode = self.core.options.fleet;
-        if self.before_reload.is_some() || mode == self.mode.get() {
-            return;
-        }
-        self.mode.set(mode);
-        // a jail that starts says so when it has its bans from the database
-        if self.is_started() && !self.starting {
-            self.tell_fleet(match mode.takes_part() {
-                true => Told::Started,
-                false => Told::Stopped,
-            });
+    /// Lets the handle see what the options say, and tells others where that has changed. In the middle of a
+    /// reload they say nothing.
+    pub(super) fn show_modes(&mut self) {
+        for road in Road::ALL {
+            let mode = self.core.options.mode(road);
+            let seen = self.modes.of(road);
+            if self.before_reload.is_some() || mode == seen.get() {
+                continue;
+            }
+            seen.set(mode);
+            // a jail that starts says so when it has its bans from the database
+            if self.is_started() && !self.starting {
+                let told = match mode.takes_part() {
+                    true => Told::Started,
+                    false => Told::Stopped,
+                };
+                self.tell(road, told);
+            }
         }
     }
 
-    pub(super) fn tell_fleet(&self, told: Told) {
-        self.context.fleet.tell(self.core.name(), told);
+    fn tell(&self, road: Road, told: Told) {
+        let link = match road {
+            Road::Fleet => &self.context.fleet,
+            Road::Crowdsec => &self.context.crowdsec,
+        };
+        link.tell(self.core.name(), told);
+    }
+
+    /// Tells all others with whom it has to do.
+    pub(super) fn tell_others(&self, told: impl Fn() -> Told) {
+        for road in Road::ALL {
+            if self.core.options.mode(road).takes_part() {
+                self.tell(road, told());
+            }
+        }
     }
 
     /// Nothing waits to be judged: whoever waited for that is told.
@@ -167,12 +244,12 @@ impl Task {
                 false => drop(reply.send(())),
             }
         }
-        if std::mem::take(&mut self.starting) && self.core.options.fleet.takes_part() {
-            self.tell_fleet(Told::Started);
+        if std::mem::take(&mut self.starting) {
+            self.tell_others(|| Told::Started);
         }
     }
 
-    /// Tells the fleet of a ban that this host has decided on.
+    /// Tells others of a ban that this host has decided on.
     pub(super) fn share(&self, decision: &Decision) {
         let (ticket, until) = match decision {
             Decision::Record(ticket) if !ticket.origin().is_elsewhere() => {
@@ -183,23 +260,35 @@ impl Task {
             Decision::Already { ticket, until, .. } => (ticket, *until),
             _ => return,
         };
-        self.tell_fleet(Told::Ban(own_ban(ticket, until)));
+        self.tell_others(|| Told::Ban(own_ban(ticket, until)));
     }
 
-    /// Tells the fleet that somebody has lifted a ban.
-    pub(super) fn share_unban(&self, ticket: &Ticket) {
-        if self.core.options.fleet.takes_part() && !self.core.simulates() {
-            let length = ticket.bantime.unwrap_or(self.core.default_ban_time());
-            let end = end_of(ticket.time, length);
-            self.tell_fleet(Told::Unban(ticket.id.clone(), end));
+    /// Tells others that somebody has lifted a ban.
+    pub(super) fn share_unban_everywhere(&self, ticket: &Ticket) {
+        for road in Road::ALL {
+            self.share_unban(road, ticket);
         }
     }
 
-    /// Judges what other hosts have decided as it judges what it finds: in order, and by its own rules.
-    pub(super) fn remote(&mut self, changes: Vec<RemoteChange>, reply: oneshot::Sender<()>) {
+    /// Tells it to those at the end of one road.
+    pub(super) fn share_unban(&self, road: Road, ticket: &Ticket) {
+        if self.core.options.mode(road).takes_part() && !self.core.simulates() {
+            let length = ticket.bantime.unwrap_or(self.core.default_ban_time());
+            let end = end_of(ticket.time, length);
+            self.tell(road, Told::Unban(ticket.id.clone(), end));
+        }
+    }
+
+    /// Judges what others have decided as it judges what it finds: in order, and by its own rules.
+    pub(super) fn remote(
+        &mut self,
+        road: Road,
+        changes: Vec<RemoteChange>,
+        reply: oneshot::Sender<()>,
+    ) {
         // an idle jail asks for all of it when it goes on
         let deaf = self.idle && self.before_reload.is_none();
-        if self.is_started() && !deaf && self.core.options.fleet.receives {
+        if self.is_started() && !deaf && self.core.options.mode(road).receives {
             for change in changes {
                 let ended = |until| move |id| (Origin::RemoteEnd(until), Ticket::new(id, now()));
                 let orders: Vec<_> = match change {
@@ -233,18 +322,22 @@ fn own_ban(ticket: &Ticket, until: Timestamp) -> OwnBan {
 }
 
 impl JailCore {
-    /// The bans that this host has decided on; none where they are only said to be made.
-    pub(super) fn own_bans(&self) -> Vec<OwnBan> {
+    /// The bans that these have decided on; none where they are only said to be made.
+    pub(super) fn bans_of(&self, whose: Whose) -> Vec<OwnBan> {
         if self.simulates() {
             return Vec::new();
         }
         let tickets = self.banned_tickets().into_iter();
-        let own = tickets.filter(|ticket| !ticket.origin().is_elsewhere());
-        own.map(|ticket| {
-            let length = ticket.bantime.unwrap_or(self.default_ban_time());
-            own_ban(&ticket, end_of(ticket.time, length))
-        })
-        .collect()
+        let theirs = tickets.filter(|ticket| match (whose, ticket.origin()) {
+            (Whose::Own, origin) => !origin.is_elsewhere(),
+            (Whose::Lists, origin) => matches!(origin, origin::Origin::List(_)),
+        });
+        theirs
+            .map(|ticket| {
+                let length = ticket.bantime.unwrap_or(self.default_ban_time());
+                own_ban(&ticket, end_of(ticket.time, length))
+            })
+            .collect()
     }
 
     /// Bans whom another host has banned, or for longer who is banned.
@@ -347,7 +440,7 @@ mod tests {
 
     #[test]
     fn modes_are_read_and_written() {
-        let mut mode = FleetMode::default();
+        let mut mode = RoadMode::default();
         for (text, words) in [
             ("off", "off"),
             ("send", "send"),
@@ -355,10 +448,10 @@ mod tests {
             ("receive,send", "send, receive"),
             ("send receive", "send, receive"),
         ] {
-            mode.read(&text.into()).unwrap();
+            mode.read("fleet", &text.into()).unwrap();
             assert_eq!(mode.words(), words);
         }
-        assert!(mode.read(&"both".into()).is_err());
+        assert!(mode.read("fleet", &"both".into()).is_err());
         assert_eq!(mode.words(), "send, receive");
     }
 
@@ -373,7 +466,7 @@ mod tests {
             [Decision::Record(_), Decision::Ban { .. }]
         ));
         assert_eq!(end(&core, "192.0.2.1"), Some(60.0));
-        assert_eq!(core.own_bans(), []);
+        assert_eq!(core.bans_of(Whose::Own), []);
         // a shorter one changes nothing, a longer one makes it last
         decisions.clear();
         core.remote_ban(remote("192.0.2.1", 5.0, 50.0), 12.0, &mut decisions);
@@ -420,7 +513,7 @@ mod tests {
         let mut ticket = Ticket::new(Address::parse("192.0.2.2"), 10.0);
         ticket.set_matches(&[MatchLine::Text("why".into())]);
         core.ban(ticket, &Default::default(), 10.0, &mut decisions);
-        let own = core.own_bans();
+        let own = core.bans_of(Whose::Own);
         assert_eq!(own.len(), 1);
         assert_eq!((own[0].until, own[0].reason.as_str()), (110.0, "why"));
         assert_eq!(own[0].bancount, 1);

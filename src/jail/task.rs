@@ -21,7 +21,7 @@ use super::intake::Intake;
 use super::look::Looks;
 use super::lookup::FileStamp;
 use super::pending::Pending;
-use super::remote::{RemoteChange, SharedMode};
+use super::remote::{RemoteChange, Road, SharedModes, Whose};
 use super::{JailContext, Refusal};
 use crate::action::{Actions, Order};
 use crate::address::Address;
@@ -63,10 +63,10 @@ pub(super) enum Request {
     Reload(Phase, oneshot::Sender<()>),
     /// Forget failures and earlier bans of these ids; answers of how many something was known.
     Forget(Vec<String>, oneshot::Sender<usize>),
-    /// Do what other hosts have decided; answered when all of it is judged.
-    Remote(Vec<RemoteChange>, oneshot::Sender<()>),
-    /// The bans that this host has decided on.
-    OwnBans(oneshot::Sender<Vec<OwnBan>>),
+    /// Do what others have decided; answered when all of it is judged.
+    Remote(Road, Vec<RemoteChange>, oneshot::Sender<()>),
+    /// The bans that these have decided on.
+    BansOf(Whose, oneshot::Sender<Vec<OwnBan>>),
     /// Lift these bans, or all.
     Unban(Option<Vec<String>>, oneshot::Sender<usize>),
     /// Names among the ids have been looked up.
@@ -141,8 +141,8 @@ pub(super) struct Task {
     pub(super) quiet: QuietAnswers,
     /// Told when the clock was set.
     pub(super) clock: watch::Receiver<()>,
-    /// What the options say of the fleet; seen by the handle.
-    pub(super) mode: Arc<SharedMode>,
+    /// What the options say of telling and hearing others; seen by the handle.
+    pub(super) modes: Arc<SharedModes>,
     /// Those who wait until nothing waits to be judged.
     pub(super) judging: Vec<oneshot::Sender<()>>,
     /// Bans from the database are being judged.
@@ -177,7 +177,7 @@ pub(super) fn prepare(
     backend: Backend,
     context: JailContext,
     actions: Actions,
-    (started, mode): (Arc<AtomicBool>, Arc<SharedMode>),
+    (started, modes): (Arc<AtomicBool>, Arc<SharedModes>),
 ) -> (mpsc::Sender<Request>, Prepared) {
     let (sender, requests) = mpsc::channel(WAITING_REQUESTS);
     let (chunks_in, chunks) = mpsc::channel(WAITING_CHUNKS);
@@ -205,7 +205,7 @@ pub(super) fn prepare(
         repairs,
         quiet: mpsc::unbounded_channel(),
         clock,
-        mode,
+        modes,
         judging: Vec::new(),
         starting: false,
         remote: Vec::new(),
@@ -336,9 +336,9 @@ impl Task {
                 let count = self.forget_past(&ids).await;
                 self.answer_when_written(count, reply);
             }
-            Request::Remote(changes, reply) => self.remote(changes, reply),
-            Request::OwnBans(reply) => {
-                let _ = reply.send(self.core.own_bans());
+            Request::Remote(road, changes, reply) => self.remote(road, changes, reply),
+            Request::BansOf(whose, reply) => {
+                let _ = reply.send(self.core.bans_of(whose));
             }
             Request::Unban(None, reply) => {
                 let count = self.unban_all();
@@ -365,7 +365,7 @@ impl Task {
                 self.answer_when_written(answer, reply);
             }
         }
-        self.show_fleet_mode();
+        self.show_modes();
     }
 }
 

@@ -42,6 +42,10 @@ pub const JAIL: &[OptionRow] = &[
         "<INT>",
         "set how many other hosts have to ban one whom this host has not",
     ),
+    OptionRow::text("crowdsec").beyond().set(
+        "<MODE>",
+        "tell CrowdSec of bans (send), ban whom it bans (receive), both, or neither (off)",
+    ),
     OptionRow::integer("banprefix4").set(
         "<LENGTH>",
         "ban IPv4 networks of this prefix length instead of addresses",

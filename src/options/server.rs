@@ -128,6 +128,31 @@ pub const FLEET: &[OptionRow] = &[
 /// The command for the options of `[fleet]`.
 pub const FLEET_COMMAND: &str = "fleet";
 
+/// Options of `[crowdsec]`, as those of `[fleet]`.
+pub const CROWDSEC: &[OptionRow] = &[
+    OptionRow::text("url").beyond(),
+    OptionRow::text("machine").beyond(),
+    OptionRow::text("password").beyond(),
+    OptionRow::text("passwordfile").beyond(),
+    OptionRow::text("bouncerkey").beyond(),
+    OptionRow::text("bouncerkeyfile").beyond(),
+    OptionRow::text("cafile").beyond(),
+    OptionRow::text("certfile").beyond(),
+    OptionRow::text("keyfile").beyond(),
+    OptionRow::text("interval").beyond(),
+    OptionRow::text("origins").beyond(),
+    OptionRow::text("scenarios").beyond(),
+    OptionRow::text("minprefix4").beyond(),
+    OptionRow::text("minprefix6").beyond(),
+    OptionRow::text("maxbans").beyond(),
+];
+
+/// The command for the options of `[crowdsec]`.
+pub const CROWDSEC_COMMAND: &str = "crowdsec";
+
+/// The commands for sections that fail2ban does not have.
+const SECTION_COMMANDS: [&str; 3] = [FLEET_COMMAND, CROWDSEC_COMMAND, WEB_COMMAND];
+
 /// All options of `[Definition]`, in the order they are read.
 pub fn all() -> impl Iterator<Item = &'static OptionRow> {
     EARLY.iter().chain(LATER)
@@ -141,6 +166,7 @@ pub fn of_all_sections() -> impl Iterator<Item = &'static OptionRow> {
         .chain(WEB)
         .chain(WEB_SOCKET)
         .chain(FLEET)
+        .chain(CROWDSEC)
 }
 
 /// The name of an option that `set NAME VALUE` sets. A jail may be called like one the original does
@@ -148,15 +174,15 @@ pub fn of_all_sections() -> impl Iterator<Item = &'static OptionRow> {
 pub fn settable(name: &str, alone: bool) -> Option<&'static str> {
     let told = |row: &&OptionRow| row.sent != Sent::Never && (alone || !row.beyond);
     let names = all().filter(told).map(|row| row.name);
-    let names = names.chain(alone.then_some(FLEET_COMMAND));
-    let names = names.chain(alone.then_some(WEB_COMMAND));
+    let parts = SECTION_COMMANDS.iter().copied();
+    let names = names.chain(parts.filter(|_| alone));
     names.chain([THREAD_COMMAND]).find(|known| *known == name)
 }
 
 /// As [`settable`], of an option that `get NAME` answers.
 pub fn answered(name: &str, alone: bool) -> Option<&'static str> {
     let row = all().find(|row| row.name == name);
-    // those of the fleet may hold a password
-    let told = settable(name, alone).filter(|name| ![FLEET_COMMAND, WEB_COMMAND].contains(name));
+    // these may hold a password
+    let told = settable(name, alone).filter(|name| !SECTION_COMMANDS.contains(name));
     told.filter(|_| row.is_none_or(|row| row.get.is_some()))
 }

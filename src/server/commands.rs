@@ -108,6 +108,7 @@ impl Server {
             Command::Banned(ids) => self.banned(&ids).await,
             Command::BannedWithOrigins => self.banned_with_origins().await,
             Command::Fleet(question) => return self.ask_fleet(question).await,
+            Command::CrowdsecStatus => return self.crowdsec_status(),
             Command::UnbanAll => self.unban_everywhere(None).await,
             Command::Unban(ids) => self.unban_everywhere(Some(ids)).await,
             Command::Forget(ids) => self.forget_past(ids).await,
@@ -184,6 +185,7 @@ impl Server {
             evidence: self.evidence.clone(),
             clock: self.clock.clone(),
             fleet: self.link.clone(),
+            crowdsec: self.crowdsec_link.clone(),
         };
         let prepared = Jail::prepare(name, backend, context)?;
         self.jails.insert(prepared.jail().clone());

@@ -1,76 +1,64 @@
-//! The server's part in a fleet: begun, changed and ended by the section `[fleet]` of the configuration.
+//! The server's part in a fleet and at CrowdSec: the sections `[fleet]` and `[crowdsec]` of the configuration.
 
 use std::sync::{Arc, PoisonError};
 
 use super::Server;
 use super::server_log::LOG;
 use crate::control::{CommandError, Reply, Value};
+use crate::crowdsec::{self, Bridge};
 use crate::error;
 use crate::fleet::settings::Settings;
-use crate::fleet::{Fleet, Question, Surroundings};
-
-/// A fleet that this host takes part in, and what it was told of it.
-#[derive(Debug)]
-pub(super) struct Member {
-    options: Value,
-    fleet: Fleet,
-}
+use crate::fleet::{Fleet, Link, Question, Surroundings};
 
 impl Server {
-    /// Takes part in the fleet of these options, or in none. What is told again changes nothing. Options that
-    /// make no sense are told in the log: a fleet that cannot be is no reason to guard nothing.
+    /// Takes part in the fleet of these options, or in none. Options that make no sense are told in the log: a
+    /// fleet that cannot be is no reason to guard nothing.
     pub(super) fn set_fleet(&self, options: &Value) -> Reply {
-        let Value::Dict(pairs) = options else {
-            return Err(CommandError::builtin(
-                "AttributeError",
-                format!("'{}' object has no attribute 'items'", options.type_name()),
-            ));
-        };
-        let settings = Settings::read(pairs).map_err(|wrong| wrong.to_string());
-        let mut member = self.fleet.lock().unwrap_or_else(PoisonError::into_inner);
-        self.state().fleet_named = true;
-        if member
-            .as_ref()
-            .is_some_and(|member| member.options == *options)
-        {
-            return Ok(Value::None);
-        }
-        // the way from the jails is free before another takes it
-        *member = None;
-        let begin = |settings| Fleet::start(settings, self.surroundings());
-        let fleet = settings.and_then(|settings| settings.map(begin).transpose());
-        self.state().fleet_refused = fleet.as_ref().err().cloned();
-        match fleet {
-            Ok(fleet) => {
-                let options = options.clone();
-                *member = fleet.map(|fleet| Member { options, fleet });
-            }
-            Err(why) => error!(LOG, "This host is in no fleet: {why}"),
+        let refused = self.fleet.set(options, |pairs| {
+            let settings = Settings::read(pairs).map_err(|wrong| wrong.to_string())?;
+            let begin = |settings| Fleet::start(settings, self.surroundings(&self.link));
+            settings.map(begin).transpose()
+        })?;
+        if let Some(why) = refused {
+            error!(LOG, "This host is in no fleet: {why}");
         }
         Ok(Value::None)
     }
 
-    /// A reload of everything begins: a section that it does not name is gone.
-    pub(super) fn mark_fleet(&self) {
-        self.state().fleet_named = false;
+    /// As [`Server::set_fleet`], for CrowdSec.
+    pub(super) fn set_crowdsec(&self, options: &Value) -> Reply {
+        let refused = self.crowdsec.set(options, |pairs| {
+            let settings = crowdsec::Settings::read(pairs).map_err(|wrong| wrong.to_string())?;
+            let begin = |settings| Bridge::start(settings, self.surroundings(&self.crowdsec_link));
+            settings.map(begin).transpose()
+        })?;
+        if let Some(why) = refused {
+            error!(LOG, "This host does not speak to CrowdSec: {why}");
+        }
+        Ok(Value::None)
+    }
+
+    /// A reload of everything begins: sections that it does not name are gone.
+    pub(super) fn mark_parts(&self) {
+        self.fleet.mark();
+        self.crowdsec.mark();
     }
 
     /// It ends.
-    pub(super) fn end_marked_fleet(&self) {
-        if !self.state().fleet_named {
-            self.leave_fleet();
-        }
+    pub(super) fn end_marked_parts(&self) {
+        self.fleet.end_marked();
+        self.crowdsec.end_marked();
     }
 
-    /// Ends the part in a fleet.
-    pub(super) fn leave_fleet(&self) {
-        *self.fleet.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Ends all parts.
+    pub(super) fn leave_parts(&self) {
+        self.fleet.end();
+        self.crowdsec.end();
     }
 
     /// Whether there is a fleet to ask about.
     pub(super) fn has_fleet(&self) -> bool {
-        let member = self.fleet.lock().unwrap_or_else(PoisonError::into_inner);
-        member.is_some()
+        self.fleet.ask(|_| ()).is_ok()
     }
 
     /// What a client asks of the fleet.
@@ -78,24 +66,22 @@ impl Server {
     /// # Errors
     /// There is none.
     pub(super) async fn ask_fleet(&self, question: Question) -> Reply {
-        let answer = {
-            let member = self.fleet.lock().unwrap_or_else(PoisonError::into_inner);
-            member.as_ref().map(|member| member.fleet.ask(question))
-        };
-        match answer {
-            Some(answer) => Ok(answer.await),
-            None => {
-                let why = self.state().fleet_refused.clone();
-                let why = why.as_deref();
-                let why = why.unwrap_or("fail2ban.conf has no section [fleet] with a url");
-                Err(CommandError::new(format!(
-                    "This host is in no fleet: {why}"
-                )))
-            }
+        match self.fleet.ask(|fleet| fleet.ask(question)) {
+            Ok(answer) => Ok(answer.await),
+            Err(why) => Err(absent("This host is in no fleet", "fleet", why)),
         }
     }
 
-    fn surroundings(&self) -> Surroundings {
+    /// What a client asks of CrowdSec.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn crowdsec_status(&self) -> Reply {
+        let absent = |why| absent("This host does not speak to CrowdSec", "crowdsec", why);
+        self.crowdsec.ask(Bridge::status).map_err(absent)
+    }
+
+    fn surroundings(&self, link: &Link) -> Surroundings {
         let (jails, state) = (self.jails.clone(), self.state.clone());
         Surroundings {
             jails: Arc::new(move || jails.all()),
@@ -104,7 +90,12 @@ impl Server {
                 state.store.clone()
             }),
             names: self.names.clone(),
-            link: self.link.clone(),
+            link: link.clone(),
         }
     }
+}
+
+fn absent(what: &str, section: &str, why: Option<String>) -> CommandError {
+    let none = || format!("fail2ban.conf has no section [{section}] with a url");
+    CommandError::new(format!("{what}: {}", why.unwrap_or_else(none)))
 }

@@ -9,6 +9,7 @@ mod fleet;
 mod jails;
 pub mod logging;
 mod notify;
+mod part;
 mod process;
 mod reload;
 mod sandbox;
@@ -26,18 +27,19 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use self::fleet::Member;
 use self::jails::Jails;
 use self::logging::Logging;
+use self::part::Part;
 pub use self::process::run;
 use self::server_log::{LOG, OBSERVER};
 use crate::action::command::leftover::take_out_rest;
 use crate::clock::{self, ClockSteps};
 use crate::config::Sandbox;
 use crate::control::Value;
+use crate::crowdsec::Bridge;
 use crate::evidence::memory::EvidenceMemory;
 use crate::firewall::set_refcount::Holders;
-use crate::fleet::Link;
+use crate::fleet::{Fleet, Link};
 use crate::jail::{Events, Names};
 use crate::source::Sources;
 use crate::store::Store;
@@ -104,11 +106,14 @@ pub struct Server {
     evidence: EvidenceMemory,
     clock: ClockSteps,
     state: Arc<Mutex<State>>,
-    fleet: Mutex<Option<Member>>,
+    fleet: Part<Fleet>,
     /// The way from jails to the fleet.
     link: Link,
     /// The socket for `ferroban web`.
     web: Mutex<web::Door>,
+    crowdsec: Part<Bridge>,
+    /// The way from jails to CrowdSec.
+    crowdsec_link: Link,
     /// Held while jails are added, started, stopped or reloaded.
     changes: tokio::sync::Mutex<()>,
     life: watch::Sender<Life>,
@@ -123,10 +128,6 @@ struct State {
     failed: IndexMap<String, String>,
     /// What the last server left is being seen to.
     settling: JoinSet<()>,
-    /// The stream of a reload has named a fleet.
-    fleet_named: bool,
-    /// Why this host is not in the fleet of its configuration.
-    fleet_refused: Option<String>,
     /// `thread` option, KiB; told to who asks, of no other use.
     stack_size: i64,
 }
@@ -145,9 +146,11 @@ impl Server {
             evidence: EvidenceMemory::default(),
             clock: ClockSteps::default(),
             state: Arc::default(),
-            fleet: Mutex::default(),
+            fleet: Part::default(),
             link: Link::default(),
             web: Mutex::default(),
+            crowdsec: Part::default(),
+            crowdsec_link: Link::default(),
             changes: tokio::sync::Mutex::new(()),
             life: watch::Sender::new(Life::Running),
             keep: AtomicBool::new(false),
@@ -206,7 +209,7 @@ impl Server {
         info!(OBSERVER, "Observer stop ... try to end queue 5 seconds");
         info!(OBSERVER, "Observer stopped, 0 events remaining.");
         let _alone = self.changes.lock().await;
-        self.leave_fleet();
+        self.leave_parts();
         self.close_web();
         // without a database the next server knows of no bans
         let keep = self.keep.load(Ordering::Relaxed) && self.store().is_some();

@@ -105,7 +105,7 @@ impl Server {
             info!(LOG, "Reload jail {name}");
         }
         if all {
-            self.mark_fleet();
+            self.mark_parts();
             self.mark_web();
         }
         let mut run = Run::new(self);
@@ -118,7 +118,7 @@ impl Server {
         run.finish().await;
         self.settle_inherited();
         if all {
-            self.end_marked_fleet();
+            self.end_marked_parts();
             self.end_marked_web();
         }
         info!(LOG, "Reload finished.");

@@ -10,7 +10,7 @@ use crate::control::{CommandError, Reply, Value};
 use crate::datetime::duration;
 use crate::evidence::memory;
 use crate::msg;
-use crate::options::server::{FLEET_COMMAND, THREAD_COMMAND, WEB_COMMAND};
+use crate::options::server::{CROWDSEC_COMMAND, FLEET_COMMAND, THREAD_COMMAND, WEB_COMMAND};
 use crate::store::{Store, StoreError};
 
 impl Server {
@@ -47,6 +47,7 @@ impl Server {
             THREAD_COMMAND => return self.set_thread_options(&value),
             FLEET_COMMAND => return self.set_fleet(&value),
             WEB_COMMAND => return self.set_web(&value),
+            CROWDSEC_COMMAND => return self.set_crowdsec(&value),
             other => return Err(unknown(other)),
         }
         self.get(option)

@@ -32,6 +32,8 @@ pub enum Command {
     BannedWithOrigins,
     /// What `ferroban fleet` asks.
     Fleet(Question),
+    /// `crowdsec status`: how the bridge to CrowdSec does.
+    CrowdsecStatus,
     UnbanAll,
     Unban(Vec<String>),
     FlushLogs,

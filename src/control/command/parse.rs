@@ -48,6 +48,10 @@ impl Command {
                 "bans" => Question::Bans,
                 _ => return Err(invalid()),
             }),
+            "crowdsec" if words.len() == 2 => match words.text(1)?.as_str() {
+                "status" => Command::CrowdsecStatus,
+                _ => return Err(invalid()),
+            },
             "unban" if words.len() > 1 => match words.texts(1).as_slice() {
                 [all] if all == "--all" => Command::UnbanAll,
                 ids => Command::Unban(ids.to_vec()),

@@ -1,0 +1,60 @@
+//! The bridge to CrowdSec: what a jail of this host decides becomes a decision at its LAPI, and what the LAPI
+//! has decided (its own scenarios, the community's list, other lists) is banned by a jail of this host.
+//!
+//! [`lapi`] speaks to it, [`decisions`] reads what it says, [`held`] makes bans of that, [`own`] remembers what
+//! this host has told. [`task`] lives through it; no jail ever waits for it. The way from the jails and the one
+//! to them are those of the fleet.
+
+pub mod decisions;
+mod held;
+mod lapi;
+mod own;
+mod settings;
+mod task;
+
+use std::sync::Arc;
+
+pub use self::settings::{Settings, SettingsError};
+use self::task::Shared;
+use crate::control::Value;
+use crate::fleet::{Link, Surroundings};
+
+/// The logger of the bridge.
+const LOG: &str = "fail2ban.crowdsec";
+
+/// The origin of decisions that hosts like this one have made.
+const ORIGIN: &str = "ferroban";
+
+/// The bridge, while it lives.
+#[derive(Debug)]
+pub struct Bridge {
+    shared: Arc<Shared>,
+    task: tokio::task::JoinHandle<()>,
+    link: Link,
+}
+
+impl Bridge {
+    /// Begins to speak to a LAPI, inside a tokio runtime.
+    ///
+    /// # Errors
+    /// Files that cannot be read.
+    pub fn start(settings: Settings, around: Surroundings) -> Result<Bridge, String> {
+        let link = around.link.clone();
+        let told = link.open();
+        let shared = Arc::new(Shared::new(settings, around)?);
+        let task = tokio::spawn(task::run(shared.clone(), told));
+        Ok(Bridge { shared, task, link })
+    }
+
+    /// How it does.
+    pub fn status(&self) -> Value {
+        self.shared.status()
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.link.close();
+    }
+}
