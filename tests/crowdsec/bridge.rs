@@ -69,6 +69,14 @@ fn a_ban_is_a_decision_until_somebody_lifts_it_here_or_there() {
     place.wait_banned("sshd", "203.0.113.9", true);
     place.site.wait_for("CrowdSec does not tell its decisions");
     place.site.wait_for("CrowdSec is not told of bans");
+    let mut doctor = Command::new(env!("CARGO_BIN_EXE_ferroban"));
+    doctor.arg("doctor");
+    let (_, said) = place.site.run(doctor, &["--json"]);
+    let refused = format!(
+        "CrowdSec does not tell its decisions: cannot connect to {}",
+        lapi.address
+    );
+    assert!(said.contains(&refused), "{said}");
     lapi.start();
     lapi.wait_decisions(&["ferroban Ip:203.0.113.9 ferroban/sshd"]);
     // what the database has is not told again
