@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::names::{hint, nearest};
 use super::values::{Services, covered, is_yes_or_no};
 use super::written::Written;
-use super::{Findings, Severity, first_line, injection, references, regexes, times};
+use super::{Findings, Severity, first_line, injection, notices, references, regexes, times};
 use crate::config::error::Messages;
 use crate::config::filter::Filter;
 use crate::config::jail::{self, Extent, Jail, is_own_file, place_of_part};
@@ -278,6 +278,14 @@ impl<'a, 'f> Jails<'a, 'f> {
         regexes::look(&commands, &places, &options, self.findings);
         risks(&commands, &place, self.findings);
         injection::look(&commands, &place, Severity::Warning, self.findings);
+        let of_action = |action: &str| {
+            let item = Item {
+                text: action,
+                ..Item::default()
+            };
+            place_of_part(&self.settings, name, "action", item, files)
+        };
+        notices::look(&commands, &of_action, self.findings);
         let has_regex = |words: &Vec<Value>| option_of(words) == "addfailregex";
         // without its filter, which is told, there is nothing more to say
         if jail.filter.is_some() && !commands.iter().any(has_regex) {

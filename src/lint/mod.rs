@@ -14,6 +14,7 @@ mod injection;
 mod jails;
 mod lines;
 mod names;
+mod notices;
 mod options;
 mod references;
 mod regexes;
