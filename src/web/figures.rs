@@ -22,7 +22,27 @@ pub struct Figures {
     pub jails: Vec<JailFigures>,
     /// Requests that wait for the database.
     pub database_waiting: Option<u64>,
+    /// The fleet, where the host is in one.
+    pub fleet: Option<FleetFigures>,
 }
+
+/// The part of a host in its fleet.
+#[derive(Clone, Debug, Default)]
+pub struct FleetFigures {
+    /// There is a connection to the engine.
+    pub connected: bool,
+    /// Bans and their ends on their way to the engine or to jails.
+    pub waiting: f64,
+    /// What this host has told the others.
+    pub sent: f64,
+    /// What it could not tell at once.
+    pub dropped: f64,
+    /// The other hosts: their names, and a value for each of [`HOST_FIGURES`].
+    pub hosts: Vec<(String, Vec<f64>)>,
+}
+
+/// What the server tells of each host of a fleet.
+pub const HOST_FIGURES: [&str; 5] = ["seen", "lag", "bans", "refused", "muted"];
 
 /// A jail. `None`: the server does not tell.
 #[derive(Clone, Debug, Default)]
@@ -99,7 +119,11 @@ pub fn ask(socket: &Path, with_ids: bool) -> Result<Figures, FiguresError> {
         version: version.as_str().unwrap_or_default().to_owned(),
         jails: Vec::new(),
         database_waiting: all["database_requests_waiting"].as_u64(),
+        fleet: None,
     };
+    if figures.database_waiting.is_some() {
+        figures.fleet = of_fleet(&ask(&["fleet", "status"])?);
+    }
     for name in all["jail_list"].as_array().into_iter().flatten() {
         let Some(name) = name.as_str() else { continue };
         let status = match &all["jails"][name] {
@@ -118,6 +142,28 @@ pub fn ask(socket: &Path, with_ids: bool) -> Result<Figures, FiguresError> {
             .push(of_jail(name, &status, settings, with_ids));
     }
     Ok(figures)
+}
+
+fn of_fleet(status: &Json) -> Option<FleetFigures> {
+    let number = |value: &Json| match value.as_bool() {
+        Some(flag) => f64::from(u8::from(flag)),
+        None => value.as_f64().unwrap_or_default(),
+    };
+    let host = |host: &Json| {
+        let name = host["host"].as_str()?.to_owned();
+        Some((name, HOST_FIGURES.map(|of| number(&host[of])).to_vec()))
+    };
+    Some(FleetFigures {
+        connected: !status["connected"].is_null(),
+        waiting: number(&status["waiting"]),
+        sent: number(&status["sent"]),
+        dropped: number(&status["dropped"]),
+        hosts: status["hosts"]
+            .as_array()?
+            .iter()
+            .filter_map(host)
+            .collect(),
+    })
 }
 
 fn of_jail(name: &str, status: &Json, settings: [Option<f64>; 3], with_ids: bool) -> JailFigures {
@@ -178,6 +224,20 @@ mod tests {
         assert_eq!((jail.failed, jail.banned), ([1, 9], [2, 3]));
         assert_eq!(jail.ids, ["192.0.2.1"]);
         assert!(jail.lines.is_none() && jail.regex_hits.is_empty() && jail.actions.is_empty());
+    }
+
+    #[test]
+    fn a_fleet_is_told_where_there_is_one() {
+        assert!(of_fleet(&Json::Null).is_none());
+        let status = json!({
+            "connected": null, "waiting": 2, "sent": 3, "dropped": 4,
+            "hosts": [{"host": "mx2", "seen": 1.5, "lag": 0.25, "bans": 7, "refused": 1, "muted": true}],
+        });
+        let fleet = of_fleet(&status).unwrap();
+        assert!(!fleet.connected);
+        assert_eq!((fleet.waiting, fleet.sent, fleet.dropped), (2.0, 3.0, 4.0));
+        let values = vec![1.5, 0.25, 7.0, 1.0, 1.0];
+        assert_eq!(fleet.hosts, [("mx2".to_owned(), values)]);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::fmt::Write;
 
 use super::events::Health;
-use super::figures::{Figures, JailFigures};
+use super::figures::{Figures, FleetFigures, JailFigures};
 use crate::VERSION;
 use crate::action::ban_times::BOUNDS;
 use crate::config::metrics::Names;
@@ -398,6 +398,80 @@ fn own(page: &mut Page, figures: &Figures) {
         );
         page.sample(name, &[], waiting as f64);
     }
+    if let Some(fleet) = &figures.fleet {
+        of_fleet(page, fleet);
+    }
+}
+
+/// What is told of each host of a fleet, in the order of [`super::figures::HOST_FIGURES`].
+const HOSTS: [(&str, Kind, &str); 5] = [
+    (
+        "ferroban_fleet_host_seen_seconds",
+        Kind::Gauge,
+        "Seconds since the host's last sign of life.",
+    ),
+    (
+        "ferroban_fleet_host_lag_seconds",
+        Kind::Gauge,
+        "How long its last entry took to come here.",
+    ),
+    (
+        "ferroban_fleet_host_bans",
+        Kind::Gauge,
+        "Its bans that count here.",
+    ),
+    (
+        "ferroban_fleet_host_refused_total",
+        Kind::Counter,
+        "Entries of it that were refused.",
+    ),
+    (
+        "ferroban_fleet_host_muted",
+        Kind::Gauge,
+        "Whether it has said too much and is not listened to.",
+    ),
+];
+
+fn of_fleet(page: &mut Page, fleet: &FleetFigures) {
+    let single = [
+        (
+            "ferroban_fleet_connected",
+            Kind::Gauge,
+            "Whether there is a connection to the fleet's engine.",
+            f64::from(u8::from(fleet.connected)),
+        ),
+        (
+            "ferroban_fleet_waiting",
+            Kind::Gauge,
+            "Bans and their ends on their way to the engine or from it to jails.",
+            fleet.waiting,
+        ),
+        (
+            "ferroban_fleet_sent_total",
+            Kind::Counter,
+            "Entries that this host has put into its stream.",
+            fleet.sent,
+        ),
+        (
+            "ferroban_fleet_dropped_total",
+            Kind::Counter,
+            "Bans that could not be told at once; they are told later.",
+            fleet.dropped,
+        ),
+    ];
+    for (name, kind, help, value) in single {
+        page.begin(name, kind, help);
+        page.sample(name, &[], value);
+    }
+    for (at, (name, kind, help)) in HOSTS.into_iter().enumerate() {
+        if fleet.hosts.is_empty() {
+            return;
+        }
+        page.begin(name, kind, help);
+        for (host, values) in &fleet.hosts {
+            page.sample(name, &[("host", host)], values[at]);
+        }
+    }
 }
 
 /// The histogram: each bucket of the format counts what took no longer, so they add up.
@@ -454,6 +528,12 @@ mod tests {
                 ..JailFigures::default()
             }],
             database_waiting: Some(5),
+            fleet: Some(FleetFigures {
+                connected: true,
+                waiting: 2.0,
+                hosts: vec![("mx2".to_owned(), vec![1.5, 0.25, 7.0, 3.0, 1.0])],
+                ..FleetFigures::default()
+            }),
         }
     }
 
@@ -489,6 +569,11 @@ mod tests {
             format!("ferroban_ban_seconds_count{{{jail},action=\"nft\"}} 4"),
             format!("ferroban_ban_seconds_sum{{{jail},action=\"nft\"}} 0.25"),
             "ferroban_database_requests_waiting 5".to_owned(),
+            "ferroban_fleet_connected 1".to_owned(),
+            "ferroban_fleet_waiting 2".to_owned(),
+            "ferroban_fleet_host_lag_seconds{host=\"mx2\"} 0.25".to_owned(),
+            "ferroban_fleet_host_refused_total{host=\"mx2\"} 3".to_owned(),
+            "ferroban_fleet_host_muted{host=\"mx2\"} 1".to_owned(),
         ] {
             assert!(text.lines().any(|one| one == line), "{line} not in\n{text}");
         }

@@ -234,6 +234,7 @@ mod tests {
                 version: "1.1.1".to_owned(),
                 jails,
                 database_waiting: None,
+                fleet: None,
             },
             latest: (0..latest).map(happening).collect(),
         }
