@@ -12,10 +12,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
+use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
 use redis::{
     AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ConnectionInfo,
-    IntoConnectionInfo, Pipeline, RedisError, TlsCertificates, Value, cmd, pipe,
+    IntoConnectionInfo, Pipeline, RedisError, TlsCertificates, TlsMode, Value, cmd, pipe,
 };
 
 use super::Millis;
@@ -25,8 +25,8 @@ use crate::address::Address;
 
 /// The longest wait for a connection, and for an answer.
 pub const PATIENCE: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(5)];
-/// The scheme of a URL that names sentinels.
-const SENTINEL: &str = "redis+sentinel://";
+/// The schemes of a URL that names sentinels, and whether they and the master are reached by TLS.
+const SENTINELS: [(&str, bool); 2] = [("redis+sentinel://", false), ("rediss+sentinel://", true)];
 /// Hosts that are listened to; more names than that are somebody's mischief.
 const MOST_HOSTS: isize = 1_000;
 /// Addresses of one host.
@@ -132,9 +132,12 @@ enum Way {
     Direct(Client),
     /// By sentinels, which know who is the master now.
     Sentinels {
-        sentinels: Vec<ConnectionInfo>,
+        sentinels: Vec<ConnectionAddr>,
         master: String,
-        node: SentinelNodeConnectionInfo,
+        user: Option<String>,
+        password: Option<String>,
+        /// With TLS.
+        certificates: Option<TlsCertificates>,
     },
 }
 
@@ -152,8 +155,11 @@ impl Engine {
     pub fn new(settings: &Settings) -> Result<Engine> {
         let password = settings.password.as_deref().map(secret).transpose()?;
         let certificates = certificates(settings)?;
-        let way = match settings.url.strip_prefix(SENTINEL) {
-            Some(rest) => sentinels(rest, password)?,
+        let of_sentinels = SENTINELS
+            .into_iter()
+            .find_map(|(scheme, tls)| Some((settings.url.strip_prefix(scheme)?, tls)));
+        let way = match of_sentinels {
+            Some((rest, tls)) => sentinels(rest, password, tls.then_some(certificates))?,
             None => {
                 let wrong = |_| {
                     EngineError::Settings(
@@ -190,15 +196,25 @@ impl Engine {
             Way::Sentinels {
                 sentinels,
                 master,
-                node,
+                user,
+                password,
+                certificates,
             } => {
-                let mut sentinel = SentinelClient::build(
-                    sentinels.clone(),
-                    master.clone(),
-                    Some(node.clone()),
-                    SentinelServerType::Master,
-                )?;
-                sentinel.async_get_client().await?
+                let kind = SentinelServerType::Master;
+                let mut builder = SentinelClientBuilder::new(sentinels.clone(), master, kind)?;
+                if let Some(user) = user {
+                    builder = builder.set_client_to_redis_username(user);
+                }
+                if let Some(password) = password {
+                    builder = builder.set_client_to_redis_password(password);
+                }
+                if let Some(certificates) = certificates {
+                    builder = builder
+                        .set_client_to_redis_tls_mode(TlsMode::Secure)
+                        .set_client_to_redis_certificates(certificates.clone())
+                        .set_client_to_sentinel_certificates(certificates.clone());
+                }
+                builder.build()?.async_get_client().await?
             }
         };
         let config = AsyncConnectionConfig::new()
@@ -215,11 +231,11 @@ impl Engine {
 
     /// Hosts and ports by which it is reached; none by a socket.
     pub fn places(&self) -> Vec<(String, u16)> {
-        let infos: Vec<&ConnectionInfo> = match &self.way {
-            Way::Direct(client) => vec![client.get_connection_info()],
+        let addresses: Vec<&ConnectionAddr> = match &self.way {
+            Way::Direct(client) => vec![client.get_connection_info().addr()],
             Way::Sentinels { sentinels, .. } => sentinels.iter().collect(),
         };
-        let places = infos.into_iter().filter_map(|info| match info.addr() {
+        let places = addresses.into_iter().filter_map(|address| match address {
             ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
                 Some((host.clone(), *port))
             }
@@ -798,31 +814,44 @@ fn with_password(info: ConnectionInfo, password: Option<String>) -> ConnectionIn
 }
 
 /// `[USER[:PASSWORD]@]HOST[:PORT],…/MASTER`: user and password are those of the master.
-fn sentinels(text: &str, password: Option<String>) -> Result<Way> {
+fn sentinels(
+    text: &str,
+    password: Option<String>,
+    certificates: Option<TlsCertificates>,
+) -> Result<Way> {
     let wrong = || {
         EngineError::Settings(
-            "[fleet] url: it is redis+sentinel://USER@HOST:PORT,HOST:PORT/MASTER".to_owned(),
+            "[fleet] url: it is redis+sentinel://USER@HOST:PORT,HOST:PORT/MASTER, or rediss+sentinel"
+                .to_owned(),
         )
+    };
+    let scheme = match certificates {
+        Some(_) => "rediss",
+        None => "redis",
     };
     let (user, rest) = text.rsplit_once('@').unwrap_or(("", text));
     let (hosts, master) = rest.split_once('/').ok_or_else(wrong)?;
     let infos = hosts.split(',').map(|host| {
         let host = match host.contains(':') {
-            true => format!("redis://{host}"),
-            false => format!("redis://{host}:26379"),
+            true => format!("{scheme}://{host}"),
+            false => format!("{scheme}://{host}:26379"),
         };
-        host.as_str().into_connection_info().map_err(|_| wrong())
+        let info = host.as_str().into_connection_info();
+        info.map(|info| info.addr().clone()).map_err(|_| wrong())
     });
     // a URL of one host reads user and password
     let info = format!("redis://{user}@localhost");
     let info = info.as_str().into_connection_info().map_err(|_| wrong())?;
-    let redis = with_password(info, password).redis_settings().clone();
+    let info = with_password(info, password);
+    let redis = info.redis_settings();
     if master.is_empty() {
         return Err(wrong());
     }
     Ok(Way::Sentinels {
         sentinels: infos.collect::<Result<_>>()?,
         master: master.to_owned(),
-        node: SentinelNodeConnectionInfo::default().set_redis_connection_info(redis),
+        user: redis.username().map(str::to_owned),
+        password: redis.password().map(str::to_owned),
+        certificates,
     })
 }

@@ -87,6 +87,39 @@ impl Drop for Engine {
     }
 }
 
+/// A sentinel that watches the engine `m` on the loopback interface; it ends with it.
+pub struct Sentinel {
+    _directory: tempfile::TempDir,
+    child: Child,
+}
+
+impl Sentinel {
+    /// With these options, and the port of the engine.
+    pub fn new(options: &str, port: u16) -> Sentinel {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("sentinel.conf");
+        let text = format!("{options}bind 127.0.0.1\nsentinel monitor m 127.0.0.1 {port} 1\n");
+        std::fs::write(&file, text).unwrap();
+        let child = Command::new("redis-server")
+            .arg(&file)
+            .arg("--sentinel")
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        Sentinel {
+            _directory: directory,
+            child,
+        }
+    }
+}
+
+impl Drop for Sentinel {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// A port of the loopback interface that was free a moment ago.
 pub fn free_port() -> SocketAddr {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::common;
-use crate::engine::Engine;
+use crate::engine::{Engine, Sentinel, free_port};
 use crate::host::{Host, meet};
 
 #[test]
@@ -115,27 +115,12 @@ fn url_that_is_taken_out_ends_the_part_in_the_fleet() {
 #[test]
 fn url_by_sentinels_finds_the_master() {
     let engine = Engine::new();
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("sentinel.conf");
-    let port = crate::engine::free_port().port();
-    let text = format!(
-        "port {port}\nbind 127.0.0.1\nsentinel monitor m {} {} 1\n",
-        engine.address.ip(),
-        engine.address.port()
-    );
-    std::fs::write(&file, text).unwrap();
-    let sentinel = std::process::Command::new("redis-server")
-        .arg(&file)
-        .arg("--sentinel")
-        .stdout(std::process::Stdio::null())
-        .spawn();
-    let mut sentinel = sentinel.unwrap();
+    let (port, monitored) = (free_port().port(), engine.address.port());
+    let _sentinel = Sentinel::new(&format!("port {port}\n"), monitored);
     let url = format!("redis+sentinel://127.0.0.1:{port}/m");
     let host = Host::new("mx1", &url, "");
     let _server = host.start();
     host.wait_connected(0);
-    sentinel.kill().unwrap();
-    sentinel.wait().unwrap();
 }
 
 #[test]

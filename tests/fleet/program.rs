@@ -189,3 +189,26 @@ fn many_bans_are_put_back_at_an_empty_engine() {
     assert!(length < 10, "{length} entries");
     assert_eq!(hosts[1].of_host("mx1", "muted"), false);
 }
+
+/// The logs of many servers on one host; a server without logs bans whom they show.
+#[test]
+fn lines_that_servers_send_to_one_host_ban_on_all() {
+    let engine = Engine::new();
+    let port = crate::engine::free_port().port();
+    let collect = format!(
+        "backend = syslog[port={port}, protocol=tcp, bind=127.0.0.1]\nfleet = send\nfilter =\n\
+         failregex = sshd\\[\\d+\\]: x from <ADDR>$\n"
+    );
+    let log = Host::with_jails("log", &engine.url(), "", &[("sshd", &collect)]);
+    let enforce = "fleet = receive\nfilter =\n";
+    let edge = Host::with_jails("edge", &engine.url(), "", &[("fleet", enforce)]);
+    let _servers = meet(&[&log, &edge]);
+    let time = chrono::Local::now().format("%b %e %H:%M:%S");
+    for (server, address) in [("web1", "198.51.100.1"), ("web2", "198.51.100.2")] {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let text = format!("<38>{time} {server} sshd[7]: x from {address}\n");
+        std::io::Write::write_all(&mut stream, text.as_bytes()).unwrap();
+        edge.wait_banned("fleet", address, true);
+    }
+    assert!(!edge.site.read("log").contains("No filter set"));
+}

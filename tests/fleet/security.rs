@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rcgen::{CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 
 use crate::common;
-use crate::engine::{Engine, free_port};
+use crate::engine::{Engine, Sentinel, free_port};
 use crate::host::Host;
 
 #[test]
@@ -97,6 +97,31 @@ impl Authority {
 
 fn option(name: &str, path: &Path) -> String {
     format!("{name} = {}\n", path.display())
+}
+
+#[test]
+fn url_by_sentinels_with_tls_finds_a_master_with_tls() {
+    let authority = Authority::new();
+    let (_engine, url) = authority.engine("no");
+    let (_, master) = url.rsplit_once(':').unwrap();
+    let port = free_port().port();
+    let file = |name: &str| authority.path(name).display().to_string();
+    let options = format!(
+        "port 0\ntls-port {port}\ntls-replication yes\ntls-auth-clients no\ntls-cert-file {}\ntls-key-file {}\n\
+         tls-ca-cert-file {}\n",
+        file("server.pem"),
+        file("server.key"),
+        file("ca.pem")
+    );
+    let _sentinel = Sentinel::new(&options, master.parse().unwrap());
+    let url = format!("rediss+sentinel://127.0.0.1:{port}/m");
+    let trusting = Host::new("mx1", &url, &option("cafile", &authority.path("ca.pem")));
+    let _server = trusting.start();
+    trusting.wait_connected(0);
+    let other = Authority::new();
+    let doubting = Host::new("mx2", &url, &option("cafile", &other.path("ca.pem")));
+    let _server = doubting.start();
+    doubting.site.wait_for("The fleet's engine is away");
 }
 
 #[test]
