@@ -454,14 +454,20 @@ fn notify_test_sends_one_message_and_prints_the_answer() {
         "[a]\nenabled = true\nfilter = sshd\nbackend = polling\nlogpath = /dev/null\n\
          action = dummy\n         telegram[chat=7, server=\"http://127.0.0.1:{}\", tokenfile=HERE/secret]\n\
          [b]\nfilter = sshd\nbackend = polling\nlogpath = /dev/null\n\
-         action = slack[url=\"http://127.0.0.1:1/\"]\n",
+         action = slack[url=\"http://127.0.0.1:1/\"]\n\
+         [c]\nfilter = sshd\nbackend = polling\nlogpath = /dev/null\n\
+         action = slack[urlfile=\"$CREDENTIALS_DIRECTORY/hook\"]\n",
         recorder.port
     );
+    // as systemd hands them over
+    let hook = format!("http://127.0.0.1:{}/hook\n", recorder.port);
+    fs::write(stage.path().join("hook"), hook).unwrap();
     fs::write(stage.path().join("jail.local"), stage.here(&jails)).unwrap();
     let notify = |words: &[&str]| {
         let mut command =
             common::pinned(std::process::Command::new(env!("CARGO_BIN_EXE_ferroban")));
         let command = command.args(["notify", "test", "-c"]).arg(stage.path());
+        let command = command.env("CREDENTIALS_DIRECTORY", stage.path());
         let output = command.args(words).output().unwrap();
         let text =
             String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
@@ -483,6 +489,12 @@ fn notify_test_sends_one_message_and_prints_the_answer() {
         asked[0].body.contains("banned 192.0.2.1 from "),
         "{}",
         asked[0].body
+    );
+    let (code, text) = notify(&["slack", "--jail", "c"]);
+    assert_eq!(
+        (code, &*recorder.asked()[1].line),
+        (0, "POST /hook"),
+        "{text}"
     );
     let (code, text) = notify(&["slack", "--jail", "b"]);
     assert_eq!(code, 255);
