@@ -99,7 +99,10 @@ pub async fn answer(
     let (head, body) = request.into_parts();
     let nothing = || reply::text(StatusCode::NOT_FOUND, "There is nothing here.\n");
     let path = head.uri.path().strip_prefix(&site.base);
-    let path = path.map(|path| if path.is_empty() { "/" } else { path });
+    if path == Some("") {
+        // the cookie of a session is for what stands below
+        return reply::see(&format!("{}/", site.base));
+    }
     let Some(path) = path.filter(|path| path.starts_with('/')) else {
         return nothing();
     };

@@ -6,16 +6,6 @@ use super::{Frame, choice, whole};
 use crate::web::api::shapes::{Change, Order};
 use crate::web::page::text::Foreign;
 
-/// What was done, by the word in the address: whoever makes a link makes no text of it.
-pub(super) fn done(word: &str) -> Option<&'static str> {
-    match word {
-        "ban" => Some("Banned."),
-        "unban" => Some("The ban is lifted."),
-        "ignore" => Some("The address is ignored until the next reload or start of the server."),
-        _ => None,
-    }
-}
-
 /// `/change?change=&jail=&id=`: asks whether it is meant. The form is sent to `change` by POST, with
 /// `form_token`, `change`, `jail` and `id`.
 pub fn confirm(frame: &Frame<'_>, order: &Order) -> String {

@@ -66,10 +66,11 @@ impl Frame<'_> {
             path.push('/');
             path.extend(utf8_percent_encode(part, PLAIN));
         }
-        match path.is_empty() {
-            true => "/".to_owned(),
-            false => path,
+        // the cookie of a session is for what stands below the base
+        if parts.is_empty() {
+            path.push('/');
         }
+        path
     }
 
     /// The same with fields; those without a value are left out.
@@ -159,7 +160,7 @@ fn whole(frame: &Frame<'_>, here: &str, title: &str, main: &Markup) -> String {
                 }
                 main id="main" {
                     h1 { (Foreign(title)) }
-                    @if let Some(done) = frame.done.and_then(forms::done) { p.done role="status" { (done) } }
+                    @if let Some(done) = frame.done { p.done role="status" { (Foreign(done)) } }
                     (main)
                 }
             }
@@ -260,7 +261,10 @@ pub(super) mod tests {
         let query = frame.query(&["change"], &[("jail", "a&b=c"), ("id", ""), ("q", "ü\"")]);
         assert_eq!(query, "/f/change?jail=a%26b%3Dc&q=%C3%BC%22");
         let none = Frame { base: "", ..frame };
-        assert_eq!(none.path(&[]), "/");
+        assert_eq!(
+            (none.path(&[]), frame.path(&[])),
+            ("/".to_owned(), "/f/".to_owned())
+        );
     }
 
     #[test]
