@@ -242,7 +242,6 @@ fn base_stands_before_all_paths() {
     assert!(banned.is_ok());
     for path in [
         "/fail2ban/",
-        "/fail2ban",
         "/fail2ban/banned",
         "/fail2ban/jail/one",
         "/fail2ban/address/192.0.2.1",
@@ -254,6 +253,12 @@ fn base_stands_before_all_paths() {
             "{head}"
         );
     }
+    // the cookie of a session is for what stands below
+    let (head, _) = get(&site, "/fail2ban", "");
+    assert!(
+        head.starts_with("HTTP/1.1 303") && head.contains("location: /fail2ban/\r\n"),
+        "{head}"
+    );
     let (_, page) = get(&site, "/fail2ban/api/v1/banned?q=192.0.2.", "");
     let page: serde_json::Value = serde_json::from_str(&page).unwrap();
     assert_eq!(
