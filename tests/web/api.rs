@@ -271,7 +271,10 @@ impl Listener {
                 self.rest = text[at + end.len()..].into();
                 return text[..at].to_owned();
             }
-            let length = self.stream.read(&mut block).unwrap();
+            let length = match self.stream.read(&mut block) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                length => length.unwrap(),
+            };
             assert!(length > 0, "the stream ends: {text}");
             self.rest.extend_from_slice(&block[..length]);
         }

@@ -13,7 +13,7 @@ use super::*;
 
 const CLIENTS: u64 = 50;
 /// Events told to all clients together.
-const EVENTS: u64 = 250_000;
+const EVENTS: u64 = 150_000;
 /// Bans of a round.
 const BANS: usize = 40;
 
@@ -34,6 +34,29 @@ fn bans(site: &Site, server: &home::Server<'_>, round: usize) -> Vec<f64> {
         begun.elapsed().as_secs_f64() * 1000.0
     };
     (0..BANS).map(ban).collect()
+}
+
+/// The web process as its unit runs it, behind the server in what it gets of the machine.
+fn web_behind(site: &Site) -> Web {
+    let ours = common::ours("web");
+    let mut command = std::process::Command::new("nice");
+    command.args(["-n", "10"]).arg(ours.get_program());
+    command
+        .args(ours.get_args())
+        .arg("-c")
+        .arg(site.directory.path());
+    command.stdin(Stdio::null()).stderr(Stdio::null());
+    Web(command.spawn().unwrap())
+}
+
+/// Clients are elsewhere: here they take what nobody else wants.
+fn step_back() {
+    let thread = nix::unistd::gettid().to_string();
+    let mut command = std::process::Command::new("renice");
+    command
+        .args(["-n", "19", "-p", &thread])
+        .stdout(Stdio::null());
+    assert!(command.status().unwrap().success());
 }
 
 /// Tells the clients to end, also when something has gone wrong.
@@ -89,7 +112,7 @@ fn fifty_clients_harm_nobody_nor_does_the_end_of_the_process() {
     let (told, lost, asked) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let mut number = 0;
     for round in 0..rounds as usize {
-        let web = web(&site);
+        let web = web_behind(&site);
         let heard = || {
             get(&site, "/metrics", "")
                 .1
@@ -106,6 +129,7 @@ fn fifty_clients_harm_nobody_nor_does_the_end_of_the_process() {
                 let mut listener = Listener::begin(&site, "");
                 let (done, told, lost, asked, site) = (&done, &told, &lost, &asked, &site);
                 scope.spawn(move || {
+                    step_back();
                     while !done.load(Ordering::Relaxed) {
                         match listener.count() {
                             Some((found, missed)) => {
@@ -179,5 +203,8 @@ impl Listener {
 
 /// Whether it is only that nothing comes.
 pub fn is_pause(error: &std::io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+    matches!(
+        error.kind(),
+        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+    )
 }
