@@ -150,7 +150,7 @@ fn imported() {
     for n in 0..count {
         let value = match n % 20 {
             0 => format!("172.{}.{}.0/24", 16 + n / 20 / 256, n / 20 % 256),
-            1 => format!("2001:db8:{:x}::/48", n),
+            1 => format!("2001:db8:1:{:x}::/64", n / 20 + 1),
             _ => format!(
                 "{}.{}.{}.{}",
                 45 + n / 62_500,
@@ -164,7 +164,7 @@ fn imported() {
         expected.insert(value);
     }
     // inside of networks that are banned as a whole
-    list.push_str("4h,flood,ip,172.16.0.77\n4h,flood,ip,2001:db8:1::77\n");
+    list.push_str("4h,flood,ip,172.16.0.77\n4h,flood,ip,2001:db8:1:1::77\n");
     let file = tempfile::NamedTempFile::with_suffix(".csv").unwrap();
     std::fs::write(file.path(), list).unwrap();
     let begin = Instant::now();
