@@ -12,8 +12,8 @@ use ipnet::IpNet;
 
 use super::decisions::Decision;
 use crate::address::Address;
-use crate::fleet::OwnBan;
 use crate::jail::RemoteChange;
+use crate::jail::link::OwnBan;
 use crate::origin::Origin;
 use crate::ticket::{BanTime, Ticket, Timestamp};
 

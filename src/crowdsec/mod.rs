@@ -17,7 +17,8 @@ use std::sync::Arc;
 pub use self::settings::{Settings, SettingsError};
 use self::task::Shared;
 use crate::control::Value;
-use crate::fleet::{Link, Surroundings};
+use crate::fleet::Surroundings;
+use crate::jail::link::Link;
 
 /// The logger of the bridge.
 const LOG: &str = "fail2ban.crowdsec";

@@ -12,7 +12,6 @@ pub mod entry;
 pub mod forward;
 pub mod guard;
 mod limits;
-mod link;
 mod receive;
 mod send;
 mod session;
@@ -26,12 +25,13 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-pub use self::link::{Link, OwnBan, Told};
 use self::settings::Settings;
 pub use self::status::without_secret;
 use self::task::Task;
 pub use self::ulid::Ulids;
 use crate::control::Value;
+use crate::control::command::FleetQuestion;
+use crate::jail::link::Link;
 use crate::jail::{Jail, Names};
 use crate::store::Store;
 
@@ -73,19 +73,10 @@ impl std::fmt::Debug for Surroundings {
     }
 }
 
-/// What a client asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Question {
-    /// The state of the fleet.
-    Status,
-    /// The bans of all hosts that are known here.
-    Bans,
-}
-
 /// The part of this host in a fleet, while it lives.
 #[derive(Debug)]
 pub struct Fleet {
-    questions: mpsc::Sender<(Question, oneshot::Sender<Value>)>,
+    questions: mpsc::Sender<(FleetQuestion, oneshot::Sender<Value>)>,
     task: tokio::task::JoinHandle<()>,
     link: Link,
 }
@@ -107,7 +98,7 @@ impl Fleet {
     }
 
     /// Asks; `None` of Python when nobody answers any more.
-    pub fn ask(&self, question: Question) -> impl Future<Output = Value> + use<> {
+    pub fn ask(&self, question: FleetQuestion) -> impl Future<Output = Value> + use<> {
         let questions = self.questions.clone();
         async move {
             let (reply, answer) = oneshot::channel();

@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use super::Millis;
 use super::engine::{Connection, EngineError};
 use super::entry::{Entry, Kind, reason};
-use super::link::{OwnBan, Told};
 use super::task::Task;
 use crate::address::Address;
 use crate::jail::Road;
+use crate::jail::link::{OwnBan, Told};
 use crate::ticket::Timestamp;
 
 /// Entries that are put into the stream at once.

@@ -9,9 +9,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::LOG;
 use super::engine::{Connection, EngineError, PATIENCE, Place, Received};
-use super::link::Told;
 use super::settings::ADMIN;
 use super::task::{Host, Task};
+use crate::jail::link::Told;
 use crate::warning;
 
 /// Between two signs of life.

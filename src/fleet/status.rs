@@ -2,16 +2,17 @@
 
 use tokio::sync::oneshot;
 
+use super::Millis;
 use super::task::Task;
-use super::{Millis, Question};
 use crate::control::Value;
+use crate::control::command::FleetQuestion;
 
 impl Task {
     /// Answers a client.
-    pub(super) fn answer(&self, question: Question, reply: oneshot::Sender<Value>) {
+    pub(super) fn answer(&self, question: FleetQuestion, reply: oneshot::Sender<Value>) {
         let answer = match question {
-            Question::Status => self.status(),
-            Question::Bans => self.bans(),
+            FleetQuestion::Status => self.status(),
+            FleetQuestion::Bans => self.bans(),
         };
         // whoever asked may have given up
         let _ = reply.send(answer);

@@ -13,13 +13,14 @@ use super::engine::{Engine, EngineError, PATIENCE, Place};
 use super::forward::{Forward, WAITING};
 use super::guard::{Guard, this_host};
 use super::limits::Budget;
-use super::link::Told;
 use super::settings::Settings;
 use super::signing::{Signer, Trusted};
 use super::ulid::Ulids;
-use super::{LOG, Millis, Question, Surroundings};
+use super::{LOG, Millis, Surroundings};
 use crate::clock;
 use crate::control::Value;
+use crate::control::command::FleetQuestion;
+use crate::jail::link::Told;
 use crate::jail::{Jail, Road};
 use crate::store::LogPosition;
 use crate::ticket::Timestamp;
@@ -60,7 +61,7 @@ pub(super) struct Task {
     pub(super) engine: Engine,
     pub(super) around: Surroundings,
     pub(super) told: mpsc::Receiver<(String, Told)>,
-    pub(super) asked: mpsc::Receiver<(Question, oneshot::Sender<Value>)>,
+    pub(super) asked: mpsc::Receiver<(FleetQuestion, oneshot::Sender<Value>)>,
     pub(super) claims: Claims,
     pub(super) guard: Guard,
     pub(super) forward: Forward,
@@ -97,7 +98,7 @@ impl Task {
     pub(super) fn new(
         settings: Settings,
         around: Surroundings,
-        asked: mpsc::Receiver<(Question, oneshot::Sender<Value>)>,
+        asked: mpsc::Receiver<(FleetQuestion, oneshot::Sender<Value>)>,
     ) -> Result<Task, String> {
         let engine = Engine::new(&settings).map_err(|error| error.to_string())?;
         let read = |option: &str, path: &std::path::Path| {

@@ -4,13 +4,13 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
 
+use super::link::Told;
 use super::pending::{Origin, PendingFailure};
 use super::task::{BeforeReload, Phase, Task};
 use crate::action::Order;
 use crate::clock::now;
 use crate::control::Value;
 use crate::filter::FailureId;
-use crate::fleet::Told;
 use crate::{debug, info};
 
 impl Task {

@@ -9,6 +9,7 @@ use super::Jail;
 use super::bans::end_of;
 use super::core::{JailCore, JailOptions};
 use super::decision::Decision;
+use super::link::{OwnBan, Told};
 use super::pending::{Origin, PendingFailure};
 use super::task::{Request, Task};
 use crate::address::Address;
@@ -16,7 +17,6 @@ use crate::clock::now;
 use crate::control::{CommandError, Value};
 use crate::fields::MatchLine;
 use crate::filter::FailureId;
-use crate::fleet::{OwnBan, Told};
 use crate::origin;
 use crate::ticket::{BanTime, Ticket, Timestamp};
 

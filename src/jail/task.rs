@@ -18,6 +18,7 @@ use super::backend::Backend;
 use super::core::{JailCore, SettingsSnapshot};
 use super::decision::Decision;
 use super::intake::Intake;
+use super::link::OwnBan;
 use super::look::Looks;
 use super::lookup::FileStamp;
 use super::pending::Pending;
@@ -30,7 +31,6 @@ use crate::config::files::Disk;
 use crate::config::glob;
 use crate::control::{JailCommand, JailSetting, Reply, Value};
 use crate::firewall::audit_timer::Reminder;
-use crate::fleet::OwnBan;
 use crate::source::Chunk;
 use crate::store::Store;
 

@@ -4,11 +4,13 @@ use std::sync::{Arc, PoisonError};
 
 use super::Server;
 use super::server_log::LOG;
+use crate::control::command::FleetQuestion;
 use crate::control::{CommandError, Reply, Value};
 use crate::crowdsec::{self, Bridge};
 use crate::error;
 use crate::fleet::settings::Settings;
-use crate::fleet::{Fleet, Link, Question, Surroundings};
+use crate::fleet::{Fleet, Surroundings};
+use crate::jail::link::Link;
 
 impl Server {
     /// Takes part in the fleet of these options, or in none. Options that make no sense are told in the log: a
@@ -65,7 +67,7 @@ impl Server {
     ///
     /// # Errors
     /// There is none.
-    pub(super) async fn ask_fleet(&self, question: Question) -> Reply {
+    pub(super) async fn ask_fleet(&self, question: FleetQuestion) -> Reply {
         match self.fleet.ask(|fleet| fleet.ask(question)) {
             Ok(answer) => Ok(answer.await),
             Err(why) => Err(absent("This host is in no fleet", "fleet", why)),

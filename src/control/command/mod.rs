@@ -8,8 +8,16 @@ mod tests;
 
 pub use parse::{ACTION_METHODS, WITH_ORIGINS};
 
-use crate::fleet::Question;
 use crate::python::Value;
+
+/// What a client asks about the fleet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FleetQuestion {
+    /// The state of the fleet.
+    Status,
+    /// The bans of all hosts that are known here.
+    Bans,
+}
 
 /// A command to the server (facts 8.2).
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +39,7 @@ pub enum Command {
     /// Ids of every jail, and who decided on those that this host did not.
     BannedWithOrigins,
     /// What `ferroban fleet` asks.
-    Fleet(Question),
+    Fleet(FleetQuestion),
     /// `crowdsec status`: how the bridge to CrowdSec does.
     CrowdsecStatus,
     UnbanAll,

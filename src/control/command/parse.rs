@@ -3,9 +3,8 @@
 //! The order in which words are looked at decides which error a wrong command gets, and is the
 //! original's: words that are missing or of the wrong kind come before jails that do not exist.
 
-use super::{Command, JailCommand, JailQuery, JailSetting, ManualBan};
+use super::{Command, FleetQuestion, JailCommand, JailQuery, JailSetting, ManualBan};
 use crate::control::error::CommandError;
-use crate::fleet::Question;
 use crate::options::{Kind, jail, server};
 use crate::python::Value;
 
@@ -44,8 +43,8 @@ impl Command {
                 ids => Command::Banned(ids.to_vec()),
             },
             "fleet" if words.len() == 2 => Command::Fleet(match words.text(1)?.as_str() {
-                "status" => Question::Status,
-                "bans" => Question::Bans,
+                "status" => FleetQuestion::Status,
+                "bans" => FleetQuestion::Bans,
                 _ => return Err(invalid()),
             }),
             "crowdsec" if words.len() == 2 => match words.text(1)?.as_str() {
