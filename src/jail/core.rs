@@ -16,7 +16,7 @@ use super::ignore_cache::IgnoreCache;
 use super::increment::Increment;
 use super::known::Known;
 use super::prefix::BanPrefix;
-use super::remote::RoadMode;
+use super::road::RoadMode;
 use super::seek::Calendar;
 use super::settings;
 use crate::action::JailFigures;

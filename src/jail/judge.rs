@@ -13,7 +13,7 @@ use super::decision::{Decision, local_time};
 use super::lookup::{self, Lookup, LookupResult, TagContext};
 use super::names;
 use super::pending::{Found, Origin, PendingFailure};
-use super::remote::Road;
+use super::road::Road;
 use super::task::Task;
 use crate::action::Order;
 use crate::address::Address;

@@ -1,8 +1,6 @@
 //! The jail's part in a fleet and at CrowdSec: it tells what it has decided, and does what others have, unless
 //! its own rules spare whom that is about.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
 use tokio::sync::oneshot;
 
 use super::Jail;
@@ -11,10 +9,11 @@ use super::core::{JailCore, JailOptions};
 use super::decision::Decision;
 use super::link::{OwnBan, Told};
 use super::pending::{Origin, PendingFailure};
+use super::road::{Road, RoadMode};
 use super::task::{Request, Task};
 use crate::address::Address;
 use crate::clock::now;
-use crate::control::{CommandError, Value};
+
 use crate::fields::MatchLine;
 use crate::filter::FailureId;
 use crate::origin;
@@ -22,19 +21,6 @@ use crate::ticket::{BanTime, Ticket, Timestamp};
 
 /// Writes that wait for the database when bans of other hosts have to wait as well, each of many bans.
 const BEHIND: usize = 32;
-
-/// The way to and from others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Road {
-    /// Other hosts, by the section `[fleet]`.
-    Fleet,
-    /// CrowdSec, by the section `[crowdsec]`.
-    Crowdsec,
-}
-
-impl Road {
-    const ALL: [Road; 2] = [Road::Fleet, Road::Crowdsec];
-}
 
 /// Who has decided on bans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,72 +43,6 @@ pub enum RemoteChange {
     Lift(Option<Address>, Option<String>),
 }
 
-/// The options `fleet` and `crowdsec` of a jail, and `fleet.minhosts`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RoadMode {
-    /// Its bans go to others.
-    pub sends: bool,
-    /// Their bans count here.
-    pub receives: bool,
-    /// So many of them have to say so; 0 is 1.
-    pub hosts: usize,
-}
-
-impl RoadMode {
-    /// Whether it has to do with others at all.
-    pub fn takes_part(self) -> bool {
-        self.sends || self.receives
-    }
-
-    /// Reads `off`, or `send` and `receive` in any order.
-    pub(super) fn read(&mut self, option: &str, value: &Value) -> Result<(), CommandError> {
-        let text = value.str();
-        let (mut sends, mut receives) = (false, false);
-        for word in text.split([',', ' ']).filter(|word| !word.is_empty()) {
-            match word {
-                "send" => sends = true,
-                "receive" => receives = true,
-                "off" => {}
-                _ => {
-                    let why = format!(
-                        "Invalid {option} option {}, it is off, send, receive or both: send, receive",
-                        value.repr()
-                    );
-                    return Err(CommandError::builtin("ValueError", why));
-                }
-            }
-        }
-        (self.sends, self.receives) = (sends, receives);
-        Ok(())
-    }
-
-    /// The option as it is written.
-    pub(super) fn words(self) -> &'static str {
-        match (self.sends, self.receives) {
-            (false, false) => "off",
-            (true, false) => "send",
-            (false, true) => "receive",
-            (true, true) => "send, receive",
-        }
-    }
-}
-
-/// Modes that the handle of a jail sees change.
-#[derive(Debug, Default)]
-pub(super) struct SharedModes {
-    fleet: SharedMode,
-    crowdsec: SharedMode,
-}
-
-impl SharedModes {
-    fn of(&self, road: Road) -> &SharedMode {
-        match road {
-            Road::Fleet => &self.fleet,
-            Road::Crowdsec => &self.crowdsec,
-        }
-    }
-}
-
 impl JailOptions {
     fn mode(&self, road: Road) -> RoadMode {
         match road {
@@ -134,29 +54,6 @@ impl JailOptions {
     /// Whether it has to do with any others.
     pub(super) fn take_part(&self) -> bool {
         Road::ALL.iter().any(|road| self.mode(*road).takes_part())
-    }
-}
-
-#[derive(Debug, Default)]
-struct SharedMode {
-    sends: AtomicBool,
-    receives: AtomicBool,
-    hosts: AtomicUsize,
-}
-
-impl SharedMode {
-    fn get(&self) -> RoadMode {
-        RoadMode {
-            sends: self.sends.load(Ordering::Relaxed),
-            receives: self.receives.load(Ordering::Relaxed),
-            hosts: self.hosts.load(Ordering::Relaxed),
-        }
-    }
-
-    fn set(&self, mode: RoadMode) {
-        self.sends.store(mode.sends, Ordering::Relaxed);
-        self.receives.store(mode.receives, Ordering::Relaxed);
-        self.hosts.store(mode.hosts, Ordering::Relaxed);
     }
 }
 

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use hyper::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, ORIGIN};
 use ring::hmac;
-use serde::Serialize;
 use tokio::sync::Semaphore;
 
+use super::role::Role;
 use super::sessions::{Attempts, Client, LIFE, Sessions};
 use super::users::{LONGEST, UsersError, UsersFile, hex, random};
 use crate::config::web::Web;
@@ -21,33 +21,6 @@ const HASHES: usize = 1;
 const NAME: &str = "ferroban";
 /// Letters of a name that the log shows.
 const SHOWN: usize = 64;
-
-/// What somebody may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// See everything.
-    Viewer,
-    /// Ban, unban and ignore too, where the configuration allows that to anybody.
-    Operator,
-}
-
-impl Role {
-    /// Reads `viewer` or `operator`.
-    pub fn parse(word: &str) -> Option<Role> {
-        [Role::Viewer, Role::Operator]
-            .into_iter()
-            .find(|role| role.word() == word)
-    }
-
-    /// Its word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Role::Viewer => "viewer",
-            Role::Operator => "operator",
-        }
-    }
-}
 
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -240,7 +213,7 @@ impl Door {
             session.map_err(|_| Refusal::Unknown)?
         };
         self.log(&format!(
-            "login of {}, a {}, from {}",
+            "login of {} ({}) from {}",
             shown(&user.name),
             user.role.word(),
             self.place(headers, peer)

@@ -123,7 +123,8 @@ impl Hub {
         thread("signs").spawn(move || {
             loop {
                 std::thread::sleep(SIGN);
-                ticking.state().send(&Bytes::from_static(b": \n\n"));
+                // no event: nothing is lost where it finds no room
+                ticking.state().send(&Bytes::from_static(b": \n\n"), 0);
             }
         })?;
         Ok(hub)
@@ -158,8 +159,13 @@ impl Hub {
             state.recent.pop_front();
         }
         state.recent.push_back(text.as_str().into());
-        let event = event["event"].as_str().unwrap_or_default();
-        state.send(&message(event, &text));
+        let name = event["event"].as_str().unwrap_or_default();
+        // one that tells of lost events stands for all of these
+        let worth = match name {
+            "Lost" => event["count"].as_u64().unwrap_or(1),
+            _ => 1,
+        };
+        state.send(&message(name, &text), worth);
     }
 
     /// Listens; `None`: too many do.
@@ -255,7 +261,8 @@ impl State {
         }
     }
 
-    fn send(&mut self, event: &Bytes) {
+    /// Hands a message on that stands for so many events.
+    fn send(&mut self, event: &Bytes, worth: u64) {
         let mut missed = 0;
         let before = self.listeners.len();
         self.listeners.retain_mut(|one| {
@@ -272,8 +279,8 @@ impl State {
                 }
                 Err(mpsc::error::TrySendError::Closed(_)) => false,
                 Err(mpsc::error::TrySendError::Full(_)) => {
-                    one.lost += 1;
-                    missed += 1;
+                    one.lost += worth;
+                    missed += worth;
                     one.full.get_or_insert_with(Instant::now).elapsed() < STALLED
                 }
             }

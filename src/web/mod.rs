@@ -22,6 +22,7 @@ pub mod page;
 pub mod past;
 pub mod programs;
 pub mod reply;
+pub mod role;
 pub mod router;
 pub mod serve;
 pub mod sessions;

@@ -11,7 +11,7 @@ use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier 
 use ring::digest;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-use super::access::Role;
+use super::role::Role;
 
 /// A longer name is none, and a longer password is not tried.
 pub const LONGEST: usize = 256;

@@ -13,7 +13,7 @@ use nix::unistd::{Gid, Uid};
 
 use crate::cli::{directory, help, say};
 use crate::config;
-use crate::web::access::Role;
+use crate::web::role::Role;
 use crate::web::users::{self, Users};
 
 /// A shorter password is not taken.

@@ -14,10 +14,11 @@ use crate::address::Address;
 use crate::control::print::ban::BanLine;
 use crate::countries::Countries;
 use crate::jail::FIGURES;
-use crate::web::access::{Access, Role};
+use crate::web::access::Access;
 use crate::web::ask::{Ask, AskError};
 use crate::web::past::Past;
 use crate::web::programs::Programs;
+use crate::web::role::Role;
 
 /// Bans of a page.
 const PAGE: usize = 100;

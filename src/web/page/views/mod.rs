@@ -207,7 +207,7 @@ fn choice(jails: &[String], chosen: Option<&str>, any: Option<&str>) -> Markup {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::web::access::Role;
+    use crate::web::role::Role;
 
     pub const EVIL: &str = "\"'><script>alert(1)</script>\u{202e}";
 
