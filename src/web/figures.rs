@@ -121,7 +121,8 @@ pub fn ask(socket: &Path, with_ids: bool) -> Result<Figures, FiguresError> {
         database_waiting: all["database_requests_waiting"].as_u64(),
         fleet: None,
     };
-    if figures.database_waiting.is_some() {
+    // a question that is refused is an error in the log of the server
+    if all["fleet"] == true {
         figures.fleet = of_fleet(&ask(&["fleet", "status"])?);
     }
     for name in all["jail_list"].as_array().into_iter().flatten() {
