@@ -407,10 +407,13 @@ fn users_log_in_and_operators_may_write() {
         head.contains("location: /address/192%2E0%2E2%2E7?done=ban"),
         "{head}"
     );
-    let banned = || server.ask(&["get", "one", "banned", "192.0.2.7"]).unwrap() == Ok(1.into());
-    assert!(common::eventually(60, banned));
+    assert_eq!(
+        server.ask(&["get", "one", "banned", "192.0.2.7"]).unwrap(),
+        Ok(1.into())
+    );
     let said = "NOTICE  By 'anna' of the web page: ['set', 'one', 'banip', '192.0.2.7']";
-    assert!(site.read("log").contains(said), "{}", site.read("log"));
+    let is_said = || site.read("log").contains(said);
+    assert!(common::eventually(60, is_said), "{}", site.read("log"));
     let csrf = format!("{anna}X-CSRF-Token: {own}\r\n");
     let (head, body) = post(&site, "/api/v1/unban", &csrf, r#"{"id": "192.0.2.7"}"#);
     assert_eq!(status(&head), "200", "{body}");

@@ -110,11 +110,9 @@ fn requests_of_fail2ban_ui_are_answered_and_it_is_told_of_bans() {
     for wrong in [r#"{"ip":"nobody"}"#, r#"{"ip":"--all"}"#, "{"] {
         assert_eq!(call("POST", "/v1/jails/one/ban", wrong).0, "400", "{wrong}");
     }
-    let said = site.read("log");
-    assert!(
-        said.contains("By 'robot' of the web page: ['set', 'one', 'banip', '192.0.2.7']"),
-        "{said}"
-    );
+    let said = "By 'robot' of the web page: ['set', 'one', 'banip', '192.0.2.7']";
+    let is_said = || site.read("log").contains(said);
+    assert!(common::eventually(60, is_said), "{}", site.read("log"));
 
     let (_, answer) = call("GET", "/v1/filters", "");
     assert!(
