@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::PoisonError;
 
+use nix::errno::Errno;
 use nix::unistd::{Group, chown};
 use tokio::sync::oneshot;
 
@@ -74,7 +75,15 @@ impl Server {
         if let Some(name) = &options.group {
             let group = Group::from_name(name).map_err(|error| failed(&error.into()))?;
             let group = group.ok_or_else(|| CommandError::new(format!("no group {name}")))?;
-            chown(path, None, Some(group.gid)).map_err(|error| failed(&error.into()))?;
+            chown(path, None, Some(group.gid)).map_err(|error| match error {
+                // root without CAP_CHOWN, as in our unit, may give files to groups of its own only
+                Errno::EPERM => CommandError::new(format!(
+                    "the server may not give {} to the group {name}; SupplementaryGroups={name} below \
+                     [Service] in its unit lets it",
+                    path.display()
+                )),
+                error => failed(&error.into()),
+            })?;
             // only now: before that it would be another group's
             set_permissions(path, Permissions::from_mode(0o660)).map_err(|error| failed(&error))?;
         }
