@@ -4,10 +4,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use indexmap::IndexMap;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::backlog::Backlog;
 use super::ban_times::BanTimeCounts;
@@ -25,6 +27,9 @@ use super::ticket_batch::{self, Kind, TicketOrder};
 use super::{JailFigures, Order};
 use crate::address::Address;
 use crate::debug;
+use crate::firewall::Change;
+use crate::firewall::drops::Dropped;
+use crate::firewall::place::Place;
 use crate::firewall::set_refcount::Holders;
 use crate::store::Store;
 use crate::sys::hosts::HostNames;
@@ -35,6 +40,9 @@ mod settings;
 use settings::Reload;
 
 const TARGET: &str = "fail2ban.actions";
+
+/// How often it is asked at most what the kernel has dropped.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Handle to the actions of one jail.
 #[derive(Clone, Debug)]
@@ -48,6 +56,15 @@ struct Shared {
     /// Told when an action has done an order.
     moved: Arc<Notify>,
     state: Mutex<State>,
+    looked: Mutex<Looked>,
+}
+
+/// The last look at what the kernel has dropped.
+#[derive(Debug, Default)]
+struct Looked {
+    at: Option<Instant>,
+    /// Where bans were made then.
+    places: Vec<Place>,
 }
 
 #[derive(Debug, Default)]
@@ -213,6 +230,7 @@ impl Actions {
             backlog: Arc::default(),
             moved: Arc::default(),
             state: Mutex::default(),
+            looked: Mutex::default(),
         }));
         let prepared = Prepared(actions.clone());
         (actions, prepared)
@@ -421,6 +439,40 @@ impl Actions {
             (name.clone(), lane.queue.len(), lane.queue.ban_times())
         };
         lanes.map(of_lane).collect()
+    }
+
+    /// What the kernel has dropped for the bans; `None` where it does not count. A look that takes longer than
+    /// `patience` is for who asks next.
+    pub async fn dropped(&self, patience: Duration) -> Option<Dropped> {
+        let looked = || self.0.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = looked().at.is_none_or(|at| at.elapsed() >= LOOK);
+        let drops = self.0.holders.drops();
+        if is_due {
+            let bans = self.example_bans();
+            let mut places: Vec<Place> = Vec::new();
+            for ban in &bans {
+                let place = ban.place();
+                if !places.contains(&place) {
+                    places.push(place);
+                }
+            }
+            let at = Some(Instant::now());
+            *looked() = Looked { at, places };
+            let drops = drops.clone();
+            let look = tokio::spawn(async move { drops.look(bans).await });
+            let _ = timeout(patience, look).await;
+        }
+        drops.total(looked().places.iter())
+    }
+
+    /// A ban of each family by each action that changes the firewall.
+    fn example_bans(&self) -> Vec<Change> {
+        let jail = &self.0.around.jail;
+        let dry = self.dry().into_iter();
+        let examples = dry.flat_map(|mut action| action.examples(jail).unwrap_or_default());
+        let bans = examples.filter(|example| example.operation == "actionban");
+        bans.filter_map(|example| Change::recognise(&example.script))
+            .collect()
     }
 
     /// Waits until every order is carried out that was given so far, and those given meanwhile.

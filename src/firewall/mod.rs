@@ -1,6 +1,7 @@
 //! Firewall commands known by their shape, carried out without a shell and many at a time.
 
 pub mod audit_timer;
+pub mod drops;
 pub mod inherited;
 pub mod ipset;
 pub mod iptables;

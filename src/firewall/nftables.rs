@@ -14,6 +14,7 @@ use super::netlink::{self, Body, Channel, Messages};
 use super::nft_transaction::{self, SUBSYSTEM};
 use crate::exec::syntax;
 
+const GET_RULE: u16 = SUBSYSTEM | 7;
 const GET_SET: u16 = SUBSYSTEM | 10;
 const NEW_ELEMENT: u16 = SUBSYSTEM | 12;
 const GET_ELEMENT: u16 = SUBSYSTEM | 13;
@@ -30,6 +31,13 @@ const KEY: u16 = 1;
 const KEY_VALUE: u16 = 1;
 const ELEMENT_FLAGS: u16 = 3;
 const ELEMENT_TIMEOUT: u16 = 4;
+const RULE_HANDLE: u16 = 3;
+const RULE_EXPRESSIONS: u16 = 4;
+const EXPRESSION_NAME: u16 = 1;
+const EXPRESSION_DATA: u16 = 2;
+const LOOKUP_SET: u16 = 1;
+const COUNTER_BYTES: u16 = 1;
+const COUNTER_PACKETS: u16 = 2;
 
 const INTERVAL: u32 = 4;
 const WITH_TIMEOUT: u32 = 0x10;
@@ -305,6 +313,78 @@ fn merges_ranges(mut notes: &[u8]) -> bool {
         notes = rest;
     }
     false
+}
+
+/// What the rules of a table have counted of packets from addresses in sets: the set, the rule's number, packets
+/// and bytes. A rule without a counter is not told; `None`: nothing can be.
+pub(super) fn counted(
+    channel: &Channel,
+    family: u8,
+    table: &str,
+) -> Option<Vec<(String, u64, u64, u64)>> {
+    let mut messages = Messages::default();
+    messages.begin(GET_RULE, NLM_F_DUMP, family, 0);
+    messages.text(TABLE, table);
+    messages.end();
+    let mut rules = Vec::new();
+    channel
+        .exchange(&messages, |answer| {
+            if let Body::Message(_, bytes) = answer.body {
+                rules.extend(read_counter(bytes, table));
+            }
+        })
+        .ok()?;
+    Some(rules)
+}
+
+/// A rule that asks a set first and counts then.
+fn read_counter(bytes: &[u8], table: &str) -> Option<(String, u64, u64, u64)> {
+    let number = |value: &[u8]| value.first_chunk().map_or(0, |n| u64::from_be_bytes(*n));
+    let text = |value: &[u8]| {
+        String::from_utf8_lossy(value)
+            .trim_end_matches('\0')
+            .to_owned()
+    };
+    let (mut handle, mut set, mut counter) = (0, None, None);
+    for (kind, value) in netlink::attributes(bytes) {
+        match kind {
+            // an older kernel tells the rules of all tables
+            TABLE if text(value) != table => return None,
+            RULE_HANDLE => handle = number(value),
+            RULE_EXPRESSIONS => {
+                for (_, expression) in netlink::attributes(value) {
+                    let part = |wanted| {
+                        let mut parts = netlink::attributes(expression);
+                        parts
+                            .find(|(kind, _)| *kind == wanted)
+                            .map(|(_, value)| value)
+                    };
+                    let data = part(EXPRESSION_DATA).unwrap_or_default();
+                    let of_data = |wanted| {
+                        let mut found = netlink::attributes(data);
+                        found
+                            .find(|(kind, _)| *kind == wanted)
+                            .map(|(_, value)| value)
+                    };
+                    match part(EXPRESSION_NAME).map(text).as_deref() {
+                        // sets without a name of their own are lists of ports
+                        Some("lookup") => {
+                            let named = of_data(LOOKUP_SET).map(text);
+                            set = named.filter(|name| !name.starts_with("__")).or(set);
+                        }
+                        Some("counter") if set.is_some() => {
+                            let count = |kind| of_data(kind).map_or(0, number);
+                            counter = Some((count(COUNTER_PACKETS), count(COUNTER_BYTES)));
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let (packets, bytes) = counter?;
+    Some((set?, handle, packets, bytes))
 }
 
 /// What the set holds; nothing when there is no such set, `None` when it cannot be told.

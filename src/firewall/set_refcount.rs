@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 
 use super::Change;
+use super::drops::Drops;
 use super::inherited::Inherited;
 use super::member::{Kind, Member};
 use super::place::{Holder, Place};
@@ -23,6 +24,7 @@ use super::route::Route;
 pub struct Holders {
     places: Arc<Mutex<Places>>,
     inherited: Inherited,
+    drops: Drops,
 }
 
 type Places = HashMap<Place, Vec<User>>;
@@ -115,6 +117,11 @@ impl Holders {
     /// What the last server has left.
     pub fn inherited(&self) -> &Inherited {
         &self.inherited
+    }
+
+    /// What the kernel has dropped for bans.
+    pub fn drops(&self) -> &Drops {
+        &self.drops
     }
 
     /// Whether others hold it.

@@ -228,8 +228,19 @@ impl Jail {
                 let request = Request::Call(JailCommand::Status { flavour }, reply);
                 let status = self.ask(request, answer).await??;
                 let mut status = with_unread(status).await;
-                let rows = [("Not effective", self.ineffective_now().await)];
-                let rows = rows.into_iter().chain(self.workload());
+                let (ineffective, dropped) = tokio::join!(
+                    self.ineffective_now(),
+                    self.actions.dropped(ACTIONS_PATIENCE)
+                );
+                let dropped = dropped.map(|dropped| {
+                    [
+                        ("Dropped packets", number(dropped.packets)),
+                        ("Dropped bytes", number(dropped.bytes)),
+                    ]
+                });
+                let rows = [("Not effective", ineffective)];
+                let rows = rows.into_iter().chain(dropped.into_iter().flatten());
+                let rows = rows.chain(self.workload());
                 add_rows(&mut status, Part::Actions, rows);
                 return Ok(status);
             }
@@ -275,7 +286,6 @@ impl Jail {
     /// By action how many orders wait, and how many bans took how long.
     fn workload(&self) -> [(&'static str, Value); 2] {
         let (mut waiting, mut times) = (Vec::new(), Vec::new());
-        let number = |count: u64| Value::Int(i64::try_from(count).unwrap_or(i64::MAX));
         for (action, orders, counts) in self.actions.workload() {
             let buckets = counts.buckets.into_iter().map(number).collect();
             let seconds = Value::Float(counts.seconds);
@@ -425,6 +435,10 @@ impl Jail {
     fn gone(&self) -> CommandError {
         CommandError::unknown_jail(&self.name)
     }
+}
+
+fn number(count: u64) -> Value {
+    Value::Int(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
 /// A jail that is being started.

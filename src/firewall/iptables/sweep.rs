@@ -97,6 +97,19 @@ pub fn absent(changes: &[&Change], printed: &str) -> Option<Vec<usize>> {
     Some(absent)
 }
 
+/// Counters, chain and rule of a line as iptables-save prints it with counters.
+pub fn printed_rule(line: &str) -> Option<(&str, &str, &str)> {
+    // `[packets:bytes] -A CHAIN RULE`
+    let (counters, rest) = line.starts_with('[').then(|| line.split_once(" -A "))??;
+    let (chain, rule) = rest.split_once(' ')?;
+    Some((counters, chain, rule))
+}
+
+/// What follows the address in a rule about one, as printed.
+pub fn kind(rule: &str) -> Option<String> {
+    key(rule, "-j REJECT").map(|(_, kind)| kind)
+}
+
 /// How the rule of a ban stands in its chain: whom it concerns, and what follows.
 pub fn standing(change: &Change) -> Option<(IpNet, String)> {
     key(&change.rule, default_reject(change))
@@ -193,15 +206,7 @@ impl Rules {
                 there |= name.split(' ').next() == Some(chain);
                 continue;
             }
-            // `[packets:bytes] -A CHAIN RULE`
-            let Some((counters, rest)) = line
-                .starts_with('[')
-                .then(|| line.split_once(" -A "))
-                .flatten()
-            else {
-                continue;
-            };
-            if let Some((name, rule)) = rest.split_once(' ')
+            if let Some((counters, name, rule)) = printed_rule(line)
                 && name == chain
             {
                 let place = rules.end();
