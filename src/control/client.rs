@@ -54,6 +54,8 @@ fn system_text(error: &io::Error) -> String {
 pub struct Client {
     stream: UnixStream,
     frames: Frames,
+    /// Bytes read at once.
+    room: usize,
 }
 
 impl Client {
@@ -70,6 +72,7 @@ impl Client {
         Ok(Client {
             stream,
             frames: Frames::default(),
+            room: FIRST_READ,
         })
     }
 
@@ -88,23 +91,35 @@ impl Client {
     /// # Errors
     /// Those of the socket; an answer that is no reply.
     pub fn receive(&mut self) -> Result<Reply, ClientError> {
-        let mut block = vec![0; FIRST_READ];
+        let mut block = Vec::new();
         loop {
-            if let Some(message) = self.frames.next_message()? {
-                return Ok(pickle::decode_reply(message)?);
+            if let Some(reply) = self.received()? {
+                return Ok(reply);
             }
+            block.resize(self.room, 0);
             match self.stream.read(&mut block) {
                 Ok(0) => return Err(io::Error::from_raw_os_error(libc::ECONNRESET).into()),
                 Ok(length) => {
                     self.frames.push(&block[..length]);
-                    if length == block.len() {
-                        block.resize(LONG_READ, 0);
+                    if length == self.room {
+                        self.room = LONG_READ;
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+impl Client {
+    /// A reply that has come already, where a request has many.
+    ///
+    /// # Errors
+    /// It is no reply.
+    pub fn received(&mut self) -> Result<Option<Reply>, ClientError> {
+        let message = self.frames.next_message()?;
+        Ok(message.map(pickle::decode_reply).transpose()?)
     }
 }
 

@@ -6,7 +6,10 @@
 
 use std::sync::{Arc, OnceLock};
 
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::broadcast::{
+    self,
+    error::{RecvError, TryRecvError},
+};
 
 use super::decision::Decision;
 use crate::address::Address;
@@ -90,14 +93,20 @@ impl Subscription {
             match self.receiver.recv().await {
                 Ok(event) if self.concerns(&event.pairs) => return Some(event.value()),
                 Ok(_) => {}
-                Err(RecvError::Lagged(count)) => {
-                    let count = i64::try_from(count).unwrap_or(i64::MAX);
-                    return Some(dictionary(vec![
-                        ("event", "Lost".into()),
-                        ("count", count.into()),
-                    ]));
-                }
+                Err(RecvError::Lagged(count)) => return Some(lost(count)),
                 Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+
+    /// The next event that has happened already.
+    pub fn happened(&mut self) -> Option<Value> {
+        loop {
+            match self.receiver.try_recv() {
+                Ok(event) if self.concerns(&event.pairs) => return Some(event.value()),
+                Ok(_) => {}
+                Err(TryRecvError::Lagged(count)) => return Some(lost(count)),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return None,
             }
         }
     }
@@ -185,6 +194,12 @@ fn event(jail: &str, decision: &Decision, now: Timestamp) -> Option<Event> {
     Some(Event { pairs, evidence })
 }
 
+/// What a listener is told that was too slow for so many.
+fn lost(count: u64) -> Value {
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    dictionary(vec![("event", "Lost".into()), ("count", count.into())])
+}
+
 fn dictionary(pairs: Vec<(&str, Value)>) -> Value {
     let pairs = pairs.into_iter().map(|(key, value)| (key.into(), value));
     Value::Dict(pairs.collect())
@@ -233,6 +248,8 @@ mod tests {
         let lost = slow.next().await.unwrap().repr();
         assert_eq!(lost, "{'event': 'Lost', 'count': 10}");
         assert!(slow.next().await.unwrap().repr().contains("Found"));
+        let rest = std::iter::from_fn(|| slow.happened());
+        assert_eq!(rest.count(), BACKLOG - 1);
     }
 
     #[test]

@@ -20,8 +20,10 @@ use tokio::sync::mpsc;
 use crate::control::client::{Client, ClientError};
 use crate::control::print::json as told;
 
-/// Events that wait for a listener.
+/// Messages that wait for a listener; each tells of one event or more.
 const ROOM: usize = 256;
+/// Bytes of a message beyond which the next events get another one.
+const TOGETHER: usize = 16 << 10;
 /// A listener that has taken nothing for so long is dropped.
 const STALLED: Duration = Duration::from_secs(30);
 /// Listeners at the same time.
@@ -136,36 +138,56 @@ impl Hub {
 
     fn listen(&self, socket: &Path) -> Result<(), ClientError> {
         let mut client = Client::connect(socket, None)?;
-        let mut reply = client.ask(&["events".into()])?;
-        self.state().connected = reply.is_ok();
-        while reply.is_ok() {
-            reply = client.receive()?;
-            if let Ok(event) = &reply {
-                self.tell(told::value(event), step_now());
+        let begun = client.ask(&["events".into()])?.is_ok();
+        self.state().connected = begun;
+        let mut goes_on = begun;
+        while goes_on {
+            // what has come together goes out together
+            let mut events = Vec::new();
+            let mut next = Some(client.receive()?);
+            while let Some(Ok(event)) = next {
+                events.push(told::value(&event));
+                next = client.received()?;
             }
+            self.tell(events, step_now());
+            goes_on = next.is_none();
         }
         Ok(())
     }
 
-    fn tell(&self, mut event: Json, step: u64) {
-        let mut text = event.to_string();
-        if text.len() > LONGEST {
-            event["matches"] = Json::Null;
-            text = event.to_string();
-        }
-        let mut state = self.state();
-        state.count(&event, step);
-        if state.recent.len() == RECENT {
-            state.recent.pop_front();
-        }
-        state.recent.push_back(text.as_str().into());
-        let name = event["event"].as_str().unwrap_or_default();
-        // one that tells of lost events stands for all of these
-        let worth = match name {
-            "Lost" => event["count"].as_u64().unwrap_or(1),
-            _ => 1,
+    fn tell(&self, events: Vec<Json>, step: u64) {
+        let written = |mut event: Json| {
+            let mut text = event.to_string();
+            if text.len() > LONGEST {
+                event["matches"] = Json::Null;
+                text = event.to_string();
+            }
+            (event, text)
         };
-        state.send(&message(name, &text), worth);
+        let written: Vec<_> = events.into_iter().map(written).collect();
+        let mut state = self.state();
+        let (mut message, mut worth) = (String::new(), 0);
+        for (event, text) in &written {
+            state.count(event, step);
+            if state.recent.len() == RECENT {
+                state.recent.pop_front();
+            }
+            state.recent.push_back(text.as_str().into());
+            let name = event["event"].as_str().unwrap_or_default();
+            // one that tells of lost events stands for all of these
+            worth += match name {
+                "Lost" => event["count"].as_u64().unwrap_or(1),
+                _ => 1,
+            };
+            write_event(&mut message, name, text);
+            if message.len() >= TOGETHER {
+                state.send(&std::mem::take(&mut message).into(), worth);
+                worth = 0;
+            }
+        }
+        if worth > 0 {
+            state.send(&message.into(), worth);
+        }
     }
 
     /// Listens; `None`: too many do.
@@ -183,7 +205,10 @@ impl Hub {
             lost: 0,
             full: None,
         });
-        Some(Stream { events: received })
+        Some(Stream {
+            messages: received,
+            events: VecDeque::new(),
+        })
     }
 
     /// The latest events, the oldest first.
@@ -268,7 +293,9 @@ impl State {
         self.listeners.retain_mut(|one| {
             if one.lost > 0 {
                 let lost = json!({ "event": "Lost", "count": one.lost }).to_string();
-                if one.events.try_send(message("Lost", &lost)).is_ok() {
+                let mut message = String::new();
+                write_event(&mut message, "Lost", &lost);
+                if one.events.try_send(message.into()).is_ok() {
                     one.lost = 0;
                 }
             }
@@ -295,27 +322,33 @@ fn step_now() -> u64 {
     now.map_or(0, |now| now.as_secs() / STEP)
 }
 
-/// An event as it goes to a browser. JSON has no line ends, so nothing in it begins a field of its own.
-fn message(event: &str, data: &str) -> Bytes {
-    format!("event: {event}\ndata: {data}\n\n").into()
+/// Writes an event as it goes to a browser. JSON has no line ends, so nothing in it begins a field of its own.
+fn write_event(message: &mut String, event: &str, data: &str) {
+    for part in ["event: ", event, "\ndata: ", data, "\n\n"] {
+        message.push_str(part);
+    }
 }
 
 /// Events for one listener.
 #[derive(Debug)]
 pub struct Stream {
-    events: mpsc::Receiver<Bytes>,
+    messages: mpsc::Receiver<Bytes>,
+    /// Of the latest message, what [`Stream::next_event`] has not told yet.
+    events: VecDeque<Json>,
 }
 
 impl Stream {
     /// The next event, as the server tells it.
     pub async fn next_event(&mut self) -> Option<Json> {
         loop {
-            let message = self.events.recv().await?;
-            let text = std::str::from_utf8(&message).unwrap_or_default();
-            let data = text.lines().find_map(|line| line.strip_prefix("data: "));
-            if let Some(event) = data.and_then(|data| serde_json::from_str(data).ok()) {
+            if let Some(event) = self.events.pop_front() {
                 return Some(event);
             }
+            let message = self.messages.recv().await?;
+            let text = std::str::from_utf8(&message).unwrap_or_default();
+            let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
+            let events = data.filter_map(|data| serde_json::from_str(data).ok());
+            self.events.extend(events);
         }
     }
 }
@@ -328,7 +361,48 @@ impl Body for Stream {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let next = self.events.poll_recv(context);
+        let next = self.messages.poll_recv(context);
         next.map(|event| event.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn events_that_come_together_are_one_message_and_single_again_for_who_wants_them() {
+        let hub = Hub::default();
+        let event = |number: usize| json!({ "event": "Found", "jail": "j", "id": number });
+        let mut stream = hub.stream().unwrap();
+        let mut slow = hub.stream().unwrap();
+        hub.tell((0..3).map(event).collect(), step_now());
+        for number in 0..3 {
+            assert_eq!(stream.next_event().await.unwrap(), event(number));
+        }
+        // the sign that it is connected, and the three
+        assert_eq!(slow.messages.len(), 2);
+        // many are parted
+        hub.tell((0..1000).map(event).collect(), step_now());
+        let parted = stream.messages.len();
+        assert!((2..20).contains(&parted), "{parted}");
+        let jail = &hub.pulse().jails[0];
+        assert_eq!(jail.failures.iter().sum::<u32>(), 1003);
+        // who takes none is told how many were missed
+        for _ in 0..2 * ROOM {
+            hub.tell((0..5).map(event).collect(), step_now());
+        }
+        let mut told = 0;
+        let lost = loop {
+            let next = slow.next_event().await.unwrap();
+            match next["event"].as_str() {
+                Some("Lost") => break next["count"].as_u64().unwrap(),
+                _ => told += 1,
+            }
+            if slow.messages.is_empty() && slow.events.is_empty() {
+                hub.tell(vec![event(0)], step_now());
+            }
+        };
+        assert_eq!(told + lost, 1003 + 10 * ROOM as u64);
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::{Answer, Place, Places, TARGET};
 use crate::control::wire::{self, Frames};
@@ -22,6 +22,11 @@ const IDLE: Duration = Duration::from_secs(3600);
 const STALL: Duration = Duration::from_secs(30);
 /// How much is read at once, in bytes.
 const BLOCK: usize = 32 << 10;
+/// Events that follow each other within this time are sent together: in a flood of failures neither side is
+/// woken for each.
+const GATHER: Duration = Duration::from_millis(20);
+/// Bytes of events that are sent at once.
+const TOGETHER: usize = 256 << 10;
 /// A longer request than this, in bytes, is long: few are received at once.
 const LONG: usize = 64 << 10;
 
@@ -98,19 +103,30 @@ impl Connection {
 
     /// Sends events until either side has enough. Whatever the client says ends it.
     async fn relay(mut self, mut events: Subscription) {
-        let mut event = Value::from("events");
+        let frame = |event| wire::frame(pickle::encode_reply(&Ok(event)));
+        let mut message = frame(Value::from("events"));
         loop {
-            if !self.send(pickle::encode_reply(&Ok(event))).await {
+            let is_full = message.len() >= TOGETHER;
+            if !self.write(&message).await {
                 return;
             }
-            event = tokio::select! {
+            let sent = Instant::now();
+            message = tokio::select! {
                 event = events.next() => match event {
-                    Some(event) => event,
+                    Some(event) => frame(event),
                     None => return,
                 },
                 () = said_something(&self.stream) => return,
                 _ = self.ended.changed() => return,
             };
+            if !is_full {
+                sleep_until(sent + GATHER).await;
+            }
+            while message.len() < TOGETHER
+                && let Some(event) = events.happened()
+            {
+                message.extend(frame(event));
+            }
         }
     }
 
@@ -146,8 +162,12 @@ impl Connection {
 
     /// Sends a message; whether the client took it.
     async fn send(&mut self, pickle: Vec<u8>) -> bool {
-        let message = wire::frame(pickle);
-        let sent = timeout(STALL, self.stream.write_all(&message)).await;
+        self.write(&wire::frame(pickle)).await
+    }
+
+    /// Sends messages with their ends; whether the client took them.
+    async fn write(&mut self, messages: &[u8]) -> bool {
+        let sent = timeout(STALL, self.stream.write_all(messages)).await;
         matches!(sent, Ok(Ok(())))
     }
 }
