@@ -12,6 +12,7 @@ mod recorder;
 mod scenario;
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -269,6 +270,32 @@ fn an_unban_resolves_the_alert_of_its_ban() {
 }
 
 #[test]
+fn an_unban_resolves_the_alert_of_a_ban_that_a_restart_has_brought_back() {
+    let (stage, recorder) = (Stage::new(), Recorder::willing());
+    let action = format!(
+        "pagerduty[server=\"http://127.0.0.1:{}\", routingkeyfile=HERE/secret]",
+        recorder.port
+    );
+    let restored = |id: &str| {
+        let mut ticket = ticket(id);
+        ticket["restored"] = true.into();
+        ticket
+    };
+    let steps = [
+        ban(restored("192.0.2.1")),
+        json!({"do": "unban", "ticket": restored("192.0.2.1")}),
+    ];
+    assert_eq!(stage.run(&action, &steps), [""; 0]);
+    let asked = recorder.asked();
+    let [only] = asked.as_slice() else {
+        panic!("{asked:#?}");
+    };
+    assert_eq!(only.json()["event_action"], "resolve");
+    let key = only.json()["dedup_key"].clone();
+    assert!(key.as_str().unwrap().starts_with("j/192.0.2.1/"), "{key}");
+}
+
+#[test]
 fn a_webhook_is_told_of_bans_and_unbans() {
     let (stage, recorder) = (Stage::new(), Recorder::willing());
     let action = format!(
@@ -391,8 +418,8 @@ fn many_bans_become_one_message() {
     assert_eq!(lengths, [150, 50]);
 }
 
-#[test]
-fn tls_must_be_trusted() {
+/// Of a server that is 127.0.0.1, and its certificate.
+fn tls() -> (Arc<ServerConfig>, String) {
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -402,10 +429,16 @@ fn tls_must_be_trusted() {
         .with_no_client_auth()
         .with_single_cert(vec![made.cert.der().clone()], key.into())
         .unwrap();
+    (Arc::new(config), made.cert.pem())
+}
+
+#[test]
+fn tls_must_be_trusted() {
+    let (config, certificate) = tls();
     let stage = Stage::new();
-    fs::write(stage.path().join("ca.pem"), made.cert.pem()).unwrap();
+    fs::write(stage.path().join("ca.pem"), certificate).unwrap();
     let taken = |_| Answer::Says(200, String::new(), "");
-    let recorder = Recorder::with(taken, Some(Arc::new(config)));
+    let recorder = Recorder::with(taken, Some(config));
     let url = format!("https://127.0.0.1:{}/", recorder.port);
     let trusted = format!("slack[url=\"{url}\", cafile=HERE/ca.pem]");
     let asked = stage.asked(&recorder, &trusted, ban(ticket("192.0.2.1")));
@@ -419,6 +452,78 @@ fn tls_must_be_trusted() {
     );
     assert!(log.concat().contains("1 messages lost: "), "{log:?}");
     assert_eq!(recorder.asked().len(), 1);
+}
+
+/// A proxy that connects whoever asks to a server of this host; answers its port, and what it is asked.
+fn proxy() -> (u16, std::sync::mpsc::Receiver<String>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (told, asked) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") {
+                client.read_exact(&mut byte).unwrap();
+                head.push(byte[0]);
+            }
+            let head = String::from_utf8(head).unwrap();
+            let place = head.split(' ').nth(1).unwrap().to_owned();
+            told.send(head).unwrap();
+            let mut server = std::net::TcpStream::connect(place).unwrap();
+            client
+                .write_all(b"HTTP/1.1 200 Connected\r\nVia: x\r\n\r\n")
+                .unwrap();
+            let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+            let _ = std::io::copy(&mut server, &mut client);
+        }
+    });
+    (port, asked)
+}
+
+#[test]
+fn messages_go_by_a_proxy_where_one_is_named() {
+    let stage = Stage::new();
+    // who is asked by HTTP does not even have to have a name here
+    let plain = Recorder::willing();
+    let action = format!(
+        "slack[url=\"http://chat.example/hook?a=b\", proxy=\"http://127.0.0.1:{}\"]",
+        plain.port
+    );
+    let asked = stage.asked(&plain, &action, ban(ticket("192.0.2.1")));
+    assert_eq!(asked.line, "POST http://chat.example/hook?a=b");
+    assert_eq!(asked.header("host").unwrap(), "chat.example");
+    // with TLS it sees who is asked, and no more
+    let (config, certificate) = tls();
+    fs::write(stage.path().join("ca.pem"), certificate).unwrap();
+    let taken = |_| Answer::Says(200, String::new(), "");
+    let service = Recorder::with(taken, Some(config));
+    let (port, heads) = proxy();
+    let action = format!(
+        "slack[url=\"https://127.0.0.1:{}/SECRET\", cafile=HERE/ca.pem, proxy=\"http://127.0.0.1:{port}\"]",
+        service.port
+    );
+    let asked = stage.asked(&service, &action, ban(ticket("192.0.2.1")));
+    assert_eq!(asked.line, "POST /SECRET");
+    let head = heads.recv().unwrap();
+    let place = format!("127.0.0.1:{}", service.port);
+    assert_eq!(
+        head,
+        format!("CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n\r\n")
+    );
+    // one that refuses is told of
+    let refusing = Recorder::new(|_| Answer::Says(407, String::new(), "who are you?"));
+    let action = format!(
+        "slack[url=\"https://chat.example/\", retries=0, proxy=\"http://127.0.0.1:{}\"]",
+        refusing.port
+    );
+    let log = stage.run(&action, &[ban(ticket("192.0.2.1"))]).concat();
+    assert!(
+        log.contains("the proxy does not connect to chat.example:443: HTTP/1.1 407"),
+        "{log}"
+    );
 }
 
 #[test]

@@ -252,6 +252,26 @@ impl CommandAction {
         Ok(())
     }
 
+    /// Leaves a ban alone that is none of its business, for the database has brought it back. Who tells a
+    /// service of unbans told it of this ban earlier, and will tell it of its end.
+    ///
+    /// # Errors
+    /// A failed command.
+    pub async fn pass_over(
+        &mut self,
+        ticket: &Ticket,
+        info: &mut BanInfo<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<(), ActionError> {
+        let tells = notice::is_notice(&self.definition.properties.text("actionunban"));
+        if tells && ticket.restored && !ticket.origin().is_elsewhere() {
+            let family = info.family().map(|family| family.as_str().to_owned());
+            self.start_for(&family, context).await?;
+            self.note_ban(family);
+        }
+        Ok(())
+    }
+
     /// Bans a ticket.
     ///
     /// # Errors

@@ -105,6 +105,11 @@ pub async fn apply(
     match order.kind {
         Kind::Ban => {
             if action.skips(&order.ticket) {
+                if let Some(command) = action.command()
+                    && let Err(error) = command.pass_over(&order.ticket, info, context).await
+                {
+                    failed("ban", context.jail, action.name(), info, &error);
+                }
                 return true;
             }
             if let Err(error) = action.ban(info, false, context).await {
@@ -191,7 +196,12 @@ pub async fn apply_together(
         };
         timeout = command.definition.properties.timeout();
         let operation = match order.kind {
-            Kind::Ban if skipped => continue,
+            Kind::Ban if skipped => {
+                if let Err(error) = command.pass_over(&order.ticket, info, context).await {
+                    failed("ban", context.jail, action.name(), info, &error);
+                }
+                continue;
+            }
             Kind::Ban => {
                 if let Err(error) = command.start_for(&family, context).await {
                     failed("ban", context.jail, action.name(), info, &error);

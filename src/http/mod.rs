@@ -1,6 +1,6 @@
 //! Requests by HTTP/1.1: one at a time, each within limits of time and size, over TCP, TLS or a Unix socket.
 //!
-//! Redirects are not followed and no proxy is asked: what is configured is what is spoken to.
+//! Redirects are not followed, and no proxy is asked but one that is named: what is configured is what is spoken to.
 #![forbid(unsafe_code)]
 
 pub mod tls;
@@ -18,7 +18,7 @@ use hyper::{Method, Request, Uri};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
@@ -28,6 +28,9 @@ use self::tls::{Tls, TlsError};
 
 /// How a client introduces itself, unless the request says otherwise.
 pub const AGENT: &str = concat!("ferroban/", env!("CARGO_PKG_VERSION"));
+
+/// Bytes of a proxy's answer before a connection is the server's.
+const LONGEST_HEAD: usize = 16 << 10;
 
 /// What one request may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +111,7 @@ pub struct Client {
     tls: Arc<Tls>,
     config: Arc<OnceCell<Arc<ClientConfig>>>,
     socket: Option<PathBuf>,
+    proxy: Option<Arc<Target>>,
 }
 
 impl Client {
@@ -125,7 +129,17 @@ impl Client {
             tls: Arc::new(tls),
             config: Arc::new(config),
             socket: None,
+            proxy: None,
         })
+    }
+
+    /// The same by a proxy, `http://HOST:PORT`: it connects us to servers with TLS, and asks others for us.
+    ///
+    /// # Errors
+    /// It is no proxy that can be asked.
+    pub fn through(mut self, proxy: &str) -> Result<Client, HttpError> {
+        self.proxy = Some(Arc::new(Target::proxy(proxy)?));
+        Ok(self)
     }
 
     /// A client for whom listens on a Unix socket: host and port of URLs are names only, and there is no TLS.
@@ -134,6 +148,7 @@ impl Client {
             tls: Arc::default(),
             config: Arc::default(),
             socket: Some(path.to_owned()),
+            proxy: None,
         }
     }
 
@@ -150,7 +165,13 @@ impl Client {
         limits: Limits,
     ) -> Result<Response, HttpError> {
         let target = Target::read(url)?;
-        let request = target.request(method, headers, body)?;
+        let mut request = target.request(method, headers, body)?;
+        if self.proxy.is_some() && !target.secure {
+            let whole = format!("http://{}{}", target.authority, target.path);
+            *request.uri_mut() = whole
+                .parse()
+                .map_err(|_| HttpError::Unsendable("the path".to_owned()))?;
+        }
         let server = match &self.socket {
             Some(path) => path.display().to_string(),
             None => format!("{}:{}", target.host, target.port),
@@ -172,24 +193,39 @@ impl Client {
         server: &str,
         most: usize,
     ) -> Result<Response, HttpError> {
+        if let Some(path) = &self.socket {
+            let stream = UnixStream::connect(path).await;
+            let stream = stream.map_err(|error| HttpError::Connect {
+                server: server.to_owned(),
+                error,
+            })?;
+            return converse(stream, request, server, most).await;
+        }
+        let (first, by_proxy) = match self.proxy.as_deref() {
+            Some(proxy) => (proxy, format!("{}:{}", proxy.host, proxy.port)),
+            None => (target, server.to_owned()),
+        };
         let unreachable = |error| HttpError::Connect {
-            server: server.to_owned(),
+            server: by_proxy.clone(),
             error,
         };
-        if let Some(path) = &self.socket {
-            let stream = UnixStream::connect(path).await.map_err(unreachable)?;
-            return converse(stream, request, server, most).await;
-        }
-        let host = target.host.trim_matches(['[', ']']);
-        let stream = TcpStream::connect((host, target.port)).await;
-        let stream = stream.map_err(unreachable)?;
+        let stream = TcpStream::connect((first.bare_host(), first.port)).await;
+        let mut stream = stream.map_err(unreachable)?;
         if !target.secure {
-            return converse(stream, request, server, most).await;
+            return converse(stream, request, &by_proxy, most).await;
         }
+        if self.proxy.is_some() {
+            tunnel(&mut stream, target).await.map_err(unreachable)?;
+        }
+        let host = target.bare_host();
         let name = ServerName::try_from(host.to_owned()).map_err(|_| {
             HttpError::Url("the URL's host is no name that a certificate could have")
         })?;
         let connector = TlsConnector::from(self.config().await?.clone());
+        let unreachable = |error| HttpError::Connect {
+            server: server.to_owned(),
+            error,
+        };
         let stream = connector.connect(name, stream).await.map_err(unreachable)?;
         converse(stream, request, server, most).await
     }
@@ -202,6 +238,35 @@ impl Client {
             read.await.unwrap_or(Err(TlsError::Interrupted))
         };
         self.config.get_or_try_init(read).await
+    }
+}
+
+/// Whether a text names a proxy that [`Client::through`] can ask.
+pub fn is_proxy(text: &str) -> bool {
+    Target::proxy(text).is_ok()
+}
+
+/// Has a proxy connect us to a server.
+async fn tunnel(proxy: &mut TcpStream, target: &Target) -> io::Result<()> {
+    let place = format!("{}:{}", target.host, target.port);
+    let request = format!("CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n\r\n");
+    proxy.write_all(request.as_bytes()).await?;
+    let mut head = Vec::new();
+    // byte by byte: what follows is the server's
+    while !head.ends_with(b"\r\n\r\n") {
+        if head.len() == LONGEST_HEAD {
+            return Err(io::Error::other("the proxy's answer does not end"));
+        }
+        head.push(proxy.read_u8().await?);
+    }
+    let head = String::from_utf8_lossy(&head);
+    match head.split(' ').nth(1) {
+        Some(status) if status.starts_with('2') => Ok(()),
+        _ => {
+            let line = head.lines().next().unwrap_or_default();
+            let why = format!("the proxy does not connect to {place}: {line}");
+            Err(io::Error::other(why))
+        }
     }
 }
 
@@ -268,6 +333,19 @@ struct Target {
 }
 
 impl Target {
+    /// Its host as one connects to it.
+    fn bare_host(&self) -> &str {
+        self.host.trim_matches(['[', ']'])
+    }
+
+    fn proxy(url: &str) -> Result<Target, HttpError> {
+        let target = Target::read(url)?;
+        match target.secure || target.path != "/" {
+            true => Err(HttpError::Url("a proxy is named as http://HOST:PORT")),
+            false => Ok(target),
+        }
+    }
+
     fn read(url: &str) -> Result<Target, HttpError> {
         let uri: Uri = url
             .parse()

@@ -16,6 +16,7 @@ use super::core::JailCore;
 use super::open_ids::open_ids;
 use super::options;
 use crate::action::confined;
+use crate::action::plan::Way;
 use crate::action::preview::DryAction;
 use crate::action::properties::Properties;
 use crate::exec::script::Script;
@@ -54,7 +55,9 @@ impl Check for Validator {
     }
 
     fn warnings(&self, commands: &[Vec<Value>]) -> Vec<Fault> {
-        open_ids(commands)
+        let mut faults = open_ids(commands);
+        faults.extend(unsendable(commands));
+        faults
     }
 
     fn confined(&self, commands: &[Vec<Value>]) -> Vec<Fault> {
@@ -140,6 +143,39 @@ fn hindered(jail: &str, name: &str, properties: &[(String, Value)]) -> Option<(u
     let is_it = |(property, _): &(String, Value)| property.split('?').next() == Some(operation);
     let item = properties.iter().position(is_it).unwrap_or_default();
     Some((item, format!("action {name}: {operation} {why}")))
+}
+
+/// The messages of a jail's actions that cannot be sent, for a setting that cannot be understood: of each
+/// action the first command that has one.
+pub fn unsendable(commands: &[Vec<Value>]) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (command, words) in commands.iter().enumerate() {
+        let Ok(Command::Jail {
+            name: jail,
+            command: JailCommand::Set(JailSetting::Action { name, properties }),
+        }) = Command::parse(words)
+        else {
+            continue;
+        };
+        let examples = dry(&name, &properties).examples(&jail);
+        let mut refused =
+            examples
+                .into_iter()
+                .flatten()
+                .filter_map(|example| match Way::of(&example.script) {
+                    Way::Notice(notice) => notice.err(),
+                    _ => None,
+                });
+        if let Some(error) = refused.next() {
+            let is_it = |(name, _): &(String, Value)| name == error.option();
+            faults.push(Fault {
+                command,
+                item: properties.iter().position(is_it).unwrap_or_default(),
+                text: format!("action {name}: a message cannot be sent: {error}"),
+            });
+        }
+    }
+    faults
 }
 
 /// An action of these properties.

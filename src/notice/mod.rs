@@ -13,6 +13,7 @@ mod rate;
 mod template;
 
 use crate::exec::script::{MARK, Script};
+use crate::http;
 use crate::http::tls::Tls;
 
 use message::cut;
@@ -26,9 +27,9 @@ const OPENING: &str = "ferroban notify";
 const EVENT: &str = "event";
 
 /// Options, each with its value behind it on a line; further lines go on with the value.
-const OPTIONS: [&str; 13] = [
+const OPTIONS: [&str; 14] = [
     "method", "url", "header", "body", "lines", "limit", "batch", "rate", "retries", "escape",
-    "cafile", "certfile", "keyfile",
+    "cafile", "certfile", "keyfile", "proxy",
 ];
 
 /// Tags of lines of a log, of which the last ones are told.
@@ -58,6 +59,17 @@ pub enum NoticeError {
     Header(String),
 }
 
+impl NoticeError {
+    /// The option it is about.
+    pub fn option(&self) -> &'static str {
+        match self {
+            NoticeError::NoUrl => "url",
+            NoticeError::Value { option, .. } => option,
+            NoticeError::Header(_) => "header",
+        }
+    }
+}
+
 /// What a server is asked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
@@ -67,6 +79,8 @@ pub struct Request {
     body: Template,
     form: Form,
     tls: Tls,
+    /// As [`http::Client::through`] takes it.
+    proxy: Option<String>,
 }
 
 /// An event, and how somebody is told of it.
@@ -270,6 +284,16 @@ impl Notice {
             false => event.plain(|text| escape.text(text)),
         };
         let method = written.text("method");
+        let proxy = Some(written.text("proxy")).filter(|proxy| !proxy.is_empty());
+        if let Some(proxy) = proxy
+            && !http::is_proxy(proxy)
+        {
+            return Err(NoticeError::Value {
+                option: "proxy",
+                value: shown(proxy),
+                must: "as http://proxy.example.org:3128",
+            });
+        }
         let path = |option| Some(written.text(option)).filter(|path| !path.is_empty());
         let certificate = path("certfile").zip(path("keyfile"));
         Ok(Notice {
@@ -283,6 +307,7 @@ impl Notice {
                     ca: path("cafile").map(Into::into),
                     certificate: certificate.map(|(file, key)| (file.into(), key.into())),
                 },
+                proxy: proxy.map(str::to_owned),
             },
             event: event.trim().to_owned(),
             json,
@@ -392,6 +417,10 @@ mod tests {
         assert_eq!(
             with("escape all"),
             "escape = all: it must be none, html or markdown"
+        );
+        assert_eq!(
+            with("proxy proxy.example.org"),
+            "proxy = proxy.example.org: it must be as http://proxy.example.org:3128"
         );
         assert!(with("header x").starts_with("header \"x\" has no name"));
         let marked = notice(

@@ -82,12 +82,16 @@ impl Request {
     /// # Errors
     /// Certificates that cannot be used.
     pub fn client(&self) -> Result<Client, Failure> {
-        Client::new(self.tls.clone()).map_err(Failure::for_good)
+        let client = Client::new(self.tls.clone()).map_err(Failure::for_good)?;
+        match &self.proxy {
+            Some(proxy) => client.through(proxy).map_err(Failure::for_good),
+            None => Ok(client),
+        }
     }
 
     /// Whether the same client may send another.
     pub fn shares_client(&self, other: &Request) -> bool {
-        self.tls == other.tls
+        self.tls == other.tls && self.proxy == other.proxy
     }
 }
 
