@@ -8,6 +8,8 @@ mod api;
 #[path = "web/attacks.rs"]
 mod attacks;
 mod common;
+#[path = "web/dropped.rs"]
+mod dropped;
 #[path = "web/load.rs"]
 mod load;
 #[path = "web/tls.rs"]
@@ -404,7 +406,7 @@ fn users_log_in_and_operators_may_write() {
         &form(&own),
     );
     assert!(
-        head.contains("location: /address/192%2E0%2E2%2E7?done=ban"),
+        head.contains("location: /address/192.0.2.7?done=ban"),
         "{head}"
     );
     assert_eq!(
@@ -444,6 +446,57 @@ fn users_log_in_and_operators_may_write() {
     command.args(out).arg(site.directory.path()).arg("anna");
     assert!(command.status().unwrap().success());
     assert_eq!(status(&get(&site, "/banned", &anna).0), "303");
+}
+
+#[test]
+fn a_login_is_told_with_user_and_role_and_a_simulated_jail_as_one() {
+    let (site, token) = site_with_users("");
+    let jails = home::jail("one") + "maxretry = 1\nsimulate = true\nignoreself = false\n";
+    site.jails(&jails);
+    let _server = site.foreground(home::server());
+    let _web = web(&site);
+    assert!(common::eventually(60, || get(&site, "/healthz", "").1 == "ok\n"));
+    let vera = log_in(&site, "vera");
+    log_in(&site, "anna");
+    let log = site.read("web.log");
+    let told: Vec<_> = log.lines().map(|line| &line[20..]).collect();
+    let by =
+        |user: &str, role: &str| format!("ferroban-web: login of \"{user}\" ({role}) from unknown");
+    assert_eq!(told, [by("vera", "viewer"), by("anna", "operator")]);
+
+    fail(&site, "192.0.2.1");
+    let would = || site.read("log").contains("Would ban 192.0.2.1");
+    assert!(common::eventually(60, would), "{}", site.read("log"));
+    let bearer = format!("Authorization: Bearer {token}\r\n");
+    let (_, metrics) = get(&site, "/metrics", &bearer);
+    let line = "\nferroban_simulated{jail=\"one\"} 1\n";
+    assert!(metrics.contains(line), "{metrics}");
+    for path in ["/", "/jail/one"] {
+        let (_, page) = get(&site, path, &vera);
+        assert!(page.contains("only says whom it would ban"), "{page}");
+    }
+}
+
+#[test]
+fn a_jail_may_have_a_name_that_is_a_step_in_a_path() {
+    let site = page_site("");
+    site.jails(&(home::jail("one") + "[..]\nenabled = true\nlogpath = %(here)s/one.log\n"));
+    let _server = site.foreground(home::server());
+    let _web = web(&site);
+    assert!(common::eventually(60, || get(&site, "/healthz", "").1 == "ok\n"));
+    let (_, page) = get(&site, "/", "");
+    assert!(page.contains("href=\"/jail/~..\""), "{page}");
+    let (head, page) = get(&site, "/jail/~..", "");
+    assert_eq!(status(&head), "200", "{page}");
+    assert!(page.contains("<h1>..</h1>"), "{page}");
+}
+
+#[test]
+fn group_that_is_not_there_leaves_no_socket() {
+    let site = page_site("socket = HERE/web-control\ngroup = no-such-group\n");
+    let _server = site.foreground(home::server());
+    site.wait_for("There is no socket for ferroban web: no group no-such-group");
+    assert!(!site.path("web-control").exists());
 }
 
 #[test]

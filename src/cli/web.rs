@@ -18,15 +18,16 @@ use crate::config::web::Web;
 use crate::http::tls;
 use crate::sys::activation;
 use crate::web::access::Door;
-use crate::web::agent::Callback;
 use crate::web::api::gather::Sources;
 use crate::web::ask::Ask;
+use crate::web::callback::Callback;
 use crate::web::events::Hub;
+use crate::web::exporter::Exporter;
 use crate::web::metrics::Format;
 use crate::web::past::Past;
 use crate::web::programs::Programs;
 use crate::web::router::Site;
-use crate::web::serve::{Listener, Service};
+use crate::web::serve::{self, Listener};
 
 /// Threads that wait for answers of the server.
 const THREADS: usize = 16;
@@ -116,13 +117,13 @@ fn run(matches: &ArgMatches) -> Result<()> {
         ),
         None => options.listen,
     };
-    let service = Service::new(socket.clone(), options.names, options.addresses);
+    let exporter = Exporter::new(socket.clone(), options.names, options.addresses);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(THREADS)
         .build()?;
     if matches.get_flag("print") {
-        say(runtime.block_on(service.metrics(Format::Text)).trim_end());
+        say(runtime.block_on(exporter.metrics(Format::Text)).trim_end());
         return Ok(());
     }
     let [page, metrics] = passed;
@@ -141,7 +142,7 @@ fn run(matches: &ArgMatches) -> Result<()> {
             let warn = |error: &std::io::Error| {
                 eprintln!("ferroban web: cannot write {}: {error}", file.display());
             };
-            let written = service.write(file, warn).await;
+            let written = exporter.write(file, warn).await;
             written.with_context(|| format!("cannot write {}", file.display()))
         };
         let metrics = place("metrics", metrics, listen).await?;
@@ -149,7 +150,7 @@ fn run(matches: &ArgMatches) -> Result<()> {
         let site = match &page {
             Some(listener) => {
                 let hub = Hub::begin(socket.clone())?;
-                service.tell_of(Arc::clone(&hub));
+                exporter.tell_of(Arc::clone(&hub));
                 Some(Arc::new(site(&web, listener, directory, &socket, hub)?))
             }
             None => None,
@@ -161,10 +162,10 @@ fn run(matches: &ArgMatches) -> Result<()> {
             None => None,
         };
         let answer = |listener: Option<Listener>, site, tls| {
-            let service = service.clone();
+            let exporter = exporter.clone();
             async move {
                 match listener {
-                    Some(listener) => Ok(service.serve(listener, site, tls).await?),
+                    Some(listener) => Ok(serve::serve(exporter, listener, site, tls).await?),
                     None => std::future::pending().await,
                 }
             }
@@ -219,15 +220,19 @@ fn site(
             "ferroban web: passwords come as plain text: set certfile and keyfile below [web]"
         );
     }
+    let door = Arc::new(Door::new(web)?);
+    // systemd makes it and says where it is
+    let state = std::env::var_os("STATE_DIRECTORY").map(PathBuf::from);
+    let callback = Callback::begin(&door, &hub, state.as_deref());
     Ok(Site {
         base: web.base.clone(),
-        door: Door::new(web)?,
+        door,
         sources: Sources {
             ask: Ask::at(socket.to_owned()),
             programs: Programs::of(directory.to_string_lossy().into_owned()),
             past: Past::default(),
         },
         hub,
-        callback: Callback::default(),
+        callback,
     })
 }

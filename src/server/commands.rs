@@ -289,7 +289,12 @@ impl Server {
                 waiting,
             ]));
             if flavour == FIGURES {
-                status.push(Value::Tuple(vec!["Fleet".into(), self.has_fleet().into()]));
+                for (name, there) in [
+                    ("Fleet", self.has_fleet()),
+                    ("CrowdSec", self.has_crowdsec()),
+                ] {
+                    status.push(Value::Tuple(vec![name.into(), there.into()]));
+                }
             }
             for (name, version) in [
                 ("Fail2ban version", COMPATIBLE_VERSION),

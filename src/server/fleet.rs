@@ -63,6 +63,11 @@ impl Server {
         self.fleet.ask(|_| ()).is_ok()
     }
 
+    /// Whether there is CrowdSec to ask about.
+    pub(super) fn has_crowdsec(&self) -> bool {
+        self.crowdsec.ask(|_| ()).is_ok()
+    }
+
     /// What a client asks of the fleet.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 
 use std::fs::{Permissions, set_permissions};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
 use nix::errno::Errno;
@@ -69,23 +69,12 @@ impl Server {
 
     fn open_web(&self, options: &Options) -> Result<(Socket, oneshot::Sender<()>), CommandError> {
         let path = &options.path;
-        let failed =
-            |error: &std::io::Error| CommandError::file(error, &path.display().to_string());
         let (listener, socket) = Socket::bind(path, false)?;
-        if let Some(name) = &options.group {
-            let group = Group::from_name(name).map_err(|error| failed(&error.into()))?;
-            let group = group.ok_or_else(|| CommandError::new(format!("no group {name}")))?;
-            chown(path, None, Some(group.gid)).map_err(|error| match error {
-                // root without CAP_CHOWN, as in our unit, may give files to groups of its own only
-                Errno::EPERM => CommandError::new(format!(
-                    "the server may not give {} to the group {name}; SupplementaryGroups={name} below \
-                     [Service] in its unit lets it",
-                    path.display()
-                )),
-                error => failed(&error.into()),
-            })?;
-            // only now: before that it would be another group's
-            set_permissions(path, Permissions::from_mode(0o660)).map_err(|error| failed(&error))?;
+        if let Some(group) = &options.group
+            && let Err(error) = give(path, group)
+        {
+            socket.remove();
+            return Err(error);
         }
         let (served, end) = oneshot::channel();
         let (server, write) = (self.own.clone(), options.write);
@@ -128,6 +117,24 @@ impl Server {
         let mut door = self.web.lock().unwrap_or_else(PoisonError::into_inner);
         close(&mut door);
     }
+}
+
+/// Lets a group use a socket.
+fn give(path: &Path, name: &str) -> Result<(), CommandError> {
+    let failed = |error: &std::io::Error| CommandError::file(error, &path.display().to_string());
+    let group = Group::from_name(name).map_err(|error| failed(&error.into()))?;
+    let group = group.ok_or_else(|| CommandError::new(format!("no group {name}")))?;
+    chown(path, None, Some(group.gid)).map_err(|error| match error {
+        // root without CAP_CHOWN, as in our unit, may give files to groups of its own only
+        Errno::EPERM => CommandError::new(format!(
+            "the server may not give {} to the group {name}; SupplementaryGroups={name} below \
+             [Service] in its unit lets it",
+            path.display()
+        )),
+        error => failed(&error.into()),
+    })?;
+    // only now: before that it would be another group's
+    set_permissions(path, Permissions::from_mode(0o660)).map_err(|error| failed(&error))
 }
 
 fn close(door: &mut Door) {

@@ -150,6 +150,12 @@ impl Door {
         Ok(self.visitor(Some(user), role, session))
     }
 
+    /// Whether somebody may still change something: an operator, and the configuration has `write = true`.
+    pub fn may_write(&self, user: &str) -> bool {
+        let users = self.users.as_ref().and_then(|file| file.users().ok());
+        self.write && users.is_some_and(|users| users.is_operator(user))
+    }
+
     /// A visitor, told from others by `session`.
     fn visitor(&self, user: Option<String>, role: Role, session: &str) -> Access {
         Access {

@@ -4,60 +4,30 @@
 //!
 //! What changes configuration is refused: whoever holds the token would be root.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Read as _;
+use std::sync::Arc;
 
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
-use tokio::task::JoinHandle;
 
 use super::access::Access;
 use super::api::gather::{ChangeError, Sources, texts};
 use super::api::shapes::{Change, Order};
 use super::ask::AskError;
+use super::callback::{Callback, Subscriber, Target};
 use super::events::Hub;
 use super::reply::{self, Reply};
 use crate::address::Address;
 use crate::config::shipped;
-use crate::http::tls::Tls;
-use crate::http::{Client, Limits};
 use crate::jail::FULL;
 
-/// What one callback may take.
-const LIMITS: Limits = Limits {
-    time: Duration::from_secs(15),
-    size: 64 << 10,
-};
 /// Steps of the pulse that are an hour.
 const HOUR: usize = 60;
-
-/// Where the interface wants to be told, and the task that tells it.
-#[derive(Debug, Default)]
-pub struct Callback(Mutex<Option<Teller>>);
-
-#[derive(Debug)]
-struct Teller(JoinHandle<()>);
-
-impl Drop for Teller {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// As the interface sends it.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Target {
-    #[serde(default)]
-    server_id: String,
-    #[serde(default)]
-    callback_url: String,
-    #[serde(default)]
-    callback_secret: String,
-    #[serde(default)]
-    callback_hostname: String,
-}
+/// Bytes of a filter that are told.
+const LONGEST_FILTER: u64 = 1 << 20;
 
 /// What an answer needs.
 pub struct Agent<'a> {
@@ -87,11 +57,8 @@ impl Agent<'_> {
             (["jails", name, change @ ("ban" | "unban")], &Method::POST) => {
                 self.change(name, change, body).await
             }
-            (["filters"], _) if get => {
-                let mut names: Vec<&str> = shipped::names("filter.d").collect();
-                names.sort_unstable();
-                reply::json(&json!({ "filters": names }))
-            }
+            (["filters"], _) if get => reply::json(&json!({ "filters": self.filters() })),
+            (["filters", name], _) if get => self.filter(name).await,
             (["filters", "test"], &Method::POST) => self.test(body).await,
             (["callback", "config"], &Method::PUT) => self.callback(body),
             (["jails" | "filters" | "actions", ..], _) => {
@@ -185,6 +152,49 @@ impl Agent<'_> {
         }
     }
 
+    /// The names of filters, the shipped and those of the configuration.
+    fn filters(&self) -> BTreeSet<String> {
+        let own = fs::read_dir(self.sources.programs.config().join("filter.d"));
+        let own = own.into_iter().flatten().filter_map(|entry| {
+            let name = entry.ok()?.file_name().into_string().ok()?;
+            let ending = [".conf", ".local"]
+                .iter()
+                .find_map(|ending| name.strip_suffix(ending));
+            ending.map(str::to_owned)
+        });
+        let shipped = shipped::names("filter.d").map(str::to_owned);
+        shipped.chain(own).collect()
+    }
+
+    /// A filter as it is written.
+    async fn filter(&self, name: &str) -> Reply {
+        if !self.filters().contains(name) {
+            return reply::failure(StatusCode::NOT_FOUND, "no such filter");
+        }
+        let directory = self.sources.programs.config().join("filter.d");
+        let files = ["local", "conf"].map(|ending| directory.join(format!("{name}.{ending}")));
+        let read = move || {
+            files.into_iter().find_map(|file| {
+                let (mut text, opened) = (Vec::new(), fs::File::open(&file).ok()?);
+                opened.take(LONGEST_FILTER).read_to_end(&mut text).ok()?;
+                Some((String::from_utf8_lossy(&text).into_owned(), file))
+            })
+        };
+        let own = tokio::task::spawn_blocking(read).await.ok().flatten();
+        let path = format!("filter.d/{name}.conf");
+        let shipped = || shipped::all().find(|(known, _)| *known == path);
+        match own {
+            Some((text, file)) => {
+                let path = file.display().to_string();
+                reply::json(&json!({ "config": text, "filePath": path }))
+            }
+            None => {
+                let text = shipped().map_or("", |(_, text)| text);
+                reply::json(&json!({ "config": text, "filePath": path }))
+            }
+        }
+    }
+
     /// What a filter makes of lines.
     async fn test(&self, body: &[u8]) -> Reply {
         #[derive(Deserialize)]
@@ -198,7 +208,7 @@ impl Agent<'_> {
         };
         let name = wanted.filter_name;
         // a name, neither a file nor an expression
-        if !shipped::names("filter.d").any(|known| known == name) {
+        if !self.filters().contains(&name) {
             return reply::failure(StatusCode::NOT_FOUND, "no such filter");
         }
         let options = ["explain", "--json", "--filter", &name];
@@ -228,10 +238,11 @@ impl Agent<'_> {
     /// From now on the interface is told of bans.
     fn callback(&self, body: &[u8]) -> Reply {
         let wrong = |why: &str| reply::failure(StatusCode::BAD_REQUEST, why);
-        if !self.access.may_write {
+        let user = self.access.user.clone().filter(|_| self.access.may_write);
+        let Some(user) = user else {
             let why = "Only operators may, and only with write = true below [web].";
             return reply::failure(StatusCode::FORBIDDEN, why);
-        }
+        };
         let Ok(target) = serde_json::from_slice::<Target>(body) else {
             return wrong("invalid JSON");
         };
@@ -243,50 +254,16 @@ impl Agent<'_> {
         if parts.iter().any(|part| part.trim().is_empty()) {
             return wrong("serverId, callbackUrl and callbackSecret are required");
         }
-        let Ok(client) = Client::new(Tls::default()) else {
-            return wrong("no certificates");
-        };
-        let hub = Arc::clone(self.hub);
-        let task = tokio::spawn(async move { tell(&client, &target, &hub).await });
-        let mut own = self
-            .callback
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        // the one before it ends
-        *own = Some(Teller(task));
-        reply::json(&json!({ "ok": true }))
-    }
-}
-
-/// Tells of bans and unbans as long as there are any; what cannot be told is left out.
-async fn tell(client: &Client, target: &Target, hub: &Hub) {
-    let Some(mut stream) = hub.stream() else {
-        return;
-    };
-    let url = target.callback_url.trim().trim_end_matches('/');
-    let headers = [
-        ("content-type", "application/json"),
-        ("x-callback-secret", target.callback_secret.trim()),
-    ];
-    while let Some(event) = stream.next_event().await {
-        let what = match event["event"].as_str() {
-            Some("Ban") => "ban",
-            Some("Unban") => "unban",
-            _ => continue,
-        };
-        let body = json!({
-            "serverId": target.server_id.trim(),
-            "ip": event["id"],
-            "jail": event["jail"],
-            "hostname": target.callback_hostname,
-            "failures": event["failures"].to_string(),
-            "logs": texts(&event["matches"]).join("\n"),
-        });
-        let url = format!("{url}/api/{what}");
-        let body = body.to_string().into_bytes();
-        // it may be down; the next is told again
-        let _ = client.request("POST", &url, &headers, body, LIMITS).await;
+        let wanted = Subscriber { user, target };
+        let kept = self.callback.keep(&wanted);
+        self.callback.tell(wanted);
+        match kept {
+            Ok(()) => reply::json(&json!({ "ok": true })),
+            Err(error) => {
+                let why = format!("It is told of bans, but only until the next start: {error}");
+                reply::failure(StatusCode::INTERNAL_SERVER_ERROR, &why)
+            }
+        }
     }
 }
 

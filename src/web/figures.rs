@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
+use crate::clock;
 use crate::control::client::{Client, ClientError};
 use crate::control::print::json;
 use crate::jail::{FIGURES, FULL};
@@ -24,6 +25,21 @@ pub struct Figures {
     pub database_waiting: Option<u64>,
     /// The fleet, where the host is in one.
     pub fleet: Option<FleetFigures>,
+    /// CrowdSec, where the server speaks to it.
+    pub crowdsec: Option<CrowdsecFigures>,
+}
+
+/// What CrowdSec tells this host.
+#[derive(Clone, Debug, Default)]
+pub struct CrowdsecFigures {
+    /// Whether it takes bans, and whether it tells decisions; `None`: it is not meant to.
+    pub connected: [Option<bool>; 2],
+    /// Bans and their ends that it has not been told yet.
+    pub waiting: f64,
+    /// Decisions by list.
+    pub lists: Vec<(String, u64)>,
+    /// Seconds since it told the lists last.
+    pub age: Option<f64>,
 }
 
 /// The part of a host in its fleet.
@@ -67,6 +83,8 @@ pub struct JailFigures {
     pub given_up: Option<u64>,
     /// Bytes of each log file that were not read yet.
     pub unread: Vec<(String, u64)>,
+    /// Packets and bytes that the kernel has dropped for the bans, where it counts.
+    pub dropped: Option<[u64; 2]>,
     /// Bans in force by who decided on them.
     pub origins: Vec<(String, u64)>,
     /// By action.
@@ -120,10 +138,14 @@ pub fn ask(socket: &Path, with_ids: bool) -> Result<Figures, FiguresError> {
         jails: Vec::new(),
         database_waiting: all["database_requests_waiting"].as_u64(),
         fleet: None,
+        crowdsec: None,
     };
     // a question that is refused is an error in the log of the server
     if all["fleet"] == true {
         figures.fleet = of_fleet(&ask(&["fleet", "status"])?);
+    }
+    if all["crowdsec"] == true {
+        figures.crowdsec = of_crowdsec(&ask(&["crowdsec", "status"])?, clock::now());
     }
     for name in all["jail_list"].as_array().into_iter().flatten() {
         let Some(name) = name.as_str() else { continue };
@@ -167,6 +189,29 @@ fn of_fleet(status: &Json) -> Option<FleetFigures> {
     })
 }
 
+fn of_crowdsec(status: &Json, now: f64) -> Option<CrowdsecFigures> {
+    let ways = ["telling", "hearing"];
+    let connected = ways.map(|way| {
+        let way = status[way].as_object()?;
+        Some(!way["since"].is_null() && way["error"].is_null())
+    });
+    let last = status["hearing"]["last"].as_f64();
+    Some(CrowdsecFigures {
+        connected,
+        waiting: status["waiting"].as_f64()?,
+        lists: counts(&status["lists"]),
+        age: last.map(|last| (now - last).max(0.0)),
+    })
+}
+
+/// Numbers by name.
+fn counts(part: &Json) -> Vec<(String, u64)> {
+    let pairs = part.as_object().into_iter().flatten();
+    pairs
+        .filter_map(|(name, count)| Some((name.clone(), count.as_u64()?)))
+        .collect()
+}
+
 fn of_jail(name: &str, status: &Json, settings: [Option<f64>; 3], with_ids: bool) -> JailFigures {
     let (filter, actions) = (&status["filter"], &status["actions"]);
     let count = |part: &Json, name: &str| part[name].as_u64().unwrap_or_default();
@@ -177,12 +222,6 @@ fn of_jail(name: &str, status: &Json, settings: [Option<f64>; 3], with_ids: bool
     let ids = actions["banned_ip_list"].as_array().filter(|_| with_ids);
     let ids = ids.into_iter().flatten().filter_map(Json::as_str);
     let waiting = actions["waiting_orders"].as_object().into_iter().flatten();
-    let counts = |part: &Json| -> Vec<(String, u64)> {
-        let pairs = part.as_object().into_iter().flatten();
-        pairs
-            .filter_map(|(name, count)| Some((name.clone(), count.as_u64()?)))
-            .collect()
-    };
     let of_action = |(action, waiting): (&String, &Json)| {
         let times = &actions["ban_times"][action];
         let failing = actions["not_effective"][action].as_array();
@@ -204,6 +243,9 @@ fn of_jail(name: &str, status: &Json, settings: [Option<f64>; 3], with_ids: bool
         regex_hits: numbers(&filter["regex_hits"]),
         given_up: filter["searches_given_up"].as_u64(),
         unread: counts(&filter["unread_bytes"]),
+        dropped: actions["dropped_packets"]
+            .as_u64()
+            .map(|packets| [packets, count(actions, "dropped_bytes")]),
         origins: counts(&actions["origins"]),
         actions: waiting.map(of_action).collect(),
     }
@@ -242,6 +284,23 @@ mod tests {
     }
 
     #[test]
+    fn lists_are_told_where_there_is_crowdsec() {
+        assert!(of_crowdsec(&Json::Null, 0.0).is_none());
+        let status = json!({
+            "telling": null, "waiting": 2, "lists": {"CAPI": 7, "cscli": 1},
+            "hearing": {"since": 5.0, "last": 90.0, "error": null},
+        });
+        let crowdsec = of_crowdsec(&status, 100.0).unwrap();
+        assert_eq!(crowdsec.connected, [None, Some(true)]);
+        let lists = [("CAPI".to_owned(), 7), ("cscli".to_owned(), 1)];
+        assert_eq!((crowdsec.lists, crowdsec.age), (lists.to_vec(), Some(10.0)));
+        let mut silent = status;
+        silent["hearing"]["error"] = "refused".into();
+        let crowdsec = of_crowdsec(&silent, 100.0).unwrap();
+        assert_eq!(crowdsec.connected[1], Some(false));
+    }
+
+    #[test]
     fn the_status_of_ours_has_actions() {
         let status = json!({
             "filter": {"lines_read": 7, "regex_hits": [3, 0], "searches_given_up": 1},
@@ -250,12 +309,15 @@ mod tests {
                 "ban_times": {"nft": [[1, 2], 0.5]},
                 "not_effective": {"nft": ["192.0.2.1"]},
                 "simulated": true,
+                "dropped_packets": 12,
+                "dropped_bytes": 720,
             },
         });
         let jail = of_jail("a", &status, [None; 3], false);
         assert_eq!((jail.lines, jail.given_up), (Some(7), Some(1)));
         assert_eq!(jail.regex_hits, [3, 0]);
         assert!(jail.simulated);
+        assert_eq!(jail.dropped, Some([12, 720]));
         let [action] = jail.actions.as_slice() else {
             panic!("{:?}", jail.actions);
         };

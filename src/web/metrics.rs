@@ -7,7 +7,7 @@
 use std::fmt::Write;
 
 use super::events::Health;
-use super::figures::{Figures, FleetFigures, JailFigures};
+use super::figures::{CrowdsecFigures, Figures, FleetFigures, JailFigures};
 use crate::VERSION;
 use crate::action::ban_times::BOUNDS;
 use crate::config::metrics::Names;
@@ -17,7 +17,7 @@ pub const MOST_ADDRESSES: usize = 1000;
 
 /// Most log files whose state is told, of all jails together.
 const MOST_FILES: usize = 1000;
-/// Most hosts and lists of a jail whose bans are told.
+/// Most hosts and lists of a jail whose bans are told, and most lists whose decisions are.
 const MOST_ORIGINS: usize = 64;
 
 /// The form of a page.
@@ -314,6 +314,22 @@ fn own(page: &mut Page, figures: &Figures) {
         figures,
         |jail| number(jail.given_up),
     );
+    for (at, (name, help)) in [
+        (
+            "ferroban_dropped_packets_total",
+            "Packets that the kernel has dropped for bans.",
+        ),
+        (
+            "ferroban_dropped_bytes_total",
+            "Bytes of packets that the kernel has dropped for bans.",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let dropped = |jail: &JailFigures| number(jail.dropped.map(|dropped| dropped[at]));
+        page.by_jail((name, Kind::Counter, help), figures, dropped);
+    }
     page.by_jail(
         (
             "ferroban_simulated",
@@ -400,6 +416,40 @@ fn own(page: &mut Page, figures: &Figures) {
     }
     if let Some(fleet) = &figures.fleet {
         of_fleet(page, fleet);
+    }
+    if let Some(crowdsec) = &figures.crowdsec {
+        of_crowdsec(page, crowdsec);
+    }
+}
+
+fn of_crowdsec(page: &mut Page, crowdsec: &CrowdsecFigures) {
+    let name = "ferroban_crowdsec_connected";
+    let help = "Whether CrowdSec takes bans (telling), and tells decisions (hearing).";
+    page.begin(name, Kind::Gauge, help);
+    for (way, connected) in ["telling", "hearing"].into_iter().zip(crowdsec.connected) {
+        if let Some(connected) = connected {
+            page.sample(name, &[("way", way)], f64::from(u8::from(connected)));
+        }
+    }
+    let name = "ferroban_crowdsec_waiting";
+    let help = "Bans and their ends that CrowdSec has not been told yet.";
+    page.begin(name, Kind::Gauge, help);
+    page.sample(name, &[], crowdsec.waiting);
+    let lists = || crowdsec.lists.iter().take(MOST_ORIGINS);
+    if lists().next().is_none() {
+        return;
+    }
+    let name = "ferroban_list_entries";
+    page.begin(name, Kind::Gauge, "Decisions of a list that are in force.");
+    for (list, count) in lists() {
+        page.sample(name, &[("list", list)], *count as f64);
+    }
+    if let Some(age) = crowdsec.age {
+        let name = "ferroban_list_age_seconds";
+        page.begin(name, Kind::Gauge, "Seconds since the list was told last.");
+        for (list, _) in lists() {
+            page.sample(name, &[("list", list)], age);
+        }
     }
 }
 
@@ -519,6 +569,7 @@ mod tests {
                 lines: Some(7),
                 regex_hits: vec![3, 0],
                 given_up: Some(0),
+                dropped: Some([12, 720]),
                 actions: vec![ActionFigures {
                     name: "nft".to_owned(),
                     not_effective: 1,
@@ -533,6 +584,12 @@ mod tests {
                 waiting: 2.0,
                 hosts: vec![("mx2".to_owned(), vec![1.5, 0.25, 7.0, 3.0, 1.0])],
                 ..FleetFigures::default()
+            }),
+            crowdsec: Some(CrowdsecFigures {
+                connected: [None, Some(true)],
+                waiting: 2.0,
+                lists: vec![("CAPI".to_owned(), 7)],
+                age: Some(10.0),
             }),
         }
     }
@@ -574,6 +631,12 @@ mod tests {
             "ferroban_fleet_host_lag_seconds{host=\"mx2\"} 0.25".to_owned(),
             "ferroban_fleet_host_refused_total{host=\"mx2\"} 3".to_owned(),
             "ferroban_fleet_host_muted{host=\"mx2\"} 1".to_owned(),
+            format!("ferroban_dropped_packets_total{{{jail}}} 12"),
+            format!("ferroban_dropped_bytes_total{{{jail}}} 720"),
+            "ferroban_crowdsec_connected{way=\"hearing\"} 1".to_owned(),
+            "ferroban_crowdsec_waiting 2".to_owned(),
+            "ferroban_list_entries{list=\"CAPI\"} 7".to_owned(),
+            "ferroban_list_age_seconds{list=\"CAPI\"} 10".to_owned(),
         ] {
             assert!(text.lines().any(|one| one == line), "{line} not in\n{text}");
         }

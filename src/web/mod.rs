@@ -5,17 +5,19 @@
 //!
 //! [`serve`] takes connections, [`router`] finds who answers a request, [`access`] knows who asks, by
 //! [`users`] and [`sessions`].
-//! [`metrics`] writes [`figures`] for Prometheus; [`api`] answers in JSON, [`page`] in HTML, both from the
-//! same values ([`api::shapes`]), which [`ask`] has from the server and [`programs`] from the other programs
-//! of this one binary. [`agent`] speaks the language of
-//! another interface. [`events`] hands on what happens, as it happens.
+//! [`exporter`] tells Prometheus the [`metrics`], written from [`figures`]; [`api`] answers in JSON, [`page`]
+//! in HTML, both from the same values ([`api::shapes`]), which [`ask`] has from the server and [`programs`]
+//! from the other programs of this one binary. [`agent`] speaks the language of another interface, which
+//! [`callback`] tells of bans. [`events`] hands on what happens, as it happens.
 #![forbid(unsafe_code)]
 
 pub mod access;
 pub mod agent;
 pub mod api;
 pub mod ask;
+pub mod callback;
 pub mod events;
+pub mod exporter;
 pub mod figures;
 pub mod metrics;
 pub mod page;

@@ -2,6 +2,7 @@
 //! in a process of its own, for a limited time. What somebody pastes here can take long to be judged, and
 //! an end can be put to a process.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -47,6 +48,11 @@ impl Programs {
             config,
             places: Semaphore::new(AT_ONCE),
         }
+    }
+
+    /// The directory whose configuration they read.
+    pub fn config(&self) -> &Path {
+        Path::new(&self.config)
     }
 
     /// The JSON objects that a program prints, one a line. What somebody else wrote must stand in `words`,

@@ -10,23 +10,23 @@ use std::time::Duration;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
-    ACCEPT, CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
+    CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
 };
 use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode};
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 use tokio::time::timeout;
 
 use super::access::{Access, Door, Peer, Refusal};
-use super::agent::{self, Agent, Callback};
+use super::agent::{self, Agent};
 use super::api::gather::{ChangeError, Sources};
 use super::api::shapes::{Change, Order};
 use super::ask::AskError;
+use super::callback::Callback;
 use super::events::Hub;
-use super::metrics::Format;
+use super::exporter::Exporter;
 use super::page::views::{self, Frame};
 use super::reply::{self, Reply};
-use super::serve::Service;
 use crate::address::Address;
 use crate::clock;
 
@@ -43,7 +43,7 @@ pub struct Site {
     /// What stands before all paths.
     pub base: String,
     /// Who asks.
-    pub door: Door,
+    pub door: Arc<Door>,
     /// Where answers come from.
     pub sources: Sources,
     /// What happens.
@@ -66,32 +66,13 @@ struct Asked<'a> {
 /// Fields of a form or of an address; of a name that stands there twice the last.
 type Fields = HashMap<String, String>;
 
-/// Answers what everybody may ask who can connect: metrics and health. `None`: it is something else.
-pub async fn open(service: &Service, request: &Parts, path: &str) -> Option<Reply> {
-    let reply = match path {
-        "/metrics" => {
-            let accept = request.headers.get_all(ACCEPT).iter();
-            let accept: Vec<_> = accept.filter_map(|value| value.to_str().ok()).collect();
-            let format = Format::accepted(&accept.join(","));
-            let page = service.metrics(format).await;
-            reply::bytes(StatusCode::OK, format.content_type(), page)
-        }
-        "/healthz" => reply::text(StatusCode::OK, "ok\n"),
-        _ => return None,
-    };
-    match reads(&request.method) {
-        true => Some(reply),
-        false => Some(reply::method("GET, HEAD")),
-    }
-}
-
 fn reads(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
 
 /// Answers a request to the page or the API.
 pub async fn answer(
-    service: &Service,
+    exporter: &Exporter,
     site: &Site,
     peer: Peer,
     request: Request<Incoming>,
@@ -119,7 +100,7 @@ pub async fn answer(
             };
         }
         ["readyz"] if reads(&head.method) => return agent::ready(&site.sources).await,
-        ["healthz"] => return open(service, &head, path).await.unwrap_or_else(nothing),
+        ["healthz"] => return exporter.open(&head, path).await.unwrap_or_else(nothing),
         ["login"] => return login(site, peer, &head, body).await,
         _ => {}
     }
@@ -128,7 +109,7 @@ pub async fn answer(
         Ok(access) => access,
         Err(refusal) => return refused(site, refusal, for_programs),
     };
-    if let Some(reply) = open(service, &head, path).await {
+    if let Some(reply) = exporter.open(&head, path).await {
         return reply;
     }
     let body = match read(body, BODY).await {
@@ -323,12 +304,13 @@ impl Asked<'_> {
                 page.await.map(|page| views::banned(&frame, &names, &page))
             }
             (&Method::GET | &Method::HEAD, ["address", id]) => {
+                let id = views::unmarked(id);
                 let story = sources.story(id, self.field("whois").is_some()).await;
                 let names = self.jail_names().await;
                 story.map(|story| views::address(&frame, &names, &story))
             }
             (&Method::GET | &Method::HEAD, ["jail", name]) => {
-                let jail = sources.jail(name).await;
+                let jail = sources.jail(views::unmarked(name)).await;
                 jail.map(|jail| views::jail(&frame, &jail))
             }
             (&Method::GET | &Method::HEAD, ["past"]) => {
@@ -359,10 +341,8 @@ impl Asked<'_> {
                 };
                 match sources.change(self.access, &order).await {
                     Ok(_) => {
-                        let id = utf8_percent_encode(&order.id, NON_ALPHANUMERIC);
-                        let base = &self.site.base;
-                        let done = order.change.word();
-                        return reply::see(&format!("{base}/address/{id}?done={done}"));
+                        let fields = [("done", order.change.word())];
+                        return reply::see(&frame.query(&["address", &order.id], &fields));
                     }
                     Err(ChangeError::Forbidden(why)) => {
                         return self.failed(StatusCode::FORBIDDEN, why);

@@ -111,6 +111,12 @@ impl Users {
         self.0.iter().find(own).cloned()
     }
 
+    /// Whether somebody is an operator, however they show who they are.
+    pub fn is_operator(&self, name: &str) -> bool {
+        let mut own = self.0.iter().filter(|user| user.name == name);
+        own.any(|user| user.role == Role::Operator)
+    }
+
     /// What somebody may do who has logged in with a password before.
     pub fn role(&self, name: &str) -> Option<Role> {
         let own = self.0.iter();

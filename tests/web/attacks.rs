@@ -105,6 +105,51 @@ fn texts_of_strangers_are_no_elements() {
 }
 
 #[test]
+fn registries_write_no_elements() {
+    common::in_network_and_mount_namespace("attacks::registries_write_no_elements", || {
+        let site = page_site("");
+        // the registry that answers questions about addresses is this one
+        let hosts = "127.0.0.1 localhost whois.iana.org\n";
+        site.write("hosts", hosts);
+        let script = format!(
+            "ip link set lo up && mount --bind {} /etc/hosts",
+            site.path("hosts").display()
+        );
+        let mut shell = std::process::Command::new("/bin/sh");
+        assert!(shell.args(["-c", &script]).status().unwrap().success());
+        let registry = std::net::TcpListener::bind("127.0.0.1:43").unwrap();
+        std::thread::spawn(move || {
+            for stream in registry.incoming() {
+                let mut stream = stream.unwrap();
+                let _ = stream.read(&mut [0; 1000]);
+                let answer =
+                    format!("netname: \"'>{ELEMENT}\u{202e}\r\n<script>alert(2)</script>\r\n");
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        });
+        let _server = site.foreground(home::server());
+        let _web = web(&site);
+        assert!(common::eventually(60, || get(&site, "/healthz", "").1 == "ok\n"));
+        let (head, page) = get(&site, "/address/192.0.2.7?whois=1", "");
+        assert_eq!(status(&head), "200", "{page}");
+        assert!(
+            page.contains("netname: &quot;'&gt;&lt;xss onload=alert(1)&gt;\\u202e"),
+            "{page}"
+        );
+        assert!(
+            !page.contains("<xss")
+                && !page.contains("alert(2)</script>")
+                && !page.contains('\u{202e}'),
+            "{page}"
+        );
+        let (head, answer) = get(&site, "/api/v1/addresses/192.0.2.7?whois=1", "");
+        assert!(answer.contains("netname:"), "{answer}");
+        assert!(head.contains("content-type: application/json"), "{head}");
+        assert!(head.contains("x-content-type-options: nosniff"), "{head}");
+    });
+}
+
+#[test]
 fn paths_lead_to_nothing_but_what_is_served() {
     let site = page_site("");
     let _server = site.foreground(home::server());
@@ -151,7 +196,7 @@ fn what_is_sent_back_in_a_header_stays_in_it() {
         "{head}\n{body}"
     );
     assert!(
-        head.contains("location: /address/x%0D%0ASet%2DCookie"),
+        head.contains("location: /address/x%0D%0ASet-Cookie:%20a%3Db"),
         "{head}"
     );
     // one request stays one, however its length is told

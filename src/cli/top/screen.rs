@@ -11,11 +11,13 @@ use crate::cli::table::length;
 use crate::web::figures::{Figures, JailFigures};
 
 /// The columns behind the name of the jail.
-const HEADS: [&str; 8] = [
-    "FAILING", "FAILURES", "/MIN", "BANNED", "BANS", "/MIN", "LINES/S", "WAITING",
+const HEADS: [&str; 9] = [
+    "FAILING", "FAILURES", "/MIN", "BANNED", "BANS", "/MIN", "LINES/S", "WAITING", "LAG",
 ];
 /// What each of them takes, with a blank in front.
-const WIDTHS: [usize; 8] = [8, 9, 7, 8, 8, 7, 8, 8];
+const WIDTHS: [usize; 9] = [8, 9, 6, 7, 7, 6, 8, 8, 5];
+/// The column that tells bytes of logs that were not read yet.
+const LAG: usize = 8;
 /// What the name of a jail takes.
 const NAME: usize = 16;
 
@@ -45,7 +47,7 @@ pub struct Screen {
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Row {
     name: String,
-    cells: [Option<f64>; 8],
+    cells: [Option<f64>; 9],
 }
 
 impl Row {
@@ -61,6 +63,7 @@ impl Row {
             .iter()
             .map(|action| action.waiting)
             .sum::<u64>();
+        let unread = jail.unread.iter().map(|(_, bytes)| bytes).sum::<u64>();
         let told = jail.lines.is_some();
         let count = |number: u64| Some(number as f64);
         Row {
@@ -75,6 +78,7 @@ impl Row {
                 jail.lines
                     .and_then(|lines| rate(lines, |jail| jail.lines, 1.0)),
                 count(waiting).filter(|_| told),
+                (!jail.unread.is_empty()).then_some(unread as f64),
             ],
         }
     }
@@ -100,6 +104,7 @@ impl Row {
         for (at, (cell, width)) in self.cells.iter().zip(WIDTHS).enumerate() {
             let text = match cell {
                 None => "-".to_owned(),
+                Some(bytes) if at == LAG => short(*bytes),
                 Some(rate) if matches!(at, 2 | 5 | 6) => format!("{rate:.1}"),
                 Some(count) => format!("{count:.0}"),
             };
@@ -107,6 +112,34 @@ impl Row {
         }
         out
     }
+}
+
+/// Bytes in four columns: `999`, `1.5k`, `20M`.
+fn short(bytes: f64) -> String {
+    let units = ["", "k", "M", "G", "T"];
+    let mut number = bytes;
+    let mut unit = 0;
+    while number >= 999.5 && unit + 1 < units.len() {
+        number /= 1000.0;
+        unit += 1;
+    }
+    match unit > 0 && number < 9.95 {
+        true => format!("{number:.1}{}", units[unit]),
+        false => format!("{number:.0}{}", units[unit]),
+    }
+}
+
+/// What CrowdSec tells, on a line.
+fn lists(figures: &Figures) -> Option<String> {
+    let crowdsec = figures.crowdsec.as_ref()?;
+    let lists = crowdsec.lists.iter();
+    let lists = lists.map(|(list, count)| format!("{} {count}", printable(list)));
+    let lists = lists.collect::<Vec<_>>().join(", ");
+    let age = crowdsec.age;
+    let age = age.map_or("not told yet".to_owned(), |age| {
+        format!("told {age:.0} s ago")
+    });
+    Some(format!("lists of CrowdSec, {age}: {lists}"))
 }
 
 /// A text in so many columns.
@@ -152,16 +185,17 @@ impl Screen {
             order.unwrap_or(std::cmp::Ordering::Equal)
         });
         let count = rows.len();
-        let mut lines = vec![
-            format!(
-                "ferroban top, {}: jails {count}, server {}",
-                Local::now().format("%Y-%m-%d %H:%M:%S"),
-                printable(&now.figures.version)
-            ),
+        let mut lines = vec![format!(
+            "ferroban top, {}: jails {count}, server {}",
+            Local::now().format("%Y-%m-%d %H:%M:%S"),
+            printable(&now.figures.version)
+        )];
+        lines.extend(lists(&now.figures));
+        lines.extend([
             String::new(),
             self.heading("JAIL"),
             Row::total(&rows).shown(),
-        ];
+        ]);
         // half of what is left is for what has happened
         let room = (self.rows.saturating_sub(lines.len()) / 2).max(1);
         let shown = match count > room {
@@ -209,6 +243,7 @@ impl Screen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::web::figures::CrowdsecFigures;
 
     fn jail(name: &str, failed: [u64; 2], banned: [u64; 2], lines: Option<u64>) -> JailFigures {
         JailFigures {
@@ -235,6 +270,7 @@ mod tests {
                 jails,
                 database_waiting: None,
                 fleet: None,
+                crowdsec: None,
             },
             latest: (0..latest).map(happening).collect(),
         }
@@ -246,7 +282,10 @@ mod tests {
         let first = look(begin, vec![jail("a", [0, 10], [0, 1], Some(100))], 0);
         let jails = vec![
             jail("b", [1, 1], [0, 0], None),
-            jail("a", [2, 20], [3, 4], Some(150)),
+            JailFigures {
+                unread: vec![("x".to_owned(), 2000), ("y".to_owned(), 500)],
+                ..jail("a", [2, 20], [3, 4], Some(150))
+            },
         ];
         let second = look(begin + Duration::from_secs(10), jails, 1);
         let text = Screen::endless(Colours::NONE).show(&second, Some(&first));
@@ -256,13 +295,15 @@ mod tests {
             .collect();
         assert_eq!(
             rows[3],
-            ["all", "3", "21", "60.0", "3", "4", "18.0", "5.0", "0"]
+            [
+                "all", "3", "21", "60.0", "3", "4", "18.0", "5.0", "0", "2.5k"
+            ]
         );
         assert_eq!(
             rows[4],
-            ["a", "2", "20", "60.0", "3", "4", "18.0", "5.0", "0"]
+            ["a", "2", "20", "60.0", "3", "4", "18.0", "5.0", "0", "2.5k"]
         );
-        assert_eq!(rows[5], ["b", "1", "1", "-", "0", "0", "-", "-", "-"]);
+        assert_eq!(rows[5], ["b", "1", "1", "-", "0", "0", "-", "-", "-", "-"]);
         assert_eq!(
             rows[8],
             ["2026-11-29", "18:00:00", "Ban", "sshd", "192.0.2.0"]
@@ -275,8 +316,33 @@ mod tests {
         );
         let text = Screen::endless(Colours::NONE).show(&third, Some(&second));
         assert!(
-            text.contains("a                      0        1      -"),
+            text.contains("a                      0        1     -"),
             "{text}"
+        );
+    }
+
+    #[test]
+    fn lists_stand_above_the_jails() {
+        let mut now = look(Instant::now(), Vec::new(), 0);
+        now.figures.crowdsec = Some(CrowdsecFigures {
+            lists: vec![("CAPI".to_owned(), 14987), ("a\nb".to_owned(), 1)],
+            age: Some(7.4),
+            ..CrowdsecFigures::default()
+        });
+        let text = Screen::endless(Colours::NONE).show(&now, None);
+        let line = text.lines().nth(1).unwrap();
+        assert_eq!(line, "lists of CrowdSec, told 7 s ago: CAPI 14987, a\\nb 1");
+    }
+
+    #[test]
+    fn bytes_are_short() {
+        let bytes = [
+            0.0, 999.0, 1000.0, 9949.0, 9951.0, 999_499.0, 999_500.0, 2e13,
+        ];
+        let shown = bytes.map(short);
+        assert_eq!(
+            shown,
+            ["0", "999", "1.0k", "9.9k", "10k", "999k", "1.0M", "20T"]
         );
     }
 

@@ -113,6 +113,7 @@ impl Command {
             | Command::Banned(_)
             | Command::BannedWithOrigins
             | Command::Fleet(_)
+            | Command::CrowdsecStatus
             | Command::Events(_)
             | Command::Get(_) => true,
             Command::Jail { command, .. } => match command {

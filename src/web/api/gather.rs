@@ -71,6 +71,10 @@ impl Sources {
                     let fleet = self.ask.question(&["fleet", "status"]).await;
                     status.fleet = fleet.ok().map(|fleet| Json::clone(&fleet));
                 }
+                if all["crowdsec"] == true {
+                    let crowdsec = self.ask.question(&["crowdsec", "status"]).await;
+                    status.crowdsec = crowdsec.ok().map(|told| Json::clone(&told));
+                }
             }
             Err(error) => status.error = Some(error.to_string()),
         }
@@ -316,6 +320,8 @@ fn summary(name: &str, status: &Json) -> JailSummary {
         unread: filter["unread_bytes"]
             .as_object()
             .map(|files| files.values().filter_map(Json::as_u64).sum()),
+        dropped_packets: actions["dropped_packets"].as_u64(),
+        dropped_bytes: actions["dropped_bytes"].as_u64(),
         regex_hits: hits.filter_map(Json::as_u64).collect(),
         actions: pairs(&actions["waiting_orders"]).map(of_action).collect(),
     }

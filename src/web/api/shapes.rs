@@ -24,6 +24,8 @@ pub struct Status {
     pub database_waiting: Option<u64>,
     /// What `ferroban fleet status --json` tells of the hosts that share bans; `None`: there is no fleet.
     pub fleet: Option<Json>,
+    /// What the server tells of CrowdSec and its lists; `None`: it does not speak to it.
+    pub crowdsec: Option<Json>,
 }
 
 /// A jail that does not run.
@@ -58,6 +60,10 @@ pub struct JailSummary {
     pub sources: Vec<String>,
     /// Bytes of the log files that it has not read yet.
     pub unread: Option<u64>,
+    /// Packets that the kernel has dropped for its bans, where it counts.
+    pub dropped_packets: Option<u64>,
+    /// Their bytes.
+    pub dropped_bytes: Option<u64>,
     /// Hits by failregex, in their order.
     pub regex_hits: Vec<u64>,
     /// Its actions.

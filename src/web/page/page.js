@@ -3,7 +3,8 @@
 
 const base = document.currentScript.dataset.base;
 const find = (id) => document.getElementById(id);
-const part = (text) => encodeURIComponent(text).replaceAll('%3A', ':');
+// `.` and `..` would be steps
+const part = (text) => (/^(\.{1,2}$|~)/.test(text) ? '~' : '') + encodeURIComponent(text).replaceAll('%3A', ':');
 
 for (const hidden of document.querySelectorAll('[data-script]')) hidden.hidden = false;
 

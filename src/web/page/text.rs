@@ -29,6 +29,22 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
+/// `999 B`, `1.5 kB`, `2.0 MB`
+pub fn sized(bytes: u64) -> String {
+    let mut number = bytes as f64;
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    for unit in ["kB", "MB", "GB"] {
+        number /= 1000.0;
+        // what would be shown as 1000.0 is one of the next
+        if number < 999.95 {
+            return format!("{number:.1} {unit}");
+        }
+    }
+    format!("{:.1} TB", number / 1000.0)
+}
+
 /// `1 ban`, `2 bans`, `2 searches`
 pub fn counted(number: u64, what: &str) -> String {
     let hisses = what.ends_with("ch") || what.ends_with('x');
@@ -72,6 +88,16 @@ mod tests {
             (1_234_567, "1,234,567"),
         ] {
             assert_eq!(grouped(number), text);
+        }
+        for (bytes, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1500, "1.5 kB"),
+            (999_949, "999.9 kB"),
+            (999_960, "1.0 MB"),
+            (7_000_000_000_000, "7.0 TB"),
+        ] {
+            assert_eq!(sized(bytes), text);
         }
         assert_eq!(counted(1, "ban"), "1 ban");
         assert_eq!(counted(0, "ban"), "0 bans");

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use super::{Frame, forms, overview, tiles, whole};
 use crate::web::api::shapes::Jail;
 use crate::web::page::table::table;
-use crate::web::page::text::{Foreign, counted, grouped};
+use crate::web::page::text::{Foreign, counted, grouped, sized};
 
 /// `/jail/NAME`
 pub fn jail(frame: &Frame<'_>, jail: &Jail) -> String {
@@ -23,6 +23,9 @@ pub fn jail(frame: &Frame<'_>, jail: &Jail) -> String {
             (tiles(&numbers))
             p { "Health: " (overview::health(summary)) }
             @if summary.lines.is_some() { p { "Lines read: " (overview::lines(summary)) } }
+            @if let (Some(packets), Some(bytes)) = (summary.dropped_packets, summary.dropped_bytes) {
+                p { "Dropped by the firewall: " (counted(packets, "packet")) ", " (sized(bytes)) }
+            }
         }
         p { a href=(frame.query(&["banned"], &[("jail", name)])) { "Who is banned" } }
         @if !summary.sources.is_empty() {
@@ -117,6 +120,8 @@ mod tests {
                 name: EVIL.to_owned(),
                 sources: vec![EVIL.to_owned()],
                 regex_hits: vec![1234, 0],
+                dropped_packets: Some(3),
+                dropped_bytes: Some(1800),
                 ..JailSummary::default()
             },
             regexes: vec![EVIL.to_owned(); 2],
@@ -132,7 +137,8 @@ mod tests {
         let page = jail(&frame(&access), &told);
         is_harmless(&page, 20);
         assert!(
-            page.contains(">1,234<")
+            page.contains("3 packets, 1.8 kB")
+                && page.contains(">1,234<")
                 && page.contains("1 regex without a hit")
                 && page.contains("\\u202e:7</td>"),
             "{page}"

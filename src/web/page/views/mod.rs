@@ -35,6 +35,14 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~')
     .remove(b':');
 
+/// Stands before a part of a path that is `.` or `..`, or begins with this.
+const MARK: char = '~';
+
+/// A part of a path as it was before [`Frame::path`].
+pub fn unmarked(part: &str) -> &str {
+    part.strip_prefix(MARK).unwrap_or(part)
+}
+
 /// The pages that are always at hand: path and name.
 const PAGES: [(&str, &str); 6] = [
     ("", "Overview"),
@@ -60,10 +68,13 @@ pub struct Frame<'a> {
 
 impl Frame<'_> {
     /// The path of a page, by its parts.
-    fn path(&self, parts: &[&str]) -> String {
+    pub fn path(&self, parts: &[&str]) -> String {
         let mut path = self.base.to_owned();
         for part in parts {
+            // a browser takes `.` and `..` for steps, however they are written, unless more stands there
+            let step = [".", ".."].contains(part) || part.starts_with(MARK);
             path.push('/');
+            path.extend(step.then_some(MARK));
             path.extend(utf8_percent_encode(part, PLAIN));
         }
         // the cookie of a session is for what stands below the base
@@ -74,7 +85,7 @@ impl Frame<'_> {
     }
 
     /// The same with fields; those without a value are left out.
-    fn query(&self, parts: &[&str], fields: &[(&str, &str)]) -> String {
+    pub fn query(&self, parts: &[&str], fields: &[(&str, &str)]) -> String {
         let mut path = self.path(parts);
         let fields = fields.iter().filter(|(_, value)| !value.is_empty());
         for (number, (name, value)) in fields.enumerate() {
@@ -260,6 +271,12 @@ pub(super) mod tests {
         );
         let query = frame.query(&["change"], &[("jail", "a&b=c"), ("id", ""), ("q", "ü\"")]);
         assert_eq!(query, "/f/change?jail=a%26b%3Dc&q=%C3%BC%22");
+        for part in [".", "..", "~", "~.", "..."] {
+            let path = frame.path(&["jail", part]);
+            let last = path.rsplit('/').next().unwrap();
+            assert!(![".", ".."].contains(&last), "{path}");
+            assert_eq!(unmarked(last), part);
+        }
         let none = Frame { base: "", ..frame };
         assert_eq!(
             (none.path(&[]), frame.path(&[])),

@@ -7,7 +7,7 @@ use crate::web::api::shapes::{JailSummary, Status};
 use crate::web::events::{JailPulse, Pulse};
 use crate::web::page::chart::Chart;
 use crate::web::page::table::table;
-use crate::web::page::text::{Foreign, counted, grouped, local};
+use crate::web::page::text::{Foreign, counted, grouped, local, moment, sized};
 
 /// Most bars of a chart of time, and fewest.
 const BARS: usize = 48;
@@ -37,6 +37,7 @@ pub fn overview(frame: &Frame<'_>, status: &Status, pulse: &Pulse) -> String {
                 h2 { "Jails" }
                 (jails(frame, &status.jails))
                 (fleet(status))
+                (lists(status))
             }
         }
     };
@@ -111,6 +112,7 @@ pub(super) fn health(jail: &JailSummary) -> Markup {
     html! {
         @if wrong.is_empty() { span.good { "fine" } } @else { span.bad { (Foreign(&wrong)) } }
         @if waiting > 0 { ", " (counted(waiting, "order")) " waiting" }
+        @if let Some(unread @ 1..) = jail.unread { ", " (sized(unread)) " of its logs not read yet" }
         @if jail.simulated { ", only says whom it would ban" }
     }
 }
@@ -144,6 +146,31 @@ fn fleet(status: &Status) -> Markup {
         @if let Some(error) = error { p.bad { "Not connected: " (Foreign(error)) } }
         (table(COLUMNS, &rows, "texts"))
         @if rows.is_empty() { p { "No other hosts." } }
+    }
+}
+
+/// Lists that CrowdSec tells, where the server speaks to it.
+fn lists(status: &Status) -> Markup {
+    const COLUMNS: &[&str] = &["List", "Decisions"];
+    let Some(crowdsec) = &status.crowdsec else {
+        return html! {};
+    };
+    let lists = crowdsec["lists"].as_object().into_iter().flatten();
+    let row = |(list, count): (&String, &serde_json::Value)| {
+        let count = count.as_u64().unwrap_or_default();
+        vec![html! { (Foreign(list)) }, html! { (grouped(count)) }]
+    };
+    let rows: Vec<_> = lists.map(row).collect();
+    let wrong = [("telling", "takes no bans"), ("hearing", "tells nothing")];
+    let wrong = wrong
+        .into_iter()
+        .filter_map(|(way, what)| Some((what, crowdsec[way]["error"].as_str()?)));
+    html! {
+        h2 { "CrowdSec" }
+        @for (what, error) in wrong { p.bad { "It " (what) ": " (Foreign(error)) } }
+        (table(COLUMNS, &rows, "numbers"))
+        @if rows.is_empty() { p { "No decisions." } }
+        @if let Some(last) = crowdsec["hearing"]["last"].as_f64() { p { "As told at " (moment(last)) "." } }
     }
 }
 
@@ -223,6 +250,7 @@ mod tests {
             }],
             given_up: Some(2),
             lines: Some(1000),
+            unread: Some(2500),
             ..JailSummary::default()
         };
         let status = Status {
@@ -235,10 +263,15 @@ mod tests {
             fleet: Some(
                 serde_json::json!({ "fleet": EVIL, "error": EVIL, "hosts": [{ "host": EVIL, "muted": true }] }),
             ),
+            crowdsec: Some(serde_json::json!({
+                "lists": { EVIL: 7 }, "telling": { "error": EVIL }, "hearing": { "last": 0.0 },
+            })),
             ..Status::default()
         };
         let page = overview(&frame(&access), &status, &pulse(EVIL, vec![3]));
-        is_harmless(&page, 9);
+        is_harmless(&page, 11);
+        assert!(page.contains("2.5 kB of its logs not read yet"), "{page}");
+        assert!(page.contains("It takes no bans: ") && page.contains("As told at 19"));
         assert!(page.contains("3 bans not effective by") && page.contains("2 searches given up"));
         assert!(page.contains("2 orders waiting"), "{page}");
     }
