@@ -16,6 +16,7 @@ use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
+use common::home;
 use recorder::{Answer, Asked, Recorder};
 use rustls::ServerConfig;
 use scenario::{Trace, by_ours, shipped_actions, ticket};
@@ -481,6 +482,27 @@ fn proxy() -> (u16, std::sync::mpsc::Receiver<String>) {
         }
     });
     (port, asked)
+}
+
+#[test]
+fn a_test_of_the_configuration_names_the_place_of_a_mistake() {
+    let site = home::Site::new(&["one"]);
+    let action = "action = note\n         slack[rate=often]\n";
+    site.jails(&(home::jail("one").trim_end().to_owned() + "\n" + action));
+    let (code, said) = site.run(common::ours("fail2ban-client"), &["-t"]);
+    // the jail guards all the same
+    assert_eq!(code, 0, "{said}");
+    let line = site
+        .read("jail.conf")
+        .lines()
+        .position(|line| line.contains("slack"));
+    let place = format!("jail.conf:{}", line.unwrap() + 1);
+    let told = said.lines().find(|line| line.contains("rate = often"));
+    let told = told.unwrap_or_else(|| panic!("{said}"));
+    assert!(
+        told.contains("WARNING") && told.contains("action slack") && told.contains(&place),
+        "{said}"
+    );
 }
 
 #[test]
