@@ -8,38 +8,34 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Write as _;
-use std::os::fd::{AsFd, AsRawFd as _, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::unistd::dup3;
+use super::localtime::reading_at;
 
 /// The system's allocator; a request that fails is told to the log. What follows is up to who asked:
 /// nearly always the process ends.
 #[derive(Debug)]
 pub struct Allocator;
 
-// SAFETY: everything is left to the system's allocator.
+// SAFETY: everything is left to the system's allocator; what its contract asks is asked of the caller.
+#[allow(unsafe_op_in_unsafe_fn)]
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller keeps the contract.
-        told(unsafe { System.alloc(layout) }, layout.size())
+        told(System.alloc(layout), layout.size())
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller keeps the contract.
-        told(unsafe { System.alloc_zeroed(layout) }, layout.size())
+        told(System.alloc_zeroed(layout), layout.size())
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: the caller keeps the contract.
-        told(unsafe { System.realloc(memory, layout, size) }, size)
+        told(System.realloc(memory, layout, size), size)
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract.
-        unsafe { System.dealloc(memory, layout) }
+        System.dealloc(memory, layout);
     }
 }
 
@@ -50,53 +46,39 @@ fn told(memory: *mut u8, size: usize) -> *mut u8 {
     memory
 }
 
-/// Where the last record goes: always the same descriptor, so that it never is a file of somebody
-/// else; -1 before there is a log.
-static LOG: AtomicI32 = AtomicI32::new(-1);
+/// Where the last record goes.
+struct LastRecord {
+    log: OwnedFd,
+    /// Syslog's, where that is the log; else it is one of lines with a time.
+    priority: Option<u8>,
+}
 
-/// Syslog's priority, or -1 for a log of lines with a time.
-static PRIORITY: AtomicI32 = AtomicI32::new(-1);
+/// `None` before there is a log.
+static LAST_RECORD: Mutex<Option<LastRecord>> = Mutex::new(None);
 
 /// Has the last record written to a log from now on. `priority`: it is syslog, and takes messages of
 /// this priority.
 pub fn tell_log(log: impl AsFd, priority: Option<u8>) {
-    static KEPT: Mutex<Option<OwnedFd>> = Mutex::new(None);
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     // without a descriptor to spare there is no last record
-    match &mut *kept {
-        Some(kept) => drop(dup3(log, kept, OFlag::O_CLOEXEC)),
-        None => {
-            *kept = fcntl(log.as_fd(), FcntlArg::F_DUPFD_CLOEXEC(3))
-                .ok()
-                .map(owned)
-        }
-    }
-    PRIORITY.store(priority.map_or(-1, i32::from), Ordering::Relaxed);
-    LOG.store(
-        kept.as_ref().map_or(-1, |kept| kept.as_raw_fd()),
-        Ordering::Relaxed,
-    );
-}
-
-fn owned(descriptor: RawFd) -> OwnedFd {
-    use std::os::fd::FromRawFd as _;
-    // SAFETY: it was just made, and nobody else knows it.
-    unsafe { OwnedFd::from_raw_fd(descriptor) }
+    let log = log.as_fd().try_clone_to_owned().ok();
+    let last = log.map(|log| LastRecord { log, priority });
+    *LAST_RECORD.lock().unwrap_or_else(PoisonError::into_inner) = last;
 }
 
 /// Writes the last record. Nothing here asks for memory or waits for a lock of this program.
 fn tell(size: usize) {
-    let log = LOG.load(Ordering::Relaxed);
-    if log < 0 {
+    let Ok(last) = LAST_RECORD.try_lock() else {
         return;
-    }
+    };
+    let Some(last) = &*last else {
+        return;
+    };
     let mut record = [0; 256];
     let mut rest = &mut record[..];
-    let priority = PRIORITY.load(Ordering::Relaxed);
     // what does not fit is cut off
-    let _ = match priority {
-        0.. => write!(rest, "<{priority}>"),
-        _ => write_time(&mut rest),
+    let _ = match last.priority {
+        Some(priority) => write!(rest, "<{priority}>"),
+        None => write_time(&mut rest),
     };
     let _ = writeln!(
         rest,
@@ -106,22 +88,15 @@ fn tell(size: usize) {
     );
     let left = rest.len();
     let length = record.len() - left;
-    // SAFETY: the buffer has so many bytes; a descriptor that cannot be written to is an error only.
-    let _ = unsafe { libc::write(log, record.as_ptr().cast(), length) };
+    let _ = nix::unistd::write(&last.log, &record[..length]);
 }
 
 fn write_time(out: &mut &mut [u8]) -> std::io::Result<()> {
-    let mut now = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.unwrap_or_default();
+    let Some(tm) = reading_at(now.as_secs().cast_signed()) else {
+        return Ok(());
     };
-    // SAFETY: `tm` is plain integers and a pointer, for all of which zero is a valid value.
-    let mut tm: libc::tm = unsafe { std::mem::zeroed() };
-    // SAFETY: both are valid, exclusively borrowed structs for the length of the calls.
-    unsafe {
-        libc::clock_gettime(libc::CLOCK_REALTIME, &mut now);
-        libc::localtime_r(&now.tv_sec, &mut tm);
-    }
     write!(
         out,
         "{:04}-{:02}-{:02} {:02}:{:02}:{:02},{:03} ",
@@ -131,7 +106,7 @@ fn write_time(out: &mut &mut [u8]) -> std::io::Result<()> {
         tm.tm_hour,
         tm.tm_min,
         tm.tm_sec,
-        now.tv_nsec / 1_000_000
+        now.subsec_millis()
     )
 }
 

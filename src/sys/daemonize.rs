@@ -3,13 +3,14 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::wait::waitpid;
-use nix::unistd::{ForkResult, chdir, fork, pipe2, setsid};
+use nix::unistd::{
+    ForkResult, chdir, dup2_stderr, dup2_stdin, dup2_stdout, dup3_raw, fork, pipe2, setsid,
+};
 
 use super::descriptors::close_above;
 
@@ -35,8 +36,7 @@ pub fn daemonize() -> io::Result<Side> {
     let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
     // SAFETY: ignoring a signal installs no handler that could run.
     unsafe { signal(Signal::SIGHUP, SigHandler::SigIgn) }?;
-    // SAFETY: the caller has not started threads yet, so the child is a whole process.
-    match unsafe { fork() }? {
+    match split()? {
         ForkResult::Parent { child } => {
             drop(writer);
             waitpid(child, None)?;
@@ -55,6 +55,11 @@ pub fn daemonize() -> io::Result<Side> {
     }
 }
 
+fn split() -> nix::Result<ForkResult> {
+    // SAFETY: no threads have been started (the contract of `daemonize`), so the child is a whole process.
+    unsafe { fork() }
+}
+
 /// Ends a forked process without running what the starter has registered for its own end.
 fn leave(code: i32) -> ! {
     // SAFETY: ends the process.
@@ -65,31 +70,20 @@ fn leave(code: i32) -> ! {
 fn detach(writer: OwnedFd) -> io::Result<File> {
     setsid()?;
     // a session leader could get a terminal again by opening one: go on as another process
-    // SAFETY: as above, this process has a single thread.
-    if let ForkResult::Parent { .. } = unsafe { fork() }? {
+    if let ForkResult::Parent { .. } = split()? {
         leave(0);
     }
     chdir("/")?;
     let null = File::options().read(true).write(true).open("/dev/null")?;
-    for standard in 0..3 {
-        duplicate(null.as_raw_fd(), standard)?;
-    }
+    dup2_stdin(&null)?;
+    dup2_stdout(&null)?;
+    dup2_stderr(&null)?;
     drop(null);
-    let writer = writer.into_raw_fd();
-    if writer != PIPE {
-        duplicate(writer, PIPE)?;
-    }
-    // SAFETY: the caller of `daemonize` keeps nothing open (its contract).
-    unsafe { close_above(PIPE) };
-    // SAFETY: flags of an open descriptor; children must not inherit the pipe.
-    Errno::result(unsafe { libc::fcntl(PIPE, libc::F_SETFD, libc::FD_CLOEXEC) })?;
-    // SAFETY: the descriptor is open and owned by nobody else.
-    Ok(unsafe { File::from_raw_fd(PIPE) })
-}
-
-fn duplicate(from: RawFd, to: RawFd) -> io::Result<()> {
-    // SAFETY: `to` is a standard stream or owned by nobody who will use it again (the contract
-    // of `daemonize`).
-    Errno::result(unsafe { libc::dup2(from, to) })?;
-    Ok(())
+    let pipe = match writer.as_raw_fd() {
+        PIPE => writer,
+        // SAFETY: nobody uses what the number stood for any more (the contract of `daemonize`).
+        _ => unsafe { dup3_raw(writer, PIPE, OFlag::O_CLOEXEC) }?,
+    };
+    close_above(PIPE);
+    Ok(File::from(pipe))
 }

@@ -2,26 +2,27 @@
 #![allow(unsafe_code)]
 
 use std::fs;
-use std::os::fd::RawFd;
+use std::os::fd::{BorrowedFd, RawFd};
+
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::unistd::close;
 
 /// The programs this process starts do not get those above `last`: files and locks of whoever
 /// started it are none of their business. What is opened here is kept from them anyway.
 pub fn keep_from_children(last: RawFd) {
     let each = |number| {
-        // SAFETY: a flag of a number; one that is not open is not changed.
-        unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+        // SAFETY: it lives for the call, which sets a flag; one that is not open is not changed.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+        let _ = fcntl(borrowed, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC));
     };
     range(last, libc::CLOSE_RANGE_CLOEXEC, each);
 }
 
-/// Closes those above `last`.
-///
-/// # Safety
-/// Nothing in this process may use one of them any more.
-pub unsafe fn close_above(last: RawFd) {
+/// Closes those above `last`. Nothing in this process may use one of them any more.
+pub(super) fn close_above(last: RawFd) {
     let each = |number| {
-        // SAFETY: the caller's promise; closing what is not open does no harm.
-        unsafe { libc::close(number) };
+        // closing what is not open does no harm
+        let _ = close(number);
     };
     range(last, 0, each);
 }

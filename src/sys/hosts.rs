@@ -18,6 +18,7 @@ struct HostEntry {
     addresses: *const *const libc::c_char,
 }
 
+// SAFETY: as the C libraries of Linux declare it (gethostbyaddr_r(3)).
 unsafe extern "C" {
     fn gethostbyaddr_r(
         address: *const libc::c_void,
@@ -63,9 +64,11 @@ pub fn names_of(address: IpAddr) -> Option<Vec<String>> {
     let mut buffer = vec![0 as libc::c_char; BUFFER];
     let mut result: *mut HostEntry = ptr::null_mut();
     let mut error = 0;
-    // SAFETY: all pointers are to live memory of the stated sizes for the time of the call.
-    let code = unsafe {
-        gethostbyaddr_r(
+    // SAFETY: all pointers are to live memory of the stated sizes. On success `result` points to
+    // `entry`, filled with pointers into `buffer`: a NUL-terminated name and a list of such that ends
+    // in a null pointer; both still live.
+    unsafe {
+        let code = gethostbyaddr_r(
             bytes.as_ptr().cast(),
             bytes.len() as libc::socklen_t,
             family,
@@ -74,14 +77,10 @@ pub fn names_of(address: IpAddr) -> Option<Vec<String>> {
             buffer.len(),
             &mut result,
             &mut error,
-        )
-    };
-    if code != 0 || result.is_null() {
-        return None;
-    }
-    // SAFETY: on success `result` points to `entry`, filled with pointers into `buffer`: a
-    // NUL-terminated name and a list of such that ends in a null pointer; both still live.
-    unsafe {
+        );
+        if code != 0 || result.is_null() {
+            return None;
+        }
         let entry = &*result;
         let mut names = vec![CStr::from_ptr(entry.name).to_string_lossy().into_owned()];
         let mut alias = entry.aliases;
@@ -131,14 +130,14 @@ fn canonical_name(host: &str) -> Option<String> {
         ai_next: ptr::null_mut(),
     };
     let mut answers: *mut libc::addrinfo = ptr::null_mut();
-    // SAFETY: the host is NUL-terminated, the hints are complete, `answers` takes the result.
-    let code = unsafe { libc::getaddrinfo(host.as_ptr(), ptr::null(), &hints, &mut answers) };
-    if code != 0 || answers.is_null() {
-        return None;
-    }
-    // SAFETY: on success `answers` points to a list whose first entry holds the canonical name,
-    // NUL-terminated, or null; the list is released once, after the name was copied.
+    // SAFETY: the host is NUL-terminated, the hints are complete, `answers` takes the result. On
+    // success that is a list whose first entry holds the canonical name, NUL-terminated, or null; the
+    // list is released once, after the name was copied.
     unsafe {
+        let code = libc::getaddrinfo(host.as_ptr(), ptr::null(), &hints, &mut answers);
+        if code != 0 || answers.is_null() {
+            return None;
+        }
         let name = (*answers).ai_canonname;
         let name = (!name.is_null()).then(|| CStr::from_ptr(name).to_string_lossy().into_owned());
         libc::freeaddrinfo(answers);

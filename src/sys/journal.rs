@@ -10,7 +10,6 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::ptr::{self, NonNull};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 /// `sd_journal`, known to the library only.
@@ -24,26 +23,21 @@ macro_rules! library {
         }
 
         impl Library {
-            fn load() -> Option<Library> {
-                // SAFETY: the name is NUL-terminated; libsystemd's constructors do nothing that
-                // concerns the rest of the process. It is never closed.
-                let handle = unsafe { libc::dlopen(c"libsystemd.so.0".as_ptr(), libc::RTLD_NOW) };
-                let handle = NonNull::new(handle)?;
-                Some(Library {
-                    $($name: {
-                        // SAFETY: the handle is open and the name NUL-terminated.
-                        let address = unsafe { libc::dlsym(handle.as_ptr(), $symbol.as_ptr()) };
-                        let address = NonNull::new(address)?;
-                        // SAFETY: the symbol has this type in every libsystemd.so.0 (sd-journal.h);
-                        // pointers to functions and to data have one size on this system.
-                        unsafe {
-                            std::mem::transmute::<
-                                *mut c_void,
-                                unsafe extern "C" fn($($argument),*) -> $result,
-                            >(address.as_ptr())
-                        }
-                    },)*
-                })
+            fn load() -> Option<Box<Library>> {
+                // SAFETY: the names are NUL-terminated. libsystemd's constructors do nothing that
+                // concerns the rest of the process, and it is never closed. The symbols have these
+                // types in every libsystemd.so.0 (sd-journal.h); pointers to functions and to data
+                // have one size on this system.
+                unsafe {
+                    let library = libc::dlopen(c"libsystemd.so.0".as_ptr(), libc::RTLD_NOW);
+                    let library = NonNull::new(library)?.as_ptr();
+                    Some(Box::new(Library {
+                        $($name: {
+                            let address = NonNull::new(libc::dlsym(library, $symbol.as_ptr()))?;
+                            std::mem::transmute_copy(&address)
+                        },)*
+                    }))
+                }
             }
         }
     };
@@ -73,23 +67,25 @@ library! {
     process: c"sd_journal_process" fn(Raw) -> c_int;
 }
 
-fn library() -> Option<&'static Library> {
-    static LIBRARY: OnceLock<Option<Library>> = OnceLock::new();
-    LIBRARY.get_or_init(Library::load).as_ref()
-}
-
 /// Whether this system has the library.
 pub fn is_available() -> bool {
-    library().is_some()
+    Library::load().is_some()
 }
 
-/// Calls a function of the library about a journal.
+/// Calls a function of the library.
+macro_rules! call_library {
+    ($library:expr, $function:ident $(, $argument:expr)*) => {
+        // SAFETY: a journal is open while its value lives. What else is handed over has the types that
+        // sd-journal(3) names: references to live locals that take results, texts and lists that end
+        // in NUL or come with their length, and are copied.
+        unsafe { ($library.$function)($($argument),*) }
+    };
+}
+
+/// Calls one about a journal.
 macro_rules! call {
     ($journal:expr, $function:ident $(, $argument:expr)*) => {
-        // SAFETY: a journal is open while its value lives. What else is handed over has the types that
-        // sd-journal(3) names: references to live locals that take results, texts that end in NUL or
-        // come with their length, and are copied.
-        unsafe { ($journal.library.$function)($journal.raw.as_ptr() $(, $argument)*) }
+        call_library!($journal.library, $function, $journal.raw.as_ptr() $(, $argument)*)
     };
 }
 
@@ -120,7 +116,7 @@ pub enum Change {
 /// An open journal, at one of its entries or between two.
 pub struct Journal {
     raw: NonNull<c_void>,
-    library: &'static Library,
+    library: Box<Library>,
 }
 
 impl std::fmt::Debug for Journal {
@@ -135,29 +131,24 @@ impl Journal {
     /// # Errors
     /// The system's own, [`io::ErrorKind::Unsupported`] without the library; a name with NUL.
     pub fn open(place: &Place) -> io::Result<Journal> {
-        let library = library().ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))?;
+        let library = Library::load().ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))?;
         let mut raw: Raw = ptr::null_mut();
         let code = match place {
-            // SAFETY: `raw` takes the result.
-            Place::Machine(flags) => unsafe { (library.open)(&mut raw, *flags) },
+            Place::Machine(flags) => call_library!(library, open, &mut raw, *flags),
             Place::Namespace(name, flags) => {
                 let name = CString::new(name.as_str())?;
-                // SAFETY: `raw` takes the result; the name is NUL-terminated.
-                unsafe { (library.open_namespace)(&mut raw, name.as_ptr(), *flags) }
+                call_library!(library, open_namespace, &mut raw, name.as_ptr(), *flags)
             }
             Place::Directory(path, flags) => {
                 let path = c_path(path)?;
-                // SAFETY: as above.
-                unsafe { (library.open_directory)(&mut raw, path.as_ptr(), *flags) }
+                call_library!(library, open_directory, &mut raw, path.as_ptr(), *flags)
             }
             Place::Files(paths) => {
                 let paths: Vec<CString> =
                     paths.iter().map(|p| c_path(p)).collect::<Result<_, _>>()?;
                 let mut list: Vec<*const c_char> = paths.iter().map(|path| path.as_ptr()).collect();
                 list.push(ptr::null());
-                // SAFETY: as above; the list ends in a null pointer and lives for the call, which
-                // copies the names.
-                unsafe { (library.open_files)(&mut raw, list.as_ptr(), 0) }
+                call_library!(library, open_files, &mut raw, list.as_ptr(), 0)
             }
         };
         check(code)?;
@@ -328,7 +319,6 @@ impl Journal {
     /// # Errors
     /// The library's.
     pub fn process(&mut self) -> io::Result<Change> {
-        // SAFETY: the journal is open.
         Ok(match check(call!(self, process))? {
             0 => Change::Nothing,
             1 => Change::Appended,

@@ -3,6 +3,8 @@
 //! only it agrees with Python (0 of 947,000 instants differ).
 #![allow(unsafe_code)]
 
+use std::ptr;
+
 /// A wall-clock reading; fields as people count them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WallClock {
@@ -23,8 +25,7 @@ pub struct WallClock {
 /// The instant of a local wall-clock reading. In a gap and in an overlap of the zone it is the
 /// one `mktime` chooses. `None` when it cannot be told.
 pub fn instant_of(wall: WallClock) -> Option<i64> {
-    // SAFETY: `tm` is plain integers and a pointer, for all of which zero is a valid value.
-    let mut tm: libc::tm = unsafe { std::mem::zeroed() };
+    let mut tm = NOTHING;
     tm.tm_year = wall.year.checked_sub(1900)?;
     tm.tm_mon = i32::from(wall.month) - 1;
     tm.tm_mday = i32::from(wall.day);
@@ -41,22 +42,37 @@ pub fn instant_of(wall: WallClock) -> Option<i64> {
 
 /// Seconds east of UTC at an instant; 0 when the C library cannot tell.
 pub fn offset_at(instant: i64) -> i32 {
-    // SAFETY: as above, zero is a valid value.
-    let mut tm: libc::tm = unsafe { std::mem::zeroed() };
     // `localtime_r` need not read the zone by itself, `mktime` must.
-    // SAFETY: both pointers are to live locals; the result points to `tm` or is null.
-    let ok = unsafe {
-        tzset();
-        !libc::localtime_r(&instant, &mut tm).is_null()
-    };
-    if ok {
-        i32::try_from(tm.tm_gmtoff).unwrap_or(0)
-    } else {
-        0
-    }
+    tzset();
+    let offset = reading_at(instant).and_then(|tm| i32::try_from(tm.tm_gmtoff).ok());
+    offset.unwrap_or(0)
 }
 
+/// The reading of the clock at an instant, in the zone that was read last. Asks for no memory once a zone
+/// was read.
+pub(super) fn reading_at(instant: i64) -> Option<libc::tm> {
+    let mut tm = NOTHING;
+    // SAFETY: both pointers are to live locals; the result points to `tm` or is null.
+    let told = unsafe { !libc::localtime_r(&instant, &mut tm).is_null() };
+    told.then_some(tm)
+}
+
+const NOTHING: libc::tm = libc::tm {
+    tm_sec: 0,
+    tm_min: 0,
+    tm_hour: 0,
+    tm_mday: 0,
+    tm_mon: 0,
+    tm_year: 0,
+    tm_wday: 0,
+    tm_yday: 0,
+    tm_isdst: 0,
+    tm_gmtoff: 0,
+    tm_zone: ptr::null(),
+};
+
+// SAFETY: the C library has it everywhere; it takes and gives nothing.
 unsafe extern "C" {
-    /// Reads the zone anew; takes and gives nothing.
-    fn tzset();
+    /// Reads the zone anew.
+    safe fn tzset();
 }
