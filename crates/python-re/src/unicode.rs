@@ -6,7 +6,7 @@
 //! that the dynamic loader would relocate, page by page, at every start of a client that never
 //! sees a regex.
 
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use icu_properties::props::{ChangesWhenCasemapped, GeneralCategory, GeneralCategoryGroup};
 use icu_properties::{CodePointMapData, CodePointSetData};
@@ -24,7 +24,7 @@ pub(crate) fn characters(class: &Class) -> ClassUnicode {
             Item::Category { category, negated } => {
                 let mut more = match class.ascii {
                     true => ClassUnicode::empty(),
-                    false => members(category).clone(),
+                    false => members(category),
                 };
                 if negated {
                     more.negate();
@@ -72,16 +72,27 @@ const BLANKS: [(char, char); 10] = [
     ('\u{3000}', '\u{3000}'),
 ];
 
+/// What is gathered from the tables for all regexes of the process, once it is asked for.
+struct Gathered {
+    digit_and_word: OnceLock<[ClassUnicode; 2]>,
+    /// Each character with each other one that is equal to it, sorted.
+    other_cases: OnceLock<Box<[(char, char)]>>,
+}
+
+static GATHERED: Gathered = Gathered {
+    digit_and_word: OnceLock::new(),
+    other_cases: OnceLock::new(),
+};
+
 /// What Python counts to a category.
-fn members(category: Category) -> &'static ClassUnicode {
-    static SPACE: LazyLock<ClassUnicode> = LazyLock::new(|| {
-        ClassUnicode::new(BLANKS.map(|(from, to)| ClassUnicodeRange::new(from, to)))
-    });
-    static DIGIT_AND_WORD: LazyLock<[ClassUnicode; 2]> = LazyLock::new(digit_and_word);
+fn members(category: Category) -> ClassUnicode {
+    let digit_and_word = || GATHERED.digit_and_word.get_or_init(digit_and_word);
     match category {
-        Category::Digit => &DIGIT_AND_WORD[0],
-        Category::Space => &SPACE,
-        Category::Word => &DIGIT_AND_WORD[1],
+        Category::Digit => digit_and_word()[0].clone(),
+        Category::Space => {
+            ClassUnicode::new(BLANKS.map(|(from, to)| ClassUnicodeRange::new(from, to)))
+        }
+        Category::Word => digit_and_word()[1].clone(),
     }
 }
 
@@ -105,11 +116,10 @@ fn digit_and_word() -> [ClassUnicode; 2] {
 
 /// The other cases of the characters from–to.
 fn other_cases(from: u32, to: u32) -> impl Iterator<Item = char> {
-    // Each character with each other one that is equal to it, sorted.
-    static PAIRS: LazyLock<Box<[(char, char)]>> = LazyLock::new(pairs);
-    let start = PAIRS.partition_point(|(c, _)| u32::from(*c) < from);
-    let pairs = PAIRS[start..].iter();
-    pairs
+    let pairs = GATHERED.other_cases.get_or_init(pairs);
+    let start = pairs.partition_point(|(c, _)| u32::from(*c) < from);
+    pairs[start..]
+        .iter()
         .take_while(move |(c, _)| u32::from(*c) <= to)
         .map(|(_, other)| *other)
 }
