@@ -7,7 +7,6 @@
 
 pub mod memory;
 
-use std::cell::Cell;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -167,23 +166,10 @@ fn parts(bytes: &[u8]) -> (Reader<'_>, Reader<'_>) {
     (Reader(fields), Reader(lines))
 }
 
-thread_local! {
-    /// Where evidence is put together, so that what is kept is made once, of the right size.
-    static DRAFT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
-/// Drafts above this size are not kept for the next one.
-const LONGEST_DRAFT: usize = 64 * 1024;
-
 fn packed(pack: impl FnOnce(&mut Vec<u8>)) -> Box<[u8]> {
-    let mut draft = DRAFT.take();
+    let mut draft = Vec::with_capacity(512);
     pack(&mut draft);
-    let packed = draft.as_slice().into();
-    if draft.capacity() <= LONGEST_DRAFT {
-        draft.clear();
-        DRAFT.set(draft);
-    }
-    packed
+    draft.into()
 }
 
 fn pack_number(mut number: usize, out: &mut Vec<u8>) {

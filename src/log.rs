@@ -4,10 +4,10 @@
 //! the business of [`crate::server::logging`]. Targets are the logger names scripts grep for
 //! (`fail2ban.actions`, `fail2ban.filter`, …).
 
-use std::cell::Cell;
 use std::fmt;
-use std::sync::RwLock;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{PoisonError, RwLock};
+use std::thread::{self, ThreadId};
 
 /// Severity, with the numbers of Python's `logging` plus fail2ban's own steps (facts G1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,24 +68,35 @@ pub trait Sink: Send + Sync {
     fn write(&self, level: Level, target: &str, message: fmt::Arguments<'_>);
 }
 
-static THRESHOLD: AtomicU8 = AtomicU8::new(Level::Critical as u8);
-static SINK: RwLock<Option<Box<dyn Sink>>> = RwLock::new(None);
+/// Where records go, and which.
+struct Log {
+    threshold: AtomicU8,
+    sink: RwLock<Option<Box<dyn Sink>>>,
+    /// Threads whose records are dropped, as often as they asked for it.
+    quiet: RwLock<Vec<ThreadId>>,
+}
+
+static LOG: Log = Log {
+    threshold: AtomicU8::new(Level::Critical as u8),
+    sink: RwLock::new(None),
+    quiet: RwLock::new(Vec::new()),
+};
 
 /// Installs the sink all records go to (none before the first call: records are dropped).
 pub fn set_sink(sink: Box<dyn Sink>) {
-    if let Ok(mut slot) = SINK.write() {
+    if let Ok(mut slot) = LOG.sink.write() {
         *slot = Some(sink);
     }
 }
 
 /// Records below this number are dropped before they are formatted.
 pub fn set_threshold(number: u8) {
-    THRESHOLD.store(number, Ordering::Relaxed);
+    LOG.threshold.store(number, Ordering::Relaxed);
 }
 
 /// The number below which records are dropped.
 pub fn threshold() -> u8 {
-    THRESHOLD.load(Ordering::Relaxed)
+    LOG.threshold.load(Ordering::Relaxed)
 }
 
 /// Whether a record of this level would be written.
@@ -93,24 +104,30 @@ pub fn enabled(level: Level) -> bool {
     level as u8 >= threshold()
 }
 
-thread_local! {
-    static QUIET: Cell<bool> = const { Cell::new(false) };
+/// Runs `work` with its records dropped, on this thread: what is only tried out has not happened.
+pub fn quietly<T>(work: impl FnOnce() -> T) -> T {
+    let own = thread::current().id();
+    let quiet = || LOG.quiet.write().unwrap_or_else(PoisonError::into_inner);
+    quiet().push(own);
+    let result = work();
+    let mut quiet = quiet();
+    if let Some(at) = quiet.iter().rposition(|thread| *thread == own) {
+        quiet.swap_remove(at);
+    }
+    result
 }
 
-/// Runs `work` with its records dropped: what is only tried out has not happened.
-pub fn quietly<T>(work: impl FnOnce() -> T) -> T {
-    let before = QUIET.replace(true);
-    let result = work();
-    QUIET.set(before);
-    result
+fn is_quiet() -> bool {
+    let quiet = LOG.quiet.read().unwrap_or_else(PoisonError::into_inner);
+    !quiet.is_empty() && quiet.contains(&thread::current().id())
 }
 
 /// Writes one record; use the macros instead.
 pub fn write(level: Level, target: &str, message: fmt::Arguments<'_>) {
-    if QUIET.get() {
+    if is_quiet() {
         return;
     }
-    if let Ok(slot) = SINK.read()
+    if let Ok(slot) = LOG.sink.read()
         && let Some(sink) = slot.as_ref()
     {
         sink.write(level, target, message);

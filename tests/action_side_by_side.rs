@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::home::Site;
 use common::stock::StockServer;
-use ferroban::action::{Actions, JailFigures, Order, Query};
+use ferroban::action::{Actions, Common, JailFigures, Order, Query};
 use ferroban::address::Address;
 use ferroban::control::{Reply, Value};
 use ferroban::ticket::Ticket;
@@ -20,7 +20,12 @@ use tokio::sync::oneshot;
 
 /// The actions of a jail, one of this name with this command.
 async fn jail(name: &str, action: &str, ban: &str) -> Actions {
-    let actions = Actions::spawn(name, None, Default::default());
+    jail_of(Default::default(), name, action, ban).await
+}
+
+/// The same on a server that has others.
+async fn jail_of(server: Common, name: &str, action: &str, ban: &str) -> Actions {
+    let actions = Actions::spawn(name, None, server);
     add(&actions, action, &[("actionban", ban)]).await;
     actions
 }
@@ -121,8 +126,9 @@ async fn a_slow_jail_delays_no_other() {
     let shown = path.display();
     // the slow one ends when the quick one is done, so it cannot have been waited for
     let slow = format!("until grep -q quick {shown}; do sleep 0.05; done; echo slow >> {shown}");
-    let slow = jail("slow", "a", &slow).await;
-    let quick = jail("quick", "b", &format!("echo quick >> {shown}")).await;
+    let server = Common::default();
+    let slow = jail_of(server.clone(), "slow", "a", &slow).await;
+    let quick = jail_of(server, "quick", "b", &format!("echo quick >> {shown}")).await;
     ban(&slow, "192.0.2.1");
     ban(&quick, "192.0.2.2");
     assert_eq!(lines(&path, 2).await, ["quick", "slow"]);
@@ -185,9 +191,10 @@ async fn actions_of_one_name_wait_for_each_other() {
     let edit = format!(
         "old=$(cat {shown} 2>/dev/null); sleep 0.02; printf '%s\\n' $old <ip> > {shown}.new; mv {shown}.new {shown}"
     );
+    let server = Common::default();
     let jails = [
-        jail("one", "same", &edit).await,
-        jail("two", "same", &edit).await,
+        jail_of(server.clone(), "one", "same", &edit).await,
+        jail_of(server, "two", "same", &edit).await,
     ];
     for n in 1..=10 {
         ban(&jails[n % 2], &format!("192.0.2.{n}"));

@@ -6,7 +6,7 @@ mod common;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use ferroban::datetime::{DateDetector, DateTime};
+use ferroban::datetime::{DateDetector, DateTime, Templates};
 
 /// In the middle of a year; in an hour that is left out in Berlin; just after a new year; on a
 /// leap day.
@@ -249,8 +249,8 @@ fn original(lines: &[String], now: f64, patterns: &[&str]) -> Vec<String> {
 
 fn ours(lines: &[String], now: f64, patterns: &[&str]) -> Vec<String> {
     let mut detector = match patterns {
-        [] => DateDetector::defaults(),
-        _ => DateDetector::from_pattern(&patterns.join("\n"))
+        [] => DateDetector::default(),
+        _ => DateDetector::from_pattern(&patterns.join("\n"), &Templates::default())
             .expect("a good pattern")
             .expect("not none"),
     };
@@ -341,9 +341,11 @@ fn no_line_is_too_odd() {
     let mut detectors: Vec<DateDetector> = PATTERNS
         .iter()
         .filter(|patterns| !patterns.is_empty())
-        .filter_map(|patterns| DateDetector::from_pattern(&patterns.join("\n")).ok()?)
+        .filter_map(|patterns| {
+            DateDetector::from_pattern(&patterns.join("\n"), &Templates::default()).ok()?
+        })
         .collect();
-    detectors.push(DateDetector::defaults());
+    detectors.push(DateDetector::default());
     for _ in 0..20_000 {
         let length = random.usize(..40);
         let line: String = (0..length)
@@ -362,7 +364,8 @@ fn no_line_is_too_odd() {
         let pattern: String = (0..length)
             .map(|_| signs[random.usize(..signs.len())])
             .collect();
-        if let Ok(Some(mut detector)) = DateDetector::from_pattern(&pattern) {
+        if let Ok(Some(mut detector)) = DateDetector::from_pattern(&pattern, &Templates::default())
+        {
             detector.find("2026-11-21 10:42:17 Jan (é) [x]", 1_795_302_000.0);
         }
     }

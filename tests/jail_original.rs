@@ -66,7 +66,9 @@ impl Ours {
 
     fn note(&mut self, decisions: Vec<Decision>) {
         for decision in decisions {
-            if let Some((level, target, text)) = decision.log_line("j", false) {
+            if let Some((level, target, text)) =
+                decision.log_line("j", false, &mut Default::default())
+            {
                 self.log.push(format!("{target} {} {text}", level.name()));
             }
             match decision {

@@ -75,9 +75,10 @@ impl Watcher {
         let context = JailContext {
             sources: sources.clone(),
             store: None,
-            names: Names::new(),
+            names: Names::default(),
             events: Events::default(),
-            holders: Default::default(),
+            common: Default::default(),
+            templates: Default::default(),
             evidence: Default::default(),
             clock: Default::default(),
             fleet: Default::default(),

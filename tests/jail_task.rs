@@ -55,9 +55,10 @@ impl Bench {
         let context = JailContext {
             sources: Sources::new(),
             store: Some(store),
-            names: Names::new(),
+            names: Names::default(),
             events: Events::default(),
-            holders: Default::default(),
+            common: Default::default(),
+            templates: Default::default(),
             evidence: Default::default(),
             clock: Default::default(),
             fleet: Default::default(),

@@ -132,7 +132,7 @@ fn frame(script: &Script) -> (Vec<String>, usize) {
         .enable_all()
         .build()
         .unwrap();
-    let text = runtime.block_on(mail.write());
+    let text = runtime.block_on(mail.write(&Default::default()));
     let text = String::from_utf8_lossy(&text).replace('\r', "\n");
     assert!(text.lines().all(|line| line != "."), "{text}");
     let Sink::Program { arguments, reads } = mail.sink() else {

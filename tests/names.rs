@@ -87,7 +87,8 @@ fn names_of_options_begin_a_test() {
 
 #[test]
 fn names_of_commands_begin_a_test() {
-    let words = words::commands().into_iter().map(written);
+    let words = words::commands();
+    let words = words.iter().map(|word| written(word));
     assert_eq!(without_test(words, &all_tests()), [""; 0]);
 }
 

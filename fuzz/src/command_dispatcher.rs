@@ -129,7 +129,7 @@ fn jail_command(jail: &mut ReplayJail, command: JailCommand, past: &Past) -> Rep
         JailCommand::Set(setting) => jail.apply(&setting).map(|()| Value::None),
     };
     for decision in &decisions {
-        let _ = decision.log_line("jail", false);
+        let _ = decision.log_line("jail", false, &mut Default::default());
     }
     reply
 }
@@ -149,7 +149,7 @@ fn in_server(commands: &[Words]) {
     let runtime = { runtime }.enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let logging = LOGGING.get_or_init(|| Arc::new(Logging::new(0).expect("a thread")));
-        let server = Server::new(Arc::clone(logging));
+        let server = Server::new(Arc::clone(logging), false);
         let mut last = Ok(Value::None);
         for words in commands {
             let answer = tokio::time::timeout(PATIENCE, Arc::clone(&server).request(words.clone()));

@@ -3,14 +3,14 @@
 //! First part of the input: the `datepattern` (empty: the defaults). The others are lines, read one
 //! after the other, since the detector learns.
 
-use ferroban::datetime::{DateDetector, DateTime, FixedOffset};
+use ferroban::datetime::{DateDetector, DateTime, FixedOffset, Templates};
 
 pub fn run(data: &[u8]) {
     let mut texts = super::texts(data);
     let pattern = texts.next().unwrap_or_default();
     let detector = match &*pattern {
-        "" => Some(DateDetector::defaults()),
-        pattern => DateDetector::from_pattern(pattern).unwrap_or_default(),
+        "" => Some(DateDetector::default()),
+        pattern => DateDetector::from_pattern(pattern, &Templates::default()).unwrap_or_default(),
     };
     let Some(mut detector) = detector else {
         return;

@@ -55,7 +55,8 @@ fn is_added(line: &str) -> bool {
 
 /// The letter; it waits for nothing, since nobody is asked.
 fn written(mail: &Mail) -> Vec<u8> {
-    let letter = pin!(mail.write());
+    let whois = Default::default();
+    let letter = pin!(mail.write(&whois));
     match letter.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(letter) => letter,
         Poll::Pending => panic!("a mail without questions waits for something"),

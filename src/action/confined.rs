@@ -5,8 +5,6 @@
 //! program of which nothing is known may do without.
 #![forbid(unsafe_code)]
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use crate::exec::outline::Outline;
 use crate::exec::script::Script;
 use crate::mail::Mail;
@@ -29,21 +27,6 @@ pub(super) const SET_ID: [&str; 4] = ["sudo", "su", "doas", "pkexec"];
 
 /// Where the server has nothing of its own.
 const FOREIGN: [&str; 5] = ["/etc/", "/proc/net/", "/proc/sys/", "/sys/", "/usr/"];
-
-static ENFORCED: AtomicBool = AtomicBool::new(false);
-
-/// From now on this process, and what it starts, is confined.
-pub fn enforce() {
-    ENFORCED.store(true, Ordering::Relaxed);
-}
-
-/// As [`hindrance`], in a process that is confined.
-pub(super) fn hindrance_here(script: &Script) -> Option<String> {
-    ENFORCED
-        .load(Ordering::Relaxed)
-        .then(|| hindrance(script))
-        .flatten()
-}
 
 /// What of a command cannot work, as what it does: "runs sudo, …".
 pub fn hindrance(script: &Script) -> Option<String> {

@@ -9,25 +9,25 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::timeout;
 
+use super::common::Common;
 use super::confined;
 use super::patience::Patience;
 use crate::exec::process::{Ending, Invocation};
 use crate::exec::script::Script;
 use crate::exec::shell::{self, Report};
 use crate::firewall::Change;
-use crate::firewall::audit_timer::{self, OwnDeletion};
+use crate::firewall::audit_timer::OwnDeletion;
 use crate::firewall::inherited::Inherited;
 use crate::firewall::iptables::Call;
-use crate::firewall::iptables::copies::{self, Lesson};
+use crate::firewall::iptables::copies::Models;
 use crate::firewall::member::{self, Member};
 use crate::firewall::place::Holder;
-use crate::firewall::set_refcount::Holders;
 use crate::firewall::sets;
 use crate::mail::queue::{Job, Queue};
 use crate::mail::rate_limit::Pacing;
@@ -54,19 +54,17 @@ const FIREWALLS: [&[&str]; 3] = [
 /// How long a change of the firewall waits for a script that may change it too.
 const SCRIPT_PATIENCE: Duration = Duration::from_millis(300);
 
-type Locks = Mutex<HashMap<String, Arc<Lock>>>;
-
 /// How often who waits for a lock looks whether others make progress.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// How long it waits for actions that stop as well: their commands are given up if they do not end.
 const OTHERS_STOP: Duration = Duration::from_secs(5);
 
-/// Carries out commands of one action of a jail. The locks are those of the whole process.
+/// Carries out commands of one action of a jail.
 #[derive(Debug)]
 pub struct Executor {
     jail: String,
-    holders: Holders,
+    common: Common,
     /// There when the first mail is.
     mails: Mutex<Option<Queue>>,
     /// There when the first message is.
@@ -80,17 +78,22 @@ pub struct Executor {
 }
 
 impl Executor {
-    /// For an action of a jail; what it holds of sets is noted among what all hold.
-    pub fn new(jail: &str, holders: Holders) -> Executor {
+    /// For an action of a jail.
+    pub fn new(jail: &str, common: Common) -> Executor {
         Executor {
             jail: jail.to_owned(),
-            holders,
+            common,
             mails: Mutex::new(None),
             notices: Mutex::new(None),
             quiet: false,
             patience: Arc::default(),
             hindered: AtomicBool::new(false),
         }
+    }
+
+    /// What the actions of the server share.
+    pub fn common(&self) -> &Common {
+        &self.common
     }
 
     /// The patience with the action.
@@ -141,7 +144,8 @@ impl Executor {
     ) -> bool {
         record!(Level::LowDebug, TARGET, "{}", script.shown());
         // the configuration's were refused; this one came, or the option went, while the server ran
-        if let Some(why) = confined::hindrance_here(script)
+        if self.common.confined
+            && let Some(why) = confined::hindrance(script)
             && !self.hindered.swap(true, Ordering::Relaxed)
         {
             error!(
@@ -166,7 +170,9 @@ impl Executor {
                 };
                 let mut mails = self.mails.lock().unwrap_or_else(PoisonError::into_inner);
                 mails
-                    .get_or_insert_with(|| Queue::spawn(&self.jail, names.clone()))
+                    .get_or_insert_with(|| {
+                        Queue::spawn(&self.jail, names.clone(), self.common.whois.clone())
+                    })
                     .push(job);
                 return true;
             }
@@ -219,18 +225,18 @@ impl Executor {
         if let Some(Change::Route(route)) = &change
             && self.stands(action, route, timeout).await
         {
-            self.holders.note_single(self.holder(action), route);
+            self.common.holders.note_single(self.holder(action), route);
             Report::new(script).succeeded();
             return true;
         }
         let way = way.unwrap_or_else(|| Way::as_program(script));
-        let success = spell_out(script, way, timeout).await;
+        let success = spell_out(script, way, timeout, &self.common.models).await;
         self.patience.progress();
         match change {
-            Some(change) if success => self.holders.note(self.holder(action), &change),
+            Some(change) if success => self.common.holders.note(self.holder(action), &change),
             Some(_) => {}
             // others that use its sets and chains may have lost what they hold
-            None if turn.deletes.is_some() && self.shares(action) => audit_timer::remind(),
+            None if turn.deletes.is_some() && self.shares(action) => self.common.monitor.remind(),
             None => {}
         }
         success
@@ -245,7 +251,7 @@ impl Executor {
 
     /// Whether an action uses a set in which others hold members.
     pub fn shares(&self, action: &str) -> bool {
-        self.holders.shares(self.holder(action))
+        self.common.holders.shares(self.holder(action))
     }
 
     /// Held while an action looks for what the last server has left, and sees to it: others that
@@ -257,21 +263,21 @@ impl Executor {
 
     /// What the last server has left.
     pub fn inherited(&self) -> &Inherited {
-        self.holders.inherited()
+        self.common.holders.inherited()
     }
 
     /// Whether a ban stands already from the last server; from now on it is the action's.
     fn stands_already(&self, action: &str, change: &Change) -> bool {
         let stands = self.inherited().stands(change);
         if stands {
-            self.holders.note(self.holder(action), change);
+            self.common.holders.note(self.holder(action), change);
         }
         stands
     }
 
     /// An action is stopped.
     pub fn leave(&self, action: &str) {
-        self.holders.leave(self.holder(action));
+        self.common.holders.leave(self.holder(action));
     }
 
     /// Changes sets as far as members are not held by others; answers for each change whether it is
@@ -280,7 +286,7 @@ impl Executor {
         let holder = self.holder(action);
         let mut done: Vec<bool> = members
             .iter()
-            .map(|member| self.holders.settles(holder, *member))
+            .map(|member| self.common.holders.settles(holder, *member))
             .collect();
         let places: Vec<usize> = (0..members.len()).filter(|&at| !done[at]).collect();
         let rest: Vec<&Member> = places.iter().map(|&at| members[at]).collect();
@@ -289,11 +295,14 @@ impl Executor {
         }
         for (member, done) in members.iter().zip(&mut done) {
             // that it is in already is an error, but not when it was others who put it in
-            if !*done && member.kind == member::Kind::Add && self.holders.hold(holder, *member) {
+            if !*done
+                && member.kind == member::Kind::Add
+                && self.common.holders.hold(holder, *member)
+            {
                 *done = sets::absent(&[member]).is_some_and(|absent| absent.is_empty());
             }
             if *done {
-                self.holders.note_single(holder, *member);
+                self.common.holders.note_single(holder, *member);
             }
         }
         done
@@ -302,17 +311,17 @@ impl Executor {
 
 /// Runs a command as it is spelled out, or makes the rule it makes; answers whether that succeeded.
 /// `way` is that of [`Way::as_program`].
-async fn spell_out(script: &Script, way: Way, timeout: &Value) -> bool {
+async fn spell_out(script: &Script, way: Way, timeout: &Value, models: &Models) -> bool {
     if let Way::Program(arguments) = way {
         let call = Call { arguments };
         let rule = call.change();
         if let Some(rule) = &rule
-            && copies::apply(&[rule]) == [true]
+            && models.apply(&[rule]) == [true]
         {
             Report::new(script).succeeded();
             return true;
         }
-        let lesson = rule.as_ref().and_then(Lesson::begin);
+        let lesson = rule.as_ref().and_then(|rule| models.lesson(rule));
         let invocation = Invocation::new(&call.arguments, shell::limit(timeout));
         // what cannot be started is left to the shell, which says so in the usual words
         if let Ok(finished) = invocation.run().await {
@@ -380,7 +389,7 @@ impl Executor {
             locks.push(self.hold(action).await);
         }
         Turn {
-            deletes: (firewall && mentions(&DELETING)).then(OwnDeletion::begin),
+            deletes: (firewall && mentions(&DELETING)).then(|| self.common.monitor.own_deletion()),
             _locks: locks,
         }
     }
@@ -388,12 +397,7 @@ impl Executor {
     /// Waits for a lock. While those before it end by themselves, or are about to be given up, an action that
     /// stops is not given up for waiting.
     async fn hold(&self, name: &str) -> Held {
-        let lock = {
-            static LOCKS: OnceLock<Locks> = OnceLock::new();
-            let locks = LOCKS.get_or_init(Locks::default);
-            let mut locks = locks.lock().unwrap_or_else(PoisonError::into_inner);
-            locks.entry(name.to_owned()).or_default().clone()
-        };
+        let lock = self.common.locks.get(name);
         let held = |lock: Arc<Lock>, guard| {
             *lock.holder() = Some(self.patience.clone());
             Held {
@@ -426,7 +430,17 @@ impl Executor {
     }
 }
 
-/// A lock that commands of the whole process share.
+/// The locks of the commands of a server, by name.
+#[derive(Debug, Default)]
+pub(super) struct Locks(Mutex<HashMap<String, Arc<Lock>>>);
+
+impl Locks {
+    fn get(&self, name: &str) -> Arc<Lock> {
+        let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        locks.entry(name.to_owned()).or_default().clone()
+    }
+}
+
 #[derive(Debug, Default)]
 struct Lock {
     mutex: Arc<tokio::sync::Mutex<()>>,

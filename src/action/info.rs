@@ -11,7 +11,7 @@ use crate::exec::script::Script;
 
 use crate::address::{Address, Family};
 use crate::control::Value;
-use crate::resolver;
+use crate::resolver::Resolver;
 use crate::store::Store;
 use crate::sys::hosts::{self, HostNames};
 use crate::ticket::{BanTime, Ticket, Timestamp};
@@ -58,7 +58,7 @@ const MOST_KNOWN: usize = 4096;
 #[derive(Clone, Debug)]
 pub enum History {
     /// The database and the resolver.
-    Live(Option<Store>),
+    Live(Option<Store>, Resolver),
     /// Neither is asked: a dry run, or the ticket alone.
     None,
 }
@@ -316,7 +316,7 @@ impl<'a> BanInfo<'a> {
         let slot = &mut self.merged[usize::from(all_jails)];
         if matches!(slot, Merged::NotAsked) {
             let found = match self.history {
-                History::Live(Some(store)) => {
+                History::Live(Some(store), _) => {
                     let jail = (!all_jails).then_some(self.jail);
                     store.merged_history(jail, &ticket.ip()).await
                 }
@@ -332,11 +332,11 @@ impl<'a> BanInfo<'a> {
 
     /// The name of an address; none when nobody answers in time.
     async fn host(&self, address: &Address) -> Option<Value> {
-        let (History::Live(_), Address::Ip(ip)) = (self.history, address) else {
+        let (History::Live(_, resolver), Address::Ip(ip)) = (self.history, address) else {
             return None;
         };
         let ip: IpAddr = *ip;
-        let names = resolver::ask(move || hosts::names_of(ip)).await;
+        let names = resolver.ask(move || hosts::names_of(ip)).await;
         names??.into_iter().next().map(Value::from)
     }
 

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::backlog::Backlog;
 use super::ban_times::BanTimeCounts;
 use super::command::CommandAction;
+use super::common::Common;
 use super::executor::Executor;
 use super::info::History;
 use super::patience::Patience;
@@ -30,7 +31,6 @@ use crate::debug;
 use crate::firewall::Change;
 use crate::firewall::drops::Dropped;
 use crate::firewall::place::Place;
-use crate::firewall::set_refcount::Holders;
 use crate::store::Store;
 use crate::sys::hosts::HostNames;
 use crate::ticket::Ticket;
@@ -51,7 +51,7 @@ pub struct Actions(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     around: Surroundings,
-    holders: Holders,
+    common: Common,
     backlog: Arc<Backlog>,
     /// Told when an action has done an order.
     moved: Arc<Notify>,
@@ -209,24 +209,23 @@ impl State {
 
 impl Actions {
     /// The actions of a jail, inside a tokio runtime; `store` answers the tags that look into the
-    /// database, `holders` know what the actions of all jails hold of sets they share. Their tasks
-    /// end with [`Order::Stop`], or when the last handle is gone.
-    pub fn spawn(jail: &str, store: Option<Store>, holders: Holders) -> Actions {
-        let (actions, prepared) = Actions::prepare(jail, store, holders);
+    /// database. Their tasks end with [`Order::Stop`], or when the last handle is gone.
+    pub fn spawn(jail: &str, store: Option<Store>, common: Common) -> Actions {
+        let (actions, prepared) = Actions::prepare(jail, store, common);
         prepared.launch();
         actions
     }
 
     /// As [`Actions::spawn`], but nothing is carried out yet.
-    pub fn prepare(jail: &str, store: Option<Store>, holders: Holders) -> (Actions, Prepared) {
+    pub fn prepare(jail: &str, store: Option<Store>, common: Common) -> (Actions, Prepared) {
         let actions = Actions(Arc::new(Shared {
             around: Surroundings {
                 jail: jail.to_owned(),
                 figures: Arc::default(),
-                history: History::Live(store),
+                history: History::Live(store, common.resolver.clone()),
                 epoch: Arc::default(),
             },
-            holders,
+            common,
             backlog: Arc::default(),
             moved: Arc::default(),
             state: Mutex::default(),
@@ -446,7 +445,7 @@ impl Actions {
     pub async fn dropped(&self, patience: Duration) -> Option<Dropped> {
         let looked = || self.0.looked.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = looked().at.is_none_or(|at| at.elapsed() >= LOOK);
-        let drops = self.0.holders.drops();
+        let drops = self.0.common.holders.drops();
         if is_due {
             let bans = self.example_bans();
             let mut places: Vec<Place> = Vec::new();
@@ -481,7 +480,7 @@ impl Actions {
     }
 
     fn executor(&self) -> Executor {
-        Executor::new(&self.0.around.jail, self.0.holders.clone())
+        Executor::new(&self.0.around.jail, self.0.common.clone())
     }
 }
 

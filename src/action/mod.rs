@@ -6,6 +6,7 @@
 mod backlog;
 pub mod ban_times;
 pub mod command;
+mod common;
 pub mod confined;
 pub mod context;
 pub mod executor;
@@ -33,6 +34,7 @@ use crate::address::Address;
 use crate::control::{Reply, Value};
 use crate::ticket::Ticket;
 
+pub use common::Common;
 pub use lanes::{Actions, Prepared};
 
 /// Counters and settings of the jail that tags show (fact A26).

@@ -5,7 +5,6 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
@@ -155,18 +154,12 @@ impl Runner {
         }
     }
 
-    /// Asks for the names of this machine once, when a property mentions them: a resolver may be
-    /// slow.
+    /// Asks for the names of this machine when a property mentions them.
     async fn learn_names(&mut self) {
-        static NAMES: OnceCell<HostNames> = OnceCell::const_new();
         if self.names != HostNames::default() || !self.action.mentions("-hostname>") {
             return;
         }
-        let names = NAMES.get_or_init(|| async {
-            let names = tokio::task::spawn_blocking(HostNames::of_this_machine);
-            names.await.unwrap_or_default()
-        });
-        self.names = names.await.clone();
+        self.names = self.executor.common().host_names().await;
     }
 
     /// Carries out orders: one, or bans and unbans, and news of what is banned already.

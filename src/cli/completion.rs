@@ -73,12 +73,12 @@ const COMPLETED: [&str; 4] = [
 ];
 
 /// Where `--x` may stand among the words of a command: the words before it.
-type Places = BTreeMap<Vec<&'static str>, Vec<&'static str>>;
+type Places<'a> = BTreeMap<Vec<&'a str>, Vec<&'a str>>;
 
 /// What may follow which words: after `set <JAIL>` come `banip`, `bantime` and so on.
-fn grammar() -> Places {
+fn grammar(forms: &[String]) -> Places<'_> {
     let mut next = Places::new();
-    for form in usage::forms() {
+    for form in forms {
         let mut path = Vec::new();
         for word in form.split_whitespace() {
             let bare = word.trim_matches(['[', ']']);
@@ -108,9 +108,9 @@ fn grammar() -> Places {
 }
 
 /// The options of commands, by the words these begin with.
-fn command_options() -> Places {
+fn command_options(forms: &[String]) -> Places<'_> {
     let mut options = Places::new();
-    for form in usage::forms() {
+    for form in forms {
         let mut path = Vec::new();
         for word in form.split_whitespace() {
             let bare = word.trim_matches(['[', ']']);
@@ -178,7 +178,7 @@ fn program_names() -> String {
 }
 
 /// What a word of a form looks like in a script: `*` for what the server knows.
-fn any(word: &'static str) -> &'static str {
+fn any(word: &str) -> &str {
     match word {
         "<JAIL>" | "<ACT>" => "*",
         word => word,
@@ -187,11 +187,12 @@ fn any(word: &'static str) -> &'static str {
 
 /// What may follow which words, as a script says it: paths with `*` for what the server knows, and
 /// for words of its own the commands that ask it.
-fn rows(
+fn rows<'a>(
+    forms: &'a [String],
     jails: &'static str,
     actions: &'static str,
-) -> impl Iterator<Item = (Vec<&'static str>, String)> {
-    grammar().into_iter().map(move |(path, words)| {
+) -> impl Iterator<Item = (Vec<&'a str>, String)> {
+    grammar(forms).into_iter().map(move |(path, words)| {
         let ask = |word| match word {
             "<JAIL>" => jails,
             "<ACT>" => actions,
@@ -203,8 +204,13 @@ fn rows(
 }
 
 fn bash() -> String {
+    let forms = usage::forms();
     let mut cases = String::new();
-    for (path, words) in rows("$(_fail2ban_jails)", "$(_fail2ban_actions \"${given[1]}\")") {
+    for (path, words) in rows(
+        &forms,
+        "$(_fail2ban_jails)",
+        "$(_fail2ban_actions \"${given[1]}\")",
+    ) {
         // a `*` matches blanks too, so the number of words stands first
         let pattern: String = path.iter().map(|word| format!("\\ {word}")).collect();
         let pattern = match path.len() {
@@ -214,7 +220,7 @@ fn bash() -> String {
         cases.push_str(&format!("        {pattern}) words=\"{words}\" ;;\n"));
     }
     let mut options_of_commands = String::new();
-    for (path, options) in command_options() {
+    for (path, options) in command_options(&forms) {
         let words: Vec<&str> = path.iter().map(|word| any(word)).collect();
         let pattern = words.join("\\ ");
         let options = options.join(" ");
@@ -313,13 +319,14 @@ fn fish() -> String {
         };
         format!("complete -c {command} {kind} {name}\n")
     };
-    for (path, words) in rows("(__fail2ban_jails)", "(__fail2ban_actions)") {
+    let forms = usage::forms();
+    for (path, words) in rows(&forms, "(__fail2ban_jails)", "(__fail2ban_actions)") {
         let path: String = path.iter().map(|word| format!(" \"{word}\"")).collect();
         lines.push_str(&format!(
             "complete -c fail2ban-client -f -n '__fail2ban_after{path}' -a '{words}'\n"
         ));
     }
-    for (path, options) in command_options() {
+    for (path, options) in command_options(&forms) {
         let path: String = path
             .iter()
             .map(|word| format!(" \"{}\"", any(word)))
@@ -409,8 +416,9 @@ mod tests {
 
     #[test]
     fn words_follow_the_usage_table() {
-        let next = grammar();
-        let after = |path: &[&'static str]| next.get(path).cloned().unwrap_or_default();
+        let forms = usage::forms();
+        let next = grammar(&forms);
+        let after = |path: &[&str]| next.get(path).cloned().unwrap_or_default();
         for word in [
             "status",
             "set",
@@ -427,7 +435,7 @@ mod tests {
         assert!(after(&["status", "<JAIL>"]).contains(&"full"));
         assert!(after(&["get", "<JAIL>", "action", "<ACT>"]).contains(&"actionban"));
         assert!(after(&["reload"]).contains(&"<JAIL>"));
-        let within = command_options();
+        let within = command_options(&forms);
         for (path, option) in [
             (&["set", "<JAIL>", "banip"][..], "--time"),
             (&["set", "<JAIL>", "banip"], "--reason"),

@@ -106,7 +106,7 @@ fn export_command() -> Command {
 fn export(directory: &Path) -> ExitCode {
     for (name, text) in shipped::all() {
         let path = directory.join(name);
-        match write_new(&path, text) {
+        match write_new(&path, &text) {
             Ok(true) => say(&format!("{}", path.display())),
             Ok(false) => eprintln!("ferroban config: {} is there and stays", path.display()),
             Err(error) => {

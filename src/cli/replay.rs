@@ -48,6 +48,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let Jails {
         mut jails,
         left_out: mut missing,
+        ..
     } = jails::read(arguments)?;
     if jails.is_empty() && missing.is_empty() {
         bail!(

@@ -3,8 +3,6 @@
 //! Completion scripts cut this text apart: two blanks or more between a form and its meaning,
 //! forms four blanks in, headings in capitals.
 
-use std::sync::LazyLock;
-
 use super::help::{self, Example};
 use crate::COMPATIBLE_VERSION;
 use crate::lint::{hint, nearest};
@@ -225,7 +223,7 @@ const PROPERTIES: &[Command] = &[
 type Commands = Vec<(String, &'static str)>;
 
 /// Headings, each with the commands below it: those written above and those of the options.
-static CHAPTERS: LazyLock<Vec<(&'static str, Commands)>> = LazyLock::new(|| {
+fn chapters() -> Vec<(&'static str, Commands)> {
     let written = |commands: &[Command]| -> Commands {
         let owned = |(form, meaning): &Command| ((*form).to_owned(), *meaning);
         commands.iter().map(owned).collect()
@@ -264,7 +262,7 @@ static CHAPTERS: LazyLock<Vec<(&'static str, Commands)>> = LazyLock::new(|| {
             [of_action(getters), written(PROPERTIES)].concat(),
         ),
     ]
-});
+}
 
 /// The commands of an option; the words of its owner end with a blank.
 type HelpOf = fn(&str, &OptionRow) -> Commands;
@@ -286,13 +284,13 @@ fn getters(owner: &str, row: &OptionRow) -> Commands {
 }
 
 /// All commands with their meanings.
-fn commands() -> impl Iterator<Item = &'static (String, &'static str)> {
-    CHAPTERS.iter().flat_map(|(_, commands)| commands)
+fn commands() -> impl Iterator<Item = (String, &'static str)> {
+    chapters().into_iter().flat_map(|(_, commands)| commands)
 }
 
 /// The forms of all commands.
-pub fn forms() -> impl Iterator<Item = &'static str> {
-    commands().map(|(form, _)| form.as_str())
+pub fn forms() -> Vec<String> {
+    commands().map(|(form, _)| form).collect()
 }
 
 /// What the usage text says of the commands that have all of these words.
@@ -304,13 +302,13 @@ pub fn about(words: &[String]) -> Result<String, String> {
     for (form, meaning) in commands() {
         if words
             .iter()
-            .all(|word| names(form).any(|name| name == word))
+            .all(|word| names(&form).any(|name| name == word))
         {
-            help::explain(form, meaning, COLUMN, &mut lines);
+            help::explain(&form, meaning, COLUMN, &mut lines);
         }
     }
     if lines.is_empty() {
-        let unknown = words.iter().find(|word| !known().any(|name| name == *word));
+        let unknown = words.iter().find(|word| !is_known(word));
         return Err(match unknown {
             Some(word) => format!("Unknown command {}{}", quoted(word), meant(word)),
             None => "There is no command with all of these words".to_owned(),
@@ -322,19 +320,23 @@ pub fn about(words: &[String]) -> Result<String, String> {
 /// `; did you mean 'x'?` for a word that is no command but like one, else nothing.
 pub fn meant(word: &str) -> String {
     // the help does not name it, and it is a command all the same
-    match word == "sleep" || known().any(|name| name == word) {
+    match word == "sleep" || is_known(word) {
         true => String::new(),
-        false => hint(nearest(word, known(), 2)),
+        false => hint(nearest(
+            word,
+            forms().iter().flat_map(|form| names(form)),
+            2,
+        )),
     }
 }
 
-/// All words of commands.
-fn known() -> impl Iterator<Item = &'static str> {
-    forms().flat_map(names)
+/// Whether it is a word of a command.
+fn is_known(word: &str) -> bool {
+    commands().any(|(form, _)| names(&form).any(|name| name == word))
 }
 
 /// The words a form consists of, without what stands for something else.
-pub fn names(form: &'static str) -> impl Iterator<Item = &'static str> {
+pub fn names(form: &str) -> impl Iterator<Item = &str> {
     let words = form.split_whitespace();
     words
         .flat_map(|word| match word.trim_matches(['[', ']']) {
@@ -381,7 +383,7 @@ pub fn text(caller: &str) -> String {
     }
     if !is_server {
         lines.push("\nCommand:".to_owned());
-        for (n, (heading, commands)) in CHAPTERS.iter().enumerate() {
+        for (n, (heading, commands)) in chapters().iter().enumerate() {
             if n > 0 {
                 lines.push(String::new());
             }

@@ -16,6 +16,7 @@ use crate::config;
 use crate::config::metrics::Listen;
 use crate::config::web::Web;
 use crate::http::tls;
+use crate::mail::whois::Whois;
 use crate::sys::activation;
 use crate::web::access::Door;
 use crate::web::api::gather::Sources;
@@ -231,6 +232,7 @@ fn site(
             ask: Ask::at(socket.to_owned()),
             programs: Programs::of(directory.to_string_lossy().into_owned()),
             past: Past::default(),
+            whois: Whois::default(),
         },
         hub,
         callback,

@@ -85,7 +85,7 @@ impl From<Cause> for Failure {
 
 /// Adds what every jail may refer to (fact C20).
 pub fn add_defaults(settings: &mut Settings, base: &str) {
-    settings.spare = Some(&shipped::SPARE);
+    settings.spare = shipped::spare();
     for (name, value) in [
         ("fail2ban_version", crate::COMPATIBLE_VERSION),
         ("fail2ban_confpath", base),

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 
@@ -141,7 +141,7 @@ pub struct Settings {
     /// Options that every section has.
     pub defaults: Section,
     /// What a name stands for that nobody defines.
-    pub spare: Option<&'static LazyLock<Section>>,
+    pub spare: Section,
     sections: IndexMap<Arc<str>, Section, Hashing>,
     /// Section → the options it had before the last file that redefined them (fact C18).
     known: IndexMap<Arc<str>, Section, Hashing>,
@@ -221,7 +221,7 @@ impl Settings {
     pub fn entry_in<'s>(&'s self, own: Option<&'s Section>, option: &str) -> Option<&'s Entry> {
         own.and_then(|own| own.get(option))
             .or_else(|| self.defaults.get(option))
-            .or_else(|| self.spare?.get(option))
+            .or_else(|| self.spare.get(option))
     }
 
     /// Where an option (in lower case) was written.

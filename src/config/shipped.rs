@@ -2,8 +2,8 @@
 //! directory: what is missing there is read from here, see [`super::layers`].
 #![forbid(unsafe_code)]
 
+use std::borrow::Cow;
 use std::io;
-use std::sync::LazyLock;
 
 use super::files::{Disk, Files, join};
 use super::ini;
@@ -308,7 +308,6 @@ const FILES: &[(&str, &str)] = shipped![
 
 /// The file that is written for this machine.
 pub const SYSTEM: &str = "paths-system.conf";
-static SYSTEM_TEXT: LazyLock<String> = LazyLock::new(|| system_text(&Disk));
 
 /// [`SYSTEM`] for the machine of these files.
 pub fn system_text(files: &dyn Files) -> String {
@@ -355,17 +354,22 @@ pub fn at_home(base: &str, path: String) -> String {
 
 /// The names that count in the jails of every configuration where nobody defines them: those of the
 /// shipped `paths-common.conf`.
-pub static SPARE: LazyLock<Section> = LazyLock::new(|| {
+pub fn spare() -> Section {
     const NAME: &str = "paths-common.conf";
-    let read = ini::parse(text(NAME).unwrap_or_default(), &join(DIR, NAME));
+    let read = ini::parse(&text(NAME).unwrap_or_default(), &join(DIR, NAME));
     // a test sees to it that the file can be read
     read.unwrap_or_default().defaults
-});
+}
 
 /// All shipped files: name below the configuration directory, and contents.
-pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let system = std::iter::once_with(|| (SYSTEM, SYSTEM_TEXT.as_str()));
-    FILES.iter().copied().chain(system)
+pub fn all() -> impl Iterator<Item = (&'static str, Cow<'static, str>)> {
+    let files = FILES.iter().map(|(name, text)| (*name, (*text).into()));
+    files.chain(std::iter::once_with(|| (SYSTEM, system_text(&Disk).into())))
+}
+
+/// The names of all shipped files.
+fn all_names() -> impl Iterator<Item = &'static str> {
+    FILES.iter().map(|(name, _)| *name).chain([SYSTEM])
 }
 
 /// The names of the shipped files of `filter.d` or `action.d`, without their ending.
@@ -376,8 +380,9 @@ pub fn names(part: &str) -> impl Iterator<Item = &'static str> {
     })
 }
 
-fn text(name: &str) -> Option<&'static str> {
-    all()
+fn text(name: &str) -> Option<Cow<'static, str>> {
+    let mut files = all();
+    files
         .find(|(known, _)| *known == name)
         .map(|(_, text)| text)
 }
@@ -387,7 +392,7 @@ impl Files for Shipped {
         match below(path) {
             None => Disk.read(path),
             Some(name) => text(name)
-                .map(|text| text.as_bytes().to_vec())
+                .map(|text| text.into_owned().into_bytes())
                 .ok_or_else(|| io::ErrorKind::NotFound.into()),
         }
     }
@@ -409,7 +414,7 @@ impl Files for Shipped {
     fn is_file(&self, path: &str) -> bool {
         match below(path) {
             None => Disk.is_file(path),
-            Some(name) => text(name).is_some(),
+            Some(name) => all_names().any(|known| known == name),
         }
     }
 
@@ -419,7 +424,7 @@ impl Files for Shipped {
             Some("") => true,
             Some(name) => {
                 let prefix = join(name, "");
-                all().any(|(known, _)| known.starts_with(&prefix))
+                all_names().any(|known| known.starts_with(&prefix))
             }
         }
     }
@@ -432,8 +437,8 @@ impl Files for Shipped {
         let Some(name) = below(directory) else {
             return Disk.names(directory);
         };
-        let mut names: Vec<String> = all()
-            .filter_map(|(known, _)| match name {
+        let mut names: Vec<String> = all_names()
+            .filter_map(|known| match name {
                 "" => Some(known),
                 name => known.strip_prefix(name)?.strip_prefix('/'),
             })
@@ -471,9 +476,10 @@ mod tests {
 
     #[test]
     fn spare_names_are_no_options_of_jails() {
-        assert!(SPARE.contains_key("ignorecommands_dir"));
+        let spare = spare();
+        assert!(spare.contains_key("ignorecommands_dir"));
         for name in crate::options::jail::names() {
-            assert!(!SPARE.contains_key(name), "{name}");
+            assert!(!spare.contains_key(name), "{name}");
         }
     }
 

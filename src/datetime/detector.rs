@@ -18,7 +18,8 @@ use super::place::{Place, chars_before};
 use super::program::{Clues, Spans};
 use super::syntax::YearWindow;
 use super::template::{Template, has_markup, replace_markup, unbound};
-use super::{DatePatternError, FixedOffset, FoundDate, TemplateInfo, defaults};
+use super::templates::Templates;
+use super::{DatePatternError, FixedOffset, FoundDate, TemplateInfo};
 use crate::info;
 use crate::python::text::quoted;
 use crate::python::text::strip;
@@ -40,6 +41,7 @@ const FAR: usize = 0x7fff_ffff;
 pub struct DateDetector {
     /// Lines of the `datepattern`, empty for the defaults.
     patterns: Arc<[String]>,
+    shared: Templates,
     entries: Vec<Entry>,
     /// The years of `%ExY` are set; they are known with the first line.
     settled: bool,
@@ -86,9 +88,12 @@ enum Answer {
 }
 
 impl DateDetector {
-    /// The default templates.
-    pub fn defaults() -> DateDetector {
-        DateDetector::default()
+    /// The default templates, of those that are shared.
+    pub fn defaults(shared: &Templates) -> DateDetector {
+        DateDetector {
+            shared: shared.clone(),
+            ..DateDetector::default()
+        }
     }
 
     /// Whether no `datepattern` was given.
@@ -105,7 +110,10 @@ impl DateDetector {
     ///
     /// # Errors
     /// The original's text for a pattern that cannot be used.
-    pub fn from_pattern(pattern: &str) -> Result<Option<DateDetector>, DatePatternError> {
+    pub fn from_pattern(
+        pattern: &str,
+        shared: &Templates,
+    ) -> Result<Option<DateDetector>, DatePatternError> {
         let patterns: Vec<String> = pattern
             .split('\n')
             .map(|line| strip(line).to_owned())
@@ -117,7 +125,7 @@ impl DateDetector {
         }
         let mut detector = DateDetector {
             patterns: patterns.into(),
-            ..DateDetector::default()
+            ..DateDetector::defaults(shared)
         };
         // Refused now, not at the first line; the years are not known yet and do not matter.
         detector.build(YearWindow::around(0), true)?;
@@ -133,7 +141,7 @@ impl DateDetector {
         DateDetector {
             patterns: self.patterns.clone(),
             zone: self.zone,
-            ..DateDetector::default()
+            ..DateDetector::defaults(&self.shared)
         }
     }
 
@@ -145,6 +153,7 @@ impl DateDetector {
 
     /// All templates in their present order.
     pub fn templates(&self) -> Vec<TemplateInfo> {
+        let defaults = self.shared.defaults_are_used();
         self.entries
             .iter()
             .map(|entry| TemplateInfo {
@@ -152,8 +161,8 @@ impl DateDetector {
                 pattern: entry.template.pattern.clone(),
                 regex: entry.template.regex.clone(),
                 hits: entry.hits,
-                weight: entry.template.weight(),
-                merit: entry.merit(),
+                weight: entry.template.weight(defaults),
+                merit: entry.merit(defaults),
             })
             .collect()
     }
@@ -224,7 +233,7 @@ impl DateDetector {
     }
 
     fn append_defaults(&mut self, years: YearWindow) -> Result<(), DatePatternError> {
-        let list = defaults::templates(years);
+        let list = self.shared.defaults(years);
         info!(LOG, "  default date pattern: {} template(s)", list.len());
         for template in list.iter() {
             self.append(template.clone(), false)?;
@@ -244,7 +253,7 @@ impl DateDetector {
             let mut count = 0;
             // Beside other patterns `{DEFAULT}` adds nothing; alone it leaves the list empty,
             // and that is what brings the defaults.
-            for template in defaults::templates(years).iter() {
+            for template in self.shared.defaults(years).iter() {
                 if only_bound && template.anchored {
                     self.append(template.clone(), begun)?;
                     count += 1;
@@ -261,7 +270,7 @@ impl DateDetector {
                     other => unbound(other),
                 };
                 let wrapped = replace_markup(pattern, "DATE", text);
-                self.append(Template::shared(&wrapped, years)?, begun)?;
+                self.append(self.shared.get(&wrapped, years)?, begun)?;
             }
             if announce {
                 let count = PATTERNS.len();
@@ -277,7 +286,7 @@ impl DateDetector {
             } else {
                 (pattern, pattern)
             };
-            let template = Template::shared(text, years)?;
+            let template = self.shared.get(text, years)?;
             if announce {
                 let written = if template.pattern.is_some() {
                     shown
@@ -416,9 +425,11 @@ impl DateDetector {
     }
 
     fn bubble_up(&mut self, index: usize) -> usize {
+        let defaults = self.shared.defaults_are_used();
         let mover = &self.entries[index];
-        let (weight, unused_since) = (mover.merit(), mover.last_used - UNUSED_AFTER);
-        let may_pass = |other: &Entry| weight > other.merit() || unused_since > other.last_used;
+        let (weight, unused_since) = (mover.merit(defaults), mover.last_used - UNUSED_AFTER);
+        let may_pass =
+            |other: &Entry| weight > other.merit(defaults) || unused_since > other.last_used;
         let mut to = if self.first_unused < index {
             self.first_unused
         } else {
@@ -460,8 +471,9 @@ impl Entry {
     }
 
     /// Success over distance.
-    fn merit(&self) -> f64 {
-        self.hits as f64 * self.template.weight() / self.distance.max(1) as f64
+    fn merit(&self, defaults_are_used: bool) -> f64 {
+        let weight = self.template.weight(defaults_are_used);
+        self.hits as f64 * weight / self.distance.max(1) as f64
     }
 }
 

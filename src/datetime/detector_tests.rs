@@ -8,10 +8,10 @@ use crate::datetime::DateTime;
 /// Finds the dates of `lines`, one after the other, with the memory wiped before each or not.
 fn found(pattern: Option<&str>, lines: &[(String, f64)], wiped: bool) -> Vec<Option<FoundDate>> {
     let mut detector = match pattern {
-        Some(pattern) => DateDetector::from_pattern(pattern)
+        Some(pattern) => DateDetector::from_pattern(pattern, &Templates::default())
             .expect("pattern")
             .expect("templates"),
-        None => DateDetector::defaults(),
+        None => DateDetector::default(),
     };
     let find = |(line, now): &(String, f64)| {
         if wiped {
@@ -121,9 +121,12 @@ fn who_follows_finds_and_learns_the_same() {
     for seed in 0..120 {
         let mut random = fastrand::Rng::with_seed(seed);
         let pattern = patterns[random.usize(..3)];
+        let shared = Templates::default();
         let make = || match pattern {
-            Some(pattern) => DateDetector::from_pattern(pattern).unwrap().unwrap(),
-            None => DateDetector::defaults(),
+            Some(pattern) => DateDetector::from_pattern(pattern, &shared)
+                .unwrap()
+                .unwrap(),
+            None => DateDetector::defaults(&shared),
         };
         // the leader, one that comes with it and one that comes later; each with its double
         let mut sharing = [make(), make(), make()];

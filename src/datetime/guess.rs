@@ -4,7 +4,7 @@
 //! A guess is a pattern that was tried on the line, so that who takes it over has a date.
 
 use super::patterns::LINE_BEGIN;
-use super::{DateDetector, DateTime};
+use super::{DateDetector, DateTime, Templates};
 use crate::log;
 use crate::ticket::Timestamp;
 
@@ -71,7 +71,7 @@ pub fn guesses(line: &str, now: Timestamp) -> Vec<Guess> {
 /// Where a pattern finds a date that there is.
 fn find(pattern: &str, line: &str, now: Timestamp) -> Option<(usize, usize)> {
     let found = log::quietly(|| {
-        let mut detector = DateDetector::from_pattern(pattern).ok()??;
+        let mut detector = DateDetector::from_pattern(pattern, &Templates::default()).ok()??;
         detector.find(line, now)
     })?;
     let valid = matches!(found.time, DateTime::At(_)) && found.start < found.end;
@@ -90,7 +90,8 @@ pub fn furthest(pattern: &str, line: &str, now: Timestamp) -> Option<(usize, usi
                 None => part.to_owned(),
             };
             // a date ends where a word does, and a cut may be within one
-            let mut detector = DateDetector::from_pattern(&format!("{{UNB}}{part}")).ok()??;
+            let part = format!("{{UNB}}{part}");
+            let mut detector = DateDetector::from_pattern(&part, &Templates::default()).ok()??;
             detector.find(line, now)
         })?;
         (found.start < found.end).then_some((cut, found.end))
@@ -221,7 +222,7 @@ mod tests {
 
     #[test]
     fn what_is_left_out_is_assumed() {
-        let of = |line| assumed(&DateDetector::defaults(), line, NOW);
+        let of = |line| assumed(&DateDetector::default(), line, NOW);
         let (zone, year, day) = (true, true, true);
         assert_eq!(of("2026-11-20T10:00:00Z x"), Assumed::default());
         let none = Assumed::default();

@@ -7,7 +7,6 @@
 
 mod calendar;
 mod civil;
-mod defaults;
 mod detector;
 pub mod duration;
 pub mod guess;
@@ -18,11 +17,13 @@ mod program;
 pub mod stamp;
 mod syntax;
 mod template;
+mod templates;
 mod zone;
 
 use crate::ticket::Timestamp;
 
 pub use detector::{Course, DateDetector, Stand};
+pub use templates::Templates;
 
 /// Why a date pattern was refused; `Display` is the original's text (fact D4).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,8 +1,6 @@
 //! The patterns of the date formats recognised without being asked (fact D11).
 #![forbid(unsafe_code)]
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 /// At the line's start, after at most two other characters (fact D7).
 pub(super) const LINE_BEGIN: &str = "{^LN-BEG}";
 
@@ -41,19 +39,6 @@ pub(super) const PATTERNS: [&str; 17] = [
     r"(?:%z )?(?:%a )?%b %d %k:%M:%S(?:\.%f)?(?: %ExY)?",
     "TAI64N",
 ];
-
-/// Whether anyone has asked for the default list so far.
-static USED: AtomicBool = AtomicBool::new(false);
-
-/// From now on somebody in the process uses the defaults.
-pub(super) fn were_asked_for() {
-    USED.store(true, Ordering::Relaxed);
-}
-
-/// Whether anyone in the process uses the defaults.
-pub(super) fn are_used() -> bool {
-    USED.load(Ordering::Relaxed)
-}
 
 /// Whether this is the pattern of a default's bound copy.
 pub(super) fn has_bound(pattern: &str) -> bool {

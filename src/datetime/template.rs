@@ -4,7 +4,6 @@
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
-use std::sync::{Arc, LazyLock};
 
 use super::calendar::LocalTime;
 use super::civil::{self, Context, Lifetime};
@@ -12,7 +11,6 @@ use super::patterns::{self, LINE_BEGIN};
 use super::program::{Begin, BuiltIn, Clues, Program, Spans};
 use super::syntax::{self, Field, YearWindow, field_of, refuse};
 use super::{DatePatternError, DateTime};
-use crate::interned::Interned;
 use crate::pattern::{Flags, Regex};
 use crate::python::text::strip;
 
@@ -54,9 +52,6 @@ pub(super) struct Template {
     matcher: Matcher,
 }
 
-/// The templates in use anywhere in the process.
-static IN_USE: LazyLock<Interned<YearWindow, Template>> = LazyLock::new(Interned::default);
-
 #[derive(Debug)]
 enum Matcher {
     Program(Box<Program>),
@@ -67,17 +62,9 @@ enum Matcher {
 }
 
 impl Template {
-    /// As [`Template::new`]; equal templates are one.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn shared(pattern: &str, years: YearWindow) -> Result<Arc<Template>, DatePatternError> {
-        IN_USE.get(years, pattern, || Template::new(pattern, years))
-    }
-
-    /// How much a hit of it counts.
-    pub fn weight(&self) -> f64 {
-        match self.bound_default && patterns::are_used() {
+    /// How much a hit of it counts where the defaults are used, or are not.
+    pub fn weight(&self, defaults_are_used: bool) -> f64 {
+        match self.bound_default && defaults_are_used {
             true => 100.0,
             false => 1.0,
         }

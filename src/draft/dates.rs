@@ -1,6 +1,6 @@
 //! The date pattern that lines need.
 
-use crate::datetime::{DateDetector, FoundDate};
+use crate::datetime::{DateDetector, FoundDate, Templates};
 use crate::ticket::Timestamp;
 
 /// How lines are dated.
@@ -46,7 +46,7 @@ pub(super) fn find(lines: &[&str], now: Timestamp) -> (Dating, Option<DateDetect
             .iter()
             .all(|line| dated(&mut detector, line, now).is_some())
     };
-    let known = DateDetector::defaults();
+    let known = DateDetector::default();
     if finds(&known) {
         return (Dating::Known, Some(known));
     }
@@ -58,7 +58,7 @@ pub(super) fn find(lines: &[&str], now: Timestamp) -> (Dating, Option<DateDetect
                 continue;
             }
             let pattern = format!("{begin}{form}");
-            if let Ok(Some(detector)) = DateDetector::from_pattern(&pattern)
+            if let Ok(Some(detector)) = DateDetector::from_pattern(&pattern, &Templates::default())
                 && finds(&detector)
             {
                 return (Dating::Pattern(pattern), Some(detector));

@@ -131,7 +131,7 @@ impl Draft {
                 in_operation: true,
                 findtime: 600.0,
             },
-            journal: matches!(self.source, Source::Journal(_)).then(DateDetector::defaults),
+            journal: matches!(self.source, Source::Journal(_)).then(DateDetector::default),
             outcome: LineOutcome::default(),
         };
         let mut trial = Trial::default();

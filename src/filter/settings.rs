@@ -12,7 +12,7 @@ use super::session::Sessions;
 use super::signature::Signature;
 use super::window::Window;
 use crate::datetime::{
-    DateDetector, DatePatternError, DateTime, FixedOffset, FoundDate, start_of_day,
+    DateDetector, DatePatternError, DateTime, FixedOffset, FoundDate, Templates, start_of_day,
 };
 use crate::log;
 use crate::pattern::{FailRegex, PatternError, Prefilter, UseDns};
@@ -47,11 +47,18 @@ pub struct Rules {
     pub(super) json: Option<JsonTemplate>,
     /// With what the templates have learned.
     pub(super) dates: Dates,
+    templates: Templates,
     zone: Option<FixedOffset>,
 }
 
 impl Default for Rules {
     fn default() -> Rules {
+        Rules::sharing(&Templates::default())
+    }
+}
+
+impl Rules {
+    fn sharing(templates: &Templates) -> Rules {
         Rules {
             usedns: UseDns::Warn,
             maxlines: 1,
@@ -62,7 +69,8 @@ impl Default for Rules {
             failregex_names: Vec::new(),
             ignoreregexes: Vec::new(),
             json: None,
-            dates: Dates::Detector(Box::new(DateDetector::defaults())),
+            dates: Dates::Detector(Box::new(DateDetector::defaults(templates))),
+            templates: templates.clone(),
             zone: None,
         }
     }
@@ -108,6 +116,16 @@ impl Filter {
             prefregex_matched: false,
             regex_hits: Vec::new(),
         }
+    }
+
+    /// Has date templates shared with other filters; before anything is set.
+    pub fn share_templates(&mut self, templates: &Templates) {
+        self.rules = Rules::sharing(templates);
+    }
+
+    /// The default date templates, of those that are shared, without having seen a line.
+    pub fn default_dates(&self) -> DateDetector {
+        DateDetector::defaults(&self.rules.templates)
     }
 
     /// All that was set so far.
@@ -254,7 +272,7 @@ impl Filter {
     /// # Errors
     /// The original's text for an unusable pattern.
     pub fn set_datepattern(&mut self, pattern: &str) -> Result<(), DatePatternError> {
-        self.rules.dates = match DateDetector::from_pattern(pattern)? {
+        self.rules.dates = match DateDetector::from_pattern(pattern, &self.rules.templates)? {
             Some(mut detector) => {
                 detector.set_default_zone(self.rules.zone);
                 Dates::Detector(Box::new(detector))

@@ -4,7 +4,7 @@
 
 use super::super::settings::Dates;
 use super::*;
-use crate::datetime::Stand;
+use crate::datetime::{Stand, Templates};
 use crate::pattern::UseDns;
 
 const NOW: f64 = 1_795_287_600.0;
@@ -81,9 +81,16 @@ fn templates(filter: &Filter) -> Vec<(String, u64)> {
 type Make = fn(&mut Filter);
 
 impl Pair {
-    fn new(make: Make, datepattern: Option<&str>, usedns: UseDns, findtime: f64) -> Pair {
+    fn new(
+        templates: &Templates,
+        make: Make,
+        datepattern: Option<&str>,
+        usedns: UseDns,
+        findtime: f64,
+    ) -> Pair {
         let one = || {
             let mut filter = Filter::new("j");
+            filter.share_templates(templates);
             filter.set_usedns(usedns);
             make(&mut filter);
             if let Some(pattern) = datepattern {
@@ -245,6 +252,7 @@ fn followers_find_what_they_would_find_alone() {
     for seed in 0..18 {
         let mut random = fastrand::Rng::with_seed(seed);
         let style = [Style::Calm, Style::Wild, Style::Moving][seed as usize % 3];
+        let shared = Templates::default();
         let pair = |random: &mut fastrand::Rng| {
             let usedns = [UseDns::Warn, UseDns::No, UseDns::Raw][random.usize(..3)];
             // two of three are alike
@@ -254,7 +262,8 @@ fn followers_find_what_they_would_find_alone() {
                 random.usize(..makes.len())
             };
             let dates = patterns[random.usize(..patterns.len()) * random.usize(..2)];
-            Pair::new(makes[kind], dates, usedns, [600.0, 60.0][random.usize(..2)])
+            let findtime = [600.0, 60.0][random.usize(..2)];
+            Pair::new(&shared, makes[kind], dates, usedns, findtime)
         };
         let mut pairs: Vec<Pair> = (0..4).map(|_| pair(&mut random)).collect();
         let mut now = NOW;

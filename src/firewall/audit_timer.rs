@@ -11,7 +11,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::io::unix::AsyncFd;
@@ -50,10 +50,15 @@ const FIGHT_TIME: Duration = Duration::from_secs(60);
 /// During an own deletion that takes longer others may have deleted something too.
 const SHORT: Duration = Duration::from_secs(1);
 
-struct Monitor {
+/// Hears of deletions for a whole server. A copy is the same.
+#[derive(Clone, Debug, Default)]
+pub struct Monitor(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
     reports: watch::Sender<()>,
-    /// Nothing when the kernel cannot be listened to.
-    channel: Option<Channel>,
+    /// Made when the first jail wants reports; nothing when the kernel cannot be listened to.
+    channel: OnceLock<Option<Channel>>,
     /// There is reason to look at the firewall.
     reason: Notify,
     /// Bans were put back since the last report.
@@ -61,12 +66,9 @@ struct Monitor {
     /// Others deleted something since the last report, the last one of them this program.
     others: AtomicBool,
     program: Mutex<String>,
+    /// Commands of this process under way that may delete.
+    own: AtomicUsize,
 }
-
-static MONITOR: OnceLock<Monitor> = OnceLock::new();
-
-/// Commands of this process under way that may delete.
-static OWN: AtomicUsize = AtomicUsize::new(0);
 
 /// How often bans are compared with the firewall when nobody reports anything.
 const EVERY: Duration = Duration::from_secs(300);
@@ -74,69 +76,67 @@ const EVERY: Duration = Duration::from_secs(300);
 /// Tells a jail when to compare its bans with the firewall.
 #[derive(Debug)]
 pub struct Reminder {
+    /// Reports come as long as it lives.
+    _monitor: Monitor,
     reports: watch::Receiver<()>,
     next: Instant,
 }
 
 impl Reminder {
-    /// Begins to listen, the first of all for the whole process; needs a tokio runtime that goes on.
-    pub fn new() -> Reminder {
-        Reminder {
-            reports: subscribe(),
-            next: Instant::now() + EVERY,
-        }
-    }
-
     /// Waits until somebody has deleted something from the firewall, or some minutes have gone.
     pub async fn due(&mut self) {
-        // the monitor goes on as long as the process; without one it is the clock alone
+        // where the kernel cannot be listened to it is the clock alone
         let _ = timeout_at(self.next, self.reports.changed()).await;
         self.next = Instant::now() + EVERY;
     }
 }
 
-impl Default for Reminder {
-    fn default() -> Reminder {
-        Reminder::new()
-    }
-}
-
-fn subscribe() -> watch::Receiver<()> {
-    let mut first = false;
-    let monitor = MONITOR.get_or_init(|| {
-        first = true;
-        Monitor {
-            reports: watch::Sender::new(()),
-            channel: Channel::listen(GROUP).ok(),
-            reason: Notify::new(),
-            put_back: AtomicBool::new(false),
-            others: AtomicBool::new(false),
-            program: Mutex::default(),
+impl Monitor {
+    /// For a jail; the first of all has the kernel listened to, inside a tokio runtime.
+    pub fn reminder(&self) -> Reminder {
+        let mut first = false;
+        let channel = self.0.channel.get_or_init(|| {
+            first = true;
+            Channel::listen(GROUP).ok()
+        });
+        if let Some(channel) = channel
+            && first
+        {
+            let ready = channel.as_fd().try_clone_to_owned();
+            if let Ok(ready) = ready.and_then(readiness::readable) {
+                let state = self.0.clone();
+                tokio::spawn(async move { state.listen(ready).await });
+            }
         }
-    });
-    if let Some(channel) = &monitor.channel
-        && first
-    {
-        let ready = channel.as_fd().try_clone_to_owned();
-        if let Ok(ready) = ready.and_then(readiness::readable) {
-            tokio::spawn(monitor.listen(ready));
+        Reminder {
+            _monitor: self.clone(),
+            reports: self.0.reports.subscribe(),
+            next: Instant::now() + EVERY,
         }
     }
-    monitor.reports.subscribe()
-}
 
-/// Makes all jails compare their bans with the firewall now.
-pub fn remind() {
-    if let Some(monitor) = MONITOR.get() {
-        monitor.reports.send_replace(());
+    /// Makes all jails compare their bans with the firewall now.
+    pub fn remind(&self) {
+        self.0.reports.send_replace(());
     }
-}
 
-/// Bans that the firewall had lost were put back; they may be gone again.
-pub fn put_back() {
-    if let Some(monitor) = MONITOR.get() {
-        monitor.put_back.store(true, Ordering::Relaxed);
-        monitor.reason.notify_one();
+    /// Bans that the firewall had lost were put back; they may be gone again.
+    pub fn put_back(&self) {
+        self.0.put_back.store(true, Ordering::Relaxed);
+        self.0.reason.notify_one();
+    }
+
+    /// A command is about to run that may delete.
+    pub fn own_deletion(&self) -> OwnDeletion {
+        // what was told up to now was done by others
+        if self.0.own.load(Ordering::Relaxed) == 0 && self.0.hear() {
+            self.0.reason.notify_one();
+        }
+        self.0.own.fetch_add(1, Ordering::Relaxed);
+        OwnDeletion {
+            monitor: self.clone(),
+            begin: Instant::now(),
+        }
     }
 }
 
@@ -144,45 +144,28 @@ pub fn put_back() {
 /// meanwhile is its doing.
 #[derive(Debug)]
 pub struct OwnDeletion {
+    monitor: Monitor,
     begin: Instant,
-}
-
-impl OwnDeletion {
-    /// The command is about to run.
-    pub fn begin() -> OwnDeletion {
-        // what was told up to now was done by others
-        if OWN.load(Ordering::Relaxed) == 0
-            && let Some(monitor) = MONITOR.get()
-            && monitor.hear()
-        {
-            monitor.reason.notify_one();
-        }
-        OWN.fetch_add(1, Ordering::Relaxed);
-        OwnDeletion {
-            begin: Instant::now(),
-        }
-    }
 }
 
 impl Drop for OwnDeletion {
     fn drop(&mut self) {
-        if let Some(monitor) = MONITOR.get() {
-            let heard = monitor.hear();
-            if heard && self.begin.elapsed() > SHORT {
-                monitor.reason.notify_one();
-            }
+        let state = &self.monitor.0;
+        let heard = state.hear();
+        if heard && self.begin.elapsed() > SHORT {
+            state.reason.notify_one();
         }
-        OWN.fetch_sub(1, Ordering::Relaxed);
+        state.own.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl Monitor {
+impl State {
     /// Takes the news that are there; answers whether something was deleted, or could have been.
     fn hear(&self) -> bool {
-        let Some(channel) = &self.channel else {
+        let Some(Some(channel)) = self.channel.get() else {
             return false;
         };
-        let own = OWN.load(Ordering::Relaxed) > 0;
+        let own = self.own.load(Ordering::Relaxed) > 0;
         let (mut found, mut deletes) = (false, false);
         let heard = channel.receive(|answer| match answer.body {
             Body::Message(kind, bytes) if kind == SUBSYSTEM | GENERATION => {
@@ -217,7 +200,7 @@ impl Monitor {
                         continue;
                     };
                     guard.clear_ready();
-                    if self.hear() && OWN.load(Ordering::Relaxed) == 0 {
+                    if self.hear() && self.own.load(Ordering::Relaxed) == 0 {
                         return;
                     }
                 }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use crate::action::JailFigures;
 use crate::address::Address;
 use crate::datetime::duration;
-use crate::datetime::stamp;
+use crate::datetime::stamp::Stamp;
 use crate::log::{self, Level};
 use crate::origin::Origin;
 use crate::python::Number;
@@ -123,8 +123,13 @@ pub(super) fn tell(
 
 impl Decision {
     /// Level, target and text of the log line, if there is one. `simulates`: the jail only says what it
-    /// would do.
-    pub fn log_line(&self, jail: &str, simulates: bool) -> Option<(Level, &'static str, String)> {
+    /// would do. `stamp` serves the lines of one jail.
+    pub fn log_line(
+        &self,
+        jail: &str,
+        simulates: bool,
+        stamp: &mut Stamp,
+    ) -> Option<(Level, &'static str, String)> {
         const FILTER: &str = "fail2ban.filter";
         const ACTIONS: &str = "fail2ban.actions";
         const OBSERVER: &str = "fail2ban.observer";
@@ -134,7 +139,7 @@ impl Decision {
                 let mut text = String::with_capacity(jail.len() + 64);
                 // writing to a String cannot fail
                 let _ = write!(text, "[{jail}] Found {id} - ");
-                with_local_time(*time, |time| text.push_str(time));
+                text.push_str(shown(*time, stamp));
                 (Level::Info, FILTER, text)
             }
             Decision::FoundBad {
@@ -146,7 +151,7 @@ impl Decision {
             } => {
                 let text = format!(
                     "[{jail}] Found {id}, bad - {}, {bans} # -> {}{}",
-                    local_time(*time),
+                    shown(*time, stamp),
                     number_text(*weight),
                     if *enough { ", Ban" } else { "" }
                 );
@@ -194,7 +199,7 @@ impl Decision {
             } => {
                 let text = format!(
                     "[{jail}] IP {id} is bad: {bans} # last {} - incr {} to {}",
-                    local_time(*last),
+                    shown(*last, stamp),
                     duration::format(*from),
                     duration::format(*to)
                 );
@@ -207,7 +212,7 @@ impl Decision {
                 end,
             } => {
                 let (length, end) = if end.is_finite() {
-                    (duration::format(*length), local_time(*end))
+                    (duration::format(*length), shown(*end, stamp).to_owned())
                 } else {
                     ("permanent".to_owned(), "infinite".to_owned())
                 };
@@ -254,20 +259,16 @@ fn number_text(number: Number) -> String {
 /// `2026-11-21 19:00:01` in local time; what lies beyond the year 9999 is its last second (fact
 /// B17).
 pub fn local_time(time: Timestamp) -> String {
-    let mut text = String::new();
-    with_local_time(time, |time| text.push_str(time));
-    text
+    shown(time, &mut Stamp::default()).to_owned()
 }
 
-fn with_local_time(time: Timestamp, mut use_it: impl FnMut(&str)) {
+fn shown(time: Timestamp, stamp: &mut Stamp) -> &str {
     const END_OF_TIME: f64 = 253_402_214_400.0;
-    let shown = match time < END_OF_TIME {
-        true => stamp::with(time.floor() as i64, &mut use_it),
+    let text = match time < END_OF_TIME {
+        true => stamp.of(time.floor() as i64),
         false => None,
     };
-    if shown.is_none() {
-        use_it("9999-12-31 23:59:59");
-    }
+    text.unwrap_or("9999-12-31 23:59:59")
 }
 
 #[cfg(test)]
@@ -387,7 +388,10 @@ mod tests {
             ),
         ];
         for (decision, level, target, text) in table {
-            assert_eq!(decision.log_line("j", false), Some((level, target, text)));
+            assert_eq!(
+                decision.log_line("j", false, &mut Stamp::default()),
+                Some((level, target, text))
+            );
         }
     }
 

@@ -348,7 +348,8 @@ impl Task {
                     .events
                     .announce(jail, &decision, simulates, now());
             }
-            if let Some((level, target, text)) = decision.log_line(self.core.name(), simulates)
+            let line = decision.log_line(self.core.name(), simulates, &mut self.stamp);
+            if let Some((level, target, text)) = line
                 && log::enabled(level)
             {
                 log::write(level, target, format_args!("{text}"));
@@ -420,6 +421,7 @@ impl Task {
             jail: self.core.name().to_owned(),
             store: self.context.store.clone(),
             figures: self.core.figures(),
+            common: self.context.common.clone(),
         }
     }
 }

@@ -7,12 +7,10 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use tokio::sync::OnceCell;
-
 use super::core::Past;
 use super::names::Names;
-use crate::action::JailFigures;
 use crate::action::info::{BanInfo, History};
+use crate::action::{Common, JailFigures};
 use crate::address::Address;
 use crate::control::Value;
 use crate::exec::shell;
@@ -130,14 +128,16 @@ pub(super) struct TagContext {
     pub store: Option<Store>,
     /// The jail's counters.
     pub figures: JailFigures,
+    /// What it shares with other jails.
+    pub common: Common,
 }
 
 /// The key of `ignorecache` with its tags replaced.
 pub(super) fn key(context: TagContext, ticket: Ticket, key: String) -> Lookup {
     Box::pin(async move {
-        let history = History::Live(context.store);
+        let history = History::Live(context.store, context.common.resolver.clone());
         let mut info = BanInfo::new(&context.jail, &ticket, &context.figures, &history);
-        let names = host_names(&key).await;
+        let names = host_names(&context.common, &key).await;
         LookupResult::Key(info.fill(&key, &names).await.spelled_out())
     })
 }
@@ -146,9 +146,9 @@ pub(super) fn key(context: TagContext, ticket: Ticket, key: String) -> Lookup {
 /// J18).
 pub(super) fn command(context: TagContext, ticket: Ticket, command: String) -> Lookup {
     Box::pin(async move {
-        let history = History::Live(context.store);
+        let history = History::Live(context.store, context.common.resolver.clone());
         let mut info = BanInfo::new(&context.jail, &ticket, &context.figures, &history);
-        let names = host_names(&command).await;
+        let names = host_names(&context.common, &command).await;
         let script = info.fill(&command, &names).await;
         debug!("fail2ban.filter", "ignore command: {}", script.shown());
         let outcome = shell::run(&script, &COMMAND_TIMEOUT, &[0, 1]).await;
@@ -157,16 +157,11 @@ pub(super) fn command(context: TagContext, ticket: Ticket, command: String) -> L
 }
 
 /// The names of this machine when the text mentions them.
-async fn host_names(text: &str) -> HostNames {
-    static NAMES: OnceCell<HostNames> = OnceCell::const_new();
-    if !text.contains("-hostname>") {
-        return HostNames::default();
+async fn host_names(common: &Common, text: &str) -> HostNames {
+    match text.contains("-hostname>") {
+        true => common.host_names().await,
+        false => HostNames::default(),
     }
-    let ask = || async {
-        let names = tokio::task::spawn_blocking(HostNames::of_this_machine);
-        names.await.unwrap_or_default()
-    };
-    NAMES.get_or_init(ask).await.clone()
 }
 
 /// What the database knows of an id.

@@ -72,11 +72,11 @@ use self::road::SharedModes;
 pub use self::road::{Road, RoadMode};
 use self::status::{Part, add_rows, with_unread};
 use self::task::{Phase, Request};
-use crate::action::{Actions, Order, Query};
+use crate::action::{Actions, Common, Order, Query};
 use crate::clock::ClockSteps;
 use crate::control::{CommandError, JailCommand, JailQuery, JailSetting, Reply, Value};
+use crate::datetime::Templates;
 use crate::evidence::memory::EvidenceMemory;
-use crate::firewall::set_refcount::Holders;
 use crate::source::Sources;
 use crate::store::Store;
 use crate::{info, warning};
@@ -100,8 +100,10 @@ pub struct JailContext {
     pub names: Names,
     /// Where what happens is announced.
     pub events: Events,
-    /// What the actions of all jails hold of sets they share.
-    pub holders: Holders,
+    /// What the actions of all jails share.
+    pub common: Common,
+    /// The date templates of all jails.
+    pub templates: Templates,
     /// What all jails together may keep as evidence.
     pub evidence: EvidenceMemory,
     /// Tells when the clock was set.
@@ -171,7 +173,7 @@ impl Jail {
             store.add_jail(name);
         }
         let (actions, doing) =
-            Actions::prepare(name, context.store.clone(), context.holders.clone());
+            Actions::prepare(name, context.store.clone(), context.common.clone());
         let started = Arc::new(AtomicBool::new(false));
         let modes = Arc::new(SharedModes::default());
         let seen = (started.clone(), modes.clone());

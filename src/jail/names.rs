@@ -15,7 +15,8 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
 use crate::control::Value;
-use crate::{resolver, warning};
+use crate::resolver::Resolver;
+use crate::warning;
 
 const TARGET: &str = "fail2ban.ipdns";
 
@@ -34,6 +35,7 @@ pub struct Names {
 #[derive(Debug)]
 struct Shared {
     memory: Mutex<Memory>,
+    resolver: Resolver,
     /// Held while the addresses of this machine are gathered, so that jails do not do it each.
     gathering: tokio::sync::Mutex<()>,
 }
@@ -51,16 +53,17 @@ struct Memory {
 
 impl Default for Names {
     fn default() -> Names {
-        Names::new()
+        Names::new(Resolver::default())
     }
 }
 
 impl Names {
     /// Nothing known yet.
-    pub fn new() -> Names {
+    pub fn new(resolver: Resolver) -> Names {
         Names {
             shared: Arc::new(Shared {
                 memory: Mutex::default(),
+                resolver,
                 gathering: tokio::sync::Mutex::default(),
             }),
         }
@@ -193,7 +196,8 @@ impl Names {
             return Err(gai_text("Name or service not known"));
         }
         let host = name.to_owned();
-        let answer = resolver::ask(move || (host.as_str(), 0_u16).to_socket_addrs()).await;
+        let resolve = move || (host.as_str(), 0_u16).to_socket_addrs();
+        let answer = self.shared.resolver.ask(resolve).await;
         let found = match answer {
             Some(Ok(found)) => found.map(|address| address.ip().to_canonical()),
             Some(Err(error)) => return Err(gai_text(&error.to_string())),
@@ -300,7 +304,7 @@ mod tests {
 
     #[tokio::test]
     async fn this_machine_knows_itself() {
-        let names = Names::new();
+        let names = Names::default();
         let own = names.own_addresses().await;
         assert!(own.contains(&"127.0.0.1".parse().unwrap()));
         names.allow_ipv6(Some(false));

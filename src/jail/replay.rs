@@ -201,7 +201,7 @@ impl ReplayJail {
     /// Makes it a jail that reads the journal.
     pub fn read_journal(&mut self) {
         self.core.read_journal();
-        self.journal = Some(Box::new(DateDetector::defaults()));
+        self.journal = Some(Box::new(self.core.filter.default_dates()));
     }
 
     /// Finds dates as the jail does, without having seen a line; `None` where lines have no dates.

@@ -31,6 +31,7 @@ use crate::clock::now;
 use crate::config::files::Disk;
 use crate::config::glob;
 use crate::control::{JailCommand, JailSetting, Reply, Value};
+use crate::datetime::stamp::Stamp;
 use crate::firewall::audit_timer::Reminder;
 use crate::source::Chunk;
 use crate::store::Store;
@@ -150,6 +151,8 @@ pub(super) struct Task {
     pub(super) starting: bool,
     /// What was decided by the word of other hosts, to be carried out together.
     pub(super) remote: Vec<Decision>,
+    /// Of the lines it writes into the log.
+    pub(super) stamp: Stamp,
 }
 
 /// A task that does not run yet.
@@ -184,8 +187,10 @@ pub(super) fn prepare(
     let (chunks_in, chunks) = mpsc::channel(WAITING_CHUNKS);
     let mut core = JailCore::new(name, context.store.is_some());
     core.keep_evidence_in(&context.evidence);
+    core.filter.share_templates(&context.templates);
     let clock = context.clock.subscribe();
     let intake = Intake::new(&mut core, &backend, &context, chunks_in);
+    let reminder = context.common.monitor.reminder();
     let repairs = context.store.as_ref().map_or(0, Store::repairs);
     let task = Task {
         core,
@@ -202,7 +207,7 @@ pub(super) fn prepare(
         before_reload: None,
         parked: VecDeque::new(),
         restored: Vec::new(),
-        reminder: Reminder::new(),
+        reminder,
         repairs,
         quiet: mpsc::unbounded_channel(),
         clock,
@@ -210,6 +215,7 @@ pub(super) fn prepare(
         judging: Vec::new(),
         starting: false,
         remote: Vec::new(),
+        stamp: Stamp::default(),
     };
     let prepared = Prepared {
         task: Box::new(task),

@@ -24,7 +24,7 @@ use crate::sys::hosts::HostNames;
 
 use crate::config::{Check, Fault};
 use crate::control::{Command, CommandError, JailCommand, JailSetting, Value};
-use crate::datetime::duration;
+use crate::datetime::{Templates, duration};
 use crate::evidence::memory;
 use crate::filter::Filter;
 use crate::log;
@@ -39,12 +39,16 @@ pub fn faults(commands: &[Vec<Value>]) -> Vec<Fault> {
 #[derive(Debug, Default)]
 pub struct Validator {
     tried: RefCell<Vec<Filter>>,
+    templates: Templates,
 }
 
 impl Check for Validator {
     fn faults(&self, commands: &[Vec<Value>]) -> Vec<Fault> {
         log::quietly(|| {
-            let mut trial = Trial::default();
+            let mut trial = Trial {
+                templates: self.templates.clone(),
+                ..Trial::default()
+            };
             for (index, words) in commands.iter().enumerate() {
                 trial.command(index, words);
             }
@@ -207,6 +211,7 @@ fn actions(commands: &[Vec<Value>]) -> Vec<DryAction> {
 #[derive(Default)]
 struct Trial {
     core: Option<JailCore>,
+    templates: Templates,
     actions: HashSet<String>,
     /// Without a usable prefregex nobody can tell whether a failregex lacks an id.
     without_prefregex: bool,
@@ -224,7 +229,9 @@ impl Trial {
                 {
                     self.refuse(index, 0, &error);
                 }
-                self.core = Some(JailCore::new(&jail, true));
+                let mut core = JailCore::new(&jail, true);
+                core.filter.share_templates(&self.templates);
+                self.core = Some(core);
             }
             Ok(Command::Set { option, value }) => {
                 if let Err(error) = of_server(option, &value) {

@@ -30,9 +30,6 @@ pub(super) fn of_jails(settings: &Settings, written: &Written, findings: &mut Fi
 
 /// Names that jails refer to and nobody defines, so that they are those of the shipped configuration.
 pub(super) fn spare_names(files: &dyn Files, settings: &Settings, findings: &mut Findings<'_>) {
-    let Some(spare) = settings.spare else {
-        return;
-    };
     let sections = settings.names().filter_map(|name| settings.section(name));
     for section in sections.chain([&settings.defaults]) {
         for entry in section.values() {
@@ -40,7 +37,7 @@ pub(super) fn spare_names(files: &dyn Files, settings: &Settings, findings: &mut
                 let name = part.split(')').next().unwrap_or_default().to_lowercase();
                 let defined =
                     section.contains_key(&*name) || settings.defaults.contains_key(&*name);
-                let Some(value) = spare.get(&*name).filter(|_| !defined) else {
+                let Some(value) = settings.spare.get(&*name).filter(|_| !defined) else {
                     continue;
                 };
                 let text = format!(

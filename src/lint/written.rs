@@ -88,7 +88,7 @@ pub(super) fn look(files: &dyn Files, base: &str, findings: &mut Findings<'_>) -
     written.unread(findings);
     // what is missing in the directory is read from these
     for (path, text) in shipped::all().filter(|(path, _)| is_config(path)) {
-        let (read, _) = ini::parse_tolerantly(text, path);
+        let (read, _) = ini::parse_tolerantly(&text, path);
         let names = option_names(&read);
         written.shipped.extend(names.iter().cloned());
         written.options.push(names);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::Local;
 use chrono::format::{Item, StrftimeItems};
 
-use super::whois;
+use super::whois::Whois;
 use super::{Mail, Piece, Reads, Sink, Source, digest};
 use crate::config::files::Disk;
 use crate::config::glob;
@@ -125,10 +125,10 @@ fn is_command(line: &[u8], sink: &Sink) -> bool {
 
 impl Mail {
     /// Writes the text: asks registries, searches log files, tells the date.
-    pub async fn write(&self) -> Vec<u8> {
+    pub async fn write(&self, whois: &Whois) -> Vec<u8> {
         let mut letter = Letter::default();
         for source in &self.sources {
-            print(source, &mut letter).await;
+            print(source, &mut letter, whois).await;
         }
         letter.finish(&self.sink)
     }
@@ -168,7 +168,7 @@ impl Mail {
 }
 
 /// Prints a source; answers whether it succeeded.
-async fn print(source: &Source, letter: &mut Letter) -> bool {
+async fn print(source: &Source, letter: &mut Letter, whois: &Whois) -> bool {
     match source {
         Source::Printf { pieces, escapes } => {
             for piece in pieces {
@@ -176,7 +176,7 @@ async fn print(source: &Source, letter: &mut Letter) -> bool {
                     Piece::Output(sources) => {
                         let mut inner = Letter::default();
                         for source in sources {
-                            Box::pin(print(source, &mut inner)).await;
+                            Box::pin(print(source, &mut inner, whois)).await;
                         }
                         inner.trim();
                         for (origin, run) in inner.runs {
@@ -197,7 +197,7 @@ async fn print(source: &Source, letter: &mut Letter) -> bool {
             letter.push(Origin::Own, b"\n");
             true
         }
-        Source::Whois(arguments) => match whois::ask(arguments).await {
+        Source::Whois(arguments) => match whois.ask(arguments).await {
             Some(entry) => {
                 letter.push(Origin::Foreign, &entry);
                 true
@@ -222,7 +222,8 @@ async fn print(source: &Source, letter: &mut Letter) -> bool {
             found.ending == Ending::Code(0)
         }
         Source::Else(first, second) => {
-            Box::pin(print(first, letter)).await || Box::pin(print(second, letter)).await
+            Box::pin(print(first, letter, whois)).await
+                || Box::pin(print(second, letter, whois)).await
         }
     }
 }

@@ -2,8 +2,6 @@
 //! added behind its own. `sendmail` does so by itself, an SMTP server need not.
 #![forbid(unsafe_code)]
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use chrono::{DateTime, Utc};
 
 /// Whom a message is from when nothing says so.
@@ -47,10 +45,8 @@ pub fn complete(text: &[u8], sender: &str, domain: &str, now: DateTime<Utc>) -> 
         out.extend_from_slice(format!("Date: {date}\n").as_bytes());
     }
     if !has("Message-ID") {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let (time, process) = (now.timestamp_micros(), std::process::id());
-        let id = format!("Message-ID: <{time:x}.{process:x}.{number:x}@{domain}>\n");
+        let (time, number) = (now.timestamp_micros(), fastrand::u64(..));
+        let id = format!("Message-ID: <{time:x}.{number:x}@{domain}>\n");
         out.extend_from_slice(id.as_bytes());
     }
     if !separated {

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::digest::{self, Bundle, Written};
 use super::rate_limit::{Pacing, Throttle};
+use super::whois::Whois;
 use super::{Mail, Sink, headers, smtp};
 use crate::control::Value;
 use crate::exec::process::{Ending, Finished, Invocation};
@@ -73,7 +74,7 @@ pub struct Queue {
 
 impl Queue {
     /// Starts the task.
-    pub fn spawn(jail: &str, names: HostNames) -> Queue {
+    pub fn spawn(jail: &str, names: HostNames, whois: Whois) -> Queue {
         let shared = Arc::new(Shared {
             jail: jail.to_owned(),
             state: Mutex::default(),
@@ -82,6 +83,7 @@ impl Queue {
         let sender = Sender {
             shared: shared.clone(),
             names,
+            whois,
             again: Vec::new(),
         };
         Queue {
@@ -273,6 +275,7 @@ enum Next {
 struct Sender {
     shared: Arc<Shared>,
     names: HostNames,
+    whois: Whois,
     /// Mails to be tried again: when, how often they were tried, which.
     again: Vec<(Instant, usize, Outgoing)>,
 }
@@ -282,7 +285,7 @@ impl Sender {
         while let Some(next) = self.next().await {
             match next {
                 Next::New(lane) => {
-                    for mail in Sender::write(lane).await {
+                    for mail in self.write(lane).await {
                         self.deliver(0, mail).await;
                     }
                 }
@@ -296,7 +299,7 @@ impl Sender {
         let mut last: Vec<Outgoing> = again.collect();
         let lanes = std::mem::take(&mut self.shared.state().lanes);
         for (_, lane) in lanes {
-            last.extend(Sender::write(lane).await);
+            last.extend(self.write(lane).await);
         }
         for mut mail in last {
             if !self.send(&mut mail).await {
@@ -336,13 +339,13 @@ impl Sender {
     }
 
     /// Writes the mails of an action: one by one, put together, or listed where they are too many.
-    async fn write(lane: Lane) -> Vec<Outgoing> {
+    async fn write(&self, lane: Lane) -> Vec<Outgoing> {
         if let Some(burst) = lane.burst {
             return vec![burst];
         }
         let mut written = Vec::new();
         for job in lane.jobs {
-            let mail = (job.mail.sink().clone(), job.mail.write().await);
+            let mail = (job.mail.sink().clone(), job.mail.write(&self.whois).await);
             written.push((mail, job));
         }
         if lane.pacing.digest.is_none() {

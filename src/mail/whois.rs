@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -50,27 +50,62 @@ const REGISTRIES: [&str; 14] = [
     "whois.cnnic.cn",
 ];
 
-/// What the program and its arguments would print; `None` when there is no answer.
-pub async fn ask(arguments: &[String]) -> Option<Vec<u8>> {
-    let [program, query] = arguments else {
-        return run(arguments).await;
-    };
-    if !matches!(program.as_str(), "whois" | "/usr/bin/whois" | "/bin/whois") {
-        return run(arguments).await;
-    }
-    let address: IpAddr = query.split('/').next()?.parse().ok()?;
-    if let Some(answer) = kept(address) {
-        return Some(answer);
-    }
-    let answer = match timeout(TIME, Client::default().ask(address)).await {
-        Ok(answer) => answer?,
-        Err(_) => {
-            debug!("fail2ban.actions", "whois {address}: no answer in time");
-            return None;
+/// Asks, and keeps what was answered. A copy is the same.
+#[derive(Clone, Debug, Default)]
+pub struct Whois(Arc<Mutex<Answers>>);
+
+/// When each came, and what it says.
+type Answers = HashMap<IpAddr, (Instant, Vec<u8>)>;
+
+impl Whois {
+    /// What the program and its arguments would print; `None` when there is no answer.
+    pub async fn ask(&self, arguments: &[String]) -> Option<Vec<u8>> {
+        let [program, query] = arguments else {
+            return run(arguments).await;
+        };
+        if !matches!(program.as_str(), "whois" | "/usr/bin/whois" | "/bin/whois") {
+            return run(arguments).await;
         }
-    };
-    keep(address, &answer);
-    Some(answer)
+        let address: IpAddr = query.split('/').next()?.parse().ok()?;
+        if let Some(answer) = self.kept(address) {
+            return Some(answer);
+        }
+        let answer = match timeout(TIME, Client::default().ask(address)).await {
+            Ok(answer) => answer?,
+            Err(_) => {
+                debug!("fail2ban.actions", "whois {address}: no answer in time");
+                return None;
+            }
+        };
+        self.keep(address, &answer);
+        Some(answer)
+    }
+
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kept(&self, address: IpAddr) -> Option<Vec<u8>> {
+        let answers = self.answers();
+        let (time, answer) = answers.get(&address)?;
+        (time.elapsed() < KEPT.0).then(|| answer.clone())
+    }
+
+    fn keep(&self, address: IpAddr, answer: &[u8]) {
+        let mut answers = self.answers();
+        if answers.len() >= KEPT.1 {
+            answers.retain(|_, (time, _)| time.elapsed() < KEPT.0);
+        }
+        if answers.len() >= KEPT.1
+            && let Some(oldest) = answers
+                .iter()
+                .min_by_key(|(_, (time, _))| *time)
+                .map(|(a, _)| *a)
+        {
+            answers.remove(&oldest);
+        }
+        answers.insert(address, (Instant::now(), answer.to_vec()));
+    }
 }
 
 async fn run(arguments: &[String]) -> Option<Vec<u8>> {
@@ -80,35 +115,6 @@ async fn run(arguments: &[String]) -> Option<Vec<u8>> {
     };
     let finished = invocation.run().await.ok()?;
     (finished.ending == Ending::Code(0)).then_some(finished.stdout)
-}
-
-type Answers = Mutex<HashMap<IpAddr, (Instant, Vec<u8>)>>;
-
-fn answers() -> &'static Answers {
-    static ANSWERS: OnceLock<Answers> = OnceLock::new();
-    ANSWERS.get_or_init(Answers::default)
-}
-
-fn kept(address: IpAddr) -> Option<Vec<u8>> {
-    let answers = answers().lock().unwrap_or_else(PoisonError::into_inner);
-    let (time, answer) = answers.get(&address)?;
-    (time.elapsed() < KEPT.0).then(|| answer.clone())
-}
-
-fn keep(address: IpAddr, answer: &[u8]) {
-    let mut answers = answers().lock().unwrap_or_else(PoisonError::into_inner);
-    if answers.len() >= KEPT.1 {
-        answers.retain(|_, (time, _)| time.elapsed() < KEPT.0);
-    }
-    if answers.len() >= KEPT.1
-        && let Some(oldest) = answers
-            .iter()
-            .min_by_key(|(_, (time, _))| *time)
-            .map(|(a, _)| *a)
-    {
-        answers.remove(&oldest);
-    }
-    answers.insert(address, (Instant::now(), answer.to_vec()));
 }
 
 /// Whom to ask first and where referrals may lead.
@@ -263,7 +269,7 @@ mod tests {
         assert_eq!(client.ask(ADDRESS.parse().unwrap()).await, None);
         // an id that is no address is not sent anywhere
         let words = ["whois".to_owned(), "evil text".to_owned()];
-        assert_eq!(ask(&words).await, None);
+        assert_eq!(Whois::default().ask(&words).await, None);
     }
 
     #[tokio::test]
@@ -274,12 +280,19 @@ mod tests {
                 .map(|word| (*word).to_owned())
                 .collect::<Vec<_>>()
         };
+        let whois = Whois::default();
         assert_eq!(
-            ask(&words(&["/bin/echo", "192.0.2.1"])).await.unwrap(),
+            whois
+                .ask(&words(&["/bin/echo", "192.0.2.1"]))
+                .await
+                .unwrap(),
             b"192.0.2.1\n"
         );
-        assert_eq!(ask(&words(&["/bin/false", "192.0.2.1"])).await, None);
-        assert_eq!(ask(&words(&["/no/such/whois", "192.0.2.1"])).await, None);
+        assert_eq!(whois.ask(&words(&["/bin/false", "192.0.2.1"])).await, None);
+        assert_eq!(
+            whois.ask(&words(&["/no/such/whois", "192.0.2.1"])).await,
+            None
+        );
     }
 
     #[test]

@@ -18,6 +18,7 @@ use self::format::{Format, Record};
 use self::target::{Kind, Target};
 use self::writer::{Line, Output, Syslog, Writer};
 use crate::control::CommandError;
+use crate::datetime::stamp::Stamp;
 use crate::log::{self, Level, Sink};
 use crate::python::text::quoted;
 use crate::{COMPATIBLE_VERSION, error, info};
@@ -50,9 +51,17 @@ struct Shared {
     format: RwLock<Format>,
     /// `logformat = json`: the format is not asked.
     json: AtomicBool,
+    stamp: Mutex<Stamp>,
     began: Instant,
     /// Asked once: a system call for each record would cost more than the record.
     pid: u32,
+}
+
+impl Shared {
+    fn second(&self, time: i64) -> String {
+        let mut stamp = self.stamp.lock().unwrap_or_else(PoisonError::into_inner);
+        stamp.of(time).unwrap_or_default().to_owned()
+    }
 }
 
 struct DaemonSink(Arc<Shared>);
@@ -78,8 +87,10 @@ impl Sink for DaemonSink {
         let text = match self.0.json.load(Ordering::Relaxed) {
             true => json::line(&record),
             false => {
+                let second = self.0.second(record.time.timestamp());
                 let format = self.0.format.read();
-                format.unwrap_or_else(PoisonError::into_inner).line(&record)
+                let format = format.unwrap_or_else(PoisonError::into_inner);
+                format.line(&record, &second)
             }
         };
         self.0.writer.line(Line {
@@ -101,6 +112,7 @@ impl Logging {
                 writer: Writer::spawn()?,
                 format: RwLock::new(Format::builtin(0, true, true)),
                 json: AtomicBool::new(false),
+                stamp: Mutex::default(),
                 began: Instant::now(),
                 pid: std::process::id(),
             }),

@@ -32,13 +32,14 @@ use self::logging::Logging;
 use self::part::Part;
 pub use self::process::run;
 use self::server_log::{LOG, OBSERVER};
+use crate::action::Common;
 use crate::action::command::leftover::take_out_rest;
 use crate::clock::{self, ClockSteps};
 use crate::config::Sandbox;
 use crate::control::Value;
 use crate::crowdsec::Bridge;
+use crate::datetime::Templates;
 use crate::evidence::memory::EvidenceMemory;
-use crate::firewall::set_refcount::Holders;
 use crate::fleet::Fleet;
 use crate::jail::link::Link;
 use crate::jail::{Events, Names};
@@ -101,9 +102,11 @@ pub struct Server {
     logging: Arc<Logging>,
     jails: Arc<Jails>,
     sources: Sources,
-    holders: Holders,
+    /// What the actions of all jails share.
+    common: Common,
     names: Names,
     events: Events,
+    templates: Templates,
     evidence: EvidenceMemory,
     clock: ClockSteps,
     state: Arc<Mutex<State>>,
@@ -134,16 +137,18 @@ struct State {
 }
 
 impl Server {
-    /// A server without jails and database; needs a tokio runtime.
-    pub fn new(logging: Arc<Logging>) -> Arc<Server> {
+    /// A server without jails and database; needs a tokio runtime. `confined`: with `sandbox = strict`.
+    pub fn new(logging: Arc<Logging>, confined: bool) -> Arc<Server> {
+        let common = Common::new(confined);
         Arc::new_cyclic(|own| Server {
             own: own.clone(),
             logging,
             jails: Arc::default(),
             sources: Sources::new(),
-            holders: Holders::default(),
-            names: Names::new(),
+            names: Names::new(common.resolver.clone()),
+            common,
             events: Events::default(),
+            templates: Templates::default(),
             evidence: EvidenceMemory::default(),
             clock: ClockSteps::default(),
             state: Arc::default(),
@@ -226,10 +231,10 @@ impl Server {
     /// What the last server left in the firewall: when all jails that run have restored their bans the
     /// rest of it is taken out. Nobody waits for that.
     fn settle_inherited(&self) {
-        if self.holders.inherited().is_settled() {
+        if self.common.holders.inherited().is_settled() {
             return;
         }
-        let (jails, holders, store) = (self.jails.all(), self.holders.clone(), self.store());
+        let (jails, common, store) = (self.jails.all(), self.common.clone(), self.store());
         let life = self.life.subscribe();
         self.state().settling.spawn(async move {
             let (restored, mut all_restored) = mpsc::channel(1);
@@ -245,7 +250,7 @@ impl Server {
             for jail in &jails {
                 jail.settle();
             }
-            take_out_rest(&holders, store).await;
+            take_out_rest(&common, store).await;
         });
     }
 
@@ -256,7 +261,7 @@ impl Server {
         let rest = async {
             while settling.join_next().await.is_some() {}
             if !keep {
-                take_out_rest(&self.holders, self.store()).await;
+                take_out_rest(&self.common, self.store()).await;
             }
         };
         if timeout(LAST_SETTLING, rest).await.is_err() {

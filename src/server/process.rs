@@ -22,6 +22,7 @@ use super::logging::Logging;
 use super::server_log::{LOG, OBSERVER, SOCKET};
 use super::settings::make_directory_of;
 use super::{Life, Server, ServerOptions, notify, sandbox, stream_of, watchdog};
+use crate::config::Sandbox;
 use crate::control::{CommandError, Value, listener, pickle};
 use crate::sys::daemonize::{Side, daemonize};
 use crate::sys::{activation, allocator};
@@ -193,7 +194,7 @@ async fn live(
             return FAILED;
         }
     };
-    let server = Server::new(logging);
+    let server = Server::new(logging, options.sandbox == Sandbox::Strict);
     let bound = match inherited {
         Some(listener) => Ok(Socket::inherited(listener, &options.socket)),
         None => Socket::bind(&options.socket, options.force),

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use super::ServerOptions;
 use super::server_log::LOG;
 use super::settings::make_directory_of;
-use crate::action::confined;
 use crate::config::Sandbox;
 use crate::{info, warning};
 
@@ -62,7 +61,6 @@ pub(super) fn enter(options: &ServerOptions) -> Entered {
         Sandbox::Auto => entered.level = "auto",
         Sandbox::Strict => {
             entered.level = "strict";
-            confined::enforce();
             let rights = nix::sys::prctl::set_no_new_privs();
             entered.note("rights that programs have by set-id bits", rights);
             let places = own_directories(options);

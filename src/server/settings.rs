@@ -102,7 +102,10 @@ impl Server {
             let opened = tokio::task::spawn_blocking(move || Store::open(Path::new(&path))).await;
             let opened = opened.map_err(|e| CommandError::new(e.to_string()))?;
             let store = opened.map_err(database_error)?;
-            self.holders.inherited().expect(store.installed().await);
+            self.common
+                .holders
+                .inherited()
+                .expect(store.installed().await);
             Some(store)
         };
         let old = std::mem::replace(&mut self.state().store, new);

@@ -189,7 +189,7 @@ impl Agent<'_> {
                 reply::json(&json!({ "config": text, "filePath": path }))
             }
             None => {
-                let text = shipped().map_or("", |(_, text)| text);
+                let text = shipped().map(|(_, text)| text).unwrap_or_default();
                 reply::json(&json!({ "config": text, "filePath": path }))
             }
         }

@@ -48,9 +48,10 @@ pub fn options() -> BTreeSet<&'static str> {
 }
 
 /// The words that commands of the client are told apart by.
-pub fn commands() -> BTreeSet<&'static str> {
+pub fn commands() -> BTreeSet<String> {
     let values = ["set", "get", "on", "off", "true", "false", "auto"];
-    let words = usage::forms().flat_map(usage::names);
+    let forms = usage::forms();
+    let words = forms.iter().flat_map(|form| usage::names(form));
     let words = words.filter(|word| !word.starts_with('-') && !values.contains(word));
-    words.collect()
+    words.map(str::to_owned).collect()
 }

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::AtomicU64;
 
+use super::super::common::Common;
 use super::super::executor::Executor;
 use super::super::info::{BanInfo, History};
 use super::super::properties::Properties;
@@ -14,8 +15,7 @@ use crate::control::Value;
 use crate::exec::script::Script;
 use crate::exec::shell;
 use crate::firewall::place::Place;
-use crate::firewall::set_refcount::Holders;
-use crate::firewall::{Change, audit_timer, leftover};
+use crate::firewall::{Change, leftover};
 use crate::mail::rate_limit::Pacing;
 use crate::notice;
 use crate::store::{Installed, Store};
@@ -154,7 +154,7 @@ impl CommandAction {
     pub(super) fn note_installed(&mut self, family: &FamilyKey, context: &Context<'_>) {
         if let Some(own) = self.own(family.as_deref().unwrap_or(""), context) {
             context.executor.inherited().add_own(&own.installed);
-            if let History::Live(Some(store)) = context.history {
+            if let History::Live(Some(store), _) = context.history {
                 store.add_installed(&own.installed);
             }
         }
@@ -171,7 +171,7 @@ impl CommandAction {
     /// Whether all that it has in the firewall can be left for a server to come to take it over.
     pub fn can_be_left(&mut self, context: &Context<'_>) -> bool {
         let families = self.families_in(|state| state != 0);
-        matches!(context.history, History::Live(Some(_)))
+        matches!(context.history, History::Live(Some(_), _))
             && self.midway.is_none()
             && families.iter().all(|family| {
                 // where nothing depends on families, bans of both are in one place
@@ -189,15 +189,15 @@ fn is_of(installed: &Installed, place: &Place) -> bool {
 
 /// When all actions are started and have restored their bans: takes out what the last server installed for
 /// actions that are not there any more, or are configured otherwise.
-pub async fn take_out_rest(holders: &Holders, store: Option<Store>) {
-    let inherited = holders.inherited();
-    let history = History::Live(store);
+pub async fn take_out_rest(common: &Common, store: Option<Store>) {
+    let inherited = common.holders.inherited();
+    let history = History::Live(store, common.resolver.clone());
     for left in inherited.take_left(|_| true) {
         let Some(ban) = Change::recognise(&Script::plain(&left.ban)) else {
             continue;
         };
         let timeout = Properties::default().timeout();
-        let mut executor = Executor::new(&left.jail, holders.clone());
+        let mut executor = Executor::new(&left.jail, common.clone());
         executor.set_quiet(true);
         let context = Context {
             jail: &left.jail,
@@ -225,7 +225,7 @@ pub async fn take_out_rest(holders: &Holders, store: Option<Store>) {
         take_out(&left, &timeout, &context).await;
         if inherited.is_used(&ban.place()) {
             // what others hold there is gone with it
-            audit_timer::remind();
+            common.monitor.remind();
         }
     }
 }
@@ -249,7 +249,7 @@ async fn take_out(installed: &Installed, timeout: &Value, context: &Context<'_>)
 impl Context<'_> {
     /// Has the database forget what was installed.
     fn forget(&self, installed: &Installed) {
-        if let History::Live(Some(store)) = self.history {
+        if let History::Live(Some(store), _) = self.history {
             store.delete_installed(installed);
         }
     }

@@ -9,7 +9,7 @@ use crate::exec::process::{Ending, Invocation};
 use crate::exec::script::Script;
 use crate::exec::shell::{self, Report};
 use crate::firewall::inherited::StandingBan;
-use crate::firewall::iptables::copies::{self, Lesson, Standing};
+use crate::firewall::iptables::copies::Standing;
 use crate::firewall::iptables::sweep::{self, Sweep};
 use crate::firewall::iptables::{self, Change as Rule};
 use crate::firewall::member::Member;
@@ -66,7 +66,9 @@ impl Executor {
         batch.routes(&routes).await;
         let made = |place: &usize| done[*place];
         for (place, _) in rules.iter().filter(|(place, _)| made(place)) {
-            self.holders.note(self.holder(action), &changes[*place]);
+            self.common
+                .holders
+                .note(self.holder(action), &changes[*place]);
         }
         done
     }
@@ -202,7 +204,7 @@ impl Batch<'_> {
                 left.push((place, rule));
                 continue;
             }
-            match copies::standing(rule) {
+            match self.executor.common.models.standing(rule) {
                 Standing::Known => ready.push((place, rule)),
                 Standing::Foreign => left.push((place, rule)),
                 Standing::Learnable => {
@@ -234,7 +236,7 @@ impl Batch<'_> {
                 .executor
                 .turn("", &self.scripts[*first], Nature::Change)
                 .await;
-            copies::apply(&changes)
+            self.executor.common.models.apply(&changes)
         };
         let mut left = Vec::new();
         for (&(place, rule), done) in rules.iter().zip(results) {
@@ -249,7 +251,8 @@ impl Batch<'_> {
     /// Has the program make one rule, where there is something to be learned from it; answers
     /// whether it was made.
     async fn learn(&mut self, place: usize, rule: &Rule) -> bool {
-        let Some(lesson) = Lesson::begin(rule) else {
+        let executor = self.executor;
+        let Some(lesson) = executor.common.models.lesson(rule) else {
             return false;
         };
         self.transactions(iptables::transactions(&[rule]), &[place])
@@ -319,7 +322,7 @@ impl Batch<'_> {
         let places: Vec<usize> = rest.iter().map(|(place, _)| *place).collect();
         self.transactions(sets::transactions(&changes), &places)
             .await;
-        let Executor { holders, .. } = self.executor;
+        let holders = &self.executor.common.holders;
         for (_, member) in rest.iter().filter(|(place, _)| self.done[*place]) {
             holders.note_single(self.executor.holder(self.action), *member);
         }

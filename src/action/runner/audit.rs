@@ -11,7 +11,6 @@ use super::{Runner, TARGET};
 use crate::address::Address;
 use crate::clock;
 use crate::control::Value;
-use crate::firewall::audit_timer;
 use crate::ticket::{BanTime, Ticket};
 use crate::warning;
 
@@ -53,7 +52,7 @@ impl Runner {
                 Outcome::Alone => self.alone(order).await,
             });
         }
-        audit_timer::put_back();
+        self.executor.common().monitor.put_back();
         warning!(
             TARGET,
             "[{}] action {}: the firewall had lost {}, put back {put_back} of {} ban(s)",

@@ -319,7 +319,7 @@ fn matches(filter: &Filter, text: &str) -> bool {
 pub fn of_message(explanation: &Explanation<'_>, answer: Answer) -> Answer {
     let filter = explanation.filter;
     let line = explanation.line.trim_end_matches('\n');
-    let date = DateDetector::defaults().find(line, explanation.present);
+    let date = DateDetector::default().find(line, explanation.present);
     let undated = date
         .filter(|date| date.start == 0)
         .map(|date| &line[date.end..]);

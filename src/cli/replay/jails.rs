@@ -14,6 +14,7 @@ use crate::config::layers::Layers;
 use crate::config::shipped::Shipped;
 use crate::config::{Cause, ReadOptions, stream};
 use crate::control::{Command, JailCommand, JailSetting, Value};
+use crate::datetime::Templates;
 use crate::jail::Backend;
 use crate::jail::replay::ReplayJail;
 use crate::jail::validator::Validator;
@@ -28,6 +29,7 @@ pub struct Jails {
     pub jails: Vec<Replayed>,
     /// What could not be read so far.
     pub left_out: Vec<LeftOut>,
+    templates: Templates,
 }
 
 /// Something that was not read.
@@ -179,13 +181,15 @@ impl Jails {
         let mut places: HashMap<String, usize> = HashMap::new();
         for words in commands {
             match Command::parse(words).with_context(|| format!("in command {words:?}"))? {
-                Command::Add { jail, backend } => match Replayed::new(&jail, &backend) {
-                    Ok(replayed) => {
-                        places.insert(jail, self.jails.len());
-                        self.jails.push(replayed);
+                Command::Add { jail, backend } => {
+                    match Replayed::new(&jail, &backend, &self.templates) {
+                        Ok(replayed) => {
+                            places.insert(jail, self.jails.len());
+                            self.jails.push(replayed);
+                        }
+                        Err(error) => self.leave_out(&jail, None, &error),
                     }
-                    Err(error) => self.leave_out(&jail, None, &error),
-                },
+                }
                 Command::Jail {
                     name,
                     command: JailCommand::Set(setting),
@@ -219,8 +223,9 @@ impl Jails {
 }
 
 impl Replayed {
-    fn new(name: &str, backend: &str) -> anyhow::Result<Replayed> {
+    fn new(name: &str, backend: &str, templates: &Templates) -> anyhow::Result<Replayed> {
         let mut jail = ReplayJail::new(name);
+        jail.filter_mut().share_templates(templates);
         let source = match Backend::read(backend, name)? {
             Backend::Inotify | Backend::Polling => Source::Files(Vec::new()),
             Backend::Feed(source) => Source::Feed(source.name()),

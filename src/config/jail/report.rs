@@ -116,11 +116,7 @@ impl Around<'_> {
         let own: Vec<_> = own.collect();
         let is_own = |name: &str| own.iter().any(|(known, _)| ***known == *name);
         let used = self.used();
-        let spare = self
-            .settings
-            .spare
-            .into_iter()
-            .flat_map(|spare| spare.iter());
+        let spare = self.settings.spare.iter();
         let spare = spare.filter(|(name, _)| !self.settings.defaults.contains_key(*name));
         let of_all = self.settings.defaults.iter().chain(spare);
         let of_all = of_all.filter(|(name, _)| !is_own(name) && used.contains(&***name));

@@ -9,7 +9,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ipnet::IpNet;
 
@@ -61,29 +61,96 @@ pub enum Standing {
     Foreign,
 }
 
-/// How a change can be carried out now.
-pub fn standing(change: &Change) -> Standing {
-    let Some((shape, _)) = shape(change) else {
-        return Standing::Foreign;
-    };
-    match knowledge(&shape) {
-        Knowledge::Known(_) => Standing::Known,
-        Knowledge::Unknown(tries) if tries < TRIES && !change.deletes() => Standing::Learnable,
-        Knowledge::Unknown(_) => Standing::Foreign,
+/// What is known of the shapes of rules. A copy is the same.
+#[derive(Clone, Debug, Default)]
+pub struct Models(Arc<Mutex<HashMap<Shape, Knowledge>>>);
+
+impl Models {
+    /// How a change can be carried out now.
+    pub fn standing(&self, change: &Change) -> Standing {
+        let Some((shape, _)) = shape(change) else {
+            return Standing::Foreign;
+        };
+        match self.knowledge(&shape) {
+            Knowledge::Known(_) => Standing::Known,
+            Knowledge::Unknown(tries) if tries < TRIES && !change.deletes() => Standing::Learnable,
+            Knowledge::Unknown(_) => Standing::Foreign,
+        }
     }
-}
 
-fn shapes() -> &'static Mutex<HashMap<Shape, Knowledge>> {
-    static KNOWN: OnceLock<Mutex<HashMap<Shape, Knowledge>>> = OnceLock::new();
-    KNOWN.get_or_init(Mutex::default)
-}
+    fn shapes(&self) -> MutexGuard<'_, HashMap<Shape, Knowledge>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
-fn knowledge(shape: &Shape) -> Knowledge {
-    let shapes = shapes().lock().unwrap_or_else(PoisonError::into_inner);
-    match shapes.get(shape) {
-        Some(knowledge) => knowledge.clone(),
-        None if shapes.len() < SHAPES => Knowledge::Unknown(0),
-        None => Knowledge::Unknown(TRIES),
+    fn knowledge(&self, shape: &Shape) -> Knowledge {
+        let shapes = self.shapes();
+        match shapes.get(shape) {
+            Some(knowledge) => knowledge.clone(),
+            None if shapes.len() < SHAPES => Knowledge::Unknown(0),
+            None => Knowledge::Unknown(TRIES),
+        }
+    }
+
+    /// Before the program makes a rule; `None` when there is nothing to be learned.
+    pub fn lesson<'a>(&'a self, change: &'a Change) -> Option<Lesson<'a>> {
+        if self.standing(change) != Standing::Learnable {
+            return None;
+        }
+        let channel = Channel::open().ok()?;
+        // the chains of the old iptables are not among those of the kernel's tables
+        if chain(change).exists(&channel) != Some(true) {
+            return None;
+        }
+        let generation = nft_transaction::generation(&channel)?;
+        Some(Lesson {
+            models: self,
+            channel,
+            generation,
+            change,
+        })
+    }
+
+    fn known<'a>(&self, change: &'a Change) -> Option<Known<'a>> {
+        let (shape, network) = shape(change)?;
+        let Knowledge::Known(model) = self.knowledge(&shape) else {
+            return None;
+        };
+        let mut address = octets(&network);
+        address.truncate(model.length);
+        Some(Known {
+            change,
+            model,
+            address,
+        })
+    }
+
+    /// Carries changes out in their order; answers for each whether that was done. What is not
+    /// [`Standing::Known`] is not.
+    pub fn apply(&self, changes: &[&Change]) -> Vec<bool> {
+        let mut done = vec![false; changes.len()];
+        let known: Vec<(usize, Known<'_>)> = changes
+            .iter()
+            .enumerate()
+            .filter_map(|(at, change)| Some((at, self.known(change)?)))
+            .collect();
+        if known.is_empty() {
+            return done;
+        }
+        // without netlink everything is left to programs
+        let Ok(channel) = Channel::open() else {
+            return done;
+        };
+        for run in known.chunk_by(|(_, one), (_, other)| one.goes_with(other)) {
+            let rules: Vec<&Known<'_>> = run.iter().map(|(_, known)| known).collect();
+            let results = match rules.first() {
+                Some(first) if first.change.deletes() => delete(&channel, first.change, &rules),
+                _ => add(&channel, &rules),
+            };
+            for at in results {
+                done[run[at].0] = true;
+            }
+        }
+        done
     }
 }
 
@@ -144,37 +211,20 @@ fn octets(network: &IpNet) -> Vec<u8> {
 /// Watches the program make a rule, to learn how it is written.
 #[derive(Debug)]
 pub struct Lesson<'a> {
+    models: &'a Models,
     channel: Channel,
     generation: u32,
     change: &'a Change,
 }
 
-impl<'a> Lesson<'a> {
-    /// Before the program runs; `None` when there is nothing to be learned.
-    pub fn begin(change: &'a Change) -> Option<Lesson<'a>> {
-        if standing(change) != Standing::Learnable {
-            return None;
-        }
-        let channel = Channel::open().ok()?;
-        // the chains of the old iptables are not among those of the kernel's tables
-        if chain(change).exists(&channel) != Some(true) {
-            return None;
-        }
-        let generation = nft_transaction::generation(&channel)?;
-        Some(Lesson {
-            channel,
-            generation,
-            change,
-        })
-    }
-
+impl Lesson<'_> {
     /// After it has made the rule.
     pub fn end(self) {
         let Some((shape, network)) = shape(self.change) else {
             return;
         };
         let model = self.model(&network);
-        let mut shapes = shapes().lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shapes = self.models.shapes();
         let knowledge = shapes.entry(shape).or_insert(Knowledge::Unknown(0));
         match (model, &knowledge) {
             (Some(model), _) => *knowledge = Knowledge::Known(Arc::new(model)),
@@ -211,56 +261,13 @@ struct Known<'a> {
     address: Vec<u8>,
 }
 
-impl<'a> Known<'a> {
-    fn of(change: &'a Change) -> Option<Known<'a>> {
-        let (shape, network) = shape(change)?;
-        let Knowledge::Known(model) = knowledge(&shape) else {
-            return None;
-        };
-        let mut address = octets(&network);
-        address.truncate(model.length);
-        Some(Known {
-            change,
-            model,
-            address,
-        })
-    }
-
+impl Known<'_> {
     /// Whether both are put in, or taken out of the same chain.
     fn goes_with(&self, other: &Known<'_>) -> bool {
         let (one, other) = (self.change, other.change);
         one.deletes() == other.deletes()
             && (!one.deletes() || (one.fits(other) && one.chain == other.chain))
     }
-}
-
-/// Carries changes out in their order; answers for each whether that was done. What is not
-/// [`Standing::Known`] is not.
-pub fn apply(changes: &[&Change]) -> Vec<bool> {
-    let mut done = vec![false; changes.len()];
-    let known: Vec<(usize, Known<'_>)> = changes
-        .iter()
-        .enumerate()
-        .filter_map(|(at, change)| Some((at, Known::of(change)?)))
-        .collect();
-    if known.is_empty() {
-        return done;
-    }
-    // without netlink everything is left to programs
-    let Ok(channel) = Channel::open() else {
-        return done;
-    };
-    for run in known.chunk_by(|(_, one), (_, other)| one.goes_with(other)) {
-        let rules: Vec<&Known<'_>> = run.iter().map(|(_, known)| known).collect();
-        let results = match rules.first() {
-            Some(first) if first.change.deletes() => delete(&channel, first.change, &rules),
-            _ => add(&channel, &rules),
-        };
-        for at in results {
-            done[run[at].0] = true;
-        }
-    }
-    done
 }
 
 /// Puts rules in; answers which.

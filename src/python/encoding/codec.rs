@@ -3,13 +3,14 @@
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use encoding_rs::{Encoding as Standard, UTF_16BE, UTF_16LE};
 
 use super::names::{self, Meaning, Table};
 
 /// How bytes become text.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Codec {
     /// `signed`: a byte order mark at the beginning of a line is left out.
     Utf8 {
@@ -18,7 +19,7 @@ enum Codec {
     Ascii,
     Latin1,
     /// One byte, one character.
-    Table(&'static Table),
+    Table(Arc<Table>),
     /// Units of two or four bytes.
     Wide {
         unit: usize,
@@ -54,7 +55,7 @@ impl Encoding {
     pub fn named(name: &str) -> Option<Encoding> {
         let wide = |unit, big, marked| Codec::Wide { unit, big, marked };
         let codec = match names::meaning(name)? {
-            Meaning::Table(table) => Codec::Table(table),
+            Meaning::Table(table) => Codec::Table(Arc::new(Table::read(table))),
             Meaning::Other(other) => match other {
                 "utf-8" => Codec::Utf8 { signed: false },
                 "utf-8-sig" => Codec::Utf8 { signed: true },
@@ -196,7 +197,7 @@ impl Encoding {
                 (text.into(), wrong)
             }
             Codec::Table(_) if bytes.is_ascii() => (String::from_utf8_lossy(bytes), false),
-            Codec::Table(table) => {
+            Codec::Table(ref table) => {
                 let mut wrong = false;
                 let text = bytes.iter().map(|byte| {
                     let found = table.character(*byte);
@@ -239,7 +240,7 @@ impl Encoding {
                         .collect(),
                 }
             }
-            Codec::Table(table) => text.chars().filter_map(|c| table.byte(c)).collect(),
+            Codec::Table(ref table) => text.chars().filter_map(|c| table.byte(c)).collect(),
             Codec::Standard(standard) => {
                 let within = |c: &char| {
                     let mut one = [0; 4];

@@ -1,13 +1,11 @@
 //! The names of encodings, and the characters of those with one byte for each.
 #![forbid(unsafe_code)]
 
-use std::sync::LazyLock;
-
 /// What a name stands for.
 #[derive(Clone, Copy, Debug)]
 pub enum Meaning {
-    /// One byte, one character.
-    Table(&'static Table),
+    /// One byte, one character, as [`Table::read`] takes it.
+    Table(&'static str),
     /// An encoding that is no table, under one name for all of its names.
     Other(&'static str),
 }
@@ -38,7 +36,7 @@ impl Table {
     }
 
     /// Reads `A0 A1..A3 -4`.
-    fn read(text: &str) -> Table {
+    pub fn read(text: &str) -> Table {
         let number = |text| u32::from_str_radix(text, 16).unwrap_or_default();
         let mut characters = Vec::with_capacity(0x80);
         for word in text.split_whitespace() {
@@ -54,22 +52,18 @@ impl Table {
     }
 }
 
-static MEANINGS: LazyLock<Vec<(&'static str, Meaning)>> = LazyLock::new(|| {
+/// All encodings: their names, parted by blanks, and what these stand for.
+fn encodings() -> impl Iterator<Item = (&'static str, Meaning)> {
     let lines = include_str!("names.txt").lines();
-    let mut meanings = Vec::new();
-    for line in lines.filter(|line| !line.starts_with('#')) {
-        let (names, meaning) = if let Some((names, other)) = line.split_once(" = ") {
-            (names, Meaning::Other(other))
-        } else if let Some((names, table)) = line.split_once(" : ") {
-            let table: &'static Table = Box::leak(Box::new(Table::read(table)));
-            (names, Meaning::Table(table))
-        } else {
-            continue;
-        };
-        meanings.extend(names.split(' ').map(|name| (name, meaning)));
-    }
-    meanings
-});
+    let lines = lines.filter(|line| !line.starts_with('#'));
+    lines.filter_map(|line| match line.split_once(" = ") {
+        Some((names, other)) => Some((names, Meaning::Other(other))),
+        None => {
+            let (names, table) = line.split_once(" : ")?;
+            Some((names, Meaning::Table(table)))
+        }
+    })
+}
 
 /// What a name stands for, written as Python allows: signs between letters and digits don't matter,
 /// nor does case.
@@ -88,9 +82,12 @@ pub fn meaning(name: &str) -> Option<Meaning> {
             plain.push(c.to_ascii_lowercase());
         }
     }
-    let find = |plain: &str| MEANINGS.iter().find(|(name, _)| *name == plain);
+    let find = |plain: &str| {
+        let is_it = |names: &str| names.split(' ').any(|name| name == plain);
+        encodings().find(|(names, _)| is_it(names))
+    };
     let found = find(&plain).or_else(|| find(&plain.replace('.', "_")));
-    found.map(|(_, meaning)| *meaning)
+    found.map(|(_, meaning)| meaning)
 }
 
 #[cfg(test)]
@@ -99,9 +96,9 @@ mod tests {
 
     #[test]
     fn every_table_is_whole() {
-        for (name, meaning) in MEANINGS.iter() {
+        for (names, meaning) in encodings() {
             if let Meaning::Table(table) = meaning {
-                assert_eq!(table.characters.len(), 0x80, "{name}");
+                assert_eq!(Table::read(table).characters.len(), 0x80, "{names}");
             }
         }
     }

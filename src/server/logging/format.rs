@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use chrono::{DateTime, Timelike, Utc};
 
-use crate::datetime::stamp;
 use crate::log::Level;
 
 /// What a template can show of a record.
@@ -159,8 +158,8 @@ impl Format {
         Ok(Format(pieces))
     }
 
-    /// The line, without its end.
-    pub(super) fn line(&self, record: &Record<'_>) -> String {
+    /// The line, without its end; `second` is the text of the second of its time.
+    pub(super) fn line(&self, record: &Record<'_>, second: &str) -> String {
         let mut line = String::with_capacity(record.message.len() + 80);
         for piece in &self.0 {
             match piece {
@@ -171,7 +170,7 @@ impl Format {
                     precision: None,
                     hex,
                     ..
-                } => show(*field, record, *hex, &mut line),
+                } => show(*field, record, second, *hex, &mut line),
                 Piece::Field {
                     field,
                     left,
@@ -181,7 +180,7 @@ impl Format {
                     hex,
                 } => {
                     let start = line.len();
-                    show(*field, record, *hex, &mut line);
+                    show(*field, record, second, *hex, &mut line);
                     if let Some(precision) = precision
                         && let Some((end, _)) = line[start..].char_indices().nth(*precision)
                     {
@@ -226,7 +225,7 @@ fn field(name: &str) -> Option<Field> {
 }
 
 /// Appends what a record has in a field.
-fn show(field: Field, record: &Record<'_>, hex: bool, line: &mut String) {
+fn show(field: Field, record: &Record<'_>, second: &str, hex: bool, line: &mut String) {
     // writing to a String cannot fail
     let _ = match field {
         Field::Name => line.write_str(record.target),
@@ -236,7 +235,11 @@ fn show(field: Field, record: &Record<'_>, hex: bool, line: &mut String) {
             let dot = record.target.rfind('.').map_or(0, |dot| dot + 1);
             line.write_str(&record.target[dot..])
         }
-        Field::Time => time(&record.time, line),
+        Field::Time => {
+            // a leap second has its nanoseconds above one second
+            let millis = (record.time.nanosecond() / 1_000_000).min(999);
+            write!(line, "{second},{millis:03}")
+        }
         Field::Pid => write!(line, "{}", record.pid),
         Field::LevelNumber => write!(line, "{}", record.level as u8),
         Field::Thread if hex => write!(line, "{:X}", nix::unistd::gettid().as_raw()),
@@ -256,19 +259,13 @@ fn show(field: Field, record: &Record<'_>, hex: bool, line: &mut String) {
     };
 }
 
-/// `2026-11-21 20:04:08,954`, local time.
-fn time(time: &DateTime<Utc>, line: &mut String) -> std::fmt::Result {
-    // a leap second has its nanoseconds above one second
-    let millis = (time.nanosecond() / 1_000_000).min(999);
-    let write = |second: &str| write!(line, "{second},{millis:03}");
-    stamp::with(time.timestamp(), write).unwrap_or(Ok(()))
-}
-
 #[cfg(test)]
 mod tests {
     use chrono::{Local, TimeZone};
 
     use super::*;
+
+    const SECOND: &str = "2026-11-21 20:04:08";
 
     fn record(level: Level) -> Record<'static> {
         Record {
@@ -307,9 +304,9 @@ mod tests {
             ),
         ];
         for (format, line) in cases {
-            assert_eq!(format.line(&record(Level::Notice)), line);
+            assert_eq!(format.line(&record(Level::Notice), SECOND), line);
         }
-        let verbose = Format::builtin(3, true, true).line(&record(Level::Critical));
+        let verbose = Format::builtin(3, true, true).line(&record(Level::Critical), SECOND);
         let age = verbose.strip_prefix(" +").and_then(|rest| rest.get(..5));
         assert!(
             age.is_some_and(|age| age.trim_start().parse::<u32>().is_ok()),
@@ -331,7 +328,11 @@ mod tests {
         ];
         for (template, line) in lines {
             let format = Format::parse(template).unwrap();
-            assert_eq!(format.line(&record(Level::Notice)), line, "{template}");
+            assert_eq!(
+                format.line(&record(Level::Notice), SECOND),
+                line,
+                "{template}"
+            );
         }
         for broken in ["%(message", "%(message)", "%(nothing)s", "% s", "%(name)q"] {
             assert!(Format::parse(broken).is_err(), "{broken}");

@@ -37,7 +37,7 @@ pub(super) async fn to_fail(server: &Server, stream: &Stream) -> IndexMap<String
 
 /// What the Python actions of a jail to come raise when they are made.
 async fn raised(server: &Server, jail: &str, stream: &Stream) -> Option<CommandError> {
-    let actions = Actions::spawn(jail, server.store(), server.holders.clone());
+    let actions = Actions::spawn(jail, server.store(), server.common.clone());
     for (command, _) in stream {
         let Ok(Command::Jail { name: of, command }) = command else {
             continue;

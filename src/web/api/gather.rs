@@ -14,6 +14,7 @@ use crate::address::Address;
 use crate::control::print::ban::BanLine;
 use crate::countries::Countries;
 use crate::jail::FIGURES;
+use crate::mail::whois::Whois;
 use crate::web::access::Access;
 use crate::web::ask::{Ask, AskError};
 use crate::web::past::Past;
@@ -41,6 +42,8 @@ pub struct Sources {
     pub programs: Programs,
     /// The database.
     pub past: Past,
+    /// The registries.
+    pub whois: Whois,
 }
 
 impl Sources {
@@ -190,7 +193,7 @@ impl Sources {
             .await;
         let (explained, error) = first(explained);
         let (whois, whois_error) = match with_whois {
-            true => whois(id).await,
+            true => self.whois(id).await,
             false => (None, None),
         };
         Ok(Story {
@@ -202,6 +205,23 @@ impl Sources {
             whois,
             whois_error,
         })
+    }
+
+    /// What a registry says of an address, or why it says nothing.
+    async fn whois(&self, id: &str) -> (Option<String>, Option<String>) {
+        if Address::parse_ip(id).is_none() {
+            return (None, Some("That is no address.".to_owned()));
+        }
+        let question = ["whois".to_owned(), id.to_owned()];
+        match self.whois.ask(&question).await {
+            Some(answer) => (Some(String::from_utf8_lossy(&answer).into_owned()), None),
+            None => (
+                None,
+                Some(
+                    "No registry has answered: port 43 may be closed for this process.".to_owned(),
+                ),
+            ),
+        }
     }
 
     /// Has something changed, in the name of who asks; answers what the server says.
@@ -276,21 +296,6 @@ async fn country_of(id: &str) -> Option<String> {
     let id = id.to_owned();
     let look = move || Countries::installed()?.of(&id);
     tokio::task::spawn_blocking(look).await.ok().flatten()
-}
-
-/// What a registry says of an address, or why it says nothing.
-async fn whois(id: &str) -> (Option<String>, Option<String>) {
-    let question = ["whois".to_owned(), id.to_owned()];
-    if Address::parse_ip(id).is_none() {
-        return (None, Some("That is no address.".to_owned()));
-    }
-    match crate::mail::whois::ask(&question).await {
-        Some(answer) => (Some(String::from_utf8_lossy(&answer).into_owned()), None),
-        None => (
-            None,
-            Some("No registry has answered: port 43 may be closed for this process.".to_owned()),
-        ),
-    }
 }
 
 fn summary(name: &str, status: &Json) -> JailSummary {

@@ -29,7 +29,7 @@ impl Batch<'_> {
         for round in route::rounds(&changes) {
             let (settled, round): (Vec<usize>, Vec<usize>) = round
                 .into_iter()
-                .partition(|&at| self.executor.holders.settles(holder, changes[at]));
+                .partition(|&at| self.executor.common.holders.settles(holder, changes[at]));
             let mut done = settled;
             for round in round.chunks(TOGETHER) {
                 let (chosen, input) = route::lines(&changes, round, &refused);
@@ -38,7 +38,10 @@ impl Batch<'_> {
                 refused.extend(failed);
             }
             for at in done {
-                self.executor.holders.note_single(holder, changes[at]);
+                self.executor
+                    .common
+                    .holders
+                    .note_single(holder, changes[at]);
                 self.succeeded(routes[at].0);
             }
         }
@@ -79,9 +82,9 @@ impl Executor {
     ) -> bool {
         let holder = self.holder(action);
         if !route.adds {
-            return self.holders.settles(holder, route);
+            return self.common.holders.settles(holder, route);
         }
-        self.holders.hold(holder, route)
+        self.common.holders.hold(holder, route)
             && missing(&[(0, route)], shell::limit(timeout))
                 .await
                 .is_some_and(|missing| missing.is_empty())

@@ -58,7 +58,7 @@ pub fn left_in(explanation: &Explanation<'_>, line: &str) -> Option<Answer> {
 pub fn candidates(detector: &DateDetector, line: &str, present: Timestamp) -> Vec<(bool, Guess)> {
     let mut candidates = Vec::new();
     if !detector.is_default()
-        && let Some(found) = DateDetector::defaults().find(line, present)
+        && let Some(found) = DateDetector::default().find(line, present)
         && found.start < found.end
     {
         candidates.push((

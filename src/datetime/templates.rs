@@ -1,36 +1,77 @@
-//! The date formats recognised without being asked: the list of fact D11 (5.3).
+//! Date templates made once for all detectors that share them, the list of those recognised without being
+//! asked among them (fact D11, 5.3).
 //!
 //! Every form that is not bound to the line's start by itself is tried there first, with a
-//! weight that keeps the bound copy in front (31 templates in all). The templates are shared
-//! by all detectors, and so is that weight: a written pattern that equals a bound copy has it as
-//! soon as anyone in the process uses the defaults.
+//! weight that keeps the bound copy in front (31 templates in all). That weight is shared as well: a
+//! written pattern that equals a bound copy has it as soon as any of the detectors uses the defaults.
 #![forbid(unsafe_code)]
 
-use std::sync::{Arc, Mutex};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::patterns::{self, LINE_BEGIN, PATTERNS, is_copied};
+use super::DatePatternError;
+use super::patterns::{LINE_BEGIN, PATTERNS, is_copied};
 use super::syntax::YearWindow;
 use super::template::Template;
+use crate::interned::Interned;
 
 /// All of them in their order.
 type List = Arc<[Arc<Template>]>;
 
-/// The default list for these years.
-pub(super) fn templates(years: YearWindow) -> List {
-    static LISTS: Mutex<Option<(YearWindow, List)>> = Mutex::new(None);
-    patterns::were_asked_for();
-    let mut shared = match LISTS.lock() {
-        Ok(guard) => guard,
-        Err(poisoned) => poisoned.into_inner(),
-    };
-    if let Some((known, list)) = shared.as_ref()
-        && *known == years
-    {
-        return list.clone();
+/// The templates of the jails of a server. A copy is the same.
+#[derive(Clone, Default)]
+pub struct Templates(Arc<Shared>);
+
+impl fmt::Debug for Templates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Templates").finish_non_exhaustive()
     }
-    let list = build(years);
-    *shared = Some((years, list.clone()));
-    list
+}
+
+#[derive(Default)]
+struct Shared {
+    in_use: Interned<YearWindow, Template>,
+    defaults: Mutex<Option<(YearWindow, List)>>,
+    defaults_used: AtomicBool,
+}
+
+impl Templates {
+    /// The template of a pattern.
+    ///
+    /// # Errors
+    /// As [`Template::new`].
+    pub(super) fn get(
+        &self,
+        pattern: &str,
+        years: YearWindow,
+    ) -> Result<Arc<Template>, DatePatternError> {
+        let make = || Template::new(pattern, years);
+        self.0.in_use.get(years, pattern, make)
+    }
+
+    /// The default list for these years.
+    pub(super) fn defaults(&self, years: YearWindow) -> List {
+        self.0.defaults_used.store(true, Ordering::Relaxed);
+        let mut shared = self
+            .0
+            .defaults
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, list)) = shared.as_ref()
+            && *known == years
+        {
+            return list.clone();
+        }
+        let list = build(years);
+        *shared = Some((years, list.clone()));
+        list
+    }
+
+    /// Whether anyone has asked for the default list so far.
+    pub(super) fn defaults_are_used(&self) -> bool {
+        self.0.defaults_used.load(Ordering::Relaxed)
+    }
 }
 
 fn build(years: YearWindow) -> List {
@@ -84,14 +125,15 @@ TAI64N
 
     #[test]
     fn names_and_their_order_are_the_originals() {
-        let list = templates(YearWindow::around(2026));
+        let list = Templates::default().defaults(YearWindow::around(2026));
         let names: Vec<&str> = list.iter().map(|t| t.name.as_str()).collect();
         assert_eq!(names, NAMES.trim().lines().collect::<Vec<_>>());
     }
 
     #[test]
     fn no_default_needs_the_general_engine() {
-        for template in templates(YearWindow::around(2026)).iter() {
+        let list = Templates::default().defaults(YearWindow::around(2026));
+        for template in list.iter() {
             assert!(template.is_program(), "{}", template.name);
         }
     }
