@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use ferroban::control::Value;
+use ferroban::control::client::Client;
+
 use super::common::{self, home};
 use super::*;
 
@@ -313,4 +316,95 @@ fn forwarded_client_that_guesses_often_at_once_guesses_no_more() {
         &format!("form_token={token}&name=anna&password=correct+horse"),
     );
     assert!(head.contains("retry-after: "), "{head}");
+}
+
+#[test]
+fn an_id_names_no_file_and_no_jail() {
+    let site = page_site("");
+    let _server = site.foreground(home::server());
+    let _web = web(&site);
+    assert!(common::eventually(60, || get(&site, "/healthz", "").1 == "ok\n"));
+    site.write("secret", "whoever reads this reads everything\n");
+    let path = site.path("secret").display().to_string();
+    for id in [path.as_str(), "../../../../../../etc/passwd", "-", "one"] {
+        let id = id.replace('/', "%2F");
+        for page in ["/api/v1/addresses", "/address"] {
+            let (head, body) = get(&site, &format!("{page}/{id}"), "");
+            assert_eq!(status(&head), "200", "{body}");
+            assert!(
+                !body.contains("reads everything") && !body.contains("root:"),
+                "{body}"
+            );
+            assert!(body.contains("it is no address"), "{body}");
+        }
+    }
+}
+
+#[test]
+fn connections_that_do_nothing_keep_nobody_out() {
+    let site = page_site("");
+    let _server = site.foreground(home::server());
+    let _web = web(&site);
+    assert!(common::eventually(60, || get(&site, "/healthz", "").1 == "ok\n"));
+    let open = |request: &[u8]| {
+        let mut stream = UnixStream::connect(site.path("web")).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        while stream
+            .write(request)
+            .is_ok_and(|sent| sent == request.len())
+        {}
+        stream
+    };
+    // some never say what they want; some want much, and take none of it
+    let much = b"GET /static/page.js HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(100);
+    let mut held: Vec<UnixStream> = (0..300).map(|_| open(&much)).collect();
+    for _ in 0..300 {
+        let mut stream = UnixStream::connect(site.path("web")).unwrap();
+        let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: lo");
+        held.push(stream);
+    }
+    let begun = Instant::now();
+    assert_eq!(get(&site, "/healthz", "").1, "ok\n");
+    // nobody waits until their time is up
+    assert!(begun.elapsed() < Duration::from_secs(20));
+    drop(held);
+}
+
+#[test]
+fn the_socket_for_the_page_does_what_it_is_for_and_does_not_fall() {
+    let site = page_site("write = true\nusers = HERE/users\nsocket = HERE/websock\n");
+    site.write("users", "");
+    let server = site.foreground(home::server());
+    let ask = |words: Vec<&str>| {
+        let timeout = Some(Duration::from_secs(60));
+        let mut client = Client::connect(&site.path("websock"), timeout).unwrap();
+        let words: Vec<Value> = words.into_iter().map(Value::from).collect();
+        client.ask(&words)
+    };
+    assert!(common::eventually(60, || site.path("websock").exists()));
+    for refused in [
+        "stop",
+        "set one bantime 1",
+        "set one banip 192.0.2.1",
+        "set one action note actionban touch",
+        "get one action note actionban",
+        "get one actionproperties note",
+        "by anna set one bantime 1",
+        "by anna set one action note actionban touch",
+        "by anna unban --all",
+        "by anna stop",
+        "by anna by anna unban 192.0.2.1",
+    ] {
+        let reply = ask(refused.split(' ').collect()).unwrap();
+        assert!(reply.is_err(), "{refused}: {reply:?}");
+    }
+    assert!(
+        ask(vec!["by", "anna", "set", "one", "banip", "192.0.2.1"])
+            .unwrap()
+            .is_ok()
+    );
+    let mut row = ["by", "x"].repeat(100_000);
+    row.push("ping");
+    assert!(!ask(row).is_ok_and(|reply| reply.is_ok()));
+    assert_eq!(server.ask(&["ping"]).unwrap(), Ok("pong".into()));
 }

@@ -187,11 +187,14 @@ impl Sources {
             let own = lines(&told).filter(|line| line.id == id);
             bans.extend(own.map(|line| ban_of(&name, &line)));
         }
-        let explained = self
-            .programs
-            .objects(&["explain", "--json"], &[id], Vec::new())
-            .await;
-        let (explained, error) = first(explained);
+        // to the program any other word is the name of a file or of a jail
+        let (explained, error) = match Address::parse_ip(id) {
+            Some(_) => {
+                let options = ["explain", "--json"];
+                first(self.programs.objects(&options, &[id], Vec::new()).await)
+            }
+            None => (Json::Null, Some("it is no address".to_owned())),
+        };
         let (whois, whois_error) = match with_whois {
             true => self.whois(id).await,
             false => (None, None),
