@@ -94,6 +94,10 @@ impl Command {
             "by" => {
                 let user = words.text(1)?;
                 let words = words.rest(2).to_vec();
+                // a row of these would be read as deep as it is long
+                if words.first().is_some_and(|word| text(word) == "by") {
+                    return Err(invalid());
+                }
                 let command = Command::parse(&words)?;
                 match command.is_about_addresses() {
                     true => Command::By {

@@ -283,3 +283,18 @@ fn requests_that_are_no_list() {
     let tuple = Value::Tuple(vec!["ping".into()]);
     assert_eq!(Command::from_value(&tuple), Ok(Command::Ping));
 }
+
+#[test]
+fn orders_of_the_page_are_not_read_one_inside_another() {
+    assert!(parse("by anna set one banip 192.0.2.1").is_ok());
+    // as many as a message holds, which would be deeper than any stack
+    let row = "by x ".repeat(200_000) + "unban 192.0.2.1";
+    assert_eq!(
+        parse(&row).unwrap_err(),
+        CommandError::new("Invalid command")
+    );
+    assert_eq!(
+        parse("by x by y unban 192.0.2.1").unwrap_err(),
+        CommandError::new("Invalid command")
+    );
+}
