@@ -1,5 +1,6 @@
 //! The HTTP server: connections, and what is served on each.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,17 +13,18 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::access::Peer;
 use super::exporter::Exporter;
 use super::router::{self, Site};
+use super::sessions::Client;
 use crate::config::metrics::Listen;
 use crate::sys::activation::Passed;
 
-/// Connections served at once; further ones wait.
+/// Connections served at once; a further one takes the place of another.
 const CONNECTIONS: usize = 256;
 /// A request must be there so long after the connection, or after the last answer.
 const REQUEST: Duration = Duration::from_secs(30);
@@ -94,51 +96,41 @@ pub async fn serve(
     site: Option<Arc<Site>>,
     tls: Option<TlsAcceptor>,
 ) -> std::io::Result<()> {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut places = Places::default();
     loop {
-        let place = place(&places).await;
         let (exporter, site) = (exporter.clone(), site.clone());
-        match &listener {
-            Listener::Tcp(listener) => {
-                let Ok((stream, from)) = listener.accept().await else {
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                };
-                let mut peer = Peer {
+        let accepted = match &listener {
+            Listener::Tcp(listener) => listener.accept().await.map(|(stream, from)| {
+                let peer = Peer {
                     address: Some(from.ip()),
-                    encrypted: false,
+                    encrypted: tls.is_some(),
                 };
-                let Some(tls) = tls.clone() else {
-                    tokio::spawn(converse(exporter, stream, site, peer, place));
-                    continue;
+                let task = match tls.clone() {
+                    None => tokio::spawn(converse(exporter, stream, site, peer)),
+                    Some(tls) => tokio::spawn(async move {
+                        if let Ok(Ok(stream)) = timeout(REQUEST, tls.accept(stream)).await {
+                            converse(exporter, stream, site, peer).await;
+                        }
+                    }),
                 };
-                peer.encrypted = true;
-                tokio::spawn(async move {
-                    if let Ok(Ok(stream)) = timeout(REQUEST, tls.accept(stream)).await {
-                        converse(exporter, stream, site, peer, place).await;
-                    }
-                });
-            }
-            Listener::Unix(listener) => match listener.accept().await {
-                Ok((stream, _)) => {
-                    tokio::spawn(converse(exporter, stream, site, Peer::default(), place));
-                }
-                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
-            },
+                (peer, task)
+            }),
+            Listener::Unix(listener) => listener.accept().await.map(|(stream, _)| {
+                let peer = Peer::default();
+                (peer, tokio::spawn(converse(exporter, stream, site, peer)))
+            }),
+        };
+        match accepted {
+            Ok((peer, task)) => places.take(Client::from(peer.address), task.abort_handle()),
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
 }
 
-async fn converse<S>(
-    exporter: Arc<Exporter>,
-    stream: S,
-    site: Option<Arc<Site>>,
-    peer: Peer,
-    place: Option<OwnedSemaphorePermit>,
-) where
+async fn converse<S>(exporter: Arc<Exporter>, stream: S, site: Option<Arc<Site>>, peer: Peer)
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let _place = place;
     let service = service_fn(|request: Request<Incoming>| {
         let (exporter, site) = (exporter.clone(), site.clone());
         async move {
@@ -157,9 +149,28 @@ async fn converse<S>(
     let _ = server.serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn place(places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-    // it is never closed
-    places.clone().acquire_owned().await.ok()
+/// The connections that are served, the oldest first.
+#[derive(Debug, Default)]
+struct Places(Vec<(Client, AbortHandle)>);
+
+impl Places {
+    /// One more is served. Where there are too many, the oldest ends of the client who has most: whoever
+    /// opens many and says nothing, or takes no answer, keeps nobody out but themselves.
+    fn take(&mut self, client: Client, task: AbortHandle) {
+        self.0.retain(|(_, task)| !task.is_finished());
+        if self.0.len() >= CONNECTIONS {
+            let mut counts: HashMap<Client, usize> = HashMap::new();
+            for (client, _) in &self.0 {
+                *counts.entry(*client).or_default() += 1;
+            }
+            let most = counts.values().max();
+            let of_most = |(client, _): &(Client, AbortHandle)| counts.get(client) == most;
+            if let Some(place) = self.0.iter().position(of_most) {
+                self.0.remove(place).1.abort();
+            }
+        }
+        self.0.push((client, task));
+    }
 }
 
 /// Removes the socket that an earlier process has left.
@@ -169,5 +180,38 @@ fn remove_stale(path: &Path) -> std::io::Result<()> {
     match refused {
         true => std::fs::remove_file(path),
         false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_client_with_most_connections_makes_room() {
+        let mut places = Places::default();
+        let take = |places: &mut Places, last| {
+            let client = Client::from(Some(Ipv4Addr::new(192, 0, 2, last).into()));
+            let task = tokio::spawn(std::future::pending::<()>());
+            places.take(client, task.abort_handle());
+            task
+        };
+        let few = [take(&mut places, 1), take(&mut places, 1)];
+        let first = take(&mut places, 2);
+        let second = take(&mut places, 2);
+        while places.0.len() < CONNECTIONS {
+            take(&mut places, 2);
+        }
+        let late = take(&mut places, 3);
+        assert!(first.await.is_err_and(|error| error.is_cancelled()));
+        assert_eq!(places.0.len(), CONNECTIONS);
+        for _ in 0..2 * CONNECTIONS {
+            take(&mut places, 2);
+        }
+        assert!(second.await.is_err_and(|error| error.is_cancelled()));
+        assert!(!few.iter().any(|one| one.is_finished()) && !late.is_finished());
+        assert_eq!(places.0.len(), CONNECTIONS);
     }
 }
