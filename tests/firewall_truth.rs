@@ -8,15 +8,8 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use common::shell;
 use common::stock::StockServer;
-
-fn shell(script: &str) -> String {
-    let output = Command::new("/bin/sh")
-        .args(["-c", script])
-        .output()
-        .unwrap();
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
 
 /// How many of the 40 addresses each jail's place holds, and whether packets get there.
 fn held() -> Vec<(usize, bool)> {

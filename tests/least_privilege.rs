@@ -8,6 +8,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, ExitStatus};
 
+use common::shell;
 use common::stock::Stock;
 
 /// A user who owns nothing (`nobody`).
@@ -29,11 +30,6 @@ fn unprivileged(program: &Command) -> Command {
         .args(program.get_args());
     common::like(&mut command, program);
     command
-}
-
-fn shell(script: &str) -> String {
-    let output = Command::new("/bin/sh").args(["-c", script]).output();
-    String::from_utf8_lossy(&output.unwrap().stdout).into_owned()
 }
 
 const JAILS: [(&str, &str); 3] = [

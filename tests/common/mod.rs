@@ -171,6 +171,18 @@ fn in_namespace(kind: &str, test: &str, body: impl FnOnce()) {
     assert!(status.success(), "{test} failed in its namespace");
 }
 
+/// What a script of the shell prints.
+///
+/// # Panics
+/// When there is no shell.
+pub fn shell(script: &str) -> String {
+    let output = Command::new("/bin/sh")
+        .args(["-c", script])
+        .output()
+        .expect("a shell");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 /// Copies a directory with all below it, following no links.
 ///
 /// # Panics

@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value as Json;
 
 use crate::common::stock::{Stock, StockServer};
-use crate::common::{self, eventually, in_mount_namespace, in_network_namespace};
+use crate::common::{self, eventually, in_mount_namespace, in_network_namespace, shell};
 use crate::machine::{Machine, findings};
 
 /// What may be wrong with the machine of the test is not of interest here.
@@ -38,14 +38,6 @@ fn has(found: &[(String, String)], kind: &str, part: &str) -> bool {
     found
         .iter()
         .any(|(known, message)| known == kind && message.contains(part))
-}
-
-fn shell(script: &str) -> String {
-    let output = Command::new("/bin/sh")
-        .args(["-c", script])
-        .output()
-        .unwrap();
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// An action whose rule nothing checks.

@@ -1,9 +1,8 @@
 //! What the kernel has dropped for bans of each firewall, as metrics, status and page tell it.
 
 use std::net::UdpSocket;
-use std::process::Command;
 
-use super::common::{self, home};
+use super::common::{self, home, shell};
 use super::*;
 
 /// Jail, its action, and whom it bans here.
@@ -34,14 +33,6 @@ const JAILS: [(&str, &str, &str); 5] = [
         "127.0.0.5",
     ),
 ];
-
-fn shell(script: &str) -> String {
-    let output = Command::new("/bin/sh")
-        .args(["-c", script])
-        .output()
-        .unwrap();
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
 
 /// Whether the kernel knows an address.
 fn holds(address: &str) -> bool {
