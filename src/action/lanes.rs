@@ -20,7 +20,7 @@ use super::info::History;
 use super::patience::Patience;
 use super::preview::DryAction;
 use super::python::Outline;
-use super::queue::{Class, Queue};
+use super::queue::{Class, Corked, Queue};
 use super::runner::{Runner, Surroundings};
 use super::step::{Gate, Step};
 use super::task::{Audit, Collected, Done, Lifting, Quiet, Task, Told};
@@ -80,6 +80,10 @@ struct State {
     /// Nothing is carried out any more.
     stopped: bool,
 }
+
+/// Orders that belong together, while it lives.
+#[derive(Debug)]
+pub struct Together(#[expect(dead_code, reason = "what counts is that it is dropped")] Vec<Corked>);
 
 /// One action.
 #[derive(Debug)]
@@ -255,6 +259,19 @@ impl Actions {
         let dry = commands
             .map(|action| DryAction::of(&action.name, action.definition.properties.clone()));
         dry.collect()
+    }
+
+    /// What is ordered until this is dropped is done together, where an action does many bans at once. Nothing may be
+    /// waited for meanwhile.
+    pub fn together(&self) -> Together {
+        let state = self.state();
+        Together(
+            state
+                .lanes
+                .values()
+                .map(|lane| Queue::cork(&lane.queue))
+                .collect(),
+        )
     }
 
     /// Gives an order.

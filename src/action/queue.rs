@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -66,6 +67,8 @@ type Key = (Class, u64);
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
     news: Notify,
+    /// Somebody is about to order more: bans wait for the rest, so that all are done together.
+    corked: AtomicBool,
     /// Told when an order of the jail has been done by an action.
     moved: Arc<Notify>,
     backlog: Arc<Backlog>,
@@ -99,6 +102,7 @@ impl Queue {
         Queue {
             waiting: Mutex::default(),
             news: Notify::new(),
+            corked: AtomicBool::new(false),
             moved,
             backlog,
             ban_times: Arc::default(),
@@ -139,7 +143,19 @@ impl Queue {
         self.note_size(before, waiting.entries.len());
         drop(waiting);
         drop((dropped, unwanted));
-        self.news.notify_one();
+        if !self.is_corked() || class == Class::First {
+            self.news.notify_one();
+        }
+    }
+
+    /// Keeps bans from being taken, until that is dropped.
+    pub(super) fn cork(queue: &Arc<Queue>) -> Corked {
+        queue.corked.store(true, Ordering::Relaxed);
+        Corked(queue.clone())
+    }
+
+    fn is_corked(&self) -> bool {
+        self.corked.load(Ordering::Relaxed)
     }
 
     /// Drops all bans that wait where they can be lifted, and what belongs to them; answers whose.
@@ -225,6 +241,10 @@ impl Queue {
     }
 
     fn take(&self, together: usize, last: Class) -> Taken {
+        let last = match (last, self.is_corked()) {
+            (Class::Usual, true) => Class::First,
+            _ => last,
+        };
         let mut waiting = self.lock();
         let before = waiting.entries.len();
         let taken = waiting.take(together, last);
@@ -238,6 +258,17 @@ impl Queue {
             (true, false) => self.backlog.clear(),
             _ => {}
         }
+    }
+}
+
+/// Bans that come meanwhile are taken together.
+#[derive(Debug)]
+pub(super) struct Corked(Arc<Queue>);
+
+impl Drop for Corked {
+    fn drop(&mut self) {
+        self.0.corked.store(false, Ordering::Relaxed);
+        self.0.news.notify_one();
     }
 }
 

@@ -32,8 +32,8 @@ use retry::Retries;
 
 const TARGET: &str = "fail2ban.actions";
 
-/// Bans and unbans carried out at once.
-const TOGETHER: usize = 4000;
+/// Bans and unbans carried out at once: as many as a list has, so that they are one transaction of the firewall.
+const TOGETHER: usize = 200_000;
 
 /// State of the task.
 #[derive(Debug)]

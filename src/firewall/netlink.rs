@@ -15,8 +15,10 @@ use netlink_sys::{Socket, protocols::NETLINK_NETFILTER};
 use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt};
 
-/// Room for answers that have not been read yet, and for one request.
+/// Room for answers that have not been read yet.
 const BUFFER: usize = 4 << 20;
+/// Bytes of one request, and those a socket takes at once without a privilege.
+const REQUEST: [usize; 2] = [64 << 20, 384 << 10];
 
 /// Bytes read at once; the kernel fills no more than 32 KiB into one piece of a list.
 const CHUNK: usize = 64 << 10;
@@ -51,7 +53,7 @@ impl Messages {
 
     /// Ends the message begun last.
     pub fn end(&mut self) {
-        // a message is a few hundred bytes
+        // a message has a few attributes, none longer than 64 KiB
         let length = (self.bytes.len() - self.start) as u32;
         self.bytes[self.start..self.start + 4].copy_from_slice(&length.to_ne_bytes());
     }
@@ -118,6 +120,7 @@ pub enum Body<'a> {
 #[derive(Debug)]
 pub struct Channel {
     socket: Socket,
+    room: usize,
 }
 
 impl Channel {
@@ -131,9 +134,18 @@ impl Channel {
         // takes a privilege; without either it works, in smaller pieces
         let _ = socket.set_cap_ack(true);
         let _ = setsockopt(&socket, sockopt::RcvBufForce, &BUFFER);
-        let _ = setsockopt(&socket, sockopt::SndBuf, &BUFFER);
+        let forced = setsockopt(&socket, sockopt::SndBufForce, &REQUEST[0]).is_ok();
+        if !forced {
+            let _ = setsockopt(&socket, sockopt::SndBuf, &REQUEST[1]);
+        }
         socket.set_non_blocking(true)?;
-        Ok(Channel { socket })
+        let room = REQUEST[usize::from(!forced)];
+        Ok(Channel { socket, room })
+    }
+
+    /// How many bytes of messages it takes at once.
+    pub fn room(&self) -> usize {
+        self.room
     }
 
     /// Opens a connection on which the kernel tells of what happens to a multicast group.

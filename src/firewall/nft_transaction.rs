@@ -46,7 +46,7 @@ pub(super) fn carry_out(
 
 /// Tries a transaction; answers which of its changes the kernel refused, and then none was done, or
 /// `None` when nobody knows.
-fn transaction(
+pub(super) fn transaction(
     channel: &Channel,
     wanted: &[usize],
     generation: Option<u32>,

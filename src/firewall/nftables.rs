@@ -3,6 +3,7 @@
 //! Numbers are those of the kernel's `uapi/linux/netfilter/nf_tables.h`.
 #![forbid(unsafe_code)]
 
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -49,11 +50,13 @@ const KEY_TYPES: [(u32, bool); 2] = [(7, true), (8, false)];
 /// Where the program notes that it merges ranges that touch.
 const UDATA_MERGE: u8 = 2;
 
-/// Bytes of one transaction: a socket takes as many at once without a privilege. The kernel goes through the
-/// whole set at the end of each, so few large ones cost least.
-const TRANSACTION: usize = 384 << 10;
-/// Bytes of a change, beside the names of table and set.
-const CHANGE: usize = 128;
+/// Bytes of the elements of one message: the length of an attribute is a number of 16 bits.
+const MESSAGE: usize = 60 << 10;
+/// Bytes of a message beside its elements and the names of table and set.
+const HEADERS: usize = 64;
+/// How often a transaction is tried: a message that the kernel refuses is tried again element by element, and what
+/// it refuses then is left out.
+const ROUNDS: usize = 4;
 
 /// Families of tables with the kernel's numbers.
 const FAMILIES: [(&str, u8); 6] = [
@@ -142,72 +145,179 @@ struct Place<'a> {
     name: &'a str,
 }
 
-/// Carries changes of one set out, in transactions that leave out what the kernel refuses.
-pub(super) fn apply(
-    channel: &Channel,
-    family: u8,
-    table: &str,
-    name: &str,
-    members: &[&Member],
-) -> Vec<bool> {
-    let place = Place {
-        family,
-        table,
-        name,
-    };
+/// A member that can be named to the kernel.
+struct Element<'a> {
+    /// Its place among the changes.
+    at: usize,
+    member: &'a Member,
+    set: Place<'a>,
+    shape: Shape,
+    keys: Keys,
+}
+
+impl Element<'_> {
+    /// Whether it can be in the same message: the kernel does what one says in its order.
+    fn goes_with(&self, other: &Element<'_>) -> bool {
+        self.member.kind == other.member.kind && self.member.set == other.member.set
+    }
+
+    /// Its bytes in a message.
+    fn size(&self) -> usize {
+        let (first, end) = &self.keys;
+        let item = 12 + first.len();
+        let timeout = 12 * usize::from(self.member.timeout.is_some());
+        item + timeout + end.as_ref().map_or(0, |_| item + 8)
+    }
+}
+
+/// Elements that are one message.
+type Message<'e, 'a> = &'e [Element<'a>];
+
+/// Carries changes of sets out in their order. They are one transaction, which holds as a whole or not at all, as
+/// far as the socket takes it in one go, and without what the kernel refuses.
+pub(super) fn apply(channel: &Channel, members: &[&Member]) -> Vec<bool> {
     let mut done = vec![false; members.len()];
-    let Some(Ok(shape)) = shape(channel, place) else {
-        return done;
-    };
-    let known: Vec<(usize, Keys)> = (0..members.len())
-        .filter_map(|at| Some((at, keys(members[at], shape)?)))
-        .collect();
-    let every: Vec<usize> = (0..known.len()).collect();
-    let together = TRANSACTION / (CHANGE + table.len() + name.len());
-    for part in every.chunks(together.max(1)) {
-        let write = |messages: &mut Messages, at: usize| {
-            let (member, keys) = &known[at];
-            change(messages, place, shape, members[*member], keys)
-        };
-        for at in nft_transaction::carry_out(channel, part.to_vec(), None, write) {
-            done[known[at].0] = true;
+    let elements = elements(channel, members);
+    let mut rest = messages(&elements, MESSAGE);
+    while !rest.is_empty() {
+        let mut room = channel.room();
+        let fit = rest.iter().take_while(|message| {
+            let size = size(message);
+            let fits = size <= room;
+            room = room.saturating_sub(size);
+            fits
+        });
+        let count = fit.count().max(1);
+        let later = rest.split_off(count);
+        for element in transaction(channel, rest).into_iter().flatten() {
+            done[element.at] = true;
         }
+        rest = later;
     }
     done
 }
 
-/// Writes the message that puts a member in or takes it out; answers its number.
-fn change(
-    messages: &mut Messages,
-    place: Place<'_>,
-    shape: Shape,
-    member: &Member,
-    (first, end): &Keys,
-) -> u32 {
+fn elements<'a>(channel: &Channel, members: &[&'a Member]) -> Vec<Element<'a>> {
+    let mut shapes: HashMap<&Set, Option<Shape>> = HashMap::new();
+    let element = |(at, member): (usize, &&'a Member)| {
+        let Set::Nft {
+            family,
+            table,
+            name,
+        } = &member.set
+        else {
+            return None;
+        };
+        let set = Place {
+            family: *family,
+            table,
+            name,
+        };
+        let known = shapes.entry(&member.set);
+        let shape = known.or_insert_with(|| shape(channel, set).and_then(Result::ok));
+        let shape = (*shape)?;
+        let keys = keys(member, shape)?;
+        Some(Element {
+            at,
+            member,
+            set,
+            shape,
+            keys,
+        })
+    };
+    members.iter().enumerate().filter_map(element).collect()
+}
+
+/// Parts elements into messages of so many bytes.
+fn messages<'e, 'a>(elements: &'e [Element<'a>], most: usize) -> Vec<Message<'e, 'a>> {
+    let mut messages = Vec::new();
+    let mut size = 0;
+    let mut begin = 0;
+    for (at, element) in elements.iter().enumerate() {
+        size += element.size();
+        if at > begin && (size > most || !element.goes_with(&elements[begin])) {
+            messages.push(&elements[begin..at]);
+            (begin, size) = (at, element.size());
+        }
+    }
+    if begin < elements.len() {
+        messages.push(&elements[begin..]);
+    }
+    messages
+}
+
+fn size(message: Message<'_, '_>) -> usize {
+    let names = |element: &Element<'_>| element.set.table.len() + element.set.name.len();
+    let elements = message.iter().map(Element::size).sum::<usize>();
+    HEADERS + message.first().map_or(0, names) + elements
+}
+
+/// Carries messages out; answers those that are done.
+fn transaction<'e, 'a>(
+    channel: &Channel,
+    mut wanted: Vec<Message<'e, 'a>>,
+) -> Vec<Message<'e, 'a>> {
+    for _ in 0..ROUNDS {
+        let numbers: Vec<usize> = (0..wanted.len()).collect();
+        let write = |messages: &mut Messages, at: usize| change(messages, wanted[at]);
+        match nft_transaction::transaction(channel, &numbers, None, write) {
+            None => break,
+            Some(refused) if refused.is_empty() => return wanted,
+            Some(refused) => {
+                let refused: HashSet<usize> = refused.into_iter().collect();
+                let again = wanted.into_iter().enumerate().flat_map(|(at, message)| {
+                    match (refused.contains(&at), message.len()) {
+                        (false, _) => vec![message],
+                        (true, 1) => Vec::new(),
+                        (true, _) => message.chunks(1).collect(),
+                    }
+                });
+                wanted = again.collect();
+            }
+        }
+        if wanted.is_empty() {
+            break;
+        }
+    }
+    Vec::new()
+}
+
+/// Writes the message that puts elements in or takes them out; answers its number.
+fn change(messages: &mut Messages, elements: Message<'_, '_>) -> u32 {
+    let Some(Element { member, set, .. }) = elements.first() else {
+        return 0;
+    };
     let (kind, flags) = match member.kind {
         Kind::Add => (NEW_ELEMENT, NLM_F_CREATE),
         Kind::Delete => (DELETE_ELEMENT, 0),
     };
-    let number = messages.begin(kind, flags, place.family, 0);
-    messages.text(TABLE, place.table);
-    messages.text(SET_NAME, place.name);
+    let number = messages.begin(kind, flags, set.family, 0);
+    messages.text(TABLE, set.table);
+    messages.text(SET_NAME, set.name);
     messages.nested(ELEMENTS, |list| {
-        list.nested(LIST_ITEM, |item| {
-            item.nested(KEY, |key| key.attribute(KEY_VALUE, first));
-            if let (Some(seconds), true) = (member.timeout, shape.with_timeout) {
-                let milliseconds = u64::from(seconds) * 1000;
-                item.attribute(ELEMENT_TIMEOUT, &milliseconds.to_be_bytes());
-            }
-        });
-        if let Some(end) = end {
-            list.nested(LIST_ITEM, |item| {
-                item.nested(KEY, |key| key.attribute(KEY_VALUE, end));
-                item.attribute(ELEMENT_FLAGS, &INTERVAL_END.to_be_bytes());
-            });
+        for element in elements {
+            add_element(list, element);
         }
     });
     messages.end();
     number
+}
+
+fn add_element(list: &mut Messages, element: &Element<'_>) {
+    let (first, end) = &element.keys;
+    list.nested(LIST_ITEM, |item| {
+        item.nested(KEY, |key| key.attribute(KEY_VALUE, first));
+        if let (Some(seconds), true) = (element.member.timeout, element.shape.with_timeout) {
+            let milliseconds = u64::from(seconds) * 1000;
+            item.attribute(ELEMENT_TIMEOUT, &milliseconds.to_be_bytes());
+        }
+    });
+    if let Some(end) = end {
+        list.nested(LIST_ITEM, |item| {
+            item.nested(KEY, |key| key.attribute(KEY_VALUE, end));
+            item.attribute(ELEMENT_FLAGS, &INTERVAL_END.to_be_bytes());
+        });
+    }
 }
 
 /// A member's key, and for a set of ranges the key behind its end.
@@ -513,6 +623,47 @@ mod tests {
         ] {
             assert_eq!(read(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn elements_of_a_set_share_messages_in_their_order() {
+        let read = |text: &str| super::read(text).unwrap();
+        let members = [
+            read("nft add element t s { 192.0.2.1 }"),
+            read("nft add element t s { 192.0.2.2 }"),
+            read("nft add element t s { 192.0.2.3 }"),
+            read("nft delete element t s { 192.0.2.1 }"),
+            read("nft add element t s { 192.0.2.1 }"),
+            read("nft add element t other { 192.0.2.1 }"),
+        ];
+        let shape = Shape {
+            v4: true,
+            interval: false,
+            with_timeout: false,
+        };
+        let element = |(at, member)| Element {
+            at,
+            member,
+            set: Place {
+                family: 2,
+                table: "t",
+                name: "s",
+            },
+            shape,
+            keys: super::keys(member, shape).unwrap(),
+        };
+        let elements: Vec<_> = members.iter().enumerate().map(element).collect();
+        let lengths = |most| -> Vec<usize> {
+            let messages = messages(&elements, most);
+            messages.iter().map(|message| message.len()).collect()
+        };
+        assert_eq!(lengths(MESSAGE), [3, 1, 1, 1]);
+        assert_eq!(lengths(32), [2, 1, 1, 1, 1]);
+        // as long as it is written
+        let mut written = Messages::default();
+        change(&mut written, &elements[..3]);
+        assert!(written.bytes.len() <= size(&elements[..3]));
+        assert!(messages(&[], MESSAGE).is_empty());
     }
 
     #[test]

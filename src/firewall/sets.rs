@@ -57,26 +57,31 @@ pub fn transactions(members: &[&Member]) -> Vec<Transaction> {
     transactions
 }
 
-/// Carries changes out in their order within each set; answers for each whether that was done.
+/// Carries changes out in their order within each set; answers for each whether that was done. Those of sets of
+/// nftables are one transaction as far as it can be sent in one go; ipset has none, each of its members counts at
+/// once.
 pub fn apply(members: &[&Member]) -> Vec<bool> {
     let mut done = vec![false; members.len()];
     // without netlink everything is left to programs
     let Ok(channel) = Channel::open() else {
         return done;
     };
+    let mut of_nft = Vec::new();
     for (set, places) in by_set(members) {
-        let of_set: Vec<&Member> = places.iter().map(|&place| members[place]).collect();
-        let results = match set {
-            Set::Ipset(name) => ipset::apply(&channel, name, &of_set),
-            Set::Nft {
-                family,
-                table,
-                name,
-            } => nftables::apply(&channel, *family, table, name, &of_set),
-        };
-        for (place, result) in places.into_iter().zip(results) {
-            done[place] = result;
+        match set {
+            Set::Ipset(name) => {
+                let of_set: Vec<&Member> = places.iter().map(|&place| members[place]).collect();
+                let results = ipset::apply(&channel, name, &of_set);
+                for (place, result) in places.into_iter().zip(results) {
+                    done[place] = result;
+                }
+            }
+            Set::Nft { .. } => of_nft.extend(places),
         }
+    }
+    let all: Vec<&Member> = of_nft.iter().map(|&place| members[place]).collect();
+    for (place, result) in of_nft.into_iter().zip(nftables::apply(&channel, &all)) {
+        done[place] = result;
     }
     done
 }

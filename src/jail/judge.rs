@@ -336,6 +336,7 @@ impl Task {
     /// As [`Task::carry_out`]; what somebody asked for (`by_hand`) goes before bans that wait.
     pub(super) fn carry_out_for(&mut self, decisions: Vec<Decision>, by_hand: bool) {
         let (mut banned, mut unbanned) = (0, 0);
+        let _together = (decisions.len() > 1).then(|| self.actions.together());
         let simulates = self.core.simulates();
         let shares = self.core.options.take_part() && !simulates;
         for decision in decisions {
