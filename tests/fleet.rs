@@ -1,6 +1,8 @@
 //! Hosts that share their bans over an engine: what each option does, and what a fleet comes through.
 #![allow(clippy::unwrap_used)]
 
+#[path = "fleet/authority.rs"]
+mod authority;
 mod common;
 #[path = "fleet/engine.rs"]
 mod engine;

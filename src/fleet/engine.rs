@@ -1,4 +1,4 @@
-//! The engine, Redis or Valkey: its connections, keys and commands. Nothing outside of this file knows one.
+//! The engine, Redis or Valkey: its keys and commands. Nothing outside of this file knows one.
 //!
 //! Of a fleet F and a host H there are
 //! `f2b:F:H:log`, a stream that only H writes; `f2b:F:H:live`, a sorted set of H's bans in force, scored by their
@@ -6,33 +6,35 @@
 //! by administrators alone, `f2b:F:admin:log`, `f2b:F:allow` (target → end and comment) and `f2b:F:forgotten`.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
+use std::io;
 use std::net::IpAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
-use redis::{
-    AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ConnectionInfo,
-    IntoConnectionInfo, Pipeline, RedisError, TlsCertificates, TlsMode, Value, cmd, pipe,
-};
+use redis::{Cmd, Pipeline, RedisError, Value, cmd, pipe};
 
 use super::Millis;
 use super::entry::{Entry, EntryError, Kind};
 use super::settings::{ADMIN, Settings};
+use super::way::{Allowance, Way};
 use crate::address::Address;
 
 /// The longest wait for a connection, and for an answer.
 pub const PATIENCE: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(5)];
-/// The schemes of a URL that names sentinels, and whether they and the master are reached by TLS.
-const SENTINELS: [(&str, bool); 2] = [("redis+sentinel://", false), ("rediss+sentinel://", true)];
 /// Hosts that are listened to; more names than that are somebody's mischief.
 const MOST_HOSTS: isize = 1_000;
 /// Addresses of one host.
 const MOST_ADDRESSES: usize = 64;
-/// Entries of one stream that come at once.
+/// Entries of one stream that come at once, and of all streams.
 const PAGE: usize = 200;
+const PAGES: usize = 20_000;
+/// Bans in force that come at once.
+const LIVE_PAGE: usize = 10_000;
+/// So many of them are as long as an entry at most.
+const LIVE_IN_ENTRY: usize = 8;
+/// Entries that short answers, and lists which only administrators write, may be as long as.
+const SHORT: usize = 8;
+const LISTS: usize = 4_096;
 /// Entries that a stream keeps at most, whatever their bans' length.
 const LONGEST_LOG: usize = 200_000;
 /// A ban without end, as a score.
@@ -44,9 +46,20 @@ pub enum EngineError {
     /// The URL or what belongs to it.
     #[error("{0}")]
     Settings(String),
-    /// The engine is away, or refuses.
+    /// The engine refuses, or the connection broke.
     #[error("{0}")]
     Engine(#[from] RedisError),
+    /// Nobody is there.
+    #[error("{place} does not answer: {error}")]
+    Away {
+        /// Host and port, or the socket.
+        place: String,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// It answers with more than was asked for.
+    #[error("the engine answers with more than anybody should have written")]
+    TooLong,
     /// It answers what it should not.
     #[error("the engine answers in an unknown form")]
     Answer,
@@ -126,24 +139,10 @@ pub struct Engine {
     way: Way,
 }
 
-#[derive(Debug)]
-enum Way {
-    /// Straight.
-    Direct(Client),
-    /// By sentinels, which know who is the master now.
-    Sentinels {
-        sentinels: Vec<ConnectionAddr>,
-        master: String,
-        user: Option<String>,
-        password: Option<String>,
-        /// With TLS.
-        certificates: Option<TlsCertificates>,
-    },
-}
-
 /// A connection.
 pub struct Connection {
     redis: MultiplexedConnection,
+    allowance: Allowance,
     fleet: String,
 }
 
@@ -153,36 +152,9 @@ impl Engine {
     /// # Errors
     /// A URL that is none, a file that cannot be read.
     pub fn new(settings: &Settings) -> Result<Engine> {
-        let password = settings.password.as_deref().map(secret).transpose()?;
-        let certificates = certificates(settings)?;
-        let of_sentinels = SENTINELS
-            .into_iter()
-            .find_map(|(scheme, tls)| Some((settings.url.strip_prefix(scheme)?, tls)));
-        let way = match of_sentinels {
-            Some((rest, tls)) => sentinels(rest, password, tls.then_some(certificates))?,
-            None => {
-                let wrong = |_| {
-                    EngineError::Settings(
-                        "[fleet] url: it is redis://HOST, rediss://HOST, redis+sentinel://HOST,HOST/MASTER \
-                         or unix:///PATH"
-                            .to_owned(),
-                    )
-                };
-                let info = settings
-                    .url
-                    .as_str()
-                    .into_connection_info()
-                    .map_err(wrong)?;
-                let info = with_password(info, password);
-                Way::Direct(match info.addr() {
-                    ConnectionAddr::TcpTls { .. } => Client::build_with_tls(info, certificates)?,
-                    _ => Client::open(info)?,
-                })
-            }
-        };
         Ok(Engine {
             fleet: settings.fleet.clone(),
-            way,
+            way: Way::new(settings)?,
         })
     }
 
@@ -191,57 +163,17 @@ impl Engine {
     /// # Errors
     /// Nobody is there, or refuses.
     pub async fn connect(&self, patience: Duration) -> Result<Connection> {
-        let client = match &self.way {
-            Way::Direct(client) => client.clone(),
-            Way::Sentinels {
-                sentinels,
-                master,
-                user,
-                password,
-                certificates,
-            } => {
-                let kind = SentinelServerType::Master;
-                let mut builder = SentinelClientBuilder::new(sentinels.clone(), master, kind)?;
-                if let Some(user) = user {
-                    builder = builder.set_client_to_redis_username(user);
-                }
-                if let Some(password) = password {
-                    builder = builder.set_client_to_redis_password(password);
-                }
-                if let Some(certificates) = certificates {
-                    builder = builder
-                        .set_client_to_redis_tls_mode(TlsMode::Secure)
-                        .set_client_to_redis_certificates(certificates.clone())
-                        .set_client_to_sentinel_certificates(certificates.clone());
-                }
-                builder.build()?.async_get_client().await?
-            }
-        };
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(patience))
-            .set_response_timeout(Some(PATIENCE[1]));
-        let redis = client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await?;
+        let (redis, allowance) = self.way.open(patience).await?;
         Ok(Connection {
             redis,
+            allowance,
             fleet: self.fleet.clone(),
         })
     }
 
     /// Hosts and ports by which it is reached; none by a socket.
     pub fn places(&self) -> Vec<(String, u16)> {
-        let addresses: Vec<&ConnectionAddr> = match &self.way {
-            Way::Direct(client) => vec![client.get_connection_info().addr()],
-            Way::Sentinels { sentinels, .. } => sentinels.iter().collect(),
-        };
-        let places = addresses.into_iter().filter_map(|address| match address {
-            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
-                Some((host.clone(), *port))
-            }
-            _ => None,
-        });
-        places.collect()
+        self.way.places()
     }
 }
 
@@ -258,12 +190,24 @@ impl Connection {
         self.key(&format!("{host}:live"))
     }
 
-    async fn ask(&mut self, command: &Cmd) -> Result<Value> {
-        Ok(command.query_async(&mut self.redis).await?)
+    /// The answer, which may be as long as so many entries.
+    async fn ask(&mut self, command: &Cmd, entries: usize) -> Result<Value> {
+        self.allowance.grant(entries);
+        let answer = command.query_async(&mut self.redis).await;
+        self.heard(answer)
     }
 
-    async fn ask_all(&mut self, commands: &Pipeline) -> Result<Vec<Value>> {
-        Ok(commands.query_async(&mut self.redis).await?)
+    async fn ask_all(&mut self, commands: &Pipeline, entries: usize) -> Result<Vec<Value>> {
+        self.allowance.grant(entries);
+        let answers = commands.query_async(&mut self.redis).await;
+        self.heard(answers)
+    }
+
+    fn heard<T>(&self, answer: redis::RedisResult<T>) -> Result<T> {
+        answer.map_err(|error| match self.allowance.is_exceeded() {
+            true => EngineError::TooLong,
+            false => error.into(),
+        })
     }
 
     /// The engine's clock.
@@ -271,7 +215,7 @@ impl Connection {
     /// # Errors
     /// As all of these: the engine is away or refuses.
     pub async fn time(&mut self) -> Result<Millis> {
-        let time = self.ask(&cmd("TIME")).await?;
+        let time = self.ask(&cmd("TIME"), SHORT).await?;
         let parts: Vec<i64> = items(&time)?.iter().filter_map(number).collect();
         match parts.as_slice() {
             [seconds, micros] => Ok(Millis(seconds * 1000 + micros / 1000)),
@@ -284,7 +228,7 @@ impl Connection {
     /// # Errors
     /// As [`Connection::time`].
     pub async fn version(&mut self) -> Result<String> {
-        let answer = self.ask(cmd("INFO").arg("server")).await?;
+        let answer = self.ask(cmd("INFO").arg("server"), SHORT).await?;
         let text = text(&answer).unwrap_or_default();
         let value = |name: &str| {
             text.lines()
@@ -321,7 +265,7 @@ impl Connection {
             .arg(LONGEST_LOG)
             .cmd("ZCARD")
             .arg(&live);
-        let answers = self.ask_all(&commands).await?;
+        let answers = self.ask_all(&commands, SHORT).await?;
         let count = answers.last().and_then(number);
         usize::try_from(count.ok_or(EngineError::Answer)?).map_err(|_| EngineError::Answer)
     }
@@ -335,7 +279,8 @@ impl Connection {
         own.sort_unstable();
         own.truncate(MOST_ADDRESSES);
         let key = self.key(&format!("{host}:addresses"));
-        self.ask(cmd("SET").arg(key).arg(own.join(" "))).await?;
+        self.ask(cmd("SET").arg(key).arg(own.join(" ")), SHORT)
+            .await?;
         Ok(())
     }
 
@@ -357,7 +302,7 @@ impl Connection {
             .arg("WITHSCORES")
             .cmd("SMEMBERS")
             .arg(self.key("forgotten"));
-        let answers = self.ask_all(&commands).await?;
+        let answers = self.ask_all(&commands, LISTS).await?;
         let [hosts, forgotten] = answers.as_slice() else {
             return Err(EngineError::Answer);
         };
@@ -383,7 +328,9 @@ impl Connection {
             .iter()
             .map(|host| self.key(&format!("{host}:addresses")))
             .collect();
-        let answer = self.ask(cmd("MGET").arg(keys)).await?;
+        // those of one host are as long as two
+        let room = 2 * hosts.len() + SHORT;
+        let answer = self.ask(cmd("MGET").arg(keys), room).await?;
         let texts = items(&answer)?
             .iter()
             .map(|value| text(value).unwrap_or_default());
@@ -399,7 +346,9 @@ impl Connection {
     /// # Errors
     /// As [`Connection::time`].
     pub async fn allowed(&mut self) -> Result<Vec<(Address, Option<Millis>, String)>> {
-        let answer = self.ask(cmd("HGETALL").arg(self.key("allow"))).await?;
+        let answer = self
+            .ask(cmd("HGETALL").arg(self.key("allow")), LISTS)
+            .await?;
         let texts: Vec<String> = flat(&answer)?
             .into_iter()
             .map(|value| text(value).unwrap_or_default())
@@ -453,7 +402,7 @@ impl Connection {
                 commands.arg(name).arg(value);
             }
         }
-        self.ask_all(&commands).await?;
+        self.ask_all(&commands, entries.len() + SHORT).await?;
         Ok(())
     }
 
@@ -467,7 +416,7 @@ impl Connection {
         for ban in bans {
             command.arg(score(ban)).arg(member(&ban.jail, &ban.target));
         }
-        self.ask(&command).await?;
+        self.ask(&command, SHORT).await?;
         Ok(())
     }
 
@@ -484,7 +433,7 @@ impl Connection {
         for (jail, target) in bans {
             command.arg(member(jail, target));
         }
-        self.ask(&command).await?;
+        self.ask(&command, SHORT).await?;
         Ok(())
     }
 
@@ -493,26 +442,35 @@ impl Connection {
     /// # Errors
     /// As [`Connection::time`].
     pub async fn live(&mut self, host: &str, now: Millis, most: usize) -> Result<Vec<Live>> {
-        let mut command = cmd("ZRANGE");
-        command
-            .arg(self.live_key(host))
-            .arg(format!("({}", now.0))
-            .arg("+inf")
-            .arg("BYSCORE")
-            .arg("LIMIT")
-            .arg(0)
-            .arg(most)
-            .arg("WITHSCORES");
-        let answer = self.ask(&command).await?;
-        let live = scored(&answer)?.into_iter().filter_map(|(member, score)| {
-            let (jail, target) = member.split_once('|')?;
-            Some(Live {
-                jail: jail.to_owned(),
-                target: target.to_owned(),
-                until: (score < FOR_EVER).then_some(Millis(score)),
-            })
-        });
-        Ok(live.collect())
+        let (mut live, mut seen) = (Vec::new(), 0);
+        while seen < most {
+            let page = LIVE_PAGE.min(most - seen);
+            let mut command = cmd("ZRANGE");
+            command
+                .arg(self.live_key(host))
+                .arg(format!("({}", now.0))
+                .arg("+inf")
+                .arg("BYSCORE")
+                .arg("LIMIT")
+                .arg(seen)
+                .arg(page)
+                .arg("WITHSCORES");
+            let answer = self.ask(&command, page / LIVE_IN_ENTRY + SHORT).await?;
+            let count = flat(&answer)?.len() / 2;
+            seen += count;
+            live.extend(scored(&answer)?.into_iter().filter_map(|(member, score)| {
+                let (jail, target) = member.split_once('|')?;
+                Some(Live {
+                    jail: jail.to_owned(),
+                    target: target.to_owned(),
+                    until: (score < FOR_EVER).then_some(Millis(score)),
+                })
+            }));
+            if count < page {
+                break;
+            }
+        }
+        Ok(live)
     }
 
     /// The first and the last place of each stream; `None`: there is nothing in it.
@@ -541,7 +499,7 @@ impl Connection {
         if hosts.is_empty() {
             return Ok(Vec::new());
         }
-        let answers = self.ask_all(&commands).await?;
+        let answers = self.ask_all(&commands, 2 * hosts.len() + SHORT).await?;
         let place = |answer: &Value| -> Option<Place> {
             let first = items(answer).ok()?.first()?;
             Place::read(&text(items(first).ok()?.first()?)?)
@@ -561,8 +519,30 @@ impl Connection {
         after: &BTreeMap<String, Place>,
         wait: Option<Duration>,
     ) -> Result<Vec<Received>> {
+        self.read_page(after, wait, page(after.len())).await
+    }
+
+    /// Reads what there is of one of so many hosts: all that is read of it with those of the others.
+    ///
+    /// # Errors
+    /// [`EngineError::TooLong`] where it holds what nobody should have written; else as [`Connection::time`].
+    pub async fn probe(&mut self, host: &str, after: Place, hosts: usize) -> Result<()> {
+        let name = [host.to_owned()];
+        self.ends(&name).await?;
+        self.addresses(&name).await?;
+        let after = BTreeMap::from([(host.to_owned(), after)]);
+        self.read_page(&after, None, page(hosts)).await?;
+        Ok(())
+    }
+
+    async fn read_page(
+        &mut self,
+        after: &BTreeMap<String, Place>,
+        wait: Option<Duration>,
+        page: usize,
+    ) -> Result<Vec<Received>> {
         let mut command = cmd("XREAD");
-        command.arg("COUNT").arg(PAGE);
+        command.arg("COUNT").arg(page);
         if let Some(wait) = wait {
             let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
             command.arg("BLOCK").arg(millis);
@@ -574,7 +554,7 @@ impl Connection {
         for place in after.values() {
             command.arg(place.to_string());
         }
-        let answer = self.ask(&command).await?;
+        let answer = self.ask(&command, page * after.len() + SHORT).await?;
         let prefix = self.key("");
         let mut received = Vec::new();
         for stream in streams(&answer)? {
@@ -639,7 +619,7 @@ impl Connection {
         for (name, value) in entry.fields() {
             commands.arg(name).arg(value);
         }
-        self.ask_all(&commands).await?;
+        self.ask_all(&commands, SHORT).await?;
         Ok(())
     }
 
@@ -658,7 +638,7 @@ impl Connection {
             .arg("0-0")
             .arg("v")
             .arg("0");
-        match self.ask(&command).await {
+        match self.ask(&command, SHORT).await {
             Ok(_) => Ok(true),
             Err(error) if error.is_refusal() => Ok(false),
             // it complains of the place: it would have been written
@@ -674,6 +654,11 @@ impl std::fmt::Debug for Connection {
             .field("fleet", &self.fleet)
             .finish_non_exhaustive()
     }
+}
+
+/// Entries of each of so many streams that come at once.
+fn page(streams: usize) -> usize {
+    (PAGES / streams.max(1)).clamp(1, PAGE)
 }
 
 /// The end of a ban as a score.
@@ -778,80 +763,4 @@ fn scored(value: &Value) -> Result<Vec<(String, i64)>> {
     Ok(pairs
         .filter_map(|pair| Some((text(pair[0])?, number(pair[1])?)))
         .collect())
-}
-
-fn secret(path: &Path) -> Result<String> {
-    Ok(read(path)?.trim_end_matches(['\r', '\n']).to_owned())
-}
-
-fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).map_err(|error| {
-        EngineError::Settings(format!("[fleet] cannot read {}: {error}", path.display()))
-    })
-}
-
-fn certificates(settings: &Settings) -> Result<TlsCertificates> {
-    let pem = |path: &Path| read(path).map(String::into_bytes);
-    let client = settings.certificate.as_ref();
-    let client = client.map(|(certificate, key)| {
-        Ok::<_, EngineError>(ClientTlsConfig {
-            client_cert: pem(certificate)?,
-            client_key: pem(key)?,
-        })
-    });
-    Ok(TlsCertificates {
-        client_tls: client.transpose()?,
-        root_cert: settings.ca.as_deref().map(pem).transpose()?,
-    })
-}
-
-fn with_password(info: ConnectionInfo, password: Option<String>) -> ConnectionInfo {
-    let mut redis = info.redis_settings().clone().set_skip_set_lib_name();
-    if let Some(password) = password {
-        redis = redis.set_password(password);
-    }
-    info.set_redis_settings(redis)
-}
-
-/// `[USER[:PASSWORD]@]HOST[:PORT],…/MASTER`: user and password are those of the master.
-fn sentinels(
-    text: &str,
-    password: Option<String>,
-    certificates: Option<TlsCertificates>,
-) -> Result<Way> {
-    let wrong = || {
-        EngineError::Settings(
-            "[fleet] url: it is redis+sentinel://USER@HOST:PORT,HOST:PORT/MASTER, or rediss+sentinel"
-                .to_owned(),
-        )
-    };
-    let scheme = match certificates {
-        Some(_) => "rediss",
-        None => "redis",
-    };
-    let (user, rest) = text.rsplit_once('@').unwrap_or(("", text));
-    let (hosts, master) = rest.split_once('/').ok_or_else(wrong)?;
-    let infos = hosts.split(',').map(|host| {
-        let host = match host.contains(':') {
-            true => format!("{scheme}://{host}"),
-            false => format!("{scheme}://{host}:26379"),
-        };
-        let info = host.as_str().into_connection_info();
-        info.map(|info| info.addr().clone()).map_err(|_| wrong())
-    });
-    // a URL of one host reads user and password
-    let info = format!("redis://{user}@localhost");
-    let info = info.as_str().into_connection_info().map_err(|_| wrong())?;
-    let info = with_password(info, password);
-    let redis = info.redis_settings();
-    if master.is_empty() {
-        return Err(wrong());
-    }
-    Ok(Way::Sentinels {
-        sentinels: infos.collect::<Result<_>>()?,
-        master: master.to_owned(),
-        user: redis.username().map(str::to_owned),
-        password: redis.password().map(str::to_owned),
-        certificates,
-    })
 }

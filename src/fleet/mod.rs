@@ -1,7 +1,8 @@
 //! Bans of one host count on all: what a jail decides goes to the other hosts of the fleet, and what they
 //! decide comes to the jails of this one, over an engine that people run already.
 //!
-//! [`entry`] is what travels, [`engine`] how. [`link`] is what jails tell, [`forward`] how they are told.
+//! [`entry`] is what travels, [`engine`] how, [`way`] is the way there. [`link`] is what jails tell, [`forward`]
+//! how they are told.
 //! In between stand [`claims`], who has whom banned until when, [`guard`], whom nobody can have banned here,
 //! [`limits`], how much one host may say, and [`signing`], whether it was that host. [`task`] lives through
 //! it all: connects, catches up, sends and receives; nothing of it is ever waited for by a jail.
@@ -20,6 +21,7 @@ pub mod signing;
 mod status;
 mod task;
 mod ulid;
+mod way;
 
 use std::sync::Arc;
 
@@ -34,6 +36,9 @@ use crate::control::command::FleetQuestion;
 use crate::jail::link::Link;
 use crate::jail::{Jail, Names};
 use crate::store::Store;
+
+/// What is said before the first try to connect.
+pub const NOT_TRIED: &str = "not tried yet";
 
 /// The logger of the fleet.
 const LOG: &str = "fail2ban.fleet";

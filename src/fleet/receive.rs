@@ -379,12 +379,14 @@ impl Task {
         engine: &mut Connection,
     ) -> Result<(), EngineError> {
         self.renewed.remove(host);
-        if self.trusted.is_some() {
+        let shut_out = self.hosts.get(host).is_some_and(|host| host.shut_out);
+        if self.trusted.is_some() || shut_out {
             // nobody signs these; the stream is read from its beginning instead
             return Ok(());
         }
         let most = self.settings.limits.most;
-        let live = engine.live(host, self.now(), most + 1).await?;
+        let live = engine.live(host, self.now(), most + 1).await;
+        let live = self.shut_out_if_long(host, live)?;
         let jails = self.jails();
         let mut changes = Changes::default();
         for Live {

@@ -17,6 +17,8 @@ const BATCH: usize = 500;
 /// Bans that were lost at the engine and are told again one by one: every host hears of each. Of more it is said
 /// that they are there again, which costs the others a tenth.
 const SEVERAL: usize = 100;
+/// Bans of this host that are looked for at the engine.
+const MOST_OWN: usize = 1_000_000;
 /// Ends that differ by less, in milliseconds, are the same: clocks are compared over a network.
 const SAME_END: i64 = 1_000;
 
@@ -76,7 +78,7 @@ impl Task {
     }
 
     /// Remembers a ban of this host; until when it is, where that is new.
-    fn own_ban(&mut self, jail: &str, ban: &OwnBan) -> Option<Millis> {
+    pub(super) fn own_ban(&mut self, jail: &str, ban: &OwnBan) -> Option<Millis> {
         if let Address::Raw(_) = ban.id {
             return None;
         }
@@ -145,7 +147,7 @@ impl Task {
         let now = self.now();
         let host = self.settings.host.clone();
         let mut there: HashMap<(String, String), Option<Millis>> = HashMap::new();
-        for live in engine.live(&host, now, usize::MAX >> 1).await? {
+        for live in engine.live(&host, now, MOST_OWN).await? {
             there.insert((live.jail, live.target), live.until);
         }
         let mut entries = Vec::new();

@@ -8,12 +8,14 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::LOG;
-use super::engine::{Connection, EngineError, PATIENCE, Place, Received};
+use super::engine::{Connection, Engine, EngineError, PATIENCE, Place, Received};
 use super::settings::ADMIN;
 use super::task::{Host, Task};
 use crate::jail::link::Told;
 use crate::warning;
 
+/// How long a try to connect lasts that is made beside a longer one.
+const SHORT_TRY: Duration = Duration::from_millis(400);
 /// Between two signs of life.
 const BEAT: Duration = Duration::from_secs(5);
 /// Signs of life between two looks at what seldom changes.
@@ -45,9 +47,11 @@ type Batch = Result<Vec<Received>, EngineError>;
 
 impl Task {
     /// Connects and takes part, until the engine goes away or no jail takes part any more.
-    pub(super) async fn session(&mut self, patience: Duration) -> Result<(), EngineError> {
-        let mut engine = self.engine.connect(patience).await?;
+    pub(super) async fn session(&mut self) -> Result<(), EngineError> {
+        let mut engine = connect(&self.engine).await?;
+        self.around.link.set_away(false);
         self.set_clock(&mut engine).await?;
+        self.learn_missed().await;
         self.learn_own().await;
         let own = self.settings.host.clone();
         engine.tell_addresses(&own, &self.guard.own).await?;
@@ -174,8 +178,8 @@ impl Task {
         let new = self.learn_hosts(engine).await?;
         let mut behind = self.find_places(&new, engine).await?;
         // of a muted host a little now and then, so that the others do not wait for it
-        let muted = |host: &Host| host.budget.is_some_and(|budget| budget.is_muted());
-        let muted = self.hosts.iter().filter(|(_, host)| muted(host));
+        let muted = self.hosts.iter();
+        let muted = muted.filter(|(_, host)| host.is_muted() && !host.shut_out);
         let muted: Places = muted
             .map(|(name, host)| (name.clone(), host.place))
             .collect();
@@ -184,7 +188,7 @@ impl Task {
             self.receive(received, engine).await?;
         }
         let limits = self.settings.limits;
-        for (name, host) in &mut self.hosts {
+        for (name, host) in self.hosts.iter_mut().filter(|(_, host)| !host.shut_out) {
             let in_force = self.claims.count(name);
             let budget = host.budget.as_mut();
             if budget.is_some_and(|budget| budget.forgive(&limits, now, in_force)) {
@@ -252,9 +256,52 @@ impl Task {
             });
             host.seen = seen;
         }
-        let names: Vec<String> = self.hosts.keys().cloned().collect();
+        if self.wary {
+            self.find_whose(engine).await?;
+        }
+        let heard = self.hosts.iter().filter(|(_, host)| !host.shut_out);
+        let names: Vec<String> = heard.map(|(name, _)| name.clone()).collect();
         self.guard.hosts = engine.addresses(&names).await?;
         Ok(new)
+    }
+
+    /// Something at the engine is longer than it may be: looks at each host by itself, and shuts out whose it is.
+    /// The connection is of no more use then.
+    async fn find_whose(&mut self, engine: &mut Connection) -> Result<(), EngineError> {
+        let count = self.hosts.len();
+        let heard = self.hosts.iter().filter(|(_, host)| !host.shut_out);
+        let heard: Vec<(String, Place)> = heard
+            .map(|(name, host)| match host.place {
+                place if place == Place::default() => (name, self.saved.get(name).copied()),
+                place => (name, Some(place)),
+            })
+            .map(|(name, place)| (name.clone(), place.unwrap_or_default()))
+            .collect();
+        for (name, place) in heard {
+            let looked = engine.probe(&name, place, count).await;
+            self.shut_out_if_long(&name, looked)?;
+        }
+        self.wary = false;
+        Ok(())
+    }
+
+    /// Shuts a host out where what was read of it alone is longer than it may be.
+    pub(super) fn shut_out_if_long<T>(
+        &mut self,
+        name: &str,
+        looked: Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        if let Err(EngineError::TooLong) = looked
+            && let Some(host) = self.hosts.get_mut(name)
+        {
+            host.shut_out = true;
+            warning!(
+                LOG,
+                "Host {name} of the fleet is shut out until the next start: it has written what no host \
+                 writes. Its bans stay; `ferroban fleet forget {name}` lifts them"
+            );
+        }
+        looked
     }
 
     /// Where each of these streams is to be read on; hosts of whose bans something was missed.
@@ -263,7 +310,13 @@ impl Task {
         hosts: &[String],
         engine: &mut Connection,
     ) -> Result<Vec<String>, EngineError> {
-        let ends = engine.ends(hosts).await?;
+        let shut_out = |name: &&String| self.hosts.get(*name).is_some_and(|host| host.shut_out);
+        let hosts: Vec<String> = hosts
+            .iter()
+            .filter(|name| !shut_out(name))
+            .cloned()
+            .collect();
+        let ends = engine.ends(&hosts).await?;
         let mut missed = Vec::new();
         for (name, ends) in hosts.iter().zip(ends) {
             let Some(host) = self.hosts.get_mut(name) else {
@@ -308,8 +361,7 @@ impl Task {
 
     /// The streams that are read as they grow: those of muted hosts are not.
     fn places(&self) -> Places {
-        let muted = |host: &Host| host.budget.is_some_and(|budget| budget.is_muted());
-        let heard = self.hosts.iter().filter(|(_, host)| !muted(host));
+        let heard = self.hosts.iter().filter(|(_, host)| !host.is_muted());
         let hosts = heard.map(|(name, host)| (name.clone(), host.place));
         hosts.chain([(ADMIN.to_owned(), self.admin)]).collect()
     }
@@ -329,6 +381,25 @@ impl Task {
             self.receive(received, engine).await?;
         }
         Ok(())
+    }
+}
+
+/// Connects. A try that began before a cable was plugged in again finds out late that it was, so short ones are made
+/// beside it.
+async fn connect(engine: &Engine) -> Result<Connection, EngineError> {
+    let beside = async {
+        let mut next = interval(SHORT_TRY);
+        next.tick().await;
+        loop {
+            next.tick().await;
+            if let Ok(connection) = engine.connect(SHORT_TRY).await {
+                return connection;
+            }
+        }
+    };
+    tokio::select! {
+        connected = engine.connect(PATIENCE[0]) => connected,
+        connection = beside => Ok(connection),
     }
 }
 

@@ -8,8 +8,9 @@ use super::limits::Limits;
 use crate::control::Value;
 use crate::datetime::duration;
 
-/// The credential of systemd that holds the password, unless `passwordfile` names a file.
-const CREDENTIAL: &str = "fleet-password";
+/// The credentials of systemd that hold the passwords, unless files are named.
+const PASSWORD: &str = "fleet-password";
+const SENTINEL_PASSWORD: &str = "fleet-sentinel-password";
 /// The name in keys and streams that is the administrators'.
 pub const ADMIN: &str = "admin";
 
@@ -24,6 +25,8 @@ pub struct Settings {
     pub host: String,
     /// The file with the password.
     pub password: Option<PathBuf>,
+    /// The file with that of the sentinels, who have none otherwise.
+    pub sentinel_password: Option<PathBuf>,
     /// Certificates that the engine's is checked by; those of the system otherwise.
     pub ca: Option<PathBuf>,
     /// The certificate of this host and its key.
@@ -110,7 +113,9 @@ impl Settings {
         Ok(Some(Settings {
             fleet: name("name", text("name").unwrap_or_else(|| "fleet".to_owned()))?,
             host: name("host", text("host").unwrap_or_else(short_host_name))?,
-            password: path("passwordfile").or_else(credential),
+            password: path("passwordfile").or_else(|| credential(PASSWORD)),
+            sentinel_password: path("sentinelpasswordfile")
+                .or_else(|| credential(SENTINEL_PASSWORD)),
             ca: path("cafile"),
             certificate,
             longest,
@@ -136,9 +141,9 @@ fn short_host_name() -> String {
     host.split('.').next().unwrap_or_default().to_owned()
 }
 
-fn credential() -> Option<PathBuf> {
+fn credential(name: &str) -> Option<PathBuf> {
     let directory = std::env::var_os("CREDENTIALS_DIRECTORY")?;
-    let file = Path::new(&directory).join(CREDENTIAL);
+    let file = Path::new(&directory).join(name);
     file.exists().then_some(file)
 }
 

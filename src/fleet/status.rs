@@ -21,7 +21,6 @@ impl Task {
     fn status(&self) -> Value {
         let now = self.now();
         let hosts = self.hosts.iter().map(|(name, host)| {
-            let muted = host.budget.is_some_and(|budget| budget.is_muted());
             dictionary(vec![
                 ("host", name.as_str().into()),
                 ("seen", seconds(now.0 - host.seen.0)),
@@ -29,7 +28,7 @@ impl Task {
                 ("lag", seconds(host.lag.max(0))),
                 ("heard", count(host.heard)),
                 ("refused", count(host.refused)),
-                ("muted", muted.into()),
+                ("muted", host.is_muted().into()),
             ])
         });
         let (connected, error) = match &self.connected {

@@ -9,14 +9,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::claims::Claims;
-use super::engine::{Engine, EngineError, PATIENCE, Place};
+use super::engine::{Engine, EngineError, Place};
 use super::forward::{Forward, WAITING};
 use super::guard::{Guard, this_host};
 use super::limits::Budget;
 use super::settings::Settings;
 use super::signing::{Signer, Trusted};
 use super::ulid::Ulids;
-use super::{LOG, Millis, Surroundings};
+use super::{LOG, Millis, NOT_TRIED, Surroundings};
 use crate::clock;
 use crate::control::Value;
 use crate::control::command::FleetQuestion;
@@ -31,9 +31,6 @@ pub(super) const FALLBACK: &str = "fleet";
 
 /// The first wait before another try to connect, and the longest.
 const WAITS: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(60)];
-/// How long two of three tries to connect last: one that began before a cable was plugged in again finds out
-/// late that it was.
-const SHORT_TRY: Duration = Duration::from_secs(1);
 /// The first waits stay short for so long: a cable that was pulled, an engine that was started again.
 const PATIENT: Duration = Duration::from_secs(20);
 /// Jails start one after the other; the fleet begins when none has for so long.
@@ -53,6 +50,15 @@ pub(super) struct Host {
     pub(super) refused: u64,
     /// The last id, for entries that are signed: none comes twice.
     pub(super) last_id: String,
+    /// It has written what nobody should have: nothing of it is read any more.
+    pub(super) shut_out: bool,
+}
+
+impl Host {
+    /// Whether it has said too much.
+    pub(super) fn is_muted(&self) -> bool {
+        self.shut_out || self.budget.is_some_and(|budget| budget.is_muted())
+    }
 }
 
 /// State of the task.
@@ -67,6 +73,8 @@ pub(super) struct Task {
     pub(super) forward: Forward,
     /// A host was muted since the reader was told which streams to read.
     pub(super) muted: bool,
+    /// Something at the engine is longer than it may be, and nobody knows yet whose it is.
+    pub(super) wary: bool,
     /// Hosts that have put their bans in force at the engine anew.
     pub(super) renewed: HashSet<String>,
     /// Hosts that nobody listens to.
@@ -114,8 +122,10 @@ impl Task {
             let keys = Trusted::read(&read("trustedkeys", path)?);
             keys.map_err(|error| format!("[fleet] trustedkeys: {}: {error}", path.display()))
         });
+        let told = around.link.open();
+        around.link.set_away(true);
         Ok(Task {
-            told: around.link.open(),
+            told,
             claims: Claims::new(&settings.host),
             guard: Guard {
                 prefixes: settings.prefixes,
@@ -127,6 +137,7 @@ impl Task {
             asked,
             forward: Forward::new(Road::Fleet, WAITING),
             muted: false,
+            wary: false,
             renewed: HashSet::new(),
             forgotten: HashSet::new(),
             hosts: BTreeMap::new(),
@@ -136,7 +147,7 @@ impl Task {
             ahead: 0,
             ulids: Ulids::default(),
             unknown: 0,
-            connected: Err("not tried yet".to_owned()),
+            connected: Err(NOT_TRIED.to_owned()),
             sent: 0,
             saved: HashMap::new(),
             keeps_places: false,
@@ -158,16 +169,13 @@ impl Task {
             self.wait_for_jails().await;
             let mut wait = WAITS[0];
             let mut away = Instant::now();
-            let mut tries = 0;
             while self.takes_part() {
-                tries += 1;
-                let patience = match tries % 3 {
-                    0 => PATIENCE[0],
-                    _ => SHORT_TRY,
-                };
-                let Err(error) = self.session(patience).await else {
+                let ended = self.session().await;
+                self.around.link.set_away(true);
+                let Err(error) = ended else {
                     break;
                 };
+                self.wary |= matches!(error, EngineError::TooLong);
                 if self.connected.is_ok() {
                     (wait, away) = (WAITS[0], Instant::now());
                 }
@@ -223,7 +231,10 @@ impl Task {
         };
         tokio::select! {
             Some((jail, told)) = self.told.recv() => self.hear(jail, told).await,
-            Some((question, reply)) = self.asked.recv() => self.answer(question, reply),
+            Some((question, reply)) = self.asked.recv() => {
+                self.learn_missed().await;
+                self.answer(question, reply);
+            }
             () = timeout => return false,
         }
         true
@@ -266,6 +277,18 @@ impl Task {
     pub(super) fn jails(&self) -> HashMap<String, Jail> {
         let jails = (self.around.jails)().into_iter();
         jails.map(|jail| (jail.name.clone(), jail)).collect()
+    }
+
+    /// Without a connection jails do not tell of bans. Asks them for all they have if there were any.
+    pub(super) async fn learn_missed(&mut self) {
+        if !self.around.link.has_missed() {
+            return;
+        }
+        for (name, jail) in self.reported.clone() {
+            for ban in jail.own_bans().await {
+                self.own_ban(&name, &ban);
+            }
+        }
     }
 
     /// Learns whom nobody may have banned here: this host, its gateways, the engine.

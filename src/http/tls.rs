@@ -57,7 +57,10 @@ impl Tls {
     }
 
     /// Reads the certificates.
-    pub(super) fn config(&self) -> Result<Arc<ClientConfig>, TlsError> {
+    ///
+    /// # Errors
+    /// Files that cannot be used, or a system that trusts nobody.
+    pub fn config(&self) -> Result<Arc<ClientConfig>, TlsError> {
         let mut roots = RootCertStore::empty();
         match &self.ca {
             Some(path) => {

@@ -47,6 +47,8 @@ pub struct Link(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     sender: Mutex<Option<mpsc::Sender<(String, Told)>>>,
+    /// Whoever hears has nobody to pass bans on to.
+    away: AtomicBool,
     missed: AtomicBool,
     dropped: AtomicU64,
 }
@@ -62,9 +64,25 @@ impl Link {
         }
     }
 
+    /// Whether bans are to be told. While they cannot be passed on they need not be, so that a ban costs then what
+    /// it does without a fleet; jails are asked for them later.
+    pub fn wants_bans(&self) -> bool {
+        let away = self.0.away.load(Ordering::Relaxed);
+        if away {
+            self.0.missed.store(true, Ordering::Relaxed);
+        }
+        !away
+    }
+
+    /// Whether bans can be passed on has changed.
+    pub(crate) fn set_away(&self, away: bool) {
+        self.0.away.store(away, Ordering::Relaxed);
+    }
+
     /// From now on there is a fleet that hears.
     pub(crate) fn open(&self) -> mpsc::Receiver<(String, Told)> {
         let (sender, receiver) = mpsc::channel(WAITING);
+        self.set_away(false);
         *self.sender() = Some(sender);
         receiver
     }
@@ -74,7 +92,7 @@ impl Link {
         *self.sender() = None;
     }
 
-    /// Whether something found no room since it was asked last.
+    /// Whether something found no room, or was not told, since it was asked last.
     pub(crate) fn has_missed(&self) -> bool {
         self.0.missed.swap(false, Ordering::Relaxed)
     }
@@ -109,5 +127,18 @@ mod tests {
         link.close();
         link.tell("j", Told::Started);
         assert_eq!(link.dropped(), 5);
+    }
+
+    #[test]
+    fn bans_are_asked_for_later_where_nobody_can_pass_them_on() {
+        let link = Link::default();
+        let _told = link.open();
+        assert!(link.wants_bans() && !link.has_missed());
+        link.set_away(true);
+        assert!(!link.has_missed());
+        assert!(!link.wants_bans());
+        link.set_away(false);
+        assert!(link.has_missed() && link.wants_bans());
+        assert!(!link.has_missed());
     }
 }

@@ -7,7 +7,7 @@ use super::Jail;
 use super::bans::end_of;
 use super::core::{JailCore, JailOptions};
 use super::decision::Decision;
-use super::link::{OwnBan, Told};
+use super::link::{Link, OwnBan, Told};
 use super::pending::{Origin, PendingFailure};
 use super::road::{Road, RoadMode};
 use super::task::{Request, Task};
@@ -109,12 +109,15 @@ impl Task {
         }
     }
 
-    fn tell(&self, road: Road, told: Told) {
-        let link = match road {
+    fn link(&self, road: Road) -> &Link {
+        match road {
             Road::Fleet => &self.context.fleet,
             Road::Crowdsec => &self.context.crowdsec,
-        };
-        link.tell(self.core.name(), told);
+        }
+    }
+
+    fn tell(&self, road: Road, told: Told) {
+        self.link(road).tell(self.core.name(), told);
     }
 
     /// Tells all others with whom it has to do.
@@ -157,7 +160,11 @@ impl Task {
             Decision::Already { ticket, until, .. } => (ticket, *until),
             _ => return,
         };
-        self.tell_others(|| Told::Ban(own_ban(ticket, until)));
+        for road in Road::ALL {
+            if self.core.options.mode(road).takes_part() && self.link(road).wants_bans() {
+                self.tell(road, Told::Ban(own_ban(ticket, until)));
+            }
+        }
     }
 
     /// Tells others that somebody has lifted a ban.

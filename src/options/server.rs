@@ -112,6 +112,7 @@ pub const FLEET: &[OptionRow] = &[
     OptionRow::text("name").beyond(),
     OptionRow::text("host").beyond(),
     OptionRow::text("passwordfile").beyond(),
+    OptionRow::text("sentinelpasswordfile").beyond(),
     OptionRow::text("cafile").beyond(),
     OptionRow::text("certfile").beyond(),
     OptionRow::text("keyfile").beyond(),

@@ -2,13 +2,12 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rcgen::{CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
-
-use crate::common;
+use crate::authority::Authority;
+use crate::common::{self, home::Server};
 use crate::engine::{Engine, Sentinel, free_port};
-use crate::host::Host;
+use crate::host::{Host, meet};
 
 #[test]
 fn passwordfile_holds_the_password_of_the_user() {
@@ -32,67 +31,26 @@ fn passwordfile_holds_the_password_of_the_user() {
     host.wait_connected(0);
 }
 
-/// An authority, and what it has signed: a server's and a client's certificate with their keys.
-struct Authority {
-    directory: tempfile::TempDir,
-}
-
-impl Authority {
-    fn new() -> Authority {
-        let directory = tempfile::tempdir().unwrap();
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        let ca = CertifiedIssuer::self_signed(params, key).unwrap();
-        fs::write(directory.path().join("ca.pem"), ca.pem()).unwrap();
-        for (name, purpose) in [
-            ("server", ExtendedKeyUsagePurpose::ServerAuth),
-            ("client", ExtendedKeyUsagePurpose::ClientAuth),
-        ] {
-            let key = KeyPair::generate().unwrap();
-            let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-            params.extended_key_usages = vec![purpose];
-            // one that is called as its issuer is taken for its own
-            params.distinguished_name.push(DnType::CommonName, name);
-            let certificate = params.signed_by(&key, &ca).unwrap();
-            fs::write(
-                directory.path().join(format!("{name}.pem")),
-                certificate.pem(),
-            )
-            .unwrap();
-            fs::write(
-                directory.path().join(format!("{name}.key")),
-                key.serialize_pem(),
-            )
-            .unwrap();
-        }
-        Authority { directory }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn engine(&self, clients: &str) -> (Engine, String) {
-        let path = |name: &str| self.path(name).display().to_string();
-        let port = free_port().port();
-        let engine = Engine::with(
-            free_port(),
-            &[
-                "--tls-port",
-                &port.to_string(),
-                "--tls-cert-file",
-                &path("server.pem"),
-                "--tls-key-file",
-                &path("server.key"),
-                "--tls-ca-cert-file",
-                &path("ca.pem"),
-                "--tls-auth-clients",
-                clients,
-            ],
-        );
-        (engine, format!("rediss://127.0.0.1:{port}"))
-    }
+/// An engine by TLS, and its URL; `clients`: whether they must show a certificate.
+fn engine_with(authority: &Authority, clients: &str) -> (Engine, String) {
+    let path = |name: &str| authority.path(name).display().to_string();
+    let port = free_port().port();
+    let engine = Engine::with(
+        free_port(),
+        &[
+            "--tls-port",
+            &port.to_string(),
+            "--tls-cert-file",
+            &path("server.pem"),
+            "--tls-key-file",
+            &path("server.key"),
+            "--tls-ca-cert-file",
+            &path("ca.pem"),
+            "--tls-auth-clients",
+            clients,
+        ],
+    );
+    (engine, format!("rediss://127.0.0.1:{port}"))
 }
 
 fn option(name: &str, path: &Path) -> String {
@@ -102,7 +60,7 @@ fn option(name: &str, path: &Path) -> String {
 #[test]
 fn url_by_sentinels_with_tls_finds_a_master_with_tls() {
     let authority = Authority::new();
-    let (_engine, url) = authority.engine("no");
+    let (_engine, url) = engine_with(&authority, "no");
     let (_, master) = url.rsplit_once(':').unwrap();
     let port = free_port().port();
     let file = |name: &str| authority.path(name).display().to_string();
@@ -125,9 +83,35 @@ fn url_by_sentinels_with_tls_finds_a_master_with_tls() {
 }
 
 #[test]
+fn sentinelpasswordfile_is_for_sentinels_that_ask_for_a_password() {
+    let engine = Engine::new();
+    let port = free_port().port();
+    let options = format!("port {port}\nrequirepass opens\n");
+    let _sentinel = Sentinel::new(&options, engine.address.port());
+    let url = format!("redis+sentinel://127.0.0.1:{port}/m");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("password");
+    fs::write(&file, "opens\n").unwrap();
+    let with = Host::new("mx1", &url, &option("sentinelpasswordfile", &file));
+    let without = Host::new("mx2", &url, "");
+    let _servers = [with.start(), without.start()];
+    with.wait_connected(0);
+    without.site.wait_for("NOAUTH");
+    // under systemd it is a credential
+    let credential = Host::new("mx3", &url, "");
+    fs::create_dir(credential.site.path("credentials")).unwrap();
+    let name = "credentials/fleet-sentinel-password";
+    credential.site.write(name, "opens\n");
+    let mut program = common::home::server();
+    program.env("CREDENTIALS_DIRECTORY", credential.site.path("credentials"));
+    let _server = credential.site.foreground(program);
+    credential.wait_connected(1);
+}
+
+#[test]
 fn cafile_says_whose_certificates_are_believed() {
     let authority = Authority::new();
-    let (_engine, url) = authority.engine("no");
+    let (_engine, url) = engine_with(&authority, "no");
     let trusting = Host::new("mx1", &url, &option("cafile", &authority.path("ca.pem")));
     let _server = trusting.start();
     trusting.wait_connected(0);
@@ -141,7 +125,7 @@ fn cafile_says_whose_certificates_are_believed() {
 /// With and without a certificate of its own.
 fn certificate_of_client(options: &[(&str, &str)], connects: bool) {
     let authority = Authority::new();
-    let (_engine, url) = authority.engine("yes");
+    let (_engine, url) = engine_with(&authority, "yes");
     let options = options
         .iter()
         .map(|(name, file)| option(name, &authority.path(file)));
@@ -362,6 +346,98 @@ fn ignored_and_needed_addresses_are_never_banned_by_others() {
         log.contains("[sshd] Ignore 198.51.100.2 by command"),
         "{log}"
     );
+}
+
+/// The most memory that a server has had, in KiB.
+fn peak(server: &Server<'_>) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let size = line.unwrap().split_whitespace().nth(1).unwrap();
+    size.parse().unwrap()
+}
+
+/// Memory that an answer may take, in KiB.
+const ANSWER: u64 = 64 << 10;
+
+/// One entry of 100 MB, one of a million values, a ban of 10 MB in the set of those in force.
+#[test]
+fn what_no_host_writes_shuts_it_out_and_fills_no_memory_of_others() {
+    let engine = Engine::new();
+    let (one, two) = (
+        Host::new("mx1", &engine.url(), ""),
+        Host::new("mx2", &engine.url(), ""),
+    );
+    let servers = meet(&[&one, &two]);
+    one.ask("set sshd banip 198.51.100.1");
+    two.wait_banned("sshd", "198.51.100.1", true);
+    let before = servers.iter().map(peak).max().unwrap();
+    let mut connection = engine.connect();
+    let log = |host: &str| {
+        let mut add = redis::cmd("XADD");
+        add.arg(format!("f2b:fleet:{host}:log")).arg("*");
+        add
+    };
+    let mut long = log("long");
+    long.arg("reason").arg(vec![b'x'; 100 << 20]);
+    let mut many = log("many");
+    for _ in 0..500_000 {
+        many.arg("").arg("");
+    }
+    let mut live = redis::cmd("ZADD");
+    live.arg("f2b:fleet:live:live").arg(9e12);
+    live.arg([b"sshd|".as_slice(), &[b'x'; 10 << 20]].concat());
+    for (host, mischief) in [("long", long), ("many", many), ("live", live)] {
+        mischief.exec(&mut connection).unwrap();
+        let _: i64 = engine.ask(&["ZADD", "f2b:fleet:hosts", "1", host]);
+        for two in [&one, &two] {
+            two.site
+                .wait_for(&format!("Host {host} of the fleet is shut out"));
+        }
+    }
+    one.ask("set sshd banip 198.51.100.2");
+    two.wait_banned("sshd", "198.51.100.2", true);
+    two.ask("set sshd unbanip 198.51.100.1");
+    let status = two.status();
+    for host in ["long", "many", "live"] {
+        assert_eq!(two.of_host(host, "muted"), true, "{status}");
+        assert_eq!(two.of_host(host, "bans"), 0, "{status}");
+        let log = two.site.read("log");
+        let said = format!("Host {host} of the fleet is shut out");
+        assert_eq!(log.matches(&said).count(), 1, "{log}");
+    }
+    for server in &servers {
+        let more = peak(server) - before;
+        assert!(more < ANSWER, "{more} KiB more");
+    }
+}
+
+/// An engine that was broken into answers with half a gigabyte, or with as many values as there are.
+#[test]
+fn an_engine_that_never_ends_its_answer_fills_no_memory() {
+    for (begin, part) in [
+        ("$500000000\r\n", "x".repeat(1 << 16)),
+        ("*2000000000\r\n", ":1\r\n".repeat(1 << 14)),
+    ] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("redis://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            use std::io::Write as _;
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let mut sent = stream.write_all(begin.as_bytes());
+                while sent.is_ok() {
+                    sent = stream.write_all(part.as_bytes());
+                }
+            }
+        });
+        let host = Host::new("mx1", &url, "");
+        let server = host.start();
+        host.site
+            .wait_for("the engine answers with more than anybody should have written");
+        host.fail("sshd", "198.51.100.1");
+        host.wait_banned("sshd", "198.51.100.1", true);
+        let peak = peak(&server);
+        assert!(peak < ANSWER, "{peak} KiB");
+    }
 }
 
 /// To point to bans instead of telling them gets a host past no limit.
