@@ -2,6 +2,8 @@
 //! wants it to say.
 #![allow(clippy::unwrap_used)]
 
+#[path = "fleet/authority.rs"]
+mod authority;
 #[path = "crowdsec/bridge.rs"]
 mod bridge;
 mod common;
@@ -19,3 +21,5 @@ mod lapi;
 mod options;
 #[path = "crowdsec/place.rs"]
 mod place;
+#[path = "crowdsec/transaction.rs"]
+mod transaction;

@@ -14,6 +14,7 @@ mod idle;
 pub(super) mod lines;
 pub(super) mod logs;
 pub(super) mod look;
+mod others;
 mod own_log;
 pub(super) mod processes;
 mod redact;
@@ -144,6 +145,7 @@ fn examine(look: &Look) -> Findings {
     commands::look(look, &mut findings);
     units::look(look, &mut findings);
     server::look(look, &mut findings);
+    others::look(look, &mut findings);
     bans::look(look, &mut findings);
     docker::look(look, &mut findings);
     idle::look(look, &mut findings);

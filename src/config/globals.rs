@@ -90,6 +90,14 @@ pub fn fleet(settings: &Settings, messages: &mut Messages) -> Result<Option<Memb
     members(settings, FLEET_COMMAND, FLEET, messages)
 }
 
+/// Reads the options of `[crowdsec]`; `None` without the section.
+///
+/// # Errors
+/// As [`fleet`].
+pub fn crowdsec(settings: &Settings, messages: &mut Messages) -> Result<Option<Members>, Cause> {
+    members(settings, CROWDSEC_COMMAND, CROWDSEC, messages)
+}
+
 /// The options of a section that go to the server as one.
 fn members(
     settings: &Settings,
@@ -126,7 +134,7 @@ pub fn commands(
     let thread = thread.filter(|members| !members.is_empty());
     let thread = thread.map(Value::Dict);
     let fleet = fleet(settings, messages)?.map(Value::Dict);
-    let crowdsec = members(settings, CROWDSEC_COMMAND, CROWDSEC, messages)?.map(Value::Dict);
+    let crowdsec = crowdsec(settings, messages)?.map(Value::Dict);
     let set = |name: &str, value: Value| vec!["set".into(), name.into(), value];
     let mut commands: Vec<Vec<Value>> = thread
         .map(|value| set(THREAD_COMMAND, value))

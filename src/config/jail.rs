@@ -265,9 +265,12 @@ impl Jail {
         let text = self.text("filter");
         if text.is_empty() {
             let section = settings.section(&self.name);
-            let fleet = section.and_then(|section| section.get("fleet"));
-            // a jail that is there for bans of other hosts needs none
-            if !fleet.is_some_and(|entry| entry.text.contains("receive")) {
+            let receives = |road| {
+                let entry = section.and_then(|section| section.get(road));
+                entry.is_some_and(|entry| entry.text.contains("receive"))
+            };
+            // a jail that is there for bans of others needs none
+            if !["fleet", "crowdsec"].into_iter().any(receives) {
                 let warning = format!("No filter set for jail {}", self.name);
                 layers.messages.add(Level::Warning, TARGET, warning);
             }

@@ -100,12 +100,27 @@ pub fn web(files: &dyn Files, base: &str) -> Result<Web, ConfigError> {
 /// # Errors
 /// As there.
 pub fn fleet(files: &dyn Files, base: &str) -> Result<Vec<(Value, Value)>, ConfigError> {
+    members(files, base, globals::fleet)
+}
+
+/// Of `fail2ban.conf` the options of `[crowdsec]`; none without the section.
+///
+/// # Errors
+/// As [`fleet`].
+pub fn crowdsec(files: &dyn Files, base: &str) -> Result<Vec<(Value, Value)>, ConfigError> {
+    members(files, base, globals::crowdsec)
+}
+
+fn members(
+    files: &dyn Files,
+    base: &str,
+    of: impl FnOnce(&Settings, &mut Messages) -> Result<Option<Vec<(Value, Value)>>, Cause>,
+) -> Result<Vec<(Value, Value)>, ConfigError> {
     let read = |layers: &mut Layers<'_>| {
         let settings = globals_of(layers)?;
-        let fleet = globals::fleet(&settings, &mut layers.messages)?;
-        Ok(fleet.unwrap_or_default())
+        Ok(of(&settings, &mut layers.messages)?.unwrap_or_default())
     };
-    with_messages(files, base, read).map(|(fleet, _)| fleet)
+    with_messages(files, base, read).map(|(members, _)| members)
 }
 
 /// The whole configuration; see [`super::read`].

@@ -180,27 +180,12 @@ impl Lapi {
     /// # Errors
     /// They may still be there.
     pub async fn delete_own(&self, scenario: &str, target: &str) -> Result<()> {
-        let what = "GET /v1/alerts";
-        let quoted = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
-        let path = format!(
-            "/v1/alerts?has_active_decision=true&limit=100&scenario={}&value={}",
-            quoted(scenario),
-            quoted(target)
-        );
-        let answer = self.as_machine(what, &path, None, SHORT).await?;
-        accepted(what, &answer)?;
-        let alerts = parsed(what, &answer)?;
-        let own = self.session().map(|session| session.machine);
-        let alerts = alerts.as_array().into_iter().flatten();
-        let ours = alerts.filter(|alert| alert["machine_id"].as_str() == own.as_deref());
-        let decisions = ours
-            .filter_map(|alert| alert["decisions"].as_array())
-            .flatten();
-        let ids: Vec<i64> = decisions
-            .filter(|decision| decision["value"].as_str() == Some(target))
-            .filter_map(|decision| decision["id"].as_i64())
-            .collect();
-        for id in ids {
+        let query = format!("limit=100&value={}", quoted(target));
+        let own = self.own_decisions(scenario, &query).await?;
+        for decision in own.iter().filter(|decision| decision["value"] == target) {
+            let Some(id) = decision["id"].as_i64() else {
+                continue;
+            };
             let what = "DELETE /v1/decisions";
             let path = format!("/v1/decisions/{id}");
             let answer = self.as_machine(what, &path, None, SHORT).await?;
@@ -210,6 +195,36 @@ impl Lapi {
             }
         }
         Ok(())
+    }
+
+    /// What this host has had decided for a scenario within this time: on whom, and how many seconds it still
+    /// lasts.
+    ///
+    /// # Errors
+    /// It does not say.
+    pub async fn told_since(&self, scenario: &str, within: Duration) -> Result<Vec<(String, f64)>> {
+        let query = format!("limit=1000&since={}s", within.as_secs().max(1));
+        let own = self.own_decisions(scenario, &query).await?;
+        let told = own.iter().filter_map(|decision| {
+            let lasts = super::decisions::seconds(decision["duration"].as_str()?)?;
+            Some((decision["value"].as_str()?.to_owned(), lasts))
+        });
+        Ok(told.collect())
+    }
+
+    /// Decisions in force of this host.
+    async fn own_decisions(&self, scenario: &str, query: &str) -> Result<Vec<Json>> {
+        let what = "GET /v1/alerts";
+        let scenario = quoted(scenario);
+        let path = format!("/v1/alerts?has_active_decision=true&scenario={scenario}&{query}");
+        let answer = self.as_machine(what, &path, None, LONG).await?;
+        accepted(what, &answer)?;
+        let alerts = parsed(what, &answer)?;
+        let own = self.session().map(|session| session.machine);
+        let alerts = alerts.as_array().into_iter().flatten();
+        let ours = alerts.filter(|alert| alert["machine_id"].as_str() == own.as_deref());
+        let decisions = ours.filter_map(|alert| alert["decisions"].as_array());
+        Ok(decisions.flatten().cloned().collect())
     }
 
     /// Says that this machine is there.
@@ -416,6 +431,10 @@ fn accepted(what: &'static str, answer: &Response) -> Result<()> {
         status: answer.status,
         why,
     })
+}
+
+fn quoted(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 fn parsed(what: &'static str, answer: &Response) -> Result<Json> {

@@ -9,7 +9,7 @@ use crate::address::Address;
 use crate::ticket::Timestamp;
 
 /// Ends that differ by less, in seconds, are the same: the LAPI's clock is known to the second.
-const SAME_END: f64 = 5.0;
+pub const SAME_END: f64 = 5.0;
 /// Ends of a ban that are remembered: each longer ban is a decision more.
 const ENDS: usize = 32;
 

@@ -1,7 +1,7 @@
 //! The life of the bridge: it hears jails, tells the LAPI, and looks what the LAPI has. The three go on side by
 //! side over one state; none of them is ever waited for by a jail.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,10 +12,10 @@ use serde_json::{Value as Json, json};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::decisions::{Stream, duration};
+use super::decisions::{LONGEST, Stream, duration};
 use super::held::{Held, List, Order};
 use super::lapi::{Lapi, LapiError};
-use super::own::{Own, scenario};
+use super::own::{Own, SAME_END, scenario};
 use super::{LOG, ORIGIN, Settings};
 use crate::address::Address;
 use crate::clock::now;
@@ -42,6 +42,8 @@ const ALL_AGAIN: Duration = Duration::from_secs(3600);
 const USAGE: Duration = Duration::from_secs(900);
 /// The first wait after an error, and the longest.
 const WAITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
+/// By so much the LAPI's clock may be behind ours where it is asked what it has been told since.
+const CLOCKS: Duration = Duration::from_secs(60);
 /// Jails that start one after the other are given decisions together.
 const TOGETHER: Duration = Duration::from_millis(100);
 
@@ -243,6 +245,8 @@ impl Shared {
         }
         let mut wait = WAITS[0];
         let mut one_by_one = 0;
+        // since when it is not known what of the first batch the LAPI has
+        let mut unsure = None;
         loop {
             if self.state().out.is_empty() {
                 let told = timeout(BEAT, self.to_tell.notified()).await;
@@ -255,7 +259,11 @@ impl Shared {
             }
             let count = if one_by_one > 0 { 1 } else { BATCH };
             let batch = self.state().first(count);
-            let result = self.send(&batch).await;
+            let begin = Instant::now();
+            let result = self.send(&batch, unsure).await;
+            if result.is_err() {
+                unsure.get_or_insert(begin);
+            }
             match &result {
                 Err(error) if error.is_final() && batch.len() > 1 => {
                     // one of them alone may be at fault
@@ -274,6 +282,7 @@ impl Shared {
                     continue;
                 }
                 Ok(()) => {
+                    unsure = None;
                     let mut state = self.state();
                     state.sent += batch.len() as u64;
                     state.done(&batch);
@@ -285,7 +294,8 @@ impl Shared {
         }
     }
 
-    async fn send(&self, batch: &[(Key, Out)]) -> Result<(), LapiError> {
+    /// Tells the LAPI of these. `unsure`: it may have some of them since then, as an answer was lost.
+    async fn send(&self, batch: &[(Key, Out)], unsure: Option<Instant>) -> Result<(), LapiError> {
         let bans: Vec<(&Key, &OwnBan)> = batch
             .iter()
             .filter_map(|(key, out)| match out {
@@ -296,8 +306,15 @@ impl Shared {
         if !bans.is_empty() {
             let targets: Vec<String> = bans.iter().map(|(key, _)| key.1.to_string()).collect();
             let allowed = self.lapi.allowed(&targets).await?.unwrap_or_default();
+            let there = match unsure {
+                Some(since) => self.told_already(&bans, since.elapsed()).await?,
+                None => HashSet::new(),
+            };
             let mut alerts = Vec::new();
             for ((key, ban), target) in bans.into_iter().zip(targets) {
+                if there.contains(key) {
+                    continue;
+                }
                 if allowed.contains(&target) {
                     let jail = &key.0;
                     info!(LOG, "[{jail}] {target} is not told: CrowdSec allows it");
@@ -321,6 +338,38 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// Which of these bans the LAPI has decisions on, made within this time.
+    async fn told_already(
+        &self,
+        bans: &[(&Key, &OwnBan)],
+        within: Duration,
+    ) -> Result<HashSet<Key>, LapiError> {
+        let mut there = HashSet::new();
+        let jails: BTreeSet<&str> = bans.iter().map(|(key, _)| key.0.as_str()).collect();
+        for jail in jails {
+            let told = self
+                .lapi
+                .told_since(&scenario(jail), within + CLOCKS)
+                .await?;
+            let now = now();
+            for (key, ban) in bans.iter().filter(|(key, _)| key.0 == jail) {
+                let (target, lasts) = (key.1.to_string(), ban.until - now);
+                // one that lasts longer than they can has been cut when it was told
+                let off = match lasts > LONGEST {
+                    true => within.as_secs_f64() + SAME_END,
+                    false => SAME_END,
+                };
+                let lasts = lasts.min(LONGEST);
+                let same =
+                    |(whom, left): &(String, f64)| *whom == target && (left - lasts).abs() < off;
+                if told.iter().any(same) {
+                    there.insert((*key).clone());
+                }
+            }
+        }
+        Ok(there)
     }
 
     /// Looks what the LAPI has, for ever.

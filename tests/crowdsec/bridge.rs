@@ -6,9 +6,14 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use crate::authority::{Authority, UNIT};
 use crate::common::{self, eventually};
 use crate::engine::Engine;
 use crate::lapi::Lapi;
@@ -99,7 +104,7 @@ fn a_ban_is_a_decision_until_somebody_lifts_it_here_or_there() {
 }
 
 /// Networks of the kernel's sets of a jail.
-fn in_kernel(jail: &str) -> BTreeSet<String> {
+pub fn in_kernel(jail: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for set in ["addr-set", "addr6-set"] {
         let output = Command::new("nft")
@@ -308,4 +313,103 @@ fn one_ban_with_both_roads_on_makes_one_entry_in_each() {
     assert_eq!(code, 0, "{text}");
     one.wait_banned("sshd", "203.0.113.7", false);
     lapi.wait_decisions(&["cscli Ip:198.51.100.1 by-hand"]);
+}
+
+/// Hands requests on to a LAPI, and loses its answer to the first alerts that it takes.
+fn losing(lapi: SocketAddr) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let lost = Arc::new(AtomicBool::new(false));
+    std::thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let lost = lost.clone();
+            std::thread::spawn(move || hand_on(client, lapi, &lost));
+        }
+    });
+    url
+}
+
+fn hand_on(mut client: TcpStream, lapi: SocketAddr, lost: &AtomicBool) {
+    let mut server = TcpStream::connect(lapi).unwrap();
+    let mut begin = vec![0; 64 << 10];
+    let count = client.read(&mut begin).unwrap();
+    server.write_all(&begin[..count]).unwrap();
+    let loses = begin.starts_with(b"POST /v1/alerts ")
+        && !lost.swap(true, std::sync::atomic::Ordering::SeqCst);
+    let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+    std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+    if loses {
+        // it is there when the LAPI has answered
+        let _ = server.read(&mut begin);
+        let _ = client.shutdown(std::net::Shutdown::Both);
+        return;
+    }
+    let _ = std::io::copy(&mut server, &mut client);
+    let _ = client.shutdown(std::net::Shutdown::Both);
+}
+
+#[test]
+fn a_lost_answer_of_the_lapi_makes_no_second_entry() {
+    let lapi = Lapi::new();
+    let place = Place::new(&losing(lapi.address), BOTH);
+    let _server = place.start();
+    place.ask("set sshd banip 203.0.113.7 203.0.113.8 2001:db8:7::/64");
+    place.site.wait_for("CrowdSec is not told of bans");
+    place.wait_status(|status| status["sent"] == 3 && status["waiting"] == 0);
+    lapi.wait_decisions(&[
+        "ferroban Ip:203.0.113.7 ferroban/sshd",
+        "ferroban Ip:203.0.113.8 ferroban/sshd",
+        "ferroban Range:2001:db8:7::/64 ferroban/sshd",
+    ]);
+    // the list of decisions leaves out what is there twice
+    let alerts = lapi.cscli(&["alerts", "list", "-a", "-l", "0", "-o", "json"]);
+    let alerts: serde_json::Value = serde_json::from_str(&alerts).unwrap();
+    assert_eq!(alerts.as_array().unwrap().len(), 3, "{alerts}");
+    assert_eq!(place.count("crowdsec"), 0, "{}", place.site.read("log"));
+}
+
+#[test]
+fn certificates_of_both_sides_stand_for_password_and_key() {
+    let authority = Authority::new();
+    let lapi = Lapi::with_tls(&authority, UNIT);
+    let path = |name: &str| authority.path(name).display().to_string();
+    let settings = format!(
+        "cafile = {}\ncertfile = {}\nkeyfile = {}\ninterval = 1",
+        path("ca.pem"),
+        path("client.pem"),
+        path("client.key")
+    );
+    let place = Place::new(&lapi.url(), &settings);
+    let _server = place.start();
+    place.fail("sshd", "203.0.113.7");
+    lapi.wait_decisions(&["ferroban Ip:203.0.113.7 ferroban/sshd"]);
+    lapi.cscli(&[
+        "decisions",
+        "add",
+        "--ip",
+        "198.51.100.1",
+        "-d",
+        "1h",
+        "-R",
+        "r",
+    ]);
+    place.wait_banned("crowdsec", "198.51.100.1", true);
+    // its own is known when it comes back, and deleted by its own certificate
+    place.ask("set sshd unbanip 203.0.113.7");
+    lapi.wait_decisions(&["cscli Ip:198.51.100.1 r"]);
+    assert_eq!(place.count("crowdsec"), 1, "{}", place.site.read("log"));
+    for who in ["machines", "bouncers"] {
+        let listed = lapi.cscli(&[who, "list", "-o", "raw"]);
+        assert!(listed.contains("client@127.0.0.1"), "{listed}");
+    }
+    // a certificate of another unit, and none at all
+    let strict = Lapi::with_tls(&authority, "others");
+    let other = Place::new(&strict.url(), &settings);
+    let _other = other.start();
+    other.site.wait_for("CrowdSec does not tell its decisions");
+    let (ca, _) = settings.split_once('\n').unwrap();
+    let bare = Place::new(&strict.url(), &format!("{ca}\nbouncerkey = wrong"));
+    let _bare = bare.start();
+    bare.site
+        .wait_for("GET /v1/decisions/stream is answered with status 403");
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
+use crate::authority::Authority;
 use crate::common;
 use crate::engine::free_port;
 
@@ -16,6 +17,7 @@ pub struct Lapi {
     pub address: SocketAddr,
     directory: tempfile::TempDir,
     child: Option<Child>,
+    secure: bool,
 }
 
 /// Where `tests/get-crowdsec` has unpacked it.
@@ -32,7 +34,27 @@ fn program(name: &str) -> PathBuf {
 impl Lapi {
     /// With a machine `m` with the password `p`, and two bouncers with the keys `k` and `k2`.
     pub fn new() -> Lapi {
+        Lapi::with(None)
+    }
+
+    /// One that is reached by TLS, and takes those for a machine and a bouncer who show a certificate of this unit.
+    pub fn with_tls(authority: &Authority, unit: &str) -> Lapi {
+        Lapi::with(Some((authority, unit)))
+    }
+
+    fn with(tls: Option<(&Authority, &str)>) -> Lapi {
         let address = free_port();
+        let of_tls = tls.map_or_else(String::new, |(authority, unit)| {
+            let path = |name: &str| authority.path(name).display().to_string();
+            format!(
+                ", tls: {{cert_file: {}, key_file: {}, ca_cert_path: {}, \
+                 client_verification: VerifyClientCertIfGiven, agents_allowed_ou: [{unit}], \
+                 bouncers_allowed_ou: [{unit}]}}",
+                path("server.pem"),
+                path("server.key"),
+                path("ca.pem")
+            )
+        });
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().display().to_string();
         let write =
@@ -58,7 +80,7 @@ impl Lapi {
                  db_config: {{type: sqlite, db_path: {root}/data/crowdsec.db, use_wal: true, \
                  flush: {{max_items: 1000000, max_age: 7d}}}}\n\
                  api:\n  client: {{credentials_path: {root}/credentials.yaml}}\n  server: {{log_level: info, \
-                 listen_uri: '{address}', profiles_path: {root}/profiles.yaml, trusted_ips: [127.0.0.1]}}\n\
+                 listen_uri: '{address}', profiles_path: {root}/profiles.yaml, trusted_ips: [127.0.0.1]{of_tls}}}\n\
                  prometheus: {{enabled: false}}\n"
             ),
         );
@@ -66,6 +88,7 @@ impl Lapi {
             address,
             directory,
             child: None,
+            secure: tls.is_some(),
         };
         let credentials = lapi.directory.path().join("credentials.yaml");
         let credentials = credentials.display().to_string();
@@ -82,6 +105,12 @@ impl Lapi {
             &url,
             "--force",
         ]);
+        if let Some((authority, _)) = tls {
+            let mut known = std::fs::read_to_string(&credentials).unwrap();
+            let ca = authority.path("ca.pem").display().to_string();
+            known.push_str(&format!("\nca_cert_path: {ca}\n"));
+            std::fs::write(&credentials, known).unwrap();
+        }
         lapi.cscli(&["bouncers", "add", "firewall", "-k", "k"]);
         lapi.cscli(&["bouncers", "add", "other", "-k", "k2"]);
         lapi.start();
@@ -89,7 +118,8 @@ impl Lapi {
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.secure { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// Starts it, or starts it again over the same data.

@@ -313,3 +313,59 @@ fn url_answers_allow_lists_usage_and_an_old_lapi_does_not() {
     assert_eq!(component["type"], "ferroban");
     assert!(component["utc_startup_timestamp"].is_i64());
 }
+
+/// What `ferroban doctor` says of a place.
+fn doctor(place: &Place) -> String {
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_ferroban"));
+    program.arg("doctor");
+    place.site.run(program, &["--json"]).1
+}
+
+#[test]
+fn minprefix4_that_makes_no_sense_is_found_by_doctor() {
+    let fake = Fake::new(usual);
+    let place = Place::new(&fake.url(), &format!("{BOTH}\nminprefix4 = 99"));
+    let said = "[crowdsec] minprefix4: 99 is no whole number from 1 to 32";
+    let found = doctor(&place);
+    assert!(found.contains(said), "{found}");
+    let _server = place.start();
+    let found = doctor(&place);
+    assert_eq!(found.matches(said).count(), 1, "{found}");
+    // what the server alone knows, and a section that says nothing
+    place.settings(&format!(
+        "url = {}\nbouncerkeyfile = /nonexistent/key",
+        fake.url()
+    ));
+    let reload = |place: &Place| {
+        place
+            .site
+            .run(crate::common::ours("fail2ban-client"), &["reload"])
+    };
+    reload(&place);
+    let found = doctor(&place);
+    assert!(
+        found.contains("[crowdsec] cannot read /nonexistent/key"),
+        "{found}"
+    );
+    place.settings("machine = m");
+    let found = doctor(&place);
+    assert!(found.contains("[crowdsec] has no url"), "{found}");
+    place.settings(&format!("url = {}\n{BOTH}", fake.url()));
+    reload(&place);
+    fake.wait_asked("GET", "/v1/decisions/stream", 1);
+    let well = || !doctor(&place).contains("crowdsec");
+    assert!(eventually(60, well), "{}", doctor(&place));
+}
+
+#[test]
+fn bouncerkey_that_is_refused_is_found_by_doctor() {
+    let fake = Fake::new(|asked| match asked.path.starts_with("/v1/decisions") {
+        true => Answer::Json(403, String::new()),
+        false => usual(asked),
+    });
+    let place = Place::new(&fake.url(), BOTH);
+    let _server = place.start();
+    let said = "CrowdSec does not tell its decisions: GET /v1/decisions/stream is answered with status 403";
+    let found = || doctor(&place).contains(said);
+    assert!(eventually(60, found), "{}", doctor(&place));
+}

@@ -10,6 +10,7 @@ use crate::cli::report::state::{self, State};
 use crate::cli::setup::jails::{self, Jail};
 use crate::clock;
 use crate::config::{EarlyOptions, shipped, stream};
+use crate::control::{Reply, Value};
 use crate::lint::{Severity, lint};
 use crate::options::server::DBFILE;
 use crate::ticket::Timestamp;
@@ -112,11 +113,16 @@ impl Look {
     }
 
     /// Asks the server for a setting.
-    pub fn ask(&self, words: &[&str]) -> Option<crate::control::Value> {
+    pub fn ask(&self, words: &[&str]) -> Option<Value> {
+        self.answer(words)?.ok()
+    }
+
+    /// The server's answer, be it a refusal.
+    pub fn answer(&self, words: &[&str]) -> Option<Reply> {
         let patience = Some(std::time::Duration::from_secs(10));
         let mut client = crate::control::client::Client::connect(&self.socket()?, patience).ok()?;
         let words: Vec<_> = words.iter().map(|word| (*word).into()).collect();
-        client.ask(&words).ok()?.ok()
+        client.ask(&words).ok()
     }
 }
 

@@ -121,30 +121,8 @@ fn not_running(look: &Look, findings: &mut Findings) {
 }
 
 /// What the server has against what the configuration says.
-/// CrowdSec, where the server speaks to it.
-fn crowdsec(look: &Look, findings: &mut Findings) {
-    let Some(status) = look.ask(&["crowdsec", "status"]) else {
-        return;
-    };
-    let status = json::value(&status);
-    for (way, what) in [
-        ("telling", "is not told of bans, which wait"),
-        ("hearing", "does not tell its decisions"),
-    ] {
-        if let Some(why) = status[way]["error"].as_str() {
-            findings.add(
-                Severity::Error,
-                "crowdsec",
-                format!("CrowdSec {what}: {why}"),
-                "see whether it runs (systemctl status crowdsec), and the section [crowdsec] of fail2ban.conf",
-            );
-        }
-    }
-}
-
 fn running(look: &Look, findings: &mut Findings) {
     let Ok(state) = look.state() else { return };
-    crowdsec(look, findings);
     for (jail, why) in &state.failed {
         findings.of_jail(
             jail,
