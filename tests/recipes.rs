@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+// the messages' tests look at more of what it was asked
+#[allow(dead_code)]
+#[path = "notices/recorder.rs"]
+mod recorder;
 
 use std::fs;
 use std::io::Write as _;
@@ -478,6 +482,58 @@ fn clients_that_send_much_are_warned_of_and_banned_and_shown_on_a_page() {
         assert!(past.contains(jails), "{past}");
         assert!(past.contains(&twice), "{past}");
     });
+}
+
+/// A router is told of addresses and networks in the menu of their family, many in one request; never of what it could
+/// read as a command.
+#[test]
+fn a_router_is_told_of_bans_and_never_of_what_is_no_address() {
+    let router =
+        recorder::Recorder::new(|_| recorder::Answer::Says(200, String::new(), "{\"ret\":\"*1\"}"));
+    let mut machine = Machine::new("routers.md");
+    machine.write("login", "dXNlcjpwYXNz\n");
+    let action = "etc/action.d/routeros.conf";
+    let login = machine.path("login").display().to_string();
+    let local = machine
+        .read(action)
+        .replace("https://", "http://")
+        .replace("/etc/fail2ban/routeros.login", &login);
+    machine.write(action, &local);
+    let jail = "etc/jail.d/router.local";
+    let place = format!("host=\"127.0.0.1:{}\"", router.port);
+    machine.write(jail, &machine.read(jail).replace("host=192.0.2.1", &place));
+    fs::remove_file(machine.path("etc/jail.d/opnsense.local")).unwrap();
+    machine.start(&["fleet"]);
+    let ids = ["192.0.2.1", "2001:db8::1", "192.0.2.64/26"];
+    machine.client(&[&["set", "fleet", "banip", "--ids", "x;/quit"], &ids[..]].concat());
+    let scripts = || -> String {
+        let asked = router.asked();
+        let scripts = asked.iter().map(|asked| {
+            assert_eq!(asked.line, "POST /rest/execute");
+            assert_eq!(asked.header("authorization"), Some("Basic dXNlcjpwYXNz"));
+            asked.json()["script"].as_str().unwrap().to_owned()
+        });
+        scripts.collect::<Vec<_>>().join("\n")
+    };
+    let told = |expected: &str| {
+        let there = || scripts().contains(expected);
+        assert!(common::eventually(60, there), "{expected}\n{}", scripts());
+    };
+    for (id, menu) in ids.iter().zip(["/ip", "/ipv6", "/ip"]) {
+        told(&format!(
+            "{menu} firewall address-list add list=fail2ban address={id} comment={id} timeout="
+        ));
+    }
+    assert_eq!(router.asked().len(), 1, "{}", scripts());
+    machine.client(&["set", "fleet", "unbanip", "2001:db8::1", "x;/quit"]);
+    let two = || router.asked().len() == 2;
+    assert!(common::eventually(60, two), "{}", scripts());
+    let last = router.asked()[1].json()["script"].clone();
+    assert_eq!(
+        last,
+        "/ipv6 firewall address-list remove [find list=fail2ban comment=2001:db8::1]"
+    );
+    assert!(!scripts().contains("quit"), "{}", scripts());
 }
 
 /// The logs that a file names, below `/var/log`.
