@@ -22,7 +22,7 @@ use crate::address::Address;
 /// The longest wait for a connection, and for an answer.
 pub const PATIENCE: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(5)];
 /// Hosts that are listened to; more names than that are somebody's mischief.
-const MOST_HOSTS: isize = 1_000;
+pub(super) const MOST_HOSTS: usize = 1_000;
 /// Addresses of one host.
 const MOST_ADDRESSES: usize = 64;
 /// Entries of one stream that come at once, and of all streams.
@@ -98,7 +98,8 @@ impl Place {
     pub fn read(text: &str) -> Option<Place> {
         let (at, number) = text.split_once('-')?;
         Some(Place {
-            at: Millis(at.parse().ok()?),
+            // a host may choose its places, as far as the engine counts: such a one is before all times
+            at: Millis(at.parse::<u64>().ok()?.cast_signed()),
             number: number.parse().ok()?,
         })
     }
@@ -106,7 +107,7 @@ impl Place {
 
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}-{}", self.at.0, self.number)
+        write!(f, "{}-{}", self.at.0.cast_unsigned(), self.number)
     }
 }
 
@@ -670,20 +671,33 @@ fn member(jail: &str, target: &str) -> String {
     format!("{jail}|{target}")
 }
 
-/// The name and the rights of a host at the engine, as lines of its list of users.
+/// What every user may: say who they are, and ask what time it is. Not in it is what concerns connections of
+/// others, who would be cut off or held up by it.
+const RIGHTS_OF_ALL: &str =
+    "resetkeys resetchannels -@all +@connection -@admin -@dangerous +time +info +multi +exec";
+
+/// The name and the rights of a host at the engine, as lines of its list of users. Each key of a host takes the
+/// commands of its kind alone: one of another kind would end what all others read together with it.
 pub fn rights_of_host(fleet: &str, host: &str) -> String {
+    let own = |key: &str, rights: &str| format!("(-@all ~f2b:{fleet}:{key} {rights})");
+    let own = [
+        own(&format!("{host}:log"), "+xadd +xtrim"),
+        own(&format!("{host}:live"), "+zadd +zrem +zremrangebyscore"),
+        own(&format!("{host}:addresses"), "+set"),
+        own("hosts", "+zadd"),
+    ];
     format!(
-        "user {host} on #PASSWORD-SHA256 resetkeys resetchannels -@all ~f2b:{fleet}:{host}:* \
-         ~f2b:{fleet}:hosts %R~f2b:{fleet}:* +@connection +time +info +multi +exec +xadd +xtrim +xread +xrange \
-         +xrevrange +zadd +zrem +zremrangebyscore +zcard +zrange +smembers +hgetall +mget +set"
+        "user {host} on #PASSWORD-SHA256 {RIGHTS_OF_ALL} %R~f2b:{fleet}:* +xread +xrange +xrevrange +zcard \
+         +zrange +smembers +hgetall +mget {}",
+        own.join(" ")
     )
 }
 
 /// The same for administrators.
 pub fn rights_of_admin(fleet: &str) -> String {
     format!(
-        "user {ADMIN} on #PASSWORD-SHA256 resetkeys resetchannels -@all ~f2b:{fleet}:* +@connection +time +info \
-         +multi +exec +@stream +@sortedset +@hash +@set +mget +del"
+        "user {ADMIN} on #PASSWORD-SHA256 {RIGHTS_OF_ALL} ~f2b:{fleet}:* +@stream +@sortedset +@hash +@set +mget \
+         +del"
     )
 }
 

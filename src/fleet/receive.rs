@@ -65,7 +65,7 @@ impl Task {
                 continue;
             };
             host.place = one.place;
-            host.lag = now.0 - one.place.at.0;
+            host.lag = now.0.saturating_sub(one.place.at.0);
             host.heard += 1;
             let entry = match one.entry {
                 Ok(entry) if self.believes(&entry, &one.host) => entry,
@@ -115,8 +115,9 @@ impl Task {
             return false;
         }
         let last = match self.hosts.get_mut(origin) {
+            _ if origin == ADMIN => &mut self.admin_id,
             Some(host) => &mut host.last_id,
-            None => return origin == ADMIN,
+            None => return false,
         };
         let later = entry.id > *last;
         if later {

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::LOG;
-use super::engine::{Connection, Engine, EngineError, PATIENCE, Place, Received};
+use super::engine::{Connection, Engine, EngineError, MOST_HOSTS, PATIENCE, Place, Received};
 use super::settings::ADMIN;
 use super::task::{Host, Task};
 use crate::jail::link::Told;
@@ -247,7 +247,9 @@ impl Task {
         self.forgotten = forgotten;
         let mut new = Vec::new();
         for (name, seen) in there {
-            if name == self.settings.host {
+            // others are still listened to; nobody fills the memory with names
+            let full = self.hosts.len() >= MOST_HOSTS && !self.hosts.contains_key(&name);
+            if name == self.settings.host || full {
                 continue;
             }
             let host = self.hosts.entry(name.clone()).or_insert_with(|| {
@@ -354,7 +356,10 @@ impl Task {
         let ends = engine.ends(&[ADMIN.to_owned()]).await?;
         let last = ends.first().copied().flatten().map(|(_, last)| last);
         // orders may have come since it was here last, the first ones perhaps
-        let known = self.saved.get(ADMIN).or(self.saved.values().max());
+        // not after now: a host may choose its own places
+        let now = self.now();
+        let read = self.saved.values().filter(|place| place.at <= now).max();
+        let known = self.saved.get(ADMIN).or(read);
         self.admin = known.copied().or(last).unwrap_or_default();
         Ok(())
     }

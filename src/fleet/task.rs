@@ -13,7 +13,7 @@ use super::engine::{Engine, EngineError, Place};
 use super::forward::{Forward, WAITING};
 use super::guard::{Guard, this_host};
 use super::limits::Budget;
-use super::settings::Settings;
+use super::settings::{ADMIN, Settings};
 use super::signing::{Signer, Trusted};
 use super::ulid::Ulids;
 use super::{LOG, Millis, NOT_TRIED, Surroundings};
@@ -28,6 +28,9 @@ use crate::{info, warning};
 
 /// The jail that takes the bans of jails which this host does not have.
 pub(super) const FALLBACK: &str = "fleet";
+
+/// The row of the database that holds [`Task::admin_id`]: no host is called that.
+const ADMIN_ID: &str = "admin|id";
 
 /// The first wait before another try to connect, and the longest.
 const WAITS: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(60)];
@@ -82,6 +85,8 @@ pub(super) struct Task {
     pub(super) hosts: BTreeMap<String, Host>,
     /// How far the administrators' stream has been read.
     pub(super) admin: Place,
+    /// The id of the last order that was signed.
+    pub(super) admin_id: String,
     /// Jails whose bans are known here.
     pub(super) reported: HashMap<String, Jail>,
     /// Jails that have started since the bans of others were asked for.
@@ -142,6 +147,7 @@ impl Task {
             forgotten: HashSet::new(),
             hosts: BTreeMap::new(),
             admin: Place::default(),
+            admin_id: String::new(),
             reported: HashMap::new(),
             newcomers: HashSet::new(),
             ahead: 0,
@@ -312,7 +318,9 @@ impl Task {
             return;
         };
         for (host, position) in store.positions_of(PLACES).await {
-            if let Some(place) = Place::read(&position.first_line_hash) {
+            if host == ADMIN_ID {
+                self.admin_id = position.first_line_hash;
+            } else if let Some(place) = Place::read(&position.first_line_hash) {
                 self.saved.insert(host, place);
             }
         }
@@ -327,7 +335,7 @@ impl Task {
             .hosts
             .iter()
             .map(|(host, seen)| (host.as_str(), seen.place));
-        let admin = std::iter::once((super::settings::ADMIN, self.admin));
+        let admin = std::iter::once((ADMIN, self.admin));
         for (host, place) in hosts.chain(admin) {
             if self.saved.get(host) == Some(&place) || place == Place::default() {
                 continue;
@@ -337,11 +345,14 @@ impl Task {
                 store.add_jail(PLACES);
             }
             self.saved.insert(host.to_owned(), place);
-            let position = LogPosition {
-                first_line_hash: place.to_string(),
+            let row = |text: String| LogPosition {
+                first_line_hash: text,
                 offset: place.at.0 as f64,
             };
-            store.update_log(PLACES, host, position);
+            store.update_log(PLACES, host, row(place.to_string()));
+            if host == ADMIN && !self.admin_id.is_empty() {
+                store.update_log(PLACES, ADMIN_ID, row(self.admin_id.clone()));
+            }
         }
     }
 

@@ -287,6 +287,36 @@ fn init_rights_suffice_and_are_no_more() {
     let _servers: Vec<_> = hosts.iter().map(Host::start).collect();
     hosts[0].wait_connected(1);
     hosts[1].wait_connected(1);
+    let url = format!("redis://mx1:{}@{}", passwords[0], engine.address);
+    let mut stranger = redis::Client::open(url).unwrap().get_connection().unwrap();
+    for words in [
+        // one of another kind would end what all others read with it
+        "SET f2b:fleet:mx1:log x",
+        "SET f2b:fleet:mx1:live x",
+        "SET f2b:fleet:hosts x",
+        "XADD f2b:fleet:mx1:live * a b",
+        "ZADD f2b:fleet:mx1:log 1 a",
+        "ZREM f2b:fleet:hosts mx2",
+        "XADD f2b:fleet:mx2:log * a b",
+        "SET f2b:fleet:mx2:addresses x",
+        "HSET f2b:fleet:allow 198.51.100.1 -1",
+        "SADD f2b:fleet:forgotten mx2",
+        // and so would connections that are cut off or held up
+        "CLIENT PAUSE 1 ALL",
+        "CLIENT KILL TYPE normal SKIPME yes",
+        "CLIENT LIST",
+        "KEYS f2b:*",
+        "FLUSHALL",
+    ] {
+        let words: Vec<&str> = words.split(' ').collect();
+        let answer = redis::cmd(words[0])
+            .arg(&words[1..])
+            .query::<redis::Value>(&mut stranger);
+        let refused = answer
+            .as_ref()
+            .is_err_and(|error| error.code() == Some("NOPERM"));
+        assert!(refused, "{words:?}: {answer:?}");
+    }
     hosts[0].ask("set sshd banip 198.51.100.1");
     hosts[1].wait_banned("sshd", "198.51.100.1", true);
     let (code, text) = hosts[0].fleet(&["doctor"]);
@@ -301,6 +331,16 @@ fn init_rights_suffice_and_are_no_more() {
     for host in &hosts {
         host.wait_banned("sshd", "198.51.100.1", false);
     }
+    // a place after which there is none
+    let last = "18446744073709551615-18446744073709551615";
+    redis::cmd("XADD")
+        .arg(&["f2b:fleet:mx1:log", last, "v", "1"])
+        .exec(&mut stranger)
+        .unwrap();
+    hosts[1].ask("set sshd banip 198.51.100.7");
+    hosts[0].wait_banned("sshd", "198.51.100.7", true);
+    let refused = || hosts[1].of_host("mx1", "refused") == 1;
+    assert!(common::eventually(60, refused), "{}", hosts[1].status());
     let (code, text) = hosts[0].fleet(&["forget", "mx2", "--url", &admin]);
     assert_eq!(code, 0, "{text}");
 }
@@ -482,4 +522,57 @@ fn bans_that_are_pointed_to_are_held_against_their_host() {
     host.site.wait_for("Host liar of the fleet is muted");
     let bans = host.of_host("liar", "bans").as_u64().unwrap();
     assert!((40..=50).contains(&bans), "{bans}");
+}
+
+/// A broken engine repeats an order that an administrator signed.
+#[test]
+fn trustedkeys_obey_no_order_twice() {
+    let engine = Engine::new();
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let host = Host::new(
+        "mx1",
+        &engine.url(),
+        &option("trustedkeys", &path("trusted")),
+    );
+    let key = path("key").display().to_string();
+    let (_, line) = host.fleet(&["keygen", &key, "--host", "admin"]);
+    fs::write(path("trusted"), line).unwrap();
+    let server = host.start();
+    host.wait_connected(0);
+    host.ask("set sshd banip 198.51.100.1");
+    host.wait_banned("sshd", "198.51.100.1", true);
+    let unban = ["unban", "198.51.100.1", "--time", "0", "--signkey", &key];
+    let (code, text) = host.fleet(&unban);
+    assert_eq!(code, 0, "{text}");
+    host.wait_banned("sshd", "198.51.100.1", false);
+    type Entries = Vec<(String, Vec<String>)>;
+    let entries: Entries = engine.ask(&["XRANGE", "f2b:fleet:admin:log", "-", "+"]);
+    let mut again = vec!["XADD", "f2b:fleet:admin:log", "*"];
+    again.extend(entries[0].1.iter().map(String::as_str));
+    let repeat = || {
+        host.ask("set sshd banip 198.51.100.1");
+        let _: String = engine.ask(&again);
+        // an order that is one comes after it
+        host.ask("set sshd banip 198.51.100.2");
+        let (code, text) = host.fleet(&["unban", "198.51.100.2", "--time", "0", "--signkey", &key]);
+        assert_eq!(code, 0, "{text}");
+        host.wait_banned("sshd", "198.51.100.2", false);
+        assert!(host.bans("sshd", "198.51.100.1"));
+    };
+    repeat();
+    // the places are in the database
+    let saved = || {
+        let database = fs::read(host.site.path("db")).unwrap();
+        let wal = fs::read(host.site.path("db-wal")).unwrap_or_default();
+        [database, wal]
+            .concat()
+            .windows(8)
+            .any(|part| part == b"admin|id")
+    };
+    assert!(common::eventually(60, saved));
+    drop(server);
+    let _server = host.start();
+    host.wait_connected(0);
+    repeat();
 }
