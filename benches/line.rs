@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::sync::LazyLock;
 
-use ferroban::filter::{Clock, Filter};
+use ferroban::parts::filter::{Clock, Filter};
 
 const NOW: f64 = 1_795_291_452.0;
 

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use ferroban::pattern::{Flags, LimitExceeded, Regex};
+use ferroban::parts::pattern::{Flags, LimitExceeded, Regex};
 use serde_json::Value;
 
 const PAYLOADS: &[&str] = &[

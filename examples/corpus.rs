@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use ferroban::pattern::{FailRegex, Flags, Match, Prefilter, Regex, UseDns};
+use ferroban::parts::pattern::{FailRegex, Flags, Match, Prefilter, Regex, UseDns};
 use serde_json::Value;
 
 /// Differences shown in full.

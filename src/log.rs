@@ -135,7 +135,6 @@ pub fn write(level: Level, target: &str, message: fmt::Arguments<'_>) {
 }
 
 /// `record!(Level::Notice, "fail2ban.actions", "[{}] Ban {}", jail, ip)`
-#[macro_export]
 macro_rules! record {
     ($level:expr, $target:expr, $($arg:tt)+) => {
         if $crate::log::enabled($level) {
@@ -145,7 +144,6 @@ macro_rules! record {
 }
 
 /// Writes a record at level Debug: the target, then as `format!`.
-#[macro_export]
 macro_rules! debug {
     ($target:expr, $($arg:tt)+) => {
         $crate::record!($crate::log::Level::Debug, $target, $($arg)+)
@@ -153,7 +151,6 @@ macro_rules! debug {
 }
 
 /// Writes a record at level Msg: the target, then as `format!`.
-#[macro_export]
 macro_rules! msg {
     ($target:expr, $($arg:tt)+) => {
         $crate::record!($crate::log::Level::Msg, $target, $($arg)+)
@@ -161,7 +158,6 @@ macro_rules! msg {
 }
 
 /// Writes a record at level Info: the target, then as `format!`.
-#[macro_export]
 macro_rules! info {
     ($target:expr, $($arg:tt)+) => {
         $crate::record!($crate::log::Level::Info, $target, $($arg)+)
@@ -169,7 +165,6 @@ macro_rules! info {
 }
 
 /// Writes a record at level Notice: the target, then as `format!`.
-#[macro_export]
 macro_rules! notice {
     ($target:expr, $($arg:tt)+) => {
         $crate::record!($crate::log::Level::Notice, $target, $($arg)+)
@@ -177,7 +172,6 @@ macro_rules! notice {
 }
 
 /// Writes a record at level Warning: the target, then as `format!`.
-#[macro_export]
 macro_rules! warning {
     ($target:expr, $($arg:tt)+) => {
         $crate::record!($crate::log::Level::Warning, $target, $($arg)+)
@@ -185,7 +179,6 @@ macro_rules! warning {
 }
 
 /// Writes a record at level Error: the target, then as `format!`.
-#[macro_export]
 macro_rules! error {
     ($target:expr, $($arg:tt)+) => {
         $crate::record!($crate::log::Level::Error, $target, $($arg)+)
@@ -193,9 +186,10 @@ macro_rules! error {
 }
 
 /// Writes a record at level Critical: the target, then as `format!`.
-#[macro_export]
 macro_rules! critical {
     ($target:expr, $($arg:tt)+) => {
         $crate::record!($crate::log::Level::Critical, $target, $($arg)+)
     };
 }
+
+pub(crate) use {critical, debug, error, info, msg, notice, record, warning};

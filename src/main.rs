@@ -1,8 +1,8 @@
 //! The multi-call binary: everything it can do is in the library.
 
 #[global_allocator]
-static ALLOCATOR: ferroban::sys::allocator::Allocator = ferroban::sys::allocator::Allocator;
+static ALLOCATOR: ferroban::Allocator = ferroban::Allocator;
 
 fn main() -> std::process::ExitCode {
-    ferroban::cli::main()
+    ferroban::main()
 }

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use common::home::Site;
 use common::stock::StockServer;
-use ferroban::action::{Actions, Common, JailFigures, Order, Query};
-use ferroban::address::Address;
-use ferroban::control::{Reply, Value};
-use ferroban::ticket::Ticket;
+use ferroban::parts::action::{Actions, Common, JailFigures, Order, Query};
+use ferroban::parts::address::Address;
+use ferroban::parts::control::{Reply, Value};
+use ferroban::parts::ticket::Ticket;
 use nix::sys::signal::{Signal, kill};
 use tokio::sync::oneshot;
 

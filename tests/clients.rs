@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use common::home::{Server, Site, server};
-use ferroban::control::wire::END;
+use ferroban::parts::control::wire::END;
 use nix::sys::signal::Signal;
 use regex_automata::meta::Regex;
 
@@ -405,7 +405,7 @@ fn exporters_speak_pickle() {
     stream
         .set_read_timeout(Some(Duration::from_secs(60)))
         .unwrap();
-    let reply = |bytes: &[u8]| ferroban::control::pickle::decode_reply(bytes).unwrap();
+    let reply = |bytes: &[u8]| ferroban::parts::control::pickle::decode_reply(bytes).unwrap();
     let mut ask = |request: &[u8]| exchange(&mut stream, request);
     // hctrdev and webishdev: protocol 2, a mark and a list, short byte strings
     assert_eq!(

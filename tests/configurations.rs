@@ -12,7 +12,7 @@ use std::path::Path;
 
 use common::root::Root;
 use common::written::{self, Written};
-use ferroban::config::{self, ReadOptions};
+use ferroban::parts::config::{self, ReadOptions};
 
 /// Of a hundred jails so many load and run at least.
 const SHARE: usize = 98;

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use ferroban::pattern::{Flags, Regex};
+use ferroban::parts::pattern::{Flags, Regex};
 use serde::Deserialize;
 
 /// What matches in `text`, put together.

@@ -11,7 +11,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 
 use common::{eventually, original, ours};
-use ferroban::python::text::shell_words;
+use ferroban::parts::python::text::shell_words;
 use regex_automata::meta::Regex;
 
 const COMMANDS: &str = include_str!("client_commands.txt");
@@ -460,7 +460,7 @@ fn go_clients_are_understood() {
         let length = stream.read(&mut reply).expect("reply");
         reply.truncate(length);
         let reply = reply.strip_suffix(end).expect("end marker");
-        ferroban::control::pickle::decode_reply(reply).expect("pickle")
+        ferroban::parts::control::pickle::decode_reply(reply).expect("pickle")
     };
     let pong = ask(b"\x80\x02(U\x04pingU\x03100l.");
     assert_eq!(pong, Ok("pong".into()));

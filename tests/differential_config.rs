@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ferroban::config::{self, Message, ReadOptions};
-use ferroban::control::Value;
-use ferroban::log::Level;
+use ferroban::parts::config::{self, Message, ReadOptions};
+use ferroban::parts::control::Value;
+use ferroban::parts::log::Level;
 
 /// What a run of `-d` or `-t` shows.
 #[derive(Debug, PartialEq)]

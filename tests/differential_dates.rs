@@ -6,7 +6,7 @@ mod common;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use ferroban::datetime::{DateDetector, DateTime, Templates};
+use ferroban::parts::datetime::{DateDetector, DateTime, Templates};
 
 /// In the middle of a year; in an hour that is left out in Berlin; just after a new year; on a
 /// leap day.

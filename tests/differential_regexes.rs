@@ -4,7 +4,7 @@
 
 mod common;
 
-use ferroban::pattern::{Flags, Regex};
+use ferroban::parts::pattern::{Flags, Regex};
 use serde_json::Value;
 
 /// Texts per regex.

@@ -5,8 +5,8 @@
 
 mod common;
 
-use ferroban::config;
-use ferroban::filter::{Clock, Filter};
+use ferroban::parts::config;
+use ferroban::parts::filter::{Clock, Filter};
 
 const NOW: f64 = 1_795_287_600.0;
 /// Length of the rows that attackers write.

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use common::home::{Site, ask, server};
-use ferroban::control::wire::END;
+use ferroban::parts::control::wire::END;
 use nix::sys::signal::Signal;
 
 /// How often the server is killed, unless `FERROBAN_KILLS` says; and over each firewall.

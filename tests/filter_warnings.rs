@@ -8,8 +8,8 @@ use std::io::Write as _;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
-use ferroban::filter::{Clock, FailureId, Filter};
-use ferroban::log::{self, Level, Sink};
+use ferroban::parts::filter::{Clock, FailureId, Filter};
+use ferroban::parts::log::{self, Level, Sink};
 use serde_json::{Value, json};
 
 /// Drives the original's filter: cases in, records and failures out, one line of JSON a case.

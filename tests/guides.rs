@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use common::written::{self, Written};
-use ferroban::config::{self, ReadOptions};
-use ferroban::control::Value;
-use ferroban::log::Level;
+use ferroban::parts::config::{self, ReadOptions};
+use ferroban::parts::control::Value;
+use ferroban::parts::log::Level;
 
 /// The values of an option of a jail, or of the server.
 type Values = BTreeMap<(String, String), Vec<String>>;

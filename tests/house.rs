@@ -91,3 +91,20 @@ fn unsafe_is_rare_and_stands_in_one_folder() {
     println!("{count} places say unsafe");
     assert!(count <= UNSAFE, "{count} places say unsafe");
 }
+
+#[test]
+fn the_library_exports_what_the_program_needs() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs");
+    let text = fs::read_to_string(path).expect("readable");
+    let exported: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("pub "))
+        .collect();
+    let expected = [
+        "pub mod parts;",
+        "pub use cli::main;",
+        "pub use sys::allocator::Allocator;",
+    ];
+    assert_eq!(exported, expected);
+    assert!(text.contains("#[doc(hidden)]\npub mod parts;"));
+}

@@ -2,11 +2,11 @@
 //! else is measured.
 #![allow(clippy::unwrap_used)]
 
-use ferroban::address::Address;
-use ferroban::control::JailSetting;
-use ferroban::fields::{FieldValue, Fields, MatchLine};
-use ferroban::filter::{Failure, FailureId};
-use ferroban::jail::core::{JailCore, Past};
+use ferroban::parts::address::Address;
+use ferroban::parts::control::JailSetting;
+use ferroban::parts::fields::{FieldValue, Fields, MatchLine};
+use ferroban::parts::filter::{Failure, FailureId};
+use ferroban::parts::jail::core::{JailCore, Past};
 
 const IDS: u32 = 50_000;
 

@@ -9,14 +9,14 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 
-use ferroban::address::Address;
-use ferroban::control::{JailQuery, JailSetting, Value};
-use ferroban::fields::{Fields, MatchLine};
-use ferroban::filter::{Failure, FailureId};
-use ferroban::jail::core::{JailCore, Past};
-use ferroban::jail::decision::Decision;
-use ferroban::store::BanHistory;
-use ferroban::ticket::Ticket;
+use ferroban::parts::address::Address;
+use ferroban::parts::control::{JailQuery, JailSetting, Value};
+use ferroban::parts::fields::{Fields, MatchLine};
+use ferroban::parts::filter::{Failure, FailureId};
+use ferroban::parts::jail::core::{JailCore, Past};
+use ferroban::parts::jail::decision::Decision;
+use ferroban::parts::store::BanHistory;
+use ferroban::parts::ticket::Ticket;
 use serde_json::{Value as Json, json};
 
 const BEGIN: f64 = 1_600_000_000.0;
@@ -120,7 +120,7 @@ impl Ours {
                 self.note(decisions);
             }
             "attempt" => {
-                let at = ferroban::jail::decision::local_time(now);
+                let at = ferroban::parts::jail::decision::local_time(now);
                 let lines = texts("lines");
                 let line = format!("fail2ban.filter INFO [j] Attempt {id} - {at}");
                 self.log.push(line);

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use ferroban::control::{JailCommand, JailSetting};
-use ferroban::jail::{Events, Jail, JailContext, Names};
-use ferroban::log::{self, Level};
-use ferroban::source::Sources;
+use ferroban::parts::control::{JailCommand, JailSetting};
+use ferroban::parts::jail::{Events, Jail, JailContext, Names};
+use ferroban::parts::log::{self, Level};
+use ferroban::parts::source::Sources;
 
 static LOG: Mutex<Vec<String>> = Mutex::new(Vec::new());
 

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use ferroban::control::{JailCommand, JailQuery, JailSetting, Reply, Value};
-use ferroban::jail::{Events, Jail, JailContext, Names};
-use ferroban::log::{self, Level};
-use ferroban::source::Sources;
-use ferroban::store::Store;
+use ferroban::parts::control::{JailCommand, JailQuery, JailSetting, Reply, Value};
+use ferroban::parts::jail::{Events, Jail, JailContext, Names};
+use ferroban::parts::log::{self, Level};
+use ferroban::parts::source::Sources;
+use ferroban::parts::store::Store;
 
 /// Everything is logged here; each test looks for the name of its jail.
 static LOG: Mutex<Vec<String>> = Mutex::new(Vec::new());

@@ -9,13 +9,13 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ferroban::config::ini::{self, IniFile};
-use ferroban::config::jail::report::report;
-use ferroban::config::section::Section;
-use ferroban::config::shipped::Shipped;
-use ferroban::config::{self, ReadOptions};
-use ferroban::control::Value;
-use ferroban::log::Level;
+use ferroban::parts::config::ini::{self, IniFile};
+use ferroban::parts::config::jail::report::report;
+use ferroban::parts::config::section::Section;
+use ferroban::parts::config::shipped::Shipped;
+use ferroban::parts::config::{self, ReadOptions};
+use ferroban::parts::control::Value;
+use ferroban::parts::log::Level;
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

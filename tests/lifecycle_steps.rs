@@ -120,7 +120,7 @@ impl<'s> Life<'s> {
     fn ask(&mut self, command: &str) {
         let here = self.site.directory.path().display().to_string();
         let words = command.replace("/SITE", &here);
-        let words = ferroban::python::text::shell_words(&words).unwrap();
+        let words = ferroban::parts::python::text::shell_words(&words).unwrap();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let answer = match self.server.as_ref().unwrap().ask(&words).unwrap() {
             Ok(value) => value.repr(),

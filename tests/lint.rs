@@ -13,8 +13,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use ferroban::config::shipped::{DIR, Shipped};
-use ferroban::lint::{Finding, Severity, lint};
+use ferroban::parts::config::shipped::{DIR, Shipped};
+use ferroban::parts::lint::{Finding, Severity, lint};
 
 /// File, line, kind, severity.
 type Mark = (String, u32, String, String);

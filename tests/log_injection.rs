@@ -421,7 +421,7 @@ const KNOWN_TO_LINT: &[&str] = &[
 
 #[test]
 fn lint_names_what_leads_the_filters_of_the_original() {
-    use ferroban::pattern::{FailRegex, UseDns};
+    use ferroban::parts::pattern::{FailRegex, UseDns};
     let mut unnamed = Vec::new();
     for version in ["1.1.1", "1.0.2"] {
         let config = common::reference(version).join("etc/fail2ban");
@@ -432,7 +432,7 @@ fn lint_names_what_leads_the_filters_of_the_original() {
         let leading = scores.into_values().flat_map(|score| score.leading);
         unnamed.extend(leading.filter(|source| {
             let regex = FailRegex::new(source, UseDns::Warn, false).expect("a regex");
-            ferroban::lint::leads(&regex).is_none()
+            ferroban::parts::lint::leads(&regex).is_none()
         }));
     }
     assert!(unnamed.is_empty(), "{unnamed:#?}");
@@ -441,10 +441,11 @@ fn lint_names_what_leads_the_filters_of_the_original() {
 /// A message of several lines is one entry of a journal, and no part of it is a line of its own.
 #[test]
 fn a_message_of_several_lines_is_one() {
-    use ferroban::filter::{Clock, Filter};
+    use ferroban::parts::filter::{Clock, Filter};
     let config = common::reference("1.1.1").join("etc/fail2ban");
     for config in [config.as_path(), Path::new(env!("CARGO_MANIFEST_DIR"))] {
-        let found = ferroban::config::find_filter(config, "sshd[mode=aggressive]", "systemd");
+        let found =
+            ferroban::parts::config::find_filter(config, "sshd[mode=aggressive]", "systemd");
         let options = found.expect("usable").expect("there").options;
         let mut filter = Filter::new("sshd");
         filter

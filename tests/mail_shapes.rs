@@ -7,18 +7,18 @@ mod scenario;
 
 use std::path::Path;
 
-use ferroban::action::JailFigures;
-use ferroban::action::plan::Way;
-use ferroban::action::preview::DryAction;
-use ferroban::action::tags::replace_dynamic;
-use ferroban::address::Address;
-use ferroban::control::Value;
-use ferroban::exec::script::Script;
-use ferroban::fields::MatchLine;
-use ferroban::firewall::Change;
-use ferroban::mail::{Mail, Reads, Sink};
-use ferroban::sys::hosts::HostNames;
-use ferroban::ticket::Ticket;
+use ferroban::parts::action::JailFigures;
+use ferroban::parts::action::plan::Way;
+use ferroban::parts::action::preview::DryAction;
+use ferroban::parts::action::tags::replace_dynamic;
+use ferroban::parts::address::Address;
+use ferroban::parts::control::Value;
+use ferroban::parts::exec::script::Script;
+use ferroban::parts::fields::MatchLine;
+use ferroban::parts::firewall::Change;
+use ferroban::parts::mail::{Mail, Reads, Sink};
+use ferroban::parts::sys::hosts::HostNames;
+use ferroban::parts::ticket::Ticket;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -273,7 +273,7 @@ fn shipped(directory: &Path, name: &str, arguments: &str) -> Vec<(String, Value)
         "[j]\nenabled = true\nfilter = sshd\nbackend = polling\nlogpath = /dev/null\naction = {name}[name=j, {arguments}]\n"
     );
     std::fs::write(base.path().join("jail.conf"), jail).unwrap();
-    let stream = ferroban::config::read(base.path(), &Default::default()).unwrap();
+    let stream = ferroban::parts::config::read(base.path(), &Default::default()).unwrap();
     let words = stream
         .commands
         .iter()

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::words;
-use ferroban::options::{action, jail, server};
+use ferroban::parts::options::{action, jail, server};
 
 /// What a page or a help text explains, with the explanation.
 type Entries = BTreeMap<String, String>;

@@ -189,7 +189,7 @@ fn filled(value: &mut Json, texts: &[(&str, &str)]) {
 fn each_service_is_told_as_it_wants_whatever_the_lines_hold() {
     let (stage, recorder) = (Stage::new(), Recorder::willing());
     let url = format!("http://127.0.0.1:{}", recorder.port);
-    let host = ferroban::sys::hosts::HostNames::of_this_machine().full;
+    let host = ferroban::parts::sys::hosts::HostNames::of_this_machine().full;
     let evil_id = stage.here("b\\\"$(touch HERE/pwned)é\r\nx: y");
     for (action, line, escape, body) in SERVICES {
         let action = action.replace("URL", &url);

@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ferroban::samples::{self, Facts, Measure, Samples, Step, ZONE};
+use ferroban::parts::samples::{self, Facts, Measure, Samples, Step, ZONE};
 
 /// A line of a sample file: its name and the number of the line.
 type Place = (String, usize);

@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use common::home::{Site, ask, jail, server};
-use ferroban::control::{Reply, Value};
+use ferroban::parts::control::{Reply, Value};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
 

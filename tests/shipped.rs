@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 
 use common::home::{Site, jail};
 use common::root::Root;
-use ferroban::config::{self, ReadOptions};
+use ferroban::parts::config::{self, ReadOptions};
 
 const NO_JAIL: &str = "No jail is running: nothing is guarded";
 
@@ -267,7 +267,7 @@ fn names_of_former_versions_are_accepted() {
     let commands: String = stream
         .commands
         .into_iter()
-        .map(|words| format!("{}\n", ferroban::control::Value::List(words).repr()))
+        .map(|words| format!("{}\n", ferroban::parts::control::Value::List(words).repr()))
         .collect();
     for part in [
         format!("['set', 'old', 'ignorecommand', '{base}/filter.d/ignorecommands/mine <ip>']"),

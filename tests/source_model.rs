@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferroban::source::{Chunk, Sources, Start, Subscription, Watch};
+use ferroban::parts::source::{Chunk, Sources, Start, Subscription, Watch};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 

@@ -5,11 +5,11 @@ mod common;
 
 use std::path::Path;
 
-use ferroban::address::Address;
-use ferroban::fields::{FieldValue, MatchLine};
-use ferroban::origin::Origin;
-use ferroban::store::{LogPosition, Store};
-use ferroban::ticket::{BanTime, Ticket};
+use ferroban::parts::address::Address;
+use ferroban::parts::fields::{FieldValue, MatchLine};
+use ferroban::parts::origin::Origin;
+use ferroban::parts::store::{LogPosition, Store};
+use ferroban::parts::ticket::{BanTime, Ticket};
 use serde_json::{Value, json};
 
 const NOW: f64 = 1_795_000_000.0;

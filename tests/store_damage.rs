@@ -7,11 +7,11 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ferroban::address::Address;
-use ferroban::evidence::memory::JailEvidence;
-use ferroban::fields::MatchLine;
-use ferroban::store::{LogPosition, Store, StoreError};
-use ferroban::ticket::{BanTime, Ticket};
+use ferroban::parts::address::Address;
+use ferroban::parts::evidence::memory::JailEvidence;
+use ferroban::parts::fields::MatchLine;
+use ferroban::parts::store::{LogPosition, Store, StoreError};
+use ferroban::parts::ticket::{BanTime, Ticket};
 
 fn block<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()

@@ -10,10 +10,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use common::home::{Site, server};
-use ferroban::address::Address;
-use ferroban::fields::MatchLine;
-use ferroban::store::Store;
-use ferroban::ticket::{BanTime, Ticket};
+use ferroban::parts::address::Address;
+use ferroban::parts::fields::MatchLine;
+use ferroban::parts::store::Store;
+use ferroban::parts::ticket::{BanTime, Ticket};
 use nix::sys::signal::Signal;
 
 fn run(program: &str, args: &[&str]) {

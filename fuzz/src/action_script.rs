@@ -1,9 +1,9 @@
 //! Any script: what of it is read as shell, as a call of a firewall program, as a mail.
 
-use ferroban::exec::script::Script;
-use ferroban::exec::syntax::{self, Command, List};
-use ferroban::firewall::iptables::{Call, transactions};
-use ferroban::mail::Mail;
+use ferroban::parts::exec::script::Script;
+use ferroban::parts::exec::syntax::{self, Command, List};
+use ferroban::parts::firewall::iptables::{Call, transactions};
+use ferroban::parts::mail::Mail;
 
 pub fn run(data: &[u8]) {
     let texts: Vec<_> = super::texts(data).collect();

@@ -11,17 +11,19 @@ use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ferroban::address::Address;
-use ferroban::control::listener::Answer;
-use ferroban::control::print::{self, Charset};
-use ferroban::control::wire::{CLOSE, Frames};
-use ferroban::control::{Command, CommandError, JailCommand, JailSetting, Reply, Value, pickle};
-use ferroban::jail::core::Past;
-use ferroban::jail::replay::ReplayJail;
-use ferroban::server::Server;
-use ferroban::server::logging::Logging;
-use ferroban::store::BanHistory;
-use ferroban::ticket::{BanTime, Ticket};
+use ferroban::parts::address::Address;
+use ferroban::parts::control::listener::Answer;
+use ferroban::parts::control::print::{self, Charset};
+use ferroban::parts::control::wire::{CLOSE, Frames};
+use ferroban::parts::control::{
+    Command, CommandError, JailCommand, JailSetting, Reply, Value, pickle,
+};
+use ferroban::parts::jail::core::Past;
+use ferroban::parts::jail::replay::ReplayJail;
+use ferroban::parts::server::Server;
+use ferroban::parts::server::logging::Logging;
+use ferroban::parts::store::BanHistory;
+use ferroban::parts::ticket::{BanTime, Ticket};
 
 /// No command may take longer.
 const PATIENCE: Duration = Duration::from_secs(5);

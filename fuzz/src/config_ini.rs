@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use ferroban::config::files::{Files, join};
-use ferroban::config::ini;
-use ferroban::config::section::Section;
-use ferroban::config::{ReadOptions, stream};
+use ferroban::parts::config::files::{Files, join};
+use ferroban::parts::config::ini;
+use ferroban::parts::config::section::Section;
+use ferroban::parts::config::{ReadOptions, stream};
 
 /// Where the parts stand in the directory `/c`.
 const PATHS: [&str; 8] = [

@@ -2,16 +2,16 @@
 //!
 //! Each part of the input is a text that is read as all of these.
 
-use ferroban::address::Address;
-use ferroban::config::definition::convert;
-use ferroban::config::options;
-use ferroban::config::settings::{Setting, split_condition};
-use ferroban::control::Value;
-use ferroban::datetime::duration;
-use ferroban::jail::formula::{Formula, Variables};
-use ferroban::options::Kind;
-use ferroban::python::Number;
-use ferroban::python::text;
+use ferroban::parts::address::Address;
+use ferroban::parts::config::definition::convert;
+use ferroban::parts::config::options;
+use ferroban::parts::config::settings::{Setting, split_condition};
+use ferroban::parts::control::Value;
+use ferroban::parts::datetime::duration;
+use ferroban::parts::jail::formula::{Formula, Variables};
+use ferroban::parts::options::Kind;
+use ferroban::parts::python::Number;
+use ferroban::parts::python::text;
 
 pub fn run(data: &[u8]) {
     for text in super::texts(data) {

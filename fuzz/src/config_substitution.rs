@@ -3,11 +3,11 @@
 //! The input is text: lines `name = value`. As a file they are read, in sections if there are
 //! any, for `%()s`; as options of a filter and as properties of an action for `<tag>`.
 
-use ferroban::action::tags::{self, PropertyTexts};
-use ferroban::config::ini;
-use ferroban::config::settings::{Options, Setting, Settings, Vars};
-use ferroban::config::tags::substitute;
-use ferroban::sys::hosts::HostNames;
+use ferroban::parts::action::tags::{self, PropertyTexts};
+use ferroban::parts::config::ini;
+use ferroban::parts::config::settings::{Options, Setting, Settings, Vars};
+use ferroban::parts::config::tags::substitute;
+use ferroban::parts::sys::hosts::HostNames;
 
 /// No value may grow beyond (bytes).
 const LONGEST: usize = 8 << 20;

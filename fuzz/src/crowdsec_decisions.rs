@@ -1,7 +1,7 @@
 //! Any bytes as the answer of a LAPI.
 
-use ferroban::address::Address;
-use ferroban::crowdsec::decisions::{LONGEST, Stream, duration, seconds};
+use ferroban::parts::address::Address;
+use ferroban::parts::crowdsec::decisions::{LONGEST, Stream, duration, seconds};
 
 pub fn run(data: &[u8]) {
     let Ok(stream) = Stream::read(data) else {

@@ -1,8 +1,8 @@
 //! Any bytes in the `data` column of the ban table.
 
-use ferroban::address::Address;
-use ferroban::store::data;
-use ferroban::ticket::Ticket;
+use ferroban::parts::address::Address;
+use ferroban::parts::store::data;
+use ferroban::parts::ticket::Ticket;
 
 pub fn run(json: &[u8]) {
     let ticket = read(json);

@@ -3,7 +3,7 @@
 //! First part of the input: the `datepattern` (empty: the defaults). The others are lines, read one
 //! after the other, since the detector learns.
 
-use ferroban::datetime::{DateDetector, DateTime, FixedOffset, Templates};
+use ferroban::parts::datetime::{DateDetector, DateTime, FixedOffset, Templates};
 
 pub fn run(data: &[u8]) {
     let mut texts = super::texts(data);

@@ -4,10 +4,10 @@
 
 use std::cell::OnceCell;
 
-use ferroban::address::Address;
-use ferroban::config::lookup;
-use ferroban::config::shipped::{self, Shipped};
-use ferroban::filter::{Clock, FailureId, Filter};
+use ferroban::parts::address::Address;
+use ferroban::parts::config::lookup;
+use ferroban::parts::config::shipped::{self, Shipped};
+use ferroban::parts::filter::{Clock, FailureId, Filter};
 
 /// The filters this program brings.
 const SHIPPED: [&str; 9] = [

@@ -1,6 +1,6 @@
 //! Any names and values as an entry of a stream.
 
-use ferroban::fleet::entry::{Entry, reason};
+use ferroban::parts::fleet::entry::{Entry, reason};
 
 pub fn run(data: &[u8]) {
     let parts: Vec<&[u8]> = super::parts(data).collect();

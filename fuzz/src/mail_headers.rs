@@ -6,9 +6,9 @@
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use ferroban::action::tags::replace_dynamic;
-use ferroban::mail::Mail;
-use ferroban::sys::hosts::HostNames;
+use ferroban::parts::action::tags::replace_dynamic;
+use ferroban::parts::mail::Mail;
+use ferroban::parts::sys::hosts::HostNames;
 
 /// A mail as action files spell it.
 const COMMAND: &str = "printf %b \"Subject: [Fail2Ban] <ip> banned\nFrom: f2b <f2b@host.example>\nTo: root\\n\nBanned <ip>.\n<matches>\n\" | /usr/sbin/sendmail -f \"f2b@host.example\" \"root\"";

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use ferroban::pattern::{Flags, Match, Regex};
+use ferroban::parts::pattern::{Flags, Match, Regex};
 
 /// Whether Python may say something else: it nests deeper, and knows the names of characters.
 fn is_ours_alone(reason: &str) -> bool {

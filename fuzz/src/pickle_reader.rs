@@ -1,8 +1,8 @@
 //! Any bytes as a pickle: a request, and the server's answer as the client reads and prints it.
 
-use ferroban::control::pickle::{self, MAX_DEPTH};
-use ferroban::control::print::{self, Charset};
-use ferroban::control::{Command, Value};
+use ferroban::parts::control::pickle::{self, MAX_DEPTH};
+use ferroban::parts::control::print::{self, Charset};
+use ferroban::parts::control::{Command, Value};
 
 /// Commands whose answers are printed in ways of their own.
 const ASKED: [&[&str]; 8] = [

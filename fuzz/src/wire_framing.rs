@@ -1,6 +1,6 @@
 //! Any bytes on the control socket, however they arrive: the same messages come out.
 
-use ferroban::control::wire::{END, Frames, frame};
+use ferroban::parts::control::wire::{END, Frames, frame};
 
 pub fn run(data: &[u8]) {
     let Some((&size, stream)) = data.split_first() else {

@@ -172,7 +172,8 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::exec::script::Script;
-    use crate::mail::{Mail, Security, Sink};
+    use crate::mail::server::Security;
+    use crate::mail::{Mail, Sink};
 
     fn action(pairs: &[(&str, &str)]) -> SmtpAction {
         let pairs = pairs

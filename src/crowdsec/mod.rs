@@ -14,7 +14,7 @@ mod task;
 
 use std::sync::Arc;
 
-pub use self::settings::{Settings, SettingsError};
+pub use self::settings::Settings;
 use self::task::Shared;
 use crate::control::Value;
 use crate::fleet::Surroundings;

@@ -97,6 +97,7 @@ impl EvidenceMemory {
     }
 
     /// Bytes kept now.
+    #[cfg(test)]
     pub fn used(&self) -> usize {
         self.0.used.load(Ordering::Relaxed)
     }

@@ -72,11 +72,6 @@ impl<'t> Lines<'t> {
         self.places.len()
     }
 
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
-    }
-
     /// One of them, empty beyond the last.
     pub fn line(&self, index: usize) -> &str {
         let (start, end) = self.place(index);

@@ -37,7 +37,7 @@ pub use settings::{Dates, Filter, Rules};
 pub use signature::Signature;
 pub use survey::Survey;
 pub use told::is_told;
-pub use trace::{Attempt, Mark, SessionTrace, Trace, TracedDate, Tracer};
+pub use trace::{Attempt, Mark, Trace, Tracer};
 
 use crate::address::Address;
 use crate::fields::{Fields, MatchLine};

@@ -148,13 +148,6 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// Forgets everything.
-    pub(super) fn clear(&mut self) {
-        self.entries.clear();
-        self.order.clear();
-        self.bytes = 0;
-    }
-
     /// The session of this key, if it is remembered.
     pub(super) fn get(&self, key: &str) -> Option<&Gathered> {
         self.entries.get(key).map(|entry| &entry.session)
@@ -477,7 +470,5 @@ mod tests {
             sessions.merge(&"2".into(), record(&[("user", &user)]), &[], 0.0);
             assert!(sessions.bytes <= MOST_BYTES);
         }
-        sessions.clear();
-        assert_eq!(sessions.bytes, 0);
     }
 }

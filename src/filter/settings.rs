@@ -404,10 +404,4 @@ impl Filter {
     pub fn last_date(&self) -> Option<Timestamp> {
         self.window.last
     }
-
-    /// Forgets sessions and buffered lines.
-    pub fn forget_lines(&mut self) {
-        self.sessions.clear();
-        self.buffer.clear();
-    }
 }

@@ -71,18 +71,6 @@ impl Finding {
     }
 }
 
-impl Survey {
-    /// How many lines followers have to look at.
-    pub fn len(&self) -> usize {
-        self.lines.len()
-    }
-
-    /// Whether there is nothing for a follower to do.
-    pub fn is_empty(&self) -> bool {
-        self.lines.is_empty()
-    }
-}
-
 impl Filter {
     /// What decides about its findings; `None` where a line is not looked at for itself.
     pub fn signature(&mut self) -> Option<Arc<Signature>> {

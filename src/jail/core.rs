@@ -220,19 +220,6 @@ impl JailCore {
         self.random = fastrand::Rng::with_seed(seed);
     }
 
-    /// Failures in a line (without its line end), names not yet resolved. `date` as in
-    /// [`Filter::process_line`].
-    pub fn line(
-        &mut self,
-        line: &str,
-        date: Option<(&str, Timestamp)>,
-        now: Timestamp,
-        in_operation: bool,
-    ) -> Vec<Failure> {
-        let clock = self.clock(now, in_operation);
-        self.filter.process_line(line, date, &clock)
-    }
-
     /// The dates of lines in its logs.
     pub(super) fn calendar(&mut self, now: Timestamp) -> Calendar<'_> {
         let since = now - self.counter.find_time();

@@ -14,11 +14,11 @@ mod mime;
 pub mod queue;
 pub mod rate_limit;
 mod reader;
-mod server;
+pub(crate) mod server;
 mod smtp;
 pub mod whois;
 
-pub use server::{Security, Server};
+pub use server::Server;
 
 use reader::Reader;
 

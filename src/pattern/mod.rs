@@ -29,12 +29,11 @@ use std::sync::{Arc, LazyLock};
 
 use crate::interned::Interned;
 
-pub use failregex::{FailRegex, Groups, Part};
+pub use failregex::{FailRegex, Part};
 pub use nearly::{Change, Help, Nearly, repair};
 pub use prefilter::Prefilter;
 pub use probe::{Probe, Reach, class_length};
 pub use python_re::{Flags, LimitExceeded, Match, Regex};
-pub use risks::Risks;
 pub use screen::Screen;
 pub use searchers::{Outlook, is_ascii};
 pub use steering::Steering;

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Local, NaiveDateTime, TimeZone as _};
 use serde_json::{Map, Value};
 
-pub use file::{Condition, Line, Samples, Step};
+pub use file::{Line, Samples, Step};
 pub use trial::{Difference, Judged, Measure, filter_of, judge};
 
 use crate::ticket::Timestamp;

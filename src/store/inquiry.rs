@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, params};
 
 use super::statistics::text;
 use super::{LogPosition, StoreError, data, rows, schema, statistics};
@@ -101,27 +101,6 @@ pub fn position(path: &Path, jail: &str, log: &str) -> Result<Option<LogPosition
     statistics::told(path, read())
 }
 
-/// When a jail banned last, in the database's memory.
-///
-/// # Errors
-/// As [`bans`].
-pub fn last_ban(path: &Path, jail: &str) -> Result<Option<Timestamp>, StoreError> {
-    let read = || {
-        let db: Connection = statistics::open(path)?;
-        if !schema::has_table(&db, "bans")? {
-            return Ok(None);
-        }
-        db.query_row(
-            "SELECT max(timeofban) FROM bans WHERE jail = ?1",
-            [jail],
-            |row| row.get(0),
-        )
-        .optional()
-        .map(Option::flatten)
-    };
-    statistics::told(path, read())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,7 +138,6 @@ mod tests {
         assert_eq!(bans(&path, "192.0.2.2", 9).unwrap(), []);
         let position = position(&path, "mail", "/l").unwrap().unwrap();
         assert_eq!(position.offset, 77.0);
-        assert_eq!(last_ban(&path, "mail").unwrap(), Some(900.0));
         assert!(bans(&dir.path().join("none"), "192.0.2.1", 9).is_err());
     }
 }

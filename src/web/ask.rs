@@ -60,11 +60,6 @@ impl Ask {
         }
     }
 
-    /// The control socket.
-    pub fn socket(&self) -> &std::path::Path {
-        &self.socket
-    }
-
     /// The answer to a question that changes nothing, as JSON; it may be a second old, or older where the
     /// server takes long for it.
     ///

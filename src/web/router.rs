@@ -187,7 +187,6 @@ async fn login(site: &Site, peer: Peer, head: &Parts, body: Incoming) -> Reply {
     let frame = Frame {
         base: &site.base,
         access: None,
-        has_users: door.has_users(),
         done: None,
     };
     let token = door.login_token();
@@ -251,7 +250,6 @@ impl Asked<'_> {
         Frame {
             base: &self.site.base,
             access: Some(self.access),
-            has_users: self.site.door.has_users(),
             // only texts of ours: anybody may have made up the link
             done: match self.query.get("done").map(String::as_str) {
                 Some("ban") => Some("The address is banned."),

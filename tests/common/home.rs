@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use ferroban::control::client::Client;
-use ferroban::control::{Reply, Value};
+use ferroban::parts::control::client::Client;
+use ferroban::parts::control::{Reply, Value};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 

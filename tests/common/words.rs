@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use ferroban::action::info;
-use ferroban::cli::usage;
-use ferroban::options::{OptionRow, action, jail, server};
-use ferroban::pattern::short_tags;
+use ferroban::parts::action::info;
+use ferroban::parts::cli::usage;
+use ferroban::parts::options::{OptionRow, action, jail, server};
+use ferroban::parts::pattern::short_tags;
 
 /// Tags that captures of a filter have a meaning by; `NAME` stands for any name.
 pub const CAPTURES: [&str; 9] = [

@@ -99,7 +99,7 @@ impl Place {
     /// The state of the bridge as the server tells it.
     pub fn status(&self) -> Json {
         match home::ask(&self.site, &["crowdsec", "status"]) {
-            Ok(Ok(value)) => ferroban::control::print::json::value(&value),
+            Ok(Ok(value)) => ferroban::parts::control::print::json::value(&value),
             _ => Json::Null,
         }
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-use ferroban::firewall::netlink::{Body, Channel, Messages, attributes};
+use ferroban::parts::firewall::netlink::{Body, Channel, Messages, attributes};
 
 use crate::bridge::in_kernel;
 use crate::common::{self, eventually, home::Server};

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use ferroban::jail::Decoder;
-use ferroban::python::encoding::Encoding;
+use ferroban::parts::jail::Decoder;
+use ferroban::parts::python::encoding::Encoding;
 use serde_json::Value;
 
 use super::{FAILED, common, compare};

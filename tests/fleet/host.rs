@@ -121,7 +121,7 @@ impl Host {
     /// The state of the fleet as the server tells it.
     pub fn status(&self) -> Json {
         match home::ask(&self.site, &["fleet", "status"]) {
-            Ok(Ok(value)) => ferroban::control::print::json::value(&value),
+            Ok(Ok(value)) => ferroban::parts::control::print::json::value(&value),
             _ => Json::Null,
         }
     }

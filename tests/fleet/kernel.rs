@@ -8,9 +8,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
-use ferroban::firewall::member::Set;
-use ferroban::firewall::netlink::{Body, Channel, Messages};
-use ferroban::firewall::sets;
+use ferroban::parts::firewall::member::Set;
+use ferroban::parts::firewall::netlink::{Body, Channel, Messages};
+use ferroban::parts::firewall::sets;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, setns};
 
@@ -116,7 +116,7 @@ impl Listeners {
             deaf.retain(|channel| {
                 let mut found = false;
                 if ready.next() == Some(true) {
-                    let each = |answer: ferroban::firewall::netlink::Answer<'_>| {
+                    let each = |answer: ferroban::parts::firewall::netlink::Answer<'_>| {
                         if let Body::Message(NEW_ELEMENT, bytes) = answer.body {
                             found |= bytes.windows(4).any(|four| four == ip.octets());
                         }

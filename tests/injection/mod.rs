@@ -13,8 +13,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use attack::{Attack, Attempt};
-use ferroban::config;
-use ferroban::filter::{Clock, FailureId, Filter, LineOutcome, Manner};
+use ferroban::parts::config;
+use ferroban::parts::filter::{Clock, FailureId, Filter, LineOutcome, Manner};
 use regex_automata::meta::Regex;
 use shapes::{Event, Kind, Part, Service, Writing};
 

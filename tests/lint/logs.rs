@@ -27,7 +27,7 @@ fn lines(count: u64, ago: u64, message: &str) -> String {
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
     let line = |number| {
         let time = i64::try_from(now - ago - count + number).unwrap();
-        let date = ferroban::jail::decision::local_time(time as f64);
+        let date = ferroban::parts::jail::decision::local_time(time as f64);
         let date = date.get(..19).unwrap().to_owned();
         format!("{date} host sshd[1]: {message}\n")
     };

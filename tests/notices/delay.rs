@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use ferroban::action::ban_times::BanTimeCounts;
-use ferroban::action::{Actions, JailFigures, Order};
-use ferroban::address::Address;
-use ferroban::control::Value;
-use ferroban::fields::MatchLine;
-use ferroban::ticket::Ticket;
+use ferroban::parts::action::ban_times::BanTimeCounts;
+use ferroban::parts::action::{Actions, JailFigures, Order};
+use ferroban::parts::address::Address;
+use ferroban::parts::control::Value;
+use ferroban::parts::fields::MatchLine;
+use ferroban::parts::ticket::Ticket;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
-use ferroban::exec::script::Script;
-use ferroban::mail::rate_limit::Pacing;
-use ferroban::notice::Notice;
-use ferroban::notice::queue::{Job, Queue};
+use ferroban::parts::exec::script::Script;
+use ferroban::parts::mail::rate_limit::Pacing;
+use ferroban::parts::notice::Notice;
+use ferroban::parts::notice::queue::{Job, Queue};
 use tokio::time::{Instant, sleep};
 
 use crate::recorder::{Answer, Recorder, nobody, silent};

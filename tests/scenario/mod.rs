@@ -9,13 +9,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Once;
 
-use ferroban::action::{Actions, JailFigures, Order, Query};
-use ferroban::address::Address;
-use ferroban::control::{Reply, Value};
-use ferroban::evidence::Evidence;
-use ferroban::fields::{FieldValue, MatchLine};
-use ferroban::log::{self, Level, Sink};
-use ferroban::ticket::{BanTime, Ticket};
+use ferroban::parts::action::{Actions, JailFigures, Order, Query};
+use ferroban::parts::address::Address;
+use ferroban::parts::control::{Reply, Value};
+use ferroban::parts::evidence::Evidence;
+use ferroban::parts::fields::{FieldValue, MatchLine};
+use ferroban::parts::log::{self, Level, Sink};
+use ferroban::parts::ticket::{BanTime, Ticket};
 use nix::sched::{CloneFlags, unshare};
 use serde_json::{Value as Json, json};
 
@@ -115,7 +115,7 @@ pub fn shipped_actions_with(jail_local: &str, files: &[(&str, &str)]) -> Vec<Jso
     for (name, content) in files.iter().chain(&[("jail.local", jail_local)]) {
         std::fs::write(directory.path().join(name), content).unwrap();
     }
-    let stream = ferroban::config::read(directory.path(), &Default::default()).unwrap();
+    let stream = ferroban::parts::config::read(directory.path(), &Default::default()).unwrap();
     let steps: Vec<Json> = stream
         .commands
         .iter()
@@ -362,7 +362,7 @@ fn note_reply(reply: Reply) {
         Ok(value) => value.repr(),
         Err(error) => error.repr(),
     };
-    ferroban::error!("fail2ban.reply", "{shown}");
+    log::write(Level::Error, "fail2ban.reply", format_args!("{shown}"));
 }
 
 async fn command(actions: &Actions, words: &[Json]) {
@@ -398,7 +398,11 @@ async fn command(actions: &Actions, words: &[Json]) {
     }
     // an action that cannot be made shows by what does not happen
     if let Err(error) = answer.await.unwrap() {
-        ferroban::error!("fail2ban.reply", "{}", error.repr());
+        log::write(
+            Level::Error,
+            "fail2ban.reply",
+            format_args!("{}", error.repr()),
+        );
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use ferroban::control::Value;
-use ferroban::control::client::Client;
+use ferroban::parts::control::Value;
+use ferroban::parts::control::client::Client;
 
 use super::common::{self, home};
 use super::*;

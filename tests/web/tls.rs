@@ -4,8 +4,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use ferroban::http::tls::Tls;
-use ferroban::http::{Client, Limits};
+use ferroban::parts::http::tls::Tls;
+use ferroban::parts::http::{Client, Limits};
 
 use super::common::{self, home};
 use super::*;

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-pub use self::syslog::{Protocol, Syslog};
+pub use self::syslog::Syslog;
 use super::{Chunk, Shelf};
 use crate::warning;
 

@@ -60,8 +60,6 @@ pub struct Frame<'a> {
     pub base: &'a str,
     /// Who looks; `None`: nobody has logged in, and the page is for that.
     pub access: Option<&'a Access>,
-    /// Whether there are users, so that there is something to log in and out of.
-    pub has_users: bool,
     /// What was done by the form that led here.
     pub done: Option<&'a str>,
 }
@@ -236,7 +234,6 @@ pub(super) mod tests {
         Frame {
             base: "/f",
             access: Some(access),
-            has_users: true,
             done: Some(EVIL),
         }
     }
