@@ -38,6 +38,27 @@ fn crowdsec_jails_send_receive_or_do_neither() {
     place.wait_banned("crowdsec-capi", "198.51.100.1", true);
     place.wait_banned("crowdsec", "198.51.100.2", true);
     assert_eq!((place.count("crowdsec"), place.count("other")), (1, 0));
+    // metrics and `top` tell of the lists
+    let (_, metrics) = place.site.run(crate::common::ours("web"), &["--print"]);
+    for line in [
+        "ferroban_list_entries{list=\"CAPI\"} 1",
+        "ferroban_list_entries{list=\"cscli\"} 1",
+        "ferroban_crowdsec_connected{way=\"hearing\"} 1",
+    ] {
+        assert!(metrics.lines().any(|one| one == line), "{metrics}");
+    }
+    let age = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("ferroban_list_age_seconds{list=\"CAPI\"} "));
+    let age: f64 = age.and_then(|age| age.parse().ok()).unwrap();
+    assert!((0.0..120.0).contains(&age), "{metrics}");
+    let words = ["--once", "--interval", "1"];
+    let (_, shown) = place.site.run(crate::common::ours("top"), &words);
+    let told = shown.lines().nth(1).unwrap_or_default();
+    assert!(
+        told.starts_with("lists of CrowdSec, told ") && told.contains("CAPI 1"),
+        "{shown}"
+    );
     place
         .site
         .wait_for("[crowdsec-capi] 1 banned by list CAPI: 198.51.100.1");
