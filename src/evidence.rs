@@ -167,9 +167,10 @@ fn parts(bytes: &[u8]) -> (Reader<'_>, Reader<'_>) {
 }
 
 fn packed(pack: impl FnOnce(&mut Vec<u8>)) -> Box<[u8]> {
+    // what is kept is made once, of the right size
     let mut draft = Vec::with_capacity(512);
     pack(&mut draft);
-    draft.into()
+    draft.as_slice().into()
 }
 
 fn pack_number(mut number: usize, out: &mut Vec<u8>) {

@@ -10,7 +10,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -508,12 +507,6 @@ fn kill_at_any_moment_leaves_exactly_the_bans_in_nftables() {
     });
 }
 
-fn shell(script: &str) -> Vec<String> {
-    let output = Command::new("/bin/sh").args(["-c", script]).output();
-    let printed = String::from_utf8(output.unwrap().stdout).unwrap();
-    printed.lines().map(str::to_owned).collect()
-}
-
 fn sorted(mut list: Vec<String>) -> Vec<String> {
     list.sort_unstable();
     list
@@ -574,10 +567,10 @@ fn endure_kills(firewall: &Firewall) {
             firewall.action,
             common::home::jail("two"),
         ));
-        shell(firewall.others);
-        let others = shell(firewall.show_others);
+        common::lines_of(firewall.others);
+        let others = common::lines_of(firewall.show_others);
         assert!(!others.is_empty());
-        let held = || sorted(shell(firewall.held));
+        let held = || sorted(common::lines_of(firewall.held));
         let banned = || {
             let reply = ask(&site, &["get", "one", "banned"]);
             let reply = reply.and_then(|reply| reply.map_err(|e| e.to_string()));
@@ -666,12 +659,12 @@ fn endure_kills(firewall: &Firewall) {
         assert_eq!(there(&answered.banned), answered.banned.len());
         assert_eq!((there(&answered.short), there(&answered.lifted)), (0, 0));
         assert_eq!(
-            shell(firewall.jumps).len(),
+            common::lines_of(firewall.jumps).len(),
             2,
             "{:?}",
-            shell(firewall.jumps)
+            common::lines_of(firewall.jumps)
         );
-        assert_eq!(shell(firewall.show_others), others);
+        assert_eq!(common::lines_of(firewall.show_others), others);
         let lifted = answered.banned.first().unwrap();
         assert_eq!(
             running
@@ -713,6 +706,6 @@ fn endure_kills(firewall: &Firewall) {
         agree("after the last ban");
         assert_eq!(held(), Vec::<String>::new());
         assert_eq!(running.end(Signal::SIGTERM), Some(0));
-        assert_eq!(shell(firewall.show_others), others);
+        assert_eq!(common::lines_of(firewall.show_others), others);
     });
 }

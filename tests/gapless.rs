@@ -9,7 +9,6 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::net::UdpSocket;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -110,12 +109,6 @@ fn stop_after_a_crash_leaves_nothing() {
     });
 }
 
-fn shell(script: &str) -> Vec<String> {
-    let output = Command::new("/bin/sh").args(["-c", script]).output();
-    let printed = String::from_utf8(output.unwrap().stdout).unwrap();
-    printed.lines().map(str::to_owned).collect()
-}
-
 /// The address of this number; all of them are the machine's own.
 fn address(number: usize) -> String {
     format!("198.18.{}.{}", number / 250, number % 250 + 1)
@@ -128,7 +121,7 @@ fn stop_without_chain_or_set_does_not_try_each_ban() {
         for firewall in [IPTABLES, IPSET, NFTABLES] {
             let bench = Bench::new(&firewall, 60);
             let running = bench.begin();
-            shell(firewall.wipe);
+            common::lines_of(firewall.wipe);
             bench.end(running, &["stop"]);
             let log = bench.site.read("log");
             // what two jails share is lifted one by one
@@ -198,7 +191,7 @@ fn under_fire<T>(bans: usize, arrived: &Arrived, work: impl FnOnce() -> T) -> (T
 impl Firewall {
     /// Everything there is but bans and counters.
     fn frame(&self) -> Vec<String> {
-        let mut frame = shell(self.frame);
+        let mut frame = common::lines_of(self.frame);
         frame.sort();
         frame
     }
@@ -230,7 +223,7 @@ impl Bench<'_> {
     }
 
     fn held(&self, name: &str) -> BTreeSet<String> {
-        let held = shell(&self.firewall.held.replace("NAME", name));
+        let held = common::lines_of(&self.firewall.held.replace("NAME", name));
         let (all, set) = (held.len(), held.into_iter().collect::<BTreeSet<_>>());
         assert_eq!(all, set.len(), "rules are there twice");
         set
@@ -313,7 +306,7 @@ impl<'f> Bench<'f> {
     /// With addresses to send from, and as many bans as there are to be.
     fn new(firewall: &'f Firewall, bans: usize) -> Bench<'f> {
         for range in ["198.18.0.0/16", "198.19.255.1/32"] {
-            shell(&format!("ip address replace {range} dev lo"));
+            common::lines_of(&format!("ip address replace {range} dev lo"));
         }
         let site = Site::new(&["one", "two", "last"]);
         let files = common::reference("1.1.1").join("etc/fail2ban/action.d");
@@ -462,7 +455,7 @@ fn killed(firewall: &Firewall) {
         bench.wait_for_frame(&frame);
     }
     bench.end(running, &["stop"]);
-    shell(firewall.wipe);
+    common::lines_of(firewall.wipe);
 }
 
 /// Servers that are killed, with all that may change until the next one is there.
@@ -475,7 +468,7 @@ fn crashed(firewall: &Firewall) {
 
     // somebody has taken everything out meanwhile
     bench.crash(running);
-    shell(firewall.wipe);
+    common::lines_of(firewall.wipe);
     running = bench.site.foreground(server());
     bench.settle("one", &bench.all());
     bench.settle("last", &[address(0)].into());
@@ -513,7 +506,7 @@ fn crashed(firewall: &Firewall) {
     );
     running = bench.site.foreground(server());
     assert_eq!(running.end(Signal::SIGTERM), Some(0));
-    let started = shell("iptables-save | grep slow");
+    let started = common::lines_of("iptables-save | grep slow");
     assert_eq!(started, [""; 0], "{}", log());
     assert_eq!(bench.frame(), nothing, "{}: {}", firewall.name, log());
 
@@ -538,5 +531,5 @@ fn crashed(firewall: &Firewall) {
     let gone = common::eventually(60, || firewall.frame() == nothing);
     assert!(gone, "{}: {:?}", firewall.name, firewall.frame());
     changed.end(running, &["stop"]);
-    shell(other.wipe);
+    common::lines_of(other.wipe);
 }

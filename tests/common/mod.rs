@@ -183,6 +183,14 @@ pub fn shell(script: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// The lines that it prints.
+///
+/// # Panics
+/// When there is no shell.
+pub fn lines_of(script: &str) -> Vec<String> {
+    shell(script).lines().map(str::to_owned).collect()
+}
+
 /// Copies a directory with all below it, following no links.
 ///
 /// # Panics
