@@ -262,7 +262,8 @@ pub fn local_time(time: Timestamp) -> String {
     shown(time, &mut Stamp::default()).to_owned()
 }
 
-fn shown(time: Timestamp, stamp: &mut Stamp) -> &str {
+/// The same by a stamp that serves several.
+pub(super) fn shown(time: Timestamp, stamp: &mut Stamp) -> &str {
     const END_OF_TIME: f64 = 253_402_214_400.0;
     let text = match time < END_OF_TIME {
         true => stamp.of(time.floor() as i64),

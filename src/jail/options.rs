@@ -5,7 +5,7 @@
 use indexmap::IndexMap;
 
 use super::core::JailCore;
-use super::decision::local_time;
+use super::decision::shown;
 use super::ignore_cache::IgnoreCache;
 use super::prefix::BanPrefix;
 use super::settings;
@@ -14,6 +14,7 @@ use crate::action::preview::DryAction;
 use crate::address::{Address, Family};
 use crate::config::options as definition;
 use crate::control::{CommandError, JailQuery, JailSetting, Reply, Value};
+use crate::datetime::stamp::Stamp;
 use crate::datetime::{DatePatternError, FixedOffset};
 use crate::options::jail::SIMULATE;
 use crate::pattern::{FailRegex, PatternError, UseDns};
@@ -456,6 +457,8 @@ impl JailCore {
     /// `get JAIL banip` (fact P47): ids by end of ban, or lines with times.
     fn ban_list(&self, with_time: bool) -> Value {
         let list = self.bans.by_end();
+        // thousands may have begun in one second, and end in one
+        let (mut since, mut until) = (Stamp::default(), Stamp::default());
         let show = |(id, time, length, end): (&Address, Timestamp, BanTime, Timestamp)| {
             if !with_time {
                 return Value::Ip(id.to_string());
@@ -465,9 +468,9 @@ impl JailCore {
                 .map(|ticket| ticket.origin().suffix());
             Value::Str(format!(
                 "{id} \t{} + {} = {}{}",
-                local_time(time),
+                shown(time, &mut since),
                 settings::ban_seconds(length) as i64,
-                local_time(end),
+                shown(end, &mut until),
                 by.unwrap_or_default()
             ))
         };
