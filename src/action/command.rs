@@ -1,7 +1,7 @@
 //! One action of a jail: its properties, for which families it is started, and what happens when
 //! a command of it fails (facts A1–A23).
 //!
-//! The rules are here, the running of commands is not: an [`Executor`] carries them out. So the
+//! The rules are here, the running of commands is not: an [`Executor`](super::executor::Executor) carries them out. So the
 //! same rules drive the daemon and its tests.
 
 use std::collections::HashMap;

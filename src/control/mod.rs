@@ -1,7 +1,7 @@
 //! What a command and a reply are, and how they travel.
 //!
 //! Requests and replies are [`Value`]s, pickled by [`pickle`], framed by [`wire`]. [`command`]
-//! types the requests; [`listener`] serves the socket; [`client`] asks it; [`print`] turns
+//! types the requests; [`listener`] serves the socket; [`client`] asks it; [`mod@print`] turns
 //! replies into the text people and scripts read.
 
 pub mod client;

@@ -1,7 +1,7 @@
 //! Bans of one host count on all: what a jail decides goes to the other hosts of the fleet, and what they
 //! decide comes to the jails of this one, over an engine that people run already.
 //!
-//! [`entry`] is what travels, [`engine`] how, [`way`] is the way there. [`link`] is what jails tell, [`forward`]
+//! [`entry`] is what travels, [`engine`] how, [`way`] is the way there. [`link`](crate::jail::link) is what jails tell, [`forward`]
 //! how they are told.
 //! In between stand [`claims`], who has whom banned until when, [`guard`], whom nobody can have banned here,
 //! [`limits`], how much one host may say, and [`signing`], whether it was that host. [`task`] lives through

@@ -1,7 +1,7 @@
 //! Where log records go and how they look: `loglevel`, `logtarget` and `syslogsocket` (facts G1–G3,
 //! L7–L13, L15).
 //!
-//! [`format`] and [`json`] make lines of records, [`writer`] writes them in a thread of its own.
+//! [`mod@format`] and [`json`] make lines of records, [`writer`] writes them in a thread of its own.
 
 mod format;
 mod json;

@@ -1,7 +1,7 @@
 //! systemd's journal: entries → lines as the original builds them (facts K10 to K13).
 //!
 //! [`Options`] is what stands in the brackets of `backend = systemd[…]`, [`Matches`] what
-//! `addjournalmatch` has added. [`follow`] starts a thread that reads for one jail and goes on when
+//! `addjournalmatch` has added. [`mod@follow`] starts a thread that reads for one jail and goes on when
 //! the journal is rotated; [`Reader`] reads what is there, for programs:
 //!
 //! ```no_run
