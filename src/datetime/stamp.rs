@@ -1,32 +1,35 @@
 //! A second of local time as log lines and replies show it: `2026-11-21 20:04:08`.
 //!
-//! Lines of one second come one after the other, and thousands of them in an attack, so the last one is
-//! remembered.
+//! Lines of one second come one after the other, and thousands of them in an attack. Those read, those
+//! written and the ends of bans each have a second of their own, so the last few are remembered.
 #![forbid(unsafe_code)]
 
 use chrono::{FixedOffset, TimeZone};
 
 use crate::sys::localtime::offset_at;
 
-/// The second that was shown last, and its text.
+/// Seconds that are remembered.
+const REMEMBERED: usize = 4;
+
+/// The seconds that were shown last, and their texts; the one used last comes first.
 #[derive(Clone, Debug, Default)]
-pub struct Stamp {
-    second: i64,
-    /// Empty when nothing was shown yet.
-    text: String,
-}
+pub struct Stamp([(i64, String); REMEMBERED]);
 
 impl Stamp {
     /// The text of a Unix time; `None` beyond the years that have one.
     pub fn of(&mut self, second: i64) -> Option<&str> {
-        if self.text.is_empty() || self.second != second {
-            // chrono's own idea of local time is one for each thread, read from the disk
-            let zone = FixedOffset::east_opt(offset_at(second))?;
-            let time = zone.timestamp_opt(second, 0).earliest()?;
-            self.text = time.format("%Y-%m-%d %H:%M:%S").to_string();
-            self.second = second;
+        let known = |(known, text): &(i64, String)| *known == second && !text.is_empty();
+        match self.0.iter().position(known) {
+            Some(at) => self.0[..=at].rotate_right(1),
+            None => {
+                // chrono's own idea of local time is one for each thread, read from the disk
+                let zone = FixedOffset::east_opt(offset_at(second))?;
+                let time = zone.timestamp_opt(second, 0).earliest()?;
+                self.0.rotate_right(1);
+                self.0[0] = (second, time.format("%Y-%m-%d %H:%M:%S").to_string());
+            }
         }
-        Some(&self.text)
+        Some(&self.0[0].1)
     }
 }
 
@@ -42,5 +45,9 @@ mod tests {
         assert_eq!(text(1_000_000_000).unwrap(), first);
         assert_eq!(text(i64::MAX), None);
         assert_eq!(text(1_000_000_000).unwrap(), first);
+        for number in (0..super::REMEMBERED as i64 + 2).cycle().take(12) {
+            let ending = format!(":46:{}", 40 + number);
+            assert!(text(1_000_000_000 + number).unwrap().ends_with(&ending));
+        }
     }
 }
