@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
-use super::executor::Locks;
+use super::locks::Locks;
 use crate::firewall::audit_timer::Monitor;
 use crate::firewall::iptables::copies::Models;
 use crate::firewall::set_refcount::Holders;

@@ -7,16 +7,15 @@
 //! by side. But no change of the firewall waits for long for a script that does other things as well.
 //! Mails and messages go to queues of their own.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::OwnedMutexGuard;
 use tokio::time::timeout;
 
 use super::common::Common;
 use super::confined;
+use super::locks::Held;
 use super::patience::Patience;
 use crate::exec::process::{Ending, Invocation};
 use crate::exec::script::Script;
@@ -53,12 +52,6 @@ const FIREWALLS: [&[&str]; 3] = [
 
 /// How long a change of the firewall waits for a script that may change it too.
 const SCRIPT_PATIENCE: Duration = Duration::from_millis(300);
-
-/// How often who waits for a lock looks whether others make progress.
-const LOOK: Duration = Duration::from_millis(100);
-
-/// How long it waits for actions that stop as well: their commands are given up if they do not end.
-const OTHERS_STOP: Duration = Duration::from_secs(5);
 
 /// Carries out commands of one action of a jail.
 #[derive(Debug)]
@@ -258,7 +251,10 @@ impl Executor {
     /// share its chain or set do not use it meanwhile.
     pub(super) async fn clearing(&self) -> Held {
         // no action has such a name
-        self.hold("firewall: leftovers").await
+        self.common
+            .locks
+            .hold("firewall: leftovers", &self.patience)
+            .await
     }
 
     /// What the last server has left.
@@ -377,97 +373,26 @@ impl Executor {
             // no action has such names
             let scripts = format!("firewall: scripts of {}", programs[0]);
             if nature == Nature::Script {
-                locks.push(self.hold(&scripts).await);
+                locks.push(self.common.locks.hold(&scripts, &self.patience).await);
                 continue;
             }
-            locks.extend(timeout(SCRIPT_PATIENCE, self.hold(&scripts)).await);
+            locks.extend(
+                timeout(
+                    SCRIPT_PATIENCE,
+                    self.common.locks.hold(&scripts, &self.patience),
+                )
+                .await,
+            );
             let changes = format!("firewall: changes of {}", programs[0]);
-            locks.push(self.hold(&changes).await);
+            locks.push(self.common.locks.hold(&changes, &self.patience).await);
         }
         let firewall = !locks.is_empty();
         if !firewall {
-            locks.push(self.hold(action).await);
+            locks.push(self.common.locks.hold(action, &self.patience).await);
         }
         Turn {
             deletes: (firewall && mentions(&DELETING)).then(|| self.common.monitor.own_deletion()),
             _locks: locks,
-        }
-    }
-
-    /// Waits for a lock. While those before it end by themselves, or are about to be given up, an action that
-    /// stops is not given up for waiting.
-    async fn hold(&self, name: &str) -> Held {
-        let lock = self.common.locks.get(name);
-        let held = |lock: Arc<Lock>, guard| {
-            *lock.holder() = Some(self.patience.clone());
-            Held {
-                patience: self.patience.clone(),
-                lock,
-                _guard: guard,
-            }
-        };
-        if let Ok(guard) = lock.mutex.clone().try_lock_owned() {
-            return held(lock, guard);
-        }
-        let begin = Instant::now();
-        let mut seen = lock.ended.load(Ordering::Relaxed);
-        let guard = lock.mutex.clone().lock_owned();
-        tokio::pin!(guard);
-        loop {
-            match timeout(LOOK, &mut guard).await {
-                Ok(guard) => return held(lock, guard),
-                Err(_) => {
-                    let ended = lock.ended.load(Ordering::Relaxed);
-                    let holder = lock.holder().clone();
-                    let stops = holder.is_some_and(|holder| holder.has_begun());
-                    if ended != seen || stops && begin.elapsed() < OTHERS_STOP {
-                        seen = ended;
-                        self.patience.progress();
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// The locks of the commands of a server, by name.
-#[derive(Debug, Default)]
-pub(super) struct Locks(Mutex<HashMap<String, Arc<Lock>>>);
-
-impl Locks {
-    fn get(&self, name: &str) -> Arc<Lock> {
-        let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        locks.entry(name.to_owned()).or_default().clone()
-    }
-}
-
-#[derive(Debug, Default)]
-struct Lock {
-    mutex: Arc<tokio::sync::Mutex<()>>,
-    /// Commands that have held it and ended by themselves.
-    ended: AtomicU64,
-    /// The patience with whose command holds it.
-    holder: Mutex<Option<Arc<Patience>>>,
-}
-
-impl Lock {
-    fn holder(&self) -> MutexGuard<'_, Option<Arc<Patience>>> {
-        self.holder.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A lock that is held.
-pub(super) struct Held {
-    patience: Arc<Patience>,
-    lock: Arc<Lock>,
-    _guard: OwnedMutexGuard<()>,
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        *self.lock.holder() = None;
-        if !self.patience.has_given_up() {
-            self.lock.ended.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod executor;
 pub mod info;
 mod jail_action;
 mod lanes;
+mod locks;
 pub mod needs;
 pub mod patience;
 pub mod plan;

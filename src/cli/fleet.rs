@@ -19,8 +19,9 @@ use crate::config;
 use crate::control::client::Client;
 use crate::control::print::json;
 use crate::datetime::duration;
-use crate::fleet::engine::{self, Connection, Engine};
+use crate::fleet::engine::{Connection, Engine};
 use crate::fleet::entry::{Entry, Kind, is_host};
+use crate::fleet::failure;
 use crate::fleet::settings::{ADMIN, Settings};
 use crate::fleet::signing::Signer;
 use crate::fleet::{Millis, Ulids};
@@ -217,7 +218,7 @@ fn wait<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
 
 async fn connect(settings: &Settings) -> anyhow::Result<Connection> {
     let engine = Engine::new(settings)?;
-    let connected = engine.connect(engine::PATIENCE[0]).await;
+    let connected = engine.connect(failure::PATIENCE[0]).await;
     connected.with_context(|| format!("cannot connect to {}", shown(settings)))
 }
 

@@ -12,8 +12,7 @@ use ipnet::IpNet;
 
 use super::decisions::Decision;
 use crate::address::Address;
-use crate::jail::RemoteChange;
-use crate::jail::link::OwnBan;
+use crate::jail::link::{OwnBan, RemoteChange};
 use crate::origin::Origin;
 use crate::ticket::{BanTime, Ticket, Timestamp};
 

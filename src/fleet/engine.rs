@@ -6,21 +6,19 @@
 //! by administrators alone, `f2b:F:admin:log`, `f2b:F:allow` (target → end and comment) and `f2b:F:forgotten`.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, Pipeline, RedisError, Value, cmd, pipe};
+use redis::{Cmd, Pipeline, Value, cmd, pipe};
 
 use super::Millis;
 use super::entry::{Entry, EntryError, Kind};
+use super::failure::{EngineError, Result};
 use super::settings::{ADMIN, Settings};
 use super::way::{Allowance, Way};
 use crate::address::Address;
 
-/// The longest wait for a connection, and for an answer.
-pub const PATIENCE: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(5)];
 /// Hosts that are listened to; more names than that are somebody's mischief.
 pub(super) const MOST_HOSTS: usize = 1_000;
 /// Addresses of one host.
@@ -39,51 +37,6 @@ const LISTS: usize = 4_096;
 const LONGEST_LOG: usize = 200_000;
 /// A ban without end, as a score.
 const FOR_EVER: i64 = i64::MAX >> 11;
-
-/// What can go wrong with the engine.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// The URL or what belongs to it.
-    #[error("{0}")]
-    Settings(String),
-    /// The engine refuses, or the connection broke.
-    #[error("{0}")]
-    Engine(#[from] RedisError),
-    /// Nobody is there.
-    #[error("{place} does not answer: {error}")]
-    Away {
-        /// Host and port, or the socket.
-        place: String,
-        /// What the system says.
-        error: io::Error,
-    },
-    /// It answers with more than was asked for.
-    #[error("the engine answers with more than anybody should have written")]
-    TooLong,
-    /// It answers what it should not.
-    #[error("the engine answers in an unknown form")]
-    Answer,
-}
-
-impl EngineError {
-    /// Whether the engine says that this user may not do it.
-    pub fn is_refusal(&self) -> bool {
-        let EngineError::Engine(error) = self else {
-            return false;
-        };
-        // of several commands each has an error of its own
-        let several = error.clone().into_server_errors();
-        let several = several.as_deref().unwrap_or_default().iter();
-        let codes = several.map(|(_, error)| error.code());
-        error
-            .code()
-            .into_iter()
-            .chain(codes)
-            .any(|code| code == "NOPERM")
-    }
-}
-
-type Result<T> = std::result::Result<T, EngineError>;
 
 /// A place in a stream: the engine's time and a number. What comes later is greater.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

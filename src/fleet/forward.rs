@@ -8,7 +8,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::address::Address;
-use crate::jail::{Jail, RemoteChange, Road};
+use crate::jail::link::RemoteChange;
+use crate::jail::{Jail, Road};
 use crate::ticket::Ticket;
 
 /// Changes that wait for one jail of the fleet; a jail that is further behind is brought up to date later.

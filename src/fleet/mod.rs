@@ -10,6 +10,7 @@
 mod claims;
 pub mod engine;
 pub mod entry;
+pub mod failure;
 pub mod forward;
 pub mod guard;
 mod limits;

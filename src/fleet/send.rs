@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 
 use super::Millis;
-use super::engine::{Connection, EngineError};
+use super::engine::Connection;
 use super::entry::{Entry, Kind, reason};
+use super::failure::EngineError;
 use super::task::Task;
 use crate::address::Address;
 use crate::jail::Road;

@@ -8,7 +8,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::LOG;
-use super::engine::{Connection, Engine, EngineError, MOST_HOSTS, PATIENCE, Place, Received};
+use super::engine::{Connection, Engine, MOST_HOSTS, Place, Received};
+use super::failure::{EngineError, PATIENCE};
 use super::settings::ADMIN;
 use super::task::{Host, Task};
 use crate::jail::link::Told;

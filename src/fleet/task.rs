@@ -9,7 +9,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::claims::Claims;
-use super::engine::{Engine, EngineError, Place};
+use super::engine::{Engine, Place};
+use super::failure::EngineError;
 use super::forward::{Forward, WAITING};
 use super::guard::{Guard, this_host};
 use super::limits::Budget;

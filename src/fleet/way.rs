@@ -21,7 +21,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::engine::{EngineError, PATIENCE};
+use super::failure::{EngineError, PATIENCE, Result};
 use super::settings::Settings;
 use crate::http::tls::Tls;
 
@@ -41,8 +41,6 @@ const ENTRY_BYTES: i64 = 2_048;
 const ENTRY_LINES: i64 = 64;
 /// Entries that the answers of a greeting may be as long as.
 const GREETING: usize = 4;
-
-type Result<T> = std::result::Result<T, EngineError>;
 
 /// Where somebody listens.
 #[derive(Clone, Debug)]

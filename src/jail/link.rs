@@ -1,4 +1,4 @@
-//! What jails tell the fleet. A jail never waits for it: what finds no room is left out, and the fleet asks
+//! What jails and the fleet tell each other. A jail never waits for it: what finds no room is left out, and the fleet asks
 //! the jails later for all of their bans.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
 use crate::address::Address;
-use crate::ticket::Timestamp;
+use crate::ticket::{Ticket, Timestamp};
 
 /// What jails have told and the fleet has not looked at.
 const WAITING: usize = 10_000;
@@ -38,6 +38,27 @@ pub enum Told {
     Started,
     /// It does not run any more.
     Stopped,
+}
+
+/// Who has decided on bans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// This host.
+    Own,
+    /// Lists.
+    Lists,
+}
+
+/// What others have decided.
+#[derive(Clone, Debug)]
+pub enum RemoteChange {
+    /// A ban; its time and length say until when.
+    Ban(Ticket),
+    /// A ban ends then, or (`None`) now.
+    Until(Address, Option<Timestamp>),
+    /// Bans end that another host has made here, and that may be older than what is known of it: those of
+    /// this host, or (`None`) of any; of this address or network, or (`None`) of any.
+    Lift(Option<Address>, Option<String>),
 }
 
 /// The way from the jails to the fleet. Cheap to clone.

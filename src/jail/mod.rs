@@ -67,7 +67,6 @@ use self::link::Link;
 pub use self::look::Looks;
 pub use self::names::{Names, interface_addresses};
 pub use self::prepared::Prepared;
-pub use self::remote::RemoteChange;
 pub use self::road::Road;
 use self::road::SharedModes;
 use self::status::{Part, add_rows, with_unread};

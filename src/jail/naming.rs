@@ -9,22 +9,31 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::names::Names;
-use super::pending::PendingFailure;
 
 /// Failures that may wait for their names; the jail reads no further beyond.
 const MOST_FAILURES: usize = 1000;
 
 /// Names of a jail that are being looked up.
-#[derive(Debug, Default)]
-pub(super) struct Naming {
+#[derive(Debug)]
+pub(super) struct Naming<Failure> {
     /// The failures of each name, in the order of their lines; a name of `ignoreip` may have none.
-    asked: HashMap<String, Vec<PendingFailure>>,
+    asked: HashMap<String, Vec<Failure>>,
     /// How many failures those are.
     failures: usize,
     lookups: JoinSet<(String, Arc<[IpAddr]>)>,
 }
 
-impl Naming {
+impl<Failure> Default for Naming<Failure> {
+    fn default() -> Self {
+        Naming {
+            asked: HashMap::new(),
+            failures: 0,
+            lookups: JoinSet::new(),
+        }
+    }
+}
+
+impl<Failure> Naming<Failure> {
     /// Looks a name up.
     pub fn ask(&mut self, names: &Names, name: &str) {
         if self.asked.contains_key(name) {
@@ -39,7 +48,7 @@ impl Naming {
     }
 
     /// Keeps a failure until its name is looked up.
-    pub fn put_aside(&mut self, names: &Names, name: &str, failure: PendingFailure) {
+    pub fn put_aside(&mut self, names: &Names, name: &str, failure: Failure) {
         self.ask(names, name);
         if let Some(failures) = self.asked.get_mut(name) {
             failures.push(failure);
@@ -68,7 +77,7 @@ impl Naming {
     }
 
     /// The failures of a name that was looked up.
-    pub fn take(&mut self, name: &str) -> Vec<PendingFailure> {
+    pub fn take(&mut self, name: &str) -> Vec<Failure> {
         let failures = self.asked.remove(name).unwrap_or_default();
         self.failures -= failures.len();
         failures

@@ -91,7 +91,7 @@ pub(super) struct Pending {
     /// The one whose lookup is under way; the queue waits behind it.
     waiting: Option<(PendingFailure, Lookup)>,
     /// Those of host names.
-    names: Naming,
+    names: Naming<PendingFailure>,
 }
 
 impl Pending {
@@ -133,7 +133,7 @@ impl Pending {
     }
 
     /// Those of host names.
-    pub fn names(&mut self) -> &mut Naming {
+    pub fn names(&mut self) -> &mut Naming<PendingFailure> {
         &mut self.names
     }
 

@@ -7,7 +7,7 @@ use super::Jail;
 use super::bans::end_of;
 use super::core::{JailCore, JailOptions};
 use super::decision::Decision;
-use super::link::{Link, OwnBan, Told};
+use super::link::{Link, OwnBan, RemoteChange, Told, Whose};
 use super::pending::{Origin, PendingFailure};
 use super::road::{Road, RoadMode};
 use super::task::{Request, Task};
@@ -21,27 +21,6 @@ use crate::ticket::{BanTime, Ticket, Timestamp};
 
 /// Writes that wait for the database when bans of other hosts have to wait as well, each of many bans.
 const BEHIND: usize = 32;
-
-/// Who has decided on bans.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Whose {
-    /// This host.
-    Own,
-    /// Lists.
-    Lists,
-}
-
-/// What others have decided.
-#[derive(Clone, Debug)]
-pub enum RemoteChange {
-    /// A ban; its time and length say until when.
-    Ban(Ticket),
-    /// A ban ends then, or (`None`) now.
-    Until(Address, Option<Timestamp>),
-    /// Bans end that another host has made here, and that may be older than what is known of it: those of
-    /// this host, or (`None`) of any; of this address or network, or (`None`) of any.
-    Lift(Option<Address>, Option<String>),
-}
 
 impl JailOptions {
     fn mode(&self, road: Road) -> RoadMode {
