@@ -9,12 +9,16 @@ use super::Request;
 use super::message::{Message, cut};
 use super::template::SecretError;
 use crate::http::{Client, HttpError, Limits, Response};
+use crate::printable::printable;
 
 /// Bytes of an answer that are read.
 const LARGEST_ANSWER: usize = 64 * 1024;
 
 /// Bytes of an answer that are told.
 const SHOWN: usize = 200;
+
+/// Letters of a part of a secret that no text has by chance.
+const SECRET: usize = 8;
 
 /// The longest that a server may have us wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
@@ -60,6 +64,8 @@ struct Filled {
     url: String,
     headers: Vec<(String, String)>,
     body: String,
+    /// What the server may say again, and nobody is to read.
+    secrets: Vec<String>,
 }
 
 impl Request {
@@ -70,10 +76,13 @@ impl Request {
                 headers.push((name.clone(), value));
             }
         }
+        let texts = self.headers.iter().map(|(_, value)| value);
+        let texts = texts.chain([&self.url, &self.body]);
         Ok(Filled {
             url: self.url.url(message)?,
             headers,
             body: self.body.body(self.form, message)?,
+            secrets: texts.flat_map(|text| text.secrets()).collect(),
         })
     }
 
@@ -119,7 +128,7 @@ pub async fn send(
         time,
         size: LARGEST_ANSWER,
     };
-    let response = client
+    let mut response = client
         .request(
             &request.method,
             &filled.url,
@@ -128,10 +137,40 @@ pub async fn send(
             limits,
         )
         .await?;
+    response.body = without(&filled.secrets, &response.body);
     match response.is_success() {
         true => Ok(response),
         false => Err(refused(&response, Utc::now())),
     }
+}
+
+/// An answer without secrets: many servers repeat the path or the token that they do not know. A path may come back
+/// without its host, and written otherwise, so each long part of a secret is taken for one.
+fn without(secrets: &[String], answer: &[u8]) -> Vec<u8> {
+    let mut parts: Vec<&str> = secrets
+        .iter()
+        .flat_map(|secret| secret_parts(secret))
+        .collect();
+    parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+    let mut text = String::from_utf8_lossy(answer).into_owned();
+    for part in parts {
+        text = text.replace(part, "***");
+    }
+    text.into_bytes()
+}
+
+/// A secret, and its parts that are long enough to be none by chance. The host of a URL is not secret.
+fn secret_parts(secret: &str) -> Vec<&str> {
+    let path = match secret.split_once("://") {
+        Some((_, place)) => place.find('/').map_or("", |at| &place[at..]),
+        None => secret,
+    };
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    let parts = path
+        .split(|c| !plain(c))
+        .filter(|part| part.len() >= SECRET);
+    let whole = [secret, path].into_iter().filter(|text| text.len() > 3);
+    whole.chain(parts).collect()
 }
 
 /// What a server means that does not take a message.
@@ -163,7 +202,7 @@ pub fn answer(response: &Response) -> String {
         .collect();
     match words.is_empty() {
         true => status,
-        false => format!("{status}: {}", cut(&words.join(" "), SHOWN)),
+        false => format!("{status}: {}", cut(&printable(&words.join(" ")), SHOWN)),
     }
 }
 
@@ -226,6 +265,24 @@ mod tests {
         }
         let wait = again(429, &[("retry-after", "9")]);
         assert_eq!(wait, Some(Duration::from_secs(9)));
+    }
+
+    #[test]
+    fn secrets_that_a_server_repeats_are_not_told() {
+        let secrets = [
+            "https://chat.example/hooks/T0SECRET99/b1".to_owned(),
+            "tok-1".to_owned(),
+        ];
+        let hidden =
+            |answer: &str| String::from_utf8(without(&secrets, answer.as_bytes())).unwrap();
+        for (answer, told) in [
+            ("no /hooks/T0SECRET99/b1 here", "no *** here"),
+            ("no \\/hooks\\/T0SECRET99 here", "no \\/hooks\\/*** here"),
+            ("bad token tok-1", "bad token ***"),
+            ("ask chat.example", "ask chat.example"),
+        ] {
+            assert_eq!(hidden(answer), told);
+        }
     }
 
     #[test]

@@ -228,6 +228,14 @@ impl Template {
         Ok(Some(out.trim().chars().map(visible).collect()))
     }
 
+    /// The secrets in it, of those that can be read.
+    pub fn secrets(&self) -> impl Iterator<Item = String> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Secret { path, optional } => secret(path, *optional).ok(),
+            _ => None,
+        })
+    }
+
     /// The body.
     ///
     /// # Errors
