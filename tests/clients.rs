@@ -791,3 +791,36 @@ zpty -d shell
         complete(line);
     }
 }
+
+/// What a client of a service sends is an id with `<F-ID>`, and stands in lines that are missed.
+#[test]
+fn strangers_steer_no_terminal() {
+    let site = Site::new(&["one"]);
+    let server = server();
+    let server = site.foreground(server);
+    let odd = "x\u{1b}]52;c;QUFB\u{7}\u{202e}";
+    assert!(server.ask(&["set", "one", "banip", odd]).unwrap().is_ok());
+    site.write("odd.log", &format!("2026-11-29 10:00:00 {odd}\n"));
+    let (ours, here) = (
+        env!("CARGO_BIN_EXE_ferroban"),
+        site.directory.path().display(),
+    );
+    for words in [
+        format!("{ours} client -c {here} get one banip"),
+        format!("{ours} client -c {here} status one"),
+        format!("{ours} regex {here}/odd.log '^ nobody from <HOST>$'"),
+    ] {
+        let output = |program: &str, arguments: &[&str]| {
+            let output = Command::new(program).args(arguments).output().unwrap();
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        // programs have it as it is
+        let piped = output("sh", &["-c", &words]);
+        assert!(piped.contains(odd), "{words}: {piped:?}");
+        let shown = output("script", &["-qec", &words, "/dev/null"]);
+        assert!(
+            shown.contains("x\\x1b]52;c;QUFB\\x07\\u202e") && !shown.contains(['\u{1b}', '\u{7}']),
+            "{words}: {shown:?}"
+        );
+    }
+}

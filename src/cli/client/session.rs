@@ -1,6 +1,6 @@
 //! One client: where its server is, and how each command is carried out.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use crate::control::{CommandError, Reply, Value};
 use crate::jail::FULL;
 use crate::jail::validator::Validator;
 use crate::lint::nearest;
+use crate::printable::printable_lines;
 use crate::python::text::quoted;
 use crate::server::NO_JAIL;
 use crate::{error, warning};
@@ -176,7 +177,7 @@ impl Session {
             Ok(response) => {
                 let name = command.first().and_then(Value::as_str);
                 if show == Show::Replies || matches!(name, Some("echo" | "server-status")) {
-                    say(&match json {
+                    say_reply(&match json {
                         true => print::json::reply(command, response),
                         false => print::reply(command, response, Charset::of_locale()),
                     });
@@ -196,7 +197,7 @@ impl Session {
                     error!(TARGET, "did you mean {}?", quoted(&meant));
                 }
                 if show == Show::Replies {
-                    say(&match json {
+                    say_reply(&match json {
                         true => print::json::failure(failure),
                         false => print::failure(failure),
                     });
@@ -368,4 +369,13 @@ fn values(words: &[String]) -> Vec<Value> {
 /// Commands as one value.
 pub(super) fn stream_of(commands: Vec<Vec<Value>>) -> Value {
     Value::List(commands.into_iter().map(Value::List).collect())
+}
+
+/// Prints what the server has said. It holds what strangers wrote, as ids that a filter caught: on a terminal
+/// nothing of it steers that. Programs have it as it is.
+fn say_reply(text: &str) {
+    match std::io::stdout().is_terminal() {
+        true => say(&printable_lines(text)),
+        false => say(text),
+    }
 }

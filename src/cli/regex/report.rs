@@ -1,6 +1,6 @@
 //! The report (facts X11–X16), line for line as the original prints it.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::time::Duration;
 
 use chrono::{DateTime, Local};
@@ -8,6 +8,7 @@ use chrono::{DateTime, Local};
 use super::options::Options;
 use super::tally::{Kind, RegexTally, Tally};
 use crate::filter::{Dates, Filter};
+use crate::printable::printable_lines;
 use crate::python::encoding::Encoding;
 use crate::python::text::strip_end;
 
@@ -90,8 +91,13 @@ fn list(out: &mut impl Write, header: Option<&str>, lines: &[String]) -> io::Res
     if let Some(header) = header {
         writeln!(out, "|- {header}")?;
     }
+    // what strangers wrote steers no terminal; programs have it as it is
+    let terminal = io::stdout().is_terminal();
     for line in lines {
-        writeln!(out, "|  {line}")?;
+        match terminal {
+            true => writeln!(out, "|  {}", printable_lines(line))?,
+            false => writeln!(out, "|  {line}")?,
+        }
     }
     writeln!(out, "`-")
 }

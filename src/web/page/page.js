@@ -106,7 +106,7 @@ if (list) {
   ].filter(Boolean).join(', ');
 
   // what turns letters around or hides some is shown as an escape
-  const shown = (text) => String(text ?? '').replace(/[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+  const shown = (text) => String(text ?? '').replace(/[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
     (letter) => { const code = letter.charCodeAt(0); return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`; });
 
   const row = (event) => {
