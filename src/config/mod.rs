@@ -33,6 +33,7 @@ pub mod metrics;
 pub mod options;
 pub mod places;
 pub mod references;
+pub mod secrets;
 pub mod section;
 pub mod settings;
 pub mod shipped;

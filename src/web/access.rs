@@ -145,9 +145,9 @@ impl Door {
         let session = cookie(headers).ok_or(Refusal::Unknown)?;
         let user = self.state().sessions.user(session, Instant::now());
         let user = user.ok_or(Refusal::Unknown)?;
-        // they may have been taken out meanwhile, or been given another role
+        // they may have been taken out meanwhile, or been given another role or password
         let role = users.role(&user).ok_or(Refusal::Unknown)?;
-        Ok(self.visitor(Some(user), role, session))
+        Ok(self.visitor(Some(user.name), role, session))
     }
 
     /// Whether somebody may still change something: an operator, and the configuration has `write = true`.
@@ -214,8 +214,8 @@ impl Door {
         };
         let session = {
             let mut state = self.state();
-            state.attempts.forget(client);
-            let session = state.sessions.begin(&user.name, Instant::now());
+            state.attempts.take_back(client);
+            let session = state.sessions.begin(&user, Instant::now());
             session.map_err(|_| Refusal::Unknown)?
         };
         self.log(&format!(

@@ -15,6 +15,7 @@ use serde_json::{Value as Json, json};
 
 use super::access::Access;
 use super::api::gather::{ChangeError, Sources, texts};
+use super::api::secrets;
 use super::api::shapes::{Change, Order};
 use super::ask::AskError;
 use super::callback::{Callback, Subscriber, Target};
@@ -112,7 +113,11 @@ impl Agent<'_> {
             .programs
             .objects(&["config", "--json"], &words, Vec::new());
         let told = match told.await {
-            Ok(told) => told.into_iter().next().unwrap_or_default(),
+            Ok(told) => {
+                let mut told = told.into_iter().next().unwrap_or_default();
+                secrets::hide(&mut told);
+                told
+            }
             Err(error) => {
                 return reply::failure(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string());
             }

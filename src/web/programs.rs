@@ -9,11 +9,13 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 /// Programs at the same time; further ones wait.
 const AT_ONCE: usize = 2;
+/// Large texts at the same time, those that are still coming among them.
+const LARGE: usize = 16;
 /// How long one may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Bytes that one may print.
@@ -39,6 +41,10 @@ pub struct Programs {
     /// Configuration directory.
     config: String,
     places: Semaphore,
+    /// For what somebody pastes, which takes long: it leaves a place for all else.
+    pasted: Semaphore,
+    /// For those of some MiB, so that they do not fill the memory.
+    large: Semaphore,
 }
 
 impl Programs {
@@ -47,12 +53,19 @@ impl Programs {
         Programs {
             config,
             places: Semaphore::new(AT_ONCE),
+            pasted: Semaphore::new(AT_ONCE - 1),
+            large: Semaphore::new(LARGE),
         }
     }
 
     /// The directory whose configuration they read.
     pub fn config(&self) -> &Path {
         Path::new(&self.config)
+    }
+
+    /// Room for a large text, until it is dropped.
+    pub async fn room(&self) -> Option<SemaphorePermit<'_>> {
+        self.large.acquire().await.ok()
     }
 
     /// The JSON objects that a program prints, one a line. What somebody else wrote must stand in `words`,
@@ -66,7 +79,11 @@ impl Programs {
         words: &[&str],
         input: Vec<u8>,
     ) -> Result<Vec<Json>, ProgramError> {
-        // it is never closed
+        // none of them is ever closed
+        let _pasted = match input.is_empty() {
+            true => None,
+            false => self.pasted.acquire().await.ok(),
+        };
         let _place = self.places.acquire().await;
         timeout(PATIENCE, self.run(options, words, input))
             .await

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{
     CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
 };
@@ -32,6 +32,8 @@ use crate::clock;
 
 /// Bytes of a body: a pasted log.
 const BODY: usize = 4 << 20;
+/// One that is longer needs room.
+const SMALL: u64 = 64 << 10;
 /// And of one by somebody who has not logged in yet.
 const LOGIN_BODY: usize = 4 << 10;
 /// How long a body may take to come.
@@ -112,6 +114,11 @@ pub async fn answer(
     if let Some(reply) = exporter.open(&head, path).await {
         return reply;
     }
+    let is_large = body.size_hint().upper().is_none_or(|size| size > SMALL);
+    let _room = match is_large {
+        true => site.sources.programs.room().await,
+        false => None,
+    };
     let body = match read(body, BODY).await {
         Ok(body) => body,
         Err(reply) => return reply,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::users::{UsersError, hex, random};
+use super::users::{User, UsersError, hex, random};
 
 /// Sessions at the same time; the one that rested longest makes room.
 const SESSIONS: usize = 256;
@@ -25,7 +25,7 @@ pub struct Sessions(HashMap<String, Session>);
 
 #[derive(Debug)]
 struct Session {
-    user: String,
+    user: User,
     begun: Instant,
     used: Instant,
 }
@@ -35,7 +35,7 @@ impl Sessions {
     ///
     /// # Errors
     /// No random numbers.
-    pub fn begin(&mut self, user: &str, now: Instant) -> Result<String, UsersError> {
+    pub fn begin(&mut self, user: &User, now: Instant) -> Result<String, UsersError> {
         self.0.retain(|_, session| session.lives(now));
         if self.0.len() >= SESSIONS {
             let rested = self.0.iter().min_by_key(|(_, session)| session.used);
@@ -44,7 +44,7 @@ impl Sessions {
             }
         }
         let id = hex(&random::<32>()?);
-        let user = user.to_owned();
+        let user = user.clone();
         self.0.insert(
             id.clone(),
             Session {
@@ -56,8 +56,8 @@ impl Sessions {
         Ok(id)
     }
 
-    /// Whose it is.
-    pub fn user(&mut self, id: &str, now: Instant) -> Option<String> {
+    /// Whose it is, as they were when they logged in.
+    pub fn user(&mut self, id: &str, now: Instant) -> Option<User> {
         let session = self.0.get_mut(id).filter(|session| session.lives(now))?;
         session.used = now;
         Some(session.user.clone())
@@ -128,22 +128,32 @@ impl Attempts {
         *count += 1;
     }
 
-    /// It has logged in.
-    pub fn forget(&mut self, client: Client) {
-        self.0.remove(&client);
+    /// What was counted last has not failed. Failures before that stay: somebody with a password of their own
+    /// would guess on at another's.
+    pub fn take_back(&mut self, client: Client) {
+        if let Some((count, _)) = self.0.get_mut(&client) {
+            *count = count.saturating_sub(1);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use super::super::role::Role;
+    use super::super::users::{Users, password_line};
     use super::*;
 
     #[test]
     fn sessions_end_and_are_few() {
         let now = Instant::now();
         let mut sessions = Sessions::default();
-        let id = sessions.begin("anna", now).unwrap();
-        assert_eq!(sessions.user(&id, now).as_deref(), Some("anna"));
+        let line = password_line("anna", Role::Viewer, "right").unwrap();
+        let users = Users::parse(Path::new("u"), &line).unwrap();
+        let anna = users.by_password("anna", "right").unwrap();
+        let id = sessions.begin(&anna, now).unwrap();
+        assert_eq!(sessions.user(&id, now).as_ref(), Some(&anna));
         assert_eq!(sessions.user("other", now), None);
         assert_eq!(sessions.user(&id, now + REST), None);
         let mut at = now;
@@ -153,10 +163,10 @@ mod tests {
             assert_eq!(user.is_some(), at < now + LIFE);
         }
         for _ in 0..2 * SESSIONS {
-            sessions.begin("eve", at).unwrap();
+            sessions.begin(&anna, at).unwrap();
         }
         assert_eq!(sessions.0.len(), SESSIONS);
-        let id = sessions.begin("anna", at).unwrap();
+        let id = sessions.begin(&anna, at).unwrap();
         sessions.end(&id);
         assert_eq!(sessions.user(&id, at), None);
     }
@@ -177,7 +187,12 @@ mod tests {
         assert_eq!(attempts.wait(one, now + WINDOW), Some(Duration::ZERO));
         attempts.count(one, now + WINDOW);
         assert_eq!(attempts.wait(one, now + WINDOW), None);
-        attempts.forget(one);
+        attempts.take_back(one);
+        for _ in 0..FAILURES {
+            assert_eq!(attempts.wait(one, now + WINDOW), None);
+            attempts.count(one, now + WINDOW);
+        }
+        assert!(attempts.wait(one, now + WINDOW).is_some());
         for number in 0..2 * CLIENTS as u32 {
             attempts.count(Client::V4(number.to_be_bytes()), now);
         }

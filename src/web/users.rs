@@ -117,11 +117,11 @@ impl Users {
         own.any(|user| user.role == Role::Operator)
     }
 
-    /// What somebody may do who has logged in with a password before.
-    pub fn role(&self, name: &str) -> Option<Role> {
-        let own = self.0.iter();
-        let mut own = own.filter(|user| matches!(user.secret, Secret::Password(_)));
-        own.find(|user| user.name == name).map(|user| user.role)
+    /// What somebody may do now who has logged in before; nothing, where their password is another by now.
+    pub fn role(&self, before: &User) -> Option<Role> {
+        let mut own = self.0.iter();
+        let own = own.find(|user| user.name == before.name && user.secret == before.secret);
+        own.map(|user| user.role)
     }
 }
 
@@ -269,8 +269,13 @@ mod tests {
         }
         assert_eq!(users.by_token(&token).unwrap().name, "prom");
         assert_eq!(users.by_token("corréct horse"), None);
-        assert_eq!(users.role("anna"), Some(Role::Operator));
-        assert_eq!((users.role("prom"), users.role("eve")), (None, None));
+        assert_eq!(users.role(&anna), Some(Role::Operator));
+        // another password, and another salt with the same
+        for password in ["other horse", "corréct horse"] {
+            let line = password_line("anna", Role::Operator, password).unwrap();
+            let users = Users::parse(Path::new("u"), &line).unwrap();
+            assert_eq!(users.role(&anna), None, "{password}");
+        }
     }
 
     #[test]

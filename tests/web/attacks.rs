@@ -408,3 +408,50 @@ fn the_socket_for_the_page_does_what_it_is_for_and_does_not_fall() {
     assert!(!ask(row).is_ok_and(|reply| reply.is_ok()));
     assert_eq!(server.ask(&["ping"]).unwrap(), Ok("pong".into()));
 }
+
+#[test]
+fn secret_settings_of_actions_are_not_told() {
+    let (site, token) = site_with_users("");
+    let secret = "hunter2secret";
+    site.jails(&format!(
+        "{}action = note[password=\"{secret}\", url=\"https://me:{secret}@a.example/\"]\n",
+        home::jail("one").trim_end().to_owned() + "\n"
+    ));
+    let _server = site.foreground(home::server());
+    let _web = web(&site);
+    assert!(common::eventually(60, || get(&site, "/healthz", "").1 == "ok\n"));
+    let bearer = format!("Authorization: Bearer {token}\r\n");
+    for path in ["/api/v1/jails/one", "/jail/one", "/v1/jails/one/config"] {
+        let (head, body) = get(&site, path, &bearer);
+        assert_eq!(status(&head), "200", "{path}: {body}");
+        assert!(
+            body.contains("(not shown)") && !body.contains(secret),
+            "{path}: {body}"
+        );
+    }
+}
+
+#[test]
+fn another_password_ends_what_the_old_one_began() {
+    let (site, _) = site_with_users("");
+    let _server = site.foreground(home::server());
+    let _web = web(&site);
+    assert!(common::eventually(60, || get(&site, "/healthz", "").1 == "ok\n"));
+    let [stolen, other] = ["anna", "vera"].map(|name| log_in(&site, name));
+    assert_eq!(status(&get(&site, "/banned", &stolen).0), "200");
+    let users = site.read("users");
+    let new = ferroban::web::users::password_line(
+        "anna",
+        ferroban::web::role::Role::Operator,
+        "another horse",
+    );
+    let new = new.unwrap();
+    let lines = users.lines().map(|line| match line.starts_with("anna:") {
+        true => new.as_str(),
+        false => line,
+    });
+    let lines: Vec<&str> = lines.collect();
+    site.write("users", &(lines.join("\n") + "\n"));
+    assert_eq!(status(&get(&site, "/banned", &stolen).0), "303");
+    assert_eq!(status(&get(&site, "/banned", &other).0), "200");
+}

@@ -7,6 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use python_re::{Flags, Regex};
 
+use crate::config::secrets::NAMES as SECRET_NAMES;
+
 /// What a value was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Kind {
@@ -34,9 +36,6 @@ impl Kind {
     }
 }
 
-/// Parts of names whose values are secret.
-const SECRET_NAMES: &str =
-    "pass|pwd|secret|token|key|credential|webhook|signature|private|cookie|bearer";
 /// Last parts of names with dots that are no hosts.
 const NO_DOMAINS: &str = "7 automount bak bin bz2 conf count d db device err exp gz html increment ini journal \
     json lo local lock log mount old path pid pl py rpmnew requires rpmsave scope service sh \
@@ -166,12 +165,6 @@ impl Redactor {
             counts: HashMap::new(),
             rules: rules()?,
         })
-    }
-
-    /// Whether the value of something with this name is secret.
-    pub fn is_secret_name(name: &str) -> bool {
-        let name = name.to_lowercase();
-        SECRET_NAMES.split('|').any(|part| name.contains(part))
     }
 
     /// A value that is secret wherever it stands.

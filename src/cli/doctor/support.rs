@@ -20,6 +20,7 @@ use crate::cli::{links, setup::services::State};
 use crate::config::files::Files as _;
 use crate::config::jail::report::{Part, Report, Row, report};
 use crate::config::options;
+use crate::config::secrets::is_secret_name;
 use crate::{COMPATIBLE_VERSION, VERSION};
 
 /// So many of the last lines of the server's log.
@@ -119,7 +120,7 @@ fn learn_from(text: &str, redactor: &mut Redactor) {
             let name = name
                 .rsplit(|c: char| !(c.is_alphanumeric() || "_-.?/".contains(c)))
                 .next();
-            if !name.is_some_and(Redactor::is_secret_name) {
+            if !name.is_some_and(is_secret_name) {
                 continue;
             }
             let value = line[at + 1..].trim();

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value as Json;
 
+use super::secrets;
 use super::shapes::{
     ActionSummary, Ban, BannedPage, Change, Explanation, FailedJail, Jail, JailSummary, Order,
     Replay, Status, Story,
@@ -100,7 +101,8 @@ impl Sources {
             .programs
             .objects(&["config", "--json"], &[name], Vec::new())
             .await;
-        let (config, config_error) = first(config);
+        let (mut config, config_error) = first(config);
+        secrets::hide(&mut config);
         Ok(Jail {
             summary: summary(name, &status),
             regexes: texts(&regexes),
