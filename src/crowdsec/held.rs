@@ -65,6 +65,9 @@ pub struct Order {
     pub some: Vec<Address>,
 }
 
+/// Lists that the log names in one line.
+const NAMED: usize = 20;
+
 /// Targets that [`Order::some`] names.
 const SOME: usize = 5;
 
@@ -290,13 +293,14 @@ fn network(target: &Address) -> Option<IpNet> {
 }
 
 impl Order {
-    /// What the log says of it.
+    /// What the log says of it: of many lists the first few, whose names are the LAPI's to choose.
     pub fn words(&self) -> String {
-        let mut parts: Vec<String> = self
-            .banned
-            .iter()
-            .map(|(list, count)| format!("{count} banned by list {list}"))
-            .collect();
+        let of_list = |(list, count): (&String, &usize)| format!("{count} banned by list {list}");
+        let mut parts: Vec<String> = self.banned.iter().take(NAMED).map(of_list).collect();
+        let others: usize = self.banned.values().skip(NAMED).sum();
+        if others > 0 {
+            parts.push(format!("{others} banned by others"));
+        }
         if self.lifted > 0 {
             parts.push(format!("{} lifted", self.lifted));
         }
@@ -514,5 +518,16 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn many_lists_make_no_long_line() {
+        let mut order = Order::default();
+        for number in 0..1_000 {
+            order.banned.insert(format!("list{number:03}"), 2);
+        }
+        let words = order.words();
+        assert!(words.starts_with("2 banned by list list000, "), "{words}");
+        assert!(words.ends_with(", 1960 banned by others"), "{words}");
     }
 }

@@ -439,19 +439,17 @@ fn another_password_ends_what_the_old_one_began() {
     assert!(common::eventually(60, || get(&site, "/healthz", "").1 == "ok\n"));
     let [stolen, other] = ["anna", "vera"].map(|name| log_in(&site, name));
     assert_eq!(status(&get(&site, "/banned", &stolen).0), "200");
-    let users = site.read("users");
-    let new = ferroban::web::users::password_line(
-        "anna",
-        ferroban::web::role::Role::Operator,
-        "another horse",
-    );
-    let new = new.unwrap();
-    let lines = users.lines().map(|line| match line.starts_with("anna:") {
-        true => new.as_str(),
-        false => line,
-    });
-    let lines: Vec<&str> = lines.collect();
-    site.write("users", &(lines.join("\n") + "\n"));
+    let mut command = common::ours("web");
+    command.args(["user", "add", "anna", "--role", "operator", "-c"]);
+    command.arg(site.directory.path()).stdin(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(b"another horse\n")
+        .unwrap();
+    assert!(child.wait().unwrap().success());
     assert_eq!(status(&get(&site, "/banned", &stolen).0), "303");
     assert_eq!(status(&get(&site, "/banned", &other).0), "200");
 }
