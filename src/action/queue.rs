@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -67,8 +67,8 @@ type Key = (Class, u64);
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
     news: Notify,
-    /// Somebody is about to order more: bans wait for the rest, so that all are done together.
-    corked: AtomicBool,
+    /// So many are about to order more: bans wait for the rest, so that all are done together.
+    corks: AtomicUsize,
     /// Told when an order of the jail has been done by an action.
     moved: Arc<Notify>,
     backlog: Arc<Backlog>,
@@ -86,6 +86,8 @@ struct Waiting {
     next: u64,
     /// Nothing comes any more.
     closed: bool,
+    /// The backlog has been told that there is too much.
+    full: bool,
 }
 
 /// What there is to do.
@@ -102,7 +104,7 @@ impl Queue {
         Queue {
             waiting: Mutex::default(),
             news: Notify::new(),
-            corked: AtomicBool::new(false),
+            corks: AtomicUsize::new(0),
             moved,
             backlog,
             ban_times: Arc::default(),
@@ -134,13 +136,12 @@ impl Queue {
             pending,
         };
         let mut waiting = self.lock();
-        let before = waiting.entries.len();
         if waiting.closed {
             return;
         }
         // dropped behind the lock
         let (dropped, unwanted) = waiting.push(entry, class, lifts);
-        self.note_size(before, waiting.entries.len());
+        self.note_size(&mut waiting);
         drop(waiting);
         drop((dropped, unwanted));
         if !self.is_corked() || class == Class::First {
@@ -150,24 +151,23 @@ impl Queue {
 
     /// Keeps bans from being taken, until that is dropped.
     pub(super) fn cork(queue: &Arc<Queue>) -> Corked {
-        queue.corked.store(true, Ordering::Relaxed);
+        queue.corks.fetch_add(1, Ordering::Relaxed);
         Corked(queue.clone())
     }
 
     fn is_corked(&self) -> bool {
-        self.corked.load(Ordering::Relaxed)
+        self.corks.load(Ordering::Relaxed) > 0
     }
 
     /// Drops all bans that wait where they can be lifted, and what belongs to them; answers whose.
     pub(super) fn cancel(&self, lifts: bool) -> HashSet<Address> {
         let mut waiting = self.lock();
-        let before = waiting.entries.len();
         let (cancelled, dropped) = waiting.cancel(|task| match task {
             Task::Ban(_) => lifts,
             Task::Again(_) | Task::Prolong(_) | Task::Audit(..) => true,
             _ => false,
         });
-        self.note_size(before, waiting.entries.len());
+        self.note_size(&mut waiting);
         drop(waiting);
         drop(dropped);
         cancelled
@@ -177,7 +177,6 @@ impl Queue {
     /// `last`; answers whose bans have been dropped.
     pub(super) fn close(&self, last: impl FnOnce(HashSet<Address>) -> Task) {
         let mut waiting = self.lock();
-        let before = waiting.entries.len();
         let (cancelled, dropped) =
             waiting.cancel(|task| !matches!(task, Task::Unban(_) | Task::Settings(_)));
         let entry = Entry {
@@ -187,7 +186,7 @@ impl Queue {
         };
         waiting.insert(entry, Class::First);
         waiting.closed = true;
-        self.note_size(before, waiting.entries.len());
+        self.note_size(&mut waiting);
         drop(waiting);
         drop(dropped);
         self.news.notify_one();
@@ -246,18 +245,20 @@ impl Queue {
             _ => last,
         };
         let mut waiting = self.lock();
-        let before = waiting.entries.len();
         let taken = waiting.take(together, last);
-        self.note_size(before, waiting.entries.len());
+        self.note_size(&mut waiting);
         taken
     }
 
-    fn note_size(&self, before: usize, after: usize) {
-        match (before > FULL, after > FULL) {
+    /// Tells who makes new bans when there is no room. Where more is about to be ordered there is.
+    fn note_size(&self, waiting: &mut Waiting) {
+        let full = waiting.entries.len() > FULL && !self.is_corked();
+        match (waiting.full, full) {
             (false, true) => self.backlog.fill(),
             (true, false) => self.backlog.clear(),
             _ => {}
         }
+        waiting.full = full;
     }
 }
 
@@ -267,7 +268,10 @@ pub(super) struct Corked(Arc<Queue>);
 
 impl Drop for Corked {
     fn drop(&mut self) {
-        self.0.corked.store(false, Ordering::Relaxed);
+        let mut waiting = self.0.lock();
+        self.0.corks.fetch_sub(1, Ordering::Relaxed);
+        self.0.note_size(&mut waiting);
+        drop(waiting);
         self.0.news.notify_one();
     }
 }
@@ -411,6 +415,7 @@ impl Waiting {
             *self = Waiting {
                 next: self.next,
                 closed: self.closed,
+                full: self.full,
                 ..Waiting::default()
             };
         }

@@ -339,15 +339,9 @@ impl Runner {
 
     /// Carries orders out together.
     async fn together(&mut self, orders: &[Arc<TicketOrder>]) -> Vec<Outcome> {
-        let (jail, history) = (self.jail.clone(), self.history.clone());
-        let mut infos: Vec<BanInfo<'_>> = orders
-            .iter()
-            .map(|order| order.info(&jail, &history))
-            .collect();
         let (action, mut context) = self.split();
-        let outcomes = ticket_batch::apply_together(action, orders, &mut infos, &mut context).await;
-        for ((order, info), outcome) in orders.iter().zip(infos).zip(&outcomes) {
-            order.keep(info);
+        let outcomes = ticket_batch::apply_together(action, orders, &mut context).await;
+        for (order, outcome) in orders.iter().zip(&outcomes) {
             match outcome {
                 Outcome::Done => self.done(order),
                 Outcome::Failed => self.failed(order),

@@ -179,16 +179,16 @@ pub enum Outcome {
 pub async fn apply_together(
     action: &mut Action,
     orders: &[Arc<TicketOrder>],
-    infos: &mut [BanInfo<'_>],
     context: &mut Context<'_>,
 ) -> Vec<Outcome> {
+    let (jail, history) = (context.jail, context.history);
     let mut outcomes = vec![Outcome::Done; orders.len()];
     let mut planned = Vec::new();
     let mut scripts = Vec::new();
     let mut banned = Vec::new();
     let mut timeout = Value::None;
     for (at, order) in orders.iter().enumerate() {
-        let info = &mut infos[at];
+        let mut info = order.info(jail, history);
         let skipped = action.skips(&order.ticket);
         let family = info.family().map(|family| family.as_str().to_owned());
         let Some(command) = action.command() else {
@@ -196,15 +196,10 @@ pub async fn apply_together(
         };
         timeout = command.definition.properties.timeout();
         let operation = match order.kind {
-            Kind::Ban if skipped => {
-                if let Err(error) = command.pass_over(&order.ticket, info, context).await {
-                    failed("ban", context.jail, action.name(), info, &error);
-                }
-                continue;
-            }
+            Kind::Ban if skipped => continue,
             Kind::Ban => {
                 if let Err(error) = command.start_for(&family, context).await {
-                    failed("ban", context.jail, action.name(), info, &error);
+                    failed("ban", jail, action.name(), &info, &error);
                     outcomes[at] = Outcome::Failed;
                     continue;
                 }
@@ -220,7 +215,7 @@ pub async fn apply_together(
             }
         };
         match command
-            .ticket_script(operation, &family, info, context.names)
+            .ticket_script(operation, &family, &mut info, context.names)
             .await
         {
             Ok(script) => {
@@ -230,6 +225,7 @@ pub async fn apply_together(
             // the same error shows again, and is logged, when it is tried by itself
             Err(_) => outcomes[at] = Outcome::Alone,
         }
+        order.keep(info);
     }
     let together = context
         .executor

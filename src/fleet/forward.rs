@@ -14,10 +14,8 @@ use crate::ticket::Ticket;
 
 /// Changes that wait for one jail of the fleet; a jail that is further behind is brought up to date later.
 pub const WAITING: usize = 200_000;
-/// Changes by other hosts that a jail is given at once: it does nothing else meanwhile.
-const OF_HOSTS: usize = 2_000;
-/// Changes of lists, which belong together.
-const OF_LISTS: usize = 200_000;
+/// Changes that a jail is given at once: it does nothing else meanwhile.
+const AT_ONCE: usize = 2_000;
 
 /// The ways to the jails.
 #[derive(Debug)]
@@ -67,9 +65,9 @@ impl Waiting {
     }
 
     /// What the jail is given next; nothing when nothing waits.
-    fn take(&mut self, at_once: usize) -> Vec<RemoteChange> {
+    fn take(&mut self) -> Vec<RemoteChange> {
         let mut taken = std::mem::take(&mut self.first);
-        let room = at_once.saturating_sub(taken.len()).min(self.usual.len());
+        let room = AT_ONCE.saturating_sub(taken.len()).min(self.usual.len());
         for change in self.usual.drain(..room) {
             if let RemoteChange::Until(id, _) | RemoteChange::Ban(Ticket { id, .. }) = &change
                 && let Some(count) = self.ids.get_mut(id)
@@ -152,15 +150,16 @@ impl Queue {
 
     /// Hands the jail what comes, no more at once than its actions can bear.
     async fn serve(&self, jail: &Jail, road: Road) {
-        let at_once = match road {
-            Road::Fleet => OF_HOSTS,
-            Road::Crowdsec => OF_LISTS,
-        };
         loop {
-            let changes = self.waiting().take(at_once);
+            let (changes, more) = {
+                let mut waiting = self.waiting();
+                let changes = waiting.take();
+                // a list belongs together
+                (changes, road == Road::Crowdsec && !waiting.usual.is_empty())
+            };
             match changes.is_empty() {
                 true => self.news.notified().await,
-                false => jail.remote(road, changes).await,
+                false => jail.remote(road, changes, more).await,
             }
         }
     }
@@ -222,22 +221,22 @@ mod tests {
             "end 192.0.2.1",
             "ban 192.0.2.2",
         ];
-        assert_eq!(words(&waiting.take(OF_HOSTS)), order);
+        assert_eq!(words(&waiting.take()), order);
         assert!(waiting.ids.is_empty());
         assert_eq!(waiting.len(), 5, "the jail is not done with them");
-        assert!(waiting.take(OF_HOSTS).is_empty());
+        assert!(waiting.take().is_empty());
         assert_eq!(waiting.len(), 0);
     }
 
     #[test]
     fn a_jail_is_given_so_many_at_once() {
         let mut waiting = Waiting::default();
-        for n in 0..OF_HOSTS + 5 {
+        for n in 0..AT_ONCE + 5 {
             waiting.push(ban(&format!("10.0.{}.{}", n / 250, n % 250)));
         }
         waiting.push(end("192.0.2.1"));
-        let first = waiting.take(OF_HOSTS);
-        assert_eq!((first.len(), waiting.usual.len()), (OF_HOSTS, 6));
+        let first = waiting.take();
+        assert_eq!((first.len(), waiting.usual.len()), (AT_ONCE, 6));
         assert_eq!(words(&first[..1]), ["end 192.0.2.1"]);
     }
 }

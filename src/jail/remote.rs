@@ -1,6 +1,8 @@
 //! The jail's part in a fleet and at CrowdSec: it tells what it has decided, and does what others have, unless
 //! its own rules spare whom that is about.
 
+use std::time::Duration;
+
 use tokio::sync::oneshot;
 
 use super::Jail;
@@ -22,6 +24,9 @@ use crate::ticket::{BanTime, Ticket, Timestamp};
 /// Writes that wait for the database when bans of other hosts have to wait as well, each of many bans.
 const BEHIND: usize = 32;
 
+/// The longest that bans wait for others which belong to them.
+const GATHERING: Duration = Duration::from_secs(10);
+
 impl JailOptions {
     fn mode(&self, road: Road) -> RoadMode {
         match road {
@@ -42,11 +47,13 @@ impl Jail {
         self.modes.of(road).get()
     }
 
-    /// Has it do what others have decided; waits until all of it is judged.
-    pub async fn remote(&self, road: Road, changes: Vec<RemoteChange>) {
+    /// Has it do what others have decided; waits until all of it is judged. `more`: further changes belong to these,
+    /// and the actions do all of them together.
+    pub async fn remote(&self, road: Road, changes: Vec<RemoteChange>, more: bool) {
         let (reply, done) = oneshot::channel();
+        let request = Request::Remote(road, changes, more, reply);
         // a jail that is gone has nothing to do any more
-        let _ = self.ask(Request::Remote(road, changes, reply), done).await;
+        let _ = self.ask(request, done).await;
     }
 
     /// The bans in force that this host has decided on.
@@ -108,8 +115,23 @@ impl Task {
         }
     }
 
+    /// From now on the actions wait with bans, until what this answers is dropped; not for long, should nobody do so.
+    fn gather(&self) -> oneshot::Sender<()> {
+        let together = self.actions.together();
+        let (end, ended) = oneshot::channel();
+        tokio::spawn(async move {
+            // either way it is over
+            let _ = tokio::time::timeout(GATHERING, ended).await;
+            drop(together);
+        });
+        end
+    }
+
     /// Nothing waits to be judged: whoever waited for that is told.
     pub(super) fn all_judged(&mut self) {
+        if std::mem::take(&mut self.gathered) {
+            self.gathering = None;
+        }
         for reply in std::mem::take(&mut self.judging) {
             let behind = self
                 .context
@@ -167,8 +189,14 @@ impl Task {
         &mut self,
         road: Road,
         changes: Vec<RemoteChange>,
+        more: bool,
         reply: oneshot::Sender<()>,
     ) {
+        match more {
+            true if self.gathering.is_none() => self.gathering = Some(self.gather()),
+            true => {}
+            false => self.gathered = true,
+        }
         // an idle jail asks for all of it when it goes on
         let deaf = self.idle && self.before_reload.is_none();
         if self.is_started() && !deaf && self.core.options.mode(road).receives {

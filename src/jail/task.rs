@@ -65,7 +65,7 @@ pub(super) enum Request {
     /// Forget failures and earlier bans of these ids; answers of how many something was known.
     Forget(Vec<String>, oneshot::Sender<usize>),
     /// Do what others have decided; answered when all of it is judged.
-    Remote(Road, Vec<RemoteChange>, oneshot::Sender<()>),
+    Remote(Road, Vec<RemoteChange>, bool, oneshot::Sender<()>),
     /// The bans that these have decided on.
     BansOf(Whose, oneshot::Sender<Vec<OwnBan>>),
     /// Lift these bans, or all.
@@ -150,6 +150,10 @@ pub(super) struct Task {
     pub(super) starting: bool,
     /// What was decided by the word of other hosts, to be carried out together.
     pub(super) remote: Vec<Decision>,
+    /// The actions wait with bans for others which belong to them; dropped when the last of those is judged.
+    pub(super) gathering: Option<oneshot::Sender<()>>,
+    /// The last of them has come.
+    pub(super) gathered: bool,
     /// Of the lines it writes into the log.
     pub(super) stamp: Stamp,
 }
@@ -214,6 +218,8 @@ pub(super) fn prepare(
         judging: Vec::new(),
         starting: false,
         remote: Vec::new(),
+        gathering: None,
+        gathered: false,
         stamp: Stamp::default(),
     };
     let prepared = Prepared {
@@ -342,7 +348,9 @@ impl Task {
                 let count = self.forget_past(&ids).await;
                 self.answer_when_written(count, reply);
             }
-            Request::Remote(road, changes, reply) => self.remote(road, changes, reply),
+            Request::Remote(road, changes, more, reply) => {
+                self.remote(road, changes, more, reply);
+            }
             Request::BansOf(whose, reply) => {
                 let _ = reply.send(self.core.bans_of(whose));
             }

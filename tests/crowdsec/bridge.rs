@@ -103,6 +103,20 @@ fn a_ban_is_a_decision_until_somebody_lifts_it_here_or_there() {
     assert!(listed.contains(agent), "{listed}");
 }
 
+/// One of many targets, of which a tenth are networks.
+pub fn target(n: usize) -> String {
+    match n % 20 {
+        0 => format!("172.{}.{}.0/24", 16 + n / 20 / 256, n / 20 % 256),
+        1 => format!("2001:db8:1:{:x}::/64", n / 20 + 1),
+        _ => format!(
+            "{}.{}.7.{}",
+            45 + n / 62_500,
+            1 + n / 250 % 250,
+            1 + n % 250
+        ),
+    }
+}
+
 /// Networks of the kernel's sets of a jail.
 pub fn in_kernel(jail: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
@@ -153,17 +167,7 @@ fn imported() {
     let mut expected = BTreeSet::new();
     let mut list = "duration,reason,scope,value\n".to_owned();
     for n in 0..count {
-        let value = match n % 20 {
-            0 => format!("172.{}.{}.0/24", 16 + n / 20 / 256, n / 20 % 256),
-            1 => format!("2001:db8:1:{:x}::/64", n / 20 + 1),
-            _ => format!(
-                "{}.{}.{}.{}",
-                45 + n / 62_500,
-                1 + n / 250 % 250,
-                7,
-                1 + n % 250
-            ),
-        };
+        let value = target(n);
         let scope = if value.contains('/') { "range" } else { "ip" };
         list.push_str(&format!("4h,flood,{scope},{value}\n"));
         expected.insert(value);

@@ -318,6 +318,8 @@ fn url_answers_allow_lists_usage_and_an_old_lapi_does_not() {
     );
     let place = Place::new(&fake.url(), BOTH);
     let _server = place.start();
+    // a ban of the moment in which the jail starts counts as one of the database
+    fake.wait_asked("GET", "/v1/decisions/stream", 2);
     place.ask("set sshd banip 203.0.113.1");
     place
         .site

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use ferroban::parts::firewall::netlink::{Body, Channel, Messages, attributes};
 
-use crate::bridge::in_kernel;
+use crate::bridge::{in_kernel, target};
 use crate::common::{self, eventually, home::Server};
 use crate::fake::{Fake, decision, stream, usual};
 use crate::place::{Place, receiving};
@@ -38,16 +38,6 @@ fn transactions() -> u32 {
 fn targets() -> BTreeSet<String> {
     let count = std::env::var("FERROBAN_CROWDSEC_DECISIONS").ok();
     let count: usize = count.map_or(6_000, |text| text.parse().unwrap());
-    let target = |n: usize| match n % 20 {
-        0 => format!("172.{}.{}.0/24", 16 + n / 20 / 256, n / 20 % 256),
-        1 => format!("2001:db8:1:{:x}::/64", n / 20 + 1),
-        _ => format!(
-            "{}.{}.7.{}",
-            45 + n / 62_500,
-            1 + n / 250 % 250,
-            1 + n % 250
-        ),
-    };
     (0..count).map(target).collect()
 }
 

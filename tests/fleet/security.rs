@@ -399,7 +399,7 @@ fn peak(server: &Server<'_>) -> u64 {
 /// Memory that an answer may take, in KiB.
 const ANSWER: u64 = 64 << 10;
 
-/// One entry of 100 MB, one of a million values, a ban of 10 MB in the set of those in force.
+/// One entry of 100 MB, one of a million values, a ban of 10 MB in the set of those in force, and addresses as long.
 #[test]
 fn what_no_host_writes_shuts_it_out_and_fills_no_memory_of_others() {
     let engine = Engine::new();
@@ -426,7 +426,16 @@ fn what_no_host_writes_shuts_it_out_and_fills_no_memory_of_others() {
     let mut live = redis::cmd("ZADD");
     live.arg("f2b:fleet:live:live").arg(9e12);
     live.arg([b"sshd|".as_slice(), &[b'x'; 10 << 20]].concat());
-    for (host, mischief) in [("long", long), ("many", many), ("live", live)] {
+    let mut addresses = redis::cmd("SET");
+    addresses.arg("f2b:fleet:addresses:addresses");
+    addresses.arg(vec![b'1'; 10 << 20]);
+    let hosts = [
+        ("long", long),
+        ("many", many),
+        ("live", live),
+        ("addresses", addresses),
+    ];
+    for (host, mischief) in &hosts {
         mischief.exec(&mut connection).unwrap();
         let _: i64 = engine.ask(&["ZADD", "f2b:fleet:hosts", "1", host]);
         for two in [&one, &two] {
@@ -438,7 +447,7 @@ fn what_no_host_writes_shuts_it_out_and_fills_no_memory_of_others() {
     two.wait_banned("sshd", "198.51.100.2", true);
     two.ask("set sshd unbanip 198.51.100.1");
     let status = two.status();
-    for host in ["long", "many", "live"] {
+    for (host, _) in &hosts {
         assert_eq!(two.of_host(host, "muted"), true, "{status}");
         assert_eq!(two.of_host(host, "bans"), 0, "{status}");
         let log = two.site.read("log");
