@@ -4,32 +4,49 @@
 //! written and the ends of bans each have a second of their own, so the last few are remembered.
 #![forbid(unsafe_code)]
 
+use std::time::{Duration, Instant};
+
 use chrono::{FixedOffset, TimeZone};
 
-use crate::sys::localtime::offset_at;
+use crate::sys::localtime::{last_offset_at, offset_at};
 
 /// Seconds that are remembered.
 const REMEMBERED: usize = 4;
 
-/// The seconds that were shown last, and their texts; the one used last comes first.
+/// How long the zone is taken to be the same. In a list of many thousand bans each may have a second of its own.
+const SAME_ZONE: Duration = Duration::from_secs(1);
+
+/// The seconds that were shown last, and their texts.
 #[derive(Clone, Debug, Default)]
-pub struct Stamp([(i64, String); REMEMBERED]);
+pub struct Stamp {
+    /// The one used last comes first.
+    shown: [(i64, String); REMEMBERED],
+    zone_read: Option<Instant>,
+}
 
 impl Stamp {
     /// The text of a Unix time; `None` beyond the years that have one.
     pub fn of(&mut self, second: i64) -> Option<&str> {
         let known = |(known, text): &(i64, String)| *known == second && !text.is_empty();
-        match self.0.iter().position(known) {
-            Some(at) => self.0[..=at].rotate_right(1),
+        match self.shown.iter().position(known) {
+            Some(at) => self.shown[..=at].rotate_right(1),
             None => {
                 // chrono's own idea of local time is one for each thread, read from the disk
-                let zone = FixedOffset::east_opt(offset_at(second))?;
+                let zone = FixedOffset::east_opt(self.offset_at(second))?;
                 let time = zone.timestamp_opt(second, 0).earliest()?;
-                self.0.rotate_right(1);
-                self.0[0] = (second, time.format("%Y-%m-%d %H:%M:%S").to_string());
+                self.shown.rotate_right(1);
+                self.shown[0] = (second, time.naive_local().to_string());
             }
         }
-        Some(&self.0[0].1)
+        Some(&self.shown[0].1)
+    }
+
+    fn offset_at(&mut self, second: i64) -> i32 {
+        if self.zone_read.is_some_and(|at| at.elapsed() < SAME_ZONE) {
+            return last_offset_at(second);
+        }
+        self.zone_read = Some(Instant::now());
+        offset_at(second)
     }
 }
 

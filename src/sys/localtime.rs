@@ -44,6 +44,11 @@ pub fn instant_of(wall: WallClock) -> Option<i64> {
 pub fn offset_at(instant: i64) -> i32 {
     // `localtime_r` need not read the zone by itself, `mktime` must.
     tzset();
+    last_offset_at(instant)
+}
+
+/// The same in the zone that was read last: to ask whether it has changed takes longer than all the rest.
+pub fn last_offset_at(instant: i64) -> i32 {
     let offset = reading_at(instant).and_then(|tm| i32::try_from(tm.tm_gmtoff).ok());
     offset.unwrap_or(0)
 }
