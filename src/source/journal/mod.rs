@@ -2,27 +2,7 @@
 //!
 //! [`Options`] is what stands in the brackets of `backend = systemd[…]`, [`Matches`] what
 //! `addjournalmatch` has added. [`mod@follow`] starts a thread that reads for one jail and goes on when
-//! the journal is rotated; [`Reader`] reads what is there, for programs:
-//!
-//! ```no_run
-//! use ferroban::python::encoding::Encoding;
-//! use ferroban::source::journal::{Matches, Options, Reader};
-//!
-//! # fn main() -> std::io::Result<()> {
-//! // from `systemd-journal[journalfiles=/tmp/x.journal]`
-//! let arguments = [("journalfiles".to_owned(), "/tmp/x.journal".to_owned())];
-//! let options = Options::read(arguments).map_err(std::io::Error::other)?;
-//! let mut matches = Matches::default();
-//! let words = ["_SYSTEMD_UNIT=ssh.service", "+", "_COMM=sshd"].map(str::to_owned);
-//! matches.add(&words).map_err(std::io::Error::other)?;
-//! let mut reader = Reader::open(&options, &matches, Encoding::utf_8())?;
-//! while let Some(entry) = reader.next_entry()? {
-//!     // `filter.examine(&entry.line, Some((&entry.date, entry.time)), …)`
-//!     println!("{}{}", entry.date, entry.line);
-//! }
-//! # Ok(())
-//! # }
-//! ```
+//! the journal is rotated; [`Reader`] reads what is there, for programs.
 //!
 //! A filter that reads a journal is told so by `Filter::disable_dates`. Entries come from
 //! libsystemd where the system has it, else from a `journalctl` child ([`child`]).
