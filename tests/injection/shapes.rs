@@ -277,10 +277,15 @@ impl Service {
                 Part::Process => text.push_str(&process.to_string()),
                 Part::Field(index) => {
                     let field = &self.fields[*index];
-                    let sent = field.writing.map(|writing| writing.write(&values[*index]));
-                    let sent = sent.filter(|sent| !sent.is_empty() || values[*index].is_empty());
-                    let value = sent.as_deref().unwrap_or(&field.harmless);
-                    text.extend(value.chars().take(field.most));
+                    let value = &values[*index];
+                    let short = |text: &str| text.chars().take(field.most).collect::<String>();
+                    let sent = field.writing.map(|writing| match writing {
+                        // what is too long is cut before it is quoted, so that no escape is cut in two
+                        Writing::Quoted => writing.write(&short(value)),
+                        _ => short(&writing.write(value)),
+                    });
+                    let sent = sent.filter(|sent| !sent.is_empty() || value.is_empty());
+                    text += &sent.unwrap_or_else(|| short(&field.harmless));
                 }
                 Part::Cut(most) => cuts.push((text.len(), *most)),
                 Part::End => {
