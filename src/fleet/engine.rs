@@ -13,10 +13,10 @@ use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, Value, cmd, pipe};
 
 use super::Millis;
+use super::connector::{Allowance, Connector};
 use super::entry::{Entry, EntryError, Kind};
 use super::failure::{EngineError, Result};
 use super::settings::{ADMIN, Settings};
-use super::way::{Allowance, Way};
 use crate::address::Address;
 
 /// Hosts that are listened to; more names than that are somebody's mischief.
@@ -90,7 +90,7 @@ pub struct Live {
 #[derive(Debug)]
 pub struct Engine {
     fleet: String,
-    way: Way,
+    connector: Connector,
 }
 
 /// A connection.
@@ -108,7 +108,7 @@ impl Engine {
     pub fn new(settings: &Settings) -> Result<Engine> {
         Ok(Engine {
             fleet: settings.fleet.clone(),
-            way: Way::new(settings)?,
+            connector: Connector::new(settings)?,
         })
     }
 
@@ -117,7 +117,7 @@ impl Engine {
     /// # Errors
     /// Nobody is there, or refuses.
     pub async fn connect(&self, patience: Duration) -> Result<Connection> {
-        let (redis, allowance) = self.way.open(patience).await?;
+        let (redis, allowance) = self.connector.open(patience).await?;
         Ok(Connection {
             redis,
             allowance,
@@ -127,7 +127,7 @@ impl Engine {
 
     /// Hosts and ports by which it is reached; none by a socket.
     pub fn places(&self) -> Vec<(String, u16)> {
-        self.way.places()
+        self.connector.places()
     }
 }
 

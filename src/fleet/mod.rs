@@ -8,6 +8,7 @@
 //! it all: connects, catches up, sends and receives; nothing of it is ever waited for by a jail.
 
 mod claims;
+mod connector;
 pub mod engine;
 pub mod entry;
 pub mod failure;
@@ -22,7 +23,6 @@ pub mod signing;
 mod status;
 mod task;
 mod ulid;
-mod way;
 
 use std::sync::Arc;
 

@@ -44,15 +44,15 @@ const GREETING: usize = 4;
 
 /// Where somebody listens.
 #[derive(Clone, Debug)]
-enum Spot {
+enum Endpoint {
     Tcp(String, u16),
     Socket(PathBuf),
 }
 
 /// Where the engine is, and how it is spoken to.
-pub struct Way {
+pub struct Connector {
     /// The engine, or the sentinels.
-    spots: Vec<Spot>,
+    endpoints: Vec<Endpoint>,
     /// What sentinels call the engine.
     master: Option<String>,
     tls: Option<Arc<ClientConfig>>,
@@ -60,12 +60,12 @@ pub struct Way {
     sentinel_login: RedisConnectionInfo,
 }
 
-impl Way {
+impl Connector {
     /// Reads the settings and the files that they name; connects to nothing.
     ///
     /// # Errors
     /// A URL that is none, a file that cannot be read.
-    pub fn new(settings: &Settings) -> Result<Way> {
+    pub fn new(settings: &Settings) -> Result<Connector> {
         let scheme = SCHEMES
             .into_iter()
             .find_map(|(scheme, sentinels, tls)| {
@@ -87,9 +87,9 @@ impl Way {
         if by_sentinels {
             let sentinel_password = settings.sentinel_password.as_deref();
             let sentinel_password = sentinel_password.map(secret).transpose()?;
-            let (login, spots, master) = sentinels(rest, password)?;
-            return Ok(Way {
-                spots,
+            let (login, endpoints, master) = sentinels(rest, password)?;
+            return Ok(Connector {
+                endpoints,
                 master: Some(master),
                 tls,
                 login,
@@ -101,13 +101,13 @@ impl Way {
             _ => format!("redis://{rest}"),
         };
         let info = read_url(&plain).ok_or_else(wrong_url)?;
-        let spot = match info.addr() {
-            ConnectionAddr::Tcp(host, port) => Spot::Tcp(host.clone(), *port),
-            ConnectionAddr::Unix(path) => Spot::Socket(path.clone()),
+        let endpoint = match info.addr() {
+            ConnectionAddr::Tcp(host, port) => Endpoint::Tcp(host.clone(), *port),
+            ConnectionAddr::Unix(path) => Endpoint::Socket(path.clone()),
             _ => return Err(wrong_url()),
         };
-        Ok(Way {
-            spots: vec![spot],
+        Ok(Connector {
+            endpoints: vec![endpoint],
             master: None,
             tls,
             login: with_password(info.redis_settings().clone(), password),
@@ -121,12 +121,12 @@ impl Way {
     /// Nobody is there, or refuses.
     pub async fn open(&self, patience: Duration) -> Result<(MultiplexedConnection, Allowance)> {
         let Some(master) = &self.master else {
-            return self.reach(&self.spots[0], &self.login, patience).await;
+            return self.reach(&self.endpoints[0], &self.login, patience).await;
         };
         let mut failed = EngineError::Settings("[fleet] url: it names no sentinel".to_owned());
-        for sentinel in &self.spots {
+        for sentinel in &self.endpoints {
             match self.ask_sentinel(sentinel, master, patience).await {
-                Ok(spot) => return self.reach(&spot, &self.login, patience).await,
+                Ok(endpoint) => return self.reach(&endpoint, &self.login, patience).await,
                 Err(error) => failed = error,
             }
         }
@@ -136,10 +136,10 @@ impl Way {
     /// Where the master is, by what a sentinel says.
     async fn ask_sentinel(
         &self,
-        sentinel: &Spot,
+        sentinel: &Endpoint,
         master: &str,
         patience: Duration,
-    ) -> Result<Spot> {
+    ) -> Result<Endpoint> {
         let login = &self.sentinel_login;
         let (mut connection, _) = self.reach(sentinel, login, patience).await?;
         let mut question = cmd("SENTINEL");
@@ -150,24 +150,24 @@ impl Way {
                 "[fleet] url: {sentinel} knows no master called {master}"
             ))
         })?;
-        Ok(Spot::Tcp(host, port))
+        Ok(Endpoint::Tcp(host, port))
     }
 
     async fn reach(
         &self,
-        spot: &Spot,
+        endpoint: &Endpoint,
         login: &RedisConnectionInfo,
         patience: Duration,
     ) -> Result<(MultiplexedConnection, Allowance)> {
         let away = |error| EngineError::Away {
-            place: spot.to_string(),
+            place: endpoint.to_string(),
             error,
         };
         let reached = timeout(patience, async {
             let allowance = Allowance::default();
             allowance.grant(GREETING);
             let bounded = Bounded {
-                stream: self.stream(spot).await.map_err(away)?,
+                stream: self.stream(endpoint).await.map_err(away)?,
                 allowance: allowance.clone(),
             };
             let config = AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE[1]));
@@ -183,10 +183,10 @@ impl Way {
         }
     }
 
-    async fn stream(&self, spot: &Spot) -> io::Result<Box<dyn Stream>> {
-        let (host, port) = match spot {
-            Spot::Tcp(host, port) => (host, *port),
-            Spot::Socket(path) => return Ok(Box::new(UnixStream::connect(path).await?)),
+    async fn stream(&self, endpoint: &Endpoint) -> io::Result<Box<dyn Stream>> {
+        let (host, port) = match endpoint {
+            Endpoint::Tcp(host, port) => (host, *port),
+            Endpoint::Socket(path) => return Ok(Box::new(UnixStream::connect(path).await?)),
         };
         let host = host.trim_matches(['[', ']']);
         let stream = TcpStream::connect((host, port)).await?;
@@ -201,28 +201,28 @@ impl Way {
 
     /// Hosts and ports by which it is reached; none by a socket.
     pub fn places(&self) -> Vec<(String, u16)> {
-        let places = self.spots.iter().filter_map(|spot| match spot {
-            Spot::Tcp(host, port) => Some((host.clone(), *port)),
-            Spot::Socket(_) => None,
+        let places = self.endpoints.iter().filter_map(|endpoint| match endpoint {
+            Endpoint::Tcp(host, port) => Some((host.clone(), *port)),
+            Endpoint::Socket(_) => None,
         });
         places.collect()
     }
 }
 
-impl std::fmt::Debug for Way {
+impl std::fmt::Debug for Connector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // the rest are secrets
-        f.debug_struct("Way")
-            .field("spots", &self.spots)
+        f.debug_struct("Connector")
+            .field("endpoints", &self.endpoints)
             .finish_non_exhaustive()
     }
 }
 
-impl std::fmt::Display for Spot {
+impl std::fmt::Display for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Spot::Tcp(host, port) => write!(f, "{host}:{port}"),
-            Spot::Socket(path) => write!(f, "{}", path.display()),
+            Endpoint::Tcp(host, port) => write!(f, "{host}:{port}"),
+            Endpoint::Socket(path) => write!(f, "{}", path.display()),
         }
     }
 }
@@ -337,27 +337,27 @@ fn with_password(login: RedisConnectionInfo, password: Option<String>) -> RedisC
 fn sentinels(
     text: &str,
     password: Option<String>,
-) -> Result<(RedisConnectionInfo, Vec<Spot>, String)> {
+) -> Result<(RedisConnectionInfo, Vec<Endpoint>, String)> {
     let (user, rest) = text.rsplit_once('@').unwrap_or(("", text));
     let (hosts, master) = rest.split_once('/').ok_or_else(wrong_url)?;
     if master.is_empty() {
         return Err(wrong_url());
     }
-    let spots = hosts.split(',').map(|host| {
+    let endpoints = hosts.split(',').map(|host| {
         let named = match host.rsplit_once(':') {
             Some((_, port)) if !port.ends_with(']') => host.to_owned(),
             _ => format!("{host}:{SENTINEL_PORT}"),
         };
         match read_url(&format!("redis://{named}"))?.addr() {
-            ConnectionAddr::Tcp(host, port) => Some(Spot::Tcp(host.clone(), *port)),
+            ConnectionAddr::Tcp(host, port) => Some(Endpoint::Tcp(host.clone(), *port)),
             _ => None,
         }
     });
-    let spots: Option<Vec<Spot>> = spots.collect();
+    let endpoints: Option<Vec<Endpoint>> = endpoints.collect();
     // a URL of one host reads user and password
     let login = read_url(&format!("redis://{user}@localhost")).ok_or_else(wrong_url)?;
     let login = with_password(login.redis_settings().clone(), password);
-    Ok((login, spots.ok_or_else(wrong_url)?, master.to_owned()))
+    Ok((login, endpoints.ok_or_else(wrong_url)?, master.to_owned()))
 }
 
 #[cfg(test)]
@@ -381,10 +381,11 @@ mod tests {
 
     #[test]
     fn sentinels_are_named_with_and_without_ports() {
-        let (login, spots, master) = sentinels("mx1:p%40ss@s1:1,s2,[2001:db8::1]/m", None).unwrap();
-        let spots: Vec<String> = spots.iter().map(Spot::to_string).collect();
-        assert_eq!(spots[..2], ["s1:1", "s2:26379"]);
-        assert!(spots[2].ends_with(":26379"), "{spots:?}");
+        let (login, endpoints, master) =
+            sentinels("mx1:p%40ss@s1:1,s2,[2001:db8::1]/m", None).unwrap();
+        let endpoints: Vec<String> = endpoints.iter().map(Endpoint::to_string).collect();
+        assert_eq!(endpoints[..2], ["s1:1", "s2:26379"]);
+        assert!(endpoints[2].ends_with(":26379"), "{endpoints:?}");
         assert_eq!(
             (login.username(), login.password()),
             (Some("mx1"), Some("p@ss"))
