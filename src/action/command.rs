@@ -465,15 +465,10 @@ impl CommandAction {
     }
 
     async fn execute(&self, script: &Script, context: &Context<'_>) -> bool {
-        context
-            .executor
-            .run(
-                &self.name,
-                script,
-                &self.definition.properties.timeout(),
-                context.names,
-                || self.definition.properties.pacing(),
-            )
-            .await
+        let timeout = self.definition.properties.timeout();
+        let pacing = || self.definition.properties.pacing();
+        let run = (context.executor).run(&self.name, script, &timeout, context.names, pacing);
+        // all ways to a command end here, some of them many functions deep: boxed, it takes no part of their stack
+        Box::pin(run).await
     }
 }

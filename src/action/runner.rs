@@ -108,9 +108,9 @@ impl Runner {
             if let [entry] = entries.as_slice()
                 && matches!(entry.task, Task::End(..))
             {
-                return self.end(entries).await;
+                return Box::pin(self.end(entries)).await;
             }
-            let done = patience.with(self.carry_out(entries)).await;
+            let done = patience.with(Box::pin(self.carry_out(entries))).await;
             self.own_epoch.store(self.action.epoch(), Ordering::Relaxed);
             if done.is_none() {
                 warning!(

@@ -22,6 +22,9 @@ use tokio::time::{sleep, timeout};
 /// Bytes kept of each of standard output and error.
 pub const OUTPUT_LIMIT: usize = 256 * 1024;
 
+/// Bytes read at once.
+const CHUNK: usize = 8192;
+
 /// Between the polite and the final signal to a program that ran too long.
 const GRACE: Duration = Duration::from_millis(200);
 
@@ -155,7 +158,8 @@ impl<P: AsyncRead + Unpin + IntoFd> Capture<P> {
 
     /// Takes what comes, until nobody can print any more.
     async fn fill(&mut self) {
-        let mut chunk = [0; 8192];
+        // on the heap: it would be in every future that waits for this one
+        let mut chunk = vec![0; CHUNK];
         while let Some(pipe) = &mut self.pipe {
             match pipe.read(&mut chunk).await {
                 Ok(n @ 1..) => self.keep(&chunk[..n]),
@@ -172,7 +176,7 @@ impl<P: AsyncRead + Unpin + IntoFd> Capture<P> {
             fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).ok()?;
             Some(File::from(pipe))
         });
-        let mut chunk = [0; 8192];
+        let mut chunk = [0; CHUNK];
         while let Some(file) = &mut pipe {
             match file.read(&mut chunk) {
                 Ok(n @ 1..) => self.keep(&chunk[..n]),
