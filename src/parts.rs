@@ -11,7 +11,7 @@ pub mod action {
         pub use crate::action::info::{BEYOND, TAGS};
     }
     pub mod plan {
-        pub use crate::action::plan::Way;
+        pub use crate::action::plan::Plan;
     }
     pub mod preview {
         pub use crate::action::preview::DryAction;
@@ -123,7 +123,6 @@ pub mod filter {
     pub use crate::filter::{Clock, Failure, FailureId, Filter, LineOutcome, Manner};
 }
 pub mod firewall {
-    pub use crate::firewall::Change;
     pub mod iptables {
         pub use crate::firewall::iptables::{Call, transactions};
     }

@@ -8,14 +8,13 @@ mod scenario;
 use std::path::Path;
 
 use ferroban::parts::action::JailFigures;
-use ferroban::parts::action::plan::Way;
+use ferroban::parts::action::plan::Plan;
 use ferroban::parts::action::preview::DryAction;
 use ferroban::parts::action::tags::replace_dynamic;
 use ferroban::parts::address::Address;
 use ferroban::parts::control::Value;
 use ferroban::parts::exec::script::Script;
 use ferroban::parts::fields::MatchLine;
-use ferroban::parts::firewall::Change;
 use ferroban::parts::mail::{Mail, Reads, Sink};
 use ferroban::parts::sys::hosts::HostNames;
 use ferroban::parts::ticket::Ticket;
@@ -53,8 +52,9 @@ fn script_of(properties: &[(String, Value)], command: &str, id: &str, line: &str
     let mut ticket = Ticket::new(Address::parse(id), 1.0);
     ticket.set_matches(&[MatchLine::Text(line.into())]);
     action
-        .script(command, "j", &ticket, &JailFigures::default())
+        .plan(command, "j", &ticket, &JailFigures::default())
         .unwrap()
+        .script
 }
 
 /// The properties of a stock action with these arguments, as the original reads them.
@@ -216,16 +216,13 @@ fn values_add_no_words_to_calls_of_the_firewall() {
             let value = |tag: &str| (tag == "fid").then(|| id.to_owned());
             replace_dynamic(command, &HostNames::default(), value, |_| None)
         };
-        let words = |script: &Script| match Way::as_program(script) {
-            Way::Program(words) => words,
-            way => panic!("{way:?}"),
-        };
-        let usual = words(&fill("192.0.2.1"));
+        let words = |plan: &Plan| plan.program().unwrap_or_else(|| panic!("{plan:?}"));
+        let usual = words(&Plan::of(fill("192.0.2.1")));
         assert_eq!(usual.join(" "), command.replace("<fid>", "192.0.2.1"));
         let mut runner = TestRunner::new(Config::with_cases(200));
         let tried = runner.run(&evil(), |id| {
-            let script = fill(&id);
-            let words = words(&script);
+            let plan = Plan::of(fill(&id));
+            let words = words(&plan);
             prop_assert_eq!(words.len(), usual.len());
             let differ = words.iter().zip(&usual).filter(|(a, b)| a != b).count();
             prop_assert!(differ <= 1, "{words:?}");
@@ -241,7 +238,7 @@ fn values_add_no_words_to_calls_of_the_firewall() {
             }
             // what is changed in one go is what one of these words says
             if id.contains(char::is_whitespace) {
-                prop_assert_eq!(Change::recognise(&script), None);
+                prop_assert_eq!(plan.change(), None);
             }
             Ok(())
         });

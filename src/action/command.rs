@@ -10,11 +10,11 @@ use indexmap::IndexMap;
 
 use super::context::Context;
 use super::info::BanInfo;
+use super::plan::Plan;
 use super::properties::Properties;
 use super::python::PythonError;
 use super::smtp::SmtpAction;
 use super::tags::TagError;
-use crate::exec::script::Script;
 use crate::sys::hosts::HostNames;
 
 use crate::control::{CommandError, Value};
@@ -332,12 +332,12 @@ impl CommandAction {
             return true;
         }
         let family = info.family().map(|family| family.as_str().to_owned());
-        let script = self.ticket_script("actionquiet", &family, info, context.names);
-        let Ok(script) = script.await else {
+        let plan = self.ticket_plan("actionquiet", &family, info, context.names);
+        let Ok(plan) = plan.await else {
             return true;
         };
         let timeout = self.definition.properties.timeout();
-        let answer = context.executor.ask(&self.name, &script, &timeout).await;
+        let answer = context.executor.ask(&self.name, &plan, &timeout).await;
         answer != Some(1)
     }
 
@@ -435,39 +435,39 @@ impl CommandAction {
             {
                 return Ok(false);
             }
-            let script = self
-                .ticket_script(operation, family, info, context.names)
+            let plan = self
+                .ticket_plan(operation, family, info, context.names)
                 .await?;
-            if self.execute(&script, context).await {
+            if self.execute(&plan, context).await {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// The command of an operation for a ticket.
+    /// What an operation does for a ticket.
     ///
     /// # Errors
     /// Properties that refer to themselves.
-    pub async fn ticket_script(
+    pub async fn ticket_plan(
         &mut self,
         operation: &str,
         family: &FamilyKey,
         info: &mut BanInfo<'_>,
         names: &HostNames,
-    ) -> Result<Script, TagError> {
+    ) -> Result<Plan, TagError> {
         let command = self.definition.properties.command(
             operation,
             family.as_deref().unwrap_or(""),
             names,
         )?;
-        Ok(info.fill(&command, names).await)
+        Ok(Plan::of(info.fill(&command, names).await))
     }
 
-    async fn execute(&self, script: &Script, context: &Context<'_>) -> bool {
+    async fn execute(&self, plan: &Plan, context: &Context<'_>) -> bool {
         let timeout = self.definition.properties.timeout();
         let pacing = || self.definition.properties.pacing();
-        let run = (context.executor).run(&self.name, script, &timeout, context.names, pacing);
+        let run = (context.executor).run(&self.name, plan, &timeout, context.names, pacing);
         // all ways to a command end here, some of them many functions deep: boxed, it takes no part of their stack
         Box::pin(run).await
     }

@@ -1,14 +1,12 @@
 //! What `sandbox = strict` keeps a command from: programs that need the rights of their set-id bits or
 //! files of their own, and files that are not the server's.
 //!
-//! In comes a command as it would run, out comes what of it cannot work. Only what is sure is told: a
+//! In comes the plan of a command, out comes what of it cannot work. Only what is sure is told: a
 //! program of which nothing is known may do without.
 #![forbid(unsafe_code)]
 
+use super::plan::{Plan, Work};
 use crate::exec::outline::Outline;
-use crate::exec::script::Script;
-use crate::mail::Mail;
-use crate::notice::Notice;
 
 /// They hand mail to the mail system of the machine, which keeps it in files of its own.
 pub(super) const MAILERS: [&str; 8] = [
@@ -29,14 +27,13 @@ pub(super) const SET_ID: [&str; 4] = ["sudo", "su", "doas", "pkexec"];
 const FOREIGN: [&str; 5] = ["/etc/", "/proc/net/", "/proc/sys/", "/sys/", "/usr/"];
 
 /// What of a command cannot work, as what it does: "runs sudo, …".
-pub fn hindrance(script: &Script) -> Option<String> {
-    if let Some(mail) = Mail::recognise(script) {
-        return mail.program().map(of_program)?;
+pub fn hindrance(plan: &Plan) -> Option<String> {
+    match &plan.work {
+        Work::Nothing | Work::Notice(_) | Work::Change(_) => return None,
+        Work::Mail(mail) => return mail.program().map(of_program)?,
+        Work::Program(_) | Work::Shell(_) => {}
     }
-    if Notice::recognise(script).is_some() {
-        return None;
-    }
-    let outline = Outline::of(script.shape().0);
+    let outline = Outline::of(plan.script.shape().0);
     let programs = outline.commands.iter().filter_map(|words| words.first());
     programs
         .filter_map(|program| of_program(program))
@@ -66,6 +63,7 @@ fn of_file(path: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exec::script::Script;
 
     #[test]
     fn what_needs_more_than_a_strict_sandbox_leaves() {
@@ -90,7 +88,7 @@ mod tests {
                 "writes /proc/net/xt_recent/f2b",
             ),
         ] {
-            let hindrance = hindrance(&Script::plain(text));
+            let hindrance = hindrance(&Plan::of(Script::plain(text)));
             assert!(
                 hindrance.is_some_and(|why| why.starts_with(found)),
                 "{text}"
@@ -109,7 +107,7 @@ mod tests {
             "logger 'no; sudo' mail",
             "cat /etc/hosts > /tmp/hosts",
         ] {
-            assert_eq!(hindrance(&Script::plain(text)), None, "{text}");
+            assert_eq!(hindrance(&Plan::of(Script::plain(text))), None, "{text}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Carries a command out: natively where its shape is known, else in a shell; one at a time where
-//! commands could get into each other's way.
+//! Carries a command out as its plan says: natively where its shape is known, else in a shell; one at a
+//! time where commands could get into each other's way.
 //!
 //! The original runs all commands of the whole server one after the other (fact A19), and action
 //! files rely on it: two jails with the same action edit the same file. Here commands of actions
@@ -18,22 +18,20 @@ use super::confined;
 use super::locks::Held;
 use super::patience::Patience;
 use crate::exec::process::{Ending, Invocation};
-use crate::exec::script::Script;
 use crate::exec::shell::{self, Report};
 use crate::firewall::Change;
 use crate::firewall::audit_timer::OwnDeletion;
 use crate::firewall::inherited::Inherited;
-use crate::firewall::iptables::Call;
-use crate::firewall::iptables::copies::Models;
 use crate::firewall::member::{self, Member};
 use crate::firewall::place::Holder;
 use crate::firewall::sets;
+use crate::mail::Mail;
 use crate::mail::queue::{Job, Queue};
 use crate::mail::rate_limit::Pacing;
 use crate::notice::queue as notices;
 use crate::sys::hosts::HostNames;
 
-use super::plan::Way;
+use super::plan::{Plan, Work};
 use crate::control::Value;
 use crate::log::Level;
 use crate::{debug, error, record};
@@ -120,9 +118,9 @@ impl Executor {
     }
 
     /// Runs a command that answers by its exit code, 0 or 1.
-    pub async fn ask(&self, action: &str, script: &Script, timeout: &Value) -> Option<i32> {
-        let _turn = self.turn(action, script, Nature::Script).await;
-        shell::run(script, timeout, &[0, 1]).await.code
+    pub async fn ask(&self, action: &str, plan: &Plan, timeout: &Value) -> Option<i32> {
+        let _turn = self.turn(action, plan, Nature::Script).await;
+        shell::run(&plan.script, timeout, &[0, 1]).await.code
     }
 
     /// Runs a command of the action of this name; answers whether it succeeded. An empty command
@@ -130,15 +128,15 @@ impl Executor {
     pub async fn run(
         &self,
         action: &str,
-        script: &Script,
+        plan: &Plan,
         timeout: &Value,
         names: &HostNames,
         pacing: impl FnOnce() -> Pacing,
     ) -> bool {
-        record!(Level::LowDebug, TARGET, "{}", script.shown());
+        record!(Level::LowDebug, TARGET, "{}", plan.script.shown());
         // the configuration's were refused; this one came, or the option went, while the server ran
         if self.common.confined
-            && let Some(why) = confined::hindrance(script)
+            && let Some(why) = confined::hindrance(plan)
             && !self.hindered.swap(true, Ordering::Relaxed)
         {
             error!(
@@ -148,16 +146,13 @@ impl Executor {
                 self.jail
             );
         }
-        let (member, way) = match Way::of(script) {
-            Way::Nothing => {
-                debug!(TARGET, "Nothing to do");
-                return true;
-            }
-            Way::Mail(mail) => {
+        match &plan.work {
+            Work::Nothing => debug!(TARGET, "Nothing to do"),
+            Work::Mail(mail) => {
                 let job = Job {
-                    mail: *mail,
+                    mail: Mail::clone(mail),
                     action: action.to_owned(),
-                    script: script.clone(),
+                    script: plan.script.clone(),
                     timeout: timeout.clone(),
                     pacing: pacing(),
                 };
@@ -167,70 +162,74 @@ impl Executor {
                         Queue::spawn(&self.jail, names.clone(), self.common.whois.clone())
                     })
                     .push(job);
-                return true;
             }
-            Way::Notice(notice) => {
-                match *notice {
-                    Ok(notice) => {
-                        let job = notices::Job {
-                            notice,
-                            time: shell::limit(timeout),
-                            pacing: pacing(),
-                        };
-                        let mut queue = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
-                        queue
-                            .get_or_insert_with(|| notices::Queue::spawn(&self.jail, action))
-                            .push(job);
-                    }
-                    Err(error) => error!(
-                        TARGET,
-                        "[{}] action {}: a message cannot be sent: {error}",
-                        self.jail,
-                        Value::from(action).repr()
-                    ),
+            Work::Notice(notice) => match &**notice {
+                Ok(notice) => {
+                    let job = notices::Job {
+                        notice: notice.clone(),
+                        time: shell::limit(timeout),
+                        pacing: pacing(),
+                    };
+                    let mut queue = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
+                    queue
+                        .get_or_insert_with(|| notices::Queue::spawn(&self.jail, action))
+                        .push(job);
                 }
-                return true;
-            }
-            Way::Member(member) => (Some(member), None),
-            way @ (Way::Program(_) | Way::Shell(_)) => (None, Some(way)),
-        };
-        let change = Change::recognise(script);
-        if let Some(change) = &change
-            && self.stands_already(action, change)
-        {
-            Report::new(script).succeeded();
+                Err(error) => error!(
+                    TARGET,
+                    "[{}] action {}: a message cannot be sent: {error}",
+                    self.jail,
+                    Value::from(action).repr()
+                ),
+            },
+            Work::Change(change) => return self.make(action, plan, change, timeout).await,
+            Work::Program(_) => return self.spell_out(action, plan, timeout, Nature::Change).await,
+            Work::Shell(_) => return self.spell_out(action, plan, timeout, Nature::Script).await,
+        }
+        true
+    }
+
+    /// Makes a change of the firewall, by the command that it is read from where nothing else serves.
+    async fn make(&self, action: &str, plan: &Plan, change: &Change, timeout: &Value) -> bool {
+        let report = Report::new(&plan.script);
+        if self.stands_already(action, change) {
+            report.succeeded();
             return true;
         }
-        let nature = match (&way, &change) {
-            (Some(Way::Shell(_)), None) => Nature::Script,
-            _ => Nature::Change,
-        };
-        let turn = self.turn(action, script, nature).await;
+        let _turn = self.turn(action, plan, Nature::Change).await;
         if self.quiet {
-            return probe(script, timeout).await;
+            return probe(plan, timeout).await;
         }
-        if let Some(member) = &member
-            && self.apply(action, &[member]) == [true]
-        {
-            Report::new(script).succeeded();
-            return true;
+        let models = &self.common.models;
+        let (made, lesson) = match change {
+            Change::Member(member) => (self.apply(action, &[member]) == [true], None),
+            Change::Route(route) => (self.stands(action, route, timeout).await, None),
+            Change::Rule(rule) => (models.apply(&[rule]) == [true], models.lesson(rule)),
+        };
+        if made {
+            report.succeeded();
+        } else if !execute(plan, timeout).await {
+            self.patience.progress();
+            return false;
+        } else if let Some(lesson) = lesson {
+            lesson.end();
         }
-        if let Some(Change::Route(route)) = &change
-            && self.stands(action, route, timeout).await
-        {
-            self.common.holders.note_single(self.holder(action), route);
-            Report::new(script).succeeded();
-            return true;
-        }
-        let way = way.unwrap_or_else(|| Way::as_program(script));
-        let success = spell_out(script, way, timeout, &self.common.models).await;
         self.patience.progress();
-        match change {
-            Some(change) if success => self.common.holders.note(self.holder(action), &change),
-            Some(_) => {}
-            // others that use its sets and chains may have lost what they hold
-            None if turn.deletes.is_some() && self.shares(action) => self.common.monitor.remind(),
-            None => {}
+        self.common.holders.note(self.holder(action), change);
+        true
+    }
+
+    /// Runs a command that is no change of the firewall that is known.
+    async fn spell_out(&self, action: &str, plan: &Plan, timeout: &Value, nature: Nature) -> bool {
+        let turn = self.turn(action, plan, nature).await;
+        if self.quiet {
+            return probe(plan, timeout).await;
+        }
+        let success = execute(plan, timeout).await;
+        self.patience.progress();
+        // others that use its sets and chains may have lost what they hold
+        if turn.deletes.is_some() && self.shares(action) {
+            self.common.monitor.remind();
         }
         success
     }
@@ -305,38 +304,23 @@ impl Executor {
     }
 }
 
-/// Runs a command as it is spelled out, or makes the rule it makes; answers whether that succeeded.
-/// `way` is that of [`Way::as_program`].
-async fn spell_out(script: &Script, way: Way, timeout: &Value, models: &Models) -> bool {
-    if let Way::Program(arguments) = way {
-        let call = Call { arguments };
-        let rule = call.change();
-        if let Some(rule) = &rule
-            && models.apply(&[rule]) == [true]
-        {
-            Report::new(script).succeeded();
-            return true;
-        }
-        let lesson = rule.as_ref().and_then(|rule| models.lesson(rule));
-        let invocation = Invocation::new(&call.arguments, shell::limit(timeout));
+/// Runs a command as it is spelled out; answers whether it succeeded.
+async fn execute(plan: &Plan, timeout: &Value) -> bool {
+    if let Some(arguments) = plan.program() {
+        let invocation = Invocation::new(&arguments, shell::limit(timeout));
         // what cannot be started is left to the shell, which says so in the usual words
         if let Ok(finished) = invocation.run().await {
-            let outcome = Report::new(script).finished(&finished, timeout, &[0]);
-            if let Some(lesson) = lesson.filter(|_| outcome.success) {
-                lesson.end();
-            }
-            return outcome.success;
+            let report = Report::new(&plan.script);
+            return report.finished(&finished, timeout, &[0]).success;
         }
     }
-    shell::run(script, timeout, &[0]).await.success
+    shell::run(&plan.script, timeout, &[0]).await.success
 }
 
 /// Runs a command and logs nothing; answers whether it succeeded.
-async fn probe(script: &Script, timeout: &Value) -> bool {
-    let arguments = match Way::as_program(script) {
-        Way::Program(arguments) => arguments,
-        _ => shell::arguments(script),
-    };
+async fn probe(plan: &Plan, timeout: &Value) -> bool {
+    let arguments = plan.program();
+    let arguments = arguments.unwrap_or_else(|| shell::arguments(&plan.script));
     let invocation = Invocation::new(&arguments, shell::limit(timeout));
     let finished = invocation.run().await;
     finished.is_ok_and(|finished| finished.ending == Ending::Code(0))
@@ -361,11 +345,11 @@ struct Turn {
 impl Executor {
     /// Waits until no other command runs that this one must not meet. A change of the firewall waits
     /// for other changes of the same, for a script only [`SCRIPT_PATIENCE`].
-    async fn turn(&self, action: &str, script: &Script, nature: Nature) -> Turn {
+    async fn turn(&self, action: &str, plan: &Plan, nature: Nature) -> Turn {
         const DELETING: [&str; 9] = [
             " -D", " -F", " -X", "--delete", "--flush", "delete", "flush", "destroy", " del ",
         ];
-        let mentions = |words: &[&str]| words.iter().any(|word| script.text.contains(word));
+        let mentions = |words: &[&str]| words.iter().any(|word| plan.script.text.contains(word));
         let firewalls = FIREWALLS.into_iter().filter(|programs| mentions(programs));
         let mut locks = Vec::new();
         // always in this order, so that no two wait for each other

@@ -487,7 +487,7 @@ impl Actions {
         let dry = self.dry().into_iter();
         let examples = dry.flat_map(|mut action| action.examples(jail).unwrap_or_default());
         let bans = examples.filter(|example| example.operation == "actionban");
-        bans.filter_map(|example| Change::recognise(&example.script))
+        bans.filter_map(|example| example.plan.into_change())
             .collect()
     }
 

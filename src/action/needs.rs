@@ -10,8 +10,8 @@ use super::JailFigures;
 use super::preview::DryAction;
 use super::tags::TagError;
 use crate::address::{Address, Family};
+use crate::firewall::Change;
 use crate::firewall::member::{Member, Set};
-use crate::firewall::sets;
 use crate::notice;
 use crate::ticket::Ticket;
 
@@ -46,12 +46,15 @@ impl Commands {
         if unban.trim().is_empty() || notice::is_notice(&unban) {
             return Ok(None);
         }
-        let ban = action.script("actionban", "j", &ticket, &figures)?;
+        let ban = action.plan("actionban", "j", &ticket, &figures)?;
         Ok(Some(Commands {
             network: ticket.id.to_string(),
             start: action.operation("actionstart", family.as_str(), "j", 0.0, &figures)?,
-            member: sets::recognise(&ban),
-            ban: ban.spelled_out(),
+            ban: ban.script.spelled_out(),
+            member: match ban.into_change() {
+                Some(Change::Member(member)) => Some(member),
+                _ => None,
+            },
             unban,
         }))
     }

@@ -1,6 +1,7 @@
-//! Which way a command goes that runs by itself: by netlink, as a mail, as a program of its own, or
-//! through a shell, and why. Commands that wait together are first recognised as changes of the
-//! firewall by [`firewall::Change::recognise`]; what was not done that way comes here.
+//! What a command does, read once, when its tags are filled in: nothing, a mail, a message, a change of the
+//! firewall, a program of its own, or a script for a shell, and why. Whoever carries a command out, or says
+//! something of it, goes by its [`Plan`].
+//!
 //! A program that cannot be started goes to the shell after all, which says why in its own words.
 #![forbid(unsafe_code)]
 
@@ -8,11 +9,7 @@ use std::fmt;
 
 use crate::exec::script::Script;
 use crate::exec::syntax::plain_command;
-use crate::firewall;
-use crate::firewall::iptables::Call;
-use crate::firewall::member::Member;
-use crate::firewall::route::Route;
-use crate::firewall::sets;
+use crate::firewall::{self, Change};
 use crate::mail::Mail;
 use crate::notice::{self, Notice, NoticeError};
 
@@ -25,17 +22,26 @@ const BUILT_IN: [&str; 48] = [
     "ulimit", "umask", "unset", "wait",
 ];
 
-/// The way of one command.
+/// A command that is ready to run.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Way {
+pub struct Plan {
+    /// What the original would give to a shell. The log shows it.
+    pub script: Script,
+    /// What is done.
+    pub work: Work,
+}
+
+/// What is done for one command.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Work {
     /// There is no command.
     Nothing,
     /// A mail, built and sent here.
     Mail(Box<Mail>),
     /// A message to a web service, sent here; or why it cannot be.
     Notice(Box<Result<Notice, NoticeError>>),
-    /// A member of a set put in or taken out, by netlink.
-    Member(Box<Member>),
+    /// A change of the firewall, made here where that is possible, else as it is spelled out.
+    Change(Box<Change>),
     /// Program and arguments.
     Program(Vec<String>),
     /// `/bin/sh`.
@@ -53,82 +59,113 @@ pub enum Why {
     Syntax,
 }
 
-impl Way {
-    /// The way of a command whose tags are filled in.
-    pub fn of(script: &Script) -> Way {
-        if script.text.is_empty() {
-            return Way::Nothing;
-        }
-        if let Some(notice) = Notice::recognise(script) {
-            return Way::Notice(Box::new(notice));
-        }
-        if notice::says_nothing(script.shape().0) {
-            return Way::Nothing;
-        }
-        if let Some(mail) = Mail::recognise(script) {
-            return Way::Mail(Box::new(mail));
-        }
-        match sets::recognise(script) {
-            Some(member) => Way::Member(Box::new(member)),
-            None => Way::as_program(script),
+impl Plan {
+    /// Reads a command.
+    pub fn of(script: Script) -> Plan {
+        let work = Work::of(&script);
+        Plan { script, work }
+    }
+
+    /// The change of the firewall that it is.
+    pub fn change(&self) -> Option<&Change> {
+        match &self.work {
+            Work::Change(change) => Some(change),
+            _ => None,
         }
     }
 
-    /// The way of a command that is to run as it is spelled out.
-    pub fn as_program(script: &Script) -> Way {
-        if let Some(arguments) = firewall::call(script) {
-            return Way::Program(arguments);
+    /// The same, of somebody who needs no more of it.
+    pub fn into_change(self) -> Option<Change> {
+        match self.work {
+            Work::Change(change) => Some(*change),
+            _ => None,
         }
-        if !script.variables.is_empty() {
-            return Way::Shell(Why::Values);
-        }
-        match plain_command(&script.text) {
-            None => Way::Shell(Why::Syntax),
-            Some(arguments) => match arguments.first() {
-                Some(name) if !BUILT_IN.contains(&name.as_str()) => Way::Program(arguments),
-                name => Way::Shell(Why::BuiltIn(name.cloned().unwrap_or_default())),
-            },
+    }
+
+    /// Program and arguments as it is spelled out, where they need no shell.
+    pub fn program(&self) -> Option<Vec<String>> {
+        match &self.work {
+            Work::Program(arguments) => Some(arguments.clone()),
+            // of many that wait together the words are not kept: hardly any needs them
+            Work::Change(_) => program(&self.script).ok(),
+            _ => None,
         }
     }
 }
 
-impl fmt::Display for Way {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Way::Nothing => f.write_str("nothing to do"),
-            Way::Mail(_) => f.write_str("mail, built and sent without a shell"),
-            Way::Notice(notice) => match &**notice {
-                Ok(_) => f.write_str("message to a web service, sent without a shell"),
-                Err(error) => write!(f, "message that cannot be sent: {error}"),
-            },
-            Way::Member(member) if member.network.is_some() => {
-                f.write_str("netlink, many in one transaction: one address in or out of a set")
-            }
-            Way::Member(_) => f.write_str(
-                "program, many in one run: a member of a set that is more than an address",
-            ),
-            Way::Program(arguments) if Route::read(arguments).is_some() => {
-                f.write_str("program without a shell, many in one ip -batch: one route in or out")
-            }
-            Way::Program(arguments) => {
-                let rule = Call {
-                    arguments: arguments.clone(),
-                };
-                match rule.change() {
-                    Some(_) => f.write_str(
-                        "program without a shell, many in one iptables-restore; by netlink once the kernel has a rule like it: one rule in or out",
-                    ),
-                    None => f.write_str("program without a shell: one plain command"),
-                }
-            }
-            Way::Shell(Why::Values) => f.write_str(
-                "/bin/sh: it uses text from log lines, which is handed over in variables",
-            ),
-            Way::Shell(Why::BuiltIn(name)) => write!(f, "/bin/sh: {name} is built into it"),
-            Way::Shell(Why::Syntax) => {
-                f.write_str("/bin/sh: more than one plain command (loops, pipes, redirections, …)")
-            }
+impl Work {
+    fn of(script: &Script) -> Work {
+        if script.text.is_empty() {
+            return Work::Nothing;
         }
+        if let Some(notice) = Notice::recognise(script) {
+            return Work::Notice(Box::new(notice));
+        }
+        if notice::says_nothing(script.shape().0) {
+            return Work::Nothing;
+        }
+        if let Some(mail) = Mail::recognise(script) {
+            return Work::Mail(Box::new(mail));
+        }
+        if let Some(change) = Change::recognise(script) {
+            return Work::Change(Box::new(change));
+        }
+        match program(script) {
+            Ok(arguments) => Work::Program(arguments),
+            Err(why) => Work::Shell(why),
+        }
+    }
+}
+
+/// Program and arguments of a command, or why it takes a shell.
+fn program(script: &Script) -> Result<Vec<String>, Why> {
+    if let Some(arguments) = firewall::call(script) {
+        return Ok(arguments);
+    }
+    if !script.variables.is_empty() {
+        return Err(Why::Values);
+    }
+    let arguments = plain_command(&script.text).ok_or(Why::Syntax)?;
+    match arguments.first() {
+        Some(name) if !BUILT_IN.contains(&name.as_str()) => Ok(arguments),
+        name => Err(Why::BuiltIn(name.cloned().unwrap_or_default())),
+    }
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Work::Nothing => "nothing to do",
+            Work::Mail(_) => "mail, built and sent without a shell",
+            Work::Notice(notice) => match &**notice {
+                Ok(_) => "message to a web service, sent without a shell",
+                Err(error) => return write!(f, "message that cannot be sent: {error}"),
+            },
+            Work::Change(change) => match &**change {
+                Change::Member(member) if member.network.is_some() => {
+                    "netlink, many in one transaction: one address in or out of a set"
+                }
+                Change::Member(_) => {
+                    "program, many in one run: a member of a set that is more than an address"
+                }
+                Change::Route(_) => {
+                    "program without a shell, many in one ip -batch: one route in or out"
+                }
+                Change::Rule(_) => {
+                    "program without a shell, many in one iptables-restore; by netlink once the kernel has a rule like it: one rule in or out"
+                }
+            },
+            Work::Program(_) => "program without a shell: one plain command",
+            Work::Shell(Why::Values) => {
+                "/bin/sh: it uses text from log lines, which is handed over in variables"
+            }
+            Work::Shell(Why::BuiltIn(name)) => {
+                return write!(f, "/bin/sh: {name} is built into it");
+            }
+            Work::Shell(Why::Syntax) => {
+                "/bin/sh: more than one plain command (loops, pipes, redirections, …)"
+            }
+        })
     }
 }
 
@@ -138,7 +175,7 @@ mod tests {
     use crate::exec::script::Values;
 
     #[test]
-    fn each_command_has_a_way_and_a_reason() {
+    fn each_command_has_its_work_and_a_reason() {
         for (text, begin) in [
             ("", "nothing"),
             ("ipset -exist add s 192.0.2.1 timeout 0", "netlink"),
@@ -163,11 +200,12 @@ mod tests {
             ("test -e x && y", "/bin/sh: more"),
             ("printf %b x | mail -s y z", "mail"),
         ] {
-            let way = Way::of(&Script::plain(text)).to_string();
-            assert!(way.starts_with(begin), "{text}: {way}");
+            let work = Plan::of(Script::plain(text)).work.to_string();
+            assert!(work.starts_with(begin), "{text}: {work}");
         }
         let mut values = Values::default();
         let command = format!("logger \"{}\"", values.mark("matches", "x;y".into()));
-        assert_eq!(Way::of(&values.script(command)), Way::Shell(Why::Values));
+        let plan = Plan::of(values.script(command));
+        assert_eq!(plan.work, Work::Shell(Why::Values));
     }
 }

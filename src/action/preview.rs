@@ -2,9 +2,9 @@
 
 use super::JailFigures;
 use super::info::{BanInfo, History};
+use super::plan::Plan;
 use super::properties::Properties;
 use super::tags::TagError;
-use crate::exec::script::Script;
 use crate::sys::hosts::HostNames;
 
 use crate::address::Address;
@@ -29,8 +29,8 @@ pub struct Example {
     pub operation: &'static str,
     /// For which family; empty where there is no difference.
     pub family: String,
-    /// As it would be handed to the shell.
-    pub script: Script,
+    /// What it does.
+    pub plan: Plan,
 }
 
 /// An action of a jail that only says what it would do.
@@ -86,25 +86,25 @@ impl DryAction {
         ticket: &Ticket,
         figures: &JailFigures,
     ) -> Result<String, TagError> {
-        let script = self.script(operation, jail, ticket, figures)?;
-        Ok(script.spelled_out())
+        let plan = self.plan(operation, jail, ticket, figures)?;
+        Ok(plan.script.spelled_out())
     }
 
-    /// The same as it would be handed to the shell.
+    /// What that command does.
     ///
     /// # Errors
     /// Properties that refer to themselves.
-    pub fn script(
+    pub fn plan(
         &mut self,
         operation: &str,
         jail: &str,
         ticket: &Ticket,
         figures: &JailFigures,
-    ) -> Result<Script, TagError> {
+    ) -> Result<Plan, TagError> {
         let family = ticket.ip().family().map_or("", |family| family.as_str());
         let mut info = BanInfo::new(jail, ticket, figures, &History::None);
         let command = self.properties.command(operation, family, &self.names)?;
-        Ok(info.fill_alone(&command, &self.names))
+        Ok(Plan::of(info.fill_alone(&command, &self.names)))
     }
 
     /// The text of the command of an operation without a ticket (`actionstart`, `actionstop`) for
@@ -120,25 +120,25 @@ impl DryAction {
         now: f64,
         figures: &JailFigures,
     ) -> Result<String, TagError> {
-        self.operation_script(operation, family, jail, now, figures)
-            .map(|script| script.spelled_out())
+        self.operation_plan(operation, family, jail, now, figures)
+            .map(|plan| plan.script.spelled_out())
     }
 
-    /// The same as it would be handed to the shell.
+    /// What that command does.
     ///
     /// # Errors
     /// Properties that refer to themselves.
-    pub fn operation_script(
+    pub fn operation_plan(
         &mut self,
         operation: &str,
         family: &str,
         jail: &str,
         now: f64,
         figures: &JailFigures,
-    ) -> Result<Script, TagError> {
+    ) -> Result<Plan, TagError> {
         let mut info = BanInfo::empty(jail, Some(family), now, figures, &History::None);
         let command = self.properties.command(operation, family, &self.names)?;
-        Ok(info.fill_alone(&command, &self.names))
+        Ok(Plan::of(info.fill_alone(&command, &self.names)))
     }
 
     /// Its commands for each family, those that do something.
@@ -154,17 +154,18 @@ impl DryAction {
         let mut examples = Vec::new();
         for operation in OF_FAMILIES.into_iter().chain(OF_TICKETS) {
             for family in &families {
-                let script = match OF_TICKETS.contains(&operation) {
-                    true => self.script(operation, jail, &example(family), &figures)?,
-                    false => self.operation_script(operation, family, jail, 0.0, &figures)?,
+                let plan = match OF_TICKETS.contains(&operation) {
+                    true => self.plan(operation, jail, &example(family), &figures)?,
+                    false => self.operation_plan(operation, family, jail, 0.0, &figures)?,
                 };
                 // a command that nobody has set is its own tag
-                if !script.text.is_empty() && script.text != format!("<{operation}>") {
+                let text = &plan.script.text;
+                if !text.is_empty() && *text != format!("<{operation}>") {
                     let family = family.clone();
                     examples.push(Example {
                         operation,
                         family,
-                        script,
+                        plan,
                     });
                 }
             }

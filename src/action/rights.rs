@@ -1,16 +1,16 @@
 //! What a command of an action takes that a unit of systemd may withhold: to change the firewall, to
 //! write files, to become somebody else.
 //!
-//! In comes a command as it would run. Of programs that do one known thing it is told what they take;
+//! In comes the plan of a command. Of programs that do one known thing it is told what they take;
 //! of any other one that it is not known, so that nothing is withheld from it by a guess.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
 
 use super::confined::{MAILERS, SET_ID};
-use super::plan::Way;
+use super::plan::{Plan, Work};
 use crate::exec::outline::Outline;
-use crate::exec::script::Script;
+use crate::firewall::Change;
 use crate::mail::Mail;
 
 /// Something that a command takes.
@@ -46,14 +46,16 @@ const HARMLESS: [&str; 35] = [
 const WRITERS: [&str; 6] = ["mkdir", "mv", "rm", "rmdir", "tee", "touch"];
 
 /// What a command takes; nothing for one that only reads and prints.
-pub fn of(script: &Script) -> BTreeSet<Right> {
-    match Way::of(script) {
-        Way::Nothing => BTreeSet::new(),
-        Way::Mail(mail) => BTreeSet::from([of_mail(&mail)]),
-        Way::Notice(_) => BTreeSet::from([Right::Network]),
-        Way::Member(_) => BTreeSet::from([Right::Firewall]),
-        Way::Program(arguments) => of_command(&arguments),
-        Way::Shell(_) => of_script(script.shape().0),
+pub fn of(plan: &Plan) -> BTreeSet<Right> {
+    match &plan.work {
+        Work::Nothing => BTreeSet::new(),
+        Work::Mail(mail) => BTreeSet::from([of_mail(mail)]),
+        Work::Notice(_) => BTreeSet::from([Right::Network]),
+        Work::Change(change) if matches!(**change, Change::Member(_)) => {
+            BTreeSet::from([Right::Firewall])
+        }
+        Work::Change(_) | Work::Program(_) => of_command(&plan.program().unwrap_or_default()),
+        Work::Shell(_) => of_script(plan.script.shape().0),
     }
 }
 
@@ -152,9 +154,10 @@ fn of_file(path: &str) -> Option<Right> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exec::script::Script;
 
     fn rights(script: &str) -> Vec<Right> {
-        of(&Script::plain(script)).into_iter().collect()
+        of(&Plan::of(Script::plain(script))).into_iter().collect()
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::command::{ActionError, CommandAction};
 use super::context::Context;
 use super::info::{BanInfo, History, Known};
 use super::jail_action::Action;
+use super::plan::Plan;
 use super::python::PythonError;
 use crate::address::Address;
 use crate::control::Value;
@@ -160,8 +161,9 @@ pub fn sample(
     let command = properties.command(operation, family, names).ok()?;
     let figures = JailFigures::default();
     let mut info = BanInfo::new("", &ticket, &figures, &History::None);
-    let script = info.fill_alone(&command, names);
-    Some((Change::recognise(&script)?, script.text))
+    let mut plan = Plan::of(info.fill_alone(&command, names));
+    let text = std::mem::take(&mut plan.script.text);
+    Some((plan.into_change()?, text))
 }
 
 /// What came of an order that was carried out together with others.
@@ -184,7 +186,7 @@ pub async fn apply_together(
     let (jail, history) = (context.jail, context.history);
     let mut outcomes = vec![Outcome::Done; orders.len()];
     let mut planned = Vec::new();
-    let mut scripts = Vec::new();
+    let mut plans = Vec::new();
     let mut banned = Vec::new();
     let mut timeout = Value::None;
     for (at, order) in orders.iter().enumerate() {
@@ -215,12 +217,12 @@ pub async fn apply_together(
             }
         };
         match command
-            .ticket_script(operation, &family, &mut info, context.names)
+            .ticket_plan(operation, &family, &mut info, context.names)
             .await
         {
-            Ok(script) => {
+            Ok(plan) => {
                 planned.push((at, family));
-                scripts.push(script);
+                plans.push(plan);
             }
             // the same error shows again, and is logged, when it is tried by itself
             Err(_) => outcomes[at] = Outcome::Alone,
@@ -229,7 +231,7 @@ pub async fn apply_together(
     }
     let together = context
         .executor
-        .run_together(action.name(), &scripts, &timeout);
+        .run_together(action.name(), &plans, &timeout);
     let done = together.await;
     for ((at, family), done) in planned.into_iter().zip(done) {
         let order = &orders[at];

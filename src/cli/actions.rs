@@ -17,7 +17,6 @@ use self::needs::Needs;
 use self::unit::Unit;
 use super::replay::jails;
 use super::{directory, ended, help, refused, say};
-use crate::action::plan::Way;
 use crate::action::preview::{DryAction, Example};
 use crate::action::python;
 use crate::action::smtp::SmtpAction;
@@ -322,13 +321,13 @@ fn describe(jail: &str, action: Action) -> anyhow::Result<Told> {
         let Example {
             operation,
             family,
-            script,
+            plan,
         } = example;
         let step = Step {
             operation,
             families: Vec::from_iter((!family.is_empty()).then(|| family.clone())),
-            way: Way::of(&script).to_string(),
-            script: script.spelled_out(),
+            way: plan.work.to_string(),
+            script: plan.script.spelled_out(),
         };
         let alike = |other: &&mut Step| {
             (other.operation, &other.way, &other.script)

@@ -10,7 +10,7 @@ use clap::{Arg, ArgMatches, Command};
 use super::actions::{self, Action};
 use super::{directory, ended, help, printable, refused, say};
 use crate::action::JailFigures;
-use crate::action::plan::Way;
+use crate::action::plan::Work;
 use crate::action::preview::DryAction;
 use crate::address::Address;
 use crate::clock;
@@ -90,7 +90,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<()> {
                 return test(&jail.name, action);
             }
             if let Action::Commands(mut action) = action
-                && let Ok(Way::Notice(_)) = way_of(&jail.name, &mut action)
+                && let Ok(Work::Notice(_)) = ban(&jail.name, &mut action)
             {
                 seen.push(format!("{} of jail {}", action.name, jail.name));
             }
@@ -107,16 +107,15 @@ fn run(matches: &ArgMatches) -> anyhow::Result<()> {
     bail!("{where_to} no action {name}; {others} (docs/notices.md)")
 }
 
-/// Which way a ban goes that nobody has earned.
-fn way_of(jail: &str, action: &mut DryAction) -> anyhow::Result<Way> {
+/// What a ban does that nobody has earned.
+fn ban(jail: &str, action: &mut DryAction) -> anyhow::Result<Work> {
     let mut ticket = Ticket::new(Address::parse(EXAMPLE), clock::now());
     ticket.failures = 1;
     ticket.bancount = 1;
     ticket.bantime = Some(BanTime::Seconds(600.0));
     ticket.set_matches(&[MatchLine::Text(LINE.into())]);
     let figures = JailFigures::default();
-    let script = action.script("actionban", jail, &ticket, &figures)?;
-    Ok(Way::of(&script))
+    Ok(action.plan("actionban", jail, &ticket, &figures)?.work)
 }
 
 fn test(jail: &str, action: Action) -> anyhow::Result<()> {
@@ -127,11 +126,11 @@ fn test(jail: &str, action: Action) -> anyhow::Result<()> {
         );
     };
     action.set_names(HostNames::of_this_machine());
-    let way = way_of(jail, &mut action)?;
+    let work = ban(jail, &mut action)?;
     let name = format!("action {} of jail {jail}", action.name);
-    let notice = match way {
-        Way::Notice(notice) => notice.with_context(|| name.clone())?,
-        way => bail!("{name} sends no message to a web service; its actionban is: {way}"),
+    let notice = match work {
+        Work::Notice(notice) => notice.with_context(|| name.clone())?,
+        work => bail!("{name} sends no message to a web service; its actionban is: {work}"),
     };
     let answer = send(&notice, &action).with_context(|| format!("{name}: not sent"))?;
     say(&printable(&format!(

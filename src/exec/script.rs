@@ -91,6 +91,12 @@ impl Script {
     }
 }
 
+impl From<String> for Script {
+    fn from(text: String) -> Script {
+        Script::plain(text)
+    }
+}
+
 /// A command with marks, and the values they stand for, by their numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Shape {

@@ -16,7 +16,7 @@ use super::core::JailCore;
 use super::open_ids::open_ids;
 use super::options;
 use crate::action::confined;
-use crate::action::plan::Way;
+use crate::action::plan::{Plan, Work};
 use crate::action::preview::DryAction;
 use crate::action::properties::Properties;
 use crate::exec::script::Script;
@@ -117,8 +117,8 @@ pub fn confined(commands: &[Vec<Value>]) -> Vec<Fault> {
         };
         let found = match &setting {
             JailSetting::Set { option, value } if option == "ignorecommand" => {
-                let script = Script::plain(value.as_str().unwrap_or_default());
-                confined::hindrance(&script).map(|why| (0, format!("ignorecommand {why}")))
+                let plan = Plan::of(Script::plain(value.as_str().unwrap_or_default()));
+                confined::hindrance(&plan).map(|why| (0, format!("ignorecommand {why}")))
             }
             JailSetting::Action { name, properties } => hindered(&jail, name, properties),
             _ => None,
@@ -140,7 +140,7 @@ fn hindered(jail: &str, name: &str, properties: &[(String, Value)]) -> Option<(u
     // what is wrong with its properties is told when it is used
     let examples = action.examples(jail).ok()?.into_iter();
     let mut hindered = examples.filter_map(|example| {
-        let why = confined::hindrance(&example.script)?;
+        let why = confined::hindrance(&example.plan)?;
         Some((example.operation, why))
     });
     let (operation, why) = hindered.next()?;
@@ -166,8 +166,8 @@ pub fn unsendable(commands: &[Vec<Value>]) -> Vec<Fault> {
             examples
                 .into_iter()
                 .flatten()
-                .filter_map(|example| match Way::of(&example.script) {
-                    Way::Notice(notice) => notice.err(),
+                .filter_map(|example| match example.plan.work {
+                    Work::Notice(notice) => notice.err(),
                     _ => None,
                 });
         if let Some(error) = refused.next() {

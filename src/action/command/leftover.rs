@@ -6,13 +6,13 @@ use std::sync::atomic::AtomicU64;
 use super::super::common::Common;
 use super::super::executor::Executor;
 use super::super::info::{BanInfo, History};
+use super::super::plan::Plan;
 use super::super::properties::Properties;
 use super::super::{JailFigures, ticket_batch};
 use super::operation::Operation;
 use super::{CommandAction, Context, FamilyKey};
 use crate::clock::now;
 use crate::control::Value;
-use crate::exec::script::Script;
 use crate::exec::shell;
 use crate::firewall::place::Place;
 use crate::firewall::{Change, leftover};
@@ -183,8 +183,12 @@ impl CommandAction {
 
 /// Whether an action had its bans there.
 fn is_of(installed: &Installed, place: &Place) -> bool {
-    let ban = Change::recognise(&Script::plain(&installed.ban));
-    ban.is_some_and(|ban| ban.place() == *place)
+    ban_of(installed).is_some_and(|ban| ban.place() == *place)
+}
+
+/// What an installed action does about some address.
+fn ban_of(installed: &Installed) -> Option<Change> {
+    Plan::of(installed.ban.clone().into()).into_change()
 }
 
 /// When all actions are started and have restored their bans: takes out what the last server installed for
@@ -193,7 +197,7 @@ pub async fn take_out_rest(common: &Common, store: Option<Store>) {
     let inherited = common.holders.inherited();
     let history = History::Live(store, common.resolver.clone());
     for left in inherited.take_left(|_| true) {
-        let Some(ban) = Change::recognise(&Script::plain(&left.ban)) else {
+        let Some(ban) = ban_of(&left) else {
             continue;
         };
         let timeout = Properties::default().timeout();
@@ -235,7 +239,7 @@ async fn take_out(installed: &Installed, timeout: &Value, context: &Context<'_>)
     let family = Some(installed.family.as_str()).filter(|family| !family.is_empty());
     let (figures, history) = (context.figures, context.history);
     let mut info = BanInfo::empty(&installed.jail, family, now(), figures, history);
-    let stop = info.fill(&installed.stop, context.names).await;
+    let stop = Plan::of(info.fill(&installed.stop, context.names).await);
     let pacing = Pacing::default;
     let action = &installed.action;
     // half of what it takes away may not be there

@@ -2,6 +2,7 @@
 //! share the command (facts A1–A3, A10, A16).
 
 use super::super::info::BanInfo;
+use super::super::plan::Plan;
 use super::super::tags::{self, TagError};
 use crate::sys::hosts::HostNames;
 
@@ -94,8 +95,8 @@ impl CommandAction {
                     context.figures,
                     context.history,
                 );
-                let script = info.fill(&command, context.names).await;
-                success = self.execute(&script, context).await;
+                let plan = Plan::of(info.fill(&command, context.names).await);
+                success = self.execute(&plan, context).await;
                 if !success && failure.is_none() {
                     failure = Some("'Script error'".to_owned());
                 }

@@ -1,9 +1,9 @@
 //! What happens when the check of an action fails: repair, or stop and start again (facts A5–A7,
 //! A20–A21).
 
+use super::super::plan::Plan;
 use super::operation::Operation;
 use super::{ActionError, CommandAction, Context, FamilyKey, STARTED, TARGET};
-use crate::exec::script::Script;
 use crate::{critical, error};
 
 /// What a failed check allows.
@@ -64,8 +64,11 @@ impl CommandAction {
         if !force && family.is_some() && !self.started.contains_key(family) {
             return Ok(Verdict::Sane);
         }
-        let check = Script::plain(self.operation_command("actioncheck", family, context.names)?);
-        if check.text.is_empty() || self.execute(&check, context).await {
+        let check = Plan::of(
+            self.operation_command("actioncheck", family, context.names)?
+                .into(),
+        );
+        if check.script.text.is_empty() || self.execute(&check, context).await {
             return Ok(Verdict::Sane);
         }
         if let Repair::OnUnban(what) = repair
@@ -79,8 +82,11 @@ impl CommandAction {
             "Invariant check failed. Trying to restore a sane environment"
         );
         self.epoch = context.next_epoch();
-        let mend = Script::plain(self.operation_command("actionrepair", family, context.names)?);
-        if !mend.text.is_empty() {
+        let mend = Plan::of(
+            self.operation_command("actionrepair", family, context.names)?
+                .into(),
+        );
+        if !mend.script.text.is_empty() {
             if !self.execute(&mend, context).await {
                 self.started.insert(family.clone(), 0);
                 critical!(TARGET, "Unable to restore environment");
@@ -124,7 +130,7 @@ impl CommandAction {
     pub async fn passes_check(&mut self, family: &FamilyKey, context: &mut Context<'_>) -> bool {
         match self.operation_command("actioncheck", family, context.names) {
             Ok(check) if !check.is_empty() && self.definition.properties.is_true("actioncheck") => {
-                self.execute(&Script::plain(check), context).await
+                self.execute(&Plan::of(check.into()), context).await
             }
             _ => true,
         }
@@ -138,7 +144,7 @@ impl CommandAction {
             && !mend.is_empty()
             && self.definition.properties.is_true("actionrepair")
         {
-            self.execute(&Script::plain(mend), context).await;
+            self.execute(&Plan::of(mend.into()), context).await;
             return;
         }
         self.started.insert(family.clone(), 0);

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::super::plan::Plan;
 use super::{Executor, Nature, TARGET};
 use crate::control::Value;
 use crate::exec::process::{Ending, Invocation};
-use crate::exec::script::Script;
 use crate::exec::shell::{self, Report};
 use crate::firewall::inherited::StandingBan;
 use crate::firewall::iptables::copies::Standing;
@@ -28,21 +28,12 @@ impl Executor {
     /// Carries out commands of an action that change the firewall in as few steps as keep their
     /// order; answers for each whether that was done. What was not is as if never tried, and shall
     /// be run by itself.
-    pub async fn run_together(
-        &self,
-        action: &str,
-        scripts: &[Script],
-        timeout: &Value,
-    ) -> Vec<bool> {
-        let mut done = vec![false; scripts.len()];
-        let Some(changes) = scripts
-            .iter()
-            .map(Change::recognise)
-            .collect::<Option<Vec<_>>>()
-        else {
+    pub async fn run_together(&self, action: &str, plans: &[Plan], timeout: &Value) -> Vec<bool> {
+        let mut done = vec![false; plans.len()];
+        let Some(changes) = changes(plans) else {
             return done;
         };
-        let stands = |change| self.stands_already(action, change);
+        let stands = |change: &&Change| self.stands_already(action, change);
         let standing: Vec<bool> = changes.iter().map(stands).collect();
         let mut parted = Parted::new(&changes);
         parted.leave_out(&standing);
@@ -54,7 +45,7 @@ impl Executor {
         let mut batch = Batch {
             executor: self,
             action,
-            scripts,
+            plans,
             timeout,
             done: &mut done,
         };
@@ -68,7 +59,7 @@ impl Executor {
         for (place, _) in rules.iter().filter(|(place, _)| made(place)) {
             self.common
                 .holders
-                .note(self.holder(action), &changes[*place]);
+                .note(self.holder(action), changes[*place]);
         }
         done
     }
@@ -95,11 +86,8 @@ impl Executor {
 
     /// Which of these commands, all of them bans, have no effect in the firewall now; `None` when
     /// that cannot be told.
-    pub async fn missing(&self, scripts: &[Script], timeout: &Value) -> Option<Vec<usize>> {
-        let changes: Vec<Change> = scripts
-            .iter()
-            .map(Change::recognise)
-            .collect::<Option<_>>()?;
+    pub async fn missing(&self, plans: &[Plan], timeout: &Value) -> Option<Vec<usize>> {
+        let changes = changes(plans)?;
         let Parted {
             rules,
             members,
@@ -125,6 +113,11 @@ impl Executor {
     }
 }
 
+/// The changes that commands are; `None` when one of them is none.
+fn changes(plans: &[Plan]) -> Option<Vec<&Change>> {
+    plans.iter().map(Plan::change).collect()
+}
+
 /// Changes by their kind, each with its position.
 struct Parted<'a> {
     rules: Vec<(usize, &'a Rule)>,
@@ -133,7 +126,7 @@ struct Parted<'a> {
 }
 
 impl<'a> Parted<'a> {
-    fn new(changes: &'a [Change]) -> Parted<'a> {
+    fn new(changes: &[&'a Change]) -> Parted<'a> {
         let mut parted = Parted {
             rules: Vec::new(),
             members: Vec::new(),
@@ -172,7 +165,7 @@ async fn print_table(arguments: &[String], limit: Duration) -> Option<String> {
 struct Batch<'a> {
     executor: &'a Executor,
     action: &'a str,
-    scripts: &'a [Script],
+    plans: &'a [Plan],
     timeout: &'a Value,
     done: &'a mut [bool],
 }
@@ -234,7 +227,7 @@ impl Batch<'_> {
         let results = {
             let _turn = self
                 .executor
-                .turn("", &self.scripts[*first], Nature::Change)
+                .turn("", &self.plans[*first], Nature::Change)
                 .await;
             self.executor.common.models.apply(&changes)
         };
@@ -271,7 +264,7 @@ impl Batch<'_> {
         };
         let _turn = self
             .executor
-            .turn("", &self.scripts[rules[first].0], Nature::Change)
+            .turn("", &self.plans[rules[first].0], Nature::Change)
             .await;
         let limit = shell::limit(self.timeout);
         let Some(printed) = print_table(&sweep.save(), limit).await else {
@@ -303,7 +296,7 @@ impl Batch<'_> {
         let results = {
             let _turn = self
                 .executor
-                .turn("", &self.scripts[*first], Nature::Change)
+                .turn("", &self.plans[*first], Nature::Change)
                 .await;
             self.executor.apply(self.action, &changes)
         };
@@ -341,7 +334,7 @@ impl Batch<'_> {
             }
             let _turn = self
                 .executor
-                .turn("", &self.scripts[places[*first]], Nature::Change)
+                .turn("", &self.plans[places[*first]], Nature::Change)
                 .await;
             let invocation = Invocation {
                 input: Some(transaction.input.as_bytes()),
@@ -373,8 +366,9 @@ impl Batch<'_> {
 
     fn succeeded(&mut self, place: usize) {
         self.executor.patience.progress();
-        record!(Level::LowDebug, TARGET, "{}", self.scripts[place].shown());
-        Report::new(&self.scripts[place]).succeeded();
+        let script = &self.plans[place].script;
+        record!(Level::LowDebug, TARGET, "{}", script.shown());
+        Report::new(script).succeeded();
         self.done[place] = true;
     }
 }

@@ -75,7 +75,7 @@ impl Runner {
         let (mut lost, mut restarted) = (Vec::new(), false);
         for family in action.started_families() {
             let mut of_family = Vec::new();
-            let mut scripts = Vec::new();
+            let mut plans = Vec::new();
             for (at, order) in orders.iter().enumerate() {
                 let mut info = super::BanInfo::new(&jail, &order.ticket, &order.figures, &history);
                 let its = info.family().map(|family| family.as_str().to_owned());
@@ -85,18 +85,18 @@ impl Runner {
                 if skipped || !concerned || !action.holds_bans(&its) {
                     continue;
                 }
-                let script = action
-                    .ticket_script("actionban", &its, &mut info, context.names)
+                let plan = action
+                    .ticket_plan("actionban", &its, &mut info, context.names)
                     .await;
-                if let Ok(script) = script {
-                    scripts.push(script);
+                if let Ok(plan) = plan {
+                    plans.push(plan);
                     of_family.push(at);
                 }
             }
             let timeout = action.definition.properties.timeout();
-            let missing = context.executor.missing(&scripts, &timeout).await;
+            let missing = context.executor.missing(&plans, &timeout).await;
             let missing = missing.unwrap_or_default();
-            let all = !missing.is_empty() && missing.len() == scripts.len();
+            let all = !missing.is_empty() && missing.len() == plans.len();
             if all || !action.passes_check(&family, &mut context).await {
                 action.start_anew(&family, &mut context).await;
                 restarted = true;

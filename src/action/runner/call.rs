@@ -8,9 +8,8 @@ use super::super::command::{ActionError, CommandAction, Repair};
 use super::super::context::Context;
 use super::super::info::BanInfo;
 use super::super::jail_action::Action;
+use super::super::plan::Plan;
 use super::super::tags::escape;
-use crate::exec::script::Script;
-
 use super::Runner;
 use crate::address::Address;
 use crate::clock;
@@ -224,12 +223,12 @@ async fn perform(
         _ => arguments.text("realCmd"),
     };
     if method == "executeCmd" {
-        let script = Script::plain(script);
+        let plan = Plan::of(script.into());
         let timeout = arguments.get("timeout").cloned();
         let timeout = timeout.unwrap_or(Value::Int(60));
         let pacing = || action.definition.properties.pacing();
         let executor = context.executor;
-        let run = executor.run(&action.name, &script, &timeout, context.names, pacing);
+        let run = executor.run(&action.name, &plan, &timeout, context.names, pacing);
         return Ok(run.await.into());
     }
     Ok(info.fill(&script, context.names).await.shown().into())

@@ -96,8 +96,8 @@ impl Needs {
                 return Ok(());
             }
         };
-        for Example { script, .. } in action.examples(jail)? {
-            for right in rights::of(&script) {
+        for Example { plan, .. } in action.examples(jail)? {
+            for right in rights::of(&plan) {
                 if let Right::Mail(program) = &right
                     && let Some(program) = set_id_of(program)
                 {

@@ -139,10 +139,8 @@ fn expectations(look: &Look, state: &State) -> Vec<Expected> {
                 let mut ticket = Ticket::new(Address::parse(id), look.present);
                 ticket.bantime = Some(BanTime::Seconds(600.0));
                 let figures = JailFigures::default();
-                let script = action
-                    .script("actionban", &jail.name, &ticket, &figures)
-                    .ok()?;
-                Change::recognise(&script)
+                let plan = action.plan("actionban", &jail.name, &ticket, &figures);
+                plan.ok()?.into_change()
             };
             let changes: Option<Vec<(String, Change)>> = jail
                 .bans

@@ -54,7 +54,7 @@ fn bans(jail: &Jail) -> Vec<Change> {
         let examples = action.examples(&jail.name).unwrap_or_default().into_iter();
         let bans = examples
             .filter(|example| example.operation == "actionban" && example.family != "inet6");
-        changes.extend(bans.filter_map(|ban| Change::recognise(&ban.script)));
+        changes.extend(bans.filter_map(|ban| ban.plan.into_change()));
     }
     changes
 }

@@ -6,11 +6,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::commands::SEARCH_PATH;
 use super::findings::Findings;
 use super::look::Look;
-use crate::action::plan::Way;
+use crate::action::plan::Work;
 use crate::action::preview::Example;
 use crate::action::smtp::SmtpAction;
 use crate::cli::actions::{self, Action};
 use crate::cli::machine::Machine;
+use crate::firewall::Change;
 use crate::lint::Severity;
 
 /// Programs that scripts of actions are known to run, with the package that has them where its name is
@@ -115,15 +116,18 @@ fn programs(action: Action, jail: &str) -> BTreeSet<String> {
         Action::Python { .. } => return BTreeSet::from(["python3".to_owned()]),
     };
     let examples = action.examples(jail).unwrap_or_default();
-    let ways = examples
+    let programs = examples
         .iter()
-        .map(|Example { script, .. }| match Way::of(script) {
-            Way::Mail(mail) => mail.program().map(str::to_owned).into_iter().collect(),
-            Way::Program(arguments) => arguments.into_iter().take(1).collect(),
-            Way::Shell(_) => of_script(&script.text),
-            Way::Nothing | Way::Notice(_) | Way::Member(_) => BTreeSet::new(),
+        .map(|Example { plan, .. }| match &plan.work {
+            Work::Mail(mail) => mail.program().map(str::to_owned).into_iter().collect(),
+            Work::Change(change) if matches!(**change, Change::Member(_)) => BTreeSet::new(),
+            Work::Change(_) | Work::Program(_) => {
+                plan.program().into_iter().flatten().take(1).collect()
+            }
+            Work::Shell(_) => of_script(&plan.script.text),
+            Work::Nothing | Work::Notice(_) => BTreeSet::new(),
         });
-    ways.flatten().collect()
+    programs.flatten().collect()
 }
 
 fn is_there(machine: &Machine, program: &str) -> bool {

@@ -8,12 +8,11 @@ use super::arguments::Arguments;
 use super::jails::{LeftOut, Replayed};
 use super::summary::{Summary, counted, span};
 use crate::action::JailFigures;
-use crate::action::plan::Way;
+use crate::action::plan::{Plan, Work};
 use crate::action::tags::TagError;
 use crate::cli::colours::{Colours, Style};
 use crate::cli::printable;
 use crate::cli::table::{self, Column};
-use crate::exec::script::Script;
 use crate::fields::MatchLine;
 use crate::jail::decision::local_time;
 use crate::jail::replay::{Ban, Event};
@@ -33,19 +32,21 @@ struct Told {
     /// The action it is of.
     action: String,
     /// What would have run, or why it cannot be told.
-    script: Result<Script, TagError>,
+    plan: Result<Plan, TagError>,
 }
 
 impl Told {
     fn text(&self) -> String {
-        match &self.script {
-            Ok(script) => script.spelled_out(),
+        match &self.plan {
+            Ok(plan) => plan.script.spelled_out(),
             Err(error) => format!(": {error}"),
         }
     }
 
     fn is_mail(&self) -> bool {
-        matches!(self.script.as_ref().map(Way::of), Ok(Way::Mail(_)))
+        self.plan
+            .as_ref()
+            .is_ok_and(|plan| matches!(plan.work, Work::Mail(_)))
     }
 }
 
@@ -296,17 +297,17 @@ fn commands(event: &Event, jail: &mut Replayed) -> Vec<Told> {
     for action in &mut jail.actions {
         let start = starts.then(|| {
             let family = family.map_or("", |family| family.as_str());
-            action.operation_script("actionstart", family, &jail.name, event.time(), &figures)
+            action.operation_plan("actionstart", family, &jail.name, event.time(), &figures)
         });
-        let command = action.script(operation, &jail.name, ticket, &figures);
-        for script in start.into_iter().chain([command]) {
-            let empty = script
+        let command = action.plan(operation, &jail.name, ticket, &figures);
+        for plan in start.into_iter().chain([command]) {
+            let empty = plan
                 .as_ref()
-                .is_ok_and(|script| script.text.trim().is_empty());
+                .is_ok_and(|plan| plan.script.text.trim().is_empty());
             if !empty {
                 commands.push(Told {
                     action: action.name.clone(),
-                    script,
+                    plan,
                 });
             }
         }

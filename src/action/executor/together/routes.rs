@@ -21,7 +21,7 @@ impl Batch<'_> {
         // nobody may begin to hold a route between the look at who does and its removal
         let _turn = self
             .executor
-            .turn(self.action, &self.scripts[*first], Nature::Change)
+            .turn(self.action, &self.plans[*first], Nature::Change)
             .await;
         let holder = self.executor.holder(self.action);
         let changes: Vec<&Route> = routes.iter().map(|(_, route)| *route).collect();
