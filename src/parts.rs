@@ -148,9 +148,9 @@ pub mod http {
     }
 }
 pub mod jail {
-    pub use crate::jail::{Decoder, Events, Jail, JailContext, Names};
+    pub use crate::jail::{Decoder, DnsCache, Jail, JailContext, JailEvents};
     pub mod core {
-        pub use crate::jail::core::{JailCore, Past};
+        pub use crate::jail::core::{JailCore, PriorBans};
     }
     pub mod decision {
         pub use crate::jail::decision::{Decision, local_time};

@@ -6,7 +6,7 @@ use ferroban::parts::address::Address;
 use ferroban::parts::control::JailSetting;
 use ferroban::parts::fields::{FieldValue, Fields, MatchLine};
 use ferroban::parts::filter::{Failure, FailureId};
-use ferroban::parts::jail::core::{JailCore, Past};
+use ferroban::parts::jail::core::{JailCore, PriorBans};
 
 const IDS: u32 = 50_000;
 
@@ -43,7 +43,7 @@ fn failure(n: u32, time: f64) -> Failure {
 fn many_addresses_fit() {
     let mut core = JailCore::new("j", true);
     core.apply(&JailSetting::set("ignoreself", false.into()));
-    let past = Past::default();
+    let past = PriorBans::default();
     let before = resident_bytes();
     for n in 0..IDS {
         core.failure(&failure(n, 1000.0), &past, 1000.0);

@@ -13,7 +13,7 @@ use ferroban::parts::address::Address;
 use ferroban::parts::control::{JailQuery, JailSetting, Value};
 use ferroban::parts::fields::{Fields, MatchLine};
 use ferroban::parts::filter::{Failure, FailureId};
-use ferroban::parts::jail::core::{JailCore, Past};
+use ferroban::parts::jail::core::{JailCore, PriorBans};
 use ferroban::parts::jail::decision::Decision;
 use ferroban::parts::store::BanHistory;
 use ferroban::parts::ticket::Ticket;
@@ -57,8 +57,8 @@ impl Ours {
         self.core.apply(&setting).unwrap().unwrap();
     }
 
-    fn past(&self, id: &Address) -> Past {
-        Past {
+    fn past(&self, id: &Address) -> PriorBans {
+        PriorBans {
             here: self.past.get(id).cloned(),
             everywhere: None,
         }

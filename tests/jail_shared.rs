@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ferroban::parts::control::{JailCommand, JailSetting};
-use ferroban::parts::jail::{Events, Jail, JailContext, Names};
+use ferroban::parts::jail::{DnsCache, Jail, JailContext, JailEvents};
 use ferroban::parts::log::{self, Level};
 use ferroban::parts::source::Sources;
 
@@ -75,8 +75,8 @@ impl Watcher {
         let context = JailContext {
             sources: sources.clone(),
             store: None,
-            names: Names::default(),
-            events: Events::default(),
+            names: DnsCache::default(),
+            events: JailEvents::default(),
             common: Default::default(),
             templates: Default::default(),
             evidence: Default::default(),

@@ -8,7 +8,7 @@ use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use ferroban::parts::control::{JailCommand, JailQuery, JailSetting, Reply, Value};
-use ferroban::parts::jail::{Events, Jail, JailContext, Names};
+use ferroban::parts::jail::{DnsCache, Jail, JailContext, JailEvents};
 use ferroban::parts::log::{self, Level};
 use ferroban::parts::source::Sources;
 use ferroban::parts::store::Store;
@@ -55,8 +55,8 @@ impl Bench {
         let context = JailContext {
             sources: Sources::new(),
             store: Some(store),
-            names: Names::default(),
-            events: Events::default(),
+            names: DnsCache::default(),
+            events: JailEvents::default(),
             common: Default::default(),
             templates: Default::default(),
             evidence: Default::default(),

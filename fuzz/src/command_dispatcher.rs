@@ -18,7 +18,7 @@ use ferroban::parts::control::wire::{CLOSE, Frames};
 use ferroban::parts::control::{
     Command, CommandError, JailCommand, JailSetting, Reply, Value, pickle,
 };
-use ferroban::parts::jail::core::Past;
+use ferroban::parts::jail::core::PriorBans;
 use ferroban::parts::jail::replay::ReplayJail;
 use ferroban::parts::server::Server;
 use ferroban::parts::server::logging::Logging;
@@ -83,7 +83,7 @@ fn word(text: &str) -> Value {
 /// Settings, bans and lines of a jail that is only values.
 fn in_jail(commands: &[Words]) {
     let mut jail = ReplayJail::new("jail");
-    let past = Past {
+    let past = PriorBans {
         here: Some(BanHistory {
             bancount: 3,
             timeofban: super::NOW - 1000.0,
@@ -107,7 +107,7 @@ fn in_jail(commands: &[Words]) {
     }
 }
 
-fn jail_command(jail: &mut ReplayJail, command: JailCommand, past: &Past) -> Reply {
+fn jail_command(jail: &mut ReplayJail, command: JailCommand, past: &PriorBans) -> Reply {
     let core = jail.core_mut();
     let mut decisions = Vec::new();
     let reply = match command {

@@ -36,7 +36,7 @@ use super::replay::logs::Logs;
 use crate::address::Address;
 use crate::clock;
 use crate::filter::{Filter, Trace};
-use crate::jail::replay::{Judged, Seen};
+use crate::jail::replay::{JudgedFailure, LineKind};
 use crate::lint::{hint, nearest};
 use crate::source::compressed::Meter;
 use crate::ticket::Timestamp;
@@ -44,13 +44,13 @@ use crate::ticket::Timestamp;
 /// What is known about one line in the end.
 struct Explanation<'a> {
     line: &'a str,
-    seen: Seen,
+    seen: LineKind,
     trace: Trace,
     filter: &'a Filter,
     /// What the jail made of it; `None` where there is only a filter.
-    judged: Option<&'a [Judged]>,
+    judged: Option<&'a [JudgedFailure]>,
     /// The failures in it, also for a filter.
-    found: &'a [Judged],
+    found: &'a [JudgedFailure],
     /// Rules by which the jail may ignore somebody that were not asked.
     not_asked: &'a [String],
     /// The name of the jail.

@@ -23,7 +23,7 @@ use self::report::Report;
 use crate::cli::colours::Colours;
 use crate::cli::progress::Progress;
 use crate::clock;
-use crate::jail::replay::Event;
+use crate::jail::replay::ReplayEvent;
 use crate::python::encoding::Encoding;
 use crate::source::compressed::Meter;
 use crate::source::journal::Reader;
@@ -107,7 +107,7 @@ fn replay(
     present: f64,
     logs: &Logs,
     progress: &mut Progress,
-    events: &mut Vec<Event>,
+    events: &mut Vec<ReplayEvent>,
 ) -> Vec<LeftOut> {
     let encoding = jail.jail.core_mut().encoding().to_owned();
     let mut missing = Vec::new();

@@ -23,8 +23,8 @@ use crate::control::Value;
 use crate::fleet::forward::Forward;
 use crate::fleet::guard::{Guard, this_host};
 use crate::fleet::{Millis, Surroundings};
-use crate::jail::link::{OwnBan, Told};
-use crate::jail::{Jail, Road};
+use crate::jail::link::{JailUpdate, OwnBan};
+use crate::jail::{BanExchange, Jail};
 use crate::ticket::Timestamp;
 use crate::{info, notice, warning};
 
@@ -104,7 +104,7 @@ pub(super) struct Shared {
 }
 
 /// Until it is dropped.
-pub(super) async fn run(shared: Arc<Shared>, told: mpsc::Receiver<(String, Told)>) {
+pub(super) async fn run(shared: Arc<Shared>, told: mpsc::Receiver<(String, JailUpdate)>) {
     tokio::join!(shared.hear_jails(told), shared.tell(), shared.look());
 }
 
@@ -114,7 +114,7 @@ impl Shared {
             held: Held::new(settings.most),
             own: Own::default(),
             out: IndexMap::new(),
-            forward: Forward::new(Road::Crowdsec, 3 * settings.most),
+            forward: Forward::new(BanExchange::Crowdsec, 3 * settings.most),
             guard: Guard {
                 prefixes: settings.prefixes,
                 ..Guard::default()
@@ -150,36 +150,36 @@ impl Shared {
 
     fn sends(&self, jail: &str) -> bool {
         let jail = self.jail(jail);
-        jail.is_some_and(|jail| jail.mode(Road::Crowdsec).sends)
+        jail.is_some_and(|jail| jail.mode(BanExchange::Crowdsec).sends)
     }
 
     /// Hears what jails tell.
-    async fn hear_jails(&self, mut told: mpsc::Receiver<(String, Told)>) {
+    async fn hear_jails(&self, mut told: mpsc::Receiver<(String, JailUpdate)>) {
         for jail in (self.around.jails)() {
-            if jail.is_started() && jail.mode(Road::Crowdsec).takes_part() {
+            if jail.is_started() && jail.mode(BanExchange::Crowdsec).takes_part() {
                 self.started(&jail, false).await;
             }
         }
         while let Some((jail, told)) = told.recv().await {
             match told {
-                Told::Ban(ban) => {
+                JailUpdate::Ban(ban) => {
                     if self.sends(&jail) {
                         self.banned(&jail, ban);
                     }
                 }
-                Told::Unban(id, _) => {
+                JailUpdate::Unban(id, _) => {
                     let mut state = self.state();
                     if state.own.remove(&jail, &id) && self.settings.tells() {
                         state.put((jail, id), Out::Unban);
                         self.to_tell.notify_one();
                     }
                 }
-                Told::Started => {
+                JailUpdate::Started => {
                     if let Some(jail) = self.jail(&jail) {
                         self.started(&jail, false).await;
                     }
                 }
-                Told::Stopped => {
+                JailUpdate::Stopped => {
                     let mut state = self.state();
                     state.own.remove_jail(&jail);
                     state.held.forget(&jail);
@@ -209,7 +209,7 @@ impl Shared {
     /// A jail has its bans from the database, which nobody is told of again; or some of what it told was
     /// `missed`.
     async fn started(&self, jail: &Jail, missed: bool) {
-        let mode = jail.mode(Road::Crowdsec);
+        let mode = jail.mode(BanExchange::Crowdsec);
         if mode.sends {
             for ban in jail.own_bans().await {
                 match missed {
@@ -513,7 +513,7 @@ impl Shared {
 
     /// Gives jails what they have to do now; answers when to look again although nothing has changed.
     fn give(&self) -> Option<Timestamp> {
-        let receives = |jail: &Jail| jail.is_started() && jail.mode(Road::Crowdsec).receives;
+        let receives = |jail: &Jail| jail.is_started() && jail.mode(BanExchange::Crowdsec).receives;
         let jails: BTreeMap<String, Jail> = (self.around.jails)()
             .into_iter()
             .filter(receives)

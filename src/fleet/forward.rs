@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::address::Address;
 use crate::jail::link::RemoteChange;
-use crate::jail::{Jail, Road};
+use crate::jail::{BanExchange, Jail};
 use crate::ticket::Ticket;
 
 /// Changes that wait for one jail of the fleet; a jail that is further behind is brought up to date later.
@@ -20,7 +20,7 @@ const AT_ONCE: usize = 2_000;
 /// The ways to the jails.
 #[derive(Debug)]
 pub struct Forward {
-    road: Road,
+    exchange: BanExchange,
     most: usize,
     ways: HashMap<String, Way>,
     /// Jails that have missed changes.
@@ -90,9 +90,9 @@ impl Waiting {
 
 impl Forward {
     /// None yet; what jails hear comes by this road, and so many changes may wait for one.
-    pub fn new(road: Road, most: usize) -> Forward {
+    pub fn new(exchange: BanExchange, most: usize) -> Forward {
         Forward {
-            road,
+            exchange,
             most,
             ways: HashMap::new(),
             behind: HashSet::new(),
@@ -102,11 +102,11 @@ impl Forward {
     /// Hands changes to a jail, without waiting.
     pub fn send(&mut self, jail: &Jail, changes: Vec<RemoteChange>) {
         let count = changes.len();
-        let road = self.road;
+        let exchange = self.exchange;
         let way = self
             .ways
             .entry(jail.name.clone())
-            .or_insert_with(|| Way::new(jail.clone(), road));
+            .or_insert_with(|| Way::new(jail.clone(), exchange));
         let mut waiting = way.queue.waiting();
         if waiting.len() + count > self.most {
             self.behind.insert(jail.name.clone());
@@ -149,27 +149,30 @@ impl Queue {
     }
 
     /// Hands the jail what comes, no more at once than its actions can bear.
-    async fn serve(&self, jail: &Jail, road: Road) {
+    async fn serve(&self, jail: &Jail, exchange: BanExchange) {
         loop {
             let (changes, more) = {
                 let mut waiting = self.waiting();
                 let changes = waiting.take();
                 // a list belongs together
-                (changes, road == Road::Crowdsec && !waiting.usual.is_empty())
+                (
+                    changes,
+                    exchange == BanExchange::Crowdsec && !waiting.usual.is_empty(),
+                )
             };
             match changes.is_empty() {
                 true => self.news.notified().await,
-                false => jail.remote(road, changes, more).await,
+                false => jail.remote(exchange, changes, more).await,
             }
         }
     }
 }
 
 impl Way {
-    fn new(jail: Jail, road: Road) -> Way {
+    fn new(jail: Jail, exchange: BanExchange) -> Way {
         let queue = Arc::new(Queue::default());
         let own = queue.clone();
-        let task = tokio::spawn(async move { own.serve(&jail, road).await });
+        let task = tokio::spawn(async move { own.serve(&jail, exchange).await });
         Way { queue, task }
     }
 }

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 use super::Millis;
 use crate::address::Address;
-use crate::jail::Names;
+use crate::jail::DnsCache;
 
 /// What is never banned by the word of another host.
 #[derive(Clone, Debug)]
@@ -112,7 +112,7 @@ fn is_special(ip: IpAddr) -> bool {
 }
 
 /// The addresses of this host and of its gateways.
-pub async fn this_host(names: &Names) -> HashSet<IpAddr> {
+pub async fn this_host(names: &DnsCache) -> HashSet<IpAddr> {
     let own = names.own_addresses().await;
     let table = |path| fs::read_to_string(path).unwrap_or_default();
     let gateways = gateways(&table("/proc/net/route"), &table("/proc/net/ipv6_route"));

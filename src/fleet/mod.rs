@@ -35,7 +35,7 @@ pub use self::ulid::Ulids;
 use crate::control::Value;
 use crate::control::command::FleetQuestion;
 use crate::jail::link::Link;
-use crate::jail::{Jail, Names};
+use crate::jail::{DnsCache, Jail};
 use crate::store::Store;
 
 /// What is said before the first try to connect.
@@ -68,7 +68,7 @@ pub struct Surroundings {
     /// The database, when there is one.
     pub store: Arc<dyn Fn() -> Option<Store> + Send + Sync>,
     /// Looks names up.
-    pub names: Names,
+    pub names: DnsCache,
     /// The way from the jails.
     pub link: Link,
 }

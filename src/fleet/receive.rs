@@ -15,7 +15,7 @@ use super::{LOG, Millis};
 use crate::address::Address;
 use crate::fields::MatchLine;
 use crate::jail::link::RemoteChange;
-use crate::jail::{Jail, Road};
+use crate::jail::{BanExchange, Jail};
 use crate::origin::Origin;
 use crate::ticket::{BanTime, Ticket};
 use crate::{debug, notice, warning};
@@ -82,7 +82,7 @@ impl Task {
                     if let Some(target) = entry.address()
                         && let Some(jail) = self.jail_for(&jails, &entry.jail)
                     {
-                        let quorum = jail.mode(Road::Fleet).hosts;
+                        let quorum = jail.mode(BanExchange::Fleet).hosts;
                         let source = (one.host.as_str(), entry.jail.as_str());
                         let now = self.now();
                         if !self.claims.knows(&jail.name, &target) {
@@ -214,7 +214,7 @@ impl Task {
         let Some(jail) = self.jail_for(jails, origin).filter(|_| until > now) else {
             return;
         };
-        let quorum = jail.mode(Road::Fleet).hosts;
+        let quorum = jail.mode(BanExchange::Fleet).hosts;
         let source = (host, origin);
         let effect = self
             .claims
@@ -268,7 +268,7 @@ impl Task {
         let quorum = |jail: &str| {
             jails
                 .get(jail)
-                .map_or(1, |jail| jail.mode(Road::Fleet).hosts)
+                .map_or(1, |jail| jail.mode(BanExchange::Fleet).hosts)
         };
         let what = entry.kind.word();
         let target = entry.address();
@@ -322,7 +322,7 @@ impl Task {
         let quorum = |jail: &str| {
             jails
                 .get(jail)
-                .map_or(1, |jail| jail.mode(Road::Fleet).hosts)
+                .map_or(1, |jail| jail.mode(BanExchange::Fleet).hosts)
         };
         self.hosts.remove(host);
         for (jail, target, effect) in self.claims.remove_host(host, quorum, self.now()) {
@@ -351,7 +351,7 @@ impl Task {
     ) {
         for jail in jails
             .values()
-            .filter(|jail| jail.mode(Road::Fleet).receives)
+            .filter(|jail| jail.mode(BanExchange::Fleet).receives)
         {
             let lift = RemoteChange::Lift(within.cloned(), host.map(str::to_owned));
             changes.add(&jail.name, lift);
@@ -442,7 +442,7 @@ impl Task {
         let quorum = |jail: &str| {
             jails
                 .get(jail)
-                .map_or(1, |jail| jail.mode(Road::Fleet).hosts)
+                .map_or(1, |jail| jail.mode(BanExchange::Fleet).hosts)
         };
         let mut changes = Changes::default();
         for (jail, target, effect) in self.claims.effects(quorum, self.now()) {

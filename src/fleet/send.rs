@@ -9,8 +9,8 @@ use super::entry::{Entry, Kind, reason};
 use super::failure::EngineError;
 use super::task::Task;
 use crate::address::Address;
-use crate::jail::Road;
-use crate::jail::link::{OwnBan, Told};
+use crate::jail::BanExchange;
+use crate::jail::link::{JailUpdate, OwnBan};
 use crate::ticket::Timestamp;
 
 /// Entries that are put into the stream at once.
@@ -25,14 +25,19 @@ const SAME_END: i64 = 1_000;
 
 impl Task {
     /// Hears what a jail tells; nothing is sent.
-    pub(super) async fn hear(&mut self, jail: String, told: Told) {
+    pub(super) async fn hear(&mut self, jail: String, told: JailUpdate) {
         self.note(jail, told, None).await;
     }
 
     /// Hears what a jail tells; what others are to hear of it is added to `out`.
-    pub(super) async fn note(&mut self, jail: String, told: Told, out: Option<&mut Vec<Entry>>) {
+    pub(super) async fn note(
+        &mut self,
+        jail: String,
+        told: JailUpdate,
+        out: Option<&mut Vec<Entry>>,
+    ) {
         match told {
-            Told::Ban(ban) => {
+            JailUpdate::Ban(ban) => {
                 if let Some(until) = self.own_ban(&jail, &ban)
                     && let Some(out) = out
                     && self.sends(&jail)
@@ -41,7 +46,7 @@ impl Task {
                     out.push(self.entry_of(&jail, &ban, until));
                 }
             }
-            Told::Unban(id, until) => {
+            JailUpdate::Unban(id, until) => {
                 let until = self.shared(until);
                 if self.claims.lift_here(&jail, &id, until)
                     && let Some(out) = out
@@ -52,7 +57,7 @@ impl Task {
                     out.push(entry);
                 }
             }
-            Told::Started => {
+            JailUpdate::Started => {
                 let Some(handle) = self.jails().remove(&jail) else {
                     return;
                 };
@@ -64,7 +69,7 @@ impl Task {
                 self.newcomers.insert(jail.clone());
                 self.reported.insert(jail, handle);
             }
-            Told::Stopped => {
+            JailUpdate::Stopped => {
                 self.forward.close(&jail);
                 self.claims.remove_jail(&jail);
                 self.reported.remove(&jail);
@@ -75,7 +80,7 @@ impl Task {
 
     fn sends(&self, jail: &str) -> bool {
         let jail = self.reported.get(jail);
-        jail.is_some_and(|jail| jail.mode(Road::Fleet).sends)
+        jail.is_some_and(|jail| jail.mode(BanExchange::Fleet).sends)
     }
 
     /// Remembers a ban of this host; until when it is, where that is new.

@@ -12,7 +12,7 @@ use super::engine::{Connection, Engine, MOST_HOSTS, Place, Received};
 use super::failure::{EngineError, PATIENCE};
 use super::settings::ADMIN;
 use super::task::{Host, Task};
-use crate::jail::link::Told;
+use crate::jail::link::JailUpdate;
 use crate::warning;
 
 /// How long a try to connect lasts that is made beside a longer one.
@@ -111,7 +111,7 @@ impl Task {
                     let mut out = Vec::new();
                     let mut next = Some((jail, told));
                     while let Some((jail, told)) = next {
-                        if let Told::Started | Told::Stopped = told {
+                        if let JailUpdate::Started | JailUpdate::Stopped = told {
                             stirred = Some(Instant::now() + TOGETHER);
                         }
                         self.note(jail, told, Some(&mut out)).await;
@@ -206,7 +206,7 @@ impl Task {
             late.extend(self.reported.keys().cloned());
         }
         for jail in late {
-            self.hear(jail, Told::Started).await;
+            self.hear(jail, JailUpdate::Started).await;
             stir = true;
         }
         self.save_places();

@@ -21,8 +21,8 @@ use super::{LOG, Millis, NOT_TRIED, Surroundings};
 use crate::clock;
 use crate::control::Value;
 use crate::control::command::FleetQuestion;
-use crate::jail::link::Told;
-use crate::jail::{Jail, Road};
+use crate::jail::link::JailUpdate;
+use crate::jail::{BanExchange, Jail};
 use crate::store::LogPosition;
 use crate::ticket::Timestamp;
 use crate::{info, warning};
@@ -70,7 +70,7 @@ pub(super) struct Task {
     pub(super) settings: Settings,
     pub(super) engine: Engine,
     pub(super) around: Surroundings,
-    pub(super) told: mpsc::Receiver<(String, Told)>,
+    pub(super) told: mpsc::Receiver<(String, JailUpdate)>,
     pub(super) asked: mpsc::Receiver<(FleetQuestion, oneshot::Sender<Value>)>,
     pub(super) claims: Claims,
     pub(super) guard: Guard,
@@ -141,7 +141,7 @@ impl Task {
             trusted: trusted.transpose()?,
             engine,
             asked,
-            forward: Forward::new(Road::Fleet, WAITING),
+            forward: Forward::new(BanExchange::Fleet, WAITING),
             muted: false,
             wary: false,
             renewed: HashSet::new(),
@@ -167,8 +167,8 @@ impl Task {
     pub(super) async fn run(mut self) {
         // a server that took part before has jails that run already
         for jail in (self.around.jails)() {
-            if jail.is_started() && jail.mode(Road::Fleet).takes_part() {
-                self.hear(jail.name, Told::Started).await;
+            if jail.is_started() && jail.mode(BanExchange::Fleet).takes_part() {
+                self.hear(jail.name, JailUpdate::Started).await;
             }
         }
         self.read_places().await;
@@ -277,7 +277,7 @@ impl Task {
     /// The jail of this host that the bans of a jail of that name concern, if it wants to hear of them.
     pub(super) fn jail_for(&self, jails: &HashMap<String, Jail>, name: &str) -> Option<Jail> {
         let jail = jails.get(name).or_else(|| jails.get(FALLBACK))?;
-        jail.mode(Road::Fleet).receives.then(|| jail.clone())
+        jail.mode(BanExchange::Fleet).receives.then(|| jail.clone())
     }
 
     /// All jails by name.

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use super::known::Known;
+use super::host_addresses::HostAddresses;
 use super::ranges::Ranges;
 use crate::address::Address;
 
@@ -61,7 +61,7 @@ impl AddressFile {
     }
 
     /// Whether the file has the id; `ip` is the id when it is an address.
-    pub fn covers(&self, id: &Address, ip: Option<&IpAddr>, known: &Known) -> bool {
+    pub fn covers(&self, id: &Address, ip: Option<&IpAddr>, known: &HostAddresses) -> bool {
         self.singles.contains(id)
             || self.ranges.contains(id)
             || self.names.iter().any(|name| name_covers(name, ip, known))
@@ -69,7 +69,7 @@ impl AddressFile {
 }
 
 /// Whether the address is one of the name's.
-pub(super) fn name_covers(name: &str, ip: Option<&IpAddr>, known: &Known) -> bool {
+pub(super) fn name_covers(name: &str, ip: Option<&IpAddr>, known: &HostAddresses) -> bool {
     ip.is_some_and(|ip| known.names.get(name).is_some_and(|ips| ips.contains(ip)))
 }
 

@@ -1,13 +1,13 @@
-//! The core's bans: begun (lengthened for whom was banned before, fact B12), restored (fact B16),
-//! over, lifted.
+//! The bans of the core: a ban begins (for longer if its id was banned before, fact B12), is restored
+//! (fact B16), expires, or is lifted.
 //!
-//! Pure, as the rest of the core: tickets and times come in, decisions go out.
+//! Pure, as the rest of the core: tickets and times in, decisions out.
 #![forbid(unsafe_code)]
 
 use std::cmp::Reverse;
 
-use super::bans::{Added, end_of};
-use super::core::{JailCore, OBSERVER, Past};
+use super::ban_list::{Added, end_of};
+use super::core::{JailCore, OBSERVER, PriorBans};
 use super::decision::{Decision, tell};
 use super::settings;
 use crate::address::Address;
@@ -27,7 +27,7 @@ impl JailCore {
     pub fn ban(
         &mut self,
         mut ticket: Ticket,
-        past: &Past,
+        past: &PriorBans,
         now: Timestamp,
         decisions: &mut Vec<Decision>,
     ) -> bool {
@@ -63,7 +63,7 @@ impl JailCore {
     fn begin_ban(
         &mut self,
         mut ticket: Ticket,
-        past: &Past,
+        past: &PriorBans,
         now: Timestamp,
         decisions: &mut Vec<Decision>,
     ) {
@@ -102,7 +102,7 @@ impl JailCore {
         let id = ticket.id.clone();
         decisions.push(Decision::Ban { ticket, figures });
         if !increase.read_again {
-            decisions.push(Decision::Bad {
+            decisions.push(Decision::KnownOffender {
                 id: id.clone(),
                 bans: increase.bans,
                 last: increase.last,
@@ -128,7 +128,7 @@ impl JailCore {
         &mut self,
         ticket: &Ticket,
         base: i64,
-        past: &Past,
+        past: &PriorBans,
         now: Timestamp,
     ) -> Option<Increased> {
         if !self.options.increment.enabled() || base <= 0 {

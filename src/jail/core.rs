@@ -1,23 +1,23 @@
-//! The deciding half of a jail: failures and times in, decisions out. No files, no tasks, no
-//! clock, so that the daemon and a replay of old logs decide alike.
+//! The pure core of a jail: failures and times in, decisions out. No files, no tasks, no clock, so the
+//! daemon and a replay of old logs decide alike.
 //!
-//! The outside world comes in as values: addresses of names and of this machine, contents of
-//! `file:` lists, and what the database knows of an id ([`Past`]).
+//! What it needs from outside is passed in as values: addresses of names and of this machine, contents
+//! of `file:` lists, and the history of an id in the database ([`PriorBans`]).
 #![forbid(unsafe_code)]
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::bans::BanList;
-use super::counter::{Counter, Limits, Offence};
+use super::ban_exchange::ExchangeMode;
+use super::ban_list::BanList;
+use super::counter::{Counter, Offence, RetryLimits};
 use super::decision::{Decision, tell};
-use super::ignore::IgnoreList;
+use super::host_addresses::HostAddresses;
 use super::ignore_cache::IgnoreCache;
+use super::ignore_list::IgnoreList;
 use super::increment::Increment;
-use super::known::Known;
+use super::log_seeker::LogSeeker;
 use super::prefix::BanPrefix;
-use super::road::RoadMode;
-use super::seek::Calendar;
 use super::settings;
 use crate::action::JailFigures;
 use crate::address::Address;
@@ -39,7 +39,7 @@ pub(super) const OBSERVER: &str = "fail2ban.observer";
 
 /// What is known of an id from earlier bans; matters only with `bantime.increment`.
 #[derive(Clone, Debug, Default)]
-pub struct Past {
+pub struct PriorBans {
     /// In this jail.
     pub here: Option<BanHistory>,
     /// In all jails together.
@@ -48,29 +48,29 @@ pub struct Past {
 
 /// Whether an id is ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ignorance {
+pub enum IgnoreVerdict {
     /// It is not.
-    No,
+    NotIgnored,
     /// It is, by this rule.
-    By(String),
+    Ignored(String),
     /// It is, as was found (and logged) before.
-    Known,
+    Cached,
     /// This command has to be asked; tags are not yet expanded.
-    Ask(String),
+    RunCommand(String),
 }
 
 /// All that the options of a jail set beside the rules of its filter.
 #[derive(Clone, Debug)]
 pub(super) struct JailOptions {
-    pub limits: Limits,
+    pub limits: RetryLimits,
     pub ban_time: BanTime,
     pub increment: Increment,
     pub prefix: BanPrefix,
     pub unban_when_quiet: bool,
     /// Bans are only said to be made: nothing learns of them but the log and who asks.
     pub simulate: bool,
-    pub fleet: RoadMode,
-    pub crowdsec: RoadMode,
+    pub fleet: ExchangeMode,
+    pub crowdsec: ExchangeMode,
     pub ignore: IgnoreList,
     pub ignore_cache: Option<IgnoreCache>,
     pub ignore_command: Option<String>,
@@ -81,14 +81,14 @@ pub(super) struct JailOptions {
 impl Default for JailOptions {
     fn default() -> JailOptions {
         JailOptions {
-            limits: Limits::default(),
+            limits: RetryLimits::default(),
             ban_time: BanTime::Seconds(600.0),
             increment: Increment::default(),
             prefix: BanPrefix::default(),
             unban_when_quiet: false,
             simulate: false,
-            fleet: RoadMode::default(),
-            crowdsec: RoadMode::default(),
+            fleet: ExchangeMode::default(),
+            crowdsec: ExchangeMode::default(),
             ignore: IgnoreList::default(),
             ignore_cache: None,
             ignore_command: None,
@@ -116,7 +116,7 @@ pub struct JailCore {
     pub(super) has_database: bool,
     /// Lines that went through the filter.
     pub(super) lines: u64,
-    pub(super) known: Known,
+    pub(super) known: HostAddresses,
     /// Counts the evidence of this jail.
     pub(super) evidence: JailEvidence,
     /// When actions are to be told of longer bans.
@@ -138,7 +138,7 @@ impl JailCore {
             bans: BanList::default(),
             has_database,
             lines: 0,
-            known: Known::default(),
+            known: HostAddresses::default(),
             evidence: JailEvidence::default(),
             prolongs: BinaryHeap::new(),
             last_check: f64::NEG_INFINITY,
@@ -221,9 +221,9 @@ impl JailCore {
     }
 
     /// The dates of lines in its logs.
-    pub(super) fn calendar(&mut self, now: Timestamp) -> Calendar<'_> {
+    pub(super) fn seeker(&mut self, now: Timestamp) -> LogSeeker<'_> {
         let since = now - self.counter.find_time();
-        Calendar {
+        LogSeeker {
             filter: &mut self.filter,
             now,
             since,
@@ -242,14 +242,19 @@ impl JailCore {
 
     /// Judges a failure that needs nothing from outside: names that are not resolved and
     /// `ignorecommand` count for nothing.
-    pub fn failure(&mut self, failure: &Failure, past: &Past, now: Timestamp) -> Vec<Decision> {
+    pub fn failure(
+        &mut self,
+        failure: &Failure,
+        past: &PriorBans,
+        now: Timestamp,
+    ) -> Vec<Decision> {
         let FailureId::Address(id) = &failure.id else {
             return Vec::new();
         };
         match self.ignored(id, None, now) {
-            Ignorance::By(by) => vec![Decision::Ignored { id: id.clone(), by }],
-            Ignorance::Known => Vec::new(),
-            Ignorance::No | Ignorance::Ask(_) => self.count(
+            IgnoreVerdict::Ignored(by) => vec![Decision::Ignored { id: id.clone(), by }],
+            IgnoreVerdict::Cached => Vec::new(),
+            IgnoreVerdict::NotIgnored | IgnoreVerdict::RunCommand(_) => self.count(
                 id,
                 failure.time,
                 &Evidence::new(&failure.fields, &failure.matches),
@@ -276,7 +281,7 @@ impl JailCore {
         id: &Address,
         time: Timestamp,
         evidence: &Evidence,
-        past: &Past,
+        past: &PriorBans,
         now: Timestamp,
     ) -> Vec<Decision> {
         let banned = self.ban_id(id);
@@ -299,7 +304,7 @@ impl JailCore {
         &mut self,
         id: &Address,
         lines: &[String],
-        past: &Past,
+        past: &PriorBans,
         now: Timestamp,
     ) -> Vec<Decision> {
         let matches: Vec<_> = lines.iter().cloned().map(MatchLine::Text).collect();
@@ -317,7 +322,7 @@ impl JailCore {
     fn offend(
         &mut self,
         offence: &Offence<'_>,
-        past: &Past,
+        past: &PriorBans,
         now: Timestamp,
         decisions: &mut Vec<Decision>,
     ) {
@@ -338,7 +343,7 @@ impl JailCore {
     fn weigh(
         &mut self,
         offence: &Offence<'_>,
-        past: &Past,
+        past: &PriorBans,
         now: Timestamp,
         decisions: &mut Vec<Decision>,
     ) {
@@ -368,7 +373,7 @@ impl JailCore {
         if weight.as_f64() <= 1.0 {
             return;
         }
-        decisions.push(Decision::FoundBad {
+        decisions.push(Decision::RepeatFailure {
             id: offence.id.clone(),
             time: offence.time,
             bans: history.bancount,
@@ -402,7 +407,7 @@ impl JailCore {
     fn ban_counted(
         &mut self,
         id: &Address,
-        past: &Past,
+        past: &PriorBans,
         now: Timestamp,
         decisions: &mut Vec<Decision>,
     ) {
@@ -411,7 +416,7 @@ impl JailCore {
         }
     }
 
-    /// Whether [`Past`] matters for bans.
+    /// Whether [`PriorBans`] matters for bans.
     pub fn wants_past(&self) -> bool {
         self.has_database && self.options.increment.enabled()
     }

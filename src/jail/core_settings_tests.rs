@@ -110,10 +110,10 @@ fn core_regexes(sources: &[&str]) -> Value {
 fn lists_and_status_have_the_originals_shapes() {
     let mut core = core(&limits(1, 600, 60));
     for (id, time) in [("192.0.2.1", 20.0), ("2001:db8::1", 10.0)] {
-        core.failure(&failure(id, time), &Past::default(), 20.0);
+        core.failure(&failure(id, time), &PriorBans::default(), 20.0);
     }
     core.apply(&JailSetting::set("maxretry", 5.into()));
-    core.failure(&failure("192.0.2.9", 20.0), &Past::default(), 20.0);
+    core.failure(&failure("192.0.2.9", 20.0), &PriorBans::default(), 20.0);
     let ip = |text: &str| Value::Ip(text.into());
     let banip = |with_time| JailQuery::BanIp {
         separator: None,

@@ -40,13 +40,13 @@ pub(super) fn failure(id: &str, time: f64) -> Failure {
     }
 }
 
-fn banned_before(bancount: u32, timeofban: f64) -> Past {
+fn banned_before(bancount: u32, timeofban: f64) -> PriorBans {
     let history = BanHistory {
         bancount,
         timeofban,
         bantime: BanTime::Seconds(4.0),
     };
-    Past {
+    PriorBans {
         here: Some(history),
         everywhere: None,
     }
@@ -73,7 +73,7 @@ fn shown(decisions: &[Decision]) -> Vec<String> {
             figures.banned_total
         ),
         Decision::Found { id, time } => format!("found {id} {time}"),
-        Decision::FoundBad {
+        Decision::RepeatFailure {
             bans,
             weight,
             enough,
@@ -88,12 +88,12 @@ fn shown(decisions: &[Decision]) -> Vec<String> {
         } => {
             format!("already {} {age} {check}", ticket.id)
         }
-        Decision::Bad { bans, from, to, .. } => format!("incr {bans} {from:?} {to:?}"),
+        Decision::KnownOffender { bans, from, to, .. } => format!("incr {bans} {from:?} {to:?}"),
         Decision::Increase {
             bans, length, end, ..
         } => format!("increase {bans} {length:?} {end}"),
         Decision::AskQuiet(ticket) => format!("ask about {}", ticket.id),
-        Decision::KeepsTrying(ticket) => format!("{} keeps trying", ticket.id),
+        Decision::StillActive(ticket) => format!("{} keeps trying", ticket.id),
         Decision::Unban(ticket) => format!("unban {}", ticket.id),
         Decision::Forgotten(count) => format!("forgotten {count}"),
         Decision::Told { text, .. } => text.clone(),
@@ -104,7 +104,7 @@ fn shown(decisions: &[Decision]) -> Vec<String> {
 #[test]
 fn the_third_failure_bans_and_counting_begins_anew() {
     let mut core = core(&limits(3, 600, 60));
-    let past = Past::default();
+    let past = PriorBans::default();
     for time in [10.0, 11.0] {
         let found = core.failure(&failure("192.0.2.1", time), &past, time);
         assert_eq!(shown(&found), [format!("found 192.0.2.1 {time}")]);
@@ -145,7 +145,7 @@ fn the_third_failure_bans_and_counting_begins_anew() {
 #[test]
 fn times_in_the_future_are_now() {
     let mut core = core(&limits(1, 600, 60));
-    let found = core.failure(&failure("192.0.2.1", 500.0), &Past::default(), 100.0);
+    let found = core.failure(&failure("192.0.2.1", 500.0), &PriorBans::default(), 100.0);
     assert_eq!(shown(&found)[0], "found 192.0.2.1 100");
     assert_eq!(core.next_due(), Some(160.0_f64.next_up()));
 }
@@ -154,7 +154,7 @@ fn times_in_the_future_are_now() {
 #[test]
 fn old_failures_make_no_ban() {
     let mut core = core(&limits(1, 600, 60));
-    let found = core.failure(&failure("203.0.113.1", 100.0), &Past::default(), 400.0);
+    let found = core.failure(&failure("203.0.113.1", 100.0), &PriorBans::default(), 400.0);
     assert_eq!(
         shown(&found),
         ["found 203.0.113.1 100", "expired 203.0.113.1"]
@@ -171,7 +171,7 @@ fn ignored_failures_are_not_counted() {
             r#"key="<ip>", max-count=2, max-time=10"#.into(),
         ),
     ]);
-    let past = Past::default();
+    let past = PriorBans::default();
     let found = core.failure(&failure("192.0.2.1", 1.0), &past, 1.0);
     assert_eq!(shown(&found), ["ignored 192.0.2.1 ip"]);
     // nor by hand: whatever the list says
@@ -182,21 +182,24 @@ fn ignored_failures_are_not_counted() {
     let id = Address::parse("192.0.2.7");
     assert_eq!(
         core.ignored(&id, Some("k"), 3.0),
-        Ignorance::By("ip".into())
+        IgnoreVerdict::Ignored("ip".into())
     );
-    assert_eq!(core.ignored(&id, Some("k"), 4.0), Ignorance::Known);
+    assert_eq!(core.ignored(&id, Some("k"), 4.0), IgnoreVerdict::Cached);
     assert_eq!(
         core.ignored(&id, Some("k"), 20.0),
-        Ignorance::By("ip".into())
+        IgnoreVerdict::Ignored("ip".into())
     );
     let other = Address::parse("198.51.100.1");
     core.apply(&JailSetting::set("ignorecommand", "test <ip>".into()));
     assert_eq!(
         core.ignored(&other, Some("o"), 20.0),
-        Ignorance::Ask("test <ip>".into())
+        IgnoreVerdict::RunCommand("test <ip>".into())
     );
     core.remember_ignored(Some("o"), false, 20.0);
-    assert_eq!(core.ignored(&other, Some("o"), 21.0), Ignorance::No);
+    assert_eq!(
+        core.ignored(&other, Some("o"), 21.0),
+        IgnoreVerdict::NotIgnored
+    );
 }
 
 /// Sharp edges 42 and 43: bantime 4, maxretry 3.
@@ -266,9 +269,9 @@ fn without_increment_history_means_nothing() {
 fn attempts_count_their_texts() {
     let mut core = core(&limits(3, 600, 60));
     let id = Address::parse("192.0.2.1");
-    let none = core.attempt(&id, &["a".into(), "b".into()], &Past::default(), 10.0);
+    let none = core.attempt(&id, &["a".into(), "b".into()], &PriorBans::default(), 10.0);
     assert!(none.is_empty());
-    let ban = core.attempt(&id, &[], &Past::default(), 11.0);
+    let ban = core.attempt(&id, &[], &PriorBans::default(), 11.0);
     assert_eq!(shown(&ban)[1], "ban 192.0.2.1 Seconds(60.0) 1 1/1");
     let Decision::Ban { ticket, .. } = &ban[1] else {
         panic!()
@@ -279,7 +282,7 @@ fn attempts_count_their_texts() {
 #[test]
 fn clock_set_back_failures_hours_apart_do_not_add_up() {
     let mut core = core(&limits(3, 600, 60));
-    let past = Past::default();
+    let past = PriorBans::default();
     for time in [10_000.0, 10_001.0] {
         core.failure(&failure("192.0.2.1", time), &past, time);
     }
@@ -301,7 +304,7 @@ fn clock_set_back_failures_hours_apart_do_not_add_up() {
 #[test]
 fn clock_set_back_bans_end_at_their_time() {
     let mut core = core(&limits(1, 600, 600));
-    let past = Past::default();
+    let past = PriorBans::default();
     core.failure(&failure("192.0.2.1", 10_000.0), &past, 10_000.0);
     assert_eq!(shown(&core.due(6400.0)), Vec::<String>::new());
     assert!(core.due(10_599.0).is_empty());
@@ -389,7 +392,7 @@ fn networks_are_banned_where_asked() {
                     &Address::parse(id),
                     1000.0,
                     &Evidence::default(),
-                    &Past::default(),
+                    &PriorBans::default(),
                     1000.0,
                 )
             })

@@ -1,7 +1,7 @@
-//! Counts failures per id: who has failed how often within findtime, and with which evidence
+//! The failure counter: how often each id has failed within findtime, and with which evidence
 //! (facts B2–B5, R28).
 //!
-//! In: failures with their times. Out: the count so far, and the ticket once it is enough.
+//! In: failures with their times. Out: the count so far, and the ticket once it reaches maxretry.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
@@ -35,7 +35,7 @@ pub(super) struct Offence<'a> {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct FailureCount {
     first: Timestamp,
     last: Timestamp,
     /// Whole numbers unless `bantime.increment` weighs failures of known offenders.
@@ -47,7 +47,7 @@ struct Entry {
 
 /// What a counter goes by.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(super) struct RetryLimits {
     /// Ban at this count.
     pub max_retry: i64,
     /// Length of the window in seconds.
@@ -56,9 +56,9 @@ pub(super) struct Limits {
     pub max_matches: i64,
 }
 
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
+impl Default for RetryLimits {
+    fn default() -> RetryLimits {
+        RetryLimits {
             max_retry: 3,
             find_time: Number::Int(600),
             max_matches: 5,
@@ -69,8 +69,8 @@ impl Default for Limits {
 /// The failing ids of one jail.
 #[derive(Debug)]
 pub(super) struct Counter {
-    entries: HashMap<Address, Entry>,
-    limits: Limits,
+    entries: HashMap<Address, FailureCount>,
+    limits: RetryLimits,
     total: u64,
     newest: Timestamp,
     next_cleanup: Timestamp,
@@ -81,7 +81,7 @@ impl Default for Counter {
     fn default() -> Counter {
         Counter {
             entries: HashMap::new(),
-            limits: Limits::default(),
+            limits: RetryLimits::default(),
             total: 0,
             newest: f64::NEG_INFINITY,
             next_cleanup: f64::NEG_INFINITY,
@@ -92,7 +92,7 @@ impl Default for Counter {
 
 impl Counter {
     /// Sets all limits, for what is counted from now on.
-    pub fn set_limits(&mut self, limits: Limits) {
+    pub fn set_limits(&mut self, limits: RetryLimits) {
         self.limits = limits;
     }
 
@@ -146,7 +146,7 @@ impl Counter {
             self.keeper.keep(&entry.evidence);
             return entry.retry;
         }
-        let entry = Entry {
+        let entry = FailureCount {
             first: offence.time,
             last: offence.time,
             retry: offence.weight,
@@ -242,7 +242,7 @@ impl Counter {
     }
 }
 
-impl Entry {
+impl FailureCount {
     fn slide(&mut self, time: Timestamp, find_time: f64) {
         // a late failure counts but moves nothing (fact B4)
         if time <= self.last {
@@ -263,10 +263,10 @@ mod tests {
 
     fn counter(max_retry: i64, find_time: f64) -> Counter {
         Counter {
-            limits: Limits {
+            limits: RetryLimits {
                 max_retry,
                 find_time: Number::Float(find_time),
-                ..Limits::default()
+                ..RetryLimits::default()
             },
             ..Counter::default()
         }

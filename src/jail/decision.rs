@@ -1,4 +1,4 @@
-//! What a jail has decided, in order: the task carries it out, a replay prints it.
+//! The decisions of a jail, in order. The task applies them, a replay prints them.
 #![forbid(unsafe_code)]
 
 use std::fmt::Write;
@@ -23,7 +23,7 @@ pub enum Decision {
         time: Timestamp,
     },
     /// The failure was counted again because the id was banned before (fact B11).
-    FoundBad {
+    RepeatFailure {
         /// Whose.
         id: Address,
         /// When it happened.
@@ -66,7 +66,7 @@ pub enum Decision {
         until: Timestamp,
     },
     /// How a ban's length was increased.
-    Bad {
+    KnownOffender {
         /// Whose.
         id: Address,
         /// Bans so far.
@@ -94,7 +94,7 @@ pub enum Decision {
     /// A ban's time is over: the actions are to be asked whether its address is quiet.
     AskQuiet(Ticket),
     /// It is not, and the ban goes on, as long as the ticket says.
-    KeepsTrying(Ticket),
+    StillActive(Ticket),
     /// A ban is over.
     Unban(Ticket),
     /// So many failing ids had to be forgotten before their time.
@@ -142,7 +142,7 @@ impl Decision {
                 text.push_str(shown(*time, stamp));
                 (Level::Info, FILTER, text)
             }
-            Decision::FoundBad {
+            Decision::RepeatFailure {
                 id,
                 time,
                 bans,
@@ -190,7 +190,7 @@ impl Decision {
                     format!("[{jail}] {} already banned", ticket.id),
                 )
             }
-            Decision::Bad {
+            Decision::KnownOffender {
                 id,
                 bans,
                 last,
@@ -230,7 +230,7 @@ impl Decision {
                 );
                 (Level::Warning, FILTER, text)
             }
-            Decision::KeepsTrying(ticket) => {
+            Decision::StillActive(ticket) => {
                 let text = format!("[{jail}] {} keeps trying, its ban goes on", ticket.id);
                 (Level::Notice, ACTIONS, text)
             }
@@ -308,7 +308,7 @@ mod tests {
                 format!("[j] Found 192.0.2.1 - {at}"),
             ),
             (
-                Decision::FoundBad {
+                Decision::RepeatFailure {
                     id: id.clone(),
                     time: 5.0,
                     bans: 2,

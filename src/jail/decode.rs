@@ -1,4 +1,4 @@
-//! Bytes of a log → text: the encodings of `logencoding` (fact J7).
+//! Decodes the bytes of a log by `logencoding` (fact J7).
 //!
 //! Invalid bytes become U+FFFD; the caller warns once per file and day.
 #![forbid(unsafe_code)]

@@ -1,8 +1,7 @@
-//! What jails announce to whoever listens: failures and bans as they happen, for
-//! `fail2ban-client events`.
+//! Publishes failures and bans as they happen, for `fail2ban-client events`.
 //!
-//! A [`Decision`] becomes a dictionary; the latest are kept for every listener, and one who does not
-//! keep up is told how many it missed. Nobody listening costs nothing.
+//! A [`Decision`] becomes a dictionary. The latest events are kept for all subscribers; a slow
+//! subscriber is told how many it missed. Without subscribers nothing is built.
 
 use std::sync::{Arc, OnceLock};
 
@@ -26,22 +25,22 @@ const LISTENERS: usize = 32;
 
 /// Where jails announce events. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Events {
+pub struct JailEvents {
     /// Made for the first who listens: it touches all the room it may ever need.
-    sender: Arc<OnceLock<broadcast::Sender<Event>>>,
+    sender: Arc<OnceLock<broadcast::Sender<StoredEvent>>>,
 }
 
-impl Events {
+impl JailEvents {
     /// Listens to these jails, or (none named) to all.
     ///
     /// # Errors
     /// Too many listen already.
-    pub fn listen(&self, jails: Vec<String>) -> Result<Subscription, CommandError> {
+    pub fn listen(&self, jails: Vec<String>) -> Result<EventSubscription, CommandError> {
         let sender = (self.sender).get_or_init(|| broadcast::Sender::new(BACKLOG));
         if sender.receiver_count() >= LISTENERS {
             return Err(CommandError::new("Too many clients listen to events"));
         }
-        Ok(Subscription {
+        Ok(EventSubscription {
             receiver: sender.subscribe(),
             jails,
         })
@@ -52,7 +51,7 @@ impl Events {
         self.heard().is_some()
     }
 
-    fn heard(&self) -> Option<&broadcast::Sender<Event>> {
+    fn heard(&self) -> Option<&broadcast::Sender<StoredEvent>> {
         self.sender
             .get()
             .filter(|sender| sender.receiver_count() > 0)
@@ -81,12 +80,12 @@ impl Events {
 
 /// One listener.
 #[derive(Debug)]
-pub struct Subscription {
-    receiver: broadcast::Receiver<Event>,
+pub struct EventSubscription {
+    receiver: broadcast::Receiver<StoredEvent>,
     jails: Vec<String>,
 }
 
-impl Subscription {
+impl EventSubscription {
     /// The next event; `None` when there will be no more.
     pub async fn next(&mut self) -> Option<Value> {
         loop {
@@ -120,14 +119,14 @@ impl Subscription {
 
 /// One event.
 #[derive(Clone, Debug)]
-struct Event {
+struct StoredEvent {
     pairs: Vec<(&'static str, Value)>,
     /// What the lines of a ban are made of when a listener takes it: a listener that is busy keeps
     /// thousands of events.
     evidence: Option<Evidence>,
 }
 
-impl Event {
+impl StoredEvent {
     fn value(self) -> Value {
         let mut pairs = self.pairs;
         if let Some(evidence) = self.evidence {
@@ -139,7 +138,7 @@ impl Event {
 }
 
 /// The event of a decision, if outsiders care for it.
-fn event(jail: &str, decision: &Decision, now: Timestamp) -> Option<Event> {
+fn event(jail: &str, decision: &Decision, now: Timestamp) -> Option<StoredEvent> {
     let mut evidence = None;
     let head = |event: &'static str, id: &Address, time: Timestamp| {
         vec![
@@ -191,7 +190,7 @@ fn event(jail: &str, decision: &Decision, now: Timestamp) -> Option<Event> {
         Decision::Unban(ticket) => ban("Unban", ticket),
         _ => return None,
     };
-    Some(Event { pairs, evidence })
+    Some(StoredEvent { pairs, evidence })
 }
 
 /// What a listener is told that was too slow for so many.
@@ -218,7 +217,7 @@ mod tests {
 
     #[tokio::test]
     async fn listeners_get_what_concerns_them() {
-        let events = Events::default();
+        let events = JailEvents::default();
         events.announce("a", &found("192.0.2.1"), false, 6.0);
         let mut all = events.listen(Vec::new()).unwrap();
         let mut one = events.listen(vec!["b".to_owned()]).unwrap();
@@ -240,7 +239,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_listener_is_told_what_it_missed() {
-        let events = Events::default();
+        let events = JailEvents::default();
         let mut slow = events.listen(Vec::new()).unwrap();
         for _ in 0..BACKLOG + 10 {
             events.announce("a", &found("192.0.2.2"), false, 6.0);
@@ -254,7 +253,7 @@ mod tests {
 
     #[test]
     fn listeners_are_limited() {
-        let events = Events::default();
+        let events = JailEvents::default();
         let listeners: Vec<_> = (0..LISTENERS)
             .map(|_| events.listen(Vec::new()).unwrap())
             .collect();

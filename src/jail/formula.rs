@@ -1,17 +1,17 @@
 //! Formulas of `bantime.formula` and `bantime.factor`: the arithmetic part of Python's expressions
-//! (facts J21, B12), never Python itself.
+//! (facts J21, B12). Python itself is never run.
 //!
-//! In: the text, and at each ban its length and count so far. Out: the new length. Known are
+//! In: the text, and at each ban its length and count so far. Out: the new length. Supported are
 //! `ban.Time`, `ban.Count`, `banFactor`, numbers, `+ - * / // % ** << >> & | ^`, comparisons, `and or
-//! not`, `a if b else c`, and some functions, among them those of the stock configuration's example.
+//! not`, `a if b else c`, and some functions, among them those of the example in the stock configuration.
 #![forbid(unsafe_code)]
 
 mod arithmetic;
 mod functions;
-mod reader;
+mod parser;
 
 use self::functions::{Draws, Function};
-use self::reader::Reader;
+use self::parser::FormulaParser;
 use crate::python::{Error, Number};
 
 /// No sensible formula is longer.
@@ -55,27 +55,27 @@ pub struct Variables {
 /// A formula that has been read.
 #[derive(Clone, Debug)]
 pub struct Formula {
-    expression: Expression,
+    expression: FormulaExpr,
 }
 
 #[derive(Clone, Debug)]
-enum Expression {
+enum FormulaExpr {
     Number(Number),
     Time,
     Count,
     Factor,
-    Call(Function, Vec<Expression>),
-    Not(Box<Expression>),
-    Negative(Box<Expression>),
+    Call(Function, Vec<FormulaExpr>),
+    Not(Box<FormulaExpr>),
+    Negative(Box<FormulaExpr>),
     /// `~`
-    Inverted(Box<Expression>),
-    And(Box<Expression>, Box<Expression>),
-    Or(Box<Expression>, Box<Expression>),
-    Binary(Operator, Box<Expression>, Box<Expression>),
+    Inverted(Box<FormulaExpr>),
+    And(Box<FormulaExpr>, Box<FormulaExpr>),
+    Or(Box<FormulaExpr>, Box<FormulaExpr>),
+    Binary(Operator, Box<FormulaExpr>, Box<FormulaExpr>),
     /// Chained as in Python: `a < b < c`.
-    Compare(Box<Expression>, Vec<(Operator, Expression)>),
+    Compare(Box<FormulaExpr>, Vec<(Operator, FormulaExpr)>),
     /// Value, condition, other value.
-    If(Box<[Expression; 3]>),
+    If(Box<[FormulaExpr; 3]>),
 }
 
 type Operator = &'static str;
@@ -86,7 +86,7 @@ impl Formula {
     /// # Errors
     /// What is no expression, or names something unknown.
     pub fn parse(text: &str) -> Result<Formula, FormulaError> {
-        let mut reader = Reader::new(text);
+        let mut reader = FormulaParser::new(text);
         if text.len() > LONGEST {
             return Err(reader.syntax());
         }

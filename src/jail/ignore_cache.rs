@@ -1,4 +1,4 @@
-//! `ignorecache`: the memory of earlier answers to whether an id is ignored (fact J19).
+//! `ignorecache`: caches whether an id is ignored (fact J19).
 #![forbid(unsafe_code)]
 
 use std::collections::{HashMap, VecDeque};

@@ -1,6 +1,6 @@
-//! Longer bans for those who come back: the `bantime.*` options (facts J21, B11–B13).
+//! Ban time increment for repeat offenders: the `bantime.*` options (facts J21, B11–B13).
 //!
-//! In: the jail's bantime and how often an id has been banned. Out: how long this time.
+//! In: the bantime of the jail and how often an id has been banned. Out: the length of the next ban.
 #![forbid(unsafe_code)]
 
 use indexmap::IndexMap;

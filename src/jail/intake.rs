@@ -1,5 +1,5 @@
-//! What a jail reads: log files, or with `backend = systemd` the journal in their place, and how far all
-//! that it has judged goes.
+//! The input of a jail: log files, or the journal with `backend = systemd`, and the positions up to which
+//! everything has been judged.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,7 +10,7 @@ use super::JailContext;
 use super::backend::Backend;
 use super::core::JailCore;
 use super::journal::JournalLog;
-use super::logs::Logs;
+use super::logs::JailLogs;
 use crate::control::{CommandError, Value};
 use crate::source::Chunk;
 use crate::source::journal::Batch;
@@ -19,7 +19,7 @@ use crate::ticket::Timestamp;
 /// The sources of one jail.
 pub(super) struct Intake {
     /// None are in it with a journal.
-    logs: Logs,
+    logs: JailLogs,
     journal: Option<JournalLog>,
 }
 
@@ -32,7 +32,7 @@ impl Intake {
         chunks: mpsc::Sender<Arc<Chunk>>,
     ) -> Intake {
         let store = context.store.clone();
-        let mut logs = Logs::new(
+        let mut logs = JailLogs::new(
             core.name(),
             context.sources.clone(),
             store.clone(),
@@ -53,7 +53,7 @@ impl Intake {
     }
 
     /// The log files.
-    pub fn logs(&mut self) -> &mut Logs {
+    pub fn logs(&mut self) -> &mut JailLogs {
         &mut self.logs
     }
 
@@ -104,7 +104,7 @@ impl Intake {
 
     /// Begins to read.
     pub async fn start(&mut self, core: &mut JailCore, now: Timestamp) {
-        self.logs.start(&mut core.calendar(now)).await;
+        self.logs.start(&mut core.seeker(now)).await;
         if let Some(journal) = &mut self.journal {
             journal.start(now, core.find_time()).await;
         }
@@ -165,7 +165,7 @@ impl Intake {
     /// When to save positions or to look for new logs.
     pub fn due(&self) -> Option<Instant> {
         let journal = self.journal.as_ref().and_then(JournalLog::save_at);
-        let logs = [self.logs.save_at(), self.logs.look_at()];
+        let logs = [self.logs.save_at(), self.logs.next_scan()];
         logs.into_iter().flatten().chain(journal).min()
     }
 
@@ -180,6 +180,6 @@ impl Intake {
         {
             journal.save(now);
         }
-        is_due(self.logs.look_at()).then(|| self.logs.begin_look())
+        is_due(self.logs.next_scan()).then(|| self.logs.begin_scan())
     }
 }

@@ -1,7 +1,7 @@
-//! The journal of one jail: which entries it reads, and how far it has read (facts K12, P38, Q6).
+//! The journal as the input of one jail: which entries it reads, and its position (facts K12, P38, Q6).
 //!
-//! The position is stored as the original stores it, as a time; beside it the name of the last
-//! entry, since that time may be shared or a little off (it is the sender's).
+//! The position is stored as the original stores it, as a time. The cursor of the last entry is stored
+//! beside it, because that time may be shared by entries or be slightly off (it is the sender's).
 
 use std::time::Instant;
 

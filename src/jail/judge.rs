@@ -1,6 +1,6 @@
-//! How a jail judges failures: each is a [`PendingFailure`] that may need answers from outside before it is
-//! ignored or counted. They are judged in order; while one waits the others wait behind it. Those of
-//! host names wait apart until their name is looked up.
+//! Judges failures in order. A [`PendingFailure`] may need a lookup before it is ignored or counted;
+//! while one waits, those behind it wait too. Failures of host names wait apart until the name is
+//! resolved.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::core::Ignorance;
+use super::ban_exchange::BanExchange;
+use super::core::IgnoreVerdict;
 use super::decision::{Decision, local_time};
+use super::dns_cache;
 use super::lookup::{self, Lookup, LookupResult, TagContext};
-use super::names;
-use super::pending::{Found, Origin, PendingFailure};
-use super::road::Road;
-use super::task::Task;
+use super::pending::{FailureOrigin, PendingAnswer, PendingFailure};
+use super::task::JailTask;
 use crate::action::Order;
 use crate::address::Address;
 use crate::clock::now;
@@ -33,7 +33,7 @@ const NAMES_HOLD: Duration = Duration::from_secs(300);
 const FILES_HOLD: Duration = Duration::from_secs(1);
 const BROKEN_FILES_HOLD: Duration = Duration::from_secs(60);
 
-impl Task {
+impl JailTask {
     /// Judges failures until one needs an answer from outside, or none is left.
     pub(super) fn judge_pending(&mut self) {
         while let Some(mut failure) = self.next_pending() {
@@ -57,7 +57,7 @@ impl Task {
                 None => self.finish(failure),
             }
         }
-        self.carry_out_remote();
+        self.apply_remote();
         if self.pending.is_empty() {
             self.intake.judged(Instant::now());
             self.all_judged();
@@ -65,10 +65,10 @@ impl Task {
     }
 
     /// Takes what became known, and goes on.
-    pub(super) fn on_found(&mut self, found: Found) {
+    pub(super) fn on_found(&mut self, found: PendingAnswer) {
         match found {
-            Found::Lookup(result) => self.on_lookup(result),
-            Found::Name(name, addresses) => self.on_name(&name, &addresses),
+            PendingAnswer::Lookup(result) => self.on_lookup(result),
+            PendingAnswer::Name(name, addresses) => self.on_name(&name, &addresses),
         }
     }
 
@@ -83,7 +83,7 @@ impl Task {
     fn resolved(&mut self, name: &str, addresses: &[IpAddr], failures: Vec<PendingFailure>) {
         for failure in failures.iter().rev() {
             if self.core.usedns() == UseDns::Warn {
-                names::tell_found(name, addresses);
+                dns_cache::tell_found(name, addresses);
             }
             for ip in addresses.iter().rev() {
                 self.pending
@@ -108,7 +108,7 @@ impl Task {
             return None;
         };
         let id = id.clone();
-        if matches!(failure.origin, Origin::RemoteEnd(_)) {
+        if matches!(failure.origin, FailureOrigin::RemoteEnd(_)) {
             return None;
         }
         if failure.ignored.is_none() {
@@ -121,24 +121,27 @@ impl Task {
                 let key = key.to_owned();
                 return Some(lookup::key(self.tag_context(), failure.ticket.clone(), key));
             }
-            if matches!(failure.origin, Origin::Log) {
+            if matches!(failure.origin, FailureOrigin::Log) {
                 let time = failure.ticket.time;
                 debug!(FILTER, "Processing line with time:{time:?} and ip:{id}");
             }
             match self.core.ignored(&id, failure.key.as_deref(), now()) {
-                Ignorance::No => failure.ignored = Some(false),
-                Ignorance::Known => failure.ignored = Some(true),
-                Ignorance::By(by) => {
-                    self.carry_out(vec![Decision::Ignored { id: id.clone(), by }]);
+                IgnoreVerdict::NotIgnored => failure.ignored = Some(false),
+                IgnoreVerdict::Cached => failure.ignored = Some(true),
+                IgnoreVerdict::Ignored(by) => {
+                    self.apply_decisions(vec![Decision::Ignored { id: id.clone(), by }]);
                     failure.ignored = Some(true);
                 }
-                Ignorance::Ask(command) => {
+                IgnoreVerdict::RunCommand(command) => {
                     let ticket = failure.ticket.clone();
                     return Some(lookup::command(self.tag_context(), ticket, command));
                 }
             }
         }
-        let made = matches!(failure.origin, Origin::Restored | Origin::Remote);
+        let made = matches!(
+            failure.origin,
+            FailureOrigin::Restored | FailureOrigin::Remote
+        );
         let counts = !made && failure.ignored == Some(false);
         if counts
             && failure.past.is_none()
@@ -213,7 +216,7 @@ impl Task {
             LookupResult::Ignored(ignored) => {
                 if ignored && let FailureId::Address(id) = &failure.id {
                     let (id, by) = (id.clone(), "command".to_owned());
-                    self.carry_out(vec![Decision::Ignored { id, by }]);
+                    self.apply_decisions(vec![Decision::Ignored { id, by }]);
                 }
                 self.core
                     .remember_ignored(failure.key.as_deref(), ignored, now());
@@ -256,19 +259,19 @@ impl Task {
         let (now, ticket) = (now(), failure.ticket);
         let mut decisions = Vec::new();
         let mut answer = None;
-        if !matches!(failure.origin, Origin::Remote) {
-            self.carry_out_remote();
+        if !matches!(failure.origin, FailureOrigin::Remote) {
+            self.apply_remote();
         }
         match failure.origin {
-            Origin::Log if !ignored => {
+            FailureOrigin::Log if !ignored => {
                 decisions = self
                     .core
                     .count(&id, ticket.time, &ticket.evidence, &past, now);
             }
-            Origin::Restored if !ignored => {
+            FailureOrigin::Restored if !ignored => {
                 self.core.ban(ticket, &past, now, &mut decisions);
             }
-            Origin::Attempt { lines, reply } => {
+            FailureOrigin::Attempt { lines, reply } => {
                 if !ignored {
                     info!(
                         "fail2ban.filter",
@@ -281,22 +284,22 @@ impl Task {
                 }
                 answer = Some((Ok(Value::Int(i64::from(!ignored))), reply));
             }
-            Origin::Remote if !ignored && !self.core.spares_part_of(&id) => {
+            FailureOrigin::Remote if !ignored && !self.core.spares_part_of(&id) => {
                 self.core.remote_ban(ticket, now, &mut self.remote);
             }
-            Origin::RemoteEnd(until) => {
+            FailureOrigin::RemoteEnd(until) => {
                 self.core.remote_end(&id, until, now, &mut decisions);
                 if let [Decision::Unban(ticket)] = &decisions[..] {
                     if !ticket.origin().is_elsewhere() {
                         // the fleet has lifted a ban of this host, of which it has told others too
-                        self.share_unban(Road::Crowdsec, ticket);
+                        self.share_unban(BanExchange::Crowdsec, ticket);
                     }
                     self.forget(vec![id]);
                 }
             }
-            Origin::Log | Origin::Restored | Origin::Remote => {}
+            FailureOrigin::Log | FailureOrigin::Restored | FailureOrigin::Remote => {}
         }
-        self.carry_out(decisions);
+        self.apply_decisions(decisions);
         if let Some((answer, reply)) = answer {
             self.answer_when_written(answer, reply);
         }
@@ -304,7 +307,7 @@ impl Task {
 
     /// Carries out what was decided by the word of other hosts: hundreds of bans that come at once are one
     /// step of the database.
-    fn carry_out_remote(&mut self) {
+    fn apply_remote(&mut self) {
         let decisions = std::mem::take(&mut self.remote);
         if decisions.is_empty() {
             return;
@@ -324,17 +327,17 @@ impl Task {
             }
             store.add_bans(self.core.name(), &tickets.collect::<Vec<_>>());
         }
-        self.carry_out(others);
+        self.apply_decisions(others);
     }
 
     /// Logs and does what was decided. A ban is in the database's queue before its order is in the
     /// actions'.
-    pub(super) fn carry_out(&mut self, decisions: Vec<Decision>) {
-        self.carry_out_for(decisions, false);
+    pub(super) fn apply_decisions(&mut self, decisions: Vec<Decision>) {
+        self.apply_decisions_for(decisions, false);
     }
 
-    /// As [`Task::carry_out`]; what somebody asked for (`by_hand`) goes before bans that wait.
-    pub(super) fn carry_out_for(&mut self, decisions: Vec<Decision>, by_hand: bool) {
+    /// As [`JailTask::apply_decisions`]; what somebody asked for (`by_hand`) goes before bans that wait.
+    pub(super) fn apply_decisions_for(&mut self, decisions: Vec<Decision>, by_hand: bool) {
         let (mut banned, mut unbanned) = (0, 0);
         let _together = (decisions.len() > 1).then(|| self.actions.together());
         let simulates = self.core.simulates();

@@ -1,19 +1,19 @@
-//! A jail's life: started with its bans restored, reloaded in two phases, stopped.
+//! The lifecycle of a jail: start with bans restored, reload in two phases, stop.
 
 use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
 
-use super::link::Told;
-use super::pending::{Origin, PendingFailure};
-use super::task::{BeforeReload, Phase, Task};
+use super::link::JailUpdate;
+use super::pending::{FailureOrigin, PendingFailure};
+use super::task::{BeforeReload, JailTask, ReloadPhase};
 use crate::action::Order;
 use crate::clock::now;
 use crate::control::Value;
 use crate::filter::FailureId;
 use crate::{debug, info};
 
-impl Task {
+impl JailTask {
     /// Starts actions, restores bans, begins to read; answers false when the jail was started and
     /// only leaves its idle state.
     pub(super) async fn start(&mut self) -> bool {
@@ -58,7 +58,7 @@ impl Task {
         for ticket in tickets {
             if let Some(ticket) = self.core.restorable(ticket, now) {
                 let id = FailureId::Address(ticket.id.clone());
-                let failure = PendingFailure::new(Origin::Restored, id, ticket);
+                let failure = PendingFailure::new(FailureOrigin::Restored, id, ticket);
                 self.pending.push(failure);
             }
         }
@@ -83,7 +83,7 @@ impl Task {
     pub(super) async fn stop(&mut self, keep: bool) {
         let name = Value::from(self.core.name());
         debug!("fail2ban.jail", "Stopping jail {}", name.repr());
-        self.tell_others(|| Told::Stopped);
+        self.tell_others(|| JailUpdate::Stopped);
         self.pending.clear();
         self.all_judged();
         self.intake.stop();
@@ -110,9 +110,9 @@ impl Task {
     }
 
     /// One phase of a reload; one that fails leaves everything as it was.
-    pub(super) async fn reload(&mut self, phase: Phase) {
+    pub(super) async fn reload(&mut self, phase: ReloadPhase) {
         match phase {
-            Phase::Begin => {
+            ReloadPhase::Begin => {
                 self.before_reload = Some(Box::new(BeforeReload {
                     idle: self.idle,
                     simulates: self.core.simulates(),
@@ -127,7 +127,7 @@ impl Task {
                 self.intake.begin_reload();
                 self.actions.send(Order::Reloading(true, Vec::new()));
             }
-            Phase::End => {
+            ReloadPhase::End => {
                 let before = self.before_reload.take();
                 if before.is_some_and(|before| before.simulates) && !self.core.simulates() {
                     // nobody was told, and nobody shall be banned for what was a trial
@@ -138,7 +138,7 @@ impl Task {
                 let bans = self.core.banned_tickets();
                 self.actions.send(Order::Reloading(false, bans));
             }
-            Phase::Abort => {
+            ReloadPhase::Abort => {
                 self.idle = false;
                 if let Some(before) = self.before_reload.take() {
                     self.core.put_back(before.options);

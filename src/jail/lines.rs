@@ -1,16 +1,15 @@
-//! Lines on their way from a source through the filter of a jail to its judge.
+//! Feeds lines of a source through the filter of a jail.
 //!
-//! In: chunks of a log, batches of a journal. Out: the failures in them, to be judged. Of jails that
-//! watch the same log the first one to come to a chunk leaves on its shelf what the others need not
-//! work out again: the decoded lines for all, their dates for those whose detectors stood like its
-//! own, and what was found in them for those with the same regexes.
+//! In: chunks of a log, batches of a journal. Out: failures, to be judged. Jails that watch the same log
+//! share work through the shelf of a chunk: decoded lines for all of them, dates for those whose
+//! detectors are in the same state, and matches for those with the same regexes.
 
 use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
-use super::pending::{Origin, PendingFailure};
-use super::task::Task;
+use super::pending::{FailureOrigin, PendingFailure};
+use super::task::JailTask;
 use crate::address::Address;
 use crate::clock::now;
 use crate::datetime::Stand;
@@ -44,7 +43,7 @@ struct Surveyed {
     survey: OnceCell<Survey>,
 }
 
-impl Task {
+impl JailTask {
     /// All lines of a chunk through the filter, then its failures to the judge.
     pub(super) async fn take_chunk(&mut self, chunk: &Chunk) {
         if let Some(in_operation) = self.intake.logs().begin(chunk) {
@@ -63,7 +62,7 @@ impl Task {
 
     fn take_alone(&mut self, chunk: &Chunk, clock: &Clock) {
         let lines = self.intake.logs().lines(chunk, self.core.encoding());
-        let Task { core, pending, .. } = self;
+        let JailTask { core, pending, .. } = self;
         core.lines += lines.len() as u64;
         let lines = core.filter.form(lines);
         let dating = core.filter.date_lines(&lines, clock.now);
@@ -103,7 +102,7 @@ impl Task {
         encoding: Encoding,
         clock: &Clock,
     ) {
-        let Task {
+        let JailTask {
             core,
             intake,
             pending,
@@ -208,5 +207,5 @@ fn log_failure(failure: Failure) -> PendingFailure {
     };
     let mut ticket = Ticket::new(id, failure.time);
     ticket.evidence = Evidence::new(&failure.fields, &failure.matches);
-    PendingFailure::new(Origin::Log, failure.id, ticket)
+    PendingFailure::new(FailureOrigin::Log, failure.id, ticket)
 }

@@ -1,5 +1,5 @@
-//! What jails and the fleet tell each other. A jail never waits for it: what finds no room is left out, and the fleet asks
-//! the jails later for all of their bans.
+//! The channel between jails and the fleet. A jail never blocks on it: when the channel is full the
+//! update is dropped, and the fleet later asks the jails for all of their bans.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,7 +29,7 @@ pub struct OwnBan {
 
 /// What a jail tells.
 #[derive(Clone, Debug)]
-pub enum Told {
+pub enum JailUpdate {
     /// It has banned somebody, or for longer.
     Ban(OwnBan),
     /// Somebody has lifted a ban, which would have ended then.
@@ -42,7 +42,7 @@ pub enum Told {
 
 /// Who has decided on bans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Whose {
+pub(super) enum DecidedBy {
     /// This host.
     Own,
     /// Lists.
@@ -63,11 +63,11 @@ pub enum RemoteChange {
 
 /// The way from the jails to the fleet. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Link(Arc<Shared>);
+pub struct Link(Arc<LinkState>);
 
 #[derive(Debug, Default)]
-struct Shared {
-    sender: Mutex<Option<mpsc::Sender<(String, Told)>>>,
+struct LinkState {
+    sender: Mutex<Option<mpsc::Sender<(String, JailUpdate)>>>,
     /// Whoever hears has nobody to pass bans on to.
     away: AtomicBool,
     missed: AtomicBool,
@@ -76,7 +76,7 @@ struct Shared {
 
 impl Link {
     /// Tells something about a jail, if there is a fleet.
-    pub fn tell(&self, jail: &str, told: Told) {
+    pub fn tell(&self, jail: &str, told: JailUpdate) {
         if let Some(sender) = &*self.sender()
             && sender.try_send((jail.to_owned(), told)).is_err()
         {
@@ -101,7 +101,7 @@ impl Link {
     }
 
     /// From now on there is a fleet that hears.
-    pub(crate) fn open(&self) -> mpsc::Receiver<(String, Told)> {
+    pub(crate) fn open(&self) -> mpsc::Receiver<(String, JailUpdate)> {
         let (sender, receiver) = mpsc::channel(WAITING);
         self.set_away(false);
         *self.sender() = Some(sender);
@@ -123,7 +123,7 @@ impl Link {
         self.0.dropped.load(Ordering::Relaxed)
     }
 
-    fn sender(&self) -> MutexGuard<'_, Option<mpsc::Sender<(String, Told)>>> {
+    fn sender(&self) -> MutexGuard<'_, Option<mpsc::Sender<(String, JailUpdate)>>> {
         self.0.sender.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -135,18 +135,18 @@ mod tests {
     #[test]
     fn a_jail_never_waits() {
         let link = Link::default();
-        link.tell("j", Told::Started);
+        link.tell("j", JailUpdate::Started);
         assert!(!link.has_missed());
         let mut told = link.open();
         for _ in 0..WAITING + 5 {
-            link.tell("j", Told::Started);
+            link.tell("j", JailUpdate::Started);
         }
         assert!(link.has_missed());
         assert!(!link.has_missed());
         assert_eq!(link.dropped(), 5);
         assert!(told.try_recv().is_ok());
         link.close();
-        link.tell("j", Told::Started);
+        link.tell("j", JailUpdate::Started);
         assert_eq!(link.dropped(), 5);
     }
 

@@ -1,4 +1,4 @@
-//! The log files of one jail: where each is read from, how it is decoded, how far it has been read
+//! The log files of one jail: where reading starts, how they are decoded, how far they have been read
 //! (facts J4, J7, K5, P36, Q5).
 
 use std::fs::File;
@@ -12,10 +12,10 @@ use tokio::sync::mpsc;
 
 use super::decision::local_time;
 use super::decode::Decoder;
-use super::look::{Look, Looked, first_line_hash};
-use super::newcomers::Newcomers;
+use super::log_discovery::LogDiscovery;
+use super::log_fingerprint::{Fingerprint, LogState, first_line_hash};
+use super::log_seeker::LogSeeker;
 use super::save_timer::SaveTimer;
-use super::seek::Calendar;
 use crate::control::{CommandError, Value};
 use crate::filter::Lines;
 use crate::python::encoding::{Encoding, warn_of_line};
@@ -31,21 +31,21 @@ const MOST_MISSED: u32 = 5;
 
 /// The files of a jail.
 #[derive(Debug)]
-pub(super) struct Logs {
+pub(super) struct JailLogs {
     jail: String,
     sources: Sources,
     store: Option<Store>,
     watch: Watch,
     inbox: mpsc::Sender<Arc<Chunk>>,
-    logs: IndexMap<String, Log>,
+    logs: IndexMap<String, JailLog>,
     started: bool,
     reloading: bool,
     timer: SaveTimer,
-    newcomers: Newcomers,
+    discovery: LogDiscovery,
 }
 
 #[derive(Debug)]
-struct Log {
+struct JailLog {
     start: Start,
     subscription: Option<Subscription>,
     /// It is no file at all.
@@ -69,7 +69,7 @@ struct Log {
     known_by: Arc<str>,
 }
 
-impl Logs {
+impl JailLogs {
     /// No files yet; chunks of those to come arrive on `inbox`.
     pub fn new(
         jail: &str,
@@ -77,8 +77,8 @@ impl Logs {
         store: Option<Store>,
         watch: Watch,
         inbox: mpsc::Sender<Arc<Chunk>>,
-    ) -> Logs {
-        Logs {
+    ) -> JailLogs {
+        JailLogs {
             jail: jail.to_owned(),
             sources,
             store,
@@ -88,7 +88,7 @@ impl Logs {
             started: false,
             reloading: false,
             timer: SaveTimer::default(),
-            newcomers: Newcomers::default(),
+            discovery: LogDiscovery::default(),
         }
     }
 
@@ -99,7 +99,7 @@ impl Logs {
 
     /// How far each file has been read, in bytes.
     pub fn positions(&self) -> Value {
-        let read = |(path, log): (&String, &Log)| {
+        let read = |(path, log): (&String, &JailLog)| {
             let position = i64::try_from(log.position?).ok()?;
             Some((path.as_str().into(), Value::Int(position)))
         };
@@ -107,17 +107,17 @@ impl Logs {
     }
 
     /// Adds a file: read from where the database remembers, from its first line, or (`tail`) from
-    /// its end. Reading begins with [`Logs::start`]. `looked`: what is known of it already.
+    /// its end. Reading begins with [`JailLogs::start`]. `state`: what is known of it already.
     ///
     /// # Errors
     /// It cannot be opened.
     pub async fn add(
         &mut self,
         path: &str,
-        looked: Option<Looked>,
+        state: Option<LogState>,
         tail: bool,
         encoding: &str,
-        calendar: &mut Calendar<'_>,
+        seeker: &mut LogSeeker<'_>,
     ) -> Result<(), CommandError> {
         if let Some(log) = self.logs.get_mut(path) {
             if self.reloading && log.obsolete {
@@ -127,14 +127,14 @@ impl Logs {
             }
             return Ok(());
         }
-        let looked = match looked {
-            Some(looked) => looked,
-            None => Looked::at(path)
+        let state = match state {
+            Some(state) => state,
+            None => LogState::at(path)
                 .await
                 .map_err(|error| CommandError::file(&error, path))?,
         };
-        self.newcomers.add(path);
-        self.insert(path, looked, tail, encoding, calendar).await;
+        self.discovery.add(path);
+        self.insert(path, state, tail, encoding, seeker).await;
         Ok(())
     }
 
@@ -142,21 +142,25 @@ impl Logs {
     async fn insert(
         &mut self,
         path: &str,
-        looked: Looked,
+        state: LogState,
         tail: bool,
         encoding: &str,
-        calendar: &mut Calendar<'_>,
+        seeker: &mut LogSeeker<'_>,
     ) {
-        let Looked { look, stored } = looked;
-        self.newcomers.know(look.identity, &look.first_line_hash);
-        let hash = &look.first_line_hash;
+        let LogState {
+            fingerprint,
+            stored,
+        } = state;
+        self.discovery
+            .remember(fingerprint.identity, &fingerprint.first_line_hash);
+        let hash = &fingerprint.first_line_hash;
         let stored = match (&self.store, stored) {
             (Some(store), Some(stored)) => store.add_log_known(&self.jail, path, hash, stored),
             (Some(store), None) => store.add_log(&self.jail, path, hash).await,
             (None, _) => None,
         };
         let offset = match (tail, stored) {
-            (true, _) => look.size,
+            (true, _) => fingerprint.size,
             (false, Some(position)) => position.offset as u64,
             (false, None) => 0,
         };
@@ -165,17 +169,17 @@ impl Logs {
             "Added logfile: {} (pos = {}, hash = {})",
             Value::from(path).repr(),
             offset,
-            look.first_line_hash
+            fingerprint.first_line_hash
         );
-        let start = match (offset, look.first_line_hash.is_empty()) {
+        let start = match (offset, fingerprint.first_line_hash.is_empty()) {
             (0, _) => Start::Head,
             (_, true) => Start::Tail,
             (offset, false) => Start::Resume {
-                first_line_hash: look.first_line_hash,
+                first_line_hash: fingerprint.first_line_hash,
                 offset,
             },
         };
-        let mut log = Log {
+        let mut log = JailLog {
             start,
             subscription: None,
             feed: None,
@@ -190,14 +194,14 @@ impl Logs {
             known_by: "".into(),
         };
         if self.started {
-            self.open(path, &mut log, calendar).await;
+            self.open(path, &mut log, seeker).await;
         }
         self.logs.insert(path.to_owned(), log);
     }
 
     /// Lines that are sent, under a name in place of a path.
     pub fn add_feed(&mut self, source: &Source, encoding: &str) {
-        let log = Log {
+        let log = JailLog {
             start: Start::Tail,
             subscription: None,
             feed: Some((source.clone(), None)),
@@ -216,28 +220,28 @@ impl Logs {
 
     /// Lines of `logpath` that may lead to new files.
     pub fn set_patterns(&mut self, lines: &[String]) {
-        self.newcomers.set_patterns(lines, Instant::now());
+        self.discovery.set_patterns(lines, Instant::now());
     }
 
     /// When to look for new files.
-    pub fn look_at(&self) -> Option<Instant> {
-        self.newcomers.look_at()
+    pub fn next_scan(&self) -> Option<Instant> {
+        self.discovery.next_scan()
     }
 
-    /// The patterns to look up; what they lead to is told to [`Logs::found`].
-    pub fn begin_look(&mut self) -> Vec<String> {
-        self.newcomers.begin_look()
+    /// The patterns to look up; what they lead to is told to [`JailLogs::found`].
+    pub fn begin_scan(&mut self) -> Vec<String> {
+        self.discovery.begin_scan()
     }
 
     /// Patterns lead to these files now: new ones are read from their first line, those that a
     /// pattern had led to and that are gone are left.
-    pub async fn found(&mut self, paths: Vec<String>, encoding: &str, calendar: &mut Calendar<'_>) {
+    pub async fn found(&mut self, paths: Vec<String>, encoding: &str, seeker: &mut LogSeeker<'_>) {
         for (path, log) in &mut self.logs {
             if let Some(missed) = &mut log.missed {
                 *missed = if paths.contains(path) { 0 } else { *missed + 1 };
             }
         }
-        let gone = |log: &Log| log.missed.is_some_and(|missed| missed >= MOST_MISSED);
+        let gone = |log: &JailLog| log.missed.is_some_and(|missed| missed >= MOST_MISSED);
         let gone: Vec<String> = (self.logs.iter())
             .filter(|(_, log)| gone(log))
             .map(|(path, _)| path.clone())
@@ -245,38 +249,41 @@ impl Logs {
         for path in gone {
             self.leave(&path);
         }
-        calendar.new_file = true;
+        seeker.new_file = true;
         for path in paths {
-            if self.logs.contains_key(&path) || !self.newcomers.is_candidate(&path, self.logs.len())
+            if self.logs.contains_key(&path) || !self.discovery.is_candidate(&path, self.logs.len())
             {
                 continue;
             }
             // what may not be read now may be later
-            let looked = match Looked::at(&path).await {
-                Ok(looked) => looked,
+            let state = match LogState::at(&path).await {
+                Ok(state) => state,
                 Err(error) => {
-                    if error.kind() != ErrorKind::NotFound && self.newcomers.refuse(&path) {
+                    if error.kind() != ErrorKind::NotFound && self.discovery.refuse(&path) {
                         let error = CommandError::file(&error, &path);
                         error!(TARGET, "Unable to open {}: {}", path, error);
                     }
                     continue;
                 }
             };
-            let (file, line) = (looked.look.identity, looked.look.first_line_hash.clone());
+            let (file, line) = (
+                state.fingerprint.identity,
+                state.fingerprint.first_line_hash.clone(),
+            );
             let known = self.logs.keys().map(String::as_str);
-            if !self.newcomers.is_known(&path, file, &line, known) {
-                self.insert(&path, looked, false, encoding, calendar).await;
+            if !self.discovery.is_known(&path, file, &line, known) {
+                self.insert(&path, state, false, encoding, seeker).await;
                 if let Some(log) = self.logs.get_mut(&path) {
                     log.missed = Some(0);
                 }
             }
         }
-        self.newcomers.looked(Instant::now());
+        self.discovery.scan_done(Instant::now());
     }
 
     /// Stops reading a file; one that is not there is no matter (fact P36).
     pub fn remove(&mut self, path: &str) {
-        self.newcomers.remove(path);
+        self.discovery.remove(path);
         self.leave(path);
     }
 
@@ -296,21 +303,21 @@ impl Logs {
     }
 
     /// Begins to read all files, each where its lines begin to count.
-    pub async fn start(&mut self, calendar: &mut Calendar<'_>) {
+    pub async fn start(&mut self, seeker: &mut LogSeeker<'_>) {
         self.started = true;
         let mut logs = std::mem::take(&mut self.logs);
         for (path, log) in &mut logs {
-            self.open(path, log, calendar).await;
+            self.open(path, log, seeker).await;
         }
         self.logs = logs;
     }
 
-    async fn open(&self, path: &str, log: &mut Log, calendar: &mut Calendar<'_>) {
+    async fn open(&self, path: &str, log: &mut JailLog, seeker: &mut LogSeeker<'_>) {
         if let Some((source, membership)) = &mut log.feed {
             *membership = Some(self.sources.feeds.join(source, self.inbox.clone()));
             return;
         }
-        log.pass_over_old_lines(path, calendar);
+        log.pass_over_old_lines(path, seeker);
         let added = self.sources.add(
             Path::new(path),
             log.start.clone(),
@@ -348,10 +355,10 @@ impl Logs {
         }
     }
 
-    /// All files become obsolete unless they are added again before [`Logs::end_reload`].
+    /// All files become obsolete unless they are added again before [`JailLogs::end_reload`].
     pub fn begin_reload(&mut self) {
         self.reloading = true;
-        self.newcomers.begin_reload();
+        self.discovery.begin_reload();
         for log in self.logs.values_mut() {
             log.obsolete = log.feed.is_none();
         }
@@ -371,7 +378,7 @@ impl Logs {
         for path in gone {
             self.leave(&path);
         }
-        self.newcomers.end_reload(keep, Instant::now());
+        self.discovery.end_reload(keep, Instant::now());
     }
 
     /// Whether the log of a chunk is in operation; `None`: it was removed in between.
@@ -409,7 +416,8 @@ impl Logs {
         log.in_operation |= chunk.at_end;
         if log.known_by != chunk.first_line_hash {
             log.known_by = chunk.first_line_hash.clone();
-            self.newcomers.know(chunk.identity, &chunk.first_line_hash);
+            self.discovery
+                .remember(chunk.identity, &chunk.first_line_hash);
         }
         if log.feed.is_some() {
             return;
@@ -438,7 +446,7 @@ impl Logs {
         }
     }
 
-    /// When [`Logs::save_due`] has to be called.
+    /// When [`JailLogs::save_due`] has to be called.
     pub fn save_at(&self) -> Option<Instant> {
         self.timer.due()
     }
@@ -453,16 +461,16 @@ impl Logs {
         self.logs = logs;
     }
 
-    fn save(&self, path: &str, log: &mut Log) {
+    fn save(&self, path: &str, log: &mut JailLog) {
         if let (Some(store), Some(position)) = (&self.store, log.unsaved.take()) {
             store.update_log(&self.jail, path, position);
         }
     }
 }
 
-impl Log {
+impl JailLog {
     /// Begins later where lines are too old to count (fact K6).
-    fn pass_over_old_lines(&mut self, path: &str, calendar: &mut Calendar<'_>) {
+    fn pass_over_old_lines(&mut self, path: &str, seeker: &mut LogSeeker<'_>) {
         let from = match self.start {
             Start::Head => 0,
             Start::Resume { offset, .. } => offset,
@@ -471,20 +479,20 @@ impl Log {
         debug!(
             TARGET,
             "Seek to find time {:?} ({}), file {path}",
-            calendar.since,
-            local_time(calendar.since)
+            seeker.since,
+            local_time(seeker.since)
         );
         let found =
-            File::open(path).and_then(|file| calendar.seek(&file, self.decoder.encoding(), from));
+            File::open(path).and_then(|file| seeker.seek(&file, self.decoder.encoding(), from));
         if let Ok(offset) = found {
             debug!(TARGET, "Position {offset} of {path}");
         }
         if let Ok(offset) = found
             && offset > from
-            && let Ok(look) = Look::at(Path::new(path))
+            && let Ok(fingerprint) = Fingerprint::at(Path::new(path))
         {
             self.start = Start::Resume {
-                first_line_hash: look.first_line_hash,
+                first_line_hash: fingerprint.first_line_hash,
                 offset,
             };
         }

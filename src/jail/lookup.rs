@@ -1,14 +1,14 @@
-//! What has to be asked outside before a failure can be judged: what `ignoreip` needs, an
-//! `ignorecommand`, the history of an id. Each lookup is a future of its own, so that the jail
-//! answers commands meanwhile, and no other jail waits.
+//! Lookups that a failure may need before it is judged: data for `ignoreip`, an `ignorecommand`, the
+//! history of an id. Each lookup is a future of its own, so the jail still answers commands and does not
+//! delay other jails.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::core::Past;
-use super::names::Names;
+use super::core::PriorBans;
+use super::dns_cache::DnsCache;
 use crate::action::info::{BanInfo, History};
 use crate::action::{Common, JailFigures};
 use crate::address::Address;
@@ -37,7 +37,7 @@ pub(super) enum LookupResult {
     /// What `ignorecommand` says.
     Ignored(bool),
     /// The history of the id.
-    Past(Past),
+    Past(PriorBans),
 }
 
 /// What `ignoreip` needs from outside.
@@ -57,7 +57,7 @@ pub(super) type Lookup = Pin<Box<dyn Future<Output = LookupResult> + Send>>;
 
 /// Looks up names that are not known yet and reads files that changed since `known`.
 pub(super) fn outside(
-    names: Names,
+    names: DnsCache,
     wanted: Vec<String>,
     files: Vec<String>,
     known: HashMap<String, FileStamp>,
@@ -165,8 +165,13 @@ async fn host_names(common: &Common, text: &str) -> HostNames {
 }
 
 /// What the database knows of an id.
-pub(super) async fn history(store: &Store, jail: &str, id: &Address, everywhere: bool) -> Past {
-    Past {
+pub(super) async fn history(
+    store: &Store,
+    jail: &str,
+    id: &Address,
+    everywhere: bool,
+) -> PriorBans {
+    PriorBans {
         here: store.history(Some(jail), id).await,
         everywhere: match everywhere {
             true => store.history(None, id).await,

@@ -1,4 +1,4 @@
-//! What people do to a jail by command: `attempt`, `banip`, `unbanip`, `unban` (facts B5, B18, J29,
+//! Commands that change bans by hand: `attempt`, `banip`, `unbanip`, `unban` (facts B5, B18, J29,
 //! P44–P46, Q7).
 
 use std::collections::HashMap;
@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::core::Past;
+use super::core::PriorBans;
 use super::decision::Decision;
 use super::lookup;
-use super::pending::{Origin, PendingFailure};
+use super::pending::{FailureOrigin, PendingFailure};
 use super::settings::{self, BY_HAND};
-use super::task::{Request, Task};
+use super::task::{JailRequest, JailTask};
 use crate::action::Order;
 use crate::address::Address;
 use crate::clock::now;
@@ -26,7 +26,7 @@ use crate::ticket::Ticket;
 /// Bans by hand whose rows wait for the database at once.
 const ROWS: usize = 1000;
 
-impl Task {
+impl JailTask {
     /// Answers when what was done is in the database: a server that is killed then has not lost it.
     /// The jail does not wait for it, so many commands share a transaction.
     pub(super) fn answer_when_written<T: Send + 'static>(
@@ -47,7 +47,7 @@ impl Task {
     pub(super) fn attempt(&mut self, id: &str, lines: Vec<String>, reply: oneshot::Sender<Reply>) {
         let id = Address::parse(id);
         let ticket = Ticket::new(id.clone(), now());
-        let origin = Origin::Attempt { lines, reply };
+        let origin = FailureOrigin::Attempt { lines, reply };
         let failure = PendingFailure::new(origin, FailureId::Address(id), ticket);
         self.pending.push(failure);
         self.judge_pending();
@@ -74,7 +74,7 @@ impl Task {
                     let everywhere = self.core.wants_past_everywhere();
                     lookup::history(store, self.core.name(), &id, everywhere).await
                 }
-                _ => Past::default(),
+                _ => PriorBans::default(),
             };
             let mut decisions = Vec::new();
             let now = now();
@@ -98,7 +98,7 @@ impl Task {
                 decisions.push(Decision::Prolong(longer));
             }
             count += i64::from(new);
-            self.carry_out_for(decisions, true);
+            self.apply_decisions_for(decisions, true);
         }
         Ok(Value::Int(count))
     }
@@ -117,7 +117,7 @@ impl Task {
             }
             if let Some(ticket) = self.core.forget_earlier_bans(&id) {
                 known = true;
-                self.carry_out(vec![Decision::Record(ticket)]);
+                self.apply_decisions(vec![Decision::Record(ticket)]);
             }
             count += usize::from(known);
         }
@@ -131,7 +131,7 @@ impl Task {
             store.delete_bans(self.core.name(), None);
         }
         if self.core.simulates() {
-            self.carry_out(tickets.into_iter().map(Decision::Unban).collect());
+            self.apply_decisions(tickets.into_iter().map(Decision::Unban).collect());
             return count;
         }
         for ticket in &tickets {
@@ -172,7 +172,7 @@ impl Task {
             let found = lookup.all_addresses(unknown).await.into_iter();
             let of_name = |ips: Arc<[IpAddr]>| ips.iter().copied().map(Address::Ip).collect();
             let names = found.map(|(name, ips)| (name, of_name(ips))).collect();
-            let request = Request::UnbanResolved {
+            let request = JailRequest::UnbanResolved {
                 ids,
                 names,
                 report_absent,
@@ -259,7 +259,7 @@ impl Task {
         if let Some(ticket) = &ticket {
             self.share_unban_everywhere(ticket);
         }
-        self.carry_out(ticket.map(Decision::Unban).into_iter().collect());
+        self.apply_decisions(ticket.map(Decision::Unban).into_iter().collect());
         lifted
     }
 }

@@ -1,14 +1,15 @@
-//! One task per jail: counts failures, decides bans, lengthens them, lifts them, restores them,
-//! ignores whom it shall.
+//! One tokio task per jail. It owns the failure counter, the ban list and the ignore list, and turns
+//! failures into bans and unbans.
 //!
-//! The deciding half is pure ([`core`]: failures and times in, decisions out); the task gives it
+//! The decisions are pure ([`core`]: failures and times in, decisions out); the task gives the core
 //! lines, a clock, a database and actions.
 
 mod address_file;
 mod backend;
+mod ban_exchange;
+mod ban_list;
 mod banning;
-mod bans;
-mod calls;
+mod command_handler;
 pub mod core;
 #[cfg(test)]
 mod core_settings_tests;
@@ -17,41 +18,40 @@ mod core_tests;
 mod counter;
 pub mod decision;
 mod decode;
+pub mod dns_cache;
 mod events;
 pub mod formula;
-mod ignore;
+mod host_addresses;
 mod ignore_cache;
-mod ignoring;
+mod ignore_check;
+mod ignore_list;
 mod increment;
 mod intake;
 mod journal;
 mod judge;
-mod known;
 mod lifecycle;
 mod lines;
 pub mod link;
+mod log_discovery;
+mod log_fingerprint;
+mod log_seeker;
 mod logs;
-mod look;
 mod lookup;
 mod manual_ban;
-pub mod names;
-mod naming;
-mod newcomers;
+mod name_lookups;
 pub mod open_ids;
 mod options;
 mod pending;
 mod prefix;
-mod prepared;
-mod quiet;
 mod ranges;
 mod remote;
 pub mod replay;
-mod road;
 mod save_timer;
-mod seek;
 mod settings;
 mod status;
 mod task;
+mod unban_when_quiet;
+mod unstarted;
 pub mod validator;
 
 use std::sync::Arc;
@@ -61,16 +61,16 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::backend::Backend;
+pub use self::ban_exchange::BanExchange;
+use self::ban_exchange::SharedExchangeModes;
 pub use self::decode::Decoder;
-pub use self::events::{Events, Subscription};
+pub use self::dns_cache::{DnsCache, interface_addresses};
+pub use self::events::{EventSubscription, JailEvents};
 use self::link::Link;
-pub use self::look::Looks;
-pub use self::names::{Names, interface_addresses};
-pub use self::prepared::Prepared;
-pub use self::road::Road;
-use self::road::SharedModes;
-use self::status::{Part, add_rows, with_unread};
-use self::task::{Phase, Request};
+pub use self::log_fingerprint::PrefetchedLogs;
+use self::status::{StatusSection, add_rows, with_unread};
+use self::task::{JailRequest, ReloadPhase};
+pub use self::unstarted::UnstartedJail;
 use crate::action::{Actions, Common, Order, Query};
 use crate::clock::ClockSteps;
 use crate::control::{CommandError, JailCommand, JailQuery, JailSetting, Reply, Value};
@@ -96,9 +96,9 @@ pub struct JailContext {
     /// The database, when there is one.
     pub store: Option<Store>,
     /// Looks names up, for all jails together.
-    pub names: Names,
+    pub names: DnsCache,
     /// Where what happens is announced.
-    pub events: Events,
+    pub events: JailEvents,
     /// What the actions of all jails share.
     pub common: Common,
     /// The date templates of all jails.
@@ -115,7 +115,7 @@ pub struct JailContext {
 
 /// An option among several that a jail refused; those after it were not tried.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct RefusedSetting {
     /// How many before it were accepted.
     pub done: usize,
     /// Why.
@@ -131,10 +131,10 @@ pub struct Jail {
     pub name: String,
     /// Its backend as it was asked for; another one at a reload means a restart (fact P64).
     pub backend: String,
-    inbox: mpsc::Sender<Request>,
+    inbox: mpsc::Sender<JailRequest>,
     actions: Actions,
     started: Arc<AtomicBool>,
-    modes: Arc<SharedModes>,
+    modes: Arc<SharedExchangeModes>,
 }
 
 impl Jail {
@@ -158,7 +158,7 @@ impl Jail {
         name: &str,
         backend: &str,
         context: JailContext,
-    ) -> Result<Prepared, CommandError> {
+    ) -> Result<UnstartedJail, CommandError> {
         let quoted = Value::from(name).repr();
         if name.chars().count() >= 26 {
             warning!(
@@ -171,12 +171,12 @@ impl Jail {
         if let Some(store) = &context.store {
             store.add_jail(name);
         }
-        let (actions, doing) =
+        let (actions, action_task) =
             Actions::prepare(name, context.store.clone(), context.common.clone());
         let started = Arc::new(AtomicBool::new(false));
-        let modes = Arc::new(SharedModes::default());
+        let modes = Arc::new(SharedExchangeModes::default());
         let seen = (started.clone(), modes.clone());
-        let (inbox, deciding) = task::prepare(name, kind, context, actions.clone(), seen);
+        let (inbox, core_task) = task::prepare(name, kind, context, actions.clone(), seen);
         let jail = Jail {
             name: name.to_owned(),
             backend: backend.to_owned(),
@@ -185,10 +185,10 @@ impl Jail {
             started,
             modes,
         };
-        Ok(Prepared {
+        Ok(UnstartedJail {
             jail,
-            deciding,
-            doing,
+            core_task,
+            action_task,
         })
     }
 
@@ -201,10 +201,10 @@ impl Jail {
         let (reply, answer) = oneshot::channel();
         // what only concerns actions need not pass through the jail
         let order = match command {
-            JailCommand::Set(setting) => match prepared::order_of(setting, reply) {
+            JailCommand::Set(setting) => match unstarted::order_of(setting, reply) {
                 Ok(order) => order,
                 Err((setting, reply)) => {
-                    let request = Request::Call(JailCommand::Set(setting), reply);
+                    let request = JailRequest::Call(JailCommand::Set(setting), reply);
                     return self.ask(request, answer).await?;
                 }
             },
@@ -226,7 +226,7 @@ impl Jail {
                 Order::Get { name, what, reply }
             }
             JailCommand::Status { flavour } if [FULL, FIGURES].contains(&&*flavour) => {
-                let request = Request::Call(JailCommand::Status { flavour }, reply);
+                let request = JailRequest::Call(JailCommand::Status { flavour }, reply);
                 let status = self.ask(request, answer).await??;
                 let mut status = with_unread(status).await;
                 let (ineffective, dropped) = tokio::join!(
@@ -242,11 +242,11 @@ impl Jail {
                 let rows = [("Not effective", ineffective)];
                 let rows = rows.into_iter().chain(dropped.into_iter().flatten());
                 let rows = rows.chain(self.workload());
-                add_rows(&mut status, Part::Actions, rows);
+                add_rows(&mut status, StatusSection::Actions, rows);
                 return Ok(status);
             }
             command => {
-                return self.ask(Request::Call(command, reply), answer).await?;
+                return self.ask(JailRequest::Call(command, reply), answer).await?;
             }
         };
         self.actions.send(order);
@@ -272,11 +272,11 @@ impl Jail {
     ///
     /// # Errors
     /// The first that is refused.
-    pub async fn set_all(&self, options: Vec<JailSetting>) -> Result<(), Refusal> {
+    pub async fn set_all(&self, options: Vec<JailSetting>) -> Result<(), RefusedSetting> {
         let (reply, answer) = oneshot::channel();
-        let answered = self.ask(Request::Options(options, reply), answer).await;
+        let answered = self.ask(JailRequest::Options(options, reply), answer).await;
         answered.unwrap_or_else(|error| {
-            Err(Refusal {
+            Err(RefusedSetting {
                 done: 0,
                 error,
                 rest: Vec::new(),
@@ -326,7 +326,7 @@ impl Jail {
     /// The task has ended.
     pub async fn begin_start(&self, patterns: Vec<String>) -> Result<Starting, CommandError> {
         let (reply, answer) = oneshot::channel();
-        let request = Request::Start(patterns, reply);
+        let request = JailRequest::Start(patterns, reply);
         self.inbox.send(request).await.map_err(|_| self.gone())?;
         Ok(Starting {
             jail: self.name.clone(),
@@ -344,20 +344,20 @@ impl Jail {
     pub async fn stop(&self) -> Reply {
         let (reply, answer) = oneshot::channel();
         let keep = false;
-        self.ask(Request::Stop { keep, reply }, answer).await?
+        self.ask(JailRequest::Stop { keep, reply }, answer).await?
     }
 
     /// As [`Jail::stop`], but bans stay in the firewall where the server that follows can take them over.
     pub async fn leave(&self) -> Reply {
         let (reply, answer) = oneshot::channel();
         let keep = true;
-        self.ask(Request::Stop { keep, reply }, answer).await?
+        self.ask(JailRequest::Stop { keep, reply }, answer).await?
     }
 
     /// Has a sender dropped when all bans of the database are restored and in force.
     pub async fn tell_restored(&self, restored: mpsc::Sender<()>) {
         // a jail that is gone has dropped it
-        let _ = self.inbox.send(Request::Restored(restored)).await;
+        let _ = self.inbox.send(JailRequest::Restored(restored)).await;
     }
 
     /// All jails have restored their bans: what the last server banned besides is lifted.
@@ -368,18 +368,18 @@ impl Jail {
     /// A reload begins: the jail pauses, its regexes and `ignoreip` are emptied, its logs and actions
     /// are marked to be removed unless the reload adds them again (fact P64).
     pub async fn reload_begin(&self) {
-        self.reload(Phase::Begin).await;
+        self.reload(ReloadPhase::Begin).await;
     }
 
     /// A reload has ended well for this jail (it was started again): what is still marked goes.
     pub async fn reload_end(&self) {
-        self.reload(Phase::End).await;
+        self.reload(ReloadPhase::End).await;
     }
 
     /// A reload has failed for this jail in the middle of its settings: everything is again as it
     /// was before [`Jail::reload_begin`], and the jail goes on (the original would be stopped).
     pub async fn reload_abort(&self) {
-        self.reload(Phase::Abort).await;
+        self.reload(ReloadPhase::Abort).await;
     }
 
     /// Ids banned now.
@@ -405,7 +405,7 @@ impl Jail {
     /// Lifts these bans (`None`: all); answers how many were lifted.
     pub async fn unban(&self, ids: Option<Vec<String>>) -> usize {
         let (reply, answer) = oneshot::channel();
-        let request = Request::Unban(ids, reply);
+        let request = JailRequest::Unban(ids, reply);
         self.ask(request, answer).await.unwrap_or(0)
     }
 
@@ -413,19 +413,19 @@ impl Jail {
     /// something was known.
     pub async fn forget(&self, ids: Vec<String>) -> usize {
         let (reply, answer) = oneshot::channel();
-        let request = Request::Forget(ids, reply);
+        let request = JailRequest::Forget(ids, reply);
         self.ask(request, answer).await.unwrap_or(0)
     }
 
-    async fn reload(&self, phase: Phase) {
+    async fn reload(&self, phase: ReloadPhase) {
         let (reply, answer) = oneshot::channel();
         // a jail that is gone has nothing to reload
-        let _ = self.ask(Request::Reload(phase, reply), answer).await;
+        let _ = self.ask(JailRequest::Reload(phase, reply), answer).await;
     }
 
     async fn ask<T>(
         &self,
-        request: Request,
+        request: JailRequest,
         answer: oneshot::Receiver<T>,
     ) -> Result<T, CommandError> {
         self.inbox.send(request).await.map_err(|_| self.gone())?;

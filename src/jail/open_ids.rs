@@ -1,5 +1,5 @@
-//! Ids that may consist of anything and get into a command. What a client writes is then an argument of
-//! it: of `--dport` with `1:65535`, say.
+//! Rejects ids that are unsafe in a command. An id may be any text, and a client could write one that the
+//! command takes for an argument: `1:65535` for `--dport`, say.
 #![forbid(unsafe_code)]
 
 use crate::config::Fault;

@@ -1,5 +1,5 @@
-//! What the options of a jail do, and `status` (facts J7–J29, P11, P31–P53), with the replies and log
-//! lines of the original. What they are is said in [`crate::options::jail`].
+//! Setters and getters of the options of a jail (facts J7–J29, P11, P31–P53), with the replies and log
+//! lines of the original. The list of options is in [`crate::options::jail`].
 #![forbid(unsafe_code)]
 
 use indexmap::IndexMap;

@@ -1,5 +1,5 @@
-//! Failures on their way to being judged: in the order of their lines, one of them perhaps waiting for an
-//! answer from outside, and those of host names apart until their name is looked up.
+//! Failures that are not judged yet: a queue in the order of their lines. At most one waits for a lookup;
+//! those of host names wait apart until the name is resolved.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::core::Past;
+use super::core::PriorBans;
+use super::dns_cache::DnsCache;
 use super::lookup::{Lookup, LookupResult};
-use super::names::Names;
-use super::naming::Naming;
+use super::name_lookups::NameLookups;
 use crate::address::Address;
 use crate::control::Reply;
 use crate::filter::FailureId;
@@ -18,7 +18,7 @@ use crate::ticket::{Ticket, Timestamp};
 
 /// Where a failure comes from.
 #[derive(Debug)]
-pub(super) enum Origin {
+pub(super) enum FailureOrigin {
     /// A line of a log.
     Log,
     /// `set JAIL attempt`, with its texts.
@@ -40,7 +40,7 @@ pub(super) enum Origin {
 #[derive(Debug)]
 pub(super) struct PendingFailure {
     /// Where it comes from.
-    pub origin: Origin,
+    pub origin: FailureOrigin,
     /// Whom it is about.
     pub id: FailureId,
     /// The evidence; its id counts only once [`PendingFailure::id`] is an address.
@@ -50,12 +50,12 @@ pub(super) struct PendingFailure {
     /// Whether the id is ignored, once known.
     pub ignored: Option<bool>,
     /// What the database knows of the id, once asked.
-    pub past: Option<Past>,
+    pub past: Option<PriorBans>,
 }
 
 impl PendingFailure {
     /// A failure of which nothing is known yet.
-    pub fn new(origin: Origin, id: FailureId, ticket: Ticket) -> PendingFailure {
+    pub fn new(origin: FailureOrigin, id: FailureId, ticket: Ticket) -> PendingFailure {
         PendingFailure {
             origin,
             id,
@@ -72,12 +72,12 @@ impl PendingFailure {
             id: id.clone(),
             ..self.ticket.clone()
         };
-        PendingFailure::new(Origin::Log, FailureId::Address(id), ticket)
+        PendingFailure::new(FailureOrigin::Log, FailureId::Address(id), ticket)
     }
 }
 
 /// What became known.
-pub(super) enum Found {
+pub(super) enum PendingAnswer {
     /// The answer for the failure that waits for one.
     Lookup(LookupResult),
     /// A name was looked up.
@@ -86,15 +86,15 @@ pub(super) enum Found {
 
 /// The failures of one jail that are not judged yet.
 #[derive(Default)]
-pub(super) struct Pending {
+pub(super) struct PendingFailures {
     queue: VecDeque<PendingFailure>,
     /// The one whose lookup is under way; the queue waits behind it.
     waiting: Option<(PendingFailure, Lookup)>,
     /// Those of host names.
-    names: Naming<PendingFailure>,
+    names: NameLookups<PendingFailure>,
 }
 
-impl Pending {
+impl PendingFailures {
     /// Adds a failure behind all others.
     pub fn push(&mut self, failure: PendingFailure) {
         self.queue.push_back(failure);
@@ -113,9 +113,10 @@ impl Pending {
         }
     }
 
-    /// As [`Pending::pop`], of those that were told by command.
+    /// As [`PendingFailures::pop`], of those that were told by command.
     pub fn pop_attempt(&mut self) -> Option<PendingFailure> {
-        let told = |failure: &PendingFailure| matches!(failure.origin, Origin::Attempt { .. });
+        let told =
+            |failure: &PendingFailure| matches!(failure.origin, FailureOrigin::Attempt { .. });
         match self.waiting {
             None => self.queue.remove(self.queue.iter().position(told)?),
             Some(_) => None,
@@ -133,12 +134,12 @@ impl Pending {
     }
 
     /// Those of host names.
-    pub fn names(&mut self) -> &mut Naming<PendingFailure> {
+    pub fn names(&mut self) -> &mut NameLookups<PendingFailure> {
         &mut self.names
     }
 
     /// Looks a name up.
-    pub fn ask(&mut self, names: &Names, name: &str) {
+    pub fn ask(&mut self, names: &DnsCache, name: &str) {
         self.names.ask(names, name);
     }
 
@@ -149,7 +150,7 @@ impl Pending {
 
     /// A ban of the database waits to be restored.
     pub fn restores(&self) -> bool {
-        let restores = |failure: &PendingFailure| matches!(failure.origin, Origin::Restored);
+        let restores = |failure: &PendingFailure| matches!(failure.origin, FailureOrigin::Restored);
         let waiting = self.waiting.as_ref().map(|(failure, _)| failure);
         waiting.into_iter().chain(&self.queue).any(restores)
     }
@@ -160,8 +161,8 @@ impl Pending {
     }
 
     /// Waits for what becomes known next; nothing is lost when it is not waited for to the end.
-    pub async fn next(&mut self) -> Found {
-        let Pending { waiting, names, .. } = self;
+    pub async fn next(&mut self) -> PendingAnswer {
+        let PendingFailures { waiting, names, .. } = self;
         let answer = async {
             match waiting {
                 Some((_, lookup)) => lookup.await,
@@ -169,13 +170,13 @@ impl Pending {
             }
         };
         tokio::select! {
-            answer = answer => Found::Lookup(answer),
-            Some((name, addresses)) = names.next() => Found::Name(name, addresses),
+            answer = answer => PendingAnswer::Lookup(answer),
+            Some((name, addresses)) = names.next() => PendingAnswer::Name(name, addresses),
         }
     }
 
     /// Forgets all of them.
     pub fn clear(&mut self) {
-        *self = Pending::default();
+        *self = PendingFailures::default();
     }
 }

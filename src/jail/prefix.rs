@@ -1,5 +1,5 @@
-//! Bans of whole networks: `banprefix4` and `banprefix6`, options of a jail that the original does not
-//! know. Failures of all addresses of a network then count together, and the ban is the network's.
+//! Bans of whole networks: `banprefix4` and `banprefix6`, options that the original does not have.
+//! Failures of all addresses of a network are counted together, and the network is banned.
 #![forbid(unsafe_code)]
 
 use std::net::IpAddr;

@@ -1,5 +1,4 @@
-//! Networks as sorted, merged ranges of numbers: a list of many thousands costs no more than a
-//! short one.
+//! Networks as sorted, merged ranges, so that a lookup is a binary search however long the list is.
 #![forbid(unsafe_code)]
 
 use std::net::IpAddr;

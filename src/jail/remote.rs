@@ -1,18 +1,18 @@
-//! The jail's part in a fleet and at CrowdSec: it tells what it has decided, and does what others have, unless
-//! its own rules spare whom that is about.
+//! A jail and the bans of others (fleet, CrowdSec): it sends its own decisions, and applies received ones
+//! unless its ignore list covers the address.
 
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use super::Jail;
-use super::bans::end_of;
+use super::ban_exchange::{BanExchange, ExchangeMode};
+use super::ban_list::end_of;
 use super::core::{JailCore, JailOptions};
 use super::decision::Decision;
-use super::link::{Link, OwnBan, RemoteChange, Told, Whose};
-use super::pending::{Origin, PendingFailure};
-use super::road::{Road, RoadMode};
-use super::task::{Request, Task};
+use super::link::{DecidedBy, JailUpdate, Link, OwnBan, RemoteChange};
+use super::pending::{FailureOrigin, PendingFailure};
+use super::task::{JailRequest, JailTask};
 use crate::address::Address;
 use crate::clock::now;
 
@@ -28,58 +28,60 @@ const BEHIND: usize = 32;
 const GATHERING: Duration = Duration::from_secs(10);
 
 impl JailOptions {
-    fn mode(&self, road: Road) -> RoadMode {
-        match road {
-            Road::Fleet => self.fleet,
-            Road::Crowdsec => self.crowdsec,
+    fn mode(&self, exchange: BanExchange) -> ExchangeMode {
+        match exchange {
+            BanExchange::Fleet => self.fleet,
+            BanExchange::Crowdsec => self.crowdsec,
         }
     }
 
     /// Whether it has to do with any others.
     pub(super) fn take_part(&self) -> bool {
-        Road::ALL.iter().any(|road| self.mode(*road).takes_part())
+        BanExchange::ALL
+            .iter()
+            .any(|exchange| self.mode(*exchange).takes_part())
     }
 }
 
 impl Jail {
     /// What its options say of telling and hearing others.
-    pub fn mode(&self, road: Road) -> RoadMode {
-        self.modes.of(road).get()
+    pub fn mode(&self, exchange: BanExchange) -> ExchangeMode {
+        self.modes.of(exchange).get()
     }
 
     /// Has it do what others have decided; waits until all of it is judged. `more`: further changes belong to these,
     /// and the actions do all of them together.
-    pub async fn remote(&self, road: Road, changes: Vec<RemoteChange>, more: bool) {
+    pub async fn remote(&self, exchange: BanExchange, changes: Vec<RemoteChange>, more: bool) {
         let (reply, done) = oneshot::channel();
-        let request = Request::Remote(road, changes, more, reply);
+        let request = JailRequest::Remote(exchange, changes, more, reply);
         // a jail that is gone has nothing to do any more
         let _ = self.ask(request, done).await;
     }
 
     /// The bans in force that this host has decided on.
     pub async fn own_bans(&self) -> Vec<OwnBan> {
-        self.bans_of(Whose::Own).await
+        self.bans_of(DecidedBy::Own).await
     }
 
     /// The bans in force that lists have decided on.
     pub async fn list_bans(&self) -> Vec<OwnBan> {
-        self.bans_of(Whose::Lists).await
+        self.bans_of(DecidedBy::Lists).await
     }
 
-    async fn bans_of(&self, whose: Whose) -> Vec<OwnBan> {
+    async fn bans_of(&self, whose: DecidedBy) -> Vec<OwnBan> {
         let (reply, bans) = oneshot::channel();
-        let request = Request::BansOf(whose, reply);
+        let request = JailRequest::BansOf(whose, reply);
         self.ask(request, bans).await.unwrap_or_default()
     }
 }
 
-impl Task {
+impl JailTask {
     /// Lets the handle see what the options say, and tells others where that has changed. In the middle of a
     /// reload they say nothing.
     pub(super) fn show_modes(&mut self) {
-        for road in Road::ALL {
-            let mode = self.core.options.mode(road);
-            let seen = self.modes.of(road);
+        for exchange in BanExchange::ALL {
+            let mode = self.core.options.mode(exchange);
+            let seen = self.modes.of(exchange);
             if self.before_reload.is_some() || mode == seen.get() {
                 continue;
             }
@@ -87,30 +89,30 @@ impl Task {
             // a jail that starts says so when it has its bans from the database
             if self.is_started() && !self.starting {
                 let told = match mode.takes_part() {
-                    true => Told::Started,
-                    false => Told::Stopped,
+                    true => JailUpdate::Started,
+                    false => JailUpdate::Stopped,
                 };
-                self.tell(road, told);
+                self.tell(exchange, told);
             }
         }
     }
 
-    fn link(&self, road: Road) -> &Link {
-        match road {
-            Road::Fleet => &self.context.fleet,
-            Road::Crowdsec => &self.context.crowdsec,
+    fn link(&self, exchange: BanExchange) -> &Link {
+        match exchange {
+            BanExchange::Fleet => &self.context.fleet,
+            BanExchange::Crowdsec => &self.context.crowdsec,
         }
     }
 
-    fn tell(&self, road: Road, told: Told) {
-        self.link(road).tell(self.core.name(), told);
+    fn tell(&self, exchange: BanExchange, told: JailUpdate) {
+        self.link(exchange).tell(self.core.name(), told);
     }
 
     /// Tells all others with whom it has to do.
-    pub(super) fn tell_others(&self, told: impl Fn() -> Told) {
-        for road in Road::ALL {
-            if self.core.options.mode(road).takes_part() {
-                self.tell(road, told());
+    pub(super) fn tell_others(&self, told: impl Fn() -> JailUpdate) {
+        for exchange in BanExchange::ALL {
+            if self.core.options.mode(exchange).takes_part() {
+                self.tell(exchange, told());
             }
         }
     }
@@ -146,7 +148,7 @@ impl Task {
             }
         }
         if std::mem::take(&mut self.starting) {
-            self.tell_others(|| Told::Started);
+            self.tell_others(|| JailUpdate::Started);
         }
     }
 
@@ -161,33 +163,33 @@ impl Task {
             Decision::Already { ticket, until, .. } => (ticket, *until),
             _ => return,
         };
-        for road in Road::ALL {
-            if self.core.options.mode(road).takes_part() && self.link(road).wants_bans() {
-                self.tell(road, Told::Ban(own_ban(ticket, until)));
+        for exchange in BanExchange::ALL {
+            if self.core.options.mode(exchange).takes_part() && self.link(exchange).wants_bans() {
+                self.tell(exchange, JailUpdate::Ban(own_ban(ticket, until)));
             }
         }
     }
 
     /// Tells others that somebody has lifted a ban.
     pub(super) fn share_unban_everywhere(&self, ticket: &Ticket) {
-        for road in Road::ALL {
-            self.share_unban(road, ticket);
+        for exchange in BanExchange::ALL {
+            self.share_unban(exchange, ticket);
         }
     }
 
     /// Tells it to those at the end of one road.
-    pub(super) fn share_unban(&self, road: Road, ticket: &Ticket) {
-        if self.core.options.mode(road).takes_part() && !self.core.simulates() {
+    pub(super) fn share_unban(&self, exchange: BanExchange, ticket: &Ticket) {
+        if self.core.options.mode(exchange).takes_part() && !self.core.simulates() {
             let length = ticket.bantime.unwrap_or(self.core.default_ban_time());
             let end = end_of(ticket.time, length);
-            self.tell(road, Told::Unban(ticket.id.clone(), end));
+            self.tell(exchange, JailUpdate::Unban(ticket.id.clone(), end));
         }
     }
 
     /// Judges what others have decided as it judges what it finds: in order, and by its own rules.
     pub(super) fn remote(
         &mut self,
-        road: Road,
+        exchange: BanExchange,
         changes: Vec<RemoteChange>,
         more: bool,
         reply: oneshot::Sender<()>,
@@ -199,11 +201,12 @@ impl Task {
         }
         // an idle jail asks for all of it when it goes on
         let deaf = self.idle && self.before_reload.is_none();
-        if self.is_started() && !deaf && self.core.options.mode(road).receives {
+        if self.is_started() && !deaf && self.core.options.mode(exchange).receives {
             for change in changes {
-                let ended = |until| move |id| (Origin::RemoteEnd(until), Ticket::new(id, now()));
+                let ended =
+                    |until| move |id| (FailureOrigin::RemoteEnd(until), Ticket::new(id, now()));
                 let orders: Vec<_> = match change {
-                    RemoteChange::Ban(ticket) => vec![(Origin::Remote, ticket)],
+                    RemoteChange::Ban(ticket) => vec![(FailureOrigin::Remote, ticket)],
                     RemoteChange::Until(id, until) => vec![ended(until)(id)],
                     RemoteChange::Lift(within, host) => {
                         let ids = self.core.remote_ids(within.as_ref(), host.as_deref());
@@ -234,14 +237,14 @@ fn own_ban(ticket: &Ticket, until: Timestamp) -> OwnBan {
 
 impl JailCore {
     /// The bans that these have decided on; none where they are only said to be made.
-    pub(super) fn bans_of(&self, whose: Whose) -> Vec<OwnBan> {
+    pub(super) fn bans_of(&self, whose: DecidedBy) -> Vec<OwnBan> {
         if self.simulates() {
             return Vec::new();
         }
         let tickets = self.banned_tickets().into_iter();
         let theirs = tickets.filter(|ticket| match (whose, ticket.origin()) {
-            (Whose::Own, origin) => !origin.is_elsewhere(),
-            (Whose::Lists, origin) => matches!(origin, origin::Origin::List(_)),
+            (DecidedBy::Own, origin) => !origin.is_elsewhere(),
+            (DecidedBy::Lists, origin) => matches!(origin, origin::Origin::List(_)),
         });
         theirs
             .map(|ticket| {
@@ -351,7 +354,7 @@ mod tests {
 
     #[test]
     fn modes_are_read_and_written() {
-        let mut mode = RoadMode::default();
+        let mut mode = ExchangeMode::default();
         for (text, words) in [
             ("off", "off"),
             ("send", "send"),
@@ -377,7 +380,7 @@ mod tests {
             [Decision::Record(_), Decision::Ban { .. }]
         ));
         assert_eq!(end(&core, "192.0.2.1"), Some(60.0));
-        assert_eq!(core.bans_of(Whose::Own), []);
+        assert_eq!(core.bans_of(DecidedBy::Own), []);
         // a shorter one changes nothing, a longer one makes it last
         decisions.clear();
         core.remote_ban(remote("192.0.2.1", 5.0, 50.0), 12.0, &mut decisions);
@@ -424,7 +427,7 @@ mod tests {
         let mut ticket = Ticket::new(Address::parse("192.0.2.2"), 10.0);
         ticket.set_matches(&[MatchLine::Text("why".into())]);
         core.ban(ticket, &Default::default(), 10.0, &mut decisions);
-        let own = core.bans_of(Whose::Own);
+        let own = core.bans_of(DecidedBy::Own);
         assert_eq!(own.len(), 1);
         assert_eq!((own[0].until, own[0].reason.as_str()), (110.0, "why"));
         assert_eq!(own[0].bancount, 1);

@@ -1,13 +1,13 @@
-//! A jail run over old lines with the time of the lines as its clock: what it would have done,
-//! with nothing done. Settings in (the same commands the daemon gets), lines in, events out.
+//! Replays old lines through a jail, with the time of the lines as its clock, and reports what the jail
+//! would have done. In: settings (the commands that the daemon gets) and lines. Out: events.
 //!
-//! Lines are taken as by a server that ran while they were written: the clock is the latest date
-//! so far, and a line that has no date, or one that is far from the clock, happens at the clock.
+//! Lines are taken as by a server that ran while they were written: the clock is the latest date so far.
+//! A line without a date, or with one that is far from the clock, happens at the clock.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
 
-use super::core::{JailCore, Past};
+use super::core::{JailCore, PriorBans};
 use super::decision::Decision;
 use crate::action::JailFigures;
 use crate::address::Address;
@@ -20,9 +20,9 @@ use crate::ticket::{BanTime, Ticket, Timestamp};
 
 /// What a jail would have done.
 #[derive(Clone, Debug)]
-pub enum Event {
+pub enum ReplayEvent {
     /// It would have banned.
-    Ban(Ban),
+    Ban(ReplayBan),
     /// It would have lifted the ban.
     Unban {
         /// When.
@@ -32,19 +32,19 @@ pub enum Event {
     },
 }
 
-impl Event {
+impl ReplayEvent {
     /// When it would have happened.
     pub fn time(&self) -> Timestamp {
         match self {
-            Event::Ban(ban) => ban.time,
-            Event::Unban { time, .. } => *time,
+            ReplayEvent::Ban(ban) => ban.time,
+            ReplayEvent::Unban { time, .. } => *time,
         }
     }
 }
 
 /// A ban that would have been.
 #[derive(Clone, Debug)]
-pub struct Ban {
+pub struct ReplayBan {
     /// When: the time of the line that was one too many.
     pub time: Timestamp,
     /// Whom, with the lines against him.
@@ -57,7 +57,7 @@ pub struct Ban {
 
 /// What a jail made of one failure.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
+pub enum ReplayVerdict {
     /// A host name: a replay asks no name server.
     Unresolved,
     /// Ignored, by this rule.
@@ -84,16 +84,16 @@ pub enum Verdict {
 
 /// One failure of the line read last.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Judged {
+pub struct JudgedFailure {
     /// Whose.
     pub id: String,
     /// What came of it.
-    pub verdict: Verdict,
+    pub verdict: ReplayVerdict,
 }
 
 /// What a line was taken for.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Seen {
+pub enum LineKind {
     /// A line of a log file.
     Line,
     /// An entry of the journal.
@@ -104,7 +104,7 @@ pub enum Seen {
 
 /// What was seen of the lines of a jail.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct ReplayTally {
     /// Lines read.
     pub lines: u64,
     /// Lines that the journal, which the jail reads, would never give.
@@ -135,8 +135,8 @@ pub struct ReplayJail {
     at_present: bool,
     past: HashMap<Address, BanHistory>,
     outcome: LineOutcome,
-    tally: Tally,
-    judged: Vec<Judged>,
+    tally: ReplayTally,
+    judged: Vec<JudgedFailure>,
 }
 
 impl ReplayJail {
@@ -152,13 +152,13 @@ impl ReplayJail {
             at_present: false,
             past: HashMap::new(),
             outcome: LineOutcome::default(),
-            tally: Tally::default(),
+            tally: ReplayTally::default(),
             judged: Vec::new(),
         }
     }
 
     /// The failures of the line read last.
-    pub fn judged(&self) -> &[Judged] {
+    pub fn judged(&self) -> &[JudgedFailure] {
         &self.judged
     }
 
@@ -178,7 +178,7 @@ impl ReplayJail {
     }
 
     /// Lines and failures so far.
-    pub fn tally(&self) -> Tally {
+    pub fn tally(&self) -> ReplayTally {
         self.tally
     }
 
@@ -227,25 +227,30 @@ impl ReplayJail {
 
     /// Reads a line (without its line end) and says what it was taken for; `present` is the real
     /// time, which completes dates without a year.
-    pub fn line(&mut self, line: &str, present: Timestamp, events: &mut Vec<Event>) -> Seen {
+    pub fn line(
+        &mut self,
+        line: &str,
+        present: Timestamp,
+        events: &mut Vec<ReplayEvent>,
+    ) -> LineKind {
         if let Some(dates) = &mut self.journal {
             let Some(entry) = entry_of(line, dates, self.clock, present) else {
                 self.tally.lines += 1;
                 self.tally.foreign += 1;
                 self.judged.clear();
-                return Seen::Foreign;
+                return LineKind::Foreign;
             };
             self.entry(&entry, present, events);
-            return Seen::Entry(entry);
+            return LineKind::Entry(entry);
         }
         let found = self.core.filter.find_date(line, present);
         let date = found.as_ref().and_then(FoundDate::own_time);
         self.take(line, Known::Found(found), date, present, events);
-        Seen::Line
+        LineKind::Line
     }
 
     /// Reads an entry of the journal.
-    pub fn entry(&mut self, entry: &Entry, present: Timestamp, events: &mut Vec<Event>) {
+    pub fn entry(&mut self, entry: &Entry, present: Timestamp, events: &mut Vec<ReplayEvent>) {
         let known = Known::Date(&entry.date, entry.time);
         self.take(&entry.line, known, Some(entry.time), present, events);
     }
@@ -256,7 +261,7 @@ impl ReplayJail {
         known: Known<'_>,
         date: Option<Timestamp>,
         present: Timestamp,
-        events: &mut Vec<Event>,
+        events: &mut Vec<ReplayEvent>,
     ) {
         self.tally.lines += 1;
         self.judged.clear();
@@ -292,12 +297,12 @@ impl ReplayJail {
                     let decisions = self.core.failure(&failure, &past, now);
                     let verdict = self.verdict(&decisions, &failure.id);
                     self.judge(&found.id, verdict);
-                    self.carry_out(decisions, now, events);
+                    self.apply_decisions(decisions, now, events);
                     self.tally_date(date, now, self.tally.failures - counted);
                 }
                 Some(FailureId::Name(_)) => {
                     self.tally.names += 1;
-                    self.judge(&found.id, Verdict::Unresolved);
+                    self.judge(&found.id, ReplayVerdict::Unresolved);
                 }
                 None => {}
             }
@@ -317,25 +322,25 @@ impl ReplayJail {
         }
     }
 
-    fn judge(&mut self, id: &Option<FailureId>, verdict: Verdict) {
+    fn judge(&mut self, id: &Option<FailureId>, verdict: ReplayVerdict) {
         let id = match id {
             Some(FailureId::Address(id)) => id.to_string(),
             Some(FailureId::Name(name)) => name.clone(),
             None => return,
         };
-        self.judged.push(Judged { id, verdict });
+        self.judged.push(JudgedFailure { id, verdict });
     }
 
     /// What the decisions about a failure come to.
-    fn verdict(&self, decisions: &[Decision], id: &FailureId) -> Verdict {
+    fn verdict(&self, decisions: &[Decision], id: &FailureId) -> ReplayVerdict {
         let decided = decisions.iter().find_map(|decision| match decision {
-            Decision::Ignored { by, .. } => Some(Verdict::Ignored(by.clone())),
-            Decision::Ban { ticket, .. } => Some(Verdict::Banned {
+            Decision::Ignored { by, .. } => Some(ReplayVerdict::Ignored(by.clone())),
+            Decision::Ban { ticket, .. } => Some(ReplayVerdict::Banned {
                 failures: ticket.failures,
                 until: end_of(ticket),
             }),
-            Decision::Already { .. } => Some(Verdict::Already),
-            Decision::Expired(_) => Some(Verdict::Expired),
+            Decision::Already { .. } => Some(ReplayVerdict::Already),
+            Decision::Expired(_) => Some(ReplayVerdict::Expired),
             _ => None,
         });
         decided.unwrap_or_else(|| {
@@ -343,32 +348,37 @@ impl ReplayJail {
                 FailureId::Address(id) => self.core.standing(id),
                 FailureId::Name(_) => (0.0, 0),
             };
-            Verdict::Counted { standing, enough }
+            ReplayVerdict::Counted { standing, enough }
         })
     }
 
     /// Sets the clock forward, lifts the bans that end by then, each at its own time, and tells the
     /// clock.
-    fn advance(&mut self, time: Timestamp, events: &mut Vec<Event>) -> Timestamp {
+    fn advance(&mut self, time: Timestamp, events: &mut Vec<ReplayEvent>) -> Timestamp {
         let now = self.clock.map_or(time, |clock| clock.max(time));
         self.clock = Some(now);
         self.at_present = false;
         while let Some(due) = self.core.next_due().filter(|due| *due < now) {
             let decisions = self.core.due(due);
-            self.carry_out(decisions, due, events);
+            self.apply_decisions(decisions, due, events);
         }
         now
     }
 
-    fn past(&self, id: &Address) -> Past {
+    fn past(&self, id: &Address) -> PriorBans {
         let here = self.past.get(id).cloned();
-        Past {
+        PriorBans {
             everywhere: here.clone(),
             here,
         }
     }
 
-    fn carry_out(&mut self, decisions: Vec<Decision>, now: Timestamp, events: &mut Vec<Event>) {
+    fn apply_decisions(
+        &mut self,
+        decisions: Vec<Decision>,
+        now: Timestamp,
+        events: &mut Vec<ReplayEvent>,
+    ) {
         for decision in decisions {
             match decision {
                 Decision::Found { .. } => self.tally.failures += 1,
@@ -384,7 +394,7 @@ impl ReplayJail {
                 }
                 Decision::Ban { ticket, figures } => {
                     let until = end_of(&ticket);
-                    events.push(Event::Ban(Ban {
+                    events.push(ReplayEvent::Ban(ReplayBan {
                         time: now,
                         ticket,
                         until,
@@ -393,7 +403,7 @@ impl ReplayJail {
                 }
                 Decision::Increase { id, end, .. } => {
                     let last = events.iter_mut().rev().find_map(|event| match event {
-                        Event::Ban(ban) if ban.ticket.id == id => Some(ban),
+                        ReplayEvent::Ban(ban) if ban.ticket.id == id => Some(ban),
                         _ => None,
                     });
                     if let Some(ban) = last {
@@ -403,7 +413,7 @@ impl ReplayJail {
                 // no firewall knows what came after the log
                 Decision::AskQuiet(ticket) => {
                     let decisions = self.core.answer_quiet(&ticket.id, true, now);
-                    self.carry_out(decisions, now, events);
+                    self.apply_decisions(decisions, now, events);
                 }
                 Decision::Unban(ticket) => {
                     // the jail is asked just after the end
@@ -411,7 +421,7 @@ impl ReplayJail {
                         Some(BanTime::Seconds(seconds)) => ticket.time + seconds,
                         _ => now,
                     };
-                    events.push(Event::Unban { time, ticket });
+                    events.push(ReplayEvent::Unban { time, ticket });
                 }
                 _ => {}
             }
@@ -502,7 +512,7 @@ mod tests {
         ] {
             jail.line(line, 1_795_291_452.0, &mut events);
         }
-        let [Event::Ban(ban), Event::Unban { time, ticket }] = &events[..] else {
+        let [ReplayEvent::Ban(ban), ReplayEvent::Unban { time, ticket }] = &events[..] else {
             panic!("{events:?}");
         };
         let at = 1_795_168_860.0;

@@ -1,4 +1,4 @@
-//! When positions in logs are written to the database: at once after a pause, else once a second.
+//! When log positions are written to the database: at once after a pause, otherwise once a second.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
-//! What a jail says of itself: `status JAIL`, and the counts of the overview.
+//! The status of a jail: `status JAIL`, and the counts of the overview.
 //!
-//! The flavour `basic` has the original's rows and no others; ours are in the flavour `full`, which
-//! `--json` asks for, and in `figures`, which `ferroban web` does.
+//! The flavour `basic` has exactly the rows of the original; our own are in the flavour `full`, which
+//! `--json` asks for, and in `figures`, which `ferroban web` asks for.
 #![forbid(unsafe_code)]
 
 use super::core::JailCore;
@@ -72,13 +72,13 @@ impl JailCore {
 
 /// A part of a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum StatusSection {
     Filter,
     Actions,
 }
 
 /// The rows of a part of a status.
-fn rows_of(status: &mut Value, part: Part) -> Option<&mut Vec<Value>> {
+fn rows_of(status: &mut Value, part: StatusSection) -> Option<&mut Vec<Value>> {
     let Value::List(parts) = status else {
         return None;
     };
@@ -94,7 +94,7 @@ fn rows_of(status: &mut Value, part: Part) -> Option<&mut Vec<Value>> {
 /// Adds rows to a part of a status.
 pub(super) fn add_rows(
     status: &mut Value,
-    part: Part,
+    part: StatusSection,
     added: impl IntoIterator<Item = (&'static str, Value)>,
 ) {
     if let Some(rows) = rows_of(status, part) {
@@ -105,7 +105,7 @@ pub(super) fn add_rows(
 
 /// Says in place of how much of each log file was read how much was not.
 pub(super) async fn with_unread(mut status: Value) -> Value {
-    let rows = rows_of(&mut status, Part::Filter);
+    let rows = rows_of(&mut status, StatusSection::Filter);
     let Some(Value::Tuple(row)) = rows.and_then(|rows| rows.last_mut()) else {
         return status;
     };

@@ -1,10 +1,10 @@
-//! The task of one jail: gives the core lines, a clock and answers from outside, and carries out
-//! what it decides: log lines, database rows, orders to the actions.
+//! The task of one jail: gives the core lines, a clock and lookup results, and applies its decisions: log
+//! lines, database rows, orders to the actions.
 //!
-//! It sleeps until a chunk of lines, a command, an answer, or the next due ban arrives; nothing is
-//! periodic but the comparison of its bans with the firewall. Failures are judged in the order of
-//! their lines; while one waits for an answer the jail still serves commands, and its readers are
-//! held back. Failures of host names are judged as soon as their name is looked up.
+//! It sleeps until a chunk of lines, a command, a lookup result, or the end of a ban; nothing is periodic
+//! but the comparison of its bans with the firewall. Failures are judged in the order of their lines.
+//! While one waits for a lookup the jail still serves commands, but takes no more lines. Failures of host
+//! names are judged when the name is resolved.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -15,15 +15,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::backend::Backend;
+use super::ban_exchange::{BanExchange, SharedExchangeModes};
 use super::core::{JailCore, SettingsSnapshot};
 use super::decision::Decision;
 use super::intake::Intake;
-use super::link::{OwnBan, RemoteChange, Whose};
-use super::look::Looks;
+use super::link::{DecidedBy, OwnBan, RemoteChange};
+use super::log_fingerprint::PrefetchedLogs;
 use super::lookup::FileStamp;
-use super::pending::Pending;
-use super::road::{Road, SharedModes};
-use super::{JailContext, Refusal};
+use super::pending::PendingFailures;
+use super::{JailContext, RefusedSetting};
 use crate::action::{Actions, Order};
 use crate::address::Address;
 use crate::clock::now;
@@ -46,10 +46,13 @@ const LONGEST_SLEEP: f64 = 3600.0;
 
 /// What a jail is asked to do.
 #[derive(Debug)]
-pub(super) enum Request {
+pub(super) enum JailRequest {
     Call(JailCommand, oneshot::Sender<Reply>),
     /// Several options in order, up to the first that is refused.
-    Options(Vec<JailSetting>, oneshot::Sender<Result<(), Refusal>>),
+    Options(
+        Vec<JailSetting>,
+        oneshot::Sender<Result<(), RefusedSetting>>,
+    ),
     /// Answers whether it did not run yet.
     Start(Vec<String>, oneshot::Sender<bool>),
     /// Patterns lead to these files now.
@@ -61,13 +64,13 @@ pub(super) enum Request {
     },
     /// Dropped when all bans of the database are restored and in force.
     Restored(mpsc::Sender<()>),
-    Reload(Phase, oneshot::Sender<()>),
+    Reload(ReloadPhase, oneshot::Sender<()>),
     /// Forget failures and earlier bans of these ids; answers of how many something was known.
     Forget(Vec<String>, oneshot::Sender<usize>),
     /// Do what others have decided; answered when all of it is judged.
-    Remote(Road, Vec<RemoteChange>, bool, oneshot::Sender<()>),
+    Remote(BanExchange, Vec<RemoteChange>, bool, oneshot::Sender<()>),
     /// The bans that these have decided on.
-    BansOf(Whose, oneshot::Sender<Vec<OwnBan>>),
+    BansOf(DecidedBy, oneshot::Sender<Vec<OwnBan>>),
     /// Lift these bans, or all.
     Unban(Option<Vec<String>>, oneshot::Sender<usize>),
     /// Names among the ids have been looked up.
@@ -79,20 +82,20 @@ pub(super) enum Request {
     },
 }
 
-impl Request {
+impl JailRequest {
     /// Whether it may lead to new bans.
     fn bans(&self) -> bool {
         use crate::control::JailSetting::{Attempt, BanIp};
         matches!(
             self,
-            Request::Call(JailCommand::Set(BanIp(_) | Attempt(_)), _) | Request::Remote(..)
+            JailRequest::Call(JailCommand::Set(BanIp(_) | Attempt(_)), _) | JailRequest::Remote(..)
         )
     }
 }
 
 /// Where a reload is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum ReloadPhase {
     Begin,
     End,
     Abort,
@@ -113,25 +116,25 @@ pub(super) type QuietAnswers = (
 );
 
 /// State of the task.
-pub(super) struct Task {
+pub(super) struct JailTask {
     pub(super) core: JailCore,
     pub(super) backend: Backend,
     pub(super) context: JailContext,
     pub(super) actions: Actions,
     pub(super) intake: Intake,
-    pub(super) inbox: mpsc::WeakSender<Request>,
+    pub(super) inbox: mpsc::WeakSender<JailRequest>,
     /// True from start to stop; seen by the handle.
     pub(super) started: Arc<AtomicBool>,
     pub(super) idle: bool,
     /// Failures that are not judged yet.
-    pub(super) pending: Pending,
+    pub(super) pending: PendingFailures,
     /// Until when `ignoreip` needs nothing from outside.
     pub(super) outside_until: Option<Instant>,
     pub(super) files: HashMap<String, FileStamp>,
     /// What a reload that fails falls back to.
     pub(super) before_reload: Option<Box<BeforeReload>>,
     /// Bans by hand that wait until the actions have done some of their work.
-    pub(super) parked: VecDeque<Request>,
+    pub(super) parked: VecDeque<JailRequest>,
     /// To be dropped when all bans of the database are restored and in force.
     pub(super) restored: Vec<mpsc::Sender<()>>,
     /// When to compare bans with the firewall.
@@ -143,7 +146,7 @@ pub(super) struct Task {
     /// Told when the clock was set.
     pub(super) clock: watch::Receiver<()>,
     /// What the options say of telling and hearing others; seen by the handle.
-    pub(super) modes: Arc<SharedModes>,
+    pub(super) modes: Arc<SharedExchangeModes>,
     /// Those who wait until nothing waits to be judged.
     pub(super) judging: Vec<oneshot::Sender<()>>,
     /// Bans from the database are being judged.
@@ -159,20 +162,20 @@ pub(super) struct Task {
 }
 
 /// A task that does not run yet.
-pub(super) struct Prepared {
-    pub(super) task: Box<Task>,
-    requests: mpsc::Receiver<Request>,
+pub(super) struct UnstartedTask {
+    pub(super) task: Box<JailTask>,
+    requests: mpsc::Receiver<JailRequest>,
     chunks: mpsc::Receiver<Arc<Chunk>>,
 }
 
-impl Prepared {
+impl UnstartedTask {
     /// Starts the task, inside a tokio runtime.
     pub(super) fn launch(self) {
         tokio::spawn(self.task.run(self.requests, self.chunks));
     }
 }
 
-impl fmt::Debug for Prepared {
+impl fmt::Debug for UnstartedTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Prepared").finish_non_exhaustive()
     }
@@ -184,8 +187,8 @@ pub(super) fn prepare(
     backend: Backend,
     context: JailContext,
     actions: Actions,
-    (started, modes): (Arc<AtomicBool>, Arc<SharedModes>),
-) -> (mpsc::Sender<Request>, Prepared) {
+    (started, modes): (Arc<AtomicBool>, Arc<SharedExchangeModes>),
+) -> (mpsc::Sender<JailRequest>, UnstartedTask) {
     let (sender, requests) = mpsc::channel(WAITING_REQUESTS);
     let (chunks_in, chunks) = mpsc::channel(WAITING_CHUNKS);
     let mut core = JailCore::new(name, context.store.is_some());
@@ -195,7 +198,7 @@ pub(super) fn prepare(
     let intake = Intake::new(&mut core, &backend, &context, chunks_in);
     let reminder = context.common.monitor.reminder();
     let repairs = context.store.as_ref().map_or(0, Store::repairs);
-    let task = Task {
+    let task = JailTask {
         core,
         backend,
         context,
@@ -204,7 +207,7 @@ pub(super) fn prepare(
         inbox: sender.downgrade(),
         started,
         idle: false,
-        pending: Pending::default(),
+        pending: PendingFailures::default(),
         outside_until: None,
         files: HashMap::new(),
         before_reload: None,
@@ -222,7 +225,7 @@ pub(super) fn prepare(
         gathered: false,
         stamp: Stamp::default(),
     };
-    let prepared = Prepared {
+    let prepared = UnstartedTask {
         task: Box::new(task),
         requests,
         chunks,
@@ -230,11 +233,11 @@ pub(super) fn prepare(
     (sender, prepared)
 }
 
-impl Task {
+impl JailTask {
     /// Until the jail is stopped, or nobody holds a handle any more.
     async fn run(
-        mut self: Box<Task>,
-        mut requests: mpsc::Receiver<Request>,
+        mut self: Box<JailTask>,
+        mut requests: mpsc::Receiver<JailRequest>,
         mut chunks: mpsc::Receiver<Arc<Chunk>>,
     ) {
         loop {
@@ -249,7 +252,7 @@ impl Task {
             let wake = self.wake();
             tokio::select! {
                 request = requests.recv() => match request {
-                    Some(Request::Stop { keep, reply }) => {
+                    Some(JailRequest::Stop { keep, reply }) => {
                         self.stop(keep).await;
                         let _ = reply.send(Ok(Value::None));
                         return;
@@ -263,7 +266,7 @@ impl Task {
                 found = self.pending.next() => self.on_found(found),
                 Some((id, quiet)) = self.quiet.1.recv() => {
                     let decisions = self.core.answer_quiet(&id, quiet, now());
-                    self.carry_out(decisions);
+                    self.apply_decisions(decisions);
                 }
                 // what is due is due at another time now
                 Ok(()) = self.clock.changed() => self.tick(),
@@ -306,7 +309,7 @@ impl Task {
                 let paths = patterns
                     .iter()
                     .flat_map(|pattern| glob::find(&Disk, pattern).paths);
-                let found = Request::Logs(paths.collect());
+                let found = JailRequest::Logs(paths.collect());
                 if let Some(inbox) = inbox.upgrade() {
                     // fails when the jail has ended meanwhile
                     let _ = inbox.blocking_send(found);
@@ -315,50 +318,50 @@ impl Task {
         }
         if self.is_started() && !self.idle {
             let decisions = self.core.due(now());
-            self.carry_out(decisions);
+            self.apply_decisions(decisions);
         }
     }
 
-    async fn serve(&mut self, request: Request) {
+    async fn serve(&mut self, request: JailRequest) {
         // an answer nobody waits for any more is dropped
         match request {
-            Request::Call(command, reply) => self.call(command, reply).await,
-            Request::Options(settings, reply) => {
-                let _ = reply.send(self.set_all(settings, &mut Looks::default()).await);
+            JailRequest::Call(command, reply) => self.call(command, reply).await,
+            JailRequest::Options(settings, reply) => {
+                let _ = reply.send(self.set_all(settings, &mut PrefetchedLogs::default()).await);
             }
-            Request::Start(patterns, reply) => {
+            JailRequest::Start(patterns, reply) => {
                 if !patterns.is_empty() {
                     self.intake.logs().set_patterns(&patterns);
                 }
                 let _ = reply.send(self.start().await);
             }
-            Request::Logs(paths) => {
+            JailRequest::Logs(paths) => {
                 let encoding = self.core.encoding().to_owned();
-                let mut calendar = self.core.calendar(now());
+                let mut seeker = self.core.seeker(now());
                 let logs = self.intake.logs();
-                logs.found(paths, &encoding, &mut calendar).await;
+                logs.found(paths, &encoding, &mut seeker).await;
             }
-            Request::Stop { .. } => {}
-            Request::Restored(restored) => self.restored.push(restored),
-            Request::Reload(phase, reply) => {
+            JailRequest::Stop { .. } => {}
+            JailRequest::Restored(restored) => self.restored.push(restored),
+            JailRequest::Reload(phase, reply) => {
                 self.reload(phase).await;
                 let _ = reply.send(());
             }
-            Request::Forget(ids, reply) => {
+            JailRequest::Forget(ids, reply) => {
                 let count = self.forget_past(&ids).await;
                 self.answer_when_written(count, reply);
             }
-            Request::Remote(road, changes, more, reply) => {
-                self.remote(road, changes, more, reply);
+            JailRequest::Remote(exchange, changes, more, reply) => {
+                self.remote(exchange, changes, more, reply);
             }
-            Request::BansOf(whose, reply) => {
+            JailRequest::BansOf(whose, reply) => {
                 let _ = reply.send(self.core.bans_of(whose));
             }
-            Request::Unban(None, reply) => {
+            JailRequest::Unban(None, reply) => {
                 let count = self.unban_all();
                 self.answer_when_written(count, reply);
             }
-            Request::Unban(Some(ids), reply) => {
+            JailRequest::Unban(Some(ids), reply) => {
                 let (answer, count) = oneshot::channel();
                 self.unban(ids, false, answer);
                 tokio::spawn(async move {
@@ -369,7 +372,7 @@ impl Task {
                     let _ = reply.send(count);
                 });
             }
-            Request::UnbanResolved {
+            JailRequest::UnbanResolved {
                 ids,
                 names,
                 report_absent,

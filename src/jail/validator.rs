@@ -1,11 +1,10 @@
-//! Commands of the configuration, tried on a jail that nobody runs.
+//! Validates the commands of a configuration on a jail that does not run.
 //!
-//! In: commands as the server would get them. Out: those it would refuse, each with its reason. The
-//! jail of the trial is the one that decides in the daemon, so both refuse the same. No file is
-//! opened, nothing runs, and what is set leaves no trace in the log.
+//! In: commands as the server would get them. Out: those it would refuse, each with its reason. The daemon
+//! uses the same core, so both refuse the same. No file is opened, nothing runs, nothing is logged.
 //!
-//! Equal regexes are compiled once while they are in use, so [`Validator`] keeps the filters it tried:
-//! the next jail may have the same, and a server that starts now has the same again.
+//! Equal regexes are compiled once while they are in use, so [`Validator`] keeps the filters it has seen:
+//! the next jail may have the same ones, and so has a server that starts right after.
 #![forbid(unsafe_code)]
 
 use std::cell::RefCell;
@@ -45,9 +44,9 @@ pub struct Validator {
 impl Check for Validator {
     fn faults(&self, commands: &[Vec<Value>]) -> Vec<Fault> {
         log::quietly(|| {
-            let mut trial = Trial {
+            let mut trial = ValidationRun {
                 templates: self.templates.clone(),
-                ..Trial::default()
+                ..ValidationRun::default()
             };
             for (index, words) in commands.iter().enumerate() {
                 trial.command(index, words);
@@ -209,7 +208,7 @@ fn actions(commands: &[Vec<Value>]) -> Vec<DryAction> {
 }
 
 #[derive(Default)]
-struct Trial {
+struct ValidationRun {
     core: Option<JailCore>,
     templates: Templates,
     actions: HashSet<String>,
@@ -218,7 +217,7 @@ struct Trial {
     faults: Vec<Fault>,
 }
 
-impl Trial {
+impl ValidationRun {
     fn command(&mut self, index: usize, words: &[Value]) {
         match Command::parse(words) {
             Err(error) => self.refuse(index, 0, &error),

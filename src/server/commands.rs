@@ -10,7 +10,7 @@ use super::server_log::{LOG, TRANSMITTER};
 use crate::address::Address;
 use crate::control::listener::Answer;
 use crate::control::{Command, CommandError, JailCommand, JailQuery, Reply, Value};
-use crate::jail::{FIGURES, FULL, Jail, JailContext, Prepared, Subscription};
+use crate::jail::{EventSubscription, FIGURES, FULL, Jail, JailContext, UnstartedJail};
 use crate::python::text::quoted;
 use crate::{COMPATIBLE_VERSION, VERSION, error, info, notice, warning};
 
@@ -53,7 +53,7 @@ impl Server {
     }
 
     /// A jail that is not there has no events to wait for.
-    fn listen(&self, jails: Vec<String>) -> Result<Subscription, CommandError> {
+    fn listen(&self, jails: Vec<String>) -> Result<EventSubscription, CommandError> {
         for name in &jails {
             self.jails.get(name)?;
         }
@@ -168,11 +168,15 @@ impl Server {
 
     /// Creates a jail that is not started yet.
     pub(super) fn add_jail(&self, name: &str, backend: &str) -> Result<(), CommandError> {
-        self.prepare_jail(name, backend).map(Prepared::launch)
+        self.prepare_jail(name, backend).map(UnstartedJail::launch)
     }
 
     /// As [`Server::add_jail`]; whoever asks for the jail has to wait until it is launched.
-    pub(super) fn prepare_jail(&self, name: &str, backend: &str) -> Result<Prepared, CommandError> {
+    pub(super) fn prepare_jail(
+        &self,
+        name: &str,
+        backend: &str,
+    ) -> Result<UnstartedJail, CommandError> {
         if self.jails.find(name).is_some() {
             return Err(CommandError::duplicate_jail(name));
         }

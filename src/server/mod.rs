@@ -42,7 +42,7 @@ use crate::datetime::Templates;
 use crate::evidence::memory::EvidenceMemory;
 use crate::fleet::Fleet;
 use crate::jail::link::Link;
-use crate::jail::{Events, Names};
+use crate::jail::{DnsCache, JailEvents};
 use crate::source::Sources;
 use crate::store::Store;
 use crate::{info, warning};
@@ -104,8 +104,8 @@ pub struct Server {
     sources: Sources,
     /// What the actions of all jails share.
     common: Common,
-    names: Names,
-    events: Events,
+    names: DnsCache,
+    events: JailEvents,
     templates: Templates,
     evidence: EvidenceMemory,
     clock: ClockSteps,
@@ -145,9 +145,9 @@ impl Server {
             logging,
             jails: Arc::default(),
             sources: Sources::new(),
-            names: Names::new(common.resolver.clone()),
+            names: DnsCache::new(common.resolver.clone()),
             common,
-            events: Events::default(),
+            events: JailEvents::default(),
             templates: Templates::default(),
             evidence: EvidenceMemory::default(),
             clock: ClockSteps::default(),

@@ -11,7 +11,7 @@ use super::commands::failed_jail;
 use super::server_log::{LOG, TRANSMITTER};
 use super::{Server, notify};
 use crate::control::{Command, CommandError, JailCommand, JailSetting, Reply, Value};
-use crate::jail::{Looks, Prepared, Refusal};
+use crate::jail::{PrefetchedLogs, RefusedSetting, UnstartedJail};
 use crate::python::text::quoted;
 use crate::{debug, error, info};
 
@@ -47,11 +47,11 @@ struct Run<'s> {
     /// Jails this stream created and has not started yet.
     unfinished: Vec<String>,
     /// Those of them whose tasks do not run yet.
-    prepared: IndexMap<String, Prepared>,
+    prepared: IndexMap<String, UnstartedJail>,
     /// Logs that new jails will have, by jail and path.
     logs: Vec<(String, String)>,
     /// What they look like.
-    looks: Looks,
+    prefetched: PrefetchedLogs,
     /// Jails to be started, with the words that say so: all that come one after the other start
     /// side by side.
     starts: Vec<(String, Vec<String>, Value)>,
@@ -154,7 +154,7 @@ impl<'s> Run<'s> {
             unfinished: Vec::new(),
             prepared: IndexMap::new(),
             logs: Vec::new(),
-            looks: Looks::default(),
+            prefetched: PrefetchedLogs::default(),
             starts: Vec::new(),
             broken: IndexMap::new(),
             doomed: IndexMap::new(),
@@ -276,9 +276,9 @@ impl<'s> Run<'s> {
         while !options.is_empty() && !self.broken.contains_key(name) {
             let optional: Vec<bool> = options.iter().map(is_optional_setting).collect();
             let set = match (self.prepared.get_mut(name), self.server.jails.get(name)) {
-                (Some(jail), _) => jail.set_all(options, &mut self.looks).await,
+                (Some(jail), _) => jail.set_all(options, &mut self.prefetched).await,
                 (None, Ok(jail)) => jail.set_all(options).await,
-                (None, Err(error)) => Err(Refusal {
+                (None, Err(error)) => Err(RefusedSetting {
                     done: 0,
                     error,
                     rest: options.split_off(1),

@@ -14,7 +14,7 @@ use super::look::Look;
 use crate::address::Address;
 use crate::cli::replay::jails::{Source, made_by};
 use crate::cli::setup::jails::Jail;
-use crate::jail::replay::{ReplayJail, Verdict};
+use crate::jail::replay::{ReplayJail, ReplayVerdict};
 use crate::lint::Severity;
 use crate::ticket::Timestamp;
 
@@ -110,7 +110,7 @@ fn of_log(
         replayed.line(line, look.present, &mut events);
         for judged in replayed.judged() {
             match judged.verdict {
-                Verdict::Ignored(_) => ignored.push(judged.id.clone()),
+                ReplayVerdict::Ignored(_) => ignored.push(judged.id.clone()),
                 _ => failures += 1,
             }
         }

@@ -16,7 +16,7 @@ use crate::address::Address;
 use crate::datetime::{DateDetector, DateTime, duration};
 use crate::filter::{Attempt, Dates, Filter};
 use crate::jail::decision::local_time;
-use crate::jail::replay::{Judged, Seen, Verdict};
+use crate::jail::replay::{JudgedFailure, LineKind, ReplayVerdict};
 use crate::pattern::FailRegex;
 use crate::python::Number;
 
@@ -58,7 +58,7 @@ const MATCHED: u32 = 1_000_000;
 /// Answers.
 pub fn of(explanation: &Explanation<'_>, near: &mut Near) -> Answer {
     let Explanation { seen, trace, .. } = explanation;
-    if *seen == Seen::Foreign {
+    if *seen == LineKind::Foreign {
         return Answer::not(
             "the jail reads the journal, which gives no such line: an entry reads HOST NAME[PID]: MESSAGE",
         )
@@ -77,11 +77,14 @@ pub fn of(explanation: &Explanation<'_>, near: &mut Near) -> Answer {
 }
 
 /// A failure, or several.
-fn of_judged(explanation: &Explanation<'_>, judged: &[Judged]) -> Answer {
+fn of_judged(explanation: &Explanation<'_>, judged: &[JudgedFailure]) -> Answer {
     let told: Vec<String> = judged.iter().map(|one| verdict(explanation, one)).collect();
-    let counts = judged
-        .iter()
-        .any(|one| !matches!(one.verdict, Verdict::Ignored(_) | Verdict::Unresolved));
+    let counts = judged.iter().any(|one| {
+        !matches!(
+            one.verdict,
+            ReplayVerdict::Ignored(_) | ReplayVerdict::Unresolved
+        )
+    });
     let mut why = told.join("; ");
     if explanation.undated() && counts {
         why.push_str("; it has no date that there is, so that a server takes it as of now");
@@ -93,14 +96,14 @@ fn of_judged(explanation: &Explanation<'_>, judged: &[Judged]) -> Answer {
         cure: None,
     };
     let first = judged.first().map(|one| &one.verdict);
-    if first == Some(&Verdict::Unresolved)
+    if first == Some(&ReplayVerdict::Unresolved)
         && let Some(answer) = cut_address(explanation)
     {
         return answer;
     }
     match first {
-        Some(Verdict::Ignored(_)) => answer.with("take the address out of what is named there if it is to be banned"),
-        Some(Verdict::Unresolved) => answer.with("write <ADDR> in the failregex where the log has addresses; names are looked up by the server alone"),
+        Some(ReplayVerdict::Ignored(_)) => answer.with("take the address out of what is named there if it is to be banned"),
+        Some(ReplayVerdict::Unresolved) => answer.with("write <ADDR> in the failregex where the log has addresses; names are looked up by the server alone"),
         _ => answer,
     }
 }
@@ -127,28 +130,31 @@ fn cut_address(explanation: &Explanation<'_>) -> Option<Answer> {
 }
 
 /// What came of one failure.
-pub fn verdict(explanation: &Explanation<'_>, Judged { id, verdict }: &Judged) -> String {
+pub fn verdict(
+    explanation: &Explanation<'_>,
+    JudgedFailure { id, verdict }: &JudgedFailure,
+) -> String {
     let id = visible(id);
     match verdict {
-        Verdict::Unresolved => {
+        ReplayVerdict::Unresolved => {
             format!("{id} is a host name; the jail would count each of its addresses")
         }
-        Verdict::Ignored(by) => format!(
+        ReplayVerdict::Ignored(by) => format!(
             "{id} is ignored by {}",
             rule(explanation.places, explanation.ignored, by, &id)
         ),
-        Verdict::Counted { standing, enough } => {
+        ReplayVerdict::Counted { standing, enough } => {
             let within = duration::format(Number::Int(explanation.findtime as i64));
             format!("{id} fails, {standing} of {enough} within {within}")
         }
-        Verdict::Banned { failures, until } => {
+        ReplayVerdict::Banned { failures, until } => {
             let until = until.map_or("for ever".to_owned(), |until| {
                 format!("until {}", local_time(until))
             });
             format!("{id} is banned {until}, after {failures} failures")
         }
-        Verdict::Already => format!("{id} is banned already"),
-        Verdict::Expired => format!("{id} would be banned, but the ban would be over"),
+        ReplayVerdict::Already => format!("{id} is banned already"),
+        ReplayVerdict::Expired => format!("{id} would be banned, but the ban would be over"),
     }
 }
 
@@ -175,7 +181,7 @@ fn of_match(explanation: &Explanation<'_>, index: usize) -> Answer {
         return answer;
     }
     if explanation.judged.is_none()
-        && let Some(Judged { id, .. }) = explanation.found.first()
+        && let Some(JudgedFailure { id, .. }) = explanation.found.first()
     {
         return Answer {
             counts: true,
@@ -369,7 +375,7 @@ impl Explanation<'_> {
     /// Whether no date is found in the line, though the jail looks for one.
     pub fn undated(&self) -> bool {
         matches!(self.filter.dates(), Dates::Detector(_))
-            && matches!(self.seen, Seen::Line)
+            && matches!(self.seen, LineKind::Line)
             && !matches!(&self.trace.date, Some(date) if date.time != DateTime::Invalid)
     }
 }

@@ -11,7 +11,7 @@ use crate::cli::replay::jails::Source;
 use crate::cli::replay::lines::{Input, Lines};
 use crate::cli::replay::logs::Logs;
 use crate::filter::Dates;
-use crate::jail::replay::{Ban, Event, Judged, Verdict};
+use crate::jail::replay::{JudgedFailure, ReplayBan, ReplayEvent, ReplayVerdict};
 use crate::python::encoding::Encoding;
 use crate::source::compressed::Meter;
 use crate::source::journal::{Entry, Reader};
@@ -138,7 +138,7 @@ pub struct Harvest {
     /// Failures of names.
     pub names: usize,
     /// The bans that would have been.
-    pub bans: Vec<Ban>,
+    pub bans: Vec<ReplayBan>,
     /// The last lines without a failure.
     pub missed: VecDeque<String>,
     /// The last line that the jail ever looked for.
@@ -166,7 +166,7 @@ impl Harvest {
         judge: &mut Judge,
         feed: &mut Feed,
         present: Timestamp,
-        mut each: impl FnMut(&Item, &[Judged]),
+        mut each: impl FnMut(&Item, &[JudgedFailure]),
     ) -> Harvest {
         let mut harvest = Harvest::default();
         while let Some(item) = feed.next() {
@@ -202,7 +202,7 @@ impl Harvest {
             }
         }
         for event in events {
-            if let Event::Ban(ban) = event {
+            if let ReplayEvent::Ban(ban) = event {
                 self.bans.push(ban);
             }
         }
@@ -213,15 +213,15 @@ impl Harvest {
             }
             self.missed.push_back(item.text().to_owned());
         }
-        for Judged { id, verdict } in judged {
+        for JudgedFailure { id, verdict } in judged {
             self.judge(id, verdict);
         }
     }
 
-    fn judge(&mut self, id: &str, verdict: &Verdict) {
+    fn judge(&mut self, id: &str, verdict: &ReplayVerdict) {
         match verdict {
-            Verdict::Ignored(by) => return self.ignored.push((id.to_owned(), by.clone())),
-            Verdict::Unresolved => {
+            ReplayVerdict::Ignored(by) => return self.ignored.push((id.to_owned(), by.clone())),
+            ReplayVerdict::Unresolved => {
                 self.names += 1;
                 return;
             }
@@ -230,7 +230,7 @@ impl Harvest {
         let tries = self.tries.entry(id.to_owned()).or_default();
         tries.failures += 1;
         match verdict {
-            Verdict::Counted { standing, enough } => {
+            ReplayVerdict::Counted { standing, enough } => {
                 tries.most = tries.most.max(*standing);
                 tries.enough = *enough;
             }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{Answer, Explanation};
 use crate::datetime::DateTime;
 use crate::filter::{Attempt, Mark, Trace};
-use crate::jail::replay::{Judged, Seen, Verdict};
+use crate::jail::replay::{JudgedFailure, LineKind, ReplayVerdict};
 use crate::pattern::{FailRegex, Reach};
 
 /// The object of one line.
@@ -33,7 +33,7 @@ fn steps(explanation: &Explanation<'_>) -> Value {
         ..
     } = explanation;
     let date = match taken {
-        Seen::Entry(entry) => Some(json!({
+        LineKind::Entry(entry) => Some(json!({
             "text": entry.date,
             "start": 0,
             "end": entry.date.len(),
@@ -41,8 +41,8 @@ fn steps(explanation: &Explanation<'_>) -> Value {
             "valid": true,
             "pattern": null,
         })),
-        Seen::Foreign => return json!({ "line": line, "foreign": true, "failures": [] }),
-        Seen::Line => date_in(trace, line),
+        LineKind::Foreign => return json!({ "line": line, "foreign": true, "failures": [] }),
+        LineKind::Line => date_in(trace, line),
     };
 
     let seen = trace.seen();
@@ -147,19 +147,19 @@ fn marks(text: &str, fields: &[Mark]) -> Map<String, Value> {
     fields.iter().map(part).collect()
 }
 
-fn verdict(judged: &Judged) -> Value {
+fn verdict(judged: &JudgedFailure) -> Value {
     let mut object = json!({ "id": judged.id });
     let (word, more) = match &judged.verdict {
-        Verdict::Unresolved => ("name", json!({})),
-        Verdict::Ignored(by) => ("ignored", json!({ "by": by })),
-        Verdict::Counted { standing, enough } => {
+        ReplayVerdict::Unresolved => ("name", json!({})),
+        ReplayVerdict::Ignored(by) => ("ignored", json!({ "by": by })),
+        ReplayVerdict::Counted { standing, enough } => {
             ("counted", json!({ "count": standing, "maxretry": enough }))
         }
-        Verdict::Banned { failures, until } => {
+        ReplayVerdict::Banned { failures, until } => {
             ("banned", json!({ "count": failures, "until": until }))
         }
-        Verdict::Already => ("already banned", json!({})),
-        Verdict::Expired => ("expired", json!({})),
+        ReplayVerdict::Already => ("already banned", json!({})),
+        ReplayVerdict::Expired => ("expired", json!({})),
     };
     object["verdict"] = json!(word);
     if let (Some(object), Value::Object(more)) = (object.as_object_mut(), more) {

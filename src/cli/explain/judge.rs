@@ -20,7 +20,7 @@ use crate::config::{self, Message};
 use crate::control::{JailSetting, Value};
 use crate::filter::{Filter, Trace, Tracer};
 use crate::jail::interface_addresses;
-use crate::jail::replay::{ReplayJail, Seen};
+use crate::jail::replay::{LineKind, ReplayJail};
 use crate::lint;
 use crate::log::Level;
 use crate::pattern::{Change, FailRegex, UseDns, repair};
@@ -204,7 +204,7 @@ impl Judge {
     pub fn tell<'a>(&'a mut self, line: &'a str, present: Timestamp) -> Told<'a> {
         let seen = self.jail.line(line, present, &mut Vec::new());
         let mut trace = self.tracer.trace(self.jail.filter_mut(), line, present);
-        if seen == Seen::Foreign {
+        if seen == LineKind::Foreign {
             trace = Trace::default();
         }
         let findtime = self.jail.core_mut().find_time();
@@ -223,13 +223,13 @@ impl Judge {
             present,
         };
         let mut answer = answer::of(&explanation, &mut self.near);
-        if explanation.seen == Seen::Foreign {
+        if explanation.seen == LineKind::Foreign {
             answer = answer::of_message(&explanation, answer);
         }
         let is_failure = !explanation.found.is_empty() || explanation.trace.ignored_by().is_some();
         if !answer.counts
             && !is_failure
-            && explanation.seen != Seen::Foreign
+            && explanation.seen != LineKind::Foreign
             && let Some(filter) = &self.moody
         {
             let modes = self

@@ -18,7 +18,7 @@ use crate::cli::doctor::bans;
 use crate::cli::doctor::findings::Findings;
 use crate::cli::doctor::look::Look;
 use crate::datetime::duration;
-use crate::jail::replay::Verdict;
+use crate::jail::replay::ReplayVerdict;
 use crate::python::Number;
 use crate::store::inquiry::{self, PastBan};
 
@@ -101,7 +101,7 @@ impl Offender {
         };
         let id = self.id.clone();
         let text = id.to_string();
-        let mut named: VecDeque<(String, Option<Verdict>)> = VecDeque::new();
+        let mut named: VecDeque<(String, Option<ReplayVerdict>)> = VecDeque::new();
         let mut count = 0;
         let harvest = Harvest::of(judge, &mut feed, look.present, |item: &Item, judged| {
             let own = judged.iter().find(|judged| judged.id == text);
@@ -415,18 +415,18 @@ fn last_of<'a>(history: &'a [PastBan], arguments: &Arguments) -> Option<&'a Past
 }
 
 /// What became of a failure.
-fn fate(judge: &Judge, id: &str, verdict: &Verdict) -> String {
+fn fate(judge: &Judge, id: &str, verdict: &ReplayVerdict) -> String {
     match verdict {
-        Verdict::Ignored(by) => format!("is ignored by {}", judge.rule(by, id)),
-        Verdict::Counted { standing, enough } => format!("counts, {standing} of {enough}"),
-        Verdict::Banned { failures, until } => {
+        ReplayVerdict::Ignored(by) => format!("is ignored by {}", judge.rule(by, id)),
+        ReplayVerdict::Counted { standing, enough } => format!("counts, {standing} of {enough}"),
+        ReplayVerdict::Banned { failures, until } => {
             let until = until.map_or("for ever".to_owned(), |until| {
                 format!("until {}", crate::jail::decision::local_time(until))
             });
             format!("is one too many: a ban {until}, after {failures} failures")
         }
-        Verdict::Already => "is banned already".to_owned(),
-        Verdict::Expired => "would be banned, but the ban would be over".to_owned(),
-        Verdict::Unresolved => "is a host name, which a server would look up".to_owned(),
+        ReplayVerdict::Already => "is banned already".to_owned(),
+        ReplayVerdict::Expired => "would be banned, but the ban would be over".to_owned(),
+        ReplayVerdict::Unresolved => "is a host name, which a server would look up".to_owned(),
     }
 }

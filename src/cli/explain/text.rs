@@ -10,7 +10,7 @@ use crate::datetime::guess;
 use crate::filter::Dates;
 use crate::filter::{Attempt, Trace};
 use crate::jail::decision::local_time;
-use crate::jail::replay::{Judged, Seen, Verdict};
+use crate::jail::replay::{JudgedFailure, LineKind, ReplayVerdict};
 use crate::pattern::{FailRegex, Reach};
 
 /// Prints the line, the answer, and on request all steps.
@@ -79,8 +79,8 @@ fn steps(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result<()> 
         ..
     } = explanation;
     match seen {
-        Seen::Line => date(explanation, out)?,
-        Seen::Entry(entry) => {
+        LineKind::Line => date(explanation, out)?,
+        LineKind::Entry(entry) => {
             let time = local_time(entry.time);
             label(
                 out,
@@ -88,7 +88,7 @@ fn steps(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result<()> 
                 &format!("{time}, the time of the journal's entry"),
             )?;
         }
-        Seen::Foreign => {
+        LineKind::Foreign => {
             label(
                 out,
                 "journal",
@@ -155,7 +155,7 @@ fn steps(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result<()> 
         };
         label(out, "session", &format!("\"{key}\": {state}"))?;
     }
-    if trace.session.is_some() && judged.is_some_and(<[Judged]>::is_empty) {
+    if trace.session.is_some() && judged.is_some_and(<[JudgedFailure]>::is_empty) {
         return label(out, "verdict", "no failure in itself, kept for the session");
     }
     verdicts(explanation, out)
@@ -313,7 +313,7 @@ fn verdicts(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result<(
 /// The rules that might ignore somebody and were not asked.
 fn not_asked(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result<()> {
     let mut judged = explanation.judged.into_iter().flatten();
-    let is_open = judged.any(|judged| !matches!(judged.verdict, Verdict::Ignored(_)));
+    let is_open = judged.any(|judged| !matches!(judged.verdict, ReplayVerdict::Ignored(_)));
     if !is_open || explanation.not_asked.is_empty() {
         return Ok(());
     }

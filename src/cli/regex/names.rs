@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, ToSocketAddrs, UdpSocket};
 
 use crate::address::Address;
-use crate::jail::names::gai_text;
+use crate::jail::dns_cache::gai_text;
 use crate::pattern::UseDns;
 use crate::warning;
 

@@ -15,7 +15,7 @@ use crate::cli::printable;
 use crate::cli::table::{self, Column};
 use crate::fields::MatchLine;
 use crate::jail::decision::local_time;
-use crate::jail::replay::{Ban, Event};
+use crate::jail::replay::{ReplayBan, ReplayEvent};
 use crate::ticket::Ticket;
 
 /// When, who, by which jail, after how many failures, for how long.
@@ -70,7 +70,12 @@ impl<'a, W: Write> Report<'a, W> {
     }
 
     /// Tells of one event of the jail at this place.
-    pub fn event(&mut self, event: &Event, jails: &mut [Replayed], place: usize) -> io::Result<()> {
+    pub fn event(
+        &mut self,
+        event: &ReplayEvent,
+        jails: &mut [Replayed],
+        place: usize,
+    ) -> io::Result<()> {
         let jail = &mut jails[place];
         if self.arguments.json {
             let commands = match self.arguments.commands {
@@ -86,9 +91,11 @@ impl<'a, W: Write> Report<'a, W> {
         }
         let name = printable(&jail.name);
         match event {
-            Event::Ban(ban) => self.ban(ban, &name, place)?,
+            ReplayEvent::Ban(ban) => self.ban(ban, &name, place)?,
             // for how long is told with the ban; the command that lifts it is worth a line of its own
-            Event::Unban { time, ticket } if self.arguments.commands && !commands.is_empty() => {
+            ReplayEvent::Unban { time, ticket }
+                if self.arguments.commands && !commands.is_empty() =>
+            {
                 let id = printable(&ticket.id.to_string());
                 self.row([
                     (&local_time(*time), Style::Plain),
@@ -98,7 +105,7 @@ impl<'a, W: Write> Report<'a, W> {
                     ("lifted", Style::Plain),
                 ])?;
             }
-            Event::Unban { .. } => {}
+            ReplayEvent::Unban { .. } => {}
         }
         if self.arguments.commands {
             for command in &commands {
@@ -111,7 +118,7 @@ impl<'a, W: Write> Report<'a, W> {
         Ok(())
     }
 
-    fn ban(&mut self, ban: &Ban, jail: &str, place: usize) -> io::Result<()> {
+    fn ban(&mut self, ban: &ReplayBan, jail: &str, place: usize) -> io::Result<()> {
         if self.summary.is_empty() {
             let heading = ["time", "banned", "jail", "failures", "ban time"];
             self.row(heading.map(|cell| (cell, Style::Heading)))?;
@@ -245,9 +252,9 @@ fn remark(jail: &Replayed) -> Option<String> {
     (!remarks.is_empty()).then(|| printable(&remarks.join("; ")))
 }
 
-fn as_json(event: &Event, jail: &str, commands: &[Told]) -> Json {
+fn as_json(event: &ReplayEvent, jail: &str, commands: &[Told]) -> Json {
     let mut object = match event {
-        Event::Ban(ban) => json!({
+        ReplayEvent::Ban(ban) => json!({
             "event": "ban",
             "time": ban.time,
             "jail": jail,
@@ -257,7 +264,7 @@ fn as_json(event: &Event, jail: &str, commands: &[Told]) -> Json {
             "until": ban.until,
             "lines": lines(&ban.ticket),
         }),
-        Event::Unban { time, ticket } => json!({
+        ReplayEvent::Unban { time, ticket } => json!({
             "event": "unban",
             "time": time,
             "jail": jail,
@@ -279,17 +286,17 @@ fn lines(ticket: &Ticket) -> Vec<String> {
 
 /// The commands an event would have run. Before the first ban of a family that includes `actionstart`,
 /// as with actions that start on demand.
-fn commands(event: &Event, jail: &mut Replayed) -> Vec<Told> {
+fn commands(event: &ReplayEvent, jail: &mut Replayed) -> Vec<Told> {
     let (ticket, operation) = match event {
-        Event::Ban(ban) => (&ban.ticket, "actionban"),
-        Event::Unban { ticket, .. } => (ticket, "actionunban"),
+        ReplayEvent::Ban(ban) => (&ban.ticket, "actionban"),
+        ReplayEvent::Unban { ticket, .. } => (ticket, "actionunban"),
     };
     let figures = match event {
-        Event::Ban(ban) => ban.figures.clone(),
-        Event::Unban { .. } => JailFigures::default(),
+        ReplayEvent::Ban(ban) => ban.figures.clone(),
+        ReplayEvent::Unban { .. } => JailFigures::default(),
     };
     let family = ticket.ip().family();
-    let starts = matches!(event, Event::Ban(_)) && !jail.started.contains(&family);
+    let starts = matches!(event, ReplayEvent::Ban(_)) && !jail.started.contains(&family);
     if starts {
         jail.started.push(family);
     }

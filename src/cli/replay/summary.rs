@@ -7,7 +7,7 @@ use super::jails::Replayed;
 use crate::cli::colours::{Colours, Style};
 use crate::cli::table::{self, Column};
 use crate::datetime::duration;
-use crate::jail::replay::Ban;
+use crate::jail::replay::ReplayBan;
 use crate::python::Number;
 
 /// How many of those banned most often are named, unless all are asked for.
@@ -42,7 +42,7 @@ struct Cost {
 }
 
 impl Cost {
-    fn add(&mut self, ban: &Ban) {
+    fn add(&mut self, ban: &ReplayBan) {
         self.bans += 1;
         self.failures += u64::from(ban.ticket.failures);
         match ban.until {
@@ -87,7 +87,7 @@ struct Bill {
 
 impl Summary {
     /// A ban of `id`, as it is printed, by the jail at this place.
-    pub(super) fn ban(&mut self, id: &str, ban: &Ban, jail: usize) {
+    pub(super) fn ban(&mut self, id: &str, ban: &ReplayBan, jail: usize) {
         self.jails.entry(jail).or_default().cost.add(ban);
         let (cost, jails) = self.offenders.entry(id.to_owned()).or_default();
         cost.add(ban);

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::cli::machine::Machine;
 use crate::cli::replay::jails::{Replayed, Source};
 use crate::cli::replay::lines::{Input, Lines};
-use crate::jail::replay::{Event, Tally};
+use crate::jail::replay::{ReplayEvent, ReplayTally};
 use crate::python::encoding::Encoding;
 use crate::source::compressed::{self, Meter};
 use crate::source::journal::{Options, Reader};
@@ -57,7 +57,7 @@ pub fn run(jail: &mut Replayed, machine: &Machine, since: Timestamp, present: Ti
             let mut lines = Lines::new(inputs.collect(), &mut jail.jail, present);
             let is_before = |clock: Option<Timestamp>| clock.is_none_or(|clock| clock < since);
             dry.cut = shortened && !is_before(jail.jail.clock());
-            let mut before = Tally::default();
+            let mut before = ReplayTally::default();
             while let Some(line) = lines.next() {
                 jail.jail.line(&line, present, &mut events);
                 if is_before(jail.jail.clock()) {
@@ -104,7 +104,9 @@ pub fn run(jail: &mut Replayed, machine: &Machine, since: Timestamp, present: Ti
         // nobody proposes such a jail
         Source::Feed(_) => {}
     }
-    let bans = events.iter().filter(|event| matches!(event, Event::Ban(_)));
+    let bans = events
+        .iter()
+        .filter(|event| matches!(event, ReplayEvent::Ban(_)));
     dry.bans = bans.filter(|ban| ban.time() >= since).count() as u64;
     dry
 }

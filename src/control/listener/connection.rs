@@ -14,7 +14,7 @@ use super::{Answer, Place, Places, TARGET};
 use crate::control::wire::{self, Frames};
 use crate::control::{Command, CommandError, Value, pickle};
 use crate::error;
-use crate::jail::Subscription;
+use crate::jail::EventSubscription;
 
 /// A client that has said nothing for so long is let go.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -103,7 +103,7 @@ impl Connection {
     }
 
     /// Sends events until either side has enough. Whatever the client says ends it.
-    async fn relay(mut self, mut events: Subscription) {
+    async fn relay(mut self, mut events: EventSubscription) {
         let frame = |event| wire::frame(pickle::encode_reply(&Ok(event)));
         let mut message = frame(Value::from("events"));
         loop {

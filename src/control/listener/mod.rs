@@ -25,7 +25,7 @@ use tokio::time::timeout;
 
 use self::connection::Connection;
 use super::{Reply, Value};
-use crate::jail::Subscription;
+use crate::jail::EventSubscription;
 use crate::{error, warning};
 
 const TARGET: &str = "fail2ban.asyncserver";
@@ -35,7 +35,7 @@ pub enum Answer {
     /// One reply.
     Reply(Reply),
     /// A first reply, then one for each event until the client leaves or there are no more.
-    Events(Subscription),
+    Events(EventSubscription),
 }
 
 impl From<Reply> for Answer {

@@ -1,8 +1,8 @@
-//! Expression → number, with Python's arithmetic.
+//! Evaluates an expression with Python's arithmetic.
 #![forbid(unsafe_code)]
 
 use super::functions::{Draws, call};
-use super::{Expression, FormulaError, Variables};
+use super::{FormulaError, FormulaExpr, Variables};
 use crate::python::Error;
 use crate::python::Number::{self, Float, Int};
 
@@ -11,41 +11,41 @@ use crate::python::Number::{self, Float, Int};
 /// # Errors
 /// Arithmetic without a result.
 pub(super) fn evaluate(
-    expression: &Expression,
+    expression: &FormulaExpr,
     variables: &Variables,
     draws: &Draws,
 ) -> Result<Number, FormulaError> {
     let value = |expression| evaluate(expression, variables, draws);
     Ok(match expression {
-        Expression::Number(number) => *number,
-        Expression::Time => variables.time,
-        Expression::Count => Int(variables.count.into()),
-        Expression::Factor => variables.factor,
-        Expression::Not(inner) => truth(!value(inner)?.is_true()),
-        Expression::Negative(inner) => match value(inner)? {
+        FormulaExpr::Number(number) => *number,
+        FormulaExpr::Time => variables.time,
+        FormulaExpr::Count => Int(variables.count.into()),
+        FormulaExpr::Factor => variables.factor,
+        FormulaExpr::Not(inner) => truth(!value(inner)?.is_true()),
+        FormulaExpr::Negative(inner) => match value(inner)? {
             Int(number) => number.checked_neg().map_or(Float(-(number as f64)), Int),
             Float(number) => Float(-number),
         },
-        Expression::Inverted(inner) => match value(inner)? {
+        FormulaExpr::Inverted(inner) => match value(inner)? {
             Int(number) => Int(!number),
             Float(_) => {
                 let text = "bad operand type for unary ~: 'float'";
                 return Err(Error::new("TypeError", text).into());
             }
         },
-        Expression::And(left, right) => match value(left)? {
+        FormulaExpr::And(left, right) => match value(left)? {
             left if left.is_true() => value(right)?,
             left => left,
         },
-        Expression::Or(left, right) => match value(left)? {
+        FormulaExpr::Or(left, right) => match value(left)? {
             left if left.is_true() => left,
             _ => value(right)?,
         },
-        Expression::If(parts) => match value(&parts[1])?.is_true() {
+        FormulaExpr::If(parts) => match value(&parts[1])?.is_true() {
             true => value(&parts[0])?,
             false => value(&parts[2])?,
         },
-        Expression::Compare(first, others) => {
+        FormulaExpr::Compare(first, others) => {
             let mut left = value(first)?;
             for (operator, right) in others {
                 let right = value(right)?;
@@ -56,10 +56,10 @@ pub(super) fn evaluate(
             }
             truth(true)
         }
-        Expression::Binary(operator, left, right) => {
+        FormulaExpr::Binary(operator, left, right) => {
             value(left)?.binary(operator, value(right)?)?
         }
-        Expression::Call(function, arguments) => {
+        FormulaExpr::Call(function, arguments) => {
             let arguments: Vec<Number> = arguments.iter().map(value).collect::<Result<_, _>>()?;
             call(function.0, &arguments, draws)?
         }

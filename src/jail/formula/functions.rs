@@ -1,5 +1,5 @@
-//! The functions a formula may call: Python's own arithmetic ones, and the real functions of `math`
-//! and `random`.
+//! The functions that a formula may call: arithmetic built-ins of Python, and functions of `math` and
+//! `random` that return floats.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;

@@ -4,7 +4,7 @@
 use super::{Phase, Run};
 use crate::control::{Command, CommandError, JailCommand, JailSetting, Value};
 use crate::info;
-use crate::jail::{Jail, Looks, Starting};
+use crate::jail::{Jail, PrefetchedLogs, Starting};
 use crate::python::text::quoted;
 use crate::server::server_log::LOG;
 
@@ -44,7 +44,7 @@ impl Run<'_> {
     pub(super) async fn look_at_logs(&mut self) {
         let logs = std::mem::take(&mut self.logs);
         if !logs.is_empty() {
-            self.looks = Looks::at(logs, self.server.store().as_ref()).await;
+            self.prefetched = PrefetchedLogs::at(logs, self.server.store().as_ref()).await;
         }
     }
 

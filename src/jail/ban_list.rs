@@ -1,6 +1,6 @@
-//! The bans of one jail: who is banned until when, and who is due to be lifted (facts B7–B9, B17).
+//! The ban list of one jail: who is banned until when, and whose ban has expired (facts B7–B9, B17).
 //!
-//! Ends lie in a heap, so that nothing is searched and nobody wakes before a ban really ends.
+//! Ends are kept in a heap, so nothing is searched and the task wakes only when a ban ends.
 #![forbid(unsafe_code)]
 
 use std::cmp::{Ordering, Reverse};
@@ -28,11 +28,11 @@ pub(super) enum Added {
 }
 
 #[derive(Debug)]
-struct Ban {
+struct BanEntry {
     /// Order of arrival, what lists are sorted by.
     number: u64,
     time: Timestamp,
-    length: Length,
+    length: BanLength,
     failures: u32,
     bancount: u32,
     restored: bool,
@@ -42,11 +42,11 @@ struct Ban {
 /// A ban's own length in half the room of an `Option<BanTime>`: infinity is a permanent ban, and
 /// no number that of the jail's bantime, whatever it will be.
 #[derive(Clone, Copy, Debug)]
-struct Length(f64);
+struct BanLength(f64);
 
-impl Length {
-    fn new(own: Option<BanTime>) -> Length {
-        Length(match own {
+impl BanLength {
+    fn new(own: Option<BanTime>) -> BanLength {
+        BanLength(match own {
             Some(BanTime::Seconds(seconds)) => seconds,
             Some(BanTime::Permanent) => f64::INFINITY,
             None => f64::NAN,
@@ -64,18 +64,18 @@ impl Length {
 
 /// Time of an end, ordered.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct End(Timestamp);
+struct BanEnd(Timestamp);
 
-impl Eq for End {}
+impl Eq for BanEnd {}
 
-impl PartialOrd for End {
-    fn partial_cmp(&self, other: &End) -> Option<Ordering> {
+impl PartialOrd for BanEnd {
+    fn partial_cmp(&self, other: &BanEnd) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for End {
-    fn cmp(&self, other: &End) -> Ordering {
+impl Ord for BanEnd {
+    fn cmp(&self, other: &BanEnd) -> Ordering {
         self.0.total_cmp(&other.0)
     }
 }
@@ -84,9 +84,9 @@ impl Ord for End {
 #[derive(Debug)]
 pub(super) struct BanList {
     /// In no order: a lifted ban leaves its place to the last one.
-    bans: IndexMap<Address, Ban>,
+    bans: IndexMap<Address, BanEntry>,
     /// Ends of bans, some outdated: an entry counts if it is still the end of its ban.
-    ends: BinaryHeap<Reverse<(End, u64, Address)>>,
+    ends: BinaryHeap<Reverse<(BanEnd, u64, Address)>>,
     default: BanTime,
     next_number: u64,
     total: u64,
@@ -163,7 +163,7 @@ impl BanList {
             let age = ticket.time - ban.time;
             if end > end_of(ban.time, ban.length.or(self.default)) {
                 // the ban keeps its beginning and becomes longer
-                ban.length = Length::new(Some(match length {
+                ban.length = BanLength::new(Some(match length {
                     BanTime::Seconds(seconds) => BanTime::Seconds(seconds + age.max(0.0)),
                     BanTime::Permanent => BanTime::Permanent,
                 }));
@@ -173,10 +173,10 @@ impl BanList {
         }
         ticket.bancount += 1;
         self.keeper.keep(&ticket.evidence);
-        let ban = Ban {
+        let ban = BanEntry {
             number: self.next_number,
             time: ticket.time,
-            length: Length::new(ticket.bantime),
+            length: BanLength::new(ticket.bantime),
             failures: ticket.failures,
             bancount: ticket.bancount,
             restored: ticket.restored,
@@ -192,7 +192,7 @@ impl BanList {
     /// Gives a ban its own length and count (fact B12).
     pub fn lengthen(&mut self, id: &Address, length: BanTime, bancount: u32) {
         if let Some(ban) = self.bans.get_mut(id) {
-            ban.length = Length::new(Some(length));
+            ban.length = BanLength::new(Some(length));
             ban.bancount = bancount;
             self.note_end(id);
         }
@@ -293,7 +293,7 @@ impl BanList {
         list.into_iter().map(|(_, ban)| ban).collect()
     }
 
-    fn ticket(&self, id: Address, ban: &Ban) -> Ticket {
+    fn ticket(&self, id: Address, ban: &BanEntry) -> Ticket {
         Ticket {
             id,
             time: ban.time,
@@ -309,7 +309,8 @@ impl BanList {
         if let Some(ban) = self.bans.get(id) {
             let end = end_of(ban.time, ban.length.or(self.default));
             if end.is_finite() {
-                self.ends.push(Reverse((End(end), ban.number, id.clone())));
+                self.ends
+                    .push(Reverse((BanEnd(end), ban.number, id.clone())));
             }
         }
         if self.ends.len() > 2 * self.bans.len() + 64 {
@@ -324,7 +325,7 @@ impl BanList {
             .iter()
             .map(|(id, ban)| {
                 let end = end_of(ban.time, ban.length.or(default));
-                Reverse((End(end), ban.number, id.clone()))
+                Reverse((BanEnd(end), ban.number, id.clone()))
             })
             .filter(|Reverse((end, _, _))| end.0.is_finite())
             .collect();

@@ -1,6 +1,6 @@
-//! Whom a jail never bans: its own machine and `ignoreip` (facts J16–J18, J26–J28).
+//! The ignore list: `ignoreself` and `ignoreip` (facts J16–J18, J26–J28).
 //!
-//! Pure: addresses of names and contents of files are handed in by the task.
+//! Pure: addresses of names and contents of files are passed in by the task.
 #![forbid(unsafe_code)]
 
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use indexmap::{IndexMap, IndexSet};
 use ipnet::IpNet;
 
 use super::address_file::{AddressFile, file_path, name_covers, shown_file};
-use super::known::Known;
+use super::host_addresses::HostAddresses;
 use super::ranges::Ranges;
 use crate::address::Address;
 use crate::control::{CommandError, Value};
@@ -21,13 +21,13 @@ pub(super) struct IgnoreList {
     pub ignore_self: bool,
     singles: IndexSet<Address>,
     /// What is no single address, as added; answers of `get JAIL ignoreip` begin with these.
-    items: Vec<Item>,
+    items: Vec<IgnoreEntry>,
     ranges: Ranges,
     files: IndexMap<String, AddressFile>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Item {
+enum IgnoreEntry {
     Net(IpNet),
     Name(String),
     File(String),
@@ -55,13 +55,13 @@ impl IgnoreList {
             return Ok(true);
         }
         if let Some(path) = file_path(word) {
-            self.items.push(Item::File(path.to_owned()));
+            self.items.push(IgnoreEntry::File(path.to_owned()));
             self.files.entry(path.to_owned()).or_default();
             return Ok(true);
         }
         let item = match Address::parse(word) {
             id @ Address::Ip(_) => return Ok(self.singles.insert(id)),
-            Address::Net(net) => Item::Net(net),
+            Address::Net(net) => IgnoreEntry::Net(net),
             Address::Raw(text) => {
                 if let Some(mask) = wrong_mask(&text) {
                     return Err(CommandError::builtin(
@@ -72,7 +72,7 @@ impl IgnoreList {
                         ),
                     ));
                 }
-                Item::Name(text.to_string())
+                IgnoreEntry::Name(text.to_string())
             }
         };
         if self.items.contains(&item) {
@@ -89,13 +89,13 @@ impl IgnoreList {
     /// It is not there (fact P33).
     pub fn remove(&mut self, word: &str) -> Result<(), CommandError> {
         let item = match (file_path(word), Address::parse(word)) {
-            (Some(path), _) => Item::File(path.to_owned()),
+            (Some(path), _) => IgnoreEntry::File(path.to_owned()),
             (None, id @ Address::Ip(_)) if self.singles.contains(&id) => {
                 self.singles.shift_remove(&id);
                 return Ok(());
             }
-            (None, Address::Net(net)) => Item::Net(net),
-            (None, id) => Item::Name(id.to_string()),
+            (None, Address::Net(net)) => IgnoreEntry::Net(net),
+            (None, id) => IgnoreEntry::Name(id.to_string()),
         };
         let Some(index) = self.items.iter().position(|other| *other == item) else {
             return Err(CommandError::builtin(
@@ -104,7 +104,7 @@ impl IgnoreList {
             ));
         };
         self.items.remove(index);
-        if let Item::File(path) = &item
+        if let IgnoreEntry::File(path) = &item
             && !self.items.contains(&item)
         {
             self.files.shift_remove(path);
@@ -123,9 +123,9 @@ impl IgnoreList {
     /// Everything in the list, as `get JAIL ignoreip` answers.
     pub fn words(&self) -> Vec<String> {
         let items = self.items.iter().map(|item| match item {
-            Item::Net(net) => Address::Net(*net).to_string(),
-            Item::Name(name) => name.clone(),
-            Item::File(path) => shown_file(path),
+            IgnoreEntry::Net(net) => Address::Net(*net).to_string(),
+            IgnoreEntry::Name(name) => name.clone(),
+            IgnoreEntry::File(path) => shown_file(path),
         });
         items
             .chain(self.singles.iter().map(Address::to_string))
@@ -136,9 +136,9 @@ impl IgnoreList {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.items.iter().flat_map(|item| {
             let (own, files) = match item {
-                Item::Net(_) => (None, None),
-                Item::Name(name) => (Some(name.as_str()), None),
-                Item::File(path) => (None, self.files.get(path)),
+                IgnoreEntry::Net(_) => (None, None),
+                IgnoreEntry::Name(name) => (Some(name.as_str()), None),
+                IgnoreEntry::File(path) => (None, self.files.get(path)),
             };
             let in_file = files.into_iter().flat_map(|file| file.names.iter());
             own.into_iter().chain(in_file.map(String::as_str))
@@ -148,7 +148,7 @@ impl IgnoreList {
     /// Paths of `file:` entries.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         self.items.iter().filter_map(|item| match item {
-            Item::File(path) => Some(path.as_str()),
+            IgnoreEntry::File(path) => Some(path.as_str()),
             _ => None,
         })
     }
@@ -160,7 +160,7 @@ impl IgnoreList {
 
     /// What the id is ignored by, as the log says it (fact J26): `ignoreself rule`, `ip`, `dns` or
     /// `file:…`; and whether that may be remembered by `ignorecache`.
-    pub fn covers(&self, id: &Address, known: &Known) -> Option<(String, bool)> {
+    pub fn covers(&self, id: &Address, known: &HostAddresses) -> Option<(String, bool)> {
         let ip = match id {
             Address::Ip(ip) => Some(ip),
             _ => None,
@@ -176,8 +176,10 @@ impl IgnoreList {
         }
         self.items.iter().find_map(|item| {
             let source = match item {
-                Item::Name(name) if name_covers(name, ip, known) => "dns".to_owned(),
-                Item::File(path) if self.files.get(path)?.covers(id, ip, known) => shown_file(path),
+                IgnoreEntry::Name(name) if name_covers(name, ip, known) => "dns".to_owned(),
+                IgnoreEntry::File(path) if self.files.get(path)?.covers(id, ip, known) => {
+                    shown_file(path)
+                }
                 _ => return None,
             };
             Some((source, true))
@@ -185,7 +187,7 @@ impl IgnoreList {
     }
 
     /// Whether anything that is ignored lies inside a network, or the network inside of it.
-    pub fn reaches_into(&self, net: &IpNet, known: &Known) -> bool {
+    pub fn reaches_into(&self, net: &IpNet, known: &HostAddresses) -> bool {
         let inside = |id: &Address| match id {
             Address::Ip(ip) => net.contains(ip),
             Address::Net(other) => net.contains(other) || other.contains(net),
@@ -199,9 +201,9 @@ impl IgnoreList {
             || self.singles.iter().any(inside)
             || self.ranges.meets(net)
             || self.items.iter().any(|item| match item {
-                Item::Name(name) => names(name),
-                Item::Net(_) => false,
-                Item::File(path) => self.files.get(path).is_some_and(|file| {
+                IgnoreEntry::Name(name) => names(name),
+                IgnoreEntry::Net(_) => false,
+                IgnoreEntry::File(path) => self.files.get(path).is_some_and(|file| {
                     file.singles.iter().any(inside)
                         || file.ranges.meets(net)
                         || file.names.iter().any(|name| names(name))
@@ -211,7 +213,7 @@ impl IgnoreList {
 
     fn rebuild_ranges(&mut self) {
         let nets = self.items.iter().filter_map(|item| match item {
-            Item::Net(net) => Some(*net),
+            IgnoreEntry::Net(net) => Some(*net),
             _ => None,
         });
         self.ranges = Ranges::new(nets);
@@ -239,9 +241,9 @@ mod tests {
         list
     }
 
-    fn known() -> Known {
+    fn known() -> HostAddresses {
         let ips = |text: &str| -> Arc<[IpAddr]> { Arc::new([text.parse().unwrap()]) };
-        Known {
+        HostAddresses {
             own: Arc::new(HashSet::from(["127.0.0.1".parse().unwrap()])),
             names: HashMap::from([
                 ("host.example".to_owned(), ips("203.0.113.5")),

@@ -1,4 +1,4 @@
-//! What a log file looks like before it is read: its first line, by which it is known, and its size
+//! Fingerprint of a log file before it is read: the hash of its first line, its size and its inode
 //! (facts K5, Q4).
 
 use std::collections::HashMap;
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use sha1::{Digest, Sha1};
 
-use super::newcomers::Identity;
+use super::log_discovery::FileIdentity;
 use crate::source::{Chunk, is_log};
 use crate::store::{LogPosition, Store};
 
@@ -17,47 +17,51 @@ const MAX_FIRST_LINE: u64 = 1 << 20;
 
 /// What a file looks like before it is read.
 #[derive(Debug)]
-pub(super) struct Look {
+pub(super) struct Fingerprint {
     /// SHA-1 of the first line; empty without a complete one.
     pub first_line_hash: String,
     /// Bytes.
     pub size: u64,
     /// Device and inode.
-    pub identity: Identity,
+    pub identity: FileIdentity,
 }
 
 /// A log file that was looked at, and what the database has of it if it was asked.
 #[derive(Debug)]
-pub(super) struct Looked {
-    pub look: Look,
+pub(super) struct LogState {
+    pub fingerprint: Fingerprint,
     pub stored: Option<Option<LogPosition>>,
 }
 
-impl Looked {
+impl LogState {
     /// Looks at a file, which may be slow to answer.
-    pub async fn at(path: &str) -> io::Result<Looked> {
+    pub async fn at(path: &str) -> io::Result<LogState> {
         let path = path.to_owned();
-        let look = tokio::task::spawn_blocking(move || Look::at(Path::new(&path))).await;
-        let look = look.unwrap_or_else(|_| Err(io::Error::other("interrupted")))?;
-        Ok(Looked { look, stored: None })
+        let fingerprint =
+            tokio::task::spawn_blocking(move || Fingerprint::at(Path::new(&path))).await;
+        let fingerprint = fingerprint.unwrap_or_else(|_| Err(io::Error::other("interrupted")))?;
+        Ok(LogState {
+            fingerprint,
+            stored: None,
+        })
     }
 }
 
 /// Log files that jails are about to add, looked at all at once: to ask the disk and the database for each
 /// of them would take four switches from thread to thread a jail.
 #[derive(Debug, Default)]
-pub struct Looks {
+pub struct PrefetchedLogs {
     /// By jail and path.
-    logs: HashMap<(String, String), Looked>,
+    logs: HashMap<(String, String), LogState>,
 }
 
-impl Looks {
+impl PrefetchedLogs {
     /// Looks at logs, each named by jail and path. Those that cannot be opened are left out.
-    pub async fn at(logs: Vec<(String, String)>, store: Option<&Store>) -> Looks {
+    pub async fn at(logs: Vec<(String, String)>, store: Option<&Store>) -> PrefetchedLogs {
         let names = logs.clone();
-        let look = move || -> Vec<_> {
-            let look = |(_, path): &(String, String)| Look::at(Path::new(path)).ok();
-            logs.iter().map(look).collect()
+        let fingerprint = move || -> Vec<_> {
+            let fingerprint = |(_, path): &(String, String)| Fingerprint::at(Path::new(path)).ok();
+            logs.iter().map(fingerprint).collect()
         };
         let stored = async {
             match store {
@@ -65,24 +69,30 @@ impl Looks {
                 None => None,
             }
         };
-        let (looks, stored) = tokio::join!(tokio::task::spawn_blocking(look), stored);
+        let (prefetched, stored) = tokio::join!(tokio::task::spawn_blocking(fingerprint), stored);
         let stored = match stored {
             Some(positions) => positions.into_iter().map(Some).collect(),
             None => vec![None; names.len()],
         };
-        let looks = looks.unwrap_or_default().into_iter();
-        let logs = names.into_iter().zip(looks.zip(stored));
-        let looked = logs.filter_map(|(name, (look, stored))| {
-            let look = look?;
-            Some((name, Looked { look, stored }))
+        let prefetched = prefetched.unwrap_or_default().into_iter();
+        let logs = names.into_iter().zip(prefetched.zip(stored));
+        let state = logs.filter_map(|(name, (fingerprint, stored))| {
+            let fingerprint = fingerprint?;
+            Some((
+                name,
+                LogState {
+                    fingerprint,
+                    stored,
+                },
+            ))
         });
-        Looks {
-            logs: looked.collect(),
+        PrefetchedLogs {
+            logs: state.collect(),
         }
     }
 
     /// What is known of a log, once.
-    pub(super) fn take(&mut self, jail: &str, path: &str) -> Option<Looked> {
+    pub(super) fn take(&mut self, jail: &str, path: &str) -> Option<LogState> {
         if self.logs.is_empty() {
             return None;
         }
@@ -90,9 +100,9 @@ impl Looks {
     }
 }
 
-impl Look {
+impl Fingerprint {
     /// Looks at a file.
-    pub fn at(path: &Path) -> io::Result<Look> {
+    pub fn at(path: &Path) -> io::Result<Fingerprint> {
         let file = std::fs::OpenOptions::new()
             .read(true)
             .custom_flags(libc::O_NONBLOCK)
@@ -117,7 +127,7 @@ impl Look {
         } else {
             String::new()
         };
-        Ok(Look {
+        Ok(Fingerprint {
             first_line_hash,
             size: metadata.size(),
             identity: (metadata.dev(), metadata.ino()),

@@ -1,8 +1,8 @@
-//! Text of a formula → expression, by precedence as in Python's grammar.
+//! Parses a formula into an expression, with the precedence of Python's grammar.
 #![forbid(unsafe_code)]
 
 use super::functions;
-use super::{Expression, FormulaError, Operator};
+use super::{FormulaError, FormulaExpr, Operator};
 use crate::python::Number::{Float, Int};
 
 /// Expressions nest no deeper than this.
@@ -21,16 +21,16 @@ const LEVELS: [&[Operator]; 6] = [
 const COMPARISONS: &[Operator] = &["<=", ">=", "==", "!=", "<", ">"];
 
 /// Reads a formula from the left.
-pub(super) struct Reader<'a> {
+pub(super) struct FormulaParser<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> FormulaParser<'a> {
     /// At the beginning of the text.
-    pub fn new(text: &'a str) -> Reader<'a> {
-        Reader {
+    pub fn new(text: &'a str) -> FormulaParser<'a> {
+        FormulaParser {
             text,
             at: 0,
             depth: 0,
@@ -87,7 +87,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// What is none.
-    pub fn conditional(&mut self) -> Result<Expression, FormulaError> {
+    pub fn conditional(&mut self) -> Result<FormulaExpr, FormulaError> {
         self.depth += 1;
         if self.depth > DEEPEST {
             return Err(self.syntax());
@@ -98,41 +98,41 @@ impl<'a> Reader<'a> {
             if !self.accept_word("else") {
                 return Err(self.syntax());
             }
-            value = Expression::If(Box::new([value, condition, self.conditional()?]));
+            value = FormulaExpr::If(Box::new([value, condition, self.conditional()?]));
         }
         self.depth -= 1;
         Ok(value)
     }
 
-    fn either(&mut self) -> Result<Expression, FormulaError> {
+    fn either(&mut self) -> Result<FormulaExpr, FormulaError> {
         let mut left = self.both()?;
         while self.accept_word("or") {
-            left = Expression::Or(Box::new(left), Box::new(self.both()?));
+            left = FormulaExpr::Or(Box::new(left), Box::new(self.both()?));
         }
         Ok(left)
     }
 
-    fn both(&mut self) -> Result<Expression, FormulaError> {
+    fn both(&mut self) -> Result<FormulaExpr, FormulaError> {
         let mut left = self.negation()?;
         while self.accept_word("and") {
-            left = Expression::And(Box::new(left), Box::new(self.negation()?));
+            left = FormulaExpr::And(Box::new(left), Box::new(self.negation()?));
         }
         Ok(left)
     }
 
-    fn negation(&mut self) -> Result<Expression, FormulaError> {
+    fn negation(&mut self) -> Result<FormulaExpr, FormulaError> {
         let mut negations = 0;
         while self.accept_word("not") {
             negations += 1;
         }
         let mut value = self.comparison()?;
         for _ in 0..negations.min(2 + negations % 2) {
-            value = Expression::Not(Box::new(value));
+            value = FormulaExpr::Not(Box::new(value));
         }
         Ok(value)
     }
 
-    fn comparison(&mut self) -> Result<Expression, FormulaError> {
+    fn comparison(&mut self) -> Result<FormulaExpr, FormulaError> {
         let first = self.binary(0)?;
         let mut others = Vec::new();
         while let Some(operator) = self.accept(COMPARISONS) {
@@ -140,23 +140,23 @@ impl<'a> Reader<'a> {
         }
         Ok(match others.is_empty() {
             true => first,
-            false => Expression::Compare(Box::new(first), others),
+            false => FormulaExpr::Compare(Box::new(first), others),
         })
     }
 
-    fn binary(&mut self, level: usize) -> Result<Expression, FormulaError> {
+    fn binary(&mut self, level: usize) -> Result<FormulaExpr, FormulaError> {
         let Some(operators) = LEVELS.get(level) else {
             return self.signed();
         };
         let mut left = self.binary(level + 1)?;
         while let Some(operator) = self.accept(operators) {
             let right = self.binary(level + 1)?;
-            left = Expression::Binary(operator, Box::new(left), Box::new(right));
+            left = FormulaExpr::Binary(operator, Box::new(left), Box::new(right));
         }
         Ok(left)
     }
 
-    fn signed(&mut self) -> Result<Expression, FormulaError> {
+    fn signed(&mut self) -> Result<FormulaExpr, FormulaError> {
         let mut signs = Vec::new();
         while let Some(sign) = self.accept(&["+", "-", "~"]) {
             signs.push(sign);
@@ -170,7 +170,7 @@ impl<'a> Reader<'a> {
             }
             let exponent = self.signed()?;
             self.depth -= 1;
-            value = Expression::Binary("**", Box::new(value), Box::new(exponent));
+            value = FormulaExpr::Binary("**", Box::new(value), Box::new(exponent));
         }
         // Two minus signs undo each other; a long row of signs must not nest as deep.
         let mut signs = signs
@@ -188,15 +188,15 @@ impl<'a> Reader<'a> {
                 return Err(self.syntax());
             }
             value = match sign {
-                "-" => Expression::Negative(Box::new(value)),
-                _ => Expression::Inverted(Box::new(value)),
+                "-" => FormulaExpr::Negative(Box::new(value)),
+                _ => FormulaExpr::Inverted(Box::new(value)),
             };
         }
         self.depth = depth;
         Ok(value)
     }
 
-    fn atom(&mut self) -> Result<Expression, FormulaError> {
+    fn atom(&mut self) -> Result<FormulaExpr, FormulaError> {
         if self.accept(&["("]).is_some() {
             let inner = self.conditional()?;
             return match self.accept(&[")"]) {
@@ -214,14 +214,14 @@ impl<'a> Reader<'a> {
         let begin = self.at;
         self.at += word.len();
         let value = match word {
-            "ban.Time" => Expression::Time,
-            "ban.Count" => Expression::Count,
-            "banFactor" => Expression::Factor,
-            "math.pi" => Expression::Number(Float(std::f64::consts::PI)),
-            "math.tau" => Expression::Number(Float(std::f64::consts::TAU)),
-            "math.e" => Expression::Number(Float(std::f64::consts::E)),
-            "True" => Expression::Number(Int(1)),
-            "False" => Expression::Number(Int(0)),
+            "ban.Time" => FormulaExpr::Time,
+            "ban.Count" => FormulaExpr::Count,
+            "banFactor" => FormulaExpr::Factor,
+            "math.pi" => FormulaExpr::Number(Float(std::f64::consts::PI)),
+            "math.tau" => FormulaExpr::Number(Float(std::f64::consts::TAU)),
+            "math.e" => FormulaExpr::Number(Float(std::f64::consts::E)),
+            "True" => FormulaExpr::Number(Int(1)),
+            "False" => FormulaExpr::Number(Int(0)),
             "if" | "else" | "and" | "or" | "not" => {
                 self.at = begin;
                 return Err(self.syntax());
@@ -231,11 +231,11 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    fn number(&mut self) -> Result<Expression, FormulaError> {
+    fn number(&mut self) -> Result<FormulaExpr, FormulaError> {
         let rest = self.rest();
         if let Some((number, length)) = radix_number(rest) {
             self.at += length;
-            return Ok(Expression::Number(Int(number)));
+            return Ok(FormulaExpr::Number(Int(number)));
         }
         let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
         let mut end = digits(rest);
@@ -263,13 +263,13 @@ impl<'a> Reader<'a> {
         match number {
             Some(number) if !glued => {
                 self.at += end;
-                Ok(Expression::Number(number))
+                Ok(FormulaExpr::Number(number))
             }
             _ => Err(self.syntax()),
         }
     }
 
-    fn call(&mut self, name: &str) -> Result<Expression, FormulaError> {
+    fn call(&mut self, name: &str) -> Result<FormulaExpr, FormulaError> {
         let function = functions::find(name).ok_or_else(|| FormulaError::Name(name.to_owned()))?;
         if self.accept(&["("]).is_none() {
             return Err(self.syntax());
@@ -284,7 +284,7 @@ impl<'a> Reader<'a> {
         }
         match arguments.len() {
             count if (function.1..=function.2).contains(&count) => {
-                Ok(Expression::Call(function, arguments))
+                Ok(FormulaExpr::Call(function, arguments))
             }
             count => Err(FormulaError::Arguments(name.to_owned(), count)),
         }

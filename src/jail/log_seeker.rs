@@ -1,10 +1,9 @@
-//! Where to begin in a log that is read for the first time: lines older than findtime would only be
-//! dropped (fact D22), so they are passed over by bisection (fact K6). Lines without a date that the
-//! date pattern accepts (`{NONE}`) count as written when the day began.
+//! Finds where to start in a log that is read for the first time. Lines older than findtime would only be
+//! dropped (fact D22), so they are skipped by bisection (fact K6). Lines without a date that the date
+//! pattern accepts (`{NONE}`) count as written when the day began.
 //!
-//! In: a file, the place where reading would begin, and a [`Calendar`] that knows the dates of lines.
-//! Out: the beginning of the first line that may still count. Where dates are missing or in disorder
-//! it stays on the safe side of what it has seen: everything from there on is read.
+//! In: a file and the offset where reading would start. Out: the beginning of the first line that may
+//! still count. Where dates are missing or out of order it errs towards reading more.
 #![forbid(unsafe_code)]
 
 use std::fs::File;
@@ -26,7 +25,7 @@ const REACH: usize = 64 << 10;
 const SMALL: u64 = 64 << 10;
 
 /// Dates of lines, and the time before which lines do not count.
-pub(super) struct Calendar<'a> {
+pub(super) struct LogSeeker<'a> {
     /// Knows where the date of a line is.
     pub filter: &'a mut Filter,
     /// The present time.
@@ -38,14 +37,14 @@ pub(super) struct Calendar<'a> {
 }
 
 /// What is found at a place.
-struct Probe {
+struct ProbedLine {
     /// Whether the line is too old.
     old: bool,
     /// Where the next one begins.
     end: u64,
 }
 
-impl Calendar<'_> {
+impl LogSeeker<'_> {
     /// The beginning of the first line from `from` on that may count, in a file in this encoding.
     pub fn seek(&mut self, file: &File, encoding: &Encoding, from: u64) -> io::Result<u64> {
         let size = file.metadata()?.len();
@@ -80,7 +79,7 @@ impl Calendar<'_> {
         at: u64,
         inside: bool,
         high: u64,
-    ) -> io::Result<Option<Probe>> {
+    ) -> io::Result<Option<ProbedLine>> {
         // a line that begins at `at` has its predecessor's end before it
         let mut start = match inside {
             true => at - encoding.unit() as u64,
@@ -112,7 +111,7 @@ impl Calendar<'_> {
             let line = line.trim_end_matches(['\r', '\n']);
             let next = start + end as u64;
             if let Some(time) = self.filter.date_of(line, self.now) {
-                return Ok(Some(Probe {
+                return Ok(Some(ProbedLine {
                     old: time < self.since,
                     end: next,
                 }));
@@ -144,14 +143,14 @@ mod tests {
         fs::write(&path, log).expect("log");
         let mut filter = Filter::new("j");
         filter.set_datepattern("{^LN-BEG}EPOCH").expect("pattern");
-        let mut calendar = Calendar {
+        let mut seeker = LogSeeker {
             filter: &mut filter,
             now: NOW,
             since: NOW - 600.0,
             new_file: false,
         };
         let file = File::open(&path).expect("log");
-        calendar.seek(&file, encoding, from).expect("read") as usize
+        seeker.seek(&file, encoding, from).expect("read") as usize
     }
 
     fn line(age: f64) -> String {

@@ -1,34 +1,34 @@
-//! The core's answer to whether an id is ignored, and what it has to be told for it.
+//! The part of the core that checks whether an id is ignored, and the data it needs for that.
 #![forbid(unsafe_code)]
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::core::{Ignorance, JailCore};
+use super::core::{IgnoreVerdict, JailCore};
 use crate::address::Address;
 use crate::ticket::Timestamp;
 
 impl JailCore {
     /// Whether an id is ignored (fact J26). `key` is the expanded key of `ignorecache`.
-    pub fn ignored(&mut self, id: &Address, key: Option<&str>, now: Timestamp) -> Ignorance {
+    pub fn ignored(&mut self, id: &Address, key: Option<&str>, now: Timestamp) -> IgnoreVerdict {
         let cached = key.and_then(|key| self.options.ignore_cache.as_ref()?.get(key, now));
         match cached {
-            Some(true) => return Ignorance::Known,
-            Some(false) => return Ignorance::No,
+            Some(true) => return IgnoreVerdict::Cached,
+            Some(false) => return IgnoreVerdict::NotIgnored,
             None => {}
         }
         if let Some((by, remember)) = self.options.ignore.covers(id, &self.known) {
             if remember {
                 self.remember_ignored(key, true, now);
             }
-            return Ignorance::By(by);
+            return IgnoreVerdict::Ignored(by);
         }
         match &self.options.ignore_command {
-            Some(command) if !command.is_empty() => Ignorance::Ask(command.clone()),
+            Some(command) if !command.is_empty() => IgnoreVerdict::RunCommand(command.clone()),
             _ => {
                 self.remember_ignored(key, false, now);
-                Ignorance::No
+                IgnoreVerdict::NotIgnored
             }
         }
     }

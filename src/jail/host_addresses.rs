@@ -1,4 +1,4 @@
-//! What a jail must know of the world to ignore somebody.
+//! Addresses that the ignore list needs: those of this machine and of the names in the list.
 #![forbid(unsafe_code)]
 
 use std::collections::{HashMap, HashSet};
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// What the outside world says: needed for `ignoreself` and for names in the list.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Known {
+pub(super) struct HostAddresses {
     /// Addresses of this machine.
     pub own: Arc<HashSet<IpAddr>>,
     /// Addresses of the names in the list.

@@ -1,4 +1,4 @@
-//! The ways on which a jail tells others of its bans and hears of theirs, and what its options say of each.
+//! The peers that a jail exchanges bans with (fleet, CrowdSec), and the options for each.
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -7,20 +7,20 @@ use crate::control::{CommandError, Value};
 
 /// The way to and from others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Road {
+pub enum BanExchange {
     /// Other hosts, by the section `[fleet]`.
     Fleet,
     /// CrowdSec, by the section `[crowdsec]`.
     Crowdsec,
 }
 
-impl Road {
-    pub(super) const ALL: [Road; 2] = [Road::Fleet, Road::Crowdsec];
+impl BanExchange {
+    pub(super) const ALL: [BanExchange; 2] = [BanExchange::Fleet, BanExchange::Crowdsec];
 }
 
 /// The options `fleet` and `crowdsec` of a jail, and `fleet.minhosts`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RoadMode {
+pub struct ExchangeMode {
     /// Its bans go to others.
     pub sends: bool,
     /// Their bans count here.
@@ -29,7 +29,7 @@ pub struct RoadMode {
     pub hosts: usize,
 }
 
-impl RoadMode {
+impl ExchangeMode {
     /// Whether it has to do with others at all.
     pub fn takes_part(self) -> bool {
         self.sends || self.receives
@@ -70,38 +70,38 @@ impl RoadMode {
 
 /// Modes that the handle of a jail sees change.
 #[derive(Debug, Default)]
-pub(super) struct SharedModes {
-    fleet: SharedMode,
-    crowdsec: SharedMode,
+pub(super) struct SharedExchangeModes {
+    fleet: SharedExchangeMode,
+    crowdsec: SharedExchangeMode,
 }
 
-impl SharedModes {
-    pub(super) fn of(&self, road: Road) -> &SharedMode {
-        match road {
-            Road::Fleet => &self.fleet,
-            Road::Crowdsec => &self.crowdsec,
+impl SharedExchangeModes {
+    pub(super) fn of(&self, exchange: BanExchange) -> &SharedExchangeMode {
+        match exchange {
+            BanExchange::Fleet => &self.fleet,
+            BanExchange::Crowdsec => &self.crowdsec,
         }
     }
 }
 
 /// One of them.
 #[derive(Debug, Default)]
-pub(super) struct SharedMode {
+pub(super) struct SharedExchangeMode {
     sends: AtomicBool,
     receives: AtomicBool,
     hosts: AtomicUsize,
 }
 
-impl SharedMode {
-    pub(super) fn get(&self) -> RoadMode {
-        RoadMode {
+impl SharedExchangeMode {
+    pub(super) fn get(&self) -> ExchangeMode {
+        ExchangeMode {
             sends: self.sends.load(Ordering::Relaxed),
             receives: self.receives.load(Ordering::Relaxed),
             hosts: self.hosts.load(Ordering::Relaxed),
         }
     }
 
-    pub(super) fn set(&self, mode: RoadMode) {
+    pub(super) fn set(&self, mode: ExchangeMode) {
         self.sends.store(mode.sends, Ordering::Relaxed);
         self.receives.store(mode.receives, Ordering::Relaxed);
         self.hosts.store(mode.hosts, Ordering::Relaxed);

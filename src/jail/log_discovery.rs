@@ -1,9 +1,8 @@
-//! Log files that appear while the jail runs: patterns of `logpath` are looked up again and again
-//! (demand: a log with a new name every day is read without a restart).
+//! Finds log files that appear while the jail runs, by expanding the patterns of `logpath` again (demand:
+//! a log with a new name every day is read without a restart).
 //!
-//! What rotation makes of a file that is read must not be read a second time under its new name:
-//! neither the renamed file (the same inode with the same first line) nor a copy of it (the same
-//! first line under a name that goes on from the old one).
+//! A rotated log must not be read a second time under its new name: neither the renamed file (the same
+//! inode and first line) nor a copy (the same first line, and a name that extends the old one).
 #![forbid(unsafe_code)]
 
 use std::collections::{HashSet, VecDeque};
@@ -22,25 +21,25 @@ const MOST_FILES: usize = 4096;
 const PACKED: [&str; 5] = [".gz", ".bz2", ".xz", ".zst", ".Z"];
 
 /// Device and inode.
-pub(super) type Identity = (u64, u64);
+pub(super) type FileIdentity = (u64, u64);
 
 /// The patterns of a jail, and what is known of the files it has read.
 #[derive(Debug, Default)]
-pub(super) struct Newcomers {
+pub(super) struct LogDiscovery {
     patterns: Vec<String>,
     /// Files read so far, with their first lines.
-    known: HashSet<(Identity, String)>,
+    known: HashSet<(FileIdentity, String)>,
     known_hashes: HashSet<String>,
-    order: VecDeque<(Identity, String)>,
+    order: VecDeque<(FileIdentity, String)>,
     /// Taken away by command: they stay away.
     removed: HashSet<String>,
     /// Files that could not be opened, which was told.
     refused: HashSet<String>,
-    look_at: Option<Instant>,
+    next_scan: Option<Instant>,
     before: Option<Vec<String>>,
 }
 
-impl Newcomers {
+impl LogDiscovery {
     /// Patterns, each perhaps with `head` or `tail` behind a blank, which concern the files that were
     /// there at the start.
     pub fn set_patterns(&mut self, lines: &[String], now: Instant) {
@@ -51,27 +50,27 @@ impl Newcomers {
             pattern.to_owned()
         };
         self.patterns = lines.iter().map(pattern).collect();
-        self.look_at = (!self.patterns.is_empty()).then_some(now + INTERVAL);
+        self.next_scan = (!self.patterns.is_empty()).then_some(now + INTERVAL);
     }
 
     /// When to look the patterns up.
-    pub fn look_at(&self) -> Option<Instant> {
-        self.look_at
+    pub fn next_scan(&self) -> Option<Instant> {
+        self.next_scan
     }
 
-    /// The patterns to look up now; the next look is due when [`Newcomers::looked`] is called.
-    pub fn begin_look(&mut self) -> Vec<String> {
-        self.look_at = None;
+    /// The patterns to look up now; the next look is due when [`LogDiscovery::scan_done`] is called.
+    pub fn begin_scan(&mut self) -> Vec<String> {
+        self.next_scan = None;
         self.patterns.clone()
     }
 
     /// A look has ended.
-    pub fn looked(&mut self, now: Instant) {
-        self.look_at = (!self.patterns.is_empty()).then_some(now + INTERVAL);
+    pub fn scan_done(&mut self, now: Instant) {
+        self.next_scan = (!self.patterns.is_empty()).then_some(now + INTERVAL);
     }
 
     /// A file that is read, with its first line's hash; files without a line are not known yet.
-    pub fn know(&mut self, file: Identity, first_line: &str) {
+    pub fn remember(&mut self, file: FileIdentity, first_line: &str) {
         if first_line.is_empty() {
             return;
         }
@@ -116,7 +115,7 @@ impl Newcomers {
     pub fn is_known<'p>(
         &self,
         path: &str,
-        file: Identity,
+        file: FileIdentity,
         first_line: &str,
         mut paths: impl Iterator<Item = &'p str>,
     ) -> bool {
@@ -130,7 +129,7 @@ impl Newcomers {
     /// A reload will name the patterns again.
     pub fn begin_reload(&mut self) {
         self.before = Some(std::mem::take(&mut self.patterns));
-        self.look_at = None;
+        self.next_scan = None;
     }
 
     /// The patterns are complete, or (`keep`) those before shall hold.
@@ -139,7 +138,7 @@ impl Newcomers {
             && keep
         {
             self.patterns = before;
-            self.looked(now);
+            self.scan_done(now);
         }
     }
 }
@@ -150,11 +149,11 @@ mod tests {
 
     #[test]
     fn what_rotation_leaves_is_not_new() {
-        let mut newcomers = Newcomers::default();
-        newcomers.know((1, 10), "first");
-        newcomers.know((1, 11), "");
+        let mut discovery = LogDiscovery::default();
+        discovery.remember((1, 10), "first");
+        discovery.remember((1, 11), "");
         let known = |path: &str, inode, line| {
-            newcomers.is_known(path, (1, inode), line, ["/l/a.log"].into_iter())
+            discovery.is_known(path, (1, inode), line, ["/l/a.log"].into_iter())
         };
         assert!(known("/l/a.log.1", 10, "first"), "renamed");
         assert!(known("/l/a.log.1", 12, "first"), "copied");
@@ -164,22 +163,22 @@ mod tests {
         );
         assert!(!known("/l/a.log.2", 12, "other"));
         assert!(!known("/l/b.log", 11, ""), "empty");
-        assert!(!newcomers.is_candidate("/l/a.log.2.gz", 0));
-        newcomers.set_patterns(&["/l/*.log tail".to_owned()], Instant::now());
-        newcomers.remove("/l/b.log");
-        assert!(!newcomers.is_candidate("/l/b.log", 0));
-        newcomers.add("/l/b.log");
-        assert!(newcomers.is_candidate("/l/b.log", 0));
-        assert_eq!(newcomers.begin_look(), ["/l/*.log"]);
+        assert!(!discovery.is_candidate("/l/a.log.2.gz", 0));
+        discovery.set_patterns(&["/l/*.log tail".to_owned()], Instant::now());
+        discovery.remove("/l/b.log");
+        assert!(!discovery.is_candidate("/l/b.log", 0));
+        discovery.add("/l/b.log");
+        assert!(discovery.is_candidate("/l/b.log", 0));
+        assert_eq!(discovery.begin_scan(), ["/l/*.log"]);
     }
 
     #[test]
     fn memory_is_bounded() {
-        let mut newcomers = Newcomers::default();
+        let mut discovery = LogDiscovery::default();
         for inode in 0..10_000 {
-            newcomers.know((1, inode), &inode.to_string());
+            discovery.remember((1, inode), &inode.to_string());
         }
-        assert_eq!(newcomers.known.len(), MOST_KNOWN);
-        assert_eq!(newcomers.known_hashes.len(), MOST_KNOWN);
+        assert_eq!(discovery.known.len(), MOST_KNOWN);
+        assert_eq!(discovery.known_hashes.len(), MOST_KNOWN);
     }
 }

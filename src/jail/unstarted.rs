@@ -1,37 +1,37 @@
-//! A jail before its tasks run. Whoever sets it up does so at once: hundreds of jails are set up at
-//! a start, and to wait for a task costs two switches from thread to thread each time.
+//! A jail whose tasks do not run yet. Options are set by direct calls: a start sets up hundreds of jails,
+//! and each request to a task would cost two thread switches.
 
 use tokio::sync::oneshot;
 
-use super::look::Looks;
-use super::{Jail, Refusal, task};
+use super::log_fingerprint::PrefetchedLogs;
+use super::{Jail, RefusedSetting, task};
 use crate::action::{self, Order};
 use crate::control::{JailSetting, Reply};
 
 /// A jail whose tasks do not run yet; requests to its handle wait until they do.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct UnstartedJail {
     pub(super) jail: Jail,
-    pub(super) deciding: task::Prepared,
-    pub(super) doing: action::Prepared,
+    pub(super) core_task: task::UnstartedTask,
+    pub(super) action_task: action::Prepared,
 }
 
-impl Prepared {
+impl UnstartedJail {
     /// The handle.
     pub fn jail(&self) -> &Jail {
         &self.jail
     }
 
-    /// As [`Jail::set_all`]; `looks` holds what is known of logs.
+    /// As [`Jail::set_all`]; `prefetched` holds what is known of logs.
     ///
     /// # Errors
     /// The first that is refused.
     pub async fn set_all(
         &mut self,
         options: Vec<JailSetting>,
-        looks: &mut Looks,
-    ) -> Result<(), Refusal> {
-        self.deciding.task.set_all(options, looks).await
+        prefetched: &mut PrefetchedLogs,
+    ) -> Result<(), RefusedSetting> {
+        self.core_task.task.set_all(options, prefetched).await
     }
 
     /// Adds or sets an action; a setting that is about none comes back.
@@ -41,14 +41,14 @@ impl Prepared {
     pub async fn set_action(&mut self, setting: JailSetting) -> Result<Reply, JailSetting> {
         let (reply, answer) = oneshot::channel();
         let order = order_of(setting, reply).map_err(|(setting, _)| setting)?;
-        self.doing.send(order);
+        self.action_task.send(order);
         Ok(answer.await.unwrap_or_else(|_| Err(self.jail.gone())))
     }
 
     /// Starts the tasks, inside a tokio runtime.
     pub fn launch(self) {
-        self.deciding.launch();
-        self.doing.launch();
+        self.core_task.launch();
+        self.action_task.launch();
     }
 }
 

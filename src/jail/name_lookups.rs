@@ -1,6 +1,6 @@
-//! Names that a jail has asked the addresses of: failures of host names wait here, beside all
-//! others, so that no line with an address waits for the resolver. Names of `ignoreip` are looked up
-//! anew here while the addresses from before still serve.
+//! Name lookups of one jail. Failures of host names wait here, apart from all others, so that lines
+//! with an address do not wait for the resolver. Names of `ignoreip` are refreshed here while their old
+//! addresses stay in use.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::names::Names;
+use super::dns_cache::DnsCache;
 
 /// Failures that may wait for their names; the jail reads no further beyond.
 const MOST_FAILURES: usize = 1000;
 
 /// Names of a jail that are being looked up.
 #[derive(Debug)]
-pub(super) struct Naming<Failure> {
+pub(super) struct NameLookups<Failure> {
     /// The failures of each name, in the order of their lines; a name of `ignoreip` may have none.
     asked: HashMap<String, Vec<Failure>>,
     /// How many failures those are.
@@ -23,9 +23,9 @@ pub(super) struct Naming<Failure> {
     lookups: JoinSet<(String, Arc<[IpAddr]>)>,
 }
 
-impl<Failure> Default for Naming<Failure> {
+impl<Failure> Default for NameLookups<Failure> {
     fn default() -> Self {
-        Naming {
+        NameLookups {
             asked: HashMap::new(),
             failures: 0,
             lookups: JoinSet::new(),
@@ -33,9 +33,9 @@ impl<Failure> Default for Naming<Failure> {
     }
 }
 
-impl<Failure> Naming<Failure> {
+impl<Failure> NameLookups<Failure> {
     /// Looks a name up.
-    pub fn ask(&mut self, names: &Names, name: &str) {
+    pub fn ask(&mut self, names: &DnsCache, name: &str) {
         if self.asked.contains_key(name) {
             return;
         }
@@ -48,7 +48,7 @@ impl<Failure> Naming<Failure> {
     }
 
     /// Keeps a failure until its name is looked up.
-    pub fn put_aside(&mut self, names: &Names, name: &str, failure: Failure) {
+    pub fn put_aside(&mut self, names: &DnsCache, name: &str, failure: Failure) {
         self.ask(names, name);
         if let Some(failures) = self.asked.get_mut(name) {
             failures.push(failure);

@@ -1,18 +1,18 @@
-//! Commands that reach one jail: `get`, `set` and `status`, answered by its task.
+//! Handles the commands for one jail: `get`, `set` and `status`. Runs in the task of the jail.
 
 use tokio::sync::oneshot;
 
-use super::look::Looks;
-use super::status::{Part, READ, add_rows};
-use super::task::Task;
-use super::{FIGURES, FULL, Refusal};
+use super::log_fingerprint::PrefetchedLogs;
+use super::status::{READ, StatusSection, add_rows};
+use super::task::JailTask;
+use super::{FIGURES, FULL, RefusedSetting};
 use crate::action::Order;
 use crate::clock::now;
 use crate::control::{CommandError, JailCommand, JailQuery, JailSetting, Reply, Value};
 use crate::options::jail::SIMULATE;
 use crate::{debug, warning};
 
-impl Task {
+impl JailTask {
     /// Carries a command out and answers it, at once or when what it asks for has been done.
     pub(super) async fn call(&mut self, command: JailCommand, reply: oneshot::Sender<Reply>) {
         let answer = match command {
@@ -40,7 +40,7 @@ impl Task {
                 let bans = self.core.banned_tickets();
                 return self.actions.send(Order::Remove { name, bans, reply });
             }
-            JailCommand::Set(setting) => self.set(setting, &mut Looks::default()).await,
+            JailCommand::Set(setting) => self.set(setting, &mut PrefetchedLogs::default()).await,
         };
         let _ = reply.send(answer);
     }
@@ -50,21 +50,21 @@ impl Task {
     pub(super) async fn set_all(
         &mut self,
         settings: Vec<JailSetting>,
-        looks: &mut Looks,
-    ) -> Result<(), Refusal> {
+        prefetched: &mut PrefetchedLogs,
+    ) -> Result<(), RefusedSetting> {
         let mut rest = settings.into_iter();
         let mut done = 0;
         while let Some(setting) = rest.next() {
-            if let Err(error) = self.set(setting, looks).await {
+            if let Err(error) = self.set(setting, prefetched).await {
                 let rest = rest.collect();
-                return Err(Refusal { done, error, rest });
+                return Err(RefusedSetting { done, error, rest });
             }
             done += 1;
         }
         Ok(())
     }
 
-    async fn set(&mut self, setting: JailSetting, looks: &mut Looks) -> Reply {
+    async fn set(&mut self, setting: JailSetting, prefetched: &mut PrefetchedLogs) -> Reply {
         match setting {
             JailSetting::Idle(word) => {
                 let was_idle = self.idle;
@@ -92,11 +92,10 @@ impl Task {
             }
             JailSetting::AddLogPath { path, tail } => {
                 let encoding = self.core.encoding().to_owned();
-                let looked = looks.take(self.core.name(), &path);
-                let mut calendar = self.core.calendar(now());
+                let state = prefetched.take(self.core.name(), &path);
+                let mut seeker = self.core.seeker(now());
                 let logs = self.intake.logs();
-                logs.add(&path, looked, tail, &encoding, &mut calendar)
-                    .await?;
+                logs.add(&path, state, tail, &encoding, &mut seeker).await?;
                 Ok(logs.paths().into())
             }
             JailSetting::DelLogPath(path) => {
@@ -163,7 +162,7 @@ impl Task {
         if figures {
             // how much of them is unread is said where nothing waits for a disk
             let positions = (READ, self.intake.positions());
-            add_rows(&mut status, Part::Filter, [positions]);
+            add_rows(&mut status, StatusSection::Filter, [positions]);
         }
         status
     }

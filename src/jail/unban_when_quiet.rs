@@ -1,6 +1,6 @@
-//! `unbanwhenquiet`, an option of a jail that the original does not know: a ban whose time is over
-//! is lifted only when its address has stopped trying. Whether it has is asked of the actions
-//! (`actionquiet`), which can see what the firewall still turns away.
+//! `unbanwhenquiet`, an option that the original does not have: an expired ban is lifted only when its
+//! address is quiet. The actions are asked whether it is (`actionquiet`): they see what the firewall still
+//! drops.
 #![forbid(unsafe_code)]
 
 use super::core::JailCore;
@@ -41,7 +41,7 @@ impl JailCore {
             ..ticket
         };
         vec![
-            Decision::KeepsTrying(ticket.clone()),
+            Decision::StillActive(ticket.clone()),
             Decision::Record(ticket.clone()),
             Decision::Prolong(ticket),
         ]
@@ -50,7 +50,7 @@ impl JailCore {
 
 #[cfg(test)]
 mod tests {
-    use super::super::core::Past;
+    use super::super::core::PriorBans;
     use super::*;
     use crate::control::{JailSetting, Value};
 
@@ -70,7 +70,7 @@ mod tests {
         let mut decisions = Vec::new();
         core.ban(
             Ticket::new(id.clone(), 1000.0),
-            &Past::default(),
+            &PriorBans::default(),
             1000.0,
             &mut decisions,
         );
@@ -84,7 +84,7 @@ mod tests {
         assert!(!asked(&mut core, 1602.0));
         assert!(asked(&mut core, 1601.0 + GRACE + 1.0));
         let decisions = core.answer_quiet(&id, false, 1700.0);
-        let Some(Decision::KeepsTrying(ticket)) = decisions.first() else {
+        let Some(Decision::StillActive(ticket)) = decisions.first() else {
             panic!("{decisions:?}");
         };
         assert_eq!(ticket.bantime, Some(BanTime::Seconds(1300.0)));

@@ -1,9 +1,8 @@
-//! Names → addresses, for all jails together: `usedns`, names in `ignoreip`, and the names of this
-//! machine (facts R25, J16, J17, G6).
+//! Resolves host names for all jails and caches the answers: `usedns`, names in `ignoreip`, and the names
+//! of this machine (facts R25, J16, J17, G6).
 //!
-//! Look-ups run side by side, beside the jails, have a time limit, and are remembered for five
-//! minutes, also when they found nothing. Whoever asks for a name that is being looked up waits for
-//! the same answer.
+//! Lookups run concurrently, have a time limit, and are cached for five minutes, failed ones included.
+//! Concurrent requests for one name share one lookup.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, ToSocketAddrs};
@@ -28,40 +27,40 @@ const MAX_NAMES: usize = 1000;
 
 /// Handle to the look-ups. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Names {
-    shared: Arc<Shared>,
+pub struct DnsCache {
+    shared: Arc<DnsShared>,
 }
 
 #[derive(Debug)]
-struct Shared {
-    memory: Mutex<Memory>,
+struct DnsShared {
+    memory: Mutex<DnsAnswers>,
     resolver: Resolver,
     /// Held while the addresses of this machine are gathered, so that jails do not do it each.
     gathering: tokio::sync::Mutex<()>,
 }
 
 /// The addresses of a name, once they are known.
-type Lookup = Arc<OnceCell<Arc<[IpAddr]>>>;
+type NameLookup = Arc<OnceCell<Arc<[IpAddr]>>>;
 
 #[derive(Debug, Default)]
-struct Memory {
-    names: HashMap<String, (Instant, Lookup)>,
+struct DnsAnswers {
+    names: HashMap<String, (Instant, NameLookup)>,
     own: Option<(Instant, Arc<HashSet<IpAddr>>)>,
     /// `allowipv6`; `None` is `auto`.
     ipv6: Option<bool>,
 }
 
-impl Default for Names {
-    fn default() -> Names {
-        Names::new(Resolver::default())
+impl Default for DnsCache {
+    fn default() -> DnsCache {
+        DnsCache::new(Resolver::default())
     }
 }
 
-impl Names {
+impl DnsCache {
     /// Nothing known yet.
-    pub fn new(resolver: Resolver) -> Names {
-        Names {
-            shared: Arc::new(Shared {
+    pub fn new(resolver: Resolver) -> DnsCache {
+        DnsCache {
+            shared: Arc::new(DnsShared {
                 memory: Mutex::default(),
                 resolver,
                 gathering: tokio::sync::Mutex::default(),
@@ -113,7 +112,7 @@ impl Names {
         }
     }
 
-    /// As [`Names::addresses`], of several names side by side.
+    /// As [`DnsCache::addresses`], of several names side by side.
     pub async fn all_addresses(
         &self,
         wanted: impl IntoIterator<Item = String>,
@@ -132,7 +131,7 @@ impl Names {
     }
 
     /// The look-up of a name that holds: one from before, or a new one that nobody has begun.
-    fn lookup(&self, name: &str) -> Lookup {
+    fn lookup(&self, name: &str) -> NameLookup {
         let mut memory = self.memory();
         let now = Instant::now();
         if let Some((until, lookup)) = memory.names.get(name)
@@ -149,7 +148,7 @@ impl Names {
             let oldest = oldest.0.clone();
             memory.names.remove(&oldest);
         }
-        let lookup = Lookup::default();
+        let lookup = NameLookup::default();
         let held = (now + HOLDS, lookup.clone());
         memory.names.insert(name.to_owned(), held);
         lookup
@@ -166,7 +165,7 @@ impl Names {
         self.gather().await
     }
 
-    /// As [`Names::own_addresses`], without waiting: what is out of date still serves while it is
+    /// As [`DnsCache::own_addresses`], without waiting: what is out of date still serves while it is
     /// gathered anew. `None` before the first time.
     pub fn own_addresses_now(&self) -> Option<Arc<HashSet<IpAddr>>> {
         let mut memory = self.memory();
@@ -215,7 +214,7 @@ impl Names {
         Ok(found)
     }
 
-    fn memory(&self) -> MutexGuard<'_, Memory> {
+    fn memory(&self) -> MutexGuard<'_, DnsAnswers> {
         // nothing is left half done under this lock
         self.shared
             .memory
@@ -304,7 +303,7 @@ mod tests {
 
     #[tokio::test]
     async fn this_machine_knows_itself() {
-        let names = Names::default();
+        let names = DnsCache::default();
         let own = names.own_addresses().await;
         assert!(own.contains(&"127.0.0.1".parse().unwrap()));
         names.allow_ipv6(Some(false));
