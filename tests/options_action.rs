@@ -159,7 +159,7 @@ const ACTIONCHECK: Case = Case {
     jail: "actioncheck",
     settings: does!(
         "actioncheck",
-        "actionstart=\"echo start >>%(notes)s; touch %(notes)s.there\"",
+        "actionstart=\"touch %(notes)s.there; echo start >>%(notes)s\"",
         "actionban=\"test -e %(notes)s.there && echo ban >>%(notes)s\"",
         "actioncheck=\"test -e %(notes)s.there\"",
         "actionstart_on_demand=true",
@@ -186,10 +186,10 @@ const ACTIONREPAIR: Case = Case {
     jail: "actionrepair",
     settings: does!(
         "actionrepair",
-        "actionstart=\"echo start >>%(notes)s; touch %(notes)s.there\"",
+        "actionstart=\"touch %(notes)s.there; echo start >>%(notes)s\"",
         "actionban=\"test -e %(notes)s.there && echo ban >>%(notes)s\"",
         "actioncheck=\"test -e %(notes)s.there\"",
-        "actionrepair=\"echo repair >>%(notes)s; touch %(notes)s.there\""
+        "actionrepair=\"touch %(notes)s.there; echo repair >>%(notes)s\""
     ),
     run: |jail| {
         jail.notes(1);
@@ -208,11 +208,11 @@ const ACTIONREPAIR_ON_UNBAN: Case = Case {
     jail: "actionrepair-on-unban",
     settings: does!(
         "actionrepair-on-unban",
-        "actionstart=\"echo start >>%(notes)s; touch %(notes)s.there\"",
+        "actionstart=\"touch %(notes)s.there; echo start >>%(notes)s\"",
         "actionban=\"echo ban >>%(notes)s\"",
         "actionunban=\"test -e %(notes)s.there && echo unban >>%(notes)s\"",
         "actioncheck=\"test -e %(notes)s.there\"",
-        "actionrepair=\"echo repair >>%(notes)s; touch %(notes)s.there\"",
+        "actionrepair=\"touch %(notes)s.there; echo repair >>%(notes)s\"",
         "actionrepair_on_unban=true"
     ),
     run: |jail| {
