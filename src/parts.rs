@@ -120,7 +120,7 @@ pub mod fields {
     pub use crate::fields::{FieldValue, Fields, MatchLine};
 }
 pub mod filter {
-    pub use crate::filter::{Clock, Failure, FailureId, Filter, LineOutcome, Manner};
+    pub use crate::filter::{Clock, ExamineMode, Failure, FailureId, Filter, LineOutcome};
 }
 pub mod firewall {
     pub mod iptables {
@@ -221,7 +221,7 @@ pub mod server {
     }
 }
 pub mod source {
-    pub use crate::source::{Chunk, Sources, Start, Subscription, Watch};
+    pub use crate::source::{Chunk, LogSubscription, Sources, StartPosition, Watch};
 }
 pub mod store {
     pub use crate::store::{BanHistory, LogPosition, Store, StoreError};

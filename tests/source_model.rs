@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferroban::parts::source::{Chunk, Sources, Start, Subscription, Watch};
+use ferroban::parts::source::{Chunk, LogSubscription, Sources, StartPosition, Watch};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -234,18 +234,18 @@ fn open(path: &Path) -> File {
 /// One who reads, quickly or slowly.
 struct Watcher {
     inbox: mpsc::Receiver<Arc<Chunk>>,
-    _subscription: Subscription,
+    _subscription: LogSubscription,
     got: Vec<String>,
     ended: bool,
     /// Where a reader that is started anew goes on.
-    place: Start,
+    place: StartPosition,
 }
 
 impl Watcher {
     async fn new(sources: &Sources, path: &Path, watch: Watch, capacity: usize) -> Watcher {
         let (sender, inbox) = mpsc::channel(capacity);
         let subscription = sources
-            .add(path, Start::Head, watch, sender)
+            .add(path, StartPosition::Head, watch, sender)
             .await
             .expect("the file is there");
         Watcher {
@@ -253,7 +253,7 @@ impl Watcher {
             _subscription: subscription,
             got: Vec::new(),
             ended: false,
-            place: Start::Head,
+            place: StartPosition::Head,
         }
     }
 
@@ -275,7 +275,7 @@ impl Watcher {
                     assert!(chunk.data.is_empty() || chunk.data.ends_with(b"\n"));
                     self.ended = chunk.at_end;
                     if !chunk.first_line_hash.is_empty() {
-                        self.place = Start::Resume {
+                        self.place = StartPosition::Resume {
                             first_line_hash: chunk.first_line_hash.to_string(),
                             offset: chunk.offset,
                         };

@@ -38,7 +38,7 @@ use crate::clock;
 use crate::filter::{Filter, Trace};
 use crate::jail::replay::{JudgedFailure, LineKind};
 use crate::lint::{hint, nearest};
-use crate::source::compressed::Meter;
+use crate::source::compressed::ByteMeter;
 use crate::ticket::Timestamp;
 
 /// What is known about one line in the end.
@@ -166,7 +166,7 @@ fn lines(
     mut judges: Vec<Judge>,
     present: Timestamp,
 ) -> anyhow::Result<bool> {
-    let mut logs = Logs::new(Meter::default());
+    let mut logs = Logs::new(ByteMeter::default());
     if judges.len() > 1 && arguments.what.iter().any(|log| log == "-") {
         let kept = logs.keep_standard_input();
         kept.context("cannot keep standard input for more than one jail")?;

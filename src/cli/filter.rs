@@ -20,9 +20,9 @@ use super::{directory, help, printable, refused, say};
 use crate::clock;
 use crate::config::shipped::{self, Shipped};
 use crate::draft::trial::{Log, Trial};
-use crate::draft::{Dating, Draft, DraftError, Source};
+use crate::draft::{Draft, DraftDate, DraftError, Source};
 use crate::jail::replay::ReplayJail;
-use crate::source::compressed::Meter;
+use crate::source::compressed::ByteMeter;
 
 /// The exit code when the filter does not do what it should.
 const FAILED: u8 = 1;
@@ -226,7 +226,7 @@ fn name_of(draft: &Draft, log: &str, config: &str) -> String {
 
 /// The lines of a log.
 fn read(path: &str) -> anyhow::Result<Vec<String>> {
-    let input = Logs::new(Meter::default()).input(path, "utf-8");
+    let input = Logs::new(ByteMeter::default()).input(path, "utf-8");
     let mut jail = ReplayJail::new("filter");
     let mut log = Lines::new(vec![input], &mut jail, 0.0);
     let mut lines = Vec::new();
@@ -334,7 +334,7 @@ fn report(draft: &Draft, trial: &Trial, log: &Log<'_>) -> String {
         trial.others.len()
     );
     show(&others, &trial.others);
-    if draft.dating == Dating::None {
+    if draft.dating == DraftDate::None {
         text.push_str("\nNo date was found in the lines: they count when they are read.");
     }
     match &trial.led {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::source::compressed::Meter;
+use crate::source::compressed::ByteMeter;
 
 /// What is done sooner needs no bar.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub struct Progress {
     /// `None`: nobody would see it.
     bar: Option<ProgressBar>,
-    meter: Meter,
+    meter: ByteMeter,
     begun: Instant,
     visible: bool,
     last: u64,
@@ -25,7 +25,7 @@ impl Progress {
     /// For the files that `meter` counts; `wanted` is false where a bar would be in the way.
     pub fn new<'a>(
         paths: impl IntoIterator<Item = &'a str>,
-        meter: &Meter,
+        meter: &ByteMeter,
         wanted: bool,
     ) -> Progress {
         let shown = wanted && io::stderr().is_terminal();

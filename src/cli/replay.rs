@@ -25,8 +25,8 @@ use crate::cli::progress::Progress;
 use crate::clock;
 use crate::jail::replay::ReplayEvent;
 use crate::python::encoding::Encoding;
-use crate::source::compressed::Meter;
-use crate::source::journal::Reader;
+use crate::source::compressed::ByteMeter;
+use crate::source::journal::JournalReader;
 
 /// The exit code when something was left out: the verdict is not whole.
 pub(super) const INCOMPLETE: u8 = 1;
@@ -58,7 +58,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     }
     tell(&missing);
     let present = clock::now();
-    let meter = Meter::default();
+    let meter = ByteMeter::default();
     let mut logs = Logs::new(meter.clone());
     if jails.len() > 1 && arguments.logs.iter().any(|log| log == "-") {
         let kept = logs.keep_standard_input();
@@ -133,7 +133,7 @@ fn replay(
         Source::Journal(options, matches) => {
             let encoding = Encoding::named(&encoding).unwrap_or_else(Encoding::utf_8);
             let read = || -> io::Result<()> {
-                let mut reader = Reader::open(options, matches, encoding)?;
+                let mut reader = JournalReader::open(options, matches, encoding)?;
                 while let Some(entry) = reader.next_entry()? {
                     jail.jail.entry(&entry, present, events);
                 }

@@ -1,7 +1,6 @@
-//! The calendar as arithmetic, and local time with a memory.
+//! Calendar arithmetic, and local time with a cache.
 //!
-//! A *reading* is a wall-clock time as seconds since 1970-01-01 00:00 of that clock, whatever
-//! its zone.
+//! A *reading* is a wall-clock time as seconds since 1970-01-01 00:00 of that clock, whatever its zone.
 #![forbid(unsafe_code)]
 
 use crate::sys::localtime::{self, WallClock};

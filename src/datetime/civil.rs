@@ -1,15 +1,15 @@
-//! From calendar fields to an instant: what a line leaves out is completed from the present
-//! time (facts D16–D18).
+//! Converts calendar fields to an instant; fields that the line lacks are completed from the present time
+//! (facts D16–D18).
 #![forbid(unsafe_code)]
 
 use super::calendar::{self, DAY, LocalTime, MONTHS, WEEKDAYS};
-use super::syntax::Field;
+use super::syntax::DateField;
 use super::{FixedOffset, zone};
 use crate::ticket::Timestamp;
 
 /// What the line does not say.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Context {
+pub(super) struct DateContext {
     /// The present time.
     pub now: Timestamp,
     /// The zone of dates that name none; `None` is the system's.
@@ -72,8 +72,8 @@ impl Lifetime {
 /// The instant of the fields, given in the order of the pattern, and how long that is the answer;
 /// `None` when there is none.
 pub(super) fn resolve<'l>(
-    fields: impl Iterator<Item = (Field, &'l str)> + Clone,
-    context: &Context,
+    fields: impl Iterator<Item = (DateField, &'l str)> + Clone,
+    context: &DateContext,
     local: &mut LocalTime,
 ) -> (Option<Timestamp>, Lifetime) {
     let mut lifetime = Lifetime::ALWAYS;
@@ -82,8 +82,8 @@ pub(super) fn resolve<'l>(
 }
 
 fn instant<'l>(
-    fields: impl Iterator<Item = (Field, &'l str)> + Clone,
-    context: &Context,
+    fields: impl Iterator<Item = (DateField, &'l str)> + Clone,
+    context: &DateContext,
     local: &mut LocalTime,
     lifetime: &mut Lifetime,
 ) -> Option<Timestamp> {
@@ -153,41 +153,47 @@ fn days(reading: f64) -> i64 {
 }
 
 impl Parts {
-    fn read<'l>(fields: impl Iterator<Item = (Field, &'l str)>) -> Option<Parts> {
+    fn read<'l>(fields: impl Iterator<Item = (DateField, &'l str)>) -> Option<Parts> {
         let mut parts = Parts::default();
         let mut twelve = false;
         for (field, text) in fields {
             match field {
-                Field::Year4 => parts.year = Some(number(text)?),
-                Field::Year2 => {
+                DateField::Year4 => parts.year = Some(number(text)?),
+                DateField::Year2 => {
                     let year = number(text)?;
                     parts.year = Some(if year <= 2000 { year + 2000 } else { year });
                 }
-                Field::Month => parts.month = Some(number(text)?),
-                Field::MonthShort => parts.month = Some(name_index(text, &MONTHS, true)? + 1),
-                Field::MonthLong => parts.month = Some(name_index(text, &MONTHS, false)? + 1),
-                Field::Day => parts.day = Some(number(text)?),
-                Field::Hour24 => {
+                DateField::Month => parts.month = Some(number(text)?),
+                DateField::MonthShort => parts.month = Some(name_index(text, &MONTHS, true)? + 1),
+                DateField::MonthLong => parts.month = Some(name_index(text, &MONTHS, false)? + 1),
+                DateField::Day => parts.day = Some(number(text)?),
+                DateField::Hour24 => {
                     parts.hour = number(text)?;
                     twelve = false;
                 }
-                Field::Hour12 => {
+                DateField::Hour12 => {
                     parts.hour = number(text)?;
                     twelve = true;
                 }
-                Field::HalfDay if text.eq_ignore_ascii_case("pm") => parts.afternoon = Some(true),
-                Field::HalfDay if text.eq_ignore_ascii_case("am") => parts.afternoon = Some(false),
-                Field::HalfDay => {}
-                Field::Minute => parts.minute = number(text)?,
-                Field::Second => parts.second = number(text)?,
-                Field::Fraction => {}
-                Field::WeekdayShort => parts.weekday = Some(name_index(text, &WEEKDAYS, true)?),
-                Field::WeekdayLong => parts.weekday = Some(name_index(text, &WEEKDAYS, false)?),
-                Field::WeekdayNumber => parts.weekday = Some((number(text)? + 6).rem_euclid(7)),
-                Field::DayOfYear => parts.day_of_year = Some(number(text)?),
-                Field::WeekFromSunday => parts.week = Some((number(text)?, false)),
-                Field::WeekFromMonday => parts.week = Some((number(text)?, true)),
-                Field::Offset | Field::ZoneName => parts.offset = Some(zone::seconds_of(text)?),
+                DateField::HalfDay if text.eq_ignore_ascii_case("pm") => {
+                    parts.afternoon = Some(true)
+                }
+                DateField::HalfDay if text.eq_ignore_ascii_case("am") => {
+                    parts.afternoon = Some(false)
+                }
+                DateField::HalfDay => {}
+                DateField::Minute => parts.minute = number(text)?,
+                DateField::Second => parts.second = number(text)?,
+                DateField::Fraction => {}
+                DateField::WeekdayShort => parts.weekday = Some(name_index(text, &WEEKDAYS, true)?),
+                DateField::WeekdayLong => parts.weekday = Some(name_index(text, &WEEKDAYS, false)?),
+                DateField::WeekdayNumber => parts.weekday = Some((number(text)? + 6).rem_euclid(7)),
+                DateField::DayOfYear => parts.day_of_year = Some(number(text)?),
+                DateField::WeekFromSunday => parts.week = Some((number(text)?, false)),
+                DateField::WeekFromMonday => parts.week = Some((number(text)?, true)),
+                DateField::Offset | DateField::ZoneName => {
+                    parts.offset = Some(zone::seconds_of(text)?)
+                }
             }
         }
         if twelve {

@@ -1,7 +1,7 @@
-//! Which of many templates gives the date of a line (facts D13–D15).
+//! Finds which of many templates gives the date of a line (facts D13–D15).
 //!
-//! Logs repeat themselves, so the template of the last line is asked first, at the place of
-//! the last date. Only when that fails all are tried in an order that follows their success.
+//! Logs repeat themselves, so the template of the last line is tried first, at the position of the last
+//! date. If that fails, all are tried in an order by their number of hits.
 #![forbid(unsafe_code)]
 
 mod course;
@@ -11,13 +11,13 @@ use std::sync::Arc;
 pub use self::course::{Course, Stand};
 
 use super::calendar::{self, LocalTime};
-use super::civil::Context;
-use super::memory::Memory;
+use super::civil::DateContext;
+use super::date_memo::DateMemo;
+use super::date_place::{DatePlace, chars_before};
 use super::patterns::{LINE_BEGIN, PATTERNS};
-use super::place::{Place, chars_before};
 use super::program::{Clues, Spans};
 use super::syntax::YearWindow;
-use super::template::{Template, has_markup, replace_markup, unbound};
+use super::template::{DateTemplate, has_markup, replace_markup, unbound};
 use super::templates::Templates;
 use super::{DatePatternError, FixedOffset, FoundDate, TemplateInfo};
 use crate::info;
@@ -42,14 +42,14 @@ pub struct DateDetector {
     /// Lines of the `datepattern`, empty for the defaults.
     patterns: Arc<[String]>,
     shared: Templates,
-    entries: Vec<Entry>,
+    entries: Vec<RankedTemplate>,
     /// The years of `%ExY` are set; they are known with the first line.
     settled: bool,
     zone: Option<FixedOffset>,
     local: LocalTime,
-    last: Option<Place>,
+    last: Option<DatePlace>,
     /// The date of the last line, if an anchored template found it.
-    memory: Option<Box<Memory>>,
+    memory: Option<Box<DateMemo>>,
     first_unused: usize,
     /// A date was not given by the template of the last one.
     wavered: bool,
@@ -58,8 +58,8 @@ pub struct DateDetector {
 }
 
 #[derive(Clone, Debug)]
-struct Entry {
-    template: Arc<Template>,
+struct RankedTemplate {
+    template: Arc<DateTemplate>,
     hits: u64,
     last_used: Timestamp,
     /// Where in the line it last gave the date, in characters.
@@ -77,7 +77,7 @@ struct Candidate {
 }
 
 /// What the template of the last date says of a line.
-enum Answer {
+enum TemplateAnswer {
     /// No other has to be asked.
     Sure(Candidate),
     Unsure {
@@ -206,7 +206,7 @@ impl DateDetector {
         }
         let found = self.choose(line)?;
         let index = self.record(line, &found, now);
-        let context = Context {
+        let context = DateContext {
             now,
             zone: self.zone,
         };
@@ -221,7 +221,7 @@ impl DateDetector {
         };
         if template.anchored && template.is_explained() {
             let looked = &found.spans.looked;
-            let memory = Memory::of(line, looked, template.lead(), &date, lifetime);
+            let memory = DateMemo::of(line, looked, template.lead(), &date, lifetime);
             self.memory = memory.map(Box::new);
         }
         Some(date)
@@ -302,7 +302,7 @@ impl DateDetector {
 
     fn append(
         &mut self,
-        template: Arc<Template>,
+        template: Arc<DateTemplate>,
         ignore_known: bool,
     ) -> Result<(), DatePatternError> {
         if self
@@ -319,7 +319,7 @@ impl DateDetector {
                 )))
             };
         }
-        self.entries.push(Entry {
+        self.entries.push(RankedTemplate {
             template,
             hits: 0,
             last_used: 0.0,
@@ -331,8 +331,8 @@ impl DateDetector {
 
     fn choose(&mut self, line: &str) -> Option<Candidate> {
         match self.ask_last(line) {
-            Answer::Sure(candidate) => Some(candidate),
-            Answer::Unsure { best, skip } => {
+            TemplateAnswer::Sure(candidate) => Some(candidate),
+            TemplateAnswer::Unsure { best, skip } => {
                 let found = self.search_all(line, skip, best);
                 self.wavered |= found.is_some();
                 found
@@ -341,8 +341,8 @@ impl DateDetector {
     }
 
     /// What the last template says.
-    fn ask_last(&mut self, line: &str) -> Answer {
-        let unsure = |skip, best| Answer::Unsure { best, skip };
+    fn ask_last(&mut self, line: &str) -> TemplateAnswer {
+        let unsure = |skip, best| TemplateAnswer::Unsure { best, skip };
         let Some(last) = self.last else {
             return unsure(None, None);
         };
@@ -364,7 +364,7 @@ impl DateDetector {
             || self.entries.len() == 1
             || (candidate.start == last.start && end() == last.end)
         {
-            return Answer::Sure(candidate);
+            return TemplateAnswer::Sure(candidate);
         }
         unsure(skip, Some(candidate))
     }
@@ -420,7 +420,7 @@ impl DateDetector {
             self.reordered = true;
             index = self.bubble_up(index);
         }
-        self.last = Some(Place::new(line, found.spans.whole, index));
+        self.last = Some(DatePlace::new(line, found.spans.whole, index));
         index
     }
 
@@ -428,8 +428,9 @@ impl DateDetector {
         let defaults = self.shared.defaults_are_used();
         let mover = &self.entries[index];
         let (weight, unused_since) = (mover.merit(defaults), mover.last_used - UNUSED_AFTER);
-        let may_pass =
-            |other: &Entry| weight > other.merit(defaults) || unused_since > other.last_used;
+        let may_pass = |other: &RankedTemplate| {
+            weight > other.merit(defaults) || unused_since > other.last_used
+        };
         let mut to = if self.first_unused < index {
             self.first_unused
         } else {
@@ -463,7 +464,7 @@ fn is_list(pattern: &str) -> bool {
         || has_markup(pattern, "DATE")
 }
 
-impl Entry {
+impl RankedTemplate {
     fn search(&mut self, line: &str, start: usize, end: usize) -> Option<Spans> {
         let found = self.template.search(line, start, end);
         self.matched |= found.is_some();

@@ -1,4 +1,4 @@
-//! What a detector remembers must not show.
+//! The memory of a detector must not change its results.
 
 use proptest::prelude::*;
 

@@ -9,7 +9,7 @@ mod format;
 mod tokens;
 
 pub use self::format::format;
-use self::tokens::{Token, add_terms, expand_units, tokens};
+use self::tokens::{SpanToken, add_terms, expand_units, tokens};
 use crate::python::{Error, Number};
 
 /// Longest text of a span, in bytes.
@@ -33,7 +33,7 @@ pub fn parse(text: &str) -> Result<Number, Error> {
         return Err(syntax("too many characters"));
     }
     let tokens = tokens(&add_terms(&expand_units(text)))?;
-    let mut reader = Reader {
+    let mut reader = SpanParser {
         tokens: &tokens,
         at: 0,
         depth: 0,
@@ -52,22 +52,22 @@ fn syntax(what: &str) -> Error {
     Error::new("SyntaxError", format!("{what} (<string>, line 1)"))
 }
 
-struct Reader<'t> {
-    tokens: &'t [Token],
+struct SpanParser<'t> {
+    tokens: &'t [SpanToken],
     at: usize,
     depth: u32,
     /// The first error of the arithmetic; reported only if the syntax holds to the end.
     failed: Option<Error>,
 }
 
-impl Reader<'_> {
-    fn peek(&self) -> Option<&Token> {
+impl SpanParser<'_> {
+    fn peek(&self) -> Option<&SpanToken> {
         self.tokens.get(self.at)
     }
 
     fn operator(&mut self, wanted: &[&str]) -> Option<&'static str> {
         match self.peek() {
-            Some(&Token::Operator(operator)) if wanted.contains(&operator) => {
+            Some(&SpanToken::Operator(operator)) if wanted.contains(&operator) => {
                 self.at += 1;
                 Some(operator)
             }
@@ -123,14 +123,14 @@ impl Reader<'_> {
         let token = self.peek().cloned();
         self.at += 1;
         let value = match token {
-            Some(Token::Number(value)) => value,
-            Some(Token::Name(name)) => {
+            Some(SpanToken::Number(value)) => value,
+            Some(SpanToken::Name(name)) => {
                 self.fail("NameError", format!("name '{name}' is not defined"));
                 Number::Int(0)
             }
-            Some(Token::Open) => {
+            Some(SpanToken::Open) => {
                 let value = self.sum()?;
-                if self.peek() != Some(&Token::Close) {
+                if self.peek() != Some(&SpanToken::Close) {
                     return Err(syntax("invalid syntax"));
                 }
                 self.at += 1;
@@ -138,7 +138,7 @@ impl Reader<'_> {
             }
             _ => return Err(syntax("invalid syntax")),
         };
-        if self.peek() == Some(&Token::Open) {
+        if self.peek() == Some(&SpanToken::Open) {
             let text = format!("'{}' object is not callable", value.type_name());
             self.fail("TypeError", text);
             return self.primary();

@@ -1,7 +1,7 @@
-//! What looks like a date in a line in which none was found, and how far a date pattern comes in it: for
-//! people who want to know why.
+//! Guesses what looks like a date in a line in which none was found, and how far a date pattern matches
+//! in it, for diagnostics.
 //!
-//! A guess is a pattern that was tried on the line, so that who takes it over has a date.
+//! A guess is a pattern that was tried on the line, so whoever uses it gets a date.
 
 use super::patterns::LINE_BEGIN;
 use super::{DateDetector, DateTime, Templates};

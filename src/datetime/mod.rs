@@ -7,12 +7,12 @@
 
 mod calendar;
 mod civil;
+mod date_memo;
+mod date_place;
 mod detector;
 pub mod duration;
 pub mod guess;
-mod memory;
 mod patterns;
-mod place;
 mod program;
 pub mod stamp;
 mod syntax;

@@ -1,4 +1,4 @@
-//! The patterns of the date formats recognised without being asked (fact D11).
+//! The patterns of the date formats that are detected by default (fact D11).
 #![forbid(unsafe_code)]
 
 /// At the line's start, after at most two other characters (fact D7).

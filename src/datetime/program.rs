@@ -1,11 +1,10 @@
-//! A small matcher for date patterns: the part of Python's `re` that dates need, with the
-//! tokens as single steps.
+//! A small matcher for date patterns: the part of Python's `re` that dates need, with tokens as single
+//! steps.
 //!
-//! In: a pattern with tokens. Out: the spans Python's `search` would give, without an
-//! allocation and in well under a tenth of a microsecond where the date is expected. A pattern
-//! that uses more than this language is left to [`crate::pattern`]. Choices are tried in the
-//! order Python tries them, so the answer is the same by construction; the one liberty is that
-//! digits of a date are ASCII digits.
+//! In: a pattern with tokens. Out: the spans that Python's `search` would give, without an allocation and
+//! in well under a tenth of a microsecond where the date is expected. Patterns that use more than this
+//! language are left to [`crate::pattern`]. Alternatives are tried in Python's order, so the answer is the
+//! same by construction; the one liberty is that digits of a date are ASCII digits.
 #![forbid(unsafe_code)]
 
 mod clues;
@@ -15,10 +14,10 @@ mod pieces;
 mod run;
 mod search;
 
-use self::clues::Need;
+use self::clues::RequiredBytes;
 pub(super) use self::clues::{BuiltIn, Clues};
-pub(super) use self::run::Looked;
-use super::syntax::{Field, YearWindow};
+pub(super) use self::run::DecidingBytes;
+use super::syntax::{DateField, YearWindow};
 
 /// Groups a pattern may have here; more go to the general engine.
 pub(super) const MAX_GROUPS: usize = 20;
@@ -48,7 +47,7 @@ pub(super) struct Spans {
     /// The whole match.
     pub whole: (usize, usize),
     /// What decided about it.
-    pub looked: Looked,
+    pub looked: DecidingBytes,
     groups: [(u32, u32); MAX_GROUPS],
 }
 
@@ -57,9 +56,9 @@ impl Spans {
     pub fn new(whole: (usize, usize)) -> Spans {
         Spans {
             whole,
-            looked: Looked {
+            looked: DecidingBytes {
                 lost: true,
-                ..Looked::default()
+                ..DecidingBytes::default()
             },
             groups: [(UNSET, UNSET); MAX_GROUPS],
         }
@@ -121,7 +120,7 @@ enum Text {
 
 /// Characters: of ASCII those in the bits, of the others those of the class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Set {
+struct ByteSet {
     ascii: u128,
     others: Others,
 }
@@ -146,8 +145,8 @@ const fn bits(from: u8, to: u8) -> u128 {
     (!0 >> (127 - (to - from))) << from
 }
 
-impl Set {
-    const EMPTY: Set = Set {
+impl ByteSet {
+    const EMPTY: ByteSet = ByteSet {
         ascii: 0,
         others: Others::None,
     };
@@ -156,8 +155,8 @@ impl Set {
         self.ascii |= 1 << byte;
     }
 
-    fn complement(self) -> Option<Set> {
-        Some(Set {
+    fn complement(self) -> Option<ByteSet> {
+        Some(ByteSet {
             ascii: !self.ascii,
             others: match self.others {
                 Others::None => Others::All,
@@ -212,16 +211,16 @@ impl Set {
             .then(|| missing.trailing_zeros() as u8)
     }
 
-    fn class(letter: char) -> Option<Set> {
-        let word = Set {
+    fn class(letter: char) -> Option<ByteSet> {
+        let word = ByteSet {
             ascii: ASCII_WORD,
             others: Others::Word,
         };
-        let space = Set {
+        let space = ByteSet {
             ascii: ASCII_SPACE,
             others: Others::Space,
         };
-        let digit = Set {
+        let digit = ByteSet {
             ascii: ASCII_DIGIT,
             others: Others::None,
         };
@@ -243,13 +242,13 @@ fn is_word(c: char) -> bool {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
+enum ProgramStep {
     Byte(u8),
     /// A letter in either case; given in lower case.
     Letter(u8),
-    One(Set),
+    One(ByteSet),
     Repeat {
-        set: Set,
+        set: ByteSet,
         min: u32,
         max: u32,
     },
@@ -278,7 +277,7 @@ enum Step {
 /// A compiled pattern.
 #[derive(Clone, Debug)]
 pub(super) struct Program {
-    steps: Vec<Step>,
+    steps: Vec<ProgramStep>,
     ignore_case: bool,
     years: YearWindow,
     /// Bytes a match can begin with.
@@ -286,8 +285,8 @@ pub(super) struct Program {
     anchored: bool,
     /// A match goes from the start of the text to the first of these, and on.
     lead: Option<u8>,
-    needs: Need,
+    needs: RequiredBytes,
     /// Which group holds which field, by group number.
-    fields: Vec<(Field, usize)>,
+    fields: Vec<(DateField, usize)>,
     names: Vec<Option<String>>,
 }

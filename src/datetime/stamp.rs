@@ -1,7 +1,7 @@
-//! A second of local time as log lines and replies show it: `2026-11-21 20:04:08`.
+//! Formats seconds of local time as log lines and replies show them: `2026-11-21 20:04:08`.
 //!
-//! Lines of one second come one after the other, and thousands of them in an attack. Those read, those
-//! written and the ends of bans each have a second of their own, so the last few are remembered.
+//! Consecutive lines often share a second, thousands of them in an attack. Lines read, lines written and
+//! ends of bans each have a second of their own, so the last few are cached.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};

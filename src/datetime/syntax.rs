@@ -9,7 +9,7 @@ use super::DatePatternError;
 /// What a captured text means; the letter is the name of its group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub(super) enum Field {
+pub(super) enum DateField {
     WeekdayShort,
     WeekdayLong,
     MonthShort,
@@ -33,37 +33,37 @@ pub(super) enum Field {
 }
 
 /// Group names and their meaning; other names mean nothing to the clock.
-const FIELDS: &[(&str, Field)] = &[
-    ("a", Field::WeekdayShort),
-    ("A", Field::WeekdayLong),
-    ("b", Field::MonthShort),
-    ("B", Field::MonthLong),
-    ("d", Field::Day),
-    ("f", Field::Fraction),
-    ("H", Field::Hour24),
-    ("I", Field::Hour12),
-    ("j", Field::DayOfYear),
-    ("m", Field::Month),
-    ("M", Field::Minute),
-    ("p", Field::HalfDay),
-    ("S", Field::Second),
-    ("U", Field::WeekFromSunday),
-    ("W", Field::WeekFromMonday),
-    ("w", Field::WeekdayNumber),
-    ("y", Field::Year2),
-    ("Y", Field::Year4),
-    ("z", Field::Offset),
-    ("Z", Field::ZoneName),
+const FIELDS: &[(&str, DateField)] = &[
+    ("a", DateField::WeekdayShort),
+    ("A", DateField::WeekdayLong),
+    ("b", DateField::MonthShort),
+    ("B", DateField::MonthLong),
+    ("d", DateField::Day),
+    ("f", DateField::Fraction),
+    ("H", DateField::Hour24),
+    ("I", DateField::Hour12),
+    ("j", DateField::DayOfYear),
+    ("m", DateField::Month),
+    ("M", DateField::Minute),
+    ("p", DateField::HalfDay),
+    ("S", DateField::Second),
+    ("U", DateField::WeekFromSunday),
+    ("W", DateField::WeekFromMonday),
+    ("w", DateField::WeekdayNumber),
+    ("y", DateField::Year2),
+    ("Y", DateField::Year4),
+    ("z", DateField::Offset),
+    ("Z", DateField::ZoneName),
 ];
 
 /// The field a group of this name holds.
-pub(super) fn field_of(group: &str) -> Option<Field> {
+pub(super) fn field_of(group: &str) -> Option<DateField> {
     FIELDS.iter().find(|(n, _)| *n == group).map(|(_, f)| *f)
 }
 
 /// A token: what stands after the percent sign, how reports show it, what it matches.
 #[derive(Debug)]
-pub(super) struct Token {
+pub(super) struct DateToken {
     pub name: &'static str,
     pub shown: &'static str,
     regex: &'static str,
@@ -84,7 +84,7 @@ const LOCALE_BOTH: &str = concat!(
 );
 
 /// Order matters only in that a longer name comes before its beginning.
-const TOKENS: &[Token] = &[
+const TOKENS: &[DateToken] = &[
     t("ExY", "ExYear", ""),
     t("Exy", "ExYear2", r"(?P<y>\d\d)"),
     t("Exm", "ExMonth", r"(?P<m>0[1-9]|1[0-2])"),
@@ -151,12 +151,12 @@ const TOKENS: &[Token] = &[
     t("%", "%", "%"),
 ];
 
-const fn t(name: &'static str, shown: &'static str, regex: &'static str) -> Token {
-    Token { name, shown, regex }
+const fn t(name: &'static str, shown: &'static str, regex: &'static str) -> DateToken {
+    DateToken { name, shown, regex }
 }
 
 /// The token that begins after the percent sign, `rest` being what follows it.
-pub(super) fn token_at(rest: &str) -> Option<&'static Token> {
+pub(super) fn token_at(rest: &str) -> Option<&'static DateToken> {
     TOKENS.iter().find(|t| rest.starts_with(t.name))
 }
 
@@ -218,7 +218,7 @@ pub(super) fn display(pattern: &str) -> Result<String, DatePatternError> {
 
 fn rewrite(
     pattern: &str,
-    mut put: impl FnMut(&'static Token, &mut String),
+    mut put: impl FnMut(&'static DateToken, &mut String),
 ) -> Result<String, DatePatternError> {
     let mut out = String::with_capacity(pattern.len() * 2);
     let mut rest = pattern;

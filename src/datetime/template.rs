@@ -1,4 +1,4 @@
-//! One date template: how its pattern becomes a matcher, and what a match of it means.
+//! One date template: how its pattern is compiled, and what a match of it means.
 //!
 //! In: a line of a `datepattern`. Out: the span to cut and the instant. Facts D4–D11.
 #![forbid(unsafe_code)]
@@ -6,10 +6,10 @@
 use std::borrow::Cow;
 
 use super::calendar::LocalTime;
-use super::civil::{self, Context, Lifetime};
+use super::civil::{self, DateContext, Lifetime};
 use super::patterns::{self, LINE_BEGIN};
 use super::program::{Begin, BuiltIn, Clues, Program, Spans};
-use super::syntax::{self, Field, YearWindow, field_of, refuse};
+use super::syntax::{self, DateField, YearWindow, field_of, refuse};
 use super::{DatePatternError, DateTime};
 use crate::pattern::{Flags, Regex};
 use crate::python::text::strip;
@@ -26,7 +26,7 @@ fn key(pattern: &str) -> Cow<'_, str> {
 
 /// What the text of a match is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Meaning {
+enum TemplateMeaning {
     /// Calendar fields.
     Fields,
     /// Seconds since 1970 in this group; `long`: or thousandths or millionths.
@@ -37,7 +37,7 @@ enum Meaning {
 
 /// A compiled template.
 #[derive(Debug)]
-pub(super) struct Template {
+pub(super) struct DateTemplate {
     /// The display name.
     pub name: String,
     /// The pattern as written, for those that have one.
@@ -48,7 +48,7 @@ pub(super) struct Template {
     pub anchored: bool,
     /// It is a default's copy that is bound to the line's start.
     bound_default: bool,
-    meaning: Meaning,
+    meaning: TemplateMeaning,
     matcher: Matcher,
 }
 
@@ -57,11 +57,11 @@ enum Matcher {
     Program(Box<Program>),
     Regex {
         regex: Box<Regex>,
-        fields: Vec<(Field, usize)>,
+        fields: Vec<(DateField, usize)>,
     },
 }
 
-impl Template {
+impl DateTemplate {
     /// How much a hit of it counts where the defaults are used, or are not.
     pub fn weight(&self, defaults_are_used: bool) -> f64 {
         match self.bound_default && defaults_are_used {
@@ -74,16 +74,16 @@ impl Template {
     ///
     /// # Errors
     /// Fact D4, or what Python's `re` says of the regular expression.
-    pub fn new(pattern: &str, years: YearWindow) -> Result<Template, DatePatternError> {
-        let mut template = Template::read(pattern, years)?;
+    pub fn new(pattern: &str, years: YearWindow) -> Result<DateTemplate, DatePatternError> {
+        let mut template = DateTemplate::read(pattern, years)?;
         template.bound_default = patterns::has_bound(&key(pattern));
         Ok(template)
     }
 
-    fn read(pattern: &str, years: YearWindow) -> Result<Template, DatePatternError> {
+    fn read(pattern: &str, years: YearWindow) -> Result<DateTemplate, DatePatternError> {
         let folded = key(pattern);
         if folded.contains("EPOCH") && has_markup(pattern, "EPOCH") {
-            return Template::around_epoch(pattern, folded.contains("LEPOCH"));
+            return DateTemplate::around_epoch(pattern, folded.contains("LEPOCH"));
         }
         let (bare, at_line) = match folded
             .strip_prefix(LINE_BEGIN)
@@ -93,14 +93,14 @@ impl Template {
             None => (&*folded, false),
         };
         match bare {
-            "EPOCH" => Ok(Template::builtin(BuiltIn::Epoch, at_line)),
-            "LEPOCH" => Ok(Template::builtin(BuiltIn::LongEpoch, at_line)),
-            "TAI64N" => Ok(Template::builtin(BuiltIn::Tai64n, at_line)),
-            _ => Template::from_fields(pattern, years),
+            "EPOCH" => Ok(DateTemplate::builtin(BuiltIn::Epoch, at_line)),
+            "LEPOCH" => Ok(DateTemplate::builtin(BuiltIn::LongEpoch, at_line)),
+            "TAI64N" => Ok(DateTemplate::builtin(BuiltIn::Tai64n, at_line)),
+            _ => DateTemplate::from_fields(pattern, years),
         }
     }
 
-    fn builtin(form: BuiltIn, at_line: bool) -> Template {
+    fn builtin(form: BuiltIn, at_line: bool) -> DateTemplate {
         let (name, digits) = match form {
             BuiltIn::Epoch => ("Epoch", EPOCH),
             BuiltIn::LongEpoch => ("LongEpoch", LONG_EPOCH),
@@ -111,15 +111,15 @@ impl Template {
             (false, BuiltIn::Tai64n) => "",
             (false, _) => r"(?:^|(?<=^\[)|(?<=\baudit\())",
         };
-        Template {
+        DateTemplate {
             name: format!("{}{name}", if at_line { LINE_BEGIN } else { "" }),
             pattern: None,
             regex: format!(r"{prefix}({digits})(?=\b|\W|$)"),
             anchored: at_line,
             bound_default: false,
             meaning: match form {
-                BuiltIn::Tai64n => Meaning::Tai64n,
-                _ => Meaning::Epoch {
+                BuiltIn::Tai64n => TemplateMeaning::Tai64n,
+                _ => TemplateMeaning::Epoch {
                     group: 1,
                     long: form == BuiltIn::LongEpoch,
                 },
@@ -133,13 +133,13 @@ impl Template {
 
     /// `{EPOCH}` inside a regular expression. The number is looked for in group 2: the first
     /// is the pattern's own or the whole of it.
-    fn around_epoch(pattern: &str, long: bool) -> Result<Template, DatePatternError> {
+    fn around_epoch(pattern: &str, long: bool) -> Result<DateTemplate, DatePatternError> {
         let body = if has_group(pattern) {
             pattern.to_owned()
         } else {
             format!("({pattern})")
         };
-        let shape = Shape::new(&body, Begin::Word, true);
+        let shape = TemplateShape::new(&body, Begin::Word, true);
         let number = if long { LONG_EPOCH } else { EPOCH };
         let text = replace_markup(&shape.body, "LEPOCH", &format!("({number})"));
         let text = replace_markup(&text, "EPOCH", &format!("({number})"));
@@ -154,12 +154,12 @@ impl Template {
         let program = (!body.contains('%'))
             .then(|| shape.program(&body, YearWindow::around(0)))
             .flatten();
-        Ok(Template {
+        Ok(DateTemplate {
             name: pattern.to_owned(),
             pattern: None,
             anchored: shape.anchored,
             bound_default: false,
-            meaning: Meaning::Epoch { group: 2, long },
+            meaning: TemplateMeaning::Epoch { group: 2, long },
             matcher: match program {
                 Some(program) => Matcher::Program(Box::new(program)),
                 None => general(pattern, &source)?,
@@ -168,7 +168,7 @@ impl Template {
         })
     }
 
-    fn from_fields(pattern: &str, years: YearWindow) -> Result<Template, DatePatternError> {
+    fn from_fields(pattern: &str, years: YearWindow) -> Result<DateTemplate, DatePatternError> {
         let (rest, begin, word_end) = match pattern.strip_prefix(UNBOUND) {
             Some(rest) => (rest, Begin::Free, false),
             None => match pattern.strip_prefix(LINE_BEGIN) {
@@ -182,7 +182,7 @@ impl Template {
         } else {
             ""
         };
-        let shape = Shape::new(&format!("{flags}{rest}"), begin, word_end);
+        let shape = TemplateShape::new(&format!("{flags}{rest}"), begin, word_end);
         let source = shape.regex(&syntax::expand(&shape.body, years)?);
         let prefix = if shape.begin == Begin::Line && !name.starts_with(LINE_BEGIN) {
             LINE_BEGIN
@@ -193,13 +193,13 @@ impl Template {
             Some(program) => Matcher::Program(Box::new(program)),
             None => general(rest, &source)?,
         };
-        Ok(Template {
+        Ok(DateTemplate {
             name: format!("{prefix}{name}"),
             pattern: Some(pattern.to_owned()),
             regex: source,
             anchored: shape.anchored,
             bound_default: false,
-            meaning: Meaning::Fields,
+            meaning: TemplateMeaning::Fields,
             matcher,
         })
     }
@@ -254,7 +254,7 @@ impl Template {
         &self,
         line: &str,
         spans: &Spans,
-        context: &Context,
+        context: &DateContext,
         local: &mut LocalTime,
     ) -> (DateTime, Lifetime) {
         let text = |group| {
@@ -264,12 +264,12 @@ impl Template {
         };
         let mut lifetime = Lifetime::ALWAYS;
         let time = match self.meaning {
-            Meaning::Epoch { group, long } => text(group).and_then(|t| epoch(t, long)),
-            Meaning::Tai64n => text(1)
+            TemplateMeaning::Epoch { group, long } => text(group).and_then(|t| epoch(t, long)),
+            TemplateMeaning::Tai64n => text(1)
                 .and_then(|t| t.get(2..17))
                 .and_then(|hex| i64::from_str_radix(hex, 16).ok())
                 .map(|seconds| seconds as f64),
-            Meaning::Fields => {
+            TemplateMeaning::Fields => {
                 if text(1).is_some_and(str::is_empty) {
                     return (DateTime::Empty, lifetime);
                 }
@@ -323,7 +323,7 @@ fn general(pattern: &str, source: &str) -> Result<Matcher, DatePatternError> {
 
 /// A pattern without its directives, and what these ask for.
 #[derive(Debug)]
-struct Shape {
+struct TemplateShape {
     begin: Begin,
     word_end: bool,
     anchored: bool,
@@ -333,10 +333,10 @@ struct Shape {
     body: String,
 }
 
-impl Shape {
+impl TemplateShape {
     /// Sorts out where a pattern wants boundaries (fact D6). Tokens need not be expanded for
     /// that: none begins or ends with a sign that matters here.
-    fn new(pattern: &str, begin: Begin, word_end: bool) -> Shape {
+    fn new(pattern: &str, begin: Begin, word_end: bool) -> TemplateShape {
         let (flags, mut body) = take_flags(strip(pattern));
         let begin = if begin != Begin::Free && begins_unbound(&body) {
             Begin::Free
@@ -364,7 +364,7 @@ impl Shape {
                 body.replace_range(closed - 2..closed, "");
             }
         }
-        Shape {
+        TemplateShape {
             begin,
             word_end,
             anchored,

@@ -1,9 +1,8 @@
-//! Date templates made once for all detectors that share them, the list of those recognised without being
-//! asked among them (fact D11, 5.3).
+//! Date templates shared by all detectors, among them the list of those used by default (fact D11, 5.3).
 //!
-//! Every form that is not bound to the line's start by itself is tried there first, with a
-//! weight that keeps the bound copy in front (31 templates in all). That weight is shared as well: a
-//! written pattern that equals a bound copy has it as soon as any of the detectors uses the defaults.
+//! A form that is not itself bound to the start of the line is tried there first, with a weight that keeps
+//! the bound copy in front (31 templates in all). That weight is shared as well: a configured pattern that
+//! equals a bound copy has it as soon as any of the detectors uses the defaults.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -13,15 +12,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::DatePatternError;
 use super::patterns::{LINE_BEGIN, PATTERNS, is_copied};
 use super::syntax::YearWindow;
-use super::template::Template;
+use super::template::DateTemplate;
 use crate::interned::Interned;
 
 /// All of them in their order.
-type List = Arc<[Arc<Template>]>;
+type List = Arc<[Arc<DateTemplate>]>;
 
 /// The templates of the jails of a server. A copy is the same.
 #[derive(Clone, Default)]
-pub struct Templates(Arc<Shared>);
+pub struct Templates(Arc<SharedTemplates>);
 
 impl fmt::Debug for Templates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,8 +29,8 @@ impl fmt::Debug for Templates {
 }
 
 #[derive(Default)]
-struct Shared {
-    in_use: Interned<YearWindow, Template>,
+struct SharedTemplates {
+    in_use: Interned<YearWindow, DateTemplate>,
     defaults: Mutex<Option<(YearWindow, List)>>,
     defaults_used: AtomicBool,
 }
@@ -40,13 +39,13 @@ impl Templates {
     /// The template of a pattern.
     ///
     /// # Errors
-    /// As [`Template::new`].
+    /// As [`DateTemplate::new`].
     pub(super) fn get(
         &self,
         pattern: &str,
         years: YearWindow,
-    ) -> Result<Arc<Template>, DatePatternError> {
-        let make = || Template::new(pattern, years);
+    ) -> Result<Arc<DateTemplate>, DatePatternError> {
+        let make = || DateTemplate::new(pattern, years);
         self.0.in_use.get(years, pattern, make)
     }
 
@@ -75,7 +74,7 @@ impl Templates {
 }
 
 fn build(years: YearWindow) -> List {
-    let compile = |pattern: &str| Template::new(pattern, years).ok().map(Arc::new);
+    let compile = |pattern: &str| DateTemplate::new(pattern, years).ok().map(Arc::new);
     let bound = PATTERNS
         .iter()
         .filter(|pattern| is_copied(pattern))

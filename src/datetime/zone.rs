@@ -1,6 +1,6 @@
-//! Zones as numbers: the abbreviations fail2ban knows, and offsets as text (facts J8, D19).
+//! Time zones as offsets: the abbreviations that fail2ban knows, and offsets as text (facts J8, D19).
 //!
-//! An abbreviation is one fixed offset all year; there is no daylight saving in it.
+//! An abbreviation is one fixed offset all year, without daylight saving time.
 #![forbid(unsafe_code)]
 
 use super::{DatePatternError, FixedOffset};

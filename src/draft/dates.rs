@@ -5,7 +5,7 @@ use crate::ticket::Timestamp;
 
 /// How lines are dated.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Dating {
+pub enum DraftDate {
     /// The built-in patterns find the date.
     Known,
     /// It takes this pattern.
@@ -39,7 +39,7 @@ const FORMS: &[&str] = &[
 
 /// The pattern with which the date of every line is found, and a detector that has it; the detector is
 /// `None` where there is no date.
-pub(super) fn find(lines: &[&str], now: Timestamp) -> (Dating, Option<DateDetector>) {
+pub(super) fn find(lines: &[&str], now: Timestamp) -> (DraftDate, Option<DateDetector>) {
     let finds = |detector: &DateDetector| {
         let mut detector = detector.anew();
         lines
@@ -48,7 +48,7 @@ pub(super) fn find(lines: &[&str], now: Timestamp) -> (Dating, Option<DateDetect
     };
     let known = DateDetector::default();
     if finds(&known) {
-        return (Dating::Known, Some(known));
+        return (DraftDate::Known, Some(known));
     }
     for form in FORMS {
         for begin in ["{^LN-BEG}", ""] {
@@ -61,11 +61,11 @@ pub(super) fn find(lines: &[&str], now: Timestamp) -> (Dating, Option<DateDetect
             if let Ok(Some(detector)) = DateDetector::from_pattern(&pattern, &Templates::default())
                 && finds(&detector)
             {
-                return (Dating::Pattern(pattern), Some(detector));
+                return (DraftDate::Pattern(pattern), Some(detector));
             }
         }
     }
-    (Dating::None, None)
+    (DraftDate::None, None)
 }
 
 /// The date of a line, if it has one that is a date.

@@ -13,7 +13,7 @@ mod shape;
 mod tokens;
 pub mod trial;
 
-pub use dates::Dating;
+pub use dates::DraftDate;
 
 use self::expression::{Expression, escaped, safe};
 use self::shape::Line;
@@ -38,7 +38,7 @@ pub struct Draft {
     /// Where the lines come from.
     pub source: Source,
     /// How they are dated.
-    pub dating: Dating,
+    pub dating: DraftDate,
     /// The programs that write them, where lines begin as those of syslog do.
     pub daemons: Vec<String>,
     /// The address that is to blame in each attack line.
@@ -167,12 +167,12 @@ impl Draft {
         let failregexes = self.failregexes().join("\n            ");
         text.push_str(&format!("failregex = {failregexes}\n"));
         match &self.dating {
-            Dating::Known => {}
-            Dating::Pattern(pattern) => {
+            DraftDate::Known => {}
+            DraftDate::Pattern(pattern) => {
                 let pattern = pattern.replace('%', "%%");
                 text.push_str(&format!("\ndatepattern = {pattern}\n"));
             }
-            Dating::None => text.push_str(
+            DraftDate::None => text.push_str(
                 "\n# lines have no date: they count when they are read\ndatepattern = {NONE}\n",
             ),
         }

@@ -7,7 +7,7 @@ use super::{Draft, Source, dates};
 use crate::config::files::{Files, Overlay, join};
 use crate::config::lookup;
 use crate::datetime::DateDetector;
-use crate::filter::{Clock, FailureId, Filter, LineOutcome, Manner};
+use crate::filter::{Clock, ExamineMode, FailureId, Filter, LineOutcome};
 use crate::lint::{self, Finding, Severity};
 use crate::pattern::{FailRegex, UseDns};
 use crate::samples::filter_of;
@@ -78,9 +78,9 @@ impl Judge {
             .as_mut()
             .map(|dates| dates::undated(Some(dates), line, now));
         let line = undated.as_deref().map_or(line, str::trim_start);
-        let manner = Manner {
+        let manner = ExamineMode {
             window: false,
-            ..Manner::WATCH
+            ..ExamineMode::DAEMON
         };
         self.filter
             .examine(line, date, &self.clock, manner, &mut self.outcome);

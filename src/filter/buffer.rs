@@ -1,4 +1,4 @@
-//! The last lines of a filter with `maxlines` (facts R39, R40), and which of them a match covers.
+//! The multi-line buffer of a filter with `maxlines` (facts R39, R40), and which lines a match covers.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;

@@ -1,26 +1,26 @@
-//! The way of one line through a filter, in the order of fact R29.
+//! Takes one line through a filter, in the order of fact R29.
 //!
-//! In: a line, a [`Clock`] and the [`Manner`] of examining. Out: a [`LineOutcome`]. A line that
-//! cannot match costs its date and one pass of the prefilter, and allocates nothing.
+//! In: a line, a [`Clock`] and an [`ExamineMode`]. Out: a [`LineOutcome`]. A line that cannot match costs
+//! its date and one pass of the prefilter, and allocates nothing.
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::buffer::{self, Division, Parts, text_of};
-use super::failure::{Reading, Verdict, identify};
-use super::moment::{Cut, When};
+use super::failure::{IdVerdict, Reading, identify};
+use super::line_time::{CutLine, LineTime};
 use super::name::Name;
-use super::outcome::{Found, Known, LineOutcome, Manner};
-use super::record::{Matched, Record};
-use super::session::Gathered;
+use super::outcome::{ExamineMode, LineHint, LineOutcome, RegexMatch};
+use super::record::{GroupRecord, Matched};
+use super::session::SessionData;
 use super::settings::Filter;
 use super::told::is_told;
 use super::{Clock, Failure};
 use crate::error;
 use crate::fields::MatchLine;
 use crate::log::Level;
-use crate::pattern::{Match, Outlook, Prefilter, Screen, is_ascii};
+use crate::pattern::{BlockScan, Match, Prefilter, PrefilterResult, is_ascii};
 use crate::record;
 use crate::ticket::Timestamp;
 
@@ -41,7 +41,7 @@ pub(super) struct Stage<'t> {
 }
 
 /// A failregex that matched.
-pub(super) struct Hit {
+pub(super) struct FailregexHit {
     pub(super) regex: usize,
     found: Match,
     /// With `maxlines`: which lines it covers.
@@ -58,7 +58,7 @@ impl Filter {
         clock: &Clock,
     ) -> Vec<Failure> {
         let mut outcome = LineOutcome::default();
-        self.examine(line, date, clock, Manner::WATCH, &mut outcome);
+        self.examine(line, date, clock, ExamineMode::DAEMON, &mut outcome);
         outcome.take_failures(clock).collect()
     }
 
@@ -69,48 +69,48 @@ impl Filter {
         line: &str,
         date: Option<(&str, Timestamp)>,
         clock: &Clock,
-        manner: Manner,
+        mode: ExamineMode,
         outcome: &mut LineOutcome,
     ) {
-        self.examine_known(line, date.into(), clock, manner, outcome);
+        self.examine_known(line, date.into(), clock, mode, outcome);
     }
 
     /// As [`Filter::examine`], of a line about which something is known.
     pub fn examine_known(
         &mut self,
         line: &str,
-        known: Known<'_>,
+        known: LineHint<'_>,
         clock: &Clock,
-        manner: Manner,
+        mode: ExamineMode,
         outcome: &mut LineOutcome,
     ) {
         outcome.clear();
         let line = &*self.formed(line);
-        let when = match known {
-            Known::Found(found) => self.place_dated(line, found, clock, manner),
-            Known::Date(text, time) => self.place(line, Some((text, time)), clock, manner),
-            Known::Nothing | Known::Outlook(_) => self.place(line, None, clock, manner),
+        let line_time = match known {
+            LineHint::Found(found) => self.place_dated(line, found, clock, mode),
+            LineHint::Date(text, time) => self.place(line, Some((text, time)), clock, mode),
+            LineHint::Nothing | LineHint::Prefiltered(_) => self.place(line, None, clock, mode),
         };
-        let Some(when) = when else {
+        let Some(line_time) = line_time else {
             return;
         };
-        let cut = when.cut;
-        let outlook = match known {
-            Known::Outlook(outlook) => Some(outlook),
+        let cut = line_time.cut;
+        let screened = match known {
+            LineHint::Prefiltered(screened) => Some(screened),
             _ => None,
         };
-        let outlook = outlook.filter(|_| !self.joins(cut.before, cut.after));
-        if outlook.is_some_and(|outlook| self.is_settled(outlook, cut, manner)) {
+        let screened = screened.filter(|_| !self.joins(cut.before, cut.after));
+        if screened.is_some_and(|screened| self.is_settled(screened, cut, mode)) {
             return;
         }
-        self.search(&when, 0, outlook, clock, manner, outcome);
+        self.search(&line_time, 0, screened, clock, mode, outcome);
     }
 
     /// Looks a block of lines over at once, if that is of use for this filter just now.
-    pub fn screen<'t>(&self, block: &'t str) -> Option<Screen<'t>> {
+    pub fn scan<'t>(&self, block: &'t str) -> Option<BlockScan<'t>> {
         let prefilter = self.prefilter.as_ref()?;
         let simple = self.rules.maxlines == 1 && self.rules.json.is_none();
-        simple.then(|| prefilter.screen(block)).flatten()
+        simple.then(|| prefilter.scan(block)).flatten()
     }
 
     fn joins(&self, before: &str, after: &str) -> bool {
@@ -118,27 +118,32 @@ impl Filter {
         prefilter.is_none_or(|prefilter| prefilter.may_join(before, after))
     }
 
-    /// Whether all that is to be told of a line with this outlook can be told without looking at it.
-    fn is_settled(&mut self, outlook: Outlook, cut: Cut<'_>, manner: Manner) -> bool {
+    /// Whether all that is to be told of a line with this screened can be told without looking at it.
+    fn is_settled(
+        &mut self,
+        screened: PrefilterResult,
+        cut: CutLine<'_>,
+        mode: ExamineMode,
+    ) -> bool {
         let ignores_first = self.asks_ignoreregexes_first();
         let Some(prefilter) = &mut self.prefilter else {
             return false;
         };
-        if outlook == Outlook::Hopeful {
+        if screened == PrefilterResult::MayMatch {
             return false;
         }
-        if manner.census {
-            let asked = manner.prefix_fields || ignores_first;
+        if mode.report_all {
+            let asked = mode.prefix_fields || ignores_first;
             let empty = cut.before.is_empty() && cut.after.is_empty();
-            match outlook {
+            match screened {
                 _ if asked => return false,
                 _ if self.rules.prefregex.is_none() => {}
-                Outlook::Hopeless => self.prefregex_matched = false,
+                PrefilterResult::CannotMatch => self.prefregex_matched = false,
                 _ if empty || !prefilter.prefix_always() => return false,
                 _ => self.prefregex_matched = true,
             }
         }
-        prefilter.count(outlook);
+        prefilter.count(screened);
         true
     }
 
@@ -147,33 +152,33 @@ impl Filter {
     fn is_hopeful(
         &mut self,
         text: &str,
-        known: Option<Outlook>,
+        known: Option<PrefilterResult>,
         clock: &Clock,
-        manner: Manner,
+        mode: ExamineMode,
     ) -> Option<bool> {
         let ignores_first = self.asks_ignoreregexes_first();
         let (prefregex, failregexes) = (self.rules.prefregex.as_ref(), &self.rules.failregexes);
         let prefilter = self
             .prefilter
             .get_or_insert_with(|| Prefilter::with_prefregex(prefregex, failregexes));
-        let outlook = match known {
-            Some(outlook) => {
-                prefilter.count(outlook);
-                outlook
+        let screened = match known {
+            Some(screened) => {
+                prefilter.count(screened);
+                screened
             }
-            None => prefilter.outlook(text),
+            None => prefilter.check(text),
         };
-        if outlook == Outlook::Hopeful {
+        if screened == PrefilterResult::MayMatch {
             return Some(true);
         }
-        if !manner.census {
+        if !mode.report_all {
             return Some(false);
         }
-        if manner.prefix_fields || ignores_first {
+        if mode.prefix_fields || ignores_first {
             return None;
         }
         if let Some(prefregex) = prefregex {
-            self.prefregex_matched = outlook == Outlook::PrefixOnly
+            self.prefregex_matched = screened == PrefilterResult::PrefixOnly
                 && (prefilter.prefix_matches(text)
                     || self.limits.is_match(prefregex, text, &self.name, clock.now));
         }
@@ -183,27 +188,27 @@ impl Filter {
     /// Steps 3 to 7 of fact R29, failregexes from `first` on; `known`: what is known of the line.
     pub(super) fn search(
         &mut self,
-        when: &When<'_>,
+        line_time: &LineTime<'_>,
         first: usize,
-        known: Option<Outlook>,
+        known: Option<PrefilterResult>,
         clock: &Clock,
-        manner: Manner,
+        mode: ExamineMode,
         outcome: &mut LineOutcome,
     ) {
         let mut text = std::mem::take(&mut self.text);
         let mut content = std::mem::take(&mut self.content);
         content.clear();
         if self.rules.maxlines > 1 {
-            self.buffer.push(when.cut.parts(&self.window.text));
+            self.buffer.push(line_time.cut.parts(&self.window.text));
             let surplus = buffer::surplus(&self.buffer, self.rules.maxlines);
             self.buffer.drain(..surplus);
             text = text_of(&self.buffer);
         } else {
-            when.cut.write_to(&mut text);
+            line_time.cut.write_to(&mut text);
         }
-        let stage = self.open(&text, &mut content, known, clock, manner, outcome);
+        let stage = self.open(&text, &mut content, known, clock, mode, outcome);
         if let Some(stage) = stage {
-            self.match_text(stage, first, when, clock, manner, outcome);
+            self.match_text(stage, first, line_time, clock, mode, outcome);
         }
         self.text = text;
         self.content = content;
@@ -214,21 +219,23 @@ impl Filter {
         &mut self,
         mut stage: Stage<'_>,
         first: usize,
-        when: &When<'_>,
+        line_time: &LineTime<'_>,
         clock: &Clock,
-        manner: Manner,
+        mode: ExamineMode,
         outcome: &mut LineOutcome,
     ) {
         stage.next = first;
-        while let Some(hit) = self.next_hit(&mut stage, clock, manner, outcome) {
-            if when.undated && !self.may_be_undated(when, hit.division.as_ref(), clock, manner) {
+        while let Some(hit) = self.next_hit(&mut stage, clock, mode, outcome) {
+            if line_time.undated
+                && !self.may_be_undated(line_time, hit.division.as_ref(), clock, mode)
+            {
                 continue;
             }
-            let single = hit.division.is_none() && !manner.every_regex && !is_told();
+            let single = hit.division.is_none() && !mode.every_regex && !is_told();
             if single && self.is_untouched_by(&stage, &hit) {
                 return;
             }
-            let record = self.record(&stage, &hit, manner);
+            let record = self.record(&stage, &hit, mode);
             let evidence = match hit.division {
                 Some(division) => {
                     let matched = division.matched.into_iter().map(MatchLine::Parts);
@@ -237,12 +244,12 @@ impl Filter {
                     stage.searched = text_of(&self.buffer).into();
                     evidence
                 }
-                None if manner.evidence => {
-                    vec![MatchLine::Parts(when.cut.parts(&self.window.text))]
+                None if mode.evidence => {
+                    vec![MatchLine::Parts(line_time.cut.parts(&self.window.text))]
                 }
                 None => Vec::new(),
             };
-            if self.conclude(hit.regex, record, evidence, when, clock, manner, outcome) {
+            if self.conclude(hit.regex, record, evidence, line_time, clock, mode, outcome) {
                 return;
             }
         }
@@ -254,19 +261,19 @@ impl Filter {
         &mut self,
         text: &'t str,
         content: &'t mut String,
-        known: Option<Outlook>,
+        known: Option<PrefilterResult>,
         clock: &Clock,
-        manner: Manner,
+        mode: ExamineMode,
         outcome: &mut LineOutcome,
     ) -> Option<Stage<'t>> {
         let multi = self.rules.maxlines > 1;
         let lines = multi.then(|| self.buffer.clone());
         let hopeful = multi
-            || match self.is_hopeful(text, known, clock, manner) {
+            || match self.is_hopeful(text, known, clock, mode) {
                 Some(false) => return None,
                 hopeful => hopeful.is_some(),
             };
-        if self.asks_ignoreregexes_first() && self.ignored(text, clock, manner, outcome) {
+        if self.asks_ignoreregexes_first() && self.ignored(text, clock, mode, outcome) {
             return None;
         }
 
@@ -275,7 +282,7 @@ impl Filter {
             let found = self.limits.search(prefregex, text, &self.name, clock.now);
             self.prefregex_matched = found.is_some();
             let found = found?;
-            if manner.prefix_fields {
+            if mode.prefix_fields {
                 let all = self.rules.prefregex_names.record(text, &found, true);
                 outcome.prefix = Some(all);
             }
@@ -313,9 +320,9 @@ impl Filter {
         &mut self,
         stage: &mut Stage<'_>,
         clock: &Clock,
-        manner: Manner,
+        mode: ExamineMode,
         outcome: &mut LineOutcome,
-    ) -> Option<Hit> {
+    ) -> Option<FailregexHit> {
         let multi = self.rules.maxlines > 1;
         loop {
             let index = match &self.prefilter {
@@ -337,21 +344,21 @@ impl Filter {
 
             if !self.rules.ignoreregexes.is_empty() {
                 let ignored = match &division {
-                    Some(d) => self.ignored(&text_of(&d.matched), clock, manner, outcome),
-                    None => self.ignored(&stage.searched, clock, manner, outcome),
+                    Some(d) => self.ignored(&text_of(&d.matched), clock, mode, outcome),
+                    None => self.ignored(&stage.searched, clock, mode, outcome),
                 };
                 if ignored {
                     if let Some(division) = division {
                         self.buffer = division.others;
                         stage.searched = text_of(&self.buffer).into();
                     }
-                    if !manner.every_regex {
+                    if !mode.every_regex {
                         return None;
                     }
                     continue;
                 }
             }
-            return Some(Hit {
+            return Some(FailregexHit {
                 regex: index,
                 found,
                 division,
@@ -362,27 +369,27 @@ impl Filter {
     /// Whether a match counts though its line has no date of its own; says so once a day.
     pub(super) fn may_be_undated(
         &mut self,
-        when: &When<'_>,
+        line_time: &LineTime<'_>,
         division: Option<&Division>,
         clock: &Clock,
-        manner: Manner,
+        mode: ExamineMode,
     ) -> bool {
-        let date = when.cut.date.unwrap_or(&self.window.text).to_owned();
+        let date = line_time.cut.date.unwrap_or(&self.window.text).to_owned();
         // the lines with the date that stands in for theirs
         let line = match division {
             Some(d) => {
                 let lines: Vec<_> = d.matched.iter().map(|parts| parts.concat()).collect();
                 lines.join("\n")
             }
-            None => when.cut.parts(&self.window.text).concat(),
+            None => line_time.cut.parts(&self.window.text).concat(),
         };
         self.window.undated(&self.name, &date, &line, clock.now);
-        !manner.window || when.time.is_some()
+        !mode.window || line_time.time.is_some()
     }
 
     /// Whether a hit would change nothing and accuse nobody: a line that is no failure ends a
     /// session of which nothing is known. Most lines of an honest login are such.
-    fn is_untouched_by(&self, stage: &Stage<'_>, hit: &Hit) -> bool {
+    fn is_untouched_by(&self, stage: &Stage<'_>, hit: &FailregexHit) -> bool {
         let matched = Matched {
             names: &self.rules.failregex_names[hit.regex],
             text: &stage.searched,
@@ -398,15 +405,20 @@ impl Filter {
     }
 
     /// The fields of a hit, those of the prefregex included.
-    pub(super) fn record(&self, stage: &Stage<'_>, hit: &Hit, manner: Manner) -> Record {
+    pub(super) fn record(
+        &self,
+        stage: &Stage<'_>,
+        hit: &FailregexHit,
+        mode: ExamineMode,
+    ) -> GroupRecord {
         let names = &self.rules.failregex_names[hit.regex];
-        let record = names.record(&stage.searched, &hit.found, manner.fields);
+        let record = names.record(&stage.searched, &hit.found, mode.fields);
         match (&self.rules.prefregex, &stage.prefix) {
             (Some(_), Some(found)) => {
                 let mut base = self
                     .rules
                     .prefregex_base
-                    .record(stage.text, found, manner.fields);
+                    .record(stage.text, found, mode.fields);
                 base.remove(&Name::Content);
                 // merged, it loses the groups that took no part; with nothing to merge it keeps them
                 if base.is_empty() {
@@ -424,11 +436,11 @@ impl Filter {
     pub(super) fn conclude(
         &mut self,
         index: usize,
-        record: Record,
+        record: GroupRecord,
         evidence: Vec<MatchLine>,
-        when: &When<'_>,
+        line_time: &LineTime<'_>,
         clock: &Clock,
-        manner: Manner,
+        mode: ExamineMode,
         outcome: &mut LineOutcome,
     ) -> bool {
         if self.regex_hits.len() <= index {
@@ -437,31 +449,31 @@ impl Filter {
         self.regex_hits[index] += 1;
         let mut single;
         let key: Option<Arc<str>> = record.text(&Name::Mlfid).map(Arc::from);
-        let gathered: &mut Gathered = match &key {
+        let gathered: &mut SessionData = match &key {
             Some(key) => self.sessions.merge(key, record, &evidence, clock.now),
             None => {
-                single = Gathered::single(record, evidence);
+                single = SessionData::single(record, evidence);
                 &mut single
             }
         };
         let nofail = gathered.record.truthy(&Name::Nofail);
-        if key.is_some() && nofail && !manner.every_regex {
+        if key.is_some() && nofail && !mode.every_regex {
             tell_session("Nofail", key.as_deref(), index, "waiting for failure");
             return true;
         }
         let reading = Reading {
             usedns: self.rules.usedns,
-            raw_hosts: manner.raw_hosts,
+            raw_hosts: mode.raw_hosts,
         };
         let id = match identify(&mut gathered.record, reading) {
-            Verdict::Id(id) => Some(id),
-            Verdict::Dismissed => return !manner.every_regex,
-            Verdict::Pending if key.is_none() => {
+            IdVerdict::Id(id) => Some(id),
+            IdVerdict::Dismissed => return !mode.every_regex,
+            IdVerdict::Pending if key.is_none() => {
                 let source = self.rules.failregexes[index].expanded();
                 error!(TARGET, "No group found using {}", super::quote(source));
                 return false;
             }
-            Verdict::Pending => {
+            IdVerdict::Pending => {
                 tell_session(
                     "No failure-id",
                     key.as_deref(),
@@ -469,34 +481,34 @@ impl Filter {
                     "waiting for identifier",
                 );
                 gathered.pending = true;
-                if !manner.every_regex && manner.skip_pending {
+                if !mode.every_regex && mode.skip_pending {
                     return true;
                 }
                 None
             }
         };
-        let mut found = Found {
+        let mut found = RegexMatch {
             regex: index,
             id,
-            time: when.time,
+            time: line_time.time,
             nofail,
-            record: Record::default(),
+            record: GroupRecord::default(),
             matches: Vec::new(),
         };
         // a session needs them again
         if key.is_some() {
             found.matches.clone_from(&gathered.matches);
-            if manner.fields {
+            if mode.fields {
                 found.record.clone_from(&gathered.record);
             }
         } else {
             found.matches = std::mem::take(&mut gathered.matches);
-            if manner.fields {
+            if mode.fields {
                 found.record = std::mem::take(&mut gathered.record);
             }
         }
         outcome.found.push(found);
-        !manner.every_regex
+        !mode.every_regex
     }
 
     /// Whether an ignoreregex matches.
@@ -504,7 +516,7 @@ impl Filter {
         &mut self,
         text: &str,
         clock: &Clock,
-        manner: Manner,
+        mode: ExamineMode,
         outcome: &mut LineOutcome,
     ) -> bool {
         let mut any = false;
@@ -512,7 +524,7 @@ impl Filter {
             if self.limits.is_match(regex, text, &self.name, clock.now) {
                 outcome.ignored_by.push(index);
                 any = true;
-                if !manner.every_regex {
+                if !mode.every_regex {
                     break;
                 }
             }

@@ -1,9 +1,9 @@
-//! From merged fields to the id of a failure (facts R21–R25).
+//! Finds the id of a failure in its merged fields (facts R21–R25).
 #![forbid(unsafe_code)]
 
 use super::FailureId;
 use super::name::Name;
-use super::record::Record;
+use super::record::GroupRecord;
 use crate::address::Address;
 use crate::fields::FieldValue;
 use crate::pattern::UseDns;
@@ -24,7 +24,7 @@ impl Reading {
 
 /// Whom the fields accuse.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Verdict {
+pub(super) enum IdVerdict {
     /// Somebody.
     Id(FailureId),
     /// Nobody yet: the session may name an id later (fact R34).
@@ -34,7 +34,7 @@ pub(super) enum Verdict {
 }
 
 /// Finds the id in `record`; an address beside a different id is put into the field `ip`.
-pub(super) fn identify(record: &mut Record, reading: Reading) -> Verdict {
+pub(super) fn identify(record: &mut GroupRecord, reading: Reading) -> IdVerdict {
     let address = match (record.text(&Name::Ip4), record.text(&Name::Ip6)) {
         (Some(ip), _) | (None, Some(ip)) => Some(with_prefix(ip, record.text(&Name::Cidr))),
         (None, None) => None,
@@ -43,14 +43,14 @@ pub(super) fn identify(record: &mut Record, reading: Reading) -> Verdict {
     let same = captured.is_some() && captured == record.text(&Name::Fid);
     if let Some(address) = address {
         if same {
-            return Verdict::Id(FailureId::Address(address));
+            return IdVerdict::Id(FailureId::Address(address));
         }
         return match record.get(&Name::Fid) {
-            None => Verdict::Id(FailureId::Address(address)),
+            None => IdVerdict::Id(FailureId::Address(address)),
             Some(fid) => {
                 let id = complex(fid, reading);
                 record.set(Name::Ip, Some(FieldValue::Address(address)));
-                Verdict::Id(FailureId::Address(id))
+                IdVerdict::Id(FailureId::Address(id))
             }
         };
     }
@@ -61,20 +61,20 @@ pub(super) fn identify(record: &mut Record, reading: Reading) -> Verdict {
                 Some(id) if record.text(&Name::Fid) != Some(name) => {
                     let name = Address::raw(name);
                     record.set(Name::Ip, Some(FieldValue::Address(name)));
-                    Verdict::Id(FailureId::Address(id))
+                    IdVerdict::Id(FailureId::Address(id))
                 }
-                _ => Verdict::Id(FailureId::Address(Address::raw(name))),
+                _ => IdVerdict::Id(FailureId::Address(Address::raw(name))),
             };
         }
         return match Address::parse_ip(name) {
-            Some(address) => Verdict::Id(FailureId::Address(address)),
-            None if reading.usedns == UseDns::No => Verdict::Dismissed,
-            None => Verdict::Id(FailureId::Name(name.to_owned())),
+            Some(address) => IdVerdict::Id(FailureId::Address(address)),
+            None if reading.usedns == UseDns::No => IdVerdict::Dismissed,
+            None => IdVerdict::Id(FailureId::Name(name.to_owned())),
         };
     }
     match record.get(&Name::Fid) {
-        Some(fid) => Verdict::Id(FailureId::Address(complex(fid, reading))),
-        None => Verdict::Pending,
+        Some(fid) => IdVerdict::Id(FailureId::Address(complex(fid, reading))),
+        None => IdVerdict::Pending,
     }
 }
 
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     fn verdict(fields: &[(&str, &str)], usedns: UseDns) -> String {
-        let mut record = Record::default();
+        let mut record = GroupRecord::default();
         for (name, value) in fields {
             record.set(Name::from(*name), Some(FieldValue::Text((*value).into())));
         }
@@ -120,9 +120,9 @@ mod tests {
             raw_hosts: false,
         };
         let id = match identify(&mut record, reading) {
-            Verdict::Id(FailureId::Address(Address::Raw(id))) => format!("raw {id}"),
-            Verdict::Id(FailureId::Address(id)) => id.to_string(),
-            Verdict::Id(FailureId::Name(name)) => format!("name {name}"),
+            IdVerdict::Id(FailureId::Address(Address::Raw(id))) => format!("raw {id}"),
+            IdVerdict::Id(FailureId::Address(id)) => id.to_string(),
+            IdVerdict::Id(FailureId::Name(name)) => format!("name {name}"),
             other => format!("{other:?}"),
         };
         match record.get(&Name::Ip) {

@@ -1,8 +1,8 @@
 //! `jsonmatch`: which fields of a JSON log form the line that dates and regexes see.
 //!
-//! In: a template such as `{time} {request.remote_ip} {status}` and a line that is a JSON object.
-//! Out: the template with the fields' values. Values come from the parsed object, so that nothing a
-//! client sends can pose as another field; line breaks in them are shown as `\n`.
+//! In: a template such as `{time} {request.remote_ip} {status}` and a line that is a JSON object. Out: the
+//! template with the values of the fields. Values come from the parsed object, so nothing that a client
+//! sends can pass for another field; line breaks in them are shown as `\n`.
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
@@ -17,11 +17,11 @@ const MISSING: &str = "-";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonTemplate {
     source: String,
-    parts: Vec<Part>,
+    parts: Vec<TemplatePart>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+enum TemplatePart {
     Text(String),
     /// Names from the outside in; numbers lead into lists.
     Field(String),
@@ -54,20 +54,23 @@ impl JsonTemplate {
                         return wrong(at, "no name in braces");
                     }
                     if !text.is_empty() {
-                        parts.push(Part::Text(std::mem::take(&mut text)));
+                        parts.push(TemplatePart::Text(std::mem::take(&mut text)));
                     }
-                    parts.push(Part::Field(name.to_owned()));
+                    parts.push(TemplatePart::Field(name.to_owned()));
                     rest = after;
                 }
                 '}' => return wrong(at, "closing brace"),
                 c => text.push(c),
             }
         }
-        if !parts.iter().any(|part| matches!(part, Part::Field(_))) {
+        if !parts
+            .iter()
+            .any(|part| matches!(part, TemplatePart::Field(_)))
+        {
             return wrong(0, "no field");
         }
         if !text.is_empty() {
-            parts.push(Part::Text(text));
+            parts.push(TemplatePart::Text(text));
         }
         Ok(JsonTemplate {
             source: source.to_owned(),
@@ -90,8 +93,8 @@ impl JsonTemplate {
         let mut line = String::with_capacity(text.len());
         for part in &self.parts {
             match part {
-                Part::Text(text) => line += text,
-                Part::Field(path) => write_value(find(&object, path), &mut line),
+                TemplatePart::Text(text) => line += text,
+                TemplatePart::Field(path) => write_value(find(&object, path), &mut line),
             }
         }
         Some(line)

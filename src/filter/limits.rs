@@ -1,7 +1,7 @@
-//! Searches of one filter, and which of them gave up at their step limit.
+//! Counts the searches of a filter, and those that hit their step limit.
 #![forbid(unsafe_code)]
 
-use super::window::Once;
+use super::findtime_window::Once;
 use crate::pattern::{FailRegex, Match};
 use crate::warning;
 
@@ -9,12 +9,12 @@ const TARGET: &str = "fail2ban.filter";
 
 /// Searches that gave up.
 #[derive(Debug, Default)]
-pub(super) struct Limits {
+pub(super) struct StepLimits {
     pub(super) hits: u64,
     notice: Once,
 }
 
-impl Limits {
+impl StepLimits {
     /// Searches; a search that exceeds its step limit counts as no match and is reported once a minute.
     pub(super) fn search(
         &mut self,

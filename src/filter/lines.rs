@@ -1,40 +1,39 @@
-//! Many lines at once: their text, where each stands in it, and their dates.
+//! Blocks of lines: their text, the offset of each, and their dates.
 //!
-//! In: the text of a piece of a log. Out: [`Lines`], [`Dating`] of them, and a walk by which a
-//! filter gets from line to line. Most lines mean nothing to a filter, and most dates are what they
-//! should be: then it goes from one line that matters to the next.
+//! In: a block of a log. Out: a [`LineBlock`], its [`LineDates`], and an iteration over them. Most lines
+//! mean nothing to a filter and most dates are valid, so it visits only the lines that matter.
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
 
 use super::Clock;
-use super::moment::When;
-use super::outcome::{LineOutcome, Manner};
+use super::line_time::LineTime;
+use super::outcome::{ExamineMode, LineOutcome};
 use super::settings::{Dates, Filter};
 use super::{Failure, json};
 use crate::datetime::{Course, FoundDate, Stand};
-use crate::pattern::Outlook;
+use crate::pattern::PrefilterResult;
 use crate::ticket::Timestamp;
 
 /// Lines of a log, without their ends.
 #[derive(Debug, Default)]
-pub struct Lines<'t> {
+pub struct LineBlock<'t> {
     text: Cow<'t, str>,
     /// Where each begins and ends.
     places: Vec<(u32, u32)>,
 }
 
-impl<'t> Lines<'t> {
+impl<'t> LineBlock<'t> {
     /// No lines yet; those to come have so many bytes.
-    pub fn with_capacity(bytes: usize) -> Lines<'static> {
-        Lines {
+    pub fn with_capacity(bytes: usize) -> LineBlock<'static> {
+        LineBlock {
             text: Cow::Owned(String::with_capacity(bytes)),
             places: Vec::new(),
         }
     }
 
     /// The lines of a text of less than 4 GiB.
-    pub fn of(text: &'t str) -> Lines<'t> {
+    pub fn of(text: &'t str) -> LineBlock<'t> {
         let mut places = Vec::with_capacity(text.len() / 64 + 1);
         let mut start = 0;
         let ends = memchr::memchr_iter(b'\n', text.as_bytes());
@@ -44,7 +43,7 @@ impl<'t> Lines<'t> {
             places.push((start as u32, (start + line.len()) as u32));
             start = end + 1;
         }
-        Lines {
+        LineBlock {
             text: Cow::Borrowed(text),
             places,
         }
@@ -60,8 +59,8 @@ impl<'t> Lines<'t> {
     }
 
     /// The same lines, on their own.
-    pub fn into_owned(self) -> Lines<'static> {
-        Lines {
+    pub fn into_owned(self) -> LineBlock<'static> {
+        LineBlock {
             text: Cow::Owned(self.text.into_owned()),
             places: self.places,
         }
@@ -86,14 +85,14 @@ impl<'t> Lines<'t> {
 
 /// The dates of lines, as one filter has found them.
 #[derive(Debug, Default)]
-pub struct Dating {
+pub struct LineDates {
     course: Course,
     /// When every line has a date of its own: the earliest and the latest.
     span: Option<(Timestamp, Timestamp)>,
 }
 
-impl Dating {
-    fn new(course: Course) -> Dating {
+impl LineDates {
+    fn new(course: Course) -> LineDates {
         let mut span = None;
         for date in &course.dates {
             let Some(time) = date.as_ref().and_then(FoundDate::own_time) else {
@@ -103,11 +102,11 @@ impl Dating {
             let (first, last): (Timestamp, Timestamp) = span.unwrap_or((time, time));
             span = Some((first.min(time), last.max(time)));
         }
-        Dating { course, span }
+        LineDates { course, span }
     }
 
     /// Whether the same is cut out of the lines.
-    pub fn cuts_like(&self, other: &Dating) -> bool {
+    pub fn cuts_like(&self, other: &LineDates) -> bool {
         let cut = |date: &Option<FoundDate>| date.map(|date| (date.start, date.end));
         let (ours, theirs) = (&self.course.dates, &other.course.dates);
         std::ptr::eq(self, other) || ours.iter().map(cut).eq(theirs.iter().map(cut))
@@ -127,7 +126,7 @@ impl Dating {
 
 /// Lines that may mean something to a filter.
 #[derive(Clone, Copy)]
-pub(super) struct List<'a, M> {
+pub(super) struct Candidates<'a, M> {
     /// By their numbers; `None` for all.
     pub(super) lines: Option<&'a [u32]>,
     /// Whether one of them, by its place in the list, does mean something when it has a date of its
@@ -135,10 +134,10 @@ pub(super) struct List<'a, M> {
     pub(super) matters: M,
 }
 
-impl<'a> List<'a, fn(&Filter, usize) -> bool> {
+impl<'a> Candidates<'a, fn(&Filter, usize) -> bool> {
     /// All of them may.
     pub(super) fn of(lines: Option<&'a [u32]>) -> Self {
-        List {
+        Candidates {
             lines,
             matters: |_, _| true,
         }
@@ -154,11 +153,11 @@ impl Filter {
     }
 
     /// Lines as the filter sees them.
-    pub fn form<'t>(&self, lines: Lines<'t>) -> Lines<'t> {
+    pub fn form<'t>(&self, lines: LineBlock<'t>) -> LineBlock<'t> {
         if self.rules.json.is_none() {
             return lines;
         }
-        let mut formed = Lines::with_capacity(lines.text.len());
+        let mut formed = LineBlock::with_capacity(lines.text.len());
         for index in 0..lines.len() {
             formed.push(&self.formed(lines.line(index)));
         }
@@ -174,20 +173,20 @@ impl Filter {
     }
 
     /// Finds the dates of lines and learns from them.
-    pub fn date_lines(&mut self, lines: &Lines<'_>, now: Timestamp) -> Dating {
+    pub fn date_lines(&mut self, lines: &LineBlock<'_>, now: Timestamp) -> LineDates {
         match &mut self.rules.dates {
             Dates::Detector(detector) => {
                 let texts = (0..lines.len()).map(|index| lines.line(index));
-                Dating::new(detector.find_all(texts, now))
+                LineDates::new(detector.find_all(texts, now))
             }
-            Dates::Never { .. } | Dates::Absent => Dating::default(),
+            Dates::Never { .. } | Dates::Absent => LineDates::default(),
         }
     }
 
     /// Learns from lines what another filter has; false: it has to date them itself.
-    pub fn follow_dates(&mut self, dating: &Dating, now: Timestamp) -> bool {
+    pub fn follow_dates(&mut self, dates: &LineDates, now: Timestamp) -> bool {
         match &mut self.rules.dates {
-            Dates::Detector(detector) => detector.follow(&dating.course, now),
+            Dates::Detector(detector) => detector.follow(&dates.course, now),
             Dates::Never { .. } | Dates::Absent => false,
         }
     }
@@ -195,39 +194,39 @@ impl Filter {
     /// Hands the failures of lines to `each`, as [`Filter::process_line`] gives them for each line.
     pub fn examine_lines(
         &mut self,
-        lines: &Lines<'_>,
-        dating: &Dating,
+        lines: &LineBlock<'_>,
+        dates: &LineDates,
         clock: &Clock,
         mut each: impl FnMut(Failure),
     ) {
-        let hopeful = self.hopeful(lines, dating);
-        let known = hopeful.as_ref().map(|_| Outlook::Hopeful);
-        let list = List::of(hopeful.as_deref());
+        let hopeful = self.hopeful(lines, dates);
+        let known = hopeful.as_ref().map(|_| PrefilterResult::MayMatch);
+        let list = Candidates::of(hopeful.as_deref());
         let mut outcome = LineOutcome::default();
-        self.walk(lines, dating, list, clock, |filter, _, when| {
-            if let Some(when) = when {
-                let manner = Manner::WATCH;
-                filter.search(&when, 0, known, clock, manner, &mut outcome);
+        self.walk(lines, dates, list, clock, |filter, _, line_time| {
+            if let Some(line_time) = line_time {
+                let mode = ExamineMode::DAEMON;
+                filter.search(&line_time, 0, known, clock, mode, &mut outcome);
                 outcome.take_failures(clock).for_each(&mut each);
             }
         });
     }
 
     /// The lines that may match; `None` when it is not worth the time to tell.
-    pub(super) fn hopeful(&mut self, lines: &Lines<'_>, dating: &Dating) -> Option<Vec<u32>> {
-        let mut screen = self.screen(&lines.text)?;
+    pub(super) fn hopeful(&mut self, lines: &LineBlock<'_>, dates: &LineDates) -> Option<Vec<u32>> {
+        let mut scan = self.scan(&lines.text)?;
         let mut hopeful = Vec::new();
         let prefilter = self.prefilter.as_mut()?;
         for index in 0..lines.len() {
             let (start, end) = lines.place(index);
-            let outlook = screen.outlook(start, end).filter(|_| {
+            let screened = scan.check(start, end).filter(|_| {
                 let line = lines.line(index);
                 let joins =
                     |date: FoundDate| prefilter.may_join(&line[..date.start], &line[date.end..]);
-                !dating.date(index).is_some_and(joins)
+                !dates.date(index).is_some_and(joins)
             });
-            match outlook {
-                Some(outlook) => prefilter.count(outlook),
+            match screened {
+                Some(screened) => prefilter.count(screened),
                 None => hopeful.push(index as u32),
             }
         }
@@ -238,31 +237,36 @@ impl Filter {
     /// place in the list, with where they stand in time (`None`: too old).
     pub(super) fn walk<'l>(
         &mut self,
-        lines: &'l Lines<'_>,
-        dating: &Dating,
-        list: List<'_, impl Fn(&Filter, usize) -> bool>,
+        lines: &'l LineBlock<'_>,
+        dates: &LineDates,
+        list: Candidates<'_, impl Fn(&Filter, usize) -> bool>,
         clock: &Clock,
-        mut each: impl FnMut(&mut Filter, usize, Option<When<'l>>),
+        mut each: impl FnMut(&mut Filter, usize, Option<LineTime<'l>>),
     ) {
         let place = |filter: &mut Filter, index: usize| {
-            filter.place_dated(lines.line(index), dating.date(index), clock, Manner::WATCH)
+            filter.place_dated(
+                lines.line(index),
+                dates.date(index),
+                clock,
+                ExamineMode::DAEMON,
+            )
         };
         let Some(listed) = list.lines else {
             for index in 0..lines.len() {
-                let when = place(self, index);
-                each(self, index, when);
+                let line_time = place(self, index);
+                each(self, index, line_time);
             }
             return;
         };
-        if dating
+        if dates
             .span
             .is_some_and(|span| self.window.passes(span, clock))
         {
             // each line has a date of its own, whatever stands before it
             for (number, index) in listed.iter().enumerate() {
                 if (list.matters)(self, number) {
-                    let when = place(self, *index as usize);
-                    each(self, number, when);
+                    let line_time = place(self, *index as usize);
+                    each(self, number, line_time);
                 }
             }
             if let Some(last) = lines.len().checked_sub(1) {
@@ -272,9 +276,9 @@ impl Filter {
         }
         let mut listed = listed.iter().enumerate().peekable();
         for index in 0..lines.len() {
-            let when = place(self, index);
+            let line_time = place(self, index);
             if let Some((number, _)) = listed.next_if(|(_, next)| **next as usize == index) {
-                each(self, number, when);
+                each(self, number, line_time);
             }
         }
     }

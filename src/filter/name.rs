@@ -1,5 +1,5 @@
-//! Names of captured fields. Those the filter itself asks for are known by number: a matching line
-//! compares and copies names dozens of times.
+//! Names of captured fields. Those that the filter itself uses are numbered: a matching line compares and
+//! copies names dozens of times.
 #![forbid(unsafe_code)]
 
 use std::fmt;

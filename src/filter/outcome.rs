@@ -1,16 +1,16 @@
-//! What is asked about a line ([`Manner`]) and what comes of it ([`LineOutcome`]).
+//! How a line is examined ([`ExamineMode`]) and the result ([`LineOutcome`]).
 #![forbid(unsafe_code)]
 
-use super::record::Record;
+use super::record::GroupRecord;
 use super::{Clock, Failure, FailureId};
 use crate::datetime::FoundDate;
 use crate::fields::MatchLine;
-use crate::pattern::Outlook;
+use crate::pattern::PrefilterResult;
 use crate::ticket::Timestamp;
 
 /// What is known of a line beforehand.
 #[derive(Clone, Copy, Debug)]
-pub enum Known<'a> {
+pub enum LineHint<'a> {
     /// Nothing.
     Nothing,
     /// Its date, which the source tells: the text and the time.
@@ -18,22 +18,22 @@ pub enum Known<'a> {
     /// What [`Filter::find_date`](super::Filter::find_date) has found in it.
     Found(Option<FoundDate>),
     /// What can come of it, from a [`Screen`](crate::pattern::Screen) of the lines around it.
-    Outlook(Outlook),
+    Prefiltered(PrefilterResult),
 }
 
-impl<'a> From<Option<(&'a str, Timestamp)>> for Known<'a> {
-    fn from(date: Option<(&'a str, Timestamp)>) -> Known<'a> {
-        date.map_or(Known::Nothing, |(text, time)| Known::Date(text, time))
+impl<'a> From<Option<(&'a str, Timestamp)>> for LineHint<'a> {
+    fn from(date: Option<(&'a str, Timestamp)>) -> LineHint<'a> {
+        date.map_or(LineHint::Nothing, |(text, time)| LineHint::Date(text, time))
     }
 }
 
 /// How thoroughly lines are examined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Manner {
+pub struct ExamineMode {
     /// Try every failregex and ignoreregex, not only up to the first hit (fact X7).
     pub every_regex: bool,
     /// Report what hit even where it cannot lead to a failure: ignored lines, matches of the prefregex.
-    pub census: bool,
+    pub report_all: bool,
     /// Leave out session lines that still wait for an id.
     pub skip_pending: bool,
     /// Names are ids (`--raw`).
@@ -42,17 +42,17 @@ pub struct Manner {
     pub window: bool,
     /// Collect the matched lines.
     pub evidence: bool,
-    /// Collect all fields; else [`Found::record`] stays empty.
+    /// Collect all fields; else [`RegexMatch::record`] stays empty.
     pub fields: bool,
     /// Collect the fields of the prefregex in [`LineOutcome::prefix`].
     pub prefix_fields: bool,
 }
 
-impl Manner {
+impl ExamineMode {
     /// As a jail watches its logs.
-    pub const WATCH: Manner = Manner {
+    pub const DAEMON: ExamineMode = ExamineMode {
         every_regex: false,
-        census: false,
+        report_all: false,
         skip_pending: true,
         raw_hosts: false,
         window: true,
@@ -64,7 +64,7 @@ impl Manner {
 
 /// What one failregex found in a line.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct RegexMatch {
     /// Index of the failregex.
     pub regex: usize,
     /// Whom it accuses; `None` while the session has named nobody.
@@ -74,7 +74,7 @@ pub struct Found {
     /// Marked by `F-NOFAIL` as no failure in itself.
     pub nofail: bool,
     /// Captured fields, unset ones included.
-    pub record: Record,
+    pub record: GroupRecord,
     /// The evidence.
     pub matches: Vec<MatchLine>,
 }
@@ -83,11 +83,11 @@ pub struct Found {
 #[derive(Clone, Debug, Default)]
 pub struct LineOutcome {
     /// What failregexes found, in their order.
-    pub found: Vec<Found>,
+    pub found: Vec<RegexMatch>,
     /// The ignoreregexes that hit, by index; one entry per hit.
     pub ignored_by: Vec<usize>,
-    /// Fields of the prefregex when it matched and [`Manner::prefix_fields`] is set.
-    pub prefix: Option<Record>,
+    /// Fields of the prefregex when it matched and [`ExamineMode::prefix_fields`] is set.
+    pub prefix: Option<GroupRecord>,
 }
 
 impl LineOutcome {

@@ -1,17 +1,17 @@
-//! Named groups of a match as an ordered record: what becomes the fields of a failure.
+//! The named groups of a match as an ordered record, which becomes the fields of a failure.
 //!
-//! In: a regex's group names and a match. Out: a [`Record`] in which a group that took no part is
-//! present but unset, so that prefregex and failregex can be merged as fact R26 says and reports
-//! can show it. Alternatives and tuples (facts R14, R15) are settled here.
+//! In: the group names of a regex and a match. Out: a [`GroupRecord`] in which a group that took no part
+//! is present but unset, so that prefregex and failregex can be merged as in fact R26 and reports can show
+//! it. Alternatives and tuples (facts R14, R15) are resolved here.
 #![forbid(unsafe_code)]
 
 use super::name::Name;
 use crate::fields::{FieldValue, Fields};
-use crate::pattern::{FailRegex, Match, Part};
+use crate::pattern::{FailRegex, FieldGroup, Match};
 
 /// The named groups of one regex; made once, when the regex is added.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Names {
+pub(super) struct GroupNames {
     all: Vec<(usize, Name)>,
     decisive: Vec<(usize, Name)>,
     /// Groups with the field they stand in for, in the order of their names (fact R14).
@@ -34,7 +34,7 @@ struct Marks {
 impl Marks {
     const FIELDS: [Name; 4] = [Name::Mlfid, Name::Nofail, Name::Mlfgained, Name::Mlfforget];
 
-    fn of(names: &Names) -> Option<Marks> {
+    fn of(names: &GroupNames) -> Option<Marks> {
         let pieced = names.alternatives.iter().chain(&names.tuples);
         if pieced
             .map(|(_, name)| name)
@@ -58,14 +58,14 @@ impl Marks {
 /// The match of a regex in its text.
 #[derive(Clone, Copy)]
 pub(super) struct Matched<'m> {
-    pub(super) names: &'m Names,
+    pub(super) names: &'m GroupNames,
     pub(super) text: &'m str,
     pub(super) found: &'m Match,
 }
 
 impl<'m> Matched<'m> {
     /// The key of the session that this match ends, if it is no failure; `base`: the match of the
-    /// prefregex, whose fields it has as well. What [`Record::update`] and then
+    /// prefregex, whose fields it has as well. What [`GroupRecord::update`] and then
     /// [`ends_in_peace`](super::session::ends_in_peace) would say, without a record.
     pub(super) fn ends_in_peace(self, base: Option<Matched<'m>>) -> Option<&'m str> {
         let matches = [Some(self), base].into_iter().flatten();
@@ -85,18 +85,18 @@ impl<'m> Matched<'m> {
     }
 }
 
-impl Names {
+impl GroupNames {
     /// Collects the names of `regex`.
-    pub(super) fn of(regex: &FailRegex) -> Names {
+    pub(super) fn of(regex: &FailRegex) -> GroupNames {
         let names = regex.regex().group_names().iter().enumerate();
         let named = names.filter_map(|(index, name)| Some((index, name.as_deref()?.into())));
         let all: Vec<(usize, Name)> = named.collect();
         let decisive = all.iter().filter(|(_, name)| name.is_decisive());
-        let parts = |parts: &[Part]| {
+        let parts = |parts: &[FieldGroup]| {
             let parts = parts.iter().map(|p| (p.group, Name::from(&*p.field)));
             parts.collect()
         };
-        let mut names = Names {
+        let mut names = GroupNames {
             decisive: decisive.cloned().collect(),
             alternatives: parts(&regex.groups().alternatives),
             tuples: parts(&regex.groups().tuples),
@@ -108,7 +108,7 @@ impl Names {
     }
 
     /// The same groups but for one.
-    pub(super) fn without(&self, name: &Name) -> Names {
+    pub(super) fn without(&self, name: &Name) -> GroupNames {
         let mut names = self.clone();
         names.all.retain(|(_, known)| known != name);
         names.decisive.retain(|(_, known)| known != name);
@@ -116,13 +116,13 @@ impl Names {
     }
 
     /// The record of a match in `text`: `whole`, or what decides only.
-    pub(super) fn record(&self, text: &str, found: &Match, whole: bool) -> Record {
+    pub(super) fn record(&self, text: &str, found: &Match, whole: bool) -> GroupRecord {
         let part = |group: usize| {
             let (start, end) = found.group(group)?;
             text.get(start..end).map(str::to_owned)
         };
         let names = if whole { &self.all } else { &self.decisive };
-        let mut record = Record {
+        let mut record = GroupRecord {
             entries: Vec::with_capacity(names.len() + 2),
         };
         for (group, name) in names {
@@ -154,14 +154,14 @@ impl Names {
 
 /// Fields in the order they were first seen; `None` is a group that took no part.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Record {
+pub struct GroupRecord {
     entries: Vec<(Name, Option<FieldValue>)>,
 }
 
-impl Record {
+impl GroupRecord {
     /// The fields of a line that is no failure: an empty id.
-    pub fn with_empty_id() -> Record {
-        Record {
+    pub fn with_empty_id() -> GroupRecord {
+        GroupRecord {
             entries: vec![(Name::Fid, Some(FieldValue::Text(String::new())))],
         }
     }
@@ -177,7 +177,7 @@ impl Record {
         found.and_then(|(_, value)| value.as_ref())
     }
 
-    /// As [`Record::get`], to change it.
+    /// As [`GroupRecord::get`], to change it.
     pub(super) fn get_mut(&mut self, name: &Name) -> Option<&mut FieldValue> {
         let found = self.entries.iter_mut().find(|(n, _)| n == name);
         found.and_then(|(_, value)| value.as_mut())
@@ -225,7 +225,7 @@ impl Record {
     }
 
     /// Takes over every field that is set in `newer` (facts R26, R38).
-    pub(super) fn update(&mut self, newer: Record) {
+    pub(super) fn update(&mut self, newer: GroupRecord) {
         for (name, value) in newer.entries {
             if value.is_none() {
                 continue;
@@ -238,7 +238,7 @@ impl Record {
     }
 
     /// Forgets an address of the other family where `newer` has one: it is the older one.
-    pub(super) fn readdress(&mut self, newer: &Record) {
+    pub(super) fn readdress(&mut self, newer: &GroupRecord) {
         for (new, old) in [(Name::Ip4, Name::Ip6), (Name::Ip6, Name::Ip4)] {
             if newer.get(&new).is_some() {
                 self.remove(&old);
@@ -261,10 +261,10 @@ mod tests {
     #[test]
     fn update_keeps_what_the_newer_record_leaves_unset() {
         let text = |t: &str| Some(FieldValue::Text(t.into()));
-        let mut old = Record::default();
+        let mut old = GroupRecord::default();
         old.set("a".into(), text("1"));
         old.set("b".into(), text("2"));
-        let mut new = Record::default();
+        let mut new = GroupRecord::default();
         new.set("b".into(), None);
         new.set("a".into(), text(""));
         new.set("c".into(), text("3"));

@@ -1,27 +1,27 @@
 //! A screen over a block of lines must not show in what is found in them.
 
 use super::*;
-use crate::pattern::Outlook;
+use crate::pattern::PrefilterResult;
 
 const NOW: f64 = 1_795_287_600.0;
 
-const MANNERS: [Manner; 3] = [
-    Manner::WATCH,
+const MANNERS: [ExamineMode; 3] = [
+    ExamineMode::DAEMON,
     // as the report of fail2ban-regex
-    Manner {
+    ExamineMode {
         every_regex: true,
-        census: true,
+        report_all: true,
         skip_pending: false,
         window: false,
         evidence: false,
         fields: false,
-        ..Manner::WATCH
+        ..ExamineMode::DAEMON
     },
-    Manner {
-        census: true,
+    ExamineMode {
+        report_all: true,
         window: false,
         prefix_fields: true,
-        ..Manner::WATCH
+        ..ExamineMode::DAEMON
     },
 ];
 
@@ -133,28 +133,28 @@ fn a_screen_does_not_show() {
         findtime: 600.0,
     };
     let mut known = 0;
-    for (regexes, manner) in FILTERS.into_iter().flat_map(|f| MANNERS.map(|m| (f, m))) {
+    for (regexes, mode) in FILTERS.into_iter().flat_map(|f| MANNERS.map(|m| (f, m))) {
         for beyond_ascii in [false, true] {
             let (mut plain, mut screened) = (filter(regexes), filter(regexes));
             let (mut expected, mut got) = (LineOutcome::default(), LineOutcome::default());
             for block in lines(beyond_ascii).chunks(90) {
                 let block: String = block.iter().map(|line| format!("{line}\n")).collect();
-                let mut screen = screened.screen(&block);
+                let mut scan = screened.scan(&block);
                 let mut start = 0;
                 for line in block.split_terminator('\n') {
                     let end = start + line.len();
-                    let outlook = screen.as_mut().and_then(|s| s.outlook(start, end));
-                    assert_ne!(outlook, Some(Outlook::Hopeful));
-                    known += usize::from(outlook.is_some());
+                    let result = scan.as_mut().and_then(|s| s.check(start, end));
+                    assert_ne!(result, Some(PrefilterResult::MayMatch));
+                    known += usize::from(result.is_some());
                     start = end + 1;
                     let line = line.trim_end_matches('\r');
-                    plain.examine(line, None, &clock, manner, &mut expected);
-                    let outlook = outlook.map_or(Known::Nothing, Known::Outlook);
-                    screened.examine_known(line, outlook, &clock, manner, &mut got);
+                    plain.examine(line, None, &clock, mode, &mut expected);
+                    let hint = result.map_or(LineHint::Nothing, LineHint::Prefiltered);
+                    screened.examine_known(line, hint, &clock, mode, &mut got);
                     assert_eq!(
                         (format!("{got:?}"), screened.prefregex_matched()),
                         (format!("{expected:?}"), plain.prefregex_matched()),
-                        "{regexes:?} {manner:?} {line}"
+                        "{regexes:?} {mode:?} {line}"
                     );
                 }
             }
@@ -174,7 +174,7 @@ fn lines_at_once_give_what_they_give_one_by_one() {
                 findtime: 70.0,
             };
             let (mut single, mut at_once) = (filter(regexes), filter(regexes));
-            let screens = |filter: &Filter| filter.screen("nothing\n").is_some();
+            let screens = |filter: &Filter| filter.scan("nothing\n").is_some();
             let mut screened = false;
             for block in lines(beyond_ascii).chunks(90) {
                 let mut expected = Vec::new();
@@ -184,10 +184,10 @@ fn lines_at_once_give_what_they_give_one_by_one() {
                 }
                 let text: String = block.iter().map(|line| format!("{line}\n")).collect();
                 screened |= screens(&at_once);
-                let text = Lines::of(&text);
-                let dating = at_once.date_lines(&text, NOW);
+                let text = LineBlock::of(&text);
+                let dates = at_once.date_lines(&text, NOW);
                 let mut got = Vec::new();
-                at_once.examine_lines(&text, &dating, &clock, |failure| got.push(failure));
+                at_once.examine_lines(&text, &dates, &clock, |failure| got.push(failure));
                 assert_eq!(format!("{got:?}"), format!("{expected:?}"), "{regexes:?}");
                 assert_eq!(at_once.last_date(), single.last_date());
                 failures += got.len();

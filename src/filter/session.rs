@@ -1,8 +1,8 @@
-//! Sessions: what is remembered between lines that share an `F-MLFID` (facts R32–R38).
+//! Sessions: what is kept between lines that share an `F-MLFID` (facts R32–R38).
 //!
-//! In: the fields and lines of one match, and the session's key. Out: the merged fields and the
-//! lines that are evidence now. At most 100 sessions are held, each for five minutes, and 1 MiB of
-//! lines and fields.
+//! In: the fields and lines of one match, and the key of the session. Out: the merged fields and the lines
+//! that are evidence now. At most 100 sessions are kept, each for five minutes, with 1 MiB of lines and
+//! fields in all.
 #![forbid(unsafe_code)]
 
 use std::collections::{HashMap, VecDeque};
@@ -10,7 +10,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use super::name::Name;
-use super::record::Record;
+use super::record::GroupRecord;
 use crate::fields::{FieldValue, MatchLine};
 use crate::ticket::Timestamp;
 
@@ -28,8 +28,8 @@ const MOST_BYTES: usize = 1 << 20;
 
 /// Fields and lines of a failure, gathered over one match or a whole session.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Gathered {
-    pub(super) record: Record,
+pub(super) struct SessionData {
+    pub(super) record: GroupRecord,
     /// Lines of failures.
     pub(super) matches: Vec<MatchLine>,
     /// Lines that were no failures, kept as context of a later one.
@@ -38,13 +38,13 @@ pub(super) struct Gathered {
     pub(super) pending: bool,
 }
 
-impl Gathered {
+impl SessionData {
     /// A match that belongs to no session.
-    pub(super) fn single(record: Record, matches: Vec<MatchLine>) -> Gathered {
-        Gathered {
+    pub(super) fn single(record: GroupRecord, matches: Vec<MatchLine>) -> SessionData {
+        SessionData {
             record,
             matches,
-            ..Gathered::default()
+            ..SessionData::default()
         }
     }
 
@@ -119,8 +119,8 @@ impl Hasher for Quick {
 }
 
 #[derive(Debug)]
-struct Entry {
-    session: Gathered,
+struct HeldSession {
+    session: SessionData,
     /// Bytes of the session when it was last seen.
     size: usize,
     end: Timestamp,
@@ -129,7 +129,7 @@ struct Entry {
 }
 
 /// Whether a match ends its session and is no failure.
-pub(super) fn ends_in_peace(record: &Record) -> bool {
+pub(super) fn ends_in_peace(record: &GroupRecord) -> bool {
     let nofail = record.truthy(&Name::Nofail) || record.truthy(&Name::Mlfgained);
     nofail && record.truthy(&Name::Mlfforget)
 }
@@ -137,19 +137,19 @@ pub(super) fn ends_in_peace(record: &Record) -> bool {
 /// The sessions of one filter.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
-    entries: HashMap<Arc<str>, Entry, BuildHasherDefault<Quick>>,
+    entries: HashMap<Arc<str>, HeldSession, BuildHasherDefault<Quick>>,
     /// Keys with the numbers of their entries, oldest first; some may be gone.
     order: VecDeque<(Arc<str>, u64)>,
     last_number: u64,
     /// Bytes of all sessions.
     bytes: usize,
     /// The state of the line's session when that is not (or no longer) remembered.
-    detached: Gathered,
+    detached: SessionData,
 }
 
 impl Sessions {
     /// The session of this key, if it is remembered.
-    pub(super) fn get(&self, key: &str) -> Option<&Gathered> {
+    pub(super) fn get(&self, key: &str) -> Option<&SessionData> {
         self.entries.get(key).map(|entry| &entry.session)
     }
 
@@ -163,10 +163,10 @@ impl Sessions {
     pub(super) fn merge(
         &mut self,
         key: &Arc<str>,
-        mut fresh: Record,
+        mut fresh: GroupRecord,
         lines: &[MatchLine],
         now: Timestamp,
-    ) -> &mut Gathered {
+    ) -> &mut SessionData {
         let mut gained = fresh.truthy(&Name::Mlfgained);
         let mut nofail = fresh.truthy(&Name::Nofail);
         if gained && !nofail {
@@ -199,13 +199,13 @@ impl Sessions {
             }
             _ => {
                 self.remove(key);
-                self.detached = Gathered::default();
+                self.detached = SessionData::default();
                 if forget {
                     self.detached.record = fresh;
                 } else {
-                    let mut session = Gathered {
+                    let mut session = SessionData {
                         record: fresh,
-                        ..Gathered::default()
+                        ..SessionData::default()
                     };
                     let user = session.record.text(&Name::User).map(str::to_owned);
                     if let Some(user) = user.filter(|user| !user.is_empty()) {
@@ -249,7 +249,7 @@ impl Sessions {
         }
     }
 
-    fn remove(&mut self, key: &str) -> Option<Entry> {
+    fn remove(&mut self, key: &str) -> Option<HeldSession> {
         let entry = self.entries.remove(key)?;
         self.bytes -= entry.size;
         Some(entry)
@@ -282,14 +282,14 @@ impl Sessions {
     }
 
     /// Forgets the session of this key if it is still the one with this number.
-    fn forget(&mut self, key: &str, number: u64) -> Option<Entry> {
+    fn forget(&mut self, key: &str, number: u64) -> Option<HeldSession> {
         let same = self.entries.get(key).is_some_and(|e| e.number == number);
         same.then(|| self.remove(key)).flatten()
     }
 
     /// Stores a new session. When there are too many, the oldest go: all expired ones at the
     /// front and one that is not, as in the original's cache.
-    fn remember(&mut self, key: Arc<str>, session: Gathered, now: Timestamp) {
+    fn remember(&mut self, key: Arc<str>, session: SessionData, now: Timestamp) {
         if self.entries.len() >= MOST {
             while let Some((oldest, number)) = self.order.pop_front() {
                 let Some(entry) = self.forget(&oldest, number) else {
@@ -306,7 +306,7 @@ impl Sessions {
                 .retain(|(key, number)| entries.get(key).is_some_and(|e| e.number == *number));
         }
         self.last_number += 1;
-        let entry = Entry {
+        let entry = HeldSession {
             session,
             size: 0,
             end: now + LIFETIME,
@@ -321,8 +321,8 @@ impl Sessions {
 mod tests {
     use super::*;
 
-    fn record(fields: &[(&str, &str)]) -> Record {
-        let mut record = Record::default();
+    fn record(fields: &[(&str, &str)]) -> GroupRecord {
+        let mut record = GroupRecord::default();
         for (name, value) in fields {
             record.set(Name::from(*name), Some(FieldValue::Text((*value).into())));
         }
@@ -333,7 +333,7 @@ mod tests {
         [MatchLine::Text(text.into())]
     }
 
-    fn texts(gathered: &Gathered) -> Vec<String> {
+    fn texts(gathered: &SessionData) -> Vec<String> {
         gathered.matches.iter().map(MatchLine::text).collect()
     }
 

@@ -1,16 +1,16 @@
-//! The filter of a jail: what can be set, added and asked.
+//! The settings of a filter: setters and getters.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
 
 use super::buffer::Parts;
+use super::findtime_window::Window;
 use super::json::JsonTemplate;
-use super::limits::Limits;
+use super::limits::StepLimits;
 use super::name::Name;
-use super::record::Names;
+use super::record::GroupNames;
 use super::session::Sessions;
 use super::signature::Signature;
-use super::window::Window;
 use crate::datetime::{
     DateDetector, DatePatternError, DateTime, FixedOffset, FoundDate, Templates, start_of_day,
 };
@@ -38,11 +38,11 @@ pub struct Rules {
     pub(super) usedns: UseDns,
     pub(super) maxlines: usize,
     pub(super) prefregex: Option<FailRegex>,
-    pub(super) prefregex_names: Names,
+    pub(super) prefregex_names: GroupNames,
     /// Those that go into the fields of a failure: without the content.
-    pub(super) prefregex_base: Names,
+    pub(super) prefregex_base: GroupNames,
     pub(super) failregexes: Vec<FailRegex>,
-    pub(super) failregex_names: Vec<Names>,
+    pub(super) failregex_names: Vec<GroupNames>,
     pub(super) ignoreregexes: Vec<FailRegex>,
     pub(super) json: Option<JsonTemplate>,
     /// With what the templates have learned.
@@ -63,8 +63,8 @@ impl Rules {
             usedns: UseDns::Warn,
             maxlines: 1,
             prefregex: None,
-            prefregex_names: Names::default(),
-            prefregex_base: Names::default(),
+            prefregex_names: GroupNames::default(),
+            prefregex_base: GroupNames::default(),
             failregexes: Vec::new(),
             failregex_names: Vec::new(),
             ignoreregexes: Vec::new(),
@@ -93,7 +93,7 @@ pub struct Filter {
     pub(super) text: String,
     /// The part of it that a prefregex lets them see; kept likewise.
     pub(super) content: String,
-    pub(super) limits: Limits,
+    pub(super) limits: StepLimits,
     pub(super) prefregex_matched: bool,
     /// How often each failregex has hit since the regexes were set.
     pub(super) regex_hits: Vec<u64>,
@@ -112,7 +112,7 @@ impl Filter {
             buffer: Vec::new(),
             text: String::new(),
             content: String::new(),
-            limits: Limits::default(),
+            limits: StepLimits::default(),
             prefregex_matched: false,
             regex_hits: Vec::new(),
         }
@@ -158,7 +158,7 @@ impl Filter {
             self.rules.prefregex = None;
         } else {
             let regex = FailRegex::new(source, self.rules.usedns, false)?;
-            self.rules.prefregex_names = Names::of(&regex);
+            self.rules.prefregex_names = GroupNames::of(&regex);
             self.rules.prefregex_base = self.rules.prefregex_names.without(&Name::Content);
             self.rules.prefregex = Some(regex);
         }
@@ -180,7 +180,7 @@ impl Filter {
         if !regex.has_id() && !self.rules.prefregex.as_ref().is_some_and(FailRegex::has_id) {
             return Err(PatternError::NoId(regex.expanded().to_owned()));
         }
-        self.rules.failregex_names.push(Names::of(&regex));
+        self.rules.failregex_names.push(GroupNames::of(&regex));
         self.rules.failregexes.push(regex);
         self.regexes_changed();
         Ok(())

@@ -1,4 +1,4 @@
-//! What two filters must have in common to share what was found.
+//! What two filters must have in common to share results.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;

@@ -1,38 +1,38 @@
-//! What regexes find in the lines of one log, worked out once for all jails that ask the same of it.
+//! Results of regexes on the lines of one log, computed once for all jails with the same regexes.
 //!
-//! In: lines with their dates, and a filter that looks at them ([`Filter::survey`]). Out: a
-//! [`Survey`], by which other filters of the same [`Signature`] come to what they would have found
-//! by themselves ([`Filter::follow`]) at a fraction of the cost.
+//! In: lines with their dates, and a filter that examines them ([`Filter::survey`]). Out: a [`Survey`],
+//! from which other filters with the same [`Signature`] get the results that they would have found by
+//! themselves ([`Filter::follow`]), at a fraction of the cost.
 //!
-//! Shared is only what depends on nothing but the line, its date and the regexes: where no failregex
-//! matches, and what the first one that does captures. All that has a memory stays with each filter:
-//! the time window, sessions, what is said once a day.
+//! Only results that depend on nothing but the line, its date and the regexes are shared: where no
+//! failregex matches, and what the first one that does captures. State stays with each filter: the time
+//! window, sessions, warnings that are logged once a day.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
 
 use super::buffer::Parts;
-use super::lines::{Dating, Lines, List};
-use super::moment::When;
+use super::line_time::LineTime;
+use super::lines::{Candidates, LineBlock, LineDates};
 use super::name::Name;
-use super::outcome::{LineOutcome, Manner};
-use super::record::Record;
+use super::outcome::{ExamineMode, LineOutcome};
+use super::record::GroupRecord;
 use super::session::ends_in_peace;
 use super::settings::Filter;
 use super::signature::Signature;
 use super::{Clock, Failure};
 use crate::fields::MatchLine;
-use crate::pattern::{FailRegex, Outlook};
+use crate::pattern::{FailRegex, PrefilterResult};
 
 /// What regexes find in lines: in those that are not listed, nothing.
 #[derive(Debug, Default)]
 pub struct Survey {
     lines: Vec<u32>,
-    findings: Vec<Finding>,
+    findings: Vec<SurveyedLine>,
 }
 
 #[derive(Debug)]
-enum Finding {
+enum SurveyedLine {
     /// It was not looked at, or not to the end.
     Unknown,
     Sighting {
@@ -46,7 +46,7 @@ enum Finding {
 #[derive(Debug)]
 struct Sighting {
     regex: usize,
-    record: Record,
+    record: GroupRecord,
     /// The evidence, for a line with a date of its own.
     parts: Option<Parts>,
 }
@@ -59,11 +59,11 @@ impl Sighting {
     }
 }
 
-impl Finding {
+impl SurveyedLine {
     /// Whether it means something where nothing is known of a session that ends with it.
     fn matters(&self, filter: &Filter) -> bool {
         match self {
-            Finding::Sighting {
+            SurveyedLine::Sighting {
                 ends: Some(key), ..
             } => filter.sessions.knows(key),
             _ => true,
@@ -93,38 +93,38 @@ impl Filter {
     /// others need of them.
     pub fn survey(
         &mut self,
-        lines: &Lines<'_>,
-        dating: &Dating,
+        lines: &LineBlock<'_>,
+        dates: &LineDates,
         clock: &Clock,
         mut each: impl FnMut(Failure),
     ) -> Survey {
-        let hopeful = self.hopeful(lines, dating);
+        let hopeful = self.hopeful(lines, dates);
         let hopeful = hopeful.as_deref();
-        let outlook = hopeful.map(|_| Outlook::Hopeful);
+        let screened = hopeful.map(|_| PrefilterResult::MayMatch);
         let mut survey = Survey::default();
         self.walk(
             lines,
-            dating,
-            List::of(hopeful),
+            dates,
+            Candidates::of(hopeful),
             clock,
-            |filter, number, when| {
+            |filter, number, line_time| {
                 let index = hopeful.map_or(Some(number as u32), |list| list.get(number).copied());
                 let given_up = filter.limits.hits;
-                let look = |when: &When<'_>| filter.look(when, outlook, clock);
-                let sighting = when.as_ref().and_then(look);
-                if let (Some(sighting), Some(when)) = (&sighting, &when) {
-                    filter.judge(sighting, when, clock, &mut each);
+                let look = |line_time: &LineTime<'_>| filter.look(line_time, screened, clock);
+                let sighting = line_time.as_ref().and_then(look);
+                if let (Some(sighting), Some(line_time)) = (&sighting, &line_time) {
+                    filter.judge(sighting, line_time, clock, &mut each);
                 }
                 // how often a search gives up is each jail's own concern
-                let known = when.is_some() && filter.limits.hits == given_up;
-                let known = known && !dating.is_doubtful(index.unwrap_or_default() as usize);
+                let known = line_time.is_some() && filter.limits.hits == given_up;
+                let known = known && !dates.is_doubtful(index.unwrap_or_default() as usize);
                 let finding = match (known, sighting) {
                     (true, None) => return,
-                    (true, Some(sighting)) => Finding::Sighting {
+                    (true, Some(sighting)) => SurveyedLine::Sighting {
                         ends: sighting.ends().map(Box::from),
                         sighting: Box::new(sighting),
                     },
-                    (false, _) => Finding::Unknown,
+                    (false, _) => SurveyedLine::Unknown,
                 };
                 survey.lines.extend(index);
                 survey.findings.push(finding);
@@ -137,44 +137,49 @@ impl Filter {
     /// that both cut alike.
     pub fn follow(
         &mut self,
-        lines: &Lines<'_>,
-        dating: &Dating,
+        lines: &LineBlock<'_>,
+        dates: &LineDates,
         survey: &Survey,
         clock: &Clock,
         mut each: impl FnMut(Failure),
     ) {
         let finding = |number: usize| survey.findings.get(number);
-        let list = List {
+        let list = Candidates {
             lines: Some(&survey.lines),
             matters: |filter: &Filter, number| {
                 finding(number).is_none_or(|finding| finding.matters(filter))
             },
         };
-        self.walk(lines, dating, list, clock, |filter, number, when| {
-            let Some(when) = when else { return };
-            if let Some(Finding::Sighting { sighting, .. }) = finding(number) {
-                filter.judge(sighting, &when, clock, &mut each);
-            } else if let Some(sighting) = filter.look(&when, None, clock) {
-                filter.judge(&sighting, &when, clock, &mut each);
+        self.walk(lines, dates, list, clock, |filter, number, line_time| {
+            let Some(line_time) = line_time else { return };
+            if let Some(SurveyedLine::Sighting { sighting, .. }) = finding(number) {
+                filter.judge(sighting, &line_time, clock, &mut each);
+            } else if let Some(sighting) = filter.look(&line_time, None, clock) {
+                filter.judge(&sighting, &line_time, clock, &mut each);
             }
         });
     }
 
     /// The first match in a line; `known`: what is known of it.
-    fn look(&mut self, when: &When<'_>, known: Option<Outlook>, clock: &Clock) -> Option<Sighting> {
+    fn look(
+        &mut self,
+        line_time: &LineTime<'_>,
+        known: Option<PrefilterResult>,
+        clock: &Clock,
+    ) -> Option<Sighting> {
         let mut text = std::mem::take(&mut self.text);
         let mut content = std::mem::take(&mut self.content);
         content.clear();
-        when.cut.write_to(&mut text);
+        line_time.cut.write_to(&mut text);
         let mut nowhere = LineOutcome::default();
-        let manner = Manner::WATCH;
-        let stage = self.open(&text, &mut content, known, clock, manner, &mut nowhere);
+        let mode = ExamineMode::DAEMON;
+        let stage = self.open(&text, &mut content, known, clock, mode, &mut nowhere);
         let sighting = stage.and_then(|mut stage| {
-            let hit = self.next_hit(&mut stage, clock, manner, &mut nowhere)?;
-            let record = self.record(&stage, &hit, manner);
+            let hit = self.next_hit(&mut stage, clock, mode, &mut nowhere)?;
+            let record = self.record(&stage, &hit, mode);
             Some(Sighting {
                 regex: hit.regex,
-                parts: when.cut.date.map(|date| when.cut.parts(date)),
+                parts: line_time.cut.date.map(|date| line_time.cut.parts(date)),
                 record,
             })
         });
@@ -187,28 +192,43 @@ impl Filter {
     fn judge(
         &mut self,
         sighting: &Sighting,
-        when: &When<'_>,
+        line_time: &LineTime<'_>,
         clock: &Clock,
         each: impl FnMut(Failure),
     ) {
-        let manner = Manner::WATCH;
+        let mode = ExamineMode::DAEMON;
         let mut outcome = LineOutcome::default();
-        let counts = !when.undated || self.may_be_undated(when, None, clock, manner);
+        let counts = !line_time.undated || self.may_be_undated(line_time, None, clock, mode);
         let done = counts && {
             if sighting.ends().is_some_and(|key| !self.sessions.knows(key)) {
                 return;
             }
-            let parts = match (&sighting.parts, when.cut.date) {
+            let parts = match (&sighting.parts, line_time.cut.date) {
                 (Some(parts), Some(_)) => parts.clone(),
-                _ => when.cut.parts(&self.window.text),
+                _ => line_time.cut.parts(&self.window.text),
             };
             let evidence = vec![MatchLine::Parts(parts)];
             let record = sighting.record.clone();
             let regex = sighting.regex;
-            self.conclude(regex, record, evidence, when, clock, manner, &mut outcome)
+            self.conclude(
+                regex,
+                record,
+                evidence,
+                line_time,
+                clock,
+                mode,
+                &mut outcome,
+            )
         };
         if !done {
-            self.search(when, sighting.regex + 1, None, clock, manner, &mut outcome);
+            self.search(
+                line_time,
+                sighting.regex + 1,
+                None,
+                clock,
+                mode,
+                &mut outcome,
+            );
         }
         outcome.take_failures(clock).for_each(each);
     }

@@ -133,48 +133,48 @@ fn note(to: &mut String, failure: Failure) {
 /// What filters leave to each other about a chunk.
 #[derive(Default)]
 struct Left {
-    datings: Vec<(String, Stand, Arc<Dating>)>,
-    surveys: Vec<(Arc<Signature>, Arc<Dating>, Survey)>,
+    datings: Vec<(String, Stand, Arc<LineDates>)>,
+    surveys: Vec<(Arc<Signature>, Arc<LineDates>, Survey)>,
     followed: [usize; 2],
 }
 
 impl Left {
-    fn date(&mut self, filter: &mut Filter, lines: &Lines<'_>, now: f64) -> Arc<Dating> {
+    fn date(&mut self, filter: &mut Filter, lines: &LineBlock<'_>, now: f64) -> Arc<LineDates> {
         let stand = filter.stand(now);
         let form = filter.jsonmatch().to_owned();
-        for (theirs, from, dating) in &self.datings {
+        for (theirs, from, dates) in &self.datings {
             let like = |stand: &Stand| *theirs == form && from.is_like(stand);
-            if stand.as_ref().is_some_and(like) && filter.follow_dates(dating, now) {
+            if stand.as_ref().is_some_and(like) && filter.follow_dates(dates, now) {
                 self.followed[0] += lines.len();
-                return dating.clone();
+                return dates.clone();
             }
         }
-        let dating = Arc::new(filter.date_lines(lines, now));
-        let left = stand.map(|stand| (form, stand, dating.clone()));
+        let dates = Arc::new(filter.date_lines(lines, now));
+        let left = stand.map(|stand| (form, stand, dates.clone()));
         self.datings.extend(left);
-        dating
+        dates
     }
 
     fn find(
         &mut self,
         filter: &mut Filter,
-        lines: &Lines<'_>,
+        lines: &LineBlock<'_>,
         clock: &Clock,
         each: impl FnMut(Failure),
     ) {
-        let dating = self.date(filter, lines, clock.now);
+        let dates = self.date(filter, lines, clock.now);
         let Some(signature) = filter.signature() else {
-            return filter.examine_lines(lines, &dating, clock, each);
+            return filter.examine_lines(lines, &dates, clock, each);
         };
-        let like = |(theirs, dates, _): &&(Arc<Signature>, Arc<Dating>, Survey)| {
-            *theirs == signature && dates.cuts_like(&dating)
+        let like = |(theirs, cached, _): &&(Arc<Signature>, Arc<LineDates>, Survey)| {
+            *theirs == signature && cached.cuts_like(&dates)
         };
         if let Some((.., survey)) = self.surveys.iter().find(like) {
             self.followed[1] += lines.len();
-            return filter.follow(lines, &dating, survey, clock, each);
+            return filter.follow(lines, &dates, survey, clock, each);
         }
-        let survey = filter.survey(lines, &dating, clock, each);
-        self.surveys.push((signature, dating, survey));
+        let survey = filter.survey(lines, &dates, clock, each);
+        self.surveys.push((signature, dates, survey));
     }
 }
 
@@ -288,12 +288,12 @@ fn followers_find_what_they_would_find_alone() {
                         .for_each(|failure| note(alone, failure));
                 }
                 let filter = &mut pair.sharing;
-                let lines = filter.form(Lines::of(&text));
+                let lines = filter.form(LineBlock::of(&text));
                 let each = |failure| note(found, failure);
                 match random.u8(..8) {
                     0 => {
-                        let dating = filter.date_lines(&lines, now);
-                        filter.examine_lines(&lines, &dating, &clock, each);
+                        let dates = filter.date_lines(&lines, now);
+                        filter.examine_lines(&lines, &dates, &clock, each);
                     }
                     _ => left.find(filter, &lines, &clock, each),
                 }

@@ -6,7 +6,7 @@
 
 use super::settings::{Dates, Filter};
 use crate::datetime::DateTime;
-use crate::pattern::{FailRegex, Match, Outlook, Prefilter, Probe, Reach};
+use crate::pattern::{FailRegex, Match, Prefilter, PrefilterResult, Reach, RegexProbe};
 use crate::ticket::Timestamp;
 
 /// A date that was found.
@@ -128,8 +128,8 @@ fn first_match(attempts: &[Attempt]) -> Option<(usize, &[Mark])> {
 #[derive(Debug)]
 pub struct Tracer {
     prefilter: Prefilter,
-    prefregex: Option<Probe>,
-    failregexes: Vec<Probe>,
+    prefregex: Option<RegexProbe>,
+    failregexes: Vec<RegexProbe>,
 }
 
 impl Tracer {
@@ -137,7 +137,7 @@ impl Tracer {
     pub fn new(filter: &Filter) -> Tracer {
         let multi = filter.rules.maxlines > 1;
         let probe =
-            |regex: &FailRegex, multi| Probe::new(regex.source(), filter.rules.usedns, multi);
+            |regex: &FailRegex, multi| RegexProbe::new(regex.source(), filter.rules.usedns, multi);
         Tracer {
             prefilter: Prefilter::with_prefregex(
                 filter.rules.prefregex.as_ref(),
@@ -164,7 +164,7 @@ impl Tracer {
         let mut trace = Trace {
             date,
             prefilter: (filter.rules.maxlines == 1)
-                .then(|| self.prefilter.clone().outlook(&text) == Outlook::Hopeful),
+                .then(|| self.prefilter.clone().check(&text) == PrefilterResult::MayMatch),
             text: text.strip_suffix('\n').unwrap_or(&text).to_owned(),
             prefregex: None,
             content: None,
@@ -225,7 +225,7 @@ fn date_of(filter: &mut Filter, line: &str, now: Timestamp) -> Option<TracedDate
     })
 }
 
-fn attempt(regex: &FailRegex, probe: Option<&mut Probe>, text: &str) -> Attempt {
+fn attempt(regex: &FailRegex, probe: Option<&mut RegexProbe>, text: &str) -> Attempt {
     match regex.regex().search(text) {
         Ok(Some(found)) => Attempt::Matched(marks(regex, &found)),
         Ok(None) => Attempt::Stopped(probe.and_then(|probe| probe.furthest(text))),

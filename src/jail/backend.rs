@@ -5,8 +5,8 @@ use std::path::Path;
 use crate::config::options;
 use crate::control::{CommandError, Value};
 use crate::source::Watch;
-use crate::source::feed::{Source, Syslog};
-use crate::source::journal::{Options, OptionsError};
+use crate::source::feed::{FeedSource, SyslogListener};
+use crate::source::journal::{JournalOptions, JournalOptionsError};
 use crate::sys;
 use crate::{error, info};
 
@@ -20,9 +20,9 @@ pub enum Backend {
     /// Files, looked at again and again.
     Polling,
     /// systemd's journal.
-    Journal(Options),
+    Journal(JournalOptions),
     /// Lines that are sent.
-    Feed(Source),
+    Feed(FeedSource),
 }
 
 impl Backend {
@@ -81,22 +81,24 @@ impl Backend {
             Value::Dict(told.collect()).repr()
         );
         let backend = match name.as_str() {
-            "systemd" => Backend::Journal(Options::read(arguments).map_err(refused)?),
+            "systemd" => Backend::Journal(JournalOptions::read(arguments).map_err(refused)?),
             "syslog" => {
-                let syslog = Syslog::read(arguments).map_err(wrong)?;
-                Backend::Feed(Source::Syslog(syslog))
+                let syslog = SyslogListener::read(arguments).map_err(wrong)?;
+                Backend::Feed(FeedSource::Syslog(syslog))
             }
             "command" => {
                 let mut arguments = arguments;
                 match (arguments.shift_remove("cmd"), arguments.into_iter().next()) {
-                    (Some(command), None) => Backend::Feed(Source::Command(command)),
-                    (_, Some((name, _))) => return Err(refused(OptionsError::Unknown(name))),
+                    (Some(command), None) => Backend::Feed(FeedSource::Command(command)),
+                    (_, Some((name, _))) => {
+                        return Err(refused(JournalOptionsError::Unknown(name)));
+                    }
                     (None, None) => return Err(wrong("command: cmd is missing".to_owned())),
                 }
             }
             _ => {
                 if let Some((name, _)) = arguments.into_iter().next() {
-                    return Err(refused(OptionsError::Unknown(name)));
+                    return Err(refused(JournalOptionsError::Unknown(name)));
                 }
                 match name.as_str() {
                     "polling" => Backend::Polling,
@@ -114,8 +116,8 @@ impl Backend {
             Backend::Inotify => "pyinotify",
             Backend::Polling => "polling",
             Backend::Journal(_) => "systemd",
-            Backend::Feed(Source::Syslog(_)) => "syslog",
-            Backend::Feed(Source::Command(_)) => "command",
+            Backend::Feed(FeedSource::Syslog(_)) => "syslog",
+            Backend::Feed(FeedSource::Command(_)) => "command",
         }
     }
 
@@ -133,9 +135,9 @@ impl Backend {
     }
 }
 
-fn refused(error: OptionsError) -> CommandError {
+fn refused(error: JournalOptionsError) -> CommandError {
     let class = match error {
-        OptionsError::Unknown(_) => "TypeError",
+        JournalOptionsError::Unknown(_) => "TypeError",
         _ => "ValueError",
     };
     CommandError::builtin(class, error.to_string())

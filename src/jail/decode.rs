@@ -8,7 +8,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use crate::filter::Lines;
+use crate::filter::LineBlock;
 use crate::python::encoding::Encoding;
 
 /// Lines of one file, decoded.
@@ -58,11 +58,11 @@ impl Decoder {
     }
 
     /// All lines of a chunk; bytes of lines that had some replaced go to `bad`.
-    pub fn decode<'d>(&mut self, data: &'d [u8], mut bad: impl FnMut(&[u8])) -> Lines<'d> {
+    pub fn decode<'d>(&mut self, data: &'d [u8], mut bad: impl FnMut(&[u8])) -> LineBlock<'d> {
         if let Some(text) = self.encoding.as_text(without_half_feed(data)) {
-            return Lines::of(text);
+            return LineBlock::of(text);
         }
-        let mut lines = Lines::with_capacity(data.len());
+        let mut lines = LineBlock::with_capacity(data.len());
         self.lines(data, |line, replaced| {
             lines.push(&line);
             if let Some(bytes) = replaced {

@@ -13,7 +13,7 @@ use super::journal::JournalLog;
 use super::logs::JailLogs;
 use crate::control::{CommandError, Value};
 use crate::source::Chunk;
-use crate::source::journal::Batch;
+use crate::source::journal::EntryBatch;
 use crate::ticket::Timestamp;
 
 /// The sources of one jail.
@@ -135,7 +135,7 @@ impl Intake {
     }
 
     /// The next entries of the journal; never without one.
-    pub async fn next_batch(&mut self) -> Batch {
+    pub async fn next_batch(&mut self) -> EntryBatch {
         match &mut self.journal {
             Some(journal) => journal.next().await,
             None => std::future::pending().await,
@@ -148,7 +148,7 @@ impl Intake {
     }
 
     /// The entries of a batch went through the filter.
-    pub fn batch_taken(&mut self, batch: Batch) {
+    pub fn batch_taken(&mut self, batch: EntryBatch) {
         if let Some(journal) = &mut self.journal {
             journal.taken(batch);
         }

@@ -9,7 +9,8 @@ use super::save_timer::SaveTimer;
 use crate::control::{CommandError, Value};
 use crate::python::encoding::Encoding;
 use crate::source::journal::{
-    Batch, Following, Matches, Options, OptionsError, Place, Start, follow,
+    EntryBatch, Following, JournalMatches, JournalOptions, JournalOptionsError, JournalPosition,
+    JournalStart, follow,
 };
 use crate::store::{LogPosition, Store};
 use crate::ticket::Timestamp;
@@ -26,29 +27,34 @@ const CURSOR_ROW: &str = "systemd-journal-cursor";
 pub(super) struct JournalLog {
     jail: String,
     store: Option<Store>,
-    options: Options,
-    matches: Matches,
+    options: JournalOptions,
+    matches: JournalMatches,
     encoding: String,
     /// Since the start: the thread that reads, unless it could not be started.
     following: Option<Following>,
     /// Since the start: where reading goes on.
-    start: Option<Start>,
+    start: Option<JournalStart>,
     in_operation: bool,
-    read: Option<Place>,
-    unsaved: Option<Place>,
+    read: Option<JournalPosition>,
+    unsaved: Option<JournalPosition>,
     timer: SaveTimer,
     /// The matches before a reload.
-    before: Option<Matches>,
+    before: Option<JournalMatches>,
 }
 
 impl JournalLog {
     /// A journal that is not read yet.
-    pub fn new(jail: &str, store: Option<Store>, options: Options, encoding: &str) -> JournalLog {
+    pub fn new(
+        jail: &str,
+        store: Option<Store>,
+        options: JournalOptions,
+        encoding: &str,
+    ) -> JournalLog {
         JournalLog {
             jail: jail.to_owned(),
             store,
             options,
-            matches: Matches::default(),
+            matches: JournalMatches::default(),
             encoding: encoding.to_owned(),
             following: None,
             start: None,
@@ -126,7 +132,7 @@ impl JournalLog {
                 self.jail
             );
         }
-        let mut start = Start {
+        let mut start = JournalStart {
             time: now - find_time,
             cursor: None,
         };
@@ -159,7 +165,7 @@ impl JournalLog {
     }
 
     /// The next entries; never without any to come.
-    pub async fn next(&mut self) -> Batch {
+    pub async fn next(&mut self) -> EntryBatch {
         let batch = match &mut self.following {
             Some(following) => following.inbox.recv().await,
             None => None,
@@ -176,9 +182,9 @@ impl JournalLog {
     }
 
     /// A batch was read.
-    pub fn taken(&mut self, batch: Batch) {
+    pub fn taken(&mut self, batch: EntryBatch) {
         if let Some(place) = batch.place {
-            self.start = Some(Start {
+            self.start = Some(JournalStart {
                 time: place.time,
                 cursor: Some(place.cursor.clone()),
             });
@@ -251,6 +257,6 @@ impl JournalLog {
     }
 }
 
-fn wrong(error: &OptionsError) -> CommandError {
+fn wrong(error: &JournalOptionsError) -> CommandError {
     CommandError::builtin("ValueError", error.to_string())
 }

@@ -14,9 +14,11 @@ use crate::address::Address;
 use crate::clock::now;
 use crate::datetime::Stand;
 use crate::evidence::Evidence;
-use crate::filter::{Clock, Dating, Failure, FailureId, Filter, Lines, Signature, Survey, is_told};
+use crate::filter::{
+    Clock, Failure, FailureId, Filter, LineBlock, LineDates, Signature, Survey, is_told,
+};
 use crate::python::encoding::Encoding;
-use crate::source::journal::Batch;
+use crate::source::journal::EntryBatch;
 use crate::source::{Chunk, Shelf};
 use crate::ticket::{Ticket, Timestamp};
 
@@ -25,20 +27,20 @@ use crate::ticket::{Ticket, Timestamp};
 struct Decoded {
     encoding: Encoding,
     jsonmatch: String,
-    lines: OnceCell<Lines<'static>>,
+    lines: OnceCell<LineBlock<'static>>,
 }
 
 /// Their dates.
 struct Dated {
     decoded: Arc<Decoded>,
     stand: Stand,
-    dating: OnceCell<Arc<Dating>>,
+    dates: OnceCell<Arc<LineDates>>,
 }
 
 /// What jails of one signature find in them.
 struct Surveyed {
     decoded: Arc<Decoded>,
-    dating: Arc<Dating>,
+    dates: Arc<LineDates>,
     signature: Arc<Signature>,
     survey: OnceCell<Survey>,
 }
@@ -65,9 +67,9 @@ impl JailTask {
         let JailTask { core, pending, .. } = self;
         core.lines += lines.len() as u64;
         let lines = core.filter.form(lines);
-        let dating = core.filter.date_lines(&lines, clock.now);
+        let dates = core.filter.date_lines(&lines, clock.now);
         let each = |failure| pending.push(log_failure(failure));
-        core.filter.examine_lines(&lines, &dating, clock, each);
+        core.filter.examine_lines(&lines, &dates, clock, each);
     }
 
     /// Line by line, each followed by what comes of it, as the log is to tell of every step.
@@ -123,21 +125,21 @@ impl JailTask {
         };
         let lines = decoded.lines.get_or_init(decode).await;
         core.lines += lines.len() as u64;
-        let dating = date(&mut core.filter, shelf, &decoded, lines, clock.now).await;
+        let dates = date(&mut core.filter, shelf, &decoded, lines, clock.now).await;
         let mut each = |failure| pending.push(log_failure(failure));
 
         let Some(signature) = core.filter.signature() else {
-            return core.filter.examine_lines(lines, &dating, clock, each);
+            return core.filter.examine_lines(lines, &dates, clock, each);
         };
         let surveyed = shelf.find(
             |one: &Surveyed| {
                 Arc::ptr_eq(&one.decoded, &decoded)
                     && one.signature == signature
-                    && one.dating.cuts_like(&dating)
+                    && one.dates.cuts_like(&dates)
             },
             || Surveyed {
                 decoded: decoded.clone(),
-                dating: dating.clone(),
+                dates: dates.clone(),
                 signature: signature.clone(),
                 survey: OnceCell::new(),
             },
@@ -145,16 +147,16 @@ impl JailTask {
         let mut leads = false;
         let survey = surveyed.survey.get_or_init(async || {
             leads = true;
-            core.filter.survey(lines, &dating, clock, &mut each)
+            core.filter.survey(lines, &dates, clock, &mut each)
         });
         let survey = survey.await;
         if !leads {
-            core.filter.follow(lines, &dating, survey, clock, each);
+            core.filter.follow(lines, &dates, survey, clock, each);
         }
     }
 
     /// All entries of a batch through the filter, likewise.
-    pub(super) fn take_batch(&mut self, batch: Batch) {
+    pub(super) fn take_batch(&mut self, batch: EntryBatch) {
         let Some(in_operation) = self.intake.journal_in_operation() else {
             return;
         };
@@ -174,9 +176,9 @@ async fn date(
     filter: &mut Filter,
     shelf: &Shelf,
     decoded: &Arc<Decoded>,
-    lines: &Lines<'_>,
+    lines: &LineBlock<'_>,
     now: Timestamp,
-) -> Arc<Dating> {
+) -> Arc<LineDates> {
     let Some(stand) = filter.stand(now) else {
         return Arc::new(filter.date_lines(lines, now));
     };
@@ -185,17 +187,17 @@ async fn date(
         || Dated {
             decoded: decoded.clone(),
             stand: stand.clone(),
-            dating: OnceCell::new(),
+            dates: OnceCell::new(),
         },
     );
     let mut leads = false;
-    let dating = dated.dating.get_or_init(async || {
+    let dates = dated.dates.get_or_init(async || {
         leads = true;
         Arc::new(filter.date_lines(lines, now))
     });
-    let dating = dating.await.clone();
-    match leads || filter.follow_dates(&dating, now) {
-        true => dating,
+    let dates = dates.await.clone();
+    match leads || filter.follow_dates(&dates, now) {
+        true => dates,
         false => Arc::new(filter.date_lines(lines, now)),
     }
 }

@@ -17,10 +17,10 @@ use super::log_fingerprint::{Fingerprint, LogState, first_line_hash};
 use super::log_seeker::LogSeeker;
 use super::save_timer::SaveTimer;
 use crate::control::{CommandError, Value};
-use crate::filter::Lines;
+use crate::filter::LineBlock;
 use crate::python::encoding::{Encoding, warn_of_line};
-use crate::source::feed::{Membership, Source};
-use crate::source::{Chunk, Sources, Start, Subscription, Watch};
+use crate::source::feed::{FeedSource, Membership};
+use crate::source::{Chunk, LogSubscription, Sources, StartPosition, Watch};
 use crate::store::{LogPosition, Store};
 use crate::{debug, error, info};
 
@@ -46,10 +46,10 @@ pub(super) struct JailLogs {
 
 #[derive(Debug)]
 struct JailLog {
-    start: Start,
-    subscription: Option<Subscription>,
+    start: StartPosition,
+    subscription: Option<LogSubscription>,
     /// It is no file at all.
-    feed: Option<(Source, Option<Membership>)>,
+    feed: Option<(FeedSource, Option<Membership>)>,
     decoder: Decoder,
     /// The end was reached once: what comes now is news (fact D22).
     in_operation: bool,
@@ -172,9 +172,9 @@ impl JailLogs {
             fingerprint.first_line_hash
         );
         let start = match (offset, fingerprint.first_line_hash.is_empty()) {
-            (0, _) => Start::Head,
-            (_, true) => Start::Tail,
-            (offset, false) => Start::Resume {
+            (0, _) => StartPosition::Head,
+            (_, true) => StartPosition::Tail,
+            (offset, false) => StartPosition::Resume {
                 first_line_hash: fingerprint.first_line_hash,
                 offset,
             },
@@ -200,9 +200,9 @@ impl JailLogs {
     }
 
     /// Lines that are sent, under a name in place of a path.
-    pub fn add_feed(&mut self, source: &Source, encoding: &str) {
+    pub fn add_feed(&mut self, source: &FeedSource, encoding: &str) {
         let log = JailLog {
-            start: Start::Tail,
+            start: StartPosition::Tail,
             subscription: None,
             feed: Some((source.clone(), None)),
             decoder: Decoder::named(encoding),
@@ -394,10 +394,10 @@ impl JailLogs {
     }
 
     /// The lines of a chunk. One of a file that was removed in between has none.
-    pub fn lines<'c>(&mut self, chunk: &'c Chunk, encoding: &str) -> Lines<'c> {
+    pub fn lines<'c>(&mut self, chunk: &'c Chunk, encoding: &str) -> LineBlock<'c> {
         let path = chunk.path.to_string_lossy();
         let Some(log) = self.logs.get_mut(path.as_ref()) else {
-            return Lines::default();
+            return LineBlock::default();
         };
         let sources = &self.sources;
         log.decoder.decode(&chunk.data, |bytes| {
@@ -472,9 +472,9 @@ impl JailLog {
     /// Begins later where lines are too old to count (fact K6).
     fn pass_over_old_lines(&mut self, path: &str, seeker: &mut LogSeeker<'_>) {
         let from = match self.start {
-            Start::Head => 0,
-            Start::Resume { offset, .. } => offset,
-            Start::Tail => return,
+            StartPosition::Head => 0,
+            StartPosition::Resume { offset, .. } => offset,
+            StartPosition::Tail => return,
         };
         debug!(
             TARGET,
@@ -491,7 +491,7 @@ impl JailLog {
             && offset > from
             && let Ok(fingerprint) = Fingerprint::at(Path::new(path))
         {
-            self.start = Start::Resume {
+            self.start = StartPosition::Resume {
                 first_line_hash: fingerprint.first_line_hash,
                 offset,
             };

@@ -13,8 +13,8 @@ use crate::action::JailFigures;
 use crate::address::Address;
 use crate::control::{CommandError, JailSetting};
 use crate::datetime::{DateDetector, FoundDate};
-use crate::filter::{Clock, Dates, FailureId, Filter, Known, LineOutcome, Manner};
-use crate::source::journal::Entry;
+use crate::filter::{Clock, Dates, ExamineMode, FailureId, Filter, LineHint, LineOutcome};
+use crate::source::journal::JournalEntry;
 use crate::store::BanHistory;
 use crate::ticket::{BanTime, Ticket, Timestamp};
 
@@ -97,7 +97,7 @@ pub enum LineKind {
     /// A line of a log file.
     Line,
     /// An entry of the journal.
-    Entry(Entry),
+    Entry(JournalEntry),
     /// The jail reads the journal, which gives no such line.
     Foreign,
 }
@@ -245,20 +245,25 @@ impl ReplayJail {
         }
         let found = self.core.filter.find_date(line, present);
         let date = found.as_ref().and_then(FoundDate::own_time);
-        self.take(line, Known::Found(found), date, present, events);
+        self.take(line, LineHint::Found(found), date, present, events);
         LineKind::Line
     }
 
     /// Reads an entry of the journal.
-    pub fn entry(&mut self, entry: &Entry, present: Timestamp, events: &mut Vec<ReplayEvent>) {
-        let known = Known::Date(&entry.date, entry.time);
+    pub fn entry(
+        &mut self,
+        entry: &JournalEntry,
+        present: Timestamp,
+        events: &mut Vec<ReplayEvent>,
+    ) {
+        let known = LineHint::Date(&entry.date, entry.time);
         self.take(&entry.line, known, Some(entry.time), present, events);
     }
 
     fn take(
         &mut self,
         line: &str,
-        known: Known<'_>,
+        known: LineHint<'_>,
         date: Option<Timestamp>,
         present: Timestamp,
         events: &mut Vec<ReplayEvent>,
@@ -281,7 +286,7 @@ impl ReplayJail {
         let mut outcome = std::mem::take(&mut self.outcome);
         self.core
             .filter
-            .examine_known(line, known, &clock, Manner::WATCH, &mut outcome);
+            .examine_known(line, known, &clock, ExamineMode::DAEMON, &mut outcome);
         for found in outcome.found.drain(..) {
             match found.id.clone() {
                 Some(FailureId::Address(id)) => {
@@ -437,12 +442,12 @@ fn entry_of(
     dates: &mut DateDetector,
     clock: Option<Timestamp>,
     present: Timestamp,
-) -> Option<Entry> {
+) -> Option<JournalEntry> {
     let found = dates.find(line, present).filter(|date| date.start == 0);
     let dated = found.and_then(|date| Some((date.own_time()?, date.end)));
     let (time, end) = dated.unwrap_or((clock.unwrap_or(present), 0));
     let text = line[end..].trim_start_matches(' ');
-    is_journal_text(text).then(|| Entry {
+    is_journal_text(text).then(|| JournalEntry {
         date: line[..line.len() - text.len()].to_owned(),
         line: text.to_owned(),
         time,

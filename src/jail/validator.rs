@@ -27,7 +27,7 @@ use crate::datetime::{Templates, duration};
 use crate::evidence::memory;
 use crate::filter::Filter;
 use crate::log;
-use crate::source::journal::Matches;
+use crate::source::journal::JournalMatches;
 
 /// What the server would refuse of these commands: those of one jail, or settings of its own.
 pub fn faults(commands: &[Vec<Value>]) -> Vec<Fault> {
@@ -271,7 +271,7 @@ impl ValidationRun {
                 }
             }
             JailSetting::AddJournalMatch(words) => {
-                if let Err(error) = Matches::default().add(&words) {
+                if let Err(error) = JournalMatches::default().add(&words) {
                     let error = CommandError::builtin("ValueError", error.to_string());
                     self.refuse(index, 0, &error);
                 }

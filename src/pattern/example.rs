@@ -2,7 +2,7 @@
 
 use super::FailRegex;
 use python_re::ast::Node;
-use python_re::class::Class;
+use python_re::class::CharClass;
 
 /// Characters that stand for a class, the first that it has.
 const PREFERRED: &[u8] = b"1a xA:-._/";
@@ -51,7 +51,7 @@ impl Writer<'_> {
     }
 }
 
-fn member(class: &Class) -> Option<char> {
+fn member(class: &CharClass) -> Option<char> {
     let set = class.ascii();
     let literal = class.as_literal();
     let preferred = || PREFERRED.iter().find(|c| set & (1 << **c) != 0);

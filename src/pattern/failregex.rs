@@ -35,14 +35,14 @@ pub struct Groups {
     /// `mlfgained` (fact R19).
     pub mlfgained: Option<usize>,
     /// `alt_NAME`, `alt_NAME_n`, sorted by group name (fact R14).
-    pub alternatives: Vec<Part>,
+    pub alternatives: Vec<FieldGroup>,
     /// `tuple_NAME`, `tuple_NAME_n`, sorted by group name (fact R15).
-    pub tuples: Vec<Part>,
+    pub tuples: Vec<FieldGroup>,
 }
 
 /// A group that feeds a field of another name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct FieldGroup {
     /// Number of the group.
     pub group: usize,
     /// The field it feeds.
@@ -73,9 +73,9 @@ impl Groups {
                 "mlfgained" => &mut groups.mlfgained,
                 name => {
                     if let Some(field) = part_field(name, "alt_") {
-                        groups.alternatives.push(Part { group, field });
+                        groups.alternatives.push(FieldGroup { group, field });
                     } else if let Some(field) = part_field(name, "tuple_") {
-                        groups.tuples.push(Part { group, field });
+                        groups.tuples.push(FieldGroup { group, field });
                     }
                     continue;
                 }

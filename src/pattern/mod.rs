@@ -5,18 +5,18 @@
 //! [`Prefilter`] that proves a line cannot match.
 //!
 //! `tags` expands what only fail2ban knows; the crate `python-re` compiles the rest and searches.
-//! `prefilter` looks for the `strings` without which a regex cannot match, in a line or (`screen`) in a
+//! `prefilter` looks for the `strings` without which a regex cannot match, in a line or (`scan`) in a
 //! block of lines at once; `probe` tells people how far a regex came that does not match, `nearly`
 //! what would help, `risks` and `steering` what is unwise about one, `example` a text that one matches.
 #![forbid(unsafe_code)]
 
+mod block_scan;
 mod example;
 mod failregex;
 mod nearly;
 mod prefilter;
 mod probe;
 mod risks;
-mod screen;
 mod searchers;
 mod steering;
 mod strings;
@@ -29,13 +29,13 @@ use std::sync::{Arc, LazyLock};
 
 use crate::interned::Interned;
 
-pub use failregex::{FailRegex, Part};
-pub use nearly::{Change, Help, Nearly, repair};
+pub use block_scan::BlockScan;
+pub use failregex::{FailRegex, FieldGroup};
+pub use nearly::{Help, Nearly, RegexChange, repair};
 pub use prefilter::Prefilter;
-pub use probe::{Probe, Reach, class_length};
+pub use probe::{Reach, RegexProbe, class_length};
 pub use python_re::{Flags, LimitExceeded, Match, Regex};
-pub use screen::Screen;
-pub use searchers::{Outlook, is_ascii};
+pub use searchers::{PrefilterResult, is_ascii};
 pub use steering::Steering;
 pub use tags::{leading_tag, place_in_source, short_tags};
 

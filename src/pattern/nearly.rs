@@ -1,7 +1,7 @@
 //! [`Nearly`]: which one change would make a regex match a text that it does not match, for people
 //! who want to know why.
 //!
-//! In: the source of a regex as configured, and a text. Out: the first [`Change`] of a short list with
+//! In: the source of a regex as configured, and a text. Out: the first [`RegexChange`] of a short list with
 //! which it matches. Every change is tried, not guessed: what is told is true.
 
 use super::probe::{class_length, is_flags, repeat_length};
@@ -9,7 +9,7 @@ use super::{FailRegex, Match, UseDns};
 
 /// A change of a regex.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum RegexChange {
     /// Without the `^` at its beginning.
     NoBegin,
     /// Without the `$` at its end.
@@ -52,7 +52,7 @@ pub enum Change {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Help {
     /// The change.
-    pub change: Change,
+    pub change: RegexChange,
     /// Where the match begins in the text, in bytes.
     pub start: usize,
     /// Where it ends.
@@ -68,7 +68,7 @@ pub struct Nearly {
     usedns: UseDns,
     multiline: bool,
     /// Each change with the changed source; compiled when it is asked for the first time.
-    changes: Vec<(Change, String, Option<Option<FailRegex>>)>,
+    changes: Vec<(RegexChange, String, Option<Option<FailRegex>>)>,
 }
 
 impl Nearly {
@@ -93,7 +93,7 @@ impl Nearly {
                 return None;
             }
             // a sign that is in no part of the text was none that was meant for itself
-            if let Change::Plain { sign, .. } | Change::AllPlain { sign, .. } = change
+            if let RegexChange::Plain { sign, .. } | RegexChange::AllPlain { sign, .. } = change
                 && !text.get(start..end)?.contains(*sign)
             {
                 return None;
@@ -120,16 +120,20 @@ fn cuts_address(regex: &FailRegex, found: &Match, text: &str) -> bool {
 
 /// For a source that is no regex: the special character that makes it none, as taken for itself it is
 /// one.
-pub fn repair(source: &str) -> Option<Change> {
+pub fn repair(source: &str) -> Option<RegexChange> {
     let changes = changes(source).into_iter();
-    let mut plain = changes
-        .filter(|(change, _)| matches!(change, Change::Plain { .. } | Change::AllPlain { .. }));
+    let mut plain = changes.filter(|(change, _)| {
+        matches!(
+            change,
+            RegexChange::Plain { .. } | RegexChange::AllPlain { .. }
+        )
+    });
     let found = plain.find(|(_, text)| FailRegex::new(text, UseDns::Warn, false).is_ok());
     found.map(|(change, _)| change)
 }
 
 /// All changes, those first that change least.
-fn changes(source: &str) -> Vec<(Change, String)> {
+fn changes(source: &str) -> Vec<(RegexChange, String)> {
     let body = flags_length(source);
     let (flags, rest) = source.split_at(body);
     let no_begin = rest.strip_prefix('^').or_else(|| rest.strip_prefix("\\A"));
@@ -139,22 +143,22 @@ fn changes(source: &str) -> Vec<(Change, String)> {
         let inner = source
             .strip_prefix(quote)
             .and_then(|rest| rest.strip_suffix(quote));
-        changes.extend(inner.map(|inner| (Change::NoQuotes, inner.to_owned())));
+        changes.extend(inner.map(|inner| (RegexChange::NoQuotes, inner.to_owned())));
     }
     if let Some(end) = no_end {
-        changes.push((Change::NoEnd, source[..end].to_owned()));
+        changes.push((RegexChange::NoEnd, source[..end].to_owned()));
     }
     if let Some(rest) = no_begin {
-        changes.push((Change::NoBegin, format!("{flags}{rest}")));
+        changes.push((RegexChange::NoBegin, format!("{flags}{rest}")));
     }
-    changes.push((Change::AnyCase, format!("(?i){source}")));
+    changes.push((RegexChange::AnyCase, format!("(?i){source}")));
     if let Some(blanks) = any_blanks(source) {
-        changes.push((Change::AnyBlanks, blanks));
+        changes.push((RegexChange::AnyBlanks, blanks));
     }
     let signs = signs(source);
     for &(at, sign, partner) in signs.iter().take(MOST) {
         let places: Vec<usize> = std::iter::once(at).chain(partner).collect();
-        let change = Change::Plain { at, sign, partner };
+        let change = RegexChange::Plain { at, sign, partner };
         changes.push((change, escaped(source, &places)));
     }
     for kind in ["[", "(", "[(?+*{|$^"] {
@@ -170,16 +174,16 @@ fn changes(source: &str) -> Vec<(Change, String)> {
             .iter()
             .flat_map(|(at, _, partner)| std::iter::once(*at).chain(*partner));
         let places: Vec<usize> = places.collect();
-        changes.push((Change::AllPlain { at, sign }, escaped(source, &places)));
+        changes.push((RegexChange::AllPlain { at, sign }, escaped(source, &places)));
     }
     for (from, to) in wildcards(source).into_iter().take(MOST) {
         let without = format!("{}{}", &source[..from], &source[to..]);
-        changes.push((Change::Without { from, to }, without));
+        changes.push((RegexChange::Without { from, to }, without));
     }
     if let (Some(rest), Some(end)) = (no_begin, no_end) {
         let from = source.len() - rest.len();
         if let Some(rest) = source.get(from..end) {
-            changes.push((Change::Neither, format!("{flags}{rest}")));
+            changes.push((RegexChange::Neither, format!("{flags}{rest}")));
         }
     }
     changes
@@ -203,7 +207,7 @@ fn without_end(source: &str) -> Option<usize> {
 }
 
 /// What a source consists of, as far as it matters here: each part with its place.
-enum Part {
+enum SourcePart {
     /// `\x`
     Escape,
     /// A class, with the place of its end.
@@ -213,20 +217,20 @@ enum Part {
 }
 
 /// Goes through a source.
-fn walk(source: &str, mut each: impl FnMut(usize, &Part, &str)) {
+fn walk(source: &str, mut each: impl FnMut(usize, &SourcePart, &str)) {
     let mut at = 0;
     while let Some(first) = source[at..].chars().next() {
         let rest = &source[at..];
         let (part, length) = match first {
             '\\' => {
                 let next = rest[1..].chars().next().map_or(0, char::len_utf8);
-                (Part::Escape, 1 + next)
+                (SourcePart::Escape, 1 + next)
             }
             '[' => {
                 let length = class_length(rest);
-                (Part::Class(at + length - 1), length)
+                (SourcePart::Class(at + length - 1), length)
             }
-            first => (Part::Sign(first), first.len_utf8()),
+            first => (SourcePart::Sign(first), first.len_utf8()),
         };
         each(at, &part, &rest[..length]);
         at += length;
@@ -239,7 +243,7 @@ fn any_blanks(source: &str) -> Option<String> {
     let mut any = false;
     let mut in_run = false;
     walk(source, |_, part, text| {
-        let blank = matches!(part, Part::Sign(' ' | '\t')) || text == "\\ ";
+        let blank = matches!(part, SourcePart::Sign(' ' | '\t')) || text == "\\ ";
         match (blank, in_run) {
             (true, false) => out.push_str("\\s+"),
             (true, true) => {}
@@ -258,21 +262,25 @@ fn signs(source: &str) -> Vec<(usize, char, Option<usize>)> {
     let mut found: Vec<(usize, char, Option<usize>)> = Vec::new();
     let mut open: Vec<(usize, bool)> = Vec::new();
     walk(source, |at, part, _| match part {
-        Part::Class(end) => found.push((at, '[', (bytes.get(*end) == Some(&b']')).then_some(*end))),
-        Part::Sign('(') => open.push((at, bytes.get(at + 1) != Some(&b'?'))),
-        Part::Sign(')') => {
+        SourcePart::Class(end) => {
+            found.push((at, '[', (bytes.get(*end) == Some(&b']')).then_some(*end)))
+        }
+        SourcePart::Sign('(') => open.push((at, bytes.get(at + 1) != Some(&b'?'))),
+        SourcePart::Sign(')') => {
             if let Some((from, true)) = open.pop() {
                 found.push((from, '(', Some(at)));
             }
         }
-        Part::Sign(sign @ ('?' | '+' | '*' | '{' | '|')) => {
+        SourcePart::Sign(sign @ ('?' | '+' | '*' | '{' | '|')) => {
             // a mark behind `(` belongs to the group
             let of_group = *sign == '?' && at > 0 && bytes[at - 1] == b'(';
             if !of_group {
                 found.push((at, *sign, None));
             }
         }
-        Part::Sign(sign @ ('$' | '^')) if at > 0 && at < last => found.push((at, *sign, None)),
+        SourcePart::Sign(sign @ ('$' | '^')) if at > 0 && at < last => {
+            found.push((at, *sign, None))
+        }
         _ => {}
     });
     found.sort_unstable();
@@ -285,9 +293,9 @@ fn wildcards(source: &str) -> Vec<(usize, usize)> {
     walk(source, |at, part, text| {
         let kinds = ["\\d", "\\s", "\\S", "\\w", "\\W", "\\D"];
         let any = match part {
-            Part::Sign('.') | Part::Class(_) => true,
-            Part::Escape => kinds.contains(&text),
-            Part::Sign(_) => false,
+            SourcePart::Sign('.') | SourcePart::Class(_) => true,
+            SourcePart::Escape => kinds.contains(&text),
+            SourcePart::Sign(_) => false,
         };
         if any {
             let end = at + text.len();
@@ -318,38 +326,54 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(source: &str, text: &str, change: Change) {
+    fn check(source: &str, text: &str, change: RegexChange) {
         let found = help(source, text).map(|help| help.change);
         assert_eq!(found, Some(change), "{source} in {text}");
     }
 
     #[test]
     fn one_change_that_helps_is_found() {
-        check("^denied <HOST>", "app: denied 192.0.2.1", Change::NoBegin);
-        check("(?i)^DENIED <HOST>", "a: denied 192.0.2.1", Change::NoBegin);
-        check("denied <HOST>$", "denied 192.0.2.1 port 7", Change::NoEnd);
-        check("^b <HOST>$", "a b 192.0.2.1 c", Change::Neither);
-        check("\"^no <HOST>$\"", "no 192.0.2.1", Change::NoQuotes);
-        check("^Denied <HOST>$", "denied 192.0.2.1", Change::AnyCase);
-        check("^a b <HOST>$", "a  b\u{a0}192.0.2.1", Change::AnyBlanks);
-        let plain = |at, sign, partner| Change::Plain { at, sign, partner };
+        check(
+            "^denied <HOST>",
+            "app: denied 192.0.2.1",
+            RegexChange::NoBegin,
+        );
+        check(
+            "(?i)^DENIED <HOST>",
+            "a: denied 192.0.2.1",
+            RegexChange::NoBegin,
+        );
+        check(
+            "denied <HOST>$",
+            "denied 192.0.2.1 port 7",
+            RegexChange::NoEnd,
+        );
+        check("^b <HOST>$", "a b 192.0.2.1 c", RegexChange::Neither);
+        check("\"^no <HOST>$\"", "no 192.0.2.1", RegexChange::NoQuotes);
+        check("^Denied <HOST>$", "denied 192.0.2.1", RegexChange::AnyCase);
+        check(
+            "^a b <HOST>$",
+            "a  b\u{a0}192.0.2.1",
+            RegexChange::AnyBlanks,
+        );
+        let plain = |at, sign, partner| RegexChange::Plain { at, sign, partner };
         check("^[<HOST>] no$", "[192.0.2.1] no", plain(1, '[', Some(8)));
         check("^(x) <HOST>$", "(x) 192.0.2.1", plain(1, '(', Some(3)));
         check("^a.php?x <HOST>$", "a.php?x 192.0.2.1", plain(6, '?', None));
         check(
             "^[app] [<HOST>] no$",
             "[app] [192.0.2.1] no",
-            Change::AllPlain { at: 1, sign: '[' },
+            RegexChange::AllPlain { at: 1, sign: '[' },
         );
         check(
             "^p[7]: no <HOST> (x)$",
             "p[7]: no 192.0.2.1 (x)",
-            Change::AllPlain { at: 2, sign: '[' },
+            RegexChange::AllPlain { at: 2, sign: '[' },
         );
         check(
             "^.*to \\(<HOST>.\\).*$",
             "no to (192.0.2.1) x",
-            Change::Without { from: 14, to: 15 },
+            RegexChange::Without { from: 14, to: 15 },
         );
         let found = help("^no <HOST>", "so no 192.0.2.1 x").unwrap();
         assert_eq!((found.start, found.end), (3, 15));
@@ -357,7 +381,7 @@ mod tests {
 
     #[test]
     fn what_makes_it_no_regex_is_found() {
-        let plain = |at, sign, partner| Some(Change::Plain { at, sign, partner });
+        let plain = |at, sign, partner| Some(RegexChange::Plain { at, sign, partner });
         assert_eq!(repair("^a [<HOST>] no$"), plain(3, '[', Some(10)));
         assert_eq!(repair("^*a <HOST>$"), plain(1, '*', None));
         assert_eq!(repair("^a <HOST>)$"), None);

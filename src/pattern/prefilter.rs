@@ -12,9 +12,9 @@ use std::sync::Arc;
 use super::FailRegex;
 use python_re::Literals;
 
-use super::screen::Screen;
-use super::searchers::{Openers, Outlook, Pairs, Searchers, is_ascii};
-use super::strings::{Need, Search, union};
+use super::block_scan::BlockScan;
+use super::searchers::{Openers, Pairs, PrefilterResult, Searchers, is_ascii};
+use super::strings::{NeededStrings, Search, union};
 
 /// Lines that literals are learnt from.
 const LESSONS: u32 = 64;
@@ -40,15 +40,16 @@ pub struct Prefilter {
 struct Lessons {
     left: u32,
     /// For each regex its sets, and how many lines each let through.
-    regexes: Vec<Vec<(Arc<Need>, u32)>>,
+    regexes: Vec<Vec<(Arc<NeededStrings>, u32)>>,
 }
 
 impl Lessons {
-    fn new(sets: &[Vec<Arc<Need>>]) -> Option<Box<Lessons>> {
+    fn new(sets: &[Vec<Arc<NeededStrings>>]) -> Option<Box<Lessons>> {
         // A regex without literals lets every line through, and one with one set has no choice.
         let open = sets.iter().any(Vec::is_empty);
         let choice = sets.iter().any(|sets| sets.len() > 1);
-        let pupils = |sets: &Vec<Arc<Need>>| sets.iter().map(|set| (set.clone(), 0)).collect();
+        let pupils =
+            |sets: &Vec<Arc<NeededStrings>>| sets.iter().map(|set| (set.clone(), 0)).collect();
         (choice && !open).then(|| {
             Box::new(Lessons {
                 left: LESSONS,
@@ -74,8 +75,8 @@ impl Lessons {
     }
 
     /// The best set of each regex.
-    fn best(self) -> Vec<Arc<Need>> {
-        let best = |sets: Vec<(Arc<Need>, u32)>| {
+    fn best(self) -> Vec<Arc<NeededStrings>> {
+        let best = |sets: Vec<(Arc<NeededStrings>, u32)>| {
             let least = sets.into_iter().min_by_key(|(_, met)| *met);
             least.map(|(need, _)| need).unwrap_or_default()
         };
@@ -96,11 +97,12 @@ impl Prefilter {
             (regex.required_literals(), regex.first_bytes())
         };
         let (sets, openings): (Vec<Vec<Literals>>, Vec<_>) = regexes.iter().map(known).unzip();
-        let needs = |sets: Vec<Literals>| sets.into_iter().map(|set| Need::new(Some(set)));
-        let sets: Vec<Vec<Arc<Need>>> = sets.into_iter().map(|s| needs(s).collect()).collect();
+        let needs = |sets: Vec<Literals>| sets.into_iter().map(|set| NeededStrings::new(Some(set)));
+        let sets: Vec<Vec<Arc<NeededStrings>>> =
+            sets.into_iter().map(|s| needs(s).collect()).collect();
         let prefix = prefregex.map(FailRegex::regex);
-        let first = |sets: &Vec<Arc<Need>>| sets.first().cloned().unwrap_or_default();
-        let each: Vec<Arc<Need>> = sets.iter().map(first).collect();
+        let first = |sets: &Vec<Arc<NeededStrings>>| sets.first().cloned().unwrap_or_default();
+        let each: Vec<Arc<NeededStrings>> = sets.iter().map(first).collect();
         let lessons = Lessons::new(&sets);
         let gate = prefix.and_then(|regex| regex.required_literals().into_iter().next());
         let any = match lessons {
@@ -131,13 +133,13 @@ impl Prefilter {
     /// What can come of `text`, a line with its date cut out, before a prefregex takes its part
     /// of it. Sound for every text; learns from the first ones, keeps count of its own usefulness
     /// and is hopeful at once for a time when it seldom helps (hence `&mut`).
-    pub fn outlook(&mut self, text: &str) -> Outlook {
+    pub fn check(&mut self, text: &str) -> PrefilterResult {
         if self.resting > 0 {
             self.resting -= 1;
-            return Outlook::Hopeful;
+            return PrefilterResult::MayMatch;
         }
         if !is_ascii(text) {
-            return Outlook::Hopeful;
+            return PrefilterResult::MayMatch;
         }
         let bytes = text.as_bytes();
         let mut hopeful = true;
@@ -149,21 +151,21 @@ impl Prefilter {
                 self.use_literals(lessons.best());
             }
         }
-        let outlook = if !self.searchers.gate.passes(bytes) {
-            Outlook::Hopeless
+        let screened = if !self.searchers.gate.passes(bytes) {
+            PrefilterResult::CannotMatch
         } else if !hopeful || !self.searchers.any.passes(bytes) {
-            Outlook::PrefixOnly
+            PrefilterResult::PrefixOnly
         } else {
-            Outlook::Hopeful
+            PrefilterResult::MayMatch
         };
-        self.count(outlook);
-        outlook
+        self.count(screened);
+        screened
     }
 
-    /// Keeps count of an outlook, also of one that a [`Screen`] told.
-    pub fn count(&mut self, outlook: Outlook) {
+    /// Counts a result, also one from a [`BlockScan`].
+    pub fn count(&mut self, screened: PrefilterResult) {
         self.seen += 1;
-        self.passed += u32::from(outlook == Outlook::Hopeful);
+        self.passed += u32::from(screened == PrefilterResult::MayMatch);
         if self.seen == TRIAL {
             if self.passed > TRIAL / 16 * 15 {
                 self.resting = REST;
@@ -172,7 +174,7 @@ impl Prefilter {
         }
     }
 
-    fn use_literals(&mut self, each: Vec<Arc<Need>>) {
+    fn use_literals(&mut self, each: Vec<Arc<NeededStrings>>) {
         let all = union(&each);
         if let Some(searchers) = Arc::get_mut(&mut self.searchers) {
             all.iter().for_each(|set| searchers.pairs.add(set));
@@ -182,9 +184,9 @@ impl Prefilter {
     }
 
     /// Looks a block of lines over at once, unless it would be of no use just now.
-    pub fn screen<'t>(&self, block: &'t str) -> Option<Screen<'t>> {
+    pub fn scan<'t>(&self, block: &'t str) -> Option<BlockScan<'t>> {
         let useful = self.lessons.is_none() && self.resting == 0 && self.searchers.can_tell();
-        useful.then(|| Screen::new(self.searchers.clone(), block))
+        useful.then(|| BlockScan::new(self.searchers.clone(), block))
     }
 
     /// Whether cutting out what stood between the two may have made one of the strings.

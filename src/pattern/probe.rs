@@ -1,4 +1,4 @@
-//! [`Probe`]: how far a regex that does not match came in a text, for people who want to know why.
+//! [`RegexProbe`]: how far a regex that does not match came in a text, for people who want to know why.
 //!
 //! In: the source of a regex as configured. Out: the longest beginning of it that still matches,
 //! and where in the text that ends. It works on the source, tags and all, so that what it shows is
@@ -20,18 +20,18 @@ pub struct Reach {
 
 /// A regex in all the lengths it can be cut to.
 #[derive(Debug)]
-pub struct Probe {
+pub struct RegexProbe {
     source: String,
     usedns: UseDns,
     multiline: bool,
-    cuts: Vec<Cut>,
+    cuts: Vec<RegexCut>,
     /// Something stands beside the whole: `a|b`.
     alternatives: bool,
 }
 
 /// A place where the source can end.
 #[derive(Debug)]
-struct Cut {
+struct RegexCut {
     end: usize,
     /// What closes the groups open there.
     closers: String,
@@ -46,11 +46,11 @@ enum Compiled {
     Done(FailRegex),
 }
 
-impl Probe {
+impl RegexProbe {
     /// For a regex that compiles with these settings, see [`FailRegex::new`].
-    pub fn new(source: &str, usedns: UseDns, multiline: bool) -> Probe {
+    pub fn new(source: &str, usedns: UseDns, multiline: bool) -> RegexProbe {
         let (cuts, alternatives) = Scan::of(source);
-        Probe {
+        RegexProbe {
             source: source.to_owned(),
             usedns,
             multiline,
@@ -113,7 +113,7 @@ impl Probe {
 }
 
 /// A group that is open while the source is read.
-struct Group {
+struct OpenGroup {
     closer: String,
     /// Nothing inside can be cut: what it looks at is not consumed, or decides about the rest.
     opaque: bool,
@@ -122,9 +122,9 @@ struct Group {
     present: u32,
 }
 
-impl Group {
-    fn new(closer: &str, opaque: bool) -> Group {
-        Group {
+impl OpenGroup {
+    fn new(closer: &str, opaque: bool) -> OpenGroup {
+        OpenGroup {
             closer: closer.to_owned(),
             opaque,
             best: 0,
@@ -142,17 +142,17 @@ struct Scan<'a> {
     source: &'a str,
     at: usize,
     /// The whole, then the groups that are open.
-    groups: Vec<Group>,
-    cuts: Vec<Cut>,
+    groups: Vec<OpenGroup>,
+    cuts: Vec<RegexCut>,
     alternatives: bool,
 }
 
 impl<'a> Scan<'a> {
-    fn of(source: &'a str) -> (Vec<Cut>, bool) {
+    fn of(source: &'a str) -> (Vec<RegexCut>, bool) {
         let mut scan = Scan {
             source,
             at: 0,
-            groups: vec![Group::new("", false)],
+            groups: vec![OpenGroup::new("", false)],
             cuts: Vec::new(),
             alternatives: false,
         };
@@ -193,7 +193,7 @@ impl<'a> Scan<'a> {
                     Some(b'?') => until(':'),
                     _ => 1,
                 };
-                self.groups.push(Group::new(")", opaque));
+                self.groups.push(OpenGroup::new(")", opaque));
             }
             b')' => self.close(1),
             b'<' => self.tag(rest),
@@ -221,7 +221,8 @@ impl<'a> Scan<'a> {
         match inside {
             Some(name) if name.starts_with("F-") && !name.ends_with('/') && word(name) => {
                 self.at += name.len() + 2;
-                self.groups.push(Group::new(&format!("</{name}>"), false));
+                self.groups
+                    .push(OpenGroup::new(&format!("</{name}>"), false));
             }
             Some(name) if name.starts_with('/') && self.closes(name) => self.close(name.len() + 2),
             Some(name) if word(name) => self.atom(name.len() + 2, 0),
@@ -256,7 +257,7 @@ impl<'a> Scan<'a> {
             return;
         }
         let open = self.groups.iter().rev();
-        self.cuts.push(Cut {
+        self.cuts.push(RegexCut {
             end: self.at,
             closers: open.map(|group| group.closer.as_str()).collect(),
             literals: self.groups.iter().map(|group| group.present).sum(),
@@ -315,7 +316,7 @@ mod tests {
 
     #[track_caller]
     fn check(source: &str, text: &str, matched: &str, reached: &str) {
-        let reach = Probe::new(source, UseDns::Warn, false).furthest(text);
+        let reach = RegexProbe::new(source, UseDns::Warn, false).furthest(text);
         let (at, to) = reach.map_or((0, 0), |reach| (reach.source, reach.text));
         assert_eq!(
             (&source[..at], &text[..to]),
@@ -373,7 +374,7 @@ mod tests {
     #[test]
     fn literals_tell_who_came_further() {
         let literals = |source: &str, text: &str| {
-            let reach = Probe::new(source, UseDns::Warn, false).furthest(text);
+            let reach = RegexProbe::new(source, UseDns::Warn, false).furthest(text);
             reach.map_or(0, |reach| reach.literals)
         };
         let text = "login failed for me";

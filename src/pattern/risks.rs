@@ -25,9 +25,9 @@ impl FailRegex {
         let root = self.regex().root();
         let groups = self.groups();
         let ids = [groups.fid, groups.ip4, groups.ip6, groups.dns, groups.host];
-        let start = Walk {
+        let start = RiskWalk {
             json: is_json(&root),
-            ..Walk::default()
+            ..RiskWalk::default()
         };
         let walk = walk(&root, &ids, start);
         Risks {
@@ -82,7 +82,7 @@ struct Free {
 
 /// An id behind such a repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Open {
+struct OpenRisk {
     /// What the repeat matches.
     set: Set,
     /// What must stand between the two.
@@ -94,7 +94,7 @@ struct Open {
     swallows: bool,
 }
 
-impl Open {
+impl OpenRisk {
     /// Whether the repeat may hold the id and what must stand behind it, so that another can be taken.
     fn is_led(&self) -> bool {
         self.set & self.behind == self.behind
@@ -103,17 +103,17 @@ impl Open {
 
 /// What stands between the beginning of a regex and some place in it.
 #[derive(Clone, Debug, Default)]
-struct Walk {
+struct RiskWalk {
     /// It is the text of a JSON object, in which quotes of a client are escaped.
     json: bool,
     free: Vec<Free>,
     /// Those that no end anchor holds so far.
-    open: Vec<Open>,
+    open: Vec<OpenRisk>,
 }
 
-impl Walk {
+impl RiskWalk {
     /// What holds when one of two ways was taken.
-    fn or(mut self, other: Walk) -> Walk {
+    fn or(mut self, other: RiskWalk) -> RiskWalk {
         merge(&mut self.free, other.free);
         merge(&mut self.open, other.open);
         self
@@ -150,7 +150,7 @@ impl Walk {
             .free
             .iter()
             .filter(holds)
-            .map(|free| Open {
+            .map(|free| OpenRisk {
                 set: free.set,
                 before: free.between,
                 behind: 0,
@@ -172,13 +172,13 @@ fn merge<T: PartialEq>(list: &mut Vec<T>, more: Vec<T>) {
     }
 }
 
-fn walk(node: &Node, ids: &[Option<usize>], mut before: Walk) -> Walk {
+fn walk(node: &Node, ids: &[Option<usize>], mut before: RiskWalk) -> RiskWalk {
     match node {
         Node::Concat(nodes) => nodes.iter().fold(before, |at, node| walk(node, ids, at)),
         Node::Alternation(nodes) => nodes
             .iter()
             .map(|node| walk(node, ids, before.clone()))
-            .reduce(Walk::or)
+            .reduce(RiskWalk::or)
             .unwrap_or_default(),
         Node::Conditional { yes, no, .. } => {
             walk(yes, ids, before.clone()).or(walk(no, ids, before))

@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use python_re::Bytes;
 
-use super::strings::{Need, Search};
+use super::strings::{NeededStrings, Search};
 
 /// What can come of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outlook {
+pub enum PrefilterResult {
     /// A failregex may match.
-    Hopeful,
+    MayMatch,
     /// No failregex matches; the prefregex may.
     PrefixOnly,
     /// Neither the prefregex matches nor a failregex.
-    Hopeless,
+    CannotMatch,
 }
 
 /// The strings that regexes need, and the bytes they begin with.
@@ -28,7 +28,7 @@ pub(super) struct Searchers {
     /// Neighbours in the strings of both.
     pub(super) pairs: Pairs,
     /// What each failregex needs.
-    pub(super) each: Vec<Arc<Need>>,
+    pub(super) each: Vec<Arc<NeededStrings>>,
     pub(super) openers: Openers,
     /// The prefregex matches whatever is one line.
     pub(super) prefix_always: bool,

@@ -4,7 +4,7 @@
 use super::FailRegex;
 use super::risks::is_json;
 use python_re::ast::Node;
-use python_re::class::Class;
+use python_re::class::CharClass;
 
 /// Why a client can choose whom a regex accuses, though its end is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,9 +25,9 @@ impl FailRegex {
         let groups = self.groups();
         let ids = [groups.ip6, groups.fid, groups.ip4, groups.dns, groups.host];
         let root = self.regex().root();
-        let start = Walk {
+        let start = SteeringWalk {
             json: is_json(&root),
-            ..Walk::default()
+            ..SteeringWalk::default()
         };
         walk(&root, &ids, start).steering
     }
@@ -49,7 +49,7 @@ impl FailRegex {
 }
 
 /// Whether all members are characters of names and addresses.
-fn is_plain(class: &Class) -> bool {
+fn is_plain(class: &CharClass) -> bool {
     let plain = |c: u8| c.is_ascii_alphanumeric() || b".:-_/@+=".contains(&c);
     let set = class.ascii();
     // the digits and letters beyond ASCII that `\d` and `\w` have mean nothing to a shell
@@ -58,7 +58,7 @@ fn is_plain(class: &Class) -> bool {
 
 /// What stands between the beginning of a regex and some place in it.
 #[derive(Clone, Debug, Default)]
-struct Walk {
+struct SteeringWalk {
     /// It is the text of a JSON object, in which quotes of a client are escaped.
     json: bool,
     /// Any text may stand there.
@@ -72,9 +72,9 @@ struct Walk {
     steering: Option<Steering>,
 }
 
-impl Walk {
-    fn or(self, other: Walk) -> Walk {
-        Walk {
+impl SteeringWalk {
+    fn or(self, other: SteeringWalk) -> SteeringWalk {
+        SteeringWalk {
             json: self.json,
             text: self.text || other.text,
             id: self.id || other.id,
@@ -88,13 +88,13 @@ impl Walk {
     }
 }
 
-fn walk(node: &Node, ids: &[Option<usize>], mut before: Walk) -> Walk {
+fn walk(node: &Node, ids: &[Option<usize>], mut before: SteeringWalk) -> SteeringWalk {
     match node {
         Node::Concat(nodes) => nodes.iter().fold(before, |at, node| walk(node, ids, at)),
         Node::Alternation(nodes) => nodes
             .iter()
             .map(|node| walk(node, ids, before.clone()))
-            .reduce(Walk::or)
+            .reduce(SteeringWalk::or)
             .unwrap_or_default(),
         Node::Conditional { yes, no, .. } => {
             walk(yes, ids, before.clone()).or(walk(no, ids, before))
@@ -112,7 +112,7 @@ fn walk(node: &Node, ids: &[Option<usize>], mut before: Walk) -> Walk {
             let within = walk(node, ids, before.clone());
             match min {
                 // what may be missing is not what ends there
-                0 => Walk {
+                0 => SteeringWalk {
                     literal: before.literal.clone(),
                     ..before.or(within)
                 },

@@ -11,15 +11,15 @@ use python_re::Literals;
 
 /// Strings of which a regex needs one, and the look for them, prepared when first asked for.
 #[derive(Debug, Default)]
-pub(super) struct Need {
+pub(super) struct NeededStrings {
     /// `None`: nothing is known.
     pub(super) literals: Option<Literals>,
     search: OnceLock<Search>,
 }
 
-impl Need {
-    pub(super) fn new(literals: Option<Literals>) -> Arc<Need> {
-        Arc::new(Need {
+impl NeededStrings {
+    pub(super) fn new(literals: Option<Literals>) -> Arc<NeededStrings> {
+        Arc::new(NeededStrings {
             literals,
             search: OnceLock::new(),
         })
@@ -145,7 +145,7 @@ impl Seeker {
 }
 
 /// The strings of all sets; `None` if a regex has none, for then nothing can be said of all.
-pub(super) fn union(each: &[Arc<Need>]) -> Option<Literals> {
+pub(super) fn union(each: &[Arc<NeededStrings>]) -> Option<Literals> {
     let sets: Vec<&[Vec<u8>]> = each
         .iter()
         .map(|need| need.literals.as_deref())

@@ -14,7 +14,7 @@ use crate::address::Address;
 use crate::config;
 use crate::config::filter::FilterOptions;
 use crate::fields::FieldValue;
-use crate::filter::{Clock, FailureId, Filter, Found, LineOutcome, Manner, Name};
+use crate::filter::{Clock, ExamineMode, FailureId, Filter, LineOutcome, Name, RegexMatch};
 use crate::pattern::PatternError;
 
 /// What is compared.
@@ -154,11 +154,11 @@ impl Variant {
 
     /// What a line gives beside what its annotation says.
     fn difference(&mut self, line: &Line, measure: Measure) -> Option<Difference> {
-        let manner = Manner {
+        let manner = ExamineMode {
             every_regex: measure == Measure::Strictly,
             raw_hosts: true,
             window: false,
-            ..Manner::WATCH
+            ..ExamineMode::DAEMON
         };
         let clock = Clock {
             now: NOW,
@@ -176,7 +176,7 @@ impl Variant {
             None => filter.examine(&line.text, None, &clock, manner, &mut outcome),
         }
         let failures = outcome.found.iter();
-        let found: Vec<&Found> = failures.filter(|f| f.id.is_some() && !f.nofail).collect();
+        let found: Vec<&RegexMatch> = failures.filter(|f| f.id.is_some() && !f.nofail).collect();
         compare(line, &found, measure)
     }
 }
@@ -212,7 +212,7 @@ pub fn filter_of(name: &str, options: &FilterOptions) -> Result<Filter, String> 
     Ok(filter)
 }
 
-fn compare(line: &Line, found: &[&Found], measure: Measure) -> Option<Difference> {
+fn compare(line: &Line, found: &[&RegexMatch], measure: Measure) -> Option<Difference> {
     let matches = |matches: bool| Facts::from_iter([("match".to_owned(), matches.into())]);
     let (failure, whole) = match (found, line.matches) {
         ([], false) => return None,
@@ -281,14 +281,14 @@ fn alike(key: &str, wanted: &Value, got: &Value) -> bool {
 }
 
 /// What an annotation would say of a failure.
-fn all_facts(failure: &Found) -> Facts {
+fn all_facts(failure: &RegexMatch) -> Facts {
     let facts = ["time", "host", "user"].map(|key| (key.to_owned(), fact(failure, key)));
     let known = facts.into_iter().filter(|(_, value)| !value.is_null());
     known.collect()
 }
 
 /// A field of a failure, or what stands for it: `host` is the id, `attempts` the number of lines.
-fn fact(failure: &Found, key: &str) -> Value {
+fn fact(failure: &RegexMatch, key: &str) -> Value {
     let texts = |texts: &[String]| {
         texts
             .iter()

@@ -1,9 +1,9 @@
-//! A log file read from its beginning, compressed or not: what the programs that read whole logs
-//! (`fail2ban-regex`, `replay`, `explain`) open. Bytes come out as they were before compression.
+//! Reads a whole log file, compressed or not, for the programs that do so (`fail2ban-regex`, `replay`,
+//! `explain`). Bytes come out decompressed.
 //!
-//! Which compression it is is told by the first bytes, not by the name: a rotated log may have any
-//! name, and no text begins with these bytes. Files of several members, as `cat a.gz b.gz` makes
-//! them, are read to their end. All are read as streams, with a bound on what a decoder may keep.
+//! The compression is detected by the first bytes, not by the name: a rotated log may have any name, and
+//! no text begins with these bytes. Files of several members, as `cat a.gz b.gz` makes them, are read to
+//! their end. Decoders stream, with a limit on the memory they may use.
 #![forbid(unsafe_code)]
 
 use std::fs::File;
@@ -25,9 +25,9 @@ const KIB: u64 = 1 << 10;
 
 /// Counts the bytes taken from files, as they are on the disk; clones count together.
 #[derive(Clone, Debug, Default)]
-pub struct Meter(Arc<AtomicU64>);
+pub struct ByteMeter(Arc<AtomicU64>);
 
-impl Meter {
+impl ByteMeter {
     /// Bytes so far.
     pub fn bytes(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
@@ -37,7 +37,7 @@ impl Meter {
 /// A reader that counts.
 struct Metered<R> {
     inner: R,
-    meter: Meter,
+    meter: ByteMeter,
 }
 
 impl<R: Read> Read for Metered<R> {
@@ -52,7 +52,7 @@ impl<R: Read> Read for Metered<R> {
 ///
 /// # Errors
 /// What the system says. What is wrong inside shows when it is read.
-pub fn open(path: &Path, meter: &Meter) -> io::Result<Box<dyn Read + Send>> {
+pub fn open(path: &Path, meter: &ByteMeter) -> io::Result<Box<dyn Read + Send>> {
     decompress(File::open(path)?, meter)
 }
 
@@ -62,7 +62,7 @@ pub fn open(path: &Path, meter: &Meter) -> io::Result<Box<dyn Read + Send>> {
 /// Of reading the first bytes.
 pub fn decompress(
     source: impl Read + Send + 'static,
-    meter: &Meter,
+    meter: &ByteMeter,
 ) -> io::Result<Box<dyn Read + Send>> {
     let source = Metered {
         inner: source,
@@ -77,24 +77,24 @@ pub fn decompress(
             let limit = u32::try_from(LARGEST_WINDOW / KIB).unwrap_or(u32::MAX);
             Box::new(XzReader::new_mem_limit(source, true, limit))
         }
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(Frames::new(source)),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(DecodedFrames::new(source)),
         _ => Box::new(source),
     })
 }
 
 /// The frames of a zstd file, one after the other.
-struct Frames<R> {
+struct DecodedFrames<R> {
     source: R,
     decoder: FrameDecoder,
     /// A frame is being decoded.
     inside: bool,
 }
 
-impl<R: BufRead> Frames<R> {
-    fn new(source: R) -> Frames<R> {
+impl<R: BufRead> DecodedFrames<R> {
+    fn new(source: R) -> DecodedFrames<R> {
         let mut decoder = FrameDecoder::new();
         decoder.set_max_window_size(LARGEST_WINDOW);
-        Frames {
+        DecodedFrames {
             source,
             decoder,
             inside: false,
@@ -120,7 +120,7 @@ impl<R: BufRead> Frames<R> {
     }
 }
 
-impl<R: BufRead> Read for Frames<R> {
+impl<R: BufRead> Read for DecodedFrames<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         use ruzstd::decoding::BlockDecodingStrategy::UptoBlocks;
         loop {
@@ -163,7 +163,7 @@ mod tests {
 
     fn read(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
         let mut all = Vec::new();
-        decompress(io::Cursor::new(bytes), &Meter::default())?.read_to_end(&mut all)?;
+        decompress(io::Cursor::new(bytes), &ByteMeter::default())?.read_to_end(&mut all)?;
         Ok(all)
     }
 
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn the_meter_counts_what_the_disk_gave() {
         let file = packed(&["gzip", "-c"], &text());
-        let (size, meter) = (file.len() as u64, Meter::default());
+        let (size, meter) = (file.len() as u64, ByteMeter::default());
         let mut reader = decompress(io::Cursor::new(file), &meter).expect("gzip");
         io::copy(&mut reader, &mut io::sink()).expect("read");
         assert_eq!(meter.bytes(), size);

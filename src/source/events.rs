@@ -1,4 +1,4 @@
-//! Kernel events: which files and folders changed, told to the readers that care.
+//! inotify events: tells readers which files and directories have changed.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -25,7 +25,7 @@ const FOLDER: WatchMask = WatchMask::CREATE.union(WatchMask::MOVED_TO);
 
 /// Handle to the inotify instance of the process. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct Events {
+pub(super) struct FileEvents {
     inner: Arc<Inner>,
 }
 
@@ -47,16 +47,16 @@ struct Want {
     wake: Arc<Notify>,
 }
 
-/// What one reader watches; given back to [`Events::forget`].
+/// What one reader watches; given back to [`FileEvents::forget`].
 #[derive(Debug, Default)]
 pub(super) struct Watched {
     file: Option<WatchDescriptor>,
     folder: Option<WatchDescriptor>,
 }
 
-impl Events {
+impl FileEvents {
     /// Starts listening; `None` when the kernel gives no inotify instance (told in the log).
-    pub fn start() -> Option<Events> {
+    pub fn start() -> Option<FileEvents> {
         let opened =
             Inotify::init().and_then(|inotify| inotify.into_event_stream(vec![0; 16 << 10]));
         let mut stream = match opened {
@@ -92,7 +92,7 @@ impl Events {
                 }
             }
         });
-        Some(Events { inner })
+        Some(FileEvents { inner })
     }
 
     /// Watches a path as it leads now, in place of what `watched` says; what cannot be watched
@@ -222,7 +222,7 @@ mod tests {
     async fn an_overflown_queue_wakes_everybody() {
         let directory = tempfile::tempdir().expect("directory");
         let limit = Limit::lowered("4");
-        let events = Events::start().expect("inotify");
+        let events = FileEvents::start().expect("inotify");
         drop(limit);
         let mut readers = Vec::new();
         for name in ["a", "b", "c"] {
@@ -248,7 +248,7 @@ mod tests {
     /// Whether by the overflow or by the sweep: every line arrives, and once.
     #[tokio::test]
     async fn an_overflown_queue_loses_no_line() {
-        use crate::source::{Sources, Start, Watch};
+        use crate::source::{Sources, StartPosition, Watch};
         let directory = tempfile::tempdir().expect("directory");
         let limit = Limit::lowered("16");
         let sources = Sources::new();
@@ -259,7 +259,7 @@ mod tests {
         for number in 0..100 {
             let path = directory.path().join(format!("{number}.log"));
             std::fs::write(&path, "").expect("file");
-            let added = sources.add(&path, Start::Head, Watch::Inotify, inbox.clone());
+            let added = sources.add(&path, StartPosition::Head, Watch::Inotify, inbox.clone());
             subscriptions.push(added.await.expect("added"));
             paths.push(path);
         }

@@ -1,8 +1,8 @@
-//! Follows one path: where it has been read to, and what becomes of it when the log is rotated.
+//! Follows one path: its position, and what happens when the log is rotated.
 //!
-//! A log that was renamed is read to its end, and for a while longer, since its writer may not have
-//! noticed; then the file that took its place is read from its first line. A log that shrank, or whose
-//! first line is another, was rewritten in place and is read from its first line again (fact K3).
+//! A renamed log is read to its end and watched a while longer, since its writer may not have noticed yet;
+//! then the new file at the path is read from its first line. A log that shrank, or whose first line has
+//! changed, was rewritten in place and is read from its first line again (fact K3).
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,8 +10,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::log_file::{Head, Open, identity};
-use super::{Chunk, Start};
+use super::log_file::{FirstLine, OpenLog, identity};
+use super::{Chunk, StartPosition};
 use crate::warning;
 
 const TARGET: &str = "fail2ban.filter";
@@ -25,31 +25,31 @@ const MOST_UPCOMING: usize = 16;
 
 /// A place in a path's history. Cloned, it is a second reader at the same place.
 #[derive(Clone, Debug)]
-pub(super) struct Follower {
-    current: Option<Open>,
+pub(super) struct LogFollower {
+    current: Option<OpenLog>,
     /// Files that have taken its place one after the other while nothing could be read.
-    upcoming: VecDeque<Open>,
+    upcoming: VecDeque<OpenLog>,
     /// Rotated away at this time, but perhaps still written to.
-    previous: Option<(Open, Instant)>,
+    previous: Option<(OpenLog, Instant)>,
     /// The end was told of.
     end_told: bool,
 }
 
-impl Follower {
+impl LogFollower {
     /// Opens a path where reading shall begin.
-    pub fn open(path: &Path, start: &Start) -> io::Result<Follower> {
-        let mut open = Open::new(path)?;
+    pub fn open(path: &Path, start: &StartPosition) -> io::Result<LogFollower> {
+        let mut open = OpenLog::new(path)?;
         let size = open.file.metadata()?.len();
         open.position = match start {
-            Start::Head => 0,
-            Start::Tail => size,
-            Start::Resume {
+            StartPosition::Head => 0,
+            StartPosition::Tail => size,
+            StartPosition::Resume {
                 first_line_hash,
                 offset,
             } if *open.head.hash == **first_line_hash && *offset <= size => *offset,
-            Start::Resume { .. } => 0,
+            StartPosition::Resume { .. } => 0,
         };
-        Ok(Follower {
+        Ok(LogFollower {
             current: Some(open),
             upcoming: VecDeque::new(),
             previous: None,
@@ -63,7 +63,7 @@ impl Follower {
     }
 
     /// A second reader at this place.
-    pub fn place(&self) -> Follower {
+    pub fn place(&self) -> LogFollower {
         self.clone()
     }
 
@@ -73,11 +73,12 @@ impl Follower {
     }
 
     /// Whether both will read the same from now on.
-    pub fn is_where(&self, other: &Follower) -> bool {
-        let same = |a: &Open, b: &Open| {
+    pub fn is_where(&self, other: &LogFollower) -> bool {
+        let same = |a: &OpenLog, b: &OpenLog| {
             a.identity == b.identity && a.position == b.position && a.skipping == b.skipping
         };
-        let upcoming = |place: &Follower| place.upcoming.iter().map(|open| open.identity).collect();
+        let upcoming =
+            |place: &LogFollower| place.upcoming.iter().map(|open| open.identity).collect();
         let ours: Vec<_> = upcoming(self);
         self.end_told == other.end_told
             && ours == upcoming(other)
@@ -100,7 +101,7 @@ impl Follower {
             return;
         }
         // one that cannot be opened may be at the next look
-        self.upcoming.extend(Open::new(path).ok());
+        self.upcoming.extend(OpenLog::new(path).ok());
     }
 
     /// The next lines, or `None` when there are none for now. They may take the place of what
@@ -157,7 +158,7 @@ impl Follower {
 
     /// What the older file got since it was looked at: it was written before the lines of the present
     /// file that were just read, so those are read again after it, from `place` on.
-    fn drain_from(&mut self, place: Open, path: &Arc<Path>) -> Option<Chunk> {
+    fn drain_from(&mut self, place: OpenLog, path: &Arc<Path>) -> Option<Chunk> {
         let after = self.current.replace(place);
         let late = self.drain(path, &mut Vec::new());
         if late.is_none() {
@@ -187,12 +188,12 @@ impl Follower {
     }
 
     /// The file at the path, when it is another.
-    fn present(&self, path: &Path) -> Option<Open> {
+    fn present(&self, path: &Path) -> Option<OpenLog> {
         let found = std::fs::metadata(path).ok()?;
         if self.identity() == Some(identity(&found)) {
             return None;
         }
-        Open::new(path).ok()
+        OpenLog::new(path).ok()
     }
 
     /// Starts again at the first line when the file was truncated or rewritten.
@@ -205,14 +206,14 @@ impl Follower {
         };
         if size >= open.position && open.has_same_head() {
             if open.head.hash.is_empty() {
-                open.head = Arc::new(Head::of(&open.file).unwrap_or_default());
+                open.head = Arc::new(FirstLine::of(&open.file).unwrap_or_default());
             }
             return;
         }
         let mut new = open.clone();
         new.position = 0;
         new.skipping = false;
-        new.head = Arc::new(Head::of(&open.file).unwrap_or_default());
+        new.head = Arc::new(FirstLine::of(&open.file).unwrap_or_default());
         open.tell_rotation(path, &new, size);
         *open = new;
     }
@@ -244,11 +245,11 @@ mod tests {
             file.write_all(text.as_bytes()).expect("written");
         }
 
-        fn follow(&self, start: &Start) -> Follower {
-            Follower::open(&self.path, start).expect("opens")
+        fn follow(&self, start: &StartPosition) -> LogFollower {
+            LogFollower::open(&self.path, start).expect("opens")
         }
 
-        fn lines(&self, follower: &mut Follower) -> String {
+        fn lines(&self, follower: &mut LogFollower) -> String {
             let mut text = Vec::new();
             while let Some(chunk) = follower.read(&self.path, Vec::new()) {
                 text.extend(chunk.data);
@@ -260,7 +261,7 @@ mod tests {
     #[test]
     fn whole_lines_once() {
         let log = Log::new("a\nb\npart");
-        let mut follower = log.follow(&Start::Head);
+        let mut follower = log.follow(&StartPosition::Head);
         assert_eq!(log.lines(&mut follower), "a\nb\n");
         assert_eq!(log.lines(&mut follower), "");
         log.append("ly\nc\n");
@@ -270,7 +271,7 @@ mod tests {
     #[test]
     fn wide_lines_are_whole() {
         let log = Log::new("a\0\n\0b\0");
-        let mut follower = log.follow(&Start::Head);
+        let mut follower = log.follow(&StartPosition::Head);
         assert_eq!(log.lines(&mut follower), "a\0\n\0");
         log.append("\n\0");
         assert_eq!(log.lines(&mut follower), "b\0\n\0");
@@ -279,7 +280,7 @@ mod tests {
     #[test]
     fn the_end_is_told_once() {
         let log = Log::new("");
-        let mut follower = log.follow(&Start::Head);
+        let mut follower = log.follow(&StartPosition::Head);
         assert!(
             follower
                 .read(&log.path, Vec::new())
@@ -292,8 +293,8 @@ mod tests {
     fn starts_where_it_was_told() {
         let log = Log::new("one\ntwo\n");
         let hash = hex(&Sha1::digest(b"one\n"));
-        assert_eq!(log.lines(&mut log.follow(&Start::Tail)), "");
-        let resume = |hash: &str, offset| Start::Resume {
+        assert_eq!(log.lines(&mut log.follow(&StartPosition::Tail)), "");
+        let resume = |hash: &str, offset| StartPosition::Resume {
             first_line_hash: hash.to_owned(),
             offset,
         };
@@ -308,7 +309,7 @@ mod tests {
     #[test]
     fn renamed_files_are_read_to_their_end() {
         let log = Log::new("a\n");
-        let mut follower = log.follow(&Start::Head);
+        let mut follower = log.follow(&StartPosition::Head);
         assert_eq!(log.lines(&mut follower), "a\n");
         log.append("b\n");
         let old = log.dir.path().join("x.log.1");
@@ -322,7 +323,7 @@ mod tests {
         assert_eq!(late.data, b"late\n");
         assert!(follower.is_draining());
         // whoever goes on from here reads neither file again
-        let resume = Start::Resume {
+        let resume = StartPosition::Resume {
             first_line_hash: late.first_line_hash.to_string(),
             offset: late.offset,
         };
@@ -332,7 +333,7 @@ mod tests {
     #[test]
     fn late_lines_of_a_renamed_file_come_before_those_of_the_new_one() {
         let log = Log::new("a\n");
-        let mut follower = log.follow(&Start::Head);
+        let mut follower = log.follow(&StartPosition::Head);
         assert_eq!(log.lines(&mut follower), "a\n");
         let old = log.dir.path().join("x.log.1");
         fs::rename(&log.path, &old).expect("renamed");
@@ -357,7 +358,7 @@ mod tests {
     #[test]
     fn files_that_come_and_go_while_nothing_is_read_are_read_later() {
         let log = Log::new("a\n");
-        let mut follower = log.follow(&Start::Head);
+        let mut follower = log.follow(&StartPosition::Head);
         assert_eq!(log.lines(&mut follower), "a\n");
         for (n, text) in ["b\n", "c\n", "d\n"].into_iter().enumerate() {
             follower.keep_up(&log.path);
@@ -376,7 +377,7 @@ mod tests {
     #[test]
     fn truncated_and_rewritten_files_begin_again() {
         let log = Log::new("first line\nsecond\n");
-        let mut follower = log.follow(&Start::Head);
+        let mut follower = log.follow(&StartPosition::Head);
         assert_eq!(log.lines(&mut follower), "first line\nsecond\n");
         fs::write(&log.path, "x\n").expect("truncated");
         assert_eq!(log.lines(&mut follower), "x\n");
@@ -390,7 +391,7 @@ mod tests {
     #[test]
     fn a_missing_log_is_waited_for() {
         let log = Log::new("a\n");
-        let mut follower = log.follow(&Start::Head);
+        let mut follower = log.follow(&StartPosition::Head);
         assert_eq!(log.lines(&mut follower), "a\n");
         fs::remove_file(&log.path).expect("removed");
         assert_eq!(log.lines(&mut follower), "");
@@ -401,7 +402,7 @@ mod tests {
     #[test]
     fn endless_lines_are_cut() {
         let log = Log::new("");
-        let mut follower = log.follow(&Start::Head);
+        let mut follower = log.follow(&StartPosition::Head);
         log.append(&"x".repeat(3 * LONGEST_LINE));
         log.append("\nnext\n");
         let text = log.lines(&mut follower);

@@ -1,6 +1,6 @@
-//! One open file of a log: whole lines from a position on, and the first line it is known by.
+//! An open log file: reads complete lines from a position on, and identifies the file by its first line.
 //!
-//! In: bytes as they are written. Out: whole lines, each with its end; a line without one waits.
+//! In: bytes as they are written. Out: complete lines with their ends; an incomplete line waits.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -26,27 +26,27 @@ const PREFIX: usize = 256;
 
 /// A file and a place in it. Cloned, it is a second reader at the same place.
 #[derive(Clone, Debug)]
-pub(super) struct Open {
+pub(super) struct OpenLog {
     pub file: Arc<File>,
     pub identity: (u64, u64),
     pub position: u64,
-    pub head: Arc<Head>,
+    pub head: Arc<FirstLine>,
     /// In the middle of a line that was cut.
     pub skipping: bool,
 }
 
 /// The first line of a file.
 #[derive(Debug)]
-pub(super) struct Head {
+pub(super) struct FirstLine {
     /// Its beginning, or all there is of it.
     prefix: Vec<u8>,
     /// SHA-1 hex with its newline; empty while it has none.
     pub hash: Arc<str>,
 }
 
-impl Open {
+impl OpenLog {
     /// Opens a file at its first line.
-    pub fn new(path: &Path) -> io::Result<Open> {
+    pub fn new(path: &Path) -> io::Result<OpenLog> {
         // a pipe in place of a log must not be waited for
         let file = File::options()
             .read(true)
@@ -59,8 +59,8 @@ impl Open {
                 "not a regular file",
             ));
         }
-        let head = Arc::new(Head::of(&file)?);
-        Ok(Open {
+        let head = Arc::new(FirstLine::of(&file)?);
+        Ok(OpenLog {
             identity: identity(&metadata),
             file: Arc::new(file),
             position: 0,
@@ -95,7 +95,7 @@ impl Open {
                 // It was empty when it was opened. Learnt later, the head could be that of a
                 // text written over this one, and nobody would notice.
                 if self.head.hash.is_empty() {
-                    self.head = Arc::new(Head::of(&self.file)?);
+                    self.head = Arc::new(FirstLine::of(&self.file)?);
                 }
                 return Ok(Some(data));
             }
@@ -183,7 +183,7 @@ impl Open {
     }
 
     /// Tells of another file, or another text, in place of this one.
-    pub fn tell_rotation(&self, path: &Path, new: &Open, size: u64) {
+    pub fn tell_rotation(&self, path: &Path, new: &OpenLog, size: u64) {
         msg!(
             TARGET,
             "Log rotation detected for {}, reason: ({}, {}, {}, {}, '{}', '{}')",
@@ -198,9 +198,9 @@ impl Open {
     }
 }
 
-impl Head {
+impl FirstLine {
     /// Reads the first line.
-    pub fn of(file: &File) -> io::Result<Head> {
+    pub fn of(file: &File) -> io::Result<FirstLine> {
         let mut line = Vec::new();
         loop {
             let from = line.len();
@@ -219,7 +219,7 @@ impl Head {
                     false => String::new(),
                 };
                 line.truncate(PREFIX);
-                return Ok(Head {
+                return Ok(FirstLine {
                     prefix: line,
                     hash: hash.into(),
                 });
@@ -228,9 +228,9 @@ impl Head {
     }
 }
 
-impl Default for Head {
-    fn default() -> Head {
-        Head {
+impl Default for FirstLine {
+    fn default() -> FirstLine {
+        FirstLine {
             prefix: Vec::new(),
             hash: "".into(),
         }

@@ -1,12 +1,12 @@
-//! Bytes → lines: files by inotify or polling, with rotation and resume.
+//! Log files as a source of lines, watched by inotify or polling, with rotation and resume.
 //!
-//! [`follower`] follows one path through rotations; [`reader`] is the task that reads one file for
-//! all jails that watch it; [`events`] and [`sweep`] tell readers when to look: kernel events at
-//! once, and a `stat` now and then for what events miss (or, polling, instead of them).
+//! [`follower`] follows one path through rotations; [`reader`] is the task that reads one file for all
+//! jails that watch it; [`events`] and [`stat_poller`] wake the readers: inotify events at once, and a
+//! periodic `stat` for what inotify misses (or, with polling, instead of it).
 //!
-//! Events come through the `inotify` crate. `linemux` was measured against the same table of
-//! rotations: its line reader loses lines or goes deaf in most of them, and as a mere source of
-//! events it costs more than the crate below it.
+//! Events come through the `inotify` crate. `linemux` was measured against the same table of rotations:
+//! its line reader loses lines or stops in most of them, and as a mere source of events it costs more than
+//! the crate that it is built on.
 
 pub mod compressed;
 mod events;
@@ -16,7 +16,7 @@ pub mod journal;
 mod log_file;
 mod reader;
 mod shelf;
-mod sweep;
+mod stat_poller;
 
 use std::collections::HashMap;
 use std::io;
@@ -26,13 +26,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use self::events::Events;
+use self::events::FileEvents;
 use self::feed::Feeds;
-use self::follower::Follower;
+use self::follower::LogFollower;
 pub use self::log_file::is_log;
-use self::reader::{Member, Reader, Shared};
+use self::reader::{ReaderHandle, ReaderTask, Watcher};
 pub use self::shelf::Shelf;
-use self::sweep::Sweep;
+use self::stat_poller::StatPoller;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -50,7 +50,7 @@ pub enum Watch {
 
 /// Where reading begins.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Start {
+pub enum StartPosition {
     /// At the first line (`head`).
     Head,
     /// At the present end (`tail`).
@@ -91,16 +91,16 @@ impl Chunk {
 /// All files the server reads, and all else that brings lines. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Sources {
-    hub: Arc<Hub>,
+    hub: Arc<SourceHub>,
     /// Lines from other hosts and from commands.
     pub feeds: Feeds,
 }
 
 #[derive(Debug)]
-struct Hub {
-    events: Option<Events>,
-    sweep: Sweep,
-    readers: Mutex<HashMap<(PathBuf, Watch), Weak<Shared>>>,
+struct SourceHub {
+    events: Option<FileEvents>,
+    sweep: StatPoller,
+    readers: Mutex<HashMap<(PathBuf, Watch), Weak<ReaderHandle>>>,
     /// When it was last told of a file that its bytes do not fit its encoding.
     told: Mutex<HashMap<String, Instant>>,
 }
@@ -110,9 +110,9 @@ impl Sources {
     /// instances) every file is polled.
     pub fn new() -> Sources {
         Sources {
-            hub: Arc::new(Hub {
-                events: Events::start(),
-                sweep: Sweep::start(),
+            hub: Arc::new(SourceHub {
+                events: FileEvents::start(),
+                sweep: StatPoller::start(),
                 readers: Mutex::default(),
                 told: Mutex::default(),
             }),
@@ -127,20 +127,20 @@ impl Sources {
     pub async fn add(
         &self,
         path: &Path,
-        start: Start,
+        start: StartPosition,
         watch: Watch,
         inbox: mpsc::Sender<Arc<Chunk>>,
-    ) -> io::Result<Subscription> {
-        let follower = Follower::open(path, &start)?;
+    ) -> io::Result<LogSubscription> {
+        let follower = LogFollower::open(path, &start)?;
         let watch = match self.hub.events {
             Some(_) => watch,
             None => Watch::Polling,
         };
         let shared = self.reader(path, watch);
-        let member = Member::new(inbox);
+        let member = Watcher::new(inbox);
         let alive = member.alive();
         shared.join(follower, member);
-        Ok(Subscription {
+        Ok(LogSubscription {
             path: path.to_owned(),
             _alive: alive,
             shared,
@@ -159,7 +159,7 @@ impl Sources {
     }
 
     /// The reader of a file, started if there is none.
-    fn reader(&self, path: &Path, watch: Watch) -> Arc<Shared> {
+    fn reader(&self, path: &Path, watch: Watch) -> Arc<ReaderHandle> {
         let mut readers = self
             .hub
             .readers
@@ -170,14 +170,14 @@ impl Sources {
         if let Some(shared) = readers.get(&key).and_then(Weak::upgrade) {
             return shared;
         }
-        let shared = Arc::new(Shared::new(path));
+        let shared = Arc::new(ReaderHandle::new(path));
         readers.insert(key, Arc::downgrade(&shared));
         self.hub.sweep.add(path, watch, &shared.wake);
         let events = match watch {
             Watch::Inotify => self.hub.events.clone(),
             Watch::Polling => None,
         };
-        tokio::spawn(Reader::new(&shared, events).run());
+        tokio::spawn(ReaderTask::new(&shared, events).run());
         shared
     }
 }
@@ -190,15 +190,15 @@ impl Default for Sources {
 
 /// A watcher's share in a file; dropped, the file is no longer read for it.
 #[derive(Debug)]
-pub struct Subscription {
+pub struct LogSubscription {
     /// The file.
     pub path: PathBuf,
     /// While this lives the reader goes on delivering.
     _alive: Arc<()>,
-    shared: Arc<Shared>,
+    shared: Arc<ReaderHandle>,
 }
 
-impl Drop for Subscription {
+impl Drop for LogSubscription {
     fn drop(&mut self) {
         // the reader notices that nobody listens any more
         self.shared.wake.notify_one();

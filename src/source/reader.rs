@@ -1,8 +1,8 @@
 //! The task that reads one file for all its watchers.
 //!
-//! Watchers at the same place share every read. One whose inbox stays full falls behind and reads on
-//! by itself until it has caught up, so that it holds up nobody for long; when all are full the
-//! reader waits. Nothing is dropped and memory stays bounded by the inboxes.
+//! Watchers at the same position share every read. One whose inbox stays full falls behind and reads by
+//! itself until it has caught up, so that it does not delay the others for long; when all are full the
+//! reader waits. Nothing is dropped, and the inboxes bound the memory.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -14,8 +14,8 @@ use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::sleep;
 
-use super::events::{Events, Watched};
-use super::follower::Follower;
+use super::events::{FileEvents, Watched};
+use super::follower::LogFollower;
 use super::{Chunk, Shelf};
 
 /// How soon a full inbox is looked at again; jails need far longer to empty one.
@@ -39,17 +39,17 @@ const MOST_SENT: usize = 8;
 
 /// What a reader and its watchers have in common.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct ReaderHandle {
     path: Arc<Path>,
     /// Something may have happened.
     pub wake: Arc<Notify>,
-    joining: Mutex<Vec<Group>>,
+    joining: Mutex<Vec<WatcherGroup>>,
 }
 
-impl Shared {
+impl ReaderHandle {
     /// For a file nobody watches yet.
-    pub fn new(path: &Path) -> Shared {
-        Shared {
+    pub fn new(path: &Path) -> ReaderHandle {
+        ReaderHandle {
             path: path.into(),
             wake: Arc::new(Notify::new()),
             joining: Mutex::default(),
@@ -57,8 +57,8 @@ impl Shared {
     }
 
     /// A watcher joins, with its own place in the file.
-    pub fn join(&self, follower: Follower, member: Member) {
-        let group = Group::new(follower, vec![member]);
+    pub fn join(&self, follower: LogFollower, member: Watcher) {
+        let group = WatcherGroup::new(follower, vec![member]);
         let mut joining = self.joining.lock().unwrap_or_else(PoisonError::into_inner);
         joining.push(group);
         self.wake.notify_one();
@@ -67,16 +67,16 @@ impl Shared {
 
 /// One watcher.
 #[derive(Debug)]
-pub(super) struct Member {
+pub(super) struct Watcher {
     inbox: Sender<Arc<Chunk>>,
     /// Shared with the subscription.
     alive: Arc<()>,
 }
 
-impl Member {
+impl Watcher {
     /// A watcher with its inbox.
-    pub fn new(inbox: Sender<Arc<Chunk>>) -> Member {
-        Member {
+    pub fn new(inbox: Sender<Arc<Chunk>>) -> Watcher {
+        Watcher {
             inbox,
             alive: Arc::new(()),
         }
@@ -94,9 +94,9 @@ impl Member {
 
 /// Watchers at the same place.
 #[derive(Debug)]
-struct Group {
-    follower: Follower,
-    members: Vec<Member>,
+struct WatcherGroup {
+    follower: LogFollower,
+    members: Vec<Watcher>,
     /// Since when an inbox is full.
     full_since: Option<Instant>,
     /// When rotation was last looked for meanwhile.
@@ -105,9 +105,9 @@ struct Group {
     sent: VecDeque<Arc<Chunk>>,
 }
 
-impl Group {
-    fn new(follower: Follower, members: Vec<Member>) -> Group {
-        Group {
+impl WatcherGroup {
+    fn new(follower: LogFollower, members: Vec<Watcher>) -> WatcherGroup {
+        WatcherGroup {
             follower,
             members,
             full_since: None,
@@ -118,18 +118,18 @@ impl Group {
 }
 
 /// The task of one file.
-pub(super) struct Reader {
+pub(super) struct ReaderTask {
     path: Arc<Path>,
     wake: Arc<Notify>,
-    shared: Weak<Shared>,
-    events: Option<Events>,
+    shared: Weak<ReaderHandle>,
+    events: Option<FileEvents>,
     watched: Watched,
-    groups: Vec<Group>,
+    groups: Vec<WatcherGroup>,
 }
 
 /// How a round has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Rest {
+enum RoundEnd {
     /// Everything is read.
     Done,
     /// A file that was rotated away may still grow.
@@ -140,10 +140,10 @@ enum Rest {
     More,
 }
 
-impl Reader {
+impl ReaderTask {
     /// A reader for what joins `shared`; without `events` it relies on the sweep.
-    pub fn new(shared: &Arc<Shared>, events: Option<Events>) -> Reader {
-        Reader {
+    pub fn new(shared: &Arc<ReaderHandle>, events: Option<FileEvents>) -> ReaderTask {
+        ReaderTask {
             path: shared.path.clone(),
             wake: shared.wake.clone(),
             shared: Arc::downgrade(shared),
@@ -188,12 +188,12 @@ impl Reader {
             match rest {
                 // watch the new file before waiting for its events
                 _ if moved != identity => {}
-                Rest::More => tokio::task::yield_now().await,
-                Rest::Full => sleep(FULL_INTERVAL).await,
-                Rest::Draining => {
+                RoundEnd::More => tokio::task::yield_now().await,
+                RoundEnd::Full => sleep(FULL_INTERVAL).await,
+                RoundEnd::Draining => {
                     let _ = tokio::time::timeout(DRAIN_INTERVAL, self.wake.notified()).await;
                 }
-                Rest::Done => self.wake.notified().await,
+                RoundEnd::Done => self.wake.notified().await,
             }
         }
         if let Some(events) = &self.events {
@@ -202,14 +202,14 @@ impl Reader {
     }
 
     /// Reads for every group; says what is to be done next.
-    fn round(&mut self) -> Rest {
-        let mut rest = Rest::Done;
+    fn round(&mut self) -> RoundEnd {
+        let mut rest = RoundEnd::Done;
         let mut behind = Vec::new();
         for group in &mut self.groups {
             rest = rest.max(group.round(&self.path, &mut behind));
         }
         if !behind.is_empty() {
-            rest = rest.max(Rest::Full);
+            rest = rest.max(RoundEnd::Full);
         }
         self.groups.append(&mut behind);
         self.groups.retain(|group| !group.members.is_empty());
@@ -235,10 +235,10 @@ impl Reader {
     }
 }
 
-impl Group {
+impl WatcherGroup {
     /// Whether all inboxes are full, or one has not been for long.
     fn waits(&mut self) -> bool {
-        let full = |member: &Member| member.inbox.capacity() == 0;
+        let full = |member: &Watcher| member.inbox.capacity() == 0;
         if !self.members.iter().any(full) {
             self.full_since = None;
             return false;
@@ -269,23 +269,23 @@ impl Group {
         oldest.map_or_else(Vec::new, |chunk| chunk.data)
     }
 
-    fn round(&mut self, path: &Arc<Path>, behind: &mut Vec<Group>) -> Rest {
+    fn round(&mut self, path: &Arc<Path>, behind: &mut Vec<WatcherGroup>) -> RoundEnd {
         self.members.retain(|member| !member.is_gone());
         if self.members.is_empty() {
-            return Rest::Done;
+            return RoundEnd::Done;
         }
         for _ in 0..ROUNDS {
             if self.waits() {
                 self.keep_up(path);
-                return Rest::Full;
+                return RoundEnd::Full;
             }
             let place = self.follower.place();
             let spare = self.spare();
             let Some(mut chunk) = self.follower.read(path, spare) else {
                 self.sent.clear();
                 return match self.follower.is_draining() {
-                    true => Rest::Draining,
-                    false => Rest::Done,
+                    true => RoundEnd::Draining,
+                    false => RoundEnd::Done,
                 };
             };
             chunk.shelf = (self.members.len() > 1).then(Shelf::default);
@@ -302,9 +302,9 @@ impl Group {
             }
             self.members = kept;
             if !late.is_empty() {
-                behind.push(Group::new(place, late));
+                behind.push(WatcherGroup::new(place, late));
             }
         }
-        Rest::More
+        RoundEnd::More
     }
 }

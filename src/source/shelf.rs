@@ -1,8 +1,6 @@
-//! What watchers of the same lines work out once for all of them.
+//! Results that the watchers of a chunk share: computed by the first that needs one, taken by the others.
 //!
-//! In: things of any kind, put there by whoever needs one first. Out: the same thing for those who
-//! come later. It belongs to a chunk and goes with it, so that it holds no more than the watchers'
-//! inboxes do.
+//! A shelf belongs to a chunk and is dropped with it, so the watchers' inboxes bound its memory.
 
 use std::any::Any;
 use std::fmt;

@@ -91,7 +91,7 @@ macro_rules! call {
 
 /// Which journal is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum JournalSelection {
     /// The machine's own, with `SD_JOURNAL_…` flags.
     Machine(i32),
     /// A namespace's, with flags.
@@ -104,7 +104,7 @@ pub enum Place {
 
 /// What has happened to the files of a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum JournalChange {
     /// Nothing that concerns this journal.
     Nothing,
     /// There may be more entries.
@@ -130,20 +130,20 @@ impl Journal {
     ///
     /// # Errors
     /// The system's own, [`io::ErrorKind::Unsupported`] without the library; a name with NUL.
-    pub fn open(place: &Place) -> io::Result<Journal> {
+    pub fn open(place: &JournalSelection) -> io::Result<Journal> {
         let library = Library::load().ok_or_else(|| io::Error::from(io::ErrorKind::Unsupported))?;
         let mut raw: Raw = ptr::null_mut();
         let code = match place {
-            Place::Machine(flags) => call_library!(library, open, &mut raw, *flags),
-            Place::Namespace(name, flags) => {
+            JournalSelection::Machine(flags) => call_library!(library, open, &mut raw, *flags),
+            JournalSelection::Namespace(name, flags) => {
                 let name = CString::new(name.as_str())?;
                 call_library!(library, open_namespace, &mut raw, name.as_ptr(), *flags)
             }
-            Place::Directory(path, flags) => {
+            JournalSelection::Directory(path, flags) => {
                 let path = c_path(path)?;
                 call_library!(library, open_directory, &mut raw, path.as_ptr(), *flags)
             }
-            Place::Files(paths) => {
+            JournalSelection::Files(paths) => {
                 let paths: Vec<CString> =
                     paths.iter().map(|p| c_path(p)).collect::<Result<_, _>>()?;
                 let mut list: Vec<*const c_char> = paths.iter().map(|path| path.as_ptr()).collect();
@@ -318,11 +318,11 @@ impl Journal {
     ///
     /// # Errors
     /// The library's.
-    pub fn process(&mut self) -> io::Result<Change> {
+    pub fn process(&mut self) -> io::Result<JournalChange> {
         Ok(match check(call!(self, process))? {
-            0 => Change::Nothing,
-            1 => Change::Appended,
-            _ => Change::Invalidated,
+            0 => JournalChange::Nothing,
+            1 => JournalChange::Appended,
+            _ => JournalChange::Invalidated,
         })
     }
 }

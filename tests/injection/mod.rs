@@ -14,14 +14,14 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use attack::{Attack, Attempt};
 use ferroban::parts::config;
-use ferroban::parts::filter::{Clock, FailureId, Filter, LineOutcome, Manner};
+use ferroban::parts::filter::{Clock, ExamineMode, FailureId, Filter, LineOutcome};
 use regex_automata::meta::Regex;
 use shapes::{Event, Kind, Part, Service, Writing};
 
 /// As a jail watches its logs, but that all days are today.
-const MANNER: Manner = Manner {
+const MANNER: ExamineMode = ExamineMode {
     window: false,
-    ..Manner::WATCH
+    ..ExamineMode::DAEMON
 };
 
 /// What came out for one filter.

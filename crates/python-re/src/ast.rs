@@ -1,7 +1,7 @@
 //! The tree of a parsed regex: Python's meaning with every flag already resolved to the leaf it
 //! governs, so that nothing downstream needs to know where a flag was written.
 
-use super::class::Class;
+use super::class::CharClass;
 
 /// A zero-width test that looks at no more than the neighbouring characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub enum Node {
     /// Matches the empty string.
     Empty,
     /// One character out of a set; a literal is a set of one.
-    Class(Class),
+    Class(CharClass),
     /// One after the other.
     Concat(Vec<Node>),
     /// The first that lets the rest match.

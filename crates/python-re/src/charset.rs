@@ -1,11 +1,11 @@
-//! A [`Class`] made ready for testing characters one at a time.
+//! A [`CharClass`] made ready for testing characters one at a time.
 
 use std::sync::OnceLock;
 
 use regex_syntax::hir::ClassUnicodeRange;
 use smallvec::smallvec;
 
-use super::class::{Category, Class, Item};
+use super::class::{Category, CharClass, ClassItem};
 use super::unicode::characters;
 
 /// A set of characters. What it holds beyond ASCII is worked out when first asked for, since most
@@ -16,17 +16,17 @@ pub(crate) struct CharSet {
     bytes: [u64; 4],
     /// The one character that is no member, if it is an ASCII one.
     all_but: Option<u8>,
-    class: Class,
+    class: CharClass,
     /// All members, in ranges: sorted, disjoint.
     ranges: OnceLock<Box<[ClassUnicodeRange]>>,
 }
 
 impl CharSet {
     /// The characters of `class`.
-    pub(crate) fn new(class: &Class) -> CharSet {
+    pub(crate) fn new(class: &CharClass) -> CharSet {
         let ascii = class.ascii();
         let all_but = match class.items[..] {
-            [Item::Range(from, to)] if from == to && class.negated && !class.ignore_case => {
+            [ClassItem::Range(from, to)] if from == to && class.negated && !class.ignore_case => {
                 u8::try_from(from).ok().filter(u8::is_ascii)
             }
             _ => None,
@@ -41,8 +41,8 @@ impl CharSet {
 
     /// Python's `\w`.
     pub(crate) fn word(ascii: bool) -> CharSet {
-        CharSet::new(&Class {
-            items: smallvec![Item::Category {
+        CharSet::new(&CharClass {
+            items: smallvec![ClassItem::Category {
                 category: Category::Word,
                 negated: false,
             }],

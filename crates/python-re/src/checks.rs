@@ -1,11 +1,10 @@
-//! What a machine can ask of the text at a place without moving on: boundaries, ends, and the
-//! text of a group once more.
+//! Assertions and back-references: what the backtracker can test at a position without advancing.
 
 use super::ast::Assertion;
+use super::backtracker::{Backtracker, UNSET};
 use super::charset::CharSet;
-use super::machine::{Machine, UNSET};
 
-impl Machine<'_> {
+impl Backtracker<'_> {
     /// `count` characters before `at`.
     pub(crate) fn step_back(&self, at: u32, count: u32) -> Option<u32> {
         let mut at = at;

@@ -1,6 +1,6 @@
 //! Sets of characters as Python's `re` means them: `[…]`, `\d`, `.` and single literals.
 //!
-//! A [`Class`] keeps what was written; [`Class::ascii`] evaluates it for ASCII text.
+//! A [`CharClass`] keeps what was written; [`CharClass::ascii`] evaluates it for ASCII text.
 
 use smallvec::{SmallVec, smallvec};
 
@@ -17,7 +17,7 @@ pub enum Category {
 
 /// A member of a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Item {
+pub enum ClassItem {
     /// Code points from–to, both included. May hold surrogates, which match nothing.
     Range(u32, u32),
     /// A category or (`negated`) everything outside it.
@@ -31,9 +31,9 @@ pub enum Item {
 
 /// A set of characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Class {
+pub struct CharClass {
     /// The members; mostly one, for most classes are single characters.
-    pub items: SmallVec<[Item; 1]>,
+    pub items: SmallVec<[ClassItem; 1]>,
     /// The set is everything but the members.
     pub negated: bool,
     /// Case does not matter.
@@ -60,11 +60,11 @@ pub const fn range_bits(from: u8, to: u8) -> AsciiSet {
     upto & !((1 << from) - 1)
 }
 
-impl Class {
+impl CharClass {
     /// The class of one character.
-    pub fn literal(c: u32, ignore_case: bool, ascii: bool) -> Class {
-        Class {
-            items: smallvec![Item::Range(c, c)],
+    pub fn literal(c: u32, ignore_case: bool, ascii: bool) -> CharClass {
+        CharClass {
+            items: smallvec![ClassItem::Range(c, c)],
             negated: false,
             ignore_case,
             ascii,
@@ -72,9 +72,9 @@ impl Class {
     }
 
     /// `.`
-    pub fn dot(matches_newline: bool) -> Class {
-        let newline = Item::Range(u32::from(b'\n'), u32::from(b'\n'));
-        Class {
+    pub fn dot(matches_newline: bool) -> CharClass {
+        let newline = ClassItem::Range(u32::from(b'\n'), u32::from(b'\n'));
+        CharClass {
             items: if matches_newline {
                 smallvec![]
             } else {
@@ -91,9 +91,9 @@ impl Class {
         let mut set = 0;
         for item in &self.items {
             set |= match *item {
-                Item::Range(from, to) if self.ignore_case => self.folded(from, to),
-                Item::Range(from, to) => clamp(from, to),
-                Item::Category { category, negated } => {
+                ClassItem::Range(from, to) if self.ignore_case => self.folded(from, to),
+                ClassItem::Range(from, to) => clamp(from, to),
+                ClassItem::Category { category, negated } => {
                     let members = match category {
                         Category::Digit => range_bits(b'0', b'9'),
                         Category::Word => ASCII_WORD,
@@ -141,15 +141,15 @@ impl Class {
         self.negated
             || self.ignore_case
             || self.items.iter().any(|item| match *item {
-                Item::Range(_, to) => to > 0x7F,
-                Item::Category { negated, .. } => negated || !self.ascii,
+                ClassItem::Range(_, to) => to > 0x7F,
+                ClassItem::Category { negated, .. } => negated || !self.ascii,
             })
     }
 
     /// The one character this class consists of, unless case makes it several.
     pub fn as_literal(&self) -> Option<char> {
         match self.items[..] {
-            [Item::Range(from, to)] if from == to && !self.negated && !self.has_case() => {
+            [ClassItem::Range(from, to)] if from == to && !self.negated && !self.has_case() => {
                 char::from_u32(from)
             }
             _ => None,
@@ -160,8 +160,8 @@ impl Class {
     fn has_case(&self) -> bool {
         self.ignore_case
             && self.items.iter().any(|item| match *item {
-                Item::Range(from, to) => !(clamp(from, to) & LETTERS == 0 && to <= 0x7F),
-                Item::Category { .. } => false,
+                ClassItem::Range(from, to) => !(clamp(from, to) & LETTERS == 0 && to <= 0x7F),
+                ClassItem::Category { .. } => false,
             })
     }
 }

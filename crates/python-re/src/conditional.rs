@@ -1,12 +1,11 @@
-//! Conditionals `(?(group)yes|no)` settled before a search: where it is decided whether the group
-//! takes part, the ways part for good, and each goes on with its own copy of the rest.
+//! Resolves conditionals `(?(group)yes|no)` before a search: where it is decided whether the group takes
+//! part, the tree branches, and each branch gets its own copy of the rest.
 //!
-//! `(?:(a)|b)c(?(1)d|e)` becomes `(a)cd|bce`: the same ways in the same order. Each copy knows
-//! better what must follow, and what it needs further on: `(a)cd` is not tried on a text without
-//! a `d`.
+//! `(?:(a)|b)c(?(1)d|e)` becomes `(a)cd|bce`: the same alternatives in the same order. A copy also knows
+//! better what must follow and which literals it needs: `(a)cd` is not tried on a text without a `d`.
 
 use super::ast::{Greed, Node};
-use super::class::Class;
+use super::class::CharClass;
 
 /// Conditionals settled one within the other; each doubles the rest.
 const MAX_DEPTH: u32 = 3;
@@ -140,7 +139,7 @@ fn needs(rest: &[Node], group: usize, set: bool) -> Vec<Node> {
         return Vec::new();
     }
     let anything = Node::Repeat {
-        node: Box::new(Node::Class(Class::dot(true))),
+        node: Box::new(Node::Class(CharClass::dot(true))),
         min: 0,
         max: None,
         greed: Greed::Greedy,

@@ -1,7 +1,7 @@
-//! A tree → what the linear engine builds its program from.
+//! Translates a tree for the linear engine.
 //!
-//! Nothing is written down to be parsed again, so the engine's own syntax, its ideas of case and
-//! its Unicode tables have no part in it.
+//! It builds the engine's tree directly instead of printing a regex and parsing it again, so the engine's
+//! own syntax, case folding and Unicode tables play no part.
 
 use regex_syntax::hir::{self, Hir, Look};
 
@@ -63,7 +63,7 @@ pub(crate) fn emit(node: &Node, ascii: bool) -> Hir {
             sub: Box::new(emit(node, ascii)),
         }),
         Node::Assert(assertion) => emit_assertion(*assertion),
-        // The others are not linear: `is_linear` refuses them, `relaxed` removes them.
+        // The others are not linear: `is_linear` refuses them, `overapproximated` removes them.
         Node::Empty
         | Node::Atomic(_)
         | Node::Look { .. }

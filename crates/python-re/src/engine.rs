@@ -1,11 +1,10 @@
-//! The engines of a regex and who answers when.
+//! The engines of a regex, and which of them answers.
 //!
-//! The machine answers first: it is exact, quick on lines of a usual kind and costs next to
-//! nothing to prepare. It gets a small number of steps. Should they not be enough, the text is
-//! one of those that backtracking is slow on, by accident or by an attacker's intent, and the
-//! linear engine takes over: with the regex itself if it can run that, else with a superset of it
-//! that most such texts fail. Only what passes there gets the machine's full number of steps,
-//! and memory to remember dead ends in.
+//! The backtracker is first: it is exact, fast on ordinary lines and needs almost no preparation. It gets
+//! a small number of steps. If they run out, the text is one that backtracking is slow on, by accident or
+//! by an attacker's intent, and the linear engine takes over: with the regex itself if it can run that,
+//! otherwise with a superset that rejects most such texts. Only texts that pass it get the backtracker's
+//! full number of steps, and a memo of dead ends.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -19,14 +18,14 @@ use regex_automata::util::primitives::NonMaxUsize;
 use super::LimitExceeded;
 use super::ast::Node;
 use super::automaton::build;
+use super::backtracker::{Effort, Exhausted, Scratch, search};
 use super::conditional::settle;
 use super::emit::{emit, is_linear};
 use super::instructions::Instructions;
-use super::machine::{Effort, Exhausted, Scratch, search};
-use super::relaxed::relaxed;
+use super::line_test::LineTest;
+use super::overapprox::overapproximated;
+use super::program_builder::instructions;
 use super::spans::Match;
-use super::verdict::Verdict;
-use super::writer::instructions;
 
 /// Steps the machine gets at first: some, and some more per byte.
 const FIRST_STEPS: u64 = 5_000;
@@ -47,7 +46,7 @@ pub(crate) struct Engines {
     unicode: OnceLock<Linear>,
     /// Searches that used up the machine's first steps.
     exhausted: AtomicU32,
-    verdict: OnceLock<Option<Verdict>>,
+    verdict: OnceLock<Option<LineTest>>,
     /// Questions for a verdict so far.
     questions: AtomicU32,
 }
@@ -124,7 +123,7 @@ impl Engines {
             self.questions.fetch_add(1, Ordering::Relaxed);
             return None;
         }
-        let verdict = self.verdict.get_or_init(|| Verdict::new(root()));
+        let verdict = self.verdict.get_or_init(|| LineTest::new(root()));
         verdict.as_ref()?.of(text)
     }
 }
@@ -146,7 +145,7 @@ impl Linear {
                 newline_at_end_only: root.any(&Node::is_dollar),
             };
         }
-        let gate = emit(&relaxed(root, ascii), ascii);
+        let gate = emit(&overapproximated(root, ascii), ascii);
         build(&gate, WhichCaptures::None).map_or(Linear::Nothing, Linear::Gate)
     }
 

@@ -1,11 +1,10 @@
-//! The instructions of the [`Machine`](super::machine::Machine), and what it knows of a program
-//! beside them.
+//! The instructions of the [`Backtracker`](super::backtracker::Backtracker), and tables about a program.
 
 use memchr::memmem::Finder;
 
 use super::ast::Assertion;
 use super::charset::CharSet;
-use super::possible::{Possible, Ways};
+use super::first_set::{BranchTable, FirstSet};
 
 /// Index of an instruction.
 pub(crate) type Pc = u32;
@@ -20,26 +19,26 @@ pub(crate) struct Bounds {
 
 /// Characters of a set, one after the other.
 #[derive(Debug)]
-pub(crate) struct Row {
+pub(crate) struct CharRun {
     pub(crate) set: CharSet,
     pub(crate) bounds: Bounds,
     /// None of the characters begins this: `(?:(?!unless)x)*`.
     pub(crate) unless: Option<Finder<'static>>,
     /// What must follow.
-    pub(crate) next: Next,
+    pub(crate) next: StopCondition,
 }
 
 /// A condition on the place where a row stops: necessary, not sufficient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Next {
+pub(crate) enum StopCondition {
     /// It may stop anywhere.
     Anything,
     /// This byte follows.
     Byte(u8),
     /// The text goes on as said.
-    Possible(Possible),
-    /// As `Possible`, which no character of the row is: only the last stop has a chance.
-    Beyond(Possible),
+    Possible(FirstSet),
+    /// As `FirstSet`, which no character of the row is: only the last stop has a chance.
+    Beyond(FirstSet),
 }
 
 /// One instruction; unless it says otherwise, the next one follows.
@@ -54,16 +53,16 @@ pub(crate) enum Instruction {
     /// One character of the set.
     Set(Box<CharSet>),
     /// A row as long as possible.
-    Run(Box<Row>),
+    Run(Box<CharRun>),
     /// A row as short as possible.
-    LazyRun(Box<Row>),
+    LazyRun(Box<CharRun>),
     /// A row as long as possible, never shorter.
-    PossessiveRun(Box<Row>),
+    PossessiveRun(Box<CharRun>),
     /// Go to `first`, later to `second`.
     Split {
         first: Pc,
         second: Pc,
-        ways: Option<Box<Ways>>,
+        ways: Option<Box<BranchTable>>,
     },
     /// Go there.
     Jump(Pc),
@@ -136,16 +135,16 @@ pub(crate) struct Instructions {
     /// A match can start at the start of the text only.
     pub(crate) anchored: bool,
     /// What a match can begin with.
-    pub(crate) start: Start,
+    pub(crate) start: MatchStart,
 }
 
 /// What a match can begin with.
 #[derive(Debug)]
-pub(crate) enum Start {
+pub(crate) enum MatchStart {
     /// Anything, or nothing at all.
     Anywhere,
     /// This byte.
     Byte(u8),
     /// As said.
-    Possible(Possible),
+    Possible(FirstSet),
 }

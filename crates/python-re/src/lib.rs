@@ -15,51 +15,50 @@
 //!
 //! # How it works
 //!
-//! `parser` (reading through `reader`, measuring with `width`) makes a tree of the source
-//! ([`ast`], [`class`]) or refuses it in Python's words; `simplify` drops what keeps the tree off
-//! the linear engine. From there it goes two ways. `writer` makes it a program of `instructions`
-//! for `machine`, which backtracks as Python does, one character (`charset`) after the other, under
-//! a limit of steps (`tried` keeps it from going in circles); `emit` writes it down for the linear
-//! engine of `regex-automata`, `relaxed` in a superset form where that engine cannot run it.
-//! `engine` decides who answers.
+//! `parser` (with `pattern_reader` for characters and `width` for look-behinds) makes a tree of the
+//! source ([`ast`], [`class`]) or refuses it in Python's words; `simplify` rewrites what the linear
+//! engine cannot run. From there the tree goes two ways. `program_builder` compiles it to
+//! `instructions` for `backtracker`, which backtracks as Python does, one character (`charset`) after
+//! the other, under a limit of steps (`memo` remembers dead ends); `emit` translates it for the
+//! linear engine of `regex-automata`, and `overapprox` makes a superset that this engine can run of a
+//! tree that it cannot. `engine` decides which of them answers.
 //!
-//! Beside that way, `literals` finds the strings without which a regex cannot match, `opening`
-//! what a match begins with, and `verdict` tells whether a regex matches where the spans do not
-//! matter.
+//! Beside that, `literals` finds the strings without which a regex cannot match, `opening` what a
+//! match begins with, and `line_test` tells whether a regex matches when nobody needs the spans.
 #![forbid(unsafe_code)]
 
 pub mod ast;
 mod automaton;
+mod backtracker;
 mod charset;
 mod checks;
 pub mod class;
 mod conditional;
 mod emit;
 mod engine;
-mod follow;
+mod first_set;
 mod instructions;
+mod line_test;
 mod literals;
-mod machine;
+mod lookahead;
+mod memo;
 mod opening;
+mod overapprox;
 mod parser;
-mod possible;
-mod reader;
+mod pattern_reader;
+mod program_builder;
 mod regex;
-mod relaxed;
+mod repeat;
 mod simplify;
 mod spans;
-mod stops;
 #[cfg(test)]
 mod tests;
-mod tried;
 mod unicode;
-mod verdict;
 mod width;
-mod writer;
 
+pub use first_set::Bytes;
 pub use literals::Literals;
-pub use possible::Bytes;
-pub use reader::SyntaxError;
+pub use pattern_reader::RegexSyntaxError;
 pub use regex::Regex;
 pub use spans::Match;
 

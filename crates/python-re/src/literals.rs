@@ -1,7 +1,7 @@
-//! Strings of which at least one occurs in every ASCII text that a regex matches.
+//! Literals of which at least one occurs in every ASCII text that a regex matches.
 //!
-//! A text without any of them need not be searched. Newlines never count: the one at the end of
-//! a text may be no part of what the text says, but of how it is read.
+//! A text without any of them need not be searched. Newlines are left out: the one at the end of a text
+//! may come from how the text is read.
 
 use super::ast::Node;
 use super::class::AsciiSet;

@@ -1,9 +1,9 @@
-//! What can be said of a regex from its tree alone: where a match begins, and whether there is a
-//! line that it does not match at all.
+//! What a match of a regex begins with, from its tree alone, and whether there is a line that it does not
+//! match at all.
 
 use super::ast::{Assertion, Greed, Node};
-use super::class::Class;
-use super::possible::Bytes;
+use super::class::CharClass;
+use super::first_set::Bytes;
 
 /// Whether every match starts at the start of the text.
 pub(crate) fn is_anchored(node: &Node) -> bool {
@@ -100,7 +100,7 @@ pub(crate) fn is_whole_line(node: &Node) -> bool {
             max: None,
             ..
         } => {
-            matches!(&**node, Node::Class(class) if [false, true].iter().any(|n| *class == Class::dot(*n)))
+            matches!(&**node, Node::Class(class) if [false, true].iter().any(|n| *class == CharClass::dot(*n)))
         }
         _ => false,
     }

@@ -1,7 +1,7 @@
-//! Python 3.11 `re` source → [`Tree`], refusing what Python refuses, in Python's words.
+//! Parses Python 3.11 `re` source into a [`Tree`], and refuses what Python refuses, in Python's words.
 //!
-//! Flags are resolved here: a leaf says itself whether case counts, and `$` has become the
-//! assertion it means under the flags in force.
+//! Flags are resolved here: each leaf says whether case counts, and `$` becomes the assertion that it
+//! means under the flags in force.
 
 mod escapes;
 mod groups;
@@ -13,8 +13,8 @@ use icu_properties::props::{XidContinue, XidStart};
 
 use super::Flags;
 use super::ast::{Assertion, Greed, Node, Tree};
-use super::class::{Category, Class, Item};
-use super::reader::{Reader, SyntaxError, Token, quoted};
+use super::class::{Category, CharClass, ClassItem};
+use super::pattern_reader::{PatternReader, PatternToken, RegexSyntaxError, quoted};
 use super::width::{Width, width};
 
 /// Deepest nesting of groups; Python's own limit is its stack.
@@ -68,7 +68,7 @@ impl Letters {
 ///
 /// # Errors
 /// The text of Python's `re.error`.
-pub(crate) fn parse(source: &str, flags: Flags) -> Result<Tree, SyntaxError> {
+pub(crate) fn parse(source: &str, flags: Flags) -> Result<Tree, RegexSyntaxError> {
     let scope = Scope {
         ignore_case: flags.ignore_case,
         multiline: flags.multiline,
@@ -82,9 +82,9 @@ pub(crate) fn parse(source: &str, flags: Flags) -> Result<Tree, SyntaxError> {
     }
 }
 
-fn parse_in(source: &str, scope: Scope, late: bool) -> Result<(Tree, Late), SyntaxError> {
+fn parse_in(source: &str, scope: Scope, late: bool) -> Result<(Tree, Late), RegexSyntaxError> {
     let mut parser = Parser {
-        reader: Reader::new(source)?,
+        reader: PatternReader::new(source)?,
         scope,
         late: Late {
             allowed: late,
@@ -104,7 +104,7 @@ fn parse_in(source: &str, scope: Scope, late: bool) -> Result<(Tree, Late), Synt
     };
     let root = parser.alternation(true)?;
     if parser.scope.ascii && parser.unicode_asked {
-        return Err(SyntaxError(
+        return Err(RegexSyntaxError(
             "ASCII and UNICODE flags are incompatible".to_owned(),
         ));
     }
@@ -118,7 +118,7 @@ fn parse_in(source: &str, scope: Scope, late: bool) -> Result<(Tree, Late), Synt
         }
     }
     if parser.variable_lookbehind {
-        return Err(SyntaxError(
+        return Err(RegexSyntaxError(
             "look-behind requires fixed-width pattern".to_owned(),
         ));
     }
@@ -147,7 +147,7 @@ struct GroupState {
 
 #[derive(Debug)]
 struct Parser {
-    reader: Reader,
+    reader: PatternReader,
     scope: Scope,
     late: Late,
     /// A global `(?u)` was seen.
@@ -173,9 +173,9 @@ enum Opened {
 }
 
 impl Parser {
-    fn alternation(&mut self, top: bool) -> Result<Node, SyntaxError> {
+    fn alternation(&mut self, top: bool) -> Result<Node, RegexSyntaxError> {
         let first = self.sequence(top)?;
-        if self.reader.peek() != Some(Token::Char('|')) {
+        if self.reader.peek() != Some(PatternToken::Char('|')) {
             return Ok(first);
         }
         let mut branches = vec![first];
@@ -186,37 +186,37 @@ impl Parser {
     }
 
     /// One branch. `first`: it starts the whole pattern, so global flags are allowed.
-    fn sequence(&mut self, first: bool) -> Result<Node, SyntaxError> {
+    fn sequence(&mut self, first: bool) -> Result<Node, RegexSyntaxError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(self.reader.error("pattern is nested too deeply", 0));
         }
         let mut nodes: Vec<Node> = Vec::with_capacity(8);
         while let Some(token) = self.reader.peek() {
-            if matches!(token, Token::Char('|' | ')')) {
+            if matches!(token, PatternToken::Char('|' | ')')) {
                 break;
             }
             self.reader.take()?;
             let c = match token {
-                Token::Escape(c) => {
+                PatternToken::Escape(c) => {
                     nodes.push(self.escape(c)?);
                     continue;
                 }
-                Token::Char(c) => c,
+                PatternToken::Char(c) => c,
             };
             if self.scope.verbose {
                 if matches!(c, ' ' | '\t' | '\n' | '\r' | '\x0b' | '\x0c') {
                     continue;
                 }
                 if c == '#' {
-                    while !matches!(self.reader.take()?, None | Some(Token::Char('\n'))) {}
+                    while !matches!(self.reader.take()?, None | Some(PatternToken::Char('\n'))) {}
                     continue;
                 }
             }
             match c {
                 '[' => nodes.push(self.class()?),
                 '*' | '+' | '?' | '{' => self.repeat(c, &mut nodes)?,
-                '.' => nodes.push(Node::Class(Class::dot(self.scope.dot_all))),
+                '.' => nodes.push(Node::Class(CharClass::dot(self.scope.dot_all))),
                 '^' if self.scope.multiline => nodes.push(Node::Assert(Assertion::LineStart)),
                 '^' => nodes.push(Node::Assert(Assertion::TextStart)),
                 '$' if self.scope.multiline => nodes.push(Node::Assert(Assertion::LineEnd)),
@@ -233,11 +233,15 @@ impl Parser {
     }
 
     fn literal(&self, c: u32) -> Node {
-        Node::Class(Class::literal(c, self.scope.ignore_case, self.scope.ascii))
+        Node::Class(CharClass::literal(
+            c,
+            self.scope.ignore_case,
+            self.scope.ascii,
+        ))
     }
 
     /// A quantifier, applied to the last of `nodes`; its first character is taken already.
-    fn repeat(&mut self, c: char, nodes: &mut Vec<Node>) -> Result<(), SyntaxError> {
+    fn repeat(&mut self, c: char, nodes: &mut Vec<Node>) -> Result<(), RegexSyntaxError> {
         let here = self.reader.position();
         let (min, max) = match c {
             '?' => (0, Some(1)),
@@ -279,8 +283,8 @@ impl Parser {
     }
 
     /// The inside of `{…}`; `None`: it is no quantifier, the brace is a literal.
-    fn bounds(&mut self, here: usize) -> Result<Option<(u32, Option<u32>)>, SyntaxError> {
-        if self.reader.peek() == Some(Token::Char('}')) {
+    fn bounds(&mut self, here: usize) -> Result<Option<(u32, Option<u32>)>, RegexSyntaxError> {
+        if self.reader.peek() == Some(PatternToken::Char('}')) {
             return Ok(None);
         }
         let low = self.reader.take_while(usize::MAX, |c| c.is_ascii_digit())?;
@@ -296,7 +300,7 @@ impl Parser {
             Ok(n) if n < MAX_REPEAT => u32::try_from(n).ok(),
             _ => None,
         };
-        let too_large = || SyntaxError("the repetition number is too large".to_owned());
+        let too_large = || RegexSyntaxError("the repetition number is too large".to_owned());
         let min = match low.as_str() {
             "" => 0,
             digits => number(digits).ok_or_else(too_large)?,

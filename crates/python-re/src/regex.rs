@@ -3,11 +3,11 @@
 use super::ast::{Node, Tree};
 use super::emit::is_linear;
 use super::engine::Engines;
+use super::first_set::Bytes;
 use super::literals::{Literals, required};
 use super::opening::{matches_every_line, opening};
 use super::parser::parse;
-use super::possible::Bytes;
-use super::reader::SyntaxError;
+use super::pattern_reader::RegexSyntaxError;
 use super::simplify::simplify;
 use super::spans::Match;
 use super::{Flags, LimitExceeded};
@@ -35,7 +35,7 @@ impl Regex {
     ///
     /// # Errors
     /// Where Python's `re.compile` raises.
-    pub fn new(source: &str, flags: Flags) -> Result<Regex, SyntaxError> {
+    pub fn new(source: &str, flags: Flags) -> Result<Regex, RegexSyntaxError> {
         let tree = parse(source, flags)?;
         Ok(Regex {
             source: source.into(),

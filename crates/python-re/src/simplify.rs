@@ -1,13 +1,12 @@
-//! Rewrites that take look-arounds out of a tree without changing what it matches, because a tree
-//! without them runs on the linear engine.
+//! Removes look-arounds from a tree without changing what it matches, because a tree without them runs on
+//! the linear engine.
 //!
-//! * A look-behind for one character that every path leads past is always true, as the one in
+//! * A look-behind for one character that every path has just consumed is always true, as the one in
 //!   `:(?<=:):`.
-//! * The look-aheads `(?=\b|\W|$)` and `(?=^|\b|\W)` only ask whether the place lies inside a
-//!   word.
+//! * The look-aheads `(?=\b|\W|$)` and `(?=^|\b|\W)` only ask whether the position is inside a word.
 
 use super::ast::{Assertion, Greed, Node};
-use super::class::{AsciiSet, Category, Class, Item};
+use super::class::{AsciiSet, Category, CharClass, ClassItem};
 
 /// Applies all rewrites.
 pub(crate) fn simplify(mut root: Node) -> Node {
@@ -42,7 +41,7 @@ impl Before {
         }
     }
 
-    fn only(self, class: &Class) -> bool {
+    fn only(self, class: &CharClass) -> bool {
         !self.other && self.ascii & !class.ascii() == 0
     }
 }
@@ -185,8 +184,8 @@ fn boundary(node: &Node, edge: impl Fn(Assertion) -> bool) -> Option<bool> {
     }
 }
 
-fn is_nonword(class: &Class) -> bool {
-    let nonword = Item::Category {
+fn is_nonword(class: &CharClass) -> bool {
+    let nonword = ClassItem::Category {
         category: Category::Word,
         negated: true,
     };

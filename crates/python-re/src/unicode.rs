@@ -1,10 +1,8 @@
-//! What Unicode says of characters, as Python's `re` takes it: categories and cases in, sets of
-//! characters out.
+//! Unicode properties as Python's `re` uses them: categories and case pairs in, sets of characters out.
 //!
-//! From the standard library and the tables of `icu_properties`, which are rows of numbers.
-//! `regex-syntax` could answer as well, but its tables are rows of references: a hundred kilobytes
-//! that the dynamic loader would relocate, page by page, at every start of a client that never
-//! sees a regex.
+//! From the standard library and the tables of `icu_properties`, which are rows of numbers. The tables of
+//! `regex-syntax` are rows of references: a hundred kilobytes that the dynamic loader would relocate, page
+//! by page, at every start of a client that never uses a regex.
 
 use std::sync::OnceLock;
 
@@ -12,16 +10,18 @@ use icu_properties::props::{ChangesWhenCasemapped, GeneralCategory, GeneralCateg
 use icu_properties::{CodePointMapData, CodePointSetData};
 use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 
-use super::class::{Category, Class, Item};
+use super::class::{Category, CharClass, ClassItem};
 
 /// The members of a class.
-pub(crate) fn characters(class: &Class) -> ClassUnicode {
+pub(crate) fn characters(class: &CharClass) -> ClassUnicode {
     let beyond_ascii = ClassUnicode::new([ClassUnicodeRange::new('\u{80}', char::MAX)]);
     let mut set = ClassUnicode::empty();
     for item in &class.items {
         match *item {
-            Item::Range(from, to) => push(&mut set, from, to, class.ignore_case && !class.ascii),
-            Item::Category { category, negated } => {
+            ClassItem::Range(from, to) => {
+                push(&mut set, from, to, class.ignore_case && !class.ascii)
+            }
+            ClassItem::Category { category, negated } => {
                 let mut more = match class.ascii {
                     true => ClassUnicode::empty(),
                     false => members(category),
@@ -73,13 +73,13 @@ const BLANKS: [(char, char); 10] = [
 ];
 
 /// What is gathered from the tables for all regexes of the process, once it is asked for.
-struct Gathered {
+struct UnicodeTables {
     digit_and_word: OnceLock<[ClassUnicode; 2]>,
     /// Each character with each other one that is equal to it, sorted.
     other_cases: OnceLock<Box<[(char, char)]>>,
 }
 
-static GATHERED: Gathered = Gathered {
+static GATHERED: UnicodeTables = UnicodeTables {
     digit_and_word: OnceLock::new(),
     other_cases: OnceLock::new(),
 };

@@ -1,4 +1,4 @@
-//! How many characters a node can match: Python refuses a look-behind whose answer varies.
+//! How many characters a node can match: Python refuses a look-behind of variable width.
 
 use super::ast::Node;
 

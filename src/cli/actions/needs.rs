@@ -14,7 +14,7 @@ use crate::address::Address;
 use crate::config::options;
 use crate::config::{EarlyOptions, Sandbox};
 use crate::control::JailSetting;
-use crate::source::feed::Syslog;
+use crate::source::feed::SyslogListener;
 
 /// Directories that both units make.
 const MADE: [&str; 2] = ["/run/fail2ban", "/var/lib/fail2ban"];
@@ -140,7 +140,7 @@ impl Needs {
                 self.add(Right::Unknown(command), &format!("{}/backend", jail.name));
             }
             "syslog" => {
-                if let Ok(syslog) = Syslog::read(backend.arguments) {
+                if let Ok(syslog) = SyslogListener::read(backend.arguments) {
                     self.ports.push((jail.name.clone(), syslog.port));
                 }
             }

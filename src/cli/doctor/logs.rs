@@ -11,7 +11,7 @@ use super::look::Look;
 use crate::cli::machine::Journal;
 use crate::lint::Severity;
 use crate::python::encoding::Encoding;
-use crate::source::journal::{Matches, Options, Reader};
+use crate::source::journal::{JournalMatches, JournalOptions, JournalReader};
 use crate::ticket::Timestamp;
 
 const MINUTE: f64 = 60.0;
@@ -68,8 +68,8 @@ fn of_journal(look: &Look, jails: &[&str], findings: &mut Findings) {
         Journal::There if !look.machine.is_this() => return findings.sound("there is a journal"),
         Journal::There => {
             let read = || -> io::Result<_> {
-                let (options, matches) = (Options::default(), Matches::default());
-                Reader::open(&options, &matches, Encoding::utf_8())?.next_entry()
+                let (options, matches) = (JournalOptions::default(), JournalMatches::default());
+                JournalReader::open(&options, &matches, Encoding::utf_8())?.next_entry()
             };
             match read() {
                 Ok(Some(_)) => return findings.sound("the journal can be read"),

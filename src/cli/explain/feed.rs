@@ -13,8 +13,8 @@ use crate::cli::replay::logs::Logs;
 use crate::filter::Dates;
 use crate::jail::replay::{JudgedFailure, ReplayBan, ReplayEvent, ReplayVerdict};
 use crate::python::encoding::Encoding;
-use crate::source::compressed::Meter;
-use crate::source::journal::{Entry, Reader};
+use crate::source::compressed::ByteMeter;
+use crate::source::journal::{JournalEntry, JournalReader};
 use crate::ticket::Timestamp;
 
 /// So many of the last lines without a failure are looked at closely.
@@ -29,7 +29,7 @@ pub enum Feed {
     /// Of logs.
     Lines(Box<Lines>),
     /// Of the journal.
-    Entries(VecDeque<Entry>),
+    Entries(VecDeque<JournalEntry>),
 }
 
 /// One of them.
@@ -37,7 +37,7 @@ pub enum Item {
     /// A line.
     Line(String),
     /// An entry.
-    Entry(Entry),
+    Entry(JournalEntry),
 }
 
 impl Item {
@@ -69,7 +69,7 @@ impl Feed {
             }
             Source::Journal(options, matches) => {
                 let since = look.present - BACK;
-                let mut reader = Reader::since(options, matches, Encoding::utf_8(), since)?;
+                let mut reader = JournalReader::since(options, matches, Encoding::utf_8(), since)?;
                 let mut entries = VecDeque::new();
                 while let Some(entry) = reader.next_entry()? {
                     if entries.len() == ENTRIES {
@@ -85,7 +85,7 @@ impl Feed {
 
     /// Whole logs that were named, compressed or not.
     pub fn of_logs(judge: &mut Judge, logs: &[String], present: Timestamp) -> Feed {
-        let opened = Logs::new(Meter::default());
+        let opened = Logs::new(ByteMeter::default());
         let encoding = judge.jail.core_mut().encoding().to_owned();
         let inputs = logs.iter().map(|log| opened.input(log, &encoding));
         let lines = Lines::new(inputs.collect(), &mut judge.jail, present);

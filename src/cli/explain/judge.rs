@@ -23,7 +23,7 @@ use crate::jail::interface_addresses;
 use crate::jail::replay::{LineKind, ReplayJail};
 use crate::lint;
 use crate::log::Level;
-use crate::pattern::{Change, FailRegex, UseDns, repair};
+use crate::pattern::{FailRegex, RegexChange, UseDns, repair};
 use crate::ticket::Timestamp;
 
 /// Who takes lines.
@@ -326,7 +326,7 @@ fn filter_of(config: &str, name: &str) -> anyhow::Result<ReplayJail> {
     }
     for source in &options.failregex {
         if FailRegex::new(source, UseDns::Warn, false).is_err()
-            && let Some(Change::Plain { at, sign, .. } | Change::AllPlain { at, sign }) =
+            && let Some(RegexChange::Plain { at, sign, .. } | RegexChange::AllPlain { at, sign }) =
                 repair(source)
         {
             let column = source.get(..at).unwrap_or_default().chars().count() + 1;

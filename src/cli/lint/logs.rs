@@ -23,7 +23,7 @@ use crate::jail::Decoder;
 use crate::jail::replay::ReplayJail;
 use crate::lint::{Finding, Severity};
 use crate::python::encoding::Encoding;
-use crate::source::journal::{Matches, Options, Reader};
+use crate::source::journal::{JournalMatches, JournalOptions, JournalReader};
 use crate::ticket::Timestamp;
 
 /// So many of the last lines of a log are looked at.
@@ -298,13 +298,13 @@ impl Logs<'_> {
     }
 
     /// The journal of a jail: whether it has anything that the jail looks for.
-    fn of_journal(&mut self, jail: &Jail, options: &Options, matches: &Matches) {
+    fn of_journal(&mut self, jail: &Jail, options: &JournalOptions, matches: &JournalMatches) {
         let at = ("journalmatch", "");
         if let Journal::Refused(path, why) = self.look.machine.journal() {
             let text = format!("the journal cannot be read: {path}: {why}");
             return self.add(jail, Severity::Note, "journal", at, text);
         }
-        let open = || Reader::open(options, matches, Encoding::utf_8())?.next_entry();
+        let open = || JournalReader::open(options, matches, Encoding::utf_8())?.next_entry();
         match open() {
             Ok(Some(_)) => {}
             Ok(None) if matches.text().is_empty() => {

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::python::encoding::{Encoding, warn_of_line};
-use crate::source::compressed::{self, Meter};
+use crate::source::compressed::{self, ByteMeter};
 use crate::warning;
 
 /// Bytes read at a time: few enough to be in the cache still when they are searched.
@@ -40,7 +40,11 @@ impl Lines {
     ///
     /// # Errors
     /// What the system says.
-    pub(super) fn open(path: &Path, mut encoding: Encoding, meter: &Meter) -> io::Result<Lines> {
+    pub(super) fn open(
+        path: &Path,
+        mut encoding: Encoding,
+        meter: &ByteMeter,
+    ) -> io::Result<Lines> {
         let mut file = compressed::open(path, meter)?;
         let mut buffer = Vec::with_capacity(2 * BLOCK);
         let to = file.by_ref().take(4).read_to_end(&mut buffer)?;
@@ -167,7 +171,7 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().expect("temporary file");
         file.write_all(bytes).expect("write");
         let encoding = Encoding::named(encoding).expect("known encoding");
-        let mut lines = Lines::open(file.path(), encoding, &Meter::default()).expect("open");
+        let mut lines = Lines::open(file.path(), encoding, &ByteMeter::default()).expect("open");
         let mut all = Vec::new();
         while lines
             .block(|block| {

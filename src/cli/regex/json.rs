@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::report::Report;
 use super::tally::{Kind, RegexTally};
 use crate::fields::FieldValue;
-use crate::filter::{Dates, Record};
+use crate::filter::{Dates, GroupRecord};
 
 /// Prints the report.
 ///
@@ -83,7 +83,7 @@ fn dates(dates: &Dates) -> Value {
 }
 
 /// Captured fields; those that took no part are left out.
-pub(in crate::cli) fn fields(record: &Record) -> Map<String, Value> {
+pub(in crate::cli) fn fields(record: &GroupRecord) -> Map<String, Value> {
     let set = record.iter();
     set.filter_map(|(name, value)| Some((name.to_owned(), field(value?))))
         .collect()

@@ -10,7 +10,7 @@ use crate::action::tags::field_of_tag;
 use crate::address::Address;
 use crate::clock;
 use crate::fields::{FieldValue, MatchLine};
-use crate::filter::{Found, Name, Record, quote};
+use crate::filter::{GroupRecord, Name, RegexMatch, quote};
 use crate::sys::hosts;
 use crate::ticket::Timestamp;
 
@@ -18,13 +18,13 @@ use crate::ticket::Timestamp;
 pub(super) struct Hit {
     id: Option<Address>,
     time: Option<Timestamp>,
-    record: Record,
+    record: GroupRecord,
     matches: Vec<MatchLine>,
     missed: bool,
 }
 
 impl Hit {
-    pub(super) fn new(id: Option<Address>, found: Found) -> Hit {
+    pub(super) fn new(id: Option<Address>, found: RegexMatch) -> Hit {
         Hit {
             id,
             time: found.time,
@@ -39,7 +39,7 @@ impl Hit {
         Hit {
             id: None,
             time,
-            record: Record::with_empty_id(),
+            record: GroupRecord::with_empty_id(),
             matches: vec![MatchLine::Text(line.to_owned())],
             missed: true,
         }
@@ -239,7 +239,7 @@ fn reversed(address: IpAddr) -> String {
 }
 
 /// A record as Python shows a dict.
-pub(super) fn dict(record: &Record, only: Option<&str>) -> String {
+pub(super) fn dict(record: &GroupRecord, only: Option<&str>) -> String {
     let pairs: Vec<_> = record
         .iter()
         .filter(|(name, _)| only.is_none_or(|only| only == *name))

@@ -19,11 +19,13 @@ use crate::clock::now;
 use crate::config;
 use crate::datetime::FixedOffset;
 use crate::error;
-use crate::filter::{Clock, FailureId, Filter, Known, LineOutcome, Manner, is_told};
+use crate::filter::{Clock, ExamineMode, FailureId, Filter, LineHint, LineOutcome, is_told};
 use crate::pattern::UseDns;
 use crate::python::encoding::Encoding;
-use crate::source::compressed::Meter;
-use crate::source::journal::{self, Entry, Matches, OptionsError, Reader};
+use crate::source::compressed::ByteMeter;
+use crate::source::journal::{
+    self, JournalEntry, JournalMatches, JournalOptionsError, JournalReader,
+};
 
 /// Lists longer than this are not printed unless asked for (fact X13).
 const LISTED: usize = 20;
@@ -70,7 +72,7 @@ fn walk(options: &Options, out: &mut impl Write, records: Records) -> Result<(),
         Some(name) => Encoding::named(name)
             .ok_or_else(|| Stop::Fatal(format!("LookupError: unknown encoding: {name}")))?,
     };
-    let meter = Meter::default();
+    let meter = ByteMeter::default();
     let log = options.log.as_str();
     let mut sources = Vec::new();
     if Path::new(log).is_file() {
@@ -106,17 +108,17 @@ fn walk(options: &Options, out: &mut impl Write, records: Records) -> Result<(),
             },
             Source::Journal(mut reader) => {
                 let read = |e: &std::io::Error| Stop::Fatal(format!("OSError: {}", errno(e)));
-                while let Some(Entry { date, line, time }) =
+                while let Some(JournalEntry { date, line, time }) =
                     reader.next_entry().map_err(|e| read(&e))?
                 {
                     run.clock.now = now();
                     let whole = format!("{date}{line}");
-                    run.entry(&line, Known::Date(&date, time), &whole)?;
+                    run.entry(&line, LineHint::Date(&date, time), &whole)?;
                 }
             }
             Source::Text(lines) => {
                 for line in lines {
-                    run.line(line.trim_end_matches(['\r', '\n']), Known::Nothing)?;
+                    run.line(line.trim_end_matches(['\r', '\n']), LineHint::Nothing)?;
                 }
             }
         }
@@ -146,7 +148,7 @@ fn open<W: Write>(
     setup: &mut Setup<'_, W>,
     log: &str,
     encoding: &Encoding,
-    meter: &Meter,
+    meter: &ByteMeter,
 ) -> Result<Source, Stop> {
     let lines = Lines::open(Path::new(log), encoding.clone(), meter)
         .map_err(|e| Stop::Wrong(format!("{}: '{log}'", errno(&e))))?;
@@ -165,11 +167,12 @@ fn open_journal<W: Write>(
     setup.tell(format_args!("Use         systemd journal"))?;
     setup.tell(format_args!("Use         encoding : {}", encoding.name))?;
     let definition = config::options::parse(log).map_err(|reason| fatal("ValueError", reason))?;
-    let place = journal::Options::read(definition.arguments).map_err(|error| match error {
-        OptionsError::Unknown(_) => fatal("TypeError", error.to_string()),
-        _ => fatal("ValueError", error.to_string()),
-    })?;
-    let mut matches = Matches::default();
+    let place =
+        journal::JournalOptions::read(definition.arguments).map_err(|error| match error {
+            JournalOptionsError::Unknown(_) => fatal("TypeError", error.to_string()),
+            _ => fatal("ValueError", error.to_string()),
+        })?;
+    let mut matches = JournalMatches::default();
     if !setup.journalmatch.is_empty() {
         matches
             .add(&setup.journalmatch)
@@ -177,14 +180,14 @@ fn open_journal<W: Write>(
         let words = setup.journalmatch.join(" ");
         setup.tell(format_args!("Use    journal match : {words}"))?;
     }
-    let reader = Reader::open(&place, &matches, encoding.clone())
+    let reader = JournalReader::open(&place, &matches, encoding.clone())
         .map_err(|error| fatal("OSError", errno(&error)))?;
     Ok(Source::Journal(Box::new(reader)))
 }
 
 enum Source {
     File(Box<Lines>),
-    Journal(Box<Reader>),
+    Journal(Box<JournalReader>),
     Text(Vec<String>),
 }
 
@@ -241,7 +244,7 @@ struct Run<'a, W> {
     out: &'a mut W,
     encoding: Encoding,
     clock: Clock,
-    manner: Manner,
+    manner: ExamineMode,
     outcome: LineOutcome,
     names: Names,
     tally: Tally,
@@ -282,9 +285,9 @@ impl<'a, W: Write> Run<'a, W> {
             Kind::new(keep, options.debuggex)
         };
         Run {
-            manner: Manner {
+            manner: ExamineMode {
                 every_regex: options.check_all && report,
-                census: report,
+                report_all: report,
                 skip_pending: !report,
                 raw_hosts: options.raw,
                 window: false,
@@ -325,13 +328,13 @@ impl<'a, W: Write> Run<'a, W> {
     fn block(&mut self, block: Block<'_>) -> Result<(), Stop> {
         let text = match block {
             Block::Lines(text) => text,
-            Block::Line(line) => return self.line(line, Known::Nothing),
+            Block::Line(line) => return self.line(line, LineHint::Nothing),
         };
-        let mut screen = self.filter.screen(text).filter(|_| !self.told);
+        let mut scan = self.filter.scan(text).filter(|_| !self.told);
         let mut start = 0;
         for newline in memchr::memchr_iter(b'\n', text.as_bytes()) {
-            let outlook = screen.as_mut().and_then(|s| s.outlook(start, newline));
-            let known = outlook.map_or(Known::Nothing, Known::Outlook);
+            let screened = scan.as_mut().and_then(|s| s.check(start, newline));
+            let known = screened.map_or(LineHint::Nothing, LineHint::Prefiltered);
             self.line(trim(&text[start..newline]), known)?;
             start = newline + 1;
         }
@@ -339,7 +342,7 @@ impl<'a, W: Write> Run<'a, W> {
     }
 
     /// Tries one line (without its end).
-    fn line(&mut self, line: &str, known: Known<'_>) -> Result<(), Stop> {
+    fn line(&mut self, line: &str, known: LineHint<'_>) -> Result<(), Stop> {
         if line.is_empty() || line.starts_with('#') {
             return Ok(());
         }
@@ -347,7 +350,7 @@ impl<'a, W: Write> Run<'a, W> {
     }
 
     /// Tries a line of which something may be known; `whole` is how it is shown.
-    fn entry(&mut self, line: &str, known: Known<'_>, whole: &str) -> Result<(), Stop> {
+    fn entry(&mut self, line: &str, known: LineHint<'_>, whole: &str) -> Result<(), Stop> {
         let multi = self.filter.maxlines() > 1 && self.form.is_none();
         let before = multi.then(|| self.filter.buffered().to_vec());
         if self.told {

@@ -19,7 +19,7 @@ use crate::jail::Backend;
 use crate::jail::replay::ReplayJail;
 use crate::jail::validator::Validator;
 use crate::lint;
-use crate::source::journal::{Matches, Options};
+use crate::source::journal::{JournalMatches, JournalOptions};
 use crate::sys::hosts::HostNames;
 
 /// The jails, and what is missing.
@@ -72,7 +72,7 @@ pub enum Source {
     /// Log files, `-` being standard input.
     Files(Vec<String>),
     /// The journal.
-    Journal(Options, Matches),
+    Journal(JournalOptions, JournalMatches),
     /// A program or the network, by this name: nobody can read it again.
     Feed(String),
 }
@@ -231,7 +231,7 @@ impl Replayed {
             Backend::Feed(source) => Source::Feed(source.name()),
             Backend::Journal(options) => {
                 jail.read_journal();
-                Source::Journal(options, Matches::default())
+                Source::Journal(options, JournalMatches::default())
             }
         };
         Ok(Replayed {

@@ -6,19 +6,19 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use super::lines::Input;
-use crate::source::compressed::{self, Meter};
+use crate::source::compressed::{self, ByteMeter};
 
 /// Opens logs, compressed or not, and counts what is read of them.
 #[derive(Debug, Default)]
 pub struct Logs {
-    meter: Meter,
+    meter: ByteMeter,
     /// What standard input said, when more than one jail reads it.
     standard_input: Option<File>,
 }
 
 impl Logs {
     /// For one reader, or for several one after the other.
-    pub fn new(meter: Meter) -> Logs {
+    pub fn new(meter: ByteMeter) -> Logs {
         Logs {
             meter,
             standard_input: None,

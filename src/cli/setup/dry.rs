@@ -9,8 +9,8 @@ use crate::cli::replay::jails::{Replayed, Source};
 use crate::cli::replay::lines::{Input, Lines};
 use crate::jail::replay::{ReplayEvent, ReplayTally};
 use crate::python::encoding::Encoding;
-use crate::source::compressed::{self, Meter};
-use crate::source::journal::{Options, Reader};
+use crate::source::compressed::{self, ByteMeter};
+use crate::source::journal::{JournalOptions, JournalReader};
 use crate::ticket::Timestamp;
 
 /// So much of the end of a log is read at most (16 MiB).
@@ -72,7 +72,7 @@ pub fn run(jail: &mut Replayed, machine: &Machine, since: Timestamp, present: Ti
                 .extend(failed.map(|(path, error)| (path, error.to_string())));
         }
         Source::Journal(options, matches) => {
-            let elsewhere = Options::below(machine.root());
+            let elsewhere = JournalOptions::below(machine.root());
             let options = if machine.is_this() {
                 options
             } else {
@@ -80,7 +80,7 @@ pub fn run(jail: &mut Replayed, machine: &Machine, since: Timestamp, present: Ti
             };
             let encoding = || Encoding::named(&encoding).unwrap_or_else(Encoding::utf_8);
             let mut read = || -> io::Result<()> {
-                let mut reader = Reader::since(options, matches, encoding(), since)?;
+                let mut reader = JournalReader::since(options, matches, encoding(), since)?;
                 while let Some(entry) = reader.next_entry()? {
                     if dry.lines == MOST_ENTRIES {
                         dry.cut = true;
@@ -90,7 +90,7 @@ pub fn run(jail: &mut Replayed, machine: &Machine, since: Timestamp, present: Ti
                     jail.jail.entry(&entry, present, &mut events);
                 }
                 dry.has_entries = dry.lines > 0
-                    || Reader::open(options, matches, encoding())?
+                    || JournalReader::open(options, matches, encoding())?
                         .next_entry()?
                         .is_some();
                 Ok(())
@@ -120,7 +120,7 @@ fn end_of(path: &Path) -> io::Result<(Box<dyn Read + Send>, bool)> {
     let mut file = File::open(path)?;
     let size = file.metadata()?.len();
     if size <= MOST_BYTES {
-        return Ok((compressed::decompress(file, &Meter::default())?, false));
+        return Ok((compressed::decompress(file, &ByteMeter::default())?, false));
     }
     file.seek(SeekFrom::Start(size - MOST_BYTES))?;
     let mut end = BufReader::new(file);

@@ -1,15 +1,14 @@
-//! The dates of many lines at once, and how detectors that stand alike share them.
+//! The dates of many lines at once, and how detectors in the same state share them.
 //!
-//! In: lines, one after the other. Out: a [`Course`]: their dates and what the detector has learnt
-//! on the way. Another detector that stood where this one did would have found the same and learnt
-//! the same: it follows the course instead of looking for itself. Where each date was given by the
-//! template that gave the last one, only that one matters; where others were asked, all of them do,
-//! but not how often each has given a date, unless they changed places.
+//! In: lines in order. Out: a [`Course`]: their dates, and what the detector has learnt. Another detector
+//! in the same state would find and learn the same, so it follows the course instead of searching. Where
+//! each date came from the template of the last one, only that template matters; where others were tried,
+//! all of them do, but not their hit counts, unless they changed places.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
 
-use super::{DateDetector, Entry, Memory, Place, Template};
+use super::{DateDetector, DateMemo, DatePlace, DateTemplate, RankedTemplate};
 use crate::datetime::{FixedOffset, FoundDate};
 use crate::ticket::Timestamp;
 
@@ -23,15 +22,15 @@ pub struct Stand {
     zone: Option<FixedOffset>,
     ranks: Vec<Rank>,
     first_unused: usize,
-    place: Option<Place>,
-    memory: Option<Box<Memory>>,
+    place: Option<DatePlace>,
+    memory: Option<Box<DateMemo>>,
     now: Timestamp,
 }
 
 /// What a template has learnt, in its turn.
 #[derive(Clone, Debug)]
 struct Rank {
-    template: Arc<Template>,
+    template: Arc<DateTemplate>,
     hits: u64,
     distance: usize,
     matched: bool,
@@ -42,12 +41,12 @@ struct Rank {
 pub struct Course {
     /// One for each line.
     pub dates: Vec<Option<FoundDate>>,
-    pub(super) way: Option<Way>,
+    pub(super) way: Option<CourseStep>,
 }
 
 /// From where to where a detector has come.
 #[derive(Debug)]
-pub(super) struct Way {
+pub(super) struct CourseStep {
     from: Stand,
     to: Stand,
     /// By the last template alone.
@@ -55,7 +54,7 @@ pub(super) struct Way {
 }
 
 impl Rank {
-    fn of(entry: &Entry) -> Rank {
+    fn of(entry: &RankedTemplate) -> Rank {
         Rank {
             template: entry.template.clone(),
             hits: entry.hits,
@@ -117,7 +116,7 @@ impl Stand {
     }
 }
 
-impl Way {
+impl CourseStep {
     /// Whether a detector with this stand goes the same way.
     fn is_for(&self, stand: &Stand) -> bool {
         match self.straight {
@@ -157,7 +156,7 @@ impl DateDetector {
         (self.wavered, self.reordered) = (false, false);
         let dates = lines.map(|line| self.find(line, now)).collect();
         let ends = from.zip(self.stand(now)).filter(|_| !self.reordered);
-        let way = ends.map(|(from, to)| Way {
+        let way = ends.map(|(from, to)| CourseStep {
             from,
             to,
             straight: !self.wavered,

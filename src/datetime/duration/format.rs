@@ -1,4 +1,4 @@
-//! A number of seconds → the words messages show it in (fact D25).
+//! Formats a number of seconds for messages (fact D25).
 #![forbid(unsafe_code)]
 
 use super::Number;

@@ -1,4 +1,4 @@
-//! The text of a time span → the tokens of a line of arithmetic: units become factors, blanks between
+//! Splits a time span into the tokens of an arithmetic expression: units become factors, blanks between
 //! terms become plus signs.
 #![forbid(unsafe_code)]
 
@@ -73,7 +73,7 @@ pub(super) fn add_terms(text: &str) -> String {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Token {
+pub(super) enum SpanToken {
     Number(Number),
     Name(String),
     Operator(&'static str),
@@ -84,12 +84,12 @@ pub(super) enum Token {
 
 /// Splits into tokens. Python looks through the whole text for bad ones before it complains
 /// about their order.
-pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Error> {
+pub(super) fn tokens(text: &str) -> Result<Vec<SpanToken>, Error> {
     let mut tokens = Vec::new();
     let mut open = 0u32;
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        let operator = |text: &'static str| (Token::Operator(text), text.len());
+        let operator = |text: &'static str| (SpanToken::Operator(text), text.len());
         let (token, length) = match c {
             _ if c.is_whitespace() => {
                 rest = &rest[c.len_utf8()..];
@@ -107,19 +107,19 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Error> {
             '%' => operator("%"),
             '(' => {
                 open += 1;
-                (Token::Open, 1)
+                (SpanToken::Open, 1)
             }
             ')' => {
                 open = open.checked_sub(1).ok_or_else(|| syntax("unmatched ')'"))?;
-                (Token::Close, 1)
+                (SpanToken::Close, 1)
             }
             _ if c.is_alphabetic() || c == '_' => {
                 let length = rest
                     .find(|c: char| !c.is_alphanumeric() && c != '_')
                     .unwrap_or(rest.len());
-                (Token::Name(rest[..length].to_owned()), length)
+                (SpanToken::Name(rest[..length].to_owned()), length)
             }
-            _ => (Token::Other, c.len_utf8()),
+            _ => (SpanToken::Other, c.len_utf8()),
         };
         tokens.push(token);
         rest = &rest[length..];
@@ -131,7 +131,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Error> {
 }
 
 /// A number at the start of a text, and its length.
-fn number(text: &str) -> Result<(Token, usize), Error> {
+fn number(text: &str) -> Result<(SpanToken, usize), Error> {
     let bytes = text.as_bytes();
     let digits = |from: usize| {
         let mut at = from;
@@ -173,5 +173,5 @@ fn number(text: &str) -> Result<(Token, usize), Error> {
     };
     let value =
         value.ok_or_else(|| Error::new("OverflowError", format!("number too large: {plain}")))?;
-    Ok((Token::Number(value), end))
+    Ok((SpanToken::Number(value), end))
 }

@@ -1,11 +1,11 @@
-//! What a line must contain for a program to have a chance.
+//! What a line must contain before a program is tried on it.
 #![forbid(unsafe_code)]
 
-use super::{Others, Set};
+use super::{ByteSet, Others};
 
 /// What a line must hold, besides all else, for a program to match.
 #[derive(Clone, Debug)]
-pub(in crate::datetime) enum Need {
+pub(in crate::datetime) enum RequiredBytes {
     Nothing,
     /// `H:M:S`, see [`Clues::clocks`].
     Clock(Box<ClockNeed>),
@@ -99,7 +99,7 @@ pub(in crate::datetime) fn not_repeated(after: &str) -> Option<&str> {
     (!after.starts_with(['?', '*', '+', '{'])).then_some(after)
 }
 
-pub(in crate::datetime) fn mark(first: &mut [bool; 256], set: Set) {
+pub(in crate::datetime) fn mark(first: &mut [bool; 256], set: ByteSet) {
     for byte in 0..128u8 {
         first[byte as usize] |= set.ascii >> byte & 1 == 1;
     }

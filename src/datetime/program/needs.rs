@@ -1,8 +1,8 @@
-//! What a line must hold for a [`Program`] to match: found out once, from its steps.
+//! Computes what a line must contain for a [`Program`] to match, from its steps.
 #![forbid(unsafe_code)]
 
-use super::clues::{ClockNeed, Need, mark};
-use super::{Program, Step, Text, UNSET};
+use super::clues::{ClockNeed, RequiredBytes, mark};
+use super::{Program, ProgramStep, Text, UNSET};
 
 impl Program {
     pub(in crate::datetime) fn first_bytes(&self) -> [bool; 256] {
@@ -15,29 +15,36 @@ impl Program {
                 continue;
             }
             match self.steps[at] {
-                Step::Byte(byte) => first[byte as usize] = true,
-                Step::Letter(byte) => {
+                ProgramStep::Byte(byte) => first[byte as usize] = true,
+                ProgramStep::Letter(byte) => {
                     first[byte as usize] = true;
                     first[byte.to_ascii_uppercase() as usize] = true;
                 }
-                Step::One(set) => mark(&mut first, set),
-                Step::Repeat { set, min, .. } => {
+                ProgramStep::One(set) => mark(&mut first, set),
+                ProgramStep::Repeat { set, min, .. } => {
                     mark(&mut first, set);
                     if min == 0 {
                         pending.push(at + 1);
                     }
                 }
-                Step::Text { text, .. } => {
+                ProgramStep::Text { text, .. } => {
                     (0..=127u8)
                         .filter(|&byte| text.may_begin(byte))
                         .for_each(|byte| first[byte as usize] = true);
                 }
-                Step::Split { first, second, .. } => pending.extend([first, second]),
-                Step::Jump(to) => pending.push(to),
-                Step::Open(_) | Step::Close(_) | Step::WordStart | Step::EpochPlace => {
+                ProgramStep::Split { first, second, .. } => pending.extend([first, second]),
+                ProgramStep::Jump(to) => pending.push(to),
+                ProgramStep::Open(_)
+                | ProgramStep::Close(_)
+                | ProgramStep::WordStart
+                | ProgramStep::EpochPlace => {
                     pending.push(at + 1);
                 }
-                Step::Same(_) | Step::LineStart | Step::LineEnd | Step::WordEnd | Step::Matched => {
+                ProgramStep::Same(_)
+                | ProgramStep::LineStart
+                | ProgramStep::LineEnd
+                | ProgramStep::WordEnd
+                | ProgramStep::Matched => {
                     return all;
                 }
             }
@@ -46,26 +53,26 @@ impl Program {
     }
 
     /// What a line must hold for a match.
-    pub(in crate::datetime) fn need(&self) -> Need {
+    pub(in crate::datetime) fn need(&self) -> RequiredBytes {
         let required = |from: usize, count: usize| {
             !(from..from + count).any(|at| {
                 self.steps.iter().enumerate().any(|(pc, step)| match *step {
-                    Step::Split { second, .. } => pc < at && second > at,
-                    Step::Jump(to) => pc < at && to > at,
+                    ProgramStep::Split { second, .. } => pc < at && second > at,
+                    ProgramStep::Jump(to) => pc < at && to > at,
                     _ => false,
                 })
             })
         };
         for (at, five) in self.steps.windows(5).enumerate() {
             if let [
-                Step::Text { text: hour, .. },
-                Step::Byte(b':'),
-                Step::Text {
+                ProgramStep::Text { text: hour, .. },
+                ProgramStep::Byte(b':'),
+                ProgramStep::Text {
                     text: Text::Minute | Text::MinuteExact,
                     ..
                 },
-                Step::Byte(b':'),
-                Step::Text {
+                ProgramStep::Byte(b':'),
+                ProgramStep::Text {
                     text: Text::Second | Text::SecondExact,
                     ..
                 },
@@ -74,30 +81,30 @@ impl Program {
                 && required(at, 5)
                 && let Some(need) = self.before(at)
             {
-                return Need::Clock(Box::new(need));
+                return RequiredBytes::Clock(Box::new(need));
             }
         }
         for (at, three) in self.steps.windows(3).enumerate() {
             if let [
-                Step::Text {
+                ProgramStep::Text {
                     text: Text::Year | Text::YearWindow(_),
                     ..
                 },
-                Step::Text {
+                ProgramStep::Text {
                     text: Text::MonthExact,
                     ..
                 },
-                Step::Text {
+                ProgramStep::Text {
                     text: Text::DayExact,
                     ..
                 },
             ] = three
                 && required(at, 3)
             {
-                return Need::Digits;
+                return RequiredBytes::Digits;
             }
         }
-        Need::Nothing
+        RequiredBytes::Nothing
     }
 
     /// How far before the hour at step `hour` a match can begin, and with which bytes right
@@ -121,20 +128,20 @@ impl Program {
             };
             let mut own = [false; 256];
             match self.steps[pc] {
-                Step::Byte(byte) => {
+                ProgramStep::Byte(byte) => {
                     own[byte as usize] = true;
                     flow(pc + 1, length + 1, &own);
                 }
-                Step::Letter(letter) => {
+                ProgramStep::Letter(letter) => {
                     own[letter as usize] = true;
                     own[letter.to_ascii_uppercase() as usize] = true;
                     flow(pc + 1, length + 1, &own);
                 }
-                Step::One(set) => {
+                ProgramStep::One(set) => {
                     mark(&mut own, set);
                     flow(pc + 1, length + set.width(), &own);
                 }
-                Step::Repeat { set, min, max } => {
+                ProgramStep::Repeat { set, min, max } => {
                     if max == UNSET {
                         return None;
                     }
@@ -144,27 +151,30 @@ impl Program {
                         flow(pc + 1, length, &earlier);
                     }
                 }
-                Step::Text { text, .. } => {
+                ProgramStep::Text { text, .. } => {
                     own = text.may_end();
                     flow(pc + 1, length + text.longest(), &own);
                 }
-                Step::Split { first, second, .. } => {
+                ProgramStep::Split { first, second, .. } => {
                     flow(first, length, &earlier);
                     flow(second, length, &earlier);
                 }
-                Step::Jump(to) => flow(to, length, &earlier),
-                Step::Same(group) => {
-                    let open = self.steps.iter().position(|s| *s == Step::Open(group))?;
-                    let Step::One(set) = *self.steps.get(open + 1)? else {
+                ProgramStep::Jump(to) => flow(to, length, &earlier),
+                ProgramStep::Same(group) => {
+                    let open = self
+                        .steps
+                        .iter()
+                        .position(|s| *s == ProgramStep::Open(group))?;
+                    let ProgramStep::One(set) = *self.steps.get(open + 1)? else {
                         return None;
                     };
-                    if self.steps.get(open + 2) != Some(&Step::Close(group)) {
+                    if self.steps.get(open + 2) != Some(&ProgramStep::Close(group)) {
                         return None;
                     }
                     mark(&mut own, set);
                     flow(pc + 1, length + set.width(), &own);
                 }
-                Step::Matched => {}
+                ProgramStep::Matched => {}
                 _ => flow(pc + 1, length, &earlier),
             }
         }

@@ -1,8 +1,8 @@
-//! A pattern → the steps of a [`Program`].
+//! Parses a pattern into the steps of a [`Program`].
 #![forbid(unsafe_code)]
 
-use super::clues::{BuiltIn, Need, not_repeated};
-use super::{Begin, MAX_DEPTH, MAX_GROUPS, Others, Program, Set, Step, Text, UNSET};
+use super::clues::{BuiltIn, RequiredBytes, not_repeated};
+use super::{Begin, ByteSet, MAX_DEPTH, MAX_GROUPS, Others, Program, ProgramStep, Text, UNSET};
 use crate::datetime::syntax::{YearWindow, field_of, token_at};
 
 impl Program {
@@ -21,17 +21,17 @@ impl Program {
             first: [true; 256],
             anchored: false,
             lead: None,
-            needs: Need::Nothing,
+            needs: RequiredBytes::Nothing,
             fields: Vec::new(),
             names: Vec::new(),
         };
         match begin {
             Begin::Free => {}
-            Begin::Word => program.steps.push(Step::WordStart),
+            Begin::Word => program.steps.push(ProgramStep::WordStart),
             Begin::Line => {
-                program.steps.push(Step::LineStart);
-                program.steps.push(Step::Repeat {
-                    set: Set::class('W')?,
+                program.steps.push(ProgramStep::LineStart);
+                program.steps.push(ProgramStep::Repeat {
+                    set: ByteSet::class('W')?,
                     min: 0,
                     max: 2,
                 });
@@ -42,23 +42,23 @@ impl Program {
             return None;
         }
         if word_end {
-            program.steps.push(Step::WordEnd);
+            program.steps.push(ProgramStep::WordEnd);
         }
-        program.steps.push(Step::Matched);
+        program.steps.push(ProgramStep::Matched);
         program.anchored = program
             .steps
             .iter()
-            .find(|step| !matches!(step, Step::Open(_)))
-            == Some(&Step::LineStart);
+            .find(|step| !matches!(step, ProgramStep::Open(_)))
+            == Some(&ProgramStep::LineStart);
         program.lead = match program.steps[..] {
             [
-                Step::LineStart,
-                Step::Repeat {
+                ProgramStep::LineStart,
+                ProgramStep::Repeat {
                     ref set,
                     min: 0,
                     max: UNSET,
                 },
-                Step::Byte(byte),
+                ProgramStep::Byte(byte),
                 ..,
             ] => set.stranger().filter(|stranger| *stranger == byte),
             _ => None,
@@ -72,18 +72,18 @@ impl Program {
     pub fn builtin(begin: Begin, form: BuiltIn) -> Program {
         let mut steps = match begin {
             Begin::Line => vec![
-                Step::LineStart,
-                Step::Repeat {
-                    set: Set::class('W').unwrap_or(Set::EMPTY),
+                ProgramStep::LineStart,
+                ProgramStep::Repeat {
+                    set: ByteSet::class('W').unwrap_or(ByteSet::EMPTY),
                     min: 0,
                     max: 2,
                 },
             ],
-            Begin::Word => vec![Step::WordStart],
-            Begin::Free if form != BuiltIn::Tai64n => vec![Step::EpochPlace],
+            Begin::Word => vec![ProgramStep::WordStart],
+            Begin::Free if form != BuiltIn::Tai64n => vec![ProgramStep::EpochPlace],
             Begin::Free => Vec::new(),
         };
-        steps.push(Step::Text {
+        steps.push(ProgramStep::Text {
             text: match form {
                 BuiltIn::Epoch => Text::Epoch,
                 BuiltIn::LongEpoch => Text::LongEpoch,
@@ -91,8 +91,8 @@ impl Program {
             },
             group: 0,
         });
-        steps.push(Step::WordEnd);
-        steps.push(Step::Matched);
+        steps.push(ProgramStep::WordEnd);
+        steps.push(ProgramStep::Matched);
         let mut program = Program {
             anchored: begin == Begin::Line,
             lead: None,
@@ -100,14 +100,14 @@ impl Program {
             ignore_case: false,
             years: YearWindow::around(0),
             first: [true; 256],
-            needs: Need::Nothing,
+            needs: RequiredBytes::Nothing,
             fields: Vec::new(),
             names: vec![None],
         };
         program.first = program.first_bytes();
         program.needs = match form {
-            BuiltIn::Tai64n => Need::At,
-            _ => Need::Digits,
+            BuiltIn::Tai64n => RequiredBytes::At,
+            _ => RequiredBytes::Digits,
         };
         program
     }
@@ -144,8 +144,8 @@ impl Program {
         while let Some(after) = rest.strip_prefix('|') {
             self.insert(begins);
             ends.push(self.steps.len());
-            self.steps.push(Step::Matched);
-            self.steps[begins] = Step::Split {
+            self.steps.push(ProgramStep::Matched);
+            self.steps[begins] = ProgramStep::Split {
                 first: begins + 1,
                 second: self.steps.len(),
                 clear,
@@ -156,7 +156,7 @@ impl Program {
         }
         let after = self.steps.len();
         for end in ends {
-            self.steps[end] = Step::Jump(after);
+            self.steps[end] = ProgramStep::Jump(after);
         }
         Some(rest)
     }
@@ -165,15 +165,15 @@ impl Program {
     pub(in crate::datetime) fn insert(&mut self, at: usize) {
         for step in &mut self.steps[at..] {
             match step {
-                Step::Split { first, second, .. } => {
+                ProgramStep::Split { first, second, .. } => {
                     *first += 1;
                     *second += 1;
                 }
-                Step::Jump(to) => *to += 1,
+                ProgramStep::Jump(to) => *to += 1,
                 _ => {}
             }
         }
-        self.steps.insert(at, Step::Matched);
+        self.steps.insert(at, ProgramStep::Matched);
     }
 
     pub(in crate::datetime) fn group_count(&self) -> Option<u8> {
@@ -228,19 +228,19 @@ impl Program {
             return None;
         }
         let single = match self.steps.get(begins..) {
-            Some([Step::One(set)]) => Some(*set),
-            Some([Step::Byte(byte)]) if byte.is_ascii() => {
-                let mut set = Set::EMPTY;
+            Some([ProgramStep::One(set)]) => Some(*set),
+            Some([ProgramStep::Byte(byte)]) if byte.is_ascii() => {
+                let mut set = ByteSet::EMPTY;
                 set.add(*byte);
                 Some(set)
             }
             _ => None,
         };
         if let Some(set) = single {
-            self.steps[begins] = Step::Repeat { set, min, max };
+            self.steps[begins] = ProgramStep::Repeat { set, min, max };
         } else if (min, max) == (0, 1) {
             self.insert(begins);
-            self.steps[begins] = Step::Split {
+            self.steps[begins] = ProgramStep::Split {
                 first: begins + 1,
                 second: self.steps.len(),
                 clear,
@@ -260,17 +260,17 @@ impl Program {
             '[' => self.class(after),
             '\\' => self.escape(after),
             '^' => {
-                self.steps.push(Step::LineStart);
+                self.steps.push(ProgramStep::LineStart);
                 not_repeated(after)
             }
             '$' => {
-                self.steps.push(Step::LineEnd);
+                self.steps.push(ProgramStep::LineEnd);
                 not_repeated(after)
             }
             '.' => {
-                let mut newline = Set::EMPTY;
+                let mut newline = ByteSet::EMPTY;
                 newline.add(b'\n');
-                self.steps.push(Step::One(newline.complement()?));
+                self.steps.push(ProgramStep::One(newline.complement()?));
                 Some(after)
             }
             '{' if rest.len() >= 7 && rest.is_char_boundary(7) => {
@@ -285,7 +285,7 @@ impl Program {
                     return None;
                 };
                 let group = self.group(None)?;
-                self.steps.push(Step::Text { text, group });
+                self.steps.push(ProgramStep::Text { text, group });
                 not_repeated(after)
             }
             '?' | '*' | '+' | '{' | '}' | ']' => None,
@@ -303,9 +303,9 @@ impl Program {
         let byte = c as u8;
         self.steps
             .push(if self.ignore_case && byte.is_ascii_alphabetic() {
-                Step::Letter(byte.to_ascii_lowercase())
+                ProgramStep::Letter(byte.to_ascii_lowercase())
             } else {
-                Step::Byte(byte)
+                ProgramStep::Byte(byte)
             });
         Some(())
     }
@@ -313,8 +313,8 @@ impl Program {
     pub(in crate::datetime) fn escape<'p>(&mut self, rest: &'p str) -> Option<&'p str> {
         let c = rest.chars().next()?;
         let after = &rest[c.len_utf8()..];
-        if let Some(set) = Set::class(c) {
-            self.steps.push(Step::One(set));
+        if let Some(set) = ByteSet::class(c) {
+            self.steps.push(ProgramStep::One(set));
         } else if c.is_ascii_punctuation() || c == ' ' {
             self.literal(c)?;
         } else {
@@ -328,7 +328,7 @@ impl Program {
             Some(rest) => (true, rest),
             None => (false, rest),
         };
-        let mut set = Set::EMPTY;
+        let mut set = ByteSet::EMPTY;
         let mut previous: Option<u8> = None;
         let mut begun = false;
         loop {
@@ -340,7 +340,7 @@ impl Program {
                 '\\' => {
                     let escaped = rest.chars().next()?;
                     rest = &rest[escaped.len_utf8()..];
-                    if let Some(class) = Set::class(escaped) {
+                    if let Some(class) = ByteSet::class(escaped) {
                         if class.others != Others::None {
                             return None;
                         }
@@ -375,7 +375,7 @@ impl Program {
             set.fold();
         }
         let set = if negated { set.complement()? } else { set };
-        self.steps.push(Step::One(set));
+        self.steps.push(ProgramStep::One(set));
         Some(rest)
     }
 
@@ -396,7 +396,8 @@ impl Program {
             if self.ignore_case && !self.caseless_group(number) {
                 return None;
             }
-            self.steps.push(Step::Same(u8::try_from(number).ok()?));
+            self.steps
+                .push(ProgramStep::Same(u8::try_from(number).ok()?));
             return Some(after);
         }
         let (name, inside) = match rest.strip_prefix("?P<") {
@@ -413,9 +414,9 @@ impl Program {
             None => (None, rest),
         };
         let group = self.group(name)?;
-        self.steps.push(Step::Open(group));
+        self.steps.push(ProgramStep::Open(group));
         let after = self.alternatives(inside, depth + 1)?.strip_prefix(')')?;
-        self.steps.push(Step::Close(group));
+        self.steps.push(ProgramStep::Close(group));
         Some(after)
     }
 
@@ -423,13 +424,19 @@ impl Program {
     /// no folding.
     pub(in crate::datetime) fn caseless_group(&self, number: usize) -> bool {
         let number = number as u8;
-        let open = self.steps.iter().position(|s| *s == Step::Open(number));
-        let close = self.steps.iter().position(|s| *s == Step::Close(number));
+        let open = self
+            .steps
+            .iter()
+            .position(|s| *s == ProgramStep::Open(number));
+        let close = self
+            .steps
+            .iter()
+            .position(|s| *s == ProgramStep::Close(number));
         let letters = (b'a'..=b'z').fold(0u128, |bits, b| bits | 1 << b);
         match (open, close) {
             (Some(open), Some(close)) => self.steps[open..close].iter().all(|step| match step {
-                Step::One(set) => set.ascii & letters == 0 && set.others == Others::None,
-                Step::Open(_) | Step::Byte(_) | Step::Jump(_) => true,
+                ProgramStep::One(set) => set.ascii & letters == 0 && set.others == Others::None,
+                ProgramStep::Open(_) | ProgramStep::Byte(_) | ProgramStep::Jump(_) => true,
                 _ => false,
             }),
             _ => false,
@@ -467,15 +474,15 @@ impl Program {
             "Z" => ("Z", Text::ZoneName),
             "ExZ" => ("Z", Text::ZoneLetters),
             "%" => {
-                self.steps.push(Step::Byte(b'%'));
+                self.steps.push(ProgramStep::Byte(b'%'));
                 return Some(after);
             }
             _ => return None,
         };
         if matches!(token.name, "k" | "l" | "Exk" | "Exl") {
-            let mut blank = Set::EMPTY;
+            let mut blank = ByteSet::EMPTY;
             blank.add(b' ');
-            self.steps.push(Step::Repeat {
+            self.steps.push(ProgramStep::Repeat {
                 set: blank,
                 min: 0,
                 max: 1,
@@ -484,7 +491,7 @@ impl Program {
             not_repeated(after)?;
         }
         let group = self.group(Some(name))?;
-        self.steps.push(Step::Text { text, group });
+        self.steps.push(ProgramStep::Text { text, group });
         Some(after)
     }
 }

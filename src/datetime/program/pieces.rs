@@ -1,4 +1,4 @@
-//! What a single step of a date can take from a line, longest first where Python tries so.
+//! What a single step can take from a line, longest first where Python tries that first.
 #![forbid(unsafe_code)]
 
 use super::Text;

@@ -1,12 +1,12 @@
 //! Runs a [`Program`] over a line.
 #![forbid(unsafe_code)]
 
-use super::{MAX_GROUPS, MAX_STEPS, Program, Set, Spans, Step, Text, UNSET, is_word};
+use super::{ByteSet, MAX_GROUPS, MAX_STEPS, Program, ProgramStep, Spans, Text, UNSET, is_word};
 
 /// Which bytes of a text decided an attempt: it comes to the same in every text that has the same
 /// there.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::datetime) struct Looked {
+pub(in crate::datetime) struct DecidingBytes {
     /// Where the first of them stands.
     pub(in crate::datetime) origin: usize,
     /// One bit per byte from there on.
@@ -17,7 +17,7 @@ pub(in crate::datetime) struct Looked {
     pub(in crate::datetime) lost: bool,
 }
 
-impl Looked {
+impl DecidingBytes {
     fn mask(&mut self, at: usize, count: usize) -> u64 {
         // What stands before the origin is decided by where the origin is.
         let Some(from) = at.checked_sub(self.origin) else {
@@ -43,34 +43,34 @@ impl Looked {
 }
 
 /// One search in one text.
-pub(in crate::datetime) struct Run<'a> {
+pub(in crate::datetime) struct ProgramRun<'a> {
     pub(in crate::datetime) program: &'a Program,
     pub(in crate::datetime) text: &'a str,
     pub(in crate::datetime) steps_left: u32,
     pub(in crate::datetime) spans: Spans,
-    looked: Looked,
+    looked: DecidingBytes,
 }
 
-impl<'a> Run<'a> {
-    pub(in crate::datetime) fn new(program: &'a Program, text: &'a str) -> Run<'a> {
-        Run {
+impl<'a> ProgramRun<'a> {
+    pub(in crate::datetime) fn new(program: &'a Program, text: &'a str) -> ProgramRun<'a> {
+        ProgramRun {
             program,
             text,
             steps_left: MAX_STEPS,
             spans: Spans::new((0, 0)),
-            looked: Looked::default(),
+            looked: DecidingBytes::default(),
         }
     }
 
     pub(in crate::datetime) fn attempt(&mut self, at: usize) -> Option<Spans> {
         self.spans.groups = [(UNSET, UNSET); MAX_GROUPS];
-        self.looked = Looked {
+        self.looked = DecidingBytes {
             origin: match self.program.lead {
                 // Without it there is no match.
                 Some(lead) => at + memchr::memchr(lead, self.text.as_bytes().get(at..)?)?,
                 None => at,
             },
-            ..Looked::default()
+            ..DecidingBytes::default()
         };
         let end = self.go(0, at)?;
         self.spans.whole = (at, end);
@@ -85,28 +85,28 @@ impl<'a> Run<'a> {
         loop {
             self.steps_left = self.steps_left.checked_sub(1)?;
             match program.steps[pc] {
-                Step::Byte(byte) => {
+                ProgramStep::Byte(byte) => {
                     self.looked.at(at, 1);
                     if bytes.get(at) != Some(&byte) {
                         return None;
                     }
                     at += 1;
                 }
-                Step::Letter(letter) => {
+                ProgramStep::Letter(letter) => {
                     self.looked.at(at, 1);
                     if bytes.get(at)?.to_ascii_lowercase() != letter {
                         return None;
                     }
                     at += 1;
                 }
-                Step::One(ref set) => {
+                ProgramStep::One(ref set) => {
                     self.looked.at(at, self.width_at(at));
                     at += set.take(self.text, at)?;
                 }
-                Step::Repeat { ref set, min, max } => {
+                ProgramStep::Repeat { ref set, min, max } => {
                     return self.repeat(pc + 1, at, set, min, max);
                 }
-                Step::Text { text, group } => {
+                ProgramStep::Text { text, group } => {
                     if text == Text::Fraction {
                         // Some digits, up to six.
                         let some = bytes[at.min(bytes.len())..].iter().take(6);
@@ -118,7 +118,7 @@ impl<'a> Run<'a> {
                     }
                     let lengths = text.lengths(bytes, at, program.ignore_case);
                     let next = match program.steps[pc + 1] {
-                        Step::Byte(byte) => Some(byte),
+                        ProgramStep::Byte(byte) => Some(byte),
                         _ => None,
                     };
                     let mut last = None;
@@ -141,7 +141,7 @@ impl<'a> Run<'a> {
                     self.spans.groups[usize::from(group)] = (at as u32, end as u32);
                     at = end;
                 }
-                Step::Split {
+                ProgramStep::Split {
                     first,
                     second,
                     clear,
@@ -153,13 +153,15 @@ impl<'a> Run<'a> {
                     pc = second;
                     continue;
                 }
-                Step::Jump(to) => {
+                ProgramStep::Jump(to) => {
                     pc = to;
                     continue;
                 }
-                Step::Open(group) => self.spans.groups[usize::from(group)] = (at as u32, UNSET),
-                Step::Close(group) => self.spans.groups[usize::from(group)].1 = at as u32,
-                Step::Same(group) => {
+                ProgramStep::Open(group) => {
+                    self.spans.groups[usize::from(group)] = (at as u32, UNSET)
+                }
+                ProgramStep::Close(group) => self.spans.groups[usize::from(group)].1 = at as u32,
+                ProgramStep::Same(group) => {
                     let (start, end) = self.spans.group(usize::from(group) + 1)?;
                     let length = end - start;
                     self.looked.at(at, length);
@@ -168,18 +170,18 @@ impl<'a> Run<'a> {
                     }
                     at += length;
                 }
-                Step::LineStart => {
+                ProgramStep::LineStart => {
                     if at != 0 {
                         return None;
                     }
                 }
-                Step::LineEnd => {
+                ProgramStep::LineEnd => {
                     self.looked.at(at, 2);
                     if at != bytes.len() && bytes.get(at..) != Some(b"\n") {
                         return None;
                     }
                 }
-                Step::WordStart => {
+                ProgramStep::WordStart => {
                     self.looked.lost = true;
                     if at != 0 && self.word_before(at) && self.word_at(at) {
                         return None;
@@ -189,7 +191,7 @@ impl<'a> Run<'a> {
                         return None;
                     }
                 }
-                Step::WordEnd => {
+                ProgramStep::WordEnd => {
                     self.looked.at(at, self.width_at(at));
                     match at.checked_sub(1).and_then(|before| bytes.get(before)) {
                         Some(b'0'..=b'9') => self.looked.digits(at - 1, 1),
@@ -200,7 +202,7 @@ impl<'a> Run<'a> {
                         return None;
                     }
                 }
-                Step::EpochPlace => {
+                ProgramStep::EpochPlace => {
                     self.looked.lost = true;
                     let place = at == 0
                         || (at == 1 && bytes[0] == b'[')
@@ -211,7 +213,7 @@ impl<'a> Run<'a> {
                         return None;
                     }
                 }
-                Step::Matched => return Some(at),
+                ProgramStep::Matched => return Some(at),
             }
             pc += 1;
         }
@@ -221,12 +223,12 @@ impl<'a> Run<'a> {
         &mut self,
         next: usize,
         at: usize,
-        set: &Set,
+        set: &ByteSet,
         min: u32,
         max: u32,
     ) -> Option<usize> {
         let program = self.program;
-        if let (0, UNSET, Step::Byte(byte)) = (min, max, program.steps[next])
+        if let (0, UNSET, ProgramStep::Byte(byte)) = (min, max, program.steps[next])
             && set.stranger() == Some(byte)
         {
             // It stops where the one byte stands that it cannot take and that must follow.
@@ -295,11 +297,11 @@ impl<'a> Run<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::Looked;
+    use super::DecidingBytes;
 
     #[test]
     fn nothing_behind_the_last_byte_that_can_be_told_is_nothing() {
-        let mut looked = Looked::default();
+        let mut looked = DecidingBytes::default();
         looked.at(64, 0);
         looked.digits(80, 0);
         assert_eq!((looked.exact, looked.digits, looked.lost), (0, 0, false));

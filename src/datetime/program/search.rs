@@ -1,10 +1,10 @@
-//! Looks for a [`Program`] in a line: which places are worth an attempt.
+//! Searches a line with a [`Program`]: which positions are worth an attempt.
 #![forbid(unsafe_code)]
 
-use super::clues::{ClockNeed, Clues, Need};
-use super::run::Run;
+use super::clues::{ClockNeed, Clues, RequiredBytes};
+use super::run::ProgramRun;
 use super::{Program, Spans};
-use crate::datetime::syntax::Field;
+use crate::datetime::syntax::DateField;
 
 impl Program {
     /// Whether a match can begin at the start of the text only.
@@ -19,7 +19,7 @@ impl Program {
     }
 
     /// Groups with a meaning for the clock, in the order of the pattern.
-    pub fn fields(&self) -> &[(Field, usize)] {
+    pub fn fields(&self) -> &[(DateField, usize)] {
         &self.fields
     }
 
@@ -28,7 +28,7 @@ impl Program {
     pub fn search(&self, text: &str, start: usize, end: usize) -> Option<Spans> {
         let text = text.get(..end)?;
         let bytes = text.as_bytes();
-        let mut run = Run::new(self, text);
+        let mut run = ProgramRun::new(self, text);
         if self.anchored {
             return (start == 0).then(|| run.attempt(0)).flatten();
         }
@@ -47,9 +47,11 @@ impl Program {
     /// As [`Program::search`] in the whole of a line whose clues are known.
     pub fn search_with(&self, text: &str, clues: &Clues) -> Option<Spans> {
         match &self.needs {
-            Need::Digits if !clues.digits => None,
-            Need::At if !clues.at => None,
-            Need::Clock(need) if !clues.too_many => self.search_at_clocks(text, clues, need),
+            RequiredBytes::Digits if !clues.digits => None,
+            RequiredBytes::At if !clues.at => None,
+            RequiredBytes::Clock(need) if !clues.too_many => {
+                self.search_at_clocks(text, clues, need)
+            }
             _ => self.search(text, 0, text.len()),
         }
     }
@@ -62,7 +64,7 @@ impl Program {
         need: &ClockNeed,
     ) -> Option<Spans> {
         let bytes = text.as_bytes();
-        let mut run = Run::new(self, text);
+        let mut run = ProgramRun::new(self, text);
         let mut next = 0;
         for &colon in &clues.clocks[..clues.count] {
             if !need.allows(bytes, colon) {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::pattern::{FailRegex, Outlook, Prefilter, UseDns};
+use crate::pattern::{FailRegex, Prefilter, PrefilterResult, UseDns};
 
 /// Sources built from what filters are built from. Some Python would refuse; those are skipped.
 fn source() -> impl Strategy<Value = String> {
@@ -41,7 +41,7 @@ proptest! {
             for text in texts.iter().cycle().take(100) {
                 if failregex.regex().is_match(text) == Ok(true) {
                     prop_assert_eq!(prefilter.next(0, text, text.is_ascii()), Some(0), "{} in {:?}", source, text);
-                    prop_assert_eq!(prefilter.outlook(text), Outlook::Hopeful, "{} in {:?}", source, text);
+                    prop_assert_eq!(prefilter.check(text), PrefilterResult::MayMatch, "{} in {:?}", source, text);
                 }
             }
         }
@@ -55,14 +55,14 @@ proptest! {
         if let Ok(failregex) = FailRegex::new(&source, UseDns::Warn, false) {
             let mut prefilter = Prefilter::new(std::slice::from_ref(&failregex));
             for (before, _, after) in lines.iter().cycle().take(100) {
-                prefilter.outlook(&format!("{before}{after}\n"));
+                prefilter.check(&format!("{before}{after}\n"));
             }
             let block: String = lines.iter().map(|(a, cut, b)| format!("{a}{cut}{b}\n")).collect();
-            if let Some(mut screen) = prefilter.screen(&block) {
+            if let Some(mut scan) = prefilter.scan(&block) {
                 let mut start = 0;
                 for (before, cut, after) in &lines {
                     let end = start + before.len() + cut.len() + after.len();
-                    if screen.outlook(start, end).is_some() && !prefilter.may_join(before, after) {
+                    if scan.check(start, end).is_some() && !prefilter.may_join(before, after) {
                         let found = failregex.regex().is_match(&format!("{before}{after}\n"));
                         prop_assert_ne!(found, Ok(true), "{} in {:?}{:?}{:?}", source, before, cut, after);
                     }

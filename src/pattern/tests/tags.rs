@@ -1,6 +1,6 @@
 //! Tags: what they become is what `get JAIL failregex` shows.
 
-use crate::pattern::{FailRegex, Part, PatternError, UseDns};
+use crate::pattern::{FailRegex, FieldGroup, PatternError, UseDns};
 
 fn expanded(source: &str, usedns: UseDns) -> String {
     FailRegex::new(source, usedns, false)
@@ -130,7 +130,7 @@ fn groups_are_sorted_out() {
         (groups.mlfid, groups.nofail, groups.fid),
         (Some(1), Some(2), None)
     );
-    let part = |group, field: &str| Part {
+    let part = |group, field: &str| FieldGroup {
         group,
         field: field.into(),
     };

@@ -1,5 +1,5 @@
-//! Lines a command prints (`docker logs -f`, `tail -F` over ssh). When it ends it is started again,
-//! after a pause that doubles while it ends early.
+//! Lines printed by a command (`docker logs -f`, `tail -F` over ssh). A command that ends is started again,
+//! after a pause that doubles while it keeps ending early.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ pub(super) async fn run(command: String, outlet: Outlet) {
             .spawn();
         let ended = match child {
             Ok(mut child) => {
-                let group = Group(child.id());
+                let group = ProcessGroup(child.id());
                 if let Some(output) = child.stdout.take() {
                     forward(output, &outlet).await;
                 }
@@ -56,9 +56,9 @@ pub(super) async fn run(command: String, outlet: Outlet) {
 }
 
 /// The processes of a command, ended when nobody reads them any more.
-struct Group(Option<u32>);
+struct ProcessGroup(Option<u32>);
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         let group = self.0.and_then(|id| i32::try_from(id).ok());
         if let Some(group) = group {

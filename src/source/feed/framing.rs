@@ -1,6 +1,6 @@
-//! Messages of syslog → the lines a log file would hold (RFC 3164, 5424, 6587).
+//! Turns syslog messages into the lines that a log file would hold (RFC 3164, 5424, 6587).
 //!
-//! What a message holds beyond its first line is shown as `\n`, so that nobody forges a line.
+//! Newlines inside a message are shown as `\n`, so that nobody can forge a line.
 #![forbid(unsafe_code)]
 
 /// Longer messages are cut here.

@@ -1,9 +1,9 @@
-//! Lines that are sent, not kept: from other hosts by syslog, from a command that goes on printing.
+//! Feeds: lines that are sent, not stored, by other hosts over syslog or by a command that keeps printing.
 //!
-//! A feed has one source however many jails listen ([`Feeds::join`]); it ends with the last. Its
-//! lines come as chunks like those of files, under a name in place of a path, and have no position:
-//! what is sent while nobody listens is gone. A jail that takes nothing for a while loses lines
-//! (told in the log), so that it holds up neither the sender nor other jails.
+//! A feed has one source for all jails that use it ([`Feeds::join`]) and ends with the last of them. Its
+//! lines come as chunks like those of files, under a name in place of a path, and have no position: what
+//! is sent while no jail listens is lost. A jail whose inbox stays full loses lines (which is logged), so
+//! that it blocks neither the sender nor other jails.
 
 mod command;
 mod framing;
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-pub use self::syslog::Syslog;
+pub use self::syslog::SyslogListener;
 use super::{Chunk, Shelf};
 use crate::warning;
 
@@ -33,19 +33,19 @@ const LONGEST_LINE: usize = 1 << 20;
 
 /// Where lines come from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Source {
+pub enum FeedSource {
     /// `backend = command[cmd=…]`: what this prints, run by `/bin/sh`, again and again.
     Command(String),
     /// `backend = syslog[…]`
-    Syslog(Syslog),
+    Syslog(SyslogListener),
 }
 
-impl Source {
+impl FeedSource {
     /// The name its lines come under.
     pub fn name(&self) -> String {
         match self {
-            Source::Command(command) => format!("command: {command}"),
-            Source::Syslog(syslog) => syslog.name(),
+            FeedSource::Command(command) => format!("command: {command}"),
+            FeedSource::Syslog(syslog) => syslog.name(),
         }
     }
 }
@@ -53,7 +53,7 @@ impl Source {
 /// All feeds of the server. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Feeds {
-    feeds: Arc<Mutex<HashMap<Source, Weak<Feed>>>>,
+    feeds: Arc<Mutex<HashMap<FeedSource, Weak<Feed>>>>,
 }
 
 /// A share in a feed; dropped, nothing comes any more.
@@ -84,7 +84,7 @@ impl Drop for Feed {
 
 impl Feeds {
     /// Listens to a source, which is started when nobody has so far. Needs a tokio runtime.
-    pub fn join(&self, source: &Source, inbox: mpsc::Sender<Arc<Chunk>>) -> Membership {
+    pub fn join(&self, source: &FeedSource, inbox: mpsc::Sender<Arc<Chunk>>) -> Membership {
         let mut feeds = lock(&self.feeds);
         feeds.retain(|_, feed| feed.strong_count() > 0);
         let feed = feeds
@@ -97,8 +97,8 @@ impl Feeds {
                         name: source.name().into(),
                     };
                     let task = match source.clone() {
-                        Source::Command(command) => tokio::spawn(command::run(command, outlet)),
-                        Source::Syslog(syslog) => tokio::spawn(syslog::run(syslog, outlet)),
+                        FeedSource::Command(command) => tokio::spawn(command::run(command, outlet)),
+                        FeedSource::Syslog(syslog) => tokio::spawn(syslog::run(syslog, outlet)),
                     };
                     Feed {
                         members: Mutex::default(),

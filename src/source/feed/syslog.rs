@@ -1,7 +1,7 @@
-//! A listener for the syslog of other hosts: UDP, TCP and TLS.
+//! Receives syslog from other hosts over UDP, TCP and TLS.
 //!
-//! Whoever may send lines may have anybody banned, and the sender of a datagram is easily forged:
-//! only hosts named by `from` are heard, by default this one alone.
+//! Whoever may send lines can have anybody banned, and the sender of a datagram is easily forged: only the
+//! hosts in `from` are accepted, by default only this one.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -45,7 +45,7 @@ pub enum Protocol {
 
 /// What stands in the brackets of `backend = syslog[…]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Syslog {
+pub struct SyslogListener {
     /// `port`, 514 (6514 with TLS)
     pub port: u16,
     /// `protocol`, udp
@@ -60,12 +60,14 @@ pub struct Syslog {
     pub authority: Option<String>,
 }
 
-impl Syslog {
+impl SyslogListener {
     /// Reads names and values.
     ///
     /// # Errors
     /// In words, with the option's name.
-    pub fn read(arguments: impl IntoIterator<Item = (String, String)>) -> Result<Syslog, String> {
+    pub fn read(
+        arguments: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<SyslogListener, String> {
         let (mut port, mut protocol, mut bind) = (None, Protocol::Udp, None);
         let mut from: Vec<Address> = Vec::new();
         let (mut certificate, mut key, mut authority) = (None, None, None);
@@ -106,7 +108,7 @@ impl Syslog {
             );
         }
         let default = if protocol == Protocol::Tls { 6514 } else { 514 };
-        Ok(Syslog {
+        Ok(SyslogListener {
             port: port.unwrap_or(default),
             protocol,
             bind: bind.unwrap_or(IpAddr::from([0u8; 16])),
@@ -137,7 +139,7 @@ impl Syslog {
 }
 
 /// Listens for ever; what fails is tried again.
-pub(super) async fn run(syslog: Syslog, outlet: Outlet) {
+pub(super) async fn run(syslog: SyslogListener, outlet: Outlet) {
     let name = syslog.name();
     let syslog = Arc::new(syslog);
     loop {
@@ -152,7 +154,7 @@ pub(super) async fn run(syslog: Syslog, outlet: Outlet) {
     }
 }
 
-async fn datagrams(syslog: &Syslog, outlet: &Outlet) -> io::Result<()> {
+async fn datagrams(syslog: &SyslogListener, outlet: &Outlet) -> io::Result<()> {
     let socket = UdpSocket::bind((syslog.bind, syslog.port)).await?;
     info!(TARGET, "Listen on {}", outlet.name);
     let mut stranger = Stranger::default();
@@ -177,7 +179,7 @@ async fn datagrams(syslog: &Syslog, outlet: &Outlet) -> io::Result<()> {
     }
 }
 
-async fn connections(syslog: &Arc<Syslog>, outlet: &Outlet) -> io::Result<()> {
+async fn connections(syslog: &Arc<SyslogListener>, outlet: &Outlet) -> io::Result<()> {
     let acceptor = match syslog.protocol {
         Protocol::Tls => {
             // without both there is no such listener

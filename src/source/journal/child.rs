@@ -1,7 +1,7 @@
-//! Entries from a `journalctl -o export` child, for systems without libsystemd.
+//! Reads the journal from a `journalctl -o export` child process, for systems without libsystemd.
 //!
-//! The export format is `NAME=value` lines, values with newlines by length, an empty line after
-//! each entry.
+//! The export format is `NAME=value` lines, length-prefixed values where they contain newlines, and an
+//! empty line after each entry.
 
 use std::io::{self, BufRead, BufReader, Read as _};
 use std::os::fd::AsFd as _;
@@ -11,25 +11,29 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 
-use super::entry::{Fields, LONGEST_VALUE};
-use super::options::{Matches, Options};
-use super::place::{Start, Waited};
+use super::entry::{EntryFields, LONGEST_VALUE};
+use super::options::{JournalMatches, JournalOptions};
+use super::position::{JournalStart, Waited};
 
 /// A child that is silent for so long has told all there is.
 const SILENCE: Duration = Duration::from_millis(300);
 
 /// The child, killed when it is dropped.
 #[derive(Debug)]
-pub(super) struct Child {
+pub(super) struct JournalctlChild {
     process: std::process::Child,
     output: BufReader<std::process::ChildStdout>,
     following: bool,
     cursor: String,
 }
 
-impl Child {
+impl JournalctlChild {
     /// Starts a child; with `start` it follows the journal from there.
-    pub fn start(options: &Options, matches: &Matches, start: Option<&Start>) -> io::Result<Child> {
+    pub fn start(
+        options: &JournalOptions,
+        matches: &JournalMatches,
+        start: Option<&JournalStart>,
+    ) -> io::Result<JournalctlChild> {
         let mut command = Command::new("journalctl");
         command.args(["--output=export", "--quiet", "--no-pager"]);
         command.args(options.child_arguments());
@@ -53,7 +57,7 @@ impl Child {
         let mut process = command.spawn()?;
         let output = process.stdout.take();
         let output = output.ok_or_else(|| io::Error::from(io::ErrorKind::BrokenPipe))?;
-        Ok(Child {
+        Ok(JournalctlChild {
             process,
             output: BufReader::with_capacity(64 << 10, output),
             following: start.is_some(),
@@ -62,7 +66,7 @@ impl Child {
     }
 
     /// Reads the next entry; false when there is none for now.
-    pub fn next_fields(&mut self, fields: &mut Fields) -> io::Result<bool> {
+    pub fn next_fields(&mut self, fields: &mut EntryFields) -> io::Result<bool> {
         if self.following && self.output.buffer().is_empty() && !self.is_ready()? {
             return Ok(false);
         }
@@ -131,7 +135,7 @@ impl Child {
         }
     }
 
-    fn take(&mut self, fields: &mut Fields, name: &[u8], value: &[u8]) {
+    fn take(&mut self, fields: &mut EntryFields, name: &[u8], value: &[u8]) {
         let number = || {
             std::str::from_utf8(value)
                 .ok()
@@ -194,7 +198,7 @@ impl Child {
     }
 }
 
-impl Drop for Child {
+impl Drop for JournalctlChild {
     fn drop(&mut self) {
         self.kill();
     }

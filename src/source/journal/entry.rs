@@ -1,6 +1,6 @@
-//! Fields of an entry → the line a filter sees (fact K11).
+//! Formats the fields of a journal entry as the line that a filter sees (fact K11).
 //!
-//! A newline in a message is shown as `\n`, so that nobody forges a second line.
+//! A newline in a message is shown as `\n`, so that nobody can forge a second line.
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
@@ -15,7 +15,7 @@ pub(super) const LONGEST_VALUE: usize = 64 << 10;
 
 /// One entry as a filter takes it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Entry {
+pub struct JournalEntry {
     /// Its time as text with a blank: the "date" of the line.
     pub date: String,
     /// The line without its date.
@@ -26,7 +26,7 @@ pub struct Entry {
 
 /// The fields that matter, as they are in the journal.
 #[derive(Debug, Default)]
-pub(super) struct Fields {
+pub(super) struct EntryFields {
     hostname: Vec<u8>,
     identifier: Vec<u8>,
     command: Vec<u8>,
@@ -42,7 +42,7 @@ pub(super) struct Fields {
     pub monotonic: u64,
 }
 
-impl Fields {
+impl EntryFields {
     /// Before the first field of an entry.
     pub fn clear(&mut self) {
         for text in [
@@ -110,7 +110,7 @@ fn number(text: &[u8]) -> Option<u64> {
 
 /// Makes entries of fields.
 #[derive(Debug)]
-pub(super) struct Builder {
+pub(super) struct LineBuilder {
     encoding: Encoding,
     /// The second whose text is at hand: date and time of day, and the offset from UTC.
     second: i64,
@@ -118,10 +118,10 @@ pub(super) struct Builder {
     offset: String,
 }
 
-impl Builder {
+impl LineBuilder {
     /// For messages that are UTF-8, or else in this encoding.
-    pub fn new(encoding: Encoding) -> Builder {
-        Builder {
+    pub fn new(encoding: Encoding) -> LineBuilder {
+        LineBuilder {
             encoding,
             second: i64::MIN,
             day_and_time: String::new(),
@@ -130,9 +130,9 @@ impl Builder {
     }
 
     /// The entry of these fields.
-    pub fn entry(&mut self, fields: &Fields) -> Entry {
+    pub fn entry(&mut self, fields: &EntryFields) -> JournalEntry {
         let time = fields.source_realtime.unwrap_or(fields.realtime);
-        Entry {
+        JournalEntry {
             date: self.date(time),
             line: self.line(fields),
             // microseconds are exact in a float for the next 280 years
@@ -140,7 +140,7 @@ impl Builder {
         }
     }
 
-    fn line(&self, fields: &Fields) -> String {
+    fn line(&self, fields: &EntryFields) -> String {
         let mut line = String::with_capacity(fields.message.len() + 64);
         if !fields.hostname.is_empty() {
             line += &self.text(&fields.hostname);
@@ -258,15 +258,15 @@ mod tests {
     use super::*;
 
     fn line(fields: &[(&str, &[u8])]) -> String {
-        let mut taken = Fields {
+        let mut taken = EntryFields {
             monotonic: 1_004_000,
-            ..Fields::default()
+            ..EntryFields::default()
         };
         for (name, value) in fields {
-            assert!(Fields::wants(name.as_bytes()));
+            assert!(EntryFields::wants(name.as_bytes()));
             taken.take(name.as_bytes(), value);
         }
-        Builder::new(Encoding::utf_8()).entry(&taken).line
+        LineBuilder::new(Encoding::utf_8()).entry(&taken).line
     }
 
     #[test]
@@ -317,10 +317,10 @@ mod tests {
 
     #[test]
     fn times_are_exact() {
-        let mut builder = Builder::new(Encoding::utf_8());
-        let mut fields = Fields {
+        let mut builder = LineBuilder::new(Encoding::utf_8());
+        let mut fields = EntryFields {
             realtime: 1_700_000_000_000_000,
-            ..Fields::default()
+            ..EntryFields::default()
         };
         let whole = builder.entry(&fields);
         assert_eq!(whole.time, 1.7e9);

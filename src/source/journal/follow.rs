@@ -1,8 +1,8 @@
 //! A thread that follows a journal for one jail.
 //!
-//! libsystemd wants one thread per open journal, and a `journalctl` child is read blocking as well.
-//! Entries go to the jail in batches; a jail that is busy holds its thread back. When the files of
-//! the journal are rotated, or the child dies, reading goes on after the entry read last.
+//! libsystemd wants one thread per open journal, and reading from a `journalctl` child blocks as well.
+//! Entries go to the jail in batches; a busy jail makes its thread wait. When the journal's files are
+//! rotated, or the child exits, reading resumes after the last entry read.
 
 use std::io::{self, Write as _};
 use std::os::unix::net::UnixStream;
@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::Way;
-use super::child::Child;
-use super::entry::{Builder, Entry, Fields};
-use super::library::Library;
-use super::options::{Matches, Options};
-use super::place::{Place, Start, Waited};
+use super::JournalSource;
+use super::child::JournalctlChild;
+use super::entry::{EntryFields, JournalEntry, LineBuilder};
+use super::library::LibraryReader;
+use super::options::{JournalMatches, JournalOptions};
+use super::position::{JournalPosition, JournalStart, Waited};
 use crate::clock::now;
 use crate::python::encoding::Encoding;
 use crate::sys::journal;
@@ -36,11 +36,11 @@ const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
 /// Some entries in their order.
 #[derive(Debug, Default)]
-pub struct Batch {
+pub struct EntryBatch {
     /// May be empty: then only the end was reached.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<JournalEntry>,
     /// After them; `None` without entries.
-    pub place: Option<Place>,
+    pub place: Option<JournalPosition>,
     /// The entries that come after these are news.
     pub at_end: bool,
 }
@@ -49,7 +49,7 @@ pub struct Batch {
 #[derive(Debug)]
 pub struct Following {
     /// Entries as they come.
-    pub inbox: mpsc::Receiver<Batch>,
+    pub inbox: mpsc::Receiver<EntryBatch>,
     stop: UnixStream,
 }
 
@@ -67,19 +67,19 @@ impl Drop for Following {
 /// The system gives no thread or no socket pair.
 pub fn follow(
     jail: &str,
-    options: &Options,
-    matches: &Matches,
+    options: &JournalOptions,
+    matches: &JournalMatches,
     encoding: Encoding,
-    start: Start,
+    start: JournalStart,
 ) -> io::Result<Following> {
     let (stop, stopped) = UnixStream::pair()?;
     let (outbox, inbox) = mpsc::channel(WAITING_BATCHES);
-    let mut follower = Follower {
+    let mut follower = JournalFollower {
         jail: jail.to_owned(),
         options: options.clone(),
         matches: matches.clone(),
-        builder: Builder::new(encoding),
-        fields: Fields::default(),
+        builder: LineBuilder::new(encoding),
+        fields: EntryFields::default(),
         start,
         operating: false,
         outbox,
@@ -93,24 +93,24 @@ pub fn follow(
 }
 
 /// The jail does not listen any more.
-struct Gone;
+struct ReceiverGone;
 
-struct Follower {
+struct JournalFollower {
     jail: String,
-    options: Options,
-    matches: Matches,
-    builder: Builder,
-    fields: Fields,
+    options: JournalOptions,
+    matches: JournalMatches,
+    builder: LineBuilder,
+    fields: EntryFields,
     /// After what was handed over.
-    start: Start,
+    start: JournalStart,
     operating: bool,
-    outbox: mpsc::Sender<Batch>,
+    outbox: mpsc::Sender<EntryBatch>,
     stopped: UnixStream,
     /// When an error was last logged.
     told: Option<Instant>,
 }
 
-impl Follower {
+impl JournalFollower {
     fn run(&mut self) {
         let mut retry = RETRY;
         loop {
@@ -140,12 +140,12 @@ impl Follower {
         loop {
             match self.read(&mut way) {
                 Ok(Ok(())) => {}
-                Ok(Err(Gone)) => return Ok(Waited::Stopped),
+                Ok(Err(ReceiverGone)) => return Ok(Waited::Stopped),
                 Err(error) => return Err(error),
             }
             let waited = match &mut way {
-                Way::Library(library) => library.wait(&self.stopped)?,
-                Way::Child(child) => child.wait(&self.stopped)?,
+                JournalSource::Library(library) => library.wait(&self.stopped)?,
+                JournalSource::Child(child) => child.wait(&self.stopped)?,
             };
             if waited != Waited::More {
                 return Ok(waited);
@@ -153,22 +153,23 @@ impl Follower {
         }
     }
 
-    fn open(&self) -> io::Result<Way> {
+    fn open(&self) -> io::Result<JournalSource> {
         let start = Some(&self.start);
         if journal::is_available() {
-            return Library::open(&self.options, &self.matches, start).map(Way::Library);
+            return LibraryReader::open(&self.options, &self.matches, start)
+                .map(JournalSource::Library);
         }
-        Child::start(&self.options, &self.matches, start).map(Way::Child)
+        JournalctlChild::start(&self.options, &self.matches, start).map(JournalSource::Child)
     }
 
     /// Hands over all entries that are there.
-    fn read(&mut self, way: &mut Way) -> io::Result<Result<(), Gone>> {
-        let mut batch = Batch::default();
+    fn read(&mut self, way: &mut JournalSource) -> io::Result<Result<(), ReceiverGone>> {
+        let mut batch = EntryBatch::default();
         let mut bytes = 0;
         let result = loop {
             let found = match way {
-                Way::Library(library) => library.next_fields(&mut self.fields),
-                Way::Child(child) => child.next_fields(&mut self.fields),
+                JournalSource::Library(library) => library.next_fields(&mut self.fields),
+                JournalSource::Child(child) => child.next_fields(&mut self.fields),
             };
             match found {
                 Ok(true) => {}
@@ -181,7 +182,7 @@ impl Follower {
                 self.operating = true;
                 batch.at_end = true;
                 if self.hand_over(&mut batch).is_err() {
-                    return Ok(Err(Gone));
+                    return Ok(Err(ReceiverGone));
                 }
                 bytes = 0;
             }
@@ -190,7 +191,7 @@ impl Follower {
             if batch.entries.len() >= BATCH || bytes >= BATCH_BYTES {
                 batch.place = place(way, &batch);
                 if self.hand_over(&mut batch).is_err() {
-                    return Ok(Err(Gone));
+                    return Ok(Err(ReceiverGone));
                 }
                 bytes = 0;
             }
@@ -200,21 +201,21 @@ impl Follower {
             self.operating |= batch.at_end;
             batch.place = place(way, &batch);
             if self.hand_over(&mut batch).is_err() {
-                return Ok(Err(Gone));
+                return Ok(Err(ReceiverGone));
             }
         }
         result.map(Ok)
     }
 
-    fn hand_over(&mut self, batch: &mut Batch) -> Result<(), Gone> {
+    fn hand_over(&mut self, batch: &mut EntryBatch) -> Result<(), ReceiverGone> {
         let batch = std::mem::take(batch);
         if let Some(place) = &batch.place {
-            self.start = Start {
+            self.start = JournalStart {
                 time: place.time,
                 cursor: Some(place.cursor.clone()),
             };
         }
-        self.outbox.blocking_send(batch).map_err(|_| Gone)
+        self.outbox.blocking_send(batch).map_err(|_| ReceiverGone)
     }
 
     /// Once a minute at most.
@@ -234,13 +235,13 @@ impl Follower {
 }
 
 /// After the last entry of a batch.
-fn place(way: &Way, batch: &Batch) -> Option<Place> {
+fn place(way: &JournalSource, batch: &EntryBatch) -> Option<JournalPosition> {
     let last = batch.entries.last()?;
     let cursor = match way {
-        Way::Library(library) => library.cursor().ok()?,
-        Way::Child(child) => child.cursor(),
+        JournalSource::Library(library) => library.cursor().ok()?,
+        JournalSource::Child(child) => child.cursor(),
     };
-    Some(Place {
+    Some(JournalPosition {
         time: last.time,
         date: last.date.clone(),
         cursor,

@@ -1,4 +1,4 @@
-//! Entries through libsystemd.
+//! Reads the journal through libsystemd.
 
 use std::io;
 use std::os::fd::AsFd as _;
@@ -7,20 +7,20 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 
-use super::entry::Fields;
-use super::options::{Matches, Options, system_time};
-use super::place::{Start, Waited};
-use crate::sys::journal::{Change, Journal, Place};
+use super::entry::EntryFields;
+use super::options::{JournalMatches, JournalOptions, system_time};
+use super::position::{JournalStart, Waited};
+use crate::sys::journal::{Journal, JournalChange, JournalSelection};
 
 /// How often it is looked whether other files have become the present ones.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// An open journal and where it was found.
 #[derive(Debug)]
-pub(super) struct Library {
+pub(super) struct LibraryReader {
     journal: Journal,
-    options: Options,
-    place: Place,
+    options: JournalOptions,
+    place: JournalSelection,
     since: Option<std::time::SystemTime>,
     /// The first entry may be this one, which is known already.
     known: Option<String>,
@@ -28,13 +28,13 @@ pub(super) struct Library {
     look_at: Option<Instant>,
 }
 
-impl Library {
+impl LibraryReader {
     /// Opens a journal, with `start` to follow it from there.
     pub fn open(
-        options: &Options,
-        matches: &Matches,
-        start: Option<&Start>,
-    ) -> io::Result<Library> {
+        options: &JournalOptions,
+        matches: &JournalMatches,
+        start: Option<&JournalStart>,
+    ) -> io::Result<LibraryReader> {
         let since = start.map(|start| system_time(start.time));
         let place = options.place(since);
         let mut journal = Journal::open(&place)?;
@@ -64,7 +64,7 @@ impl Library {
                 }
             }
         }
-        Ok(Library {
+        Ok(LibraryReader {
             journal,
             options: options.clone(),
             place,
@@ -75,7 +75,7 @@ impl Library {
     }
 
     /// Goes to the next entry and reads it; false at the end.
-    pub fn next_fields(&mut self, fields: &mut Fields) -> io::Result<bool> {
+    pub fn next_fields(&mut self, fields: &mut EntryFields) -> io::Result<bool> {
         loop {
             if !self.journal.next_entry()? {
                 return Ok(false);
@@ -92,7 +92,7 @@ impl Library {
                 continue;
             };
             let (name, value) = field.split_at(end);
-            if Fields::wants(name) {
+            if EntryFields::wants(name) {
                 fields.take(name, &value[1..]);
             }
         }
@@ -131,8 +131,8 @@ impl Library {
                 return Ok(Waited::Stopped);
             }
             match self.journal.process()? {
-                Change::Invalidated => return Ok(Waited::Lost),
-                Change::Appended => {
+                JournalChange::Invalidated => return Ok(Waited::Lost),
+                JournalChange::Appended => {
                     self.look_at
                         .get_or_insert_with(|| Instant::now() + LOOK_INTERVAL);
                     if self.has_moved() {
@@ -140,11 +140,11 @@ impl Library {
                     }
                     return Ok(Waited::More);
                 }
-                Change::Nothing if count > 0 => {
+                JournalChange::Nothing if count > 0 => {
                     self.look_at
                         .get_or_insert_with(|| Instant::now() + LOOK_INTERVAL);
                 }
-                Change::Nothing => {}
+                JournalChange::Nothing => {}
             }
             if self.has_moved() {
                 return Ok(Waited::Lost);

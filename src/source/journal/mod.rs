@@ -1,28 +1,28 @@
-//! systemd's journal: entries → lines as the original builds them (facts K10 to K13).
+//! The systemd journal: entries become lines as the original formats them (facts K10 to K13).
 //!
-//! [`Options`] is what stands in the brackets of `backend = systemd[…]`, [`Matches`] what
-//! `addjournalmatch` has added. [`mod@follow`] starts a thread that reads for one jail and goes on when
-//! the journal is rotated; [`Reader`] reads what is there, for programs.
+//! [`JournalOptions`] are the options in `backend = systemd[…]`, [`JournalMatches`] the matches of
+//! `addjournalmatch`. [`mod@follow`] starts a thread that reads for one jail and resumes after a rotation;
+//! [`JournalReader`] reads what exists, for programs.
 //!
-//! A filter that reads a journal is told so by `Filter::disable_dates`. Entries come from
-//! libsystemd where the system has it, else from a `journalctl` child ([`child`]).
+//! A filter that reads a journal is told by `Filter::disable_dates`. Entries come from libsystemd where
+//! the system has it, otherwise from a `journalctl` child ([`child`]).
 
 mod child;
 mod entry;
 mod follow;
 mod library;
 mod options;
-mod place;
+mod position;
 
 use std::io;
 
-use self::child::Child;
-pub use self::entry::Entry;
-use self::entry::{Builder, Fields};
-pub use self::follow::{Batch, Following, follow};
-use self::library::Library;
-pub use self::options::{Matches, Options, OptionsError};
-pub use self::place::{Place, Start};
+use self::child::JournalctlChild;
+pub use self::entry::JournalEntry;
+use self::entry::{EntryFields, LineBuilder};
+pub use self::follow::{EntryBatch, Following, follow};
+use self::library::LibraryReader;
+pub use self::options::{JournalMatches, JournalOptions, JournalOptionsError};
+pub use self::position::{JournalPosition, JournalStart};
 use crate::python::encoding::Encoding;
 use crate::sys::journal;
 use crate::ticket::Timestamp;
@@ -31,55 +31,64 @@ use crate::ticket::Timestamp;
 ///
 /// Must stay on its thread.
 #[derive(Debug)]
-pub struct Reader {
-    way: Way,
-    builder: Builder,
-    fields: Fields,
+pub struct JournalReader {
+    way: JournalSource,
+    builder: LineBuilder,
+    fields: EntryFields,
 }
 
 #[derive(Debug)]
-enum Way {
-    Library(Library),
-    Child(Child),
+enum JournalSource {
+    Library(LibraryReader),
+    Child(JournalctlChild),
 }
 
-impl Reader {
+impl JournalReader {
     /// Opens a journal before its first entry; bytes that are not UTF-8 are taken for `encoding`.
     ///
     /// # Errors
     /// No such journal, no permission; neither libsystemd nor journalctl on this system.
-    pub fn open(options: &Options, matches: &Matches, encoding: Encoding) -> io::Result<Reader> {
-        Reader::start(options, matches, encoding, None)
+    pub fn open(
+        options: &JournalOptions,
+        matches: &JournalMatches,
+        encoding: Encoding,
+    ) -> io::Result<JournalReader> {
+        JournalReader::start(options, matches, encoding, None)
     }
 
-    /// As [`Reader::open`], before the first entry of this time or later.
+    /// As [`JournalReader::open`], before the first entry of this time or later.
     ///
     /// # Errors
     /// As there.
     pub fn since(
-        options: &Options,
-        matches: &Matches,
+        options: &JournalOptions,
+        matches: &JournalMatches,
         encoding: Encoding,
         time: Timestamp,
-    ) -> io::Result<Reader> {
+    ) -> io::Result<JournalReader> {
         let cursor = None;
-        Reader::start(options, matches, encoding, Some(&Start { time, cursor }))
+        JournalReader::start(
+            options,
+            matches,
+            encoding,
+            Some(&JournalStart { time, cursor }),
+        )
     }
 
     fn start(
-        options: &Options,
-        matches: &Matches,
+        options: &JournalOptions,
+        matches: &JournalMatches,
         encoding: Encoding,
-        start: Option<&Start>,
-    ) -> io::Result<Reader> {
+        start: Option<&JournalStart>,
+    ) -> io::Result<JournalReader> {
         let way = match journal::is_available() {
-            true => Way::Library(Library::open(options, matches, start)?),
-            false => Way::Child(Child::start(options, matches, start)?),
+            true => JournalSource::Library(LibraryReader::open(options, matches, start)?),
+            false => JournalSource::Child(JournalctlChild::start(options, matches, start)?),
         };
-        Ok(Reader {
+        Ok(JournalReader {
             way,
-            builder: Builder::new(encoding),
-            fields: Fields::default(),
+            builder: LineBuilder::new(encoding),
+            fields: EntryFields::default(),
         })
     }
 
@@ -87,10 +96,10 @@ impl Reader {
     ///
     /// # Errors
     /// A damaged file; a journalctl that failed.
-    pub fn next_entry(&mut self) -> io::Result<Option<Entry>> {
+    pub fn next_entry(&mut self) -> io::Result<Option<JournalEntry>> {
         let found = match &mut self.way {
-            Way::Library(library) => library.next_fields(&mut self.fields)?,
-            Way::Child(child) => child.next_fields(&mut self.fields)?,
+            JournalSource::Library(library) => library.next_fields(&mut self.fields)?,
+            JournalSource::Child(child) => child.next_fields(&mut self.fields)?,
         };
         Ok(found.then(|| self.builder.entry(&self.fields)))
     }
@@ -125,9 +134,9 @@ mod tests {
         journal_file::write(file, &entries);
     }
 
-    fn all(mut next: impl FnMut(&mut Fields) -> io::Result<bool>) -> Vec<Entry> {
-        let mut fields = Fields::default();
-        let mut builder = Builder::new(Encoding::utf_8());
+    fn all(mut next: impl FnMut(&mut EntryFields) -> io::Result<bool>) -> Vec<JournalEntry> {
+        let mut fields = EntryFields::default();
+        let mut builder = LineBuilder::new(Encoding::utf_8());
         let mut entries = Vec::new();
         while next(&mut fields).expect("readable") {
             entries.push(builder.entry(&fields));
@@ -141,13 +150,13 @@ mod tests {
         let file = directory.path().join("a.journal");
         journal(&file, 1_700_000_000..1_700_000_100);
         let name = file.to_str().expect("text").to_owned();
-        let options = Options::read([("journalfiles".to_owned(), name)]).expect("options");
-        let mut matches = Matches::default();
+        let options = JournalOptions::read([("journalfiles".to_owned(), name)]).expect("options");
+        let mut matches = JournalMatches::default();
         matches
             .add(&["_SYSTEMD_UNIT=ssh.service".to_owned()])
             .expect("a match");
 
-        let mut library = Library::open(&options, &matches, None).expect("opens");
+        let mut library = LibraryReader::open(&options, &matches, None).expect("opens");
         let entries = all(|fields| library.next_fields(fields));
         assert_eq!(entries.len(), 50);
         assert!(
@@ -155,19 +164,20 @@ mod tests {
                 .line
                 .starts_with("srv kernel: [ 1700.000000] one\\ntwo")
         );
-        let mut child = Child::start(&options, &matches, None).expect("starts");
+        let mut child = JournalctlChild::start(&options, &matches, None).expect("starts");
         assert_eq!(all(|fields| child.next_fields(fields)), entries);
 
         // from a time, and after an entry
-        let mut start = Start {
+        let mut start = JournalStart {
             time: 1_700_000_049.5,
             cursor: None,
         };
         for expected in [25, 0] {
-            let mut library = Library::open(&options, &matches, Some(&start)).expect("opens");
+            let mut library = LibraryReader::open(&options, &matches, Some(&start)).expect("opens");
             let read = all(|fields| library.next_fields(fields));
             assert_eq!(read, entries[entries.len() - expected..], "{start:?}");
-            let mut child = Child::start(&options, &matches, Some(&start)).expect("starts");
+            let mut child =
+                JournalctlChild::start(&options, &matches, Some(&start)).expect("starts");
             let read = all(|fields| child.next_fields(fields));
             assert_eq!(read, entries[entries.len() - expected..], "{start:?}");
             start.cursor = start.cursor.or_else(|| library.cursor().ok());
@@ -182,14 +192,15 @@ mod tests {
             &directory.path().join("a.journal"),
             1_700_000_000..1_700_000_002,
         );
-        let options = Options::read([("journalpath".to_owned(), path)]).expect("options");
-        let start = Start {
+        let options = JournalOptions::read([("journalpath".to_owned(), path)]).expect("options");
+        let start = JournalStart {
             time: 0.0,
             cursor: None,
         };
-        let mut child = Child::start(&options, &Matches::default(), Some(&start)).expect("starts");
+        let mut child = JournalctlChild::start(&options, &JournalMatches::default(), Some(&start))
+            .expect("starts");
         assert_eq!(all(|fields| child.next_fields(fields)).len(), 2);
         child.kill();
-        assert!(child.next_fields(&mut Fields::default()).is_err());
+        assert!(child.next_fields(&mut EntryFields::default()).is_err());
     }
 }

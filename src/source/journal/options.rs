@@ -1,4 +1,4 @@
-//! Which journal is read, and which of its entries (facts J3, K10, P38).
+//! Options and matches: which journal is read, and which of its entries (facts J3, K10, P38).
 
 use crate::python::text::is_on;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::config::files::Disk;
 use crate::config::glob;
 use crate::python::text::words;
-use crate::sys::journal::Place;
+use crate::sys::journal::JournalSelection;
 
 /// `SD_JOURNAL_LOCAL_ONLY`, `…_RUNTIME_ONLY`, `…_SYSTEM`, `…_CURRENT_USER`.
 const LOCAL_ONLY: i32 = 1;
@@ -27,7 +27,7 @@ const MOST_ROTATED: usize = 64;
 
 /// What stands in the brackets of `backend = systemd[…]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct JournalOptions {
     path: Option<PathBuf>,
     files: Option<Vec<String>>,
     flags: Option<i32>,
@@ -39,7 +39,7 @@ pub struct Options {
 
 /// Why a journal cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum OptionsError {
+pub enum JournalOptionsError {
     /// No such option.
     #[error("Filter.__init__() got an unexpected keyword argument '{0}'")]
     Unknown(String),
@@ -54,15 +54,15 @@ pub enum OptionsError {
     NoMatch(String),
 }
 
-impl Options {
+impl JournalOptions {
     /// Reads names and values.
     ///
     /// # Errors
     /// An unknown name, flags that are no number.
     pub fn read(
         arguments: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Options, OptionsError> {
-        let mut options = Options::default();
+    ) -> Result<JournalOptions, JournalOptionsError> {
+        let mut options = JournalOptions::default();
         for (name, value) in arguments {
             match name.as_str() {
                 "journalpath" => options.path = Some(value.into()),
@@ -71,30 +71,30 @@ impl Options {
                 }
                 "journalflags" => {
                     let flags = value.trim().parse();
-                    options.flags = Some(flags.map_err(|_| OptionsError::Flags(value))?);
+                    options.flags = Some(flags.map_err(|_| JournalOptionsError::Flags(value))?);
                 }
                 "namespace" => options.namespace = Some(value),
                 "rotated" => {
                     options.rotated = is_on(&value);
                 }
-                _ => return Err(OptionsError::Unknown(name)),
+                _ => return Err(JournalOptionsError::Unknown(name)),
             }
         }
         Ok(options)
     }
 
     /// The journal of the machine whose root directory this is.
-    pub fn below(root: &Path) -> Options {
-        Options {
+    pub fn below(root: &Path) -> JournalOptions {
+        JournalOptions {
             root: Some(root.to_owned()),
-            ..Options::default()
+            ..JournalOptions::default()
         }
     }
 
     /// Where to read now. Of the machine's own journal and of a folder the present files are meant,
     /// not those rotated away (unless `rotated`), so that hundreds of them do not take up all
     /// descriptors; those that were written to after `since` count as present.
-    pub(super) fn place(&self, since: Option<SystemTime>) -> Place {
+    pub(super) fn place(&self, since: Option<SystemTime>) -> JournalSelection {
         let default_flags = || match std::env::var(FLAGS_VARIABLE) {
             Ok(text) => text.trim().parse().ok(),
             Err(_) => self.rotated.then_some(SYSTEM),
@@ -107,7 +107,7 @@ impl Options {
             files.sort_unstable();
             files.dedup();
             if !files.is_empty() {
-                return Place::Files(files);
+                return JournalSelection::Files(files);
             }
         }
         let flags = match (self.flags, &self.path) {
@@ -116,20 +116,20 @@ impl Options {
             (None, Some(_)) => None,
         };
         if let Some(namespace) = &self.namespace {
-            return Place::Namespace(namespace.clone(), flags.unwrap_or(LOCAL_ONLY));
+            return JournalSelection::Namespace(namespace.clone(), flags.unwrap_or(LOCAL_ONLY));
         }
         if !self.rotated {
             let files = self.present_files(flags.unwrap_or(0), since);
             if !files.is_empty() {
-                return Place::Files(files);
+                return JournalSelection::Files(files);
             }
         }
         match &self.path {
             // a folder takes none of the flags for the machine's own journal
-            Some(path) => Place::Directory(path.clone(), 0),
+            Some(path) => JournalSelection::Directory(path.clone(), 0),
             // never this machine's own instead
-            None if self.root.is_some() => Place::Directory(self.folder(PERSISTENT), 0),
-            None => Place::Machine(flags.unwrap_or(LOCAL_ONLY)),
+            None if self.root.is_some() => JournalSelection::Directory(self.folder(PERSISTENT), 0),
+            None => JournalSelection::Machine(flags.unwrap_or(LOCAL_ONLY)),
         }
     }
 
@@ -190,7 +190,7 @@ impl Options {
     /// The same for a `journalctl` child, which finds new and rotated files by itself.
     pub(super) fn child_arguments(&self) -> Vec<String> {
         if self.files.is_some()
-            && let Place::Files(files) = self.place(None)
+            && let JournalSelection::Files(files) = self.place(None)
         {
             return files
                 .iter()
@@ -237,29 +237,29 @@ pub(super) fn system_time(time: f64) -> SystemTime {
 /// Which entries are read: any of several matches, each some `FIELD=value` that must all hold
 /// (several of one field are alternatives). None: all entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Matches {
+pub struct JournalMatches {
     groups: Vec<Vec<String>>,
 }
 
-impl Matches {
+impl JournalMatches {
     /// Adds matches in the syntax of journalctl, `+` between alternatives.
     ///
     /// # Errors
     /// A word that is no match; nothing is added.
-    pub fn add(&mut self, words: &[String]) -> Result<(), OptionsError> {
+    pub fn add(&mut self, words: &[String]) -> Result<(), JournalOptionsError> {
         if !words.iter().all(|word| word == "+" || is_match(word)) {
-            return Err(OptionsError::Match);
+            return Err(JournalOptionsError::Match);
         }
         let groups = words.split(|word| word == "+").map(<[String]>::to_vec);
         self.groups.extend(groups);
         Ok(())
     }
 
-    /// Removes one of [`Matches::groups`].
+    /// Removes one of [`JournalMatches::groups`].
     ///
     /// # Errors
     /// It is not there.
-    pub fn remove(&mut self, words: &[String]) -> Result<(), OptionsError> {
+    pub fn remove(&mut self, words: &[String]) -> Result<(), JournalOptionsError> {
         match self.groups.iter().position(|group| group == words) {
             Some(index) => {
                 self.groups.remove(index);
@@ -268,7 +268,7 @@ impl Matches {
             None => {
                 let list: Vec<&str> = words.iter().map(String::as_str).collect();
                 let list = crate::control::Value::from(list).repr();
-                Err(OptionsError::NoMatch(list))
+                Err(JournalOptionsError::NoMatch(list))
             }
         }
     }
@@ -304,7 +304,7 @@ mod tests {
 
     #[test]
     fn matches_in_groups() {
-        let mut matches = Matches::default();
+        let mut matches = JournalMatches::default();
         matches
             .add(&words("_COMM=a _UID=0 + _COMM=b"))
             .expect("valid");
@@ -313,7 +313,7 @@ mod tests {
         for wrong in ["foo", "_COMM", "=x", "__A=b", "a=b", "_COMM=x y"] {
             assert_eq!(
                 matches.add(&words(wrong)),
-                Err(OptionsError::Match),
+                Err(JournalOptionsError::Match),
                 "{wrong}"
             );
         }
@@ -338,10 +338,11 @@ mod tests {
         }
         let text = dir.path().to_str().expect("text").to_owned();
         let read = |list: &[(&str, &str)]| {
-            Options::read(list.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
+            JournalOptions::read(list.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
         };
-        let files =
-            |names: &[&str]| Place::Files(names.iter().map(|name| dir.path().join(name)).collect());
+        let files = |names: &[&str]| {
+            JournalSelection::Files(names.iter().map(|name| dir.path().join(name)).collect())
+        };
         let path = read(&[("journalpath", &text)]).expect("options");
         assert_eq!(
             path.place(None),
@@ -356,7 +357,7 @@ mod tests {
         let rotated = read(&[("journalpath", &text), ("rotated", "on")]).expect("options");
         assert_eq!(
             rotated.place(None),
-            Place::Directory(dir.path().to_owned(), 0)
+            JournalSelection::Directory(dir.path().to_owned(), 0)
         );
         let pattern = format!("{text}/system*, {text}/none");
         let named = read(&[("journalfiles", &pattern)]).expect("options");
@@ -364,10 +365,13 @@ mod tests {
             named.place(None),
             files(&["system.journal", "system@1-2.journal"])
         );
-        assert!(matches!(read(&[("a", "b")]), Err(OptionsError::Unknown(_))));
+        assert!(matches!(
+            read(&[("a", "b")]),
+            Err(JournalOptionsError::Unknown(_))
+        ));
         assert!(matches!(
             read(&[("journalflags", "x")]),
-            Err(OptionsError::Flags(_))
+            Err(JournalOptionsError::Flags(_))
         ));
     }
 }

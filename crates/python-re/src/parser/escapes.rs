@@ -1,5 +1,5 @@
-//! Backslashes and brackets: everything that stands for one character of a set, and
-//! back-references, which look the same.
+//! Parses escapes and character classes: everything that stands for one character of a set, and
+//! back-references, which have the same syntax.
 
 use smallvec::{SmallVec, smallvec};
 
@@ -7,8 +7,8 @@ use super::*;
 
 impl Parser {
     pub(crate) fn one_category(&self, category: Category, negated: bool) -> Node {
-        Node::Class(Class {
-            items: smallvec![Item::Category { category, negated }],
+        Node::Class(CharClass {
+            items: smallvec![ClassItem::Category { category, negated }],
             negated: false,
             ignore_case: false,
             ascii: self.scope.ascii,
@@ -16,7 +16,7 @@ impl Parser {
     }
 
     /// An escape outside a class; the token is taken already.
-    pub(crate) fn escape(&mut self, c: char) -> Result<Node, SyntaxError> {
+    pub(crate) fn escape(&mut self, c: char) -> Result<Node, RegexSyntaxError> {
         let ascii = self.scope.ascii;
         if let Some((category, negated)) = category(c) {
             return Ok(self.one_category(category, negated));
@@ -39,12 +39,12 @@ impl Parser {
     }
 
     /// `\1`…: a group's number, or three octal digits.
-    pub(crate) fn backref_or_octal(&mut self, c: char) -> Result<Node, SyntaxError> {
+    pub(crate) fn backref_or_octal(&mut self, c: char) -> Result<Node, RegexSyntaxError> {
         let mut digits = String::from(c);
-        if let Some(Token::Char(second @ '0'..='9')) = self.reader.peek() {
+        if let Some(PatternToken::Char(second @ '0'..='9')) = self.reader.peek() {
             digits.push(second);
             self.reader.take()?;
-            if let (true, Some(Token::Char(third @ '0'..='7'))) =
+            if let (true, Some(PatternToken::Char(third @ '0'..='7'))) =
                 (is_octal(c) && is_octal(second), self.reader.peek())
             {
                 digits.push(third);
@@ -74,7 +74,7 @@ impl Parser {
         }
     }
 
-    pub(crate) fn octal(&self, digits: &str, code: u32) -> Result<u32, SyntaxError> {
+    pub(crate) fn octal(&self, digits: &str, code: u32) -> Result<u32, RegexSyntaxError> {
         if code > 0o377 {
             let message = format!("octal escape value \\{digits} outside of range 0-0o377");
             return Err(self.reader.error(&message, digits.len() + 1));
@@ -83,7 +83,7 @@ impl Parser {
     }
 
     /// The escapes that mean one character both inside and outside a class.
-    pub(crate) fn character_escape(&mut self, c: char) -> Result<u32, SyntaxError> {
+    pub(crate) fn character_escape(&mut self, c: char) -> Result<u32, RegexSyntaxError> {
         let simple = match c {
             'a' => Some('\x07'),
             'f' => Some('\x0c'),
@@ -128,7 +128,7 @@ impl Parser {
     }
 
     /// `[…]`; the bracket is taken already.
-    pub(crate) fn class(&mut self) -> Result<Node, SyntaxError> {
+    pub(crate) fn class(&mut self) -> Result<Node, RegexSyntaxError> {
         let start = self.reader.position() - 1;
         let negated = self.reader.eat('^')?;
         let unterminated = |p: &Parser| p.reader.error_at("unterminated character set", start);
@@ -137,7 +137,7 @@ impl Parser {
             let Some(token) = self.reader.take()? else {
                 return Err(unterminated(self));
             };
-            if token == Token::Char(']') && !items.is_empty() {
+            if token == PatternToken::Char(']') && !items.is_empty() {
                 break;
             }
             let low = self.class_member(token)?;
@@ -148,15 +148,15 @@ impl Parser {
             let Some(to) = self.reader.take()? else {
                 return Err(unterminated(self));
             };
-            if to == Token::Char(']') {
+            if to == PatternToken::Char(']') {
                 items.push(low);
-                items.push(Item::Range(u32::from('-'), u32::from('-')));
+                items.push(ClassItem::Range(u32::from('-'), u32::from('-')));
                 break;
             }
             let high = self.class_member(to)?;
             match (low, high) {
-                (Item::Range(from, _), Item::Range(to, _)) if from <= to => {
-                    items.push(Item::Range(from, to));
+                (ClassItem::Range(from, _), ClassItem::Range(to, _)) if from <= to => {
+                    items.push(ClassItem::Range(from, to));
                 }
                 _ => {
                     let message = format!("bad character range {token}-{to}");
@@ -165,7 +165,7 @@ impl Parser {
                 }
             }
         }
-        Ok(Node::Class(Class {
+        Ok(Node::Class(CharClass {
             items,
             negated,
             ignore_case: self.scope.ignore_case,
@@ -173,13 +173,16 @@ impl Parser {
         }))
     }
 
-    pub(crate) fn class_member(&mut self, token: Token) -> Result<Item, SyntaxError> {
+    pub(crate) fn class_member(
+        &mut self,
+        token: PatternToken,
+    ) -> Result<ClassItem, RegexSyntaxError> {
         let code = match token {
-            Token::Char(c) => u32::from(c),
-            Token::Escape('b') => 8,
-            Token::Escape(c) => {
+            PatternToken::Char(c) => u32::from(c),
+            PatternToken::Escape('b') => 8,
+            PatternToken::Escape(c) => {
                 if let Some((category, negated)) = category(c) {
-                    return Ok(Item::Category { category, negated });
+                    return Ok(ClassItem::Category { category, negated });
                 }
                 if is_octal(c) {
                     let digits = format!("{c}{}", self.reader.take_while(2, is_octal)?);
@@ -190,6 +193,6 @@ impl Parser {
                 }
             }
         };
-        Ok(Item::Range(code, code))
+        Ok(ClassItem::Range(code, code))
     }
 }

@@ -1,21 +1,21 @@
-//! What an opening parenthesis begins: groups of all kinds, look-arounds, conditionals, comments
+//! Parses what an opening parenthesis begins: groups of all kinds, look-arounds, conditionals, comments
 //! and flags.
 
 use super::*;
 
 impl Parser {
     /// Everything that starts with a parenthesis, which is taken already.
-    pub(crate) fn group(&mut self, first: bool) -> Result<Opened, SyntaxError> {
+    pub(crate) fn group(&mut self, first: bool) -> Result<Opened, RegexSyntaxError> {
         let start = self.reader.position() - 1;
         if !self.reader.eat('?')? {
             return self.capture(start, None).map(Opened::Node);
         }
         let kind = self.take_or_end()?;
         let node = match kind {
-            Token::Char('P') => return self.python_extension(start).map(Opened::Node),
-            Token::Char(':') => self.alternation(false)?,
-            Token::Char('>') => Node::Atomic(Box::new(self.alternation(false)?)),
-            Token::Char('#') => loop {
+            PatternToken::Char('P') => return self.python_extension(start).map(Opened::Node),
+            PatternToken::Char(':') => self.alternation(false)?,
+            PatternToken::Char('>') => Node::Atomic(Box::new(self.alternation(false)?)),
+            PatternToken::Char('#') => loop {
                 match self.reader.peek() {
                     None => {
                         let message = "missing ), unterminated comment";
@@ -23,22 +23,22 @@ impl Parser {
                     }
                     Some(token) => {
                         self.reader.take()?;
-                        if token == Token::Char(')') {
+                        if token == PatternToken::Char(')') {
                             return Ok(Opened::Nothing);
                         }
                     }
                 }
             },
-            Token::Char('=' | '!') => self.look(false, kind == Token::Char('!'))?,
-            Token::Char('<') => match self.take_or_end()? {
-                Token::Char(c @ ('=' | '!')) => self.look(true, c == '!')?,
+            PatternToken::Char('=' | '!') => self.look(false, kind == PatternToken::Char('!'))?,
+            PatternToken::Char('<') => match self.take_or_end()? {
+                PatternToken::Char(c @ ('=' | '!')) => self.look(true, c == '!')?,
                 token => {
                     let message = format!("unknown extension ?<{token}");
                     return Err(self.reader.error(&message, token.width() + 2));
                 }
             },
-            Token::Char('(') => self.conditional()?,
-            Token::Char(c) if c == '-' || is_flag(c) => match self.flags(c)? {
+            PatternToken::Char('(') => self.conditional()?,
+            PatternToken::Char(c) if c == '-' || is_flag(c) => match self.flags(c)? {
                 None => {
                     if !first && !self.late.allowed {
                         let message = "global flags not at the start of the expression";
@@ -69,14 +69,14 @@ impl Parser {
         }))
     }
 
-    pub(crate) fn take_or_end(&mut self) -> Result<Token, SyntaxError> {
+    pub(crate) fn take_or_end(&mut self) -> Result<PatternToken, RegexSyntaxError> {
         match self.reader.take()? {
             Some(token) => Ok(token),
             None => Err(self.reader.error("unexpected end of pattern", 0)),
         }
     }
 
-    pub(crate) fn close(&mut self, start: usize) -> Result<(), SyntaxError> {
+    pub(crate) fn close(&mut self, start: usize) -> Result<(), RegexSyntaxError> {
         if self.reader.eat(')')? {
             Ok(())
         } else {
@@ -90,7 +90,7 @@ impl Parser {
         &mut self,
         start: usize,
         name: Option<String>,
-    ) -> Result<Node, SyntaxError> {
+    ) -> Result<Node, RegexSyntaxError> {
         let index = self.groups.len();
         if let Some(name) = &name {
             if let Some(earlier) = self.names.get(name) {
@@ -122,7 +122,7 @@ impl Parser {
     }
 
     /// `(?P<name>…)` and `(?P=name)`, from the P on.
-    pub(crate) fn python_extension(&mut self, start: usize) -> Result<Node, SyntaxError> {
+    pub(crate) fn python_extension(&mut self, start: usize) -> Result<Node, RegexSyntaxError> {
         if self.reader.eat('<')? {
             let name = self.reader.take_until('>', "group name")?;
             self.check_name(&name)?;
@@ -144,7 +144,7 @@ impl Parser {
         Err(self.reader.error(&message, token.width() + 2))
     }
 
-    pub(crate) fn check_name(&self, name: &str) -> Result<(), SyntaxError> {
+    pub(crate) fn check_name(&self, name: &str) -> Result<(), RegexSyntaxError> {
         if is_identifier(name) {
             return Ok(());
         }
@@ -152,14 +152,14 @@ impl Parser {
         Err(self.reader.error(&message, name.chars().count() + 1))
     }
 
-    pub(crate) fn named_group(&self, name: &str) -> Result<usize, SyntaxError> {
+    pub(crate) fn named_group(&self, name: &str) -> Result<usize, RegexSyntaxError> {
         self.names.get(name).copied().ok_or_else(|| {
             let message = format!("unknown group name {}", quoted(name));
             self.reader.error(&message, name.chars().count() + 1)
         })
     }
 
-    pub(crate) fn check_lookbehind_reference(&self, index: usize) -> Result<(), SyntaxError> {
+    pub(crate) fn check_lookbehind_reference(&self, index: usize) -> Result<(), RegexSyntaxError> {
         let Some(outside) = self.lookbehind_groups else {
             return Ok(());
         };
@@ -173,7 +173,7 @@ impl Parser {
         Ok(())
     }
 
-    pub(crate) fn look(&mut self, behind: bool, negative: bool) -> Result<Node, SyntaxError> {
+    pub(crate) fn look(&mut self, behind: bool, negative: bool) -> Result<Node, RegexSyntaxError> {
         let outer = self.lookbehind_groups;
         if behind && outer.is_none() {
             self.lookbehind_groups = Some(self.groups.len());
@@ -192,7 +192,7 @@ impl Parser {
     }
 
     /// `(?(group)yes|no)`, after the second parenthesis.
-    pub(crate) fn conditional(&mut self) -> Result<Node, SyntaxError> {
+    pub(crate) fn conditional(&mut self) -> Result<Node, RegexSyntaxError> {
         let name = self.reader.take_until(')', "group name")?;
         let back = name.chars().count() + 1;
         let index = if is_identifier(&name) {
@@ -221,7 +221,7 @@ impl Parser {
         let mut no = Node::Empty;
         if self.reader.eat('|')? {
             no = self.sequence(false)?;
-            if self.reader.peek() == Some(Token::Char('|')) {
+            if self.reader.peek() == Some(PatternToken::Char('|')) {
                 let message = "conditional backref with more than two branches";
                 return Err(self.reader.error(message, 0));
             }
@@ -235,7 +235,7 @@ impl Parser {
 
     /// Flag letters from the first on, which is taken already. `None`: they were global and are
     /// in force now; else the flags of the group they open.
-    pub(crate) fn flags(&mut self, first: char) -> Result<Option<Scope>, SyntaxError> {
+    pub(crate) fn flags(&mut self, first: char) -> Result<Option<Scope>, RegexSyntaxError> {
         let mut on = Letters::default();
         let mut off = Letters::default();
         let mut c = first;
@@ -308,13 +308,13 @@ impl Parser {
         &mut self,
         missing: &str,
         ends: &[char],
-    ) -> Result<char, SyntaxError> {
+    ) -> Result<char, RegexSyntaxError> {
         let Some(token) = self.reader.take()? else {
             return Err(self.reader.error(missing, 0));
         };
         match token {
-            Token::Char(c) if ends.contains(&c) || is_flag(c) => Ok(c),
-            Token::Char(c) if c.is_alphabetic() => Err(self.reader.error("unknown flag", 1)),
+            PatternToken::Char(c) if ends.contains(&c) || is_flag(c) => Ok(c),
+            PatternToken::Char(c) if c.is_alphabetic() => Err(self.reader.error("unknown flag", 1)),
             token => Err(self.reader.error(missing, token.width())),
         }
     }

@@ -3,13 +3,13 @@
 use proptest::prelude::*;
 
 use crate::ast::Tree;
+use crate::backtracker::{Effort, Exhausted, Scratch, search};
 use crate::conditional::settle;
 use crate::engine::Linear;
-use crate::machine::{Effort, Exhausted, Scratch, search};
+use crate::line_test::LineTest;
 use crate::parser::parse;
+use crate::program_builder::instructions;
 use crate::simplify::simplify;
-use crate::verdict::Verdict;
-use crate::writer::instructions;
 use crate::{Flags, Regex};
 
 /// Sources built from what regexes for log lines are built from. Some Python would refuse; those are skipped.
@@ -104,7 +104,7 @@ proptest! {
     ) {
         let source = format!("{open}(?:{source}){tail}");
         if let Some(tree) = tree(&source)
-            && let Some(verdict) = Verdict::new(tree.root.clone())
+            && let Some(verdict) = LineTest::new(tree.root.clone())
         {
             let groups = tree.names.len();
             let machine = instructions(&tree.root, groups).unwrap();

@@ -1,6 +1,6 @@
 //! What Python 3.11 answered to these patterns, once and for all.
 
-use super::{Flags, Regex, SyntaxError, regex, spans};
+use super::{Flags, Regex, RegexSyntaxError, regex, spans};
 
 /// Pattern, text, spans of all groups.
 const SEARCHES: &[(&str, &str, Option<&str>)] = &[
@@ -276,7 +276,7 @@ fn searches() {
 fn errors() {
     for (pattern, expected) in ERRORS {
         match Regex::new(pattern, Flags::default()) {
-            Err(SyntaxError(reason)) => {
+            Err(RegexSyntaxError(reason)) => {
                 assert_eq!(reason, *expected, "{pattern:?}");
             }
             other => panic!("{pattern:?} gave {other:?}"),

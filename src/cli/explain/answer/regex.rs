@@ -5,7 +5,7 @@ use crate::cli::explain::Explanation;
 use crate::cli::explain::marks::{quoted, shown, tail};
 use crate::cli::explain::near::Near;
 use crate::filter::{Attempt, Filter};
-use crate::pattern::{Change, FailRegex, Help, Reach, UseDns};
+use crate::pattern::{FailRegex, Help, Reach, RegexChange, UseDns};
 
 /// The failregex of which a part between its line ends matches a text, and the whole would match only with
 /// the lines around it.
@@ -97,7 +97,7 @@ pub fn stopped_at(
     let before = text.get(..help.start).unwrap_or_default();
     let after = text.get(help.end..).unwrap_or_default();
     let (why, cure) = match &help.change {
-        Change::NoBegin => (
+        RegexChange::NoBegin => (
             format!(
                 "{name} wants the text to begin with {}; it begins with {}; without ^ it would match{place}",
                 quoted(beginning(source)),
@@ -106,14 +106,14 @@ pub fn stopped_at(
             "write what stands before it behind the ^ (the date is cut out of the text first)"
                 .to_owned(),
         ),
-        Change::NoEnd => (
+        RegexChange::NoEnd => (
             format!(
                 "{name} ends with $, and the text goes on with {}; without $ it would match{place}",
                 shown(after)
             ),
             "write before the $ what the line goes on with".to_owned(),
         ),
-        Change::Neither => (
+        RegexChange::Neither => (
             format!(
                 "{name} wants all of the text, which begins with {} and goes on with {}; without ^ and $ it would match{place}",
                 shown(before),
@@ -121,13 +121,13 @@ pub fn stopped_at(
             ),
             "write what stands before and behind it between ^ and $".to_owned(),
         ),
-        Change::NoQuotes => (
+        RegexChange::NoQuotes => (
             format!(
                 "{name} stands in quotes, which are part of it and which no line has; without them it would match{place}"
             ),
             "take the quotes away: the value goes to the end of the line".to_owned(),
         ),
-        Change::Without { from, to } => {
+        RegexChange::Without { from, to } => {
             let part = source.get(*from..*to).unwrap_or_default();
             let column = source.get(..*from).unwrap_or_default().chars().count() + 1;
             (
@@ -142,18 +142,18 @@ pub fn stopped_at(
                 ),
             )
         }
-        Change::AnyCase => (
+        RegexChange::AnyCase => (
             format!("{name} differs from the text in upper and lower case alone{place}"),
             "write it as the log does, or put (?i) before it".to_owned(),
         ),
-        Change::AnyBlanks => (
+        RegexChange::AnyBlanks => (
             format!(
                 "{name} differs from the text in blanks alone: {}{place}",
                 halted(reach, source, text, usedns)
             ),
             "write \\s+ where the log may have tabs or more than one blank".to_owned(),
         ),
-        Change::Plain { at, sign, .. } => {
+        RegexChange::Plain { at, sign, .. } => {
             let column = source.get(..*at).unwrap_or_default().chars().count() + 1;
             (
                 format!(
@@ -166,7 +166,7 @@ pub fn stopped_at(
                 },
             )
         }
-        Change::AllPlain { at, sign } => {
+        RegexChange::AllPlain { at, sign } => {
             let column = source.get(..*at).unwrap_or_default().chars().count() + 1;
             (
                 format!(

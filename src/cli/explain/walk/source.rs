@@ -16,7 +16,7 @@ use crate::config::files::Files as _;
 use crate::control::print::json as printed;
 use crate::lint::{Severity, hint, nearest};
 use crate::python::encoding::Encoding;
-use crate::source::journal::Reader;
+use crate::source::journal::JournalReader;
 use crate::store::inquiry;
 
 /// A log that is written and of which so much is unread is not being read.
@@ -157,7 +157,7 @@ impl Walker<'_> {
             }
             _ => {}
         }
-        let read = || Reader::open(options, matches, Encoding::utf_8())?.next_entry();
+        let read = || JournalReader::open(options, matches, Encoding::utf_8())?.next_entry();
         let text = matches.text();
         match read() {
             Ok(Some(_)) if text.is_empty() => {

@@ -1,15 +1,15 @@
-//! Runs [`Instructions`] over a text the way Python's `re` does: in order of preference, going
-//! back where a way fails, counting its steps.
+//! Runs [`Instructions`] over a text the way Python's `re` does: by backtracking, in Python's order of
+//! preference, and with a limit of steps.
 //!
-//! It needs no preparation per text, knows the spans of the groups when it is done and takes
-//! Python's decisions in Python's order, which makes it exact; it is also the fastest way through
-//! a line that matches. What it lacks is a bound better than exponential, hence the steps; asked
-//! to, it remembers what it has `tried`, which most programs are bounded by.
+//! It needs no preparation per text, knows the spans of all groups when it is done and makes Python's
+//! choices in Python's order, so it is exact. It is also the fastest engine for a line that matches. Its
+//! worst case is exponential, hence the limit; on request it remembers dead ends (`memo`), which makes
+//! most programs polynomial.
 
-use super::instructions::{Instruction, Instructions, Next, Pc, Start};
-use super::possible::Ways;
+use super::first_set::BranchTable;
+use super::instructions::{Instruction, Instructions, MatchStart, Pc, StopCondition};
+use super::memo::Memo;
 use super::spans::Match;
-use super::tried::Tried;
 
 /// A register that holds nothing.
 pub(crate) const UNSET: u32 = u32::MAX;
@@ -24,7 +24,7 @@ pub(crate) struct Exhausted;
 
 /// What to do when a way fails.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Frame {
+pub(crate) enum BacktrackFrame {
     /// Go on there.
     Choice { pc: Pc, at: u32 },
     /// Put this back first.
@@ -39,20 +39,20 @@ pub(crate) enum Frame {
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     registers: Vec<u32>,
-    stack: Vec<Frame>,
+    stack: Vec<BacktrackFrame>,
 }
 
 /// One search.
-pub(crate) struct Machine<'a> {
+pub(crate) struct Backtracker<'a> {
     instructions: &'a [Instruction],
     pub(crate) text: &'a str,
     pub(crate) registers: &'a mut Vec<u32>,
-    stack: &'a mut Vec<Frame>,
+    stack: &'a mut Vec<BacktrackFrame>,
     pub(crate) steps: u64,
     /// Registers were set without noting how to put them back.
     dirty: bool,
     /// Dead ends of the program proper; look-arounds and atomic parts have none.
-    pub(crate) tried: Option<Tried>,
+    pub(crate) tried: Option<Memo>,
 }
 
 /// How much a search may cost.
@@ -83,7 +83,7 @@ pub(crate) fn search(
     if scratch.stack.capacity() > KEPT_STACK {
         scratch.stack.shrink_to(KEPT_STACK);
     }
-    let mut machine = Machine {
+    let mut machine = Backtracker {
         instructions: &program.list,
         text,
         registers: &mut scratch.registers,
@@ -91,7 +91,7 @@ pub(crate) fn search(
         steps: effort.steps,
         dirty: false,
         tried: match effort.remember {
-            true => Tried::new(&program.list, text),
+            true => Memo::new(&program.list, text),
             false => None,
         },
     };
@@ -100,13 +100,13 @@ pub(crate) fn search(
     loop {
         let rest = &bytes[from..];
         let skipped = match &program.start {
-            Start::Anywhere => Some(0),
-            Start::Byte(byte) if program.anchored => (rest.first() == Some(byte)).then_some(0),
-            Start::Byte(byte) => memchr::memchr(*byte, rest),
-            Start::Possible(start) if program.anchored => {
+            MatchStart::Anywhere => Some(0),
+            MatchStart::Byte(byte) if program.anchored => (rest.first() == Some(byte)).then_some(0),
+            MatchStart::Byte(byte) => memchr::memchr(*byte, rest),
+            MatchStart::Possible(start) if program.anchored => {
                 start.allows(rest.first().copied()).then_some(0)
             }
-            Start::Possible(start) => rest.iter().position(|b| start.bytes.has(*b)),
+            MatchStart::Possible(start) => rest.iter().position(|b| start.bytes.has(*b)),
         };
         match skipped {
             Some(skipped) => from += skipped,
@@ -158,7 +158,7 @@ fn starts_with(rest: &[u8], word: u64, length: u8) -> bool {
     rest.starts_with(&word.to_le_bytes()[..length])
 }
 
-impl Machine<'_> {
+impl Backtracker<'_> {
     /// Runs from `pc` at `at` to an `Accept`: where that is in the text. On success the ways not
     /// tried stay on the stack above where it stood, on failure the stack is as before. `top`: it
     /// is the program proper that runs, not a part of it.
@@ -196,8 +196,8 @@ impl Machine<'_> {
                 Instruction::Run(row) => match self.greedy(row, at, top.then_some(pc)) {
                     Some((min, max)) => match self.retreat(min, max, &row.next) {
                         Some(stop) => {
-                            if stop > min && !matches!(row.next, Next::Beyond(_)) {
-                                self.push(Frame::Run { pc, min, at: stop })?;
+                            if stop > min && !matches!(row.next, StopCondition::Beyond(_)) {
+                                self.push(BacktrackFrame::Run { pc, min, at: stop })?;
                             }
                             at = stop;
                             Some(pc + 1)
@@ -233,18 +233,18 @@ impl Machine<'_> {
                 } => {
                     let ways = match ways {
                         Some(ways) => ways.at(bytes.get(at as usize)),
-                        None => Ways::FIRST | Ways::SECOND,
+                        None => BranchTable::FIRST | BranchTable::SECOND,
                     };
                     if !self.is_new(pc, at, top) {
                         None
-                    } else if ways == Ways::FIRST {
+                    } else if ways == BranchTable::FIRST {
                         Some(*first)
-                    } else if ways == Ways::SECOND {
+                    } else if ways == BranchTable::SECOND {
                         Some(*second)
                     } else if ways == 0 {
                         None
                     } else {
-                        self.push(Frame::Choice { pc: *second, at })?;
+                        self.push(BacktrackFrame::Choice { pc: *second, at })?;
                         Some(*first)
                     }
                 }
@@ -274,10 +274,10 @@ impl Machine<'_> {
                     } else if rounds >= next.bounds.max || before == at {
                         Some(next.exit)
                     } else if next.lazy {
-                        self.push(Frame::Choice { pc: pc + 1, at })?;
+                        self.push(BacktrackFrame::Choice { pc: pc + 1, at })?;
                         Some(next.exit)
                     } else {
-                        self.push(Frame::Choice { pc: next.exit, at })?;
+                        self.push(BacktrackFrame::Choice { pc: next.exit, at })?;
                         self.another_round(next.counter, at)?;
                         Some(pc + 1)
                     }
@@ -354,21 +354,21 @@ impl Machine<'_> {
                 break;
             };
             match frame {
-                Frame::Choice { pc, at } => return Ok(Some((pc, at))),
-                Frame::Restore { register, value } => {
+                BacktrackFrame::Choice { pc, at } => return Ok(Some((pc, at))),
+                BacktrackFrame::Restore { register, value } => {
                     self.registers[register as usize] = value;
                 }
-                Frame::Run { pc, min, at } => {
+                BacktrackFrame::Run { pc, min, at } => {
                     if let Instruction::Run(row) = &self.instructions[pc as usize]
                         && let Some(stop) = self.retreat(min, self.before(at), &row.next)
                     {
                         if stop > min {
-                            self.stack.push(Frame::Run { pc, min, at: stop });
+                            self.stack.push(BacktrackFrame::Run { pc, min, at: stop });
                         }
                         return Ok(Some((pc + 1, stop)));
                     }
                 }
-                Frame::LazyRun { pc, at, left } => {
+                BacktrackFrame::LazyRun { pc, at, left } => {
                     if let Instruction::LazyRun(row) = &self.instructions[pc as usize]
                         && let Some(stop) = self.advance_again(row, pc, at, left, top)?
                     {
@@ -390,7 +390,7 @@ impl Machine<'_> {
     }
 
     #[inline]
-    pub(crate) fn push(&mut self, frame: Frame) -> Result<(), Exhausted> {
+    pub(crate) fn push(&mut self, frame: BacktrackFrame) -> Result<(), Exhausted> {
         if self.stack.len() >= MAX_STACK {
             return Err(Exhausted);
         }
@@ -400,7 +400,7 @@ impl Machine<'_> {
 
     fn set(&mut self, register: u32, value: u32) -> Result<(), Exhausted> {
         let before = std::mem::replace(&mut self.registers[register as usize], value);
-        self.push(Frame::Restore {
+        self.push(BacktrackFrame::Restore {
             register,
             value: before,
         })
@@ -415,7 +415,7 @@ impl Machine<'_> {
     fn commit(&mut self, height: usize) {
         let mut kept = height;
         for i in height..self.stack.len() {
-            if matches!(self.stack[i], Frame::Restore { .. }) {
+            if matches!(self.stack[i], BacktrackFrame::Restore { .. }) {
                 self.stack.swap(kept, i);
                 kept += 1;
             }
@@ -426,7 +426,7 @@ impl Machine<'_> {
     /// Drops the ways not tried above `height`, restoring what they changed.
     fn undo(&mut self, height: usize) {
         while self.stack.len() > height {
-            if let Some(Frame::Restore { register, value }) = self.stack.pop() {
+            if let Some(BacktrackFrame::Restore { register, value }) = self.stack.pop() {
                 self.registers[register as usize] = value;
             }
         }

@@ -1,12 +1,11 @@
-//! Where a line stands in time: its date found and cut out, or the date that stands in for it
-//! (facts D20–D24).
+//! The time of a line: its date is found and cut out, or another date stands in for it (facts D20–D24).
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
 
 use super::Clock;
 use super::buffer::Parts;
-use super::outcome::Manner;
+use super::outcome::ExamineMode;
 use super::settings::{Dates, Filter};
 use crate::datetime::{DateTime, FoundDate};
 use crate::error;
@@ -16,24 +15,24 @@ const TARGET: &str = "fail2ban.filter";
 
 /// A line with its date cut out.
 #[derive(Clone, Copy)]
-pub(super) struct Cut<'a> {
+pub(super) struct CutLine<'a> {
     pub(super) before: &'a str,
     /// `None`: the date last seen stands in.
     pub(super) date: Option<&'a str>,
     pub(super) after: &'a str,
 }
 
-impl<'a> Cut<'a> {
-    fn undated(line: &'a str) -> Cut<'a> {
-        Cut {
+impl<'a> CutLine<'a> {
+    fn undated(line: &'a str) -> CutLine<'a> {
+        CutLine {
             before: "",
             date: Some(""),
             after: line,
         }
     }
 
-    fn borrowed(line: &'a str) -> Cut<'a> {
-        Cut {
+    fn borrowed(line: &'a str) -> CutLine<'a> {
+        CutLine {
             before: "",
             date: None,
             after: line,
@@ -60,8 +59,8 @@ impl<'a> Cut<'a> {
 }
 
 /// Where a line stands in time.
-pub(super) struct When<'a> {
-    pub(super) cut: Cut<'a>,
+pub(super) struct LineTime<'a> {
+    pub(super) cut: CutLine<'a>,
     pub(super) time: Option<Timestamp>,
     /// The line has no valid date of its own (fact D21).
     pub(super) undated: bool,
@@ -75,25 +74,25 @@ impl Filter {
         line: &'a str,
         date: Option<(&'a str, Timestamp)>,
         clock: &Clock,
-        manner: Manner,
-    ) -> Option<When<'a>> {
+        mode: ExamineMode,
+    ) -> Option<LineTime<'a>> {
         let Some((text, time)) = date else {
             let found = match &mut self.rules.dates {
                 Dates::Detector(detector) => detector.find(line, clock.now),
                 Dates::Never { .. } | Dates::Absent => None,
             };
-            return self.place_dated(line, found, clock, manner);
+            return self.place_dated(line, found, clock, mode);
         };
         self.window.saw(text, time);
-        let when = When {
-            cut: Cut {
+        let line_time = LineTime {
+            cut: CutLine {
                 date: Some(text),
-                ..Cut::undated(line)
+                ..CutLine::undated(line)
             },
             time: Some(time),
             undated: false,
         };
-        self.judge_time(when, line, clock, manner)
+        self.judge_time(line_time, line, clock, mode)
     }
 
     /// As [`Filter::place`], of a line in which this date was found.
@@ -103,26 +102,26 @@ impl Filter {
         line: &'a str,
         found: Option<FoundDate>,
         clock: &Clock,
-        manner: Manner,
-    ) -> Option<When<'a>> {
-        let when = self.take_date(line, found, clock, manner);
-        self.judge_time(when, line, clock, manner)
+        mode: ExamineMode,
+    ) -> Option<LineTime<'a>> {
+        let line_time = self.take_date(line, found, clock, mode);
+        self.judge_time(line_time, line, clock, mode)
     }
 
     #[inline]
     fn judge_time<'a>(
         &mut self,
-        mut when: When<'a>,
+        mut line_time: LineTime<'a>,
         line: &str,
         clock: &Clock,
-        manner: Manner,
-    ) -> Option<When<'a>> {
-        if manner.window
-            && let Some(time) = when.time
+        mode: ExamineMode,
+    ) -> Option<LineTime<'a>> {
+        if mode.window
+            && let Some(time) = line_time.time
         {
-            when.time = Some(self.window.judge(&self.name, line, time, clock)?);
+            line_time.time = Some(self.window.judge(&self.name, line, time, clock)?);
         }
-        Some(when)
+        Some(line_time)
     }
 
     #[inline]
@@ -131,21 +130,21 @@ impl Filter {
         line: &'a str,
         found: Option<FoundDate>,
         clock: &Clock,
-        manner: Manner,
-    ) -> When<'a> {
+        mode: ExamineMode,
+    ) -> LineTime<'a> {
         let fresh = self.window.fresh(clock.now);
         if let Dates::Never { hits } = &mut self.rules.dates {
             *hits += 1;
-            return When {
-                cut: fresh.map_or(Cut::undated(line), |_| Cut::borrowed(line)),
+            return LineTime {
+                cut: fresh.map_or(CutLine::undated(line), |_| CutLine::borrowed(line)),
                 time: fresh.or(Some(clock.now)),
                 undated: false,
             };
         }
-        let mut cut = Cut::undated(line);
+        let mut cut = CutLine::undated(line);
         if let Some(found) = found {
             let text = &line[found.start..found.end];
-            cut = Cut {
+            cut = CutLine {
                 before: &line[..found.start],
                 date: Some(text),
                 after: &line[found.end..],
@@ -153,7 +152,7 @@ impl Filter {
             match found.time {
                 DateTime::At(time) if !text.is_empty() => {
                     self.window.saw(text, time);
-                    return When {
+                    return LineTime {
                         cut,
                         time: Some(time),
                         undated: false,
@@ -163,8 +162,8 @@ impl Filter {
                     error!(TARGET, "findFailure failed to parse timeText: {text}");
                 }
                 _ => {
-                    return When {
-                        cut: fresh.map_or(cut, |_| Cut::borrowed(line)),
+                    return LineTime {
+                        cut: fresh.map_or(cut, |_| CutLine::borrowed(line)),
                         time: fresh.or(Some(clock.now)),
                         undated: false,
                     };
@@ -172,14 +171,14 @@ impl Filter {
             }
         }
         match fresh {
-            Some(last) => When {
-                cut: Cut::borrowed(line),
+            Some(last) => LineTime {
+                cut: CutLine::borrowed(line),
                 time: Some(last),
                 undated: true,
             },
-            None => When {
+            None => LineTime {
                 cut,
-                time: (manner.window && clock.in_operation).then_some(clock.now),
+                time: (mode.window && clock.in_operation).then_some(clock.now),
                 undated: true,
             },
         }

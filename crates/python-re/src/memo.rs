@@ -1,8 +1,7 @@
-//! The dead ends of a search: places in program and text from which it is known to fail.
+//! A memo of dead ends: pairs of program place and text position from which a search is known to fail.
 //!
-//! Where nothing but the place decides how a search goes on - no back-references, no counters -
-//! a way that failed once fails always. Remembering them bounds a search by the length of the
-//! program times that of the text.
+//! If the outcome depends on nothing but that pair (no back-references, no counters), what failed once
+//! always fails. The memo bounds a search by the length of the program times that of the text.
 
 use super::instructions::{Instruction, Pc};
 
@@ -11,14 +10,14 @@ const MAX_PLACES: usize = 128 << 20;
 
 /// One bit per instruction and position.
 #[derive(Debug)]
-pub(crate) struct Tried {
+pub(crate) struct Memo {
     bits: Vec<u64>,
     positions: usize,
 }
 
-impl Tried {
+impl Memo {
     /// Nothing tried yet. `None` if the program's history matters, or for too much memory.
-    pub(crate) fn new(program: &[Instruction], text: &str) -> Option<Tried> {
+    pub(crate) fn new(program: &[Instruction], text: &str) -> Option<Memo> {
         let history = program.iter().any(|instruction| {
             matches!(
                 instruction,
@@ -29,7 +28,7 @@ impl Tried {
         });
         let positions = text.len() + 1;
         let places = program.len().checked_mul(positions)?;
-        (!history && places <= MAX_PLACES).then(|| Tried {
+        (!history && places <= MAX_PLACES).then(|| Memo {
             bits: vec![0; places.div_ceil(64)],
             positions,
         })

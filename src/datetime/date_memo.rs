@@ -1,12 +1,12 @@
-//! The date last found, for lines that have the same one: most lines of a busy log do.
+//! Remembers the date found last, for lines that have the same one: most lines of a busy log do.
 //!
-//! In: a line with its date, and which of its bytes decided about that. Out: the date of another
-//! line that has the same bytes there, without asking a template. What comes to the same only
-//! because digits are digits (a fraction of a second) may differ.
+//! In: a line with its date, and which of its bytes decided the result. Out: the date of another line with
+//! the same bytes there, without trying a template. Bytes that only need to be digits (a fraction of a
+//! second) may differ.
 #![forbid(unsafe_code)]
 
 use super::civil::Lifetime;
-use super::program::Looked;
+use super::program::DecidingBytes;
 use super::{DateTime, FoundDate};
 use crate::ticket::Timestamp;
 
@@ -17,7 +17,7 @@ const WORDS: usize = BYTES / WORD;
 
 /// The date of a line, found by an anchored template.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Memory {
+pub(super) struct DateMemo {
     /// The template.
     pub(super) index: usize,
     /// The bytes that matter begin at the first place of this byte, else with the line.
@@ -39,22 +39,22 @@ pub(super) struct Memory {
     lifetime: Lifetime,
 }
 
-impl Memory {
+impl DateMemo {
     /// Remembers the date of `line`, unless too many bytes decided about it.
     pub(super) fn of(
         line: &str,
-        looked: &Looked,
+        looked: &DecidingBytes,
         lead: Option<u8>,
         found: &FoundDate,
         lifetime: Lifetime,
-    ) -> Option<Memory> {
+    ) -> Option<DateMemo> {
         if looked.lost {
             return None;
         }
         let rest = line.as_bytes().get(looked.origin..)?;
         let reach = BYTES - (looked.exact | looked.digits).leading_zeros() as usize;
         let known = reach.min(rest.len());
-        let mut memory = Memory {
+        let mut memory = DateMemo {
             index: found.template,
             lead,
             words: [0; WORDS],
@@ -89,8 +89,8 @@ impl Memory {
 
     /// Whether both find the same dates, whatever number their template has and since when they
     /// do.
-    pub(super) fn is_like(&self, other: &Memory) -> bool {
-        let here = Memory {
+    pub(super) fn is_like(&self, other: &DateMemo) -> bool {
+        let here = DateMemo {
             index: self.index,
             lifetime: self.lifetime.since(&other.lifetime),
             ..*other

@@ -1,4 +1,4 @@
-//! [`Screen`]: the prefilter's look at a whole block of lines, from one string to the next, which
+//! [`BlockScan`]: the prefilter's look at a whole block of lines, from one string to the next, which
 //! is half the work of a look at each line.
 //!
 //! It sees the lines with their dates. A line without any of the strings has none without its date
@@ -8,12 +8,12 @@
 
 use std::sync::Arc;
 
-use super::searchers::{Outlook, Searchers, is_ascii};
+use super::searchers::{PrefilterResult, Searchers, is_ascii};
 use super::strings::Seeker;
 
 /// A block of lines, looked over from its start to its end.
 #[derive(Debug)]
-pub struct Screen<'t> {
+pub struct BlockScan<'t> {
     searchers: Arc<Searchers>,
     text: &'t str,
     /// All of it is.
@@ -22,9 +22,9 @@ pub struct Screen<'t> {
     any: Seeker,
 }
 
-impl<'t> Screen<'t> {
-    pub(super) fn new(searchers: Arc<Searchers>, text: &'t str) -> Screen<'t> {
-        Screen {
+impl<'t> BlockScan<'t> {
+    pub(super) fn new(searchers: Arc<Searchers>, text: &'t str) -> BlockScan<'t> {
+        BlockScan {
             text,
             ascii: is_ascii(text),
             gate: Seeker::new(&searchers.gate),
@@ -36,15 +36,15 @@ impl<'t> Screen<'t> {
     /// What can come of the line between the two places, provided that its cut makes none of the
     /// strings; `None`: it may match. Lines come in their order.
     #[inline]
-    pub fn outlook(&mut self, from: usize, to: usize) -> Option<Outlook> {
+    pub fn check(&mut self, from: usize, to: usize) -> Option<PrefilterResult> {
         if !self.ascii && !self.text.get(from..to).is_some_and(is_ascii) {
             return None;
         }
         let (searchers, text) = (&self.searchers, self.text.as_bytes());
         if !self.gate.meets(&searchers.gate, text, from, to) {
-            Some(Outlook::Hopeless)
+            Some(PrefilterResult::CannotMatch)
         } else if !self.any.meets(&searchers.any, text, from, to) {
-            Some(Outlook::PrefixOnly)
+            Some(PrefilterResult::PrefixOnly)
         } else {
             None
         }

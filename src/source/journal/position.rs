@@ -1,11 +1,11 @@
-//! Where reading a journal begins, how far it was read, and whether there is more.
+//! Where reading a journal starts, how far it has been read, and whether there is more.
 #![forbid(unsafe_code)]
 
 use crate::ticket::Timestamp;
 
 /// Where reading begins.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Start {
+pub struct JournalStart {
     /// At the first entry after this time.
     pub time: Timestamp,
     /// Rather after this entry, while it is still there.
@@ -14,7 +14,7 @@ pub struct Start {
 
 /// How far a journal was read.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Place {
+pub struct JournalPosition {
     /// The last entry's time.
     pub time: Timestamp,
     /// The same as text, with a blank.

@@ -1,15 +1,17 @@
-//! A tree → [`Instructions`].
+//! Compiles a tree to [`Instructions`].
 //!
-//! Straight runs of literals become one comparison, repeats of one character become one
-//! instruction; what can follow where is found out at the end ([`look_ahead`]).
+//! Sequences of literals become one comparison, repeats of one character one instruction; what can follow
+//! is computed at the end ([`look_ahead`]).
 
 use memchr::memmem::Finder;
 
 use super::ast::{Assertion, Greed, Node};
 use super::charset::CharSet;
-use super::class::Class;
-use super::follow::look_ahead;
-use super::instructions::{Bounds, Instruction, Instructions, LoopNext, Next, Pc, Row};
+use super::class::CharClass;
+use super::instructions::{
+    Bounds, CharRun, Instruction, Instructions, LoopNext, Pc, StopCondition,
+};
+use super::lookahead::look_ahead;
 use super::opening::is_anchored;
 use super::width::{Width, width};
 
@@ -24,7 +26,7 @@ const MAX_INSTRUCTIONS: usize = 1 << 20;
 ///
 /// `None`: too long.
 pub(crate) fn instructions(root: &Node, groups: usize) -> Option<Instructions> {
-    let mut writer = Writer {
+    let mut writer = ProgramBuilder {
         list: Vec::new(),
         registers: u32::try_from(groups).ok()?.checked_mul(2)?,
         widths: vec![Width { min: 0, max: 0 }; groups],
@@ -80,7 +82,7 @@ fn somewhere(node: &Node) -> Option<Box<[u8]>> {
     let (anything, text) = nodes.split_first()?;
     let anything = matches!(
         anything,
-        Node::Repeat { node, min: 0, max: None, .. } if **node == Node::Class(Class::dot(true))
+        Node::Repeat { node, min: 0, max: None, .. } if **node == Node::Class(CharClass::dot(true))
     );
     anything
         .then(|| whole_literal(&Node::Concat(text.to_vec())))
@@ -88,7 +90,7 @@ fn somewhere(node: &Node) -> Option<Box<[u8]>> {
 }
 
 /// The class of a repeated node that is one character, and what it must not begin.
-fn row_of(node: &Node, bounds: Bounds) -> Option<(&Class, Option<Finder<'static>>)> {
+fn row_of(node: &Node, bounds: Bounds) -> Option<(&CharClass, Option<Finder<'static>>)> {
     match node {
         Node::Class(class) => Some((class, None)),
         Node::Concat(nodes) if bounds.min <= 1 && bounds.max == u32::MAX => match &nodes[..] {
@@ -113,7 +115,7 @@ fn size(node: &Node) -> usize {
     1 + node.children().into_iter().map(size).sum::<usize>()
 }
 
-struct Writer {
+struct ProgramBuilder {
     list: Vec<Instruction>,
     registers: u32,
     /// Widths of the groups, for look-behinds that refer to them.
@@ -121,7 +123,7 @@ struct Writer {
     too_long: bool,
 }
 
-impl Writer {
+impl ProgramBuilder {
     fn width_of(&self, group: usize) -> Width {
         let empty = Width { min: 0, max: 0 };
         self.widths.get(group).copied().unwrap_or(empty)
@@ -250,7 +252,7 @@ impl Writer {
         }
     }
 
-    fn class(&mut self, class: &Class) {
+    fn class(&mut self, class: &CharClass) {
         let instruction = match class.as_literal() {
             Some(c) => Instruction::literal(c.to_string().into_bytes()),
             None => Instruction::Set(Box::new(CharSet::new(class))),
@@ -297,11 +299,11 @@ impl Writer {
         if (min, max) != (1, Some(1))
             && let Some((class, unless)) = row_of(node, bounds)
         {
-            let row = Box::new(Row {
+            let row = Box::new(CharRun {
                 set: CharSet::new(class),
                 bounds,
                 unless,
-                next: Next::Anything,
+                next: StopCondition::Anything,
             });
             self.push(match greed {
                 Greed::Greedy => Instruction::Run(row),

@@ -1,21 +1,23 @@
-//! Where rows of one character may stop: the ends of [`Run`](super::instructions::Instruction::Run)
-//! and its lazy kin.
+//! Repeats of one character: where the run of a [`Run`](super::instructions::Instruction::Run) and of its
+//! lazy variant may stop.
 
+use super::backtracker::{BacktrackFrame, Backtracker, Exhausted};
 use super::charset::CharSet;
-use super::instructions::{Next, Pc, Row};
-use super::machine::{Exhausted, Frame, Machine};
+use super::instructions::{CharRun, Pc, StopCondition};
 
 /// Whether a row may stop at `at`.
 #[inline]
-fn allows(next: &Next, bytes: &[u8], at: usize) -> bool {
+fn allows(next: &StopCondition, bytes: &[u8], at: usize) -> bool {
     match next {
-        Next::Anything => true,
-        Next::Byte(byte) => bytes.get(at) == Some(byte),
-        Next::Possible(next) | Next::Beyond(next) => next.allows(bytes.get(at).copied()),
+        StopCondition::Anything => true,
+        StopCondition::Byte(byte) => bytes.get(at) == Some(byte),
+        StopCondition::Possible(next) | StopCondition::Beyond(next) => {
+            next.allows(bytes.get(at).copied())
+        }
     }
 }
 
-impl Row {
+impl CharRun {
     /// Whether one more character can be taken at `at`: its length.
     #[inline]
     fn one_more(&self, text: &str, at: usize) -> Option<usize> {
@@ -86,11 +88,16 @@ fn first_width(text: &str, at: usize) -> usize {
     }
 }
 
-impl Machine<'_> {
+impl Backtracker<'_> {
     /// Where a row from `from` on may stop at the earliest and at the latest. `pc`: the
     /// instruction, if stops that it has tried are to be left out.
     #[inline]
-    pub(crate) fn greedy(&mut self, row: &Row, from: u32, pc: Option<Pc>) -> Option<(u32, u32)> {
+    pub(crate) fn greedy(
+        &mut self,
+        row: &CharRun,
+        from: u32,
+        pc: Option<Pc>,
+    ) -> Option<(u32, u32)> {
         let stops = match pc {
             // An unbounded run that comes to a stop tried before has tried all further ones too.
             Some(pc) if self.tried.is_some() && row.bounds.max == u32::MAX => {
@@ -106,9 +113,9 @@ impl Machine<'_> {
         Some((min as u32, max as u32))
     }
 
-    /// As [`Row::longest`], up to the first stop that was tried before.
+    /// As [`CharRun::longest`], up to the first stop that was tried before.
     #[cold]
-    fn untried(&mut self, row: &Row, from: usize, pc: Pc) -> Option<(usize, usize)> {
+    fn untried(&mut self, row: &CharRun, from: usize, pc: Pc) -> Option<(usize, usize)> {
         let tried = self.tried.as_mut()?;
         let mut at = from;
         let mut count = 0;
@@ -131,20 +138,20 @@ impl Machine<'_> {
 
     /// The last stop from `max` down to `min` where the rest can go on.
     #[inline]
-    pub(crate) fn retreat(&self, min: u32, max: u32, next: &Next) -> Option<u32> {
+    pub(crate) fn retreat(&self, min: u32, max: u32, next: &StopCondition) -> Option<u32> {
         if max < min {
             return None;
         }
         let bytes = self.text.as_bytes();
         match next {
-            Next::Anything => Some(max),
-            Next::Beyond(_) => allows(next, bytes, max as usize).then_some(max),
-            Next::Byte(next) => {
+            StopCondition::Anything => Some(max),
+            StopCondition::Beyond(_) => allows(next, bytes, max as usize).then_some(max),
+            StopCondition::Byte(next) => {
                 let end = bytes.len().min(max as usize + 1);
                 let found = memchr::memrchr(*next, bytes.get(min as usize..end)?)?;
                 Some(min + found as u32)
             }
-            Next::Possible(_) => (min..=max).rev().find(|stop| {
+            StopCondition::Possible(_) => (min..=max).rev().find(|stop| {
                 let stop = *stop as usize;
                 allows(next, bytes, stop) && self.text.is_char_boundary(stop)
             }),
@@ -153,7 +160,7 @@ impl Machine<'_> {
 
     /// Where a row that has as few characters as it must stops.
     #[inline]
-    pub(crate) fn least(&self, row: &Row, from: u32) -> Option<u32> {
+    pub(crate) fn least(&self, row: &CharRun, from: u32) -> Option<u32> {
         let mut at = from as usize;
         for _ in 0..row.bounds.min {
             at += row.one_more(self.text, at)?;
@@ -165,7 +172,7 @@ impl Machine<'_> {
     /// more characters; leaves behind how to go on from there.
     pub(crate) fn advance(
         &mut self,
-        row: &Row,
+        row: &CharRun,
         pc: Pc,
         mut at: u32,
         mut left: u32,
@@ -178,7 +185,7 @@ impl Machine<'_> {
         }
         let bytes = self.text.as_bytes();
         let from = at;
-        if let Next::Beyond(_) = row.next
+        if let StopCondition::Beyond(_) = row.next
             && unbounded
             && self.tried.is_none()
         {
@@ -211,7 +218,7 @@ impl Machine<'_> {
         }
         self.steps = self.steps.saturating_sub(u64::from(at - from) / 16);
         if left > 0 {
-            self.push(Frame::LazyRun { pc, at, left })?;
+            self.push(BacktrackFrame::LazyRun { pc, at, left })?;
         }
         Ok(Some(at))
     }
@@ -219,7 +226,7 @@ impl Machine<'_> {
     /// Takes a lazy row up again: one more character, then on to the next stop.
     pub(crate) fn advance_again(
         &mut self,
-        row: &Row,
+        row: &CharRun,
         pc: Pc,
         at: u32,
         left: u32,

@@ -1,11 +1,11 @@
-//! The place of a date in its line: in the next line the same template is asked there first, if
-//! what stands around it is the same.
+//! The position of a date in its line: in the next line the same template is tried there first, if the
+//! text around it is the same.
 #![forbid(unsafe_code)]
 
 /// Where the last date was and what stood around it. Positions count characters, so that
 /// other scripts before the date do not matter.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Place {
+pub(super) struct DatePlace {
     /// The template.
     pub(super) index: usize,
     pub(super) start: usize,
@@ -16,11 +16,11 @@ pub(super) struct Place {
     at_end: Option<char>,
 }
 
-impl Place {
+impl DatePlace {
     /// Of the bytes `whole`, which the template with this index matched.
-    pub(super) fn new(line: &str, whole: (usize, usize), index: usize) -> Place {
+    pub(super) fn new(line: &str, whole: (usize, usize), index: usize) -> DatePlace {
         let (start, end) = whole;
-        Place {
+        DatePlace {
             index,
             start: chars_before(line, start),
             end: chars_before(line, end),
@@ -32,9 +32,9 @@ impl Place {
     }
 
     /// Whether both are the same, whatever number the template has.
-    pub(super) fn is_like(&self, other: &Place) -> bool {
+    pub(super) fn is_like(&self, other: &DatePlace) -> bool {
         let index = self.index;
-        *self == Place { index, ..*other }
+        *self == DatePlace { index, ..*other }
     }
 
     /// The bytes of the same place in another line, if its neighbourhood is the same: either

@@ -1,16 +1,16 @@
-//! A tree → one that the linear engine can run and that matches wherever the original does, and
-//! more. It stands before the machine's full number of steps: what it rejects in linear time never
-//! gets a chance to use them up.
+//! Makes a superset of a tree that the linear engine can run: it matches wherever the original does, and
+//! perhaps elsewhere. It runs before the backtracker gets its full number of steps; what it rejects in
+//! linear time cannot use them up.
 
 use super::ast::{Assertion, Greed, Node};
-use super::class::Class;
+use super::class::CharClass;
 
 /// The superset. Groups are dropped, for only "somewhere or nowhere" is asked of it.
-pub(crate) fn relaxed(root: Node, ascii: bool) -> Node {
+pub(crate) fn overapproximated(root: Node, ascii: bool) -> Node {
     root.map(&mut |node| match node {
         Node::Look { .. } => Node::Empty,
         Node::Backref { .. } => Node::Repeat {
-            node: Box::new(Node::Class(Class::dot(true))),
+            node: Box::new(Node::Class(CharClass::dot(true))),
             min: 0,
             max: None,
             greed: Greed::Greedy,

@@ -1,13 +1,11 @@
-//! Whether a regex matches a line at all, told without going back.
+//! Tells whether a regex matches a line, without spans, in one pass of the linear engine.
 //!
-//! Nobody needs the spans then, and the linear engine answers in one pass.
+//! It takes ASCII texts whose only newline is their last character, and is exact there:
 //!
-//! It answers for ASCII texts whose only newline is their last character, and is exact there:
-//!
-//! * `.+` before a `$` that ends the regex matches all that is left of such a text: of it, one
-//!   character has to be seen, and none of `.*`.
+//! * `.+` before a `$` that ends the regex matches all that is left of such a text, so one character has
+//!   to be seen, and none for `.*`.
 //! * A negative look-around for a plain string holds everywhere in a text without that string;
-//!   texts with it are left to the machine.
+//!   texts with it are left to the backtracker.
 
 use memchr::memmem::Finder;
 use regex_automata::Input;
@@ -18,19 +16,19 @@ use super::ast::Node;
 use super::automaton::build;
 use super::emit::{emit, is_linear};
 use super::opening::is_whole_line;
-use super::writer::whole_literal;
+use super::program_builder::whole_literal;
 
 /// A regex without what it captures.
 #[derive(Debug)]
-pub(crate) struct Verdict {
+pub(crate) struct LineTest {
     regex: meta::Regex,
     /// It cannot tell about texts with one of these.
     absent: Vec<Finder<'static>>,
 }
 
-impl Verdict {
+impl LineTest {
     /// Of a simplified tree, if the linear engine can run what is left of it.
-    pub(crate) fn new(mut root: Node) -> Option<Verdict> {
+    pub(crate) fn new(mut root: Node) -> Option<LineTest> {
         cut_tail(&mut root);
         let mut absent = Vec::new();
         root.rewrite(&mut |node| {
@@ -49,7 +47,7 @@ impl Verdict {
             return None;
         }
         let regex = build(&emit(&root, true), WhichCaptures::None)?;
-        Some(Verdict { regex, absent })
+        Some(LineTest { regex, absent })
     }
 
     /// Whether the regex matches anywhere in `text`, if that can be told.

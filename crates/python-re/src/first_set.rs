@@ -1,8 +1,7 @@
-//! Which bytes a program can go on with at a place: sets of bytes, and what two ways that part
-//! there have in common.
+//! FIRST sets: the bytes that a program can go on with at a place, and what two branches have in common.
 
 use super::charset::CharSet;
-use super::class::Class;
+use super::class::CharClass;
 
 /// A set of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +44,7 @@ impl Bytes {
     }
 
     /// First bytes of the members of `class`, likewise.
-    pub(crate) fn of_class(class: &Class) -> Bytes {
+    pub(crate) fn of_class(class: &CharClass) -> Bytes {
         let ascii = class.ascii();
         let beyond = if class.reaches_beyond_ascii() { !0 } else { 0 };
         Bytes([ascii as u64, (ascii >> 64) as u64, beyond, beyond])
@@ -63,26 +62,26 @@ impl Bytes {
 
 /// How a text can go on for a way to have a chance: necessary, not sufficient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Possible {
+pub(crate) struct FirstSet {
     /// With one of these bytes.
     pub(crate) bytes: Bytes,
     /// By ending.
     pub(crate) end: bool,
 }
 
-impl Possible {
-    pub(crate) const NOTHING: Possible = Possible {
+impl FirstSet {
+    pub(crate) const NOTHING: FirstSet = FirstSet {
         bytes: Bytes::NONE,
         end: false,
     };
-    pub(crate) const ANYTHING: Possible = Possible {
+    pub(crate) const ANYTHING: FirstSet = FirstSet {
         bytes: Bytes::ALL,
         end: true,
     };
 
     /// What one of the two allows.
-    pub(crate) fn or(self, other: Possible) -> Possible {
-        Possible {
+    pub(crate) fn or(self, other: FirstSet) -> FirstSet {
+        FirstSet {
             bytes: self.bytes.or(other.bytes),
             end: self.end || other.end,
         }
@@ -100,28 +99,28 @@ impl Possible {
 
 /// For two ways: which of them have a chance, two bits for every byte.
 #[derive(Debug)]
-pub(crate) struct Ways {
+pub(crate) struct BranchTable {
     bits: [u64; 8],
     end: u8,
 }
 
-impl Ways {
+impl BranchTable {
     /// Bit of the first way.
     pub(crate) const FIRST: u8 = 1;
     /// Bit of the second way.
     pub(crate) const SECOND: u8 = 2;
 
     /// Of two ways that need these to have a chance.
-    pub(crate) fn of(first: &Possible, second: &Possible) -> Ways {
+    pub(crate) fn of(first: &FirstSet, second: &FirstSet) -> BranchTable {
         let chances = |byte: Option<u8>| {
-            u8::from(first.allows(byte)) * Ways::FIRST
-                + u8::from(second.allows(byte)) * Ways::SECOND
+            u8::from(first.allows(byte)) * BranchTable::FIRST
+                + u8::from(second.allows(byte)) * BranchTable::SECOND
         };
         let mut bits = [0; 8];
         for byte in 0..=255u8 {
             bits[usize::from(byte >> 5)] |= u64::from(chances(Some(byte))) << ((byte & 31) * 2);
         }
-        Ways {
+        BranchTable {
             bits,
             end: chances(None),
         }

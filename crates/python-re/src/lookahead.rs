@@ -1,16 +1,16 @@
-//! What can follow at each place of a program: choices without a chance are passed over, and
-//! rows of one character stop only where the rest can go on.
+//! Computes what can follow at each place of a program: alternatives that cannot match are skipped, and
+//! runs of one character stop only where the rest can go on.
 
 use super::ast::Assertion;
-use super::instructions::{Instruction, Next, Pc, Row, Start};
-use super::possible::{Bytes, Possible, Ways};
+use super::first_set::{BranchTable, Bytes, FirstSet};
+use super::instructions::{CharRun, Instruction, MatchStart, Pc, StopCondition};
 
 /// Rounds over a program after which the answer is given up; each nesting of loops needs one.
 const MAX_ROUNDS: usize = 16;
 
 /// What the text must go on with for the program from each instruction on to have a chance.
-fn beginnings(list: &[Instruction]) -> Vec<Possible> {
-    let mut known = vec![Possible::NOTHING; list.len()];
+fn beginnings(list: &[Instruction]) -> Vec<FirstSet> {
+    let mut known = vec![FirstSet::NOTHING; list.len()];
     // Grows from nothing until nothing is added; most ways lead forward, so that most is known
     // after the first round from the end.
     for _ in 0..MAX_ROUNDS {
@@ -24,14 +24,14 @@ fn beginnings(list: &[Instruction]) -> Vec<Possible> {
             return known;
         }
     }
-    vec![Possible::ANYTHING; list.len()]
+    vec![FirstSet::ANYTHING; list.len()]
 }
 
-fn beginning(list: &[Instruction], pc: usize, known: &[Possible]) -> Possible {
+fn beginning(list: &[Instruction], pc: usize, known: &[FirstSet]) -> FirstSet {
     // A list ends with an `Accept`.
-    let at = |pc: usize| known.get(pc).copied().unwrap_or(Possible::ANYTHING);
+    let at = |pc: usize| known.get(pc).copied().unwrap_or(FirstSet::ANYTHING);
     let to = |pc: Pc| at(pc as usize);
-    let byte = |byte: u8| Possible {
+    let byte = |byte: u8| FirstSet {
         bytes: Bytes::of_byte(byte),
         end: false,
     };
@@ -39,12 +39,12 @@ fn beginning(list: &[Instruction], pc: usize, known: &[Possible]) -> Possible {
         Instruction::Byte(first) => byte(*first),
         Instruction::Short { bytes, .. } => byte(bytes.to_le_bytes()[0]),
         Instruction::Literal(bytes) => bytes.first().map_or_else(|| at(pc + 1), |b| byte(*b)),
-        Instruction::Set(set) => Possible {
+        Instruction::Set(set) => FirstSet {
             bytes: Bytes::of_set(set),
             end: false,
         },
         Instruction::Run(row) | Instruction::LazyRun(row) | Instruction::PossessiveRun(row) => {
-            let member = Possible {
+            let member = FirstSet {
                 bytes: Bytes::of_set(&row.set),
                 end: false,
             };
@@ -57,11 +57,11 @@ fn beginning(list: &[Instruction], pc: usize, known: &[Possible]) -> Possible {
         Instruction::Jump(next) => to(*next),
         Instruction::LoopNext(next) => at(pc + 1).or(to(next.exit)),
         // at the end of the text, or right before a newline
-        Instruction::Assert(Assertion::TextEndOrFinalNewline | Assertion::LineEnd) => Possible {
+        Instruction::Assert(Assertion::TextEndOrFinalNewline | Assertion::LineEnd) => FirstSet {
             bytes: Bytes::of_byte(b'\n'),
             end: true,
         },
-        Instruction::Assert(Assertion::TextEnd) => Possible {
+        Instruction::Assert(Assertion::TextEnd) => FirstSet {
             bytes: Bytes::NONE,
             end: true,
         },
@@ -80,15 +80,15 @@ fn beginning(list: &[Instruction], pc: usize, known: &[Possible]) -> Possible {
         Instruction::Look { after, .. } => to(*after),
         Instruction::Atomic { .. } => at(pc + 1),
         Instruction::IfGroup { otherwise, .. } => at(pc + 1).or(to(*otherwise)),
-        Instruction::Backref { .. } | Instruction::Accept => Possible::ANYTHING,
+        Instruction::Backref { .. } | Instruction::Accept => FirstSet::ANYTHING,
     }
 }
 
 /// Tells rows what must follow them and choices which way has a chance when; gives what the whole
 /// program begins with.
-pub(crate) fn look_ahead(list: &mut [Instruction]) -> Start {
+pub(crate) fn look_ahead(list: &mut [Instruction]) -> MatchStart {
     let known = beginnings(list);
-    let at = |pc: usize| known.get(pc).copied().unwrap_or(Possible::ANYTHING);
+    let at = |pc: usize| known.get(pc).copied().unwrap_or(FirstSet::ANYTHING);
     for (pc, instruction) in list.iter_mut().enumerate() {
         match instruction {
             Instruction::Run(row) | Instruction::LazyRun(row) => {
@@ -100,31 +100,31 @@ pub(crate) fn look_ahead(list: &mut [Instruction]) -> Start {
                 ways,
             } => {
                 let (first, second) = (at(*first as usize), at(*second as usize));
-                if first != Possible::ANYTHING || second != Possible::ANYTHING {
-                    *ways = Some(Box::new(Ways::of(&first, &second)));
+                if first != FirstSet::ANYTHING || second != FirstSet::ANYTHING {
+                    *ways = Some(Box::new(BranchTable::of(&first, &second)));
                 }
             }
             _ => {}
         }
     }
     match at(0) {
-        start if start.end => Start::Anywhere,
+        start if start.end => MatchStart::Anywhere,
         start => start
             .bytes
             .single()
-            .map_or(Start::Possible(start), Start::Byte),
+            .map_or(MatchStart::Possible(start), MatchStart::Byte),
     }
 }
 
-fn following(row: &Row, next: Possible) -> Next {
-    if next == Possible::ANYTHING {
-        Next::Anything
+fn following(row: &CharRun, next: FirstSet) -> StopCondition {
+    if next == FirstSet::ANYTHING {
+        StopCondition::Anything
     } else if !next.bytes.meets(Bytes::of_set(&row.set)) {
-        Next::Beyond(next)
+        StopCondition::Beyond(next)
     } else {
         match next.bytes.single() {
-            Some(byte) if !next.end => Next::Byte(byte),
-            _ => Next::Possible(next),
+            Some(byte) if !next.end => StopCondition::Byte(byte),
+            _ => StopCondition::Possible(next),
         }
     }
 }

@@ -1,62 +1,62 @@
-//! The characters of a regex as Python's parser sees them: one at a time, an escape counting as
-//! one, always knowing where it stands. Errors carry Python's words and position.
+//! Reads the characters of a regex as Python's parser does: one at a time, an escape counting as one,
+//! with the position. Errors carry Python's words and position.
 
 use icu_properties::CodePointMapData;
 use icu_properties::props::{GeneralCategory, GeneralCategoryGroup};
 
 /// One unit of the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Token {
+pub(crate) enum PatternToken {
     /// A character as it stands.
     Char(char),
     /// A backslash and the character after it.
     Escape(char),
 }
 
-impl Token {
+impl PatternToken {
     /// Number of source characters.
     pub(crate) fn width(self) -> usize {
         match self {
-            Token::Char(_) => 1,
-            Token::Escape(_) => 2,
+            PatternToken::Char(_) => 1,
+            PatternToken::Escape(_) => 2,
         }
     }
 }
 
-impl std::fmt::Display for Token {
+impl std::fmt::Display for PatternToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Token::Char(c) => write!(f, "{c}"),
-            Token::Escape(c) => write!(f, "\\{c}"),
+            PatternToken::Char(c) => write!(f, "{c}"),
+            PatternToken::Escape(c) => write!(f, "\\{c}"),
         }
     }
 }
 
 /// Why Python would refuse a regex; `Display` is the text of its `re.error`: message and position.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SyntaxError(pub(crate) String);
+pub struct RegexSyntaxError(pub(crate) String);
 
-impl std::fmt::Display for SyntaxError {
+impl std::fmt::Display for RegexSyntaxError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for SyntaxError {}
+impl std::error::Error for RegexSyntaxError {}
 
 /// Reads the source with one token of look-ahead.
 #[derive(Debug)]
-pub(crate) struct Reader {
+pub(crate) struct PatternReader {
     chars: Vec<char>,
     /// Index after the look-ahead token.
     index: usize,
-    next: Option<Token>,
+    next: Option<PatternToken>,
 }
 
-impl Reader {
+impl PatternReader {
     /// Starts at the first character.
-    pub(crate) fn new(source: &str) -> Result<Reader, SyntaxError> {
-        let mut reader = Reader {
+    pub(crate) fn new(source: &str) -> Result<PatternReader, RegexSyntaxError> {
+        let mut reader = PatternReader {
             chars: source.chars().collect(),
             index: 0,
             next: None,
@@ -65,37 +65,37 @@ impl Reader {
         Ok(reader)
     }
 
-    fn advance(&mut self) -> Result<(), SyntaxError> {
+    fn advance(&mut self) -> Result<(), RegexSyntaxError> {
         self.next = match self.chars.get(self.index) {
             None => None,
             Some('\\') => match self.chars.get(self.index + 1) {
-                Some(c) => Some(Token::Escape(*c)),
+                Some(c) => Some(PatternToken::Escape(*c)),
                 None => {
                     let last = self.chars.len() - 1;
                     return Err(self.error_at("bad escape (end of pattern)", last));
                 }
             },
-            Some(c) => Some(Token::Char(*c)),
+            Some(c) => Some(PatternToken::Char(*c)),
         };
-        self.index += self.next.map_or(0, Token::width);
+        self.index += self.next.map_or(0, PatternToken::width);
         Ok(())
     }
 
     /// The token to come.
-    pub(crate) fn peek(&self) -> Option<Token> {
+    pub(crate) fn peek(&self) -> Option<PatternToken> {
         self.next
     }
 
     /// Takes the next token.
-    pub(crate) fn take(&mut self) -> Result<Option<Token>, SyntaxError> {
+    pub(crate) fn take(&mut self) -> Result<Option<PatternToken>, RegexSyntaxError> {
         let token = self.next;
         self.advance()?;
         Ok(token)
     }
 
     /// Takes the next token if it is this character.
-    pub(crate) fn eat(&mut self, c: char) -> Result<bool, SyntaxError> {
-        let hit = self.next == Some(Token::Char(c));
+    pub(crate) fn eat(&mut self, c: char) -> Result<bool, RegexSyntaxError> {
+        let hit = self.next == Some(PatternToken::Char(c));
         if hit {
             self.advance()?;
         }
@@ -107,9 +107,9 @@ impl Reader {
         &mut self,
         limit: usize,
         test: impl Fn(char) -> bool,
-    ) -> Result<String, SyntaxError> {
+    ) -> Result<String, RegexSyntaxError> {
         let mut taken = String::new();
-        while let Some(Token::Char(c)) = self.next {
+        while let Some(PatternToken::Char(c)) = self.next {
             if taken.len() == limit || !test(c) {
                 break;
             }
@@ -121,7 +121,7 @@ impl Reader {
 
     /// Takes everything up to `end`, and `end` itself; `what` names it in errors. At least one
     /// character must be there.
-    pub(crate) fn take_until(&mut self, end: char, what: &str) -> Result<String, SyntaxError> {
+    pub(crate) fn take_until(&mut self, end: char, what: &str) -> Result<String, RegexSyntaxError> {
         let mut taken = String::new();
         loop {
             let token = self.take()?;
@@ -131,7 +131,7 @@ impl Reader {
                     let message = format!("missing {end}, unterminated name");
                     return Err(self.error(&message, taken.chars().count()));
                 }
-                Some(Token::Char(c)) if c == end => {
+                Some(PatternToken::Char(c)) if c == end => {
                     if taken.is_empty() {
                         return Err(self.error(&format!("missing {what}"), 1));
                     }
@@ -144,22 +144,22 @@ impl Reader {
 
     /// Index of the token to come.
     pub(crate) fn position(&self) -> usize {
-        self.index - self.next.map_or(0, Token::width)
+        self.index - self.next.map_or(0, PatternToken::width)
     }
 
     /// Goes back to a position taken earlier.
-    pub(crate) fn rewind(&mut self, position: usize) -> Result<(), SyntaxError> {
+    pub(crate) fn rewind(&mut self, position: usize) -> Result<(), RegexSyntaxError> {
         self.index = position;
         self.advance()
     }
 
     /// An error `back` characters before the present position.
-    pub(crate) fn error(&self, message: &str, back: usize) -> SyntaxError {
+    pub(crate) fn error(&self, message: &str, back: usize) -> RegexSyntaxError {
         self.error_at(message, self.position().saturating_sub(back))
     }
 
     /// An error at a position; patterns of several lines get line and column as well.
-    pub(crate) fn error_at(&self, message: &str, position: usize) -> SyntaxError {
+    pub(crate) fn error_at(&self, message: &str, position: usize) -> RegexSyntaxError {
         let mut text = format!("{message} at position {position}");
         if self.chars.contains(&'\n') {
             let before = &self.chars[..position.min(self.chars.len())];
@@ -170,7 +170,7 @@ impl Reader {
             };
             text.push_str(&format!(" (line {line}, column {column})"));
         }
-        SyntaxError(text)
+        RegexSyntaxError(text)
     }
 }
 

@@ -1,8 +1,8 @@
-//! A look at every file now and then: the whole of polling, and for files with kernel events what
-//! those miss (network file systems, a folder that was replaced, an overflown queue).
+//! Polls all files by `stat`: the whole of the backend `polling`, and for files with inotify what inotify
+//! misses (network file systems, a replaced directory, an overflown queue).
 //!
-//! One thread of its own for all files, since `stat` on a dead network share can hang: it must
-//! not take a worker of the runtime along.
+//! One thread of its own for all files: `stat` on a dead network share can hang, and must not block a
+//! worker of the runtime.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
@@ -23,46 +23,46 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Handle to the thread, which ends with the last handle.
 #[derive(Debug)]
-pub(super) struct Sweep {
-    files: Arc<Files>,
+pub(super) struct StatPoller {
+    files: Arc<PolledFiles>,
 }
 
 /// The files to look at.
 #[derive(Debug, Default)]
-struct Files {
-    list: Mutex<List>,
+struct PolledFiles {
+    list: Mutex<PollList>,
     /// The thread has to look sooner than it thought.
     hurry: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct List {
-    files: Vec<File>,
+struct PollList {
+    files: Vec<PolledFile>,
     /// When the thread looks next; `None`: when there is a file.
     next: Option<Instant>,
     ended: bool,
 }
 
 #[derive(Debug)]
-struct File {
+struct PolledFile {
     path: PathBuf,
     watch: Watch,
     wake: Weak<Notify>,
-    seen: Option<Stamp>,
+    seen: Option<StatSnapshot>,
 }
 
 /// What changes when a file does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+struct StatSnapshot {
     device: u64,
     inode: u64,
     size: u64,
     modified: (i64, i64),
 }
 
-impl Stamp {
-    fn of(metadata: &Metadata) -> Stamp {
-        Stamp {
+impl StatSnapshot {
+    fn of(metadata: &Metadata) -> StatSnapshot {
+        StatSnapshot {
             device: metadata.dev(),
             inode: metadata.ino(),
             size: metadata.size(),
@@ -71,10 +71,10 @@ impl Stamp {
     }
 }
 
-impl Sweep {
+impl StatPoller {
     /// Starts the thread.
-    pub fn start() -> Sweep {
-        let files = Arc::new(Files::default());
+    pub fn start() -> StatPoller {
+        let files = Arc::new(PolledFiles::default());
         let thread = std::thread::Builder::new().name("f2b/sweep".to_owned());
         let started = thread.spawn({
             let files = files.clone();
@@ -86,13 +86,13 @@ impl Sweep {
                 "Cannot start the thread that looks at log files: {}", error
             );
         }
-        Sweep { files }
+        StatPoller { files }
     }
 
     /// From now on `wake` is notified when the file has changed.
     pub fn add(&self, path: &Path, watch: Watch, wake: &Arc<Notify>) {
         let mut list = self.files.lock();
-        list.files.push(File {
+        list.files.push(PolledFile {
             path: path.to_owned(),
             watch,
             wake: Arc::downgrade(wake),
@@ -107,7 +107,7 @@ impl Sweep {
     }
 }
 
-impl Drop for Sweep {
+impl Drop for StatPoller {
     fn drop(&mut self) {
         self.files.lock().ended = true;
         self.files.hurry.notify_one();
@@ -122,8 +122,8 @@ fn interval(watch: Watch) -> Duration {
     }
 }
 
-impl Files {
-    fn lock(&self) -> MutexGuard<'_, List> {
+impl PolledFiles {
+    fn lock(&self) -> MutexGuard<'_, PollList> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -146,7 +146,7 @@ impl Files {
     }
 
     /// Waits until it is time to look, and takes the files; `None` at the end.
-    fn wait(&self) -> Option<Vec<File>> {
+    fn wait(&self) -> Option<Vec<PolledFile>> {
         let mut list = self.lock();
         loop {
             if list.ended {
@@ -174,7 +174,7 @@ impl Files {
     }
 }
 
-impl File {
+impl PolledFile {
     /// Wakes the reader if the file has changed; false when there is no reader any more.
     fn look(&mut self) -> bool {
         let Some(wake) = self.wake.upgrade() else {
@@ -182,7 +182,7 @@ impl File {
         };
         let stamp = std::fs::metadata(&self.path)
             .ok()
-            .map(|data| Stamp::of(&data));
+            .map(|data| StatSnapshot::of(&data));
         if stamp != self.seen {
             self.seen = stamp;
             wake.notify_one();
