@@ -20,11 +20,11 @@ const SMALL_FIELD: usize = 128;
 /// Packed fields and matched lines. Clones share them: when the memory for evidence is used up, the
 /// lines are forgotten for all.
 #[derive(Clone, Debug, Default)]
-pub struct Evidence(Option<Arc<Kept>>);
+pub struct Evidence(Option<Arc<SharedEvidence>>);
 
 /// What clones share.
 #[derive(Debug)]
-struct Kept(Mutex<Packed>);
+struct SharedEvidence(Mutex<Packed>);
 
 #[derive(Debug)]
 struct Packed {
@@ -55,7 +55,7 @@ impl Evidence {
             bytes,
             keeper: None,
         };
-        Evidence(Some(Arc::new(Kept(Mutex::new(packed)))))
+        Evidence(Some(Arc::new(SharedEvidence(Mutex::new(packed)))))
     }
 
     /// The same fields, and the last `limit` of both lists of lines. The lines of later failures are
@@ -116,7 +116,7 @@ impl Evidence {
     }
 }
 
-impl Kept {
+impl SharedEvidence {
     fn lock(&self) -> MutexGuard<'_, Packed> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -159,11 +159,11 @@ fn bytes<'a>(packed: &'a Option<MutexGuard<'_, Packed>>) -> &'a [u8] {
 }
 
 /// Readers of the fields and of the lines.
-fn parts(bytes: &[u8]) -> (Reader<'_>, Reader<'_>) {
-    let mut reader = Reader(bytes);
+fn parts(bytes: &[u8]) -> (PackedReader<'_>, PackedReader<'_>) {
+    let mut reader = PackedReader(bytes);
     let length = reader.number().unwrap_or(0);
     let (fields, lines) = reader.0.split_at_checked(length).unwrap_or_default();
-    (Reader(fields), Reader(lines))
+    (PackedReader(fields), PackedReader(lines))
 }
 
 fn packed(pack: impl FnOnce(&mut Vec<u8>)) -> Box<[u8]> {
@@ -264,9 +264,9 @@ fn pack_address(address: &Address, out: &mut Vec<u8>) {
 }
 
 /// Reads what the functions above wrote; `None` at the end.
-struct Reader<'a>(&'a [u8]);
+struct PackedReader<'a>(&'a [u8]);
 
-impl<'a> Reader<'a> {
+impl<'a> PackedReader<'a> {
     fn byte(&mut self) -> Option<u8> {
         let (&byte, rest) = self.0.split_first()?;
         self.0 = rest;
@@ -317,7 +317,7 @@ impl<'a> Reader<'a> {
     }
 
     fn line_count(&self) -> usize {
-        let mut lines = Reader(self.0);
+        let mut lines = PackedReader(self.0);
         std::iter::from_fn(|| lines.skip_line()).count()
     }
 

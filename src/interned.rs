@@ -13,11 +13,11 @@ type Table<V> = HashMap<Box<str>, Weak<V>, foldhash::fast::RandomState>;
 /// The things made of texts; what else decides about them is their kind.
 #[derive(Debug)]
 pub struct Interned<K, V> {
-    state: Mutex<State<K, V>>,
+    state: Mutex<InternedTables<K, V>>,
 }
 
 #[derive(Debug)]
-struct State<K, V> {
+struct InternedTables<K, V> {
     tables: HashMap<K, Table<V>>,
     count: usize,
     /// Number of entries at which those out of use are swept out.
@@ -27,7 +27,7 @@ struct State<K, V> {
 impl<K, V> Default for Interned<K, V> {
     fn default() -> Interned<K, V> {
         Interned {
-            state: Mutex::new(State {
+            state: Mutex::new(InternedTables {
                 tables: HashMap::new(),
                 count: 0,
                 sweep_at: 0,
@@ -48,7 +48,7 @@ impl<K: Copy + Eq + Hash, V> Interned<K, V> {
         make: impl FnOnce() -> Result<V, E>,
     ) -> Result<Arc<V>, E> {
         let lock = || self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = |state: &State<K, V>| state.tables.get(&kind)?.get(text)?.upgrade();
+        let known = |state: &InternedTables<K, V>| state.tables.get(&kind)?.get(text)?.upgrade();
         if let Some(known) = known(&lock()) {
             return Ok(known);
         }
@@ -59,7 +59,7 @@ impl<K: Copy + Eq + Hash, V> Interned<K, V> {
     }
 }
 
-impl<K: Eq + Hash, V> State<K, V> {
+impl<K: Eq + Hash, V> InternedTables<K, V> {
     fn insert(&mut self, kind: K, text: &str, made: &Arc<V>) {
         if self.count >= self.sweep_at {
             self.count = 0;

@@ -15,7 +15,7 @@ const FIELD: &str = "ferroban.origin";
 
 /// Where a ban comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum BanOrigin {
     /// Failures in the logs of this host.
     Found,
     /// A command.
@@ -28,41 +28,41 @@ pub enum Origin {
     List(String),
 }
 
-impl Origin {
+impl BanOrigin {
     /// Its word, without the name of the host or list.
     pub fn word(&self) -> &'static str {
         match self {
-            Origin::Found => "found",
-            Origin::Manual => "manual",
-            Origin::Restored => "restored",
-            Origin::Fleet(_) => "fleet",
-            Origin::List(_) => "list",
+            BanOrigin::Found => "found",
+            BanOrigin::Manual => "manual",
+            BanOrigin::Restored => "restored",
+            BanOrigin::Fleet(_) => "fleet",
+            BanOrigin::List(_) => "list",
         }
     }
 
     /// The name of the host or list; empty for bans of this host.
     pub fn host(&self) -> &str {
         match self {
-            Origin::Fleet(name) | Origin::List(name) => name,
+            BanOrigin::Fleet(name) | BanOrigin::List(name) => name,
             _ => "",
         }
     }
 
     /// Whether somebody else decided on it.
     pub fn is_elsewhere(&self) -> bool {
-        matches!(self, Origin::Fleet(_) | Origin::List(_))
+        matches!(self, BanOrigin::Fleet(_) | BanOrigin::List(_))
     }
 
     /// What follows an address in the log and in lists: nothing for bans of this host.
     pub fn suffix(&self) -> String {
         match self {
-            Origin::Fleet(host) => format!(" (by host {host})"),
-            Origin::List(list) => format!(" (by list {list})"),
+            BanOrigin::Fleet(host) => format!(" (by host {host})"),
+            BanOrigin::List(list) => format!(" (by list {list})"),
             _ => String::new(),
         }
     }
 
-    /// Takes an [`Origin::suffix`] off a text; what it says, as `host NAME` or `list NAME`.
+    /// Takes an [`BanOrigin::suffix`] off a text; what it says, as `host NAME` or `list NAME`.
     pub fn split_suffix(text: &str) -> (&str, Option<&str>) {
         let split = text
             .strip_suffix(')')
@@ -73,16 +73,16 @@ impl Origin {
         }
     }
 
-    fn from_field(text: &str) -> Option<Origin> {
+    fn from_field(text: &str) -> Option<BanOrigin> {
         match text.split_once(' ')? {
-            ("fleet", host) => Some(Origin::Fleet(host.to_owned())),
-            ("list", list) => Some(Origin::List(list.to_owned())),
+            ("fleet", host) => Some(BanOrigin::Fleet(host.to_owned())),
+            ("list", list) => Some(BanOrigin::List(list.to_owned())),
             _ => None,
         }
     }
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for BanOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.host() {
             "" => f.write_str(self.word()),
@@ -93,21 +93,21 @@ impl fmt::Display for Origin {
 
 impl Ticket {
     /// Where its ban comes from.
-    pub fn origin(&self) -> Origin {
+    pub fn origin(&self) -> BanOrigin {
         let elsewhere = match self.evidence.field(FIELD) {
-            Some(FieldValue::Text(text)) => Origin::from_field(&text),
+            Some(FieldValue::Text(text)) => BanOrigin::from_field(&text),
             _ => None,
         };
         match elsewhere {
             Some(origin) => origin,
-            None if self.restored => Origin::Restored,
-            None if self.failures == 0 => Origin::Manual,
-            None => Origin::Found,
+            None if self.restored => BanOrigin::Restored,
+            None if self.failures == 0 => BanOrigin::Manual,
+            None => BanOrigin::Found,
         }
     }
 
     /// Says that it comes from elsewhere; of other origins nothing is kept.
-    pub fn set_origin(&mut self, origin: &Origin) {
+    pub fn set_origin(&mut self, origin: &BanOrigin) {
         if origin.is_elsewhere() {
             self.set_field(FIELD, FieldValue::Text(origin.to_string()));
         }
@@ -123,15 +123,18 @@ mod tests {
     #[test]
     fn the_ticket_tells_and_the_database_keeps_it() {
         let mut ticket = Ticket::new(Address::parse("192.0.2.1"), 5.0);
-        assert_eq!(ticket.origin(), Origin::Manual);
+        assert_eq!(ticket.origin(), BanOrigin::Manual);
         ticket.failures = 3;
-        assert_eq!(ticket.origin(), Origin::Found);
-        ticket.set_origin(&Origin::Found);
+        assert_eq!(ticket.origin(), BanOrigin::Found);
+        ticket.set_origin(&BanOrigin::Found);
         assert_eq!(
             data::encode(&ticket, 10),
             br#"{"matches": [], "failures": 3}"#
         );
-        for origin in [Origin::Fleet("mx2".into()), Origin::List("a b".into())] {
+        for origin in [
+            BanOrigin::Fleet("mx2".into()),
+            BanOrigin::List("a b".into()),
+        ] {
             ticket.set_origin(&origin);
             let mut read = Ticket::new(ticket.id.clone(), 5.0);
             data::decode(&data::encode(&ticket, 10), &mut read);
@@ -140,7 +143,7 @@ mod tests {
         }
         ticket.evidence = Default::default();
         ticket.restored = true;
-        assert_eq!(ticket.origin(), Origin::Restored);
+        assert_eq!(ticket.origin(), BanOrigin::Restored);
     }
 
     #[test]
@@ -148,14 +151,17 @@ mod tests {
         let mut ticket = Ticket::new(Address::parse("192.0.2.1"), 5.0);
         ticket.failures = 1;
         ticket.set_field("origin", FieldValue::Text("fleet mx2".into()));
-        assert_eq!(ticket.origin(), Origin::Found);
+        assert_eq!(ticket.origin(), BanOrigin::Found);
     }
 
     #[test]
     fn suffixes_come_off_again() {
-        let text = format!("192.0.2.1{}", Origin::Fleet("mx2".into()).suffix());
-        assert_eq!(Origin::split_suffix(&text), ("192.0.2.1", Some("host mx2")));
-        assert_eq!(Origin::split_suffix("192.0.2.1"), ("192.0.2.1", None));
-        assert_eq!(Origin::Found.suffix(), "");
+        let text = format!("192.0.2.1{}", BanOrigin::Fleet("mx2".into()).suffix());
+        assert_eq!(
+            BanOrigin::split_suffix(&text),
+            ("192.0.2.1", Some("host mx2"))
+        );
+        assert_eq!(BanOrigin::split_suffix("192.0.2.1"), ("192.0.2.1", None));
+        assert_eq!(BanOrigin::Found.suffix(), "");
     }
 }

@@ -31,7 +31,7 @@ pub mod cli {
     }
 }
 pub mod config {
-    pub use crate::config::{Message, ReadOptions, find_filter, read, read_early};
+    pub use crate::config::{ConfigMessage, ReadOptions, find_filter, read, read_early};
     pub mod definition {
         pub use crate::config::definition::convert;
     }
@@ -56,7 +56,9 @@ pub mod config {
         pub use crate::config::section::Section;
     }
     pub mod settings {
-        pub use crate::config::settings::{Options, Setting, Settings, Vars, split_condition};
+        pub use crate::config::settings::{
+            MergedSettings, Options, Setting, Vars, split_condition,
+        };
     }
     pub mod shipped {
         pub use crate::config::shipped::{DIR, Shipped, all};
@@ -73,10 +75,10 @@ pub mod control {
         Command, CommandError, JailCommand, JailQuery, JailSetting, Reply, Value,
     };
     pub mod client {
-        pub use crate::control::client::Client;
+        pub use crate::control::client::ControlClient;
     }
     pub mod listener {
-        pub use crate::control::listener::Answer;
+        pub use crate::control::listener::Response;
     }
     pub mod pickle {
         pub use crate::control::pickle::{MAX_DEPTH, decode, decode_reply, encode, encode_reply};
@@ -88,7 +90,7 @@ pub mod control {
         }
     }
     pub mod wire {
-        pub use crate::control::wire::{CLOSE, END, Frames, frame};
+        pub use crate::control::wire::{CLOSE, END, FrameBuffer, frame};
     }
 }
 pub mod crowdsec {
@@ -181,7 +183,7 @@ pub mod notice {
     }
 }
 pub mod options {
-    pub use crate::options::{Kind, OptionRow};
+    pub use crate::options::{OptionRow, ValueKind};
     pub mod action {
         pub use crate::options::action::all;
     }
@@ -193,7 +195,7 @@ pub mod options {
     }
 }
 pub mod origin {
-    pub use crate::origin::Origin;
+    pub use crate::origin::BanOrigin;
 }
 pub mod pattern {
     pub use crate::pattern::{

@@ -17,11 +17,11 @@ const KEPT: usize = 256;
 
 /// A queue that holds at most `limit` messages.
 pub fn bounded<T>(limit: usize) -> (Sender<T>, Receiver<T>) {
-    let shared = Arc::new(Shared {
-        state: Mutex::new(State {
+    let shared = Arc::new(QueueShared {
+        state: Mutex::new(QueueState {
             messages: VecDeque::new(),
             pressing: false,
-            reader: Reader::Busy,
+            reader: ReceiverState::Busy,
             closed: false,
         }),
         news: Condvar::new(),
@@ -33,23 +33,23 @@ pub fn bounded<T>(limit: usize) -> (Sender<T>, Receiver<T>) {
     (sender, Receiver { shared })
 }
 
-struct Shared<T> {
-    state: Mutex<State<T>>,
+struct QueueShared<T> {
+    state: Mutex<QueueState<T>>,
     news: Condvar,
 }
 
-struct State<T> {
+struct QueueState<T> {
     messages: VecDeque<T>,
     /// One of them cannot wait.
     pressing: bool,
-    reader: Reader,
+    reader: ReceiverState,
     /// The other end is gone.
     closed: bool,
 }
 
 /// What the reader does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reader {
+enum ReceiverState {
     Busy,
     /// Waits for any message.
     Waiting,
@@ -57,8 +57,8 @@ enum Reader {
     Gathering,
 }
 
-impl<T> Shared<T> {
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+impl<T> QueueShared<T> {
+    fn lock(&self) -> MutexGuard<'_, QueueState<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -68,7 +68,7 @@ impl<T> Shared<T> {
     }
 }
 
-impl<T> State<T> {
+impl<T> QueueState<T> {
     fn take(&mut self) -> Option<T> {
         let message = self.messages.pop_front();
         if self.messages.is_empty() {
@@ -83,7 +83,7 @@ impl<T> State<T> {
 
 /// The sending end.
 pub struct Sender<T> {
-    shared: Arc<Shared<T>>,
+    shared: Arc<QueueShared<T>>,
     limit: usize,
 }
 
@@ -129,12 +129,12 @@ impl<T> Sender<T> {
         state.messages.push_back(message);
         state.pressing |= pressing;
         let wake = match state.reader {
-            Reader::Busy => false,
-            Reader::Waiting => true,
-            Reader::Gathering => pressing,
+            ReceiverState::Busy => false,
+            ReceiverState::Waiting => true,
+            ReceiverState::Gathering => pressing,
         };
         if wake {
-            state.reader = Reader::Busy;
+            state.reader = ReceiverState::Busy;
             // a reader that is woken finds the lock free
             drop(state);
             self.shared.news.notify_one();
@@ -151,7 +151,7 @@ impl<T> Drop for Sender<T> {
 
 /// The reading end.
 pub struct Receiver<T> {
-    shared: Arc<Shared<T>>,
+    shared: Arc<QueueShared<T>>,
 }
 
 impl<T> Receiver<T> {
@@ -160,7 +160,9 @@ impl<T> Receiver<T> {
     /// # Errors
     /// Nobody can send any more, and nothing waits.
     pub fn recv(&self) -> Result<T, RecvError> {
-        let mut state = self.wait(Reader::Waiting, None, |state| !state.messages.is_empty());
+        let mut state = self.wait(ReceiverState::Waiting, None, |state| {
+            !state.messages.is_empty()
+        });
         state.take().ok_or(RecvError)
     }
 
@@ -170,7 +172,7 @@ impl<T> Receiver<T> {
     /// None came, or none can come any more.
     pub fn recv_timeout(&self, patience: Duration) -> Result<T, RecvTimeoutError> {
         let until = Instant::now() + patience;
-        let mut state = self.wait(Reader::Waiting, Some(until), |state| {
+        let mut state = self.wait(ReceiverState::Waiting, Some(until), |state| {
             !state.messages.is_empty()
         });
         let closed = state.closed;
@@ -196,16 +198,18 @@ impl<T> Receiver<T> {
     /// Lets messages gather until one cannot wait, but not longer than this.
     pub fn gather(&self, patience: Duration) {
         let until = Instant::now() + patience;
-        drop(self.wait(Reader::Gathering, Some(until), |state| state.pressing));
+        drop(self.wait(ReceiverState::Gathering, Some(until), |state| {
+            state.pressing
+        }));
     }
 
     /// Waits until there is what is waited for, or no more, or the time is over.
     fn wait(
         &self,
-        reader: Reader,
+        reader: ReceiverState,
         until: Option<Instant>,
-        there: impl Fn(&State<T>) -> bool,
-    ) -> MutexGuard<'_, State<T>> {
+        there: impl Fn(&QueueState<T>) -> bool,
+    ) -> MutexGuard<'_, QueueState<T>> {
         let mut state = self.shared.lock();
         while !there(&state) && !state.closed {
             state.reader = reader;
@@ -219,7 +223,7 @@ impl<T> Receiver<T> {
             };
             state = waited.unwrap_or_else(|state| state);
         }
-        state.reader = Reader::Busy;
+        state.reader = ReceiverState::Busy;
         state
     }
 }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ferroban::parts::config::{self, Message, ReadOptions};
+use ferroban::parts::config::{self, ConfigMessage, ReadOptions};
 use ferroban::parts::control::Value;
 use ferroban::parts::log::Level;
 
@@ -134,7 +134,7 @@ fn say_once(records: &mut Vec<String>) {
     records.dedup_by(|a, b| a == b && a.contains("No section: 'Definition'"));
 }
 
-fn records(messages: &[Message]) -> Vec<String> {
+fn records(messages: &[ConfigMessage]) -> Vec<String> {
     let shown = messages
         .iter()
         .filter(|message| message.level >= Level::Warning);

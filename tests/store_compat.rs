@@ -7,7 +7,7 @@ use std::path::Path;
 
 use ferroban::parts::address::Address;
 use ferroban::parts::fields::{FieldValue, MatchLine};
-use ferroban::parts::origin::Origin;
+use ferroban::parts::origin::BanOrigin;
 use ferroban::parts::store::{LogPosition, Store};
 use ferroban::parts::ticket::{BanTime, Ticket};
 use serde_json::{Value, json};
@@ -113,7 +113,7 @@ fn write_ours(store: &Store) {
     store.add_ban("postfix", &first);
     store.add_ban("sshd", &ban("2001:db8::/32", NOW, BanTime::Permanent));
     let mut remote = ban("192.0.2.3", NOW, BanTime::Seconds(8.75));
-    remote.set_origin(&Origin::Fleet("mx2".to_owned()));
+    remote.set_origin(&BanOrigin::Fleet("mx2".to_owned()));
     store.add_ban("sshd", &remote);
     store.add_ban(
         "sshd",

@@ -571,7 +571,7 @@ fn socket_for_the_page_lets_look_and_with_write_ban_and_no_more() {
     let site = page_site("socket = HERE/web-control\nwrite = true\n");
     let server = site.foreground(home::server());
     let ask = |words: &[&str]| {
-        let mut client = ferroban::parts::control::client::Client::connect(
+        let mut client = ferroban::parts::control::client::ControlClient::connect(
             &site.path("web-control"),
             Some(std::time::Duration::from_secs(20)),
         )

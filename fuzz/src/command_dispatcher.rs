@@ -12,9 +12,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ferroban::parts::address::Address;
-use ferroban::parts::control::listener::Answer;
+use ferroban::parts::control::listener::Response;
 use ferroban::parts::control::print::{self, Charset};
-use ferroban::parts::control::wire::{CLOSE, Frames};
+use ferroban::parts::control::wire::{CLOSE, FrameBuffer};
 use ferroban::parts::control::{
     Command, CommandError, JailCommand, JailSetting, Reply, Value, pickle,
 };
@@ -44,7 +44,7 @@ pub fn run(data: &[u8]) {
 
 /// The requests among the messages of a connection.
 fn received(data: &[u8]) -> Vec<Words> {
-    let mut frames = Frames::default();
+    let mut frames = FrameBuffer::default();
     frames.push(data);
     let mut requests = Vec::new();
     while let Ok(Some(message)) = frames.next_message() {
@@ -158,7 +158,7 @@ fn in_server(commands: &[Words]) {
             let answer = answer
                 .await
                 .unwrap_or_else(|_| panic!("{words:?} takes too long"));
-            if let Answer::Reply(reply) = answer {
+            if let Response::Reply(reply) = answer {
                 last = reply;
             }
             show(&words, &last);

@@ -9,7 +9,7 @@ use ferroban::parts::config::settings::{Setting, split_condition};
 use ferroban::parts::control::Value;
 use ferroban::parts::datetime::duration;
 use ferroban::parts::jail::formula::{Formula, Variables};
-use ferroban::parts::options::Kind;
+use ferroban::parts::options::ValueKind;
 use ferroban::parts::python::Number;
 use ferroban::parts::python::text;
 
@@ -48,7 +48,7 @@ fn numbers(text: &str) {
         assert_eq!(whole as f64, float, "{text:?}");
     }
     let setting = Setting::from(text);
-    for kind in [Kind::Text, Kind::Flag, Kind::Integer] {
+    for kind in [ValueKind::Text, ValueKind::Flag, ValueKind::Integer] {
         convert(kind, &setting);
     }
 }

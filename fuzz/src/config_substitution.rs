@@ -5,7 +5,7 @@
 
 use ferroban::parts::action::tags::{self, PropertyTexts};
 use ferroban::parts::config::ini;
-use ferroban::parts::config::settings::{Options, Setting, Settings, Vars};
+use ferroban::parts::config::settings::{MergedSettings, Options, Setting, Vars};
 use ferroban::parts::config::tags::substitute;
 use ferroban::parts::sys::hosts::HostNames;
 
@@ -27,7 +27,7 @@ fn in_files(text: &str) {
     let Ok(file) = ini::parse(text, "x.conf") else {
         return;
     };
-    let mut settings = Settings::default();
+    let mut settings = MergedSettings::default();
     settings.merge(&file);
     // a second layer gives everything a `known/` value
     settings.merge(&file);

@@ -1,6 +1,6 @@
 //! Any bytes on the control socket, however they arrive: the same messages come out.
 
-use ferroban::parts::control::wire::{END, Frames, frame};
+use ferroban::parts::control::wire::{END, FrameBuffer, frame};
 
 pub fn run(data: &[u8]) {
     let Some((&size, stream)) = data.split_first() else {
@@ -22,7 +22,7 @@ pub fn run(data: &[u8]) {
 
 /// The messages, and whether something is left over.
 fn messages<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> (Vec<Vec<u8>>, bool) {
-    let mut frames = Frames::default();
+    let mut frames = FrameBuffer::default();
     let mut found = Vec::new();
     for chunk in chunks {
         frames.push(chunk);

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use super::options::{Options, Request};
 use super::{diagnostics, exit_code, options, pretty, say, usage};
-use crate::config::{self, ConfigError, Message, ReadOptions, Stream};
+use crate::config::{self, CommandStream, ConfigError, ConfigMessage, ReadOptions};
 use crate::control::Value;
 use crate::jail::validator::Validator;
 use crate::python::Number;
@@ -202,7 +202,7 @@ impl Setup {
         jail: Option<&str>,
         purpose: Purpose,
         trials: &Validator,
-    ) -> Option<Stream> {
+    ) -> Option<CommandStream> {
         let overrides = [
             ("loglevel", &self.loglevel),
             ("logtarget", &self.logtarget),
@@ -285,7 +285,7 @@ fn print_commands(commands: Vec<Vec<Value>>, pretty: bool) {
     say(&lines.join("\n"));
 }
 
-fn tell(messages: &[Message]) {
+fn tell(messages: &[ConfigMessage]) {
     for message in messages {
         crate::record!(message.level, message.target, "{message}");
     }

@@ -13,7 +13,7 @@ use serde_json::{Value as Json, json};
 
 use super::replay::jails;
 use super::{FAILURE, directory, help, refused, say};
-use crate::config::jail::report::{Part, Report, Row, report};
+use crate::config::jail::report::{JailReport, ReportPart, ReportRow, report};
 use crate::config::shipped::{self, Shipped};
 use crate::jail::core::JailCore;
 
@@ -134,7 +134,7 @@ fn write_new(path: &Path, text: &str) -> io::Result<bool> {
 }
 
 /// Adds what the server does when the configuration says nothing.
-fn add_defaults(rows: &mut Vec<Row>, jail: &str) {
+fn add_defaults(rows: &mut Vec<ReportRow>, jail: &str) {
     let core = JailCore::new(jail, true);
     for name in [
         "maxretry",
@@ -148,7 +148,7 @@ fn add_defaults(rows: &mut Vec<Row>, jail: &str) {
             continue;
         }
         if let Some(value) = core.option(name) {
-            rows.push(Row {
+            rows.push(ReportRow {
                 name: name.to_owned(),
                 value: value.str().into_owned(),
                 place: None,
@@ -158,7 +158,7 @@ fn add_defaults(rows: &mut Vec<Row>, jail: &str) {
 }
 
 /// In the form of a configuration file, with origins as comments.
-fn text(jail: &str, report: &Report) -> String {
+fn text(jail: &str, report: &JailReport) -> String {
     let state = if report.enabled {
         "enabled"
     } else {
@@ -184,12 +184,12 @@ fn text(jail: &str, report: &Report) -> String {
     out
 }
 
-fn one_line(part: &Part) -> String {
+fn one_line(part: &ReportPart) -> String {
     let words: Vec<&str> = part.definition.split_whitespace().collect();
     words.join(" ")
 }
 
-fn section(out: &mut String, title: &str, rows: &[Row]) {
+fn section(out: &mut String, title: &str, rows: &[ReportRow]) {
     if rows.is_empty() {
         return;
     }
@@ -212,8 +212,9 @@ fn section(out: &mut String, title: &str, rows: &[Row]) {
     }
 }
 
-fn json_of(jail: &str, report: &Report) -> Json {
-    let part = |part: &Part| json!({"definition": part.definition, "settings": rows(&part.rows)});
+fn json_of(jail: &str, report: &JailReport) -> Json {
+    let part =
+        |part: &ReportPart| json!({"definition": part.definition, "settings": rows(&part.rows)});
     json!({
         "jail": jail,
         "enabled": report.enabled,
@@ -225,7 +226,7 @@ fn json_of(jail: &str, report: &Report) -> Json {
     })
 }
 
-fn rows(rows: &[Row]) -> Vec<Json> {
+fn rows(rows: &[ReportRow]) -> Vec<Json> {
     rows.iter()
         .map(|row| {
             let origin = row.place.as_ref().map(|place| &place.origin);

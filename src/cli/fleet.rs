@@ -16,7 +16,7 @@ use serde_json::Value as Json;
 use super::{directory, help, printable, say};
 use crate::address::Address;
 use crate::config;
-use crate::control::client::Client;
+use crate::control::client::ControlClient;
 use crate::control::print::json;
 use crate::datetime::duration;
 use crate::fleet::engine::{Connection, Engine};
@@ -318,7 +318,7 @@ fn ask(matches: &ArgMatches, word: &str) -> anyhow::Result<Json> {
         Some(socket) => socket.clone(),
         None => config::read_early(Path::new(directory::chosen(matches)))?.socket,
     };
-    let client = Client::connect(&socket, Some(PATIENCE));
+    let client = ControlClient::connect(&socket, Some(PATIENCE));
     let mut client =
         client.map_err(|error| anyhow!("no server answers at {}: {error}", socket.display()))?;
     match client.ask(&["fleet".into(), word.into()]) {

@@ -23,7 +23,7 @@ use self::state::State;
 use crate::clock;
 use crate::config;
 use crate::countries::Countries;
-use crate::store::statistics::{self, Statistics, Wanted};
+use crate::store::statistics::{self, Statistics, StatisticsQuery};
 use crate::ticket::Timestamp;
 use crate::web::page::past::{DAYS, OFFENDERS};
 
@@ -86,7 +86,7 @@ fn gather(arguments: &Arguments) -> anyhow::Result<Report> {
         let since = now - f64::from(DAYS) * 86_400.0;
         let countries = Countries::installed();
         let country = |id: &str| countries.as_ref()?.of(id);
-        let wanted = Wanted {
+        let wanted = StatisticsQuery {
             offenders: OFFENDERS,
             reasons: true,
             country: countries.is_some().then_some(&country),

@@ -1,16 +1,16 @@
-//! An action of a jail: files of `action.d`, arguments and jail options → commands.
+//! Reads an action of a jail: files of `action.d`, arguments and jail options become commands.
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
 
 use indexmap::IndexMap;
 
-use super::definition::{Definition, Source};
-use super::error::{Cause, Messages};
+use super::definition::{Definition, ValueSource};
+use super::error::{Cause, ConfigMessages};
 use super::files::{join, stem};
 use super::layers::Layers;
 use super::references::References;
-use super::settings::{Options, Setting, Settings, Vars};
+use super::settings::{MergedSettings, Options, Setting, Vars};
 use crate::control::Value;
 use crate::notice;
 use crate::options::action::{self as rows, DEFINITION};
@@ -44,7 +44,10 @@ const HANDED_ON: [&str; 13] = [
 ];
 
 /// Which of these arguments nothing in the files of an action reads.
-pub fn unread<'a>(settings: &Settings, arguments: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+pub fn unread<'a>(
+    settings: &MergedSettings,
+    arguments: impl Iterator<Item = &'a str>,
+) -> Vec<&'a str> {
     let mut references = References::default();
     references.add_all(settings);
     let sections = settings.names().filter_map(|name| settings.section(name));
@@ -66,7 +69,7 @@ pub fn unread<'a>(settings: &Settings, arguments: impl Iterator<Item = &'a str>)
 }
 
 /// Whether an action of these files bans somebody, and does not only tell of it.
-pub fn bans(settings: &Settings) -> bool {
+pub fn bans(settings: &MergedSettings) -> bool {
     let unban = settings.find("Definition", "actionunban", &Vars::default());
     let unban = unban.ok().flatten().flatten();
     unban.is_some_and(|text| !text.trim().is_empty() && !notice::is_notice(&text))
@@ -74,7 +77,7 @@ pub fn bans(settings: &Settings) -> bool {
 
 /// An action of one jail.
 #[derive(Debug)]
-pub enum Action {
+pub enum ActionConfig {
     /// Commands from `action.d/NAME.conf`.
     Commands {
         /// Its name in the jail.
@@ -90,7 +93,7 @@ pub enum Action {
     Python(Vec<Value>),
 }
 
-impl Action {
+impl ActionConfig {
     /// Reads the files of `action.d/FILE` and their options; `None` when there are no files that
     /// can be used.
     ///
@@ -102,7 +105,7 @@ impl Action {
         jail: &str,
         mut arguments: IndexMap<String, String>,
         jail_options: &Options,
-    ) -> Result<Option<Action>, Cause> {
+    ) -> Result<Option<ActionConfig>, Cause> {
         if file.ends_with(".py") {
             return Ok(Some(python(layers.base(), file, jail, arguments)));
         }
@@ -125,7 +128,7 @@ impl Action {
             .collect();
         let mut definition = Definition::new(settings, DEFINITION, arguments);
         definition.read(jail_options, false, &mut layers.messages)?;
-        Ok(Some(Action::Commands {
+        Ok(Some(ActionConfig::Commands {
             name,
             jail: jail.to_owned(),
             definition: Box::new(definition),
@@ -136,16 +139,16 @@ impl Action {
     /// Its arguments that nothing reads.
     pub fn unread(&self) -> &[String] {
         match self {
-            Action::Commands { unread, .. } => unread,
-            Action::Python(_) => &[],
+            ActionConfig::Commands { unread, .. } => unread,
+            ActionConfig::Python(_) => &[],
         }
     }
 
     /// Where the value of a property comes from.
-    pub fn source(&self, name: &str) -> Source {
+    pub fn source(&self, name: &str) -> ValueSource {
         match self {
-            Action::Commands { definition, .. } => definition.source(name),
-            Action::Python(_) => Source::Argument,
+            ActionConfig::Commands { definition, .. } => definition.source(name),
+            ActionConfig::Python(_) => ValueSource::Argument,
         }
     }
 
@@ -153,10 +156,10 @@ impl Action {
     ///
     /// # Errors
     /// Self reference.
-    pub fn commands(&mut self, messages: &mut Messages) -> Result<Vec<Vec<Value>>, Cause> {
+    pub fn commands(&mut self, messages: &mut ConfigMessages) -> Result<Vec<Vec<Value>>, Cause> {
         let (name, jail, definition) = match self {
-            Action::Python(command) => return Ok(vec![command.clone()]),
-            Action::Commands {
+            ActionConfig::Python(command) => return Ok(vec![command.clone()]),
+            ActionConfig::Commands {
                 name,
                 jail,
                 definition,
@@ -211,7 +214,12 @@ fn unique_name(file: &str, jail: &str, name: &str) -> String {
     }
 }
 
-fn python(base: &str, file: &str, jail: &str, mut arguments: IndexMap<String, String>) -> Action {
+fn python(
+    base: &str,
+    file: &str,
+    jail: &str,
+    mut arguments: IndexMap<String, String>,
+) -> ActionConfig {
     let name = arguments
         .shift_remove("actname")
         .unwrap_or_else(|| stem(file).to_owned());
@@ -219,7 +227,7 @@ fn python(base: &str, file: &str, jail: &str, mut arguments: IndexMap<String, St
     let members = arguments
         .iter()
         .map(|(name, value)| (name.as_str(), Cow::Borrowed(value.as_str())));
-    Action::Python(vec![
+    ActionConfig::Python(vec![
         "set".into(),
         jail.into(),
         "addaction".into(),

@@ -1,5 +1,5 @@
-//! What filters and actions have in common: a file with `[Definition]` and `[Init]`, arguments
-//! from the jail, options of the jail, and their combination (facts C23–C32).
+//! What filters and actions have in common: a file with `[Definition]` and `[Init]`, arguments from the
+//! jail, options of the jail, and how they are combined (facts C23–C32).
 #![forbid(unsafe_code)]
 
 use crate::python::text::is_on;
@@ -7,13 +7,13 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::error::{Cause, Messages, Place};
-use super::section::{Hashing, Origin};
-use super::settings::{Options, Setting, Settings, Supplied, Vars, split_condition};
+use super::error::{Cause, ConfigMessages, ConfigPlace};
+use super::section::{FileLine, Hashing};
+use super::settings::{MergedSettings, Options, Setting, Supplied, Vars, split_condition};
 use super::tags;
 use crate::control::Value;
 use crate::log::Level;
-use crate::options::{Kind, Literal, OptionRow};
+use crate::options::{Literal, OptionRow, ValueKind};
 use crate::python::text::quoted;
 
 const TARGET: &str = "fail2ban.configreader";
@@ -31,16 +31,16 @@ impl From<Literal> for Setting {
 }
 
 /// The value of a text; `None` when it has none of this kind.
-pub fn convert(kind: Kind, value: &Setting) -> Option<Setting> {
+pub fn convert(kind: ValueKind, value: &Setting) -> Option<Setting> {
     match kind {
-        Kind::Text => Some(value.clone()),
-        Kind::Flag => Some(Setting::Flag(match value {
+        ValueKind::Text => Some(value.clone()),
+        ValueKind::Flag => Some(Setting::Flag(match value {
             Setting::Text(text) => is_on(text),
             Setting::Flag(flag) => *flag,
             Setting::Number(number) => *number != 0,
             Setting::Nothing => false,
         })),
-        Kind::Integer => Value::from(value).to_int().ok().map(Setting::Number),
+        ValueKind::Integer => Value::from(value).to_int().ok().map(Setting::Number),
     }
 }
 
@@ -49,13 +49,13 @@ pub fn convert(kind: Kind, value: &Setting) -> Option<Setting> {
 /// # Errors
 /// A substitution that fails; with `must_exist` a section that is not there.
 pub fn read_options<'k>(
-    settings: &Settings,
+    settings: &MergedSettings,
     section: &str,
     known: impl IntoIterator<Item = &'k OptionRow>,
     supplied: Option<(Supplied<'_>, &Vars)>,
     must_exist: bool,
     converts: bool,
-    messages: &mut Messages,
+    messages: &mut ConfigMessages,
 ) -> Result<Options, Cause> {
     let none = Vars::default();
     let vars = supplied.map_or(&none, |(_, vars)| vars);
@@ -69,7 +69,11 @@ pub fn read_options<'k>(
         match settings.find(section, name, vars) {
             Ok(Some(text)) => {
                 let text = Setting::from(text);
-                let kind = if converts { option.kind } else { Kind::Text };
+                let kind = if converts {
+                    option.kind
+                } else {
+                    ValueKind::Text
+                };
                 let value = convert(kind, &text).unwrap_or_else(|| {
                     let text = format!(
                         "Wrong value for '{name}' in '{section}'. Using default one: '{}'",
@@ -84,7 +88,7 @@ pub fn read_options<'k>(
             Err(Cause::NoSection(_)) if option.beyond => {}
             Err(cause @ Cause::NoSection(_)) if !must_exist => {
                 let file = settings.file.clone();
-                let place = file.map(|file| Place::from(Origin { file, line: 1 }));
+                let place = file.map(|file| ConfigPlace::from(FileLine { file, line: 1 }));
                 messages.add_once_at(Level::Error, TARGET, cause.to_string(), place);
                 values.insert(name.into(), default());
             }
@@ -110,11 +114,11 @@ pub fn merged(first: &Options, second: &Options) -> Options {
 
 /// Where the value of an option comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum ValueSource {
     /// The brackets behind the name of the filter or action.
     Argument,
     /// A file.
-    File(Origin),
+    File(FileLine),
     /// Nobody wrote it.
     Program,
 }
@@ -122,7 +126,7 @@ pub enum Source {
 /// A filter or action of a jail.
 #[derive(Debug)]
 pub struct Definition {
-    settings: Rc<Settings>,
+    settings: Rc<MergedSettings>,
     known: &'static [OptionRow],
     /// How many of `arguments` the jail gave.
     given: usize,
@@ -138,7 +142,7 @@ pub struct Definition {
 impl Definition {
     /// A definition whose files were read.
     pub fn new(
-        settings: Rc<Settings>,
+        settings: Rc<MergedSettings>,
         known: &'static [OptionRow],
         arguments: Options,
     ) -> Definition {
@@ -154,15 +158,15 @@ impl Definition {
     }
 
     /// Its files.
-    pub fn settings(&self) -> &Settings {
+    pub fn settings(&self) -> &MergedSettings {
         &self.settings
     }
 
     /// Where the value of an option comes from that no option of the jail has decided.
-    pub fn source(&self, name: &str) -> Source {
+    pub fn source(&self, name: &str) -> ValueSource {
         let given = self.arguments.get_index_of(name);
         if given.is_some_and(|index| index < self.given) {
-            return Source::Argument;
+            return ValueSource::Argument;
         }
         let own = ["Init", "Definition"].map(|section| {
             let own = self.settings.section(section)?.get(name)?;
@@ -170,7 +174,7 @@ impl Definition {
         });
         let of_all = || self.settings.defaults.get(name)?.origin.clone();
         let origin = own.into_iter().flatten().next().or_else(of_all);
-        origin.map_or(Source::Program, Source::File)
+        origin.map_or(ValueSource::Program, ValueSource::File)
     }
 
     /// Reads the options; those of the jail win. With `all` the unknown ones of `[Definition]`,
@@ -182,7 +186,7 @@ impl Definition {
         &mut self,
         jail: &Options,
         all: bool,
-        messages: &mut Messages,
+        messages: &mut ConfigMessages,
     ) -> Result<(), Cause> {
         // options of `[Init]` join the arguments, but are none
         let arguments = self.arguments.clone();
@@ -253,7 +257,11 @@ impl Definition {
     ///
     /// # Errors
     /// Self reference.
-    pub fn combined(&mut self, ignore: &[&str], messages: &mut Messages) -> Result<Options, Cause> {
+    pub fn combined(
+        &mut self,
+        ignore: &[&str],
+        messages: &mut ConfigMessages,
+    ) -> Result<Options, Cause> {
         let mut options = merged(&self.own, &self.arguments);
         let names = self.own.keys().chain(self.arguments.keys());
         let ignore: tags::Ignored<'_> = names
@@ -280,8 +288,8 @@ impl Definition {
         match cause {
             Cause::Circle { option, text } => Cause::Setting {
                 place: match self.source(&option) {
-                    Source::File(origin) => Some(origin.into()),
-                    Source::Argument | Source::Program => None,
+                    ValueSource::File(origin) => Some(origin.into()),
+                    ValueSource::Argument | ValueSource::Program => None,
                 },
                 text,
             },
@@ -289,15 +297,19 @@ impl Definition {
         }
     }
 
-    fn convert(&self, options: &mut Options, messages: &mut Messages) {
-        for known in self.known.iter().filter(|known| known.kind != Kind::Text) {
+    fn convert(&self, options: &mut Options, messages: &mut ConfigMessages) {
+        for known in self
+            .known
+            .iter()
+            .filter(|known| known.kind != ValueKind::Text)
+        {
             let Some(value) = options.get_mut(known.name) else {
                 continue;
             };
             if *value == Setting::Nothing {
                 continue;
             }
-            let kind = if known.kind == Kind::Flag {
+            let kind = if known.kind == ValueKind::Flag {
                 "bool"
             } else {
                 "int"

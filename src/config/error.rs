@@ -1,17 +1,17 @@
-//! What can go wrong while the configuration is read, with the texts administrators and scripts
-//! know, followed by file and line where the original leaves them out.
+//! Errors and warnings of reading the configuration, in the texts that administrators and scripts know,
+//! followed by file and line where the original leaves them out.
 #![forbid(unsafe_code)]
 
 use std::fmt;
 
-use super::ini::SyntaxError;
-use super::section::Origin;
+use super::ini::IniSyntaxError;
+use super::section::FileLine;
 use crate::log::Level;
 use crate::python::text::quoted;
 
 /// Something to tell the operator that does not stop the reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
+pub struct ConfigMessage {
     /// How bad it is.
     pub level: Level,
     /// The logger's name (`fail2ban.configreader`).
@@ -19,10 +19,10 @@ pub struct Message {
     /// The line without date, level and place.
     pub text: String,
     /// What it is about, where that is known.
-    pub place: Option<Place>,
+    pub place: Option<ConfigPlace>,
 }
 
-impl fmt::Display for Message {
+impl fmt::Display for ConfigMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.text, Appended(self.place.as_ref()))
     }
@@ -30,23 +30,23 @@ impl fmt::Display for Message {
 
 /// A place in the files of the configuration, and what is written there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct ConfigPlace {
     /// File and line.
-    pub origin: Origin,
+    pub origin: FileLine,
     /// The text in question; empty when the message shows it.
     pub text: String,
 }
 
-impl From<Origin> for Place {
-    fn from(origin: Origin) -> Place {
-        Place {
+impl From<FileLine> for ConfigPlace {
+    fn from(origin: FileLine) -> ConfigPlace {
+        ConfigPlace {
             origin,
             text: String::new(),
         }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ConfigPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.text.as_str() {
             "" => self.origin.fmt(f),
@@ -56,7 +56,7 @@ impl fmt::Display for Place {
 }
 
 /// ` (FILE:LINE)`, ` (FILE:LINE: TEXT)`, or nothing: what follows the original's text.
-pub struct Appended<'a>(pub Option<&'a Place>);
+pub struct Appended<'a>(pub Option<&'a ConfigPlace>);
 
 impl fmt::Display for Appended<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,11 +78,11 @@ pub struct Fault {
     pub text: String,
 }
 
-/// Collects [`Message`]s in the order they arise.
+/// Collects [`ConfigMessage`]s in the order they arise.
 #[derive(Clone, Debug, Default)]
-pub struct Messages(pub Vec<Message>);
+pub struct ConfigMessages(pub Vec<ConfigMessage>);
 
-impl Messages {
+impl ConfigMessages {
     /// Adds one.
     pub fn add(&mut self, level: Level, target: &'static str, text: impl Into<String>) {
         self.add_at(level, target, text, None);
@@ -94,9 +94,9 @@ impl Messages {
         level: Level,
         target: &'static str,
         text: impl Into<String>,
-        place: Option<Place>,
+        place: Option<ConfigPlace>,
     ) {
-        self.0.push(Message {
+        self.0.push(ConfigMessage {
             level,
             target,
             text: text.into(),
@@ -110,9 +110,9 @@ impl Messages {
         level: Level,
         target: &'static str,
         text: String,
-        place: Option<Place>,
+        place: Option<ConfigPlace>,
     ) {
-        let is_same = |known: &Message| known.text == text && known.place == place;
+        let is_same = |known: &ConfigMessage| known.text == text && known.place == place;
         if !self.0.iter().any(is_same) {
             self.add_at(level, target, text, place);
         }
@@ -124,14 +124,14 @@ impl Messages {
 pub enum Cause {
     /// A file that is no INI file (fact C13).
     #[error(transparent)]
-    Syntax(#[from] SyntaxError),
+    Syntax(#[from] IniSyntaxError),
     /// `%(…)s` that leads nowhere (facts C14, C18, C21).
     #[error("{text}{}", Appended(place.as_ref()))]
     Interpolation {
         /// The original's sentence.
         text: String,
         /// Where the option was written.
-        place: Option<Place>,
+        place: Option<ConfigPlace>,
     },
     /// A section that is not there.
     #[error("No section: {}", quoted(.0))]
@@ -150,7 +150,7 @@ pub enum Cause {
         /// The original's sentence.
         text: String,
         /// Where it was written, if in a file.
-        place: Option<Place>,
+        place: Option<ConfigPlace>,
     },
     /// Tags that lead back to themselves (fact C25).
     #[error("{text}")]
@@ -189,7 +189,7 @@ impl Cause {
     }
 
     /// Where it was written, if that is known.
-    pub fn place(&self) -> Option<Place> {
+    pub fn place(&self) -> Option<ConfigPlace> {
         match self {
             Cause::Syntax(error) => Some(error.origin().into()),
             Cause::Interpolation { place, .. } | Cause::Setting { place, .. } => place.clone(),
@@ -211,7 +211,7 @@ pub struct ConfigError {
     /// What ended it.
     pub cause: Cause,
     /// What was to be told before that.
-    pub messages: Vec<Message>,
+    pub messages: Vec<ConfigMessage>,
 }
 
 impl From<Cause> for ConfigError {

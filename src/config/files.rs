@@ -1,5 +1,5 @@
-//! The few questions the reader asks of a file system, as a trait: the rules above it stay free
-//! of input and output and are tested with files that exist only in memory.
+//! File system access as a trait, so that the rules above it do no I/O and are tested with files that exist
+//! only in memory.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -205,12 +205,12 @@ pub(super) mod memory {
 
     /// Path → contents; directories are implied.
     #[derive(Clone, Debug, Default)]
-    pub struct Memory(pub BTreeMap<String, String>);
+    pub struct MemoryFiles(pub BTreeMap<String, String>);
 
-    impl Memory {
+    impl MemoryFiles {
         /// A file system with these files.
-        pub fn new(files: &[(&str, &str)]) -> Memory {
-            Memory(
+        pub fn new(files: &[(&str, &str)]) -> MemoryFiles {
+            MemoryFiles(
                 files
                     .iter()
                     .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
@@ -219,7 +219,7 @@ pub(super) mod memory {
         }
     }
 
-    impl Files for Memory {
+    impl Files for MemoryFiles {
         fn read(&self, path: &str) -> io::Result<Vec<u8>> {
             self.0
                 .get(path)

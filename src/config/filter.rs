@@ -1,14 +1,14 @@
-//! The filter of a jail: files of `filter.d`, arguments and jail options → commands, and the
-//! options a filter consists of for programs that run one without a jail.
+//! Reads the filter of a jail: files of `filter.d`, arguments and jail options become commands, or the
+//! options of a filter for programs that run one without a jail.
 #![forbid(unsafe_code)]
 
 use std::rc::Rc;
 
-use super::definition::{Definition, Source};
-use super::error::{Cause, Messages};
+use super::definition::{Definition, ValueSource};
+use super::error::{Cause, ConfigMessages};
 use super::files::join;
 use super::layers::Layers;
-use super::settings::{Options, Setting, Settings, Vars};
+use super::settings::{MergedSettings, Options, Setting, Vars};
 use crate::control::Value;
 use crate::options::Sent;
 use crate::options::jail::FILTER;
@@ -16,12 +16,12 @@ use crate::python::text::shell_words;
 
 /// A filter whose files were read.
 #[derive(Debug)]
-pub struct Filter {
+pub struct FilterConfig {
     jail: String,
     definition: Definition,
 }
 
-impl Filter {
+impl FilterConfig {
     /// Reads the files of `filter.d/NAME`; `None` when there are none that can be used.
     ///
     /// # Errors
@@ -31,9 +31,9 @@ impl Filter {
         name: &str,
         jail: &str,
         arguments: Options,
-    ) -> Result<Option<Filter>, Cause> {
+    ) -> Result<Option<FilterConfig>, Cause> {
         let settings = layers.read(&join("filter.d", name))?;
-        Ok(settings.map(|settings| Filter::new(settings, jail, arguments)))
+        Ok(settings.map(|settings| FilterConfig::new(settings, jail, arguments)))
     }
 
     /// Reads one file and what it includes, wherever it is, without its layers.
@@ -45,13 +45,13 @@ impl Filter {
         path: &str,
         jail: &str,
         arguments: Options,
-    ) -> Result<Option<Filter>, Cause> {
+    ) -> Result<Option<FilterConfig>, Cause> {
         let settings = layers.read_file(path)?;
-        Ok(settings.map(|settings| Filter::new(settings, jail, arguments)))
+        Ok(settings.map(|settings| FilterConfig::new(settings, jail, arguments)))
     }
 
-    fn new(settings: Rc<Settings>, jail: &str, arguments: Options) -> Filter {
-        Filter {
+    fn new(settings: Rc<MergedSettings>, jail: &str, arguments: Options) -> FilterConfig {
+        FilterConfig {
             jail: jail.to_owned(),
             definition: Definition::new(settings, FILTER, arguments),
         }
@@ -82,13 +82,13 @@ impl Filter {
         &mut self,
         jail: &Options,
         all: bool,
-        messages: &mut Messages,
+        messages: &mut ConfigMessages,
     ) -> Result<(), Cause> {
         self.definition.read(jail, all, messages)
     }
 
     /// Where the value of an option comes from that no option of the jail has decided.
-    pub fn source(&self, name: &str) -> Source {
+    pub fn source(&self, name: &str) -> ValueSource {
         self.definition.source(name)
     }
 
@@ -107,7 +107,7 @@ impl Filter {
     ///
     /// # Errors
     /// Self reference.
-    pub fn combined(&mut self, messages: &mut Messages) -> Result<Options, Cause> {
+    pub fn combined(&mut self, messages: &mut ConfigMessages) -> Result<Options, Cause> {
         self.definition.combined(&[], messages)
     }
 
@@ -136,7 +136,7 @@ impl Filter {
     ///
     /// # Errors
     /// Self reference; a journal match with an open quote.
-    pub fn commands(&mut self, messages: &mut Messages) -> Result<Vec<Vec<Value>>, Cause> {
+    pub fn commands(&mut self, messages: &mut ConfigMessages) -> Result<Vec<Vec<Value>>, Cause> {
         let options = self.combined(messages)?;
         let mut commands = Vec::new();
         add_commands(&mut commands, &options, &self.jail)?;

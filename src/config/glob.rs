@@ -1,11 +1,11 @@
-//! Shell patterns → the paths that match, in the order the directories give them (fact J4).
+//! Expands shell patterns to paths, in the order in which directories list them (fact J4).
 #![forbid(unsafe_code)]
 
 use super::files::{Files, join, refused, split};
 
 /// What a pattern led to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct GlobMatches {
     /// Paths that are there.
     pub paths: Vec<String>,
     /// Links that lead nowhere.
@@ -16,7 +16,7 @@ pub struct Found {
     pub refused: Vec<String>,
 }
 
-impl Found {
+impl GlobMatches {
     fn add_refusal(&mut self, files: &dyn Files, path: &str) -> bool {
         let error = files.refusal(path);
         self.refused
@@ -26,8 +26,8 @@ impl Found {
 }
 
 /// Looks up a pattern; one without wildcards is a path.
-pub fn find(files: &dyn Files, pattern: &str) -> Found {
-    let mut found = Found::default();
+pub fn find(files: &dyn Files, pattern: &str) -> GlobMatches {
+    let mut found = GlobMatches::default();
     if !has_wildcard(pattern) && !pattern.ends_with('/') && files.exists(pattern) {
         found.paths.push(pattern.to_owned());
         return found;
@@ -47,7 +47,7 @@ pub fn has_wildcard(pattern: &str) -> bool {
     pattern.contains(['*', '?', '['])
 }
 
-fn matches(files: &dyn Files, pattern: &str, found: &mut Found) -> Vec<String> {
+fn matches(files: &dyn Files, pattern: &str, found: &mut GlobMatches) -> Vec<String> {
     let (directory, name) = split(pattern);
     if !has_wildcard(pattern) {
         return match present(files, directory, name) {
@@ -161,7 +161,7 @@ fn one_of(pattern: &[char], c: char) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::files::memory::Memory;
+    use super::super::files::memory::MemoryFiles;
     use super::*;
 
     #[test]
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn paths() {
-        let files = Memory::new(&[
+        let files = MemoryFiles::new(&[
             ("/v/log/a.log", ""),
             ("/v/log/b.log", ""),
             ("/v/log/.h.log", ""),

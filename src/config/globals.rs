@@ -1,10 +1,10 @@
-//! `fail2ban.conf` and its layers: what the client needs at once, and the settings of the server
-//! itself (facts G1–G12).
+//! `fail2ban.conf` and its layers: options that the client needs itself, and settings of the server (facts
+//! G1–G12).
 #![forbid(unsafe_code)]
 
 use super::definition::read_options;
-use super::error::{Cause, Messages};
-use super::settings::{Options, Settings};
+use super::error::{Cause, ConfigMessages};
+use super::settings::{MergedSettings, Options};
 use crate::control::Value;
 use crate::options::server::{
     self as rows, CROWDSEC, CROWDSEC_COMMAND, EARLY, FLEET, FLEET_COMMAND, SANDBOX, THREAD,
@@ -32,7 +32,7 @@ pub enum Sandbox {
 ///
 /// # Errors
 /// A substitution that fails.
-pub fn early(settings: &Settings, messages: &mut Messages) -> Result<Options, Cause> {
+pub fn early(settings: &MergedSettings, messages: &mut ConfigMessages) -> Result<Options, Cause> {
     read_options(settings, "Definition", EARLY, None, false, true, messages)
 }
 
@@ -40,7 +40,11 @@ pub fn early(settings: &Settings, messages: &mut Messages) -> Result<Options, Ca
 ///
 /// # Errors
 /// A substitution that fails.
-pub fn one(settings: &Settings, row: OptionRow, messages: &mut Messages) -> Result<String, Cause> {
+pub fn one(
+    settings: &MergedSettings,
+    row: OptionRow,
+    messages: &mut ConfigMessages,
+) -> Result<String, Cause> {
     let options = read_options(settings, "Definition", &[row], None, false, true, messages)?;
     let value = options.get(row.name).map(|value| value.text().into_owned());
     Ok(value.unwrap_or_default())
@@ -50,7 +54,7 @@ pub fn one(settings: &Settings, row: OptionRow, messages: &mut Messages) -> Resu
 ///
 /// # Errors
 /// A substitution that fails; another value.
-pub fn sandbox(settings: &Settings, messages: &mut Messages) -> Result<Sandbox, Cause> {
+pub fn sandbox(settings: &MergedSettings, messages: &mut ConfigMessages) -> Result<Sandbox, Cause> {
     match one(settings, SANDBOX, messages)?.as_str() {
         "strict" => Ok(Sandbox::Strict),
         "auto" => Ok(Sandbox::Auto),
@@ -66,7 +70,7 @@ pub fn sandbox(settings: &Settings, messages: &mut Messages) -> Result<Sandbox, 
 
 /// A value that an option cannot have; `is`: what it can.
 pub fn invalid(
-    settings: &Settings,
+    settings: &MergedSettings,
     (section, option): (&str, &str),
     value: &str,
     is: &str,
@@ -86,7 +90,10 @@ pub fn invalid(
 ///
 /// # Errors
 /// A substitution that fails.
-pub fn fleet(settings: &Settings, messages: &mut Messages) -> Result<Option<Members>, Cause> {
+pub fn fleet(
+    settings: &MergedSettings,
+    messages: &mut ConfigMessages,
+) -> Result<Option<Members>, Cause> {
     members(settings, FLEET_COMMAND, FLEET, messages)
 }
 
@@ -94,16 +101,19 @@ pub fn fleet(settings: &Settings, messages: &mut Messages) -> Result<Option<Memb
 ///
 /// # Errors
 /// As [`fleet`].
-pub fn crowdsec(settings: &Settings, messages: &mut Messages) -> Result<Option<Members>, Cause> {
+pub fn crowdsec(
+    settings: &MergedSettings,
+    messages: &mut ConfigMessages,
+) -> Result<Option<Members>, Cause> {
     members(settings, CROWDSEC_COMMAND, CROWDSEC, messages)
 }
 
 /// The options of a section that go to the server as one.
 fn members(
-    settings: &Settings,
+    settings: &MergedSettings,
     section: &str,
     known: &[OptionRow],
-    messages: &mut Messages,
+    messages: &mut ConfigMessages,
 ) -> Result<Option<Members>, Cause> {
     if settings.section(section).is_none() {
         return Ok(None);
@@ -120,9 +130,9 @@ fn members(
 /// # Errors
 /// A substitution that fails; a log level that is none (fact C53).
 pub fn commands(
-    settings: &Settings,
+    settings: &MergedSettings,
     overrides: Options,
-    messages: &mut Messages,
+    messages: &mut ConfigMessages,
 ) -> Result<Vec<Vec<Value>>, Cause> {
     let sent = || rows::all().filter(|row| row.sent != Sent::Never);
     let mut options = read_options(settings, "Definition", sent(), None, false, true, messages)?;

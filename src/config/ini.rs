@@ -1,11 +1,10 @@
-//! The text of one file → its sections and options.
+//! Parses the text of one file into sections and options.
 //!
-//! The `configparser` crate keeps the map, but its grammar is not that of the files fail2ban
-//! reads: it cuts values at every `;` or at none, takes an indented `[` for a section and lets
-//! repeated options pass. So a small normaliser runs first. It applies the rules of facts
-//! C10–C13, refuses what must be refused with the line it stands on, and hands the crate a text
-//! in which every key, continuation and section name begins with a guard, so that nothing in it
-//! can be mistaken for anything else.
+//! The `configparser` crate keeps the map, but its grammar is not that of the files fail2ban reads: it cuts
+//! values at every `;` or at none, takes an indented `[` for a section and accepts repeated options. So a
+//! small normaliser runs first. It applies the rules of facts C10–C13, refuses what must be refused with
+//! its line number, and gives the crate a text in which every key, continuation and section name begins
+//! with a guard, so that nothing in it can be mistaken for anything else.
 #![forbid(unsafe_code)]
 
 mod error;
@@ -18,9 +17,9 @@ use configparser::ini::{Ini, IniDefault};
 use indexmap::IndexMap;
 use indexmap::map;
 
-pub use error::SyntaxError;
+pub use error::IniSyntaxError;
 
-use super::section::{Entry, Hashing, Origin, Section};
+use super::section::{FileLine, Hashing, RawOption, Section};
 use crate::python::text::{is_space, lower_case, strip, strip_end, universal_newlines};
 
 /// A private-use character: stands where the crate must not look for syntax.
@@ -40,22 +39,22 @@ pub struct IniFile {
     /// All other sections, in order.
     pub sections: IndexMap<Arc<str>, Section, Hashing>,
     /// What is wrong with single sections.
-    pub faults: IndexMap<Arc<str>, SyntaxError, Hashing>,
+    pub faults: IndexMap<Arc<str>, IniSyntaxError, Hashing>,
 }
 
 /// Reads the text of `file`.
 ///
 /// # Errors
 /// Fact C13.
-pub fn parse(text: &str, file: &str) -> Result<IniFile, SyntaxError> {
-    read(text, file, Bad::Together, false, Err)
+pub fn parse(text: &str, file: &str) -> Result<IniFile, IniSyntaxError> {
+    read(text, file, LineErrors::Together, false, Err)
 }
 
 /// Reads what can be read of the text of `file`, and tells everything that is wrong with it. Of
 /// options that stand there twice the first counts.
-pub fn parse_tolerantly(text: &str, file: &str) -> (IniFile, Vec<SyntaxError>) {
+pub fn parse_tolerantly(text: &str, file: &str) -> (IniFile, Vec<IniSyntaxError>) {
     let mut errors = Vec::new();
-    let read = read(text, file, Bad::Together, false, |error| {
+    let read = read(text, file, LineErrors::Together, false, |error| {
         errors.push(error);
         Ok(())
     });
@@ -67,19 +66,27 @@ pub fn parse_tolerantly(text: &str, file: &str) -> (IniFile, Vec<SyntaxError>) {
 ///
 /// # Errors
 /// Fact C13; a line that is not UTF-8 where all may be concerned.
-pub fn parse_by_section(bytes: &[u8], file: &str, whole: &[&str]) -> Result<IniFile, SyntaxError> {
+pub fn parse_by_section(
+    bytes: &[u8],
+    file: &str,
+    whole: &[&str],
+) -> Result<IniFile, IniSyntaxError> {
     let text = String::from_utf8_lossy(bytes);
     let damaged = matches!(text, Cow::Owned(_));
     let mut faults = IndexMap::default();
-    let read = read(&text, file, Bad::BySection, damaged, |error| {
-        match error.section() {
+    let read = read(
+        &text,
+        file,
+        LineErrors::BySection,
+        damaged,
+        |error| match error.section() {
             Some(section) if !whole.contains(&section) => {
                 faults.entry(section.into()).or_insert(error);
                 Ok(())
             }
             _ => Err(error),
-        }
-    });
+        },
+    );
     // what concerns all is told as without this: with every line that is wrong
     let mut read = match read {
         Err(_) if !damaged => parse(&text, file)?,
@@ -91,7 +98,7 @@ pub fn parse_by_section(bytes: &[u8], file: &str, whole: &[&str]) -> Result<IniF
 
 /// How lines are told that are neither section nor option.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Bad {
+enum LineErrors {
     /// All in one mistake, as the original does.
     Together,
     /// One mistake a section.
@@ -102,10 +109,10 @@ enum Bad {
 fn read(
     text: &str,
     file: &str,
-    bad: Bad,
+    bad: LineErrors,
     damaged: bool,
-    mut refuse: impl FnMut(SyntaxError) -> Result<(), SyntaxError>,
-) -> Result<IniFile, SyntaxError> {
+    mut refuse: impl FnMut(IniSyntaxError) -> Result<(), IniSyntaxError>,
+) -> Result<IniFile, IniSyntaxError> {
     let text = universal_newlines(text);
     let mut normaliser = Normaliser::new(file, text.len(), damaged);
     for (number, line) in (1..).zip(text.split_inclusive('\n')) {
@@ -119,7 +126,7 @@ fn read(
     let mut crate_reader = Ini::new_from_defaults(settings_of_crate());
     if let Err(reason) = crate_reader.read(guarded) {
         // The guards leave the crate nothing to object to; should it, its words are shown.
-        return Err(SyntaxError::Unparsable {
+        return Err(IniSyntaxError::Unparsable {
             file: file.to_owned(),
             section: None,
             lines: vec![(0, reason)],
@@ -147,7 +154,7 @@ fn settings_of_crate() -> IniDefault {
 /// Removes the guards and adds where each option stands.
 fn collect(
     map: indexmap::IndexMap<String, IndexMap<String, Option<String>>>,
-    written: &IndexMap<String, Written, Hashing>,
+    written: &IndexMap<String, SectionState, Hashing>,
     file: &str,
 ) -> IniFile {
     let path: Arc<str> = file.into();
@@ -162,12 +169,12 @@ fn collect(
             .filter(|((key, _), _)| !key.starts_with(REPEATED))
             .map(|((key, value), line)| {
                 let key: Arc<str> = key.strip_prefix(GUARD).unwrap_or(&key).into();
-                let origin = Origin {
+                let origin = FileLine {
                     file: path.clone(),
                     line: *line,
                 };
                 let text = unguard(value.unwrap_or_default());
-                (key, Entry::written(text, origin))
+                (key, RawOption::written(text, origin))
             })
             .collect();
         if name == DEFAULT {
@@ -201,7 +208,7 @@ fn unguard(value: String) -> Arc<str> {
 
 /// What was seen of a section.
 #[derive(Default)]
-struct Written {
+struct SectionState {
     /// Where each of its options stands, in order.
     lines: Vec<u32>,
     names: HashSet<Box<str>, Hashing>,
@@ -213,7 +220,7 @@ struct Normaliser<'a> {
     /// U+FFFD stands for what is not UTF-8.
     damaged: bool,
     out: String,
-    sections: IndexMap<String, Written, Hashing>,
+    sections: IndexMap<String, SectionState, Hashing>,
     /// The section whose options follow.
     section: Option<usize>,
     in_option: bool,
@@ -236,7 +243,7 @@ impl<'a> Normaliser<'a> {
         }
     }
 
-    fn line(&mut self, number: usize, line: &str) -> Result<(), SyntaxError> {
+    fn line(&mut self, number: usize, line: &str) -> Result<(), IniSyntaxError> {
         let comment = comment_start(line);
         let value = strip(&line[..comment.unwrap_or(line.len())]);
         if value.is_empty() {
@@ -262,7 +269,7 @@ impl<'a> Normaliser<'a> {
         }
         match self.section {
             Some(section) => self.option(number, line, value, section),
-            None => Err(SyntaxError::NoHeader {
+            None => Err(IniSyntaxError::NoHeader {
                 file: self.file.to_owned(),
                 line: number,
                 text: line.to_owned(),
@@ -270,18 +277,18 @@ impl<'a> Normaliser<'a> {
         }
     }
 
-    fn not_utf8(&self, number: usize, value: &str) -> SyntaxError {
+    fn not_utf8(&self, number: usize, value: &str) -> IniSyntaxError {
         // a header may have been that of any section
         let section = self.section.filter(|_| !value.starts_with('['));
         let section = section.and_then(|section| self.sections.get_index(section));
-        SyntaxError::NotUtf8 {
+        IniSyntaxError::NotUtf8 {
             file: self.file.to_owned(),
             line: number,
             section: section.map(|(name, _)| name.clone()),
         }
     }
 
-    fn header(&mut self, number: usize, name: &str) -> Result<(), SyntaxError> {
+    fn header(&mut self, number: usize, name: &str) -> Result<(), IniSyntaxError> {
         let entry = self.sections.entry(name.to_owned());
         let is_new = matches!(entry, map::Entry::Vacant(_));
         self.section = Some(entry.index());
@@ -291,7 +298,7 @@ impl<'a> Normaliser<'a> {
         if is_new || name == DEFAULT {
             return Ok(());
         }
-        Err(SyntaxError::DuplicateSection {
+        Err(IniSyntaxError::DuplicateSection {
             file: self.file.to_owned(),
             line: number,
             section: name.to_owned(),
@@ -310,7 +317,7 @@ impl<'a> Normaliser<'a> {
         line: &str,
         value: &str,
         section: usize,
-    ) -> Result<(), SyntaxError> {
+    ) -> Result<(), IniSyntaxError> {
         let Some(delimiter) = value.find(['=', ':']) else {
             self.bad.push((section, number, line.to_owned()));
             return Ok(());
@@ -339,7 +346,7 @@ impl<'a> Normaliser<'a> {
         if is_new {
             Ok(())
         } else {
-            Err(SyntaxError::DuplicateOption {
+            Err(IniSyntaxError::DuplicateOption {
                 file: self.file.to_owned(),
                 line: number,
                 section: section.clone(),
@@ -350,10 +357,10 @@ impl<'a> Normaliser<'a> {
 
     /// Complains about the lines that were neither section nor option. One that looks like the header
     /// of a section may be what keeps those after it from their own section.
-    fn bad_lines(&mut self, how: Bad) -> Vec<SyntaxError> {
+    fn bad_lines(&mut self, how: LineErrors) -> Vec<IniSyntaxError> {
         let bad = std::mem::take(&mut self.bad);
         let is_header = |text: &str| strip(text).starts_with('[');
-        let unclear = how == Bad::Together || bad.iter().any(|(_, _, text)| is_header(text));
+        let unclear = how == LineErrors::Together || bad.iter().any(|(_, _, text)| is_header(text));
         let mut errors: IndexMap<Option<usize>, Vec<(usize, String)>> = IndexMap::new();
         for (section, number, text) in bad {
             let section = (!unclear).then_some(section);
@@ -362,7 +369,7 @@ impl<'a> Normaliser<'a> {
         let names: Vec<&String> = self.sections.keys().collect();
         let errors = errors
             .into_iter()
-            .map(|(section, lines)| SyntaxError::Unparsable {
+            .map(|(section, lines)| IniSyntaxError::Unparsable {
                 file: self.file.to_owned(),
                 section: section
                     .and_then(|section| names.get(section))

@@ -1,14 +1,14 @@
-//! `%(name)s` in a raw value → the text it stands for (facts C14–C21).
+//! Expands `%(name)s` in a raw value (facts C14–C21).
 //!
-//! Done when an option is read, in the section that reads it. Depth, length and number of steps
-//! are bounded.
+//! This happens when an option is read, in the section that reads it. Depth, length and number of steps are
+//! limited.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
 
 use super::error::Cause;
 use super::section::Section;
-use super::settings::{KNOWN, Settings, Vars};
+use super::settings::{KNOWN, MergedSettings, Vars};
 use crate::python::text::{is_word, lower_case, quoted};
 
 /// Values within values, as deep as the original goes.
@@ -19,7 +19,7 @@ const LENGTH: usize = 4 << 20;
 /// have billions of them.
 const STEPS: usize = 1000;
 
-impl Settings {
+impl MergedSettings {
     /// An option with everything in it replaced: of `vars`, else of the section, else the
     /// default. `None` is Python's.
     ///
@@ -33,7 +33,7 @@ impl Settings {
             })
     }
 
-    /// As [`Settings::get`]; `None` when there is no such option.
+    /// As [`MergedSettings::get`]; `None` when there is no such option.
     ///
     /// # Errors
     /// No such section; a reference that cannot be resolved.
@@ -75,7 +75,7 @@ impl Settings {
 type Foreign = (String, Arc<str>);
 
 struct Expansion<'a> {
-    settings: &'a Settings,
+    settings: &'a MergedSettings,
     vars: &'a Vars,
     section: &'a str,
     own: Option<&'a Section>,
@@ -259,7 +259,7 @@ mod tests {
     use crate::config::ini;
 
     fn get(files: &[&str], section: &str, option: &str) -> Result<String, String> {
-        let mut settings = Settings::default();
+        let mut settings = MergedSettings::default();
         for text in files {
             settings.merge(&ini::parse(text, "/f").unwrap());
         }

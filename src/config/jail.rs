@@ -1,5 +1,5 @@
-//! A section of the jail files → a jail: its options, its filter, its actions, and the commands
-//! that make it (facts C35–C37, C46–C58, J1–J25).
+//! Reads a jail from its section: its options, filter and actions, and the commands that create it (facts
+//! C35–C37, C46–C58, J1–J25).
 #![forbid(unsafe_code)]
 
 mod origins;
@@ -7,17 +7,17 @@ pub mod report;
 
 pub use origins::{is_own_file, place_in, place_of_part};
 
-use super::action::Action;
+use super::action::ActionConfig;
 use super::definition::{merged, read_options};
-use super::error::{Cause, Messages, Place};
+use super::error::{Cause, ConfigMessages, ConfigPlace};
 use super::files::Files;
-use super::filter::{self, Filter};
+use super::filter::{self, FilterConfig};
 use super::glob;
 use super::layers::Layers;
 use super::options;
-use super::places::Item;
-use super::section::Entry;
-use super::settings::{Options, Setting, Settings};
+use super::places::ValueItem;
+use super::section::RawOption;
+use super::settings::{MergedSettings, Options, Setting};
 use super::shipped;
 use crate::address::ignorable;
 use crate::control::Value;
@@ -31,28 +31,28 @@ pub const TARGET: &str = "fail2ban.jailreader";
 
 /// A jail as it was read.
 #[derive(Debug, Default)]
-pub struct Jail {
+pub struct JailConfig {
     /// Its name.
     pub name: String,
     /// Its options.
     pub options: Options,
     /// Its filter.
-    pub filter: Option<Filter>,
+    pub filter: Option<FilterConfig>,
     /// Its actions, each with the text that names it.
-    actions: Vec<(String, Action)>,
+    actions: Vec<(String, ActionConfig)>,
     /// Why it cannot be used, in words for the operator.
     pub error: Option<String>,
     /// The mistake, where the original gives up the whole configuration for it (fact C49).
     pub refusal: Option<Cause>,
     /// Where its log files are named, and how, for messages.
-    place_of_logs: Option<Place>,
+    place_of_logs: Option<ConfigPlace>,
     /// Lines of `logpath` that may lead to more files than are there now.
     pub patterns: Vec<String>,
 }
 
 /// How much of a jail is read.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Extent<'a> {
+pub struct ReadExtent<'a> {
     /// Read it even when it is not enabled.
     pub force: bool,
     /// Arguments for the filter that beat those of the jail.
@@ -65,7 +65,7 @@ pub struct Extent<'a> {
 pub const NO_LOGS: &str = "Have not found any log file";
 
 /// What keeps a jail from being read: its own mistake, or one that concerns all.
-enum Failure {
+enum JailReadError {
     Jail {
         /// What is wrong.
         text: String,
@@ -77,14 +77,14 @@ enum Failure {
     All(Cause),
 }
 
-impl From<Cause> for Failure {
-    fn from(cause: Cause) -> Failure {
-        Failure::All(cause)
+impl From<Cause> for JailReadError {
+    fn from(cause: Cause) -> JailReadError {
+        JailReadError::All(cause)
     }
 }
 
 /// Adds what every jail may refer to (fact C20).
-pub fn add_defaults(settings: &mut Settings, base: &str) {
+pub fn add_defaults(settings: &mut MergedSettings, base: &str) {
     settings.spare = shipped::spare();
     for (name, value) in [
         ("fail2ban_version", crate::COMPATIBLE_VERSION),
@@ -92,7 +92,7 @@ pub fn add_defaults(settings: &mut Settings, base: &str) {
     ] {
         settings
             .defaults
-            .insert(name.into(), Entry::computed(value));
+            .insert(name.into(), RawOption::computed(value));
     }
 }
 
@@ -102,17 +102,17 @@ pub fn add_defaults(settings: &mut Settings, base: &str) {
 /// Mistakes for which the original gives up the whole configuration (fact C49).
 pub fn read(
     layers: &mut Layers<'_>,
-    settings: &mut Settings,
+    settings: &mut MergedSettings,
     name: &str,
-    extent: Extent<'_>,
-) -> Result<Option<Jail>, Cause> {
+    extent: ReadExtent<'_>,
+) -> Result<Option<JailConfig>, Cause> {
     if let Some(fault) = settings.fault(name) {
         return Err(fault.clone().into());
     }
     read_the_log_that_is_named(settings, name);
-    let mut jail = Jail {
+    let mut jail = JailConfig {
         name: name.to_owned(),
-        ..Jail::default()
+        ..JailConfig::default()
     };
     let first = read_options(
         settings,
@@ -138,8 +138,8 @@ pub fn read(
 
 /// The journal that the machine chose is for logs that shipped files name. Who names a log of a jail, and
 /// says nothing about backends, means that log.
-fn read_the_log_that_is_named(settings: &mut Settings, jail: &str) {
-    let shipped = |entry: &Entry| {
+fn read_the_log_that_is_named(settings: &mut MergedSettings, jail: &str) {
+    let shipped = |entry: &RawOption| {
         let origin = entry.origin.as_ref();
         origin.is_none_or(|origin| shipped::below(&origin.file).is_some())
     };
@@ -153,7 +153,7 @@ fn read_the_log_that_is_named(settings: &mut Settings, jail: &str) {
         .filter(|(name, _)| name.ends_with("_backend"));
     let named = section.get("logpath").is_some_and(|entry| !shipped(entry));
     if named && backend.is_some_and(shipped) && backends.all(|(_, entry)| shipped(entry)) {
-        let entry = Entry {
+        let entry = RawOption {
             text: "%(default_backend)s".into(),
             origin: backend.and_then(|entry| entry.origin.clone()),
         };
@@ -161,13 +161,13 @@ fn read_the_log_that_is_named(settings: &mut Settings, jail: &str) {
     }
 }
 
-impl Jail {
+impl JailConfig {
     fn read_rest(
         &mut self,
         layers: &mut Layers<'_>,
-        settings: &mut Settings,
-        extent: Extent<'_>,
-    ) -> Result<(), Failure> {
+        settings: &mut MergedSettings,
+        extent: ReadExtent<'_>,
+    ) -> Result<(), JailReadError> {
         if let Err(failure) = self.read_filter(layers, settings, extent) {
             self.tolerate(failure, layers, settings, extent)?;
         }
@@ -180,7 +180,7 @@ impl Jail {
         if let Some(origin) = settings.origin(&self.name, "logpath") {
             let list = self.text("logpath");
             let patterns: Vec<&str> = list.split('\n').filter(|line| !line.is_empty()).collect();
-            self.place_of_logs = Some(Place {
+            self.place_of_logs = Some(ConfigPlace {
                 origin: origin.clone(),
                 text: patterns.join(", "),
             });
@@ -192,17 +192,17 @@ impl Jail {
     /// Leaves the jail out for its own mistake, and tells it.
     fn fail(
         &mut self,
-        failure: Failure,
+        failure: JailReadError,
         layers: &mut Layers<'_>,
-        settings: &Settings,
+        settings: &MergedSettings,
     ) -> Result<(), Cause> {
         let (text, option, part) = match failure {
-            Failure::Jail { text, option, part } => (text, option, part),
-            Failure::All(cause) => return Err(cause),
+            JailReadError::Jail { text, option, part } => (text, option, part),
+            JailReadError::All(cause) => return Err(cause),
         };
-        let item = Item {
+        let item = ValueItem {
             text: &part,
-            ..Item::default()
+            ..ValueItem::default()
         };
         let place = place_of_part(settings, &self.name, option, item, layers.files());
         let messages = &mut layers.messages;
@@ -214,11 +214,11 @@ impl Jail {
     /// Goes on after a failure if all are wanted.
     fn tolerate(
         &mut self,
-        failure: Failure,
+        failure: JailReadError,
         layers: &mut Layers<'_>,
-        settings: &Settings,
-        extent: Extent<'_>,
-    ) -> Result<(), Failure> {
+        settings: &MergedSettings,
+        extent: ReadExtent<'_>,
+    ) -> Result<(), JailReadError> {
         if !extent.thorough {
             return Err(failure);
         }
@@ -232,14 +232,14 @@ impl Jail {
     }
 
     /// Warns of words of `ignoreip` that mean nobody. The server takes them for host names.
-    fn doubt_ignoreip(&self, layers: &mut Layers<'_>, settings: &Settings) {
+    fn doubt_ignoreip(&self, layers: &mut Layers<'_>, settings: &MergedSettings) {
         for word in words(&self.text("ignoreip")) {
             let Err(why) = ignorable(word) else {
                 continue;
             };
-            let item = Item {
+            let item = ValueItem {
                 text: word,
-                ..Item::default()
+                ..ValueItem::default()
             };
             let place = place_of_part(settings, &self.name, "ignoreip", item, layers.files());
             let text = format!("Nobody is ignored by {} in ignoreip: {why}", quoted(word));
@@ -259,9 +259,9 @@ impl Jail {
     fn read_filter(
         &mut self,
         layers: &mut Layers<'_>,
-        settings: &mut Settings,
-        extent: Extent<'_>,
-    ) -> Result<(), Failure> {
+        settings: &mut MergedSettings,
+        extent: ReadExtent<'_>,
+    ) -> Result<(), JailReadError> {
         let text = self.text("filter");
         if text.is_empty() {
             let section = settings.section(&self.name);
@@ -276,7 +276,7 @@ impl Jail {
             }
             return Ok(());
         }
-        let definition = options::parse(&text).map_err(|error| Failure::Jail {
+        let definition = options::parse(&text).map_err(|error| JailReadError::Jail {
             text: format!("Invalid filter definition {}: {error}", quoted(&text)),
             option: "filter",
             part: text.clone(),
@@ -288,8 +288,8 @@ impl Jail {
         if let Some(more) = extent.arguments {
             arguments = merged(&arguments, more);
         }
-        let filter = Filter::open(layers, &definition.name, &self.name, arguments)?;
-        let mut filter = filter.ok_or_else(|| Failure::Jail {
+        let filter = FilterConfig::open(layers, &definition.name, &self.name, arguments)?;
+        let mut filter = filter.ok_or_else(|| JailReadError::Jail {
             text: format!("Unable to read the filter {}", quoted(&definition.name)),
             option: "filter",
             part: definition.name.clone(),
@@ -301,7 +301,7 @@ impl Jail {
             .into_iter()
             .filter(|(name, value)| !name.starts_with("known/") && *value != Setting::Nothing)
             .map(|(name, value)| {
-                let entry = Entry::computed(value.shared_text());
+                let entry = RawOption::computed(value.shared_text());
                 (format!("known/{name}").into(), entry)
             });
         settings.add(&self.name, known);
@@ -312,9 +312,9 @@ impl Jail {
     fn read_actions(
         &mut self,
         layers: &mut Layers<'_>,
-        settings: &Settings,
-        extent: Extent<'_>,
-    ) -> Result<(), Failure> {
+        settings: &MergedSettings,
+        extent: ReadExtent<'_>,
+    ) -> Result<(), JailReadError> {
         let list = self.text("action");
         let mut any = false;
         for text in options::split(&list) {
@@ -331,22 +331,26 @@ impl Jail {
         Ok(())
     }
 
-    fn read_action(&self, layers: &mut Layers<'_>, text: &str) -> Result<Action, Failure> {
-        let definition = options::parse(text).map_err(|error| Failure::Jail {
+    fn read_action(
+        &self,
+        layers: &mut Layers<'_>,
+        text: &str,
+    ) -> Result<ActionConfig, JailReadError> {
+        let definition = options::parse(text).map_err(|error| JailReadError::Jail {
             text: format!("Invalid action definition {}: {error}", quoted(text)),
             option: "action",
             part: text.to_owned(),
         })?;
         let (file, arguments) = (definition.name, definition.arguments);
-        let action =
-            Action::open(layers, &file, &self.name, arguments, &self.options).map_err(|cause| {
+        let action = ActionConfig::open(layers, &file, &self.name, arguments, &self.options)
+            .map_err(|cause| {
                 Cause::Value(format!(
                     "Error in action definition {}: {}",
                     quoted(text),
                     cause.repr()
                 ))
             })?;
-        action.ok_or_else(|| Failure::Jail {
+        action.ok_or_else(|| JailReadError::Jail {
             text: format!("Unable to read action {}", quoted(&file)),
             option: "action",
             part: file,
@@ -361,7 +365,7 @@ impl Jail {
         &mut self,
         files: &dyn Files,
         allow_no_files: bool,
-        messages: &mut Messages,
+        messages: &mut ConfigMessages,
     ) -> Result<Vec<Vec<Value>>, Cause> {
         if let Some(error) = &self.error {
             return Ok(vec![self.skipped(error)]);
@@ -431,12 +435,12 @@ impl Jail {
     }
 
     /// A jail that cannot be read, or whose commands cannot be made.
-    pub fn refused(name: &str, cause: Cause) -> Jail {
-        Jail {
+    pub fn refused(name: &str, cause: Cause) -> JailConfig {
+        JailConfig {
             name: name.to_owned(),
             error: Some(cause.to_string()),
             refusal: Some(cause),
-            ..Jail::default()
+            ..JailConfig::default()
         }
     }
 
@@ -459,7 +463,7 @@ impl Jail {
         &self,
         logpath: &str,
         files: &dyn Files,
-        messages: &mut Messages,
+        messages: &mut ConfigMessages,
     ) -> (Vec<Vec<Value>>, Vec<String>) {
         let (mut commands, mut patterns) = (Vec::new(), Vec::new());
         for line in logpath.split('\n') {
@@ -522,7 +526,7 @@ impl Jail {
     }
 
     /// Leaves the jail out; the error is for this run only, files may be there at the next.
-    fn skip(&mut self, messages: &mut Messages) -> Vec<Value> {
+    fn skip(&mut self, messages: &mut ConfigMessages) -> Vec<Value> {
         let text = format!(
             "Jail '{}' skipped, because of missing log files.",
             self.name

@@ -1,20 +1,20 @@
-//! The files of one name, in order: `NAME.conf`, `NAME.d/*.conf`, `NAME.local`, `NAME.d/*.local`,
-//! each with what it includes (facts C1–C9). Every file is read and parsed once.
+//! The files of one name, in order: `NAME.conf`, `NAME.d/*.conf`, `NAME.local`, `NAME.d/*.local`, each with
+//! its includes (facts C1–C9). Every file is read and parsed once.
 //!
-//! Under the directory lie the shipped files. A directory without `jail.conf` is filled up with them
-//! file by file. One that has its own `jail.conf` is whole: there a shipped file is read only where the
-//! original would find nothing, for a set without any file and for an include that is not there.
+//! The shipped files lie under the directory. A directory without `jail.conf` is completed with them file
+//! by file. One with its own `jail.conf` is complete: there a shipped file is read only where the original
+//! would find nothing, for a name without any file and for an include that does not exist.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::error::{Cause, Messages};
+use super::error::{Cause, ConfigMessages};
 use super::files::{Files, join, refused, split, stem};
 use super::ini::{self, IniFile};
 use super::listings::Listings;
 use super::section::Hashing;
-use super::settings::{Settings, Vars};
+use super::settings::{MergedSettings, Vars};
 use super::shipped;
 use crate::control::Value;
 use crate::log::Level;
@@ -40,12 +40,12 @@ pub struct Layers<'f> {
     whole: bool,
     parsed: HashMap<String, Option<Rc<IniFile>>, Hashing>,
     includes: HashMap<Vec<String>, Vec<String>, Hashing>,
-    sets: HashMap<String, Option<Rc<Settings>>, Hashing>,
+    sets: HashMap<String, Option<Rc<MergedSettings>>, Hashing>,
     tolerant: bool,
     /// Files are read of which a mistake concerns a section only: those of jails.
     by_section: bool,
     /// What the operator should hear.
-    pub messages: Messages,
+    pub messages: ConfigMessages,
 }
 
 impl<'f> Layers<'f> {
@@ -70,7 +70,7 @@ impl<'f> Layers<'f> {
             sets: HashMap::default(),
             tolerant: false,
             by_section: false,
-            messages: Messages::default(),
+            messages: ConfigMessages::default(),
         })
     }
 
@@ -109,7 +109,7 @@ impl<'f> Layers<'f> {
     ///
     /// # Errors
     /// A file that is no INI file.
-    pub fn read(&mut self, name: &str) -> Result<Option<Rc<Settings>>, Cause> {
+    pub fn read(&mut self, name: &str) -> Result<Option<Rc<MergedSettings>>, Cause> {
         if let Some(set) = self.sets.get(name) {
             return Ok(set.clone());
         }
@@ -119,11 +119,11 @@ impl<'f> Layers<'f> {
     }
 
     /// The files of the jails: what is wrong within the section of a jail is the jail's own fault
-    /// ([`Settings::fault`]).
+    /// ([`MergedSettings::fault`]).
     ///
     /// # Errors
     /// A mistake in a file that may concern all jails.
-    pub fn read_jails(&mut self) -> Result<Option<Rc<Settings>>, Cause> {
+    pub fn read_jails(&mut self) -> Result<Option<Rc<MergedSettings>>, Cause> {
         self.by_section = true;
         let jails = self.read("jail");
         self.by_section = false;
@@ -134,12 +134,12 @@ impl<'f> Layers<'f> {
     ///
     /// # Errors
     /// A file that is no INI file.
-    pub fn read_file(&mut self, path: &str) -> Result<Option<Rc<Settings>>, Cause> {
+    pub fn read_file(&mut self, path: &str) -> Result<Option<Rc<MergedSettings>>, Cause> {
         let (settings, read) = self.merge(vec![path.to_owned()])?;
         Ok((!read.is_empty()).then(|| Rc::new(settings)))
     }
 
-    fn read_set(&mut self, name: &str) -> Result<Option<Settings>, Cause> {
+    fn read_set(&mut self, name: &str) -> Result<Option<MergedSettings>, Cause> {
         let base = &self.base;
         self.messages.add(
             Level::Info,
@@ -206,10 +206,10 @@ impl<'f> Layers<'f> {
     }
 
     /// All files and what they include, merged; and which of them could be read.
-    fn merge(&mut self, paths: Vec<String>) -> Result<(Settings, Vec<String>), Cause> {
+    fn merge(&mut self, paths: Vec<String>) -> Result<(MergedSettings, Vec<String>), Cause> {
         let all = self.with_includes(paths, &[])?;
         self.tell_loading(&all);
-        let mut settings = Settings::default();
+        let mut settings = MergedSettings::default();
         let mut read = Vec::new();
         for path in all {
             if let Some(file) = self.parse(&path)? {
@@ -260,7 +260,7 @@ impl<'f> Layers<'f> {
         if chain.len() >= DEPTH || !file.sections.contains_key("INCLUDES") {
             return Ok(parts.concat());
         }
-        let mut own = Settings::default();
+        let mut own = MergedSettings::default();
         own.merge(&file);
         let chain: Vec<String> = chain.iter().cloned().chain([path.to_owned()]).collect();
         for (part, option) in [(0, "before"), (2, "after")] {
@@ -360,11 +360,11 @@ fn decoding_error(bytes: &[u8], error: std::str::Utf8Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::files::memory::Memory;
+    use super::super::files::memory::MemoryFiles;
     use super::*;
 
     fn read(files: &[(&str, &str)], name: &str) -> (Result<Option<String>, String>, Vec<String>) {
-        let files = Memory::new(files);
+        let files = MemoryFiles::new(files);
         let mut layers = Layers::new(&files, "/c").unwrap();
         let value = match layers.read(name) {
             Ok(set) => Ok(set.map(|set| {
@@ -467,7 +467,7 @@ mod tests {
             assert_eq!(warnings, Vec::<String>::new());
         }
         let own = ("/c/jail.conf", "");
-        let files = Memory::new(&[&shipped[..], &[own]].concat());
+        let files = MemoryFiles::new(&[&shipped[..], &[own]].concat());
         let mut layers = Layers::new(&files, "/c").unwrap();
         layers.read("jail").unwrap();
         assert_eq!(layers.shipped(), Vec::<String>::new());
@@ -498,7 +498,7 @@ mod tests {
 
     #[test]
     fn a_missing_directory_is_an_error() {
-        let files = Memory::new(&[]);
+        let files = MemoryFiles::new(&[]);
         let error = Layers::new(&files, "/none/")
             .err()
             .map(|cause| cause.to_string());

@@ -1,5 +1,5 @@
-//! What stands in the directories of the configuration. Most of the files that are looked for are
-//! not there: a look at the list of names saves asking for each of them.
+//! Caches directory listings of the configuration. Most of the files that are looked for do not exist; a
+//! lookup in the listing saves a system call for each.
 #![forbid(unsafe_code)]
 
 use std::collections::{HashMap, HashSet};
@@ -53,12 +53,12 @@ impl Listings {
 
 #[cfg(test)]
 mod tests {
-    use super::super::files::memory::Memory;
+    use super::super::files::memory::MemoryFiles;
     use super::*;
 
     #[test]
     fn only_what_is_listed_may_be_there() {
-        let files = Memory::new(&[("/c/a.conf", "")]);
+        let files = MemoryFiles::new(&[("/c/a.conf", "")]);
         let mut listings = Listings::default();
         let mut may_have = |path: &str| listings.may_have(&files, path);
         for _ in 0..FEW {

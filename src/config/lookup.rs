@@ -1,13 +1,13 @@
-//! What the REGEX argument of `fail2ban-regex` names: a jail, a filter, a filter's file, or
-//! nothing of these, in which case it is a regex (facts X3, X4).
+//! Resolves the REGEX argument of `fail2ban-regex`: a jail, a filter, the file of a filter, or otherwise a
+//! regex (facts X3, X4).
 #![forbid(unsafe_code)]
 
 use indexmap::IndexMap;
 
-use super::error::{Cause, Message};
+use super::error::{Cause, ConfigMessage};
 use super::files::{Files, join, split, stem};
-use super::filter::{Filter, FilterOptions};
-use super::jail::{self, Extent, Jail};
+use super::filter::{FilterConfig, FilterOptions};
+use super::jail::{self, JailConfig, ReadExtent};
 use super::layers::Layers;
 use super::options;
 use super::settings::{Options, Setting};
@@ -20,7 +20,7 @@ const NO_JAIL: &str = "fail2ban-regex-jail";
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum FilterOrigin {
     /// A jail, with its filter and the filter options it sets.
     Jail(String),
     /// A filter of a configuration directory, with its layers.
@@ -36,9 +36,9 @@ pub enum Place {
 
 /// A filter that can be run.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct FoundFilter {
     /// Where it comes from.
-    pub place: Place,
+    pub place: FilterOrigin,
     /// Its arguments in brackets.
     pub arguments: IndexMap<String, String>,
     /// What it consists of.
@@ -47,7 +47,7 @@ pub struct Found {
     /// values.
     pub real: Vec<(String, Value)>,
     /// What the operator should hear.
-    pub messages: Vec<Message>,
+    pub messages: Vec<ConfigMessage>,
 }
 
 /// Why it cannot be used.
@@ -61,7 +61,7 @@ pub enum LookupError {
     #[error("{}", .reason.as_deref().unwrap_or_default())]
     File {
         /// Where it is.
-        place: Place,
+        place: FilterOrigin,
         /// The text after `Wrong config file: `, if any.
         reason: Option<String>,
     },
@@ -72,7 +72,7 @@ pub enum LookupError {
     #[error("{reason}")]
     Options {
         /// Where it is.
-        place: Place,
+        place: FilterOrigin,
         /// Its arguments in brackets.
         arguments: Box<IndexMap<String, String>>,
         /// What is wrong.
@@ -90,7 +90,7 @@ pub fn lookup(
     base: &str,
     text: &str,
     backend: &str,
-) -> Result<Option<Found>, LookupError> {
+) -> Result<Option<FoundFilter>, LookupError> {
     if !looks_like_a_name(text) {
         return Ok(None);
     }
@@ -154,10 +154,10 @@ fn find_jail(
     name: &str,
     arguments: &IndexMap<String, String>,
     backend: &str,
-) -> Result<Option<Found>, LookupError> {
+) -> Result<Option<FoundFilter>, LookupError> {
     let wrong = |cause: Cause| LookupError::Name(cause.to_string());
     let broken = |cause: Cause| LookupError::Options {
-        place: Place::Jail(name.to_owned()),
+        place: FilterOrigin::Jail(name.to_owned()),
         arguments: Box::new(arguments.clone()),
         reason: cause.to_string(),
     };
@@ -172,10 +172,10 @@ fn find_jail(
     jail::add_defaults(&mut settings, layers.base());
     let mut more = arguments_of(arguments);
     more.insert("backend".into(), backend.into());
-    let extent = Extent {
+    let extent = ReadExtent {
         force: true,
         arguments: Some(&more),
-        ..Extent::default()
+        ..ReadExtent::default()
     };
     let jail = jail::read(&mut layers, &mut settings, name, extent).map_err(broken)?;
     let mut jail = jail.unwrap_or_default();
@@ -186,8 +186,8 @@ fn find_jail(
     let commands = jail
         .commands(files, true, &mut layers.messages)
         .map_err(broken)?;
-    Ok(Some(Found {
-        place: Place::Jail(name.to_owned()),
+    Ok(Some(FoundFilter {
+        place: FilterOrigin::Jail(name.to_owned()),
         arguments: arguments.clone(),
         options: FilterOptions::from_commands(&commands),
         real,
@@ -196,7 +196,7 @@ fn find_jail(
 }
 
 fn real_options(
-    jail: &mut Jail,
+    jail: &mut JailConfig,
     arguments: &Options,
     layers: &mut Layers<'_>,
 ) -> Result<Vec<(String, Value)>, Cause> {
@@ -210,7 +210,7 @@ fn real_options(
 /// Values of `logtype`, `datepattern` and the arguments as the filter has them; without a filter, what
 /// the jail says of them.
 fn real_of(
-    filter: Option<&Filter>,
+    filter: Option<&FilterConfig>,
     combined: &Options,
     arguments: &Options,
 ) -> Result<Vec<(String, Value)>, Cause> {
@@ -235,7 +235,7 @@ fn find_filter(
     name: &str,
     arguments: IndexMap<String, String>,
     backend: &str,
-) -> Result<Option<Found>, LookupError> {
+) -> Result<Option<FoundFilter>, LookupError> {
     let Some(mut base) = base_of_filter(files, config, name) else {
         return Ok(None);
     };
@@ -246,11 +246,11 @@ fn find_filter(
     }
     let short = stem(split(name).1).to_owned();
     let place = match layered {
-        true => Place::Filter {
+        true => FilterOrigin::Filter {
             name: short.clone(),
             base: base.clone(),
         },
-        false => Place::File(name.to_owned()),
+        false => FilterOrigin::File(name.to_owned()),
     };
     let unusable = |reason| LookupError::File {
         place: place.clone(),
@@ -261,11 +261,11 @@ fn find_filter(
     let (filter, mut layers);
     if layered {
         layers = Layers::new(files, &base).map_err(unreadable)?;
-        filter = Filter::open(&mut layers, &short, NO_JAIL, options.clone());
+        filter = FilterConfig::open(&mut layers, &short, NO_JAIL, options.clone());
     } else {
         layers = Layers::new(files, "/").map_err(unreadable)?;
         let path = absolute(name);
-        filter = Filter::open_file(&mut layers, &path, NO_JAIL, options.clone());
+        filter = FilterConfig::open_file(&mut layers, &path, NO_JAIL, options.clone());
     }
     let filter = filter.map_err(unreadable)?;
     let mut filter = filter.ok_or_else(|| unusable(None))?;
@@ -283,7 +283,7 @@ fn find_filter(
     // arguments, and what stands in [Init]
     let real = real_of(Some(&filter), &combined, filter.arguments()).map_err(broken)?;
     let commands = filter.commands(messages).map_err(broken)?;
-    Ok(Some(Found {
+    Ok(Some(FoundFilter {
         place,
         arguments,
         options: FilterOptions::from_commands(&commands),
@@ -330,11 +330,11 @@ fn absolute(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::files::memory::Memory;
+    use super::super::files::memory::MemoryFiles;
     use super::*;
 
-    fn files() -> Memory {
-        Memory::new(&[
+    fn files() -> MemoryFiles {
+        MemoryFiles::new(&[
             ("/c/jail.conf", "[j]\nfilter=f[p=1]\nbackend=polling\n"),
             (
                 "/c/filter.d/f.conf",
@@ -348,11 +348,17 @@ mod tests {
     #[test]
     fn places() {
         for (text, backend, place, failregex, maxlines) in [
-            ("j", "auto", Place::Jail("j".to_owned()), "1 file", Some(3)),
+            (
+                "j",
+                "auto",
+                FilterOrigin::Jail("j".to_owned()),
+                "1 file",
+                Some(3),
+            ),
             (
                 "j[p=2]",
                 "systemd",
-                Place::Jail("j".to_owned()),
+                FilterOrigin::Jail("j".to_owned()),
                 "2 journal",
                 Some(3),
             ),
@@ -363,7 +369,7 @@ mod tests {
             (
                 "/x/g.conf",
                 "auto",
-                Place::File("/x/g.conf".to_owned()),
+                FilterOrigin::File("/x/g.conf".to_owned()),
                 "g",
                 None,
             ),
@@ -381,8 +387,8 @@ mod tests {
         }
     }
 
-    fn filter(name: &str) -> Place {
-        Place::Filter {
+    fn filter(name: &str) -> FilterOrigin {
+        FilterOrigin::Filter {
             name: name.to_owned(),
             base: "/c".to_owned(),
         }

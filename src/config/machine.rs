@@ -1,6 +1,6 @@
-//! What a machine is → the shipped `paths-system.conf`: which paths file suits it, whether its services
-//! log into systemd's journal, and whether it has nftables. An INI file cannot look at a machine, so this
-//! one is written when it is read.
+//! Generates the shipped `paths-system.conf` for this machine: the matching paths file, whether services
+//! log to the journal, and whether nftables is there. An INI file cannot detect that, so this one is
+//! written when it is read.
 #![forbid(unsafe_code)]
 
 use super::files::Files;

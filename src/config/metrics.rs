@@ -1,13 +1,13 @@
-//! `[metrics]` of `fail2ban.conf`: what `ferroban web` serves, and where.
+//! `[metrics]` of `fail2ban.conf`: which metrics `ferroban web` serves, and where.
 #![forbid(unsafe_code)]
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::definition::read_options;
-use super::error::{Cause, Messages};
+use super::error::{Cause, ConfigMessages};
 use super::globals::invalid;
-use super::settings::{Setting, Settings};
+use super::settings::{MergedSettings, Setting};
 use crate::options::server::METRICS;
 
 /// Where to listen.
@@ -35,7 +35,7 @@ impl Listen {
 
 /// Which of the older names are told beside `ferroban_*`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Names {
+pub enum OldMetricNames {
     /// `f2b_*`
     #[default]
     F2b,
@@ -53,7 +53,7 @@ pub struct Metrics {
     /// The file it writes for node-exporter.
     pub textfile: Option<PathBuf>,
     /// Which names it tells.
-    pub names: Names,
+    pub names: OldMetricNames,
     /// Whether it tells who is banned.
     pub addresses: bool,
 }
@@ -62,7 +62,7 @@ pub struct Metrics {
 ///
 /// # Errors
 /// A substitution that fails; a value that is none.
-pub fn read(settings: &Settings, messages: &mut Messages) -> Result<Metrics, Cause> {
+pub fn read(settings: &MergedSettings, messages: &mut ConfigMessages) -> Result<Metrics, Cause> {
     const SECTION: &str = "metrics";
     if settings.section(SECTION).is_none() {
         return Ok(Metrics::default());
@@ -79,9 +79,9 @@ pub fn read(settings: &Settings, messages: &mut Messages) -> Result<Metrics, Cau
         listen: listen.transpose()?,
         textfile: text("textfile").map(PathBuf::from),
         names: match text("names").as_deref() {
-            None | Some("f2b") => Names::F2b,
-            Some("fail2ban") => Names::Fail2ban,
-            Some("both") => Names::Both,
+            None | Some("f2b") => OldMetricNames::F2b,
+            Some("fail2ban") => OldMetricNames::Fail2ban,
+            Some("both") => OldMetricNames::Both,
             Some(other) => return Err(invalid("names", other, "f2b, fail2ban or both")),
         },
         addresses: options.get("addresses") == Some(&Setting::Flag(true)),

@@ -1,13 +1,14 @@
-//! Files on disk → the ordered list of server commands (what `-d` prints).
+//! Reads the configuration into the ordered list of server commands (what `-d` prints).
 //!
-//! Knows files and text, nothing of jails, sockets or clocks. From the bottom: [`ini`] reads one
-//! file, [`layers`] finds (with `listings`) and merges those of a name, [`settings`] holds the result,
-//! [`interpolation`](settings::Settings::get) and [`tags`] replace what refers to something else,
-//! [`options`] reads `name[option=value]`, [`definition`] is what [`filter`] and [`action`] share,
-//! [`jail`] puts them together, [`globals`] is `fail2ban.conf`, and [`stream`] is everything in
-//! order. [`lookup`] serves programs that want a filter without a jail.
+//! It knows files and text, but no jails, sockets or clocks. From the bottom: [`ini`] parses one file,
+//! [`layers`] finds (with `listings`) and merges those of a name, [`settings`] holds the result,
+//! [`interpolation`](settings::MergedSettings::get) and [`tags`] expand references, [`options`] parses
+//! `name[option=value]`, [`definition`] is the common part of [`filter`] and [`action`], [`jail`] combines
+//! them, [`globals`] is `fail2ban.conf`, and [`stream`] is everything in order. [`lookup`] serves programs
+//! that want a filter without a jail.
 //!
-//! All of it asks a [`files::Files`] for files; only [`files::Disk`] touches a disk, and [`shipped::Shipped`] adds the files this program brings.
+//! All files are read through [`files::Files`]; only [`files::Disk`] accesses a disk, and
+//! [`shipped::Shipped`] adds the files that the program contains.
 #![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
@@ -41,7 +42,7 @@ pub mod stream;
 pub mod tags;
 pub mod web;
 
-pub use error::{Cause, ConfigError, Fault, Message, Place};
+pub use error::{Cause, ConfigError, ConfigMessage, ConfigPlace, Fault};
 pub use globals::{Sandbox, check_loglevel};
 
 /// Options of `fail2ban.conf` that the client needs before it reads any jail (facts G1–G5).
@@ -58,7 +59,7 @@ pub struct EarlyOptions {
     /// `syslogsocket`
     pub syslogsocket: String,
     /// What to tell the operator, in order.
-    pub warnings: Vec<Message>,
+    pub warnings: Vec<ConfigMessage>,
 }
 
 /// How the jails are read.
@@ -103,7 +104,7 @@ pub trait Check: std::fmt::Debug {
 
 /// The configuration as commands.
 #[derive(Clone, Debug, Default)]
-pub struct Stream {
+pub struct CommandStream {
     /// Commands in order; each is a list of values.
     pub commands: Vec<Vec<Value>>,
     /// Jails that were skipped, with the reason (they are in `commands` as `config-error` too).
@@ -111,7 +112,7 @@ pub struct Stream {
     /// Shipped files that were read because the directory lacks them, as names below it.
     pub shipped: Vec<String>,
     /// What to tell the operator, in order, levels from INFO up.
-    pub warnings: Vec<Message>,
+    pub warnings: Vec<ConfigMessage>,
     /// Whether it may be used: false when a jail is wrong and nothing else is right, or reading
     /// was strict. `-d` prints it all the same and exits with 255 (facts C46, C47).
     pub accepted: bool,
@@ -178,7 +179,7 @@ pub fn read_fleet(dir: &Path) -> Result<Vec<(Value, Value)>, ConfigError> {
 ///
 /// # Errors
 /// Facts C46–C49.
-pub fn read(dir: &Path, options: &ReadOptions<'_>) -> Result<Stream, ConfigError> {
+pub fn read(dir: &Path, options: &ReadOptions<'_>) -> Result<CommandStream, ConfigError> {
     stream::all(&shipped::Shipped, &dir.to_string_lossy(), options)
 }
 
@@ -190,6 +191,6 @@ pub fn find_filter(
     dir: &Path,
     text: &str,
     backend: &str,
-) -> Result<Option<lookup::Found>, lookup::LookupError> {
+) -> Result<Option<lookup::FoundFilter>, lookup::LookupError> {
     lookup::lookup(&shipped::Shipped, &dir.to_string_lossy(), text, backend)
 }

@@ -1,5 +1,5 @@
-//! `name[option=value,…][…]`: the definition of a filter or an action, and a list of them
-//! (facts C33–C36).
+//! Parses `name[option=value,…][…]`, the reference to a filter or an action, and lists of them (facts
+//! C33–C36).
 #![forbid(unsafe_code)]
 
 use std::collections::HashSet;
@@ -10,7 +10,7 @@ use crate::python::text::{is_space, is_word, quoted, strip};
 
 /// A definition in its parts: its name, and arguments in order of their first appearance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Definition {
+pub struct NamedOptions {
     /// Everything before the first bracket, blanks included.
     pub name: String,
     /// Arguments; of several with one name the last.
@@ -21,14 +21,14 @@ pub struct Definition {
 ///
 /// # Errors
 /// Fact C34; positions count characters after the first bracket.
-pub fn parse(text: &str) -> Result<Definition, String> {
+pub fn parse(text: &str) -> Result<NamedOptions, String> {
     const UNEXPECTED: &str = "unexpected option syntax";
     let bracket = text.find('[').unwrap_or(text.len());
     let (name, rest) = text.split_at(bracket);
     if name.is_empty() {
         return Err(UNEXPECTED.to_owned());
     }
-    let mut definition = Definition {
+    let mut definition = NamedOptions {
         name: name.to_owned(),
         arguments: IndexMap::new(),
     };

@@ -1,20 +1,20 @@
-//! From what the server refuses back to the line an administrator has to change.
+//! Finds the line of a refused value, which the administrator has to change.
 //!
-//! Options keep the line they begin on; which line of a long value is meant is found out when
-//! somebody asks, by reading the file again.
+//! Options keep the line they begin on; the exact line of a long value is found on demand, by reading the
+//! file again.
 #![forbid(unsafe_code)]
 
-use super::error::Place;
+use super::error::ConfigPlace;
 use super::files::Files;
 use super::ini;
-use super::section::Origin;
+use super::section::FileLine;
 
 /// More of a line is not shown.
 const LONGEST: usize = 200;
 
 /// One value of an option.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Item<'a> {
+pub struct ValueItem<'a> {
     /// Which of its values, from 0.
     pub number: usize,
     /// How many there are.
@@ -25,7 +25,7 @@ pub struct Item<'a> {
 
 /// The line an item of the option at `origin` stands on: by number when the option has as many lines
 /// as items, else the line with this text in it, else the first.
-pub fn line_of(files: &dyn Files, origin: &Origin, item: Item<'_>) -> Place {
+pub fn line_of(files: &dyn Files, origin: &FileLine, item: ValueItem<'_>) -> ConfigPlace {
     let bytes = files.read(&origin.file).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let lines = ini::value_lines(&text, origin.line);
@@ -42,8 +42,8 @@ pub fn line_of(files: &dyn Files, origin: &Origin, item: Item<'_>) -> Place {
     let line = at
         .and_then(|at| lines.get(at))
         .map_or(origin.line, |line| line.0);
-    Place {
-        origin: Origin {
+    ConfigPlace {
+        origin: FileLine {
             file: origin.file.clone(),
             line,
         },
@@ -52,12 +52,12 @@ pub fn line_of(files: &dyn Files, origin: &Origin, item: Item<'_>) -> Place {
 }
 
 /// The header of the section in which the option at `origin` stands.
-pub fn header_of(files: &dyn Files, origin: &Origin) -> Origin {
+pub fn header_of(files: &dyn Files, origin: &FileLine) -> FileLine {
     let bytes = files.read(&origin.file).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let before = text.lines().take(origin.line as usize).collect::<Vec<_>>();
     let header = before.iter().rposition(|line| line.starts_with('['));
-    Origin {
+    FileLine {
         file: origin.file.clone(),
         line: header
             .and_then(|index| u32::try_from(index + 1).ok())
@@ -77,19 +77,19 @@ fn shown(text: &str, line: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::files::memory::Memory;
+    use super::super::files::memory::MemoryFiles;
     use super::*;
 
     #[test]
     fn items_are_found_by_number_then_by_text() {
         let text = "[s]\nfailregex = ^a\n    # no\n    ^b <c>\n    %(more)s\n";
-        let files = Memory::new(&[("/f", text)]);
-        let origin = Origin {
+        let files = MemoryFiles::new(&[("/f", text)]);
+        let origin = FileLine {
             file: "/f".into(),
             line: 2,
         };
         let place = |number, of, text| {
-            let item = Item { number, of, text };
+            let item = ValueItem { number, of, text };
             line_of(&files, &origin, item).to_string()
         };
         assert_eq!(place(2, 3, ""), "/f:5: %(more)s");

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::settings::Settings;
+use super::settings::MergedSettings;
 
 /// Names that values refer to, as `%(name)s`, `<name>` or `<a-<name>>`; all in lower case.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ pub struct References {
 
 impl References {
     /// Notes everything the values of these sections refer to.
-    pub fn add_all(&mut self, settings: &Settings) {
+    pub fn add_all(&mut self, settings: &MergedSettings) {
         let sections = settings.names().filter_map(|name| settings.section(name));
         for section in sections.chain([&settings.defaults]) {
             for entry in section.values() {

@@ -1,4 +1,4 @@
-//! Settings that are secret by what they are called.
+//! Which settings are secret, by their names.
 
 /// Parts of names whose values are secret, as alternatives of a regex.
 pub const NAMES: &str =

@@ -1,4 +1,4 @@
-//! Options as they stand in the files, each with its place.
+//! Raw options of a section, each with its file and line.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -11,18 +11,18 @@ use indexmap::IndexMap;
 pub type Hashing = foldhash::fast::RandomState;
 
 /// Options of one section, in the order they were first written.
-pub type Section = IndexMap<Arc<str>, Entry, Hashing>;
+pub type Section = IndexMap<Arc<str>, RawOption, Hashing>;
 
 /// Where something was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
+pub struct FileLine {
     /// The file.
     pub file: Arc<str>,
     /// The line, from 1.
     pub line: u32,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for FileLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file, self.line)
     }
@@ -30,25 +30,25 @@ impl fmt::Display for Origin {
 
 /// An option as it stands in the files, before any substitution.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct RawOption {
     /// The raw value.
     pub text: Arc<str>,
     /// Where it was written; nothing for what the program itself put there.
-    pub origin: Option<Origin>,
+    pub origin: Option<FileLine>,
 }
 
-impl Entry {
+impl RawOption {
     /// An option of a file.
-    pub fn written(text: Arc<str>, origin: Origin) -> Entry {
-        Entry {
+    pub fn written(text: Arc<str>, origin: FileLine) -> RawOption {
+        RawOption {
             text,
             origin: Some(origin),
         }
     }
 
     /// An option the program adds.
-    pub fn computed(text: impl Into<Arc<str>>) -> Entry {
-        Entry {
+    pub fn computed(text: impl Into<Arc<str>>) -> RawOption {
+        RawOption {
             text: text.into(),
             origin: None,
         }

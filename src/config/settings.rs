@@ -1,5 +1,5 @@
-//! The merged sections of a set of files: raw options, and what an option had before a later
-//! file changed it.
+//! The merged sections of a set of files: raw options, and the value that an option had before a later file
+//! changed it.
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
@@ -9,8 +9,8 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::error::Cause;
-use super::ini::{IniFile, SyntaxError};
-use super::section::{Entry, Hashing, Origin, Section};
+use super::ini::{IniFile, IniSyntaxError};
+use super::section::{FileLine, Hashing, RawOption, Section};
 use crate::control::Value;
 use crate::python::text::{is_space, is_word, lower_case};
 
@@ -137,7 +137,7 @@ impl Vars {
 
 /// Sections of all files of a set, merged: later files win (facts C1, C13).
 #[derive(Clone, Debug, Default)]
-pub struct Settings {
+pub struct MergedSettings {
     /// Options that every section has.
     pub defaults: Section,
     /// What a name stands for that nobody defines.
@@ -146,15 +146,15 @@ pub struct Settings {
     /// Section → the options it had before the last file that redefined them (fact C18).
     known: IndexMap<Arc<str>, Section, Hashing>,
     /// What is wrong with the text of single sections.
-    faults: IndexMap<Arc<str>, SyntaxError, Hashing>,
+    faults: IndexMap<Arc<str>, IniSyntaxError, Hashing>,
     /// The file that was read last.
     pub file: Option<Arc<str>>,
 }
 
-/// Prefix under which [`Settings::section`] finds what a section had before.
+/// Prefix under which [`MergedSettings::section`] finds what a section had before.
 pub const KNOWN: &str = "KNOWN/";
 
-impl Settings {
+impl MergedSettings {
     /// Lays the options of one more file over those that are there.
     pub fn merge(&mut self, file: &IniFile) {
         self.defaults
@@ -189,7 +189,7 @@ impl Settings {
     }
 
     /// What is wrong with the text of a section.
-    pub fn fault(&self, section: &str) -> Option<&SyntaxError> {
+    pub fn fault(&self, section: &str) -> Option<&IniSyntaxError> {
         self.faults.get(section)
     }
 
@@ -207,25 +207,25 @@ impl Settings {
     }
 
     /// Adds options the program computes to a section (fact C19).
-    pub fn add(&mut self, section: &str, options: impl Iterator<Item = (Arc<str>, Entry)>) {
+    pub fn add(&mut self, section: &str, options: impl Iterator<Item = (Arc<str>, RawOption)>) {
         let section = self.sections.entry(section.into()).or_default();
         section.extend(options);
     }
 
     /// The raw entry of an option (in lower case): the section's own, else the default.
-    pub fn entry(&self, section: &str, option: &str) -> Option<&Entry> {
+    pub fn entry(&self, section: &str, option: &str) -> Option<&RawOption> {
         self.entry_in(self.section(section), option)
     }
 
-    /// As [`Settings::entry`], of a section that was looked up.
-    pub fn entry_in<'s>(&'s self, own: Option<&'s Section>, option: &str) -> Option<&'s Entry> {
+    /// As [`MergedSettings::entry`], of a section that was looked up.
+    pub fn entry_in<'s>(&'s self, own: Option<&'s Section>, option: &str) -> Option<&'s RawOption> {
         own.and_then(|own| own.get(option))
             .or_else(|| self.defaults.get(option))
             .or_else(|| self.spare.get(option))
     }
 
     /// Where an option (in lower case) was written.
-    pub fn origin(&self, section: &str, option: &str) -> Option<&Origin> {
+    pub fn origin(&self, section: &str, option: &str) -> Option<&FileLine> {
         self.entry(section, option)?.origin.as_ref()
     }
 
@@ -293,15 +293,15 @@ mod tests {
     use super::*;
     use crate::config::ini;
 
-    fn settings(files: &[&str]) -> Settings {
-        let mut settings = Settings::default();
+    fn settings(files: &[&str]) -> MergedSettings {
+        let mut settings = MergedSettings::default();
         for text in files {
             settings.merge(&ini::parse(text, "/f").unwrap());
         }
         settings
     }
 
-    fn get(settings: &Settings, option: &str) -> Option<String> {
+    fn get(settings: &MergedSettings, option: &str) -> Option<String> {
         let value = settings.find_anywhere("Definition", option, &Vars::default());
         Some(value.ok()???.to_string())
     }

@@ -1,5 +1,5 @@
-//! The configuration this program ships, inside the program. It lies under the configuration
-//! directory: what is missing there is read from here, see [`super::layers`].
+//! The shipped configuration, embedded in the program. It lies under the configuration directory: what is
+//! missing there is read from here, see [`super::layers`].
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;

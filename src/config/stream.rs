@@ -1,16 +1,16 @@
-//! All settings and enabled jails → the commands for the server, in order (fact C57).
+//! Converts all settings and enabled jails to the commands for the server, in order (fact C57).
 #![forbid(unsafe_code)]
 
-use super::error::{Appended, Cause, Message, Messages};
+use super::error::{Appended, Cause, ConfigMessage, ConfigMessages};
 use super::files::Files;
 use super::globals;
-use super::jail::{self, Extent, Jail};
+use super::jail::{self, JailConfig, ReadExtent};
 use super::layers::Layers;
 use super::metrics::{self, Metrics};
-use super::settings::{Options, Settings};
+use super::settings::{MergedSettings, Options};
 use super::shipped;
 use super::web::{self, Web};
-use super::{Check, ConfigError, EarlyOptions, ReadOptions, Sandbox, Stream};
+use super::{Check, CommandStream, ConfigError, EarlyOptions, ReadOptions, Sandbox};
 use crate::control::Value;
 use crate::log::Level;
 use crate::options::OptionRow;
@@ -114,7 +114,7 @@ pub fn crowdsec(files: &dyn Files, base: &str) -> Result<Vec<(Value, Value)>, Co
 fn members(
     files: &dyn Files,
     base: &str,
-    of: impl FnOnce(&Settings, &mut Messages) -> Result<Option<Vec<(Value, Value)>>, Cause>,
+    of: impl FnOnce(&MergedSettings, &mut ConfigMessages) -> Result<Option<Vec<(Value, Value)>>, Cause>,
 ) -> Result<Vec<(Value, Value)>, ConfigError> {
     let read = |layers: &mut Layers<'_>| {
         let settings = globals_of(layers)?;
@@ -131,7 +131,7 @@ pub fn all(
     files: &dyn Files,
     base: &str,
     options: &ReadOptions<'_>,
-) -> Result<Stream, ConfigError> {
+) -> Result<CommandStream, ConfigError> {
     with_messages(files, base, |layers| read_all(layers, options)).map(|(mut stream, messages)| {
         stream.warnings = messages;
         stream
@@ -142,7 +142,7 @@ fn with_messages<T>(
     files: &dyn Files,
     base: &str,
     read: impl FnOnce(&mut Layers<'_>) -> Result<T, Cause>,
-) -> Result<(T, Vec<Message>), ConfigError> {
+) -> Result<(T, Vec<ConfigMessage>), ConfigError> {
     let mut layers = Layers::new(files, base)?;
     match read(&mut layers) {
         Ok(result) => Ok((result, layers.messages.0)),
@@ -153,17 +153,17 @@ fn with_messages<T>(
     }
 }
 
-fn globals_of(layers: &mut Layers<'_>) -> Result<std::rc::Rc<Settings>, Cause> {
+fn globals_of(layers: &mut Layers<'_>) -> Result<std::rc::Rc<MergedSettings>, Cause> {
     let settings = layers.read("fail2ban")?;
     settings.ok_or_else(|| Cause::Unreadable("Read fail2ban configuration failed.".to_owned()))
 }
 
-fn read_all(layers: &mut Layers<'_>, options: &ReadOptions<'_>) -> Result<Stream, Cause> {
+fn read_all(layers: &mut Layers<'_>, options: &ReadOptions<'_>) -> Result<CommandStream, Cause> {
     let globals = globals_of(layers)?;
     // The client has read these and told what there was to tell.
-    let early = globals::early(&globals, &mut Messages::default())?;
-    let sandbox = globals::sandbox(&globals, &mut Messages::default())?;
-    layers.messages = Messages::default();
+    let early = globals::early(&globals, &mut ConfigMessages::default())?;
+    let sandbox = globals::sandbox(&globals, &mut ConfigMessages::default())?;
+    layers.messages = ConfigMessages::default();
     let jails = layers.read_jails()?;
     let jails =
         jails.ok_or_else(|| Cause::Unreadable("Read jails configuration failed.".to_owned()))?;
@@ -181,7 +181,7 @@ fn read_all(layers: &mut Layers<'_>, options: &ReadOptions<'_>) -> Result<Stream
         let of_jail = match of_jail {
             Ok(commands) => commands,
             Err(cause) => {
-                *jail = Jail::refused(&jail.name, cause);
+                *jail = JailConfig::refused(&jail.name, cause);
                 jail.commands(files, options.allow_no_files, &mut layers.messages)?
             }
         };
@@ -207,7 +207,7 @@ fn read_all(layers: &mut Layers<'_>, options: &ReadOptions<'_>) -> Result<Stream
         }
     }
     let shipped = layers.shipped().into_iter();
-    Ok(Stream {
+    Ok(CommandStream {
         commands,
         skipped,
         shipped: shipped
@@ -221,7 +221,7 @@ fn read_all(layers: &mut Layers<'_>, options: &ReadOptions<'_>) -> Result<Stream
 /// Refuses settings of the server itself that it would refuse: nothing could run then.
 fn check_globals(
     commands: &[Vec<Value>],
-    settings: &Settings,
+    settings: &MergedSettings,
     options: &ReadOptions<'_>,
 ) -> Result<(), Cause> {
     let faults = options.check.map(|check| check.faults(commands));
@@ -239,9 +239,9 @@ fn check_globals(
 
 /// The commands of a jail, or why it is left out; and whether the server would take all of them.
 fn check_jail(
-    jail: &mut Jail,
+    jail: &mut JailConfig,
     commands: Vec<Vec<Value>>,
-    settings: &Settings,
+    settings: &MergedSettings,
     layers: &mut Layers<'_>,
     options: &ReadOptions<'_>,
     sandbox: Sandbox,
@@ -285,7 +285,11 @@ fn check_jail(
 ///
 /// # Errors
 /// The first mistake, when it does.
-fn tell_refusals(jails: &[Jail], spoils: bool, messages: &mut Messages) -> Result<(), Cause> {
+fn tell_refusals(
+    jails: &[JailConfig],
+    spoils: bool,
+    messages: &mut ConfigMessages,
+) -> Result<(), Cause> {
     let refused = jails
         .iter()
         .filter_map(|jail| Some((jail, jail.refusal.as_ref()?)));
@@ -303,9 +307,9 @@ fn tell_refusals(jails: &[Jail], spoils: bool, messages: &mut Messages) -> Resul
 /// The commands without the options that the jail's actions cannot serve. It is said here, and by the
 /// server in its log. Arguments that they do not read are said here.
 fn serve(
-    jail: &Jail,
+    jail: &JailConfig,
     mut commands: Vec<Vec<Value>>,
-    settings: &Settings,
+    settings: &MergedSettings,
     layers: &mut Layers<'_>,
     check: &dyn Check,
 ) -> Vec<Vec<Value>> {
@@ -338,7 +342,7 @@ fn serve(
 }
 
 /// Says that a jail is wrong, and what follows from it.
-fn tell_errors(jail: &str, spoils: bool, messages: &mut Messages) {
+fn tell_errors(jail: &str, spoils: bool, messages: &mut ConfigMessages) {
     let consequence = if spoils { "" } else { " Skipping..." };
     let text = format!("Errors in jail {}.{consequence}", quoted(jail));
     messages.add(Level::Error, TARGET, text);
@@ -356,9 +360,9 @@ fn overrides(early: Options, options: &ReadOptions<'_>) -> Options {
 /// Reads the enabled jails; and whether the result may be used (facts C46, C47).
 fn read_jails(
     layers: &mut Layers<'_>,
-    settings: &mut Settings,
+    settings: &mut MergedSettings,
     options: &ReadOptions<'_>,
-) -> (Vec<Jail>, bool) {
+) -> (Vec<JailConfig>, bool) {
     let names: Vec<String> = match &options.jail {
         Some(name) => vec![name.clone()],
         None => settings.names().map(|name| name.to_string()).collect(),
@@ -366,15 +370,15 @@ fn read_jails(
     let (mut good, mut bad) = (false, false);
     let mut jails = Vec::new();
     for name in names.iter().filter(|name| *name != "INCLUDES") {
-        let extent = Extent {
+        let extent = ReadExtent {
             force: options.also.contains(name),
-            ..Extent::default()
+            ..ReadExtent::default()
         };
         let jail = match jail::read(layers, settings, name, extent) {
             Ok(Some(jail)) => jail,
             Ok(None) => continue,
             Err(cause) => {
-                jails.push(Jail::refused(name, cause));
+                jails.push(JailConfig::refused(name, cause));
                 continue;
             }
         };
@@ -391,7 +395,7 @@ fn read_jails(
 
 #[cfg(test)]
 mod tests {
-    use super::super::files::memory::Memory;
+    use super::super::files::memory::MemoryFiles;
     use super::*;
 
     /// The files every test has.
@@ -415,19 +419,22 @@ mod tests {
         ("/log", ""),
     ];
 
-    fn read(files: &[(&str, &str)], options: &ReadOptions<'_>) -> Result<Stream, ConfigError> {
+    fn read(
+        files: &[(&str, &str)],
+        options: &ReadOptions<'_>,
+    ) -> Result<CommandStream, ConfigError> {
         let files = [&BASE, files].concat();
-        all(&Memory::new(&files), "/c", options)
+        all(&MemoryFiles::new(&files), "/c", options)
     }
 
-    fn printed(stream: &Stream) -> Vec<String> {
+    fn printed(stream: &CommandStream) -> Vec<String> {
         let commands = stream.commands.iter();
         commands
             .map(|command| crate::control::Value::List(command.clone()).repr())
             .collect()
     }
 
-    fn warnings(stream: &Stream) -> Vec<String> {
+    fn warnings(stream: &CommandStream) -> Vec<String> {
         let messages = stream.warnings.iter();
         let shown = messages.filter(|message| message.level >= Level::Warning);
         shown.map(ToString::to_string).collect()
@@ -563,7 +570,7 @@ mod tests {
 
     #[test]
     fn early_options_need_no_jail() {
-        let files = Memory::new(&[("/c/fail2ban.conf", "[Definition]\nsocket=/s\n")]);
+        let files = MemoryFiles::new(&[("/c/fail2ban.conf", "[Definition]\nsocket=/s\n")]);
         let early = early(&files, "/c").unwrap();
         assert_eq!(early.socket.to_str(), Some("/s"));
         assert_eq!(early.logtarget, "/var/log/fail2ban.log");

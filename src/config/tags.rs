@@ -1,6 +1,6 @@
-//! `<tag>` in options of filters and actions → the value it stands for (facts C23–C26).
+//! Expands `<tag>` in options of filters and actions (facts C23–C26).
 //!
-//! Every option is rewritten until nothing in it can be replaced any more; unknown tags stay.
+//! Every option is rewritten until nothing in it can be expanded any more; unknown tags stay.
 #![forbid(unsafe_code)]
 
 mod once;

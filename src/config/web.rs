@@ -1,13 +1,13 @@
-//! `[web]` of `fail2ban.conf`: the page and the API that `ferroban web` serves, and to whom.
+//! `[web]` of `fail2ban.conf`: the page and the API that `ferroban web` serves, and who may use them.
 #![forbid(unsafe_code)]
 
 use std::path::PathBuf;
 
 use super::definition::read_options;
-use super::error::{Cause, Messages};
+use super::error::{Cause, ConfigMessages};
 use super::globals::invalid;
 use super::metrics::Listen;
-use super::settings::{Setting, Settings};
+use super::settings::{MergedSettings, Setting};
 use crate::options::server::{WEB, WEB_SOCKET};
 
 /// The section.
@@ -39,7 +39,7 @@ pub struct Web {
 ///
 /// # Errors
 /// A substitution that fails; a value that is none.
-pub fn read(settings: &Settings, messages: &mut Messages) -> Result<Web, Cause> {
+pub fn read(settings: &MergedSettings, messages: &mut ConfigMessages) -> Result<Web, Cause> {
     const SECTION: &str = "web";
     if settings.section(SECTION).is_none() {
         return Ok(Web::default());

@@ -1,6 +1,6 @@
-//! The client's end of the control socket: one connection, one request at a time, blocking.
+//! The client side of the control socket: one connection, one request at a time, blocking.
 //!
-//! No runtime and no threads: a status query must cost a monitoring system next to nothing.
+//! No async runtime and no threads, so that a status query of a monitoring system stays cheap.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::pickle::{self, PickleError};
-use super::wire::{self, Frames, TooLong};
+use super::wire::{self, FrameBuffer, TooLong};
 use super::{Reply, Value};
 
 /// Bytes read at first: most replies are short, and memory that is not touched costs nothing.
@@ -51,27 +51,27 @@ fn system_text(error: &io::Error) -> String {
 
 /// A connection to the server. Says good-bye when dropped.
 #[derive(Debug)]
-pub struct Client {
+pub struct ControlClient {
     stream: UnixStream,
-    frames: Frames,
+    frames: FrameBuffer,
     /// Bytes read at once.
     room: usize,
 }
 
-impl Client {
+impl ControlClient {
     /// Connects; every later send and receive must go on within `timeout` (`None`: for ever).
     ///
     /// # Errors
     /// Those of the socket.
-    pub fn connect(socket: &Path, timeout: Option<Duration>) -> Result<Client, ClientError> {
+    pub fn connect(socket: &Path, timeout: Option<Duration>) -> Result<ControlClient, ClientError> {
         let stream = UnixStream::connect(socket)?;
         // zero would mean "for ever"
         let timeout = timeout.map(|timeout| timeout.max(Duration::from_millis(1)));
         stream.set_read_timeout(timeout)?;
         stream.set_write_timeout(timeout)?;
-        Ok(Client {
+        Ok(ControlClient {
             stream,
-            frames: Frames::default(),
+            frames: FrameBuffer::default(),
             room: FIRST_READ,
         })
     }
@@ -112,7 +112,7 @@ impl Client {
     }
 }
 
-impl Client {
+impl ControlClient {
     /// A reply that has come already, where a request has many.
     ///
     /// # Errors
@@ -123,7 +123,7 @@ impl Client {
     }
 }
 
-impl Drop for Client {
+impl Drop for ControlClient {
     fn drop(&mut self) {
         // the server may be gone already, which is as good
         let _ = self.stream.write_all(&wire::frame(wire::CLOSE.to_vec()));
@@ -157,7 +157,7 @@ mod tests {
     }
 
     fn ask(path: &Path) -> Result<Reply, ClientError> {
-        Client::connect(path, Some(Duration::from_millis(300)))?.ask(&["ping".into()])
+        ControlClient::connect(path, Some(Duration::from_millis(300)))?.ask(&["ping".into()])
     }
 
     #[test]

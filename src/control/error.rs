@@ -1,5 +1,5 @@
-//! What a command answers when it fails: a Python exception by class name and arguments, because
-//! clients print the arguments and tell the classes apart (facts P2, P4, P55).
+//! The error of a failed command: a Python exception by class name and arguments, because clients print the
+//! arguments and distinguish the classes (facts P2, P4, P55).
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -184,8 +184,8 @@ impl CommandError {
     }
 }
 
-impl From<python::Error> for CommandError {
-    fn from(error: python::Error) -> CommandError {
+impl From<python::PythonError> for CommandError {
+    fn from(error: python::PythonError) -> CommandError {
         CommandError::builtin(error.class, error.text)
     }
 }

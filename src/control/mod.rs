@@ -1,8 +1,8 @@
-//! What a command and a reply are, and how they travel.
+//! The control protocol: commands, replies, and how they are transferred.
 //!
-//! Requests and replies are [`Value`]s, pickled by [`pickle`], framed by [`wire`]. [`command`]
-//! types the requests; [`listener`] serves the socket; [`client`] asks it; [`mod@print`] turns
-//! replies into the text people and scripts read.
+//! Requests and replies are [`Value`]s, pickled by [`pickle`], framed by [`wire`]. [`command`] types the
+//! requests; [`listener`] serves the socket; [`client`] connects to it; [`mod@print`] formats replies for
+//! people and scripts.
 
 pub mod client;
 pub mod command;

@@ -1,6 +1,6 @@
-//! Framing of the control socket: a pickle, then an end marker; nothing else (fact P1).
+//! Framing of the control socket: a pickle, then an end marker (fact P1).
 //!
-//! Bytes come in as they arrive, whole messages come out.
+//! In: bytes as they arrive. Out: complete messages.
 #![forbid(unsafe_code)]
 
 use memchr::memmem;
@@ -23,7 +23,7 @@ pub struct TooLong;
 
 /// Collects what arrives and cuts it into messages.
 #[derive(Debug, Default)]
-pub struct Frames {
+pub struct FrameBuffer {
     buffer: Vec<u8>,
     /// The message being received begins here.
     start: usize,
@@ -31,7 +31,7 @@ pub struct Frames {
     searched: usize,
 }
 
-impl Frames {
+impl FrameBuffer {
     /// Adds received bytes.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.start > 0 {
@@ -57,7 +57,7 @@ impl Frames {
                 .max(self.start);
             if self.pending() == 0 {
                 // one long message is no reason to hold its memory while the peer rests
-                *self = Frames::default();
+                *self = FrameBuffer::default();
             }
             return if self.pending() > MAX_MESSAGE {
                 Err(TooLong)
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     fn messages(chunks: &[&[u8]]) -> Vec<Vec<u8>> {
-        let mut frames = Frames::default();
+        let mut frames = FrameBuffer::default();
         let mut found = Vec::new();
         for chunk in chunks {
             frames.push(chunk);
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn refuses_what_never_ends() {
-        let mut frames = Frames::default();
+        let mut frames = FrameBuffer::default();
         let block = vec![b'x'; 1 << 20];
         for _ in 0..32 {
             frames.push(&block);
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn long_message_taken_leaves_no_memory() {
-        let mut frames = Frames::default();
+        let mut frames = FrameBuffer::default();
         frames.push(&vec![b'x'; 8 << 20]);
         frames.push(END);
         assert!(frames.next_message().unwrap().is_some());

@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use super::decisions::Decision;
 use crate::address::Address;
 use crate::jail::link::{OwnBan, RemoteChange};
-use crate::origin::Origin;
+use crate::origin::BanOrigin;
 use crate::ticket::{BanTime, Ticket, Timestamp};
 
 /// Ends that differ by less, in seconds, are the same.
@@ -256,7 +256,7 @@ fn difference(
                 // all of a list share what is known of it
                 let model = models.entry(&list.name).or_insert_with(|| {
                     let mut model = Ticket::new(target.clone(), now);
-                    model.set_origin(&Origin::List(list.name.clone()));
+                    model.set_origin(&BanOrigin::List(list.name.clone()));
                     model
                 });
                 let mut ticket = model.clone();

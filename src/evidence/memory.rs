@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::{Evidence, Kept};
+use super::{Evidence, SharedEvidence};
 use crate::control::{CommandError, Value};
 use crate::python::text::quoted;
 use crate::warning;
@@ -62,15 +62,15 @@ struct Share {
     jail: String,
     total: Arc<Total>,
     used: AtomicUsize,
-    queue: Mutex<Queue>,
+    queue: Mutex<EvidenceQueue>,
     /// It was said that evidence had to be forgotten.
     warned: AtomicBool,
 }
 
 /// Evidence in the order in which it came; some may be gone.
 #[derive(Debug, Default)]
-struct Queue {
-    entries: VecDeque<Weak<Kept>>,
+struct EvidenceQueue {
+    entries: VecDeque<Weak<SharedEvidence>>,
     /// So many lived at the last look.
     lived: usize,
 }
@@ -199,8 +199,8 @@ impl Share {
     }
 }
 
-impl Queue {
-    fn push(&mut self, entry: Weak<Kept>) {
+impl EvidenceQueue {
+    fn push(&mut self, entry: Weak<SharedEvidence>) {
         if self.entries.len() >= 2 * self.lived + TIDY {
             self.entries.retain(|entry| entry.strong_count() > 0);
             self.lived = self.entries.len();

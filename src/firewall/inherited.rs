@@ -12,7 +12,7 @@ use super::Change;
 use super::iptables::sweep;
 use super::member::Kind;
 use super::place::{Holder, Place};
-use crate::store::Installed;
+use crate::store::InstalledStart;
 
 /// A ban as it stands in a chain or a set: whom it concerns, and of a rule what follows the address.
 pub type StandingBan = (IpNet, String);
@@ -24,9 +24,9 @@ pub struct Inherited(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     /// What the last server has installed, as far as nobody has seen to it.
-    left: Vec<Installed>,
+    left: Vec<InstalledStart>,
     /// What this one has installed.
-    own: Vec<Installed>,
+    own: Vec<InstalledStart>,
     /// Places that an action of this server has used.
     used: HashSet<Place>,
     /// Places that were taken over with what stands there.
@@ -66,7 +66,7 @@ pub struct Rest {
 }
 
 /// Whether two actions do the same in the firewall.
-fn alike(one: &Installed, other: &Installed) -> bool {
+fn alike(one: &InstalledStart, other: &InstalledStart) -> bool {
     one.start == other.start && one.stop == other.stop && one.ban == other.ban
 }
 
@@ -76,7 +76,7 @@ impl Inherited {
     }
 
     /// What the database says the last server has installed.
-    pub fn expect(&self, installed: Vec<Installed>) {
+    pub fn expect(&self, installed: Vec<InstalledStart>) {
         self.state().left = installed;
     }
 
@@ -102,12 +102,12 @@ impl Inherited {
     }
 
     /// Whether the last server installed something exactly so.
-    pub fn has_left_like(&self, installed: &Installed) -> bool {
+    pub fn has_left_like(&self, installed: &InstalledStart) -> bool {
         self.state().left.iter().any(|left| alike(left, installed))
     }
 
     /// Takes what the last server installed exactly so, be it for a jail of another name.
-    pub fn take_like(&self, installed: &Installed) -> Option<Installed> {
+    pub fn take_like(&self, installed: &InstalledStart) -> Option<InstalledStart> {
         let mut state = self.state();
         let same = state.left.iter().position(|left| left == installed);
         let at = same.or_else(|| state.left.iter().position(|left| alike(left, installed)))?;
@@ -115,7 +115,10 @@ impl Inherited {
     }
 
     /// Takes all that the last server installed and that is chosen.
-    pub fn take_left(&self, mut chosen: impl FnMut(&Installed) -> bool) -> Vec<Installed> {
+    pub fn take_left(
+        &self,
+        mut chosen: impl FnMut(&InstalledStart) -> bool,
+    ) -> Vec<InstalledStart> {
         let mut state = self.state();
         let (taken, left) = std::mem::take(&mut state.left)
             .into_iter()
@@ -125,7 +128,7 @@ impl Inherited {
     }
 
     /// An action of this server has installed something.
-    pub fn add_own(&self, installed: &Installed) {
+    pub fn add_own(&self, installed: &InstalledStart) {
         let mut state = self.state();
         if !state.own.contains(installed) {
             state.own.push(installed.clone());
@@ -133,17 +136,17 @@ impl Inherited {
     }
 
     /// It has taken it out.
-    pub fn delete_own(&self, installed: &Installed) {
+    pub fn delete_own(&self, installed: &InstalledStart) {
         self.state().own.retain(|own| own != installed);
     }
 
     /// Whether an action of this server has installed exactly this.
-    pub fn has_own(&self, installed: &Installed) -> bool {
+    pub fn has_own(&self, installed: &InstalledStart) -> bool {
         self.state().own.contains(installed)
     }
 
     /// Whether an action of this server, of whatever name, has installed the same.
-    pub fn has_alike(&self, installed: &Installed) -> bool {
+    pub fn has_alike(&self, installed: &InstalledStart) -> bool {
         self.state().own.iter().any(|own| alike(own, installed))
     }
 
@@ -290,7 +293,7 @@ mod tests {
 
     #[test]
     fn what_was_installed_is_known_by_its_commands() {
-        let installed = |jail: &str, stop: &str| Installed {
+        let installed = |jail: &str, stop: &str| InstalledStart {
             jail: jail.into(),
             action: "x".into(),
             family: String::new(),

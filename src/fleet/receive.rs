@@ -16,7 +16,7 @@ use crate::address::Address;
 use crate::fields::MatchLine;
 use crate::jail::link::RemoteChange;
 use crate::jail::{BanExchange, Jail};
-use crate::origin::Origin;
+use crate::origin::BanOrigin;
 use crate::ticket::{BanTime, Ticket};
 use crate::{debug, notice, warning};
 
@@ -241,7 +241,7 @@ impl Task {
         if !story.reason.is_empty() {
             ticket.set_matches(&[MatchLine::Text(story.reason.to_owned())]);
         }
-        ticket.set_origin(&Origin::Fleet(host.to_owned()));
+        ticket.set_origin(&BanOrigin::Fleet(host.to_owned()));
         ticket
     }
 

@@ -8,7 +8,7 @@ use crate::address::Address;
 use crate::datetime::duration;
 use crate::datetime::stamp::Stamp;
 use crate::log::{self, Level};
-use crate::origin::Origin;
+use crate::origin::BanOrigin;
 use crate::python::Number;
 use crate::ticket::{Ticket, Timestamp};
 
@@ -243,7 +243,7 @@ impl Decision {
 /// Bans of lists come by the thousand; who gets them says how many.
 fn level_of(ticket: &Ticket) -> Level {
     match ticket.origin() {
-        Origin::List(_) => Level::Debug,
+        BanOrigin::List(_) => Level::Debug,
         _ => Level::Notice,
     }
 }
@@ -285,7 +285,7 @@ mod tests {
             ..ticket.clone()
         };
         let mut elsewhere = ticket.clone();
-        elsewhere.set_origin(&Origin::Fleet("mx2".into()));
+        elsewhere.set_origin(&BanOrigin::Fleet("mx2".into()));
         let at = local_time(5.0);
         let already = |age| Decision::Already {
             ticket: ticket.clone(),

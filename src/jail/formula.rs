@@ -12,7 +12,7 @@ mod parser;
 
 use self::functions::{Draws, Function};
 use self::parser::FormulaParser;
-use crate::python::{Error, Number};
+use crate::python::{Number, PythonError};
 
 /// No sensible formula is longer.
 const LONGEST: usize = 2048;
@@ -36,7 +36,7 @@ pub enum FormulaError {
     Arguments(String, usize),
     /// Division by zero, root of a negative number, shift by a fraction.
     #[error(transparent)]
-    Arithmetic(#[from] Error),
+    Arithmetic(#[from] PythonError),
 }
 
 /// What a formula may look at.

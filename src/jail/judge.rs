@@ -434,7 +434,7 @@ impl JailTask {
 fn renewed_by_list(decision: &Decision) -> Option<Address> {
     match decision {
         Decision::Prolong(ticket) => match ticket.origin() {
-            origin::Origin::List(_) => Some(ticket.id.clone()),
+            origin::BanOrigin::List(_) => Some(ticket.id.clone()),
             _ => None,
         },
         _ => None,

@@ -244,7 +244,7 @@ impl JailCore {
         let tickets = self.banned_tickets().into_iter();
         let theirs = tickets.filter(|ticket| match (whose, ticket.origin()) {
             (DecidedBy::Own, origin) => !origin.is_elsewhere(),
-            (DecidedBy::Lists, origin) => matches!(origin, origin::Origin::List(_)),
+            (DecidedBy::Lists, origin) => matches!(origin, origin::BanOrigin::List(_)),
         });
         theirs
             .map(|ticket| {
@@ -302,7 +302,7 @@ impl JailCore {
             let inside = within.is_none_or(|within| within.contains(&ticket.id));
             inside
                 && match ticket.origin() {
-                    origin::Origin::Fleet(by) => host.is_none_or(|host| host == by),
+                    origin::BanOrigin::Fleet(by) => host.is_none_or(|host| host == by),
                     _ => false,
                 }
         });
@@ -343,7 +343,7 @@ mod tests {
     fn remote(id: &str, time: f64, seconds: f64) -> Ticket {
         let mut ticket = Ticket::new(Address::parse(id), time);
         ticket.bantime = Some(BanTime::Seconds(seconds));
-        ticket.set_origin(&origin::Origin::Fleet("mx2".into()));
+        ticket.set_origin(&origin::BanOrigin::Fleet("mx2".into()));
         ticket
     }
 

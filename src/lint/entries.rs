@@ -6,11 +6,11 @@
 #![forbid(unsafe_code)]
 
 use super::{Findings, Severity};
-use crate::config::Place;
+use crate::config::ConfigPlace;
 use crate::config::files::Files;
 use crate::config::ini::value_lines;
-use crate::config::section::{Entry, Origin};
-use crate::config::settings::Settings;
+use crate::config::section::{FileLine, RawOption};
+use crate::config::settings::MergedSettings;
 
 /// Options whose values are looked at elsewhere: `#` and quotes mean something in a regex.
 const REGEXES: [&str; 5] = [
@@ -27,7 +27,7 @@ type Rule = fn(&str) -> Option<(usize, &'static str)>;
 const RULES: [(&str, Rule); 2] = [("comment", comment), ("quotes", quotes)];
 
 /// Looks at all values of all jails.
-pub(super) fn look(files: &dyn Files, settings: &Settings, findings: &mut Findings<'_>) {
+pub(super) fn look(files: &dyn Files, settings: &MergedSettings, findings: &mut Findings<'_>) {
     let sections = settings.names().filter_map(|name| settings.section(name));
     for section in sections.chain([&settings.defaults]) {
         for (name, entry) in section {
@@ -38,7 +38,7 @@ pub(super) fn look(files: &dyn Files, settings: &Settings, findings: &mut Findin
     }
 }
 
-fn value(files: &dyn Files, entry: &Entry, findings: &mut Findings<'_>) {
+fn value(files: &dyn Files, entry: &RawOption, findings: &mut Findings<'_>) {
     let Some(origin) = &entry.origin else { return };
     if !entry
         .text
@@ -57,8 +57,8 @@ fn value(files: &dyn Files, entry: &Entry, findings: &mut Findings<'_>) {
             let whole = text.lines().nth(number as usize - 1).unwrap_or_default();
             let before = whole.find(&line).unwrap_or_default() + byte;
             let column = whole.get(..before).map(|before| before.chars().count() + 1);
-            let place = Place {
-                origin: Origin {
+            let place = ConfigPlace {
+                origin: FileLine {
                     file: origin.file.clone(),
                     line: number,
                 },

@@ -6,10 +6,10 @@ use super::jails::{Used, place_in_file, risks};
 use super::written::Written;
 use super::{Findings, Severity, first_line, injection};
 use crate::config::Cause;
-use crate::config::error::Messages;
-use crate::config::filter::Filter;
+use crate::config::error::ConfigMessages;
+use crate::config::filter::FilterConfig;
 use crate::config::layers::Layers;
-use crate::config::places::Item;
+use crate::config::places::ValueItem;
 use crate::config::settings::Options;
 use crate::control::Value;
 use crate::jail::validator;
@@ -50,10 +50,10 @@ fn is_included(written: &Written, path: &str) -> bool {
 /// Tries the regexes of a filter as they are without a jail. Arguments may be missing, so that what
 /// is wrong is a warning at most.
 fn filter(layers: &mut Layers<'_>, name: &str, findings: &mut Findings<'_>) -> Result<(), Cause> {
-    let Some(mut filter) = Filter::open(layers, name, name, Options::default())? else {
+    let Some(mut filter) = FilterConfig::open(layers, name, name, Options::default())? else {
         return Ok(());
     };
-    let mut unheard = Messages::default();
+    let mut unheard = ConfigMessages::default();
     filter.set_backend("auto");
     filter.read(&Options::default(), false, &mut unheard)?;
     let mut commands: Vec<Vec<Value>> = vec![vec!["add".into(), name.into(), "auto".into()]];
@@ -65,7 +65,7 @@ fn filter(layers: &mut Layers<'_>, name: &str, findings: &mut Findings<'_>) -> R
             Some(Value::List(list)) => list.as_slice(),
             _ => words.get(3..)?,
         };
-        let item = Item {
+        let item = ValueItem {
             number,
             of: values.len(),
             text: values

@@ -5,7 +5,7 @@ use sha1::{Digest as _, Sha1};
 
 use super::regexes::values_of;
 use super::{Findings, Severity};
-use crate::config::Place;
+use crate::config::ConfigPlace;
 use crate::control::Value;
 use crate::jail::open_ids::open_ids;
 use crate::pattern::{FailRegex, Steering, UseDns};
@@ -70,7 +70,7 @@ fn digest(source: &str) -> String {
 /// it is that a client can lead one. Fail2ban's own are noted: who uses them has made no mistake.
 pub(super) fn look(
     commands: &[Vec<Value>],
-    place: &dyn Fn(usize, usize) -> Option<Place>,
+    place: &dyn Fn(usize, usize) -> Option<ConfigPlace>,
     severity: Severity,
     findings: &mut Findings<'_>,
 ) {

@@ -8,18 +8,18 @@ use super::names::{hint, nearest};
 use super::values::{Services, covered, is_yes_or_no};
 use super::written::Written;
 use super::{Findings, Severity, first_line, injection, notices, references, regexes, times};
-use crate::config::error::Messages;
-use crate::config::filter::Filter;
-use crate::config::jail::{self, Extent, Jail, is_own_file, place_of_part};
+use crate::config::error::ConfigMessages;
+use crate::config::filter::FilterConfig;
+use crate::config::jail::{self, JailConfig, ReadExtent, is_own_file, place_of_part};
 use crate::config::layers::Layers;
-use crate::config::places::{Item, header_of, line_of};
+use crate::config::places::{ValueItem, header_of, line_of};
 use crate::config::references::References;
-use crate::config::settings::{Setting, Settings, Vars};
-use crate::config::{Cause, Fault, Place, Sandbox, action, glob, options, shipped};
+use crate::config::settings::{MergedSettings, Setting, Vars};
+use crate::config::{Cause, ConfigPlace, Fault, Sandbox, action, glob, options, shipped};
 use crate::control::Value;
 use crate::jail::validator;
 use crate::log::Level;
-use crate::options::Kind;
+use crate::options::ValueKind;
 use crate::options::action::DEFINITION;
 use crate::options::jail::{FILTER, JAIL};
 use crate::pattern::{FailRegex, UseDns};
@@ -62,7 +62,7 @@ pub(super) struct About {
 /// The jails of a configuration.
 pub(super) struct Jails<'a, 'f> {
     layers: &'a mut Layers<'f>,
-    settings: Settings,
+    settings: MergedSettings,
     written: &'a Written,
     findings: &'a mut Findings<'f>,
     services: Services,
@@ -75,7 +75,7 @@ pub(super) struct Jails<'a, 'f> {
 impl<'a, 'f> Jails<'a, 'f> {
     pub fn new(
         layers: &'a mut Layers<'f>,
-        settings: Settings,
+        settings: MergedSettings,
         written: &'a Written,
         about: About,
         findings: &'a mut Findings<'f>,
@@ -164,7 +164,7 @@ impl<'a, 'f> Jails<'a, 'f> {
 
     /// Words that are neither yes nor no.
     fn flags(&mut self, name: &str) {
-        for row in JAIL.iter().filter(|row| row.kind == Kind::Flag) {
+        for row in JAIL.iter().filter(|row| row.kind == ValueKind::Flag) {
             let option = row.name;
             let Ok(Some(text)) = self.settings.get(name, option, &Vars::default()) else {
                 continue;
@@ -180,10 +180,10 @@ impl<'a, 'f> Jails<'a, 'f> {
         }
     }
 
-    fn place(&self, jail: &str, option: &str, text: &str) -> Option<Place> {
-        let item = Item {
+    fn place(&self, jail: &str, option: &str, text: &str) -> Option<ConfigPlace> {
+        let item = ValueItem {
             text,
-            ..Item::default()
+            ..ValueItem::default()
         };
         place_of_part(&self.settings, jail, option, item, self.layers.files())
     }
@@ -191,9 +191,9 @@ impl<'a, 'f> Jails<'a, 'f> {
     fn jail(&mut self, name: &str) {
         let at_jail = self.place(name, "enabled", "");
         let told = self.layers.messages.0.len();
-        let extent = Extent {
+        let extent = ReadExtent {
             thorough: true,
-            ..Extent::default()
+            ..ReadExtent::default()
         };
         let mut jail = match jail::read(self.layers, &mut self.settings, name, extent) {
             Ok(Some(jail)) => {
@@ -258,12 +258,12 @@ impl<'a, 'f> Jails<'a, 'f> {
         let options = jail
             .filter
             .as_ref()
-            .map(Filter::written)
+            .map(FilterConfig::written)
             .unwrap_or_default();
         let of_word = |word: &str| {
-            let item = Item {
+            let item = ValueItem {
                 text: word,
-                ..Item::default()
+                ..ValueItem::default()
             };
             let options = ["filter", "mode"].into_iter();
             let place = |option| place_of_part(&self.settings, name, option, item, files);
@@ -279,9 +279,9 @@ impl<'a, 'f> Jails<'a, 'f> {
         risks(&commands, &place, self.findings);
         injection::look(&commands, &place, Severity::Warning, self.findings);
         let of_action = |action: &str| {
-            let item = Item {
+            let item = ValueItem {
                 text: action,
-                ..Item::default()
+                ..ValueItem::default()
             };
             place_of_part(&self.settings, name, "action", item, files)
         };
@@ -309,7 +309,7 @@ impl<'a, 'f> Jails<'a, 'f> {
     }
 
     /// What the reader had to say.
-    fn messages(&mut self, from: usize, jail: &Jail, at_jail: &Option<Place>) {
+    fn messages(&mut self, from: usize, jail: &JailConfig, at_jail: &Option<ConfigPlace>) {
         /// Said better elsewhere.
         const KNOWN: [&str; 4] = [
             "Found no accessible config files",
@@ -371,12 +371,12 @@ impl<'a, 'f> Jails<'a, 'f> {
     }
 
     /// The header of a jail, in the administrator's file where it has one.
-    fn place_of_name(&self, jail: &str) -> Option<Place> {
+    fn place_of_name(&self, jail: &str) -> Option<ConfigPlace> {
         let section = self.settings.section(jail)?;
         let origins = || section.values().filter_map(|entry| entry.origin.as_ref());
         let own = origins().find(|origin| is_own_file(&origin.file));
         let header = header_of(self.layers.files(), own.or_else(|| origins().next())?);
-        Some(Place {
+        Some(ConfigPlace {
             origin: header,
             text: format!("[{jail}]"),
         })
@@ -384,7 +384,7 @@ impl<'a, 'f> Jails<'a, 'f> {
 
     /// Arguments that look like one their file reads, and are none; and those of actions that nothing
     /// reads at all. Of an action that bans that is an error: not what was meant is blocked.
-    fn arguments(&mut self, jail: &str, option: &'static str, list: &[options::Definition]) {
+    fn arguments(&mut self, jail: &str, option: &'static str, list: &[options::NamedOptions]) {
         let (part, known) = match option {
             "filter" => ("filter.d", FILTER),
             _ => ("action.d", DEFINITION),
@@ -441,10 +441,10 @@ impl<'a, 'f> Jails<'a, 'f> {
     }
 
     /// What the server makes of the logs of a jail.
-    fn logs_of(&self, jail: &mut Jail) -> Logs {
+    fn logs_of(&self, jail: &mut JailConfig) -> Logs {
         let backend = jail.options.get("backend").map(Setting::shared_text);
         let backend = backend.unwrap_or_default();
-        let mut unheard = Messages::default();
+        let mut unheard = ConfigMessages::default();
         let commands = jail.commands(self.layers.files(), false, &mut unheard);
         let is_journal = |commands: &[Vec<Value>]| {
             let add = commands.first().and_then(|words| words.get(2)?.as_str());
@@ -471,7 +471,7 @@ impl<'a, 'f> Jails<'a, 'f> {
     }
 
     /// Logs that are not there.
-    fn logs(&mut self, jail: &Jail, logs: Logs) {
+    fn logs(&mut self, jail: &JailConfig, logs: Logs) {
         let list = jail.options.get("logpath").map(Setting::shared_text);
         let Some(list) = list.filter(|_| logs != Logs::NotRead) else {
             return;
@@ -490,7 +490,7 @@ impl<'a, 'f> Jails<'a, 'f> {
             if !glob::find(files, pattern).paths.is_empty() {
                 continue;
             }
-            let item = Item {
+            let item = ValueItem {
                 number,
                 of: lines.len(),
                 text: line,
@@ -517,7 +517,7 @@ impl<'a, 'f> Jails<'a, 'f> {
     }
 
     /// Logs that are named and not read, because the jail reads the journal.
-    fn journal_and_logs(&mut self, jail: &Jail) {
+    fn journal_and_logs(&mut self, jail: &JailConfig) {
         let backend = jail.options.get("backend").map(Setting::shared_text);
         if !backend.is_some_and(|backend| backend.starts_with("systemd")) {
             return;
@@ -551,7 +551,7 @@ impl<'a, 'f> Jails<'a, 'f> {
     }
 
     /// Ports no firewall knows.
-    fn ports(&mut self, jail: &Jail, commands: &[Vec<Value>]) {
+    fn ports(&mut self, jail: &JailConfig, commands: &[Vec<Value>]) {
         for (index, words) in commands.iter().enumerate() {
             if option_of(words) != "action" {
                 continue;
@@ -604,7 +604,7 @@ impl<'a, 'f> Jails<'a, 'f> {
 
 /// Whether an argument is one that the values of an action have as a tag, but for its letters: tags go by
 /// them, references such as `%(port)s` do not.
-fn is_other_case(set: &Settings, name: &str, small: &str) -> bool {
+fn is_other_case(set: &MergedSettings, name: &str, small: &str) -> bool {
     let sections = set.names().filter_map(|name| set.section(name));
     let entries = sections
         .chain([&set.defaults])
@@ -635,7 +635,7 @@ fn meant_file<'k>(missing: &str, known: impl Iterator<Item = &'k str> + Clone) -
 }
 
 /// The first definition of an option of a jail.
-fn definition(jail: &Jail, option: &str) -> options::Definition {
+fn definition(jail: &JailConfig, option: &str) -> options::NamedOptions {
     let text = jail.options.get(option).map(Setting::shared_text);
     let parsed = options::parse(&text.unwrap_or_default());
     parsed.unwrap_or_default()
@@ -648,7 +648,7 @@ fn option_of(words: &[Value]) -> &str {
 /// Options that the jail's actions cannot serve: more or less is banned than was meant.
 fn unserved(
     commands: &[Vec<Value>],
-    place: &dyn Fn(usize, usize) -> Option<Place>,
+    place: &dyn Fn(usize, usize) -> Option<ConfigPlace>,
     findings: &mut Findings<'_>,
 ) {
     for (fault, _) in validator::unserved(commands) {
@@ -661,7 +661,7 @@ fn unserved(
 fn confined(
     commands: &[Vec<Value>],
     sandbox: Sandbox,
-    place: &dyn Fn(usize, usize) -> Option<Place>,
+    place: &dyn Fn(usize, usize) -> Option<ConfigPlace>,
     findings: &mut Findings<'_>,
 ) {
     let (severity, text) = match sandbox {
@@ -679,7 +679,7 @@ fn confined(
 /// What is unwise about the regexes among commands; `place` tells where a value of one stands.
 pub(super) fn risks(
     commands: &[Vec<Value>],
-    place: &dyn Fn(usize, usize) -> Option<Place>,
+    place: &dyn Fn(usize, usize) -> Option<ConfigPlace>,
     findings: &mut Findings<'_>,
 ) {
     let is_no = |words: &Vec<Value>| {
@@ -720,11 +720,11 @@ pub(super) fn risks(
 /// Where a value of a definition's option stands, by its file alone.
 pub(super) fn place_in_file(
     layers: &Layers<'_>,
-    source: crate::config::definition::Source,
-    item: Item<'_>,
-) -> Option<Place> {
+    source: crate::config::definition::ValueSource,
+    item: ValueItem<'_>,
+) -> Option<ConfigPlace> {
     match source {
-        crate::config::definition::Source::File(origin) => {
+        crate::config::definition::ValueSource::File(origin) => {
             Some(line_of(layers.files(), &origin, item))
         }
         _ => None,

@@ -4,9 +4,9 @@
 
 use super::{Findings, Severity};
 use crate::address::Address;
-use crate::config::Place;
+use crate::config::ConfigPlace;
 use crate::config::ini::comment_start;
-use crate::config::section::Origin;
+use crate::config::section::FileLine;
 use crate::python::text::quoted;
 
 /// Options whose values are regexes.
@@ -41,7 +41,7 @@ pub(super) fn look(text: &str, path: &str, findings: &mut Findings<'_>) {
                 continue;
             };
             let place = at(path, u32::try_from(line.number).unwrap_or(u32::MAX));
-            let place = place.map(|place| crate::config::Place {
+            let place = place.map(|place| crate::config::ConfigPlace {
                 text: line.text.trim().to_owned(),
                 ..place
             });
@@ -62,8 +62,8 @@ pub(super) fn option_above(text: &str, number: usize) -> Option<&str> {
 }
 
 /// A line of a file, as findings name it.
-pub(super) fn at(path: &str, line: u32) -> Option<Place> {
-    let origin = Origin {
+pub(super) fn at(path: &str, line: u32) -> Option<ConfigPlace> {
+    let origin = FileLine {
         file: path.into(),
         line,
     };

@@ -31,10 +31,12 @@ use std::collections::HashSet;
 use self::written::Written;
 use crate::config::files::Files;
 use crate::config::layers::Layers;
-use crate::config::places::{Item, line_of};
-use crate::config::section::Origin;
-use crate::config::settings::Settings;
-use crate::config::{Cause, Fault, Place, ReadOptions, Sandbox, globals, jail, shipped, stream};
+use crate::config::places::{ValueItem, line_of};
+use crate::config::section::FileLine;
+use crate::config::settings::MergedSettings;
+use crate::config::{
+    Cause, ConfigPlace, Fault, ReadOptions, Sandbox, globals, jail, shipped, stream,
+};
 use crate::control::Value;
 use crate::jail::validator;
 use crate::python::text::quoted;
@@ -69,7 +71,7 @@ pub struct Finding {
     /// What kind of thing it is, one word for scripts.
     pub kind: &'static str,
     /// Where.
-    pub place: Option<Place>,
+    pub place: Option<ConfigPlace>,
     /// The character of the line at which it begins, from 1, where there is one.
     pub column: Option<u32>,
     /// The jail it concerns.
@@ -111,7 +113,7 @@ struct Findings<'f> {
     list: Vec<Finding>,
     seen: HashSet<(Option<String>, String)>,
     /// Where something shows, and where the slip stands that it comes of.
-    led: Vec<(Origin, Origin)>,
+    led: Vec<(FileLine, FileLine)>,
 }
 
 impl<'f> Findings<'f> {
@@ -128,7 +130,7 @@ impl<'f> Findings<'f> {
         &mut self,
         severity: Severity,
         kind: &'static str,
-        place: Option<Place>,
+        place: Option<ConfigPlace>,
         message: impl Into<String>,
     ) {
         self.add_at_column(severity, kind, place, None, message);
@@ -138,7 +140,7 @@ impl<'f> Findings<'f> {
         &mut self,
         severity: Severity,
         kind: &'static str,
-        place: Option<Place>,
+        place: Option<ConfigPlace>,
         column: Option<u32>,
         message: impl Into<String>,
     ) {
@@ -160,7 +162,7 @@ impl<'f> Findings<'f> {
     fn fault(
         &mut self,
         severity: Severity,
-        place: Option<Place>,
+        place: Option<ConfigPlace>,
         fault: &Fault,
         commands: &[Vec<Value>],
     ) {
@@ -181,13 +183,13 @@ impl<'f> Findings<'f> {
         &mut self,
         severity: Severity,
         cause: &Cause,
-        otherwise: Option<Place>,
-        settings: Option<&Settings>,
+        otherwise: Option<ConfigPlace>,
+        settings: Option<&MergedSettings>,
     ) {
         let place = cause.place().or(otherwise);
         let text = cause.text();
         let line = place.as_ref().map(|place| {
-            let item = Item::default();
+            let item = ValueItem::default();
             line_of(self.files, &place.origin, item).text
         });
         let line = line.unwrap_or_default();
@@ -206,7 +208,7 @@ impl<'f> Findings<'f> {
         let origin = |finding: &Finding| finding.place.as_ref().map(|place| place.origin.clone());
         self.keep_causes();
         let errors = self.list.iter().filter(|f| f.severity == Severity::Error);
-        let wrong: Vec<Origin> = errors.filter_map(origin).collect();
+        let wrong: Vec<FileLine> = errors.filter_map(origin).collect();
         let mut list = self.list;
         list.retain(|finding| {
             finding.severity == Severity::Error
@@ -228,8 +230,9 @@ impl<'f> Findings<'f> {
             let origin = other.place.as_ref().map(|place| &place.origin);
             let cause = causes.iter_mut().find(|cause| {
                 let of_cause = cause.place.as_ref().map(|place| &place.origin);
-                let led =
-                    |(from, to): &(Origin, Origin)| Some(from) == origin && Some(to) == of_cause;
+                let led = |(from, to): &(FileLine, FileLine)| {
+                    Some(from) == origin && Some(to) == of_cause
+                };
                 (of_cause == origin || self.led.iter().any(led))
                     && CONSEQUENCES.contains(&other.kind)
             });
@@ -287,8 +290,8 @@ pub fn lint(files: &dyn Files, dir: &str) -> Vec<Finding> {
     findings.finish()
 }
 
-fn first_line(path: &str) -> Place {
-    let origin = Origin {
+fn first_line(path: &str) -> ConfigPlace {
+    let origin = FileLine {
         file: path.into(),
         line: 1,
     };

@@ -1,14 +1,14 @@
 //! Messages to web services that cannot be sent, for a setting that cannot be understood.
 
 use super::{Findings, Severity};
-use crate::config::Place;
+use crate::config::ConfigPlace;
 use crate::control::Value;
 use crate::jail::validator::unsendable;
 
 /// Looks at the commands that set the actions of a jail; `place` is where it names one of them.
 pub(super) fn look(
     commands: &[Vec<Value>],
-    place: &dyn Fn(&str) -> Option<Place>,
+    place: &dyn Fn(&str) -> Option<ConfigPlace>,
     findings: &mut Findings<'_>,
 ) {
     for fault in unsendable(commands) {

@@ -7,16 +7,16 @@ use super::{Findings, Severity};
 use crate::config::error::Appended;
 use crate::config::files::Files;
 use crate::config::layers::Layers;
-use crate::config::places::{Item, header_of, line_of};
+use crate::config::places::{ValueItem, header_of, line_of};
 use crate::config::references::References;
 use crate::config::section::Section;
-use crate::config::settings::Settings;
+use crate::config::settings::MergedSettings;
 use crate::options::server::{METRICS, THREAD, WEB, WEB_SOCKET};
 use crate::options::{OptionRow, action, jail, server};
 use crate::python::text::quoted;
 
 /// Options of jails.
-pub(super) fn of_jails(settings: &Settings, written: &Written, findings: &mut Findings<'_>) {
+pub(super) fn of_jails(settings: &MergedSettings, written: &Written, findings: &mut Findings<'_>) {
     let mut references = References::default();
     references.add_all(settings);
     let known = names(jail::all());
@@ -29,7 +29,11 @@ pub(super) fn of_jails(settings: &Settings, written: &Written, findings: &mut Fi
 }
 
 /// Names that jails refer to and nobody defines, so that they are those of the shipped configuration.
-pub(super) fn spare_names(files: &dyn Files, settings: &Settings, findings: &mut Findings<'_>) {
+pub(super) fn spare_names(
+    files: &dyn Files,
+    settings: &MergedSettings,
+    findings: &mut Findings<'_>,
+) {
     let sections = settings.names().filter_map(|name| settings.section(name));
     for section in sections.chain([&settings.defaults]) {
         for entry in section.values() {
@@ -46,9 +50,9 @@ pub(super) fn spare_names(files: &dyn Files, settings: &Settings, findings: &mut
                     quoted(&value.text),
                     Appended(value.origin.clone().map(Into::into).as_ref()),
                 );
-                let item = Item {
+                let item = ValueItem {
                     text: &format!("%({name})s"),
-                    ..Item::default()
+                    ..ValueItem::default()
                 };
                 let place = entry
                     .origin
@@ -63,7 +67,7 @@ pub(super) fn spare_names(files: &dyn Files, settings: &Settings, findings: &mut
 /// Options of `fail2ban.conf`.
 pub(super) fn of_server(
     files: &dyn Files,
-    settings: &Settings,
+    settings: &MergedSettings,
     written: &Written,
     findings: &mut Findings<'_>,
 ) {
@@ -99,7 +103,7 @@ pub(super) fn of_server(
 /// Options of filters and actions.
 pub(super) fn of_definitions(
     layers: &mut Layers<'_>,
-    jails: &Settings,
+    jails: &MergedSettings,
     written: &Written,
     findings: &mut Findings<'_>,
 ) {

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::names::all_nearest;
-use crate::config::settings::Settings;
+use crate::config::settings::MergedSettings;
 use crate::python::text::quoted;
 
 /// What is wrong with a value whose `%` cannot be read, and the part of the line it is about; `error` is
@@ -12,7 +12,7 @@ use crate::python::text::quoted;
 pub(super) fn plain(
     error: &str,
     line: &str,
-    settings: Option<&Settings>,
+    settings: Option<&MergedSettings>,
 ) -> Option<(String, String)> {
     if error.starts_with("'%' must be followed by") {
         let found = error.split_once("found: ")?.1;

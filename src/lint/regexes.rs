@@ -10,10 +10,10 @@ use python_re::ast::Node;
 
 use super::names::nearest;
 use super::{Findings, Severity};
-use crate::config::Place;
+use crate::config::ConfigPlace;
 use crate::config::files::Files;
 use crate::config::filter::FilterOptions;
-use crate::config::section::Origin;
+use crate::config::section::FileLine;
 use crate::control::Value;
 use crate::pattern::{
     FailRegex, PatternError, UseDns, class_length, leading_tag, place_in_source, short_tags,
@@ -27,7 +27,7 @@ pub(super) struct Around<'a> {
     /// Its commands say so.
     pub filter: FilterOptions,
     /// Where the prefregex was written.
-    pub prefregex_at: Option<Place>,
+    pub prefregex_at: Option<ConfigPlace>,
 }
 
 impl Around<'_> {
@@ -49,7 +49,7 @@ struct Look<'a> {
     is_failregex: bool,
     around: &'a Around<'a>,
     /// Where it was written.
-    at: Option<&'a Place>,
+    at: Option<&'a ConfigPlace>,
 }
 
 impl Look<'_> {
@@ -106,9 +106,9 @@ const RULES: [(&str, Rule); 8] = [
 /// Where things of a jail stand.
 pub(super) struct Places<'a> {
     /// A value of a command.
-    pub of_value: &'a dyn Fn(usize, usize) -> Option<Place>,
+    pub of_value: &'a dyn Fn(usize, usize) -> Option<ConfigPlace>,
     /// A word in what the jail says of its filter.
-    pub of_word: &'a dyn Fn(&str) -> Option<Place>,
+    pub of_word: &'a dyn Fn(&str) -> Option<ConfigPlace>,
     /// What is written there.
     pub files: &'a dyn Files,
 }
@@ -212,10 +212,10 @@ pub(super) fn syntax(source: &str) -> Option<(String, Range<usize>)> {
 /// line at `place`, or of the only one in its file.
 pub(super) fn shown(
     files: &dyn Files,
-    place: Option<Place>,
+    place: Option<ConfigPlace>,
     source: &str,
     part: Range<usize>,
-) -> (Option<Place>, Option<u32>) {
+) -> (Option<ConfigPlace>, Option<u32>) {
     let Some(mut place) = place else {
         return (None, None);
     };
@@ -246,12 +246,12 @@ pub(super) fn shown(
     });
     match (others.next(), others.next()) {
         (Some((number, line, byte)), None) if wanted.len() > 2 => {
-            let origin = Origin {
+            let origin = FileLine {
                 file: place.origin.file,
                 line: number,
             };
             let text = line.trim().to_owned();
-            (Some(Place { origin, text }), column(line, byte))
+            (Some(ConfigPlace { origin, text }), column(line, byte))
         }
         _ => (Some(place), None),
     }

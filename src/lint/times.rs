@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::{Findings, Severity};
-use crate::config::Place;
+use crate::config::ConfigPlace;
 use crate::control::Value;
 use crate::datetime::duration;
 use crate::python::Number;
@@ -28,7 +28,7 @@ const RULES: [(&str, Rule); 4] = [
 /// Looks at the commands of a jail; `place` tells where a value of one stands.
 pub(super) fn look(
     commands: &[Vec<Value>],
-    place: &dyn Fn(usize, usize) -> Option<Place>,
+    place: &dyn Fn(usize, usize) -> Option<ConfigPlace>,
     findings: &mut Findings<'_>,
 ) {
     let times = Times { commands };

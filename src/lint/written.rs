@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::lines::{self, at};
 use super::{Findings, Severity};
 use crate::config::files::{Files, join, split, stem};
-use crate::config::ini::{self, IniFile, SyntaxError};
-use crate::config::places::{Item, line_of};
+use crate::config::ini::{self, IniFile, IniSyntaxError};
+use crate::config::places::{ValueItem, line_of};
 use crate::config::shipped;
 use crate::python::text::quoted;
 
@@ -202,22 +202,22 @@ fn file(
     written.texts.push(text.to_owned());
 }
 
-fn syntax(error: &SyntaxError, whole: &str, path: &str, findings: &mut Findings<'_>) {
+fn syntax(error: &IniSyntaxError, whole: &str, path: &str, findings: &mut Findings<'_>) {
     let mut tell = |kind, line: usize, text: String| {
         let place = at(path, u32::try_from(line).unwrap_or(u32::MAX));
         findings.add(Severity::Error, kind, place, text);
     };
     match error {
-        SyntaxError::NotUtf8 { line, .. } => tell("encoding", *line, NOT_UTF8.to_owned()),
-        SyntaxError::NoHeader { line, text, .. } => {
+        IniSyntaxError::NotUtf8 { line, .. } => tell("encoding", *line, NOT_UTF8.to_owned()),
+        IniSyntaxError::NoHeader { line, text, .. } => {
             let text = format!("{} stands before the first section", quoted(text.trim()));
             tell("stray-line", *line, text);
         }
-        SyntaxError::DuplicateSection { line, section, .. } => {
+        IniSyntaxError::DuplicateSection { line, section, .. } => {
             let text = format!("section [{section}] stands in this file twice");
             tell("duplicate-section", *line, text);
         }
-        SyntaxError::DuplicateOption {
+        IniSyntaxError::DuplicateOption {
             line,
             section,
             option,
@@ -226,7 +226,7 @@ fn syntax(error: &SyntaxError, whole: &str, path: &str, findings: &mut Findings<
             let text = format!("option {} stands in [{section}] twice", quoted(option));
             tell("duplicate-option", *line, text);
         }
-        SyntaxError::Unparsable { lines, .. } => {
+        IniSyntaxError::Unparsable { lines, .. } => {
             for (line, text) in lines {
                 let above = lines::option_above(whole, *line);
                 let above =
@@ -261,9 +261,9 @@ fn includes(
         for name in entry.text.lines().filter(|name| !name.is_empty()) {
             let included = join(split(path).0, name);
             let place = entry.origin.as_ref().map(|origin| {
-                let item = Item {
+                let item = ValueItem {
                     text: name,
-                    ..Item::default()
+                    ..ValueItem::default()
                 };
                 line_of(files, origin, item)
             });

@@ -2,7 +2,7 @@
 //! others as well, for the tags in its commands.
 #![forbid(unsafe_code)]
 
-use super::{Kind, OptionRow};
+use super::{OptionRow, ValueKind};
 
 /// Options of `action.d` that are commands or flags, in the order they are read.
 pub const DEFINITION: &[OptionRow] = &[
@@ -49,7 +49,7 @@ const NOT_EMPTY: [&str; 2] = ["actionprolong", "actionquiet"];
 
 /// The commands every action has, empty unless set.
 pub fn commands() -> impl Iterator<Item = &'static str> {
-    let commands = DEFINITION.iter().filter(|row| row.kind == Kind::Text);
+    let commands = DEFINITION.iter().filter(|row| row.kind == ValueKind::Text);
     let names = commands.map(|row| row.name);
     names.filter(|name| !NOT_EMPTY.contains(name))
 }

@@ -1,7 +1,7 @@
 //! The options of jails and of their filters (facts C28, J1–J25).
 #![forbid(unsafe_code)]
 
-use super::{Kind, Literal, OptionRow, Sent};
+use super::{Literal, OptionRow, Sent, ValueKind};
 
 /// What is read of every jail, enabled or not.
 pub const FIRST: [OptionRow; 3] = [
@@ -148,10 +148,10 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 /// The kind of an option that `set JAIL NAME VALUE` sets. Any name that begins with `bantime.` is one
 /// (fact P43).
-pub fn settable(name: &str) -> Option<Kind> {
+pub fn settable(name: &str) -> Option<ValueKind> {
     match all().find(|row| row.name == name) {
         Some(row) => row.has_value().then_some(row.kind),
-        None => name.starts_with("bantime.").then_some(Kind::Text),
+        None => name.starts_with("bantime.").then_some(ValueKind::Text),
     }
 }
 

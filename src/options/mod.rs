@@ -13,7 +13,7 @@ pub mod server;
 
 /// What the text of an option in a file becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ValueKind {
     /// It stays as it is.
     Text,
     /// True for `1`, `on`, `true`, `yes` (fact C55).
@@ -61,7 +61,7 @@ pub struct OptionRow {
     /// Its name in files and commands.
     pub name: &'static str,
     /// Its kind.
-    pub kind: Kind,
+    pub kind: ValueKind,
     /// What it is when nobody sets it; with `None` it is left out.
     pub default: Option<Literal>,
     /// The original does not know it: where nobody sets it, nothing shall tell of it.
@@ -79,7 +79,7 @@ pub struct OptionRow {
 }
 
 impl OptionRow {
-    const fn new(name: &'static str, kind: Kind) -> OptionRow {
+    const fn new(name: &'static str, kind: ValueKind) -> OptionRow {
         OptionRow {
             name,
             kind,
@@ -94,15 +94,15 @@ impl OptionRow {
     }
 
     const fn text(name: &'static str) -> OptionRow {
-        OptionRow::new(name, Kind::Text)
+        OptionRow::new(name, ValueKind::Text)
     }
 
     const fn flag(name: &'static str) -> OptionRow {
-        OptionRow::new(name, Kind::Flag)
+        OptionRow::new(name, ValueKind::Flag)
     }
 
     const fn integer(name: &'static str) -> OptionRow {
-        OptionRow::new(name, Kind::Integer)
+        OptionRow::new(name, ValueKind::Integer)
     }
 
     const fn default(mut self, value: Literal) -> OptionRow {

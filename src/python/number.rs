@@ -2,7 +2,7 @@
 //!
 //! Whole numbers stay whole. Python's have no bound; one too large for 64 bits becomes a float here.
 
-use super::Error;
+use super::PythonError;
 
 /// A number as Python would hold it: replies tell `600` from `5400.0`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -67,7 +67,7 @@ impl Number {
     ///
     /// # Errors
     /// Division by zero, a power without a real value, bits of a fraction.
-    pub fn binary(self, operator: &str, other: Number) -> Result<Number, Error> {
+    pub fn binary(self, operator: &str, other: Number) -> Result<Number, PythonError> {
         let (left, right) = (self.as_f64(), other.as_f64());
         let whole = match (self, other) {
             (Int(left), Int(right)) => Some((left, right)),
@@ -101,7 +101,7 @@ impl Number {
             "**" => match whole {
                 _ if left == 0.0 && right < 0.0 => {
                     let text = "0.0 cannot be raised to a negative power";
-                    return Err(Error::new("ZeroDivisionError", text));
+                    return Err(PythonError::new("ZeroDivisionError", text));
                 }
                 Some((base, power)) if power >= 0 => {
                     let power = u32::try_from(power).ok();
@@ -117,14 +117,14 @@ impl Number {
                 };
                 bits(
                     operator,
-                    whole.ok_or_else(|| Error::new("TypeError", text()))?,
+                    whole.ok_or_else(|| PythonError::new("TypeError", text()))?,
                 )?
             }
         })
     }
 }
 
-fn zero_division(operator: &str, whole: bool) -> Error {
+fn zero_division(operator: &str, whole: bool) -> PythonError {
     let text = match (operator, whole) {
         ("//", true) => "integer division or modulo by zero",
         ("%", true) => "integer modulo by zero",
@@ -133,7 +133,7 @@ fn zero_division(operator: &str, whole: bool) -> Error {
         ("%", false) => "float modulo",
         _ => "float floor division by zero",
     };
-    Error::new("ZeroDivisionError", text)
+    PythonError::new("ZeroDivisionError", text)
 }
 
 /// The rest of a division, on the side of the divisor.
@@ -145,9 +145,9 @@ fn modulo(left: f64, right: f64) -> f64 {
     }
 }
 
-fn bits(operator: &str, (left, right): (i64, i64)) -> Result<Number, Error> {
+fn bits(operator: &str, (left, right): (i64, i64)) -> Result<Number, PythonError> {
     let count =
-        || u32::try_from(right).map_err(|_| Error::new("ValueError", "negative shift count"));
+        || u32::try_from(right).map_err(|_| PythonError::new("ValueError", "negative shift count"));
     Ok(match operator {
         "&" => Int(left & right),
         "|" => Int(left | right),
@@ -168,9 +168,9 @@ fn bits(operator: &str, (left, right): (i64, i64)) -> Result<Number, Error> {
 ///
 /// # Errors
 /// Infinite, or none.
-pub fn finite(number: f64) -> Result<Number, Error> {
+pub fn finite(number: f64) -> Result<Number, PythonError> {
     match number.is_finite() {
         true => Ok(Float(number)),
-        false => Err(Error::new("OverflowError", "math range error")),
+        false => Err(PythonError::new("OverflowError", "math range error")),
     }
 }

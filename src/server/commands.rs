@@ -1,14 +1,14 @@
-//! What the server does with each command (facts 8.2). Commands about one jail go to that jail;
-//! those that add, start, stop or reload jails are carried out one at a time.
+//! Handles the commands of the server (facts 8.2). Commands about one jail are passed to that jail; those
+//! that add, start, stop or reload jails run one at a time.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Server;
 use super::jails::ask_all;
-use super::server_log::{LOG, TRANSMITTER};
+use super::loggers::{LOG, TRANSMITTER};
 use crate::address::Address;
-use crate::control::listener::Answer;
+use crate::control::listener::Response;
 use crate::control::{Command, CommandError, JailCommand, JailQuery, Reply, Value};
 use crate::jail::{EventSubscription, FIGURES, FULL, Jail, JailContext, UnstartedJail};
 use crate::python::text::quoted;
@@ -19,27 +19,27 @@ const MAX_FAILED: usize = 1000;
 
 impl Server {
     /// Answers a request of a client (the listener logs what failed, fact P4).
-    pub async fn request(self: Arc<Self>, words: Vec<Value>) -> Answer {
+    pub async fn request(self: Arc<Self>, words: Vec<Value>) -> Response {
         match Command::parse(&words) {
             Ok(Command::Events(jails)) if !self.is_stopping() => match self.listen(jails) {
-                Ok(events) => Answer::Events(events),
-                Err(error) => Answer::Reply(Err(error)),
+                Ok(events) => Response::Events(events),
+                Err(error) => Response::Reply(Err(error)),
             },
             Ok(command) => {
                 let reply = self.reply(command).await;
-                Answer::Reply(if is_bundle(&words) {
+                Response::Reply(if is_bundle(&words) {
                     reply.map(|_| true.into())
                 } else {
                     reply
                 })
             }
-            Err(error) => Answer::Reply(Err(error)),
+            Err(error) => Response::Reply(Err(error)),
         }
     }
 
     /// Answers a request that came by the socket for `ferroban web`: what only asks, and with `write` what
     /// changes bans, too, when it says by whom.
-    pub async fn limited_request(self: Arc<Self>, words: Vec<Value>, write: bool) -> Answer {
+    pub async fn limited_request(self: Arc<Self>, words: Vec<Value>, write: bool) -> Response {
         let allowed = match Command::parse(&words) {
             Ok(Command::By { .. }) => write,
             Ok(command) => command.only_asks(),
@@ -48,7 +48,7 @@ impl Server {
         };
         match allowed {
             true => self.request(words).await,
-            false => Answer::Reply(Err(CommandError::new("Not allowed by this socket"))),
+            false => Response::Reply(Err(CommandError::new("Not allowed by this socket"))),
         }
     }
 

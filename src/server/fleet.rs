@@ -1,9 +1,9 @@
-//! The server's part in a fleet and at CrowdSec: the sections `[fleet]` and `[crowdsec]` of the configuration.
+//! Starts and stops the fleet and CrowdSec tasks by the sections `[fleet]` and `[crowdsec]`.
 
 use std::sync::{Arc, PoisonError};
 
 use super::Server;
-use super::server_log::LOG;
+use super::loggers::LOG;
 use crate::control::command::FleetQuestion;
 use crate::control::{CommandError, Reply, Value};
 use crate::crowdsec::{self, Bridge};

@@ -1,4 +1,4 @@
-//! The jails the server owns, in the order they were added.
+//! The jails of the server, in the order they were added.
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -9,11 +9,11 @@ use crate::jail::Jail;
 
 /// Handles by name; short locks only, never across a wait.
 #[derive(Debug, Default)]
-pub(super) struct Jails {
+pub(super) struct JailTable {
     by_name: RwLock<IndexMap<String, Jail>>,
 }
 
-impl Jails {
+impl JailTable {
     /// The handle of a jail.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The logger names the server's own lines carry; log readers know them.
+//! Logger names of the server's own log lines; log parsers know them.
 
 /// The server itself.
 pub(super) const LOG: &str = "fail2ban.server";

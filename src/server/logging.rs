@@ -1,7 +1,6 @@
-//! Where log records go and how they look: `loglevel`, `logtarget` and `syslogsocket` (facts G1–G3,
-//! L7–L13, L15).
+//! Log targets and formats: `loglevel`, `logtarget` and `syslogsocket` (facts G1–G3, L7–L13, L15).
 //!
-//! [`mod@format`] and [`json`] make lines of records, [`writer`] writes them in a thread of its own.
+//! [`mod@format`] and [`json`] format records, [`writer`] writes them in a thread of its own.
 
 mod format;
 mod json;
@@ -14,9 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
-use self::format::{Format, Record};
-use self::target::{Kind, Target};
-use self::writer::{Line, Output, Syslog, Writer};
+use self::format::{FormatRecord, LineFormat};
+use self::target::{LogTarget, TargetKind};
+use self::writer::{LogLine, LogWriter, Output, SyslogOutput};
 use crate::control::CommandError;
 use crate::datetime::stamp::Stamp;
 use crate::log::{self, Level, Sink};
@@ -31,12 +30,12 @@ const SYSLOG_SOCKET: &str = "/dev/log";
 
 /// The daemon's log as commands see it.
 pub struct Logging {
-    shared: Arc<Shared>,
-    settings: Mutex<Settings>,
+    shared: Arc<LogShared>,
+    settings: Mutex<LogSettings>,
 }
 
 #[derive(Default)]
-struct Settings {
+struct LogSettings {
     /// Name or number, upper case, as it was set.
     level: Option<String>,
     /// As it was set, without options.
@@ -46,9 +45,9 @@ struct Settings {
     verbosity: u8,
 }
 
-struct Shared {
-    writer: Writer,
-    format: RwLock<Format>,
+struct LogShared {
+    writer: LogWriter,
+    format: RwLock<LineFormat>,
     /// `logformat = json`: the format is not asked.
     json: AtomicBool,
     stamp: Mutex<Stamp>,
@@ -57,14 +56,14 @@ struct Shared {
     pid: u32,
 }
 
-impl Shared {
+impl LogShared {
     fn second(&self, time: i64) -> String {
         let mut stamp = self.stamp.lock().unwrap_or_else(PoisonError::into_inner);
         stamp.of(time).unwrap_or_default().to_owned()
     }
 }
 
-struct DaemonSink(Arc<Shared>);
+struct DaemonSink(Arc<LogShared>);
 
 impl Sink for DaemonSink {
     fn write(&self, level: Level, target: &str, message: fmt::Arguments<'_>) {
@@ -76,7 +75,7 @@ impl Sink for DaemonSink {
             message.truncate(end.unwrap_or(0));
             message.push('…');
         }
-        let record = Record {
+        let record = FormatRecord {
             level,
             target,
             message: &message,
@@ -93,7 +92,7 @@ impl Sink for DaemonSink {
                 format.line(&record, &second)
             }
         };
-        self.0.writer.line(Line {
+        self.0.writer.line(LogLine {
             level,
             target: target.to_owned(),
             text,
@@ -108,17 +107,17 @@ impl Logging {
     /// No thread could be started.
     pub fn new(verbosity: u8) -> std::io::Result<Logging> {
         Ok(Logging {
-            shared: Arc::new(Shared {
-                writer: Writer::spawn()?,
-                format: RwLock::new(Format::builtin(0, true, true)),
+            shared: Arc::new(LogShared {
+                writer: LogWriter::spawn()?,
+                format: RwLock::new(LineFormat::builtin(0, true, true)),
                 json: AtomicBool::new(false),
                 stamp: Mutex::default(),
                 began: Instant::now(),
                 pid: std::process::id(),
             }),
-            settings: Mutex::new(Settings {
+            settings: Mutex::new(LogSettings {
                 verbosity,
-                ..Settings::default()
+                ..LogSettings::default()
             }),
         })
     }
@@ -156,7 +155,8 @@ impl Logging {
     /// # Errors
     /// A target that cannot be opened (said in the log too; the previous one stays), bad options.
     pub fn set_target(&self, text: &str) -> Result<(), CommandError> {
-        let target = Target::parse(text).map_err(|why| CommandError::builtin("ValueError", why))?;
+        let target =
+            LogTarget::parse(text).map_err(|why| CommandError::builtin("ValueError", why))?;
         let mut settings = self.settings();
         if settings.target.as_deref() == Some(target.name.as_str()) {
             return Ok(());
@@ -184,7 +184,7 @@ impl Logging {
             return Ok(());
         }
         let target =
-            Target::parse("SYSLOG").map_err(|why| CommandError::builtin("ValueError", why))?;
+            LogTarget::parse("SYSLOG").map_err(|why| CommandError::builtin("ValueError", why))?;
         self.apply(&mut settings, &target)
             .ok_or_else(|| CommandError::new("Failed to change syslog socket"))?
     }
@@ -240,12 +240,16 @@ impl Logging {
         self.shared.writer.flush();
     }
 
-    fn settings(&self) -> MutexGuard<'_, Settings> {
+    fn settings(&self) -> MutexGuard<'_, LogSettings> {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Switches to a target; `None` when it cannot be opened.
-    fn apply(&self, settings: &mut Settings, target: &Target) -> Option<Result<(), CommandError>> {
+    fn apply(
+        &self,
+        settings: &mut LogSettings,
+        target: &LogTarget,
+    ) -> Option<Result<(), CommandError>> {
         let format = match target.format(settings.verbosity) {
             Ok(format) => format,
             Err(why) => return Some(Err(CommandError::builtin("ValueError", why))),
@@ -275,20 +279,20 @@ impl Logging {
         Some(Ok(()))
     }
 
-    fn open(&self, settings: &mut Settings, target: &Target) -> Option<Output> {
+    fn open(&self, settings: &mut LogSettings, target: &LogTarget) -> Option<Output> {
         match &target.kind {
-            Kind::Stdout => Some(Output::Stdout),
-            Kind::Stderr => Some(Output::Stderr),
-            Kind::Journal => Output::journal()
+            TargetKind::Stdout => Some(Output::Stdout),
+            TargetKind::Stderr => Some(Output::Stderr),
+            TargetKind::Journal => Output::journal()
                 .inspect_err(|why| error!(LOG, "Unable to log to the journal: {why}"))
                 .ok(),
-            Kind::Syslog { facility } => {
+            TargetKind::Syslog { facility } => {
                 let socket = match settings.syslog_socket.as_deref() {
                     None | Some("auto") => SYSLOG_SOCKET.to_owned(),
                     Some(path) => path.to_owned(),
                 };
                 settings.syslog_socket = Some(socket.clone());
-                let syslog = Syslog::connect(Path::new(&socket), *facility);
+                let syslog = SyslogOutput::connect(Path::new(&socket), *facility);
                 if syslog.is_err() {
                     error!(
                         LOG,
@@ -297,7 +301,7 @@ impl Logging {
                 }
                 syslog.map(Output::Syslog).ok()
             }
-            Kind::File => {
+            TargetKind::File => {
                 let output = Output::file(Path::new(&target.name));
                 if output.is_err() {
                     let previous = settings.target.as_deref().map_or("None".to_owned(), quoted);

@@ -1,19 +1,19 @@
-//! The daemon: owns the jails, answers commands, keeps log, signals, pid and socket files.
+//! The daemon: owns the jails, answers commands, manages log, signals, pid and socket files.
 //!
-//! [`process`] is what the operating system sees (fork, files, signals), [`Server`] what clients
-//! see: [`commands`] answers them, [`reload`] carries out streams of them, [`settings`] those about
-//! the server itself. [`logging`] is where records go.
+//! [`process`] is what the operating system sees (fork, files, signals), [`Server`] what clients see:
+//! [`commands`] answers them, [`reload`] applies streams of commands, [`settings`] handles the settings of
+//! the server itself, and [`logging`] the log.
 
 mod commands;
 mod fleet;
 mod jails;
+mod loggers;
 pub mod logging;
 mod notify;
 mod part;
 mod process;
 mod reload;
 mod sandbox;
-mod server_log;
 mod settings;
 mod watchdog;
 mod web;
@@ -27,11 +27,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use self::jails::Jails;
+use self::jails::JailTable;
+use self::loggers::{LOG, OBSERVER};
 use self::logging::Logging;
-use self::part::Part;
+use self::part::ConfiguredPart;
 pub use self::process::run;
-use self::server_log::{LOG, OBSERVER};
 use crate::action::Common;
 use crate::action::command::leftover::take_out_rest;
 use crate::clock::{self, ClockSteps};
@@ -87,7 +87,7 @@ pub struct ServerOptions {
 
 /// How far the server is on its way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Life {
+enum Lifecycle {
     Running,
     /// The end was asked for; no further commands.
     Stopping,
@@ -100,7 +100,7 @@ pub struct Server {
     /// For what outlives a request.
     own: Weak<Server>,
     logging: Arc<Logging>,
-    jails: Arc<Jails>,
+    jails: Arc<JailTable>,
     sources: Sources,
     /// What the actions of all jails share.
     common: Common,
@@ -109,24 +109,24 @@ pub struct Server {
     templates: Templates,
     evidence: EvidenceMemory,
     clock: ClockSteps,
-    state: Arc<Mutex<State>>,
-    fleet: Part<Fleet>,
+    state: Arc<Mutex<ServerState>>,
+    fleet: ConfiguredPart<Fleet>,
     /// The way from jails to the fleet.
     link: Link,
     /// The socket for `ferroban web`.
-    web: Mutex<web::Door>,
-    crowdsec: Part<Bridge>,
+    web: Mutex<web::WebListener>,
+    crowdsec: ConfiguredPart<Bridge>,
     /// The way from jails to CrowdSec.
     crowdsec_link: Link,
     /// Held while jails are added, started, stopped or reloaded.
     changes: tokio::sync::Mutex<()>,
-    life: watch::Sender<Life>,
+    life: watch::Sender<Lifecycle>,
     /// The server ends to be started again.
     keep: AtomicBool,
 }
 
 #[derive(Default)]
-struct State {
+struct ServerState {
     store: Option<Store>,
     /// Jails that the configuration wants and that do not run, and why.
     failed: IndexMap<String, String>,
@@ -152,18 +152,18 @@ impl Server {
             evidence: EvidenceMemory::default(),
             clock: ClockSteps::default(),
             state: Arc::default(),
-            fleet: Part::default(),
+            fleet: ConfiguredPart::default(),
             link: Link::default(),
             web: Mutex::default(),
-            crowdsec: Part::default(),
+            crowdsec: ConfiguredPart::default(),
             crowdsec_link: Link::default(),
             changes: tokio::sync::Mutex::new(()),
-            life: watch::Sender::new(Life::Running),
+            life: watch::Sender::new(Lifecycle::Running),
             keep: AtomicBool::new(false),
         })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ServerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -172,7 +172,7 @@ impl Server {
     }
 
     fn is_stopping(&self) -> bool {
-        *self.life.borrow() != Life::Running
+        *self.life.borrow() != Lifecycle::Running
     }
 
     /// Warns when the configuration has led to no jail.
@@ -185,9 +185,9 @@ impl Server {
     /// Asks for the end; [`Server::end_requested`] tells the process.
     fn stop(&self) {
         self.life.send_if_modified(|life| {
-            let running = *life == Life::Running;
+            let running = *life == Lifecycle::Running;
             if running {
-                *life = Life::Stopping;
+                *life = Lifecycle::Stopping;
             }
             running
         });
@@ -196,7 +196,7 @@ impl Server {
     async fn end_requested(&self) {
         let mut life = self.life.subscribe();
         // fails only when the sender is gone, and that is ours
-        let _ = life.wait_for(|life| *life >= Life::Stopping).await;
+        let _ = life.wait_for(|life| *life >= Lifecycle::Stopping).await;
     }
 
     /// The `stop` command: answered when everything is down (fact P23). With `keep` bans stay in the
@@ -205,7 +205,7 @@ impl Server {
         self.keep.fetch_or(keep, Ordering::Relaxed);
         self.stop();
         let mut life = self.life.subscribe();
-        let _ = life.wait_for(|life| *life == Life::Stopped).await;
+        let _ = life.wait_for(|life| *life == Lifecycle::Stopped).await;
     }
 
     /// Stops the jails and closes the database, with the lines of fact L11.
@@ -244,7 +244,7 @@ impl Server {
             drop(restored);
             // nobody sends anything: it ends with the last sender
             let _ = all_restored.recv().await;
-            if *life.borrow() != Life::Running {
+            if *life.borrow() != Lifecycle::Running {
                 return;
             }
             for jail in &jails {

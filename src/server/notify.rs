@@ -1,4 +1,4 @@
-//! Tells systemd how the server is: one datagram each (sd_notify(3)), nothing when not asked for.
+//! Reports the state of the server to systemd (sd_notify(3)), if it asks for that.
 #![forbid(unsafe_code)]
 
 use std::os::linux::net::SocketAddrExt;

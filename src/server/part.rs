@@ -1,4 +1,4 @@
-//! Something the server takes part in by a section of `fail2ban.conf`: begun, changed and ended with it.
+//! A part of the server that a section of `fail2ban.conf` configures: started, changed and stopped with it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -6,10 +6,10 @@ use crate::control::{CommandError, Value};
 
 /// A part that is taken, or none.
 #[derive(Debug)]
-pub(super) struct Part<T>(Mutex<Taken<T>>);
+pub(super) struct ConfiguredPart<T>(Mutex<PartState<T>>);
 
 #[derive(Debug)]
-struct Taken<T> {
+struct PartState<T> {
     /// What it was told, and what came of it.
     running: Option<(Value, T)>,
     /// The stream of a reload has named it.
@@ -18,9 +18,9 @@ struct Taken<T> {
     refused: Option<String>,
 }
 
-impl<T> Default for Part<T> {
-    fn default() -> Part<T> {
-        Part(Mutex::new(Taken {
+impl<T> Default for ConfiguredPart<T> {
+    fn default() -> ConfiguredPart<T> {
+        ConfiguredPart(Mutex::new(PartState {
             running: None,
             named: false,
             refused: None,
@@ -28,7 +28,7 @@ impl<T> Default for Part<T> {
     }
 }
 
-impl<T> Part<T> {
+impl<T> ConfiguredPart<T> {
     /// Begins it anew with these options. What is told again changes nothing, and what ran before has ended
     /// before the next begins; answers why it cannot be.
     ///
@@ -85,7 +85,7 @@ impl<T> Part<T> {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Taken<T>> {
+    fn lock(&self) -> MutexGuard<'_, PartState<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,4 @@
-//! What the operating system sees of the server: fork, pid and socket files, signals, exit code
-//! (facts L1–L5, P61).
+//! The server as a process: fork, pid and socket files, signals, exit code (facts L1–L5, P61).
 
 use std::fs;
 use std::io::{self, Write};
@@ -18,10 +17,10 @@ use nix::sys::stat::{Mode, umask};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::loggers::{LOG, OBSERVER, SOCKET};
 use super::logging::Logging;
-use super::server_log::{LOG, OBSERVER, SOCKET};
 use super::settings::make_directory_of;
-use super::{Life, Server, ServerOptions, notify, sandbox, stream_of, watchdog};
+use super::{Lifecycle, Server, ServerOptions, notify, sandbox, stream_of, watchdog};
 use crate::config::Sandbox;
 use crate::control::{CommandError, Value, listener, pickle};
 use crate::sys::daemonize::{Side, daemonize};
@@ -236,7 +235,7 @@ async fn live(
             () = signals.second(signalled) => server.give_up().await,
         }
         socket.remove();
-        server.life.send_replace(Life::Stopped);
+        server.life.send_replace(Lifecycle::Stopped);
     };
     if let Err(e) = listener::serve_until(listener, requests, until).await {
         error!(SOCKET, "Unable to listen: {e}");

@@ -1,14 +1,14 @@
-//! A stream of commands, as the configuration is sent at start and reload (facts C57, C58, P54, P64).
+//! Applies a stream of commands: the configuration, as sent at start and reload (facts C57, C58, P54, P64).
 //!
-//! What the original does with an error in the middle is to give up: at start no jail runs, at
-//! a reload all jails that were not yet reached are stopped (sharp edges 1 and 2). Here a failing
-//! command concerns its own jail only: a new jail is dropped, a reloaded one goes on as it was, and
-//! every other jail is carried through. The first error is still the answer.
+//! The original gives up at an error in the middle: at start no jail runs, at a reload all jails that were
+//! not reached yet are stopped (sharp edges 1 and 2). Here a failing command affects its own jail only: a
+//! new jail is dropped, a reloaded one keeps its settings, and all others are applied. The first error is
+//! still the answer.
 
 use indexmap::IndexMap;
 
 use super::commands::failed_jail;
-use super::server_log::{LOG, TRANSMITTER};
+use super::loggers::{LOG, TRANSMITTER};
 use super::{Server, notify};
 use crate::control::{Command, CommandError, JailCommand, JailSetting, Reply, Value};
 use crate::jail::{PrefetchedLogs, RefusedSetting, UnstartedJail};
@@ -20,13 +20,13 @@ mod restarts;
 
 /// How far a jail has come in a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum ReloadProgress {
     /// Runs with its old settings removed; not named yet.
-    Marked,
+    Reset,
     /// Named (`add`), being set.
-    Named,
+    Configuring,
     /// Started again.
-    Done,
+    Applied,
 }
 
 /// What went wrong in a stream.
@@ -41,9 +41,9 @@ pub(super) struct StreamError {
 }
 
 /// A stream under way.
-struct Run<'s> {
+struct StreamApplier<'s> {
     server: &'s Server,
-    reloading: IndexMap<String, Phase>,
+    reloading: IndexMap<String, ReloadProgress>,
     /// Jails this stream created and has not started yet.
     unfinished: Vec<String>,
     /// Those of them whose tasks do not run yet.
@@ -71,7 +71,7 @@ impl Server {
         let _alone = self.changes.lock().await;
         // a server that waits for its configuration has none yet
         let is_configuration = !stream.is_empty();
-        let mut run = Run::new(self);
+        let mut run = StreamApplier::new(self);
         if let Err(error) = run.carry_out(stream, true).await {
             return Err(StreamError {
                 error,
@@ -108,7 +108,7 @@ impl Server {
             self.mark_parts();
             self.mark_web();
         }
-        let mut run = Run::new(self);
+        let mut run = StreamApplier::new(self);
         if let Err(error) = run.begin(name, all, options).await {
             info!(LOG, "Reload finished.");
             return Err(error);
@@ -146,9 +146,9 @@ impl Drop for Reloading {
     }
 }
 
-impl<'s> Run<'s> {
-    fn new(server: &'s Server) -> Run<'s> {
-        Run {
+impl<'s> StreamApplier<'s> {
+    fn new(server: &'s Server) -> StreamApplier<'s> {
+        StreamApplier {
             server,
             reloading: IndexMap::new(),
             unfinished: Vec::new(),
@@ -196,7 +196,7 @@ impl<'s> Run<'s> {
         for jail in server.jails.all() {
             if all || jail.name == name {
                 jail.reload_begin().await;
-                self.reloading.insert(jail.name, Phase::Marked);
+                self.reloading.insert(jail.name, ReloadProgress::Reset);
             }
         }
         Ok(())
@@ -367,7 +367,7 @@ impl<'s> Run<'s> {
     /// A jail that runs is not to be stopped because the client cannot read its configuration now.
     fn keep_unreadable(&mut self, text: &str) {
         if let Some((name, why)) = failed_jail(text)
-            && self.reloading.get(name) == Some(&Phase::Marked)
+            && self.reloading.get(name) == Some(&ReloadProgress::Reset)
         {
             self.broken.insert(name.to_owned(), CommandError::new(why));
         }
@@ -376,10 +376,11 @@ impl<'s> Run<'s> {
     async fn add(&mut self, name: &str, backend: &str) -> Reply {
         let server = self.server;
         let running = server.jails.find(name);
-        if let (Some(Phase::Marked), Some(jail)) = (self.reloading.get(name), &running) {
+        if let (Some(ReloadProgress::Reset), Some(jail)) = (self.reloading.get(name), &running) {
             if jail.backend == backend {
                 info!(LOG, "Reload jail {}", quoted(name));
-                self.reloading.insert(name.to_owned(), Phase::Named);
+                self.reloading
+                    .insert(name.to_owned(), ReloadProgress::Configuring);
                 if let Some(store) = server.store() {
                     store.add_jail(name);
                 }
@@ -427,7 +428,7 @@ impl<'s> Run<'s> {
                 ));
                 jail.reload_abort().await;
                 self.server.state().failed.shift_remove(&name);
-            } else if phase == Phase::Done {
+            } else if phase == ReloadProgress::Applied {
                 jail.reload_end().await;
             } else {
                 drop_jail(self.server, &name).await;

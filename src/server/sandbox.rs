@@ -1,14 +1,14 @@
-//! `sandbox = auto` and `strict`: rights that no ban needs are given up before the first thread is
-//! started, by the server and so by every program that it starts, for good.
+//! `sandbox = auto` and `strict`: drops rights that no ban needs, for good, before the first thread starts,
+//! and so for every program that the server starts.
 //!
-//! Actions may run anything, and a reload may bring others. So nothing is guessed from the
-//! configuration: `auto` takes what no action is known to need, and `strict`, which takes more, is for
-//! those whose actions do without it.
+//! Actions may run anything, and a reload may add actions, so nothing is derived from the configuration:
+//! `auto` drops what no action is known to need, and `strict`, which drops more, is for configurations
+//! whose actions do without it.
 
 use std::path::{Path, PathBuf};
 
 use super::ServerOptions;
-use super::server_log::LOG;
+use super::loggers::LOG;
 use super::settings::make_directory_of;
 use crate::config::Sandbox;
 use crate::{info, warning};

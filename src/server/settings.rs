@@ -1,11 +1,11 @@
-//! `set` and `get` of the server itself: log, database, IPv6, thread options (facts P25–P30).
+//! `set` and `get` of the server's own settings: log, database, IPv6, thread options (facts P25–P30).
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use super::Server;
-use super::server_log::TRANSMITTER;
+use super::loggers::TRANSMITTER;
 use crate::control::{CommandError, Reply, Value};
 use crate::datetime::duration;
 use crate::evidence::memory;

@@ -1,16 +1,16 @@
-//! Signs of life for systemd (`WatchdogSec=`). They are asked for as a client would ask, over the control
-//! socket, by a thread that shares nothing with the server: as long as commands are answered and every jail
-//! says its numbers, the server lives.
+//! The systemd watchdog (`WatchdogSec=`). A thread that shares nothing with the server asks for the status
+//! over the control socket, as a client would. As long as commands are answered and every jail reports its
+//! counts, systemd is told that the server is alive.
 #![forbid(unsafe_code)]
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::server_log::LOG;
+use super::loggers::LOG;
 use super::{Server, notify};
 use crate::control::Value;
-use crate::control::client::Client;
+use crate::control::client::ControlClient;
 use crate::{error, warning};
 
 /// Starts the thread, where systemd waits for signs of life.
@@ -48,7 +48,7 @@ pub(super) fn start(server: &Arc<Server>, socket: &Path) {
 /// Asks the server for the numbers of all jails: how many there are, and how many bans in all.
 fn numbers(socket: &Path, limit: Duration) -> Result<(usize, i64), String> {
     let said = |e: &dyn std::fmt::Display| e.to_string();
-    let mut client = Client::connect(socket, Some(limit)).map_err(|e| said(&e))?;
+    let mut client = ControlClient::connect(socket, Some(limit)).map_err(|e| said(&e))?;
     let reply = client.ask(&["stats".into()]).map_err(|e| said(&e))?;
     match reply.map_err(|e| said(&e))? {
         Value::Dict(jails) => Ok((jails.len(), jails.iter().map(|(_, jail)| bans(jail)).sum())),

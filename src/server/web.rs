@@ -1,5 +1,6 @@
-//! The socket for `ferroban web`: `socket` of `[web]`. Who may connect to it can look, and with `write = true`
-//! ban and unban, and no more; so that process needs none of the rights that the control socket gives.
+//! The socket for `ferroban web`: `socket` of `[web]`. Its clients can read the status and, with
+//! `write = true`, ban and unban, and nothing else, so `ferroban web` does not need the rights of the
+//! control socket.
 
 use std::fs::{Permissions, set_permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,21 +12,21 @@ use nix::unistd::{Group, chown};
 use tokio::sync::oneshot;
 
 use super::Server;
+use super::loggers::LOG;
 use super::process::Socket;
-use super::server_log::LOG;
 use crate::control::{CommandError, Reply, Value, listener};
 use crate::{error, info};
 
 /// The socket, if there is one.
 #[derive(Debug, Default)]
-pub(super) struct Door {
-    open: Option<Open>,
+pub(super) struct WebListener {
+    open: Option<OpenListener>,
     /// The stream of a reload has named it.
     named: bool,
 }
 
 #[derive(Debug)]
-struct Open {
+struct OpenListener {
     options: Value,
     socket: Socket,
     /// Nobody is served any more when it is gone.
@@ -34,7 +35,7 @@ struct Open {
 
 /// What is said of the socket.
 #[derive(Debug, Default)]
-struct Options {
+struct WebListenerOptions {
     path: PathBuf,
     group: Option<String>,
     write: bool,
@@ -44,7 +45,7 @@ impl Server {
     /// Opens the socket of these options. What is told again changes nothing. One that cannot be opened is
     /// told in the log: that is no reason to guard nothing.
     pub(super) fn set_web(&self, options: &Value) -> Reply {
-        let read = Options::read(options)?;
+        let read = WebListenerOptions::read(options)?;
         let mut door = self.web.lock().unwrap_or_else(PoisonError::into_inner);
         door.named = true;
         let open = door.open.as_ref();
@@ -56,7 +57,7 @@ impl Server {
         match self.open_web(&read) {
             Ok((socket, served)) => {
                 info!(LOG, "Socket for ferroban web: {}", read.path.display());
-                door.open = Some(Open {
+                door.open = Some(OpenListener {
                     options: options.clone(),
                     socket,
                     _served: served,
@@ -67,7 +68,10 @@ impl Server {
         Ok(Value::None)
     }
 
-    fn open_web(&self, options: &Options) -> Result<(Socket, oneshot::Sender<()>), CommandError> {
+    fn open_web(
+        &self,
+        options: &WebListenerOptions,
+    ) -> Result<(Socket, oneshot::Sender<()>), CommandError> {
         let path = &options.path;
         let (listener, socket) = Socket::bind(path, false)?;
         if let Some(group) = &options.group
@@ -83,7 +87,7 @@ impl Server {
             async move {
                 match server {
                     Some(server) => server.limited_request(words, write).await,
-                    None => listener::Answer::Reply(Err(CommandError::new("SHUTDOWN"))),
+                    None => listener::Response::Reply(Err(CommandError::new("SHUTDOWN"))),
                 }
             }
         };
@@ -137,21 +141,21 @@ fn give(path: &Path, name: &str) -> Result<(), CommandError> {
     set_permissions(path, Permissions::from_mode(0o660)).map_err(|error| failed(&error))
 }
 
-fn close(door: &mut Door) {
+fn close(door: &mut WebListener) {
     if let Some(open) = door.open.take() {
         open.socket.remove();
     }
 }
 
-impl Options {
-    fn read(options: &Value) -> Result<Options, CommandError> {
+impl WebListenerOptions {
+    fn read(options: &Value) -> Result<WebListenerOptions, CommandError> {
         let Value::Dict(pairs) = options else {
             return Err(CommandError::builtin(
                 "AttributeError",
                 format!("'{}' object has no attribute 'items'", options.type_name()),
             ));
         };
-        let mut read = Options::default();
+        let mut read = WebListenerOptions::default();
         for (name, value) in pairs {
             match name.as_str() {
                 Some("socket") => read.path = PathBuf::from(&*value.str()),

@@ -1,4 +1,4 @@
-//! The `data` column: a ticket's evidence as the JSON text Python would write (fact Q3).
+//! The `data` column: the evidence of a ticket as the JSON text that Python would write (fact Q3).
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -20,7 +20,7 @@ pub fn encode(ticket: &Ticket, max_matches: i64) -> Vec<u8> {
     let mut json = Vec::with_capacity(1024);
     let mut writer = serde_json::Serializer::with_formatter(&mut json, PythonSeparators);
     // writing to memory, of a map whose keys are all text, cannot fail
-    let data = Data {
+    let data = JsonData {
         ticket,
         matches: ticket.matches(),
         fields: ticket.fields(),
@@ -31,7 +31,7 @@ pub fn encode(ticket: &Ticket, max_matches: i64) -> Vec<u8> {
 }
 
 /// A ticket as an object.
-struct Data<'a> {
+struct JsonData<'a> {
     ticket: &'a Ticket,
     matches: Vec<MatchLine>,
     fields: Fields,
@@ -39,7 +39,7 @@ struct Data<'a> {
     keep: usize,
 }
 
-impl Serialize for Data<'_> {
+impl Serialize for JsonData<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (matched, fields) = (&self.matches, &self.fields);
         // the original drops the key when matches are not wanted, but keeps an empty list
@@ -47,37 +47,37 @@ impl Serialize for Data<'_> {
         let mut object = serializer.serialize_map(None)?;
         // a captured field may have the name of one of these, and takes its place
         match fields.get("matches").filter(|_| matches) {
-            Some(field) => object.serialize_entry("matches", &Field(field))?,
+            Some(field) => object.serialize_entry("matches", &JsonField(field))?,
             None if matches => {
                 let skipped = matched.len().saturating_sub(self.keep);
-                object.serialize_entry("matches", &Lines(&matched[skipped..]))?;
+                object.serialize_entry("matches", &JsonLines(&matched[skipped..]))?;
             }
             None => {}
         }
         match fields.get("failures") {
-            Some(field) => object.serialize_entry("failures", &Field(field))?,
+            Some(field) => object.serialize_entry("failures", &JsonField(field))?,
             None => object.serialize_entry("failures", &self.ticket.failures)?,
         }
         for (name, field) in fields.iter() {
             if name != "failures" && (name != "matches" || !matches) {
-                object.serialize_entry(name, &Field(field))?;
+                object.serialize_entry(name, &JsonField(field))?;
             }
         }
         object.end()
     }
 }
 
-struct Lines<'a>(&'a [MatchLine]);
+struct JsonLines<'a>(&'a [MatchLine]);
 
-impl Serialize for Lines<'_> {
+impl Serialize for JsonLines<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(Line))
+        serializer.collect_seq(self.0.iter().map(JsonLine))
     }
 }
 
-struct Line<'a>(&'a MatchLine);
+struct JsonLine<'a>(&'a MatchLine);
 
-impl Serialize for Line<'_> {
+impl Serialize for JsonLine<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
             MatchLine::Text(line) => serializer.serialize_str(line),
@@ -86,9 +86,9 @@ impl Serialize for Line<'_> {
     }
 }
 
-struct Field<'a>(&'a FieldValue);
+struct JsonField<'a>(&'a FieldValue);
 
-impl Serialize for Field<'_> {
+impl Serialize for JsonField<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
             FieldValue::Text(text) => serializer.serialize_str(text),

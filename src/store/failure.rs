@@ -1,4 +1,4 @@
-//! Errors of SQLite: what they mean for a store, and SQLite's own words.
+//! Classifies errors of SQLite, and gives SQLite's own message.
 
 use rusqlite::ErrorCode;
 

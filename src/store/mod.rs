@@ -1,17 +1,16 @@
 //! Bans, log positions and jails in SQLite, in fail2ban's own schema (facts, section 11).
 //!
-//! One thread owns the connection ([`worker`]); [`Store`] is a handle to it. Writes are queued and
-//! return at once, so they are never on a ban's path; reads see the writes queued before them, and
-//! [`Store::written`] waits for them.
-//! [`schema`] opens, creates and upgrades the file, [`rescue`] deals with a damaged one and [`pages`]
-//! reads what is left in it; [`rows`] holds the statements and [`data`] the JSON a ban carries; [`statistics`] looks at a file
-//! from outside.
+//! One thread owns the connection ([`worker`]); [`Store`] is a handle to it. Writes are queued and return
+//! at once, so they never delay a ban; reads see the writes queued before them, and [`Store::written`]
+//! waits for them. [`schema`] opens, creates and upgrades the file, [`rescue`] handles a damaged one and
+//! [`pages`] reads what is left in it; [`rows`] has the statements and [`data`] the JSON of a ban;
+//! [`statistics`] and [`past_bans`] query a file from other processes.
 
 pub mod data;
 mod failure;
-pub mod inquiry;
 mod open;
 mod pages;
+pub mod past_bans;
 mod rescue;
 mod rows;
 mod schema;
@@ -90,7 +89,7 @@ impl BanHistory {
 
 /// How an action has put its chain or set into the firewall for a family.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Installed {
+pub struct InstalledStart {
     /// The jail.
     pub jail: String,
     /// Its action.
@@ -109,11 +108,11 @@ pub struct Installed {
 /// [`Store::close`], or when the last handle is gone.
 #[derive(Clone, Debug)]
 pub struct Store {
-    shared: Arc<Shared>,
+    shared: Arc<StoreShared>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct StoreShared {
     path: String,
     max_matches: AtomicI64,
     /// Bits of an `f64`.
@@ -143,7 +142,7 @@ impl Store {
         let mailbox = worker::spawn(db, path.clone(), in_memory)
             .map_err(|e| StoreError::Unusable(format!("unable to start the thread: {e}")))?;
         Ok(Store {
-            shared: Arc::new(Shared {
+            shared: Arc::new(StoreShared {
                 path,
                 max_matches: AtomicI64::new(10),
                 purge_age: AtomicU64::new(86400f64.to_bits()),
@@ -272,17 +271,17 @@ impl Store {
     }
 
     /// An action has put its chain or set into the firewall.
-    pub fn add_installed(&self, installed: &Installed) {
+    pub fn add_installed(&self, installed: &InstalledStart) {
         self.write(Write::AddInstalled(Box::new(installed.clone())));
     }
 
     /// It is taken out again.
-    pub fn delete_installed(&self, installed: &Installed) {
+    pub fn delete_installed(&self, installed: &InstalledStart) {
         self.write(Write::DeleteInstalled(Box::new(installed.clone())));
     }
 
     /// What has been put into the firewall and not been taken out.
-    pub async fn installed(&self) -> Vec<Installed> {
+    pub async fn installed(&self) -> Vec<InstalledStart> {
         self.read(rows::installed).await
     }
 
@@ -341,7 +340,7 @@ impl Store {
     /// Waits until all queued writes are committed: a server that is killed then has not lost them.
     /// Those that the database refuses for now are not waited for.
     pub async fn written(&self) {
-        self.request(worker::Request::Written).await;
+        self.request(worker::StoreRequest::Written).await;
     }
 
     /// Waits until all queued writes are on disk, then closes the file and leaves it as the
@@ -349,14 +348,14 @@ impl Store {
     pub async fn close(&self) {
         debug!(LOG, "Close connection to database ...");
         // a database whose thread is gone is as closed as it can be
-        self.request(worker::Request::Close).await;
+        self.request(worker::StoreRequest::Close).await;
     }
 
     /// Sends a request, when there is room for it, and waits for its answer; `None` when the thread is
     /// gone.
     async fn request<T>(
         &self,
-        with: impl FnOnce(oneshot::Sender<T>) -> worker::Request,
+        with: impl FnOnce(oneshot::Sender<T>) -> worker::StoreRequest,
     ) -> Option<T> {
         let (answer, answered) = oneshot::channel();
         let mut request = with(answer);
@@ -384,7 +383,7 @@ impl Store {
     {
         let read = |answer: oneshot::Sender<T>| {
             let mut answer = Some(answer);
-            worker::Request::Read(Box::new(move |db: &Connection| {
+            worker::StoreRequest::Read(Box::new(move |db: &Connection| {
                 let result = query(db)?;
                 // the asker may have given up
                 let _ = answer.take().map(|answer| answer.send(result));

@@ -1,15 +1,15 @@
-//! Opens the file: creates the schema, upgrades old ones (facts Q1, Q2, Q8), closes it as the
+//! Opens the file: creates the schema, upgrades old versions (facts Q1, Q2, Q8), and closes the file as the
 //! original would leave it.
 //!
-//! While we hold it the file is in WAL mode with `synchronous = NORMAL`, so that a kill or a power
-//! cut never damages it; the original opens such a file too and takes it back to a rollback journal.
+//! While it is open the file is in WAL mode with `synchronous = NORMAL`, so that a kill or a power cut
+//! never damages it. The original opens such a file too and converts it back to a rollback journal.
 
 use std::path::Path;
 
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::rescue::{self, Table};
+use super::rescue::{self, RescuedTable};
 use super::schema::{COLUMNS, VERSION, configure, create, has_table, rewrite};
 use super::{LOG, StoreError, failure, rows};
 use crate::{error, info, warning};
@@ -23,16 +23,16 @@ const SETTLED: &str = "PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 
 const CHECKED_SIZE: u64 = 16 << 20;
 
 /// Why an open file is not ready for use.
-enum Unready {
+enum OpenError {
     /// A later fail2ban wrote it.
     Future,
     /// What was attempted, and what SQLite says.
     Failed(&'static str, rusqlite::Error),
 }
 
-impl From<rusqlite::Error> for Unready {
-    fn from(e: rusqlite::Error) -> Unready {
-        Unready::Failed("Error opening fail2ban persistent database", e)
+impl From<rusqlite::Error> for OpenError {
+    fn from(e: rusqlite::Error) -> OpenError {
+        OpenError::Failed("Error opening fail2ban persistent database", e)
     }
 }
 
@@ -46,7 +46,7 @@ pub(super) fn open(path: &str) -> Result<Connection, StoreError> {
     })?;
     info!(LOG, "Connected to fail2ban persistent database '{path}'");
     let ready = prepare(&db, path);
-    if let Err(Unready::Failed(what, e)) = &ready {
+    if let Err(OpenError::Failed(what, e)) = &ready {
         error!(LOG, "{what} '{path}': {}", failure::text(e));
     }
     finish(db, ready, path)
@@ -66,7 +66,7 @@ pub(super) fn open_again(path: &str) -> Result<Connection, StoreError> {
 /// Says what was made of the file, or repairs it.
 fn finish(
     db: Connection,
-    ready: Result<Option<String>, Unready>,
+    ready: Result<Option<String>, OpenError>,
     path: &str,
 ) -> Result<Connection, StoreError> {
     match ready {
@@ -76,9 +76,9 @@ fn finish(
             }
             Ok(db)
         }
-        Err(Unready::Future) => Err(StoreError::FutureVersion),
-        Err(Unready::Failed(_, e)) if failure::passing(&e) => Err(failure::refused(&e)),
-        Err(Unready::Failed(..)) => {
+        Err(OpenError::Future) => Err(StoreError::FutureVersion),
+        Err(OpenError::Failed(_, e)) if failure::passing(&e) => Err(failure::refused(&e)),
+        Err(OpenError::Failed(..)) => {
             drop(db);
             let db = repair(path)?;
             rows::disable_all_jails(&db).map_err(|e| failure::refused(&e))?;
@@ -88,13 +88,13 @@ fn finish(
 }
 
 /// Makes an open file ready for use; answers what had to be changed.
-fn prepare(db: &Connection, path: &str) -> Result<Option<String>, Unready> {
+fn prepare(db: &Connection, path: &str) -> Result<Option<String>, OpenError> {
     let change = match examine(db, path)? {
-        Some(version) if version > VERSION => return Err(Unready::Future),
+        Some(version) if version > VERSION => return Err(OpenError::Future),
         Some(VERSION) => None,
         Some(version) => {
             upgrade(db, path, version)
-                .map_err(|e| Unready::Failed("Failed to upgrade database", e))?;
+                .map_err(|e| OpenError::Failed("Failed to upgrade database", e))?;
             Some(format!("Database updated from '{version}' to '{VERSION}'"))
         }
         None => {
@@ -127,7 +127,7 @@ pub(super) fn in_memory(path: &str) -> Result<Connection, StoreError> {
         Ok(db)
     };
     let db = make().map_err(|e| failure::refused(&e))?;
-    let tables = [Table::Jails, Table::Logs, Table::Bips];
+    let tables = [RescuedTable::Jails, RescuedTable::Logs, RescuedTable::Bips];
     if let Ok(read) = rescue::salvage(Path::new(path), &db, &tables) {
         info!(LOG, "Read {read} record(s) of database '{path}'");
     }

@@ -1,9 +1,9 @@
-//! The rows in a database file, read from its pages without SQLite: as much as a damaged file still
-//! holds, whatever became of its header and of the pages that lead to the others.
+//! Reads the rows of a database file from its pages, without SQLite: as many as a damaged file still holds,
+//! whatever happened to its header and to the pages that point to the others.
 //!
-//! Rows are in leaf pages, and each leaf can be read alone. Pages that were freed still hold rows that
-//! were deleted: the pages that list them are known by their form. A write-ahead log beside the file
-//! is read too. (The format: <https://www.sqlite.org/fileformat2.html>.)
+//! Rows are in leaf pages, and each leaf can be read alone. Freed pages still hold deleted rows; the pages
+//! that list them are recognised by their form. A write-ahead log beside the file is read too. (The format:
+//! <https://www.sqlite.org/fileformat2.html>.)
 #![forbid(unsafe_code)]
 
 use std::collections::{HashMap, HashSet};
@@ -30,7 +30,7 @@ const FRAME_HEADER: u64 = 24;
 
 /// A row of whatever table.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(super) struct PageRecord {
     pub(super) rowid: i64,
     pub(super) values: Vec<Sql>,
 }
@@ -39,7 +39,7 @@ pub(super) struct Record {
 ///
 /// # Errors
 /// The file cannot be read.
-pub(super) fn read(path: &Path, each: impl FnMut(Vec<Record>)) -> io::Result<()> {
+pub(super) fn read(path: &Path, each: impl FnMut(Vec<PageRecord>)) -> io::Result<()> {
     let file = File::open(path)?;
     let length = file.metadata()?.len();
     let wal = Wal::open(path);
@@ -106,7 +106,7 @@ impl Pages {
     }
 
     /// The rows of each leaf page.
-    fn each(&self, free: &HashSet<u32>, mut each: impl FnMut(Vec<Record>)) {
+    fn each(&self, free: &HashSet<u32>, mut each: impl FnMut(Vec<PageRecord>)) {
         for number in (1..=self.count).filter(|number| !free.contains(number)) {
             let Some(page) = self.page(number) else {
                 continue;
@@ -138,7 +138,7 @@ impl Pages {
     }
 
     /// The rows of a page; none when it is no leaf.
-    fn records(&self, page: &[u8], start: usize) -> Vec<Record> {
+    fn records(&self, page: &[u8], start: usize) -> Vec<PageRecord> {
         if page.get(start) != Some(&LEAF) {
             return Vec::new();
         }
@@ -153,7 +153,7 @@ impl Pages {
     }
 
     /// The row in the cell at a place of a page.
-    fn record(&self, page: &[u8], at: usize) -> Option<Record> {
+    fn record(&self, page: &[u8], at: usize) -> Option<PageRecord> {
         let mut rest = &page[at..];
         let length = take_number(&mut rest)?;
         let rowid = take_number(&mut rest)? as i64;
@@ -163,7 +163,7 @@ impl Pages {
         let length = length as usize;
         let most = self.size - 35;
         if length <= most {
-            return values(rest.get(..length)?, length).map(|values| Record { rowid, values });
+            return values(rest.get(..length)?, length).map(|values| PageRecord { rowid, values });
         }
         // the rest of a long row is in pages of its own, chained
         let least = (self.size - 12) * 32 / 255 - 23;
@@ -178,7 +178,7 @@ impl Pages {
             payload.extend_from_slice(&page[4..4 + part]);
             next = number(&page, 0, 4) as u32;
         }
-        values(&payload, length).map(|values| Record { rowid, values })
+        values(&payload, length).map(|values| PageRecord { rowid, values })
     }
 }
 

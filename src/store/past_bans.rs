@@ -1,5 +1,5 @@
-//! What a database file knows of one address or one log, for people who ask why. Read beside a server
-//! that may be writing: read-only.
+//! Queries a database file about one address or one log, for diagnostics. Read-only, so it can run beside a
+//! server that writes.
 
 use std::path::Path;
 

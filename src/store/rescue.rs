@@ -1,7 +1,7 @@
-//! A damaged database: set aside, then its rows are copied as far as they can be read (fact Q9).
+//! Rescues a damaged database: the file is set aside, and its readable rows are copied (fact Q9).
 //!
-//! A file is set aside once: bytes that lie beside the database already are not stored again, and
-//! never more than [`MAX_BACKUPS`] files are kept, so that a restart loop cannot fill the disk.
+//! A file is set aside once: identical bytes are not stored again, and at most [`MAX_BACKUPS`] files are
+//! kept, so that a restart loop cannot fill the disk.
 
 use std::collections::HashSet;
 use std::fs;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, params_from_iter};
 
-use super::pages::{self, Record};
+use super::pages::{self, PageRecord};
 use super::{LOG, StoreError, failure, schema};
 use crate::{error, info};
 
@@ -59,7 +59,7 @@ fn refill(path: &str, backup: &Path) -> rusqlite::Result<(Connection, usize)> {
     // rows may have lost the jail they refer to
     db.execute_batch("PRAGMA foreign_keys = OFF;")?;
     schema::create(&db)?;
-    let saved = salvage(backup, &db, &Table::ALL)?;
+    let saved = salvage(backup, &db, &RescuedTable::ALL)?;
     schema::configure(&db)?;
     Ok((db, saved))
 }
@@ -173,11 +173,15 @@ fn fill(from: &mut impl io::Read, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 /// Copies every row that can still be read into a database with the schema; answers how many.
-pub(super) fn salvage(from: &Path, db: &Connection, tables: &[Table]) -> rusqlite::Result<usize> {
+pub(super) fn salvage(
+    from: &Path,
+    db: &Connection,
+    tables: &[RescuedTable],
+) -> rusqlite::Result<usize> {
     let transaction = db.unchecked_transaction()?;
     let mut saved = 0;
     let mut failed = None;
-    let mut save = |table, records: &[Record]| {
+    let mut save = |table, records: &[PageRecord]| {
         if failed.is_none() && tables.contains(&table) {
             match insert(&transaction, table, records) {
                 Ok(rows) => saved += rows,
@@ -190,7 +194,7 @@ pub(super) fn salvage(from: &Path, db: &Connection, tables: &[Table]) -> rusqlit
     let mut undecided = Vec::new();
     let read = pages::read(from, |records| match table_of(&records, &jails) {
         Some(table) => {
-            let jail = usize::from(table == Table::Bips);
+            let jail = usize::from(table == RescuedTable::Bips);
             let named = records.iter().filter_map(|row| text(row, jail));
             jails.extend(named.map(str::to_owned));
             save(table, &records);
@@ -217,21 +221,26 @@ pub(super) fn salvage(from: &Path, db: &Connection, tables: &[Table]) -> rusqlit
 
 /// The tables whose rows are saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Table {
+pub(super) enum RescuedTable {
     Jails,
     Logs,
     Bans,
     Bips,
 }
 
-impl Table {
-    pub(super) const ALL: [Table; 4] = [Table::Jails, Table::Logs, Table::Bans, Table::Bips];
+impl RescuedTable {
+    pub(super) const ALL: [RescuedTable; 4] = [
+        RescuedTable::Jails,
+        RescuedTable::Logs,
+        RescuedTable::Bans,
+        RescuedTable::Bips,
+    ];
 }
 
 /// The table a page belongs to, by the form of its rows; its name is elsewhere in the file, and may
 /// be lost. `bans` and `bips` differ in their order only: which of two columns holds addresses, or
 /// jails that are known.
-fn table_of(records: &[Record], jails: &HashSet<String>) -> Option<Table> {
+fn table_of(records: &[PageRecord], jails: &HashSet<String>) -> Option<RescuedTable> {
     if is_bans(records) {
         let looks_right =
             |ip: &str, jail: &str| i32::from(is_address(ip)) + i32::from(jails.contains(jail));
@@ -241,20 +250,20 @@ fn table_of(records: &[Record], jails: &HashSet<String>) -> Option<Table> {
             .map(|(first, second)| looks_right(first, second) - looks_right(second, first))
             .sum();
         return match votes {
-            1.. => Some(Table::Bips),
+            1.. => Some(RescuedTable::Bips),
             0 => None,
-            _ => Some(Table::Bans),
+            _ => Some(RescuedTable::Bans),
         };
     }
     match records.first()?.values.as_slice() {
-        [Sql::Text(_), Sql::Integer(_)] => Some(Table::Jails),
-        [Sql::Text(_), Sql::Text(_), _, _] => Some(Table::Logs),
+        [Sql::Text(_), Sql::Integer(_)] => Some(RescuedTable::Jails),
+        [Sql::Text(_), Sql::Text(_), _, _] => Some(RescuedTable::Logs),
         _ => None,
     }
 }
 
 /// Whether rows are of `bans` or `bips`.
-fn is_bans(records: &[Record]) -> bool {
+fn is_bans(records: &[PageRecord]) -> bool {
     records.iter().any(|row| row.values.len() == 6)
 }
 
@@ -264,7 +273,7 @@ fn is_address(text: &str) -> bool {
 }
 
 /// A name or an id. What holds control characters is noise.
-fn text(row: &Record, column: usize) -> Option<&str> {
+fn text(row: &PageRecord, column: usize) -> Option<&str> {
     match row.values.get(column)? {
         Sql::Text(text) => Some(text.as_str()),
         _ => None,
@@ -273,19 +282,19 @@ fn text(row: &Record, column: usize) -> Option<&str> {
 }
 
 /// Inserts rows of one table; answers how many.
-fn insert(db: &Connection, table: Table, records: &[Record]) -> rusqlite::Result<usize> {
+fn insert(db: &Connection, table: RescuedTable, records: &[PageRecord]) -> rusqlite::Result<usize> {
     let statement = match table {
-        Table::Jails => "INSERT OR IGNORE INTO jails(rowid, name, enabled) VALUES(?, ?, ?)",
-        Table::Logs => {
+        RescuedTable::Jails => "INSERT OR IGNORE INTO jails(rowid, name, enabled) VALUES(?, ?, ?)",
+        RescuedTable::Logs => {
             "INSERT OR IGNORE INTO logs(rowid, jail, path, firstlinemd5, lastfilepos) \
              VALUES(?, ?, ?, ?, ?)"
         }
-        Table::Bans => {
+        RescuedTable::Bans => {
             "INSERT OR IGNORE INTO bans(rowid, jail, ip, timeofban, bantime, bancount, data) \
              VALUES(?, ?, ?, ?, ?, ?, ?)"
         }
         // a page that was freed may hold an older one
-        Table::Bips => {
+        RescuedTable::Bips => {
             "INSERT INTO bips(ip, jail, timeofban, bantime, bancount, data) \
              VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT(ip, jail) DO UPDATE SET \
              timeofban = excluded.timeofban, bantime = excluded.bantime, \
@@ -297,8 +306,8 @@ fn insert(db: &Connection, table: Table, records: &[Record]) -> rusqlite::Result
     let mut saved = 0;
     for record in records {
         let named = match table {
-            Table::Jails => text(record, 0).is_some(),
-            Table::Logs | Table::Bans | Table::Bips => {
+            RescuedTable::Jails => text(record, 0).is_some(),
+            RescuedTable::Logs | RescuedTable::Bans | RescuedTable::Bips => {
                 text(record, 0).is_some() && text(record, 1).is_some()
             }
         };
@@ -307,7 +316,7 @@ fn insert(db: &Connection, table: Table, records: &[Record]) -> rusqlite::Result
         }
         let values = [Sql::Integer(record.rowid)].into_iter();
         let values = values.chain(record.values.iter().cloned());
-        let values = values.skip(usize::from(table == Table::Bips));
+        let values = values.skip(usize::from(table == RescuedTable::Bips));
         match statement.execute(params_from_iter(values)) {
             Ok(rows) => saved += rows,
             Err(e) if failure::passing(&e) => return Err(e),

@@ -1,9 +1,9 @@
-//! The statements: what is written when, and what is asked for (facts Q5–Q7, B11–B19, K5).
+//! The SQL statements: writes and queries (facts Q5–Q7, B11–B19, K5).
 
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
-use super::{BanHistory, Installed, LOG, LogPosition, data, schema};
+use super::{BanHistory, InstalledStart, LOG, LogPosition, data, schema};
 use crate::address::Address;
 use crate::error;
 use crate::evidence::memory::JailEvidence;
@@ -49,14 +49,17 @@ const INSTALLED: &str = "CREATE TABLE IF NOT EXISTS ferroban_installed(\
         ban TEXT NOT NULL, \
         PRIMARY KEY(jail, action, family, start, stop, ban));";
 
-pub(super) fn add_installed(db: &Connection, installed: &Installed) -> rusqlite::Result<()> {
+pub(super) fn add_installed(db: &Connection, installed: &InstalledStart) -> rusqlite::Result<()> {
     db.execute_batch(INSTALLED)?;
     db.prepare_cached("INSERT OR IGNORE INTO ferroban_installed VALUES(?1, ?2, ?3, ?4, ?5, ?6)")?
         .execute(columns(installed))?;
     Ok(())
 }
 
-pub(super) fn delete_installed(db: &Connection, installed: &Installed) -> rusqlite::Result<()> {
+pub(super) fn delete_installed(
+    db: &Connection,
+    installed: &InstalledStart,
+) -> rusqlite::Result<()> {
     db.execute_batch(INSTALLED)?;
     db.prepare_cached(
         "DELETE FROM ferroban_installed WHERE jail = ?1 AND action = ?2 AND family = ?3 \
@@ -66,8 +69,8 @@ pub(super) fn delete_installed(db: &Connection, installed: &Installed) -> rusqli
     Ok(())
 }
 
-fn columns(installed: &Installed) -> [&String; 6] {
-    let Installed {
+fn columns(installed: &InstalledStart) -> [&String; 6] {
+    let InstalledStart {
         jail,
         action,
         family,
@@ -78,7 +81,7 @@ fn columns(installed: &Installed) -> [&String; 6] {
     [jail, action, family, start, stop, ban]
 }
 
-pub(super) fn installed(db: &Connection) -> rusqlite::Result<Vec<Installed>> {
+pub(super) fn installed(db: &Connection) -> rusqlite::Result<Vec<InstalledStart>> {
     if !schema::has_table(db, "ferroban_installed")? {
         return Ok(Vec::new());
     }
@@ -86,7 +89,7 @@ pub(super) fn installed(db: &Connection) -> rusqlite::Result<Vec<Installed>> {
         "SELECT jail, action, family, start, stop, ban FROM ferroban_installed ORDER BY rowid",
     )?;
     let read = |row: &Row<'_>| {
-        Ok(Installed {
+        Ok(InstalledStart {
             jail: row.get(0)?,
             action: row.get(1)?,
             family: row.get(2)?,

@@ -1,4 +1,4 @@
-//! The tables of the database (facts Q1, Q2), and what makes them of older ones (Q8).
+//! The schema of the database (facts Q1, Q2), and its upgrades from older versions (Q8).
 
 use std::time::Duration;
 

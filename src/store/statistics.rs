@@ -1,6 +1,6 @@
-//! What a database file tells of the past: bans by day and jail and by hour, the addresses banned
-//! more than once, and why an address was banned last. Read beside a server that may be writing:
-//! read-only, in a few short queries.
+//! Statistics of a database file: bans by day and jail and by hour, addresses banned more than once, and
+//! the reason of the last ban of an address. Read-only, in a few short queries, so it can run beside a
+//! server that writes.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -26,7 +26,7 @@ pub struct Day {
 
 /// An address (or what else a jail bans) and its bans.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Offender {
+pub struct RepeatOffender {
     /// The address.
     pub id: String,
     /// How often it was banned, in whatever jail.
@@ -45,7 +45,7 @@ pub struct Statistics {
     /// Bans by the hour of the day, in local time.
     pub hours: [u32; 24],
     /// Who was banned more than once, most often first.
-    pub offenders: Vec<Offender>,
+    pub offenders: Vec<RepeatOffender>,
     /// Bans by country, those with most of them first; empty where nobody knows countries.
     pub countries: Vec<(String, u32)>,
     /// The last line that led to the last ban, or the reason given by hand; by jail and address.
@@ -57,7 +57,7 @@ pub type CountryOf<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// What is to be read beside days and hours.
 #[derive(Clone, Copy, Default)]
-pub struct Wanted<'a> {
+pub struct StatisticsQuery<'a> {
     /// So many of those who were banned most often.
     pub offenders: u32,
     /// The reasons, of which there is one for each ban in force.
@@ -71,7 +71,11 @@ pub struct Wanted<'a> {
 ///
 /// # Errors
 /// There is no such file, it may not be read or is no database; SQLite's own text.
-pub fn read(path: &Path, since: Timestamp, wanted: &Wanted<'_>) -> Result<Statistics, StoreError> {
+pub fn read(
+    path: &Path,
+    since: Timestamp,
+    wanted: &StatisticsQuery<'_>,
+) -> Result<Statistics, StoreError> {
     told(path, query(path, since, wanted))
 }
 
@@ -93,7 +97,11 @@ pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
     Ok(db)
 }
 
-fn query(path: &Path, since: Timestamp, wanted: &Wanted<'_>) -> rusqlite::Result<Statistics> {
+fn query(
+    path: &Path,
+    since: Timestamp,
+    wanted: &StatisticsQuery<'_>,
+) -> rusqlite::Result<Statistics> {
     let mut db = open(path)?;
     // all queries see the same moment
     let db = db.transaction()?;
@@ -135,7 +143,7 @@ fn query(path: &Path, since: Timestamp, wanted: &Wanted<'_>) -> rusqlite::Result
         )?
         .query_map(params![since, wanted.offenders], |row| {
             let jails = text(row, 3)?;
-            Ok(Offender {
+            Ok(RepeatOffender {
                 id: text(row, 0)?,
                 bans: row.get(1)?,
                 last: row.get(2)?,
@@ -216,7 +224,7 @@ mod tests {
     use super::*;
     use crate::store::open;
 
-    const ALL: Wanted<'_> = Wanted {
+    const ALL: StatisticsQuery<'_> = StatisticsQuery {
         offenders: 9,
         reasons: true,
         country: None,
@@ -252,10 +260,10 @@ mod tests {
             ("web", "192.0.2.9", NOON - 40 * DAY),
         ]);
         let country = |ip: &str| (ip == "192.0.2.1").then(|| "AT".to_owned());
-        let wanted = Wanted {
+        let wanted = StatisticsQuery {
             offenders: 9,
             country: Some(&country),
-            ..Wanted::default()
+            ..StatisticsQuery::default()
         };
         let found = read(&path, (NOON - 30 * DAY) as f64, &wanted).unwrap();
         let days: Vec<_> = found
@@ -266,7 +274,7 @@ mod tests {
         assert_eq!(days, [("mail", 2), ("web", 1), ("web", 1)]);
         assert_eq!(found.days[0].date, found.days[1].date);
         assert!(found.days[1].date > found.days[2].date);
-        let expected = Offender {
+        let expected = RepeatOffender {
             id: "192.0.2.1".to_owned(),
             bans: 3,
             last: (NOON + 120) as f64,

@@ -1,10 +1,9 @@
 //! The thread that owns the connection: takes requests in order and writes them in batches.
 //!
-//! A batch is one transaction, committed as soon as nothing waits, it is large, or after half a
-//! second. A write
-//! that fails because the disk is full or somebody holds a lock is kept and tried again; one that can
-//! never succeed is logged and dropped. Nothing here ends the thread but [`Request::Close`] or the
-//! loss of all handles.
+//! A batch is one transaction. It is committed when nothing waits, when it is large, or after half a
+//! second. A write that fails because the disk is full or the file is locked is kept and retried; one that
+//! can never succeed is logged and dropped. The thread ends only by [`StoreRequest::Close`] or when all
+//! handles are gone.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::rows::BanRow;
-use super::{Installed, LOG, LogPosition, failure, open, rows};
+use super::{InstalledStart, LOG, LogPosition, failure, open, rows};
 use crate::queue::{self, Receiver, Sender};
 use crate::{error, info, warning};
 
@@ -61,8 +60,8 @@ pub(super) enum Write {
     Purge {
         before: f64,
     },
-    AddInstalled(Box<Installed>),
-    DeleteInstalled(Box<Installed>),
+    AddInstalled(Box<InstalledStart>),
+    DeleteInstalled(Box<InstalledStart>),
 }
 
 impl Write {
@@ -89,7 +88,7 @@ impl Write {
 /// Reads and answers. Called again when the first try found the file damaged.
 pub(super) type Query = Box<dyn FnMut(&Connection) -> rusqlite::Result<()> + Send>;
 
-pub(super) enum Request {
+pub(super) enum StoreRequest {
     Write(Write),
     Read(Query),
     /// Answered when all writes before it are committed, or refused for now.
@@ -100,7 +99,7 @@ pub(super) enum Request {
 /// The sending end of the thread's queue.
 #[derive(Debug)]
 pub(super) struct Mailbox {
-    requests: Sender<Request>,
+    requests: Sender<StoreRequest>,
     dropped: AtomicU64,
     /// How often the file was repaired.
     pub(super) repairs: Arc<AtomicU64>,
@@ -114,7 +113,7 @@ impl Mailbox {
 
     /// Queues a write; when thousands wait already it is dropped, with an error in the log.
     pub(super) fn write(&self, write: Write) {
-        let queued = self.requests.try_send_quietly(Request::Write(write));
+        let queued = self.requests.try_send_quietly(StoreRequest::Write(write));
         if let Err(TrySendError::Full(_)) = queued {
             let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
             if dropped.is_power_of_two() {
@@ -127,7 +126,7 @@ impl Mailbox {
     }
 
     /// Queues a request, or gives it back when the queue is full; `None` when the database is closed.
-    pub(super) fn offer(&self, request: Request) -> Result<(), Option<Request>> {
+    pub(super) fn offer(&self, request: StoreRequest) -> Result<(), Option<StoreRequest>> {
         self.requests.try_send(request).map_err(|e| match e {
             TrySendError::Full(request) => Some(request),
             TrySendError::Disconnected(_) => None,
@@ -164,7 +163,7 @@ pub(super) fn spawn(db: Connection, path: String, in_memory: bool) -> std::io::R
 }
 
 /// Why and since when writes are refused.
-struct Refusal {
+struct WriteFailure {
     next_try: Instant,
     last_said: Instant,
 }
@@ -172,12 +171,12 @@ struct Refusal {
 struct Worker {
     db: Connection,
     path: String,
-    requests: Receiver<Request>,
+    requests: Receiver<StoreRequest>,
     /// Writes that are not committed: of the open transaction, or waiting for the next attempt.
     unsaved: VecDeque<Write>,
     /// Who waits for the open transaction.
     waiting: Vec<oneshot::Sender<()>>,
-    refusal: Option<Refusal>,
+    refusal: Option<WriteFailure>,
     /// `db` stands for the file, which cannot be used; all that is unsaved is in it.
     in_memory: bool,
     /// When the file was last found damaged.
@@ -220,7 +219,7 @@ impl Worker {
         }
     }
 
-    fn wait(&self) -> Result<Request, RecvTimeoutError> {
+    fn wait(&self) -> Result<StoreRequest, RecvTimeoutError> {
         match &self.refusal {
             None => self
                 .requests
@@ -236,16 +235,16 @@ impl Worker {
     }
 
     /// Carries out a request and those waiting behind it, then commits.
-    fn batch(&mut self, first: Request) -> Option<oneshot::Sender<()>> {
+    fn batch(&mut self, first: StoreRequest) -> Option<oneshot::Sender<()>> {
         let began = Instant::now();
         let mut request = first;
         let mut close = None;
         loop {
             match request {
-                Request::Write(write) => self.take(write),
-                Request::Read(query) => self.read(query),
-                Request::Written(done) => self.waiting.push(done),
-                Request::Close(done) => {
+                StoreRequest::Write(write) => self.take(write),
+                StoreRequest::Read(query) => self.read(query),
+                StoreRequest::Written(done) => self.waiting.push(done),
+                StoreRequest::Close(done) => {
                     close = Some(done);
                     break;
                 }
@@ -263,7 +262,7 @@ impl Worker {
     }
 
     /// The next request of a batch that began at `began`.
-    fn next(&self, began: Instant) -> Option<Request> {
+    fn next(&self, began: Instant) -> Option<StoreRequest> {
         if let Ok(next) = self.requests.try_recv() {
             return Some(next);
         }
@@ -405,7 +404,7 @@ impl Worker {
             }
         };
         let mended = failure::damaged(why) && self.repair(now);
-        self.refusal = Some(Refusal {
+        self.refusal = Some(WriteFailure {
             next_try: if mended { now } else { now + RETRY },
             last_said,
         });
@@ -446,7 +445,7 @@ impl Worker {
 
     /// The file cannot be used now.
     fn postpone(&mut self, now: Instant) {
-        self.refusal = Some(Refusal {
+        self.refusal = Some(WriteFailure {
             next_try: now + REOPEN,
             last_said: now,
         });

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::control::Value;
-use crate::control::client::{Client, ClientError};
+use crate::control::client::{ClientError, ControlClient};
 use crate::control::print::json;
 
 /// How long the server may be silent.
@@ -103,7 +103,7 @@ impl Ask {
         let socket = self.socket.clone();
         let asked = tokio::task::spawn_blocking(move || {
             let words: Vec<Value> = words.into_iter().map(Value::from).collect();
-            let mut client = Client::connect(&socket, Some(PATIENCE))?;
+            let mut client = ControlClient::connect(&socket, Some(PATIENCE))?;
             let reply = client.ask(&words)?;
             Ok::<_, ClientError>(reply.map(|reply| json::value(&reply)))
         });

@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 use tokio::sync::mpsc;
 
-use crate::control::client::{Client, ClientError};
+use crate::control::client::{ClientError, ControlClient};
 use crate::control::print::json as told;
 
 /// Messages that wait for a listener; each tells of one event or more.
@@ -137,7 +137,7 @@ impl Hub {
     }
 
     fn listen(&self, socket: &Path) -> Result<(), ClientError> {
-        let mut client = Client::connect(socket, None)?;
+        let mut client = ControlClient::connect(socket, None)?;
         let begun = client.ask(&["events".into()])?.is_ok();
         self.state().connected = begun;
         let mut goes_on = begun;

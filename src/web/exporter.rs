@@ -14,7 +14,7 @@ use super::events::Hub;
 use super::figures::{self, Figures, FiguresError};
 use super::metrics::{self, Failures, Format, Own};
 use super::reply::{self, Reply};
-use crate::config::metrics::Names;
+use crate::config::metrics::OldMetricNames;
 
 /// Figures are told to all who ask within this time: the server is not asked again.
 const FRESH: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ const INTERVAL: Duration = Duration::from_secs(15);
 pub struct Exporter {
     /// Control socket of the server.
     socket: PathBuf,
-    names: Names,
+    names: OldMetricNames,
     /// Tell who is banned.
     addresses: bool,
     state: Mutex<State>,
@@ -41,7 +41,7 @@ struct State {
 
 impl Exporter {
     /// Tells what the server at a control socket does.
-    pub fn new(socket: PathBuf, names: Names, addresses: bool) -> Arc<Exporter> {
+    pub fn new(socket: PathBuf, names: OldMetricNames, addresses: bool) -> Arc<Exporter> {
         Arc::new(Exporter {
             socket,
             names,

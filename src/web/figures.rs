@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use crate::clock;
-use crate::control::client::{Client, ClientError};
+use crate::control::client::{ClientError, ControlClient};
 use crate::control::print::json;
 use crate::jail::{FIGURES, FULL};
 
@@ -120,7 +120,8 @@ pub enum FiguresError {
 /// # Errors
 /// It does not answer.
 pub fn ask(socket: &Path, with_ids: bool) -> Result<Figures, FiguresError> {
-    let mut client = Client::connect(socket, Some(PATIENCE)).map_err(FiguresError::Connect)?;
+    let mut client =
+        ControlClient::connect(socket, Some(PATIENCE)).map_err(FiguresError::Connect)?;
     // a refusal, as for a jail that has gone meanwhile, is no answer and no error
     let mut ask = |words: &[&str]| -> Result<Json, FiguresError> {
         let words: Vec<_> = words.iter().map(|word| (*word).into()).collect();

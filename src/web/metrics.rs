@@ -10,7 +10,7 @@ use super::events::Health;
 use super::figures::{CrowdsecFigures, Figures, FleetFigures, JailFigures};
 use crate::VERSION;
 use crate::action::ban_times::BOUNDS;
-use crate::config::metrics::Names;
+use crate::config::metrics::OldMetricNames;
 
 /// Most addresses that are told, of all jails together: each is a time series.
 pub const MOST_ADDRESSES: usize = 1000;
@@ -66,16 +66,16 @@ pub struct Own {
 }
 
 /// The page. Without figures the server did not answer.
-pub fn page(figures: Option<&Figures>, web: &Own, names: Names, format: Format) -> String {
+pub fn page(figures: Option<&Figures>, web: &Own, names: OldMetricNames, format: Format) -> String {
     let mut page = Page {
         text: String::new(),
         format,
     };
-    if names != Names::Fail2ban {
+    if names != OldMetricNames::Fail2ban {
         f2b(&mut page, figures, web.failures);
     }
     if let Some(figures) = figures {
-        if names != Names::F2b {
+        if names != OldMetricNames::F2b {
             fail2ban(&mut page, figures);
         }
         own(&mut page, figures);
@@ -594,13 +594,13 @@ mod tests {
         }
     }
 
-    fn text(names: Names, format: Format) -> String {
+    fn text(names: OldMetricNames, format: Format) -> String {
         page(Some(&figures()), &Own::default(), names, format)
     }
 
     #[test]
     fn names_of_the_exporters_are_told() {
-        let text = text(Names::Both, Format::Text);
+        let text = text(OldMetricNames::Both, Format::Text);
         let jail = "jail=\"a\\\"b\\\\c\\nd\"";
         for line in [
             "f2b_up 1".to_owned(),
@@ -645,15 +645,15 @@ mod tests {
 
     #[test]
     fn older_names_are_chosen() {
-        let f2b = text(Names::F2b, Format::Text);
+        let f2b = text(OldMetricNames::F2b, Format::Text);
         assert!(f2b.contains("\nf2b_jail_count") && !f2b.contains("\nfail2ban_"));
-        let fail2ban = text(Names::Fail2ban, Format::Text);
+        let fail2ban = text(OldMetricNames::Fail2ban, Format::Text);
         assert!(!fail2ban.contains("f2b_") && fail2ban.contains("\nfail2ban_failed_total"));
     }
 
     #[test]
     fn openmetrics_has_families_and_an_end() {
-        let text = text(Names::F2b, Format::OpenMetrics);
+        let text = text(OldMetricNames::F2b, Format::OpenMetrics);
         assert!(text.contains("# TYPE ferroban_lines counter\nferroban_lines_total{"));
         assert!(text.contains("# TYPE f2b_errors unknown\n"));
         assert!(text.ends_with("# EOF\n"));
@@ -669,7 +669,7 @@ mod tests {
             failures,
             ..Own::default()
         };
-        let text = page(None, &own, Names::F2b, Format::Text);
+        let text = page(None, &own, OldMetricNames::F2b, Format::Text);
         assert!(text.contains("\nf2b_up 0\n"));
         assert!(text.contains("f2b_errors{type=\"socket_conn\"} 2\n"));
         assert!(text.contains("f2b_errors{type=\"socket_req\"} 1\n"));
@@ -680,7 +680,12 @@ mod tests {
     fn addresses_are_bounded() {
         let mut figures = figures();
         figures.jails[0].ids = (0..2 * MOST_ADDRESSES).map(|n| n.to_string()).collect();
-        let text = page(Some(&figures), &Own::default(), Names::F2b, Format::Text);
+        let text = page(
+            Some(&figures),
+            &Own::default(),
+            OldMetricNames::F2b,
+            Format::Text,
+        );
         assert_eq!(text.matches("\nf2b_banned_ip{").count(), MOST_ADDRESSES);
     }
 }

@@ -11,7 +11,7 @@ use super::ask::Ask;
 use super::page::past::{DAYS, OFFENDERS};
 use crate::clock;
 use crate::countries::Countries;
-use crate::store::statistics::{self, Statistics, Wanted};
+use crate::store::statistics::{self, Statistics, StatisticsQuery};
 
 /// What was read is told to all who ask within this time.
 const FRESH: Duration = Duration::from_secs(60);
@@ -54,7 +54,7 @@ async fn read(ask: &Ask) -> Told {
     let read = move || {
         let countries = Countries::installed();
         let country = |id: &str| countries.as_ref()?.of(id);
-        let wanted = Wanted {
+        let wanted = StatisticsQuery {
             offenders: OFFENDERS,
             reasons: false,
             country: countries.is_some().then_some(&country),

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use ferroban::parts::control::client::Client;
+use ferroban::parts::control::client::ControlClient;
 use ferroban::parts::control::{Reply, Value};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -200,7 +200,7 @@ impl Drop for Server<'_> {
 pub fn ask(site: &Site, words: &[&str]) -> Result<Reply, String> {
     let timeout = Some(Duration::from_secs(60));
     let mut client =
-        Client::connect(&site.path("run/socket"), timeout).map_err(|e| e.to_string())?;
+        ControlClient::connect(&site.path("run/socket"), timeout).map_err(|e| e.to_string())?;
     let words: Vec<Value> = words.iter().map(|word| (*word).into()).collect();
     client.ask(&words).map_err(|e| e.to_string())
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ferroban::parts::control::Value;
-use ferroban::parts::control::client::Client;
+use ferroban::parts::control::client::ControlClient;
 
 use super::common::{self, home};
 use super::*;
@@ -377,7 +377,7 @@ fn the_socket_for_the_page_does_what_it_is_for_and_does_not_fall() {
     let server = site.foreground(home::server());
     let ask = |words: Vec<&str>| {
         let timeout = Some(Duration::from_secs(60));
-        let mut client = Client::connect(&site.path("websock"), timeout).unwrap();
+        let mut client = ControlClient::connect(&site.path("websock"), timeout).unwrap();
         let words: Vec<Value> = words.into_iter().map(Value::from).collect();
         client.ask(&words)
     };

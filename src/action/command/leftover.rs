@@ -18,7 +18,7 @@ use crate::firewall::place::Place;
 use crate::firewall::{Change, leftover};
 use crate::mail::rate_limit::Pacing;
 use crate::notice;
-use crate::store::{Installed, Store};
+use crate::store::{InstalledStart, Store};
 use crate::sys::hosts::HostNames;
 
 const ACTIONS: &str = "fail2ban.actions";
@@ -36,7 +36,7 @@ pub struct Found {
 struct Own {
     ban: Change,
     place: Place,
-    installed: Installed,
+    installed: InstalledStart,
     /// Its bans can be told from what the kernel holds, and be lifted one by one.
     readable: bool,
 }
@@ -138,7 +138,7 @@ impl CommandAction {
         Some(Own {
             place,
             readable,
-            installed: Installed {
+            installed: InstalledStart {
                 jail: context.jail.to_owned(),
                 action: self.name.clone(),
                 family: family.to_owned(),
@@ -182,12 +182,12 @@ impl CommandAction {
 }
 
 /// Whether an action had its bans there.
-fn is_of(installed: &Installed, place: &Place) -> bool {
+fn is_of(installed: &InstalledStart, place: &Place) -> bool {
     ban_of(installed).is_some_and(|ban| ban.place() == *place)
 }
 
 /// What an installed action does about some address.
-fn ban_of(installed: &Installed) -> Option<Change> {
+fn ban_of(installed: &InstalledStart) -> Option<Change> {
     Plan::of(installed.ban.clone().into()).into_change()
 }
 
@@ -235,7 +235,7 @@ pub async fn take_out_rest(common: &Common, store: Option<Store>) {
 }
 
 /// Runs the `actionstop` of what the last server installed.
-async fn take_out(installed: &Installed, timeout: &Value, context: &Context<'_>) {
+async fn take_out(installed: &InstalledStart, timeout: &Value, context: &Context<'_>) {
     let family = Some(installed.family.as_str()).filter(|family| !family.is_empty());
     let (figures, history) = (context.figures, context.history);
     let mut info = BanInfo::empty(&installed.jail, family, now(), figures, history);
@@ -252,7 +252,7 @@ async fn take_out(installed: &Installed, timeout: &Value, context: &Context<'_>)
 
 impl Context<'_> {
     /// Has the database forget what was installed.
-    fn forget(&self, installed: &Installed) {
+    fn forget(&self, installed: &InstalledStart) {
         if let History::Live(Some(store), _) = self.history {
             store.delete_installed(installed);
         }

@@ -9,7 +9,7 @@ use nix::unistd::{AccessFlags, access};
 use super::addresses::{self, Checked};
 use crate::cli::begin::{Purpose, Setup};
 use crate::cli::{say, usage};
-use crate::control::client::{Client, ClientError};
+use crate::control::client::{ClientError, ControlClient};
 use crate::control::command::WITH_ORIGINS;
 use crate::control::print::{self, Charset};
 use crate::control::{CommandError, Reply, Value};
@@ -129,7 +129,7 @@ impl Session {
         let words: Vec<Value> = std::iter::once("events".into())
             .chain(values(jails))
             .collect();
-        let mut client = match Client::connect(&self.setup.socket, None) {
+        let mut client = match ControlClient::connect(&self.setup.socket, None) {
             Ok(client) => client,
             Err(failure) => return self.explain(&failure, Some(&words), Show::Replies),
         };
@@ -153,7 +153,7 @@ impl Session {
     /// Sends commands one after the other over one connection; whether all succeeded. A failed
     /// command does not keep the next from being sent, a broken connection does.
     pub fn ask_all(&self, commands: &[Vec<Value>], show: Show, timeout: Option<Duration>) -> bool {
-        let mut client = match Client::connect(&self.setup.socket, timeout) {
+        let mut client = match ControlClient::connect(&self.setup.socket, timeout) {
             Ok(client) => client,
             Err(failure) => return self.explain(&failure, commands.first(), show),
         };
@@ -214,7 +214,7 @@ impl Session {
             return None;
         }
         let unknown = failure.args.first()?.as_str()?;
-        let mut client = Client::connect(&self.setup.socket, Some(PING_TIMEOUT)).ok()?;
+        let mut client = ControlClient::connect(&self.setup.socket, Some(PING_TIMEOUT)).ok()?;
         let Ok(Ok(Value::List(rows))) = client.ask(&["status".into()]) else {
             return None;
         };
@@ -263,7 +263,7 @@ impl Session {
 
     /// Whether the server answers within `timeout` (`None`: however long it takes).
     pub fn is_alive(&self, timeout: Option<Duration>) -> bool {
-        let ask = || Client::connect(&self.setup.socket, timeout)?.ask(&["ping".into()]);
+        let ask = || ControlClient::connect(&self.setup.socket, timeout)?.ask(&["ping".into()]);
         matches!(ask(), Ok(Ok(_)))
     }
 

@@ -4,7 +4,7 @@ use super::findings::Findings;
 use super::look::Look;
 use crate::cli::report::state::State;
 use crate::lint::Severity;
-use crate::store::statistics::{self, Statistics, Wanted};
+use crate::store::statistics::{self, Statistics, StatisticsQuery};
 use crate::ticket::Timestamp;
 
 /// A server that runs for so long has seen what there is to see.
@@ -20,7 +20,7 @@ pub fn look(look: &Look, findings: &mut Findings) {
     let Ok(state) = look.state() else { return };
     let place = look.machine.place(&look.database);
     // without a database the server's own figures are all there is
-    let past = statistics::read(&place, 0.0, &Wanted::default()).unwrap_or_default();
+    let past = statistics::read(&place, 0.0, &StatisticsQuery::default()).unwrap_or_default();
     of_state(state, &past, look.present - started, findings);
 }
 

@@ -120,7 +120,8 @@ impl Look {
     /// The server's answer, be it a refusal.
     pub fn answer(&self, words: &[&str]) -> Option<Reply> {
         let patience = Some(std::time::Duration::from_secs(10));
-        let mut client = crate::control::client::Client::connect(&self.socket()?, patience).ok()?;
+        let mut client =
+            crate::control::client::ControlClient::connect(&self.socket()?, patience).ok()?;
         let words: Vec<_> = words.iter().map(|word| (*word).into()).collect();
         client.ask(&words).ok()
     }

@@ -18,7 +18,7 @@ use super::redact::{Redactor, is_among};
 use super::units;
 use crate::cli::{links, setup::services::State};
 use crate::config::files::Files as _;
-use crate::config::jail::report::{Part, Report, Row, report};
+use crate::config::jail::report::{JailReport, ReportPart, ReportRow, report};
 use crate::config::options;
 use crate::config::secrets::is_secret_name;
 use crate::{COMPATIBLE_VERSION, VERSION};
@@ -320,7 +320,7 @@ impl Support<'_> {
         }
     }
 
-    fn jail(&mut self, name: &str, report: &Report) {
+    fn jail(&mut self, name: &str, report: &JailReport) {
         self.put(&format!("\n[{name}]"));
         for row in report.rows.iter().chain(&report.variables) {
             self.row(row);
@@ -332,13 +332,13 @@ impl Support<'_> {
         }
     }
 
-    fn part(&mut self, part: &Part) {
+    fn part(&mut self, part: &ReportPart) {
         for row in &part.rows {
             self.row(row);
         }
     }
 
-    fn row(&mut self, row: &Row) {
+    fn row(&mut self, row: &ReportRow) {
         let value = match row.name.as_str() {
             "action" | "filter" | "banaction" | "banaction_allports" | "backend" => {
                 let parts = row.value.trim();

@@ -14,9 +14,9 @@ use crate::cli::replay;
 use crate::cli::replay::jails::{Jails, LeftOut, Replayed, Source};
 use crate::config::files::Files as _;
 use crate::config::filter::FilterOptions;
-use crate::config::lookup::Place;
+use crate::config::lookup::FilterOrigin;
 use crate::config::shipped::Shipped;
-use crate::config::{self, Message};
+use crate::config::{self, ConfigMessage};
 use crate::control::{JailSetting, Value};
 use crate::filter::{Filter, Trace, Tracer};
 use crate::jail::interface_addresses;
@@ -294,8 +294,8 @@ fn filter_of(config: &str, name: &str) -> anyhow::Result<ReplayJail> {
     let (options, place) = match found {
         Some(found) => {
             // of a jail they are about its logs and actions, which nobody asks for
-            let told = |message: &&Message| {
-                message.level >= Level::Warning && !matches!(found.place, Place::Jail(_))
+            let told = |message: &&ConfigMessage| {
+                message.level >= Level::Warning && !matches!(found.place, FilterOrigin::Jail(_))
             };
             for message in found.messages.iter().filter(told) {
                 eprintln!("ferroban explain: {message}");
@@ -368,10 +368,10 @@ fn modes(config: &str, filter: &str, present: &Filter) -> Vec<(&'static str, Rep
 }
 
 /// Where a filter was found, for messages.
-fn shown_place(place: &Place) -> String {
+fn shown_place(place: &FilterOrigin) -> String {
     match place {
-        Place::Jail(name) => format!("the filter of jail '{name}'"),
-        Place::Filter { name, base } => format!("{base}/filter.d/{name}.conf"),
-        Place::File(path) => path.clone(),
+        FilterOrigin::Jail(name) => format!("the filter of jail '{name}'"),
+        FilterOrigin::Filter { name, base } => format!("{base}/filter.d/{name}.conf"),
+        FilterOrigin::File(path) => path.clone(),
     }
 }

@@ -20,7 +20,7 @@ use crate::cli::doctor::look::Look;
 use crate::datetime::duration;
 use crate::jail::replay::ReplayVerdict;
 use crate::python::Number;
-use crate::store::inquiry::{self, PastBan};
+use crate::store::past_bans::{self, PastBan};
 
 /// So much of the end of each log is read (16 MiB).
 const MOST: u64 = 16 << 20;
@@ -200,7 +200,7 @@ impl Offender {
         if !place.exists() {
             return;
         }
-        match inquiry::bans(&place, &self.id.to_string(), BANS) {
+        match past_bans::bans(&place, &self.id.to_string(), BANS) {
             Ok(bans) => self.history = bans,
             Err(error) => self.unseen.push(format!("the database {path}: {error}")),
         }

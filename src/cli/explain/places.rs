@@ -1,13 +1,13 @@
 //! Where the settings of a jail were written.
 
-use crate::config::jail::report::{self, Report, Row};
-use crate::config::section::Origin;
+use crate::config::jail::report::{self, JailReport, ReportRow};
+use crate::config::section::FileLine;
 use crate::config::shipped::Shipped;
 
 /// The settings of a jail with their places; nothing for a filter alone.
 #[derive(Debug, Default)]
 pub struct Places {
-    report: Option<Report>,
+    report: Option<JailReport>,
 }
 
 impl Places {
@@ -39,7 +39,7 @@ impl Places {
         in_brackets(self.origin(option).or_else(|| origin(rows, option)))
     }
 
-    fn origin(&self, option: &str) -> Option<&Origin> {
+    fn origin(&self, option: &str) -> Option<&FileLine> {
         let rows = self.report.iter().flat_map(|report| &report.rows);
         origin(rows, option)
     }
@@ -100,11 +100,11 @@ impl Places {
     }
 }
 
-fn origin<'a>(mut rows: impl Iterator<Item = &'a Row>, option: &str) -> Option<&'a Origin> {
+fn origin<'a>(mut rows: impl Iterator<Item = &'a ReportRow>, option: &str) -> Option<&'a FileLine> {
     let row = rows.find(|row| row.name == option)?;
     Some(&row.place.as_ref()?.origin)
 }
 
-fn in_brackets(origin: Option<&Origin>) -> String {
+fn in_brackets(origin: Option<&FileLine>) -> String {
     origin.map_or(String::new(), |origin| format!(" ({origin})"))
 }

@@ -12,11 +12,11 @@ use crate::cli::doctor::look::Look;
 use crate::cli::machine::Journal;
 use crate::cli::replay::jails::{Source, made_by};
 use crate::cli::setup::jails::Jail;
-use crate::config::Place;
+use crate::config::ConfigPlace;
 use crate::config::jail::{add_defaults, place_of_part};
 use crate::config::layers::Layers;
-use crate::config::places::Item;
-use crate::config::settings::Settings;
+use crate::config::places::ValueItem;
+use crate::config::settings::MergedSettings;
 use crate::config::shipped::Shipped;
 use crate::filter::{Dates, quote};
 use crate::jail::Decoder;
@@ -63,7 +63,7 @@ pub fn look(config: &str) -> io::Result<Vec<Finding>> {
 
 struct Logs<'a> {
     look: &'a Look,
-    settings: Option<Settings>,
+    settings: Option<MergedSettings>,
     findings: Vec<Finding>,
 }
 
@@ -111,13 +111,13 @@ impl Logs<'_> {
         if self.findings.iter().any(|known| known.message == message) {
             return;
         }
-        let item = Item {
+        let item = ValueItem {
             text: part,
-            ..Item::default()
+            ..ValueItem::default()
         };
         let settings = self.settings.as_ref();
         let place = |option| place_of_part(settings?, &jail.name, option, item, &Shipped);
-        let place: Option<Place> = place(option).or_else(|| place("filter"));
+        let place: Option<ConfigPlace> = place(option).or_else(|| place("filter"));
         self.findings.push(Finding {
             severity,
             kind,

@@ -11,7 +11,7 @@ use super::options::Options;
 use super::records::Records;
 use super::tally::RegexTally;
 use crate::config::filter::FilterOptions;
-use crate::config::lookup::{Found, LookupError, Place};
+use crate::config::lookup::{FilterOrigin, FoundFilter, LookupError};
 use crate::config::{self};
 use crate::control::Value;
 use crate::filter::{Filter, quote};
@@ -107,7 +107,7 @@ impl<'a, W: Write> Setup<'a, W> {
         match found {
             Ok(Some(found)) => {
                 self.announce(&found)?;
-                if matches!(found.place, Place::Jail(_))
+                if matches!(found.place, FilterOrigin::Jail(_))
                     || found.options != FilterOptions::default()
                 {
                     return self.apply(&found);
@@ -120,19 +120,19 @@ impl<'a, W: Write> Setup<'a, W> {
         self.filter.add_failregex(value).map_err(refused)
     }
 
-    fn announce_place(&mut self, place: &Place) -> Result<(), Stop> {
+    fn announce_place(&mut self, place: &FilterOrigin) -> Result<(), Stop> {
         match place {
-            Place::Jail(name) => self.tell(format_args!("Use             jail : {name}")),
-            Place::Filter { name, base } => self.tell(format_args!(
+            FilterOrigin::Jail(name) => self.tell(format_args!("Use             jail : {name}")),
+            FilterOrigin::Filter { name, base } => self.tell(format_args!(
                 "Use      filter file : {name}, basedir: {base}"
             )),
-            Place::File(path) => self.tell(format_args!("Use      filter file : {path}")),
+            FilterOrigin::File(path) => self.tell(format_args!("Use      filter file : {path}")),
         }
     }
 
     fn announce_arguments(
         &mut self,
-        place: &Place,
+        place: &FilterOrigin,
         arguments: &IndexMap<String, String>,
     ) -> Result<(), Stop> {
         self.announce_place(place)?;
@@ -140,15 +140,15 @@ impl<'a, W: Write> Setup<'a, W> {
             return Ok(());
         }
         let kind = match place {
-            Place::Jail(_) => "jail/flt",
-            Place::Filter { .. } | Place::File(_) => "  filter",
+            FilterOrigin::Jail(_) => "jail/flt",
+            FilterOrigin::Filter { .. } | FilterOrigin::File(_) => "  filter",
         };
         let arguments = arguments.iter();
         let arguments = arguments.map(|(k, v)| (k.as_str(), Value::from(v.as_str())));
         self.tell(format_args!("Use {kind} options : {}", dict(arguments)))
     }
 
-    fn announce(&mut self, found: &Found) -> Result<(), Stop> {
+    fn announce(&mut self, found: &FoundFilter) -> Result<(), Stop> {
         self.announce_arguments(&found.place, &found.arguments)?;
         for message in &found.messages {
             record!(message.level, message.target, "{message}");
@@ -161,7 +161,7 @@ impl<'a, W: Write> Setup<'a, W> {
     }
 
     /// Takes over what a filter consists of; `usedns` is left to the command line (fact X6).
-    fn apply(&mut self, found: &Found) -> Result<(), Stop> {
+    fn apply(&mut self, found: &FoundFilter) -> Result<(), Stop> {
         let options = &found.options;
         let invalid = |option: &str, value: &str, stop: Stop| {
             let Stop::Wrong(reason) = stop else {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::Report;
 use super::state::{Jail, State};
-use crate::store::statistics::{Day, Offender, Statistics};
+use crate::store::statistics::{Day, RepeatOffender, Statistics};
 
 /// The object of a report.
 pub fn object(report: &Report) -> Value {
@@ -71,7 +71,7 @@ fn banned(state: &State, past: Option<&Statistics>) -> Vec<Value> {
 
 fn past(past: &Statistics) -> Value {
     let day = |day: &Day| json!({ "date": day.date, "jail": day.jail, "bans": day.bans });
-    let offender = |one: &Offender| json!({ "id": one.id, "bans": one.bans, "last": one.last, "jails": one.jails });
+    let offender = |one: &RepeatOffender| json!({ "id": one.id, "bans": one.bans, "last": one.last, "jails": one.jails });
     let country = |(country, bans): &(String, u32)| json!({ "country": country, "bans": bans });
     json!({
         "days": past.days.iter().map(day).collect::<Vec<_>>(),

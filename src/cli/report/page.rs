@@ -137,7 +137,7 @@ fn shortened(text: &str) -> String {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::store::statistics::{Day, Offender};
+    use crate::store::statistics::{Day, RepeatOffender};
 
     /// A report with everything in it, of a jail with this name and an address.
     pub fn example(jail: &str, id: &str) -> Page {
@@ -174,7 +174,7 @@ pub mod tests {
             }),
             past: Ok(Some(Statistics {
                 days: vec![day(jail, 2), day("web", 1)],
-                offenders: vec![Offender {
+                offenders: vec![RepeatOffender {
                     id: id.to_owned(),
                     bans: 3,
                     last: 1_795_348_800.0,

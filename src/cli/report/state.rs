@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use crate::control::client::{Client, ClientError};
+use crate::control::client::{ClientError, ControlClient};
 use crate::control::print::ban::BanLine;
 use crate::control::print::json;
 use crate::jail::FULL;
@@ -59,7 +59,7 @@ pub struct Ban {
 /// # Errors
 /// It does not answer.
 pub fn ask(socket: &Path) -> Result<State, ClientError> {
-    let mut client = Client::connect(socket, Some(PATIENCE))?;
+    let mut client = ControlClient::connect(socket, Some(PATIENCE))?;
     // a refusal, as for a jail that has gone meanwhile, is no answer and no error
     let mut ask = |words: &[&str]| -> Result<Json, ClientError> {
         let words: Vec<_> = words.iter().map(|word| (*word).into()).collect();

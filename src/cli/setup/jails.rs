@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use super::services::unit_name;
 use crate::cli::machine::Machine;
 use crate::config::layers::Layers;
-use crate::config::settings::{Settings, Vars};
+use crate::config::settings::{MergedSettings, Vars};
 use crate::config::{Cause, Check, ReadOptions, jail, options, shipped, stream};
 use crate::control::Value;
 use crate::jail::validator::Validator;
@@ -101,7 +101,7 @@ fn read_some(
     Ok((jails, stream.accepted))
 }
 
-fn settings(machine: &Machine, base: &str) -> Result<Settings, Cause> {
+fn settings(machine: &Machine, base: &str) -> Result<MergedSettings, Cause> {
     let mut layers = Layers::new(machine, base)?;
     let settings = layers.read_jails()?;
     let settings =
@@ -111,7 +111,7 @@ fn settings(machine: &Machine, base: &str) -> Result<Settings, Cause> {
     Ok(settings)
 }
 
-fn described(settings: &Settings, name: &str) -> Jail {
+fn described(settings: &MergedSettings, name: &str) -> Jail {
     // a mistake in an option is told with the commands
     let text = |option: &str| -> Option<Arc<str>> {
         let found = settings.find(name, option, &Vars::default());
@@ -140,7 +140,7 @@ fn described(settings: &Settings, name: &str) -> Jail {
 
 /// Where `enabled` stands in the section of the jail itself. In a `jail.conf` that is no decision of
 /// the administrator: old ones have it in every section.
-fn written_off(settings: &Settings, name: &str) -> Option<String> {
+fn written_off(settings: &MergedSettings, name: &str) -> Option<String> {
     let own = settings.section(name)?.get("enabled")?;
     let origin = own.origin.as_ref()?;
     let stock = shipped::below(&origin.file).is_some() || origin.file.ends_with("/jail.conf");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Local};
 use serde_json::Value as Json;
 
-use crate::control::client::{Client, ClientError};
+use crate::control::client::{ClientError, ControlClient};
 use crate::control::print::ban::BanLine;
 use crate::control::print::json;
 use crate::web::events::Hub;
@@ -82,7 +82,7 @@ impl Latest {
         if jail.banned[0] == 0 || jail.banned[0] > LONGEST_LIST {
             return Ok(Vec::new());
         }
-        let mut client = Client::connect(&self.socket, Some(PATIENCE))?;
+        let mut client = ControlClient::connect(&self.socket, Some(PATIENCE))?;
         let words = ["get", &jail.name, "banip", "--with-time"];
         let reply = client.ask(&words.map(Into::into))?;
         let list = reply.map_or(Json::Null, |reply| json::value(&reply));

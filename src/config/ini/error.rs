@@ -1,14 +1,14 @@
-//! What makes a file no INI file, in Python's words and with the lines.
+//! Syntax errors of INI files, in Python's words and with the lines.
 #![forbid(unsafe_code)]
 
 use std::fmt;
 
-use super::super::section::Origin;
+use super::super::section::FileLine;
 use crate::python::text::quoted;
 
 /// Why a file is no INI file; `Display` is the text the original prints.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SyntaxError {
+pub enum IniSyntaxError {
     /// An option before the first section.
     NoHeader {
         /// File as it was named.
@@ -59,45 +59,46 @@ pub enum SyntaxError {
     },
 }
 
-impl SyntaxError {
+impl IniSyntaxError {
     /// The one section that it concerns; `None`: nobody knows which are.
     pub fn section(&self) -> Option<&str> {
         match self {
-            SyntaxError::NoHeader { .. } => None,
-            SyntaxError::DuplicateSection { section, .. }
-            | SyntaxError::DuplicateOption { section, .. } => Some(section),
-            SyntaxError::Unparsable { section, .. } | SyntaxError::NotUtf8 { section, .. } => {
-                section.as_deref()
-            }
+            IniSyntaxError::NoHeader { .. } => None,
+            IniSyntaxError::DuplicateSection { section, .. }
+            | IniSyntaxError::DuplicateOption { section, .. } => Some(section),
+            IniSyntaxError::Unparsable { section, .. }
+            | IniSyntaxError::NotUtf8 { section, .. } => section.as_deref(),
         }
     }
 
     /// The first line it is about.
-    pub fn origin(&self) -> Origin {
+    pub fn origin(&self) -> FileLine {
         let (file, line) = match self {
-            SyntaxError::NoHeader { file, line, .. }
-            | SyntaxError::DuplicateSection { file, line, .. }
-            | SyntaxError::DuplicateOption { file, line, .. }
-            | SyntaxError::NotUtf8 { file, line, .. } => (file, *line),
-            SyntaxError::Unparsable { file, lines, .. } => (file, lines.first().map_or(1, |l| l.0)),
+            IniSyntaxError::NoHeader { file, line, .. }
+            | IniSyntaxError::DuplicateSection { file, line, .. }
+            | IniSyntaxError::DuplicateOption { file, line, .. }
+            | IniSyntaxError::NotUtf8 { file, line, .. } => (file, *line),
+            IniSyntaxError::Unparsable { file, lines, .. } => {
+                (file, lines.first().map_or(1, |l| l.0))
+            }
         };
-        Origin {
+        FileLine {
             file: file.as_str().into(),
             line: u32::try_from(line).unwrap_or(u32::MAX),
         }
     }
 }
 
-impl fmt::Display for SyntaxError {
+impl fmt::Display for IniSyntaxError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            SyntaxError::NoHeader { file, line, text } => write!(
+            IniSyntaxError::NoHeader { file, line, text } => write!(
                 f,
                 "File contains no section headers.\nfile: {}, line: {line}\n{}",
                 quoted(file),
                 quoted(text)
             ),
-            SyntaxError::DuplicateSection {
+            IniSyntaxError::DuplicateSection {
                 file,
                 line,
                 section,
@@ -107,7 +108,7 @@ impl fmt::Display for SyntaxError {
                 quoted(file),
                 quoted(section)
             ),
-            SyntaxError::DuplicateOption {
+            IniSyntaxError::DuplicateOption {
                 file,
                 line,
                 section,
@@ -119,13 +120,13 @@ impl fmt::Display for SyntaxError {
                 quoted(option),
                 quoted(section)
             ),
-            SyntaxError::Unparsable { file, lines, .. } => {
+            IniSyntaxError::Unparsable { file, lines, .. } => {
                 write!(f, "Source contains parsing errors: {}", quoted(file))?;
                 lines
                     .iter()
                     .try_for_each(|(line, text)| write!(f, "\n\t[line {line:2}]: {}", quoted(text)))
             }
-            SyntaxError::NotUtf8 { file, line, .. } => write!(
+            IniSyntaxError::NotUtf8 { file, line, .. } => write!(
                 f,
                 "While reading from {} [line {line:2}]: this is not UTF-8",
                 quoted(file)
@@ -134,4 +135,4 @@ impl fmt::Display for SyntaxError {
     }
 }
 
-impl std::error::Error for SyntaxError {}
+impl std::error::Error for IniSyntaxError {}

@@ -1,24 +1,24 @@
-//! Which line of which file a value of a jail was written in.
+//! The file and line in which a value of a jail was written.
 #![forbid(unsafe_code)]
 
-use super::super::definition::Source;
-use super::super::error::{Fault, Place};
+use super::super::definition::ValueSource;
+use super::super::error::{ConfigPlace, Fault};
 use super::super::files::{Files, split};
-use super::super::places::{Item, line_of};
-use super::super::section::Entry;
-use super::super::settings::{KNOWN, Settings};
-use super::Jail;
+use super::super::places::{ValueItem, line_of};
+use super::super::section::RawOption;
+use super::super::settings::{KNOWN, MergedSettings};
+use super::JailConfig;
 use crate::control::Value;
 
-impl Jail {
+impl JailConfig {
     /// Where the value was written that the server would refuse.
     pub fn place_of(
         &self,
         fault: &Fault,
         commands: &[Vec<Value>],
-        settings: &Settings,
+        settings: &MergedSettings,
         files: &dyn Files,
-    ) -> Option<Place> {
+    ) -> Option<ConfigPlace> {
         let command = commands.get(fault.command)?;
         let option = match command.first()?.as_str()? {
             "add" => "backend",
@@ -38,12 +38,14 @@ impl Jail {
                 };
                 let source = match property.and_then(Value::as_str) {
                     Some(property) if option == "action" => action.source(property),
-                    _ => Source::Argument,
+                    _ => ValueSource::Argument,
                 };
                 match source {
-                    Source::File(origin) => Some(line_of(files, &origin, Item::default())),
+                    ValueSource::File(origin) => {
+                        Some(line_of(files, &origin, ValueItem::default()))
+                    }
                     _ => {
-                        let item = Item {
+                        let item = ValueItem {
                             number,
                             of: self.actions.len(),
                             text,
@@ -64,7 +66,7 @@ impl Jail {
                 // Patterns become any number of paths; what can be wrong is the word behind.
                 let of_log = setting == "logpath";
                 let text = list.get(if of_log { 1 } else { fault.item });
-                let item = Item {
+                let item = ValueItem {
                     number: fault.item,
                     of: if of_log { 0 } else { list.len() },
                     text: text.and_then(Value::as_str).unwrap_or_default(),
@@ -77,16 +79,16 @@ impl Jail {
     /// Arguments that its actions do not read, each with the name of the action and its place.
     pub fn unread_arguments(
         &self,
-        settings: &Settings,
+        settings: &MergedSettings,
         files: &dyn Files,
-    ) -> Vec<(String, String, Option<Place>)> {
+    ) -> Vec<(String, String, Option<ConfigPlace>)> {
         let mut unread = Vec::new();
         for (text, action) in &self.actions {
             let file = text.split('[').next().unwrap_or(text).trim();
             for argument in action.unread() {
-                let item = Item {
+                let item = ValueItem {
                     text: argument,
-                    ..Item::default()
+                    ..ValueItem::default()
                 };
                 let place = place_in(settings, &self.name, "action", item, files);
                 unread.push((file.to_owned(), argument.clone(), place));
@@ -99,15 +101,15 @@ impl Jail {
     fn place_of_setting(
         &self,
         setting: &str,
-        item: Item<'_>,
-        settings: &Settings,
+        item: ValueItem<'_>,
+        settings: &MergedSettings,
         files: &dyn Files,
-    ) -> Option<Place> {
+    ) -> Option<ConfigPlace> {
         let own = place_of_part(settings, &self.name, setting, item, files);
         let of_filter = || match self.filter.as_ref()?.source(setting) {
-            Source::File(origin) => Some(line_of(files, &origin, item)),
-            Source::Argument => place_of_part(settings, &self.name, "filter", item, files),
-            Source::Program => None,
+            ValueSource::File(origin) => Some(line_of(files, &origin, item)),
+            ValueSource::Argument => place_of_part(settings, &self.name, "filter", item, files),
+            ValueSource::Program => None,
         };
         own.or_else(of_filter)
     }
@@ -115,12 +117,12 @@ impl Jail {
 
 /// Where an option of a jail was written.
 pub fn place_in(
-    settings: &Settings,
+    settings: &MergedSettings,
     jail: &str,
     option: &str,
-    item: Item<'_>,
+    item: ValueItem<'_>,
     files: &dyn Files,
-) -> Option<Place> {
+) -> Option<ConfigPlace> {
     let origin = settings.origin(jail, option)?;
     Some(line_of(files, origin, item))
 }
@@ -129,18 +131,18 @@ pub fn place_in(
 /// refers to. When the part was put together, a file of the administrator beats those that came
 /// with the program.
 pub fn place_of_part(
-    settings: &Settings,
+    settings: &MergedSettings,
     jail: &str,
     option: &str,
-    item: Item<'_>,
+    item: ValueItem<'_>,
     files: &dyn Files,
-) -> Option<Place> {
+) -> Option<ConfigPlace> {
     let asked = settings.entry(jail, option)?;
     let mut sources = vec![asked];
     contributors(settings, jail, asked, &mut sources);
     let wanted = item.text.lines().next().unwrap_or_default().trim();
-    let has_part = |entry: &&&Entry| !wanted.is_empty() && entry.text.contains(wanted);
-    let is_own = |entry: &&&Entry| entry.origin.as_ref().is_some_and(|o| is_own_file(&o.file));
+    let has_part = |entry: &&&RawOption| !wanted.is_empty() && entry.text.contains(wanted);
+    let is_own = |entry: &&&RawOption| entry.origin.as_ref().is_some_and(|o| is_own_file(&o.file));
     let found = sources.iter().find(has_part);
     let source = match is_own(&&asked) {
         true => found,
@@ -149,9 +151,9 @@ pub fn place_of_part(
     let source = source.filter(|entry| entry.origin.is_some());
     match source {
         Some(source) if !std::ptr::eq(*source, asked) => {
-            let item = Item {
+            let item = ValueItem {
                 text: item.text,
-                ..Item::default()
+                ..ValueItem::default()
             };
             Some(line_of(files, source.origin.as_ref()?, item))
         }
@@ -161,10 +163,10 @@ pub fn place_of_part(
 
 /// Adds the options that an option refers to, and those they refer to.
 fn contributors<'s>(
-    settings: &'s Settings,
+    settings: &'s MergedSettings,
     jail: &str,
-    entry: &'s Entry,
-    found: &mut Vec<&'s Entry>,
+    entry: &'s RawOption,
+    found: &mut Vec<&'s RawOption>,
 ) {
     for reference in entry.text.split("%(").skip(1) {
         let Some((name, _)) = reference.split_once(')') else {

@@ -1,51 +1,51 @@
-//! Every setting of a jail with its final value and where it was written.
+//! Reports every setting of a jail with its final value and where it was written.
 #![forbid(unsafe_code)]
 
 use std::collections::HashSet;
 
-use super::super::definition::Source;
-use super::super::error::{Cause, Place};
+use super::super::definition::ValueSource;
+use super::super::error::{Cause, ConfigPlace};
 use super::super::files::Files;
 use super::super::layers::Layers;
-use super::super::places::Item;
-use super::super::settings::{KNOWN, Setting, Settings, Vars};
-use super::{Extent, Jail, place_in};
+use super::super::places::ValueItem;
+use super::super::settings::{KNOWN, MergedSettings, Setting, Vars};
+use super::{JailConfig, ReadExtent, place_in};
 use crate::control::Value;
 use crate::options::jail::names;
 
 /// A setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct ReportRow {
     /// Its name.
     pub name: String,
     /// Its final value.
     pub value: String,
     /// Where it was written; `None` when nobody wrote it.
-    pub place: Option<Place>,
+    pub place: Option<ConfigPlace>,
 }
 
 /// A filter or an action of the jail.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Part {
+pub struct ReportPart {
     /// As the jail names it, with its arguments.
     pub definition: String,
     /// Its settings.
-    pub rows: Vec<Row>,
+    pub rows: Vec<ReportRow>,
 }
 
 /// A jail.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct JailReport {
     /// Whether it is enabled.
     pub enabled: bool,
     /// What the program reads of it.
-    pub rows: Vec<Row>,
+    pub rows: Vec<ReportRow>,
     /// Options that only serve others: those of the section, and of all jails those it uses.
-    pub variables: Vec<Row>,
+    pub variables: Vec<ReportRow>,
     /// Its filter.
-    pub filter: Option<Part>,
+    pub filter: Option<ReportPart>,
     /// Its actions in order.
-    pub actions: Vec<Part>,
+    pub actions: Vec<ReportPart>,
     /// What keeps it from being used.
     pub error: Option<String>,
 }
@@ -54,26 +54,26 @@ pub struct Report {
 ///
 /// # Errors
 /// No such jail; files that cannot be read; references that lead nowhere.
-pub fn report(files: &dyn Files, base: &str, name: &str) -> Result<Report, Cause> {
+pub fn report(files: &dyn Files, base: &str, name: &str) -> Result<JailReport, Cause> {
     let mut layers = Layers::new(files, base)?;
     let settings = layers.read_jails()?;
     let settings =
         settings.ok_or_else(|| Cause::Unreadable("Read jails configuration failed.".to_owned()))?;
     let mut settings = (*settings).clone();
     super::add_defaults(&mut settings, layers.base());
-    let extent = Extent {
+    let extent = ReadExtent {
         force: true,
         arguments: None,
-        ..Extent::default()
+        ..ReadExtent::default()
     };
     let jail = super::read(&mut layers, &mut settings, name, extent)?;
     let mut jail = jail.unwrap_or_default();
-    let around = Around {
+    let around = ReportContext {
         files,
         settings: &settings,
         jail: name,
     };
-    Ok(Report {
+    Ok(JailReport {
         enabled: jail.options.get("enabled") == Some(&Setting::Flag(true)),
         rows: around.rows(&jail),
         variables: around.variables(),
@@ -84,25 +84,25 @@ pub fn report(files: &dyn Files, base: &str, name: &str) -> Result<Report, Cause
 }
 
 /// What a jail was read from.
-struct Around<'a> {
+struct ReportContext<'a> {
     files: &'a dyn Files,
-    settings: &'a Settings,
+    settings: &'a MergedSettings,
     jail: &'a str,
 }
 
-impl Around<'_> {
-    fn place(&self, option: &str, text: &str) -> Option<Place> {
-        let item = Item {
+impl ReportContext<'_> {
+    fn place(&self, option: &str, text: &str) -> Option<ConfigPlace> {
+        let item = ValueItem {
             text,
-            ..Item::default()
+            ..ValueItem::default()
         };
         place_in(self.settings, self.jail, option, item, self.files)
     }
 
-    fn rows(&self, jail: &Jail) -> Vec<Row> {
+    fn rows(&self, jail: &JailConfig) -> Vec<ReportRow> {
         let known = names().filter_map(|name| {
             let value = jail.options.get(name)?;
-            Some(Row {
+            Some(ReportRow {
                 name: name.to_owned(),
                 value: value.text().into_owned(),
                 place: self.place(name, ""),
@@ -111,7 +111,7 @@ impl Around<'_> {
         known.collect()
     }
 
-    fn variables(&self) -> Vec<Row> {
+    fn variables(&self) -> Vec<ReportRow> {
         let own = self.settings.section(self.jail).into_iter().flatten();
         let own: Vec<_> = own.collect();
         let is_own = |name: &str| own.iter().any(|(known, _)| ***known == *name);
@@ -128,7 +128,7 @@ impl Around<'_> {
         variables
             .map(|(name, _)| {
                 let value = self.settings.get(self.jail, name, &Vars::default());
-                Row {
+                ReportRow {
                     name: name.to_string(),
                     value: match value {
                         Ok(value) => value.unwrap_or_default().to_string(),
@@ -159,15 +159,24 @@ impl Around<'_> {
         used
     }
 
-    fn of_source(&self, source: Source, option: &str, definition: &str) -> Option<Place> {
+    fn of_source(
+        &self,
+        source: ValueSource,
+        option: &str,
+        definition: &str,
+    ) -> Option<ConfigPlace> {
         match source {
-            Source::File(origin) => Some(origin.into()),
-            Source::Argument => self.place(option, definition),
-            Source::Program => None,
+            ValueSource::File(origin) => Some(origin.into()),
+            ValueSource::Argument => self.place(option, definition),
+            ValueSource::Program => None,
         }
     }
 
-    fn filter(&self, jail: &mut Jail, layers: &mut Layers<'_>) -> Result<Option<Part>, Cause> {
+    fn filter(
+        &self,
+        jail: &mut JailConfig,
+        layers: &mut Layers<'_>,
+    ) -> Result<Option<ReportPart>, Cause> {
         let definition = jail.text("filter");
         let Some(filter) = &mut jail.filter else {
             return Ok(None);
@@ -176,18 +185,22 @@ impl Around<'_> {
         let rows = options
             .iter()
             .filter(|(name, _)| !name.starts_with("known/"))
-            .map(|(name, value)| Row {
+            .map(|(name, value)| ReportRow {
                 name: name.to_string(),
                 value: value.text().into_owned(),
                 place: self.of_source(filter.source(name), "filter", &definition),
             });
-        Ok(Some(Part {
+        Ok(Some(ReportPart {
             rows: rows.collect(),
             definition,
         }))
     }
 
-    fn actions(&self, jail: &mut Jail, layers: &mut Layers<'_>) -> Result<Vec<Part>, Cause> {
+    fn actions(
+        &self,
+        jail: &mut JailConfig,
+        layers: &mut Layers<'_>,
+    ) -> Result<Vec<ReportPart>, Cause> {
         let mut parts = Vec::new();
         for (definition, action) in &mut jail.actions {
             let commands = action.commands(&mut layers.messages)?;
@@ -205,13 +218,13 @@ impl Around<'_> {
             };
             let rows = properties.into_iter().map(|(name, value)| {
                 let name = name.str().into_owned();
-                Row {
+                ReportRow {
                     place: self.of_source(action.source(&name), "action", definition),
                     value: value.str().into_owned(),
                     name,
                 }
             });
-            parts.push(Part {
+            parts.push(ReportPart {
                 rows: rows.collect(),
                 definition: definition.clone(),
             });
@@ -222,7 +235,7 @@ impl Around<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::files::memory::Memory;
+    use super::super::super::files::memory::MemoryFiles;
     use super::*;
 
     const FILES: [(&str, &str); 4] = [
@@ -242,7 +255,7 @@ mod tests {
         ),
     ];
 
-    fn shown(rows: &[Row]) -> Vec<String> {
+    fn shown(rows: &[ReportRow]) -> Vec<String> {
         rows.iter()
             .map(|row| {
                 let origin = row.place.as_ref().map(|place| place.origin.to_string());
@@ -253,7 +266,7 @@ mod tests {
 
     #[test]
     fn every_setting_with_its_origin() {
-        let report = report(&Memory::new(&FILES), "/c", "j").unwrap();
+        let report = report(&MemoryFiles::new(&FILES), "/c", "j").unwrap();
         assert!(!report.enabled);
         assert_eq!(report.error, None);
         let rows = shown(&report.rows);
@@ -296,11 +309,11 @@ mod tests {
 
     #[test]
     fn mistakes() {
-        let error = report(&Memory::new(&FILES), "/c", "none").unwrap_err();
+        let error = report(&MemoryFiles::new(&FILES), "/c", "none").unwrap_err();
         assert_eq!(error.to_string(), "No section: 'none'");
         let mut files = FILES.to_vec();
         files.push(("/c/jail.d/x.local", "[j]\nfilter = g\n"));
-        let report = report(&Memory::new(&files), "/c", "j").unwrap();
+        let report = report(&MemoryFiles::new(&files), "/c", "j").unwrap();
         assert_eq!(report.error.unwrap(), "Unable to read the filter 'g'");
     }
 }

@@ -1,9 +1,8 @@
-//! Tags replaced the short way: every value is settled once, and whoever refers to it takes what
-//! it became.
+//! The fast way to expand tags: each value is expanded once and reused by those that refer to it.
 //!
-//! No two tags overlap, so the order in which they are replaced makes no difference to the result.
-//! It does to where a circle is noticed and in which words: whatever is unclear here is left to
-//! the long way ([`super::substitute`]).
+//! No two tags overlap, so the order of expansion does not change the result. It does change where a cycle
+//! is noticed and how it is reported, so whatever is unclear here is left to the slow way
+//! ([`super::substitute`]).
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
@@ -43,7 +42,7 @@ impl Settled {
 
 /// How far a value is.
 #[derive(Clone, Debug, Default)]
-enum State {
+enum ValueState {
     #[default]
     Untouched,
     /// Being settled: a reference to it is a circle.
@@ -57,9 +56,9 @@ struct Settling<'a, L> {
     ignored: &'a Ignored<'a>,
     lookup: L,
     /// Of the options, by their index.
-    own: Vec<State>,
+    own: Vec<ValueState>,
     /// Of what was looked up.
-    others: HashMap<Box<str>, State, Hashing>,
+    others: HashMap<Box<str>, ValueState, Hashing>,
     depth: usize,
     work: usize,
 }
@@ -74,7 +73,7 @@ pub(super) fn settle(
         options,
         ignored,
         lookup,
-        own: vec![State::Untouched; options.len()],
+        own: vec![ValueState::Untouched; options.len()],
         others: HashMap::default(),
         depth: 0,
         work: 0,
@@ -96,13 +95,13 @@ pub(super) fn settle(
 impl<L: FnMut(&str) -> Result<Option<Arc<str>>, Cause>> Settling<'_, L> {
     fn option(&mut self, index: usize, text: &Arc<str>) -> Result<Settled, Unclear> {
         match &self.own[index] {
-            State::Busy => return Err(Unclear),
-            State::Settled(Some(settled)) => return Ok(settled.clone()),
-            State::Settled(None) | State::Untouched => {}
+            ValueState::Busy => return Err(Unclear),
+            ValueState::Settled(Some(settled)) => return Ok(settled.clone()),
+            ValueState::Settled(None) | ValueState::Untouched => {}
         }
-        self.own[index] = State::Busy;
+        self.own[index] = ValueState::Busy;
         let settled = self.text(text)?;
-        self.own[index] = State::Settled(Some(settled.clone()));
+        self.own[index] = ValueState::Settled(Some(settled.clone()));
         Ok(settled)
     }
 
@@ -118,19 +117,19 @@ impl<L: FnMut(&str) -> Result<Option<Arc<str>>, Cause>> Settling<'_, L> {
             Some((_, _, value)) => return Ok(Some(Settled::plain(value.shared_text()))),
         }
         match self.others.get(tag) {
-            Some(State::Settled(known)) => return Ok(known.clone()),
-            Some(State::Busy) => return Err(Unclear),
-            Some(State::Untouched) | None => {}
+            Some(ValueState::Settled(known)) => return Ok(known.clone()),
+            Some(ValueState::Busy) => return Err(Unclear),
+            Some(ValueState::Untouched) | None => {}
         }
         let found = (self.lookup)(tag).map_err(|_| Unclear)?;
         let settled = match found {
             Some(text) => {
-                self.others.insert(tag.into(), State::Busy);
+                self.others.insert(tag.into(), ValueState::Busy);
                 Some(self.text(&text)?)
             }
             None => None,
         };
-        let state = State::Settled(settled.clone());
+        let state = ValueState::Settled(settled.clone());
         self.others.insert(tag.into(), state);
         Ok(settled)
     }

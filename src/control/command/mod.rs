@@ -1,4 +1,4 @@
-//! Commands as the server understands them: the words of the socket, checked and typed.
+//! Typed commands: the words of a request, parsed and checked.
 #![forbid(unsafe_code)]
 
 mod parse;

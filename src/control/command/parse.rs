@@ -1,11 +1,11 @@
-//! Reads the words of a request.
+//! Parses the words of a request.
 //!
-//! The order in which words are looked at decides which error a wrong command gets, and is the
-//! original's: words that are missing or of the wrong kind come before jails that do not exist.
+//! The order of the checks decides which error a wrong command gets, and is the original's: missing words
+//! and words of the wrong kind are reported before jails that do not exist.
 
 use super::{Command, FleetQuestion, JailCommand, JailQuery, JailSetting, ManualBan};
 use crate::control::error::CommandError;
-use crate::options::{Kind, jail, server};
+use crate::options::{ValueKind, jail, server};
 use crate::python::Value;
 
 impl Command {
@@ -271,8 +271,8 @@ impl<'a> Words<'a> {
             _ => match jail::settable(&option) {
                 Some(kind) => Set::Set {
                     value: match kind {
-                        Kind::Integer => Value::Int(self.get(3)?.to_int()?),
-                        Kind::Text | Kind::Flag => self.value(3)?,
+                        ValueKind::Integer => Value::Int(self.get(3)?.to_int()?),
+                        ValueKind::Text | ValueKind::Flag => self.value(3)?,
                     },
                     option,
                 },

@@ -1,4 +1,5 @@
-//! One client of the socket, from its first request to its good-bye.
+//! One client connection of the control socket. Serves requests until the client disconnects, times out,
+//! or the server shuts down.
 
 use std::future::Future;
 use std::io;
@@ -10,8 +11,8 @@ use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::{Answer, Place, Places, TARGET};
-use crate::control::wire::{self, Frames};
+use super::{ConnectionSlot, ConnectionSlots, Response, TARGET};
+use crate::control::wire::{self, FrameBuffer};
 use crate::control::{Command, CommandError, Value, pickle};
 use crate::error;
 use crate::jail::EventSubscription;
@@ -32,23 +33,23 @@ const TOGETHER: usize = 256 << 10;
 const LONG: usize = 64 << 10;
 
 /// One client.
-pub(super) struct Connection {
+pub(super) struct ClientConnection {
     pub(super) stream: UnixStream,
     /// Its sender is dropped at the end of the server.
     pub(super) ended: watch::Receiver<()>,
-    pub(super) places: Arc<Places>,
+    pub(super) places: Arc<ConnectionSlots>,
 }
 
-impl Connection {
+impl ClientConnection {
     /// Serves the client until one of both has enough.
-    pub(super) async fn converse<H, F>(mut self, place: Place, handler: H)
+    pub(super) async fn converse<H, F>(mut self, place: ConnectionSlot, handler: H)
     where
         H: Fn(Vec<Value>) -> F,
-        F: Future<Output: Into<Answer>>,
+        F: Future<Output: Into<Response>>,
     {
         let _place = match place {
-            Place::Taken(place) => place,
-            Place::Waiting(_waiting) => tokio::select! {
+            ConnectionSlot::Taken(place) => place,
+            ConnectionSlot::Waiting(_waiting) => tokio::select! {
                 place = self.places.wait() => match place {
                     Ok(place) => place,
                     Err(_) => return,
@@ -56,7 +57,7 @@ impl Connection {
                 _ = self.ended.changed() => return,
             },
         };
-        let mut frames = Frames::default();
+        let mut frames = FrameBuffer::default();
         // since when it has sent no whole request, and when the present one began
         let (mut since, mut began) = (Instant::now(), None);
         let mut permit = None;
@@ -69,9 +70,9 @@ impl Connection {
                     Err(error) => Err(refusal(&error, true)),
                 };
                 let sent = match answer {
-                    Ok(Answer::Reply(reply)) => self.send(pickle::encode_reply(&reply)).await,
-                    Ok(Answer::Events(events)) => return self.relay(events).await,
-                    Err(Refusal { text, fatal }) => self.send(text).await && !fatal,
+                    Ok(Response::Reply(reply)) => self.send(pickle::encode_reply(&reply)).await,
+                    Ok(Response::Events(events)) => return self.relay(events).await,
+                    Err(UnreadableRequest { text, fatal }) => self.send(text).await && !fatal,
                 };
                 if !sent {
                     return;
@@ -131,7 +132,7 @@ impl Connection {
     }
 
     /// Waits for more bytes until `end`; whether there were any. `since`: of the last whole request.
-    async fn receive(&mut self, frames: &mut Frames, since: Instant, end: Instant) -> bool {
+    async fn receive(&mut self, frames: &mut FrameBuffer, since: Instant, end: Instant) -> bool {
         loop {
             let readable = tokio::select! {
                 readable = timeout_at(end, self.stream.readable()) => readable,
@@ -184,24 +185,24 @@ async fn said_something(stream: &UnixStream) {
 }
 
 /// What is said to a request that cannot be read.
-struct Refusal {
+struct UnreadableRequest {
     text: Vec<u8>,
     /// Nothing of what follows can be read either.
     fatal: bool,
 }
 
 /// Carries out a request.
-async fn answer<H, F>(message: &[u8], handler: &H) -> Result<Answer, Refusal>
+async fn answer<H, F>(message: &[u8], handler: &H) -> Result<Response, UnreadableRequest>
 where
     H: Fn(Vec<Value>) -> F,
-    F: Future<Output: Into<Answer>>,
+    F: Future<Output: Into<Response>>,
 {
     let answer = match pickle::decode(message) {
         Err(error) => return Err(refusal(&error, false)),
         Ok(Value::List(words) | Value::Tuple(words)) => handler(words).await.into(),
-        Ok(other) => Answer::Reply(Command::from_value(&other).map(|_| Value::None)),
+        Ok(other) => Response::Reply(Command::from_value(&other).map(|_| Value::None)),
     };
-    if let Answer::Reply(Err(error)) = &answer {
+    if let Response::Reply(Err(error)) = &answer {
         report(message, error);
     }
     Ok(answer)
@@ -220,9 +221,9 @@ fn report(message: &[u8], error: &CommandError) {
 }
 
 /// The answer to what cannot be read.
-fn refusal(error: &dyn std::error::Error, fatal: bool) -> Refusal {
+fn refusal(error: &dyn std::error::Error, fatal: bool) -> UnreadableRequest {
     error!(TARGET, "PROTO-error: load message failed: {}", error);
-    Refusal {
+    UnreadableRequest {
         text: pickle::encode(&Value::Str(format!("ERROR: {error}"))),
         fatal,
     }

@@ -1,9 +1,9 @@
-//! The server's end of the control socket: accepts clients, hands each request to a handler and
-//! sends its reply in one write.
+//! The server side of the control socket: accepts clients, hands each request to a handler and sends its
+//! reply in one write.
 //!
-//! Each connection is a task of its own, so a client that stalls, dies or sends garbage harms
-//! only itself. A request that cannot be read is answered with a text (fact P2), a failed one
-//! with its exception; both are logged (fact P4).
+//! Each connection is a task of its own, so a client that stalls, dies or sends garbage affects only
+//! itself. An unreadable request is answered with a text (fact P2), a failed one with its exception; both
+//! are logged (fact P4).
 
 mod connection;
 
@@ -23,7 +23,7 @@ use tokio::net::UnixStream;
 use tokio::sync::{AcquireError, Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
-use self::connection::Connection;
+use self::connection::ClientConnection;
 use super::{Reply, Value};
 use crate::jail::EventSubscription;
 use crate::{error, warning};
@@ -31,22 +31,22 @@ use crate::{error, warning};
 const TARGET: &str = "fail2ban.asyncserver";
 
 /// What a request is answered with.
-pub enum Answer {
+pub enum Response {
     /// One reply.
     Reply(Reply),
     /// A first reply, then one for each event until the client leaves or there are no more.
     Events(EventSubscription),
 }
 
-impl From<Reply> for Answer {
-    fn from(reply: Reply) -> Answer {
-        Answer::Reply(reply)
+impl From<Reply> for Response {
+    fn from(reply: Reply) -> Response {
+        Response::Reply(reply)
     }
 }
 
 /// How many clients there may be, and how slow.
 #[derive(Clone, Copy)]
-struct Limits {
+struct ListenerLimits {
     /// Connections served at once. When all are taken, those that rest make room for new clients.
     connections: u32,
     /// More of them for root and the server's own user alone: nobody else can keep these out.
@@ -61,7 +61,7 @@ struct Limits {
     request: Duration,
 }
 
-const LIMITS: Limits = Limits {
+const LIMITS: ListenerLimits = ListenerLimits {
     connections: 256,
     reserved: 16,
     waiting: 64,
@@ -87,21 +87,21 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub async fn serve_until<H, F, S>(listener: UnixListener, handler: H, stop: S) -> io::Result<()>
 where
     H: Fn(Vec<Value>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output: Into<Answer>> + Send + 'static,
+    F: Future<Output: Into<Response>> + Send + 'static,
     S: Future<Output = ()>,
 {
     serve_within(LIMITS, listener, handler, stop).await
 }
 
 async fn serve_within<H, F, S>(
-    limits: Limits,
+    limits: ListenerLimits,
     listener: UnixListener,
     handler: H,
     stop: S,
 ) -> io::Result<()>
 where
     H: Fn(Vec<Value>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output: Into<Answer>> + Send + 'static,
+    F: Future<Output: Into<Response>> + Send + 'static,
     S: Future<Output = ()>,
 {
     listener.set_nonblocking(true)?;
@@ -110,7 +110,7 @@ where
         .local_addr()
         .ok()
         .and_then(|address| address.as_pathname().map(Path::to_owned));
-    let places = Arc::new(Places {
+    let places = Arc::new(ConnectionSlots {
         limits,
         general: Arc::new(Semaphore::new(limits.connections as usize)),
         reserved: Arc::new(Semaphore::new(limits.reserved as usize)),
@@ -120,7 +120,7 @@ where
     });
     // the connections notice the end when the sender is dropped, whatever ends this function
     let (ending, ended) = watch::channel(());
-    let accept = accept(Door {
+    let accept = accept(Acceptor {
         listener,
         path,
         places: Arc::clone(&places),
@@ -144,19 +144,19 @@ where
 }
 
 /// Where connections come in.
-struct Door<H> {
+struct Acceptor<H> {
     listener: tokio::net::UnixListener,
     path: Option<PathBuf>,
-    places: Arc<Places>,
+    places: Arc<ConnectionSlots>,
     ended: watch::Receiver<()>,
     handler: H,
 }
 
 /// Accepts connections and has each served by a task of its own.
-async fn accept<H, F>(door: Door<H>)
+async fn accept<H, F>(door: Acceptor<H>)
 where
     H: Fn(Vec<Value>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output: Into<Answer>> + Send + 'static,
+    F: Future<Output: Into<Response>> + Send + 'static,
 {
     let mut told: Option<Instant> = None;
     loop {
@@ -182,7 +182,7 @@ where
             }
             continue;
         };
-        let connection = Connection {
+        let connection = ClientConnection {
             stream,
             ended: door.ended.clone(),
             places: Arc::clone(&door.places),
@@ -194,7 +194,7 @@ where
 
 /// Who has connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Peer {
+enum PeerClass {
     /// Root or the server's own user.
     Owner,
     /// Another user whom the socket's mode admits.
@@ -204,10 +204,10 @@ enum Peer {
 /// Root and the daemon's own user may speak. Others got this far only because the socket's mode let
 /// them; that counts when an administrator opened the socket to a group (NixOS does), but not for
 /// a mode the socket should never have had.
-fn peer(stream: &UnixStream, path: Option<&Path>) -> Option<Peer> {
+fn peer(stream: &UnixStream, path: Option<&Path>) -> Option<PeerClass> {
     let uid = Uid::from_raw(stream.peer_cred().ok()?.uid());
     if uid.is_root() || uid == Uid::effective() {
-        return Some(Peer::Owner);
+        return Some(PeerClass::Owner);
     }
     let open_to_group = path
         .and_then(|path| stat(path).ok())
@@ -216,12 +216,12 @@ fn peer(stream: &UnixStream, path: Option<&Path>) -> Option<Peer> {
     if !open_to_group {
         error!(TARGET, "Refused connection of user {} to the socket", uid);
     }
-    open_to_group.then_some(Peer::Guest)
+    open_to_group.then_some(PeerClass::Guest)
 }
 
 /// The places of all connections.
-struct Places {
-    limits: Limits,
+struct ConnectionSlots {
+    limits: ListenerLimits,
     general: Arc<Semaphore>,
     reserved: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
@@ -232,23 +232,25 @@ struct Places {
 }
 
 /// What a new connection has.
-enum Place {
+enum ConnectionSlot {
     /// It is served.
     Taken(OwnedSemaphorePermit),
     /// It must wait, in a place for those who wait.
     Waiting(OwnedSemaphorePermit),
 }
 
-impl Places {
+impl ConnectionSlots {
     /// What can be had at once.
-    fn offer(&self, peer: Peer) -> Option<Place> {
+    fn offer(&self, peer: PeerClass) -> Option<ConnectionSlot> {
         let take = |of: &Arc<Semaphore>| Arc::clone(of).try_acquire_owned().ok();
         let reserved = || match peer {
-            Peer::Owner => take(&self.reserved),
-            Peer::Guest => None,
+            PeerClass::Owner => take(&self.reserved),
+            PeerClass::Guest => None,
         };
-        let place = take(&self.general).or_else(reserved).map(Place::Taken);
-        place.or_else(|| take(&self.waiting).map(Place::Waiting))
+        let place = take(&self.general)
+            .or_else(reserved)
+            .map(ConnectionSlot::Taken);
+        place.or_else(|| take(&self.waiting).map(ConnectionSlot::Waiting))
     }
 
     /// Waits for a place; as long as there is none, those that rest are asked to leave.

@@ -3,7 +3,7 @@ use std::os::unix::net::UnixStream as Client;
 use std::path::PathBuf;
 
 use super::*;
-use crate::control::wire::{self, Frames};
+use crate::control::wire::{self, FrameBuffer};
 use crate::control::{CommandError, pickle};
 
 /// Echoes, fails on `fail`, sleeps on `sleep`.
@@ -18,7 +18,7 @@ async fn handler(words: Vec<Value>) -> Reply {
     }
 }
 
-struct Server {
+struct TestServer {
     path: PathBuf,
     _dir: tempfile::TempDir,
     runtime: tokio::runtime::Runtime,
@@ -26,12 +26,12 @@ struct Server {
     task: Option<tokio::task::JoinHandle<io::Result<()>>>,
 }
 
-fn server() -> Server {
+fn server() -> TestServer {
     server_with(Duration::from_secs(2))
 }
 
 /// `request`: how long a request may take.
-fn server_with(request: Duration) -> Server {
+fn server_with(request: Duration) -> TestServer {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("sock");
     let listener = UnixListener::bind(&path).unwrap();
@@ -41,7 +41,7 @@ fn server_with(request: Duration) -> Server {
         .build()
         .unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel();
-    let limits = Limits {
+    let limits = ListenerLimits {
         connections: 30,
         reserved: 2,
         waiting: 5,
@@ -52,7 +52,7 @@ fn server_with(request: Duration) -> Server {
     let task = runtime.spawn(serve_within(limits, listener, handler, async {
         let _ = stopped.await;
     }));
-    Server {
+    TestServer {
         path,
         _dir: dir,
         runtime,
@@ -67,7 +67,7 @@ fn request(words: &[&str]) -> Vec<u8> {
 }
 
 fn receive(client: &mut Client) -> Vec<u8> {
-    let mut frames = Frames::default();
+    let mut frames = FrameBuffer::default();
     let mut block = [0; 1000];
     loop {
         let length = client.read(&mut block).unwrap();
@@ -217,7 +217,7 @@ fn dripping_clients_keep_nobody_out() {
 
 #[test]
 fn some_places_are_for_the_owner() {
-    let places = Places {
+    let places = ConnectionSlots {
         limits: LIMITS,
         long: Arc::new(Semaphore::new(1)),
         general: Arc::new(Semaphore::new(1)),
@@ -225,19 +225,22 @@ fn some_places_are_for_the_owner() {
         waiting: Arc::new(Semaphore::new(1)),
         crowded: Notify::new(),
     };
-    let taken = |place: &Option<Place>| matches!(place, Some(Place::Taken(_)));
-    let first = places.offer(Peer::Guest);
+    let taken = |place: &Option<ConnectionSlot>| matches!(place, Some(ConnectionSlot::Taken(_)));
+    let first = places.offer(PeerClass::Guest);
     assert!(taken(&first));
-    let second = places.offer(Peer::Guest);
-    assert!(matches!(second, Some(Place::Waiting(_))));
-    assert!(places.offer(Peer::Guest).is_none());
-    let owner = places.offer(Peer::Owner);
+    let second = places.offer(PeerClass::Guest);
+    assert!(matches!(second, Some(ConnectionSlot::Waiting(_))));
+    assert!(places.offer(PeerClass::Guest).is_none());
+    let owner = places.offer(PeerClass::Owner);
     assert!(taken(&owner));
-    assert!(places.offer(Peer::Owner).is_none());
+    assert!(places.offer(PeerClass::Owner).is_none());
     drop(second);
-    assert!(matches!(places.offer(Peer::Owner), Some(Place::Waiting(_))));
+    assert!(matches!(
+        places.offer(PeerClass::Owner),
+        Some(ConnectionSlot::Waiting(_))
+    ));
     drop(first);
-    assert!(taken(&places.offer(Peer::Guest)));
+    assert!(taken(&places.offer(PeerClass::Guest)));
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Python's pickle format, as far as the control socket uses it (facts P1–P3).
 //!
-//! [`reader`] turns bytes into [`Value`]s and accepts what any Python (protocols 0–5) and the Go
-//! clients write; [`writer`] turns values into bytes that all of them read. Nothing in a pickle
-//! is ever executed or looked up: a request that names a class or calls something is refused, and
-//! in a reply only exceptions and `builtins.str` mean anything.
+//! [`reader`] turns bytes into [`Value`]s and accepts what any Python (protocols 0–5) and the Go clients
+//! write; [`writer`] turns values into bytes that all of them read. Nothing in a pickle is ever executed or
+//! imported: a request that names a class or a call is refused, and in a reply only exceptions and
+//! `builtins.str` are accepted.
 #![forbid(unsafe_code)]
 
 mod reader;
@@ -66,14 +66,14 @@ pub fn decode_reply(bytes: &[u8]) -> Result<Reply, PickleError> {
 
 /// Writes a request, or anything else that is just a value.
 pub fn encode(value: &Value) -> Vec<u8> {
-    let mut writer = writer::Writer::new();
+    let mut writer = writer::PickleWriter::new();
     writer.value(value);
     writer.finish()
 }
 
 /// Writes a reply: `(0, value)` or `(1, exception)` (fact P2).
 pub fn encode_reply(reply: &Reply) -> Vec<u8> {
-    let mut writer = writer::Writer::new();
+    let mut writer = writer::PickleWriter::new();
     match reply {
         Ok(value) => {
             writer.value(&Value::Int(0));

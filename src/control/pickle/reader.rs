@@ -1,12 +1,12 @@
-//! Pickle → nodes: a small stack machine.
+//! Pickle to nodes: a small stack machine.
 //!
-//! Each instruction costs its own bytes and no more, so a bomb is no bigger than what was sent.
+//! An instruction allocates no more than its own size, so a pickle bomb is no larger than what was sent.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::text::{quoted, raw_unicode, utf8};
-use super::tree::{Id, Node, Pickle};
+use super::tree::{Id, Pickle, PickleNode};
 use super::{MAX_VALUES, PickleError};
 
 /// Whether classes and calls may occur.
@@ -27,7 +27,7 @@ enum Slot {
 
 /// Runs the machine.
 pub(super) fn read(bytes: &[u8], calls: Calls) -> Result<Pickle<'_>, PickleError> {
-    let mut machine = Machine {
+    let mut machine = StackMachine {
         input: bytes,
         calls,
         nodes: Vec::new(),
@@ -45,16 +45,16 @@ pub(super) fn read(bytes: &[u8], calls: Calls) -> Result<Pickle<'_>, PickleError
     })
 }
 
-struct Machine<'a> {
+struct StackMachine<'a> {
     /// What is still unread.
     input: &'a [u8],
     calls: Calls,
-    nodes: Vec<Node<'a>>,
+    nodes: Vec<PickleNode<'a>>,
     stack: Vec<Slot>,
     memo: HashMap<u32, Id>,
 }
 
-impl<'a> Machine<'a> {
+impl<'a> StackMachine<'a> {
     /// Carries out one instruction; the result, when it was the last.
     fn step(&mut self) -> Result<Option<Id>, PickleError> {
         let instruction = self.byte()?;
@@ -79,37 +79,37 @@ impl<'a> Machine<'a> {
                 let top = self.peek()?;
                 self.stack_push(Slot::Node(top))?;
             }
-            b'N' => self.push(Node::None)?,
-            0x88 => self.push(Node::Bool(true))?,
-            0x89 => self.push(Node::Bool(false))?,
+            b'N' => self.push(PickleNode::None)?,
+            0x88 => self.push(PickleNode::Bool(true))?,
+            0x89 => self.push(PickleNode::Bool(false))?,
             b'I' => {
                 let node = match self.line()? {
-                    b"00" => Node::Bool(false),
-                    b"01" => Node::Bool(true),
-                    digits => Node::Int(parse(digits, "number")?),
+                    b"00" => PickleNode::Bool(false),
+                    b"01" => PickleNode::Bool(true),
+                    digits => PickleNode::Int(parse(digits, "number")?),
                 };
                 self.push(node)?;
             }
             b'L' => {
                 let line = self.line()?;
                 let digits = line.strip_suffix(b"L").unwrap_or(line);
-                self.push(Node::Int(parse(digits, "number")?))?;
+                self.push(PickleNode::Int(parse(digits, "number")?))?;
             }
             b'F' => {
                 let number = parse(self.line()?, "number")?;
-                self.push(Node::Float(number))?;
+                self.push(PickleNode::Float(number))?;
             }
             b'K' => {
                 let number = self.byte()?;
-                self.push(Node::Int(number.into()))?;
+                self.push(PickleNode::Int(number.into()))?;
             }
             b'M' => {
                 let number = u16::from_le_bytes(self.array()?);
-                self.push(Node::Int(number.into()))?;
+                self.push(PickleNode::Int(number.into()))?;
             }
             b'J' => {
                 let number = i32::from_le_bytes(self.array()?);
-                self.push(Node::Int(number.into()))?;
+                self.push(PickleNode::Int(number.into()))?;
             }
             0x8a => {
                 let length = self.byte()?;
@@ -121,15 +121,15 @@ impl<'a> Machine<'a> {
             }
             b'G' => {
                 let number = f64::from_be_bytes(self.array()?);
-                self.push(Node::Float(number))?;
+                self.push(PickleNode::Float(number))?;
             }
             b'S' => {
                 let text = quoted(self.line()?)?;
-                self.push(Node::Text(text))?;
+                self.push(PickleNode::Text(text))?;
             }
             b'V' => {
                 let text = raw_unicode(self.line()?)?;
-                self.push(Node::Text(text))?;
+                self.push(PickleNode::Text(text))?;
             }
             // byte strings: Go clients and Python 2 write all text as such
             b'U' | b'C' | 0x8c => {
@@ -145,25 +145,25 @@ impl<'a> Machine<'a> {
                 let length = usize::try_from(length).map_err(|_| PickleError::Truncated)?;
                 self.text(length)?;
             }
-            b']' => self.push(Node::List(Vec::new()))?,
-            b'}' => self.push(Node::Dict(Vec::new()))?,
-            b')' => self.push(Node::Tuple(Vec::new()))?,
+            b']' => self.push(PickleNode::List(Vec::new()))?,
+            b'}' => self.push(PickleNode::Dict(Vec::new()))?,
+            b')' => self.push(PickleNode::Tuple(Vec::new()))?,
             b'l' => {
                 let items = self.pop_mark()?;
-                self.push(Node::List(items))?;
+                self.push(PickleNode::List(items))?;
             }
             b't' => {
                 let items = self.pop_mark()?;
-                self.push(Node::Tuple(items))?;
+                self.push(PickleNode::Tuple(items))?;
             }
             b'd' => {
                 let items = self.pop_mark()?;
-                self.push(Node::Dict(pairs(&items)?))?;
+                self.push(PickleNode::Dict(pairs(&items)?))?;
             }
             0x85..=0x87 => {
                 let length = usize::from(instruction - 0x84);
                 let items = self.pop_many(length)?;
-                self.push(Node::Tuple(items))?;
+                self.push(PickleNode::Tuple(items))?;
             }
             b'a' => {
                 let item = self.pop()?;
@@ -221,18 +221,18 @@ impl<'a> Machine<'a> {
             b'c' => {
                 let module = utf8(self.line()?)?;
                 let name = utf8(self.line()?)?;
-                self.push(Node::Class { module, name })
+                self.push(PickleNode::Class { module, name })
             }
             0x93 => {
                 let name = self.pop_text()?;
                 let module = self.pop_text()?;
-                self.push(Node::Class { module, name })
+                self.push(PickleNode::Class { module, name })
             }
             // REDUCE, NEWOBJ
             b'R' | 0x81 => {
                 let args = self.pop()?;
                 let class = self.pop()?;
-                self.push(Node::Call { class, args })
+                self.push(PickleNode::Call { class, args })
             }
             // BUILD: the attributes of an exception say nothing that is printed
             b'b' => self.pop().map(|_| ()),
@@ -279,7 +279,7 @@ impl<'a> Machine<'a> {
 
     fn text(&mut self, length: usize) -> Result<(), PickleError> {
         let text = utf8(self.bytes(length)?)?;
-        self.push(Node::Text(text))
+        self.push(PickleNode::Text(text))
     }
 
     /// A number in little-endian two's complement of any length.
@@ -294,7 +294,7 @@ impl<'a> Machine<'a> {
         if high.iter().any(|byte| *byte != fill) || (number < 0) != negative {
             return Err(PickleError::Unreadable("number"));
         }
-        self.push(Node::Int(number))
+        self.push(PickleNode::Int(number))
     }
 
     fn stack_push(&mut self, slot: Slot) -> Result<(), PickleError> {
@@ -305,7 +305,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn push(&mut self, node: Node<'a>) -> Result<(), PickleError> {
+    fn push(&mut self, node: PickleNode<'a>) -> Result<(), PickleError> {
         // classes, keys and replaced values need nodes too
         if self.nodes.len() >= 2 * MAX_VALUES {
             return Err(PickleError::Size);
@@ -354,7 +354,7 @@ impl<'a> Machine<'a> {
     fn pop_text(&mut self) -> Result<Cow<'a, str>, PickleError> {
         let id = self.pop()?;
         match self.nodes.get(id as usize) {
-            Some(Node::Text(text)) => Ok(text.clone()),
+            Some(PickleNode::Text(text)) => Ok(text.clone()),
             _ => Err(PickleError::Unexpected("class name")),
         }
     }
@@ -362,7 +362,7 @@ impl<'a> Machine<'a> {
     fn append(&mut self, items: Vec<Id>) -> Result<(), PickleError> {
         let list = self.peek()?;
         match self.nodes.get_mut(list as usize) {
-            Some(Node::List(list)) => {
+            Some(PickleNode::List(list)) => {
                 list.extend(items);
                 Ok(())
             }
@@ -373,7 +373,7 @@ impl<'a> Machine<'a> {
     fn insert(&mut self, pairs: Vec<(Id, Id)>) -> Result<(), PickleError> {
         let dict = self.peek()?;
         match self.nodes.get_mut(dict as usize) {
-            Some(Node::Dict(dict)) => {
+            Some(PickleNode::Dict(dict)) => {
                 dict.extend(pairs);
                 Ok(())
             }

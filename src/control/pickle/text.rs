@@ -1,4 +1,4 @@
-//! The ways pickles write text.
+//! The text encodings of pickle.
 
 use std::borrow::Cow;
 

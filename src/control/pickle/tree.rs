@@ -1,8 +1,8 @@
-//! Nodes → values.
+//! Nodes to values.
 //!
-//! Pickles share and fill objects after they were made, so values are nodes that refer to each
-//! other by number; only when the pickle has ended they become a [`Value`], where depth and size
-//! are counted. A cycle is just too deep, and nothing deep is ever dropped.
+//! Pickles can share objects and fill them after they were made, so values are nodes that refer to each
+//! other by number. When the pickle has ended they become a [`Value`], with limits on depth and size. A
+//! cycle exceeds the depth; deep values are never built, so none has to be dropped.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use crate::python::Value;
 pub(super) type Id = u32;
 
 /// One value; its members are numbers of other nodes.
-pub(super) enum Node<'a> {
+pub(super) enum PickleNode<'a> {
     None,
     Bool(bool),
     Int(i64),
@@ -36,37 +36,37 @@ pub(super) enum Node<'a> {
 
 /// A pickle that was read to its end.
 pub(super) struct Pickle<'a> {
-    pub(super) nodes: Vec<Node<'a>>,
+    pub(super) nodes: Vec<PickleNode<'a>>,
     pub(super) top: Id,
 }
 
 impl Pickle<'_> {
     /// The value it stands for.
     pub(super) fn value(&self) -> Result<Value, PickleError> {
-        Budget::default().value(self, self.top, 0)
+        ValueBudget::default().value(self, self.top, 0)
     }
 
     /// The reply it stands for.
     pub(super) fn reply(&self) -> Result<Reply, PickleError> {
         let (status, content) = match self.node(self.top)? {
-            Node::Tuple(items) => match items.as_slice() {
+            PickleNode::Tuple(items) => match items.as_slice() {
                 [status, content] => (self.node(*status)?, *content),
                 _ => return Err(PickleError::Unexpected("reply")),
             },
-            Node::Text(text) => return Err(PickleError::NoReply(text.clone().into_owned())),
-            Node::List(_) => {
+            PickleNode::Text(text) => return Err(PickleError::NoReply(text.clone().into_owned())),
+            PickleNode::List(_) => {
                 return Err(PickleError::NoReply("the server is shutting down".into()));
             }
             _ => return Err(PickleError::Unexpected("reply")),
         };
-        let mut budget = Budget::default();
-        if matches!(status, Node::Int(0)) {
+        let mut budget = ValueBudget::default();
+        if matches!(status, PickleNode::Int(0)) {
             return budget.value(self, content, 1).map(Ok);
         }
-        let Node::Call { class, args } = self.node(content)? else {
+        let PickleNode::Call { class, args } = self.node(content)? else {
             return Err(PickleError::Unexpected("reply"));
         };
-        let (Node::Class { module, name }, Node::Tuple(args)) =
+        let (PickleNode::Class { module, name }, PickleNode::Tuple(args)) =
             (self.node(*class)?, self.node(*args)?)
         else {
             return Err(PickleError::Unexpected("reply"));
@@ -75,7 +75,7 @@ impl Pickle<'_> {
         Ok(Err(CommandError::from_wire(module, name, args)))
     }
 
-    fn node(&self, id: Id) -> Result<&Node<'_>, PickleError> {
+    fn node(&self, id: Id) -> Result<&PickleNode<'_>, PickleError> {
         self.nodes
             .get(id as usize)
             .ok_or(PickleError::Unexpected("end of stack"))
@@ -84,12 +84,12 @@ impl Pickle<'_> {
 
 /// How much of a message has become values.
 #[derive(Default)]
-struct Budget {
+struct ValueBudget {
     values: usize,
     text: usize,
 }
 
-impl Budget {
+impl ValueBudget {
     fn value(&mut self, pickle: &Pickle<'_>, id: Id, depth: usize) -> Result<Value, PickleError> {
         self.values += 1;
         if self.values > MAX_VALUES {
@@ -99,14 +99,14 @@ impl Budget {
             return Err(PickleError::Depth);
         }
         Ok(match pickle.node(id)? {
-            Node::None => Value::None,
-            Node::Bool(flag) => Value::Bool(*flag),
-            Node::Int(number) => Value::Int(*number),
-            Node::Float(number) => Value::Float(*number),
-            Node::Text(text) => Value::Str(self.text(text)?),
-            Node::List(items) => Value::List(self.values(pickle, items, depth + 1)?),
-            Node::Tuple(items) => Value::Tuple(self.values(pickle, items, depth + 1)?),
-            Node::Dict(pairs) => {
+            PickleNode::None => Value::None,
+            PickleNode::Bool(flag) => Value::Bool(*flag),
+            PickleNode::Int(number) => Value::Int(*number),
+            PickleNode::Float(number) => Value::Float(*number),
+            PickleNode::Text(text) => Value::Str(self.text(text)?),
+            PickleNode::List(items) => Value::List(self.values(pickle, items, depth + 1)?),
+            PickleNode::Tuple(items) => Value::Tuple(self.values(pickle, items, depth + 1)?),
+            PickleNode::Dict(pairs) => {
                 let mut dict = Vec::with_capacity(pairs.len().min(MAX_VALUES));
                 for (key, value) in pairs {
                     dict.push((
@@ -116,8 +116,8 @@ impl Budget {
                 }
                 Value::Dict(dict)
             }
-            Node::Call { class, args } => match (pickle.node(*class)?, pickle.node(*args)?) {
-                (Node::Class { module, name }, Node::Tuple(args))
+            PickleNode::Call { class, args } => match (pickle.node(*class)?, pickle.node(*args)?) {
+                (PickleNode::Class { module, name }, PickleNode::Tuple(args))
                     // the latter is what protocols below 3 call it
                     if (module == "builtins" && name == "str")
                         || (module == "__builtin__" && (name == "str" || name == "unicode")) =>
@@ -126,13 +126,13 @@ impl Budget {
                         return Err(PickleError::Unexpected("call"));
                     };
                     match pickle.node(*text)? {
-                        Node::Text(text) => Value::Ip(self.text(text)?),
+                        PickleNode::Text(text) => Value::Ip(self.text(text)?),
                         _ => return Err(PickleError::Unexpected("call")),
                     }
                 }
                 _ => return Err(PickleError::Unexpected("call")),
             },
-            Node::Class { .. } => return Err(PickleError::Unexpected("class")),
+            PickleNode::Class { .. } => return Err(PickleError::Unexpected("class")),
         })
     }
 

@@ -1,18 +1,18 @@
-//! Values → pickle. Protocol 4 and of it the plainest instructions: every Python since 3.4 and
-//! both Go libraries read it; protocol 5 would add nothing.
+//! Values to pickle: protocol 4 with its simplest instructions, which every Python since 3.4 and both Go
+//! libraries read. Protocol 5 would add nothing.
 
 use crate::python::Value;
 
 /// Builds one pickle.
-pub(super) struct Writer {
+pub(super) struct PickleWriter {
     out: Vec<u8>,
     /// Whether `builtins.str` is in the memo, as its first entry: lists of addresses name it often.
     knows_str: bool,
 }
 
-impl Writer {
-    pub(super) fn new() -> Writer {
-        Writer {
+impl PickleWriter {
+    pub(super) fn new() -> PickleWriter {
+        PickleWriter {
             out: vec![0x80, 4],
             knows_str: false,
         }

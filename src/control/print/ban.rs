@@ -1,7 +1,7 @@
-//! A line of `get JAIL banip --with-time`, taken apart.
+//! Parses a line of `get JAIL banip --with-time`.
 #![forbid(unsafe_code)]
 
-use crate::origin::Origin;
+use crate::origin::BanOrigin;
 
 /// A ban in force. Times are `2026-11-22 10:00:00`, in the server's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl<'a> BanLine<'a> {
     pub fn read(line: &'a str) -> Option<BanLine<'a>> {
         let (id, times) = line.rsplit_once(" \t")?;
         let (since, rest) = times.split_once(" + ")?;
-        let (rest, by) = Origin::split_suffix(rest);
+        let (rest, by) = BanOrigin::split_suffix(rest);
         let (bantime, until) = rest.split_once(" = ")?;
         let bantime = bantime.parse().ok()?;
         Some(BanLine {

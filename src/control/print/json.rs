@@ -1,7 +1,7 @@
-//! Replies as JSON, for programs: one line per reply (`fail2ban-client --json`).
+//! Formats replies as JSON for programs: one line per reply (`fail2ban-client --json`).
 //!
-//! Values keep their kind. What the protocol sends as a list of named rows becomes an object, with
-//! names in lower case and `_` for blanks; the list of jails, a text on the wire, becomes a list.
+//! Values keep their type. A list of named rows becomes an object, with names in lower case and `_` for
+//! blanks; the list of jails, a text on the wire, becomes a list.
 
 use serde_json::{Map, Value as Json, json};
 

@@ -1,8 +1,7 @@
-//! Replies as people and scripts read them (facts P6–P55).
+//! Formats replies for people and scripts (facts P6–P55).
 //!
-//! In come the words of a command and what the server answered, out goes the text
-//! `fail2ban-client` prints. Scripts cut these texts apart by tabs, word counts and prefixes, so
-//! every character counts.
+//! In: the words of a command and the server's answer. Out: the text that `fail2ban-client` prints. Scripts
+//! parse these texts by tabs, word counts and prefixes, so every character counts.
 #![forbid(unsafe_code)]
 
 pub mod ban;

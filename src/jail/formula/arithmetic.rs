@@ -3,8 +3,8 @@
 
 use super::functions::{Draws, call};
 use super::{FormulaError, FormulaExpr, Variables};
-use crate::python::Error;
 use crate::python::Number::{self, Float, Int};
+use crate::python::PythonError;
 
 /// The value of an expression.
 ///
@@ -30,7 +30,7 @@ pub(super) fn evaluate(
             Int(number) => Int(!number),
             Float(_) => {
                 let text = "bad operand type for unary ~: 'float'";
-                return Err(Error::new("TypeError", text).into());
+                return Err(PythonError::new("TypeError", text).into());
             }
         },
         FormulaExpr::And(left, right) => match value(left)? {

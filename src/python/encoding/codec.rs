@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use encoding_rs::{Encoding as Standard, UTF_16BE, UTF_16LE};
 
-use super::names::{self, Meaning, Table};
+use super::names::{self, CodecMeaning, CodecTable};
 
 /// How bytes become text.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +19,7 @@ enum Codec {
     Ascii,
     Latin1,
     /// One byte, one character.
-    Table(Arc<Table>),
+    Table(Arc<CodecTable>),
     /// Units of two or four bytes.
     Wide {
         unit: usize,
@@ -55,8 +55,8 @@ impl Encoding {
     pub fn named(name: &str) -> Option<Encoding> {
         let wide = |unit, big, marked| Codec::Wide { unit, big, marked };
         let codec = match names::meaning(name)? {
-            Meaning::Table(table) => Codec::Table(Arc::new(Table::read(table))),
-            Meaning::Other(other) => match other {
+            CodecMeaning::Table(table) => Codec::Table(Arc::new(CodecTable::read(table))),
+            CodecMeaning::Other(other) => match other {
                 "utf-8" => Codec::Utf8 { signed: false },
                 "utf-8-sig" => Codec::Utf8 { signed: true },
                 "ascii" => Codec::Ascii,

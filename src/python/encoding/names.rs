@@ -3,8 +3,8 @@
 
 /// What a name stands for.
 #[derive(Clone, Copy, Debug)]
-pub enum Meaning {
-    /// One byte, one character, as [`Table::read`] takes it.
+pub enum CodecMeaning {
+    /// One byte, one character, as [`CodecTable::read`] takes it.
     Table(&'static str),
     /// An encoding that is no table, under one name for all of its names.
     Other(&'static str),
@@ -12,12 +12,12 @@ pub enum Meaning {
 
 /// Characters for bytes; those below 80 are ASCII.
 #[derive(Debug, PartialEq)]
-pub struct Table {
+pub struct CodecTable {
     /// Of the bytes 80 to FF.
     characters: Vec<Option<char>>,
 }
 
-impl Table {
+impl CodecTable {
     /// The character of a byte, where it has one.
     pub fn character(&self, byte: u8) -> Option<char> {
         match byte.checked_sub(0x80) {
@@ -36,7 +36,7 @@ impl Table {
     }
 
     /// Reads `A0 A1..A3 -4`.
-    pub fn read(text: &str) -> Table {
+    pub fn read(text: &str) -> CodecTable {
         let number = |text| u32::from_str_radix(text, 16).unwrap_or_default();
         let mut characters = Vec::with_capacity(0x80);
         for word in text.split_whitespace() {
@@ -48,26 +48,26 @@ impl Table {
                 characters.extend((number(first)..=number(last)).map(char::from_u32));
             }
         }
-        Table { characters }
+        CodecTable { characters }
     }
 }
 
 /// All encodings: their names, parted by blanks, and what these stand for.
-fn encodings() -> impl Iterator<Item = (&'static str, Meaning)> {
+fn encodings() -> impl Iterator<Item = (&'static str, CodecMeaning)> {
     let lines = include_str!("names.txt").lines();
     let lines = lines.filter(|line| !line.starts_with('#'));
     lines.filter_map(|line| match line.split_once(" = ") {
-        Some((names, other)) => Some((names, Meaning::Other(other))),
+        Some((names, other)) => Some((names, CodecMeaning::Other(other))),
         None => {
             let (names, table) = line.split_once(" : ")?;
-            Some((names, Meaning::Table(table)))
+            Some((names, CodecMeaning::Table(table)))
         }
     })
 }
 
 /// What a name stands for, written as Python allows: signs between letters and digits don't matter,
 /// nor does case.
-pub fn meaning(name: &str) -> Option<Meaning> {
+pub fn meaning(name: &str) -> Option<CodecMeaning> {
     let mut plain = String::with_capacity(name.len());
     let mut sign = false;
     for c in name.chars() {
@@ -97,8 +97,8 @@ mod tests {
     #[test]
     fn every_table_is_whole() {
         for (names, meaning) in encodings() {
-            if let Meaning::Table(table) = meaning {
-                assert_eq!(Table::read(table).characters.len(), 0x80, "{names}");
+            if let CodecMeaning::Table(table) = meaning {
+                assert_eq!(CodecTable::read(table).characters.len(), 0x80, "{names}");
             }
         }
     }

@@ -1,5 +1,5 @@
-//! What a log line looks like: Python's `%(field)s` templates, because administrators write them
-//! into `logtarget = …[format="…"]`, and the built-in ones (facts L7, L8, L10).
+//! The format of log lines: Python's `%(field)s` templates, because administrators write them into
+//! `logtarget = …[format="…"]`, and the built-in formats (facts L7, L8, L10).
 #![forbid(unsafe_code)]
 
 use std::fmt::Write;
@@ -10,7 +10,7 @@ use chrono::{DateTime, Timelike, Utc};
 use crate::log::Level;
 
 /// What a template can show of a record.
-pub(super) struct Record<'a> {
+pub(super) struct FormatRecord<'a> {
     pub(super) level: Level,
     pub(super) target: &'a str,
     pub(super) message: &'a str,
@@ -22,13 +22,13 @@ pub(super) struct Record<'a> {
 
 /// A template, taken apart once.
 #[derive(Debug, PartialEq)]
-pub(super) struct Format(Vec<Piece>);
+pub(super) struct LineFormat(Vec<FormatPiece>);
 
 #[derive(Debug, PartialEq)]
-enum Piece {
+enum FormatPiece {
     Text(String),
     Field {
-        field: Field,
+        field: FormatField,
         left: bool,
         zero: bool,
         width: usize,
@@ -38,7 +38,7 @@ enum Piece {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Field {
+enum FormatField {
     Time,
     Name,
     Pid,
@@ -59,9 +59,9 @@ enum Field {
 /// Widest field a template may ask for.
 const MAX_WIDTH: usize = 1000;
 
-impl Format {
+impl LineFormat {
     /// The built-in format; `verbosity`: how many `-v` were given (fact L10).
-    pub(super) fn builtin(verbosity: u8, time: bool, padding: bool) -> Format {
+    pub(super) fn builtin(verbosity: u8, time: bool, padding: bool) -> LineFormat {
         let mut template = String::new();
         if verbosity >= 2 {
             template.push(' ');
@@ -81,16 +81,16 @@ impl Format {
                  %(module)15.15s-%(levelno)-2d: %(funcName)-20.20s | %(message)s"
             }
         });
-        let mut format = Format::parse(&template).unwrap_or(Format(Vec::new()));
+        let mut format = LineFormat::parse(&template).unwrap_or(LineFormat(Vec::new()));
         if !padding {
             for piece in &mut format.0 {
-                if let Piece::Field {
+                if let FormatPiece::Field {
                     field,
                     width,
                     precision,
                     ..
                 } = piece
-                    && !matches!(field, Field::Age | Field::LevelNumber)
+                    && !matches!(field, FormatField::Age | FormatField::LevelNumber)
                 {
                     (*width, *precision) = (0, None);
                 }
@@ -103,7 +103,7 @@ impl Format {
     ///
     /// # Errors
     /// A field that no record has, or a broken one.
-    pub(super) fn parse(template: &str) -> Result<Format, String> {
+    pub(super) fn parse(template: &str) -> Result<LineFormat, String> {
         let broken = || format!("Invalid format '{template}' for '%' style");
         let mut pieces = Vec::new();
         let mut text = String::new();
@@ -139,9 +139,9 @@ impl Format {
             }
             rest = &after[1..];
             if !text.is_empty() {
-                pieces.push(Piece::Text(std::mem::take(&mut text)));
+                pieces.push(FormatPiece::Text(std::mem::take(&mut text)));
             }
-            pieces.push(Piece::Field {
+            pieces.push(FormatPiece::Field {
                 field,
                 left: flags.contains('-'),
                 zero: flags.contains('0') && kind != 's',
@@ -153,25 +153,25 @@ impl Format {
         }
         text.push_str(rest);
         if !text.is_empty() {
-            pieces.push(Piece::Text(text));
+            pieces.push(FormatPiece::Text(text));
         }
-        Ok(Format(pieces))
+        Ok(LineFormat(pieces))
     }
 
     /// The line, without its end; `second` is the text of the second of its time.
-    pub(super) fn line(&self, record: &Record<'_>, second: &str) -> String {
+    pub(super) fn line(&self, record: &FormatRecord<'_>, second: &str) -> String {
         let mut line = String::with_capacity(record.message.len() + 80);
         for piece in &self.0 {
             match piece {
-                Piece::Text(text) => line.push_str(text),
-                Piece::Field {
+                FormatPiece::Text(text) => line.push_str(text),
+                FormatPiece::Field {
                     field,
                     width: 0,
                     precision: None,
                     hex,
                     ..
                 } => show(*field, record, second, *hex, &mut line),
-                Piece::Field {
+                FormatPiece::Field {
                     field,
                     left,
                     zero,
@@ -204,58 +204,58 @@ fn is_digit(c: char) -> bool {
     c.is_ascii_digit()
 }
 
-fn field(name: &str) -> Option<Field> {
+fn field(name: &str) -> Option<FormatField> {
     Some(match name {
-        "asctime" => Field::Time,
-        "name" => Field::Name,
-        "process" => Field::Pid,
-        "levelname" => Field::LevelName,
-        "levelno" => Field::LevelNumber,
-        "message" => Field::Message,
-        "thread" => Field::Thread,
-        "threadName" => Field::ThreadName,
-        "relativeCreated" => Field::Age,
-        "module" => Field::Module,
-        "created" => Field::Created,
-        "msecs" => Field::Milliseconds,
-        "processName" => Field::ProcessName,
-        "funcName" | "filename" | "pathname" | "lineno" => Field::Source,
+        "asctime" => FormatField::Time,
+        "name" => FormatField::Name,
+        "process" => FormatField::Pid,
+        "levelname" => FormatField::LevelName,
+        "levelno" => FormatField::LevelNumber,
+        "message" => FormatField::Message,
+        "thread" => FormatField::Thread,
+        "threadName" => FormatField::ThreadName,
+        "relativeCreated" => FormatField::Age,
+        "module" => FormatField::Module,
+        "created" => FormatField::Created,
+        "msecs" => FormatField::Milliseconds,
+        "processName" => FormatField::ProcessName,
+        "funcName" | "filename" | "pathname" | "lineno" => FormatField::Source,
         _ => return None,
     })
 }
 
 /// Appends what a record has in a field.
-fn show(field: Field, record: &Record<'_>, second: &str, hex: bool, line: &mut String) {
+fn show(field: FormatField, record: &FormatRecord<'_>, second: &str, hex: bool, line: &mut String) {
     // writing to a String cannot fail
     let _ = match field {
-        Field::Name => line.write_str(record.target),
-        Field::LevelName => line.write_str(record.level.name()),
-        Field::Message => line.write_str(record.message),
-        Field::Module => {
+        FormatField::Name => line.write_str(record.target),
+        FormatField::LevelName => line.write_str(record.level.name()),
+        FormatField::Message => line.write_str(record.message),
+        FormatField::Module => {
             let dot = record.target.rfind('.').map_or(0, |dot| dot + 1);
             line.write_str(&record.target[dot..])
         }
-        Field::Time => {
+        FormatField::Time => {
             // a leap second has its nanoseconds above one second
             let millis = (record.time.nanosecond() / 1_000_000).min(999);
             write!(line, "{second},{millis:03}")
         }
-        Field::Pid => write!(line, "{}", record.pid),
-        Field::LevelNumber => write!(line, "{}", record.level as u8),
-        Field::Thread if hex => write!(line, "{:X}", nix::unistd::gettid().as_raw()),
-        Field::Thread => write!(line, "{}", nix::unistd::gettid()),
-        Field::ThreadName => {
+        FormatField::Pid => write!(line, "{}", record.pid),
+        FormatField::LevelNumber => write!(line, "{}", record.level as u8),
+        FormatField::Thread if hex => write!(line, "{:X}", nix::unistd::gettid().as_raw()),
+        FormatField::Thread => write!(line, "{}", nix::unistd::gettid()),
+        FormatField::ThreadName => {
             let thread = std::thread::current();
             line.write_str(thread.name().unwrap_or("MainThread"))
         }
-        Field::Age => write!(line, "{}", record.began.elapsed().as_millis()),
-        Field::Created => {
+        FormatField::Age => write!(line, "{}", record.began.elapsed().as_millis()),
+        FormatField::Created => {
             let seconds = record.time.timestamp_micros() as f64 / 1e6;
             write!(line, "{seconds:.6}")
         }
-        Field::Milliseconds => write!(line, "{}", record.time.timestamp_subsec_millis()),
-        Field::ProcessName => line.write_str("MainProcess"),
-        Field::Source => line.write_str("-"),
+        FormatField::Milliseconds => write!(line, "{}", record.time.timestamp_subsec_millis()),
+        FormatField::ProcessName => line.write_str("MainProcess"),
+        FormatField::Source => line.write_str("-"),
     };
 }
 
@@ -267,8 +267,8 @@ mod tests {
 
     const SECOND: &str = "2026-11-21 20:04:08";
 
-    fn record(level: Level) -> Record<'static> {
-        Record {
+    fn record(level: Level) -> FormatRecord<'static> {
+        FormatRecord {
             level,
             target: "fail2ban.actions",
             message: "[sshd] Ban 192.0.2.1",
@@ -287,26 +287,26 @@ mod tests {
     fn builtin_lines_are_the_originals() {
         let cases = [
             (
-                Format::builtin(0, true, true),
+                LineFormat::builtin(0, true, true),
                 "2026-11-21 20:04:08,054 fail2ban.actions        [4242]: NOTICE  [sshd] Ban 192.0.2.1",
             ),
             (
-                Format::builtin(1, true, false),
+                LineFormat::builtin(1, true, false),
                 "2026-11-21 20:04:08,054 fail2ban.actions[4242]: NOTICE [sshd] Ban 192.0.2.1",
             ),
             (
-                Format::builtin(0, false, true),
+                LineFormat::builtin(0, false, true),
                 "fail2ban.actions        [4242]: NOTICE  [sshd] Ban 192.0.2.1",
             ),
             (
-                Format::builtin(0, false, false),
+                LineFormat::builtin(0, false, false),
                 "fail2ban.actions[4242]: NOTICE [sshd] Ban 192.0.2.1",
             ),
         ];
         for (format, line) in cases {
             assert_eq!(format.line(&record(Level::Notice), SECOND), line);
         }
-        let verbose = Format::builtin(3, true, true).line(&record(Level::Critical), SECOND);
+        let verbose = LineFormat::builtin(3, true, true).line(&record(Level::Critical), SECOND);
         let age = verbose.strip_prefix(" +").and_then(|rest| rest.get(..5));
         assert!(
             age.is_some_and(|age| age.trim_start().parse::<u32>().is_ok()),
@@ -327,7 +327,7 @@ mod tests {
             ("", ""),
         ];
         for (template, line) in lines {
-            let format = Format::parse(template).unwrap();
+            let format = LineFormat::parse(template).unwrap();
             assert_eq!(
                 format.line(&record(Level::Notice), SECOND),
                 line,
@@ -335,7 +335,7 @@ mod tests {
             );
         }
         for broken in ["%(message", "%(message)", "%(nothing)s", "% s", "%(name)q"] {
-            assert!(Format::parse(broken).is_err(), "{broken}");
+            assert!(LineFormat::parse(broken).is_err(), "{broken}");
         }
     }
 }

@@ -1,14 +1,14 @@
-//! A log line as a JSON object (`logformat = json`), for programs that collect logs.
+//! Formats a log record as a JSON object (`logformat = json`), for log collectors.
 //!
 //! `time`, `level`, `logger`, `pid` and `message` are in every line, `jail` where the message begins with
-//! the name of one, and `event` and `ip` where it tells what befell an address. The message is that of
-//! the text, whole.
+//! the name of one, and `event` and `ip` where it reports an event of an address. The message is the whole
+//! text.
 #![forbid(unsafe_code)]
 
 use chrono::{Local, SecondsFormat};
 use serde_json::{Map, Value as Json};
 
-use super::format::Record;
+use super::format::FormatRecord;
 
 /// How messages begin that tell of an address, which follows. No word is the beginning of a later one.
 const EVENTS: [&str; 6] = [
@@ -24,7 +24,7 @@ const EVENTS: [&str; 6] = [
 const ALREADY: &str = " already banned";
 
 /// The line, without its end.
-pub(super) fn line(record: &Record<'_>) -> String {
+pub(super) fn line(record: &FormatRecord<'_>) -> String {
     let mut object = Map::new();
     let mut put = |key: &str, value: Json| object.insert(key.to_owned(), value);
     let time = record.time.with_timezone(&Local);
@@ -71,7 +71,7 @@ mod tests {
     use crate::log::Level;
 
     fn read(message: &str) -> Json {
-        let record = Record {
+        let record = FormatRecord {
             level: Level::Notice,
             target: "fail2ban.actions",
             message,

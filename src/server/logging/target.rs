@@ -1,13 +1,13 @@
-//! A `logtarget` value: what it names and its options in brackets (fact L8).
+//! Parses a `logtarget` value: the target and its options in brackets (fact L8).
 #![forbid(unsafe_code)]
 
-use super::format::Format;
+use super::format::LineFormat;
 use crate::config::options;
 use crate::python::text::is_on;
 
 /// What kind of thing a target is.
 #[derive(Debug, PartialEq)]
-pub(super) enum Kind {
+pub(super) enum TargetKind {
     Stdout,
     Stderr,
     Syslog { facility: u8 },
@@ -17,37 +17,37 @@ pub(super) enum Kind {
 
 /// A target, read.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(super) struct LogTarget {
     /// As given, without options.
     pub(super) name: String,
-    pub(super) kind: Kind,
+    pub(super) kind: TargetKind,
     datetime: bool,
     padding: bool,
     template: Option<String>,
 }
 
-impl Target {
+impl LogTarget {
     /// Reads `NAME[option=value,…]`.
     ///
     /// # Errors
     /// The text of fact C34.
-    pub(super) fn parse(text: &str) -> Result<Target, String> {
+    pub(super) fn parse(text: &str) -> Result<LogTarget, String> {
         let definition = options::parse(text)?;
         let option = |name: &str| definition.arguments.get(name).map(String::as_str);
         let upper = definition.name.to_uppercase();
         let kind = match upper.as_str() {
-            "STDOUT" | "SYSOUT" => Kind::Stdout,
-            "STDERR" => Kind::Stderr,
-            "SYSTEMD-JOURNAL" => Kind::Journal,
-            "SYSLOG" => Kind::Syslog {
+            "STDOUT" | "SYSOUT" => TargetKind::Stdout,
+            "STDERR" => TargetKind::Stderr,
+            "SYSTEMD-JOURNAL" => TargetKind::Journal,
+            "SYSLOG" => TargetKind::Syslog {
                 facility: facility(option("facility").unwrap_or("daemon")),
             },
-            _ => Kind::File,
+            _ => TargetKind::File,
         };
-        let timeless = matches!(kind, Kind::Syslog { .. }) || upper == "SYSOUT";
-        Ok(Target {
+        let timeless = matches!(kind, TargetKind::Syslog { .. }) || upper == "SYSOUT";
+        Ok(LogTarget {
             datetime: option("datetime").map_or(!timeless, is_on),
-            padding: option("padding").map_or(!matches!(kind, Kind::Syslog { .. }), is_on),
+            padding: option("padding").map_or(!matches!(kind, TargetKind::Syslog { .. }), is_on),
             template: option("format")
                 .filter(|template| !template.is_empty())
                 .map(str::to_owned),
@@ -60,12 +60,12 @@ impl Target {
     ///
     /// # Errors
     /// A template that cannot be used.
-    pub(super) fn format(&self, verbosity: u8) -> Result<Format, String> {
+    pub(super) fn format(&self, verbosity: u8) -> Result<LineFormat, String> {
         match &self.template {
             // journald keeps the other fields itself
-            _ if self.kind == Kind::Journal => Format::parse("%(message)s"),
-            Some(template) => Format::parse(template),
-            None => Ok(Format::builtin(verbosity, self.datetime, self.padding)),
+            _ if self.kind == TargetKind::Journal => LineFormat::parse("%(message)s"),
+            Some(template) => LineFormat::parse(template),
+            None => Ok(LineFormat::builtin(verbosity, self.datetime, self.padding)),
         }
     }
 }

@@ -1,7 +1,8 @@
-//! The thread that writes the log, so that a slow disk or a stuck terminal never holds up a jail.
+//! The thread that writes the log, so that a slow disk or a stuck terminal never blocks a jail.
 //!
-//! Lines and orders share one queue: what was logged before a change of target lands in the old
-//! target. The queue is bounded by count and bytes; what does not fit is counted and told later.
+//! Lines and orders share one queue, so what was logged before a change of target goes to the old target.
+//! The queue is bounded by count and bytes; lines that do not fit are dropped, and their number is logged
+//! later.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -32,7 +33,7 @@ pub(super) enum Output {
     Stdout,
     Stderr,
     File(PathBuf, File),
-    Syslog(Syslog),
+    Syslog(SyslogOutput),
     Journal(UnixDatagram),
 }
 
@@ -95,21 +96,21 @@ fn is_cut(path: &Path, file: &File) -> bool {
 const JOURNAL_SOCKET: &str = "/run/systemd/journal/socket";
 
 /// A connection to the local syslog daemon.
-pub(super) struct Syslog {
+pub(super) struct SyslogOutput {
     path: PathBuf,
     facility: u8,
     /// None after an error: half a message may have been sent through it.
-    connection: Option<Connection>,
+    connection: Option<SyslogConnection>,
 }
 
-enum Connection {
+enum SyslogConnection {
     Datagrams(UnixDatagram),
     Stream(UnixStream),
 }
 
-impl Syslog {
-    pub(super) fn connect(path: &Path, facility: u8) -> io::Result<Syslog> {
-        Ok(Syslog {
+impl SyslogOutput {
+    pub(super) fn connect(path: &Path, facility: u8) -> io::Result<SyslogOutput> {
+        Ok(SyslogOutput {
             path: path.to_owned(),
             facility,
             connection: Some(connect(path)?),
@@ -119,8 +120,8 @@ impl Syslog {
     fn take_last_record(&self) {
         let priority = Some(self.facility * 8 + severity(Level::Critical));
         match &self.connection {
-            Some(Connection::Datagrams(socket)) => allocator::tell_log(socket, priority),
-            Some(Connection::Stream(socket)) => allocator::tell_log(socket, priority),
+            Some(SyslogConnection::Datagrams(socket)) => allocator::tell_log(socket, priority),
+            Some(SyslogConnection::Stream(socket)) => allocator::tell_log(socket, priority),
             None => {}
         }
     }
@@ -143,22 +144,22 @@ impl Syslog {
     }
 }
 
-fn connect(path: &Path) -> io::Result<Connection> {
+fn connect(path: &Path) -> io::Result<SyslogConnection> {
     let datagrams = UnixDatagram::unbound()?;
     if datagrams.connect(path).is_ok() {
         datagrams.set_write_timeout(Some(PATIENCE))?;
-        return Ok(Connection::Datagrams(datagrams));
+        return Ok(SyslogConnection::Datagrams(datagrams));
     }
     let stream = UnixStream::connect(path)?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    Ok(Connection::Stream(stream))
+    Ok(SyslogConnection::Stream(stream))
 }
 
-impl Connection {
+impl SyslogConnection {
     fn send(&mut self, message: &[u8]) -> io::Result<()> {
         match self {
-            Connection::Datagrams(socket) => socket.send(message).map(drop),
-            Connection::Stream(socket) => socket.write_all(message),
+            SyslogConnection::Datagrams(socket) => socket.send(message).map(drop),
+            SyslogConnection::Stream(socket) => socket.write_all(message),
         }
     }
 }
@@ -176,14 +177,14 @@ fn severity(level: Level) -> u8 {
 }
 
 /// A formatted record.
-pub(super) struct Line {
+pub(super) struct LogLine {
     pub(super) level: Level,
     pub(super) target: String,
     pub(super) text: String,
 }
 
-enum Order {
-    Line(Line),
+enum WriterOrder {
+    Line(LogLine),
     Switch(Output, SyncSender<()>),
     /// Open the file again; answers nothing when the output is none.
     Reopen(SyncSender<Option<io::Result<()>>>),
@@ -191,8 +192,8 @@ enum Order {
 }
 
 /// The sending end of the queue.
-pub(super) struct Writer {
-    orders: Sender<Order>,
+pub(super) struct LogWriter {
+    orders: Sender<WriterOrder>,
     load: Arc<Load>,
 }
 
@@ -202,9 +203,9 @@ struct Load {
     lost: AtomicU64,
 }
 
-impl Writer {
-    /// Starts the thread; until the first [`Writer::switch`] lines go to standard error.
-    pub(super) fn spawn() -> io::Result<Writer> {
+impl LogWriter {
+    /// Starts the thread; until the first [`LogWriter::switch`] lines go to standard error.
+    pub(super) fn spawn() -> io::Result<LogWriter> {
         let (orders, inbox) = queue::bounded(QUEUE_LINES);
         let load = Arc::new(Load::default());
         let thread = Thread {
@@ -217,13 +218,13 @@ impl Writer {
         std::thread::Builder::new()
             .name("f2b/log".to_owned())
             .spawn(move || thread.run())?;
-        Ok(Writer { orders, load })
+        Ok(LogWriter { orders, load })
     }
 
     /// Queues a line; waits a moment for room, but not while lines are being lost already.
-    pub(super) fn line(&self, line: Line) {
+    pub(super) fn line(&self, line: LogLine) {
         let size = line.text.len();
-        let mut order = Order::Line(line);
+        let mut order = WriterOrder::Line(line);
         let mut deadline = None;
         loop {
             if self.load.bytes.fetch_add(size, Ordering::Relaxed) + size <= QUEUE_BYTES {
@@ -246,22 +247,22 @@ impl Writer {
 
     /// Sends what follows to another output.
     pub(super) fn switch(&self, output: Output) {
-        self.ask(|done| Order::Switch(output, done));
+        self.ask(|done| WriterOrder::Switch(output, done));
     }
 
     /// Opens the file again, as after a rotation; `None` when the output is no file. Should that
     /// fail the old file stays in use, so that nothing is lost.
     pub(super) fn reopen(&self) -> Option<io::Result<()>> {
-        self.ask(Order::Reopen).flatten()
+        self.ask(WriterOrder::Reopen).flatten()
     }
 
     /// Waits until everything logged so far is written.
     pub(super) fn flush(&self) {
-        self.ask(Order::Flush);
+        self.ask(WriterOrder::Flush);
     }
 
     /// Queues an order and waits for its end; not for ever, should the output be stuck.
-    fn ask<T>(&self, order: impl FnOnce(SyncSender<T>) -> Order) -> Option<T> {
+    fn ask<T>(&self, order: impl FnOnce(SyncSender<T>) -> WriterOrder) -> Option<T> {
         let (done, answer) = sync_channel(1);
         let mut order = order(done);
         for _ in 0..1000 {
@@ -277,7 +278,7 @@ impl Writer {
 }
 
 struct Thread {
-    inbox: Receiver<Order>,
+    inbox: Receiver<WriterOrder>,
     load: Arc<Load>,
     output: Output,
     /// The last write failed.
@@ -290,7 +291,7 @@ impl Thread {
     fn run(mut self) {
         let mut batch = Vec::with_capacity(BATCH_BYTES);
         while let Ok(order) = self.inbox.recv() {
-            if matches!(order, Order::Line(_)) {
+            if matches!(order, WriterOrder::Line(_)) {
                 std::thread::sleep(GATHER);
             }
             let mut next = Some(order);
@@ -306,9 +307,9 @@ impl Thread {
         }
     }
 
-    fn carry_out(&mut self, order: Order, batch: &mut Vec<u8>) {
+    fn carry_out(&mut self, order: WriterOrder, batch: &mut Vec<u8>) {
         match order {
-            Order::Line(line) => {
+            WriterOrder::Line(line) => {
                 self.load
                     .bytes
                     .fetch_sub(line.text.len(), Ordering::Relaxed);
@@ -320,7 +321,7 @@ impl Thread {
                 if lost > 0 {
                     let text =
                         format!("{lost} log record(s) lost: the log target did not take them");
-                    let told = Line {
+                    let told = LogLine {
                         level: Level::Warning,
                         target: "fail2ban.server".to_owned(),
                         text,
@@ -328,7 +329,7 @@ impl Thread {
                     self.take(&told, batch);
                 }
             }
-            Order::Switch(output, done) => {
+            WriterOrder::Switch(output, done) => {
                 self.write(batch);
                 self.forget(batch);
                 output.take_last_record();
@@ -336,7 +337,7 @@ impl Thread {
                 self.failing = false;
                 let _ = done.send(());
             }
-            Order::Reopen(done) => {
+            WriterOrder::Reopen(done) => {
                 self.write(batch);
                 let reopened = self.reopen();
                 if matches!(reopened, Some(Ok(()))) {
@@ -344,14 +345,14 @@ impl Thread {
                 }
                 let _ = done.send(reopened);
             }
-            Order::Flush(done) => {
+            WriterOrder::Flush(done) => {
                 self.write(batch);
                 let _ = done.send(());
             }
         }
     }
 
-    fn take(&mut self, line: &Line, batch: &mut Vec<u8>) {
+    fn take(&mut self, line: &LogLine, batch: &mut Vec<u8>) {
         match &mut self.output {
             Output::Syslog(syslog) => {
                 let sent = syslog.send(line.level, &line.text);
@@ -434,7 +435,7 @@ impl Thread {
 }
 
 /// An entry in journald's native form: `KEY=value` lines, values with newlines by length.
-fn journal_entry(line: &Line) -> Vec<u8> {
+fn journal_entry(line: &LogLine) -> Vec<u8> {
     let mut entry = Vec::with_capacity(line.text.len() + 120);
     // the journal's own handler in Python knows no level between these: a notice is a warning
     let priority = match line.level as u8 {
@@ -468,8 +469,8 @@ fn journal_entry(line: &Line) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    fn line(text: &str) -> Line {
-        Line {
+    fn line(text: &str) -> LogLine {
+        LogLine {
             level: Level::Info,
             target: "fail2ban.server".to_owned(),
             text: text.to_owned(),
@@ -480,7 +481,7 @@ mod tests {
     fn lines_go_to_the_target_of_their_time() {
         let dir = tempfile::tempdir().unwrap();
         let (first, second) = (dir.path().join("first"), dir.path().join("second"));
-        let writer = Writer::spawn().unwrap();
+        let writer = LogWriter::spawn().unwrap();
         writer.switch(Output::file(&first).unwrap());
         writer.line(line("one"));
         std::fs::rename(&first, dir.path().join("first.1")).unwrap();
@@ -501,8 +502,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
         let daemon = UnixDatagram::bind(&path).unwrap();
-        let writer = Writer::spawn().unwrap();
-        writer.switch(Output::Syslog(Syslog::connect(&path, 3).unwrap()));
+        let writer = LogWriter::spawn().unwrap();
+        writer.switch(Output::Syslog(SyslogOutput::connect(&path, 3).unwrap()));
         writer.line(line("fail2ban.server[1]: INFO text"));
         let mut buffer = [0; 200];
         let size = daemon.recv(&mut buffer).unwrap();
@@ -520,7 +521,7 @@ mod tests {
     fn a_full_disk_is_told_when_there_is_room() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
-        let writer = Writer::spawn().unwrap();
+        let writer = LogWriter::spawn().unwrap();
         writer.switch(Output::file(Path::new("/dev/full")).unwrap());
         writer.line(line("one"));
         writer.line(line("two"));
@@ -545,7 +546,7 @@ mod tests {
             .write(true)
             .open(&path)
             .unwrap();
-        let writer = Writer::spawn().unwrap();
+        let writer = LogWriter::spawn().unwrap();
         writer.switch(Output::File(path, file));
         let began = Instant::now();
         let text = "x".repeat(1000);

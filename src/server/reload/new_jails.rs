@@ -1,22 +1,22 @@
-//! The jails a stream creates: set up before their tasks run, started side by side. What they would
-//! otherwise wait for, one after the other, is most of the time of a start.
+//! The jails that a stream creates: set up before their tasks run, and started concurrently, because doing
+//! one after the other would be most of the time of a start.
 
-use super::{Phase, Run};
+use super::{ReloadProgress, StreamApplier};
 use crate::control::{Command, CommandError, JailCommand, JailSetting, Value};
 use crate::info;
 use crate::jail::{Jail, PrefetchedLogs, Starting};
 use crate::python::text::quoted;
-use crate::server::server_log::LOG;
+use crate::server::loggers::LOG;
 
 /// The start of a jail.
-enum Start {
+enum JailStart {
     /// One that did not run.
     New(Starting),
     /// One that runs, and the patterns of its logs.
     Again(Jail, Vec<String>),
 }
 
-impl Run<'_> {
+impl StreamApplier<'_> {
     /// Has the new jails run that were only set up so far.
     pub(super) fn launch(&mut self) {
         for (_, jail) in self.prepared.drain(..) {
@@ -59,18 +59,20 @@ impl Run<'_> {
         for (name, patterns, words) in std::mem::take(&mut self.starts) {
             let jail = self.server.jails.get(&name);
             let start = match jail {
-                Ok(jail) if !jail.is_started() => jail.begin_start(patterns).await.map(Start::New),
-                Ok(jail) => Ok(Start::Again(jail, patterns)),
+                Ok(jail) if !jail.is_started() => {
+                    jail.begin_start(patterns).await.map(JailStart::New)
+                }
+                Ok(jail) => Ok(JailStart::Again(jail, patterns)),
                 Err(error) => Err(error),
             };
             begun.push((name, start, words));
         }
         for (name, start, words) in begun {
             let started = match start {
-                Ok(Start::New(start)) => start.end().await,
-                Ok(Start::Again(jail, patterns)) => {
+                Ok(JailStart::New(start)) => start.end().await,
+                Ok(JailStart::Again(jail, patterns)) => {
                     if let Some(phase) = self.reloading.get_mut(&name) {
-                        *phase = Phase::Done;
+                        *phase = ReloadProgress::Applied;
                         info!(LOG, "Jail {} reloaded", quoted(&name));
                     }
                     jail.start_with(patterns).await

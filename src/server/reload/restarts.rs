@@ -1,5 +1,5 @@
-//! Jails that a reload stops because it wants another backend of them: tried before, so that no jail
-//! is stopped for one that would be refused.
+//! Jails that a reload must stop to change their backend. They are validated first, so that no jail is
+//! stopped for one that would be refused.
 
 use indexmap::IndexMap;
 use tokio::sync::oneshot;

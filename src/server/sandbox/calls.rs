@@ -1,5 +1,5 @@
-//! System calls that neither the server nor a program that bans ever needs are refused with
-//! `EPERM`. All others go on as before, those of kernels to come as well.
+//! Denies system calls that neither the server nor a program that bans ever needs, with `EPERM`. All others
+//! are allowed, including those of future kernels.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! Capabilities that no ban needs are given up.
+//! Drops capabilities that no ban needs.
 
 use caps::errors::CapsError;
 use caps::{CapSet, Capability, CapsHashSet};

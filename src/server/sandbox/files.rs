@@ -1,4 +1,4 @@
-//! Files are read and run as before, and written only where the server keeps its own.
+//! Restricts writing to the server's own files; reading and running files is not restricted.
 
 use std::path::PathBuf;
 

@@ -7,7 +7,7 @@ use chrono::{Local, TimeZone as _};
 use super::chart::{Bar, Chart};
 use super::section::Section;
 use crate::jail::decision::local_time;
-use crate::store::statistics::{Day, Offender, Statistics};
+use crate::store::statistics::{Day, RepeatOffender, Statistics};
 
 /// How far it reaches back.
 pub const DAYS: u32 = 30;
@@ -122,9 +122,9 @@ fn hours(hours: &[u32; 24]) -> Section {
     section
 }
 
-fn offenders(offenders: &[Offender]) -> Section {
+fn offenders(offenders: &[RepeatOffender]) -> Section {
     const COLUMNS: &[&str] = &["Address", "Bans", "Last", "Jails"];
-    let row = |offender: &Offender| {
+    let row = |offender: &RepeatOffender| {
         let jails: Vec<_> = offender.jails.iter().map(String::as_str).collect();
         vec![
             offender.id.clone(),

@@ -14,7 +14,7 @@ use crate::cli::explain::own_log;
 use crate::cli::report::state;
 use crate::jail::decision::local_time;
 use crate::lint::Severity;
-use crate::store::inquiry;
+use crate::store::past_bans;
 
 /// A server's ban and the one of the log may differ by so much in time.
 const SAME: f64 = 120.0;
@@ -118,7 +118,7 @@ impl Walker<'_> {
             return Sound(now);
         }
         let database = self.look.machine.place(&self.look.database);
-        let past = inquiry::bans(&database, &id, 1).unwrap_or_default();
+        let past = past_bans::bans(&database, &id, 1).unwrap_or_default();
         if past
             .iter()
             .any(|past| past.jail == self.jail && (past.time - ban.time).abs() < SAME)

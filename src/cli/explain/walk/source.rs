@@ -17,7 +17,7 @@ use crate::control::print::json as printed;
 use crate::lint::{Severity, hint, nearest};
 use crate::python::encoding::Encoding;
 use crate::source::journal::JournalReader;
-use crate::store::inquiry;
+use crate::store::past_bans;
 
 /// A log that is written and of which so much is unread is not being read.
 const UNREAD: f64 = 600.0;
@@ -199,7 +199,7 @@ impl Walker<'_> {
                 );
             }
             let database = self.look.machine.place(&self.look.database);
-            let Ok(Some(position)) = inquiry::position(&database, &self.jail, path) else {
+            let Ok(Some(position)) = past_bans::position(&database, &self.jail, path) else {
                 continue;
             };
             let file = self.look.machine.place(path);

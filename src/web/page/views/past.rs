@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{Frame, whole};
-use crate::store::statistics::{Offender, Statistics};
+use crate::store::statistics::{RepeatOffender, Statistics};
 use crate::web::page::past::{DAYS, times};
 use crate::web::page::table::table;
 use crate::web::page::text::{Foreign, moment};
@@ -30,7 +30,7 @@ pub fn past(frame: &Frame<'_>, past: &Result<Option<Statistics>, String>, now: f
 /// Who was banned most often, with links to their stories.
 fn offenders(frame: &Frame<'_>, past: &Statistics) -> Markup {
     const COLUMNS: &[&str] = &["Address", "Bans", "Last", "Jails"];
-    let row = |one: &Offender| {
+    let row = |one: &RepeatOffender| {
         let jails: Vec<Markup> = one.jails.iter().map(|jail| frame.jail(jail)).collect();
         vec![
             frame.address(&one.id),
@@ -62,7 +62,7 @@ mod tests {
                 jail: EVIL.to_owned(),
                 bans: 2,
             }],
-            offenders: vec![Offender {
+            offenders: vec![RepeatOffender {
                 id: EVIL.to_owned(),
                 bans: 2,
                 last: 1_795_348_800.0,
