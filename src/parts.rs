@@ -126,7 +126,7 @@ pub mod filter {
 }
 pub mod firewall {
     pub mod iptables {
-        pub use crate::firewall::iptables::{Call, transactions};
+        pub use crate::firewall::iptables::{Rule, transactions};
     }
     pub mod member {
         pub use crate::firewall::member::Set;

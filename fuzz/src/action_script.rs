@@ -2,7 +2,7 @@
 
 use ferroban::parts::exec::script::Script;
 use ferroban::parts::exec::syntax::{self, Command, List};
-use ferroban::parts::firewall::iptables::{Call, transactions};
+use ferroban::parts::firewall::iptables::{Rule, transactions};
 use ferroban::parts::mail::Mail;
 
 pub fn run(data: &[u8]) {
@@ -16,7 +16,7 @@ pub fn run(data: &[u8]) {
             assert!(!words.is_empty());
         }
         for line in text.lines() {
-            changes.extend(Call::recognise(line).and_then(|call| call.change()));
+            changes.extend(Rule::read(line));
         }
         let _ = Mail::recognise(&Script::plain(text.as_ref()));
     }

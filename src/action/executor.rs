@@ -40,14 +40,6 @@ mod together;
 
 const TARGET: &str = "fail2ban.action";
 
-/// Programs whose calls must not overlap: without `-w` iptables gives up when another runs. Those of
-/// one firewall wait for each other; one that waits for somebody else's lock holds up no other.
-const FIREWALLS: [&[&str]; 3] = [
-    &["iptables", "ip6tables", "firewall-cmd"],
-    &["ipset"],
-    &["nft"],
-];
-
 /// How long a change of the firewall waits for a script that may change it too.
 const SCRIPT_PATIENCE: Duration = Duration::from_millis(300);
 
@@ -215,7 +207,7 @@ impl Executor {
             lesson.end();
         }
         self.patience.progress();
-        self.common.holders.note(self.holder(action), change);
+        self.common.holders.note(self.holder(action), &**change);
         true
     }
 
@@ -265,7 +257,7 @@ impl Executor {
     fn stands_already(&self, action: &str, change: &Change) -> bool {
         let stands = self.inherited().stands(change);
         if stands {
-            self.common.holders.note(self.holder(action), change);
+            self.common.holders.note(self.holder(action), &**change);
         }
         stands
     }
@@ -297,7 +289,7 @@ impl Executor {
                 *done = sets::absent(&[member]).is_some_and(|absent| absent.is_empty());
             }
             if *done {
-                self.common.holders.note_single(holder, *member);
+                self.common.holders.note(holder, *member);
             }
         }
         done
@@ -346,16 +338,13 @@ impl Executor {
     /// Waits until no other command runs that this one must not meet. A change of the firewall waits
     /// for other changes of the same, for a script only [`SCRIPT_PATIENCE`].
     async fn turn(&self, action: &str, plan: &Plan, nature: Nature) -> Turn {
-        const DELETING: [&str; 9] = [
-            " -D", " -F", " -X", "--delete", "--flush", "delete", "flush", "destroy", " del ",
-        ];
-        let mentions = |words: &[&str]| words.iter().any(|word| plan.script.text.contains(word));
-        let firewalls = FIREWALLS.into_iter().filter(|programs| mentions(programs));
         let mut locks = Vec::new();
-        // always in this order, so that no two wait for each other
-        for programs in firewalls {
+        // calls of one firewall must not overlap: without `-w` iptables gives up when another runs. One that
+        // waits for somebody else's lock holds up no other. Always in this order, so that no two wait for
+        // each other
+        for firewall in plan.firewalls() {
             // no action has such names
-            let scripts = format!("firewall: scripts of {}", programs[0]);
+            let scripts = format!("firewall: scripts of {firewall}");
             if nature == Nature::Script {
                 locks.push(self.common.locks.hold(&scripts, &self.patience).await);
                 continue;
@@ -367,7 +356,7 @@ impl Executor {
                 )
                 .await,
             );
-            let changes = format!("firewall: changes of {}", programs[0]);
+            let changes = format!("firewall: changes of {firewall}");
             locks.push(self.common.locks.hold(&changes, &self.patience).await);
         }
         let firewall = !locks.is_empty();
@@ -375,7 +364,7 @@ impl Executor {
             locks.push(self.common.locks.hold(action, &self.patience).await);
         }
         Turn {
-            deletes: (firewall && mentions(&DELETING)).then(|| self.common.monitor.own_deletion()),
+            deletes: (firewall && plan.may_delete()).then(|| self.common.monitor.own_deletion()),
             _locks: locks,
         }
     }

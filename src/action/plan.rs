@@ -22,6 +22,18 @@ const BUILT_IN: [&str; 48] = [
     "ulimit", "umask", "unset", "wait",
 ];
 
+/// Programs that change one firewall.
+const FIREWALLS: [&[&str]; 3] = [
+    &["iptables", "ip6tables", "firewall-cmd"],
+    &["ipset"],
+    &["nft"],
+];
+
+/// What commands say that delete from a firewall.
+const DELETING: [&str; 9] = [
+    " -D", " -F", " -X", "--delete", "--flush", "delete", "flush", "destroy", " del ",
+];
+
 /// A command that is ready to run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -91,10 +103,29 @@ impl Plan {
             _ => None,
         }
     }
+
+    /// The firewalls that it may change, each by the name of its first program.
+    pub fn firewalls(&self) -> impl Iterator<Item = &'static str> {
+        let named = FIREWALLS.iter().filter(|programs| self.mentions(programs));
+        named.map(|programs| programs[0])
+    }
+
+    /// Whether it may delete from a firewall that it may change.
+    pub fn may_delete(&self) -> bool {
+        self.mentions(&DELETING)
+    }
+
+    fn mentions(&self, words: &[&str]) -> bool {
+        words.iter().any(|word| self.script.text.contains(word))
+    }
 }
 
 impl Work {
     fn of(script: &Script) -> Work {
+        // first, for it is the most frequent; no other is one plain call of a firewall's program
+        if let Some(change) = Change::recognise(script) {
+            return Work::Change(Box::new(change));
+        }
         if script.text.is_empty() {
             return Work::Nothing;
         }
@@ -106,9 +137,6 @@ impl Work {
         }
         if let Some(mail) = Mail::recognise(script) {
             return Work::Mail(Box::new(mail));
-        }
-        if let Some(change) = Change::recognise(script) {
-            return Work::Change(Box::new(change));
         }
         match program(script) {
             Ok(arguments) => Work::Program(arguments),

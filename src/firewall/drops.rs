@@ -12,13 +12,12 @@ use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 
-use super::Change;
 use super::iptables::sweep;
 use super::member::{Member, Set};
 use super::netlink::Channel;
 use super::nftables;
 use super::place::Place;
-use crate::exec::process;
+use super::{Change, print_table};
 
 /// A view of the kernel's tables serves all who ask within this time, …
 const FRESH: Duration = Duration::from_secs(4);
@@ -26,8 +25,6 @@ const FRESH: Duration = Duration::from_secs(4);
 const SHARE: u32 = 50;
 /// How long a program may take to print a table.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Bytes of a printed table that are read.
-const LARGEST_TABLE: usize = 64 << 20;
 
 /// Packets and their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -163,16 +160,7 @@ fn view(ban: &Change) -> Option<View> {
 
 async fn see(view: &View) -> Option<Rules> {
     match view {
-        View::Printed(program) => {
-            let save = process::Invocation {
-                output_limit: LARGEST_TABLE,
-                ..process::Invocation::new(program, PATIENCE)
-            };
-            let save = save.run().await.ok()?;
-            let whole =
-                save.ending == process::Ending::Code(0) && save.stdout.len() < LARGEST_TABLE;
-            whole.then(|| printed(&String::from_utf8_lossy(&save.stdout)))
-        }
+        View::Printed(program) => Some(printed(&print_table(program, PATIENCE).await?)),
         View::Table(family, table) => {
             let (family, table) = (*family, table.clone());
             let look = move || {

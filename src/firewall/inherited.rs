@@ -9,9 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ipnet::IpNet;
 
 use super::Change;
-use super::iptables::sweep;
-use super::member::Kind;
 use super::place::{Holder, Place};
+use super::set_refcount::Until;
 use crate::store::InstalledStart;
 
 /// A ban as it stands in a chain or a set: whom it concerns, and of a rule what follows the address.
@@ -167,21 +166,19 @@ impl Inherited {
         if state.taken.is_empty() {
             return false;
         }
-        let (Some(taken), Some(ban)) = (state.taken.get_mut(&change.place()), standing(change))
-        else {
+        let (Some(taken), Some(ban)) = (state.taken.get_mut(&change.place()), change.ban()) else {
             return false;
         };
-        match change {
-            Change::Rule(rule) if rule.deletes() => return false,
-            // whoever bans it next has to put it in
-            Change::Member(member) if member.kind == Kind::Delete => {
+        let until = change.until();
+        if !change.adds() {
+            if until.is_some() {
+                // whoever bans it next has to put it in
                 taken.bans.remove(&ban);
-                return false;
             }
-            _ => {}
+            return false;
         }
         let Some(count) = taken.bans.get_mut(&ban) else {
-            if let Change::Member(_) = change {
+            if until.is_some() {
                 taken.keep_parts(&ban.0);
             }
             return false;
@@ -189,10 +186,10 @@ impl Inherited {
         let free = *count > 0;
         taken.stayed += usize::from(free);
         *count = count.saturating_sub(1);
-        match change {
+        match until {
             // it stays for as long as the last server said, unless it is told anew
-            Change::Member(member) => member.timeout.is_none_or(|seconds| seconds == 0),
-            _ => free,
+            Some(until) => !matches!(until, Until::Moment(_)),
+            None => free,
         }
     }
 
@@ -217,15 +214,6 @@ impl Inherited {
     }
 }
 
-/// How a ban stands in its place.
-pub(super) fn standing(change: &Change) -> Option<StandingBan> {
-    match change {
-        Change::Rule(rule) => sweep::standing(rule),
-        Change::Member(member) => Some((member.network?, String::new())),
-        Change::Route(_) => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,7 +225,7 @@ mod tests {
 
     fn taken(change: &Change, counts: &[(&str, usize)]) -> Inherited {
         let inherited = Inherited::default();
-        let (_, rest) = standing(change).unwrap();
+        let (_, rest) = change.ban().unwrap();
         let bans = counts
             .iter()
             .map(|(network, count)| ((network.parse().unwrap(), rest.clone()), *count));

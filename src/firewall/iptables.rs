@@ -5,18 +5,14 @@
 //! one; it happens as a whole or not at all.
 #![forbid(unsafe_code)]
 
-use super::Transaction;
+use super::inherited::StandingBan;
+use super::place::Place;
+use super::set_refcount::Until;
+use super::{FirewallChange, Transaction};
 use crate::exec::syntax;
 
 pub mod copies;
 pub mod sweep;
-
-/// One call of iptables without any shell syntax.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
-    /// Program and arguments as spelled out.
-    pub arguments: Vec<String>,
-}
 
 /// Programs that take these commands, each with the one that restores.
 const PROGRAMS: [(&str, &str); 6] = [
@@ -28,28 +24,44 @@ const PROGRAMS: [(&str, &str); 6] = [
     ("ip6tables-legacy", "ip6tables-legacy-restore"),
 ];
 
-impl Call {
-    /// Reads a script; `None` when it is anything but one plain call.
-    pub fn recognise(text: &str) -> Option<Call> {
-        // cheap look before the script is read
-        if !text.contains("tables") {
-            return None;
-        }
-        let arguments = syntax::plain_command(text)?;
-        let (_, name) = split_path(arguments.first()?);
-        PROGRAMS
-            .iter()
-            .any(|(program, _)| *program == name)
-            .then_some(Call { arguments })
-    }
+/// One rule added or deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    restore: String,
+    wait: Vec<String>,
+    table: String,
+    chain: String,
+    effect: Effect,
+    /// The rule without the chain's name in front.
+    rule: String,
+    /// As spelled out, from the command on.
+    line: String,
+}
 
-    /// The call as a line of a transaction; `None` for what a transaction cannot take: anything
-    /// but adding and deleting one rule, and words that its syntax might read differently.
-    pub fn change(&self) -> Option<Change> {
-        let (program, rest) = self.arguments.split_first()?;
+/// What happens to the rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    /// It comes in at this place, counted from 1.
+    Insert(u32),
+    /// It comes in at the end.
+    Append,
+    /// The first one like it goes.
+    Delete,
+}
+
+/// Deletions in one transaction. Each searches its chain from the top: 5 ms for the oldest of
+/// 10,000 rules, and nobody else can change the firewall meanwhile.
+const DELETIONS: usize = 200;
+
+impl Rule {
+    /// Reads a command; `None` when it is anything but one plain call that adds or deletes one rule, or has
+    /// words that a transaction might read differently.
+    pub fn read(text: &str) -> Option<Rule> {
+        let arguments = syntax::plain_command(text)?;
+        let (program, rest) = arguments.split_first()?;
         let (directory, name) = split_path(program);
         let (_, restore) = PROGRAMS.iter().find(|(known, _)| *known == name)?;
-        let mut change = Change {
+        let mut change = Rule {
             restore: format!("{directory}{restore}"),
             wait: Vec::new(),
             table: "filter".to_owned(),
@@ -98,44 +110,6 @@ impl Call {
         change.line = words.join(" ");
         Some(change)
     }
-}
-
-/// One rule added or deleted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    restore: String,
-    wait: Vec<String>,
-    table: String,
-    chain: String,
-    effect: Effect,
-    /// The rule without the chain's name in front.
-    rule: String,
-    /// As spelled out, from the command on.
-    line: String,
-}
-
-/// What happens to the rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Effect {
-    /// It comes in at this place, counted from 1.
-    Insert(u32),
-    /// It comes in at the end.
-    Append,
-    /// The first one like it goes.
-    Delete,
-}
-
-/// Deletions in one transaction. Each searches its chain from the top: 5 ms for the oldest of
-/// 10,000 rules, and nobody else can change the firewall meanwhile.
-const DELETIONS: usize = 200;
-
-impl Change {
-    /// The chain with its program and table.
-    pub fn place(&self) -> String {
-        [&self.restore, &self.table, &self.chain]
-            .map(String::as_str)
-            .join(" ")
-    }
 
     /// The name of the chain alone.
     pub fn chain(&self) -> &str {
@@ -162,15 +136,34 @@ impl Change {
     }
 
     /// Whether both can be part of one transaction.
-    pub fn fits(&self, other: &Change) -> bool {
+    pub fn fits(&self, other: &Rule) -> bool {
         self.restore == other.restore && self.wait == other.wait && self.table == other.table
+    }
+}
+
+impl FirewallChange for Rule {
+    fn place(&self) -> Place {
+        let place = [&self.restore, &self.table, &self.chain].map(String::as_str);
+        Place::Chain(place.join(" "))
+    }
+
+    fn adds(&self) -> bool {
+        !self.deletes()
+    }
+
+    fn ban(&self) -> Option<StandingBan> {
+        sweep::standing(self)
+    }
+
+    fn until(&self) -> Option<Until> {
+        None
     }
 }
 
 /// Puts changes into few transactions that keep their order within each program and table; tables
 /// and programs do not see each other.
-pub fn transactions(changes: &[&Change]) -> Vec<Transaction> {
-    let mut open: Vec<(&Change, usize, Transaction)> = Vec::new();
+pub fn transactions(changes: &[&Rule]) -> Vec<Transaction> {
+    let mut open: Vec<(&Rule, usize, Transaction)> = Vec::new();
     let mut done = Vec::new();
     for (position, change) in changes.iter().enumerate() {
         let at = open
@@ -197,7 +190,7 @@ pub fn transactions(changes: &[&Change]) -> Vec<Transaction> {
     done
 }
 
-fn begin(change: &Change) -> Transaction {
+fn begin(change: &Rule) -> Transaction {
     let mut arguments = vec![change.restore.clone(), "--noflush".to_owned()];
     arguments.extend(change.wait.iter().cloned());
     Transaction {
@@ -255,30 +248,9 @@ mod tests {
     const BAN: &str =
         "iptables -w -I f2b-sshd 1 -s 192.0.2.1 -j REJECT --reject-with icmp-port-unreachable";
 
-    fn change(text: &str) -> Option<Change> {
-        Call::recognise(text)?.change()
-    }
-
-    #[test]
-    fn calls_are_known_by_program_and_plainness() {
-        assert_eq!(Call::recognise(BAN).unwrap().arguments.len(), 11);
-        assert!(Call::recognise("/usr/sbin/ip6tables -F f2b-x").is_some());
-        for text in [
-            "iptables -F f2b-x; reboot",
-            "iptables -F f2b-x || true",
-            "iptables -F $chain",
-            "myiptables -F x",
-            "iptables-save",
-            "echo iptables",
-            "iptables -F f2b-x >/dev/null",
-        ] {
-            assert_eq!(Call::recognise(text), None, "{text}");
-        }
-    }
-
     #[test]
     fn rules_become_lines() {
-        let insert = change(BAN).unwrap();
+        let insert = Rule::read(BAN).unwrap();
         assert_eq!(insert.restore, "iptables-restore");
         assert_eq!(insert.wait, ["-w"]);
         assert_eq!(
@@ -286,7 +258,7 @@ mod tests {
             "-I f2b-sshd 1 -s 192.0.2.1 -j REJECT --reject-with icmp-port-unreachable"
         );
         let delete =
-            change("/sbin/ip6tables -w 5 -t mangle -D c -s 2001:db8::/32 -j DROP").unwrap();
+            Rule::read("/sbin/ip6tables -w 5 -t mangle -D c -s 2001:db8::/32 -j DROP").unwrap();
         assert_eq!(delete.restore, "/sbin/ip6tables-restore");
         assert_eq!(delete.wait, ["-w", "5"]);
         assert_eq!(
@@ -307,19 +279,24 @@ mod tests {
             "iptables -A c -s 192.0.2.1 -j DROP -v",
             "iptables -A c -s 192.0.2.1 -j DROP -F",
             "iptables -v -A c -s 192.0.2.1",
+            "iptables -A c -s 192.0.2.1; reboot",
+            "iptables -A c -s 192.0.2.1 || true",
+            "iptables -A c -s $ip",
+            "iptables -A c -s 192.0.2.1 >/dev/null",
+            "myiptables -A c -s 192.0.2.1",
+            "echo iptables -A c -s 192.0.2.1",
         ] {
-            assert!(Call::recognise(text).is_some(), "{text}");
-            assert_eq!(change(text), None, "{text}");
+            assert_eq!(Rule::read(text), None, "{text}");
         }
     }
 
     #[test]
     fn many_deletions_are_parted() {
-        let changes: Vec<Change> = (0..450)
+        let changes: Vec<Rule> = (0..450)
             .map(|n| format!("iptables -D c -s 10.0.{}.{} -j DROP", n / 256, n % 256))
-            .filter_map(|text| change(&text))
+            .filter_map(|text| Rule::read(&text))
             .collect();
-        let changes: Vec<&Change> = changes.iter().collect();
+        let changes: Vec<&Rule> = changes.iter().collect();
         let transactions = transactions(&changes);
         let sizes: Vec<usize> = transactions.iter().map(|t| t.members.len()).collect();
         assert_eq!(sizes, [200, 200, 50]);
@@ -339,15 +316,15 @@ mod tests {
 
     #[test]
     fn transactions_keep_order_and_part_programs() {
-        let changes: Vec<Change> = [
+        let changes: Vec<Rule> = [
             "iptables -w -I c 1 -s 192.0.2.1 -j DROP",
             "ip6tables -w -I c 1 -s 2001:db8::1 -j DROP",
             "iptables -w -D c -s 192.0.2.7 -j DROP",
         ]
         .into_iter()
-        .filter_map(change)
+        .filter_map(Rule::read)
         .collect();
-        let changes: Vec<&Change> = changes.iter().collect();
+        let changes: Vec<&Rule> = changes.iter().collect();
         let transactions = transactions(&changes);
         assert_eq!(transactions.len(), 2);
         assert_eq!(

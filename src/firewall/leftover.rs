@@ -8,7 +8,7 @@
 use std::fs;
 use std::time::Duration;
 
-use super::iptables::{self, copies};
+use super::iptables::{Rule, copies};
 use super::member::{Member, Set};
 use super::netlink::Channel;
 use super::sets;
@@ -93,7 +93,7 @@ pub fn is_empty_set(ban: &Change) -> bool {
 }
 
 /// Whether the old iptables has the chain: of its tables only its program tells. `None` when it does not.
-async fn old_chain_exists(rule: &iptables::Change, limit: Duration) -> Option<bool> {
+async fn old_chain_exists(rule: &Rule, limit: Duration) -> Option<bool> {
     let tables = match copies::is_v6(rule) {
         false => "/proc/net/ip_tables_names",
         true => "/proc/net/ip6_tables_names",

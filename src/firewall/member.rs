@@ -2,8 +2,14 @@
 #![forbid(unsafe_code)]
 
 use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
 
 use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
+
+use super::FirewallChange;
+use super::inherited::StandingBan;
+use super::place::Place;
+use super::set_refcount::Until;
 
 /// What is to be done with a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +63,28 @@ pub struct Member {
     /// A program that does many such changes at once, with its arguments, and the line it reads;
     /// `None` when there is none that would do exactly this.
     pub line: Option<(Vec<String>, String)>,
+}
+
+impl FirewallChange for Member {
+    fn place(&self) -> Place {
+        Place::Set(self.set.clone())
+    }
+
+    fn adds(&self) -> bool {
+        self.kind == Kind::Add
+    }
+
+    fn ban(&self) -> Option<StandingBan> {
+        Some((self.network?, String::new()))
+    }
+
+    fn until(&self) -> Option<Until> {
+        Some(match self.timeout {
+            None => Until::Unsaid,
+            Some(0) => Until::Ever,
+            Some(seconds) => Until::Moment(Instant::now() + Duration::from_secs(seconds.into())),
+        })
+    }
 }
 
 /// What a set holds: ranges of addresses, sorted, from the first to the last of each.

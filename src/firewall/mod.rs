@@ -15,11 +15,16 @@ pub mod route;
 pub mod set_refcount;
 pub mod sets;
 
+use std::ops::Deref;
+use std::time::Duration;
+
 use self::inherited::StandingBan;
-use self::member::{Kind, Member};
+use self::iptables::Rule;
+use self::member::Member;
 use self::place::Place;
 use self::route::Route;
-use self::set_refcount::Single;
+use self::set_refcount::Until;
+use crate::exec::process::{Ending, Invocation};
 use crate::exec::script::Script;
 use crate::exec::syntax::{self, Word};
 
@@ -32,6 +37,9 @@ const PROGRAMS: [&str; 6] = [
     "firewall-cmd",
     "ip",
 ];
+
+/// Bytes of a printed table beyond which it is not read.
+const LARGEST_TABLE: usize = 64 << 20;
 
 /// The words of a plain call of a firewall's program that has values of the ticket in it. Each value
 /// stays within its word: a blank in an id adds no argument.
@@ -57,52 +65,71 @@ pub fn call(script: &Script) -> Option<Vec<String>> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// A rule of iptables.
-    Rule(iptables::Change),
+    Rule(Rule),
     /// A member of a set.
     Member(Member),
     /// A route that leads nowhere.
     Route(Route),
 }
 
+/// Reads a command; `None` for anything but one change of its kind.
+type Reader = fn(&str) -> Option<Change>;
+
+/// A word that stands in all commands of a kind, for a cheap look, and what reads them.
+const READERS: [(&str, Reader); 4] = [
+    ("ipset", |text| ipset::read(text).map(Change::Member)),
+    ("nft", |text| nftables::read(text).map(Change::Member)),
+    ("route", |text| Route::read(text).map(Change::Route)),
+    ("tables", |text| Rule::read(text).map(Change::Rule)),
+];
+
+/// What is asked of a change, of whichever kind it is. A firewall is a file that reads its commands into a kind of
+/// change and answers this for it, and a row in [`READERS`]; what else it needs is in docs/howto.md, and the
+/// compiler asks for it.
+pub trait FirewallChange {
+    /// Where it is made.
+    fn place(&self) -> Place;
+
+    /// Whether it puts something in, and does not take it out.
+    fn adds(&self) -> bool;
+
+    /// How its ban stands in its place; `None` when that is not known.
+    fn ban(&self) -> Option<StandingBan>;
+
+    /// How long it stays when it comes now; `None` where each who wants it has a copy of his own. Of all
+    /// else there is one, however many want it.
+    fn until(&self) -> Option<Until>;
+}
+
+impl Deref for Change {
+    type Target = dyn FirewallChange;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Change::Rule(rule) => rule,
+            Change::Member(member) => member,
+            Change::Route(route) => route,
+        }
+    }
+}
+
 impl Change {
-    /// Reads a command; `None` for anything but one such change.
+    /// Reads a command; `None` for anything but one change.
     pub fn recognise(script: &Script) -> Option<Change> {
         if !script.variables.is_empty() || script.splits_values() {
             return None;
         }
         let text = &script.text;
-        if let Some(member) = sets::recognise(script) {
-            return Some(Change::Member(member));
-        }
-        if let Some(route) = Route::recognise(text) {
-            return Some(Change::Route(route));
-        }
-        iptables::Call::recognise(text)?.change().map(Change::Rule)
+        let mut readers = READERS.iter().filter(|(word, _)| text.contains(word));
+        readers.find_map(|(_, read)| read(text))
     }
 
     /// Whether it lifts this ban of one address, and nothing else.
     pub fn lifts(&self, ban: &Change) -> bool {
-        let same = match (self, ban) {
-            (Change::Rule(this), Change::Rule(ban)) => this.deletes() && !ban.deletes(),
-            (Change::Member(this), Change::Member(ban)) => {
-                this.kind == Kind::Delete && ban.kind == Kind::Add
-            }
-            _ => false,
-        };
         let whole = |(network, _): &StandingBan| network.prefix_len() == network.max_prefix_len();
-        let (lifted, banned) = (inherited::standing(self), inherited::standing(ban));
-        same && self.place() == ban.place()
-            && banned.as_ref().is_some_and(whole)
-            && lifted == banned
-    }
-
-    /// Where it is made.
-    pub fn place(&self) -> Place {
-        match self {
-            Change::Rule(rule) => Place::Chain(rule.place()),
-            Change::Member(member) => member.place(),
-            Change::Route(route) => route.place(),
-        }
+        let (lifted, banned) = (self.ban(), ban.ban());
+        let turns_back = !self.adds() && ban.adds() && self.place() == ban.place();
+        turns_back && banned.as_ref().is_some_and(whole) && lifted == banned
     }
 }
 
@@ -124,4 +151,15 @@ impl Transaction {
     pub fn follows(&self, other: &Transaction) -> bool {
         self.arguments == other.arguments && self.place == other.place
     }
+}
+
+/// What a program prints that prints a whole table; `None` when it fails or prints too much.
+pub async fn print_table(program: &[String], limit: Duration) -> Option<String> {
+    let save = Invocation {
+        output_limit: LARGEST_TABLE,
+        ..Invocation::new(program, limit)
+    };
+    let save = save.run().await.ok()?;
+    let whole = save.ending == Ending::Code(0) && save.stdout.len() < LARGEST_TABLE;
+    whole.then(|| String::from_utf8_lossy(&save.stdout).into_owned())
 }

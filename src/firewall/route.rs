@@ -9,6 +9,10 @@ use std::collections::{HashMap, HashSet};
 
 use ipnet::IpNet;
 
+use super::FirewallChange;
+use super::inherited::StandingBan;
+use super::place::Place;
+use super::set_refcount::Until;
 use crate::address::Address;
 use crate::exec::syntax;
 
@@ -21,24 +25,16 @@ pub struct Route {
     /// The program as spelled out.
     program: String,
     /// It comes.
-    pub adds: bool,
+    adds: bool,
     kind: &'static str,
     /// Where it would lead.
-    pub destination: IpNet,
+    destination: IpNet,
 }
 
 impl Route {
     /// Reads `ip route add|del KIND ADDRESS`; `None` for anything else.
-    pub fn recognise(text: &str) -> Option<Route> {
-        // cheap look before the script is read
-        if !text.contains("route") {
-            return None;
-        }
-        Route::read(&syntax::plain_command(text)?)
-    }
-
-    /// The same of the words of a command.
-    pub fn read(words: &[String]) -> Option<Route> {
+    pub fn read(text: &str) -> Option<Route> {
+        let words = syntax::plain_command(text)?;
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let [program, "route", verb, kind, destination] = words.as_slice() else {
             return None;
@@ -80,6 +76,24 @@ impl Route {
     fn line(&self) -> String {
         let verb = if self.adds { "add" } else { "del" };
         format!("route {verb} {} {}\n", self.kind, self.destination)
+    }
+}
+
+impl FirewallChange for Route {
+    fn place(&self) -> Place {
+        Place::Routes
+    }
+
+    fn adds(&self) -> bool {
+        self.adds
+    }
+
+    fn ban(&self) -> Option<StandingBan> {
+        Some((self.destination, String::new()))
+    }
+
+    fn until(&self) -> Option<Until> {
+        Some(Until::Unsaid)
     }
 }
 
@@ -145,7 +159,7 @@ mod tests {
     use super::*;
 
     fn routes(texts: &[&str]) -> Vec<Route> {
-        let read = |text: &&str| Route::recognise(text).unwrap_or_else(|| panic!("{text}"));
+        let read = |text: &&str| Route::read(text).unwrap_or_else(|| panic!("{text}"));
         texts.iter().map(read).collect()
     }
 
@@ -165,7 +179,7 @@ mod tests {
             "ip -6 route add unreachable 2001:db8::1",
             "zip route add unreachable 192.0.2.1",
         ] {
-            assert_eq!(Route::recognise(text), None, "{text}");
+            assert_eq!(Route::read(text), None, "{text}");
         }
     }
 

@@ -8,16 +8,14 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ipnet::IpNet;
 
-use super::Change;
+use super::FirewallChange;
 use super::drops::Drops;
 use super::inherited::Inherited;
-use super::member::{Kind, Member};
 use super::place::{Holder, Place};
-use super::route::Route;
 
 /// What all actions of a server hold. A copy is the same register.
 #[derive(Clone, Debug, Default)]
@@ -36,56 +34,6 @@ struct User {
     action: String,
     members: HashMap<IpNet, Until>,
     rules: usize,
-}
-
-/// Something of which there is one, however many want it: a member of a set, a route.
-pub trait Single {
-    /// Where it is.
-    fn place(&self) -> Place;
-    /// Whom it is about; `None` when that is not known.
-    fn network(&self) -> Option<IpNet>;
-    /// Whether it comes or goes.
-    fn comes(&self) -> bool;
-    /// How long it stays when it comes now.
-    fn until(&self) -> Until {
-        Until::Unsaid
-    }
-}
-
-impl Single for Member {
-    fn place(&self) -> Place {
-        Place::Set(self.set.clone())
-    }
-
-    fn network(&self) -> Option<IpNet> {
-        self.network
-    }
-
-    fn comes(&self) -> bool {
-        self.kind == Kind::Add
-    }
-
-    fn until(&self) -> Until {
-        match self.timeout {
-            None => Until::Unsaid,
-            Some(0) => Until::Ever,
-            Some(seconds) => Until::Moment(Instant::now() + Duration::from_secs(seconds.into())),
-        }
-    }
-}
-
-impl Single for Route {
-    fn place(&self) -> Place {
-        Place::Routes
-    }
-
-    fn network(&self) -> Option<IpNet> {
-        Some(self.destination)
-    }
-
-    fn comes(&self) -> bool {
-        self.adds
-    }
 }
 
 /// How long the kernel was told to keep a member.
@@ -125,58 +73,51 @@ impl Holders {
     }
 
     /// Whether others hold it.
-    pub fn hold(&self, holder: Holder<'_>, single: &impl Single) -> bool {
-        self.longest(holder, single).is_some()
+    pub fn hold(&self, holder: Holder<'_>, change: &dyn FirewallChange) -> bool {
+        self.longest(holder, change).is_some()
     }
 
     /// Whether the kernel needs not be asked for this change, since others hold it: it is to
     /// stay, or is there for longer.
-    pub fn settles(&self, holder: Holder<'_>, single: &impl Single) -> bool {
-        let Some(held) = self.longest(holder, single) else {
+    pub fn settles(&self, holder: Holder<'_>, change: &dyn FirewallChange) -> bool {
+        let Some(held) = self.longest(holder, change) else {
             return false;
         };
-        match single.until() {
-            _ if !single.comes() => true,
-            Until::Unsaid => false,
-            wanted => held > wanted,
+        match change.until() {
+            _ if !change.adds() => true,
+            None | Some(Until::Unsaid) => false,
+            Some(wanted) => held > wanted,
         }
     }
 
     /// How long others hold it.
-    fn longest(&self, holder: Holder<'_>, single: &impl Single) -> Option<Until> {
-        let network = single.network()?;
+    fn longest(&self, holder: Holder<'_>, change: &dyn FirewallChange) -> Option<Until> {
+        let (network, _) = change.ban()?;
         let places = self.places();
-        let users = places.get(&single.place())?;
+        let users = places.get(&change.place())?;
         let others = users.iter().filter(|user| !user.is(holder));
         let held = others.filter_map(|user| user.members.get(&network).copied());
         held.max_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal))
     }
 
     /// Remembers a change that was made, or that needed not be made.
-    pub fn note(&self, holder: Holder<'_>, change: &Change) {
-        match change {
-            Change::Member(member) => self.note_single(holder, member),
-            Change::Route(route) => self.note_single(holder, route),
-            Change::Rule(rule) => {
-                let mut places = self.places();
-                let user = user(&mut places, change.place(), holder);
-                user.rules = match rule.deletes() {
-                    true => user.rules.saturating_sub(1),
-                    false => user.rules + 1,
-                };
-            }
-        }
-    }
-
-    /// Remembers a change of which there is one.
-    pub fn note_single(&self, holder: Holder<'_>, single: &impl Single) {
-        let Some(network) = single.network() else {
+    pub fn note(&self, holder: Holder<'_>, change: &dyn FirewallChange) {
+        let Some(until) = change.until() else {
+            let mut places = self.places();
+            let rules = &mut user(&mut places, change.place(), holder).rules;
+            *rules = match change.adds() {
+                true => *rules + 1,
+                false => rules.saturating_sub(1),
+            };
+            return;
+        };
+        let Some((network, _)) = change.ban() else {
             return;
         };
         let mut places = self.places();
-        let members = &mut user(&mut places, single.place(), holder).members;
-        if single.comes() {
-            members.insert(network, single.until());
+        let members = &mut user(&mut places, change.place(), holder).members;
+        if change.adds() {
+            members.insert(network, until);
             return;
         }
         members.remove(&network);
@@ -224,6 +165,8 @@ fn user<'p>(places: &'p mut Places, place: Place, holder: Holder<'_>) -> &'p mut
 mod tests {
     use super::*;
     use crate::exec::script::Script;
+    use crate::firewall::Change;
+    use crate::firewall::member::Member;
 
     const A: Holder<'static> = Holder {
         jail: "a",
@@ -235,7 +178,10 @@ mod tests {
     };
 
     fn member(text: &str) -> Member {
-        super::super::sets::recognise(&Script::plain(text)).unwrap()
+        match Change::recognise(&Script::plain(text)) {
+            Some(Change::Member(member)) => member,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -245,13 +191,13 @@ mod tests {
         let delete = member("ipset -exist del s 192.0.2.1");
         assert!(!holders.settles(A, &delete) && !holders.settles(A, &add));
         for holder in [A, B] {
-            holders.note_single(holder, &add);
+            holders.note(holder, &add);
         }
         // its own hold is no reason to leave it in, that of the other is
         assert!(holders.settles(A, &delete) && holders.shares(A));
         assert!(!holders.settles(A, &member("ipset del s 192.0.2.2")));
         assert!(!holders.settles(A, &member("ipset del t 192.0.2.1")));
-        holders.note_single(A, &delete);
+        holders.note(A, &delete);
         assert!(!holders.settles(B, &delete) && holders.shares(A) && !holders.shares(B));
         holders.leave(B);
         assert!(!holders.settles(A, &delete) && !holders.shares(A));
@@ -260,7 +206,7 @@ mod tests {
     #[test]
     fn a_shorter_time_does_not_shorten_a_longer_one() {
         let holders = Holders::default();
-        holders.note_single(A, &member("ipset -exist add s 192.0.2.1 timeout 100"));
+        holders.note(A, &member("ipset -exist add s 192.0.2.1 timeout 100"));
         for (seconds, settled) in [(50, true), (200, false), (0, false)] {
             let add = member(&format!("ipset -exist add s 192.0.2.1 timeout {seconds}"));
             assert_eq!(holders.settles(B, &add), settled, "{seconds}");
@@ -268,7 +214,7 @@ mod tests {
         // how long it stays by default is not known
         assert!(!holders.settles(B, &member("ipset -exist add s 192.0.2.1")));
         assert!(holders.hold(B, &member("ipset add s 192.0.2.1")));
-        holders.note_single(A, &member("ipset -exist add s 192.0.2.1 timeout 0"));
+        holders.note(A, &member("ipset -exist add s 192.0.2.1 timeout 0"));
         assert!(holders.settles(B, &member("ipset -exist add s 192.0.2.1 timeout 9")));
     }
 }

@@ -13,23 +13,6 @@ use ipnet::IpNet;
 use super::member::{Contents, Member, Set};
 use super::netlink::Channel;
 use super::{Transaction, ipset, nftables};
-use crate::exec::script::Script;
-
-/// Reads a command; `None` for anything but putting one member in or taking it out.
-pub fn recognise(script: &Script) -> Option<Member> {
-    let text = &script.text;
-    if !script.variables.is_empty() || script.splits_values() {
-        return None;
-    }
-    // cheap looks before the script is read
-    if text.contains("ipset") {
-        return ipset::read(text);
-    }
-    match text.contains("nft") {
-        true => nftables::read(text),
-        false => None,
-    }
-}
 
 /// Puts changes that netlink did not do into few runs of the programs that take many lines.
 pub fn transactions(members: &[&Member]) -> Vec<Transaction> {

@@ -1,7 +1,6 @@
 //! Many changes of the firewall carried out at once.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use super::super::plan::Plan;
 use super::{Executor, Nature, TARGET};
@@ -11,18 +10,15 @@ use crate::exec::shell::{self, Report};
 use crate::firewall::inherited::StandingBan;
 use crate::firewall::iptables::copies::Standing;
 use crate::firewall::iptables::sweep::{self, Sweep};
-use crate::firewall::iptables::{self, Change as Rule};
+use crate::firewall::iptables::{self, Rule};
 use crate::firewall::member::Member;
 use crate::firewall::route::Route;
 use crate::firewall::sets;
-use crate::firewall::{Change, Transaction};
+use crate::firewall::{Change, Transaction, print_table};
 use crate::log::Level;
 use crate::{debug, record};
 
 mod routes;
-
-/// Bytes of a printed table beyond which its chains are not written anew.
-const LARGEST_TABLE: usize = 64 << 20;
 
 impl Executor {
     /// Carries out commands of an action that change the firewall in as few steps as keep their
@@ -59,7 +55,7 @@ impl Executor {
         for (place, _) in rules.iter().filter(|(place, _)| made(place)) {
             self.common
                 .holders
-                .note(self.holder(action), changes[*place]);
+                .note(self.holder(action), &**changes[*place]);
         }
         done
     }
@@ -148,17 +144,6 @@ impl<'a> Parted<'a> {
         self.members.retain(|(place, _)| !done[*place]);
         self.routes.retain(|(place, _)| !done[*place]);
     }
-}
-
-/// What a program prints that prints a whole table.
-async fn print_table(arguments: &[String], limit: Duration) -> Option<String> {
-    let save = Invocation {
-        output_limit: LARGEST_TABLE,
-        ..Invocation::new(arguments, limit)
-    };
-    let save = save.run().await.ok()?;
-    let whole = save.ending == Ending::Code(0) && save.stdout.len() < LARGEST_TABLE;
-    whole.then(|| String::from_utf8_lossy(&save.stdout).into_owned())
 }
 
 /// Commands that are carried out together, and which of them are done.
@@ -317,7 +302,7 @@ impl Batch<'_> {
             .await;
         let holders = &self.executor.common.holders;
         for (_, member) in rest.iter().filter(|(place, _)| self.done[*place]) {
-            holders.note_single(self.executor.holder(self.action), *member);
+            holders.note(self.executor.holder(self.action), *member);
         }
     }
 

@@ -11,7 +11,7 @@ use crate::action::JailFigures;
 use crate::address::Address;
 use crate::cli::actions::{self, Action};
 use crate::cli::report::state::{self, State};
-use crate::firewall::iptables::{self, sweep};
+use crate::firewall::iptables::{Rule, sweep};
 use crate::firewall::member::{Member, Set};
 use crate::firewall::route::{self, Route};
 use crate::firewall::sets;
@@ -163,7 +163,7 @@ fn expectations(look: &Look, state: &State) -> Vec<Expected> {
 /// The ids that are not in the firewall; none where it cannot be asked.
 fn missing(expected: &Expected) -> Vec<&str> {
     let mut members: Vec<(&str, &Member)> = Vec::new();
-    let mut rules: BTreeMap<Vec<String>, Vec<(&str, &iptables::Change)>> = BTreeMap::new();
+    let mut rules: BTreeMap<Vec<String>, Vec<(&str, &Rule)>> = BTreeMap::new();
     let mut routes: BTreeMap<Vec<String>, Vec<(&str, &Route)>> = BTreeMap::new();
     for (id, change) in &expected.changes {
         match change {
@@ -179,7 +179,7 @@ fn missing(expected: &Expected) -> Vec<&str> {
         let Some(printed) = output(program) else {
             continue;
         };
-        let of_chains: Vec<&iptables::Change> = rules.iter().map(|(_, rule)| *rule).collect();
+        let of_chains: Vec<&Rule> = rules.iter().map(|(_, rule)| *rule).collect();
         let absent = sweep::absent(&of_chains, &printed).unwrap_or_default();
         missing.extend(absent.into_iter().map(|at| rules[at].0));
     }

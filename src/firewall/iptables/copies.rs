@@ -16,7 +16,7 @@ use ipnet::IpNet;
 use super::super::ipset::network;
 use super::super::netlink::{Channel, Messages};
 use super::super::nft_transaction;
-use super::{Change, Effect};
+use super::{Effect, Rule};
 use rule::{Chain, Model};
 
 mod rule;
@@ -67,7 +67,7 @@ pub struct Models(Arc<Mutex<HashMap<Shape, Knowledge>>>);
 
 impl Models {
     /// How a change can be carried out now.
-    pub fn standing(&self, change: &Change) -> Standing {
+    pub fn standing(&self, change: &Rule) -> Standing {
         let Some((shape, _)) = shape(change) else {
             return Standing::Foreign;
         };
@@ -92,7 +92,7 @@ impl Models {
     }
 
     /// Before the program makes a rule; `None` when there is nothing to be learned.
-    pub fn lesson<'a>(&'a self, change: &'a Change) -> Option<Lesson<'a>> {
+    pub fn lesson<'a>(&'a self, change: &'a Rule) -> Option<Lesson<'a>> {
         if self.standing(change) != Standing::Learnable {
             return None;
         }
@@ -110,7 +110,7 @@ impl Models {
         })
     }
 
-    fn known<'a>(&self, change: &'a Change) -> Option<Known<'a>> {
+    fn known<'a>(&self, change: &'a Rule) -> Option<Known<'a>> {
         let (shape, network) = shape(change)?;
         let Knowledge::Known(model) = self.knowledge(&shape) else {
             return None;
@@ -126,7 +126,7 @@ impl Models {
 
     /// Carries changes out in their order; answers for each whether that was done. What is not
     /// [`Standing::Known`] is not.
-    pub fn apply(&self, changes: &[&Change]) -> Vec<bool> {
+    pub fn apply(&self, changes: &[&Rule]) -> Vec<bool> {
         let mut done = vec![false; changes.len()];
         let known: Vec<(usize, Known<'_>)> = changes
             .iter()
@@ -156,7 +156,7 @@ impl Models {
 
 /// The shape of the rule that a change concerns, and its address; `None` when it has none or is
 /// not at an end of its chain.
-fn shape(change: &Change) -> Option<(Shape, IpNet)> {
+fn shape(change: &Rule) -> Option<(Shape, IpNet)> {
     let (source, rest) = change.rule.strip_prefix("-s ")?.split_once(' ')?;
     let network = network(source)?;
     let at_end = !matches!(change.effect, Effect::Insert(place) if place != 1);
@@ -177,23 +177,23 @@ const V4: u8 = 2;
 const V6: u8 = 10;
 
 /// Whether a change is one of IPv6.
-pub fn is_v6(change: &Change) -> bool {
+pub fn is_v6(change: &Rule) -> bool {
     change.restore.contains("ip6tables")
 }
 
 /// Whether the kernel's tables have the chain of a change.
-pub fn chain_exists(channel: &Channel, change: &Change) -> Option<bool> {
+pub fn chain_exists(channel: &Channel, change: &Rule) -> Option<bool> {
     chain(change).exists(channel)
 }
 
-fn family(change: &Change) -> u8 {
+fn family(change: &Rule) -> u8 {
     match is_v6(change) {
         true => V6,
         false => V4,
     }
 }
 
-fn chain(change: &Change) -> Chain<'_> {
+fn chain(change: &Rule) -> Chain<'_> {
     Chain {
         family: family(change),
         table: &change.table,
@@ -214,7 +214,7 @@ pub struct Lesson<'a> {
     models: &'a Models,
     channel: Channel,
     generation: u32,
-    change: &'a Change,
+    change: &'a Rule,
 }
 
 impl Lesson<'_> {
@@ -256,7 +256,7 @@ impl Lesson<'_> {
 
 /// A change whose rule can be copied.
 struct Known<'a> {
-    change: &'a Change,
+    change: &'a Rule,
     model: Arc<Model>,
     address: Vec<u8>,
 }
@@ -285,7 +285,7 @@ fn add(channel: &Channel, rules: &[&Known<'_>]) -> Vec<usize> {
 }
 
 /// Takes rules out of the chain of `sample`, for each the first one like it; answers which.
-fn delete(channel: &Channel, sample: &Change, rules: &[&Known<'_>]) -> Vec<usize> {
+fn delete(channel: &Channel, sample: &Rule, rules: &[&Known<'_>]) -> Vec<usize> {
     let chain = chain(sample);
     let (Some(before), Some(there)) = (nft_transaction::generation(channel), chain.rules(channel))
     else {

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 
 use super::super::Transaction;
 use super::super::ipset::network;
-use super::{Change, Effect};
+use super::{Effect, Rule};
 
 /// Deletions in one chain from which on writing it anew is cheaper.
 const MANY: usize = 64;
@@ -20,12 +20,12 @@ const MANY: usize = 64;
 /// Changes of one chain of an action, many of them deletions.
 #[derive(Debug)]
 pub struct Sweep<'a> {
-    first: &'a Change,
-    members: Vec<(usize, &'a Change)>,
+    first: &'a Rule,
+    members: Vec<(usize, &'a Rule)>,
 }
 
 /// Parts changes: chains worth writing anew, and the positions of all other changes.
-pub fn part<'a>(changes: &[&'a Change]) -> (Vec<Sweep<'a>>, Vec<usize>) {
+pub fn part<'a>(changes: &[&'a Rule]) -> (Vec<Sweep<'a>>, Vec<usize>) {
     let mut chains: Vec<Sweep<'a>> = Vec::new();
     let mut others = Vec::new();
     for (at, change) in changes.iter().enumerate() {
@@ -58,7 +58,7 @@ pub fn part<'a>(changes: &[&'a Change]) -> (Vec<Sweep<'a>>, Vec<usize>) {
 }
 
 /// The program that prints the table of a change, with counters.
-pub fn save(change: &Change) -> Vec<String> {
+pub fn save(change: &Rule) -> Vec<String> {
     let program = match change.restore.strip_suffix("restore") {
         Some(program) => format!("{program}save"),
         None => change.restore.clone(),
@@ -69,7 +69,7 @@ pub fn save(change: &Change) -> Vec<String> {
 }
 
 /// How a rule is printed that rejects and does not say how.
-fn default_reject(change: &Change) -> &'static str {
+fn default_reject(change: &Rule) -> &'static str {
     match change.restore.contains("ip6tables") {
         true => "-j REJECT --reject-with icmp6-port-unreachable",
         false => "-j REJECT --reject-with icmp-port-unreachable",
@@ -78,7 +78,7 @@ fn default_reject(change: &Change) -> &'static str {
 
 /// Which of these rules, all of one table and to be added, are not in the table as printed; `None`
 /// when one of them is not understood.
-pub fn absent(changes: &[&Change], printed: &str) -> Option<Vec<usize>> {
+pub fn absent(changes: &[&Rule], printed: &str) -> Option<Vec<usize>> {
     let mut chains: HashMap<&str, Rules> = HashMap::new();
     let first = changes.first()?;
     let mut absent = Vec::new();
@@ -111,13 +111,13 @@ pub fn kind(rule: &str) -> Option<String> {
 }
 
 /// How the rule of a ban stands in its chain: whom it concerns, and what follows.
-pub fn standing(change: &Change) -> Option<(IpNet, String)> {
+pub fn standing(change: &Rule) -> Option<(IpNet, String)> {
     key(&change.rule, default_reject(change))
 }
 
 /// The bans that stand in the chain of a ban like these, and how many times each; `None` when rules with
 /// an address are among them that are not of its kind, or the chain is not in the table as printed.
-pub fn all_standing(sample: &Change, printed: &str) -> Option<HashMap<(IpNet, String), usize>> {
+pub fn all_standing(sample: &Rule, printed: &str) -> Option<HashMap<(IpNet, String), usize>> {
     let (_, kind) = standing(sample)?;
     let rules = Rules::read(printed, &sample.chain)?;
     let with_address = rules.by_place.values();
@@ -182,9 +182,9 @@ impl Sweep<'_> {
     }
 }
 
-/// One rule of a chain.
+/// One rule of a chain, as it is printed.
 #[derive(Debug)]
-struct Rule {
+struct Printed {
     counters: Option<String>,
     text: String,
 }
@@ -192,7 +192,7 @@ struct Rule {
 /// The rules of a chain in their order, and where those like each other are.
 #[derive(Debug, Default)]
 struct Rules {
-    by_place: BTreeMap<i64, Rule>,
+    by_place: BTreeMap<i64, Printed>,
     alike: HashMap<(IpNet, String), BTreeSet<i64>>,
 }
 
@@ -236,7 +236,7 @@ impl Rules {
         if let Some(key) = key(&text, "-j REJECT") {
             self.alike.entry(key).or_default().insert(place);
         }
-        self.by_place.insert(place, Rule { counters, text });
+        self.by_place.insert(place, Printed { counters, text });
     }
 
     /// Deletes the first rule like this one; `-j REJECT` alone is printed with its default.
@@ -262,14 +262,10 @@ fn key(rule: &str, default: &str) -> Option<(IpNet, String)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Call;
     use super::*;
 
-    fn changes(lines: &[String]) -> Vec<Change> {
-        lines
-            .iter()
-            .map(|line| Call::recognise(line).unwrap().change().unwrap())
-            .collect()
+    fn changes(lines: &[String]) -> Vec<Rule> {
+        lines.iter().map(|line| Rule::read(line).unwrap()).collect()
     }
 
     #[test]
@@ -282,7 +278,7 @@ mod tests {
         lines.push("iptables -w -I f2b-x -s 203.0.113.7 -j REJECT".into());
         lines.push("iptables -w -D INPUT -s 203.0.113.1 -j REJECT".into());
         let changes = changes(&lines);
-        let changes: Vec<&Change> = changes.iter().collect();
+        let changes: Vec<&Rule> = changes.iter().collect();
         let (sweeps, others) = part(&changes);
         assert_eq!(others, [MANY + 3]);
         assert_eq!(sweeps[0].save(), ["iptables-save", "-c", "-t", "filter"]);
@@ -325,7 +321,7 @@ mod tests {
             .collect();
         for lines in [few, others] {
             let changes = changes(&lines);
-            let changes: Vec<&Change> = changes.iter().collect();
+            let changes: Vec<&Rule> = changes.iter().collect();
             let (sweeps, rest) = part(&changes);
             assert!(sweeps.is_empty());
             assert_eq!(rest.len(), lines.len());

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::super::{Executor, Nature};
-use super::{Batch, print_table};
+use super::Batch;
 use crate::control::Value;
 use crate::exec::process::{Ending, Invocation};
 use crate::exec::shell;
 use crate::firewall::route::{self, Route};
+use crate::firewall::{FirewallChange as _, print_table};
 
 /// Lines of one batch: what the program says of them has to fit into what is kept of its output.
 const TOGETHER: usize = 2000;
@@ -38,10 +39,7 @@ impl Batch<'_> {
                 refused.extend(failed);
             }
             for at in done {
-                self.executor
-                    .common
-                    .holders
-                    .note_single(holder, changes[at]);
+                self.executor.common.holders.note(holder, changes[at]);
                 self.succeeded(routes[at].0);
             }
         }
@@ -81,7 +79,7 @@ impl Executor {
         timeout: &Value,
     ) -> bool {
         let holder = self.holder(action);
-        if !route.adds {
+        if !route.adds() {
             return self.common.holders.settles(holder, route);
         }
         self.common.holders.hold(holder, route)
