@@ -208,6 +208,7 @@ mod tests {
             ("", "nothing"),
             ("ipset -exist add s 192.0.2.1 timeout 0", "netlink"),
             ("nft add element inet t s \\{ 192.0.2.1 \\}", "netlink"),
+            ("nft add element inet t ipset \\{ 192.0.2.1 \\}", "netlink"),
             (
                 "nft add element inet t s \\{ 192.0.2.1 . 22 \\}",
                 "program, many",
