@@ -95,7 +95,7 @@ pub mod control {
 }
 pub mod crowdsec {
     pub mod decisions {
-        pub use crate::crowdsec::decisions::{LONGEST, Stream, duration, seconds};
+        pub use crate::crowdsec::decisions::{DecisionStream, LONGEST, duration, seconds};
     }
 }
 pub mod datetime {
@@ -140,11 +140,11 @@ pub mod firewall {
 }
 pub mod fleet {
     pub mod entry {
-        pub use crate::fleet::entry::{Entry, reason};
+        pub use crate::fleet::entry::{FleetEntry, reason};
     }
 }
 pub mod http {
-    pub use crate::http::{Client, Limits};
+    pub use crate::http::{HttpClient, HttpLimits};
     pub mod tls {
         pub use crate::http::tls::Tls;
     }
@@ -165,7 +165,7 @@ pub mod jail {
     }
 }
 pub mod lint {
-    pub use crate::lint::{Finding, Severity, leads, lint};
+    pub use crate::lint::{LintFinding, Severity, leads, lint};
 }
 pub mod log {
     pub use crate::log::{Level, Sink, set_sink, set_threshold, write};
@@ -213,7 +213,7 @@ pub mod python {
 }
 pub mod samples {
     pub use crate::samples::{
-        Facts, Measure, Samples, Step, ZONE, arguments, judge, of_the_filter,
+        Facts, Measure, SampleStep, Samples, ZONE, arguments, judge, of_the_filter,
     };
 }
 pub mod server {

@@ -14,7 +14,7 @@ use std::fs;
 use std::path::Path;
 
 use ferroban::parts::config::shipped::{DIR, Shipped};
-use ferroban::parts::lint::{Finding, Severity, lint};
+use ferroban::parts::lint::{LintFinding, Severity, lint};
 
 /// File, line, kind, severity.
 type Mark = (String, u32, String, String);
@@ -41,7 +41,7 @@ fn marks_in(base: &Path, dir: &Path, marks: &mut BTreeSet<Mark>) {
     }
 }
 
-fn found(findings: &[Finding], base: &Path) -> BTreeSet<Mark> {
+fn found(findings: &[LintFinding], base: &Path) -> BTreeSet<Mark> {
     let marks = findings.iter().map(|finding| {
         let origin = &finding.place.as_ref().expect("a place").origin;
         let file = Path::new(&*origin.file).strip_prefix(base).unwrap();
@@ -155,13 +155,13 @@ impl Case {
             fs::write(path, text).unwrap();
         }
         let findings = lint(&Shipped, &base.display().to_string());
-        let mut left: Vec<&Finding> = findings
+        let mut left: Vec<&LintFinding> = findings
             .iter()
             .filter(|finding| finding.severity > Severity::Note)
             .collect();
         let mut wrong = String::new();
         for [place, severity, kind, message] in &self.told {
-            let fits = |finding: &&Finding| {
+            let fits = |finding: &&LintFinding| {
                 let origin = &finding.place.as_ref().unwrap().origin;
                 let file = Path::new(&*origin.file).strip_prefix(&base);
                 let file = file.map_or(origin.file.to_string(), |file| file.display().to_string());
@@ -290,8 +290,8 @@ fn what_a_sandbox_takes_away_is_told() {
         let text = format!("[Definition]\nsandbox = {value}\n");
         let (_guard, base) = with_own_files(&[("fail2ban.local", &text), ("jail.local", jails)]);
         let findings = lint(&Shipped, &base.display().to_string());
-        let kind = |finding: &&Finding| finding.kind == "sandbox";
-        let file = |finding: &Finding| {
+        let kind = |finding: &&LintFinding| finding.kind == "sandbox";
+        let file = |finding: &LintFinding| {
             let place = finding.place.as_ref().map(|place| &*place.origin.file);
             place
                 .unwrap_or_default()

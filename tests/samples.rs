@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ferroban::parts::samples::{self, Facts, Measure, Samples, Step, ZONE};
+use ferroban::parts::samples::{self, Facts, Measure, SampleStep, Samples, ZONE};
 
 /// A line of a sample file: its name and the number of the line.
 type Place = (String, usize);
@@ -312,7 +312,9 @@ fn combinations(name: &str, logs: &Path) -> Vec<(String, Facts)> {
         let samples = Samples::read(&logs.join(&file)).unwrap_or_else(|e| panic!("{e}"));
         files.extend(samples.more);
         for step in samples.steps {
-            let Step::Options(sets) = step else { continue };
+            let SampleStep::Options(sets) = step else {
+                continue;
+            };
             for (options, _) in sets {
                 let options = samples::of_the_filter(&options);
                 if !named.contains(&options) {

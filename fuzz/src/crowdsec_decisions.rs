@@ -1,10 +1,10 @@
 //! Any bytes as the answer of a LAPI.
 
 use ferroban::parts::address::Address;
-use ferroban::parts::crowdsec::decisions::{LONGEST, Stream, duration, seconds};
+use ferroban::parts::crowdsec::decisions::{DecisionStream, LONGEST, duration, seconds};
 
 pub fn run(data: &[u8]) {
-    let Ok(stream) = Stream::read(data) else {
+    let Ok(stream) = DecisionStream::read(data) else {
         return;
     };
     for decision in stream.new.iter().chain(&stream.deleted) {

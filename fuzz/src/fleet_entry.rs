@@ -1,11 +1,11 @@
 //! Any names and values as an entry of a stream.
 
-use ferroban::parts::fleet::entry::{Entry, reason};
+use ferroban::parts::fleet::entry::{FleetEntry, reason};
 
 pub fn run(data: &[u8]) {
     let parts: Vec<&[u8]> = super::parts(data).collect();
     let pairs = parts.chunks_exact(2).map(|pair| (pair[0], pair[1]));
-    let Ok(entry) = Entry::read(pairs) else {
+    let Ok(entry) = FleetEntry::read(pairs) else {
         return;
     };
     // what is written is read as the same again
@@ -13,7 +13,7 @@ pub fn run(data: &[u8]) {
     let fields = fields
         .iter()
         .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-    assert_eq!(Entry::read(fields), Ok(entry.clone()));
+    assert_eq!(FleetEntry::read(fields), Ok(entry.clone()));
     assert!(!entry.signed("f", "h").is_empty());
     assert_eq!(reason(&entry.reason), reason(&reason(&entry.reason)));
 }

@@ -14,7 +14,7 @@ use clap::{Arg, ArgAction};
 use serde_json::json;
 
 use self::needs::Needs;
-use self::unit::Unit;
+use self::unit::UnitSettings;
 use super::replay::jails;
 use super::{directory, ended, help, refused, say};
 use crate::action::preview::{DryAction, Example};
@@ -26,44 +26,45 @@ use crate::control::{Command, JailCommand, JailSetting, Value};
 use crate::sys::hosts::HostNames;
 
 /// An action of a jail.
-pub(super) enum Action {
+pub(super) enum ListedAction {
     /// Its commands.
     Commands(Box<DryAction>),
     /// Its name and file.
     Python { name: String, path: String },
 }
 
-impl Action {
+impl ListedAction {
     pub(super) fn name(&self) -> &str {
         match self {
-            Action::Commands(action) => &action.name,
-            Action::Python { name, .. } => name,
+            ListedAction::Commands(action) => &action.name,
+            ListedAction::Python { name, .. } => name,
         }
     }
 }
 
 /// A jail as the commands for the server say it.
 #[derive(Default)]
-pub(super) struct Jail {
+pub(super) struct ListedJail {
     pub(super) name: String,
     backend: String,
-    pub(super) actions: Vec<Action>,
+    pub(super) actions: Vec<ListedAction>,
     /// What is set besides actions.
     settings: Vec<JailSetting>,
     /// Lines of `logpath` that may lead to more files than are there now.
     patterns: Vec<String>,
 }
 
-impl Jail {
+impl ListedJail {
     fn set(&mut self, setting: JailSetting, names: &HostNames) -> anyhow::Result<()> {
         match setting {
             JailSetting::AddAction { name, python } => self.actions.push(match python {
-                None => Action::Commands(Box::new(DryAction::new(&name, names.clone()))),
-                Some((path, _)) => Action::Python { name, path },
+                None => ListedAction::Commands(Box::new(DryAction::new(&name, names.clone()))),
+                Some((path, _)) => ListedAction::Python { name, path },
             }),
             JailSetting::Action { name, properties } => {
                 let mut actions = self.actions.iter_mut();
-                if let Some(Action::Commands(action)) = actions.find(|action| action.name() == name)
+                if let Some(ListedAction::Commands(action)) =
+                    actions.find(|action| action.name() == name)
                 {
                     for (property, value) in &properties {
                         action.set(property, value)?;
@@ -81,21 +82,21 @@ impl Jail {
 pub(super) struct Configuration {
     /// Options of the server itself.
     server: Vec<(&'static str, String)>,
-    pub(super) jails: Vec<Jail>,
+    pub(super) jails: Vec<ListedJail>,
 }
 
 impl Configuration {
-    fn jail(&mut self, name: &str) -> Option<&mut Jail> {
+    fn jail(&mut self, name: &str) -> Option<&mut ListedJail> {
         self.jails.iter_mut().find(|jail| jail.name == name)
     }
 
     fn take(&mut self, command: Command, names: &HostNames) -> anyhow::Result<()> {
         match command {
             Command::Set { option, value } => self.server.push((option, value.str().into_owned())),
-            Command::Add { jail, backend } => self.jails.push(Jail {
+            Command::Add { jail, backend } => self.jails.push(ListedJail {
                 name: jail,
                 backend,
-                ..Jail::default()
+                ..ListedJail::default()
             }),
             Command::StartJail { name, patterns } => {
                 if let Some(jail) = self.jail(&name) {
@@ -117,18 +118,18 @@ impl Configuration {
 }
 
 /// What is told of an action.
-struct Told {
+struct ActionListing {
     jail: String,
     action: String,
     /// Started before the first ban of a family, not with the jail; `None` for Python.
     on_demand: Option<bool>,
     /// How a Python action is carried out.
     python: Option<String>,
-    commands: Vec<Step>,
+    commands: Vec<ListedStep>,
 }
 
 /// A command of an action, for one family or several alike.
-struct Step {
+struct ListedStep {
     operation: &'static str,
     /// None: the command does not depend on the family.
     families: Vec<String>,
@@ -150,7 +151,7 @@ pub fn main(words: Vec<OsString>) -> ExitCode {
     if matches.get_flag("sandbox") {
         let unit = matches.get_one::<String>("unit");
         let text = unit
-            .and_then(|name| Unit::named(name))
+            .and_then(|name| UnitSettings::named(name))
             .map_or_else(|| bail!("no such unit"), |unit| drop_in(&unit, directory));
         return ended("actions", text.map(|text| say(&text)));
     }
@@ -220,7 +221,7 @@ pub(super) fn command() -> clap::Command {
     )
 }
 
-fn run(directory: &str, wanted: &[String]) -> anyhow::Result<Vec<Told>> {
+fn run(directory: &str, wanted: &[String]) -> anyhow::Result<Vec<ActionListing>> {
     let Configuration { jails, .. } = read("actions", directory, wanted)?;
     if jails.is_empty() && wanted.is_empty() {
         bail!("no jail is enabled in {directory}");
@@ -237,7 +238,7 @@ fn run(directory: &str, wanted: &[String]) -> anyhow::Result<Vec<Told>> {
 }
 
 /// What `--sandbox` prints.
-fn drop_in(unit: &Unit, directory: &str) -> anyhow::Result<String> {
+fn drop_in(unit: &UnitSettings, directory: &str) -> anyhow::Result<String> {
     let mut configuration = read("actions", directory, &[])?;
     let unreadable = || format!("cannot read {directory}");
     let early = config::read_early(directory.as_ref()).with_context(unreadable)?;
@@ -301,8 +302,8 @@ fn way_of_python(path: &str) -> String {
 }
 
 /// What there is to tell of one action; families whose commands go the same way are told of once.
-fn describe(jail: &str, action: Action) -> anyhow::Result<Told> {
-    let mut told = Told {
+fn describe(jail: &str, action: ListedAction) -> anyhow::Result<ActionListing> {
+    let mut told = ActionListing {
         jail: jail.to_owned(),
         action: action.name().to_owned(),
         on_demand: None,
@@ -310,8 +311,8 @@ fn describe(jail: &str, action: Action) -> anyhow::Result<Told> {
         commands: Vec::new(),
     };
     let mut action = match action {
-        Action::Commands(action) => action,
-        Action::Python { path, .. } => {
+        ListedAction::Commands(action) => action,
+        ListedAction::Python { path, .. } => {
             told.python = Some(way_of_python(&path));
             return Ok(told);
         }
@@ -323,13 +324,13 @@ fn describe(jail: &str, action: Action) -> anyhow::Result<Told> {
             family,
             plan,
         } = example;
-        let step = Step {
+        let step = ListedStep {
             operation,
             families: Vec::from_iter((!family.is_empty()).then(|| family.clone())),
             way: plan.work.to_string(),
             script: plan.script.spelled_out(),
         };
-        let alike = |other: &&mut Step| {
+        let alike = |other: &&mut ListedStep| {
             (other.operation, &other.way, &other.script)
                 == (step.operation, &step.way, &step.script)
         };
@@ -342,7 +343,7 @@ fn describe(jail: &str, action: Action) -> anyhow::Result<Told> {
 }
 
 /// An action for reading.
-fn text(told: &Told, commands: bool) -> String {
+fn text(told: &ActionListing, commands: bool) -> String {
     let when = match told.on_demand {
         Some(true) => " (started before the first ban of a family)",
         Some(false) => " (started with the jail)",
@@ -363,8 +364,8 @@ fn text(told: &Told, commands: bool) -> String {
     lines.join("\n")
 }
 
-fn json_of(told: &[Told]) -> String {
-    let step = |step: &Step| {
+fn json_of(told: &[ActionListing]) -> String {
+    let step = |step: &ListedStep| {
         json!({
             "command": step.operation,
             "families": step.families,
@@ -372,7 +373,7 @@ fn json_of(told: &[Told]) -> String {
             "script": step.script,
         })
     };
-    let action = |told: &Told| {
+    let action = |told: &ActionListing| {
         json!({
             "jail": told.jail,
             "action": told.action,

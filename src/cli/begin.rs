@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::options::{Options, Request};
+use super::options::{ClientOptions, ClientRequest};
 use super::{diagnostics, exit_code, options, pretty, say, usage};
 use crate::config::{self, CommandStream, ConfigError, ConfigMessage, ReadOptions};
 use crate::control::Value;
@@ -18,11 +18,11 @@ const TARGET: &str = "fail2ban";
 
 /// A command line that asks for something, and where the server is to be found.
 #[derive(Clone, Debug)]
-pub struct Setup {
+pub struct SubcommandLine {
     /// The program's name as it was called.
     pub caller: String,
     /// The command line.
-    pub options: Options,
+    pub options: ClientOptions,
     /// Control socket.
     pub socket: PathBuf,
     /// Pid file.
@@ -48,45 +48,45 @@ pub enum Purpose {
     Reload,
 }
 
-impl Setup {
+impl SubcommandLine {
     /// Reads the command line, whose first word is the program's name.
     ///
     /// # Errors
     /// The exit code when there is nothing more to do, be it well or badly.
-    pub fn new(args: Vec<OsString>) -> Result<Setup, ExitCode> {
+    pub fn new(args: Vec<OsString>) -> Result<SubcommandLine, ExitCode> {
         diagnostics::install_plain();
         let mut args = args.into_iter();
         let caller = args.next().unwrap_or_default();
         let caller = caller.to_string_lossy().into_owned();
         let options = match options::parse(args) {
-            Request::Run(options) => *options,
-            Request::Help => return answer(&usage::text(&caller)),
+            ClientRequest::Run(options) => *options,
+            ClientRequest::Help => return answer(&usage::text(&caller)),
             // for a person: scripts compare standard output with fail2ban's versions
             // of Ferroban for a person: scripts compare standard output with fail2ban's versions
-            Request::ShortVersion => {
+            ClientRequest::ShortVersion => {
                 eprintln!("Ferroban {VERSION}");
                 return answer(COMPATIBLE_VERSION);
             }
-            Request::Version => {
+            ClientRequest::Version => {
                 eprintln!("Ferroban {VERSION}");
                 return answer(&format!("Fail2Ban v{COMPATIBLE_VERSION}"));
             }
-            Request::Duration(Number::Int(seconds)) => return answer(&seconds.to_string()),
-            Request::Duration(Number::Float(seconds)) => {
+            ClientRequest::Duration(Number::Int(seconds)) => return answer(&seconds.to_string()),
+            ClientRequest::Duration(Number::Float(seconds)) => {
                 return answer(&Value::Float(seconds).repr());
             }
-            Request::Misuse => {
+            ClientRequest::Misuse => {
                 say(&usage::text(&caller));
                 return Err(refuse());
             }
-            Request::Invalid(reason) => {
+            ClientRequest::Invalid(reason) => {
                 say(&format!("ERROR: {reason}"));
                 return Err(refuse());
             }
         };
         diagnostics::install(options.verbosity);
         let only_test = options.test && options.words.is_empty();
-        let setup = match Setup::locate(caller, options) {
+        let setup = match SubcommandLine::locate(caller, options) {
             Ok(setup) => setup,
             Err(error) => {
                 say(&format!("ERROR: {error}"));
@@ -104,7 +104,7 @@ impl Setup {
     ///
     /// # Errors
     /// There is no such directory; the log level is none.
-    fn locate(caller: String, options: Options) -> Result<Setup, ConfigError> {
+    fn locate(caller: String, options: ClientOptions) -> Result<SubcommandLine, ConfigError> {
         let mut given = options.clone();
         let complete = [&given.loglevel, &given.logtarget, &given.syslogsocket]
             .iter()
@@ -121,7 +121,7 @@ impl Setup {
             given.logtarget.get_or_insert(early.logtarget);
             given.syslogsocket.get_or_insert(early.syslogsocket);
         }
-        let setup = Setup {
+        let setup = SubcommandLine {
             caller,
             options,
             socket: given.socket.unwrap_or_default(),
@@ -147,7 +147,7 @@ impl Setup {
     /// # Errors
     /// The exit code when that was all, or the test failed.
     fn inspect(&self) -> Result<(), ExitCode> {
-        let Options { dump, test, .. } = self.options;
+        let ClientOptions { dump, test, .. } = self.options;
         if !dump && !test {
             return Ok(());
         }
@@ -233,7 +233,7 @@ impl Setup {
         }
     }
 
-    /// As [`Setup::read_config`]: the commands, `None` also when they may not be used.
+    /// As [`SubcommandLine::read_config`]: the commands, `None` also when they may not be used.
     pub fn commands(
         &self,
         jail: Option<&str>,
@@ -255,7 +255,7 @@ impl Setup {
     /// # Errors
     /// As at the first time.
     pub fn refresh(&mut self) -> Result<(), ConfigError> {
-        *self = Setup::locate(self.caller.clone(), self.options.clone())?;
+        *self = SubcommandLine::locate(self.caller.clone(), self.options.clone())?;
         Ok(())
     }
 }

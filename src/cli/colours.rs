@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal as _};
 
 /// What a text is, and so what it looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Style {
+pub enum TextStyle {
     /// As it is.
     Plain,
     /// A heading: bold.
@@ -38,12 +38,12 @@ impl Colours {
     }
 
     /// A text in its style.
-    pub fn paint(self, text: &str, style: Style) -> String {
+    pub fn paint(self, text: &str, style: TextStyle) -> String {
         let code = match style {
-            Style::Plain => "",
-            Style::Heading => "1",
-            Style::Banned => "31",
-            Style::Aside => "2",
+            TextStyle::Plain => "",
+            TextStyle::Heading => "1",
+            TextStyle::Banned => "31",
+            TextStyle::Aside => "2",
         };
         match self.wanted && !code.is_empty() && !text.is_empty() {
             true => format!("\x1b[{code}m{text}\x1b[0m"),

@@ -33,8 +33,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use self::findings::Findings;
-use self::look::Look;
+use self::findings::DoctorFindings;
+use self::look::Inspection;
 use super::{directory, ended, help, refused, say};
 use crate::lint::Severity;
 
@@ -105,10 +105,10 @@ pub(super) fn command() -> Command {
     )
 }
 
-fn run(matches: &ArgMatches) -> anyhow::Result<Findings> {
+fn run(matches: &ArgMatches) -> anyhow::Result<DoctorFindings> {
     let root = matches.get_one::<String>("root");
     let root = root.map(String::as_str).unwrap_or_default();
-    let look = Look::at(root, directory::given(matches))
+    let look = Inspection::at(root, directory::given(matches))
         .with_context(|| format!("cannot look at {root}"))?;
     let findings = examine(&look);
     if matches.get_flag("support") {
@@ -138,8 +138,8 @@ fn write(file: &str, text: &str) -> std::io::Result<()> {
 }
 
 /// All that is found.
-fn examine(look: &Look) -> Findings {
-    let mut findings = Findings::default();
+fn examine(look: &Inspection) -> DoctorFindings {
+    let mut findings = DoctorFindings::default();
     look::configuration(look, &mut findings);
     running::look(look, &mut findings);
     commands::look(look, &mut findings);

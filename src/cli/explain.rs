@@ -24,15 +24,15 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
-use self::answer::Answer;
-use self::arguments::Arguments;
-use self::judge::{Judge, Told};
-use self::offender::Offender;
-use self::places::Places;
-use self::walk::Walk;
+use self::answer::LineAnswer;
+use self::arguments::ExplainArguments;
+use self::judge::{LineJudge, LineResult};
+use self::offender::ExplainedId;
+use self::places::LinePlaces;
+use self::walk::ExplainWalk;
 use super::replay;
-use super::replay::lines::{Input, Lines};
-use super::replay::logs::Logs;
+use super::replay::lines::{Input, ReplayLines};
+use super::replay::logs::ReplayLogs;
 use crate::address::Address;
 use crate::clock;
 use crate::filter::{Filter, Trace};
@@ -42,7 +42,7 @@ use crate::source::compressed::ByteMeter;
 use crate::ticket::Timestamp;
 
 /// What is known about one line in the end.
-struct Explanation<'a> {
+struct ExplainRun<'a> {
     line: &'a str,
     seen: LineKind,
     trace: Trace,
@@ -56,7 +56,7 @@ struct Explanation<'a> {
     /// The name of the jail.
     jail: Option<&'a str>,
     /// Where its settings were written.
-    places: &'a Places,
+    places: &'a LinePlaces,
     /// Words of `ignoreip`.
     ignored: &'a [String],
     /// How long failures count, in seconds.
@@ -67,7 +67,7 @@ struct Explanation<'a> {
 
 /// Runs the program; the first word is the name it was called under.
 pub fn main(args: Vec<OsString>) -> ExitCode {
-    let arguments = match Arguments::parse(args) {
+    let arguments = match ExplainArguments::parse(args) {
         Ok(arguments) => arguments,
         Err(error) => return super::refused(&error),
     };
@@ -88,20 +88,20 @@ enum Subject {
 }
 
 /// Whether everything could be read.
-fn run(arguments: &Arguments) -> anyhow::Result<bool> {
+fn run(arguments: &ExplainArguments) -> anyhow::Result<bool> {
     let present = clock::now();
     let mut out = BufWriter::new(io::stdout().lock());
     match subject(arguments)? {
         Subject::Lines => {
             drop(out);
             let judges = match &arguments.filter {
-                Some(name) => vec![Judge::of_filter(arguments, name)?],
-                None => Judge::of_jails(arguments)?,
+                Some(name) => vec![LineJudge::of_filter(arguments, name)?],
+                None => LineJudge::of_jails(arguments)?,
             };
             return lines(arguments, judges, present);
         }
         Subject::Address(id, logs) => {
-            let offender = Offender::of(arguments, id, &logs)?;
+            let offender = ExplainedId::of(arguments, id, &logs)?;
             match arguments.json {
                 true => writeln!(out, "{}", offender.json())?,
                 false => offender.print(arguments.verbose, &mut out)?,
@@ -109,7 +109,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         }
         Subject::Jails(names) => {
             for name in names {
-                let walk = Walk::of(arguments, &name)?;
+                let walk = ExplainWalk::of(arguments, &name)?;
                 match arguments.json {
                     true => writeln!(out, "{}", walk.json())?,
                     false => walk.print(arguments.verbose, &mut out)?,
@@ -125,7 +125,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
 ///
 /// # Errors
 /// A word that is none of them.
-fn subject(arguments: &Arguments) -> anyhow::Result<Subject> {
+fn subject(arguments: &ExplainArguments) -> anyhow::Result<Subject> {
     let what = arguments.what.as_slice();
     let address = |word: &String| match Address::parse(word) {
         Address::Raw(_) => None,
@@ -162,22 +162,22 @@ fn subject(arguments: &Arguments) -> anyhow::Result<Subject> {
 
 /// Lines, each as every jail takes it; whether all could be read.
 fn lines(
-    arguments: &Arguments,
-    mut judges: Vec<Judge>,
+    arguments: &ExplainArguments,
+    mut judges: Vec<LineJudge>,
     present: Timestamp,
 ) -> anyhow::Result<bool> {
-    let mut logs = Logs::new(ByteMeter::default());
+    let mut logs = ReplayLogs::new(ByteMeter::default());
     if judges.len() > 1 && arguments.what.iter().any(|log| log == "-") {
         let kept = logs.keep_standard_input();
         kept.context("cannot keep standard input for more than one jail")?;
     }
     // all of them before the first line is read: any may have the date that the clock begins with
-    let sources: Vec<Vec<Lines>> = arguments
+    let sources: Vec<Vec<ReplayLines>> = arguments
         .what
         .iter()
         .map(|log| {
             let mut of_judges = judges.iter_mut();
-            let input = |judge: &mut Judge| {
+            let input = |judge: &mut LineJudge| {
                 let encoding = judge.jail.core_mut().encoding().to_owned();
                 let input = match is_file(log) {
                     true => logs.input(log, &encoding),
@@ -187,7 +187,7 @@ fn lines(
                         encoding: "utf-8".to_owned(),
                     },
                 };
-                Lines::new(vec![input], &mut judge.jail, present)
+                ReplayLines::new(vec![input], &mut judge.jail, present)
             };
             of_judges.by_ref().map(input).collect()
         })
@@ -197,12 +197,12 @@ fn lines(
     let mut whole = true;
     for mut source in sources {
         loop {
-            let read: Vec<Option<String>> = source.iter_mut().map(Lines::next).collect();
+            let read: Vec<Option<String>> = source.iter_mut().map(ReplayLines::next).collect();
             if read.iter().all(Option::is_none) {
                 break;
             }
             let taken = judges.iter_mut().zip(&read);
-            let told: Vec<Told<'_>> = taken
+            let told: Vec<LineResult<'_>> = taken
                 .filter_map(|(judge, line)| Some(judge.tell(line.as_deref()?, present)))
                 .collect();
             for told in chosen(told, arguments.json) {
@@ -231,7 +231,7 @@ fn lines(
 
 /// Of the jails that took a line, those for which it counts; where it counts for none, the one for
 /// which it came closest.
-fn chosen(mut told: Vec<Told<'_>>, all: bool) -> Vec<Told<'_>> {
+fn chosen(mut told: Vec<LineResult<'_>>, all: bool) -> Vec<LineResult<'_>> {
     if all || told.len() < 2 {
         return told;
     }

@@ -14,13 +14,13 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::replay::lines::Lines;
-use super::replay::logs::Logs;
+use super::replay::lines::ReplayLines;
+use super::replay::logs::ReplayLogs;
 use super::{directory, help, printable, refused, say};
 use crate::clock;
 use crate::config::shipped::{self, Shipped};
-use crate::draft::trial::{Log, Trial};
-use crate::draft::{Draft, DraftDate, DraftError, Source};
+use crate::draft::trial::{DraftLog, DraftTrial};
+use crate::draft::{Draft, DraftDate, DraftError, DraftSource};
 use crate::jail::replay::ReplayJail;
 use crate::source::compressed::ByteMeter;
 
@@ -134,11 +134,11 @@ fn run(matches: &ArgMatches) -> anyhow::Result<bool> {
     let innocent = marked("innocent")?;
     let attacks: BTreeSet<usize> = marked("attack")?.difference(&innocent).copied().collect();
     let source = match text("journalmatch") {
-        Some(matches) => Source::Journal(matches.to_owned()),
+        Some(matches) => DraftSource::Journal(matches.to_owned()),
         None if path == "-" => {
             bail!("the jail needs a log to read: name a file, or the journal by --journalmatch");
         }
-        None => Source::Log(current(path)?),
+        None => DraftSource::Log(current(path)?),
     };
     let config = directory::chosen(matches);
     let now = clock::now();
@@ -161,7 +161,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<bool> {
         Some(name) => bail!("--name {name}: letters, digits, - and _ make a name"),
         None => name_of(&draft, path, config),
     };
-    let log = Log {
+    let log = DraftLog {
         lines: &lines,
         attacks: &attacks,
         innocent: &innocent,
@@ -226,9 +226,9 @@ fn name_of(draft: &Draft, log: &str, config: &str) -> String {
 
 /// The lines of a log.
 fn read(path: &str) -> anyhow::Result<Vec<String>> {
-    let input = Logs::new(ByteMeter::default()).input(path, "utf-8");
+    let input = ReplayLogs::new(ByteMeter::default()).input(path, "utf-8");
     let mut jail = ReplayJail::new("filter");
-    let mut log = Lines::new(vec![input], &mut jail, 0.0);
+    let mut log = ReplayLines::new(vec![input], &mut jail, 0.0);
     let mut lines = Vec::new();
     while let Some(line) = log.next() {
         if lines.len() == MOST_LINES {
@@ -302,7 +302,7 @@ fn write(path: &str, text: &str) -> anyhow::Result<()> {
 }
 
 /// What came of trying it.
-fn report(draft: &Draft, trial: &Trial, log: &Log<'_>) -> String {
+fn report(draft: &Draft, trial: &DraftTrial, log: &DraftLog<'_>) -> String {
     let mut text = format!(
         "{} of {} attack lines found",
         log.attacks.len() - trial.missed.len(),

@@ -19,10 +19,10 @@ use crate::config;
 use crate::control::client::ControlClient;
 use crate::control::print::json;
 use crate::datetime::duration;
-use crate::fleet::engine::{Connection, Engine};
-use crate::fleet::entry::{Entry, Kind, is_host};
+use crate::fleet::engine::{Engine, EngineConnection};
+use crate::fleet::entry::{EntryKind, FleetEntry, is_host};
 use crate::fleet::failure;
-use crate::fleet::settings::{ADMIN, Settings};
+use crate::fleet::settings::{ADMIN, FleetSettings};
 use crate::fleet::signing::Signer;
 use crate::fleet::{Millis, Ulids};
 
@@ -169,11 +169,11 @@ fn run(matches: &ArgMatches) -> anyhow::Result<()> {
         "keygen" => begin::keygen(matches, Path::new(what())),
         "status" | "bans" => show(matches, word),
         "doctor" => check::doctor(matches),
-        "forget" if matches.get_flag("undo") => order(matches, Kind::Remember, what()),
-        "forget" => order(matches, Kind::Forget, what()),
-        "allow" => order(matches, Kind::Allow, what()),
-        "disallow" => order(matches, Kind::Disallow, what()),
-        _ => order(matches, Kind::Unban, what()),
+        "forget" if matches.get_flag("undo") => order(matches, EntryKind::Remember, what()),
+        "forget" => order(matches, EntryKind::Forget, what()),
+        "allow" => order(matches, EntryKind::Allow, what()),
+        "disallow" => order(matches, EntryKind::Disallow, what()),
+        _ => order(matches, EntryKind::Unban, what()),
     }
 }
 
@@ -182,7 +182,7 @@ fn text<'m>(matches: &'m ArgMatches, name: &str) -> Option<&'m str> {
 }
 
 /// The section of the configuration, with what the command line says otherwise.
-fn settings(matches: &ArgMatches) -> anyhow::Result<Settings> {
+fn settings(matches: &ArgMatches) -> anyhow::Result<FleetSettings> {
     let mut options = config::read_fleet(Path::new(directory::chosen(matches)))?;
     let url = text(matches, "url").map(str::to_owned);
     let password = matches.get_one::<PathBuf>("passwordfile");
@@ -202,7 +202,7 @@ fn settings(matches: &ArgMatches) -> anyhow::Result<Settings> {
             options.push((name.into(), given.into()));
         }
     }
-    let settings = Settings::read(&options)?;
+    let settings = FleetSettings::read(&options)?;
     settings.context(
         "there is no fleet: fail2ban.conf has no section [fleet] with a url, and --url is missing",
     )
@@ -216,27 +216,27 @@ fn wait<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
         .block_on(work)
 }
 
-async fn connect(settings: &Settings) -> anyhow::Result<Connection> {
+async fn connect(settings: &FleetSettings) -> anyhow::Result<EngineConnection> {
     let engine = Engine::new(settings)?;
     let connected = engine.connect(failure::PATIENCE[0]).await;
     connected.with_context(|| format!("cannot connect to {}", shown(settings)))
 }
 
-fn shown(settings: &Settings) -> String {
+fn shown(settings: &FleetSettings) -> String {
     crate::fleet::without_secret(&settings.url)
 }
 
 /// Gives an order to all hosts.
-fn order(matches: &ArgMatches, kind: Kind, target: &str) -> anyhow::Result<()> {
+fn order(matches: &ArgMatches, kind: EntryKind, target: &str) -> anyhow::Result<()> {
     let target = match kind {
-        Kind::Forget | Kind::Remember if is_host(target) => target.to_owned(),
-        Kind::Forget | Kind::Remember => bail!("{target} is no name of a host"),
+        EntryKind::Forget | EntryKind::Remember if is_host(target) => target.to_owned(),
+        EntryKind::Forget | EntryKind::Remember => bail!("{target} is no name of a host"),
         _ => match Address::parse_ip(target) {
             Some(address) => address.to_string(),
             None => bail!("{target} is neither an address nor a network"),
         },
     };
-    let time = text(matches, "time").or((kind == Kind::Unban).then_some(RESPITE));
+    let time = text(matches, "time").or((kind == EntryKind::Unban).then_some(RESPITE));
     let time = time.map(|text| match duration::parse(text) {
         Ok(time) if time.as_f64() >= 0.0 => Ok((time.as_f64() * 1000.0) as i64),
         _ => Err(anyhow!("--time: {text} is no time")),
@@ -256,7 +256,7 @@ fn order(matches: &ArgMatches, kind: Kind, target: &str) -> anyhow::Result<()> {
         let until = time
             .filter(|time| *time > 0)
             .map(|time| Millis(now.0 + time));
-        let mut entry = Entry::order(kind, &target, now, until);
+        let mut entry = FleetEntry::order(kind, &target, now, until);
         entry.id = Ulids::default().next(now);
         if let Some(signer) = signer {
             signer.sign(&mut entry, &settings.fleet, ADMIN);
@@ -271,16 +271,18 @@ fn order(matches: &ArgMatches, kind: Kind, target: &str) -> anyhow::Result<()> {
         }
     })?;
     say(&match kind {
-        Kind::Unban => format!(
+        EntryKind::Unban => format!(
             "{target} is no longer banned on any host of {}",
             settings.fleet
         ),
-        Kind::Allow => format!("{target} is not banned by the word of another host"),
-        Kind::Disallow => format!("{target} may be banned again"),
-        Kind::Forget => {
+        EntryKind::Allow => format!("{target} is not banned by the word of another host"),
+        EntryKind::Disallow => format!("{target} may be banned again"),
+        EntryKind::Forget => {
             format!("{target} is forgotten. At the engine its user goes by: ACL DELUSER {target}")
         }
-        Kind::Ban | Kind::Renewed | Kind::Remember => format!("{target} is listened to again"),
+        EntryKind::Ban | EntryKind::Renewed | EntryKind::Remember => {
+            format!("{target} is listened to again")
+        }
     });
     Ok(())
 }

@@ -38,7 +38,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     for name in NAMES {
         let link = directory.join(name);
         let result = install(&link, &program, force);
-        complete &= !matches!(result, Err(_) | Ok(Outcome::InTheWay));
+        complete &= !matches!(result, Err(_) | Ok(LinkOutcome::InTheWay));
         say(&report(&link, &program, result));
     }
     exit_code(complete)
@@ -76,7 +76,7 @@ pub(super) fn command() -> Command {
 
 /// What happened to one link.
 #[derive(Debug, PartialEq, Eq)]
-enum Outcome {
+enum LinkOutcome {
     Made,
     AlreadyThere,
     /// Something else was replaced, by order.
@@ -86,16 +86,16 @@ enum Outcome {
 }
 
 /// Makes one link.
-fn install(link: &Path, program: &Path, force: bool) -> io::Result<Outcome> {
+fn install(link: &Path, program: &Path, force: bool) -> io::Result<LinkOutcome> {
     let outcome = match fs::symlink_metadata(link) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Outcome::Made,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => LinkOutcome::Made,
         Err(error) => return Err(error),
         Ok(found) if found.is_symlink() && fs::read_link(link)? == program => {
-            return Ok(Outcome::AlreadyThere);
+            return Ok(LinkOutcome::AlreadyThere);
         }
-        Ok(_) if !force => return Ok(Outcome::InTheWay),
+        Ok(_) if !force => return Ok(LinkOutcome::InTheWay),
         Ok(found) if found.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
-        Ok(_) => Outcome::Replaced,
+        Ok(_) => LinkOutcome::Replaced,
     };
     // made aside and moved into place: at no moment is the name without a program
     let mut aside = link.as_os_str().to_owned();
@@ -107,13 +107,13 @@ fn install(link: &Path, program: &Path, force: bool) -> io::Result<Outcome> {
     Ok(outcome)
 }
 
-fn report(link: &Path, program: &Path, result: io::Result<Outcome>) -> String {
+fn report(link: &Path, program: &Path, result: io::Result<LinkOutcome>) -> String {
     let (link, program) = (link.display(), program.display());
     match result {
-        Ok(Outcome::Made) => format!("{link} -> {program}"),
-        Ok(Outcome::AlreadyThere) => format!("{link} -> {program} (was there)"),
-        Ok(Outcome::Replaced) => format!("{link} -> {program} (replaced what was there)"),
-        Ok(Outcome::InTheWay) => {
+        Ok(LinkOutcome::Made) => format!("{link} -> {program}"),
+        Ok(LinkOutcome::AlreadyThere) => format!("{link} -> {program} (was there)"),
+        Ok(LinkOutcome::Replaced) => format!("{link} -> {program} (replaced what was there)"),
+        Ok(LinkOutcome::InTheWay) => {
             format!("{link}: something else has this name; --force replaces it")
         }
         Err(error) => format!("{link}: ERROR: {error}"),
@@ -129,17 +129,20 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let link = dir.path().join("fail2ban-client");
         let program = dir.path().join("ferroban");
-        assert_eq!(install(&link, &program, false).unwrap(), Outcome::Made);
+        assert_eq!(install(&link, &program, false).unwrap(), LinkOutcome::Made);
         assert_eq!(fs::read_link(&link).unwrap(), program);
         let again = install(&link, &program, false).unwrap();
-        assert_eq!(again, Outcome::AlreadyThere);
+        assert_eq!(again, LinkOutcome::AlreadyThere);
 
         fs::remove_file(&link).unwrap();
         fs::write(&link, "the original").unwrap();
         let refused = install(&link, &program, false).unwrap();
-        assert_eq!(refused, Outcome::InTheWay);
+        assert_eq!(refused, LinkOutcome::InTheWay);
         assert_eq!(fs::read(&link).unwrap(), b"the original");
-        assert_eq!(install(&link, &program, true).unwrap(), Outcome::Replaced);
+        assert_eq!(
+            install(&link, &program, true).unwrap(),
+            LinkOutcome::Replaced
+        );
         assert_eq!(fs::read_link(&link).unwrap(), program);
         // nothing is left aside
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{directory, help, refused, say};
 use crate::config::shipped::Shipped;
-use crate::lint::{Finding, Severity, lint};
+use crate::lint::{LintFinding, Severity, lint};
 
 /// Runs the program; the first word is the name it was called under.
 pub fn main(args: Vec<OsString>) -> ExitCode {
@@ -94,16 +94,16 @@ pub(super) fn command() -> Command {
     )
 }
 
-fn count(findings: &[Finding], severity: Severity) -> usize {
+fn count(findings: &[LintFinding], severity: Severity) -> usize {
     let alike = findings.iter().filter(|f| f.severity == severity);
     alike.count()
 }
 
 /// One finding a line, in the form of compilers; below it the line in question. Of findings that are the
 /// same but for the line, the first is shown, and where the others are. Notes come last, apart.
-fn report(findings: &[Finding], notes: bool) -> String {
+fn report(findings: &[LintFinding], notes: bool) -> String {
     let mut text = String::new();
-    let mut groups: Vec<Vec<&Finding>> = Vec::new();
+    let mut groups: Vec<Vec<&LintFinding>> = Vec::new();
     for finding in findings {
         let group = groups.iter_mut().find(|group| is_same(group[0], finding));
         match group {
@@ -156,18 +156,18 @@ fn report(findings: &[Finding], notes: bool) -> String {
 }
 
 /// Whether two findings say the same of lines of one file.
-fn is_same(one: &Finding, other: &Finding) -> bool {
-    let file = |finding: &Finding| {
+fn is_same(one: &LintFinding, other: &LintFinding) -> bool {
+    let file = |finding: &LintFinding| {
         finding
             .place
             .as_ref()
             .map(|place| place.origin.file.clone())
     };
-    let said = |finding: &Finding| (finding.severity, finding.kind, finding.message.clone());
+    let said = |finding: &LintFinding| (finding.severity, finding.kind, finding.message.clone());
     said(one) == said(other) && file(one).is_some() && file(one) == file(other)
 }
 
-fn json_of(findings: &[Finding]) -> String {
+fn json_of(findings: &[LintFinding]) -> String {
     let list: Vec<_> = findings
         .iter()
         .map(|finding| {

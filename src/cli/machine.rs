@@ -13,13 +13,13 @@ const MOST_LINKS: usize = 40;
 
 /// A root directory; the shipped configuration is on every machine.
 #[derive(Debug)]
-pub struct Machine {
+pub struct HostMachine {
     root: PathBuf,
 }
 
 /// What there is of systemd's journal.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Journal {
+pub enum JournalUse {
     /// Nothing.
     None,
     /// Files that cannot be read: one of them, with the reason.
@@ -28,15 +28,15 @@ pub enum Journal {
     There,
 }
 
-impl Machine {
+impl HostMachine {
     /// The machine with this root directory.
     ///
     /// # Errors
     /// There is no such directory.
-    pub fn at(root: &str) -> io::Result<Machine> {
+    pub fn at(root: &str) -> io::Result<HostMachine> {
         let root = Path::new(root).canonicalize()?;
         match root.is_dir() {
-            true => Ok(Machine { root }),
+            true => Ok(HostMachine { root }),
             false => Err(io::ErrorKind::NotADirectory.into()),
         }
     }
@@ -95,13 +95,13 @@ impl Machine {
     }
 
     /// What there is of systemd's journal.
-    pub fn journal(&self) -> Journal {
-        let mut journal = Journal::None;
+    pub fn journal(&self) -> JournalUse {
+        let mut journal = JournalUse::None;
         for folder in ["/run/log/journal", "/var/log/journal"] {
             for path in glob::find(self, &format!("{folder}/*/system.journal")).paths {
                 match std::fs::File::open(self.place(&path)) {
-                    Ok(_) => return Journal::There,
-                    Err(error) => journal = Journal::Refused(path, error.to_string()),
+                    Ok(_) => return JournalUse::There,
+                    Err(error) => journal = JournalUse::Refused(path, error.to_string()),
                 }
             }
         }
@@ -122,7 +122,7 @@ fn parts(path: &Path) -> impl Iterator<Item = PathBuf> {
     })
 }
 
-impl Files for Machine {
+impl Files for HostMachine {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
         match shipped::below(path) {
             Some(shipped::SYSTEM) => Ok(shipped::system_text(self).into_bytes()),
@@ -193,11 +193,11 @@ mod tests {
         ] {
             symlink(target, root.join(link)).expect("link");
         }
-        let machine = Machine::at(root.to_str().expect("text")).expect("a machine");
+        let machine = HostMachine::at(root.to_str().expect("text")).expect("a machine");
         for path in ["/var/run/a/log", "/var/up/log", "/../run/a/log"] {
             assert_eq!(machine.text(path), "here", "{path}");
         }
         assert!(!machine.exists("/loop"));
-        assert!(Machine::at("/nonexistent").is_err());
+        assert!(HostMachine::at("/nonexistent").is_err());
     }
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::{Arg, ArgMatches, Command};
 
-use super::actions::{self, Action};
+use super::actions::{self, ListedAction};
 use super::{directory, ended, help, printable, refused, say};
 use crate::action::JailFigures;
 use crate::action::plan::Work;
@@ -89,7 +89,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<()> {
             if action.name() == name {
                 return test(&jail.name, action);
             }
-            if let Action::Commands(mut action) = action
+            if let ListedAction::Commands(mut action) = action
                 && let Ok(Work::Notice(_)) = ban(&jail.name, &mut action)
             {
                 seen.push(format!("{} of jail {}", action.name, jail.name));
@@ -118,8 +118,8 @@ fn ban(jail: &str, action: &mut DryAction) -> anyhow::Result<Work> {
     Ok(action.plan("actionban", jail, &ticket, &figures)?.work)
 }
 
-fn test(jail: &str, action: Action) -> anyhow::Result<()> {
-    let Action::Commands(mut action) = action else {
+fn test(jail: &str, action: ListedAction) -> anyhow::Result<()> {
+    let ListedAction::Commands(mut action) = action else {
         bail!(
             "action {} of jail {jail} is written in Python",
             action.name()

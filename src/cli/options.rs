@@ -1,6 +1,6 @@
 //! The command line of client and server (fact P57).
 //!
-//! Arguments come in, [`Options`] or a question to be answered at once go out. Options end at the
+//! Arguments come in, [`ClientOptions`] or a question to be answered at once go out. Options end at the
 //! first word that is none, as with Python's getopt: `fail2ban-client set J banip -1` is a command.
 
 use std::ffi::OsString;
@@ -15,7 +15,7 @@ use crate::python::Number;
 
 /// What the command line says.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Options {
+pub struct ClientOptions {
     /// Configuration directory.
     pub config: PathBuf,
     /// Control socket, unless `fail2ban.conf` says.
@@ -59,9 +59,9 @@ const MAX_WAIT: f64 = 30.0;
 
 /// What to do with a command line.
 #[derive(Debug, PartialEq)]
-pub enum Request {
+pub enum ClientRequest {
     /// Run.
-    Run(Box<Options>),
+    Run(Box<ClientOptions>),
     /// `-h`
     Help,
     /// `-V`
@@ -77,10 +77,10 @@ pub enum Request {
 }
 
 /// Reads a command line, without the program's name.
-pub fn parse(args: impl IntoIterator<Item = OsString>) -> Request {
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> ClientRequest {
     match grammar().try_get_matches_from(args) {
         Ok(matches) => interpret(&matches),
-        Err(_) => Request::Misuse,
+        Err(_) => ClientRequest::Misuse,
     }
 }
 
@@ -150,7 +150,7 @@ fn given(matches: &ArgMatches, name: &str) -> bool {
     matches.value_source(name) == Some(ValueSource::CommandLine)
 }
 
-fn interpret(matches: &ArgMatches) -> Request {
+fn interpret(matches: &ArgMatches) -> ClientRequest {
     let text = |name| {
         values(matches, name)
             .next_back()
@@ -180,24 +180,24 @@ fn interpret(matches: &ArgMatches) -> Request {
         .min();
     let timeout = match (timeout, wrong_timeout.flatten(), question) {
         (Err(error), Some((place, _)), Some((asked, _))) if place < asked => {
-            return Request::Invalid(error.to_string());
+            return ClientRequest::Invalid(error.to_string());
         }
-        (_, _, Some((_, "help"))) => return Request::Help,
-        (_, _, Some((_, "short-version"))) => return Request::ShortVersion,
-        (_, _, Some((_, "version"))) => return Request::Version,
+        (_, _, Some((_, "help"))) => return ClientRequest::Help,
+        (_, _, Some((_, "short-version"))) => return ClientRequest::ShortVersion,
+        (_, _, Some((_, "version"))) => return ClientRequest::Version,
         (_, _, Some(_)) => {
             let value = values(matches, "str2sec").next().map(|(_, value)| value);
             let value = value.map(|value| value.to_string_lossy());
             return match duration::parse(&value.unwrap_or_default()) {
-                Ok(number) => Request::Duration(number),
-                Err(error) => Request::Invalid(error.to_string()),
+                Ok(number) => ClientRequest::Duration(number),
+                Err(error) => ClientRequest::Invalid(error.to_string()),
             };
         }
-        (Err(error), _, None) => return Request::Invalid(error.to_string()),
+        (Err(error), _, None) => return ClientRequest::Invalid(error.to_string()),
         (Ok(timeout), _, None) => timeout,
     };
     let count = |name| i32::from(matches.get_count(name));
-    Request::Run(Box::new(Options {
+    ClientRequest::Run(Box::new(ClientOptions {
         config: path("conf").unwrap_or_else(|| shipped::default_dir().into()),
         socket: path("socket"),
         pidfile: path("pidfile"),
@@ -228,13 +228,13 @@ fn interpret(matches: &ArgMatches) -> Request {
 mod tests {
     use super::*;
 
-    fn read(line: &str) -> Request {
+    fn read(line: &str) -> ClientRequest {
         parse(line.split_whitespace().map(OsString::from))
     }
 
-    fn options(line: &str) -> Options {
+    fn options(line: &str) -> ClientOptions {
         match read(line) {
-            Request::Run(options) => *options,
+            ClientRequest::Run(options) => *options,
             other => panic!("{line}: {other:?}"),
         }
     }
@@ -275,23 +275,23 @@ mod tests {
 
     #[test]
     fn the_first_question_is_answered() {
-        assert_eq!(read("-V -h"), Request::ShortVersion);
-        assert_eq!(read("-hV"), Request::Help);
-        assert_eq!(read("--help foo"), Request::Help);
-        assert_eq!(read("--vers"), Request::Version);
+        assert_eq!(read("-V -h"), ClientRequest::ShortVersion);
+        assert_eq!(read("-hV"), ClientRequest::Help);
+        assert_eq!(read("--help foo"), ClientRequest::Help);
+        assert_eq!(read("--vers"), ClientRequest::Version);
         assert_eq!(
             read("-x --str2sec 60 -h"),
-            Request::Duration(Number::Int(60))
+            ClientRequest::Duration(Number::Int(60))
         );
-        assert!(matches!(read("--str2sec x"), Request::Invalid(_)));
-        assert!(matches!(read("--timeout x -h"), Request::Invalid(_)));
-        assert_eq!(read("-h --timeout x"), Request::Help);
+        assert!(matches!(read("--str2sec x"), ClientRequest::Invalid(_)));
+        assert!(matches!(read("--timeout x -h"), ClientRequest::Invalid(_)));
+        assert_eq!(read("-h --timeout x"), ClientRequest::Help);
     }
 
     #[test]
     fn misuse() {
         for line in ["--foo", "-Z", "--str2sec", "-c", "--asyn=1", "--foo status"] {
-            assert_eq!(read(line), Request::Misuse, "{line}");
+            assert_eq!(read(line), ClientRequest::Misuse, "{line}");
         }
         assert_eq!(options("status --foo").words, ["status", "--foo"]);
     }

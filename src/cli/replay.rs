@@ -15,11 +15,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
-use self::arguments::Arguments;
-use self::jails::{Jails, LeftOut, Replayed, Source};
-use self::lines::Lines;
-use self::logs::Logs;
-use self::report::Report;
+use self::arguments::ReplayArguments;
+use self::jails::{LeftOut, ReplayJails, ReplaySource, Replayed};
+use self::lines::ReplayLines;
+use self::logs::ReplayLogs;
+use self::report::ReplayReport;
 use crate::cli::colours::Colours;
 use crate::cli::progress::Progress;
 use crate::clock;
@@ -33,7 +33,7 @@ pub(super) const INCOMPLETE: u8 = 1;
 
 /// Runs the program; the first word is the name it was called under.
 pub fn main(args: Vec<OsString>) -> ExitCode {
-    let arguments = match Arguments::parse(args) {
+    let arguments = match ReplayArguments::parse(args) {
         Ok(arguments) => arguments,
         Err(error) => return super::refused(&error),
     };
@@ -44,8 +44,8 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
 }
 
 /// Whether nothing was left out.
-fn run(arguments: &Arguments) -> anyhow::Result<bool> {
-    let Jails {
+fn run(arguments: &ReplayArguments) -> anyhow::Result<bool> {
+    let ReplayJails {
         mut jails,
         left_out: mut missing,
         ..
@@ -59,13 +59,13 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     tell(&missing);
     let present = clock::now();
     let meter = ByteMeter::default();
-    let mut logs = Logs::new(meter.clone());
+    let mut logs = ReplayLogs::new(meter.clone());
     if jails.len() > 1 && arguments.logs.iter().any(|log| log == "-") {
         let kept = logs.keep_standard_input();
         kept.context("cannot keep standard input for more than one jail")?;
     }
     let files = jails.iter().flat_map(|jail| match &jail.source {
-        Source::Files(files) => files.as_slice(),
+        ReplaySource::Files(files) => files.as_slice(),
         _ => &[],
     });
     let files: Vec<String> = files.cloned().collect();
@@ -86,7 +86,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     }
     // jails were run one after the other; their events are told in the order of time
     events.sort_by(|(a, _), (b, _)| a.time().total_cmp(&b.time()));
-    let mut report = Report::new(arguments, io::stdout().lock(), Colours::of_output());
+    let mut report = ReplayReport::new(arguments, io::stdout().lock(), Colours::of_output());
     for (event, jail) in &events {
         report.event(event, &mut jails, *jail)?;
     }
@@ -105,7 +105,7 @@ fn tell(left_out: &[LeftOut]) {
 fn replay(
     jail: &mut Replayed,
     present: f64,
-    logs: &Logs,
+    logs: &ReplayLogs,
     progress: &mut Progress,
     events: &mut Vec<ReplayEvent>,
 ) -> Vec<LeftOut> {
@@ -119,9 +119,9 @@ fn replay(
         });
     };
     match &jail.source {
-        Source::Files(paths) => {
+        ReplaySource::Files(paths) => {
             let inputs = paths.iter().map(|path| logs.input(path, &encoding));
-            let mut lines = Lines::new(inputs.collect(), &mut jail.jail, present);
+            let mut lines = ReplayLines::new(inputs.collect(), &mut jail.jail, present);
             while let Some(line) = lines.next() {
                 jail.jail.line(&line, present, events);
                 progress.tick();
@@ -130,7 +130,7 @@ fn replay(
                 leave_out(Some(path), error.to_string());
             }
         }
-        Source::Journal(options, matches) => {
+        ReplaySource::Journal(options, matches) => {
             let encoding = Encoding::named(&encoding).unwrap_or_else(Encoding::utf_8);
             let read = || -> io::Result<()> {
                 let mut reader = JournalReader::open(options, matches, encoding)?;
@@ -143,7 +143,7 @@ fn replay(
                 leave_out(Some("the journal".to_owned()), error.to_string());
             }
         }
-        Source::Feed(name) => {
+        ReplaySource::Feed(name) => {
             let why = "what it was sent cannot be read again; give it a log to read";
             leave_out(Some(name.clone()), why.to_owned());
         }

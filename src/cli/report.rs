@@ -18,8 +18,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
-use self::arguments::Arguments;
-use self::state::State;
+use self::arguments::ReportArguments;
+use self::state::ReportedState;
 use crate::clock;
 use crate::config;
 use crate::countries::Countries;
@@ -28,19 +28,19 @@ use crate::ticket::Timestamp;
 use crate::web::page::past::{DAYS, OFFENDERS};
 
 /// All there is to show.
-struct Report {
+struct BanReport {
     /// The name of the machine.
     host: String,
     now: Timestamp,
     /// `Err`: why the server tells nothing.
-    state: Result<State, String>,
+    state: Result<ReportedState, String>,
     /// `Err`: why the database tells nothing; `None`: there is none, by order.
     past: Result<Option<Statistics>, String>,
 }
 
 /// Runs the program; the first word is the name it was called under.
 pub fn main(args: Vec<OsString>) -> ExitCode {
-    let arguments = match Arguments::parse(args) {
+    let arguments = match ReportArguments::parse(args) {
         Ok(arguments) => arguments,
         Err(error) => return super::refused(&error),
     };
@@ -49,7 +49,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
 
 /// Shows what there is; a database that cannot be read is an error after that, a server that does
 /// not run is none.
-fn run(arguments: &Arguments) -> anyhow::Result<()> {
+fn run(arguments: &ReportArguments) -> anyhow::Result<()> {
     let report = gather(arguments)?;
     let shown = match (arguments.json, arguments.html) {
         (true, _) => format!("{}\n", json::object(&report)),
@@ -67,7 +67,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
 }
 
-fn gather(arguments: &Arguments) -> anyhow::Result<Report> {
+fn gather(arguments: &ReportArguments) -> anyhow::Result<BanReport> {
     let directory = Path::new(&arguments.config);
     let socket = match &arguments.socket {
         Some(socket) => socket.clone(),
@@ -95,7 +95,7 @@ fn gather(arguments: &Arguments) -> anyhow::Result<Report> {
             .map_err(|error| format!("The database {} tells nothing: {error}", file.display()))
     };
     let host = nix::unistd::gethostname().unwrap_or_default();
-    Ok(Report {
+    Ok(BanReport {
         host: host.to_string_lossy().into_owned(),
         now,
         state,

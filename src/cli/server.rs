@@ -4,15 +4,15 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use super::begin::Setup;
-use super::client::{self, Session, serve};
+use super::begin::SubcommandLine;
+use super::client::{self, ClientSession, serve};
 use crate::error;
 
 const TARGET: &str = "fail2ban";
 
 /// Runs the program; the first argument is the name it was called under.
 pub fn main(args: Vec<OsString>) -> ExitCode {
-    let setup = match Setup::new(args) {
+    let setup = match SubcommandLine::new(args) {
         Ok(setup) => setup,
         Err(code) => return code,
     };
@@ -28,5 +28,5 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
             }
         });
     }
-    serve::start(&Session::new(setup))
+    serve::start(&ClientSession::new(setup))
 }

@@ -22,9 +22,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use self::fit::{Look, Verdict};
+use self::fit::{FitCheck, JailFit};
 use self::report::Proposal;
-use super::machine::Machine;
+use super::machine::HostMachine;
 use super::{directory, ended, help, refused, replay, say};
 use crate::clock;
 use crate::config::files::Files as _;
@@ -94,7 +94,7 @@ pub(super) fn command() -> Command {
 fn run(matches: &ArgMatches) -> anyhow::Result<u8> {
     let root = matches.get_one::<String>("root");
     let root = root.map(String::as_str).unwrap_or_default();
-    let machine = Machine::at(root).with_context(|| format!("cannot look at {root}"))?;
+    let machine = HostMachine::at(root).with_context(|| format!("cannot look at {root}"))?;
     let base = match directory::given(matches) {
         Some(base) => base,
         None if machine.is_dir(SYSTEM) => SYSTEM,
@@ -102,7 +102,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<u8> {
     };
     let present = clock::now();
     let jails = jails::read(&machine, base)?;
-    let mut look = Look::at(&machine, present);
+    let mut look = FitCheck::at(&machine, present);
     let verdicts = look.judge(&jails)?;
     let home = if base == shipped::DIR { SYSTEM } else { base };
     let mut proposal = Proposal {
@@ -113,7 +113,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<u8> {
         verdicts,
         unread: look.unread,
     };
-    let fits = |(_, verdict): &(_, Verdict)| matches!(verdict, Verdict::Fits(_));
+    let fits = |(_, verdict): &(_, JailFit)| matches!(verdict, JailFit::Fits(_));
     let fitting = proposal.verdicts.iter().any(fits);
     let written = match matches.get_flag("write") && fitting {
         true => write(&machine.place(&proposal.file), &proposal.text()),

@@ -1,7 +1,7 @@
 //! Rows of a table for a terminal of 80 columns. Nothing is cut: a cell that is too long for its column
 //! goes on to the right, and the cells after it stand in the next line.
 
-use super::colours::{Colours, Style};
+use super::colours::{Colours, TextStyle};
 
 /// Columns of a terminal.
 pub const WIDTH: usize = 80;
@@ -18,7 +18,7 @@ pub enum Column {
 }
 
 /// One row, without the end of its last line. Cells must be free of control characters.
-pub fn row(columns: &[Column], cells: &[(&str, Style)], colours: Colours) -> String {
+pub fn row(columns: &[Column], cells: &[(&str, TextStyle)], colours: Colours) -> String {
     let mut out = String::new();
     let (mut at, mut start) = (0, 0);
     for (column, (text, style)) in columns.iter().zip(cells) {
@@ -93,7 +93,7 @@ mod tests {
     fn plain(cells: [&str; 3]) -> String {
         row(
             &COLUMNS,
-            &cells.map(|cell| (cell, Style::Plain)),
+            &cells.map(|cell| (cell, TextStyle::Plain)),
             Colours::NONE,
         )
     }

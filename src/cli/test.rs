@@ -13,7 +13,7 @@ use clap::{Arg, ArgAction, Command};
 use serde_json::{Value, json};
 
 use super::{directory, help, printable, refused, say};
-use crate::samples::{self, Difference, Facts, Judged, Measure};
+use crate::samples::{self, Difference, Facts, Measure, SampleResult};
 
 /// The exit code when lines differ.
 const DIFFERS: u8 = 1;
@@ -21,9 +21,9 @@ const DIFFERS: u8 = 1;
 const UNTRIED: u8 = 3;
 
 /// A filter, and what came out for it.
-struct Tried {
+struct TestedFilter {
     filter: String,
-    lines: Result<Vec<Judged>, samples::Error>,
+    lines: Result<Vec<SampleResult>, samples::SampleError>,
 }
 
 /// Runs the program; the first word is the name it was called under.
@@ -44,7 +44,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
         if let Err(error) = &lines {
             complaints.push(error.to_string());
         }
-        results.push(Tried { filter, lines });
+        results.push(TestedFilter { filter, lines });
     }
     match matches.get_flag("json") {
         true => say(&json_of(&results, &complaints)),
@@ -168,10 +168,10 @@ fn asked<'w>(
 }
 
 /// A line for each filter, and below it what differs.
-fn report(results: &[Tried]) -> String {
+fn report(results: &[TestedFilter]) -> String {
     let mut text = String::new();
     let (mut filters, mut all, mut differing) = (0, 0, 0);
-    for Tried { filter, lines } in results {
+    for TestedFilter { filter, lines } in results {
         let Ok(lines) = lines else { continue };
         let differences = differences(lines);
         filters += 1;
@@ -218,15 +218,15 @@ fn facts(facts: &Facts) -> String {
     printable(&Value::Object(facts.clone()).to_string())
 }
 
-fn differences(lines: &[Judged]) -> Vec<(&Judged, &Difference)> {
+fn differences(lines: &[SampleResult]) -> Vec<(&SampleResult, &Difference)> {
     let differing = lines
         .iter()
         .filter_map(|line| Some((line, line.difference.as_ref()?)));
     differing.collect()
 }
 
-fn json_of(results: &[Tried], complaints: &[String]) -> String {
-    let filters = results.iter().map(|Tried { filter, lines }| {
+fn json_of(results: &[TestedFilter], complaints: &[String]) -> String {
+    let filters = results.iter().map(|TestedFilter { filter, lines }| {
         let lines = lines.as_deref().unwrap_or_default();
         let list = differences(lines).into_iter().map(|(line, difference)| {
             json!({

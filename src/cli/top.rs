@@ -17,7 +17,7 @@ use anyhow::anyhow;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use self::latest::Latest;
-use self::screen::{Look, Screen};
+use self::screen::{ServerSnapshot, TopScreen};
 use self::terminal::Terminal;
 use super::colours::Colours;
 use super::{directory, ended, help, refused, say};
@@ -86,7 +86,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<()> {
         let figures = figures::ask(&socket, false)
             .map_err(|error| format!("No server answers at {}: {error}", socket.display()))?;
         let happened = latest.look(&figures);
-        Ok::<_, String>(Look {
+        Ok::<_, String>(ServerSnapshot {
             at: begun,
             took: begun.elapsed(),
             figures,
@@ -98,14 +98,14 @@ fn run(matches: &ArgMatches) -> anyhow::Result<()> {
         let before = look().map_err(|error| anyhow!(error))?;
         std::thread::sleep(interval);
         let now = look().map_err(|error| anyhow!(error))?;
-        say(&Screen::endless(colours).show(&now, Some(&before)));
+        say(&TopScreen::endless(colours).show(&now, Some(&before)));
         return Ok(());
     }
     let terminal = Terminal::take()?;
     let mut before = None;
     loop {
         let (rows, columns) = terminal.size();
-        let screen = Screen {
+        let screen = TopScreen {
             rows: rows.into(),
             columns: columns.into(),
             colours,

@@ -18,17 +18,17 @@ use crate::config::web::Web;
 use crate::http::tls;
 use crate::mail::whois::Whois;
 use crate::sys::activation;
-use crate::web::access::Door;
-use crate::web::api::gather::Sources;
+use crate::web::access::AccessControl;
+use crate::web::api::gather::ApiSources;
 use crate::web::ask::Ask;
 use crate::web::callback::Callback;
-use crate::web::events::Hub;
+use crate::web::events::EventHub;
 use crate::web::exporter::Exporter;
-use crate::web::metrics::Format;
-use crate::web::past::Past;
+use crate::web::metrics::MetricsFormat;
+use crate::web::past::BanHistoryCache;
 use crate::web::programs::Programs;
 use crate::web::router::Site;
-use crate::web::serve::{self, Listener};
+use crate::web::serve::{self, WebEndpoint};
 
 /// Threads that wait for answers of the server.
 const THREADS: usize = 16;
@@ -124,7 +124,9 @@ fn run(matches: &ArgMatches) -> Result<()> {
         .max_blocking_threads(THREADS)
         .build()?;
     if matches.get_flag("print") {
-        say(runtime.block_on(exporter.metrics(Format::Text)).trim_end());
+        say(runtime
+            .block_on(exporter.metrics(MetricsFormat::Text))
+            .trim_end());
         return Ok(());
     }
     let [page, metrics] = passed;
@@ -150,7 +152,7 @@ fn run(matches: &ArgMatches) -> Result<()> {
         let page = place("the page", page, web.listen.clone()).await?;
         let site = match &page {
             Some(listener) => {
-                let hub = Hub::begin(socket.clone())?;
+                let hub = EventHub::begin(socket.clone())?;
                 exporter.tell_of(Arc::clone(&hub));
                 Some(Arc::new(site(&web, listener, directory, &socket, hub)?))
             }
@@ -162,7 +164,7 @@ fn run(matches: &ArgMatches) -> Result<()> {
             }
             None => None,
         };
-        let answer = |listener: Option<Listener>, site, tls| {
+        let answer = |listener: Option<WebEndpoint>, site, tls| {
             let exporter = exporter.clone();
             async move {
                 match listener {
@@ -184,15 +186,18 @@ async fn place(
     what: &str,
     passed: Option<activation::Passed>,
     listen: Option<Listen>,
-) -> Result<Option<Listener>> {
+) -> Result<Option<WebEndpoint>> {
     let (listener, place) = match (passed, listen) {
-        (Some(passed), _) => (Listener::passed(passed)?, "a socket of systemd".to_owned()),
+        (Some(passed), _) => (
+            WebEndpoint::passed(passed)?,
+            "a socket of systemd".to_owned(),
+        ),
         (None, Some(listen)) => {
             let place = match &listen {
                 Listen::Tcp(address) => address.to_string(),
                 Listen::Unix(path) => path.display().to_string(),
             };
-            let listener = Listener::bind(&listen).await;
+            let listener = WebEndpoint::bind(&listen).await;
             let listener = listener.with_context(|| format!("cannot listen at {place}"))?;
             (listener, place)
         }
@@ -205,10 +210,10 @@ async fn place(
 /// Page and API, of the server at a control socket.
 fn site(
     web: &Web,
-    listener: &Listener,
+    listener: &WebEndpoint,
     directory: &Path,
     socket: &Path,
-    hub: Arc<Hub>,
+    hub: Arc<EventHub>,
 ) -> Result<Site> {
     let open = web.users.is_none() && web.cafile.is_none();
     if open && !listener.is_local() {
@@ -221,17 +226,17 @@ fn site(
             "ferroban web: passwords come as plain text: set certfile and keyfile below [web]"
         );
     }
-    let door = Arc::new(Door::new(web)?);
+    let door = Arc::new(AccessControl::new(web)?);
     // systemd makes it and says where it is
     let state = std::env::var_os("STATE_DIRECTORY").map(PathBuf::from);
     let callback = Callback::begin(&door, &hub, state.as_deref());
     Ok(Site {
         base: web.base.clone(),
         door,
-        sources: Sources {
+        sources: ApiSources {
             ask: Ask::at(socket.to_owned()),
             programs: Programs::of(directory.to_string_lossy().into_owned()),
-            past: Past::default(),
+            past: BanHistoryCache::default(),
             whois: Whois::default(),
         },
         hub,

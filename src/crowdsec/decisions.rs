@@ -15,7 +15,7 @@ pub const LONGEST: f64 = 315_360_000.0;
 
 /// A decision to ban.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Decision {
+pub struct LapiDecision {
     /// Its number at the LAPI.
     pub id: i64,
     /// Who made it: `crowdsec`, `cscli`, `CAPI`, `lists`, …
@@ -28,7 +28,7 @@ pub struct Decision {
     pub lasts: f64,
 }
 
-impl Decision {
+impl LapiDecision {
     /// The name of the list that it belongs to, as people see it.
     pub fn list(&self) -> String {
         match self.origin.eq_ignore_ascii_case("lists") {
@@ -40,11 +40,11 @@ impl Decision {
 
 /// What is new since the last look, or all there is.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Stream {
+pub struct DecisionStream {
     /// Decisions that hold.
-    pub new: Vec<Decision>,
+    pub new: Vec<LapiDecision>,
     /// Those that do not any more.
-    pub deleted: Vec<Decision>,
+    pub deleted: Vec<LapiDecision>,
 }
 
 /// Both are always there, though maybe null: what has neither is another answer, and not an empty one.
@@ -76,12 +76,12 @@ struct Raw<'a> {
     simulated: Option<bool>,
 }
 
-impl Stream {
+impl DecisionStream {
     /// Reads the answer to `/v1/decisions/stream`.
     ///
     /// # Errors
     /// It is not of that form.
-    pub fn read(body: &[u8]) -> Result<Stream, serde_json::Error> {
+    pub fn read(body: &[u8]) -> Result<DecisionStream, serde_json::Error> {
         if body.trim_ascii_start().first() != Some(&b'{') {
             // serde takes a list for the values of a struct as well
             return Err(serde::de::Error::custom("it is no JSON object"));
@@ -91,7 +91,7 @@ impl Stream {
             let list = list.unwrap_or_default().into_iter();
             list.filter_map(Raw::decision).collect()
         };
-        Ok(Stream {
+        Ok(DecisionStream {
             new: decisions(raw.new),
             deleted: decisions(raw.deleted),
         })
@@ -100,14 +100,14 @@ impl Stream {
 
 impl Raw<'_> {
     /// The decision, if it is to ban an address or a network.
-    fn decision(self) -> Option<Decision> {
+    fn decision(self) -> Option<LapiDecision> {
         let of_addresses = ["ip", "range"].iter();
         let mut of_addresses = of_addresses.filter(|scope| self.scope.eq_ignore_ascii_case(scope));
         let bans = self.kind.eq_ignore_ascii_case("ban") && self.simulated != Some(true);
         if !bans || of_addresses.next().is_none() {
             return None;
         }
-        Some(Decision {
+        Some(LapiDecision {
             id: self.id,
             origin: clean(&self.origin),
             scenario: clean(&self.scenario),
@@ -183,7 +183,7 @@ mod tests {
             {"duration":"4h","id":7,"origin":"cscli","scenario":"x","scope":"Ip","type":"ban","value":"198.51.100.2","simulated":true},
             {"duration":"soon","id":8,"origin":"cscli","scenario":"x","scope":"Ip","type":"ban","value":"198.51.100.2"},
             {"duration":"1s","id":9,"origin":"a\u0000\u2028 b","scenario":"\n","scope":"Ip","type":"ban","value":"::ffff:192.0.2.1"}]}"#;
-        let stream = Stream::read(body.as_bytes()).unwrap();
+        let stream = DecisionStream::read(body.as_bytes()).unwrap();
         assert!(stream.deleted.is_empty());
         let told: Vec<_> = stream
             .new
@@ -221,10 +221,10 @@ mod tests {
             "{\"new\":[",
             "{\"new\":[{\"duration\":\"\u{0}",
         ] {
-            assert!(Stream::read(body.as_bytes()).is_err(), "{body}");
+            assert!(DecisionStream::read(body.as_bytes()).is_err(), "{body}");
         }
         let deep = "[".repeat(100_000);
-        assert!(Stream::read(format!("{{\"x\":{deep}").as_bytes()).is_err());
+        assert!(DecisionStream::read(format!("{{\"x\":{deep}").as_bytes()).is_err());
     }
 
     #[test]

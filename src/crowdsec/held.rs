@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::decisions::Decision;
+use super::decisions::LapiDecision;
 use crate::address::Address;
 use crate::jail::link::{OwnBan, RemoteChange};
 use crate::origin::BanOrigin;
@@ -25,9 +25,9 @@ const OTHER: &str = "other";
 
 /// What the LAPI holds, and what jails were given of it.
 #[derive(Debug)]
-pub struct Held {
-    decisions: HashMap<i64, Kept>,
-    lists: HashMap<String, Arc<List>>,
+pub struct HeldDecisions {
+    decisions: HashMap<i64, HeldDecision>,
+    lists: HashMap<String, Arc<DecisionList>>,
     /// By jail, until when.
     given: HashMap<String, HashMap<Address, Timestamp>>,
     /// Decisions that are kept.
@@ -37,15 +37,15 @@ pub struct Held {
 }
 
 #[derive(Debug)]
-struct Kept {
+struct HeldDecision {
     target: IpNet,
     until: Timestamp,
-    list: Arc<List>,
+    list: Arc<DecisionList>,
 }
 
 /// Where decisions come from, as far as jails are concerned.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct List {
+pub struct DecisionList {
     /// The origin, in lower case.
     pub origin: String,
     /// What people see.
@@ -54,7 +54,7 @@ pub struct List {
 
 /// What one jail is to do, and of how many.
 #[derive(Debug, Default)]
-pub struct Order {
+pub struct JailChanges {
     /// In this order.
     pub changes: Vec<RemoteChange>,
     /// By list.
@@ -68,13 +68,13 @@ pub struct Order {
 /// Lists that the log names in one line.
 const NAMED: usize = 20;
 
-/// Targets that [`Order::some`] names.
+/// Targets that [`JailChanges::some`] names.
 const SOME: usize = 5;
 
-impl Held {
+impl HeldDecisions {
     /// Nothing yet; at most so many decisions.
-    pub fn new(most: usize) -> Held {
-        Held {
+    pub fn new(most: usize) -> HeldDecisions {
+        HeldDecisions {
             decisions: HashMap::new(),
             lists: HashMap::new(),
             given: HashMap::new(),
@@ -90,7 +90,7 @@ impl Held {
     }
 
     /// A decision holds.
-    pub fn add(&mut self, decision: &Decision, now: Timestamp) {
+    pub fn add(&mut self, decision: &LapiDecision, now: Timestamp) {
         let Some(target) = network(&decision.target).filter(|_| decision.lasts > 0.0) else {
             return;
         };
@@ -105,14 +105,14 @@ impl Held {
                 true => name,
                 false => OTHER.to_owned(),
             };
-            let list = Arc::new(List {
+            let list = Arc::new(DecisionList {
                 origin: decision.origin.to_lowercase(),
                 name: name.clone(),
             });
             self.lists.entry(name).or_insert(list).clone()
         });
         let until = now + decision.lasts;
-        let kept = Kept {
+        let kept = HeldDecision {
             target,
             until,
             list,
@@ -160,10 +160,10 @@ impl Held {
     /// banned here.
     pub fn orders(
         &mut self,
-        jail_of: impl Fn(&List) -> Option<String>,
+        jail_of: impl Fn(&DecisionList) -> Option<String>,
         refuses: impl Fn(&Address) -> bool,
         now: Timestamp,
-    ) -> (BTreeMap<String, Order>, Option<Timestamp>) {
+    ) -> (BTreeMap<String, JailChanges>, Option<Timestamp>) {
         self.decisions.retain(|_, kept| kept.until > now);
         let lists = self.lists.values();
         let jails: HashMap<&str, String> = lists
@@ -172,7 +172,7 @@ impl Held {
         let mut given = std::mem::take(&mut self.given);
         // a jail without any has to lift what it has
         let names = jails.values().chain(given.keys()).cloned();
-        let mut wanted: BTreeMap<String, Vec<(IpNet, Timestamp, &List)>> =
+        let mut wanted: BTreeMap<String, Vec<(IpNet, Timestamp, &DecisionList)>> =
             names.map(|jail| (jail, Vec::new())).collect();
         for kept in self.decisions.values() {
             if let Some(jail) = jails.get(kept.list.name.as_str())
@@ -199,13 +199,16 @@ impl Held {
 /// Targets of which none is inside of another, until when, and by which list; and when the first network ends
 /// that hides something.
 fn outermost<'l>(
-    mut list: Vec<(IpNet, Timestamp, &'l List)>,
+    mut list: Vec<(IpNet, Timestamp, &'l DecisionList)>,
     refuses: &impl Fn(&Address) -> bool,
-) -> (Vec<(Address, Timestamp, &'l List)>, Option<Timestamp>) {
+) -> (
+    Vec<(Address, Timestamp, &'l DecisionList)>,
+    Option<Timestamp>,
+) {
     // networks before what is inside of them, and of the same the one that lasts longest, so that its order
     // is the same each time
     list.sort_unstable_by(|a, b| (a.0, a.2).cmp(&(b.0, b.2)).then(b.1.total_cmp(&a.1)));
-    let mut bans: Vec<(Address, Timestamp, &List)> = Vec::with_capacity(list.len());
+    let mut bans: Vec<(Address, Timestamp, &DecisionList)> = Vec::with_capacity(list.len());
     let (mut outer, mut again): (Option<IpNet>, Option<Timestamp>) = (None, None);
     for (net, until, list) in list {
         if let (Some(outer), Some(ban)) = (outer, bans.last_mut()) {
@@ -234,11 +237,11 @@ fn outermost<'l>(
 /// What makes of the bans that there are those that there are to be.
 fn difference(
     mut before: HashMap<Address, Timestamp>,
-    bans: Vec<(Address, Timestamp, &List)>,
+    bans: Vec<(Address, Timestamp, &DecisionList)>,
     now: Timestamp,
-) -> (HashMap<Address, Timestamp>, Order) {
+) -> (HashMap<Address, Timestamp>, JailChanges) {
     let mut after = HashMap::with_capacity(bans.len());
-    let mut order = Order::default();
+    let mut order = JailChanges::default();
     let mut models: HashMap<&str, Ticket> = HashMap::new();
     let mut begin = Vec::new();
     for (target, until, list) in bans {
@@ -292,7 +295,7 @@ fn network(target: &Address) -> Option<IpNet> {
     }
 }
 
-impl Order {
+impl JailChanges {
     /// What the log says of it: of many lists the first few, whose names are the LAPI's to choose.
     pub fn words(&self) -> String {
         let of_list = |(list, count): (&String, &usize)| format!("{count} banned by list {list}");
@@ -317,8 +320,8 @@ impl Order {
 mod tests {
     use super::*;
 
-    fn decision(id: i64, origin: &str, target: &str, lasts: f64) -> Decision {
-        Decision {
+    fn decision(id: i64, origin: &str, target: &str, lasts: f64) -> LapiDecision {
+        LapiDecision {
             id,
             origin: origin.into(),
             scenario: "s".into(),
@@ -328,7 +331,7 @@ mod tests {
     }
 
     /// The changes for the jail `j`, and when to ask again.
-    fn orders(held: &mut Held, now: f64) -> (Vec<String>, Option<f64>) {
+    fn orders(held: &mut HeldDecisions, now: f64) -> (Vec<String>, Option<f64>) {
         let (orders, again) = held.orders(
             |list| (list.origin != "nobody's").then(|| "j".to_owned()),
             |target| target.to_string() == "192.0.2.66",
@@ -353,7 +356,7 @@ mod tests {
 
     #[test]
     fn decisions_become_bans_and_their_ends() {
-        let mut held = Held::new(10);
+        let mut held = HeldDecisions::new(10);
         for decision in [
             decision(1, "CAPI", "192.0.2.1", 50.0),
             decision(2, "lists", "192.0.2.1", 100.0),
@@ -380,7 +383,7 @@ mod tests {
 
     #[test]
     fn a_network_stands_for_all_in_it_until_it_ends() {
-        let mut held = Held::new(10);
+        let mut held = HeldDecisions::new(10);
         held.add(&decision(1, "a", "192.0.2.1", 100.0), 0.0);
         held.add(&decision(2, "a", "192.0.2.200", 20.0), 0.0);
         let before = ["ban 192.0.2.1 until 100 a", "ban 192.0.2.200 until 20 a"];
@@ -418,7 +421,7 @@ mod tests {
 
     #[test]
     fn what_a_jail_has_from_the_database_is_compared() {
-        let mut held = Held::new(10);
+        let mut held = HeldDecisions::new(10);
         let ban = |id: &str, until| OwnBan {
             id: Address::parse(id),
             since: 0.0,
@@ -435,7 +438,7 @@ mod tests {
 
     #[test]
     fn there_is_room_for_so_many() {
-        let mut held = Held::new(3);
+        let mut held = HeldDecisions::new(3);
         for n in 1..=5 {
             held.add(
                 &decision(n, &format!("l{n}"), &format!("192.0.2.{n}"), 10.0),
@@ -454,11 +457,11 @@ mod tests {
 
     #[test]
     fn the_log_names_a_few() {
-        let mut order = Order {
+        let mut order = JailChanges {
             banned: BTreeMap::from([("CAPI".into(), 2)]),
             lifted: 1,
             some: vec![Address::parse("192.0.2.1"), Address::parse("192.0.2.2")],
-            ..Order::default()
+            ..JailChanges::default()
         };
         assert_eq!(
             order.words(),
@@ -480,7 +483,7 @@ mod tests {
             fn order_of_decisions_covers_exactly_what_is_decided(
                 steps in proptest::collection::vec((0i64..12, 0u8..4, 24u8..=32, 0u8..=255, 1f64..50.0), 1..40)
             ) {
-                let mut held = Held::new(1000);
+                let mut held = HeldDecisions::new(1000);
                 let mut there: HashMap<Address, f64> = HashMap::new();
                 for (step, (id, what, prefix, last, lasts)) in steps.into_iter().enumerate() {
                     let now = step as f64;
@@ -522,7 +525,7 @@ mod tests {
 
     #[test]
     fn many_lists_make_no_long_line() {
-        let mut order = Order::default();
+        let mut order = JailChanges::default();
         for number in 0..1_000 {
             order.banned.insert(format!("list{number:03}"), 2);
         }

@@ -12,19 +12,19 @@ use chrono::DateTime;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value as Json, json};
 
-use super::decisions::Stream;
-use super::settings::{Secret, Settings};
+use super::decisions::DecisionStream;
+use super::settings::{CrowdsecSettings, SecretSource};
 use crate::http::tls::Tls;
-use crate::http::{Client, HttpError, Limits, Response};
+use crate::http::{HttpClient, HttpError, HttpLimits, Response};
 use crate::ticket::Timestamp;
 
 /// What an answer may take that is not long.
-const SHORT: Limits = Limits {
+const SHORT: HttpLimits = HttpLimits {
     time: Duration::from_secs(15),
     size: 4 << 20,
 };
 /// What an answer with alerts to send or all decisions may take.
-const LONG: Limits = Limits {
+const LONG: HttpLimits = HttpLimits {
     time: Duration::from_secs(120),
     size: 64 << 20,
 };
@@ -79,18 +79,18 @@ type Result<T> = std::result::Result<T, LapiError>;
 /// The LAPI and how to speak to it.
 #[derive(Debug)]
 pub struct Lapi {
-    client: Client,
+    client: HttpClient,
     /// Before `/v1/…`.
     base: String,
     machine: Option<(String, String)>,
     bouncer: Option<String>,
-    session: Mutex<Option<Session>>,
+    session: Mutex<Option<LapiSession>>,
     /// The LAPI's clock less ours, in seconds.
     ahead: AtomicI64,
 }
 
 #[derive(Clone, Debug)]
-struct Session {
+struct LapiSession {
     token: String,
     /// The name of this host as a machine.
     machine: String,
@@ -102,7 +102,7 @@ impl Lapi {
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub fn new(settings: &Settings) -> std::result::Result<Lapi, String> {
+    pub fn new(settings: &CrowdsecSettings) -> std::result::Result<Lapi, String> {
         let machine = match &settings.machine {
             Some((name, password)) => Some((name.clone(), read(password)?)),
             None => None,
@@ -111,7 +111,7 @@ impl Lapi {
         let (client, base) = match settings.url.starts_with('/') {
             // the name stands in the header only
             true => {
-                let client = Client::over_socket(Path::new(&settings.url));
+                let client = HttpClient::over_socket(Path::new(&settings.url));
                 (client, "http://crowdsec".to_owned())
             }
             false => {
@@ -119,7 +119,7 @@ impl Lapi {
                     ca: settings.ca.clone(),
                     certificate: settings.certificate.clone(),
                 };
-                let client = Client::new(tls).map_err(|error| error.to_string())?;
+                let client = HttpClient::new(tls).map_err(|error| error.to_string())?;
                 (client, settings.url.clone())
             }
         };
@@ -241,7 +241,7 @@ impl Lapi {
     ///
     /// # Errors
     /// It does not say; what has changed may be lost then.
-    pub async fn decisions(&self, all: bool, origins: &[String]) -> Result<Stream> {
+    pub async fn decisions(&self, all: bool, origins: &[String]) -> Result<DecisionStream> {
         let what = "GET /v1/decisions/stream";
         // each decision by itself: what the LAPI leaves out as a duplicate may last longer than the other
         let mut path = format!("/v1/decisions/stream?startup={all}&dedup=false");
@@ -251,7 +251,7 @@ impl Lapi {
         let answer = self.as_bouncer(what, &path, None, LONG).await?;
         accepted(what, &answer)?;
         // millions of bytes take their time
-        let read = tokio::task::spawn_blocking(move || Stream::read(&answer.body));
+        let read = tokio::task::spawn_blocking(move || DecisionStream::read(&answer.body));
         match read.await {
             Ok(stream) => stream.map_err(|error| LapiError::Answer { what, error }),
             Err(_) => Err(LapiError::Refused {
@@ -282,7 +282,7 @@ impl Lapi {
         what: &'static str,
         path: &str,
         body: Option<&Json>,
-        limits: Limits,
+        limits: HttpLimits,
     ) -> Result<Response> {
         let key = self.bouncer.as_deref().map(|key| ("X-Api-Key", key));
         self.ask(what, path, key, body, limits).await
@@ -294,7 +294,7 @@ impl Lapi {
         what: &'static str,
         path: &str,
         body: Option<&Json>,
-        limits: Limits,
+        limits: HttpLimits,
     ) -> Result<Response> {
         let known = self.session();
         let is_new = known.is_none();
@@ -313,25 +313,25 @@ impl Lapi {
 
     async fn with_token(
         &self,
-        session: &Session,
+        session: &LapiSession,
         what: &'static str,
         path: &str,
         body: Option<&Json>,
-        limits: Limits,
+        limits: HttpLimits,
     ) -> Result<Response> {
         let token = format!("Bearer {}", session.token);
         let header = Some(("Authorization", token.as_str()));
         self.ask(what, path, header, body, limits).await
     }
 
-    fn session(&self) -> Option<Session> {
+    fn session(&self) -> Option<LapiSession> {
         let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         session
             .clone()
             .filter(|session| session.until > Instant::now())
     }
 
-    async fn log_in(&self) -> Result<Session> {
+    async fn log_in(&self) -> Result<LapiSession> {
         let what = "POST /v1/watchers/login";
         let body = match &self.machine {
             Some((name, password)) => {
@@ -362,7 +362,7 @@ impl Lapi {
             .unwrap_or(TOKEN)
             .clamp(TOKEN, Duration::from_secs(86_400));
         let named = self.machine.as_ref().map(|(name, _)| name.clone());
-        let session = Session {
+        let session = LapiSession {
             token: token.to_owned(),
             machine: machine_of(token).or(named).unwrap_or_default(),
             until: Instant::now() + holds.saturating_sub(MARGIN),
@@ -378,7 +378,7 @@ impl Lapi {
         path: &str,
         header: Option<(&str, &str)>,
         body: Option<&Json>,
-        limits: Limits,
+        limits: HttpLimits,
     ) -> Result<Response> {
         let method = what.split(' ').next().unwrap_or_default();
         let mut headers = vec![("Accept", "application/json")];
@@ -452,10 +452,10 @@ fn machine_of(token: &str) -> Option<String> {
     Some(claims["id"].as_str()?.to_owned())
 }
 
-fn read(secret: &Secret) -> std::result::Result<String, String> {
+fn read(secret: &SecretSource) -> std::result::Result<String, String> {
     match secret {
-        Secret::Text(text) => Ok(text.clone()),
-        Secret::File(path) => match fs::read_to_string(path) {
+        SecretSource::Text(text) => Ok(text.clone()),
+        SecretSource::File(path) => match fs::read_to_string(path) {
             Ok(text) => Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
             Err(error) => Err(format!(
                 "[crowdsec] cannot read {}: {error}",

@@ -14,10 +14,10 @@ mod task;
 
 use std::sync::Arc;
 
-pub use self::settings::Settings;
-use self::task::Shared;
+pub use self::settings::CrowdsecSettings;
+use self::task::BridgeShared;
 use crate::control::Value;
-use crate::fleet::Surroundings;
+use crate::fleet::FleetContext;
 use crate::jail::link::Link;
 
 /// The logger of the bridge.
@@ -29,7 +29,7 @@ const ORIGIN: &str = "ferroban";
 /// The bridge, while it lives.
 #[derive(Debug)]
 pub struct Bridge {
-    shared: Arc<Shared>,
+    shared: Arc<BridgeShared>,
     task: tokio::task::JoinHandle<()>,
     link: Link,
 }
@@ -39,10 +39,10 @@ impl Bridge {
     ///
     /// # Errors
     /// Files that cannot be read.
-    pub fn start(settings: Settings, around: Surroundings) -> Result<Bridge, String> {
+    pub fn start(settings: CrowdsecSettings, around: FleetContext) -> Result<Bridge, String> {
         let link = around.link.clone();
         let told = link.open();
-        let shared = Arc::new(Shared::new(settings, around)?);
+        let shared = Arc::new(BridgeShared::new(settings, around)?);
         let task = tokio::spawn(task::run(shared.clone(), told));
         Ok(Bridge { shared, task, link })
     }

@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::decisions::{Decision, clean};
+use super::decisions::{LapiDecision, clean};
 use crate::address::Address;
 use crate::ticket::Timestamp;
 
@@ -15,8 +15,8 @@ const ENDS: usize = 32;
 
 /// The bans of this host that the LAPI has been told.
 #[derive(Debug, Default)]
-pub struct Own {
-    claims: HashMap<Address, Vec<Claim>>,
+pub struct OwnBans {
+    claims: HashMap<Address, Vec<ToldBan>>,
     /// Decisions of ours that the LAPI holds, and those of other hosts like this one.
     ours: HashMap<i64, String>,
     others: HashSet<i64>,
@@ -25,14 +25,14 @@ pub struct Own {
 }
 
 #[derive(Debug)]
-struct Claim {
+struct ToldBan {
     jail: String,
     /// The latest last.
     ends: Vec<Timestamp>,
     told: Timestamp,
 }
 
-impl Claim {
+impl ToldBan {
     fn until(&self) -> Timestamp {
         self.ends.last().copied().unwrap_or_default()
     }
@@ -43,12 +43,12 @@ pub fn scenario(jail: &str) -> String {
     clean(&format!("{}/{jail}", super::ORIGIN))
 }
 
-impl Own {
+impl OwnBans {
     /// Remembers a ban; whether the LAPI has to be told, which knows of none that lasts so long.
     pub fn claim(&mut self, jail: &str, id: &Address, until: Timestamp, now: Timestamp) -> bool {
         let claims = self.claims.entry(id.clone()).or_default();
         let Some(claim) = claims.iter_mut().find(|claim| claim.jail == jail) else {
-            claims.push(Claim {
+            claims.push(ToldBan {
                 jail: jail.to_owned(),
                 ends: vec![until],
                 told: now,
@@ -105,7 +105,7 @@ impl Own {
     }
 
     /// Whether a decision of our origin is this host's.
-    pub fn knows(&mut self, decision: &Decision, now: Timestamp) -> bool {
+    pub fn knows(&mut self, decision: &LapiDecision, now: Timestamp) -> bool {
         let until = now + decision.lasts;
         let Some(claim) = self.claim_of(decision) else {
             self.others.insert(decision.id);
@@ -130,7 +130,7 @@ impl Own {
 
     /// A decision of our origin holds no more: the jail whose ban somebody has deleted with it. One that was
     /// over anyway is nobody's.
-    pub fn deleted(&mut self, decision: &Decision, now: Timestamp) -> Option<String> {
+    pub fn deleted(&mut self, decision: &LapiDecision, now: Timestamp) -> Option<String> {
         let ours = self.ours.remove(&decision.id);
         let of_others = self.others.remove(&decision.id);
         let looked = self.looked;
@@ -156,7 +156,7 @@ impl Own {
         self.claims.values().map(Vec::len).sum()
     }
 
-    fn claim_of(&self, decision: &Decision) -> Option<&Claim> {
+    fn claim_of(&self, decision: &LapiDecision) -> Option<&ToldBan> {
         let claims = self.claims.get(&decision.target)?;
         claims
             .iter()
@@ -168,8 +168,8 @@ impl Own {
 mod tests {
     use super::*;
 
-    fn decision(id: i64, jail: &str, lasts: f64) -> Decision {
-        Decision {
+    fn decision(id: i64, jail: &str, lasts: f64) -> LapiDecision {
+        LapiDecision {
             id,
             origin: "ferroban".into(),
             scenario: scenario(jail),
@@ -178,8 +178,8 @@ mod tests {
         }
     }
 
-    fn own() -> (Own, Address) {
-        let (mut own, id) = (Own::default(), Address::parse("192.0.2.1"));
+    fn own() -> (OwnBans, Address) {
+        let (mut own, id) = (OwnBans::default(), Address::parse("192.0.2.1"));
         assert!(own.claim("sshd", &id, 600.0, 0.0));
         (own, id)
     }

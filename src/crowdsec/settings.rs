@@ -13,31 +13,31 @@ const BOUNCER_KEY: &str = "crowdsec-bouncer-key";
 
 /// A secret: as it was written, or the file it stands in.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Secret {
+pub enum SecretSource {
     /// Itself.
     Text(String),
     /// A file.
     File(PathBuf),
 }
 
-impl std::fmt::Debug for Secret {
+impl std::fmt::Debug for SecretSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Secret::Text(_) => f.write_str("…"),
-            Secret::File(path) => path.fmt(f),
+            SecretSource::Text(_) => f.write_str("…"),
+            SecretSource::File(path) => path.fmt(f),
         }
     }
 }
 
 /// What the bridge goes by.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
+pub struct CrowdsecSettings {
     /// Where the LAPI is: `http://…`, `https://…`, or the path of a Unix socket.
     pub url: String,
     /// The name of this host as a machine, and its password.
-    pub machine: Option<(String, Secret)>,
+    pub machine: Option<(String, SecretSource)>,
     /// The key of this host as a bouncer.
-    pub bouncer: Option<Secret>,
+    pub bouncer: Option<SecretSource>,
     /// Certificates that the LAPI's is checked by; those of the system otherwise.
     pub ca: Option<PathBuf>,
     /// The certificate of this host and its key, which stand for password and bouncer key where there are none.
@@ -59,17 +59,19 @@ pub struct Settings {
 /// An option that makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("[crowdsec] {option}: {why}")]
-pub struct SettingsError {
+pub struct CrowdsecSettingsError {
     option: &'static str,
     why: String,
 }
 
-impl Settings {
+impl CrowdsecSettings {
     /// Reads the options of the section; `None` without a `url`.
     ///
     /// # Errors
     /// The first option that makes no sense.
-    pub fn read(options: &[(Value, Value)]) -> Result<Option<Settings>, SettingsError> {
+    pub fn read(
+        options: &[(Value, Value)],
+    ) -> Result<Option<CrowdsecSettings>, CrowdsecSettingsError> {
         let text = |name: &str| {
             let found = options.iter().find(|(key, _)| key.as_str() == Some(name));
             let text = found.map(|(_, value)| value.str().trim().to_owned());
@@ -78,7 +80,7 @@ impl Settings {
         let Some(url) = text("url") else {
             return Ok(None);
         };
-        let wrong = |option, why: &str| SettingsError {
+        let wrong = |option, why: &str| CrowdsecSettingsError {
             option,
             why: why.to_owned(),
         };
@@ -103,8 +105,8 @@ impl Settings {
         };
         let secret = |option, file: &str, name| {
             let file = text(file).map(PathBuf::from).or_else(|| credential(name));
-            let file = file.map(Secret::File);
-            text(option).map(Secret::Text).or(file)
+            let file = file.map(SecretSource::File);
+            text(option).map(SecretSource::Text).or(file)
         };
         let pair = |first: &'static str, second: &str| {
             let path = |option| text(option).map(PathBuf::from);
@@ -159,7 +161,7 @@ impl Settings {
             .into_iter()
             .partition(|word| word.starts_with('!'));
         let no_scenarios = no_scenarios.iter().map(|word| word[1..].to_owned());
-        Ok(Some(Settings {
+        Ok(Some(CrowdsecSettings {
             url: url.trim_end_matches('/').to_owned(),
             machine,
             bouncer,
@@ -223,12 +225,12 @@ fn credential(name: &str) -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    fn read(options: &[(&str, &str)]) -> Result<Option<Settings>, SettingsError> {
+    fn read(options: &[(&str, &str)]) -> Result<Option<CrowdsecSettings>, CrowdsecSettingsError> {
         let options: Vec<_> = options
             .iter()
             .map(|(name, value)| ((*name).into(), (*value).into()))
             .collect();
-        Settings::read(&options)
+        CrowdsecSettings::read(&options)
     }
 
     #[test]

@@ -12,17 +12,17 @@ use serde_json::{Value as Json, json};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::decisions::{LONGEST, Stream, duration};
-use super::held::{Held, List, Order};
+use super::decisions::{DecisionStream, LONGEST, duration};
+use super::held::{DecisionList, HeldDecisions, JailChanges};
 use super::lapi::{Lapi, LapiError};
-use super::own::{Own, SAME_END, scenario};
-use super::{LOG, ORIGIN, Settings};
+use super::own::{OwnBans, SAME_END, scenario};
+use super::{CrowdsecSettings, LOG, ORIGIN};
 use crate::address::Address;
 use crate::clock::now;
 use crate::control::Value;
 use crate::fleet::forward::Forward;
 use crate::fleet::guard::{Guard, this_host};
-use crate::fleet::{Millis, Surroundings};
+use crate::fleet::{FleetContext, Millis};
 use crate::jail::link::{JailUpdate, OwnBan};
 use crate::jail::{BanExchange, Jail};
 use crate::ticket::Timestamp;
@@ -58,9 +58,9 @@ type Key = (String, Address);
 
 /// All that the bridge knows.
 #[derive(Debug)]
-struct State {
-    held: Held,
-    own: Own,
+struct BridgeState {
+    held: HeldDecisions,
+    own: OwnBans,
     out: IndexMap<Key, Out>,
     forward: Forward,
     guard: Guard,
@@ -68,8 +68,8 @@ struct State {
     complete: bool,
     /// Jails that have said what bans they have.
     reported: Vec<String>,
-    telling: Way,
-    hearing: Way,
+    telling: LapiHealth,
+    hearing: LapiHealth,
     sent: u64,
     dropped: u64,
     /// Bans that administrators of CrowdSec do not want.
@@ -80,7 +80,7 @@ struct State {
 
 /// Whether the LAPI does what it is asked.
 #[derive(Clone, Debug, Default)]
-struct Way {
+struct LapiHealth {
     /// Since when it does.
     since: Option<Timestamp>,
     /// When it did last.
@@ -91,12 +91,12 @@ struct Way {
 
 /// What the parts of the task share.
 #[derive(Debug)]
-pub(super) struct Shared {
-    settings: Settings,
+pub(super) struct BridgeShared {
+    settings: CrowdsecSettings,
     lapi: Lapi,
-    around: Surroundings,
+    around: FleetContext,
     began: Timestamp,
-    state: Mutex<State>,
+    state: Mutex<BridgeState>,
     /// There is something to tell.
     to_tell: Notify,
     /// A jail that hears or tells has started.
@@ -104,15 +104,18 @@ pub(super) struct Shared {
 }
 
 /// Until it is dropped.
-pub(super) async fn run(shared: Arc<Shared>, told: mpsc::Receiver<(String, JailUpdate)>) {
+pub(super) async fn run(shared: Arc<BridgeShared>, told: mpsc::Receiver<(String, JailUpdate)>) {
     tokio::join!(shared.hear_jails(told), shared.tell(), shared.look());
 }
 
-impl Shared {
-    pub(super) fn new(settings: Settings, around: Surroundings) -> Result<Shared, String> {
-        let state = State {
-            held: Held::new(settings.most),
-            own: Own::default(),
+impl BridgeShared {
+    pub(super) fn new(
+        settings: CrowdsecSettings,
+        around: FleetContext,
+    ) -> Result<BridgeShared, String> {
+        let state = BridgeState {
+            held: HeldDecisions::new(settings.most),
+            own: OwnBans::default(),
             out: IndexMap::new(),
             forward: Forward::new(BanExchange::Crowdsec, 3 * settings.most),
             guard: Guard {
@@ -121,14 +124,14 @@ impl Shared {
             },
             complete: false,
             reported: Vec::new(),
-            telling: Way::default(),
-            hearing: Way::default(),
+            telling: LapiHealth::default(),
+            hearing: LapiHealth::default(),
             sent: 0,
             dropped: 0,
             allowed: 0,
             beyond: false,
         };
-        Ok(Shared {
+        Ok(BridgeShared {
             lapi: Lapi::new(&settings)?,
             settings,
             around,
@@ -139,7 +142,7 @@ impl Shared {
         })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, BridgeState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -459,7 +462,7 @@ impl Shared {
     }
 
     /// Takes what the LAPI says.
-    async fn hear(&self, stream: Stream, all: bool) {
+    async fn hear(&self, stream: DecisionStream, all: bool) {
         let now = now();
         let mut lifts: BTreeMap<String, Vec<String>> = BTreeMap::new();
         {
@@ -525,7 +528,7 @@ impl Shared {
             return None;
         }
         let reported = |name: &String| state.reported.contains(name);
-        let jail_of = |list: &List| {
+        let jail_of = |list: &DecisionList| {
             let own = format!("{JAIL}-{}", list.origin);
             let known = |name: &String| jails.contains_key(name) && reported(name);
             [own, JAIL.to_owned()].into_iter().find(known)
@@ -597,7 +600,7 @@ impl Shared {
         let text = |text: &Option<String>| text.as_deref().map_or(Value::None, Value::from);
         let time = |time: Option<Timestamp>| time.map_or(Value::None, Value::Float);
         let count = |count: u64| Value::Int(i64::try_from(count).unwrap_or(i64::MAX));
-        let way = |way: &Way, used: bool| match used {
+        let way = |way: &LapiHealth, used: bool| match used {
             true => Value::Dict(vec![
                 ("since".into(), time(way.since)),
                 ("last".into(), time(way.last)),
@@ -630,7 +633,7 @@ impl Shared {
     }
 }
 
-impl State {
+impl BridgeState {
     /// Adds something to be told; what was to be told of the same is not any more.
     fn put(&mut self, key: Key, out: Out) {
         self.out.shift_remove(&key);
@@ -679,7 +682,7 @@ impl Direction {
     }
 }
 
-fn say(jail: &str, order: &Order) {
+fn say(jail: &str, order: &JailChanges) {
     let words = order.words();
     if !words.is_empty() {
         notice!(LOG, "[{jail}] {words}");

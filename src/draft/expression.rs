@@ -1,12 +1,12 @@
 //! A shape → a failregex: what stays is written out, what varies becomes a class that cannot reach
 //! beyond its own end.
 
-use super::shape::{Line, Shape};
-use super::tokens::Kind;
+use super::shape::{LineShape, ShapedLine};
+use super::tokens::TokenKind;
 
 /// What stands at one place of an expression.
 #[derive(Clone, Debug)]
-enum Part {
+enum DraftPart {
     /// One of these texts.
     Texts(Vec<String>),
     /// A text of this beginning, then anything that the class takes.
@@ -18,7 +18,7 @@ enum Part {
     /// Likewise, and it is a user's name.
     User(String),
     /// A quoted text that has parts of its own.
-    Inner(Box<Expression>),
+    Inner(Box<DraftRegex>),
     /// The address to blame.
     Accused,
     /// Blanks.
@@ -27,9 +27,9 @@ enum Part {
 
 /// A failregex in the making.
 #[derive(Clone, Debug)]
-pub(super) struct Expression {
-    pub(super) shape: Shape,
-    parts: Vec<Part>,
+pub(super) struct DraftRegex {
+    pub(super) shape: LineShape,
+    parts: Vec<DraftPart>,
 }
 
 /// Words before the name of a user, and words behind such a word that are no name.
@@ -130,14 +130,14 @@ const TELLING: &[&str] = &[
 /// Words before a number that says what happened.
 const CODES: &[&str] = &["status", "code", "error", "reply", "response", "eventid"];
 
-impl Expression {
-    pub(super) fn new(shape: Shape) -> Expression {
-        Expression::within(shape, None)
+impl DraftRegex {
+    pub(super) fn new(shape: LineShape) -> DraftRegex {
+        DraftRegex::within(shape, None)
     }
 
     /// What stands in quotes that end with `quote`, which it cannot hold.
-    fn within(shape: Shape, quote: Option<char>) -> Expression {
-        let mut parts: Vec<Part> = Vec::new();
+    fn within(shape: LineShape, quote: Option<char>) -> DraftRegex {
+        let mut parts: Vec<DraftPart> = Vec::new();
         let mut named = false;
         for place in 0..shape.lines[0].tokens.len() {
             let mut part = part(&shape, place, quote);
@@ -148,14 +148,14 @@ impl Expression {
             named |= part.has_name();
             parts.push(part);
         }
-        Expression { shape, parts }
+        DraftRegex { shape, parts }
     }
 
     /// Where a client may have had its say: the places of names, words and quoted texts.
     pub(super) fn open(&self) -> impl Iterator<Item = usize> + '_ {
         let open = |place: &usize| match &self.parts[*place] {
-            Part::User(_) | Part::Begun(..) | Part::Inner(_) => true,
-            Part::Class(class) => !class.starts_with("\\d"),
+            DraftPart::User(_) | DraftPart::Begun(..) | DraftPart::Inner(_) => true,
+            DraftPart::Class(class) => !class.starts_with("\\d"),
             _ => false,
         };
         (0..self.parts.len()).filter(open)
@@ -163,7 +163,7 @@ impl Expression {
 
     /// Writes one place out, with the texts it has in the attack lines, so that an innocent line no longer
     /// matches. False: there is no such place.
-    pub(super) fn narrow(&mut self, innocent: &Line) -> bool {
+    pub(super) fn narrow(&mut self, innocent: &ShapedLine) -> bool {
         /// More texts than these are no list any more.
         const MOST: usize = 6;
         if !self.shape.fits(innocent) {
@@ -173,9 +173,13 @@ impl Expression {
             let values = self.shape.values(place);
             let value = innocent.content(place);
             let rank = match &self.parts[place] {
-                Part::Class(_) if values.iter().all(|value| is_status(value)) => 0,
-                Part::Class(_) if self.shape.lines[0].tokens[place].kind == Kind::Word => 1,
-                Part::Class(_) | Part::Begun(..) => 2,
+                DraftPart::Class(_) if values.iter().all(|value| is_status(value)) => 0,
+                DraftPart::Class(_)
+                    if self.shape.lines[0].tokens[place].kind == TokenKind::Word =>
+                {
+                    1
+                }
+                DraftPart::Class(_) | DraftPart::Begun(..) => 2,
                 _ => return None,
             };
             let differs = !values.contains(&value) && values.len() <= MOST;
@@ -187,7 +191,7 @@ impl Expression {
         };
         let values = self.shape.values(place);
         let texts = values.iter().map(|value| (*value).to_owned()).collect();
-        self.parts[place] = Part::Texts(texts);
+        self.parts[place] = DraftPart::Texts(texts);
         true
     }
 
@@ -195,8 +199,8 @@ impl Expression {
     #[cfg(test)]
     pub(super) fn open_up(&mut self) {
         for part in &mut self.parts {
-            if matches!(part, Part::Class(_) | Part::User(_)) {
-                *part = Part::Class(".*".to_owned());
+            if matches!(part, DraftPart::Class(_) | DraftPart::User(_)) {
+                *part = DraftPart::Class(".*".to_owned());
             }
         }
     }
@@ -207,21 +211,21 @@ impl Expression {
         let tokens = &self.shape.lines[0].tokens;
         for (place, part) in self.parts.iter().enumerate() {
             let body = match part {
-                Part::Texts(texts) => match &texts[..] {
+                DraftPart::Texts(texts) => match &texts[..] {
                     [text] => escaped(text),
                     texts => {
                         let texts: Vec<String> = texts.iter().map(|text| escaped(text)).collect();
                         format!("(?:{})", texts.join("|"))
                     }
                 },
-                Part::Numbered(begin) => format!("{}\\d+", escaped(begin)),
-                Part::Begun(begin, class) => format!("{}{class}*", escaped(begin)),
-                Part::Class(class) => class.clone(),
-                Part::Inner(inner) => inner.source(),
-                Part::User(class) => format!("<F-USER>{class}</F-USER>"),
-                Part::Accused => "<ADDR>".to_owned(),
-                Part::Blank if place == 0 || place + 1 == tokens.len() => "\\s*".to_owned(),
-                Part::Blank
+                DraftPart::Numbered(begin) => format!("{}\\d+", escaped(begin)),
+                DraftPart::Begun(begin, class) => format!("{}{class}*", escaped(begin)),
+                DraftPart::Class(class) => class.clone(),
+                DraftPart::Inner(inner) => inner.source(),
+                DraftPart::User(class) => format!("<F-USER>{class}</F-USER>"),
+                DraftPart::Accused => "<ADDR>".to_owned(),
+                DraftPart::Blank if place == 0 || place + 1 == tokens.len() => "\\s*".to_owned(),
+                DraftPart::Blank
                     if self
                         .shape
                         .lines
@@ -230,10 +234,10 @@ impl Expression {
                 {
                     " ".to_owned()
                 }
-                Part::Blank => "\\s+".to_owned(),
+                DraftPart::Blank => "\\s+".to_owned(),
             };
             match tokens[place].kind {
-                Kind::Quoted(open, close) => source.push_str(&format!("{open}{body}{close}")),
+                TokenKind::Quoted(open, close) => source.push_str(&format!("{open}{body}{close}")),
                 _ => source.push_str(&body),
             }
         }
@@ -241,12 +245,12 @@ impl Expression {
     }
 }
 
-impl Part {
+impl DraftPart {
     /// Whether a user's name is caught in it.
     fn has_name(&self) -> bool {
         match self {
-            Part::User(_) => true,
-            Part::Inner(inner) => inner.parts.iter().any(Part::has_name),
+            DraftPart::User(_) => true,
+            DraftPart::Inner(inner) => inner.parts.iter().any(DraftPart::has_name),
             _ => false,
         }
     }
@@ -254,24 +258,24 @@ impl Part {
     /// Takes a user's name for any other text.
     fn take_name(&mut self) {
         match self {
-            Part::User(class) => *self = Part::Class(std::mem::take(class)),
-            Part::Inner(inner) => inner.parts.iter_mut().for_each(Part::take_name),
+            DraftPart::User(class) => *self = DraftPart::Class(std::mem::take(class)),
+            DraftPart::Inner(inner) => inner.parts.iter_mut().for_each(DraftPart::take_name),
             _ => {}
         }
     }
 }
 
 /// What stands at a place of a shape; `quote` ends what is around it.
-fn part(shape: &Shape, place: usize, quote: Option<char>) -> Part {
+fn part(shape: &LineShape, place: usize, quote: Option<char>) -> DraftPart {
     let first = &shape.lines[0];
     let values = shape.values(place);
-    let texts = || Part::Texts(values.iter().map(|value| (*value).to_owned()).collect());
+    let texts = || DraftPart::Texts(values.iter().map(|value| (*value).to_owned()).collect());
     match first.tokens[place].kind {
-        Kind::Blank => Part::Blank,
-        Kind::Sign(_) => texts(),
-        Kind::Address if place == shape.accused => Part::Accused,
-        Kind::Address => Part::Class("[\\da-fA-F.:]+".to_owned()),
-        Kind::Quoted(open, close) => {
+        TokenKind::Blank => DraftPart::Blank,
+        TokenKind::Sign(_) => texts(),
+        TokenKind::Address if place == shape.accused => DraftPart::Accused,
+        TokenKind::Address => DraftPart::Class("[\\da-fA-F.:]+".to_owned()),
+        TokenKind::Quoted(open, close) => {
             let outer = quote.map_or(String::new(), String::from);
             let class = match open {
                 '<' => format!("[^<>{outer}]"),
@@ -287,7 +291,7 @@ fn part(shape: &Shape, place: usize, quote: Option<char>) -> Part {
             if first.is_json_key(place) {
                 texts()
             } else if is(USER) && !is(&["for"]) {
-                Part::User(format!("{class}*"))
+                DraftPart::User(format!("{class}*"))
             } else if first.is_value(place) && is_telling {
                 match values.len() > 1 || first.content(place).contains(' ') {
                     true => inner(shape, place, close).unwrap_or_else(texts),
@@ -296,35 +300,35 @@ fn part(shape: &Shape, place: usize, quote: Option<char>) -> Part {
             } else {
                 // where a request is but one of the facts, it may be any
                 match common_request(&values).filter(|_| !is(&["request"])) {
-                    Some(begin) => Part::Begun(begin, class),
-                    None => Part::Class(format!("{class}*")),
+                    Some(begin) => DraftPart::Begun(begin, class),
+                    None => DraftPart::Class(format!("{class}*")),
                 }
             }
         }
-        Kind::Word => word(shape, place, &values, quote),
+        TokenKind::Word => word(shape, place, &values, quote),
     }
 }
 
 /// Quoted texts as parts of their own; `None`: they are not of one kind.
-fn inner(shape: &Shape, place: usize, quote: char) -> Option<Part> {
-    let line = |line: &Line| Line::new(line.number, line.content(place));
-    let lines: Vec<Line> = shape.lines.iter().map(line).collect();
-    let shape = Shape::of_one_kind(lines)?;
-    Some(Part::Inner(Box::new(Expression::within(
+fn inner(shape: &LineShape, place: usize, quote: char) -> Option<DraftPart> {
+    let line = |line: &ShapedLine| ShapedLine::new(line.number, line.content(place));
+    let lines: Vec<ShapedLine> = shape.lines.iter().map(line).collect();
+    let shape = LineShape::of_one_kind(lines)?;
+    Some(DraftPart::Inner(Box::new(DraftRegex::within(
         shape,
         Some(quote),
     ))))
 }
 
-fn word(shape: &Shape, place: usize, values: &[&str], quote: Option<char>) -> Part {
+fn word(shape: &LineShape, place: usize, values: &[&str], quote: Option<char>) -> DraftPart {
     /// More words than these are no list any more.
     const MOST: usize = 3;
     let first = &shape.lines[0];
-    let texts = || Part::Texts(values.iter().map(|value| (*value).to_owned()).collect());
+    let texts = || DraftPart::Texts(values.iter().map(|value| (*value).to_owned()).collect());
     let kind_at = |place: usize| first.tokens.get(place).map(|token| token.kind);
     let ends = match kind_at(place + 1) {
-        Some(Kind::Sign(sign)) => Some(sign),
-        Some(Kind::Quoted(open, _)) => Some(open),
+        Some(TokenKind::Sign(sign)) => Some(sign),
+        Some(TokenKind::Quoted(open, _)) => Some(open),
         _ => None,
     };
     let ends = ends
@@ -345,48 +349,49 @@ fn word(shape: &Shape, place: usize, values: &[&str], quote: Option<char>) -> Pa
     let varies = values.len() > 1;
     if USER.contains(&key) && !NO_USER.contains(&first.content(place).to_lowercase().as_str()) {
         // a word that stays is a name only where a sign says so, or where the address follows soon
-        let joined = place > 0 && matches!(first.tokens[place - 1].kind, Kind::Sign('=' | ':'));
+        let joined =
+            place > 0 && matches!(first.tokens[place - 1].kind, TokenKind::Sign('=' | ':'));
         let soon = shape.accused > place && shape.accused < place + 5;
         if varies || joined || soon {
-            return Part::User(beyond);
+            return DraftPart::User(beyond);
         }
     }
     let all = |is: fn(char) -> bool| values.iter().all(|value| value.chars().all(is));
     let digits = |value: &&str| value.chars().any(|c| c.is_ascii_digit());
     if all(|c| c.is_ascii_digit()) {
         let behind_quote =
-            place > 1 && matches!(first.tokens[place - 2].kind, Kind::Quoted('"', _));
+            place > 1 && matches!(first.tokens[place - 2].kind, TokenKind::Quoted('"', _));
         let is_code = behind_quote || CODES.contains(&key) || TELLING.contains(&key);
         let is_known = TELLING.contains(&key) || values.iter().all(|value| is_status(value));
         return match is_code && is_known && values.len() <= MOST {
             true => texts(),
-            false => Part::Class("\\d+".to_owned()),
+            false => DraftPart::Class("\\d+".to_owned()),
         };
     }
     if all(|c| c.is_ascii_digit() || c == '.') && values.iter().all(digits) {
-        return Part::Class("[\\d.]+".to_owned());
+        return DraftPart::Class("[\\d.]+".to_owned());
     }
     let long = values.iter().all(|value| value.len() >= 8) && values.iter().all(digits);
     if long && all(|c| c.is_ascii_hexdigit() || c == '-') {
         return match all(|c| c.is_ascii_hexdigit()) {
-            true => Part::Class("[\\da-fA-F]+".to_owned()),
-            false => Part::Class("[\\da-fA-F-]+".to_owned()),
+            true => DraftPart::Class("[\\da-fA-F]+".to_owned()),
+            false => DraftPart::Class("[\\da-fA-F-]+".to_owned()),
         };
     }
     if let Some(begin) = numbered(values) {
-        return Part::Numbered(begin);
+        return DraftPart::Numbered(begin);
     }
-    let opens = |place: usize| matches!(kind_at(place), Some(Kind::Sign('[' | '(')));
+    let opens = |place: usize| matches!(kind_at(place), Some(TokenKind::Sign('[' | '(')));
     if opens(place + 1) && shape.accused == place + 2 {
         // the name of the host whose address follows
-        return Part::Class("[\\w.-]+".to_owned());
+        return DraftPart::Class("[\\w.-]+".to_owned());
     }
     // words that come again are a choice, those that never do are names
     let is_choice = values.len() < shape.lines.len() || values.len() < MOST;
     if !varies || values.len() <= MOST && is_choice && all(char::is_alphabetic) {
         return texts();
     }
-    Part::Class(beyond)
+    DraftPart::Class(beyond)
 }
 
 /// What words begin with that end in a number: `thread-` of `thread-1` and `thread-12`. A single word does

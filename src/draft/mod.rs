@@ -15,15 +15,15 @@ pub mod trial;
 
 pub use dates::DraftDate;
 
-use self::expression::{Expression, escaped, safe};
-use self::shape::Line;
+use self::expression::{DraftRegex, escaped, safe};
+use self::shape::ShapedLine;
 use crate::address::Address;
 use crate::datetime::DateDetector;
 use crate::ticket::Timestamp;
 
 /// Where a jail has its lines from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum DraftSource {
     /// A log file.
     Log(String),
     /// The journal, with this match.
@@ -36,7 +36,7 @@ pub struct Draft {
     /// Its name, and the jail's; to be given.
     pub name: String,
     /// Where the lines come from.
-    pub source: Source,
+    pub source: DraftSource,
     /// How they are dated.
     pub dating: DraftDate,
     /// The programs that write them, where lines begin as those of syslog do.
@@ -44,7 +44,7 @@ pub struct Draft {
     /// The address that is to blame in each attack line.
     accused: Vec<String>,
     /// The expressions, without anchors and prefix.
-    expressions: Vec<Expression>,
+    expressions: Vec<DraftRegex>,
 }
 
 /// Why nothing can be drawn up.
@@ -68,7 +68,7 @@ impl Draft {
     /// # Errors
     /// There is nothing to go by.
     pub fn new(
-        source: Source,
+        source: DraftSource,
         attacks: &[&str],
         innocent: &[&str],
         now: Timestamp,
@@ -82,8 +82,8 @@ impl Draft {
             dates::undated(detector.as_mut(), line, now)
         };
         let texts: Vec<String> = attacks.iter().map(|line| cut(line)).collect();
-        let is_journal = matches!(source, Source::Journal(_));
-        let heads: Vec<Option<Head>> = (attacks.iter().zip(&texts))
+        let is_journal = matches!(source, DraftSource::Journal(_));
+        let heads: Vec<Option<DraftHead>> = (attacks.iter().zip(&texts))
             .map(|(line, text)| {
                 head(text).filter(|head| head.process || is_journal || is_syslog(line))
             })
@@ -108,10 +108,10 @@ impl Draft {
                 accused[line.number] = address.to_string();
             }
         }
-        let mut expressions: Vec<Expression> = shapes.into_iter().map(Expression::new).collect();
-        let innocent: Vec<Line> = innocent
+        let mut expressions: Vec<DraftRegex> = shapes.into_iter().map(DraftRegex::new).collect();
+        let innocent: Vec<ShapedLine> = innocent
             .iter()
-            .map(|line| Line::new(0, &message(&cut(line))))
+            .map(|line| ShapedLine::new(0, &message(&cut(line))))
             .collect();
         for expression in &mut expressions {
             for line in &innocent {
@@ -135,7 +135,7 @@ impl Draft {
             (false, false) => "%(__prefix_line)s",
             _ => "",
         };
-        let sources = self.expressions.iter().map(Expression::source);
+        let sources = self.expressions.iter().map(DraftRegex::source);
         sources
             .map(|source| format!("^{prefix}{}$", safe(&source)))
             .collect()
@@ -176,7 +176,7 @@ impl Draft {
                 "\n# lines have no date: they count when they are read\ndatepattern = {NONE}\n",
             ),
         }
-        if let Source::Journal(matches) = &self.source {
+        if let DraftSource::Journal(matches) = &self.source {
             text.push_str(&format!(
                 "\njournalmatch = {}\n",
                 matches.replace('%', "%%")
@@ -189,8 +189,10 @@ impl Draft {
     pub fn jail_file(&self) -> String {
         let name = &self.name;
         let source = match &self.source {
-            Source::Log(path) => format!("backend = auto\nlogpath = {}\n", path.replace('%', "%%")),
-            Source::Journal(_) => "backend = systemd\n".to_owned(),
+            DraftSource::Log(path) => {
+                format!("backend = auto\nlogpath = {}\n", path.replace('%', "%%"))
+            }
+            DraftSource::Journal(_) => "backend = systemd\n".to_owned(),
         };
         format!(
             "# Drawn up by ferroban filter new.\n\n[{name}]\nenabled = true\nfilter = {name}\n{source}\
@@ -200,13 +202,13 @@ impl Draft {
 }
 
 /// Leaves out expressions whose lines are found by one that more lines stand for.
-fn drop_covered(expressions: &mut Vec<Expression>) {
+fn drop_covered(expressions: &mut Vec<DraftRegex>) {
     let mut order: Vec<usize> = (0..expressions.len()).collect();
     order.sort_by_key(|&place| std::cmp::Reverse(expressions[place].shape.lines.len()));
     let mut kept: Vec<usize> = Vec::new();
     for place in order {
         let lines = &expressions[place].shape.lines;
-        let found = |line: &Line| {
+        let found = |line: &ShapedLine| {
             let mut sources = kept.iter().map(|&at| expressions[at].source());
             sources.any(|source| trial::matches(&source, &line.text))
         };
@@ -222,7 +224,7 @@ fn drop_covered(expressions: &mut Vec<Expression>) {
 }
 
 /// The beginning of a line of syslog or of the journal without its date: `HOST PROGRAM[123]: `.
-struct Head {
+struct DraftHead {
     program: String,
     /// It names its process.
     process: bool,
@@ -230,7 +232,7 @@ struct Head {
     length: usize,
 }
 
-fn head(text: &str) -> Option<Head> {
+fn head(text: &str) -> Option<DraftHead> {
     let of_name = |c: char| c.is_alphanumeric() || "_.-/".contains(c);
     let of_host = |c: char| c.is_alphanumeric() || "_.-:".contains(c);
     let (host, rest) = text.trim_start().split_once(' ')?;
@@ -248,7 +250,7 @@ fn head(text: &str) -> Option<Head> {
     let is_head = host.chars().all(of_host)
         && program.starts_with(char::is_alphabetic)
         && process.is_none_or(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()));
-    is_head.then(|| Head {
+    is_head.then(|| DraftHead {
         program: program.to_owned(),
         process: process.is_some(),
         length: text.len() - rest.len(),

@@ -4,20 +4,20 @@
 
 use std::collections::BTreeMap;
 
-use super::tokens::{Kind, Token, tokens};
+use super::tokens::{LineToken, TokenKind, tokens};
 
 /// A line in pieces.
 #[derive(Clone, Debug)]
-pub(super) struct Line {
+pub(super) struct ShapedLine {
     /// Which of the attack lines it is, from 0.
     pub(super) number: usize,
     pub(super) text: String,
-    pub(super) tokens: Vec<Token>,
+    pub(super) tokens: Vec<LineToken>,
 }
 
-impl Line {
-    pub(super) fn new(number: usize, text: &str) -> Line {
-        Line {
+impl ShapedLine {
+    pub(super) fn new(number: usize, text: &str) -> ShapedLine {
+        ShapedLine {
             number,
             text: text.to_owned(),
             tokens: tokens(text),
@@ -41,7 +41,7 @@ impl Line {
         is_before.then_some((start, end))
     }
 
-    fn kinds(&self) -> Vec<Kind> {
+    fn kinds(&self) -> Vec<TokenKind> {
         self.tokens.iter().map(|token| token.kind).collect()
     }
 
@@ -50,14 +50,14 @@ impl Line {
     pub(super) fn key(&self, place: usize) -> Option<String> {
         let mut before = self.tokens[..place].iter().enumerate().rev();
         let (at, _) = before.find(|(_, token)| match token.kind {
-            Kind::Blank => false,
+            TokenKind::Blank => false,
             // an opening quote may stand between
-            Kind::Sign(sign) => !matches!(sign, '=' | ':' | '"' | '\'' | '<' | '[' | '('),
-            Kind::Word | Kind::Address | Kind::Quoted(..) => true,
+            TokenKind::Sign(sign) => !matches!(sign, '=' | ':' | '"' | '\'' | '<' | '[' | '('),
+            TokenKind::Word | TokenKind::Address | TokenKind::Quoted(..) => true,
         })?;
         let is_key = match self.tokens[at].kind {
-            Kind::Word => true,
-            Kind::Quoted(..) => self.is_sign(at + 1, ':'),
+            TokenKind::Word => true,
+            TokenKind::Quoted(..) => self.is_sign(at + 1, ':'),
             _ => false,
         };
         is_key.then(|| self.content(at).to_lowercase())
@@ -65,7 +65,7 @@ impl Line {
 
     fn is_sign(&self, place: usize, sign: char) -> bool {
         let token = self.tokens.get(place);
-        token.is_some_and(|token| token.kind == Kind::Sign(sign))
+        token.is_some_and(|token| token.kind == TokenKind::Sign(sign))
     }
 
     /// Whether a quoted piece is the key of a JSON object.
@@ -73,10 +73,10 @@ impl Line {
         let before = self.tokens[..place].iter().rev();
         let before = before
             .map(|token| token.kind)
-            .find(|kind| *kind != Kind::Blank);
-        matches!(before, Some(Kind::Sign('{' | ',')))
+            .find(|kind| *kind != TokenKind::Blank);
+        matches!(before, Some(TokenKind::Sign('{' | ',')))
             && self.is_sign(place + 1, ':')
-            && matches!(self.tokens[place].kind, Kind::Quoted('"', _))
+            && matches!(self.tokens[place].kind, TokenKind::Quoted('"', _))
     }
 
     /// Whether a quoted piece is the value of a key: `"key":"value"`, `key="value"`.
@@ -87,13 +87,13 @@ impl Line {
 
 /// Lines of one kind.
 #[derive(Clone, Debug)]
-pub(super) struct Shape {
-    pub(super) lines: Vec<Line>,
+pub(super) struct LineShape {
+    pub(super) lines: Vec<ShapedLine>,
     /// Which address is to blame: the place of a piece.
     pub(super) accused: usize,
 }
 
-impl Shape {
+impl LineShape {
     /// The texts at a place, each once, sorted.
     pub(super) fn values(&self, place: usize) -> Vec<&str> {
         let mut values: Vec<&str> = self.lines.iter().map(|line| line.content(place)).collect();
@@ -103,11 +103,11 @@ impl Shape {
     }
 
     /// A shape of these, where they are of one kind; nobody is to blame in it.
-    pub(super) fn of_one_kind(lines: Vec<Line>) -> Option<Shape> {
+    pub(super) fn of_one_kind(lines: Vec<ShapedLine>) -> Option<LineShape> {
         let first = lines.first()?;
-        let same = |line: &Line| line.kinds() == first.kinds() && alike(first, line);
+        let same = |line: &ShapedLine| line.kinds() == first.kinds() && alike(first, line);
         let is_one = lines.iter().all(same);
-        is_one.then_some(Shape {
+        is_one.then_some(LineShape {
             lines,
             accused: usize::MAX,
         })
@@ -116,7 +116,7 @@ impl Shape {
     /// Whether the service writes a backslash before quotes within quotes: it does in JSON, and where a
     /// line shows it.
     pub(super) fn escapes_quotes(&self) -> bool {
-        let is_escaped = |line: &Line| {
+        let is_escaped = |line: &ShapedLine| {
             let mut places = 0..line.tokens.len();
             places.any(|at| line.is_json_key(at) || line.content(at).contains("\\\""))
         };
@@ -124,7 +124,7 @@ impl Shape {
     }
 
     /// Whether a line is the same pieces.
-    pub(super) fn fits(&self, line: &Line) -> bool {
+    pub(super) fn fits(&self, line: &ShapedLine) -> bool {
         self.lines[0].kinds() == line.kinds()
     }
 }
@@ -136,12 +136,12 @@ const ALIKE: f64 = 0.6;
 ///
 /// # Errors
 /// The number of a line without an address.
-pub(super) fn group(lines: &[String]) -> Result<Vec<Shape>, usize> {
-    let mut groups: Vec<Vec<Line>> = Vec::new();
-    let mut by_kinds: BTreeMap<Vec<Kind>, Vec<usize>> = BTreeMap::new();
+pub(super) fn group(lines: &[String]) -> Result<Vec<LineShape>, usize> {
+    let mut groups: Vec<Vec<ShapedLine>> = Vec::new();
+    let mut by_kinds: BTreeMap<Vec<TokenKind>, Vec<usize>> = BTreeMap::new();
     for (number, text) in lines.iter().enumerate() {
-        let line = Line::new(number, text);
-        if !line.tokens.iter().any(|t| t.kind == Kind::Address) {
+        let line = ShapedLine::new(number, text);
+        if !line.tokens.iter().any(|t| t.kind == TokenKind::Address) {
             return Err(number);
         }
         let known = by_kinds.entry(line.kinds()).or_default();
@@ -153,7 +153,7 @@ pub(super) fn group(lines: &[String]) -> Result<Vec<Shape>, usize> {
             }
         }
     }
-    let shapes = groups.into_iter().map(|lines| Shape {
+    let shapes = groups.into_iter().map(|lines| LineShape {
         accused: accused(&lines),
         lines,
     });
@@ -161,12 +161,12 @@ pub(super) fn group(lines: &[String]) -> Result<Vec<Shape>, usize> {
 }
 
 /// Whether most words of letters are equal.
-fn alike(one: &Line, other: &Line) -> bool {
+fn alike(one: &ShapedLine, other: &ShapedLine) -> bool {
     let (mut equal, mut all) = (0.0, 0.0);
     for (place, token) in one.tokens.iter().enumerate() {
         let (a, b) = (one.content(place), other.content(place));
         let letters = |text: &str| text.chars().any(char::is_alphabetic);
-        if token.kind == Kind::Word && letters(a) && letters(b) {
+        if token.kind == TokenKind::Word && letters(a) && letters(b) {
             all += 1.0;
             equal += f64::from(u8::from(a == b));
         }
@@ -213,9 +213,9 @@ const OF_SERVER: &[&str] = &[
 
 /// The place of the address to blame: what its word says comes first, then that it varies, then the
 /// order.
-fn accused(lines: &[Line]) -> usize {
+fn accused(lines: &[ShapedLine]) -> usize {
     let first = &lines[0];
-    let places = (0..first.tokens.len()).filter(|&at| first.tokens[at].kind == Kind::Address);
+    let places = (0..first.tokens.len()).filter(|&at| first.tokens[at].kind == TokenKind::Address);
     let score = |place: &usize| {
         let key = first.key(*place).unwrap_or_default();
         let named = match key.as_str() {

@@ -4,7 +4,7 @@ use crate::address::Address;
 
 /// What a piece is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(super) enum TokenKind {
     /// Blanks.
     Blank,
     /// One character that joins or parts words.
@@ -19,15 +19,15 @@ pub(super) enum Kind {
 
 /// A piece of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Token {
-    pub(super) kind: Kind,
+pub(super) struct LineToken {
+    pub(super) kind: TokenKind,
     /// Where it begins, in bytes.
     pub(super) start: usize,
     /// Where it ends.
     pub(super) end: usize,
 }
 
-impl Token {
+impl LineToken {
     /// Its text; of what is quoted the part between the quotes.
     pub(super) fn content<'t>(&self, text: &'t str) -> &'t str {
         let (start, end) = self.inner();
@@ -37,7 +37,7 @@ impl Token {
     /// Where the content stands.
     pub(super) fn inner(&self) -> (usize, usize) {
         match self.kind {
-            Kind::Quoted(open, close) => {
+            TokenKind::Quoted(open, close) => {
                 (self.start + open.len_utf8(), self.end - close.len_utf8())
             }
             _ => (self.start, self.end),
@@ -48,16 +48,16 @@ impl Token {
 const QUOTES: [(char, char); 3] = [('"', '"'), ('\'', '\''), ('<', '>')];
 
 /// Cuts a text into pieces. An address in quotes is one only where none stands outside of them.
-pub(super) fn tokens(text: &str) -> Vec<Token> {
+pub(super) fn tokens(text: &str) -> Vec<LineToken> {
     let closed = cut(text, true);
-    match closed.iter().any(|token| token.kind == Kind::Address) {
+    match closed.iter().any(|token| token.kind == TokenKind::Address) {
         true => closed,
         false => cut(text, false),
     }
 }
 
-fn cut(text: &str, keep_quotes: bool) -> Vec<Token> {
-    let mut tokens: Vec<Token> = Vec::new();
+fn cut(text: &str, keep_quotes: bool) -> Vec<LineToken> {
+    let mut tokens: Vec<LineToken> = Vec::new();
     // where quotes end that were taken for signs
     let mut ends: Vec<usize> = Vec::new();
     let mut at = 0;
@@ -68,21 +68,21 @@ fn cut(text: &str, keep_quotes: bool) -> Vec<Token> {
         let quote = quoted(rest, word_before).filter(|_| !ends.contains(&at));
         let opened = quote.is_some_and(|length| is_opened(&rest[..length], keep_quotes));
         let (kind, length) = if first.is_whitespace() {
-            (Kind::Blank, length_of(rest, char::is_whitespace))
+            (TokenKind::Blank, length_of(rest, char::is_whitespace))
         } else if let Some(length) = address(rest).filter(|_| !word_before) {
-            (Kind::Address, length)
+            (TokenKind::Address, length)
         } else if let Some(length) = quote.filter(|_| !opened) {
             let close = rest[..length].chars().next_back().unwrap_or(first);
-            (Kind::Quoted(first, close), length)
+            (TokenKind::Quoted(first, close), length)
         } else if is_of_word(first) {
-            (Kind::Word, word(rest))
+            (TokenKind::Word, word(rest))
         } else {
-            (Kind::Sign(first), first.len_utf8())
+            (TokenKind::Sign(first), first.len_utf8())
         };
         if opened {
             ends.extend(quote.map(|length| at + length - 1));
         }
-        tokens.push(Token {
+        tokens.push(LineToken {
             kind,
             start: at,
             end: at + length,
@@ -171,7 +171,7 @@ fn is_opened(quoted: &str, keep_quotes: bool) -> bool {
     let holds = || {
         cut(content, true)
             .iter()
-            .any(|token| token.kind == Kind::Address)
+            .any(|token| token.kind == TokenKind::Address)
     };
     whole || (!keep_quotes || quoted.starts_with('<')) && holds()
 }
@@ -182,14 +182,14 @@ mod tests {
 
     fn shown(text: &str) -> Vec<String> {
         let tokens = tokens(text);
-        let shown = tokens.iter().filter(|token| token.kind != Kind::Blank);
+        let shown = tokens.iter().filter(|token| token.kind != TokenKind::Blank);
         shown
             .map(|token| {
                 let mark = match token.kind {
-                    Kind::Address => "@",
-                    Kind::Quoted(..) => "q",
-                    Kind::Word => "w",
-                    Kind::Sign(_) | Kind::Blank => "",
+                    TokenKind::Address => "@",
+                    TokenKind::Quoted(..) => "q",
+                    TokenKind::Word => "w",
+                    TokenKind::Sign(_) | TokenKind::Blank => "",
                 };
                 format!("{mark}{}", &text[token.start..token.end])
             })

@@ -3,19 +3,19 @@
 
 use std::collections::BTreeSet;
 
-use super::{Draft, Source, dates};
+use super::{Draft, DraftSource, dates};
 use crate::config::files::{Files, Overlay, join};
 use crate::config::lookup;
 use crate::datetime::DateDetector;
 use crate::filter::{Clock, ExamineMode, FailureId, Filter, LineOutcome};
-use crate::lint::{self, Finding, Severity};
+use crate::lint::{self, LintFinding, Severity};
 use crate::pattern::{FailRegex, UseDns};
 use crate::samples::filter_of;
 use crate::ticket::Timestamp;
 
 /// What came of a trial. Lines are places in the log, from 0.
 #[derive(Debug, Default)]
-pub struct Trial {
+pub struct DraftTrial {
     /// Attack lines that are not found, or for which somebody else is blamed.
     pub missed: Vec<usize>,
     /// Innocent lines that are found.
@@ -27,10 +27,10 @@ pub struct Trial {
     /// How many lines that a client could provoke were tried.
     pub provoked: usize,
     /// What lint says of the two files.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<LintFinding>,
 }
 
-impl Trial {
+impl DraftTrial {
     /// Whether the filter may be used as it is.
     pub fn is_passed(&self) -> bool {
         self.missed.is_empty()
@@ -42,7 +42,7 @@ impl Trial {
 
 /// The lines of a log, and which of them were marked.
 #[derive(Debug)]
-pub struct Log<'l> {
+pub struct DraftLog<'l> {
     /// All lines.
     pub lines: &'l [String],
     /// Attack lines.
@@ -60,7 +60,7 @@ pub(super) fn matches(source: &str, text: &str) -> bool {
 /// Whose address stands for that of somebody else.
 const OTHERS: [&str; 2] = ["192.0.2.66", "198.51.100.66"];
 
-struct Judge {
+struct DraftJudge {
     filter: Filter,
     clock: Clock,
     /// Finds the dates of lines that stand for entries of the journal.
@@ -68,7 +68,7 @@ struct Judge {
     outcome: LineOutcome,
 }
 
-impl Judge {
+impl DraftJudge {
     /// Whom the filter blames for a line. The journal gives it without its date.
     fn blamed(&mut self, line: &str) -> Vec<String> {
         let now = self.clock.now;
@@ -106,9 +106,9 @@ impl Draft {
         &self,
         files: &dyn Files,
         config: &str,
-        log: &Log<'_>,
+        log: &DraftLog<'_>,
         now: Timestamp,
-    ) -> Result<Trial, String> {
+    ) -> Result<DraftTrial, String> {
         let (filter_path, jail_path) = self.paths(config);
         let files = Overlay::new(
             files,
@@ -118,23 +118,23 @@ impl Draft {
             ],
         );
         let backend = match self.source {
-            Source::Log(_) => "auto",
-            Source::Journal(_) => "systemd",
+            DraftSource::Log(_) => "auto",
+            DraftSource::Journal(_) => "systemd",
         };
         let found = lookup::lookup(&files, config, &format!("{}.conf", self.name), backend);
         let found = found.map_err(|error| error.to_string())?;
         let options = found.ok_or("the filter is not found")?.options;
-        let mut judge = Judge {
+        let mut judge = DraftJudge {
             filter: filter_of(&self.name, &options)?,
             clock: Clock {
                 now,
                 in_operation: true,
                 findtime: 600.0,
             },
-            journal: matches!(self.source, Source::Journal(_)).then(DateDetector::default),
+            journal: matches!(self.source, DraftSource::Journal(_)).then(DateDetector::default),
             outcome: LineOutcome::default(),
         };
-        let mut trial = Trial::default();
+        let mut trial = DraftTrial::default();
         let mut accused = self.accused.iter();
         for (number, line) in log.lines.iter().enumerate() {
             let blamed = judge.blamed(line);
@@ -151,7 +151,7 @@ impl Draft {
             }
         }
         self.lead(&mut judge, log, &mut trial);
-        let concerns = |finding: &Finding| {
+        let concerns = |finding: &LintFinding| {
             let file = finding.place.as_ref().map(|place| &*place.origin.file);
             let here = file.is_some_and(|file| file == filter_path || file == jail_path);
             finding.severity > Severity::Note
@@ -177,7 +177,7 @@ impl Draft {
 
     /// Writes into every field that a client may have filled what looks like the rest of a line about
     /// somebody else.
-    fn lead(&self, judge: &mut Judge, log: &Log<'_>, trial: &mut Trial) {
+    fn lead(&self, judge: &mut DraftJudge, log: &DraftLog<'_>, trial: &mut DraftTrial) {
         /// What comes before a piece: what may end a field.
         const BEFORE: [&str; 9] = ["", "x", "x ", "x\" ", "x' ", "x> ", "x\\\" ", "x, ", "x] "];
         /// Of more attempts than these, as many are tried, evenly spread.
@@ -217,7 +217,7 @@ impl Draft {
 }
 
 /// Parts of a line around its address, with the address of somebody else.
-fn pieces_of(line: &super::shape::Line, accused: usize, other: &str) -> BTreeSet<String> {
+fn pieces_of(line: &super::shape::ShapedLine, accused: usize, other: &str) -> BTreeSet<String> {
     /// How many tokens before and behind the address begin or end a piece.
     const NEAR: usize = 14;
     let tokens = &line.tokens;
@@ -253,10 +253,10 @@ mod tests {
         });
         let attacks: Vec<&str> = lines.iter().map(String::as_str).collect();
         let now = 1_795_168_800.0;
-        let source = Source::Log("/dev/null".to_owned());
+        let source = DraftSource::Log("/dev/null".to_owned());
         let mut draft = Draft::new(source, &attacks, &[], now).expect("a draft");
         draft.name = "app".to_owned();
-        let log = Log {
+        let log = DraftLog {
             lines: &lines,
             attacks: &(0..4).collect(),
             innocent: &BTreeSet::new(),

@@ -15,19 +15,19 @@ use crate::address::Address;
 
 /// One host's word about one target.
 #[derive(Clone, Copy, Debug)]
-struct Claim {
+struct HostClaim {
     /// Index of the origin.
     origin: u32,
     until: Millis,
 }
 
 /// The host and its jail that say so.
-type Source = (Arc<str>, Arc<str>);
-type Targets = HashMap<Address, SmallVec<[Claim; 1]>>;
+type ClaimSource = (Arc<str>, Arc<str>);
+type Targets = HashMap<Address, SmallVec<[HostClaim; 1]>>;
 
 /// What has to change in a jail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub enum ClaimEffect {
     /// The target is to be banned until then, or its ban to last until then.
     Ban(Millis),
     /// Its ban is to end already then.
@@ -56,7 +56,7 @@ pub struct Listed {
 pub struct Claims {
     /// The name of this host.
     own: String,
-    sources: IndexSet<Source>,
+    sources: IndexSet<ClaimSource>,
     jails: HashMap<String, Targets>,
     /// Claims of each host.
     counts: HashMap<Arc<str>, usize>,
@@ -90,7 +90,7 @@ impl Claims {
         until: Millis,
         quorum: usize,
         now: Millis,
-    ) -> Option<Effect> {
+    ) -> Option<ClaimEffect> {
         if host != self.own
             && !self.lifted.is_empty()
             && let Some(lifted) = self.lifted.get(&(jail.to_owned(), target.clone()))
@@ -108,7 +108,7 @@ impl Claims {
         match claims.iter_mut().find(|claim| claim.origin == source) {
             Some(claim) => claim.until = until,
             None => {
-                claims.push(Claim {
+                claims.push(HostClaim {
                     origin: source,
                     until,
                 });
@@ -147,7 +147,7 @@ impl Claims {
         (host, origin): (&str, &str),
         quorum: usize,
         now: Millis,
-    ) -> Option<Effect> {
+    ) -> Option<ClaimEffect> {
         let source = self.find(host, origin)?;
         let targets = self.jails.get_mut(jail)?;
         let claims = targets.get_mut(target)?;
@@ -214,7 +214,7 @@ impl Claims {
         host: &str,
         quorum: impl Fn(&str) -> usize,
         now: Millis,
-    ) -> Vec<(String, Address, Effect)> {
+    ) -> Vec<(String, Address, ClaimEffect)> {
         let of_host: Vec<Listed> = self.all().filter(|claim| *claim.host == *host).collect();
         let effects = of_host.into_iter().filter_map(|claim| {
             let source = (host, &*claim.origin);
@@ -258,17 +258,17 @@ impl Claims {
         &self,
         quorum: impl Fn(&str) -> usize,
         now: Millis,
-    ) -> Vec<(String, Address, Effect)> {
+    ) -> Vec<(String, Address, ClaimEffect)> {
         let mut effects = Vec::new();
         for (jail, targets) in &self.jails {
             let quorum = quorum(jail);
             for (target, claims) in targets {
-                let own = |claim: &Claim| *self.sources[claim.origin as usize].0 == *self.own;
+                let own = |claim: &HostClaim| *self.sources[claim.origin as usize].0 == *self.own;
                 if claims.iter().all(own) {
                     continue;
                 }
                 if let Some(until) = effective(claims, &self.sources, &self.own, quorum, now) {
-                    effects.push((jail.clone(), target.clone(), Effect::Shorten(until)));
+                    effects.push((jail.clone(), target.clone(), ClaimEffect::Shorten(until)));
                 }
             }
         }
@@ -331,8 +331,8 @@ fn uncount(counts: &mut HashMap<Arc<str>, usize>, host: &str, by: usize) {
 
 /// Until when a target is banned by all of its claims; by one's own word, or if enough hosts say so.
 fn effective(
-    claims: &[Claim],
-    sources: &IndexSet<Source>,
+    claims: &[HostClaim],
+    sources: &IndexSet<ClaimSource>,
     own: &str,
     quorum: usize,
     now: Millis,
@@ -352,14 +352,14 @@ fn effective(
     Some(until)
 }
 
-fn change(before: Option<Millis>, after: Option<Millis>) -> Option<Effect> {
+fn change(before: Option<Millis>, after: Option<Millis>) -> Option<ClaimEffect> {
     match (before, after) {
         (None, None) => None,
-        (Some(_), None) => Some(Effect::Lift),
+        (Some(_), None) => Some(ClaimEffect::Lift),
         (before, Some(after)) if before.is_none_or(|before| before < after) => {
-            Some(Effect::Ban(after))
+            Some(ClaimEffect::Ban(after))
         }
-        (before, Some(after)) => (before != Some(after)).then_some(Effect::Shorten(after)),
+        (before, Some(after)) => (before != Some(after)).then_some(ClaimEffect::Shorten(after)),
     }
 }
 
@@ -369,36 +369,42 @@ mod tests {
 
     const NOW: Millis = Millis(1_000);
 
-    struct Table(Claims, usize);
+    struct ClaimFixture(Claims, usize);
 
-    impl Table {
-        fn add(&mut self, host: &str, until: i64) -> Option<Effect> {
+    impl ClaimFixture {
+        fn add(&mut self, host: &str, until: i64) -> Option<ClaimEffect> {
             let target = Address::parse("192.0.2.1");
             self.0
                 .add("sshd", &target, (host, "sshd"), Millis(until), self.1, NOW)
         }
 
-        fn remove(&mut self, host: &str) -> Option<Effect> {
+        fn remove(&mut self, host: &str) -> Option<ClaimEffect> {
             let target = Address::parse("192.0.2.1");
             self.0.remove("sshd", &target, (host, "sshd"), self.1, NOW)
         }
     }
 
-    fn table(quorum: usize) -> Table {
-        Table(Claims::new("me"), quorum)
+    fn table(quorum: usize) -> ClaimFixture {
+        ClaimFixture(Claims::new("me"), quorum)
     }
 
     #[test]
     fn the_latest_end_counts_and_the_last_lift() {
         let mut table = table(1);
-        assert_eq!(table.add("a", 5_000), Some(Effect::Ban(Millis(5_000))));
+        assert_eq!(table.add("a", 5_000), Some(ClaimEffect::Ban(Millis(5_000))));
         assert_eq!(table.add("a", 5_000), None);
         assert_eq!(table.add("b", 4_000), None);
-        assert_eq!(table.add("me", 9_000), Some(Effect::Ban(Millis(9_000))));
-        assert_eq!(table.remove("me"), Some(Effect::Shorten(Millis(5_000))));
-        assert_eq!(table.remove("a"), Some(Effect::Shorten(Millis(4_000))));
+        assert_eq!(
+            table.add("me", 9_000),
+            Some(ClaimEffect::Ban(Millis(9_000)))
+        );
+        assert_eq!(
+            table.remove("me"),
+            Some(ClaimEffect::Shorten(Millis(5_000)))
+        );
+        assert_eq!(table.remove("a"), Some(ClaimEffect::Shorten(Millis(4_000))));
         assert_eq!(table.remove("a"), None);
-        assert_eq!(table.remove("b"), Some(Effect::Lift));
+        assert_eq!(table.remove("b"), Some(ClaimEffect::Lift));
         assert_eq!(table.0.all().count(), 0);
         assert_eq!(table.0.count("a"), 0);
     }
@@ -408,17 +414,20 @@ mod tests {
         let mut table = table(2);
         assert_eq!(table.add("a", 5_000), None);
         assert_eq!(table.add("a", 6_000), None);
-        assert_eq!(table.add("b", 4_000), Some(Effect::Ban(Millis(6_000))));
-        assert_eq!(table.remove("a"), Some(Effect::Lift));
+        assert_eq!(table.add("b", 4_000), Some(ClaimEffect::Ban(Millis(6_000))));
+        assert_eq!(table.remove("a"), Some(ClaimEffect::Lift));
         // this host needs nobody else
-        assert_eq!(table.add("me", 5_000), Some(Effect::Ban(Millis(5_000))));
+        assert_eq!(
+            table.add("me", 5_000),
+            Some(ClaimEffect::Ban(Millis(5_000)))
+        );
     }
 
     #[test]
     fn what_is_over_says_nothing() {
         let mut table = table(1);
         assert_eq!(table.add("a", 900), None);
-        assert_eq!(table.add("b", 2_000), Some(Effect::Ban(Millis(2_000))));
+        assert_eq!(table.add("b", 2_000), Some(ClaimEffect::Ban(Millis(2_000))));
         assert_eq!(table.0.count("a"), 1);
         table.0.expire(NOW);
         assert_eq!((table.0.count("a"), table.0.count("b")), (0, 1));
@@ -435,8 +444,11 @@ mod tests {
         assert!(table.0.lift_here("sshd", &target, Millis(5_000)));
         assert_eq!(table.add("a", 5_000), None);
         // a later ban is another one, and this host's own always counts
-        assert_eq!(table.add("me", 5_500), Some(Effect::Ban(Millis(5_500))));
-        assert_eq!(table.add("a", 7_000), Some(Effect::Ban(Millis(7_000))));
+        assert_eq!(
+            table.add("me", 5_500),
+            Some(ClaimEffect::Ban(Millis(5_500)))
+        );
+        assert_eq!(table.add("a", 7_000), Some(ClaimEffect::Ban(Millis(7_000))));
         assert!(!table.0.lift_here("x", &target, Millis(5_000)));
     }
 
@@ -446,7 +458,7 @@ mod tests {
         table.add("a", 5_000);
         table.add("b", 6_000);
         let effects = table.0.remove_host("b", |_| 1, NOW);
-        assert_eq!(effects[0].2, Effect::Shorten(Millis(5_000)));
+        assert_eq!(effects[0].2, ClaimEffect::Shorten(Millis(5_000)));
         let within = Address::parse("192.0.2.0/24");
         assert_eq!(table.0.remove_target(&within).len(), 1);
         assert_eq!(table.0.count("a"), 0);

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::failure::{EngineError, PATIENCE, Result};
-use super::settings::Settings;
+use super::settings::FleetSettings;
 use crate::http::tls::Tls;
 
 /// The schemes of URLs, whether they name sentinels, and whether these and the engine are reached by TLS.
@@ -65,7 +65,7 @@ impl Connector {
     ///
     /// # Errors
     /// A URL that is none, a file that cannot be read.
-    pub fn new(settings: &Settings) -> Result<Connector> {
+    pub fn new(settings: &FleetSettings) -> Result<Connector> {
         let scheme = SCHEMES
             .into_iter()
             .find_map(|(scheme, sentinels, tls)| {
@@ -229,10 +229,10 @@ impl std::fmt::Display for Endpoint {
 
 /// How long the next answer may be. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Allowance(Arc<Left>);
+pub struct Allowance(Arc<Remaining>);
 
 #[derive(Debug, Default)]
-struct Left {
+struct Remaining {
     bytes: AtomicI64,
     lines: AtomicI64,
 }
@@ -241,14 +241,14 @@ impl Allowance {
     /// As long as so many entries.
     pub fn grant(&self, entries: usize) {
         let entries = i64::try_from(entries).unwrap_or(i64::MAX);
-        let Left { bytes, lines } = &*self.0;
+        let Remaining { bytes, lines } = &*self.0;
         bytes.store(entries.saturating_mul(ENTRY_BYTES), Ordering::Relaxed);
         lines.store(entries.saturating_mul(ENTRY_LINES), Ordering::Relaxed);
     }
 
     /// Whether more has come.
     pub fn is_exceeded(&self) -> bool {
-        let Left { bytes, lines } = &*self.0;
+        let Remaining { bytes, lines } = &*self.0;
         bytes.load(Ordering::Relaxed) < 0 || lines.load(Ordering::Relaxed) < 0
     }
 

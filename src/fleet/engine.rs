@@ -14,9 +14,9 @@ use redis::{Cmd, Pipeline, Value, cmd, pipe};
 
 use super::Millis;
 use super::connector::{Allowance, Connector};
-use super::entry::{Entry, EntryError, Kind};
+use super::entry::{EntryError, EntryKind, FleetEntry};
 use super::failure::{EngineError, Result};
-use super::settings::{ADMIN, Settings};
+use super::settings::{ADMIN, FleetSettings};
 use crate::address::Address;
 
 /// Hosts that are listened to; more names than that are somebody's mischief.
@@ -40,17 +40,17 @@ const FOR_EVER: i64 = i64::MAX >> 11;
 
 /// A place in a stream: the engine's time and a number. What comes later is greater.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct StreamPosition {
     /// When the engine was given the entry.
     pub at: Millis,
     number: u64,
 }
 
-impl Place {
+impl StreamPosition {
     /// Reads `1795000000000-0`.
-    pub fn read(text: &str) -> Option<Place> {
+    pub fn read(text: &str) -> Option<StreamPosition> {
         let (at, number) = text.split_once('-')?;
-        Some(Place {
+        Some(StreamPosition {
             // a host may choose its places, as far as the engine counts: such a one is before all times
             at: Millis(at.parse::<u64>().ok()?.cast_signed()),
             number: number.parse().ok()?,
@@ -58,7 +58,7 @@ impl Place {
     }
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for StreamPosition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}-{}", self.at.0.cast_unsigned(), self.number)
     }
@@ -70,9 +70,9 @@ pub struct Received {
     /// Whose stream it stood in; [`ADMIN`] for the administrators'.
     pub host: String,
     /// Where.
-    pub place: Place,
+    pub place: StreamPosition,
     /// What it says.
-    pub entry: std::result::Result<Entry, EntryError>,
+    pub entry: std::result::Result<FleetEntry, EntryError>,
 }
 
 /// One of a host's bans in force.
@@ -94,7 +94,7 @@ pub struct Engine {
 }
 
 /// A connection.
-pub struct Connection {
+pub struct EngineConnection {
     redis: MultiplexedConnection,
     allowance: Allowance,
     fleet: String,
@@ -105,7 +105,7 @@ impl Engine {
     ///
     /// # Errors
     /// A URL that is none, a file that cannot be read.
-    pub fn new(settings: &Settings) -> Result<Engine> {
+    pub fn new(settings: &FleetSettings) -> Result<Engine> {
         Ok(Engine {
             fleet: settings.fleet.clone(),
             connector: Connector::new(settings)?,
@@ -116,9 +116,9 @@ impl Engine {
     ///
     /// # Errors
     /// Nobody is there, or refuses.
-    pub async fn connect(&self, patience: Duration) -> Result<Connection> {
+    pub async fn connect(&self, patience: Duration) -> Result<EngineConnection> {
         let (redis, allowance) = self.connector.open(patience).await?;
-        Ok(Connection {
+        Ok(EngineConnection {
             redis,
             allowance,
             fleet: self.fleet.clone(),
@@ -131,7 +131,7 @@ impl Engine {
     }
 }
 
-impl Connection {
+impl EngineConnection {
     fn key(&self, name: &str) -> String {
         format!("f2b:{}:{name}", self.fleet)
     }
@@ -180,7 +180,7 @@ impl Connection {
     /// Its version, for people.
     ///
     /// # Errors
-    /// As [`Connection::time`].
+    /// As [`EngineConnection::time`].
     pub async fn version(&mut self) -> Result<String> {
         let answer = self.ask(cmd("INFO").arg("server"), SHORT).await?;
         let text = text(&answer).unwrap_or_default();
@@ -199,7 +199,7 @@ impl Connection {
     /// in force, and its stream stays short. How many bans are in force.
     ///
     /// # Errors
-    /// As [`Connection::time`].
+    /// As [`EngineConnection::time`].
     pub async fn beat(&mut self, host: &str, now: Millis) -> Result<usize> {
         let live = self.live_key(host);
         let mut commands = pipe();
@@ -227,7 +227,7 @@ impl Connection {
     /// Tells the others whom they must not ban.
     ///
     /// # Errors
-    /// As [`Connection::time`].
+    /// As [`EngineConnection::time`].
     pub async fn tell_addresses(&mut self, host: &str, own: &HashSet<IpAddr>) -> Result<()> {
         let mut own: Vec<String> = own.iter().map(IpAddr::to_string).collect();
         own.sort_unstable();
@@ -241,7 +241,7 @@ impl Connection {
     /// The hosts of the fleet by their last sign of life, and those that administrators have forgotten.
     ///
     /// # Errors
-    /// As [`Connection::time`].
+    /// As [`EngineConnection::time`].
     pub async fn hosts(&mut self) -> Result<(Vec<(String, Millis)>, HashSet<String>)> {
         let mut commands = pipe();
         commands
@@ -273,7 +273,7 @@ impl Connection {
     /// The addresses that hosts have told.
     ///
     /// # Errors
-    /// As [`Connection::time`].
+    /// As [`EngineConnection::time`].
     pub async fn addresses(&mut self, hosts: &[String]) -> Result<HashSet<IpAddr>> {
         if hosts.is_empty() {
             return Ok(HashSet::new());
@@ -298,7 +298,7 @@ impl Connection {
     /// Whom administrators allow, until when, and what they say of it.
     ///
     /// # Errors
-    /// As [`Connection::time`].
+    /// As [`EngineConnection::time`].
     pub async fn allowed(&mut self) -> Result<Vec<(Address, Option<Millis>, String)>> {
         let answer = self
             .ask(cmd("HGETALL").arg(self.key("allow")), LISTS)
@@ -325,22 +325,27 @@ impl Connection {
     /// then are kept.
     ///
     /// # Errors
-    /// As [`Connection::time`].
-    pub async fn publish(&mut self, host: &str, entries: &[Entry], keep: Millis) -> Result<()> {
+    /// As [`EngineConnection::time`].
+    pub async fn publish(
+        &mut self,
+        host: &str,
+        entries: &[FleetEntry],
+        keep: Millis,
+    ) -> Result<()> {
         let (log, live) = (self.log(host), self.live_key(host));
         let mut commands = pipe();
         commands.atomic();
         for entry in entries {
             let member = member(&entry.jail, &entry.target);
             match entry.kind {
-                Kind::Ban => {
+                EntryKind::Ban => {
                     commands
                         .cmd("ZADD")
                         .arg(&live)
                         .arg(score(entry))
                         .arg(member);
                 }
-                Kind::Unban => {
+                EntryKind::Unban => {
                     commands.cmd("ZREM").arg(&live).arg(member);
                 }
                 _ => {}
@@ -363,8 +368,8 @@ impl Connection {
     /// Puts bans of this host among those in force without a word in the stream.
     ///
     /// # Errors
-    /// As [`Connection::time`].
-    pub async fn put_back(&mut self, host: &str, bans: &[Entry]) -> Result<()> {
+    /// As [`EngineConnection::time`].
+    pub async fn put_back(&mut self, host: &str, bans: &[FleetEntry]) -> Result<()> {
         let mut command = cmd("ZADD");
         command.arg(self.live_key(host));
         for ban in bans {
@@ -377,7 +382,7 @@ impl Connection {
     /// Takes bans out of those in force without a word in the stream: the administrators have said it.
     ///
     /// # Errors
-    /// As [`Connection::time`].
+    /// As [`EngineConnection::time`].
     pub async fn take_back(&mut self, host: &str, bans: &[(String, String)]) -> Result<()> {
         if bans.is_empty() {
             return Ok(());
@@ -394,7 +399,7 @@ impl Connection {
     /// A host's bans in force, at most so many.
     ///
     /// # Errors
-    /// As [`Connection::time`].
+    /// As [`EngineConnection::time`].
     pub async fn live(&mut self, host: &str, now: Millis, most: usize) -> Result<Vec<Live>> {
         let (mut live, mut seen) = (Vec::new(), 0);
         while seen < most {
@@ -430,8 +435,11 @@ impl Connection {
     /// The first and the last place of each stream; `None`: there is nothing in it.
     ///
     /// # Errors
-    /// As [`Connection::time`].
-    pub async fn ends(&mut self, hosts: &[String]) -> Result<Vec<Option<(Place, Place)>>> {
+    /// As [`EngineConnection::time`].
+    pub async fn ends(
+        &mut self,
+        hosts: &[String],
+    ) -> Result<Vec<Option<(StreamPosition, StreamPosition)>>> {
         let mut commands = pipe();
         for host in hosts {
             let log = self.log(host);
@@ -454,9 +462,9 @@ impl Connection {
             return Ok(Vec::new());
         }
         let answers = self.ask_all(&commands, 2 * hosts.len() + SHORT).await?;
-        let place = |answer: &Value| -> Option<Place> {
+        let place = |answer: &Value| -> Option<StreamPosition> {
             let first = items(answer).ok()?.first()?;
-            Place::read(&text(items(first).ok()?.first()?)?)
+            StreamPosition::read(&text(items(first).ok()?.first()?)?)
         };
         let ends = answers
             .chunks_exact(2)
@@ -467,10 +475,10 @@ impl Connection {
     /// What stands in streams after these places; waits so long for the first.
     ///
     /// # Errors
-    /// As [`Connection::time`].
+    /// As [`EngineConnection::time`].
     pub async fn read(
         &mut self,
-        after: &BTreeMap<String, Place>,
+        after: &BTreeMap<String, StreamPosition>,
         wait: Option<Duration>,
     ) -> Result<Vec<Received>> {
         self.read_page(after, wait, page(after.len())).await
@@ -479,8 +487,8 @@ impl Connection {
     /// Reads what there is of one of so many hosts: all that is read of it with those of the others.
     ///
     /// # Errors
-    /// [`EngineError::TooLong`] where it holds what nobody should have written; else as [`Connection::time`].
-    pub async fn probe(&mut self, host: &str, after: Place, hosts: usize) -> Result<()> {
+    /// [`EngineError::TooLong`] where it holds what nobody should have written; else as [`EngineConnection::time`].
+    pub async fn probe(&mut self, host: &str, after: StreamPosition, hosts: usize) -> Result<()> {
         let name = [host.to_owned()];
         self.ends(&name).await?;
         self.addresses(&name).await?;
@@ -491,7 +499,7 @@ impl Connection {
 
     async fn read_page(
         &mut self,
-        after: &BTreeMap<String, Place>,
+        after: &BTreeMap<String, StreamPosition>,
         wait: Option<Duration>,
         page: usize,
     ) -> Result<Vec<Received>> {
@@ -521,7 +529,7 @@ impl Connection {
                 let [place, fields] = items(entry)? else {
                     return Err(EngineError::Answer);
                 };
-                let place = text(place).and_then(|text| Place::read(&text));
+                let place = text(place).and_then(|text| StreamPosition::read(&text));
                 received.push(Received {
                     host: host.to_owned(),
                     place: place.ok_or(EngineError::Answer)?,
@@ -535,8 +543,8 @@ impl Connection {
     /// Writes an administrator's order, and what goes with it.
     ///
     /// # Errors
-    /// As [`Connection::time`]; a host's user may not.
-    pub async fn order(&mut self, entry: &Entry, comment: &str) -> Result<()> {
+    /// As [`EngineConnection::time`]; a host's user may not.
+    pub async fn order(&mut self, entry: &FleetEntry, comment: &str) -> Result<()> {
         let target = &entry.target;
         let until = entry.until.map_or(-1, |until| until.0);
         let allow = |commands: &mut Pipeline, key: String| {
@@ -546,20 +554,22 @@ impl Connection {
         let mut commands = pipe();
         commands.atomic();
         match entry.kind {
-            Kind::Renewed => {}
-            Kind::Unban if entry.until.is_none() => {}
-            Kind::Ban | Kind::Unban | Kind::Allow => allow(&mut commands, self.key("allow")),
-            Kind::Disallow => {
+            EntryKind::Renewed => {}
+            EntryKind::Unban if entry.until.is_none() => {}
+            EntryKind::Ban | EntryKind::Unban | EntryKind::Allow => {
+                allow(&mut commands, self.key("allow"))
+            }
+            EntryKind::Disallow => {
                 commands.cmd("HDEL").arg(self.key("allow")).arg(target);
             }
-            Kind::Forget => {
+            EntryKind::Forget => {
                 let keys = ["log", "live", "addresses"];
                 let keys = keys.map(|key| self.key(&format!("{target}:{key}")));
                 commands.cmd("SADD").arg(self.key("forgotten")).arg(target);
                 commands.cmd("ZREM").arg(self.key("hosts")).arg(target);
                 commands.cmd("DEL").arg(&keys);
             }
-            Kind::Remember => {
+            EntryKind::Remember => {
                 commands.cmd("SREM").arg(self.key("forgotten")).arg(target);
             }
         }
@@ -581,7 +591,7 @@ impl Connection {
     /// written.
     ///
     /// # Errors
-    /// As [`Connection::time`].
+    /// As [`EngineConnection::time`].
     pub async fn may_write_for(&mut self, host: &str) -> Result<bool> {
         let key = self.log(host);
         // the rights are looked at first; a stream is not made, and an entry with this place is none
@@ -602,7 +612,7 @@ impl Connection {
     }
 }
 
-impl std::fmt::Debug for Connection {
+impl std::fmt::Debug for EngineConnection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection")
             .field("fleet", &self.fleet)
@@ -616,7 +626,7 @@ fn page(streams: usize) -> usize {
 }
 
 /// The end of a ban as a score.
-fn score(ban: &Entry) -> i64 {
+fn score(ban: &FleetEntry) -> i64 {
     ban.until.map_or(FOR_EVER, |until| until.0)
 }
 
@@ -654,14 +664,14 @@ pub fn rights_of_admin(fleet: &str) -> String {
     )
 }
 
-fn entry_of(fields: &Value) -> std::result::Result<Entry, EntryError> {
+fn entry_of(fields: &Value) -> std::result::Result<FleetEntry, EntryError> {
     let values = flat(fields).map_err(|_| EntryError::Malformed)?;
     let bytes: Option<Vec<&[u8]>> = values.into_iter().map(bytes).collect();
     let bytes = bytes.ok_or(EntryError::Malformed)?;
     if bytes.len() % 2 != 0 {
         return Err(EntryError::Malformed);
     }
-    Entry::read(bytes.chunks_exact(2).map(|pair| (pair[0], pair[1])))
+    FleetEntry::read(bytes.chunks_exact(2).map(|pair| (pair[0], pair[1])))
 }
 
 /// The streams of an answer to a read, which is nothing when nothing came in time.

@@ -22,7 +22,7 @@ const NEVER: i64 = -1;
 
 /// What an entry asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum EntryKind {
     /// The target is banned until then.
     Ban,
     /// Its ban is lifted: that of the origin, or every ban where an administrator says so.
@@ -39,17 +39,17 @@ pub enum Kind {
     Remember,
 }
 
-const KINDS: [(Kind, &str); 7] = [
-    (Kind::Ban, "ban"),
-    (Kind::Unban, "unban"),
-    (Kind::Renewed, "renewed"),
-    (Kind::Allow, "allow"),
-    (Kind::Disallow, "disallow"),
-    (Kind::Forget, "forget"),
-    (Kind::Remember, "remember"),
+const KINDS: [(EntryKind, &str); 7] = [
+    (EntryKind::Ban, "ban"),
+    (EntryKind::Unban, "unban"),
+    (EntryKind::Renewed, "renewed"),
+    (EntryKind::Allow, "allow"),
+    (EntryKind::Disallow, "disallow"),
+    (EntryKind::Forget, "forget"),
+    (EntryKind::Remember, "remember"),
 ];
 
-impl Kind {
+impl EntryKind {
     /// Its word.
     pub fn word(self) -> &'static str {
         KINDS
@@ -61,9 +61,9 @@ impl Kind {
 
 /// An entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct FleetEntry {
     /// What it asks for.
-    pub kind: Kind,
+    pub kind: EntryKind,
     /// The jail of the origin; empty where it is about none.
     pub jail: String,
     /// Whom it is about: an address, a network, or the name of a host.
@@ -93,10 +93,15 @@ pub enum EntryError {
     Malformed,
 }
 
-impl Entry {
+impl FleetEntry {
     /// An entry that is not about a ban.
-    pub fn order(kind: Kind, target: &str, since: Millis, until: Option<Millis>) -> Entry {
-        Entry {
+    pub fn order(
+        kind: EntryKind,
+        target: &str,
+        since: Millis,
+        until: Option<Millis>,
+    ) -> FleetEntry {
+        FleetEntry {
             kind,
             jail: String::new(),
             target: target.to_owned(),
@@ -115,7 +120,7 @@ impl Entry {
     /// It is of another version, or not an entry at all.
     pub fn read<'f>(
         fields: impl IntoIterator<Item = (&'f [u8], &'f [u8])>,
-    ) -> Result<Entry, EntryError> {
+    ) -> Result<FleetEntry, EntryError> {
         const NAMES: [&str; 10] = [
             "v", "kind", "jail", "target", "since", "until", "bancount", "reason", "id", "sig",
         ];
@@ -139,7 +144,7 @@ impl Entry {
         let (kind, _) = kind.ok_or(EntryError::Malformed)?;
         let number = |text: &str| text.parse::<i64>().map_err(|_| EntryError::Malformed);
         let until = number(until)?;
-        let entry = Entry {
+        let entry = FleetEntry {
             kind: *kind,
             jail: jail.to_owned(),
             target: target.to_owned(),
@@ -153,12 +158,12 @@ impl Entry {
         let times = [Some(entry.since), entry.until];
         let timely = times.iter().flatten().all(|time| time.is_sound());
         let about = match entry.kind {
-            Kind::Ban => is_name(&entry.jail) && entry.address().is_some(),
-            Kind::Unban => {
+            EntryKind::Ban => is_name(&entry.jail) && entry.address().is_some(),
+            EntryKind::Unban => {
                 (entry.jail.is_empty() || is_name(&entry.jail)) && entry.address().is_some()
             }
-            Kind::Allow | Kind::Disallow => entry.address().is_some(),
-            Kind::Renewed | Kind::Forget | Kind::Remember => is_host(&entry.target),
+            EntryKind::Allow | EntryKind::Disallow => entry.address().is_some(),
+            EntryKind::Renewed | EntryKind::Forget | EntryKind::Remember => is_host(&entry.target),
         };
         match timely && about && entry.id.len() == super::ulid::LENGTH {
             true => Ok(entry),
@@ -241,14 +246,14 @@ pub fn reason(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn ban() -> Entry {
-        Entry {
+    fn ban() -> FleetEntry {
+        FleetEntry {
             jail: "sshd".into(),
             bancount: 2,
             reason: "Failed password for root".into(),
             id: "01J00000000000000000000000".into(),
-            ..Entry::order(
-                Kind::Ban,
+            ..FleetEntry::order(
+                EntryKind::Ban,
                 "192.0.2.1",
                 Millis(1_795_000_000_000),
                 Some(Millis(1_795_000_600_000)),
@@ -256,19 +261,19 @@ mod tests {
         }
     }
 
-    fn read(fields: &[(&str, &str)]) -> Result<Entry, EntryError> {
+    fn read(fields: &[(&str, &str)]) -> Result<FleetEntry, EntryError> {
         let fields: Vec<_> = fields
             .iter()
             .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
             .collect();
-        Entry::read(fields)
+        FleetEntry::read(fields)
     }
 
-    fn written(entry: &Entry) -> Vec<(&'static str, String)> {
+    fn written(entry: &FleetEntry) -> Vec<(&'static str, String)> {
         entry.fields()
     }
 
-    fn again(entry: &Entry) -> Result<Entry, EntryError> {
+    fn again(entry: &FleetEntry) -> Result<FleetEntry, EntryError> {
         let fields = written(entry);
         let fields: Vec<_> = fields.iter().map(|(k, v)| (*k, v.as_str())).collect();
         read(&fields)
@@ -276,13 +281,13 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_as_the_same() {
-        let forever = Entry {
+        let forever = FleetEntry {
             until: None,
             ..ban()
         };
-        let host = Entry {
+        let host = FleetEntry {
             id: ban().id,
-            ..Entry::order(Kind::Forget, "mx2", Millis(5), None)
+            ..FleetEntry::order(EntryKind::Forget, "mx2", Millis(5), None)
         };
         for entry in [ban(), forever, host] {
             assert_eq!(again(&entry), Ok(entry));
@@ -291,7 +296,7 @@ mod tests {
 
     #[test]
     fn what_strangers_write_is_refused() {
-        type Change = (&'static str, fn(&mut Entry));
+        type Change = (&'static str, fn(&mut FleetEntry));
         let changes: [Change; 9] = [
             ("no address", |entry| entry.target = "root".into()),
             ("host bits", |entry| entry.target = "192.0.2.1/24".into()),
@@ -317,7 +322,7 @@ mod tests {
         let twice: Vec<_> = fields.iter().map(|(k, v)| (*k, v.as_str())).collect();
         assert_eq!(read(&twice), Err(EntryError::Malformed));
         let bad: [(&[u8], &[u8]); 1] = [(b"v", b"\xff")];
-        assert_eq!(Entry::read(bad), Err(EntryError::Malformed));
+        assert_eq!(FleetEntry::read(bad), Err(EntryError::Malformed));
     }
 
     #[test]
@@ -329,7 +334,7 @@ mod tests {
         assert_ne!(bytes, other.signed("f", "mx1"));
         assert_ne!(bytes, entry.signed("f", "mx2"));
         assert_ne!(bytes, entry.signed("g", "mx1"));
-        let signed = Entry {
+        let signed = FleetEntry {
             signature: "x".into(),
             ..entry
         };

@@ -22,26 +22,26 @@ const AT_ONCE: usize = 2_000;
 pub struct Forward {
     exchange: BanExchange,
     most: usize,
-    ways: HashMap<String, Way>,
+    ways: HashMap<String, JailForwarder>,
     /// Jails that have missed changes.
     behind: HashSet<String>,
 }
 
 #[derive(Debug)]
-struct Way {
-    queue: Arc<Queue>,
+struct JailForwarder {
+    queue: Arc<ForwardQueue>,
     task: JoinHandle<()>,
 }
 
 /// What waits for one jail.
 #[derive(Debug, Default)]
-struct Queue {
-    waiting: Mutex<Waiting>,
+struct ForwardQueue {
+    waiting: Mutex<WaitingChanges>,
     news: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct WaitingChanges {
     /// Ends of bans of which nothing else waits: nobody shall wait for thousands of bans to be free.
     first: Vec<RemoteChange>,
     /// All else, in its order.
@@ -52,7 +52,7 @@ struct Waiting {
     busy: usize,
 }
 
-impl Waiting {
+impl WaitingChanges {
     fn push(&mut self, change: RemoteChange) {
         match &change {
             RemoteChange::Until(id, _) if !self.ids.contains_key(id) => self.first.push(change),
@@ -106,7 +106,7 @@ impl Forward {
         let way = self
             .ways
             .entry(jail.name.clone())
-            .or_insert_with(|| Way::new(jail.clone(), exchange));
+            .or_insert_with(|| JailForwarder::new(jail.clone(), exchange));
         let mut waiting = way.queue.waiting();
         if waiting.len() + count > self.most {
             self.behind.insert(jail.name.clone());
@@ -143,8 +143,8 @@ impl Forward {
     }
 }
 
-impl Queue {
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+impl ForwardQueue {
+    fn waiting(&self) -> MutexGuard<'_, WaitingChanges> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -168,16 +168,16 @@ impl Queue {
     }
 }
 
-impl Way {
-    fn new(jail: Jail, exchange: BanExchange) -> Way {
-        let queue = Arc::new(Queue::default());
+impl JailForwarder {
+    fn new(jail: Jail, exchange: BanExchange) -> JailForwarder {
+        let queue = Arc::new(ForwardQueue::default());
         let own = queue.clone();
         let task = tokio::spawn(async move { own.serve(&jail, exchange).await });
-        Way { queue, task }
+        JailForwarder { queue, task }
     }
 }
 
-impl Drop for Way {
+impl Drop for JailForwarder {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn an_end_goes_before_bans_of_others_and_never_before_its_own() {
-        let mut waiting = Waiting::default();
+        let mut waiting = WaitingChanges::default();
         for change in [
             ban("192.0.2.1"),
             RemoteChange::Lift(None, None),
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_jail_is_given_so_many_at_once() {
-        let mut waiting = Waiting::default();
+        let mut waiting = WaitingChanges::default();
         for n in 0..AT_ONCE + 5 {
             waiting.push(ban(&format!("10.0.{}.{}", n / 250, n % 250)));
         }

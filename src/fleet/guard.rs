@@ -27,7 +27,7 @@ pub struct Guard {
 
 /// Why somebody is not banned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum GuardRefusal {
     /// It is no address of anybody else: loopback, multicast, unspecified.
     Special,
     /// A network that is too large.
@@ -40,15 +40,15 @@ pub enum Refusal {
     Allowed,
 }
 
-impl Refusal {
+impl GuardRefusal {
     /// In words, for the log.
     pub fn words(self) -> &'static str {
         match self {
-            Refusal::Special => "it is no address of a host",
-            Refusal::Prefix => "the network is too large",
-            Refusal::Own => "it is this host, its gateway or the engine",
-            Refusal::Fleet => "it is a host of the fleet",
-            Refusal::Allowed => "it is allowed",
+            GuardRefusal::Special => "it is no address of a host",
+            GuardRefusal::Prefix => "the network is too large",
+            GuardRefusal::Own => "it is this host, its gateway or the engine",
+            GuardRefusal::Fleet => "it is a host of the fleet",
+            GuardRefusal::Allowed => "it is allowed",
         }
     }
 }
@@ -66,33 +66,33 @@ impl Default for Guard {
 
 impl Guard {
     /// Whether a target may not be banned at `now`, and why.
-    pub fn refuses(&self, target: &Address, now: Millis) -> Option<Refusal> {
+    pub fn refuses(&self, target: &Address, now: Millis) -> Option<GuardRefusal> {
         let net = match target {
             Address::Ip(ip) => IpNet::from(*ip),
             Address::Net(net) => *net,
-            Address::Raw(_) => return Some(Refusal::Special),
+            Address::Raw(_) => return Some(GuardRefusal::Special),
         };
         let shortest = match net {
             IpNet::V4(_) => self.prefixes[0],
             IpNet::V6(_) => self.prefixes[1],
         };
         if net.prefix_len() < shortest {
-            return Some(Refusal::Prefix);
+            return Some(GuardRefusal::Prefix);
         }
         if is_special(net.addr()) {
-            return Some(Refusal::Special);
+            return Some(GuardRefusal::Special);
         }
         let meets = |ips: &HashSet<IpAddr>| match net.prefix_len() == net.max_prefix_len() {
             true => ips.contains(&net.addr()),
             false => ips.iter().any(|ip| net.contains(ip)),
         };
         if meets(&self.own) {
-            return Some(Refusal::Own);
+            return Some(GuardRefusal::Own);
         }
         if meets(&self.hosts) {
-            return Some(Refusal::Fleet);
+            return Some(GuardRefusal::Fleet);
         }
-        self.allows(target, now).then_some(Refusal::Allowed)
+        self.allows(target, now).then_some(GuardRefusal::Allowed)
     }
 
     /// Whether an administrator allows a target, something inside of it, or a network around it.
@@ -153,25 +153,25 @@ mod tests {
         };
         let table = [
             ("192.0.2.1", None),
-            ("192.0.2.0/25", Some(Refusal::Allowed)),
+            ("192.0.2.0/25", Some(GuardRefusal::Allowed)),
             ("192.0.2.128/25", None),
-            ("192.0.2.0/23", Some(Refusal::Prefix)),
-            ("::/0", Some(Refusal::Prefix)),
-            ("2001:db8::/47", Some(Refusal::Prefix)),
-            ("2001:db8::/48", Some(Refusal::Own)),
+            ("192.0.2.0/23", Some(GuardRefusal::Prefix)),
+            ("::/0", Some(GuardRefusal::Prefix)),
+            ("2001:db8::/47", Some(GuardRefusal::Prefix)),
+            ("2001:db8::/48", Some(GuardRefusal::Own)),
             ("2001:db8:1::/48", None),
-            ("127.0.0.1", Some(Refusal::Special)),
-            ("0.0.0.0", Some(Refusal::Special)),
-            ("224.0.0.0/24", Some(Refusal::Special)),
-            ("fe80::1", Some(Refusal::Special)),
-            ("::1", Some(Refusal::Special)),
-            ("198.51.100.1", Some(Refusal::Own)),
-            ("198.51.100.0/24", Some(Refusal::Own)),
-            ("198.51.100.2", Some(Refusal::Fleet)),
-            ("203.0.113.3", Some(Refusal::Allowed)),
-            ("203.0.113.0/24", Some(Refusal::Allowed)),
+            ("127.0.0.1", Some(GuardRefusal::Special)),
+            ("0.0.0.0", Some(GuardRefusal::Special)),
+            ("224.0.0.0/24", Some(GuardRefusal::Special)),
+            ("fe80::1", Some(GuardRefusal::Special)),
+            ("::1", Some(GuardRefusal::Special)),
+            ("198.51.100.1", Some(GuardRefusal::Own)),
+            ("198.51.100.0/24", Some(GuardRefusal::Own)),
+            ("198.51.100.2", Some(GuardRefusal::Fleet)),
+            ("203.0.113.3", Some(GuardRefusal::Allowed)),
+            ("203.0.113.0/24", Some(GuardRefusal::Allowed)),
             ("203.0.113.16", None),
-            ("root", Some(Refusal::Special)),
+            ("root", Some(GuardRefusal::Special)),
         ];
         for (target, refusal) in table {
             let found = guard.refuses(&Address::parse(target), Millis(50));

@@ -6,7 +6,7 @@ use super::Millis;
 
 /// What every host is held to.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Limits {
+pub struct HostLimits {
     /// Bans a minute.
     pub rate: f64,
     /// Bans at once, beyond the rate.
@@ -15,9 +15,9 @@ pub struct Limits {
     pub most: usize,
 }
 
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
+impl Default for HostLimits {
+    fn default() -> HostLimits {
+        HostLimits {
             rate: 60.0,
             burst: 600.0,
             most: 10_000,
@@ -27,7 +27,7 @@ impl Default for Limits {
 
 /// What becomes of a ban.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RateVerdict {
     /// It counts.
     Heard,
     /// The host has said too much just now: it is muted from here on.
@@ -38,16 +38,16 @@ pub enum Verdict {
 
 /// One host's use of what it may say.
 #[derive(Clone, Copy, Debug)]
-pub struct Budget {
+pub struct HostBudget {
     left: f64,
     at: Millis,
     muted: bool,
 }
 
-impl Budget {
+impl HostBudget {
     /// All of it.
-    pub fn new(limits: &Limits) -> Budget {
-        Budget {
+    pub fn new(limits: &HostLimits) -> HostBudget {
+        HostBudget {
             left: limits.burst,
             at: Millis(0),
             muted: false,
@@ -55,22 +55,22 @@ impl Budget {
     }
 
     /// A ban that the engine was given at `at`, while so many of the host are in force.
-    pub fn spend(&mut self, limits: &Limits, at: Millis, in_force: usize) -> Verdict {
+    pub fn spend(&mut self, limits: &HostLimits, at: Millis, in_force: usize) -> RateVerdict {
         self.refill(limits, at);
         if self.muted {
-            return Verdict::StillMuted;
+            return RateVerdict::StillMuted;
         }
         if self.left < 1.0 || in_force >= limits.most {
             self.muted = true;
-            return Verdict::Muted;
+            return RateVerdict::Muted;
         }
         self.left -= 1.0;
-        Verdict::Heard
+        RateVerdict::Heard
     }
 
     /// Whether a muted host may be heard again at `now`: half of what it may say at once is left. It is
     /// not muted any more then.
-    pub fn forgive(&mut self, limits: &Limits, now: Millis, in_force: usize) -> bool {
+    pub fn forgive(&mut self, limits: &HostLimits, now: Millis, in_force: usize) -> bool {
         self.refill(limits, now);
         let forgiven = self.muted && self.left >= limits.burst / 2.0 && in_force < limits.most;
         self.muted &= !forgiven;
@@ -82,7 +82,7 @@ impl Budget {
         self.muted
     }
 
-    fn refill(&mut self, limits: &Limits, at: Millis) {
+    fn refill(&mut self, limits: &HostLimits, at: Millis) {
         let minutes = (at.0 - self.at.0).max(0) as f64 / 60_000.0;
         self.left = (self.left + minutes * limits.rate).min(limits.burst);
         self.at = self.at.max(at);
@@ -95,32 +95,39 @@ mod tests {
 
     #[test]
     fn a_host_that_says_too_much_is_muted_for_a_while() {
-        let limits = Limits {
+        let limits = HostLimits {
             rate: 60.0,
             burst: 10.0,
             most: 100,
         };
-        let mut budget = Budget::new(&limits);
+        let mut budget = HostBudget::new(&limits);
         for _ in 0..10 {
-            assert_eq!(budget.spend(&limits, Millis(0), 0), Verdict::Heard);
+            assert_eq!(budget.spend(&limits, Millis(0), 0), RateVerdict::Heard);
         }
-        assert_eq!(budget.spend(&limits, Millis(0), 0), Verdict::Muted);
-        assert_eq!(budget.spend(&limits, Millis(0), 0), Verdict::StillMuted);
+        assert_eq!(budget.spend(&limits, Millis(0), 0), RateVerdict::Muted);
+        assert_eq!(budget.spend(&limits, Millis(0), 0), RateVerdict::StillMuted);
         assert!(!budget.forgive(&limits, Millis(4_000), 0));
         assert!(budget.forgive(&limits, Millis(5_000), 0));
         assert!(!budget.is_muted());
-        assert_eq!(budget.spend(&limits, Millis(5_000), 0), Verdict::Heard);
+        assert_eq!(budget.spend(&limits, Millis(5_000), 0), RateVerdict::Heard);
         // as long as it has as many bans as it may it stays so
-        assert_eq!(budget.spend(&limits, Millis(5_000), 100), Verdict::Muted);
+        assert_eq!(
+            budget.spend(&limits, Millis(5_000), 100),
+            RateVerdict::Muted
+        );
         assert!(!budget.forgive(&limits, Millis(900_000), 100));
         assert!(budget.forgive(&limits, Millis(900_000), 99));
     }
 
     #[test]
     fn what_comes_in_time_is_never_too_much() {
-        let limits = Limits::default();
-        let mut budget = Budget::new(&limits);
+        let limits = HostLimits::default();
+        let mut budget = HostBudget::new(&limits);
         let spent = (0..100_000).map(|n| budget.spend(&limits, Millis(n * 1000), 0));
-        assert!(spent.into_iter().all(|verdict| verdict == Verdict::Heard));
+        assert!(
+            spent
+                .into_iter()
+                .all(|verdict| verdict == RateVerdict::Heard)
+        );
     }
 }

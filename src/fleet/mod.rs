@@ -28,9 +28,9 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use self::settings::Settings;
+use self::settings::FleetSettings;
 pub use self::status::without_secret;
-use self::task::Task;
+use self::task::FleetTask;
 pub use self::ulid::Ulids;
 use crate::control::Value;
 use crate::control::command::FleetQuestion;
@@ -62,7 +62,7 @@ impl Millis {
 
 /// What the server knows of it all, for the fleet to ask.
 #[derive(Clone)]
-pub struct Surroundings {
+pub struct FleetContext {
     /// The jails that run.
     pub jails: Arc<dyn Fn() -> Vec<Jail> + Send + Sync>,
     /// The database, when there is one.
@@ -73,7 +73,7 @@ pub struct Surroundings {
     pub link: Link,
 }
 
-impl std::fmt::Debug for Surroundings {
+impl std::fmt::Debug for FleetContext {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Surroundings").finish_non_exhaustive()
     }
@@ -92,10 +92,10 @@ impl Fleet {
     ///
     /// # Errors
     /// Settings that name no engine, or files that cannot be read.
-    pub fn start(settings: Settings, around: Surroundings) -> Result<Fleet, String> {
+    pub fn start(settings: FleetSettings, around: FleetContext) -> Result<Fleet, String> {
         let (questions, asked) = mpsc::channel(16);
         let link = around.link.clone();
-        let task = Task::new(settings, around, asked)?;
+        let task = FleetTask::new(settings, around, asked)?;
         Ok(Fleet {
             questions,
             task: tokio::spawn(task.run()),

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use indexmap::IndexMap;
 
-use super::claims::{Effect, Listed};
-use super::engine::{Connection, Live, Received};
-use super::entry::{Entry, Kind, is_name};
+use super::claims::{ClaimEffect, Listed};
+use super::engine::{EngineConnection, Live, Received};
+use super::entry::{EntryKind, FleetEntry, is_name};
 use super::failure::EngineError;
-use super::limits::{Budget, Verdict};
+use super::limits::{HostBudget, RateVerdict};
 use super::settings::ADMIN;
-use super::task::Task;
+use super::task::FleetTask;
 use super::{LOG, Millis};
 use crate::address::Address;
 use crate::fields::MatchLine;
@@ -37,18 +37,18 @@ impl Changes {
 
 /// What is known of a ban beside its target and end.
 #[derive(Default)]
-struct Story<'e> {
+struct ClaimDetails<'e> {
     since: Option<Millis>,
     bancount: u32,
     reason: &'e str,
 }
 
-impl Task {
+impl FleetTask {
     /// Takes entries as they came.
     pub(super) async fn receive(
         &mut self,
         received: Vec<Received>,
-        engine: &mut Connection,
+        engine: &mut EngineConnection,
     ) -> Result<(), EngineError> {
         let jails = self.jails();
         let mut changes = Changes::default();
@@ -77,8 +77,10 @@ impl Task {
                 }
             };
             match entry.kind {
-                Kind::Ban => self.entry_bans(&one.host, one.place.at, &entry, &jails, &mut changes),
-                Kind::Unban => {
+                EntryKind::Ban => {
+                    self.entry_bans(&one.host, one.place.at, &entry, &jails, &mut changes)
+                }
+                EntryKind::Unban => {
                     if let Some(target) = entry.address()
                         && let Some(jail) = self.jail_for(&jails, &entry.jail)
                     {
@@ -95,7 +97,7 @@ impl Task {
                         self.effect(&jail.name, &target, effect, &mut changes);
                     }
                 }
-                Kind::Renewed if entry.target == one.host => {
+                EntryKind::Renewed if entry.target == one.host => {
                     if self.may_speak(&one.host, one.place.at) {
                         self.renewed.insert(one.host);
                     }
@@ -109,7 +111,7 @@ impl Task {
     }
 
     /// Whether an entry is its origin's, where that has to be proved; and none comes twice.
-    fn believes(&mut self, entry: &Entry, origin: &str) -> bool {
+    fn believes(&mut self, entry: &FleetEntry, origin: &str) -> bool {
         let Some(trusted) = &self.trusted else {
             return true;
         };
@@ -144,11 +146,11 @@ impl Task {
         let Some(host) = self.hosts.get_mut(name) else {
             return false;
         };
-        let budget = host.budget.get_or_insert_with(|| Budget::new(&limits));
+        let budget = host.budget.get_or_insert_with(|| HostBudget::new(&limits));
         // the engine's time, or a host would make its own
         match budget.spend(&limits, at.min(now), in_force) {
-            Verdict::Heard => true,
-            Verdict::Muted => {
+            RateVerdict::Heard => true,
+            RateVerdict::Muted => {
                 self.muted = true;
                 warning!(
                     LOG,
@@ -160,7 +162,7 @@ impl Task {
                 );
                 false
             }
-            Verdict::StillMuted => false,
+            RateVerdict::StillMuted => false,
         }
     }
 
@@ -168,7 +170,7 @@ impl Task {
         &mut self,
         host: &str,
         at: Millis,
-        entry: &Entry,
+        entry: &FleetEntry,
         jails: &HashMap<String, Jail>,
         changes: &mut Changes,
     ) {
@@ -178,7 +180,7 @@ impl Task {
         let Some(target) = entry.address() else {
             return;
         };
-        let story = Story {
+        let story = ClaimDetails {
             since: Some(entry.since),
             bancount: entry.bancount,
             reason: &entry.reason,
@@ -193,7 +195,7 @@ impl Task {
         host: &str,
         (origin, target): (&str, &Address),
         until: Millis,
-        story: &Story<'_>,
+        story: &ClaimDetails<'_>,
         jails: &HashMap<String, Jail>,
         changes: &mut Changes,
     ) {
@@ -219,7 +221,7 @@ impl Task {
         let effect = self
             .claims
             .add(&jail.name, target, source, until, quorum, now);
-        if let Some(Effect::Ban(until)) = effect {
+        if let Some(ClaimEffect::Ban(until)) = effect {
             let ticket = self.ticket(host, target, until, story);
             changes.add(&jail.name, RemoteChange::Ban(ticket));
         } else {
@@ -227,8 +229,14 @@ impl Task {
         }
     }
 
-    fn ticket(&self, host: &str, target: &Address, until: Millis, story: &Story<'_>) -> Ticket {
-        let present = Task::clock();
+    fn ticket(
+        &self,
+        host: &str,
+        target: &Address,
+        until: Millis,
+        story: &ClaimDetails<'_>,
+    ) -> Ticket {
+        let present = FleetTask::clock();
         let since = story.since.map(|since| self.local(since));
         let since = since.map_or(present, |since| since.min(present));
         let mut ticket = Ticket::new(target.clone(), since);
@@ -245,12 +253,18 @@ impl Task {
         ticket
     }
 
-    fn effect(&self, jail: &str, target: &Address, effect: Option<Effect>, changes: &mut Changes) {
+    fn effect(
+        &self,
+        jail: &str,
+        target: &Address,
+        effect: Option<ClaimEffect>,
+        changes: &mut Changes,
+    ) {
         let until = match effect {
-            Some(Effect::Shorten(until)) => self.end_by_our_clock(until),
-            Some(Effect::Lift) => None,
+            Some(ClaimEffect::Shorten(until)) => self.end_by_our_clock(until),
+            Some(ClaimEffect::Lift) => None,
             // whose it is would not be known: what is in force is only made longer
-            Some(Effect::Ban(until)) => Some(self.local(until)),
+            Some(ClaimEffect::Ban(until)) => Some(self.local(until)),
             None => return,
         };
         changes.add(jail, RemoteChange::Until(target.clone(), until));
@@ -259,10 +273,10 @@ impl Task {
     /// Does what an administrator orders.
     async fn obey(
         &mut self,
-        entry: &Entry,
+        entry: &FleetEntry,
         jails: &HashMap<String, Jail>,
         changes: &mut Changes,
-        engine: &mut Connection,
+        engine: &mut EngineConnection,
     ) -> Result<(), EngineError> {
         let now = self.now();
         let quorum = |jail: &str| {
@@ -278,18 +292,18 @@ impl Task {
             entry.target
         );
         match (entry.kind, target) {
-            (Kind::Unban, Some(target)) => {
+            (EntryKind::Unban, Some(target)) => {
                 if let Some(until) = entry.until.filter(|until| *until > now) {
                     self.guard.allowed.insert(target.clone(), Some(until));
                 }
                 let removed = self.claims.remove_target(&target);
                 for claim in &removed {
-                    self.effect(&claim.jail, &claim.target, Some(Effect::Lift), changes);
+                    self.effect(&claim.jail, &claim.target, Some(ClaimEffect::Lift), changes);
                 }
                 self.lift_restored(Some(&target), None, jails, changes);
                 self.take_back(&removed, engine).await?;
             }
-            (Kind::Allow, Some(target)) => {
+            (EntryKind::Allow, Some(target)) => {
                 self.guard.allowed.insert(target.clone(), entry.until);
                 let meeting = self.claims.meeting(&target);
                 for claim in &meeting {
@@ -306,13 +320,13 @@ impl Task {
                 self.lift_restored(Some(&target), None, jails, changes);
                 self.take_back(&meeting, engine).await?;
             }
-            (Kind::Disallow, Some(target)) => {
+            (EntryKind::Disallow, Some(target)) => {
                 self.guard.allowed.remove(&target);
             }
-            (Kind::Forget, _) => self.forget(&entry.target, jails, changes),
+            (EntryKind::Forget, _) => self.forget(&entry.target, jails, changes),
             // the next look at the hosts finds it
-            (Kind::Remember, _) | (Kind::Ban | Kind::Renewed, _) => {}
-            (Kind::Unban | Kind::Allow | Kind::Disallow, None) => {}
+            (EntryKind::Remember, _) | (EntryKind::Ban | EntryKind::Renewed, _) => {}
+            (EntryKind::Unban | EntryKind::Allow | EntryKind::Disallow, None) => {}
         }
         Ok(())
     }
@@ -362,7 +376,7 @@ impl Task {
     async fn take_back(
         &mut self,
         claims: &[Listed],
-        engine: &mut Connection,
+        engine: &mut EngineConnection,
     ) -> Result<(), EngineError> {
         let own = claims
             .iter()
@@ -379,7 +393,7 @@ impl Task {
         &mut self,
         host: &str,
         counts: bool,
-        engine: &mut Connection,
+        engine: &mut EngineConnection,
     ) -> Result<(), EngineError> {
         self.renewed.remove(host);
         let shut_out = self.hosts.get(host).is_some_and(|host| host.shut_out);
@@ -413,7 +427,7 @@ impl Task {
             {
                 break;
             }
-            let story = Story::default();
+            let story = ClaimDetails::default();
             self.host_bans(host, (&jail, &target), until, &story, &jails, &mut changes);
         }
         self.hand_over(changes, &jails);

@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 
 use super::Millis;
-use super::engine::Connection;
-use super::entry::{Entry, Kind, reason};
+use super::engine::EngineConnection;
+use super::entry::{EntryKind, FleetEntry, reason};
 use super::failure::EngineError;
-use super::task::Task;
+use super::task::FleetTask;
 use crate::address::Address;
 use crate::jail::BanExchange;
 use crate::jail::link::{JailUpdate, OwnBan};
@@ -23,7 +23,7 @@ const MOST_OWN: usize = 1_000_000;
 /// Ends that differ by less, in milliseconds, are the same: clocks are compared over a network.
 const SAME_END: i64 = 1_000;
 
-impl Task {
+impl FleetTask {
     /// Hears what a jail tells; nothing is sent.
     pub(super) async fn hear(&mut self, jail: String, told: JailUpdate) {
         self.note(jail, told, None).await;
@@ -34,7 +34,7 @@ impl Task {
         &mut self,
         jail: String,
         told: JailUpdate,
-        out: Option<&mut Vec<Entry>>,
+        out: Option<&mut Vec<FleetEntry>>,
     ) {
         match told {
             JailUpdate::Ban(ban) => {
@@ -52,7 +52,8 @@ impl Task {
                     && let Some(out) = out
                     && self.sends(&jail)
                 {
-                    let mut entry = Entry::order(Kind::Unban, &id.to_string(), self.now(), None);
+                    let mut entry =
+                        FleetEntry::order(EntryKind::Unban, &id.to_string(), self.now(), None);
                     entry.jail = jail;
                     out.push(entry);
                 }
@@ -111,13 +112,13 @@ impl Task {
         }
     }
 
-    fn entry_of(&self, jail: &str, ban: &OwnBan, until: Millis) -> Entry {
-        Entry {
+    fn entry_of(&self, jail: &str, ban: &OwnBan, until: Millis) -> FleetEntry {
+        FleetEntry {
             jail: jail.to_owned(),
             bancount: ban.bancount,
             reason: reason(&ban.reason),
-            ..Entry::order(
-                Kind::Ban,
+            ..FleetEntry::order(
+                EntryKind::Ban,
                 &ban.id.to_string(),
                 self.shared(ban.since),
                 (until != Millis::NEVER).then_some(until),
@@ -128,8 +129,8 @@ impl Task {
     /// Puts entries into the stream of this host.
     pub(super) async fn publish(
         &mut self,
-        engine: &mut Connection,
-        mut entries: Vec<Entry>,
+        engine: &mut EngineConnection,
+        mut entries: Vec<FleetEntry>,
     ) -> Result<(), EngineError> {
         let now = self.now();
         let keep = Millis(now.0 - (self.settings.longest * 1000.0) as i64);
@@ -149,7 +150,10 @@ impl Task {
 
     /// Makes the engine's set of this host's bans what the jails have: after a gap, and when its data was
     /// lost.
-    pub(super) async fn reconcile(&mut self, engine: &mut Connection) -> Result<(), EngineError> {
+    pub(super) async fn reconcile(
+        &mut self,
+        engine: &mut EngineConnection,
+    ) -> Result<(), EngineError> {
         let now = self.now();
         let host = self.settings.host.clone();
         let mut there: HashMap<(String, String), Option<Millis>> = HashMap::new();
@@ -173,7 +177,7 @@ impl Task {
                     (there, until) => there == until,
                 });
             if !same {
-                let mut entry = Entry::order(Kind::Ban, &key.1, now, until);
+                let mut entry = FleetEntry::order(EntryKind::Ban, &key.1, now, until);
                 entry.jail = key.0;
                 entry.bancount = 1;
                 entries.push(entry);
@@ -183,14 +187,14 @@ impl Task {
             for part in entries.chunks(BATCH) {
                 engine.put_back(&host, part).await?;
             }
-            entries = vec![Entry::order(Kind::Renewed, &host, now, None)];
+            entries = vec![FleetEntry::order(EntryKind::Renewed, &host, now, None)];
         }
         // what is left is lifted, if it is of a jail whose bans are known
         let (gone, unknown): (Vec<_>, Vec<_>) =
             there.into_keys().partition(|(jail, _)| self.sends(jail));
         self.unknown = unknown.len();
         for (jail, target) in gone {
-            let mut entry = Entry::order(Kind::Unban, &target, now, None);
+            let mut entry = FleetEntry::order(EntryKind::Unban, &target, now, None);
             entry.jail = jail;
             entries.push(entry);
         }
@@ -209,6 +213,6 @@ impl Task {
     /// A jail's own end of a ban, or none.
     pub(super) fn end_by_our_clock(&self, until: Millis) -> Option<Timestamp> {
         let end = self.local(until);
-        (end > Task::clock()).then_some(end)
+        (end > FleetTask::clock()).then_some(end)
     }
 }

@@ -8,10 +8,10 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::LOG;
-use super::engine::{Connection, Engine, MOST_HOSTS, Place, Received};
+use super::engine::{Engine, EngineConnection, MOST_HOSTS, Received, StreamPosition};
 use super::failure::{EngineError, PATIENCE};
 use super::settings::ADMIN;
-use super::task::{Host, Task};
+use super::task::{FleetTask, Host};
 use crate::jail::link::JailUpdate;
 use crate::warning;
 
@@ -35,18 +35,18 @@ const AT_ONCE: usize = 500;
 const AHEAD: usize = 4;
 
 /// A task that ends with its handle.
-struct Reader(JoinHandle<()>);
+struct ReaderTaskHandle(JoinHandle<()>);
 
-impl Drop for Reader {
+impl Drop for ReaderTaskHandle {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
-type Places = BTreeMap<String, Place>;
-type Batch = Result<Vec<Received>, EngineError>;
+type Places = BTreeMap<String, StreamPosition>;
+type ReceivedBatch = Result<Vec<Received>, EngineError>;
 
-impl Task {
+impl FleetTask {
     /// Connects and takes part, until the engine goes away or no jail takes part any more.
     pub(super) async fn session(&mut self) -> Result<(), EngineError> {
         let mut engine = connect(&self.engine).await?;
@@ -81,11 +81,11 @@ impl Task {
     }
 
     /// Sends and receives as it happens.
-    async fn go_on(&mut self, engine: &mut Connection) -> Result<(), EngineError> {
+    async fn go_on(&mut self, engine: &mut EngineConnection) -> Result<(), EngineError> {
         let reading = self.engine.connect(PATIENCE[0]).await?;
         let (places, wanted) = watch::channel(self.places());
         let (batches, mut received) = mpsc::channel(AHEAD);
-        let _reader = Reader(tokio::spawn(read_on(reading, wanted, batches)));
+        let _reader = ReaderTaskHandle(tokio::spawn(read_on(reading, wanted, batches)));
         let mut beats = interval(BEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut count = 0;
@@ -152,7 +152,7 @@ impl Task {
     }
 
     /// Looks at the bans of hosts that have put them there anew.
-    async fn look_again(&mut self, engine: &mut Connection) -> Result<(), EngineError> {
+    async fn look_again(&mut self, engine: &mut EngineConnection) -> Result<(), EngineError> {
         for host in std::mem::take(&mut self.renewed) {
             self.snapshot(&host, true, engine).await?;
         }
@@ -160,7 +160,11 @@ impl Task {
     }
 
     /// A sign of life, and a look at whatever may have changed; whether jails have to be brought up to date.
-    async fn beat(&mut self, seldom: bool, engine: &mut Connection) -> Result<bool, EngineError> {
+    async fn beat(
+        &mut self,
+        seldom: bool,
+        engine: &mut EngineConnection,
+    ) -> Result<bool, EngineError> {
         if self.set_clock(engine).await? {
             self.tell_ends();
         }
@@ -214,10 +218,10 @@ impl Task {
     }
 
     /// Compares the clocks; whether one of them was set since the last look.
-    async fn set_clock(&mut self, engine: &mut Connection) -> Result<bool, EngineError> {
-        let before = Task::clock();
+    async fn set_clock(&mut self, engine: &mut EngineConnection) -> Result<bool, EngineError> {
+        let before = FleetTask::clock();
         let there = engine.time().await?;
-        let here = (before + Task::clock()) / 2.0;
+        let here = (before + FleetTask::clock()) / 2.0;
         let ahead = there.0 - (here * 1000.0) as i64;
         let stepped = (ahead - self.ahead).abs() > STEP;
         if !stepped && self.connected.is_ok() && (ahead - self.ahead).abs() < 100 {
@@ -234,14 +238,17 @@ impl Task {
         Ok(stepped)
     }
 
-    async fn learn_allowed(&mut self, engine: &mut Connection) -> Result<(), EngineError> {
+    async fn learn_allowed(&mut self, engine: &mut EngineConnection) -> Result<(), EngineError> {
         let allowed = engine.allowed().await?.into_iter();
         self.guard.allowed = allowed.map(|(target, until, _)| (target, until)).collect();
         Ok(())
     }
 
     /// Looks who is in the fleet; those who were not known.
-    async fn learn_hosts(&mut self, engine: &mut Connection) -> Result<Vec<String>, EngineError> {
+    async fn learn_hosts(
+        &mut self,
+        engine: &mut EngineConnection,
+    ) -> Result<Vec<String>, EngineError> {
         let (there, forgotten) = engine.hosts().await?;
         let newly: Vec<String> = forgotten.difference(&self.forgotten).cloned().collect();
         self.forget_all(&newly);
@@ -270,12 +277,14 @@ impl Task {
 
     /// Something at the engine is longer than it may be: looks at each host by itself, and shuts out whose it is.
     /// The connection is of no more use then.
-    async fn find_whose(&mut self, engine: &mut Connection) -> Result<(), EngineError> {
+    async fn find_whose(&mut self, engine: &mut EngineConnection) -> Result<(), EngineError> {
         let count = self.hosts.len();
         let heard = self.hosts.iter().filter(|(_, host)| !host.shut_out);
-        let heard: Vec<(String, Place)> = heard
+        let heard: Vec<(String, StreamPosition)> = heard
             .map(|(name, host)| match host.place {
-                place if place == Place::default() => (name, self.saved.get(name).copied()),
+                place if place == StreamPosition::default() => {
+                    (name, self.saved.get(name).copied())
+                }
                 place => (name, Some(place)),
             })
             .map(|(name, place)| (name.clone(), place.unwrap_or_default()))
@@ -311,7 +320,7 @@ impl Task {
     async fn find_places(
         &mut self,
         hosts: &[String],
-        engine: &mut Connection,
+        engine: &mut EngineConnection,
     ) -> Result<Vec<String>, EngineError> {
         let shut_out = |name: &&String| self.hosts.get(*name).is_some_and(|host| host.shut_out);
         let hosts: Vec<String> = hosts
@@ -326,12 +335,12 @@ impl Task {
                 continue;
             };
             let known = match host.place {
-                place if place == Place::default() => self.saved.get(name).copied(),
+                place if place == StreamPosition::default() => self.saved.get(name).copied(),
                 place => Some(place),
             };
             let (place, gap) = resume(known, ends);
             host.place = match gap && self.trusted.is_some() {
-                true => Place::default(),
+                true => StreamPosition::default(),
                 false => place,
             };
             if gap {
@@ -341,17 +350,17 @@ impl Task {
         if self.trusted.is_some() && !self.newcomers.is_empty() {
             // what is signed stands in the streams alone
             for host in self.hosts.values_mut() {
-                host.place = Place::default();
+                host.place = StreamPosition::default();
                 host.last_id.clear();
             }
         }
         Ok(missed)
     }
 
-    /// As [`Task::find_places`] for the administrators' orders: of those before this host came none concerns
+    /// As [`FleetTask::find_places`] for the administrators' orders: of those before this host came none concerns
     /// it.
-    async fn find_orders(&mut self, engine: &mut Connection) -> Result<(), EngineError> {
-        if self.admin != Place::default() {
+    async fn find_orders(&mut self, engine: &mut EngineConnection) -> Result<(), EngineError> {
+        if self.admin != StreamPosition::default() {
             return Ok(());
         }
         let ends = engine.ends(&[ADMIN.to_owned()]).await?;
@@ -376,7 +385,7 @@ impl Task {
     async fn catch_up(
         &mut self,
         mut places: Places,
-        engine: &mut Connection,
+        engine: &mut EngineConnection,
     ) -> Result<(), EngineError> {
         while !places.is_empty() {
             let received = engine.read(&places, None).await?;
@@ -392,7 +401,7 @@ impl Task {
 
 /// Connects. A try that began before a cable was plugged in again finds out late that it was, so short ones are made
 /// beside it.
-async fn connect(engine: &Engine) -> Result<Connection, EngineError> {
+async fn connect(engine: &Engine) -> Result<EngineConnection, EngineError> {
     let beside = async {
         let mut next = interval(SHORT_TRY);
         next.tick().await;
@@ -410,14 +419,17 @@ async fn connect(engine: &Engine) -> Result<Connection, EngineError> {
 }
 
 /// Where to read on in a stream that was read up to `known`, and whether something was missed.
-fn resume(known: Option<Place>, ends: Option<(Place, Place)>) -> (Place, bool) {
+fn resume(
+    known: Option<StreamPosition>,
+    ends: Option<(StreamPosition, StreamPosition)>,
+) -> (StreamPosition, bool) {
     match (known, ends) {
         (None, Some((_, last))) => (last, true),
-        (None, None) => (Place::default(), true),
+        (None, None) => (StreamPosition::default(), true),
         // the engine has lost its data
-        (Some(_), None) => (Place::default(), true),
-        (Some(known), Some((_, last))) if known > last => (Place::default(), true),
-        (Some(known), Some((first, _))) if known < first => (Place::default(), true),
+        (Some(_), None) => (StreamPosition::default(), true),
+        (Some(known), Some((_, last))) if known > last => (StreamPosition::default(), true),
+        (Some(known), Some((first, _))) if known < first => (StreamPosition::default(), true),
         (Some(known), Some(_)) => (known, false),
     }
 }
@@ -440,9 +452,9 @@ fn advance(places: &mut Places, received: &[Received]) {
 
 /// Reads streams on for ever; which ones are `wanted` may change.
 async fn read_on(
-    mut engine: Connection,
+    mut engine: EngineConnection,
     mut wanted: watch::Receiver<Places>,
-    batches: mpsc::Sender<Batch>,
+    batches: mpsc::Sender<ReceivedBatch>,
 ) {
     let mut places = wanted.borrow_and_update().clone();
     loop {
@@ -472,26 +484,26 @@ mod tests {
     use super::super::Millis;
     use super::*;
 
-    fn place(text: &str) -> Place {
-        Place::read(text).unwrap()
+    fn place(text: &str) -> StreamPosition {
+        StreamPosition::read(text).unwrap()
     }
 
     #[test]
     fn reading_goes_on_where_it_ended_or_tells_of_a_gap() {
         let ends = Some((place("10-0"), place("20-3")));
         let table = [
-            (None, None, (Place::default(), true)),
+            (None, None, (StreamPosition::default(), true)),
             (None, ends, (place("20-3"), true)),
             (Some(place("15-1")), ends, (place("15-1"), false)),
             (Some(place("20-3")), ends, (place("20-3"), false)),
-            (Some(place("20-4")), ends, (Place::default(), true)),
-            (Some(place("9-9")), ends, (Place::default(), true)),
-            (Some(place("15-1")), None, (Place::default(), true)),
+            (Some(place("20-4")), ends, (StreamPosition::default(), true)),
+            (Some(place("9-9")), ends, (StreamPosition::default(), true)),
+            (Some(place("15-1")), None, (StreamPosition::default(), true)),
         ];
         for (known, ends, expected) in table {
             assert_eq!(resume(known, ends), expected, "{known:?} {ends:?}");
         }
-        assert!(Place::read("10").is_none() && Place::read("a-1").is_none());
+        assert!(StreamPosition::read("10").is_none() && StreamPosition::read("a-1").is_none());
         assert_eq!(place("10-2").at, Millis(10));
     }
 }

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::entry::is_host;
-use super::limits::Limits;
+use super::limits::HostLimits;
 use crate::control::Value;
 use crate::datetime::duration;
 
@@ -16,7 +16,7 @@ pub const ADMIN: &str = "admin";
 
 /// What the fleet goes by.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
+pub struct FleetSettings {
     /// Where the engine is.
     pub url: String,
     /// The name of the fleet.
@@ -36,7 +36,7 @@ pub struct Settings {
     /// The shortest prefixes of networks, of IPv4 and IPv6.
     pub prefixes: [u8; 2],
     /// What each host may say.
-    pub limits: Limits,
+    pub limits: HostLimits,
     /// The file with the key of this host.
     pub key: Option<PathBuf>,
     /// The file with the public keys of hosts; no entry is believed without then.
@@ -46,17 +46,17 @@ pub struct Settings {
 /// An option that makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("[fleet] {option}: {why}")]
-pub struct SettingsError {
+pub struct FleetSettingsError {
     option: &'static str,
     why: String,
 }
 
-impl Settings {
+impl FleetSettings {
     /// Reads the options of the section; `None` without a `url`: there is no fleet.
     ///
     /// # Errors
     /// The first option that makes no sense.
-    pub fn read(options: &[(Value, Value)]) -> Result<Option<Settings>, SettingsError> {
+    pub fn read(options: &[(Value, Value)]) -> Result<Option<FleetSettings>, FleetSettingsError> {
         let text = |name: &str| {
             let found = options.iter().find(|(key, _)| key.as_str() == Some(name));
             let text = found.map(|(_, value)| value.str().trim().to_owned());
@@ -65,7 +65,7 @@ impl Settings {
         let Some(url) = text("url") else {
             return Ok(None);
         };
-        let wrong = |option, why: &str| SettingsError {
+        let wrong = |option, why: &str| FleetSettingsError {
             option,
             why: why.to_owned(),
         };
@@ -108,9 +108,9 @@ impl Settings {
                 _ => return Err(wrong("maxtime", &format!("{text} is no time"))),
             },
         };
-        let limits = Limits::default();
+        let limits = HostLimits::default();
         let prefix = |option, full: f64, default| number(option, 8.0, full, default);
-        Ok(Some(Settings {
+        Ok(Some(FleetSettings {
             fleet: name("name", text("name").unwrap_or_else(|| "fleet".to_owned()))?,
             host: name("host", text("host").unwrap_or_else(short_host_name))?,
             password: path("passwordfile").or_else(|| credential(PASSWORD)),
@@ -123,7 +123,7 @@ impl Settings {
                 prefix("minprefix4", 32.0, 24.0)? as u8,
                 prefix("minprefix6", 128.0, 48.0)? as u8,
             ],
-            limits: Limits {
+            limits: HostLimits {
                 rate: number("maxrate", 1.0, 1e6, limits.rate)?,
                 burst: number("maxburst", 1.0, 1e6, limits.burst)?,
                 most: number("maxbans", 1.0, 1e7, limits.most as f64)? as usize,
@@ -151,12 +151,12 @@ fn credential(name: &str) -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    fn read(options: &[(&str, &str)]) -> Result<Option<Settings>, SettingsError> {
+    fn read(options: &[(&str, &str)]) -> Result<Option<FleetSettings>, FleetSettingsError> {
         let options: Vec<_> = options
             .iter()
             .map(|(name, value)| ((*name).into(), (*value).into()))
             .collect();
-        Settings::read(&options)
+        FleetSettings::read(&options)
     }
 
     #[test]
@@ -169,7 +169,7 @@ mod tests {
             ("fleet", 2_419_200.0)
         );
         assert_eq!(settings.prefixes, [24, 48]);
-        assert_eq!(settings.limits, Limits::default());
+        assert_eq!(settings.limits, HostLimits::default());
         let settings = read(&[
             ("url", "redis://h"),
             ("host", "mx1"),

@@ -9,7 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use ring::rand::SystemRandom;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 
-use super::entry::Entry;
+use super::entry::FleetEntry;
 
 /// Signs the entries of this host.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Signer {
     }
 
     /// Signs an entry of this origin.
-    pub fn sign(&self, entry: &mut Entry, fleet: &str, origin: &str) {
+    pub fn sign(&self, entry: &mut FleetEntry, fleet: &str, origin: &str) {
         let signature = self.0.sign(&entry.signed(fleet, origin));
         entry.signature = BASE64_STANDARD.encode(signature.as_ref());
     }
@@ -85,7 +85,7 @@ impl Trusted {
     }
 
     /// Whether an entry is signed by its origin.
-    pub fn believes(&self, entry: &Entry, fleet: &str, origin: &str) -> bool {
+    pub fn believes(&self, entry: &FleetEntry, fleet: &str, origin: &str) -> bool {
         let Some(key) = self.0.get(origin) else {
             return false;
         };
@@ -101,7 +101,7 @@ impl Trusted {
 #[cfg(test)]
 mod tests {
     use super::super::Millis;
-    use super::super::entry::Kind;
+    use super::super::entry::EntryKind;
     use super::*;
 
     #[test]
@@ -114,7 +114,7 @@ mod tests {
             other.public()
         );
         let trusted = Trusted::read(&list).unwrap();
-        let mut entry = Entry::order(Kind::Unban, "192.0.2.1", Millis(5), None);
+        let mut entry = FleetEntry::order(EntryKind::Unban, "192.0.2.1", Millis(5), None);
         assert!(!trusted.believes(&entry, "f", "mx1"));
         signer.sign(&mut entry, "f", "mx1");
         assert!(trusted.believes(&entry, "f", "mx1"));

@@ -3,11 +3,11 @@
 use tokio::sync::oneshot;
 
 use super::Millis;
-use super::task::Task;
+use super::task::FleetTask;
 use crate::control::Value;
 use crate::control::command::FleetQuestion;
 
-impl Task {
+impl FleetTask {
     /// Answers a client.
     pub(super) fn answer(&self, question: FleetQuestion, reply: oneshot::Sender<Value>) {
         let answer = match question {

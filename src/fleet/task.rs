@@ -9,15 +9,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::claims::Claims;
-use super::engine::{Engine, Place};
+use super::engine::{Engine, StreamPosition};
 use super::failure::EngineError;
 use super::forward::{Forward, WAITING};
 use super::guard::{Guard, this_host};
-use super::limits::Budget;
-use super::settings::{ADMIN, Settings};
+use super::limits::HostBudget;
+use super::settings::{ADMIN, FleetSettings};
 use super::signing::{Signer, Trusted};
 use super::ulid::Ulids;
-use super::{LOG, Millis, NOT_TRIED, Surroundings};
+use super::{FleetContext, LOG, Millis, NOT_TRIED};
 use crate::clock;
 use crate::control::Value;
 use crate::control::command::FleetQuestion;
@@ -30,7 +30,7 @@ use crate::{info, warning};
 /// The jail that takes the bans of jails which this host does not have.
 pub(super) const FALLBACK: &str = "fleet";
 
-/// The row of the database that holds [`Task::admin_id`]: no host is called that.
+/// The row of the database that holds [`FleetTask::admin_id`]: no host is called that.
 const ADMIN_ID: &str = "admin|id";
 
 /// The first wait before another try to connect, and the longest.
@@ -45,9 +45,9 @@ const SETTLED: Duration = Duration::from_millis(100);
 pub(super) struct Host {
     /// Its last sign of life.
     pub(super) seen: Millis,
-    pub(super) budget: Option<Budget>,
+    pub(super) budget: Option<HostBudget>,
     /// How far its stream has been read.
-    pub(super) place: Place,
+    pub(super) place: StreamPosition,
     /// Milliseconds from the engine to here, of its last entry.
     pub(super) lag: i64,
     pub(super) heard: u64,
@@ -66,10 +66,10 @@ impl Host {
 }
 
 /// State of the task.
-pub(super) struct Task {
-    pub(super) settings: Settings,
+pub(super) struct FleetTask {
+    pub(super) settings: FleetSettings,
     pub(super) engine: Engine,
-    pub(super) around: Surroundings,
+    pub(super) around: FleetContext,
     pub(super) told: mpsc::Receiver<(String, JailUpdate)>,
     pub(super) asked: mpsc::Receiver<(FleetQuestion, oneshot::Sender<Value>)>,
     pub(super) claims: Claims,
@@ -85,7 +85,7 @@ pub(super) struct Task {
     pub(super) forgotten: HashSet<String>,
     pub(super) hosts: BTreeMap<String, Host>,
     /// How far the administrators' stream has been read.
-    pub(super) admin: Place,
+    pub(super) admin: StreamPosition,
     /// The id of the last order that was signed.
     pub(super) admin_id: String,
     /// Jails whose bans are known here.
@@ -103,17 +103,17 @@ pub(super) struct Task {
     pub(super) connected: Result<Timestamp, String>,
     pub(super) sent: u64,
     /// What the database has of how far was read.
-    pub(super) saved: HashMap<String, Place>,
+    pub(super) saved: HashMap<String, StreamPosition>,
     /// The database knows what these belong to.
     pub(super) keeps_places: bool,
 }
 
-impl Task {
+impl FleetTask {
     pub(super) fn new(
-        settings: Settings,
-        around: Surroundings,
+        settings: FleetSettings,
+        around: FleetContext,
         asked: mpsc::Receiver<(FleetQuestion, oneshot::Sender<Value>)>,
-    ) -> Result<Task, String> {
+    ) -> Result<FleetTask, String> {
         let engine = Engine::new(&settings).map_err(|error| error.to_string())?;
         let read = |option: &str, path: &std::path::Path| {
             let text = fs::read_to_string(path);
@@ -130,7 +130,7 @@ impl Task {
         });
         let told = around.link.open();
         around.link.set_away(true);
-        Ok(Task {
+        Ok(FleetTask {
             told,
             claims: Claims::new(&settings.host),
             guard: Guard {
@@ -147,7 +147,7 @@ impl Task {
             renewed: HashSet::new(),
             forgotten: HashSet::new(),
             hosts: BTreeMap::new(),
-            admin: Place::default(),
+            admin: StreamPosition::default(),
             admin_id: String::new(),
             reported: HashMap::new(),
             newcomers: HashSet::new(),
@@ -254,7 +254,7 @@ impl Task {
 
     /// The present by the engine's clock.
     pub(super) fn now(&self) -> Millis {
-        self.shared(Task::clock())
+        self.shared(FleetTask::clock())
     }
 
     /// A moment of our clock by the engine's.
@@ -321,7 +321,7 @@ impl Task {
         for (host, position) in store.positions_of(PLACES).await {
             if host == ADMIN_ID {
                 self.admin_id = position.first_line_hash;
-            } else if let Some(place) = Place::read(&position.first_line_hash) {
+            } else if let Some(place) = StreamPosition::read(&position.first_line_hash) {
                 self.saved.insert(host, place);
             }
         }
@@ -338,7 +338,7 @@ impl Task {
             .map(|(host, seen)| (host.as_str(), seen.place));
         let admin = std::iter::once((ADMIN, self.admin));
         for (host, place) in hosts.chain(admin) {
-            if self.saved.get(host) == Some(&place) || place == Place::default() {
+            if self.saved.get(host) == Some(&place) || place == StreamPosition::default() {
                 continue;
             }
             if !std::mem::replace(&mut self.keeps_places, true) {
@@ -361,7 +361,7 @@ impl Task {
         let hosts = self.hosts.len();
         let fleet = &self.settings.fleet;
         info!(LOG, "Connected to the fleet '{fleet}', hosts: {hosts}");
-        self.connected = Ok(Task::clock());
+        self.connected = Ok(FleetTask::clock());
     }
 }
 

@@ -34,7 +34,7 @@ const LONGEST_HEAD: usize = 16 << 10;
 
 /// What one request may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct HttpLimits {
     /// From the look-up of the name to the last byte of the answer.
     pub time: Duration,
     /// Bytes of the answer's body.
@@ -48,7 +48,7 @@ pub struct Response {
     pub status: u16,
     /// Its headers.
     pub headers: HeaderMap,
-    /// Its body, at most [`Limits::size`].
+    /// Its body, at most [`HttpLimits::size`].
     pub body: Vec<u8>,
 }
 
@@ -87,7 +87,7 @@ pub enum HttpError {
         /// What was wrong.
         error: hyper::Error,
     },
-    /// It takes longer than [`Limits::time`].
+    /// It takes longer than [`HttpLimits::time`].
     #[error("{server} does not answer within {} seconds", .after.as_secs_f64())]
     Late {
         /// Host and port, or the socket.
@@ -95,7 +95,7 @@ pub enum HttpError {
         /// The limit.
         after: Duration,
     },
-    /// More than [`Limits::size`].
+    /// More than [`HttpLimits::size`].
     #[error("{server} answers with more than {most} bytes")]
     TooLarge {
         /// Host and port, or the socket.
@@ -107,25 +107,25 @@ pub enum HttpError {
 
 /// Asks servers. Cheap to clone; every request has a connection of its own.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub struct HttpClient {
     tls: Arc<Tls>,
     config: Arc<OnceCell<Arc<ClientConfig>>>,
     socket: Option<PathBuf>,
-    proxy: Option<Arc<Target>>,
+    proxy: Option<Arc<UrlTarget>>,
 }
 
-impl Client {
+impl HttpClient {
     /// A client that trusts and shows these certificates. Named files are read now, those of the system when
     /// they are first needed.
     ///
     /// # Errors
     /// A file that cannot be read or used, with its name.
-    pub fn new(tls: Tls) -> Result<Client, TlsError> {
+    pub fn new(tls: Tls) -> Result<HttpClient, TlsError> {
         let config = match tls.names_files() {
             true => OnceCell::new_with(Some(tls.config()?)),
             false => OnceCell::new(),
         };
-        Ok(Client {
+        Ok(HttpClient {
             tls: Arc::new(tls),
             config: Arc::new(config),
             socket: None,
@@ -137,14 +137,14 @@ impl Client {
     ///
     /// # Errors
     /// It is no proxy that can be asked.
-    pub fn through(mut self, proxy: &str) -> Result<Client, HttpError> {
-        self.proxy = Some(Arc::new(Target::proxy(proxy)?));
+    pub fn through(mut self, proxy: &str) -> Result<HttpClient, HttpError> {
+        self.proxy = Some(Arc::new(UrlTarget::proxy(proxy)?));
         Ok(self)
     }
 
     /// A client for whom listens on a Unix socket: host and port of URLs are names only, and there is no TLS.
-    pub fn over_socket(path: &Path) -> Client {
-        Client {
+    pub fn over_socket(path: &Path) -> HttpClient {
+        HttpClient {
             tls: Arc::default(),
             config: Arc::default(),
             socket: Some(path.to_owned()),
@@ -162,9 +162,9 @@ impl Client {
         url: &str,
         headers: &[(&str, &str)],
         body: Vec<u8>,
-        limits: Limits,
+        limits: HttpLimits,
     ) -> Result<Response, HttpError> {
-        let target = Target::read(url)?;
+        let target = UrlTarget::read(url)?;
         let mut request = target.request(method, headers, body)?;
         if self.proxy.is_some() && !target.secure {
             let whole = format!("http://{}{}", target.authority, target.path);
@@ -188,7 +188,7 @@ impl Client {
 
     async fn exchange(
         &self,
-        target: &Target,
+        target: &UrlTarget,
         request: Request<Full<Bytes>>,
         server: &str,
         most: usize,
@@ -241,13 +241,13 @@ impl Client {
     }
 }
 
-/// Whether a text names a proxy that [`Client::through`] can ask.
+/// Whether a text names a proxy that [`HttpClient::through`] can ask.
 pub fn is_proxy(text: &str) -> bool {
-    Target::proxy(text).is_ok()
+    UrlTarget::proxy(text).is_ok()
 }
 
 /// Has a proxy connect us to a server.
-async fn tunnel(proxy: &mut TcpStream, target: &Target) -> io::Result<()> {
+async fn tunnel(proxy: &mut TcpStream, target: &UrlTarget) -> io::Result<()> {
     let place = format!("{}:{}", target.host, target.port);
     let request = format!("CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n\r\n");
     proxy.write_all(request.as_bytes()).await?;
@@ -322,7 +322,7 @@ impl Drop for Aborted {
 
 /// Whom a URL leads to, and what is asked there.
 #[derive(Debug, PartialEq)]
-struct Target {
+struct UrlTarget {
     secure: bool,
     /// As the URL has it: IPv6 addresses in brackets.
     host: String,
@@ -332,21 +332,21 @@ struct Target {
     path: String,
 }
 
-impl Target {
+impl UrlTarget {
     /// Its host as one connects to it.
     fn bare_host(&self) -> &str {
         self.host.trim_matches(['[', ']'])
     }
 
-    fn proxy(url: &str) -> Result<Target, HttpError> {
-        let target = Target::read(url)?;
+    fn proxy(url: &str) -> Result<UrlTarget, HttpError> {
+        let target = UrlTarget::read(url)?;
         match target.secure || target.path != "/" {
             true => Err(HttpError::Url("a proxy is named as http://HOST:PORT")),
             false => Ok(target),
         }
     }
 
-    fn read(url: &str) -> Result<Target, HttpError> {
+    fn read(url: &str) -> Result<UrlTarget, HttpError> {
         let uri: Uri = url
             .parse()
             .map_err(|_| HttpError::Url("it is no URL, such as https://example.com:8080/path"))?;
@@ -377,7 +377,7 @@ impl Target {
             false => format!("{host}:{port}"),
         };
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        Ok(Target {
+        Ok(UrlTarget {
             secure,
             host,
             port,

@@ -11,7 +11,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::*;
 
-const LIMITS: Limits = Limits {
+const LIMITS: HttpLimits = HttpLimits {
     time: Duration::from_secs(20),
     size: 1_000,
 };
@@ -49,7 +49,7 @@ async fn server(end: &'static str, says: Vec<u8>) -> (SocketAddr, oneshot::Recei
 }
 
 async fn get(url: &str) -> Result<Response, HttpError> {
-    let client = Client::new(Tls::default()).unwrap();
+    let client = HttpClient::new(Tls::default()).unwrap();
     client.request("GET", url, &[], Vec::new(), LIMITS).await
 }
 
@@ -58,7 +58,7 @@ async fn a_request_is_sent_and_its_answer_read() {
     let says = b"HTTP/1.1 404 Not Found\r\nX-Is: so\r\nTransfer-Encoding: chunked\r\n\r\n\
         2\r\nno\r\n3\r\nne.\r\n0\r\n\r\n";
     let (address, request) = server("{1}", says.to_vec()).await;
-    let client = Client::new(Tls::default()).unwrap();
+    let client = HttpClient::new(Tls::default()).unwrap();
     let url = format!("http://{address}/a?b=%20c");
     let headers = [("Content-Type", "text/plain"), ("user-agent", "x/1")];
     let response = client
@@ -111,8 +111,8 @@ async fn who_hangs_is_left() {
         b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf",
     ] {
         let (address, _request) = server("\r\n\r\n", says.to_vec()).await;
-        let client = Client::new(Tls::default()).unwrap();
-        let limits = Limits {
+        let client = HttpClient::new(Tls::default()).unwrap();
+        let limits = HttpLimits {
             time: Duration::from_millis(200),
             ..LIMITS
         };
@@ -168,7 +168,7 @@ async fn what_cannot_be_asked_is_refused() {
         let error = get(url).await.unwrap_err();
         assert!(matches!(error, HttpError::Url(_)), "{url}: {error}");
     }
-    let client = Client::new(Tls::default()).unwrap();
+    let client = HttpClient::new(Tls::default()).unwrap();
     let header = [("x", "a\r\nevil: 1")];
     for (method, headers) in [
         ("GE T", &header[..0]),
@@ -196,7 +196,7 @@ async fn a_unix_socket_serves_as_well() {
         )
         .await;
     });
-    let client = Client::over_socket(&path);
+    let client = HttpClient::over_socket(&path);
     let response = client
         .request("GET", "http://lapi/v1", &[], Vec::new(), LIMITS)
         .await
@@ -257,7 +257,7 @@ async fn tls_checks_the_server_and_shows_who_asks() {
             certificate,
         };
         let url = format!("https://{address}/");
-        let client = Client::new(tls).unwrap();
+        let client = HttpClient::new(tls).unwrap();
         client.request("GET", &url, &[], Vec::new(), LIMITS).await
     };
     let response = ask(&server.0, Some(client.clone())).await.unwrap();
@@ -279,7 +279,7 @@ fn files_without_certificates_are_named() {
             ca: Some(ca.to_owned()),
             certificate,
         };
-        Client::new(tls).map(drop)
+        HttpClient::new(tls).map(drop)
     };
     for (tried, name) in [
         (client(&missing, None), &missing),

@@ -5,7 +5,7 @@
 //! told in place of that, and is as bad.
 #![forbid(unsafe_code)]
 
-use super::{Findings, Severity};
+use super::{LintFindings, Severity};
 use crate::config::ConfigPlace;
 use crate::config::files::Files;
 use crate::config::ini::value_lines;
@@ -27,7 +27,7 @@ type Rule = fn(&str) -> Option<(usize, &'static str)>;
 const RULES: [(&str, Rule); 2] = [("comment", comment), ("quotes", quotes)];
 
 /// Looks at all values of all jails.
-pub(super) fn look(files: &dyn Files, settings: &MergedSettings, findings: &mut Findings<'_>) {
+pub(super) fn look(files: &dyn Files, settings: &MergedSettings, findings: &mut LintFindings<'_>) {
     let sections = settings.names().filter_map(|name| settings.section(name));
     for section in sections.chain([&settings.defaults]) {
         for (name, entry) in section {
@@ -38,7 +38,7 @@ pub(super) fn look(files: &dyn Files, settings: &MergedSettings, findings: &mut 
     }
 }
 
-fn value(files: &dyn Files, entry: &RawOption, findings: &mut Findings<'_>) {
+fn value(files: &dyn Files, entry: &RawOption, findings: &mut LintFindings<'_>) {
     let Some(origin) = &entry.origin else { return };
     if !entry
         .text

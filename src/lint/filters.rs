@@ -3,8 +3,8 @@
 #![forbid(unsafe_code)]
 
 use super::jails::{Used, place_in_file, risks};
-use super::written::Written;
-use super::{Findings, Severity, first_line, injection};
+use super::written::WrittenOptions;
+use super::{LintFindings, Severity, first_line, injection};
 use crate::config::Cause;
 use crate::config::error::ConfigMessages;
 use crate::config::filter::FilterConfig;
@@ -18,9 +18,9 @@ use crate::python::text::quoted;
 /// Looks at what the jails have left.
 pub(super) fn look(
     layers: &mut Layers<'_>,
-    written: &Written,
+    written: &WrittenOptions,
     used: &Used,
-    findings: &mut Findings<'_>,
+    findings: &mut LintFindings<'_>,
 ) {
     for (name, path) in &written.filters {
         // What others include need not stand alone.
@@ -43,13 +43,17 @@ pub(super) fn look(
     }
 }
 
-fn is_included(written: &Written, path: &str) -> bool {
+fn is_included(written: &WrittenOptions, path: &str) -> bool {
     written.included.contains(path)
 }
 
 /// Tries the regexes of a filter as they are without a jail. Arguments may be missing, so that what
 /// is wrong is a warning at most.
-fn filter(layers: &mut Layers<'_>, name: &str, findings: &mut Findings<'_>) -> Result<(), Cause> {
+fn filter(
+    layers: &mut Layers<'_>,
+    name: &str,
+    findings: &mut LintFindings<'_>,
+) -> Result<(), Cause> {
     let Some(mut filter) = FilterConfig::open(layers, name, name, Options::default())? else {
         return Ok(());
     };

@@ -4,7 +4,7 @@
 use sha1::{Digest as _, Sha1};
 
 use super::regexes::values_of;
-use super::{Findings, Severity};
+use super::{LintFindings, Severity};
 use crate::config::ConfigPlace;
 use crate::control::Value;
 use crate::jail::open_ids::open_ids;
@@ -72,7 +72,7 @@ pub(super) fn look(
     commands: &[Vec<Value>],
     place: &dyn Fn(usize, usize) -> Option<ConfigPlace>,
     severity: Severity,
-    findings: &mut Findings<'_>,
+    findings: &mut LintFindings<'_>,
 ) {
     for fault in open_ids(commands) {
         let place = place(fault.command, fault.item);

@@ -5,9 +5,9 @@
 use std::collections::BTreeSet;
 
 use super::names::{hint, nearest};
-use super::values::{Services, covered, is_yes_or_no};
-use super::written::Written;
-use super::{Findings, Severity, first_line, injection, notices, references, regexes, times};
+use super::values::{KnownServices, covered, is_yes_or_no};
+use super::written::WrittenOptions;
+use super::{LintFindings, Severity, first_line, injection, notices, references, regexes, times};
 use crate::config::error::ConfigMessages;
 use crate::config::filter::FilterConfig;
 use crate::config::jail::{self, JailConfig, ReadExtent, is_own_file, place_of_part};
@@ -36,7 +36,7 @@ pub(super) struct Used {
 
 /// What the server makes of the logs of a jail.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Logs {
+enum LintedLogs {
     /// It reads those that are there.
     Found,
     /// It reads none, or cannot tell.
@@ -60,28 +60,28 @@ pub(super) struct About {
 }
 
 /// The jails of a configuration.
-pub(super) struct Jails<'a, 'f> {
+pub(super) struct JailLint<'a, 'f> {
     layers: &'a mut Layers<'f>,
     settings: MergedSettings,
-    written: &'a Written,
-    findings: &'a mut Findings<'f>,
-    services: Services,
+    written: &'a WrittenOptions,
+    findings: &'a mut LintFindings<'f>,
+    services: KnownServices,
     used: Used,
     about: About,
     /// Some jail is enabled.
     any: bool,
 }
 
-impl<'a, 'f> Jails<'a, 'f> {
+impl<'a, 'f> JailLint<'a, 'f> {
     pub fn new(
         layers: &'a mut Layers<'f>,
         settings: MergedSettings,
-        written: &'a Written,
+        written: &'a WrittenOptions,
         about: About,
-        findings: &'a mut Findings<'f>,
-    ) -> Jails<'a, 'f> {
-        Jails {
-            services: Services::read(layers.files()),
+        findings: &'a mut LintFindings<'f>,
+    ) -> JailLint<'a, 'f> {
+        JailLint {
+            services: KnownServices::read(layers.files()),
             layers,
             settings,
             written,
@@ -270,7 +270,7 @@ impl<'a, 'f> Jails<'a, 'f> {
             let mut places = options.filter_map(place);
             places.find(|place| place.text.contains(word))
         };
-        let places = regexes::Places {
+        let places = regexes::RegexPlaces {
             of_value: &place,
             of_word: &of_word,
             files,
@@ -441,7 +441,7 @@ impl<'a, 'f> Jails<'a, 'f> {
     }
 
     /// What the server makes of the logs of a jail.
-    fn logs_of(&self, jail: &mut JailConfig) -> Logs {
+    fn logs_of(&self, jail: &mut JailConfig) -> LintedLogs {
         let backend = jail.options.get("backend").map(Setting::shared_text);
         let backend = backend.unwrap_or_default();
         let mut unheard = ConfigMessages::default();
@@ -451,37 +451,37 @@ impl<'a, 'f> Jails<'a, 'f> {
             add == Some("systemd") && !backend.starts_with("systemd")
         };
         match (&commands, jail.error.take()) {
-            (_, Some(_)) => Logs::Skipped,
+            (_, Some(_)) => LintedLogs::Skipped,
             (Err(Cause::Setting { text, .. }), _) if text.starts_with(jail::NO_LOGS) => {
                 match self.about.starts {
-                    true => Logs::LeftOut,
-                    false => Logs::NoStart,
+                    true => LintedLogs::LeftOut,
+                    false => LintedLogs::NoStart,
                 }
             }
-            (Ok(commands), _) if is_journal(commands) => Logs::Journal,
+            (Ok(commands), _) if is_journal(commands) => LintedLogs::Journal,
             (Ok(commands), _) => match commands
                 .iter()
                 .any(|words| option_of(words) == "addlogpath")
             {
-                true => Logs::Found,
-                false => Logs::NotRead,
+                true => LintedLogs::Found,
+                false => LintedLogs::NotRead,
             },
-            (Err(_), _) => Logs::NotRead,
+            (Err(_), _) => LintedLogs::NotRead,
         }
     }
 
     /// Logs that are not there.
-    fn logs(&mut self, jail: &JailConfig, logs: Logs) {
+    fn logs(&mut self, jail: &JailConfig, logs: LintedLogs) {
         let list = jail.options.get("logpath").map(Setting::shared_text);
-        let Some(list) = list.filter(|_| logs != Logs::NotRead) else {
+        let Some(list) = list.filter(|_| logs != LintedLogs::NotRead) else {
             return;
         };
         let (severity, consequence) = match logs {
-            Logs::Found | Logs::NotRead => (Severity::Warning, ""),
-            Logs::Journal => (Severity::Note, ", the jail reads the journal"),
-            Logs::Skipped => (Severity::Warning, ", and no other: the jail is left out"),
-            Logs::LeftOut => (Severity::Error, ", and no other: the jail is left out"),
-            Logs::NoStart => (Severity::Error, ", and no other: the server does not start"),
+            LintedLogs::Found | LintedLogs::NotRead => (Severity::Warning, ""),
+            LintedLogs::Journal => (Severity::Note, ", the jail reads the journal"),
+            LintedLogs::Skipped => (Severity::Warning, ", and no other: the jail is left out"),
+            LintedLogs::LeftOut => (Severity::Error, ", and no other: the jail is left out"),
+            LintedLogs::NoStart => (Severity::Error, ", and no other: the server does not start"),
         };
         let lines: Vec<&str> = list.split('\n').filter(|line| !line.is_empty()).collect();
         for (number, line) in lines.iter().enumerate() {
@@ -649,7 +649,7 @@ fn option_of(words: &[Value]) -> &str {
 fn unserved(
     commands: &[Vec<Value>],
     place: &dyn Fn(usize, usize) -> Option<ConfigPlace>,
-    findings: &mut Findings<'_>,
+    findings: &mut LintFindings<'_>,
 ) {
     for (fault, _) in validator::unserved(commands) {
         let place = place(fault.command, fault.item);
@@ -662,7 +662,7 @@ fn confined(
     commands: &[Vec<Value>],
     sandbox: Sandbox,
     place: &dyn Fn(usize, usize) -> Option<ConfigPlace>,
-    findings: &mut Findings<'_>,
+    findings: &mut LintFindings<'_>,
 ) {
     let (severity, text) = match sandbox {
         Sandbox::Off => return,
@@ -680,7 +680,7 @@ fn confined(
 pub(super) fn risks(
     commands: &[Vec<Value>],
     place: &dyn Fn(usize, usize) -> Option<ConfigPlace>,
-    findings: &mut Findings<'_>,
+    findings: &mut LintFindings<'_>,
 ) {
     let is_no = |words: &Vec<Value>| {
         let value = words.get(3).and_then(Value::as_str);

@@ -2,7 +2,7 @@
 //! indent.
 #![forbid(unsafe_code)]
 
-use super::{Findings, Severity};
+use super::{LintFindings, Severity};
 use crate::address::Address;
 use crate::config::ConfigPlace;
 use crate::config::ini::comment_start;
@@ -13,7 +13,7 @@ use crate::python::text::quoted;
 const REGEXES: [&str; 4] = ["failregex", "ignoreregex", "prefregex", "datepattern"];
 
 /// A line that belongs to an option.
-struct Line<'a> {
+struct OptionLine<'a> {
     number: usize,
     /// As it stands in the file.
     text: &'a str,
@@ -28,13 +28,13 @@ struct Line<'a> {
 /// What a rule has to say: the byte of the line, and the message.
 type Told = Option<(usize, String)>;
 
-type Rule = fn(&Line<'_>) -> Told;
+type Rule = fn(&OptionLine<'_>) -> Told;
 
 /// Each with the kind of its findings.
 const RULES: [(&str, Rule); 2] = [("unindented", unindented), ("cut", cut)];
 
 /// Looks through the text of a file.
-pub(super) fn look(text: &str, path: &str, findings: &mut Findings<'_>) {
+pub(super) fn look(text: &str, path: &str, findings: &mut LintFindings<'_>) {
     for line in lines(text) {
         for (kind, rule) in RULES {
             let Some((byte, message)) = rule(&line) else {
@@ -71,7 +71,7 @@ pub(super) fn at(path: &str, line: u32) -> Option<ConfigPlace> {
 }
 
 /// The lines with something of an option.
-fn lines(text: &str) -> Vec<Line<'_>> {
+fn lines(text: &str) -> Vec<OptionLine<'_>> {
     let mut found = Vec::new();
     // name and indent of the option that goes on
     let mut open: Option<(&str, usize)> = None;
@@ -89,7 +89,7 @@ fn lines(text: &str) -> Vec<Line<'_>> {
             open = end.map(|end| (value[..end].trim_end(), indent));
         }
         if let Some((option, _)) = open {
-            found.push(Line {
+            found.push(OptionLine {
                 number,
                 text,
                 comment: comment.filter(|at| *at > 0),
@@ -102,7 +102,7 @@ fn lines(text: &str) -> Vec<Line<'_>> {
 }
 
 /// A line that counts as an option of its own, though it looks like more of the one above.
-fn unindented(line: &Line<'_>) -> Told {
+fn unindented(line: &OptionLine<'_>) -> Told {
     let above = line.begins_after?;
     let name = line.option;
     let is_digits = |part: &str| part.bytes().all(|b| b.is_ascii_hexdigit());
@@ -122,7 +122,7 @@ fn unindented(line: &Line<'_>) -> Told {
 }
 
 /// A value that ends at a `;` in the midst of it.
-fn cut(line: &Line<'_>) -> Told {
+fn cut(line: &OptionLine<'_>) -> Told {
     let at = line.comment?;
     let off = &line.text[at + 1..];
     let kept = line.text[..at].trim();

@@ -1,7 +1,7 @@
 //! What an administrator should know about a configuration before a server does: mistakes, and what is
 //! legal but hardly meant.
 //!
-//! In: a directory, through [`Files`]. Out: [`Finding`]s, each with its place. Nothing is changed and
+//! In: a directory, through [`Files`]. Out: [`LintFinding`]s, each with its place. Nothing is changed and
 //! nothing runs. [`written`] looks at every file by itself and [`lines`] at its lines, [`entries`] at the values of jails as they stand, [`options`] at names nobody knows,
 //! [`jails`] at what the enabled jails come to, [`regexes`] at the text of their regexes, [`times`] at what does not go together, [`filters`] at the rest of the filters and actions,
 //! [`injection`] at what clients can do with their regexes;
@@ -28,7 +28,7 @@ pub use values::services;
 
 use std::collections::HashSet;
 
-use self::written::Written;
+use self::written::WrittenOptions;
 use crate::config::files::Files;
 use crate::config::layers::Layers;
 use crate::config::places::{ValueItem, line_of};
@@ -65,7 +65,7 @@ impl Severity {
 
 /// Something to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub struct LintFinding {
     /// How bad it is.
     pub severity: Severity,
     /// What kind of thing it is, one word for scripts.
@@ -107,18 +107,18 @@ const CONSEQUENCES: [&str; 9] = [
 ];
 
 /// Collects findings; the same one at the same place only once.
-struct Findings<'f> {
+struct LintFindings<'f> {
     /// What they are about.
     files: &'f dyn Files,
-    list: Vec<Finding>,
+    list: Vec<LintFinding>,
     seen: HashSet<(Option<String>, String)>,
     /// Where something shows, and where the slip stands that it comes of.
     led: Vec<(FileLine, FileLine)>,
 }
 
-impl<'f> Findings<'f> {
-    fn new(files: &'f dyn Files) -> Findings<'f> {
-        Findings {
+impl<'f> LintFindings<'f> {
+    fn new(files: &'f dyn Files) -> LintFindings<'f> {
+        LintFindings {
             files,
             list: Vec::new(),
             seen: HashSet::new(),
@@ -147,7 +147,7 @@ impl<'f> Findings<'f> {
         let message = message.into();
         let origin = place.as_ref().map(|place| place.origin.to_string());
         if self.seen.insert((origin, message.clone())) {
-            self.list.push(Finding {
+            self.list.push(LintFinding {
                 severity,
                 kind,
                 place,
@@ -204,8 +204,9 @@ impl<'f> Findings<'f> {
 
     /// Errors first; a warning about a line that has an error says nothing new, and what comes of a slip
     /// neither.
-    fn finish(mut self) -> Vec<Finding> {
-        let origin = |finding: &Finding| finding.place.as_ref().map(|place| place.origin.clone());
+    fn finish(mut self) -> Vec<LintFinding> {
+        let origin =
+            |finding: &LintFinding| finding.place.as_ref().map(|place| place.origin.clone());
         self.keep_causes();
         let errors = self.list.iter().filter(|f| f.severity == Severity::Error);
         let wrong: Vec<FileLine> = errors.filter_map(origin).collect();
@@ -222,7 +223,7 @@ impl<'f> Findings<'f> {
     /// Where a slip is told, what comes of it in the same line is not told as well; the slip is as bad
     /// as that.
     fn keep_causes(&mut self) {
-        let is_cause = |finding: &Finding| CAUSES.contains(&finding.kind);
+        let is_cause = |finding: &LintFinding| CAUSES.contains(&finding.kind);
         let (mut causes, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.list)
             .into_iter()
             .partition(is_cause);
@@ -246,8 +247,8 @@ impl<'f> Findings<'f> {
 }
 
 /// Looks through the configuration below `dir`.
-pub fn lint(files: &dyn Files, dir: &str) -> Vec<Finding> {
-    let mut findings = Findings::new(files);
+pub fn lint(files: &dyn Files, dir: &str) -> Vec<LintFinding> {
+    let mut findings = LintFindings::new(files);
     let mut layers = match Layers::new(files, dir) {
         Ok(layers) => layers,
         Err(cause) => {
@@ -269,7 +270,7 @@ pub fn lint(files: &dyn Files, dir: &str) -> Vec<Finding> {
             let starts = starts(files, dir);
             let about = jails::About { starts, sandbox };
             let mut jails =
-                jails::Jails::new(&mut layers, settings, &written, about, &mut findings);
+                jails::JailLint::new(&mut layers, settings, &written, about, &mut findings);
             jails.look();
             let used = jails.used();
             filters::look(&mut layers, &written, &used, &mut findings);
@@ -305,7 +306,11 @@ fn starts(files: &dyn Files, dir: &str) -> bool {
 }
 
 /// `fail2ban.conf`; answers what the server gives up.
-fn server(layers: &mut Layers<'_>, written: &Written, findings: &mut Findings<'_>) -> Sandbox {
+fn server(
+    layers: &mut Layers<'_>,
+    written: &WrittenOptions,
+    findings: &mut LintFindings<'_>,
+) -> Sandbox {
     let settings = match layers.read("fail2ban") {
         Ok(Some(settings)) => settings,
         Ok(None) => {

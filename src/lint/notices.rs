@@ -1,6 +1,6 @@
 //! Messages to web services that cannot be sent, for a setting that cannot be understood.
 
-use super::{Findings, Severity};
+use super::{LintFindings, Severity};
 use crate::config::ConfigPlace;
 use crate::control::Value;
 use crate::jail::validator::unsendable;
@@ -9,7 +9,7 @@ use crate::jail::validator::unsendable;
 pub(super) fn look(
     commands: &[Vec<Value>],
     place: &dyn Fn(&str) -> Option<ConfigPlace>,
-    findings: &mut Findings<'_>,
+    findings: &mut LintFindings<'_>,
 ) {
     for fault in unsendable(commands) {
         let words = &commands[fault.command];

@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 
 use super::names::{hint, nearest};
-use super::written::Written;
-use super::{Findings, Severity};
+use super::written::WrittenOptions;
+use super::{LintFindings, Severity};
 use crate::config::error::Appended;
 use crate::config::files::Files;
 use crate::config::layers::Layers;
@@ -16,7 +16,11 @@ use crate::options::{OptionRow, action, jail, server};
 use crate::python::text::quoted;
 
 /// Options of jails.
-pub(super) fn of_jails(settings: &MergedSettings, written: &Written, findings: &mut Findings<'_>) {
+pub(super) fn of_jails(
+    settings: &MergedSettings,
+    written: &WrittenOptions,
+    findings: &mut LintFindings<'_>,
+) {
     let mut references = References::default();
     references.add_all(settings);
     let known = names(jail::all());
@@ -32,7 +36,7 @@ pub(super) fn of_jails(settings: &MergedSettings, written: &Written, findings: &
 pub(super) fn spare_names(
     files: &dyn Files,
     settings: &MergedSettings,
-    findings: &mut Findings<'_>,
+    findings: &mut LintFindings<'_>,
 ) {
     let sections = settings.names().filter_map(|name| settings.section(name));
     for section in sections.chain([&settings.defaults]) {
@@ -68,8 +72,8 @@ pub(super) fn spare_names(
 pub(super) fn of_server(
     files: &dyn Files,
     settings: &MergedSettings,
-    written: &Written,
-    findings: &mut Findings<'_>,
+    written: &WrittenOptions,
+    findings: &mut LintFindings<'_>,
 ) {
     let mut references = References::default();
     references.add_all(settings);
@@ -104,8 +108,8 @@ pub(super) fn of_server(
 pub(super) fn of_definitions(
     layers: &mut Layers<'_>,
     jails: &MergedSettings,
-    written: &Written,
-    findings: &mut Findings<'_>,
+    written: &WrittenOptions,
+    findings: &mut LintFindings<'_>,
 ) {
     let files = layers.files();
     for (part, files_of_part, known) in [
@@ -155,8 +159,8 @@ fn unread(
     section: &Section,
     known: &[&str],
     references: &References,
-    written: &Written,
-    findings: &mut Findings<'_>,
+    written: &WrittenOptions,
+    findings: &mut LintFindings<'_>,
 ) {
     for (name, entry) in section {
         let Some(origin) = &entry.origin else {
@@ -191,7 +195,7 @@ fn unread_section(
     name: &str,
     section: &Section,
     known: &[&str],
-    findings: &mut Findings<'_>,
+    findings: &mut LintFindings<'_>,
 ) {
     let first = section.values().find_map(|entry| entry.origin.as_ref());
     let meant = nearest(name, known.iter().copied(), 2);

@@ -9,7 +9,7 @@ use std::ops::Range;
 use python_re::ast::Node;
 
 use super::names::nearest;
-use super::{Findings, Severity};
+use super::{LintFindings, Severity};
 use crate::config::ConfigPlace;
 use crate::config::files::Files;
 use crate::config::filter::FilterOptions;
@@ -44,7 +44,7 @@ impl Around<'_> {
 }
 
 /// One regex.
-struct Look<'a> {
+struct CheckedRegex<'a> {
     source: &'a str,
     is_failregex: bool,
     around: &'a Around<'a>,
@@ -52,7 +52,7 @@ struct Look<'a> {
     at: Option<&'a ConfigPlace>,
 }
 
-impl Look<'_> {
+impl CheckedRegex<'_> {
     fn regex(&self) -> Option<FailRegex> {
         let multiline = self.around.maxlines() > 1;
         FailRegex::new(self.source, self.around.usedns(), multiline).ok()
@@ -69,7 +69,7 @@ impl Look<'_> {
 }
 
 /// What a rule has to say.
-struct Told {
+struct RuleMessage {
     severity: Severity,
     /// The part of the regex it is about.
     part: Range<usize>,
@@ -78,9 +78,9 @@ struct Told {
     message: String,
 }
 
-impl Told {
-    fn new(severity: Severity, part: Range<usize>, message: impl Into<String>) -> Told {
-        Told {
+impl RuleMessage {
+    fn new(severity: Severity, part: Range<usize>, message: impl Into<String>) -> RuleMessage {
+        RuleMessage {
             severity,
             part,
             word: None,
@@ -89,7 +89,7 @@ impl Told {
     }
 }
 
-type Rule = fn(&Look<'_>) -> Option<Told>;
+type Rule = fn(&CheckedRegex<'_>) -> Option<RuleMessage>;
 
 /// Each with the kind of its findings.
 const RULES: [(&str, Rule); 8] = [
@@ -104,7 +104,7 @@ const RULES: [(&str, Rule); 8] = [
 ];
 
 /// Where things of a jail stand.
-pub(super) struct Places<'a> {
+pub(super) struct RegexPlaces<'a> {
     /// A value of a command.
     pub of_value: &'a dyn Fn(usize, usize) -> Option<ConfigPlace>,
     /// A word in what the jail says of its filter.
@@ -116,9 +116,9 @@ pub(super) struct Places<'a> {
 /// Looks at the regexes among the commands of a jail, `options` being those of its filter.
 pub(super) fn look(
     commands: &[Vec<Value>],
-    places: &Places<'_>,
+    places: &RegexPlaces<'_>,
     options: &[(String, String)],
-    findings: &mut Findings<'_>,
+    findings: &mut LintFindings<'_>,
 ) {
     let place = places.of_value;
     let option_of = |words: &[Value]| words.get(2).and_then(Value::as_str).map(str::to_owned);
@@ -140,7 +140,7 @@ pub(super) fn look(
         };
         for (item, source) in values_of(words).iter().enumerate() {
             let at = place(index, item);
-            let look = Look {
+            let look = CheckedRegex {
                 source: source.as_str().unwrap_or_default(),
                 is_failregex: option == "addfailregex",
                 around: &around,
@@ -277,7 +277,7 @@ const MEANT: [(&str, &str); 15] = [
 ];
 
 /// A tag that nothing replaces, so that lines would have to hold it as it stands.
-fn left_tag(look: &Look<'_>) -> Option<Told> {
+fn left_tag(look: &CheckedRegex<'_>) -> Option<RuleMessage> {
     for (at, tag) in look.tags() {
         let name = tag.trim_matches(['<', '>', '/']);
         let inside = &tag[1..tag.len() - 1];
@@ -289,14 +289,14 @@ fn left_tag(look: &Look<'_>) -> Option<Told> {
         if is_field || name == "SKIPLINES" || short_tags().any(|tag| tag == inside) {
             continue;
         }
-        let told = |message| Told::new(Severity::Warning, at..at + tag.len(), message);
+        let told = |message| RuleMessage::new(Severity::Warning, at..at + tag.len(), message);
         if let Some((word, modes)) = modes_beside(name, look.around.options) {
             let message = format!(
                 "no mode {} in this filter, so its regexes are left out: the modes are {}",
                 quoted(word),
                 modes.join(", ")
             );
-            return Some(Told {
+            return Some(RuleMessage {
                 word: Some(word.to_owned()),
                 ..told(message)
             });
@@ -349,7 +349,7 @@ fn meant_by(name: &str, options: &[(String, String)]) -> Option<String> {
 }
 
 /// Quotes around all of it: they are looked for in the lines.
-fn quotes(look: &Look<'_>) -> Option<Told> {
+fn quotes(look: &CheckedRegex<'_>) -> Option<RuleMessage> {
     let source = look.source;
     let quote = source.chars().next().filter(|c| ['"', '\''].contains(c))?;
     let inner = source.strip_prefix(quote)?.strip_suffix(quote)?;
@@ -361,7 +361,7 @@ fn quotes(look: &Look<'_>) -> Option<Told> {
         true => Severity::Warning,
         false => Severity::Note,
     };
-    Some(Told::new(
+    Some(RuleMessage::new(
         severity,
         0..1,
         format!("the {quote} around it are part of it, so lines must hold them: leave them out"),
@@ -369,7 +369,7 @@ fn quotes(look: &Look<'_>) -> Option<Told> {
 }
 
 /// A comment at the end of the line, which there is none.
-fn comment(look: &Look<'_>) -> Option<Told> {
+fn comment(look: &CheckedRegex<'_>) -> Option<RuleMessage> {
     let source = look.source;
     let at = source.match_indices('#').map(|(at, _)| at).find(|at| {
         let words = source[at + 1..].trim_start_matches('#');
@@ -380,7 +380,7 @@ fn comment(look: &Look<'_>) -> Option<Told> {
             && words.contains(char::is_alphabetic)
     })?;
     let ends = source[..at].trim_end().ends_with('$');
-    Some(Told::new(
+    Some(RuleMessage::new(
         if ends {
             Severity::Warning
         } else {
@@ -393,7 +393,7 @@ fn comment(look: &Look<'_>) -> Option<Told> {
 }
 
 /// `<HOST>` twice: a regex has one id.
-fn two_hosts(look: &Look<'_>) -> Option<Told> {
+fn two_hosts(look: &CheckedRegex<'_>) -> Option<RuleMessage> {
     let is_id =
         |tag: &str| ["<HOST>", "<ADDR>", "<SUBNET>", "<IP4>", "<IP6>", "<DNS>"].contains(&tag);
     let mut ids = look.tags().filter(|(_, tag)| is_id(tag));
@@ -401,7 +401,7 @@ fn two_hosts(look: &Look<'_>) -> Option<Told> {
     if look.regex().is_some() {
         return None;
     }
-    Some(Told::new(
+    Some(RuleMessage::new(
         Severity::Error,
         at..at + tag.len(),
         format!(
@@ -418,7 +418,7 @@ const IN_BRACKETS: [&str; 16] = [
 ];
 
 /// A `[` that is meant as the bracket in the log.
-fn bracket(look: &Look<'_>) -> Option<Told> {
+fn bracket(look: &CheckedRegex<'_>) -> Option<RuleMessage> {
     let source = look.source;
     let mut at = 0;
     while at < source.len() {
@@ -428,7 +428,11 @@ fn bracket(look: &Look<'_>) -> Option<Told> {
             b'[' => {
                 let length = class_length(rest);
                 if let Some(message) = meant_as_bracket(rest, length) {
-                    return Some(Told::new(Severity::Warning, at..at + length, message));
+                    return Some(RuleMessage::new(
+                        Severity::Warning,
+                        at..at + length,
+                        message,
+                    ));
                 }
                 length
             }
@@ -464,7 +468,7 @@ fn meant_as_bracket(rest: &str, length: usize) -> Option<String> {
 }
 
 /// Something that takes all it can, right before the address: it leaves one letter of it.
-fn cut_address(look: &Look<'_>) -> Option<Told> {
+fn cut_address(look: &CheckedRegex<'_>) -> Option<RuleMessage> {
     let source = look.source;
     let is_id =
         |tag: &str| ["<HOST>", "<ADDR>", "<IP4>", "<IP6>", "<SUBNET>", "<DNS>"].contains(&tag);
@@ -498,7 +502,7 @@ fn cut_address(look: &Look<'_>) -> Option<Told> {
             "<HOST>" | "<DNS>" if look.around.usedns() != UseDns::No => "the last letter",
             _ => "the end",
         };
-        return Some(Told::new(
+        return Some(RuleMessage::new(
             Severity::Warning,
             start..at + tag.len(),
             format!(
@@ -511,7 +515,7 @@ fn cut_address(look: &Look<'_>) -> Option<Told> {
 }
 
 /// A regex of several lines in a filter that looks at one.
-fn one_line(look: &Look<'_>) -> Option<Told> {
+fn one_line(look: &CheckedRegex<'_>) -> Option<RuleMessage> {
     if look.around.maxlines() > 1 || !look.is_failregex {
         return None;
     }
@@ -523,7 +527,7 @@ fn one_line(look: &Look<'_>) -> Option<Told> {
     let (at, what) = wanted
         .filter_map(|what| Some((look.source.find(what)?, what)))
         .min()?;
-    Some(Told::new(
+    Some(RuleMessage::new(
         Severity::Warning,
         at..at + what.len(),
         format!(
@@ -545,7 +549,7 @@ fn goes_on(node: &Node, ended: &mut bool) -> bool {
 }
 
 /// A failregex for the whole line, where an inherited prefregex leaves it a part.
-fn under_prefregex(look: &Look<'_>) -> Option<Told> {
+fn under_prefregex(look: &CheckedRegex<'_>) -> Option<RuleMessage> {
     if !look.is_failregex {
         return None;
     }
@@ -574,7 +578,7 @@ fn under_prefregex(look: &Look<'_>) -> Option<Told> {
         misses.then_some((line, left))
     });
     let (line, left) = left_over?;
-    Some(Told::new(
+    Some(RuleMessage::new(
         Severity::Warning,
         0..0,
         format!(

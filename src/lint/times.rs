@@ -1,7 +1,7 @@
 //! Times and counts of a jail that are legal and make no sense together.
 #![forbid(unsafe_code)]
 
-use super::{Findings, Severity};
+use super::{LintFindings, Severity};
 use crate::config::ConfigPlace;
 use crate::control::Value;
 use crate::datetime::duration;
@@ -29,7 +29,7 @@ const RULES: [(&str, Rule); 4] = [
 pub(super) fn look(
     commands: &[Vec<Value>],
     place: &dyn Fn(usize, usize) -> Option<ConfigPlace>,
-    findings: &mut Findings<'_>,
+    findings: &mut LintFindings<'_>,
 ) {
     let times = Times { commands };
     for (kind, rule) in RULES {

@@ -11,16 +11,16 @@ use crate::python::text::quoted;
 
 /// Names of services that firewalls know.
 #[derive(Debug)]
-pub(super) struct Services(Option<HashSet<String>>);
+pub(super) struct KnownServices(Option<HashSet<String>>);
 
-impl Services {
+impl KnownServices {
     /// Those of `/etc/services`; without it any name may be one.
-    pub fn read(files: &dyn Files) -> Services {
+    pub fn read(files: &dyn Files) -> KnownServices {
         let Ok(bytes) = files.read("/etc/services") else {
-            return Services(None);
+            return KnownServices(None);
         };
         let text = String::from_utf8_lossy(&bytes);
-        Services(Some(
+        KnownServices(Some(
             services(&text).map(|(name, _)| name.to_owned()).collect(),
         ))
     }
@@ -148,10 +148,10 @@ mod tests {
 
     #[test]
     fn ports() {
-        let services = Services(Some(["http", "www"].map(str::to_owned).into()));
+        let services = KnownServices(Some(["http", "www"].map(str::to_owned).into()));
         let unknown = services.unknown("80, http,0:65535,1-2,htp,70000,9:1,:,www");
         assert_eq!(unknown, ["htp", "70000", "9:1", ":"]);
-        assert!(Services(None).unknown("htp").is_empty());
+        assert!(KnownServices(None).unknown("htp").is_empty());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::lines::{self, at};
-use super::{Findings, Severity};
+use super::{LintFindings, Severity};
 use crate::config::files::{Files, join, split, stem};
 use crate::config::ini::{self, IniFile, IniSyntaxError};
 use crate::config::places::{ValueItem, line_of};
@@ -16,7 +16,7 @@ const NOT_UTF8: &str = "this is not UTF-8";
 
 /// What there is to be used.
 #[derive(Debug, Default)]
-pub(super) struct Written {
+pub(super) struct WrittenOptions {
     /// Filters by name, each with its first file.
     pub filters: BTreeMap<String, String>,
     /// Actions by name, each with its first file.
@@ -33,7 +33,7 @@ pub(super) struct Written {
     shipped: BTreeSet<String>,
 }
 
-impl Written {
+impl WrittenOptions {
     /// Whether some file has both options: whoever wrote them means both.
     pub fn side_by_side(&self, one: &str, other: &str) -> bool {
         let has_both = |names: &BTreeSet<String>| names.contains(one) && names.contains(other);
@@ -46,7 +46,7 @@ impl Written {
     }
 
     /// Files nobody reads. What some option names, such as a script, is of use.
-    fn unread(&self, findings: &mut Findings<'_>) {
+    fn unread(&self, findings: &mut LintFindings<'_>) {
         for path in &self.others {
             let name = split(path).1;
             if !self.texts.iter().any(|text| text.contains(name)) {
@@ -58,8 +58,12 @@ impl Written {
 }
 
 /// Reads all files of the configuration below `base`.
-pub(super) fn look(files: &dyn Files, base: &str, findings: &mut Findings<'_>) -> Written {
-    let mut written = Written::default();
+pub(super) fn look(
+    files: &dyn Files,
+    base: &str,
+    findings: &mut LintFindings<'_>,
+) -> WrittenOptions {
+    let mut written = WrittenOptions::default();
     for name in sorted(files, base) {
         let path = join(base, &name);
         if is_misnamed(&name) {
@@ -118,7 +122,7 @@ fn is_misnamed(name: &str) -> bool {
     name.ends_with(".conf.local")
 }
 
-fn misnamed(path: &str, findings: &mut Findings<'_>) {
+fn misnamed(path: &str, findings: &mut LintFindings<'_>) {
     let name = split(path).1;
     let right = name.replace(".conf.local", ".local");
     let text = format!("{} is not read: call it {}", quoted(name), quoted(&right));
@@ -140,8 +144,8 @@ fn directory(
     files: &dyn Files,
     base: &str,
     path: &str,
-    written: &mut Written,
-    findings: &mut Findings<'_>,
+    written: &mut WrittenOptions,
+    findings: &mut LintFindings<'_>,
     depth: usize,
 ) {
     for name in sorted(files, path) {
@@ -163,8 +167,8 @@ fn file(
     files: &dyn Files,
     base: &str,
     path: &str,
-    written: &mut Written,
-    findings: &mut Findings<'_>,
+    written: &mut WrittenOptions,
+    findings: &mut LintFindings<'_>,
 ) {
     let bytes = match files.read(path) {
         Ok(bytes) => bytes,
@@ -202,7 +206,7 @@ fn file(
     written.texts.push(text.to_owned());
 }
 
-fn syntax(error: &IniSyntaxError, whole: &str, path: &str, findings: &mut Findings<'_>) {
+fn syntax(error: &IniSyntaxError, whole: &str, path: &str, findings: &mut LintFindings<'_>) {
     let mut tell = |kind, line: usize, text: String| {
         let place = at(path, u32::try_from(line).unwrap_or(u32::MAX));
         findings.add(Severity::Error, kind, place, text);
@@ -248,8 +252,8 @@ fn includes(
     base: &str,
     path: &str,
     read: &IniFile,
-    written: &mut Written,
-    findings: &mut Findings<'_>,
+    written: &mut WrittenOptions,
+    findings: &mut LintFindings<'_>,
 ) {
     let Some(section) = read.sections.get("INCLUDES") else {
         return;

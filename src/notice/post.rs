@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::Request;
 use super::message::{Message, cut};
 use super::template::SecretError;
-use crate::http::{Client, HttpError, Limits, Response};
+use crate::http::{HttpClient, HttpError, HttpLimits, Response};
 use crate::printable::printable;
 
 /// Bytes of an answer that are read.
@@ -90,8 +90,8 @@ impl Request {
     ///
     /// # Errors
     /// Certificates that cannot be used.
-    pub fn client(&self) -> Result<Client, Failure> {
-        let client = Client::new(self.tls.clone()).map_err(Failure::for_good)?;
+    pub fn client(&self) -> Result<HttpClient, Failure> {
+        let client = HttpClient::new(self.tls.clone()).map_err(Failure::for_good)?;
         match &self.proxy {
             Some(proxy) => client.through(proxy).map_err(Failure::for_good),
             None => Ok(client),
@@ -109,7 +109,7 @@ impl Request {
 /// # Errors
 /// The server has not taken it.
 pub async fn send(
-    client: &Client,
+    client: &HttpClient,
     request: &Request,
     message: &Message,
     time: Duration,
@@ -124,7 +124,7 @@ pub async fn send(
         .iter()
         .map(|(name, value)| (&**name, &**value))
         .collect();
-    let limits = Limits {
+    let limits = HttpLimits {
         time,
         size: LARGEST_ANSWER,
     };

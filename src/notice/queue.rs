@@ -17,7 +17,7 @@ use super::post::{self, Failure};
 use super::rate::Meter;
 use super::{Notice, Request};
 use crate::control::Value;
-use crate::http::Client;
+use crate::http::HttpClient;
 use crate::mail::rate_limit::{Pacing, Throttle};
 use crate::{debug, error, warning};
 
@@ -201,7 +201,7 @@ impl State {
 struct Sender {
     shared: Arc<Shared>,
     /// That of the last request.
-    client: Option<(Request, Client)>,
+    client: Option<(Request, HttpClient)>,
     meter: Option<Meter>,
 }
 

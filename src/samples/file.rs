@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Error, Facts, moment, text_of};
+use super::{Facts, SampleError, moment, text_of};
 
 /// The kinds of annotations.
 const KINDS: [&str; 4] = ["failJSON", "filterOptions", "fileOptions", "addFILE"];
@@ -14,23 +14,23 @@ const KINDS: [&str; 4] = ["failJSON", "filterOptions", "fileOptions", "addFILE"]
 #[derive(Clone, Debug, Default)]
 pub struct Samples {
     /// In the order of the file.
-    pub steps: Vec<Step>,
+    pub steps: Vec<SampleStep>,
     /// Files that continue this one.
     pub more: Vec<String>,
 }
 
 /// One thing to do.
 #[derive(Clone, Debug)]
-pub enum Step {
+pub enum SampleStep {
     /// Try the lines after it with each of these sets of options.
     Options(Vec<(Facts, Option<Condition>)>),
     /// Try a line.
-    Line(Line),
+    Line(SampleLine),
 }
 
 /// A log line and what is expected of it.
 #[derive(Clone, Debug)]
-pub struct Line {
+pub struct SampleLine {
     /// Its number in the file.
     pub number: usize,
     /// The line.
@@ -93,13 +93,13 @@ impl Samples {
     ///
     /// # Errors
     /// It cannot be read, or an annotation means nothing.
-    pub fn read(path: &Path) -> Result<Samples, Error> {
-        let bytes = std::fs::read(path).map_err(|error| Error::Unreadable {
+    pub fn read(path: &Path) -> Result<Samples, SampleError> {
+        let bytes = std::fs::read(path).map_err(|error| SampleError::Unreadable {
             path: path.to_owned(),
             error,
         })?;
         Samples::parse(&String::from_utf8_lossy(&bytes)).map_err(|(line, reason)| {
-            Error::Annotation {
+            SampleError::Annotation {
                 path: path.to_owned(),
                 line,
                 reason,
@@ -128,13 +128,13 @@ impl Samples {
                     ("addFILE", Value::String(name)) => samples.more.push(name),
                     ("filterOptions", value) => {
                         let sets = alternatives(value, &common).map_err(wrong)?;
-                        samples.steps.push(Step::Options(sets));
+                        samples.steps.push(SampleStep::Options(sets));
                     }
                     (kind, value) => return Err(wrong(format!("{kind} cannot be {value}"))),
                 }
                 continue;
             }
-            let mut sample = Line {
+            let mut sample = SampleLine {
                 number,
                 text: line.to_owned(),
                 matches: false,
@@ -147,7 +147,7 @@ impl Samples {
                 None if line.starts_with('#') || line.trim().is_empty() => continue,
                 None => {}
             }
-            samples.steps.push(Step::Line(sample));
+            samples.steps.push(SampleStep::Line(sample));
         }
         match pending {
             Some((number, _)) => Err(no_line_after(number)),
@@ -161,7 +161,7 @@ fn no_line_after(number: usize) -> (usize, String) {
 }
 
 /// Takes over what an annotation says of a line.
-fn expect(line: &mut Line, mut facts: Facts) -> Result<(), String> {
+fn expect(line: &mut SampleLine, mut facts: Facts) -> Result<(), String> {
     line.matches = match facts.shift_remove("match") {
         Some(Value::Bool(matches)) => matches,
         Some(other) => return Err(format!("'match' is true or false, not {other}")),
@@ -308,8 +308,8 @@ mod tests {
         let text = "# a comment: of mine\n\n# failJSON: {\"match\": false}\n#x\ny\n";
         let samples = Samples::parse(text).unwrap();
         let lines = samples.steps.iter().filter_map(|step| match step {
-            Step::Line(line) => Some(line.number),
-            Step::Options(_) => None,
+            SampleStep::Line(line) => Some(line.number),
+            SampleStep::Options(_) => None,
         });
         assert_eq!(lines.collect::<Vec<_>>(), [4, 5]);
     }

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Local, NaiveDateTime, TimeZone as _};
 use serde_json::{Map, Value};
 
-pub use file::{Line, Samples, Step};
-pub use trial::{Difference, Judged, Measure, filter_of, judge};
+pub use file::{SampleLine, SampleStep, Samples};
+pub use trial::{Difference, Measure, SampleResult, filter_of, judge};
 
 use crate::ticket::Timestamp;
 
@@ -32,7 +32,7 @@ pub type Facts = Map<String, Value>;
 
 /// Why samples cannot be tried.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum SampleError {
     /// A file of samples that cannot be read.
     #[error("{}: {error}", path.display())]
     Unreadable {
@@ -89,8 +89,8 @@ pub fn of_the_filter(options: &Facts) -> Facts {
 ///
 /// # Errors
 /// The directory or a file cannot be read.
-pub fn in_directory(directory: &Path) -> Result<Vec<String>, Error> {
-    let unreadable = |error| Error::Unreadable {
+pub fn in_directory(directory: &Path) -> Result<Vec<String>, SampleError> {
+    let unreadable = |error| SampleError::Unreadable {
         path: directory.to_owned(),
         error,
     };

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::{
-    Error, Facts, Line, NOW, NOW_TEXT, Samples, Step, arguments, of_the_filter, text_of, time_text,
+    Facts, NOW, NOW_TEXT, SampleError, SampleLine, SampleStep, Samples, arguments, of_the_filter,
+    text_of, time_text,
 };
 use crate::address::Address;
 use crate::config;
@@ -30,7 +31,7 @@ pub enum Measure {
 
 /// A line that was tried.
 #[derive(Clone, Debug)]
-pub struct Judged {
+pub struct SampleResult {
     /// The file it stands in.
     pub path: PathBuf,
     /// Its number there.
@@ -62,7 +63,7 @@ pub fn judge(
     base: &Path,
     directory: &Path,
     measure: Measure,
-) -> Result<Vec<Judged>, Error> {
+) -> Result<Vec<SampleResult>, SampleError> {
     let mut judged = Vec::new();
     // one with each set of options; they stay from file to file, for later lines rely on what
     // earlier ones taught the filter
@@ -81,11 +82,11 @@ pub fn judge(
         }
         for step in samples.steps {
             let line = match step {
-                Step::Options(next) => {
+                SampleStep::Options(next) => {
                     sets = next;
                     continue;
                 }
-                Step::Line(line) => line,
+                SampleStep::Line(line) => line,
             };
             for (options, condition) in &sets {
                 let conditions = [condition, &line.condition];
@@ -100,7 +101,7 @@ pub fn judge(
                         entry.insert(Variant::new(filter, base, &path, options)?)
                     }
                 };
-                judged.push(Judged {
+                judged.push(SampleResult {
                     path: path.clone(),
                     line: line.number,
                     text: line.text.clone(),
@@ -121,9 +122,9 @@ struct Variant {
 }
 
 impl Variant {
-    fn new(name: &str, base: &Path, path: &Path, options: &Facts) -> Result<Variant, Error> {
+    fn new(name: &str, base: &Path, path: &Path, options: &Facts) -> Result<Variant, SampleError> {
         let given = arguments(&of_the_filter(options));
-        let wrong = |reason: String| Error::Filter {
+        let wrong = |reason: String| SampleError::Filter {
             filter: match given.is_empty() {
                 true => name.to_owned(),
                 false => format!("{name}[{given}]"),
@@ -139,7 +140,7 @@ impl Variant {
             Some(found) => Some(found),
             None => find("local")?,
         };
-        let found = found.ok_or_else(|| Error::NoFilter {
+        let found = found.ok_or_else(|| SampleError::NoFilter {
             path: path.to_owned(),
             filter: name.to_owned(),
             config: base.to_owned(),
@@ -153,7 +154,7 @@ impl Variant {
     }
 
     /// What a line gives beside what its annotation says.
-    fn difference(&mut self, line: &Line, measure: Measure) -> Option<Difference> {
+    fn difference(&mut self, line: &SampleLine, measure: Measure) -> Option<Difference> {
         let manner = ExamineMode {
             every_regex: measure == Measure::Strictly,
             raw_hosts: true,
@@ -212,7 +213,7 @@ pub fn filter_of(name: &str, options: &FilterOptions) -> Result<Filter, String> 
     Ok(filter)
 }
 
-fn compare(line: &Line, found: &[&RegexMatch], measure: Measure) -> Option<Difference> {
+fn compare(line: &SampleLine, found: &[&RegexMatch], measure: Measure) -> Option<Difference> {
     let matches = |matches: bool| Facts::from_iter([("match".to_owned(), matches.into())]);
     let (failure, whole) = match (found, line.matches) {
         ([], false) => return None,

@@ -8,8 +8,8 @@ use crate::control::command::FleetQuestion;
 use crate::control::{CommandError, Reply, Value};
 use crate::crowdsec::{self, Bridge};
 use crate::error;
-use crate::fleet::settings::Settings;
-use crate::fleet::{Fleet, Surroundings};
+use crate::fleet::settings::FleetSettings;
+use crate::fleet::{Fleet, FleetContext};
 use crate::jail::link::Link;
 
 impl Server {
@@ -17,7 +17,7 @@ impl Server {
     /// fleet that cannot be is no reason to guard nothing.
     pub(super) fn set_fleet(&self, options: &Value) -> Reply {
         let refused = self.fleet.set(options, |pairs| {
-            let settings = Settings::read(pairs).map_err(|wrong| wrong.to_string())?;
+            let settings = FleetSettings::read(pairs).map_err(|wrong| wrong.to_string())?;
             let begin = |settings| Fleet::start(settings, self.surroundings(&self.link));
             settings.map(begin).transpose()
         })?;
@@ -30,7 +30,8 @@ impl Server {
     /// As [`Server::set_fleet`], for CrowdSec.
     pub(super) fn set_crowdsec(&self, options: &Value) -> Reply {
         let refused = self.crowdsec.set(options, |pairs| {
-            let settings = crowdsec::Settings::read(pairs).map_err(|wrong| wrong.to_string())?;
+            let settings =
+                crowdsec::CrowdsecSettings::read(pairs).map_err(|wrong| wrong.to_string())?;
             let begin = |settings| Bridge::start(settings, self.surroundings(&self.crowdsec_link));
             settings.map(begin).transpose()
         })?;
@@ -88,9 +89,9 @@ impl Server {
         self.crowdsec.ask(Bridge::status).map_err(absent)
     }
 
-    fn surroundings(&self, link: &Link) -> Surroundings {
+    fn surroundings(&self, link: &Link) -> FleetContext {
         let (jails, state) = (self.jails.clone(), self.state.clone());
-        Surroundings {
+        FleetContext {
             jails: Arc::new(move || jails.all()),
             store: Arc::new(move || {
                 let state = state.lock().unwrap_or_else(PoisonError::into_inner);

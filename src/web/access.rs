@@ -11,7 +11,7 @@ use ring::hmac;
 use tokio::sync::Semaphore;
 
 use super::role::Role;
-use super::sessions::{Attempts, Client, LIFE, Sessions};
+use super::sessions::{Attempts, LIFE, WebClient, WebSessions};
 use super::users::{LONGEST, UsersError, UsersFile, hex, random};
 use crate::config::web::Web;
 
@@ -39,7 +39,7 @@ pub struct Access {
 
 /// How a request came.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Peer {
+pub struct WebPeer {
     /// From where; `None`: by a Unix socket.
     pub address: Option<IpAddr>,
     /// By TLS.
@@ -48,7 +48,7 @@ pub struct Peer {
 
 /// Why somebody may not come in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum AccessRefusal {
     /// They have to log in.
     Unknown,
     /// Name, password or token is wrong.
@@ -61,7 +61,7 @@ pub enum Refusal {
 
 /// Decides who asks.
 #[derive(Debug)]
-pub struct Door {
+pub struct AccessControl {
     /// For tokens of forms; another one after a start.
     secret: hmac::Key,
     write: bool,
@@ -72,25 +72,25 @@ pub struct Door {
     base: String,
     forwarded: bool,
     logfile: Option<PathBuf>,
-    state: Mutex<State>,
+    state: Mutex<AccessState>,
     hashing: Semaphore,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    sessions: Sessions,
+struct AccessState {
+    sessions: WebSessions,
     attempts: Attempts,
 }
 
-impl Door {
+impl AccessControl {
     /// As the configuration says.
     ///
     /// # Errors
     /// The file of users cannot be used; the system has no random numbers.
-    pub fn new(web: &Web) -> Result<Door, UsersError> {
+    pub fn new(web: &Web) -> Result<AccessControl, UsersError> {
         let secret = random::<32>()?;
         let users = web.users.clone().map(UsersFile::open);
-        Ok(Door {
+        Ok(AccessControl {
             secret: hmac::Key::new(hmac::HMAC_SHA256, &secret),
             write: web.write,
             users: users.transpose()?,
@@ -108,7 +108,7 @@ impl Door {
         self.users.is_some()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, AccessState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -116,22 +116,22 @@ impl Door {
     ///
     /// # Errors
     /// Nobody who may.
-    pub fn access(&self, headers: &HeaderMap, peer: Peer) -> Result<Access, Refusal> {
+    pub fn access(&self, headers: &HeaderMap, peer: WebPeer) -> Result<Access, AccessRefusal> {
         let Some(file) = &self.users else {
             return match self.is_own_host(headers) {
                 true => Ok(self.visitor(None, Role::Viewer, "")),
-                false => Err(Refusal::Host),
+                false => Err(AccessRefusal::Host),
             };
         };
         // a file that has become unusable lets nobody in
         let users = file.users().map_err(|error| {
             self.log(&format!("nobody can log in: {error}"));
-            Refusal::Unknown
+            AccessRefusal::Unknown
         })?;
         if let Some(token) = token(headers) {
-            let client = Client::from(self.client(headers, peer));
+            let client = WebClient::from(self.client(headers, peer));
             if let Some(left) = self.state().attempts.wait(client, Instant::now()) {
-                return Err(Refusal::Later(left));
+                return Err(AccessRefusal::Later(left));
             }
             if let Some(user) = users.by_token(token) {
                 let mut access = self.visitor(Some(user.name), user.role, "");
@@ -140,13 +140,13 @@ impl Door {
             }
             self.state().attempts.count(client, Instant::now());
             self.refused(headers, peer, "a token");
-            return Err(Refusal::Wrong);
+            return Err(AccessRefusal::Wrong);
         }
-        let session = cookie(headers).ok_or(Refusal::Unknown)?;
+        let session = cookie(headers).ok_or(AccessRefusal::Unknown)?;
         let user = self.state().sessions.user(session, Instant::now());
-        let user = user.ok_or(Refusal::Unknown)?;
+        let user = user.ok_or(AccessRefusal::Unknown)?;
         // they may have been taken out meanwhile, or been given another role or password
-        let role = users.role(&user).ok_or(Refusal::Unknown)?;
+        let role = users.role(&user).ok_or(AccessRefusal::Unknown)?;
         Ok(self.visitor(Some(user.name), role, session))
     }
 
@@ -183,20 +183,20 @@ impl Door {
     pub async fn login(
         &self,
         headers: &HeaderMap,
-        peer: Peer,
+        peer: WebPeer,
         name: &str,
         password: &str,
-    ) -> Result<String, Refusal> {
-        let file = self.users.as_ref().ok_or(Refusal::Unknown)?;
-        let client = Client::from(self.client(headers, peer));
+    ) -> Result<String, AccessRefusal> {
+        let file = self.users.as_ref().ok_or(AccessRefusal::Unknown)?;
+        let client = WebClient::from(self.client(headers, peer));
         {
             let mut state = self.state();
             if let Some(left) = state.attempts.wait(client, Instant::now()) {
-                return Err(Refusal::Later(left));
+                return Err(AccessRefusal::Later(left));
             }
             state.attempts.count(client, Instant::now());
         }
-        let users = file.users().map_err(|_| Refusal::Unknown)?;
+        let users = file.users().map_err(|_| AccessRefusal::Unknown)?;
         let tried = (name.to_owned(), password.to_owned());
         let fits = name.len() <= LONGEST && password.len() <= LONGEST;
         let user = {
@@ -210,13 +210,13 @@ impl Door {
         };
         let Some(user) = user else {
             self.refused(headers, peer, &format!("user {}", shown(name)));
-            return Err(Refusal::Wrong);
+            return Err(AccessRefusal::Wrong);
         };
         let session = {
             let mut state = self.state();
             state.attempts.take_back(client);
             let session = state.sessions.begin(&user, Instant::now());
-            session.map_err(|_| Refusal::Unknown)?
+            session.map_err(|_| AccessRefusal::Unknown)?
         };
         self.log(&format!(
             "login of {} ({}) from {}",
@@ -228,14 +228,14 @@ impl Door {
     }
 
     /// Logs somebody out; answers the cookie to set.
-    pub fn logout(&self, headers: &HeaderMap, peer: Peer) -> String {
+    pub fn logout(&self, headers: &HeaderMap, peer: WebPeer) -> String {
         if let Some(session) = cookie(headers) {
             self.state().sessions.end(session);
         }
         self.cookie("", Duration::ZERO, peer, headers)
     }
 
-    fn cookie(&self, value: &str, age: Duration, peer: Peer, headers: &HeaderMap) -> String {
+    fn cookie(&self, value: &str, age: Duration, peer: WebPeer, headers: &HeaderMap) -> String {
         let base = &self.base;
         let outside = header(headers, "x-forwarded-proto") == Some("https") && self.forwarded;
         let secure = if peer.encrypted || outside {
@@ -278,7 +278,7 @@ impl Door {
     }
 
     /// Who asks, as far as is known.
-    fn client(&self, headers: &HeaderMap, peer: Peer) -> Option<IpAddr> {
+    fn client(&self, headers: &HeaderMap, peer: WebPeer) -> Option<IpAddr> {
         if self.forwarded {
             // the web server before us adds the last; what stands before that anybody may have written
             let all = headers.get_all("x-forwarded-for").iter().next_back()?;
@@ -288,7 +288,7 @@ impl Door {
         peer.address
     }
 
-    fn place(&self, headers: &HeaderMap, peer: Peer) -> String {
+    fn place(&self, headers: &HeaderMap, peer: WebPeer) -> String {
         let client = self.client(headers, peer);
         client.map_or_else(
             || "unknown".to_owned(),
@@ -297,7 +297,7 @@ impl Door {
     }
 
     /// A line that the jail `ferroban-web` reads. The address stands before all that a stranger writes.
-    fn refused(&self, headers: &HeaderMap, peer: Peer, what: &str) {
+    fn refused(&self, headers: &HeaderMap, peer: WebPeer, what: &str) {
         self.log(&format!(
             "login refused for {}: {what}",
             self.place(headers, peer)
@@ -358,8 +358,8 @@ mod tests {
     use super::super::users;
     use super::*;
 
-    fn door(users: Option<PathBuf>) -> Door {
-        Door::new(&Web {
+    fn door(users: Option<PathBuf>) -> AccessControl {
+        AccessControl::new(&Web {
             users,
             write: true,
             hosts: vec!["ban.example.org".to_owned()],
@@ -388,7 +388,7 @@ mod tests {
             "Ban.example.org:443",
         ] {
             let access = door
-                .access(&headers(&[("host", host)]), Peer::default())
+                .access(&headers(&[("host", host)]), WebPeer::default())
                 .unwrap();
             assert_eq!(
                 (access.role, access.may_write),
@@ -401,8 +401,8 @@ mod tests {
             "localhost.evil.example",
             "127.0.0.1.evil.example",
         ] {
-            let refused = door.access(&headers(&[("host", host)]), Peer::default());
-            assert_eq!(refused, Err(Refusal::Host), "{host}");
+            let refused = door.access(&headers(&[("host", host)]), WebPeer::default());
+            assert_eq!(refused, Err(AccessRefusal::Host), "{host}");
         }
     }
 
@@ -457,12 +457,12 @@ mod tests {
         std::fs::write(&path, &line).unwrap();
         let door = door(Some(path.clone()));
         let none = HeaderMap::new();
-        let peer = |text: &str| Peer {
+        let peer = |text: &str| WebPeer {
             address: Some(text.parse().unwrap()),
             encrypted: true,
         };
         let one = peer("192.0.2.1");
-        assert_eq!(door.access(&none, one), Err(Refusal::Unknown));
+        assert_eq!(door.access(&none, one), Err(AccessRefusal::Unknown));
         let cookie = door.login(&none, one, "anna", "right").await.unwrap();
         assert!(
             cookie.ends_with("; HttpOnly; SameSite=Strict; Secure"),
@@ -477,13 +477,13 @@ mod tests {
         );
         for _ in 0..5 {
             let wrong = door.login(&none, one, "anna", "wrong").await;
-            assert_eq!(wrong, Err(Refusal::Wrong));
+            assert_eq!(wrong, Err(AccessRefusal::Wrong));
         }
         let later = door.login(&none, one, "anna", "right").await;
-        assert!(matches!(later, Err(Refusal::Later(_))), "{later:?}");
+        assert!(matches!(later, Err(AccessRefusal::Later(_))), "{later:?}");
         let bearer = headers(&[("authorization", "Bearer x")]);
         let later = door.access(&bearer, one);
-        assert!(matches!(later, Err(Refusal::Later(_))), "{later:?}");
+        assert!(matches!(later, Err(AccessRefusal::Later(_))), "{later:?}");
         // others are not kept out by that, nor who is in
         assert!(
             door.login(&none, peer("192.0.2.2"), "anna", "right")
@@ -492,7 +492,7 @@ mod tests {
         );
         assert!(door.access(&with, one).is_ok());
         door.logout(&with, one);
-        assert_eq!(door.access(&with, one), Err(Refusal::Unknown));
+        assert_eq!(door.access(&with, one), Err(AccessRefusal::Unknown));
         // somebody is taken out
         let cookie = door
             .login(&none, peer("192.0.2.3"), "anna", "right")
@@ -500,6 +500,6 @@ mod tests {
             .unwrap();
         let with = headers(&[("cookie", cookie.split(';').next().unwrap())]);
         std::fs::write(&path, "# nobody\n").unwrap();
-        assert_eq!(door.access(&with, one), Err(Refusal::Unknown));
+        assert_eq!(door.access(&with, one), Err(AccessRefusal::Unknown));
     }
 }

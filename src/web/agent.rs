@@ -14,12 +14,12 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::access::Access;
-use super::api::gather::{ChangeError, Sources, texts};
+use super::api::gather::{ApiSources, ChangeError, texts};
 use super::api::secrets;
-use super::api::shapes::{Change, Order};
+use super::api::shapes::{ApiChange, ApiOrder};
 use super::ask::AskError;
-use super::callback::{Callback, Subscriber, Target};
-use super::events::Hub;
+use super::callback::{Callback, CallbackTarget, Subscriber};
+use super::events::EventHub;
 use super::reply::{self, Reply};
 use crate::address::Address;
 use crate::config::shipped;
@@ -33,9 +33,9 @@ const LONGEST_FILTER: u64 = 1 << 20;
 /// What an answer needs.
 pub struct Agent<'a> {
     /// Where answers come from.
-    pub sources: &'a Sources,
+    pub sources: &'a ApiSources,
     /// What happens.
-    pub hub: &'a Arc<Hub>,
+    pub hub: &'a Arc<EventHub>,
     /// Whom it is told.
     pub callback: &'a Callback,
     /// Who asks.
@@ -142,10 +142,10 @@ impl Agent<'_> {
             return reply::failure(StatusCode::BAD_REQUEST, "invalid JSON");
         };
         let id = wanted.ip.trim().to_owned();
-        let (Some(change), Some(_)) = (Change::parse(change), Address::parse_ip(&id)) else {
+        let (Some(change), Some(_)) = (ApiChange::parse(change), Address::parse_ip(&id)) else {
             return reply::failure(StatusCode::BAD_REQUEST, "invalid IP");
         };
-        let order = Order {
+        let order = ApiOrder {
             change,
             jail: Some(jail.to_owned()),
             id,
@@ -248,7 +248,7 @@ impl Agent<'_> {
             let why = "Only operators may, and only with write = true below [web].";
             return reply::failure(StatusCode::FORBIDDEN, why);
         };
-        let Ok(target) = serde_json::from_slice::<Target>(body) else {
+        let Ok(target) = serde_json::from_slice::<CallbackTarget>(body) else {
             return wrong("invalid JSON");
         };
         let parts = [
@@ -273,7 +273,7 @@ impl Agent<'_> {
 }
 
 /// `/readyz`, for which nobody has to log in.
-pub async fn ready(sources: &Sources) -> Reply {
+pub async fn ready(sources: &ApiSources) -> Reply {
     let answers = sources.ask.question(&["ping"]).await;
     let ready = answers.is_ok();
     let body = json!({ "ready": ready, "state": { "healthy": ready } });

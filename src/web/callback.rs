@@ -11,14 +11,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
-use super::access::Door;
+use super::access::AccessControl;
 use super::api::gather::texts;
-use super::events::Hub;
+use super::events::EventHub;
 use crate::http::tls::Tls;
-use crate::http::{Client, Limits};
+use crate::http::{HttpClient, HttpLimits};
 
 /// What one callback may take.
-const LIMITS: Limits = Limits {
+const LIMITS: HttpLimits = HttpLimits {
     time: Duration::from_secs(15),
     size: 64 << 10,
 };
@@ -28,8 +28,8 @@ const KEPT: &str = "callback.json";
 /// Whom bans are told, and the task that tells them.
 #[derive(Debug)]
 pub struct Callback {
-    door: Arc<Door>,
-    hub: Arc<Hub>,
+    door: Arc<AccessControl>,
+    hub: Arc<EventHub>,
     /// Where it is kept for the next start, if anywhere.
     file: Option<PathBuf>,
     teller: Mutex<Option<Teller>>,
@@ -46,7 +46,7 @@ impl Drop for Teller {
 
 impl Callback {
     /// Nobody is told, unless a directory says what was wanted before the last end. It needs a runtime.
-    pub fn begin(door: &Arc<Door>, hub: &Arc<Hub>, state: Option<&Path>) -> Callback {
+    pub fn begin(door: &Arc<AccessControl>, hub: &Arc<EventHub>, state: Option<&Path>) -> Callback {
         let file = state.map(|directory| directory.join(KEPT));
         let kept = file.as_deref().and_then(|file| fs::read(file).ok());
         let callback = Callback {
@@ -65,7 +65,7 @@ impl Callback {
     /// From now on this one is told, and nobody else.
     pub fn tell(&self, wanted: Subscriber) {
         // without certificates nothing can be told, by HTTP neither
-        let Ok(client) = Client::new(Tls::default()) else {
+        let Ok(client) = HttpClient::new(Tls::default()) else {
             return;
         };
         let (door, hub) = (Arc::clone(&self.door), Arc::clone(&self.hub));
@@ -98,13 +98,13 @@ pub struct Subscriber {
     /// The user; told as long as they may change something.
     pub user: String,
     /// Where to.
-    pub target: Target,
+    pub target: CallbackTarget,
 }
 
 /// As the interface sends it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Target {
+pub struct CallbackTarget {
     /// What the interface calls this host.
     #[serde(default)]
     pub server_id: String,
@@ -120,7 +120,7 @@ pub struct Target {
 }
 
 /// Tells of bans and unbans as long as there are any, and who wanted it may; what cannot be told is left out.
-async fn tell(client: &Client, wanted: &Subscriber, door: &Door, hub: &Hub) {
+async fn tell(client: &HttpClient, wanted: &Subscriber, door: &AccessControl, hub: &EventHub) {
     let Some(mut stream) = hub.stream() else {
         return;
     };

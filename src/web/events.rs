@@ -80,13 +80,13 @@ pub struct Health {
 
 /// Hands on events.
 #[derive(Debug, Default)]
-pub struct Hub {
-    state: Mutex<State>,
+pub struct EventHub {
+    state: Mutex<HubState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    listeners: Vec<Listener>,
+struct HubState {
+    listeners: Vec<EventListener>,
     recent: VecDeque<Arc<str>>,
     /// The first step is `begin`, by the clock divided by [`STEP`].
     begin: u64,
@@ -100,17 +100,17 @@ struct State {
 }
 
 #[derive(Debug)]
-struct Listener {
+struct EventListener {
     events: mpsc::Sender<Bytes>,
     lost: u64,
     /// Since when there has been no room.
     full: Option<Instant>,
 }
 
-impl Hub {
+impl EventHub {
     /// Listens to the server at a control socket as long as the process lives.
-    pub fn begin(socket: PathBuf) -> std::io::Result<Arc<Hub>> {
-        let hub = Arc::new(Hub::default());
+    pub fn begin(socket: PathBuf) -> std::io::Result<Arc<EventHub>> {
+        let hub = Arc::new(EventHub::default());
         hub.state().begin = step_now();
         let (listening, ticking) = (Arc::clone(&hub), Arc::clone(&hub));
         let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
@@ -132,7 +132,7 @@ impl Hub {
         Ok(hub)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, HubState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -191,7 +191,7 @@ impl Hub {
     }
 
     /// Listens; `None`: too many do.
-    pub fn stream(&self) -> Option<Stream> {
+    pub fn stream(&self) -> Option<EventStream> {
         let mut state = self.state();
         state.listeners.retain(|one| !one.events.is_closed());
         if state.listeners.len() >= LISTENERS {
@@ -200,12 +200,12 @@ impl Hub {
         let (events, received) = mpsc::channel(ROOM);
         // there is room; the browser knows by it that it is connected
         let _ = events.try_send(Bytes::from_static(b"retry: 2000\n\n"));
-        state.listeners.push(Listener {
+        state.listeners.push(EventListener {
             events,
             lost: 0,
             full: None,
         });
-        Some(Stream {
+        Some(EventStream {
             messages: received,
             events: VecDeque::new(),
         })
@@ -252,7 +252,7 @@ impl Hub {
     }
 }
 
-impl State {
+impl HubState {
     fn count(&mut self, event: &Json, step: u64) {
         let which = match event["event"].as_str() {
             Some("Found") => 0,
@@ -331,13 +331,13 @@ fn write_event(message: &mut String, event: &str, data: &str) {
 
 /// Events for one listener.
 #[derive(Debug)]
-pub struct Stream {
+pub struct EventStream {
     messages: mpsc::Receiver<Bytes>,
-    /// Of the latest message, what [`Stream::next_event`] has not told yet.
+    /// Of the latest message, what [`EventStream::next_event`] has not told yet.
     events: VecDeque<Json>,
 }
 
-impl Stream {
+impl EventStream {
     /// The next event, as the server tells it.
     pub async fn next_event(&mut self) -> Option<Json> {
         loop {
@@ -353,7 +353,7 @@ impl Stream {
     }
 }
 
-impl Body for Stream {
+impl Body for EventStream {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -372,7 +372,7 @@ mod tests {
 
     #[tokio::test]
     async fn events_that_come_together_are_one_message_and_single_again_for_who_wants_them() {
-        let hub = Hub::default();
+        let hub = EventHub::default();
         let event = |number: usize| json!({ "event": "Found", "jail": "j", "id": number });
         let mut stream = hub.stream().unwrap();
         let mut slow = hub.stream().unwrap();

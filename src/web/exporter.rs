@@ -10,9 +10,9 @@ use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use tokio::sync::Mutex;
 
-use super::events::Hub;
+use super::events::EventHub;
 use super::figures::{self, Figures, FiguresError};
-use super::metrics::{self, Failures, Format, Own};
+use super::metrics::{self, Failures, MetricsFormat, OwnMetrics};
 use super::reply::{self, Reply};
 use crate::config::metrics::OldMetricNames;
 
@@ -29,12 +29,12 @@ pub struct Exporter {
     names: OldMetricNames,
     /// Tell who is banned.
     addresses: bool,
-    state: Mutex<State>,
-    hub: OnceLock<Arc<Hub>>,
+    state: Mutex<ExporterState>,
+    hub: OnceLock<Arc<EventHub>>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct ExporterState {
     failures: Failures,
     latest: Option<(Instant, Option<Arc<Figures>>)>,
 }
@@ -52,13 +52,13 @@ impl Exporter {
     }
 
     /// The metrics tell of this, too.
-    pub fn tell_of(&self, hub: Arc<Hub>) {
+    pub fn tell_of(&self, hub: Arc<EventHub>) {
         // there is but one
         let _ = self.hub.set(hub);
     }
 
     /// The page of metrics as it is now.
-    pub async fn metrics(&self, format: Format) -> String {
+    pub async fn metrics(&self, format: MetricsFormat) -> String {
         // who asks meanwhile waits for the answer, and has it too
         let mut state = self.state.lock().await;
         let fresh = |latest: &(Instant, Option<Arc<Figures>>)| latest.0.elapsed() < FRESH;
@@ -70,7 +70,7 @@ impl Exporter {
                 figures
             }
         };
-        let own = Own {
+        let own = OwnMetrics {
             failures: state.failures,
             listeners: self.hub.get().map(|hub| hub.health()),
         };
@@ -94,7 +94,7 @@ impl Exporter {
             "/metrics" => {
                 let accept = request.headers.get_all(ACCEPT).iter();
                 let accept: Vec<_> = accept.filter_map(|value| value.to_str().ok()).collect();
-                let format = Format::accepted(&accept.join(","));
+                let format = MetricsFormat::accepted(&accept.join(","));
                 let page = self.metrics(format).await;
                 reply::bytes(StatusCode::OK, format.content_type(), page)
             }
@@ -134,7 +134,7 @@ impl Exporter {
         let mut first = true;
         loop {
             times.tick().await;
-            let page = self.metrics(Format::Text).await;
+            let page = self.metrics(MetricsFormat::Text).await;
             match replace(file, &page) {
                 Err(error) if first => return Err(error),
                 Err(error) => warn(&error),

@@ -22,27 +22,29 @@ const MOST_ORIGINS: usize = 64;
 
 /// The form of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum MetricsFormat {
     /// Prometheus, version 0.0.4.
     Text,
     /// OpenMetrics 1.0.0.
     OpenMetrics,
 }
 
-impl Format {
+impl MetricsFormat {
     /// What the answer to a request says it is.
     pub fn content_type(self) -> &'static str {
         match self {
-            Format::Text => "text/plain; version=0.0.4; charset=utf-8",
-            Format::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            MetricsFormat::Text => "text/plain; version=0.0.4; charset=utf-8",
+            MetricsFormat::OpenMetrics => {
+                "application/openmetrics-text; version=1.0.0; charset=utf-8"
+            }
         }
     }
 
     /// What a request accepts: OpenMetrics where it is named, else the text.
-    pub fn accepted(accept: &str) -> Format {
+    pub fn accepted(accept: &str) -> MetricsFormat {
         match accept.contains("application/openmetrics-text") {
-            true => Format::OpenMetrics,
-            false => Format::Text,
+            true => MetricsFormat::OpenMetrics,
+            false => MetricsFormat::Text,
         }
     }
 }
@@ -58,7 +60,7 @@ pub struct Failures {
 
 /// What this process tells of itself.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Own {
+pub struct OwnMetrics {
     /// How often the server could not be asked.
     pub failures: Failures,
     /// Those who listen to events, where there is a page.
@@ -66,8 +68,13 @@ pub struct Own {
 }
 
 /// The page. Without figures the server did not answer.
-pub fn page(figures: Option<&Figures>, web: &Own, names: OldMetricNames, format: Format) -> String {
-    let mut page = Page {
+pub fn page(
+    figures: Option<&Figures>,
+    web: &OwnMetrics,
+    names: OldMetricNames,
+    format: MetricsFormat,
+) -> String {
+    let mut page = MetricsPage {
         text: String::new(),
         format,
     };
@@ -83,7 +90,7 @@ pub fn page(figures: Option<&Figures>, web: &Own, names: OldMetricNames, format:
     if let Some(health) = web.listeners {
         listeners(&mut page, health);
     }
-    if format == Format::OpenMetrics {
+    if format == MetricsFormat::OpenMetrics {
         page.text.push_str("# EOF\n");
     }
     page.text
@@ -91,7 +98,7 @@ pub fn page(figures: Option<&Figures>, web: &Own, names: OldMetricNames, format:
 
 /// What kind a metric is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum MetricKind {
     Counter,
     Gauge,
     Untyped,
@@ -99,27 +106,27 @@ enum Kind {
 }
 
 /// A page being written.
-struct Page {
+struct MetricsPage {
     text: String,
-    format: Format,
+    format: MetricsFormat,
 }
 
 type Labels<'a> = &'a [(&'a str, &'a str)];
 
-impl Page {
+impl MetricsPage {
     /// Begins a metric. The name of a counter ends in `_total`.
-    fn begin(&mut self, name: &str, kind: Kind, help: &str) {
-        let open = self.format == Format::OpenMetrics;
+    fn begin(&mut self, name: &str, kind: MetricKind, help: &str) {
+        let open = self.format == MetricsFormat::OpenMetrics;
         let name = match kind {
-            Kind::Counter if open => name.strip_suffix("_total").unwrap_or(name),
+            MetricKind::Counter if open => name.strip_suffix("_total").unwrap_or(name),
             _ => name,
         };
         let kind = match kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
-            Kind::Untyped if open => "unknown",
-            Kind::Untyped => "untyped",
+            MetricKind::Counter => "counter",
+            MetricKind::Gauge => "gauge",
+            MetricKind::Histogram => "histogram",
+            MetricKind::Untyped if open => "unknown",
+            MetricKind::Untyped => "untyped",
         };
         // writing to a String cannot fail
         let _ = write!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
@@ -149,7 +156,7 @@ impl Page {
     /// A metric with one sample for each jail that has a value.
     fn by_jail(
         &mut self,
-        (name, kind, help): (&str, Kind, &str),
+        (name, kind, help): (&str, MetricKind, &str),
         figures: &Figures,
         value: impl Fn(&JailFigures) -> Option<f64>,
     ) {
@@ -169,36 +176,41 @@ impl Page {
 }
 
 /// What is told of the failures and bans of a jail: how the names end, what they mean, where they are.
-type Count = (&'static str, Kind, &'static str, fn(&JailFigures) -> u64);
+type Count = (
+    &'static str,
+    MetricKind,
+    &'static str,
+    fn(&JailFigures) -> u64,
+);
 
 const COUNTS: [Count; 4] = [
     (
         "failed_current",
-        Kind::Gauge,
+        MetricKind::Gauge,
         "Addresses with failures now.",
         |jail| jail.failed[0],
     ),
     (
         "failed_total",
-        Kind::Untyped,
+        MetricKind::Untyped,
         "Failures since the jail has started.",
         |jail| jail.failed[1],
     ),
     (
         "banned_current",
-        Kind::Gauge,
+        MetricKind::Gauge,
         "Addresses banned now.",
         |jail| jail.banned[0],
     ),
     (
         "banned_total",
-        Kind::Untyped,
+        MetricKind::Untyped,
         "Bans since the jail has started.",
         |jail| jail.banned[1],
     ),
 ];
 
-fn counts(page: &mut Page, prefix: &str, figures: &Figures) {
+fn counts(page: &mut MetricsPage, prefix: &str, figures: &Figures) {
     for (name, kind, help, value) in COUNTS {
         let name = format!("{prefix}_{name}");
         let value = |jail: &JailFigures| Some(value(jail) as f64);
@@ -206,12 +218,12 @@ fn counts(page: &mut Page, prefix: &str, figures: &Figures) {
     }
 }
 
-fn f2b(page: &mut Page, figures: Option<&Figures>, failures: Failures) {
-    page.begin("f2b_up", Kind::Gauge, "Whether the server answers.");
+fn f2b(page: &mut MetricsPage, figures: Option<&Figures>, failures: Failures) {
+    page.begin("f2b_up", MetricKind::Gauge, "Whether the server answers.");
     page.sample("f2b_up", &[], f64::from(u8::from(figures.is_some())));
     page.begin(
         "f2b_errors",
-        Kind::Untyped,
+        MetricKind::Untyped,
         "Questions the server did not answer.",
     );
     for (name, count) in [
@@ -221,11 +233,11 @@ fn f2b(page: &mut Page, figures: Option<&Figures>, failures: Failures) {
         page.sample("f2b_errors", &[("type", name)], count as f64);
     }
     let version = figures.map_or("", |figures| &figures.version);
-    page.begin("f2b_version", Kind::Gauge, "Versions, as labels.");
+    page.begin("f2b_version", MetricKind::Gauge, "Versions, as labels.");
     let labels = [("exporter", VERSION), ("fail2ban", version)];
     page.sample("f2b_version", &labels, 1.0);
     let Some(figures) = figures else { return };
-    page.begin("f2b_jail_count", Kind::Untyped, "Jails that run.");
+    page.begin("f2b_jail_count", MetricKind::Untyped, "Jails that run.");
     page.sample("f2b_jail_count", &[], figures.jails.len() as f64);
     counts(page, "f2b_jail", figures);
     let settings = [
@@ -243,7 +255,9 @@ fn f2b(page: &mut Page, figures: Option<&Figures>, failures: Failures) {
         ),
     ];
     for (at, (name, help)) in settings.into_iter().enumerate() {
-        page.by_jail((name, Kind::Gauge, help), figures, |jail| jail.settings[at]);
+        page.by_jail((name, MetricKind::Gauge, help), figures, |jail| {
+            jail.settings[at]
+        });
     }
     let ids = figures
         .jails
@@ -251,40 +265,44 @@ fn f2b(page: &mut Page, figures: Option<&Figures>, failures: Failures) {
         .flat_map(|jail| jail.ids.iter().map(|id| (&jail.name, id)));
     let mut ids = ids.take(MOST_ADDRESSES).peekable();
     if ids.peek().is_some() {
-        page.begin("f2b_banned_ip", Kind::Gauge, "An address that is banned.");
+        page.begin(
+            "f2b_banned_ip",
+            MetricKind::Gauge,
+            "An address that is banned.",
+        );
         for (jail, id) in ids {
             page.sample("f2b_banned_ip", &[("jail", jail), ("ip", id)], 1.0);
         }
     }
 }
 
-fn fail2ban(page: &mut Page, figures: &Figures) {
+fn fail2ban(page: &mut MetricsPage, figures: &Figures) {
     counts(page, "fail2ban", figures);
 }
 
-fn listeners(page: &mut Page, health: Health) {
+fn listeners(page: &mut MetricsPage, health: Health) {
     for (name, kind, help, value) in [
         (
             "ferroban_web_connected",
-            Kind::Gauge,
+            MetricKind::Gauge,
             "Whether the events of the server are heard.",
             u64::from(health.connected),
         ),
         (
             "ferroban_web_listeners",
-            Kind::Gauge,
+            MetricKind::Gauge,
             "Browsers and programs that listen to events.",
             health.listeners,
         ),
         (
             "ferroban_web_events_lost_total",
-            Kind::Counter,
+            MetricKind::Counter,
             "Events that listeners were too slow for.",
             health.lost,
         ),
         (
             "ferroban_web_listeners_dropped_total",
-            Kind::Counter,
+            MetricKind::Counter,
             "Listeners that were dropped because they took nothing.",
             health.dropped,
         ),
@@ -294,12 +312,12 @@ fn listeners(page: &mut Page, health: Health) {
     }
 }
 
-fn own(page: &mut Page, figures: &Figures) {
+fn own(page: &mut MetricsPage, figures: &Figures) {
     let number = |count: Option<u64>| count.map(|count| count as f64);
     page.by_jail(
         (
             "ferroban_lines_total",
-            Kind::Counter,
+            MetricKind::Counter,
             "Lines that went through the filter.",
         ),
         figures,
@@ -308,7 +326,7 @@ fn own(page: &mut Page, figures: &Figures) {
     page.by_jail(
         (
             "ferroban_searches_given_up_total",
-            Kind::Counter,
+            MetricKind::Counter,
             "Searches of a regex that took too many steps.",
         ),
         figures,
@@ -328,12 +346,12 @@ fn own(page: &mut Page, figures: &Figures) {
     .enumerate()
     {
         let dropped = |jail: &JailFigures| number(jail.dropped.map(|dropped| dropped[at]));
-        page.by_jail((name, Kind::Counter, help), figures, dropped);
+        page.by_jail((name, MetricKind::Counter, help), figures, dropped);
     }
     page.by_jail(
         (
             "ferroban_simulated",
-            Kind::Gauge,
+            MetricKind::Gauge,
             "Whether the jail only says whom it would ban.",
         ),
         figures,
@@ -344,7 +362,7 @@ fn own(page: &mut Page, figures: &Figures) {
         let name = "ferroban_regex_hits_total";
         page.begin(
             name,
-            Kind::Counter,
+            MetricKind::Counter,
             "Hits of a failregex, by its place in the jail.",
         );
         for jail in jails() {
@@ -360,7 +378,7 @@ fn own(page: &mut Page, figures: &Figures) {
         let name = "ferroban_source_unread_bytes";
         page.begin(
             name,
-            Kind::Gauge,
+            MetricKind::Gauge,
             "Bytes of a log file that the jail has not read yet.",
         );
         for (jail, (file, bytes)) in unread().take(MOST_FILES) {
@@ -370,7 +388,11 @@ fn own(page: &mut Page, figures: &Figures) {
     }
     if jails().any(|jail| !jail.origins.is_empty()) {
         let name = "ferroban_bans";
-        page.begin(name, Kind::Gauge, "Bans in force by who decided on them.");
+        page.begin(
+            name,
+            MetricKind::Gauge,
+            "Bans in force by who decided on them.",
+        );
         for jail in jails() {
             for (origin, bans) in jail.origins.iter().take(MOST_ORIGINS) {
                 let labels = [("jail", &*jail.name), ("origin", &**origin)];
@@ -383,7 +405,7 @@ fn own(page: &mut Page, figures: &Figures) {
         let name = "ferroban_bans_not_effective";
         page.begin(
             name,
-            Kind::Gauge,
+            MetricKind::Gauge,
             "Bans whose command failed; it is tried again.",
         );
         for (jail, action) in actions() {
@@ -393,7 +415,7 @@ fn own(page: &mut Page, figures: &Figures) {
         let name = "ferroban_orders_waiting";
         page.begin(
             name,
-            Kind::Gauge,
+            MetricKind::Gauge,
             "Bans and unbans that wait for the action.",
         );
         for (jail, action) in actions() {
@@ -409,7 +431,7 @@ fn own(page: &mut Page, figures: &Figures) {
         let name = "ferroban_database_requests_waiting";
         page.begin(
             name,
-            Kind::Gauge,
+            MetricKind::Gauge,
             "Reads and writes that wait for the database.",
         );
         page.sample(name, &[], waiting as f64);
@@ -422,10 +444,10 @@ fn own(page: &mut Page, figures: &Figures) {
     }
 }
 
-fn of_crowdsec(page: &mut Page, crowdsec: &CrowdsecFigures) {
+fn of_crowdsec(page: &mut MetricsPage, crowdsec: &CrowdsecFigures) {
     let name = "ferroban_crowdsec_connected";
     let help = "Whether CrowdSec takes bans (telling), and tells decisions (hearing).";
-    page.begin(name, Kind::Gauge, help);
+    page.begin(name, MetricKind::Gauge, help);
     for (way, connected) in ["telling", "hearing"].into_iter().zip(crowdsec.connected) {
         if let Some(connected) = connected {
             page.sample(name, &[("way", way)], f64::from(u8::from(connected)));
@@ -433,20 +455,28 @@ fn of_crowdsec(page: &mut Page, crowdsec: &CrowdsecFigures) {
     }
     let name = "ferroban_crowdsec_waiting";
     let help = "Bans and their ends that CrowdSec has not been told yet.";
-    page.begin(name, Kind::Gauge, help);
+    page.begin(name, MetricKind::Gauge, help);
     page.sample(name, &[], crowdsec.waiting);
     let lists = || crowdsec.lists.iter().take(MOST_ORIGINS);
     if lists().next().is_none() {
         return;
     }
     let name = "ferroban_list_entries";
-    page.begin(name, Kind::Gauge, "Decisions of a list that are in force.");
+    page.begin(
+        name,
+        MetricKind::Gauge,
+        "Decisions of a list that are in force.",
+    );
     for (list, count) in lists() {
         page.sample(name, &[("list", list)], *count as f64);
     }
     if let Some(age) = crowdsec.age {
         let name = "ferroban_list_age_seconds";
-        page.begin(name, Kind::Gauge, "Seconds since the list was told last.");
+        page.begin(
+            name,
+            MetricKind::Gauge,
+            "Seconds since the list was told last.",
+        );
         for (list, _) in lists() {
             page.sample(name, &[("list", list)], age);
         }
@@ -454,57 +484,57 @@ fn of_crowdsec(page: &mut Page, crowdsec: &CrowdsecFigures) {
 }
 
 /// What is told of each host of a fleet, in the order of [`super::figures::HOST_FIGURES`].
-const HOSTS: [(&str, Kind, &str); 5] = [
+const HOSTS: [(&str, MetricKind, &str); 5] = [
     (
         "ferroban_fleet_host_seen_seconds",
-        Kind::Gauge,
+        MetricKind::Gauge,
         "Seconds since the host's last sign of life.",
     ),
     (
         "ferroban_fleet_host_lag_seconds",
-        Kind::Gauge,
+        MetricKind::Gauge,
         "How long its last entry took to come here.",
     ),
     (
         "ferroban_fleet_host_bans",
-        Kind::Gauge,
+        MetricKind::Gauge,
         "Its bans that count here.",
     ),
     (
         "ferroban_fleet_host_refused_total",
-        Kind::Counter,
+        MetricKind::Counter,
         "Entries of it that were refused.",
     ),
     (
         "ferroban_fleet_host_muted",
-        Kind::Gauge,
+        MetricKind::Gauge,
         "Whether it has said too much and is not listened to.",
     ),
 ];
 
-fn of_fleet(page: &mut Page, fleet: &FleetFigures) {
+fn of_fleet(page: &mut MetricsPage, fleet: &FleetFigures) {
     let single = [
         (
             "ferroban_fleet_connected",
-            Kind::Gauge,
+            MetricKind::Gauge,
             "Whether there is a connection to the fleet's engine.",
             f64::from(u8::from(fleet.connected)),
         ),
         (
             "ferroban_fleet_waiting",
-            Kind::Gauge,
+            MetricKind::Gauge,
             "Bans and their ends on their way to the engine or from it to jails.",
             fleet.waiting,
         ),
         (
             "ferroban_fleet_sent_total",
-            Kind::Counter,
+            MetricKind::Counter,
             "Entries that this host has put into its stream.",
             fleet.sent,
         ),
         (
             "ferroban_fleet_dropped_total",
-            Kind::Counter,
+            MetricKind::Counter,
             "Bans that could not be told at once; they are told later.",
             fleet.dropped,
         ),
@@ -526,13 +556,13 @@ fn of_fleet(page: &mut Page, fleet: &FleetFigures) {
 
 /// The histogram: each bucket of the format counts what took no longer, so they add up.
 fn ban_times<'a>(
-    page: &mut Page,
+    page: &mut MetricsPage,
     actions: impl Iterator<Item = (&'a str, &'a str, &'a (Vec<u64>, f64))>,
 ) {
     let name = "ferroban_ban_seconds";
     page.begin(
         name,
-        Kind::Histogram,
+        MetricKind::Histogram,
         "From the decision to ban until the action has done it.",
     );
     for (jail, action, (buckets, seconds)) in actions {
@@ -594,13 +624,13 @@ mod tests {
         }
     }
 
-    fn text(names: OldMetricNames, format: Format) -> String {
-        page(Some(&figures()), &Own::default(), names, format)
+    fn text(names: OldMetricNames, format: MetricsFormat) -> String {
+        page(Some(&figures()), &OwnMetrics::default(), names, format)
     }
 
     #[test]
     fn names_of_the_exporters_are_told() {
-        let text = text(OldMetricNames::Both, Format::Text);
+        let text = text(OldMetricNames::Both, MetricsFormat::Text);
         let jail = "jail=\"a\\\"b\\\\c\\nd\"";
         for line in [
             "f2b_up 1".to_owned(),
@@ -645,15 +675,15 @@ mod tests {
 
     #[test]
     fn older_names_are_chosen() {
-        let f2b = text(OldMetricNames::F2b, Format::Text);
+        let f2b = text(OldMetricNames::F2b, MetricsFormat::Text);
         assert!(f2b.contains("\nf2b_jail_count") && !f2b.contains("\nfail2ban_"));
-        let fail2ban = text(OldMetricNames::Fail2ban, Format::Text);
+        let fail2ban = text(OldMetricNames::Fail2ban, MetricsFormat::Text);
         assert!(!fail2ban.contains("f2b_") && fail2ban.contains("\nfail2ban_failed_total"));
     }
 
     #[test]
     fn openmetrics_has_families_and_an_end() {
-        let text = text(OldMetricNames::F2b, Format::OpenMetrics);
+        let text = text(OldMetricNames::F2b, MetricsFormat::OpenMetrics);
         assert!(text.contains("# TYPE ferroban_lines counter\nferroban_lines_total{"));
         assert!(text.contains("# TYPE f2b_errors unknown\n"));
         assert!(text.ends_with("# EOF\n"));
@@ -665,11 +695,11 @@ mod tests {
             connect: 2,
             request: 1,
         };
-        let own = Own {
+        let own = OwnMetrics {
             failures,
-            ..Own::default()
+            ..OwnMetrics::default()
         };
-        let text = page(None, &own, OldMetricNames::F2b, Format::Text);
+        let text = page(None, &own, OldMetricNames::F2b, MetricsFormat::Text);
         assert!(text.contains("\nf2b_up 0\n"));
         assert!(text.contains("f2b_errors{type=\"socket_conn\"} 2\n"));
         assert!(text.contains("f2b_errors{type=\"socket_req\"} 1\n"));
@@ -682,9 +712,9 @@ mod tests {
         figures.jails[0].ids = (0..2 * MOST_ADDRESSES).map(|n| n.to_string()).collect();
         let text = page(
             Some(&figures),
-            &Own::default(),
+            &OwnMetrics::default(),
             OldMetricNames::F2b,
-            Format::Text,
+            MetricsFormat::Text,
         );
         assert_eq!(text.matches("\nf2b_banned_ip{").count(), MOST_ADDRESSES);
     }

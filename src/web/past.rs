@@ -21,11 +21,11 @@ pub type Told = Result<Option<Statistics>, String>;
 
 /// The past as it was read last.
 #[derive(Debug, Default)]
-pub struct Past {
+pub struct BanHistoryCache {
     latest: Mutex<Option<(Instant, Arc<Told>)>>,
 }
 
-impl Past {
+impl BanHistoryCache {
     /// The bans of the last days, a minute old at most. Who asks while another does waits for the same.
     pub async fn told(&self, ask: &Ask) -> Arc<Told> {
         let mut latest = self.latest.lock().await;

@@ -7,10 +7,10 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::json;
 
-use super::events::Stream;
+use super::events::EventStream;
 
 /// An answer: whole, or events as they happen.
-pub type Reply = Response<Either<Full<Bytes>, Stream>>;
+pub type Reply = Response<Either<Full<Bytes>, EventStream>>;
 
 /// Text without form.
 pub const PLAIN: &str = "text/plain; charset=utf-8";
@@ -41,11 +41,11 @@ pub fn bytes(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> 
 }
 
 /// Events.
-pub fn events(stream: Stream) -> Reply {
+pub fn events(stream: EventStream) -> Reply {
     of(StatusCode::OK, "text/event-stream", Either::Right(stream))
 }
 
-fn of(status: StatusCode, kind: &'static str, body: Either<Full<Bytes>, Stream>) -> Reply {
+fn of(status: StatusCode, kind: &'static str, body: Either<Full<Bytes>, EventStream>) -> Reply {
     let mut reply = Response::new(body);
     *reply.status_mut() = status;
     let headers = reply.headers_mut();

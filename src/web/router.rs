@@ -17,15 +17,15 @@ use hyper::{Method, Request, StatusCode};
 use percent_encoding::percent_decode_str;
 use tokio::time::timeout;
 
-use super::access::{Access, Door, Peer, Refusal};
+use super::access::{Access, AccessControl, AccessRefusal, WebPeer};
 use super::agent::{self, Agent};
-use super::api::gather::{ChangeError, Sources};
-use super::api::shapes::{Change, Order};
+use super::api::gather::{ApiSources, ChangeError};
+use super::api::shapes::{ApiChange, ApiOrder};
 use super::ask::AskError;
 use super::callback::Callback;
-use super::events::Hub;
+use super::events::EventHub;
 use super::exporter::Exporter;
-use super::page::views::{self, Frame};
+use super::page::views::{self, PageFrame};
 use super::reply::{self, Reply};
 use crate::address::Address;
 use crate::clock;
@@ -45,11 +45,11 @@ pub struct Site {
     /// What stands before all paths.
     pub base: String,
     /// Who asks.
-    pub door: Arc<Door>,
+    pub door: Arc<AccessControl>,
     /// Where answers come from.
-    pub sources: Sources,
+    pub sources: ApiSources,
     /// What happens.
-    pub hub: Arc<Hub>,
+    pub hub: Arc<EventHub>,
     /// Another interface that is told of it.
     pub callback: Callback,
 }
@@ -76,7 +76,7 @@ fn reads(method: &Method) -> bool {
 pub async fn answer(
     exporter: &Exporter,
     site: &Site,
-    peer: Peer,
+    peer: WebPeer,
     request: Request<Incoming>,
 ) -> Reply {
     let (head, body) = request.into_parts();
@@ -136,7 +136,7 @@ pub async fn answer(
         ["v1", rest @ ..] => {
             // a browser may be logged in, and is not meant
             if !access.by_token {
-                return refused(site, Refusal::Unknown, true);
+                return refused(site, AccessRefusal::Unknown, true);
             }
             let agent = Agent {
                 sources: &site.sources,
@@ -161,13 +161,15 @@ pub async fn answer(
 }
 
 /// Why somebody may not come in.
-fn refused(site: &Site, refusal: Refusal, for_programs: bool) -> Reply {
+fn refused(site: &Site, refusal: AccessRefusal, for_programs: bool) -> Reply {
     let (status, why) = match refusal {
-        Refusal::Unknown if !for_programs => return reply::see(&format!("{}/login", site.base)),
-        Refusal::Unknown => (StatusCode::UNAUTHORIZED, "Log in, or show a token."),
-        Refusal::Wrong => (StatusCode::UNAUTHORIZED, "The token is not known."),
-        Refusal::Later(_) => (StatusCode::TOO_MANY_REQUESTS, TOO_OFTEN),
-        Refusal::Host => (
+        AccessRefusal::Unknown if !for_programs => {
+            return reply::see(&format!("{}/login", site.base));
+        }
+        AccessRefusal::Unknown => (StatusCode::UNAUTHORIZED, "Log in, or show a token."),
+        AccessRefusal::Wrong => (StatusCode::UNAUTHORIZED, "The token is not known."),
+        AccessRefusal::Later(_) => (StatusCode::TOO_MANY_REQUESTS, TOO_OFTEN),
+        AccessRefusal::Host => (
             StatusCode::MISDIRECTED_REQUEST,
             "Ask by the address, or name this host in hosts of [web] in fail2ban.conf.",
         ),
@@ -175,13 +177,13 @@ fn refused(site: &Site, refusal: Refusal, for_programs: bool) -> Reply {
     let mut reply = reply::failure(status, why);
     let headers = reply.headers_mut();
     match refusal {
-        Refusal::Unknown | Refusal::Wrong => {
+        AccessRefusal::Unknown | AccessRefusal::Wrong => {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        Refusal::Later(left) => {
+        AccessRefusal::Later(left) => {
             headers.insert(RETRY_AFTER, HeaderValue::from(left.as_secs() + 1));
         }
-        Refusal::Host => {}
+        AccessRefusal::Host => {}
     }
     reply
 }
@@ -189,9 +191,9 @@ fn refused(site: &Site, refusal: Refusal, for_programs: bool) -> Reply {
 const TOO_OFTEN: &str = "Too many logins have failed; try again later.";
 
 /// `/login`
-async fn login(site: &Site, peer: Peer, head: &Parts, body: Incoming) -> Reply {
+async fn login(site: &Site, peer: WebPeer, head: &Parts, body: Incoming) -> Reply {
     let door = &site.door;
-    let frame = Frame {
+    let frame = PageFrame {
         base: &site.base,
         access: None,
         done: None,
@@ -218,7 +220,7 @@ async fn login(site: &Site, peer: Peer, head: &Parts, body: Incoming) -> Reply {
     let (name, password) = (name.unwrap_or_default(), password.unwrap_or_default());
     match door.login(&head.headers, peer, name, password).await {
         Ok(cookie) => with_cookie(reply::see(&format!("{}/", site.base)), &cookie),
-        Err(Refusal::Later(left)) => {
+        Err(AccessRefusal::Later(left)) => {
             let mut reply = show(StatusCode::TOO_MANY_REQUESTS, Some(TOO_OFTEN));
             let headers = reply.headers_mut();
             headers.insert(RETRY_AFTER, HeaderValue::from(left.as_secs() + 1));
@@ -253,8 +255,8 @@ async fn read(body: Incoming, most: usize) -> Result<Bytes, Reply> {
 }
 
 impl Asked<'_> {
-    fn frame(&self) -> Frame<'_> {
-        Frame {
+    fn frame(&self) -> PageFrame<'_> {
+        PageFrame {
             base: &self.site.base,
             access: Some(self.access),
             // only texts of ours: anybody may have made up the link
@@ -491,23 +493,23 @@ fn status_of(error: &AskError) -> StatusCode {
 }
 
 /// What is to be changed, by `change`, `jail` and `id`.
-fn order(fields: &Fields) -> Result<Order, &'static str> {
+fn order(fields: &Fields) -> Result<ApiOrder, &'static str> {
     let field = |name: &str| fields.get(name).filter(|value| !value.is_empty()).cloned();
-    let change = field("change").and_then(|word| Change::parse(&word));
+    let change = field("change").and_then(|word| ApiChange::parse(&word));
     let change = change.ok_or("A change is ban, unban or ignore.")?;
     let jail = field("jail");
-    if jail.is_none() && change != Change::Unban {
+    if jail.is_none() && change != ApiChange::Unban {
         return Err("Which jail?");
     }
     let id = field("id").ok_or("Which address?")?;
     let id = id.trim();
     // a jail may have banned what is no address; nothing else may look like an option
     let good = match change {
-        Change::Unban => !id.starts_with('-'),
-        Change::Ban | Change::Ignore => Address::parse_ip(id).is_some(),
+        ApiChange::Unban => !id.starts_with('-'),
+        ApiChange::Ban | ApiChange::Ignore => Address::parse_ip(id).is_some(),
     };
     match good {
-        true => Ok(Order {
+        true => Ok(ApiOrder {
             change,
             jail,
             id: id.to_owned(),

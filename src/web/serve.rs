@@ -17,10 +17,10 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::access::Peer;
+use super::access::WebPeer;
 use super::exporter::Exporter;
 use super::router::{self, Site};
-use super::sessions::Client;
+use super::sessions::WebClient;
 use crate::config::metrics::Listen;
 use crate::sys::activation::Passed;
 
@@ -35,24 +35,24 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Where connections come from.
 #[derive(Debug)]
-pub enum Listener {
+pub enum WebEndpoint {
     /// An address and a port.
     Tcp(TcpListener),
     /// A Unix socket.
     Unix(UnixListener),
 }
 
-impl Listener {
+impl WebEndpoint {
     /// Listens at a place. It needs a runtime.
     ///
     /// # Errors
     /// Nobody can listen there.
-    pub async fn bind(listen: &Listen) -> std::io::Result<Listener> {
+    pub async fn bind(listen: &Listen) -> std::io::Result<WebEndpoint> {
         Ok(match listen {
-            Listen::Tcp(address) => Listener::Tcp(TcpListener::bind(address).await?),
+            Listen::Tcp(address) => WebEndpoint::Tcp(TcpListener::bind(address).await?),
             Listen::Unix(path) => {
                 remove_stale(path)?;
-                Listener::Unix(UnixListener::bind(path)?)
+                WebEndpoint::Unix(UnixListener::bind(path)?)
             }
         })
     }
@@ -61,15 +61,15 @@ impl Listener {
     ///
     /// # Errors
     /// It cannot be used.
-    pub fn passed(passed: Passed) -> std::io::Result<Listener> {
+    pub fn passed(passed: Passed) -> std::io::Result<WebEndpoint> {
         Ok(match passed {
             Passed::Tcp(listener) => {
                 listener.set_nonblocking(true)?;
-                Listener::Tcp(TcpListener::from_std(listener)?)
+                WebEndpoint::Tcp(TcpListener::from_std(listener)?)
             }
             Passed::Unix(listener) => {
                 listener.set_nonblocking(true)?;
-                Listener::Unix(UnixListener::from_std(listener)?)
+                WebEndpoint::Unix(UnixListener::from_std(listener)?)
             }
         })
     }
@@ -77,11 +77,11 @@ impl Listener {
     /// Whether only this host can reach it.
     pub fn is_local(&self) -> bool {
         match self {
-            Listener::Tcp(listener) => {
+            WebEndpoint::Tcp(listener) => {
                 let address = listener.local_addr();
                 address.is_ok_and(|address| address.ip().to_canonical().is_loopback())
             }
-            Listener::Unix(_) => true,
+            WebEndpoint::Unix(_) => true,
         }
     }
 }
@@ -92,16 +92,16 @@ impl Listener {
 /// A connection cannot be accepted, and never will be.
 pub async fn serve(
     exporter: Arc<Exporter>,
-    listener: Listener,
+    listener: WebEndpoint,
     site: Option<Arc<Site>>,
     tls: Option<TlsAcceptor>,
 ) -> std::io::Result<()> {
-    let mut places = Places::default();
+    let mut places = ServedClients::default();
     loop {
         let (exporter, site) = (exporter.clone(), site.clone());
         let accepted = match &listener {
-            Listener::Tcp(listener) => listener.accept().await.map(|(stream, from)| {
-                let peer = Peer {
+            WebEndpoint::Tcp(listener) => listener.accept().await.map(|(stream, from)| {
+                let peer = WebPeer {
                     address: Some(from.ip()),
                     encrypted: tls.is_some(),
                 };
@@ -115,19 +115,19 @@ pub async fn serve(
                 };
                 (peer, task)
             }),
-            Listener::Unix(listener) => listener.accept().await.map(|(stream, _)| {
-                let peer = Peer::default();
+            WebEndpoint::Unix(listener) => listener.accept().await.map(|(stream, _)| {
+                let peer = WebPeer::default();
                 (peer, tokio::spawn(converse(exporter, stream, site, peer)))
             }),
         };
         match accepted {
-            Ok((peer, task)) => places.take(Client::from(peer.address), task.abort_handle()),
+            Ok((peer, task)) => places.take(WebClient::from(peer.address), task.abort_handle()),
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
 }
 
-async fn converse<S>(exporter: Arc<Exporter>, stream: S, site: Option<Arc<Site>>, peer: Peer)
+async fn converse<S>(exporter: Arc<Exporter>, stream: S, site: Option<Arc<Site>>, peer: WebPeer)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -151,20 +151,20 @@ where
 
 /// The connections that are served, the oldest first.
 #[derive(Debug, Default)]
-struct Places(Vec<(Client, AbortHandle)>);
+struct ServedClients(Vec<(WebClient, AbortHandle)>);
 
-impl Places {
+impl ServedClients {
     /// One more is served. Where there are too many, the oldest ends of the client who has most: whoever
     /// opens many and says nothing, or takes no answer, keeps nobody out but themselves.
-    fn take(&mut self, client: Client, task: AbortHandle) {
+    fn take(&mut self, client: WebClient, task: AbortHandle) {
         self.0.retain(|(_, task)| !task.is_finished());
         if self.0.len() >= CONNECTIONS {
-            let mut counts: HashMap<Client, usize> = HashMap::new();
+            let mut counts: HashMap<WebClient, usize> = HashMap::new();
             for (client, _) in &self.0 {
                 *counts.entry(*client).or_default() += 1;
             }
             let most = counts.values().max();
-            let of_most = |(client, _): &(Client, AbortHandle)| counts.get(client) == most;
+            let of_most = |(client, _): &(WebClient, AbortHandle)| counts.get(client) == most;
             if let Some(place) = self.0.iter().position(of_most) {
                 self.0.remove(place).1.abort();
             }
@@ -191,9 +191,9 @@ mod tests {
 
     #[tokio::test]
     async fn the_client_with_most_connections_makes_room() {
-        let mut places = Places::default();
-        let take = |places: &mut Places, last| {
-            let client = Client::from(Some(Ipv4Addr::new(192, 0, 2, last).into()));
+        let mut places = ServedClients::default();
+        let take = |places: &mut ServedClients, last| {
+            let client = WebClient::from(Some(Ipv4Addr::new(192, 0, 2, last).into()));
             let task = tokio::spawn(std::future::pending::<()>());
             places.take(client, task.abort_handle());
             task

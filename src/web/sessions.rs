@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::users::{User, UsersError, hex, random};
+use super::users::{UsersError, WebUser, hex, random};
 
 /// Sessions at the same time; the one that rested longest makes room.
 const SESSIONS: usize = 256;
@@ -12,7 +12,7 @@ const SESSIONS: usize = 256;
 const REST: Duration = Duration::from_secs(2 * 3600);
 /// And every one after so long.
 pub const LIFE: Duration = Duration::from_secs(12 * 3600);
-/// So many failed logins of one client ([`Client`]) are taken …
+/// So many failed logins of one client ([`WebClient`]) are taken …
 const FAILURES: u32 = 5;
 /// … in this time.
 const WINDOW: Duration = Duration::from_secs(300);
@@ -21,21 +21,21 @@ const CLIENTS: usize = 4096;
 
 /// Sessions by what their cookie says.
 #[derive(Debug, Default)]
-pub struct Sessions(HashMap<String, Session>);
+pub struct WebSessions(HashMap<String, WebSession>);
 
 #[derive(Debug)]
-struct Session {
-    user: User,
+struct WebSession {
+    user: WebUser,
     begun: Instant,
     used: Instant,
 }
 
-impl Sessions {
+impl WebSessions {
     /// Begins one; answers what the cookie says.
     ///
     /// # Errors
     /// No random numbers.
-    pub fn begin(&mut self, user: &User, now: Instant) -> Result<String, UsersError> {
+    pub fn begin(&mut self, user: &WebUser, now: Instant) -> Result<String, UsersError> {
         self.0.retain(|_, session| session.lives(now));
         if self.0.len() >= SESSIONS {
             let rested = self.0.iter().min_by_key(|(_, session)| session.used);
@@ -47,7 +47,7 @@ impl Sessions {
         let user = user.clone();
         self.0.insert(
             id.clone(),
-            Session {
+            WebSession {
                 user,
                 begun: now,
                 used: now,
@@ -57,7 +57,7 @@ impl Sessions {
     }
 
     /// Whose it is, as they were when they logged in.
-    pub fn user(&mut self, id: &str, now: Instant) -> Option<User> {
+    pub fn user(&mut self, id: &str, now: Instant) -> Option<WebUser> {
         let session = self.0.get_mut(id).filter(|session| session.lives(now))?;
         session.used = now;
         Some(session.user.clone())
@@ -69,7 +69,7 @@ impl Sessions {
     }
 }
 
-impl Session {
+impl WebSession {
     fn lives(&self, now: Instant) -> bool {
         now.duration_since(self.used) < REST && now.duration_since(self.begun) < LIFE
     }
@@ -77,7 +77,7 @@ impl Session {
 
 /// One who may be the same: an address, of IPv6 a /64, or whoever comes by a Unix socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Client {
+pub enum WebClient {
     /// IPv4.
     V4([u8; 4]),
     /// The network of an address of IPv6.
@@ -86,15 +86,15 @@ pub enum Client {
     Unknown,
 }
 
-impl From<Option<IpAddr>> for Client {
-    fn from(address: Option<IpAddr>) -> Client {
+impl From<Option<IpAddr>> for WebClient {
+    fn from(address: Option<IpAddr>) -> WebClient {
         match address.map(|address| address.to_canonical()) {
-            None => Client::Unknown,
-            Some(IpAddr::V4(address)) => Client::V4(address.octets()),
+            None => WebClient::Unknown,
+            Some(IpAddr::V4(address)) => WebClient::V4(address.octets()),
             Some(IpAddr::V6(address)) => {
                 let mut network = [0; 8];
                 network.copy_from_slice(&address.octets()[..8]);
-                Client::V6(network)
+                WebClient::V6(network)
             }
         }
     }
@@ -102,18 +102,18 @@ impl From<Option<IpAddr>> for Client {
 
 /// Failed logins of late.
 #[derive(Debug, Default)]
-pub struct Attempts(HashMap<Client, (u32, Instant)>);
+pub struct Attempts(HashMap<WebClient, (u32, Instant)>);
 
 impl Attempts {
     /// How long a client has to wait; `None`: it may try.
-    pub fn wait(&self, client: Client, now: Instant) -> Option<Duration> {
+    pub fn wait(&self, client: WebClient, now: Instant) -> Option<Duration> {
         let (count, since) = self.0.get(&client)?;
         let left = WINDOW.checked_sub(now.duration_since(*since))?;
         (*count >= FAILURES).then_some(left)
     }
 
     /// One more has failed, or is about to: it is counted first, so that many at once count too.
-    pub fn count(&mut self, client: Client, now: Instant) {
+    pub fn count(&mut self, client: WebClient, now: Instant) {
         if self.0.len() >= CLIENTS && !self.0.contains_key(&client) {
             self.0
                 .retain(|_, (_, since)| now.duration_since(*since) < WINDOW);
@@ -130,7 +130,7 @@ impl Attempts {
 
     /// What was counted last has not failed. Failures before that stay: somebody with a password of their own
     /// would guess on at another's.
-    pub fn take_back(&mut self, client: Client) {
+    pub fn take_back(&mut self, client: WebClient) {
         if let Some((count, _)) = self.0.get_mut(&client) {
             *count = count.saturating_sub(1);
         }
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn sessions_end_and_are_few() {
         let now = Instant::now();
-        let mut sessions = Sessions::default();
+        let mut sessions = WebSessions::default();
         let line = password_line("anna", Role::Viewer, "right").unwrap();
         let users = Users::parse(Path::new("u"), &line).unwrap();
         let anna = users.by_password("anna", "right").unwrap();
@@ -175,7 +175,7 @@ mod tests {
     fn who_fails_often_has_to_wait() {
         let now = Instant::now();
         let mut attempts = Attempts::default();
-        let client = |text: &str| Client::from(Some(text.parse::<IpAddr>().unwrap()));
+        let client = |text: &str| WebClient::from(Some(text.parse::<IpAddr>().unwrap()));
         let (one, same) = (client("2001:db8::1"), client("2001:db8::ffff:2"));
         for _ in 0..FAILURES {
             assert_eq!(attempts.wait(one, now), None);
@@ -183,7 +183,7 @@ mod tests {
         }
         assert_eq!(attempts.wait(same, now), Some(WINDOW));
         assert_eq!(attempts.wait(client("192.0.2.1"), now), None);
-        assert_eq!(attempts.wait(Client::Unknown, now), None);
+        assert_eq!(attempts.wait(WebClient::Unknown, now), None);
         assert_eq!(attempts.wait(one, now + WINDOW), Some(Duration::ZERO));
         attempts.count(one, now + WINDOW);
         assert_eq!(attempts.wait(one, now + WINDOW), None);
@@ -194,7 +194,7 @@ mod tests {
         }
         assert!(attempts.wait(one, now + WINDOW).is_some());
         for number in 0..2 * CLIENTS as u32 {
-            attempts.count(Client::V4(number.to_be_bytes()), now);
+            attempts.count(WebClient::V4(number.to_be_bytes()), now);
         }
         assert!(attempts.0.len() <= CLIENTS);
     }

@@ -47,16 +47,16 @@ pub enum UsersError {
 
 /// A user.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
+pub struct WebUser {
     /// The name: letters, digits, `.`, `_`, `-` and `@`.
     pub name: String,
     /// What they may do.
     pub role: Role,
-    secret: Secret,
+    secret: StoredSecret,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Secret {
+enum StoredSecret {
     /// As argon2 writes it.
     Password(String),
     /// SHA-256 in hexadecimal: a token is random and long, nobody guesses it.
@@ -65,7 +65,7 @@ enum Secret {
 
 /// Users by name; one may have a password and tokens, on lines of their own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Users(Vec<User>);
+pub struct Users(Vec<WebUser>);
 
 impl Users {
     /// Reads the lines of a file.
@@ -79,7 +79,7 @@ impl Users {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            users.push(User::parse(line).map_err(|why| UsersError::Line {
+            users.push(WebUser::parse(line).map_err(|why| UsersError::Line {
                 path: path.to_owned(),
                 line: number,
                 why,
@@ -89,12 +89,12 @@ impl Users {
     }
 
     /// Whom a password belongs to. It takes as long for somebody who is not there.
-    pub fn by_password(&self, name: &str, password: &str) -> Option<User> {
+    pub fn by_password(&self, name: &str, password: &str) -> Option<WebUser> {
         /// Of a password that nobody knows.
         const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$\
                               AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
         let own = self.0.iter().find_map(|user| match &user.secret {
-            Secret::Password(hash) if user.name == name => Some((user, hash.as_str())),
+            StoredSecret::Password(hash) if user.name == name => Some((user, hash.as_str())),
             _ => None,
         });
         let hash = PasswordHash::new(own.map_or(NOBODY, |(_, hash)| hash)).ok()?;
@@ -104,10 +104,11 @@ impl Users {
     }
 
     /// Whom a token belongs to.
-    pub fn by_token(&self, token: &str) -> Option<User> {
+    pub fn by_token(&self, token: &str) -> Option<WebUser> {
         let hash = token_hash(token);
         // what a stranger can change is hashed first: the time taken tells nothing of use
-        let own = |user: &&User| matches!(&user.secret, Secret::Token(own) if *own == hash);
+        let own =
+            |user: &&WebUser| matches!(&user.secret, StoredSecret::Token(own) if *own == hash);
         self.0.iter().find(own).cloned()
     }
 
@@ -118,15 +119,15 @@ impl Users {
     }
 
     /// What somebody may do now who has logged in before; nothing, where their password is another by now.
-    pub fn role(&self, before: &User) -> Option<Role> {
+    pub fn role(&self, before: &WebUser) -> Option<Role> {
         let mut own = self.0.iter();
         let own = own.find(|user| user.name == before.name && user.secret == before.secret);
         own.map(|user| user.role)
     }
 }
 
-impl User {
-    fn parse(line: &str) -> Result<User, &'static str> {
+impl WebUser {
+    fn parse(line: &str) -> Result<WebUser, &'static str> {
         const FORM: &str = "a line is NAME:ROLE:SECRET; `ferroban web user add` writes one";
         let (name, rest) = line.split_once(':').ok_or(FORM)?;
         let (role, secret) = rest.split_once(':').ok_or(FORM)?;
@@ -134,17 +135,17 @@ impl User {
             return Err("a name has letters, digits, `.`, `_`, `-` and `@` only");
         }
         let secret = match secret.strip_prefix("sha256:") {
-            Some(hash) if hash.len() == 64 => Secret::Token(hash.to_ascii_lowercase()),
+            Some(hash) if hash.len() == 64 => StoredSecret::Token(hash.to_ascii_lowercase()),
             Some(_) => return Err("a SHA-256 has 64 digits"),
             None => {
                 let hash = PasswordHash::new(secret).map_err(|_| FORM)?;
                 if hash.algorithm != argon2::ARGON2ID_IDENT {
                     return Err("the hash of a password is $argon2id$…");
                 }
-                Secret::Password(secret.to_owned())
+                StoredSecret::Password(secret.to_owned())
             }
         };
-        Ok(User {
+        Ok(WebUser {
             name: name.to_owned(),
             role: Role::parse(role).ok_or("a role is viewer or operator")?,
             secret,

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ferroban::parts::http::tls::Tls;
-use ferroban::parts::http::{Client, Limits};
+use ferroban::parts::http::{HttpClient, HttpLimits};
 
 use super::common::{self, home};
 use super::*;
@@ -19,12 +19,12 @@ fn certificate(site: &Site, name: &str) {
 
 fn ask(site: &Site, port: u16, shown: Option<&str>) -> Option<u16> {
     let path = |name: String| site.path(&name);
-    let client = Client::new(Tls {
+    let client = HttpClient::new(Tls {
         ca: Some(site.path("web.crt")),
         certificate: shown.map(|name| (path(format!("{name}.crt")), path(format!("{name}.key")))),
     })
     .unwrap();
-    let limits = Limits {
+    let limits = HttpLimits {
         time: Duration::from_secs(20),
         size: 1 << 20,
     };

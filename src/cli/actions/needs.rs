@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::{Action, Configuration, Jail};
+use super::{Configuration, ListedAction, ListedJail};
 use crate::action::preview::Example;
 use crate::action::rights::{self, Right};
 use crate::action::smtp::SmtpAction;
@@ -84,10 +84,15 @@ impl Needs {
         }
     }
 
-    fn add_action(&mut self, jail: &str, who: &str, action: &mut Action) -> anyhow::Result<()> {
+    fn add_action(
+        &mut self,
+        jail: &str,
+        who: &str,
+        action: &mut ListedAction,
+    ) -> anyhow::Result<()> {
         let action = match action {
-            Action::Commands(action) => action,
-            Action::Python { path, .. } => {
+            ListedAction::Commands(action) => action,
+            ListedAction::Python { path, .. } => {
                 let right = match SmtpAction::is_meant(path) {
                     true => Right::Network,
                     false => Right::Unknown(path.clone()),
@@ -110,7 +115,7 @@ impl Needs {
     }
 
     /// What a jail's lines come from, and its `ignorecommand`.
-    fn add_source(&mut self, jail: &Jail) {
+    fn add_source(&mut self, jail: &ListedJail) {
         let mut paths: Vec<&str> = jail.patterns.iter().map(String::as_str).collect();
         for setting in &jail.settings {
             match setting {
@@ -148,7 +153,7 @@ impl Needs {
         }
     }
 
-    fn add_names(&mut self, jail: &Jail) {
+    fn add_names(&mut self, jail: &ListedJail) {
         let (mut in_lines, mut own, mut ignored) = (true, true, false);
         for setting in &jail.settings {
             match setting {

@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use super::needs::{Needs, directory_of, without_link};
-use super::unit::Unit;
+use super::unit::UnitSettings;
 use crate::action::rights::Right;
 
 /// Lists that begin anew, in the order of the drop-in.
@@ -24,7 +24,7 @@ const FIRST_FREE_PORT: u16 = 1024;
 type Grant = (String, String);
 
 /// The drop-in; `directory` is that of the configuration.
-pub(super) fn drop_in(unit: &Unit, needs: &Needs, directory: &str) -> String {
+pub(super) fn drop_in(unit: &UnitSettings, needs: &Needs, directory: &str) -> String {
     let name = unit.name;
     let mut text = format!(
         "# What {name}.service needs for {directory} as it is now, by `ferroban actions --sandbox`: a file for\n\

@@ -22,17 +22,17 @@ pub(super) const NAMES: [&str; 2] = [UNITS[0].0, UNITS[1].0];
 const RESTRICTIONS: [&str; 2] = ["CapabilityBoundingSet", "ProtectProc"];
 
 /// A shipped unit.
-pub(super) struct Unit {
+pub(super) struct UnitSettings {
     /// Its name, without `.service`.
     pub name: &'static str,
     own: &'static str,
 }
 
-impl Unit {
+impl UnitSettings {
     /// The unit of this name, which is one of [`NAMES`].
-    pub fn named(name: &str) -> Option<Unit> {
+    pub fn named(name: &str) -> Option<UnitSettings> {
         let found = UNITS.iter().find(|(known, _)| *known == name);
-        found.map(|(name, own)| Unit { name, own })
+        found.map(|(name, own)| UnitSettings { name, own })
     }
 
     /// Its restrictions in the order of the files: option and value.

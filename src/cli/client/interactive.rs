@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, Write};
 
-use super::session::{Session, TARGET};
+use super::session::{ClientSession, TARGET};
 
 use crate::cli::{say, usage};
 use crate::error;
@@ -12,7 +12,7 @@ use crate::python::text::shell_words;
 const PROMPT: &str = "fail2ban> ";
 
 /// Carries out `first`, if there is one, then what is typed; whether it ended as it should.
-pub fn run(session: &mut Session, first: &[String]) -> bool {
+pub fn run(session: &mut ClientSession, first: &[String]) -> bool {
     if !first.is_empty() && !session.command(first) {
         return false;
     }

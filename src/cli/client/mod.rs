@@ -12,22 +12,22 @@ mod start;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-pub use session::Session;
+pub use session::ClientSession;
 
-use super::begin::Setup;
+use super::begin::SubcommandLine;
 use super::{exit_code, say, usage};
 
 /// Runs the program; the first argument is the name it was called under.
 pub fn main(args: Vec<OsString>) -> ExitCode {
-    match Setup::new(args) {
+    match SubcommandLine::new(args) {
         Ok(setup) => run(setup),
         Err(code) => code,
     }
 }
 
 /// Carries out the command of the command line, or those typed in.
-pub fn run(setup: Setup) -> ExitCode {
-    let mut session = Session::new(setup);
+pub fn run(setup: SubcommandLine) -> ExitCode {
+    let mut session = ClientSession::new(setup);
     let words = session.setup.options.words.clone();
     if session.setup.options.interactive {
         return exit_code(interactive::run(&mut session, &words));

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::session::Session;
-use crate::cli::begin::Setup;
+use super::session::ClientSession;
+use crate::cli::begin::SubcommandLine;
 use crate::cli::{exit_code, say};
 use crate::config;
 use crate::control::{CommandError, Value};
@@ -17,7 +17,7 @@ const TARGET: &str = "fail2ban";
 const PROCESS_NAME: &str = "fail2ban-server";
 
 /// Starts the server from this process, in the foreground or as a daemon.
-pub fn start(session: &Session) -> ExitCode {
+pub fn start(session: &ClientSession) -> ExitCode {
     let trials = Validator::default();
     let Some(stream) = session.prepare_start(&trials) else {
         return exit_code(false);
@@ -35,7 +35,7 @@ pub fn start(session: &Session) -> ExitCode {
 /// Is the server until it ends, or until its daemon is ready. `report` is told in the process that the
 /// user started whether the configuration was accepted.
 pub fn become_server(
-    setup: &Setup,
+    setup: &SubcommandLine,
     stream: Vec<Vec<Value>>,
     report: impl FnOnce(Result<(), CommandError>),
 ) -> ExitCode {

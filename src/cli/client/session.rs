@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nix::unistd::{AccessFlags, access};
 
 use super::addresses::{self, Checked};
-use crate::cli::begin::{Purpose, Setup};
+use crate::cli::begin::{Purpose, SubcommandLine};
 use crate::cli::{say, usage};
 use crate::control::client::{ClientError, ControlClient};
 use crate::control::command::WITH_ORIGINS;
@@ -37,15 +37,15 @@ pub enum Show {
 
 /// A client and its settings.
 #[derive(Debug)]
-pub struct Session {
+pub struct ClientSession {
     /// Command line and places.
-    pub setup: Setup,
+    pub setup: SubcommandLine,
 }
 
-impl Session {
+impl ClientSession {
     /// A client with these settings.
-    pub fn new(setup: Setup) -> Session {
-        Session { setup }
+    pub fn new(setup: SubcommandLine) -> ClientSession {
+        ClientSession { setup }
     }
 
     /// Carries out a command as it was typed; whether it succeeded.
@@ -267,7 +267,7 @@ impl Session {
         matches!(ask(), Ok(Ok(_)))
     }
 
-    /// As [`Session::is_alive`], for servers that may be there before a start.
+    /// As [`ClientSession::is_alive`], for servers that may be there before a start.
     pub fn is_running(&self) -> bool {
         self.is_alive(Some(PING_TIMEOUT))
     }

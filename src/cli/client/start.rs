@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 
 use super::serve;
 use super::session::stream_of;
-use super::session::{Session, Show, TARGET};
+use super::session::{ClientSession, Show, TARGET};
 use crate::cli::begin::Purpose;
 use crate::control::Value;
 use crate::error;
@@ -19,7 +19,7 @@ use crate::jail::validator::Validator;
 /// Name the server process is started under.
 const SERVER: &str = "fail2ban-server";
 
-impl Session {
+impl ClientSession {
     /// `start`: as a server process of its own, or with `-f` in this one.
     pub(super) fn start(&mut self) -> bool {
         if !self.setup.options.background {

@@ -5,12 +5,12 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use super::findings::Findings;
-use super::look::Look;
+use super::findings::DoctorFindings;
+use super::look::Inspection;
 use crate::action::JailFigures;
 use crate::address::Address;
-use crate::cli::actions::{self, Action};
-use crate::cli::report::state::{self, State};
+use crate::cli::actions::{self, ListedAction};
+use crate::cli::report::state::{self, ReportedState};
 use crate::firewall::iptables::{Rule, sweep};
 use crate::firewall::member::{Member, Set};
 use crate::firewall::route::{self, Route};
@@ -31,7 +31,7 @@ struct Expected {
 }
 
 /// The bans.
-pub fn look(look: &Look, findings: &mut Findings) {
+pub fn look(look: &Inspection, findings: &mut DoctorFindings) {
     let Some(server) = look.server() else { return };
     let Ok(state) = (match look.machine.is_this() {
         true => look.state(),
@@ -103,7 +103,7 @@ pub fn is_same_network(pid: u32) -> bool {
 }
 
 /// What should be in the firewall, for the actions whose commands are known.
-fn expectations(look: &Look, state: &State) -> Vec<Expected> {
+fn expectations(look: &Inspection, state: &ReportedState) -> Vec<Expected> {
     let mut expected = Vec::new();
     let banning = state.jails.iter().filter(|jail| !jail.bans.is_empty());
     for jail in banning {
@@ -112,7 +112,7 @@ fn expectations(look: &Look, state: &State) -> Vec<Expected> {
         };
         let made = actions::of_commands(&on_disk.commands).unwrap_or_default();
         for action in made.jails.into_iter().flat_map(|jail| jail.actions) {
-            let Action::Commands(mut action) = action else {
+            let ListedAction::Commands(mut action) = action else {
                 continue;
             };
             // as the server has it, which may be older than the files
@@ -221,7 +221,7 @@ pub fn nft_table(member: &Member) -> Option<(&str, Option<String>)> {
 }
 
 /// A chain to which no rule leads, or a set that no rule asks: bans in it stop no packet.
-fn unreached(expected: &Expected, findings: &mut Findings) {
+fn unreached(expected: &Expected, findings: &mut DoctorFindings) {
     let mut places: Vec<(String, bool)> = Vec::new();
     for (_, change) in &expected.changes {
         let place = match change {

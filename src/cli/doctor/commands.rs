@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::PathBuf;
 
-use super::findings::Findings;
-use super::look::Look;
+use super::findings::DoctorFindings;
+use super::look::Inspection;
 use crate::cli::links;
-use crate::cli::machine::Machine;
+use crate::cli::machine::HostMachine;
 use crate::config::files::Files as _;
 use crate::lint::Severity;
 
@@ -23,7 +23,7 @@ pub const SEARCH_PATH: [&str; 6] = [
 
 /// What a program is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ProgramKind {
     /// Ferroban.
     Ours,
     /// Python's: the original.
@@ -37,15 +37,15 @@ pub enum Kind {
 }
 
 /// What the program at a path is: the original is a script, Ferroban none.
-pub fn kind(machine: &Machine, path: &str) -> Kind {
+pub fn kind(machine: &HostMachine, path: &str) -> ProgramKind {
     let Ok(mut file) = File::open(machine.place(path)) else {
         // the link itself, in a directory whose links are followed
         let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
         let link = machine.place(directory).join(name).read_link();
         return match (machine.exists(path), link) {
-            (true, _) => Kind::Other,
-            (false, Ok(_)) => Kind::Dangling,
-            (false, Err(_)) => Kind::Missing,
+            (true, _) => ProgramKind::Other,
+            (false, Ok(_)) => ProgramKind::Dangling,
+            (false, Err(_)) => ProgramKind::Missing,
         };
     };
     let mut head = [0; 64];
@@ -56,20 +56,20 @@ pub fn kind(machine: &Machine, path: &str) -> Kind {
         let name = place.file_name().unwrap_or_default().to_string_lossy();
         // not a program that starts another one, such as env
         return match name.contains("ferroban") || name.contains("fail2ban") {
-            true => Kind::Ours,
-            false => Kind::Other,
+            true => ProgramKind::Ours,
+            false => ProgramKind::Other,
         };
     }
     let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let is_python = line.starts_with(b"#!") && line.windows(6).any(|part| part == b"python");
     match is_python {
-        true => Kind::Original,
-        false => Kind::Other,
+        true => ProgramKind::Original,
+        false => ProgramKind::Other,
     }
 }
 
 /// The first program of a name in the search path, as its directory and path.
-pub fn first(machine: &Machine, name: &str) -> Option<String> {
+pub fn first(machine: &HostMachine, name: &str) -> Option<String> {
     let paths = SEARCH_PATH
         .iter()
         .map(|directory| format!("{directory}/{name}"));
@@ -78,7 +78,7 @@ pub fn first(machine: &Machine, name: &str) -> Option<String> {
 }
 
 /// The names of the programs, and the copies of Ferroban.
-pub fn look(look: &Look, findings: &mut Findings) {
+pub fn look(look: &Inspection, findings: &mut DoctorFindings) {
     let machine = &look.machine;
     let mut dangling = false;
     let mut looked: Vec<PathBuf> = Vec::new();
@@ -93,7 +93,7 @@ pub fn look(look: &Look, findings: &mut Findings) {
         looked.push(place);
         for name in links::NAMES {
             let path = format!("{directory}/{name}");
-            if kind(machine, &path) != Kind::Dangling {
+            if kind(machine, &path) != ProgramKind::Dangling {
                 continue;
             }
             dangling = true;
@@ -109,11 +109,11 @@ pub fn look(look: &Look, findings: &mut Findings) {
         .iter()
         .map(|name| (*name, first(machine, name)))
         .collect();
-    let of = |wanted: Kind| -> Vec<&str> {
+    let of = |wanted: ProgramKind| -> Vec<&str> {
         let found = firsts.iter().filter_map(|(_, path)| path.as_deref());
         found.filter(|path| kind(machine, path) == wanted).collect()
     };
-    let (ours, originals) = (of(Kind::Ours), of(Kind::Original));
+    let (ours, originals) = (of(ProgramKind::Ours), of(ProgramKind::Original));
     match (ours.as_slice(), originals.as_slice()) {
         ([], []) | ([], [..]) if dangling => {}
         ([], []) => findings.add(
@@ -144,10 +144,10 @@ pub fn look(look: &Look, findings: &mut Findings) {
 }
 
 /// Links to Ferroban that stand behind an original.
-fn hidden(machine: &Machine, firsts: &[(&str, Option<String>)], findings: &mut Findings) {
+fn hidden(machine: &HostMachine, firsts: &[(&str, Option<String>)], findings: &mut DoctorFindings) {
     for (name, path) in firsts {
         let Some(path) = path else { continue };
-        if kind(machine, path) != Kind::Original {
+        if kind(machine, path) != ProgramKind::Original {
             continue;
         }
         let paths = SEARCH_PATH
@@ -155,7 +155,7 @@ fn hidden(machine: &Machine, firsts: &[(&str, Option<String>)], findings: &mut F
             .map(|directory| format!("{directory}/{name}"));
         let ours = paths
             .into_iter()
-            .find(|other| kind(machine, other) == Kind::Ours);
+            .find(|other| kind(machine, other) == ProgramKind::Ours);
         if let Some(ours) = ours {
             findings.add(
                 Severity::Warning,
@@ -170,7 +170,7 @@ fn hidden(machine: &Machine, firsts: &[(&str, Option<String>)], findings: &mut F
 }
 
 /// Programs called `ferroban` that differ: an update of one leaves the other as it is.
-fn copies(machine: &Machine, findings: &mut Findings) {
+fn copies(machine: &HostMachine, findings: &mut DoctorFindings) {
     let mut found: Vec<(String, PathBuf)> = Vec::new();
     for directory in SEARCH_PATH {
         let path = format!("{directory}/ferroban");

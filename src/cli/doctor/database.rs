@@ -7,8 +7,8 @@ use std::path::Path;
 
 use nix::sys::statvfs::{FsFlags, statvfs};
 
-use super::findings::Findings;
-use super::look::Look;
+use super::findings::DoctorFindings;
+use super::look::Inspection;
 use crate::lint::Severity;
 
 const MEBIBYTE: f64 = 1024.0 * 1024.0;
@@ -18,7 +18,7 @@ const NONE: f64 = MEBIBYTE;
 const LITTLE: f64 = 16.0 * MEBIBYTE;
 
 /// The database.
-pub fn look(look: &Look, findings: &mut Findings) {
+pub fn look(look: &Inspection, findings: &mut DoctorFindings) {
     let path = look.database.as_str();
     if path.is_empty() || path == "None" || path.starts_with(":memory:") {
         return;
@@ -38,7 +38,7 @@ pub fn look(look: &Look, findings: &mut Findings) {
     }
 }
 
-fn of_file(look: &Look, path: &str, place: &Path, findings: &mut Findings) {
+fn of_file(look: &Inspection, path: &str, place: &Path, findings: &mut DoctorFindings) {
     let mut add = |what: String, cure: String| {
         findings.add(
             Severity::Error,
@@ -98,7 +98,7 @@ fn may_write(metadata: &std::fs::Metadata, uid: u32) -> bool {
     }
 }
 
-fn room(path: &str, directory: &Path, findings: &mut Findings) {
+fn room(path: &str, directory: &Path, findings: &mut DoctorFindings) {
     let Ok(system) = statvfs(directory) else {
         return;
     };

@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 
-use super::findings::Findings;
+use super::findings::DoctorFindings;
 use super::lines::tail;
-use super::look::Look;
+use super::look::Inspection;
 use crate::config::files::Files as _;
 use crate::lint::Severity;
 use crate::ticket::Timestamp;
@@ -27,7 +27,7 @@ const MOST: usize = 50_000;
 const RECENT: f64 = 24.0 * 3600.0;
 
 /// The refusals since the server started, of the last day.
-pub fn look(look: &Look, findings: &mut Findings) {
+pub fn look(look: &Inspection, findings: &mut DoctorFindings) {
     let mut since = look.present - RECENT;
     if let Some(started) = look.server().and_then(|server| server.started) {
         since = since.max(started);
@@ -51,7 +51,7 @@ pub fn look(look: &Look, findings: &mut Findings) {
                 .filter_map(|line| refusal(line, since)),
         );
     }
-    let mut by_guard: [Vec<&Refusal>; 2] = [Vec::new(), Vec::new()];
+    let mut by_guard: [Vec<&Denial>; 2] = [Vec::new(), Vec::new()];
     for refusal in &found {
         by_guard[usize::from(refusal.selinux)].push(refusal);
     }
@@ -84,7 +84,7 @@ pub fn look(look: &Look, findings: &mut Findings) {
 
 /// One refusal.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Refusal {
+struct Denial {
     /// Time and number of the record: the same in every log.
     stamp: String,
     selinux: bool,
@@ -92,7 +92,7 @@ struct Refusal {
 }
 
 /// Reads a line; `None` for anything but a refusal of the server since this time.
-fn refusal(line: &str, since: Timestamp) -> Option<Refusal> {
+fn refusal(line: &str, since: Timestamp) -> Option<Denial> {
     let apparmor = line.contains("apparmor=\"DENIED\"");
     let selinux =
         line.contains("avc:") && line.contains("denied") && !line.contains("permissive=1");
@@ -130,7 +130,7 @@ fn refusal(line: &str, since: Timestamp) -> Option<Refusal> {
             .and_then(|(_, rest)| Some(rest.split_once('}')?.0.trim().to_owned())),
     };
     let on = field("name").or_else(|| field("path")).unwrap_or_default();
-    Some(Refusal {
+    Some(Denial {
         stamp: stamp.to_owned(),
         selinux,
         what: format!("{} {on}", what.unwrap_or_default())

@@ -1,16 +1,16 @@
 //! Ports that docker publishes: their packets are sent on before a rule in `INPUT` sees them.
 
 use super::bans::{built_in, is_same_network, leads, nft_table, output};
-use super::findings::Findings;
-use super::look::Look;
-use crate::cli::actions::{self, Action};
-use crate::cli::setup::jails::Jail;
-use crate::cli::setup::services::Services;
+use super::findings::DoctorFindings;
+use super::look::Inspection;
+use crate::cli::actions::{self, ListedAction};
+use crate::cli::setup::jails::SetupJail;
+use crate::cli::setup::services::HostServices;
 use crate::firewall::Change;
 use crate::lint::Severity;
 
 /// Jails whose ports are docker's, and whose bans are where its packets do not come by.
-pub fn look(look: &Look, findings: &mut Findings) {
+pub fn look(look: &Inspection, findings: &mut DoctorFindings) {
     let Some(server) = look.server() else { return };
     if !look.machine.is_this() || !look.is_root || !is_same_network(server.pid) {
         return;
@@ -20,7 +20,7 @@ pub fn look(look: &Look, findings: &mut Findings) {
     if published.is_empty() {
         return;
     }
-    let services = Services::of(&look.machine);
+    let services = HostServices::of(&look.machine);
     for jail in &look.jails {
         let mut ports = published.iter();
         let Some(port) = ports.find(|port| services.names(&jail.ports, **port)) else {
@@ -44,11 +44,11 @@ pub fn look(look: &Look, findings: &mut Findings) {
 }
 
 /// What the actions of a jail do to an address of IPv4.
-fn bans(jail: &Jail) -> Vec<Change> {
+fn bans(jail: &SetupJail) -> Vec<Change> {
     let made = actions::of_commands(&jail.commands).unwrap_or_default();
     let mut changes = Vec::new();
     for action in made.jails.into_iter().flat_map(|jail| jail.actions) {
-        let Action::Commands(mut action) = action else {
+        let ListedAction::Commands(mut action) = action else {
             continue;
         };
         let examples = action.examples(&jail.name).unwrap_or_default().into_iter();

@@ -8,7 +8,7 @@ use crate::lint::Severity;
 
 /// Something that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub struct DoctorFinding {
     /// How bad it is.
     pub severity: Severity,
     /// What kind of thing it is, one word for scripts.
@@ -23,16 +23,16 @@ pub struct Finding {
 
 /// All that was found.
 #[derive(Debug, Default)]
-pub struct Findings {
+pub struct DoctorFindings {
     /// What is wrong.
-    pub list: Vec<Finding>,
+    pub list: Vec<DoctorFinding>,
     /// What is in order.
     sound: Vec<String>,
     /// What could not be looked at, and why.
     unseen: Vec<String>,
 }
 
-impl Findings {
+impl DoctorFindings {
     /// Adds a finding.
     pub fn add(
         &mut self,
@@ -41,7 +41,7 @@ impl Findings {
         message: impl Into<String>,
         cure: impl Into<String>,
     ) {
-        let finding = Finding {
+        let finding = DoctorFinding {
             severity,
             kind,
             jail: None,
@@ -62,7 +62,7 @@ impl Findings {
         message: impl Into<String>,
         cure: impl Into<String>,
     ) {
-        self.list.push(Finding {
+        self.list.push(DoctorFinding {
             severity,
             kind,
             jail: Some(jail.to_owned()),
@@ -135,7 +135,7 @@ impl Findings {
 
     /// The object for programs.
     pub fn json(&self) -> Json {
-        let finding = |finding: &Finding| {
+        let finding = |finding: &DoctorFinding| {
             json!({
                 "severity": finding.severity.word(),
                 "kind": finding.kind,

@@ -1,8 +1,8 @@
 //! Jails that have never found anything.
 
-use super::findings::Findings;
-use super::look::Look;
-use crate::cli::report::state::State;
+use super::findings::DoctorFindings;
+use super::look::Inspection;
+use crate::cli::report::state::ReportedState;
 use crate::lint::Severity;
 use crate::store::statistics::{self, Statistics, StatisticsQuery};
 use crate::ticket::Timestamp;
@@ -12,7 +12,7 @@ const LONG: f64 = 3.0 * DAY;
 const DAY: f64 = 24.0 * 3600.0;
 
 /// The jails of a server that runs for days.
-pub fn look(look: &Look, findings: &mut Findings) {
+pub fn look(look: &Inspection, findings: &mut DoctorFindings) {
     let started = look.server().and_then(|server| server.started);
     let (Some(started), true) = (started, look.machine.is_this()) else {
         return;
@@ -25,7 +25,12 @@ pub fn look(look: &Look, findings: &mut Findings) {
 }
 
 /// The jails without a failure and a ban since the start, and without a ban in the database.
-fn of_state(state: &State, past: &Statistics, runs: Timestamp, findings: &mut Findings) {
+fn of_state(
+    state: &ReportedState,
+    past: &Statistics,
+    runs: Timestamp,
+    findings: &mut DoctorFindings,
+) {
     if runs < LONG {
         return;
     }
@@ -53,19 +58,19 @@ fn of_state(state: &State, past: &Statistics, runs: Timestamp, findings: &mut Fi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::report::state::Jail;
+    use crate::cli::report::state::ReportedJailState;
     use crate::store::statistics::Day;
 
     #[test]
     fn a_jail_is_idle_when_it_never_found_anything_for_days() {
-        let jail = |name: &str, failed| Jail {
+        let jail = |name: &str, failed| ReportedJailState {
             name: name.to_owned(),
             failed: [0, failed],
-            ..Jail::default()
+            ..ReportedJailState::default()
         };
-        let state = State {
+        let state = ReportedState {
             jails: vec![jail("busy", 3), jail("never", 0), jail("once", 0)],
-            ..State::default()
+            ..ReportedState::default()
         };
         let past = Statistics {
             days: vec![Day {
@@ -76,7 +81,7 @@ mod tests {
             ..Statistics::default()
         };
         let idle = |runs| {
-            let mut findings = Findings::default();
+            let mut findings = DoctorFindings::default();
             of_state(&state, &past, runs, &mut findings);
             let list = findings.list.into_iter();
             list.map(|finding| finding.message).collect::<String>()

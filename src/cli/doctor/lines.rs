@@ -8,12 +8,12 @@ use std::path::Path;
 
 use ipnet::IpNet;
 
-use super::findings::Findings;
+use super::findings::DoctorFindings;
 use super::logs::written;
-use super::look::Look;
+use super::look::Inspection;
 use crate::address::Address;
-use crate::cli::replay::jails::{Source, made_by};
-use crate::cli::setup::jails::Jail;
+use crate::cli::replay::jails::{ReplaySource, made_by};
+use crate::cli::setup::jails::SetupJail;
 use crate::jail::replay::{ReplayJail, ReplayVerdict};
 use crate::lint::Severity;
 use crate::ticket::Timestamp;
@@ -33,7 +33,7 @@ const HOUR: f64 = 3600.0;
 const FURTHEST: f64 = 26.0;
 
 /// The last lines of all logs.
-pub fn look(look: &Look, findings: &mut Findings) {
+pub fn look(look: &Inspection, findings: &mut DoctorFindings) {
     let before = findings.list.len();
     let mut dated: Vec<String> = Vec::new();
     for jail in &look.jails {
@@ -43,7 +43,7 @@ pub fn look(look: &Look, findings: &mut Findings) {
         let Some(mut replayed) = made.jails.pop() else {
             continue;
         };
-        let Source::Files(paths) = &replayed.source else {
+        let ReplaySource::Files(paths) = &replayed.source else {
             continue;
         };
         for path in paths {
@@ -86,13 +86,13 @@ pub fn tail(place: &Path, most: u64) -> io::Result<String> {
 
 /// A log as a jail reads it; whether the date of its last line was compared with the clock.
 fn of_log(
-    look: &Look,
-    jail: &Jail,
+    look: &Inspection,
+    jail: &SetupJail,
     replayed: &mut ReplayJail,
     path: &str,
     lines: &str,
     told: bool,
-    findings: &mut Findings,
+    findings: &mut DoctorFindings,
 ) -> bool {
     let mut events = Vec::new();
     let (mut number, mut dated) = (0, 0);
@@ -144,7 +144,7 @@ pub fn of_date(
     date: Timestamp,
     written: Timestamp,
     present: Timestamp,
-    findings: &mut Findings,
+    findings: &mut DoctorFindings,
 ) {
     if written > present + SLACK {
         let hours = (written - present) / HOUR;
@@ -185,7 +185,7 @@ pub fn of_date(
 
 /// Failures that are all ignored, because of a list that has a whole private network: then a proxy's
 /// address stands in the log, and not the client's.
-fn of_ignored(jail: &Jail, path: &str, ids: &[String], findings: &mut Findings) {
+fn of_ignored(jail: &SetupJail, path: &str, ids: &[String], findings: &mut DoctorFindings) {
     let words = jail.ignored();
     let wide: Vec<IpNet> = words
         .iter()

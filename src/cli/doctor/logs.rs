@@ -6,9 +6,9 @@ use std::io;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use super::findings::Findings;
-use super::look::Look;
-use crate::cli::machine::Journal;
+use super::findings::DoctorFindings;
+use super::look::Inspection;
+use crate::cli::machine::JournalUse;
 use crate::lint::Severity;
 use crate::python::encoding::Encoding;
 use crate::source::journal::{JournalMatches, JournalOptions, JournalReader};
@@ -25,7 +25,7 @@ const GONE: f64 = 3.0 * DAY;
 const QUIET: f64 = 7.0 * DAY;
 
 /// All sources of lines.
-pub fn look(look: &Look, findings: &mut Findings) {
+pub fn look(look: &Inspection, findings: &mut DoctorFindings) {
     let mut logs: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     let mut journal: Vec<&str> = Vec::new();
     for jail in &look.jails {
@@ -56,17 +56,19 @@ pub fn look(look: &Look, findings: &mut Findings) {
     }
 }
 
-fn of_journal(look: &Look, jails: &[&str], findings: &mut Findings) {
+fn of_journal(look: &Inspection, jails: &[&str], findings: &mut DoctorFindings) {
     let jails = jails.join(", ");
     let error = match look.machine.journal() {
-        Journal::None => "there is none".to_owned(),
-        Journal::Refused(..) if !look.is_root => {
+        JournalUse::None => "there is none".to_owned(),
+        JournalUse::Refused(..) if !look.is_root => {
             findings.unseen("the journal: only root and its groups may read it");
             return;
         }
-        Journal::Refused(path, why) => format!("{path}: {why}"),
-        Journal::There if !look.machine.is_this() => return findings.sound("there is a journal"),
-        Journal::There => {
+        JournalUse::Refused(path, why) => format!("{path}: {why}"),
+        JournalUse::There if !look.machine.is_this() => {
+            return findings.sound("there is a journal");
+        }
+        JournalUse::There => {
             let read = || -> io::Result<_> {
                 let (options, matches) = (JournalOptions::default(), JournalMatches::default());
                 JournalReader::open(&options, &matches, Encoding::utf_8())?.next_entry()
@@ -99,7 +101,12 @@ pub fn written(place: &Path) -> io::Result<Timestamp> {
 ///
 /// # Errors
 /// It may not be looked at by this user.
-pub fn of_file(look: &Look, log: &str, jails: &str, findings: &mut Findings) -> io::Result<()> {
+pub fn of_file(
+    look: &Inspection,
+    log: &str,
+    jails: &str,
+    findings: &mut DoctorFindings,
+) -> io::Result<()> {
     let place = look.machine.place(log);
     let metadata = place.metadata()?;
     if !metadata.is_file() {

@@ -3,11 +3,11 @@
 use std::cell::OnceCell;
 use std::path::PathBuf;
 
-use super::findings::Findings;
+use super::findings::DoctorFindings;
 use super::processes::{self, Process, SYSTEM};
-use crate::cli::machine::Machine;
-use crate::cli::report::state::{self, State};
-use crate::cli::setup::jails::{self, Jail};
+use crate::cli::machine::HostMachine;
+use crate::cli::report::state::{self, ReportedState};
+use crate::cli::setup::jails::{self, SetupJail};
 use crate::clock;
 use crate::config::{EarlyOptions, shipped, stream};
 use crate::control::{Reply, Value};
@@ -16,9 +16,9 @@ use crate::options::server::DBFILE;
 use crate::ticket::Timestamp;
 
 /// A look at a machine.
-pub struct Look {
+pub struct Inspection {
     /// The machine.
-    pub machine: Machine,
+    pub machine: HostMachine,
     /// The directory of its configuration.
     pub base: String,
     /// The present time.
@@ -30,21 +30,21 @@ pub struct Look {
     /// The file of the database.
     pub database: String,
     /// The enabled jails that can be made.
-    pub jails: Vec<Jail>,
+    pub jails: Vec<SetupJail>,
     /// Why the configuration cannot be used.
     pub broken: Option<String>,
     /// All servers of the machine; `None` where processes cannot be seen.
     pub servers: Option<Vec<Process>>,
-    state: OnceCell<Result<State, String>>,
+    state: OnceCell<Result<ReportedState, String>>,
 }
 
-impl Look {
+impl Inspection {
     /// Looks at the machine with this root directory; `base` is its configuration, if it was named.
     ///
     /// # Errors
     /// There is no such directory.
-    pub fn at(root: &str, base: Option<&str>) -> std::io::Result<Look> {
-        let machine = Machine::at(root)?;
+    pub fn at(root: &str, base: Option<&str>) -> std::io::Result<Inspection> {
+        let machine = HostMachine::at(root)?;
         let base = base.unwrap_or(processes::usual(&machine));
         let early = stream::early(&machine, base);
         let mut broken = early.as_ref().err().map(ToString::to_string);
@@ -66,7 +66,7 @@ impl Look {
             }
         };
         let servers = processes::servers(&machine);
-        Ok(Look {
+        Ok(Inspection {
             base: base.to_owned(),
             present: clock::now(),
             is_root: nix::unistd::geteuid().is_root(),
@@ -105,7 +105,7 @@ impl Look {
     }
 
     /// What the server says of itself.
-    pub fn state(&self) -> &Result<State, String> {
+    pub fn state(&self) -> &Result<ReportedState, String> {
         self.state.get_or_init(|| {
             let socket = self.socket().ok_or("its socket is not known")?;
             state::ask(&socket).map_err(|error| error.to_string())
@@ -131,7 +131,7 @@ impl Look {
 const OF_MACHINE: [&str; 2] = ["missing-log", "ignores-everyone"];
 
 /// The configuration: whether it loads, and what lint says of it.
-pub fn configuration(look: &Look, findings: &mut Findings) {
+pub fn configuration(look: &Inspection, findings: &mut DoctorFindings) {
     if let Some(why) = &look.broken {
         findings.add(
             Severity::Error,

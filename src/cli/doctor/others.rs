@@ -3,8 +3,8 @@
 
 use serde_json::Value as Json;
 
-use super::findings::Findings;
-use super::look::Look;
+use super::findings::DoctorFindings;
+use super::look::Inspection;
 use crate::config::stream;
 use crate::control::Value;
 use crate::control::print::json;
@@ -14,10 +14,10 @@ use crate::{crowdsec, fleet};
 type Options = Vec<(Value, Value)>;
 
 /// What the configuration says, and what the running server has made of it.
-pub fn look(look: &Look, findings: &mut Findings) {
+pub fn look(look: &Inspection, findings: &mut DoctorFindings) {
     // a configuration that cannot be read has been told
     let of_fleet = stream::fleet(&look.machine, &look.base).unwrap_or_default();
-    let settings = fleet::settings::Settings::read(&of_fleet);
+    let settings = fleet::settings::FleetSettings::read(&of_fleet);
     let settings = settings.map_err(|wrong| wrong.to_string());
     if let Some(status) = section(look, "fleet", &of_fleet, settings, findings)
         && let Some(why) = status["error"].as_str()
@@ -31,7 +31,7 @@ pub fn look(look: &Look, findings: &mut Findings) {
         );
     }
     let of_crowdsec = stream::crowdsec(&look.machine, &look.base).unwrap_or_default();
-    let settings = crowdsec::Settings::read(&of_crowdsec);
+    let settings = crowdsec::CrowdsecSettings::read(&of_crowdsec);
     let settings = settings.map_err(|wrong| wrong.to_string());
     let Some(status) = section(look, "crowdsec", &of_crowdsec, settings, findings) else {
         return;
@@ -53,11 +53,11 @@ pub fn look(look: &Look, findings: &mut Findings) {
 
 /// What the server tells of a section of `fail2ban.conf`. Where it does not go by it that is a finding.
 fn section<T>(
-    look: &Look,
+    look: &Inspection,
     name: &'static str,
     options: &Options,
     settings: Result<Option<T>, String>,
-    findings: &mut Findings,
+    findings: &mut DoctorFindings,
 ) -> Option<Json> {
     let asks = look.machine.is_this() && look.server().is_some();
     let answer = asks.then(|| look.answer(&[name, "status"])).flatten();

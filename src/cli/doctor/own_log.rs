@@ -1,8 +1,8 @@
 //! The server's own log: whether its rotation tells the server, and whether it writes where it should.
 
-use super::findings::Findings;
-use super::look::Look;
-use crate::cli::machine::Machine;
+use super::findings::DoctorFindings;
+use super::look::Inspection;
+use crate::cli::machine::HostMachine;
 use crate::config::files::Files as _;
 use crate::lint::Severity;
 
@@ -17,7 +17,7 @@ const TELLS: [&str; 6] = [
 ];
 
 /// The log.
-pub fn look(look: &Look, findings: &mut Findings) {
+pub fn look(look: &Inspection, findings: &mut DoctorFindings) {
     let Some(early) = &look.early else { return };
     let target = early.logtarget.as_str();
     if !target.starts_with('/') {
@@ -61,7 +61,7 @@ pub fn look(look: &Look, findings: &mut Findings) {
 }
 
 /// A rule of logrotate that moves the log and tells nobody.
-fn rotation(machine: &Machine, target: &str, findings: &mut Findings) {
+fn rotation(machine: &HostMachine, target: &str, findings: &mut DoctorFindings) {
     for name in machine.names("/etc/logrotate.d").0 {
         let file = format!("/etc/logrotate.d/{name}");
         let text = machine.text(&file);

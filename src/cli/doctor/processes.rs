@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use nix::unistd::{SysconfVar, sysconf};
 
-use crate::cli::machine::Machine;
-use crate::cli::options::{self, Request};
+use crate::cli::machine::HostMachine;
+use crate::cli::options::{self, ClientRequest};
 use crate::config::files::Files as _;
 use crate::config::{shipped, stream};
 use crate::ticket::Timestamp;
@@ -54,7 +54,7 @@ impl Process {
 }
 
 /// The configuration of a machine where nobody names one.
-pub fn usual(machine: &Machine) -> &'static str {
+pub fn usual(machine: &HostMachine) -> &'static str {
     match machine.is_dir(SYSTEM) {
         true => SYSTEM,
         false => shipped::DIR,
@@ -63,7 +63,7 @@ pub fn usual(machine: &Machine) -> &'static str {
 
 /// All servers of a machine, without the processes that they start; `None` where processes cannot be
 /// seen.
-pub fn servers(machine: &Machine) -> Option<Vec<Process>> {
+pub fn servers(machine: &HostMachine) -> Option<Vec<Process>> {
     // where those of others are hidden, the first one is, too
     std::fs::read(machine.place("/proc/1/cmdline")).ok()?;
     let numbers = machine.names("/proc").0;
@@ -78,7 +78,7 @@ pub fn servers(machine: &Machine) -> Option<Vec<Process>> {
     Some(servers)
 }
 
-fn server(machine: &Machine, pid: u32) -> Option<Process> {
+fn server(machine: &HostMachine, pid: u32) -> Option<Process> {
     let words = std::fs::read(machine.place(&format!("/proc/{pid}/cmdline"))).ok()?;
     let words: Vec<String> = words
         .split(|byte| *byte == 0)
@@ -131,13 +131,13 @@ fn server(machine: &Machine, pid: u32) -> Option<Process> {
 }
 
 /// Whether a process lives in a container that shares the numbers of this machine's processes.
-fn is_contained(machine: &Machine, pid: &str) -> bool {
+fn is_contained(machine: &HostMachine, pid: &str) -> bool {
     let group = machine.text(&format!("/proc/{pid}/cgroup"));
     let words = ["containerd", "docker", "kubepods", "libpod", "lxc"];
     words.iter().any(|word| group.contains(word))
 }
 
-fn started(machine: &Machine, pid: u32) -> Option<Timestamp> {
+fn started(machine: &HostMachine, pid: u32) -> Option<Timestamp> {
     let stat = machine.text(&format!("/proc/{pid}/stat"));
     let (_, fields) = stat.rsplit_once(") ")?;
     let ticks: f64 = fields.split(' ').nth(START)?.parse().ok()?;
@@ -168,7 +168,7 @@ fn started_as(words: &[String]) -> Option<(bool, Option<PathBuf>, PathBuf)> {
     if !is_client && !program.ends_with("fail2ban-server") {
         return None;
     }
-    let Request::Run(options) = options::parse(rest.iter().map(OsString::from)) else {
+    let ClientRequest::Run(options) = options::parse(rest.iter().map(OsString::from)) else {
         return None;
     };
     let starts = options.words == ["start"];

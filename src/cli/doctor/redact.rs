@@ -11,7 +11,7 @@ use crate::config::secrets::NAMES as SECRET_NAMES;
 
 /// What a value was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Kind {
+enum RedactedKind {
     Address,
     Host,
     /// A word that looks like a key.
@@ -22,16 +22,16 @@ enum Kind {
     User,
 }
 
-impl Kind {
+impl RedactedKind {
     fn word(self) -> &'static str {
         match self {
-            Kind::Address => "address",
-            Kind::Host => "host",
-            Kind::Key => "key",
-            Kind::Mail => "mail",
-            Kind::Secret => "secret",
-            Kind::Url => "url",
-            Kind::User => "user",
+            RedactedKind::Address => "address",
+            RedactedKind::Host => "host",
+            RedactedKind::Key => "key",
+            RedactedKind::Mail => "mail",
+            RedactedKind::Secret => "secret",
+            RedactedKind::Url => "url",
+            RedactedKind::User => "user",
         }
     }
 }
@@ -50,26 +50,26 @@ const LOOKS: usize = 16;
 /// Takes out what must not be seen.
 pub struct Redactor {
     /// Values that are secret wherever they stand, the longest first.
-    known: Vec<(String, Kind)>,
+    known: Vec<(String, RedactedKind)>,
     /// Words that look like secrets, and are none.
     kept: BTreeSet<String>,
-    numbers: HashMap<(Kind, String), usize>,
-    counts: HashMap<Kind, usize>,
-    rules: Vec<Rule>,
+    numbers: HashMap<(RedactedKind, String), usize>,
+    counts: HashMap<RedactedKind, usize>,
+    rules: Vec<RedactRule>,
 }
 
 /// A form that values have.
-struct Rule {
+struct RedactRule {
     regex: Regex,
     /// The group that the value is; what stands before it stays.
     group: usize,
-    kind: Kind,
+    kind: RedactedKind,
     /// Whether it holds for lines of logs alone.
     of_logs: bool,
 }
 
 /// All forms, in the order in which they are looked for.
-fn rules() -> Option<Vec<Rule>> {
+fn rules() -> Option<Vec<RedactRule>> {
     const VALUE: &str = r#"("[^"]*"|'[^']*'|[^\s"',;&]+)"#;
     let named = format!(
         r#"([\w.-]*(?:{SECRET_NAMES})[\w.-]*["']?(?:\s*[:=]\s*|\s+is\s+)|\bauth\s*=\s*){VALUE}"#
@@ -78,71 +78,83 @@ fn rules() -> Option<Vec<Rule>> {
     let login = format!(r"((?<!\S)-u ?|\b(?:bearer|basic)\s+){VALUE}");
     // `password for anna` says nothing secret
     let apart = r#"(?<![<\w])((?:password|passwd|passphrase|secret|token|api[ _-]?key)\s+["']?)(?!(?:and|authentication|auth|failed|for|from|has|in|is|mismatch|not|of|on|to|was|with)\b)([^\s"',;&=:<][^\s"',;&]*)"#;
-    let forms: [(&str, usize, Kind); 15] = [
-        (r#"\b([a-z][a-z0-9+.-]*)://([^\s"'<>\\]+)"#, 2, Kind::Url),
+    let forms: [(&str, usize, RedactedKind); 15] = [
+        (
+            r#"\b([a-z][a-z0-9+.-]*)://([^\s"'<>\\]+)"#,
+            2,
+            RedactedKind::Url,
+        ),
         (
             r#"\b((?:proxy-)?authorization|(?:set-)?cookie|x-[a-z-]*(?:key|token|auth)[a-z-]*)(["']?\s*[:=]\s*)([^"']+)"#,
             3,
-            Kind::Secret,
+            RedactedKind::Secret,
         ),
-        (&named, 2, Kind::Secret),
-        (apart, 2, Kind::Secret),
-        (&option, 2, Kind::Secret),
-        (&login, 2, Kind::Secret),
-        (r"(?<!\S)-p[^\s-]\S{3,}", 0, Kind::Secret),
-        (r"[\w.+=-]+@[\w-]+(?:\.[\w-]+)*", 0, Kind::Mail),
+        (&named, 2, RedactedKind::Secret),
+        (apart, 2, RedactedKind::Secret),
+        (&option, 2, RedactedKind::Secret),
+        (&login, 2, RedactedKind::Secret),
+        (r"(?<!\S)-p[^\s-]\S{3,}", 0, RedactedKind::Secret),
+        (r"[\w.+=-]+@[\w-]+(?:\.[\w-]+)*", 0, RedactedKind::Mail),
         (
             r"(?<![\w:])(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}(?![\w:])",
             0,
-            Kind::Address,
+            RedactedKind::Address,
         ),
         (
             r"(?<![\w@<-])(?:\w(?:[\w-]*\w)?\.)+[^\W\d_][\w-]*(?![\w-])",
             0,
-            Kind::Host,
+            RedactedKind::Host,
         ),
         (
             r"(?<![\w:.])(?:[0-9a-f]{0,4}:){2,7}(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]{0,4})(?![\w:])",
             0,
-            Kind::Address,
+            RedactedKind::Address,
         ),
         (
             r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?!\.?\d)",
             0,
-            Kind::Address,
+            RedactedKind::Address,
         ),
-        (r"(?<!\d)\d{1,3}(?:-\d{1,3}){3}(?!-?\d)", 0, Kind::Address),
-        (r#"(/home/|/Users/|(?<!\S)~)([^/\s"']+)"#, 2, Kind::User),
+        (
+            r"(?<!\d)\d{1,3}(?:-\d{1,3}){3}(?!-?\d)",
+            0,
+            RedactedKind::Address,
+        ),
+        (
+            r#"(/home/|/Users/|(?<!\S)~)([^/\s"']+)"#,
+            2,
+            RedactedKind::User,
+        ),
         (
             r"(?<![\w/.<-])[a-z0-9+/_-]{16,}={0,2}(?![\w>-])",
             0,
-            Kind::Key,
+            RedactedKind::Key,
         ),
     ];
-    let of_logs: [(&str, usize, Kind); 3] = [
+    let of_logs: [(&str, usize, RedactedKind); 3] = [
         (
             r"(\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)? )(\S+)(?= [\w./-]+(?:\[\d+\])?:)",
             2,
-            Kind::Host,
+            RedactedKind::Host,
         ),
         (
             r#"\b((?:user(?:_?name)?|login|logname|ruser|account|acct|sasl_username)\s*[=:]\s*["'<]?)([^\s"'>,;]+)"#,
             2,
-            Kind::User,
+            RedactedKind::User,
         ),
         (
             r#"(?<![<\w])((?:user|account|password for|failure for|publickey for|opened for|closed for|login (?:of|for|by))\s+["'<]?)([^\s"'>,;:]+)"#,
             2,
-            Kind::User,
+            RedactedKind::User,
         ),
     ];
     let flags = Flags {
         ignore_case: true,
         ..Flags::default()
     };
-    let rule = |(source, group, kind): (&str, usize, Kind), of_logs| {
+    let rule = |(source, group, kind): (&str, usize, RedactedKind), of_logs| {
         let regex = Regex::new(source, flags).ok()?;
-        Some(Rule {
+        Some(RedactRule {
             regex,
             group,
             kind,
@@ -169,25 +181,26 @@ impl Redactor {
 
     /// A value that is secret wherever it stands.
     pub fn knows_secret(&mut self, value: &str) {
-        self.knows(value, Kind::Secret);
+        self.knows(value, RedactedKind::Secret);
     }
 
     /// The name of a machine.
     pub fn knows_host(&mut self, name: &str) {
         if name != "localhost" {
-            self.knows(name, Kind::Host);
+            self.knows(name, RedactedKind::Host);
         }
     }
 
     /// The name of a person.
     pub fn knows_user(&mut self, name: &str) {
-        self.knows(name, Kind::User);
+        self.knows(name, RedactedKind::User);
     }
 
-    fn knows(&mut self, value: &str, kind: Kind) {
+    fn knows(&mut self, value: &str, kind: RedactedKind) {
         let value = value.trim().trim_matches(['"', '\'']);
         let is_known = self.known.iter().any(|(known, _)| known == value);
-        let long = value.chars().count() >= SHORTEST || kind != Kind::Secret && value.len() > 1;
+        let long =
+            value.chars().count() >= SHORTEST || kind != RedactedKind::Secret && value.len() > 1;
         if !is_known && long && !self.kept.contains(value) {
             self.known.push((value.to_owned(), kind));
             self.known
@@ -213,7 +226,11 @@ impl Redactor {
     /// A regex: words such as `password` say nothing secret there.
     pub fn expression(&mut self, text: &str) -> String {
         self.lines(text, |rule| {
-            !rule.of_logs && !matches!(rule.kind, Kind::Key | Kind::Secret | Kind::User)
+            !rule.of_logs
+                && !matches!(
+                    rule.kind,
+                    RedactedKind::Key | RedactedKind::Secret | RedactedKind::User
+                )
         })
     }
 
@@ -222,23 +239,23 @@ impl Redactor {
         let shown = self.text(name);
         let is_address = name.parse::<IpAddr>().is_ok() || name.parse::<IpNet>().is_ok();
         match shown == name && !is_address {
-            true => self.label(Kind::Host, name),
+            true => self.label(RedactedKind::Host, name),
             false => shown,
         }
     }
 
-    fn label(&mut self, kind: Kind, value: &str) -> String {
+    fn label(&mut self, kind: RedactedKind, value: &str) -> String {
         let count = self.counts.entry(kind).or_default();
         let next = *count + 1;
         let number = *self.numbers.entry((kind, value.to_owned())).or_insert(next);
         *count = (*count).max(number);
         match (kind, value.parse()) {
-            (Kind::Address, Ok(ip)) => format!("<address {number}, {}>", world(ip)),
+            (RedactedKind::Address, Ok(ip)) => format!("<address {number}, {}>", world(ip)),
             _ => format!("<{} {number}>", kind.word()),
         }
     }
 
-    fn lines(&mut self, text: &str, wanted: fn(&Rule) -> bool) -> String {
+    fn lines(&mut self, text: &str, wanted: fn(&RedactRule) -> bool) -> String {
         let lines: Vec<String> = text
             .split('\n')
             .map(|line| self.line(line, wanted))
@@ -246,7 +263,7 @@ impl Redactor {
         lines.join("\n")
     }
 
-    fn line(&mut self, line: &str, wanted: fn(&Rule) -> bool) -> String {
+    fn line(&mut self, line: &str, wanted: fn(&RedactRule) -> bool) -> String {
         let mut line = self.without_known(line);
         let rules = std::mem::take(&mut self.rules);
         for rule in rules.iter().filter(|rule| wanted(rule)) {
@@ -265,7 +282,7 @@ impl Redactor {
             }
             let label = self.label(*kind, value);
             line = match kind {
-                Kind::Secret => line.replace(value.as_str(), &label),
+                RedactedKind::Secret => line.replace(value.as_str(), &label),
                 _ => replace_words(&line, value, &label),
             };
         }
@@ -273,7 +290,7 @@ impl Redactor {
         line
     }
 
-    fn replaced(&mut self, line: &str, rule: &Rule) -> String {
+    fn replaced(&mut self, line: &str, rule: &RedactRule) -> String {
         let mut out = String::new();
         let mut at = 0;
         loop {
@@ -302,7 +319,7 @@ impl Redactor {
     }
 
     /// Whether a value that has the form of something to be taken out is none.
-    fn is_harmless(&self, kind: Kind, value: &str) -> bool {
+    fn is_harmless(&self, kind: RedactedKind, value: &str) -> bool {
         // a label of an earlier rule, or its beginning
         let label = value
             .strip_prefix('<')
@@ -311,12 +328,12 @@ impl Redactor {
             return true;
         }
         match kind {
-            Kind::Address => match value.parse::<IpAddr>() {
+            RedactedKind::Address => match value.parse::<IpAddr>() {
                 Ok(ip) => ip.is_loopback() || ip.is_unspecified(),
                 // the time of day looks like the beginning of an address
                 Err(_) => value.contains(':') && value.split(':').count() < 6,
             },
-            Kind::Host => {
+            RedactedKind::Host => {
                 let mut parts: Vec<&str> = value.split('.').collect();
                 let is_name = parts.len() == 2 && NO_HOSTS.contains(&parts[0]);
                 while parts
@@ -327,11 +344,11 @@ impl Redactor {
                 }
                 is_name || value.contains('.') && parts.len() < 2
             }
-            Kind::Url => value.starts_with('/'),
-            Kind::Mail => value.ends_with(".service"),
-            Kind::Key => self.kept.contains(value) || is_plain_word(value),
-            Kind::Secret => false,
-            Kind::User => value == "root",
+            RedactedKind::Url => value.starts_with('/'),
+            RedactedKind::Mail => value.ends_with(".service"),
+            RedactedKind::Key => self.kept.contains(value) || is_plain_word(value),
+            RedactedKind::Secret => false,
+            RedactedKind::User => value == "root",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The server that runs: one, and the program that is installed.
 
-use super::findings::Findings;
-use super::look::Look;
+use super::findings::DoctorFindings;
+use super::look::Inspection;
 use crate::lint::Severity;
 
 /// What the kernel puts behind the path of a program that is there no more.
@@ -9,7 +9,7 @@ const DELETED: &str = " (deleted)";
 
 /// Whether more than one server bans by this configuration, and whether the one that runs is what is
 /// installed.
-pub fn look(look: &Look, findings: &mut Findings) {
+pub fn look(look: &Inspection, findings: &mut DoctorFindings) {
     if look.servers.is_none() {
         findings.unseen("the processes: there is no /proc, or it hides those of others");
         return;

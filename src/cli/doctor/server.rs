@@ -3,11 +3,11 @@
 
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 
-use super::findings::Findings;
-use super::look::Look;
+use super::findings::DoctorFindings;
+use super::look::Inspection;
 use super::units;
-use crate::cli::setup::jails::Jail;
-use crate::cli::setup::services::State;
+use crate::cli::setup::jails::SetupJail;
+use crate::cli::setup::services::UnitState;
 use crate::control::print::json;
 use crate::lint::Severity;
 
@@ -15,7 +15,7 @@ use crate::lint::Severity;
 const COMPARED: [&str; 3] = ["maxretry", "findtime", "bantime"];
 
 /// The socket, and what the server says.
-pub fn look(look: &Look, findings: &mut Findings) {
+pub fn look(look: &Inspection, findings: &mut DoctorFindings) {
     if look.servers.is_none() {
         return;
     }
@@ -99,9 +99,9 @@ pub fn look(look: &Look, findings: &mut Findings) {
     }
 }
 
-fn not_running(look: &Look, findings: &mut Findings) {
+fn not_running(look: &Inspection, findings: &mut DoctorFindings) {
     let units = units::of(&look.machine);
-    match units.iter().find(|unit| unit.state > State::There) {
+    match units.iter().find(|unit| unit.state > UnitState::There) {
         Some(unit) => findings.add(
             Severity::Error,
             "not-running",
@@ -121,7 +121,7 @@ fn not_running(look: &Look, findings: &mut Findings) {
 }
 
 /// What the server has against what the configuration says.
-fn running(look: &Look, findings: &mut Findings) {
+fn running(look: &Inspection, findings: &mut DoctorFindings) {
     let Ok(state) = look.state() else { return };
     for (jail, why) in &state.failed {
         findings.of_jail(
@@ -138,7 +138,7 @@ fn running(look: &Look, findings: &mut Findings) {
     let before = findings.list.len();
     let runs = |name: &str| state.jails.iter().any(|jail| jail.name == name);
     let failed = |name: &str| state.failed.iter().any(|(jail, _)| jail == name);
-    for Jail { name, .. } in &look.jails {
+    for SetupJail { name, .. } in &look.jails {
         if !runs(name) && !failed(name) {
             findings.of_jail(
                 name,
@@ -174,7 +174,7 @@ fn running(look: &Look, findings: &mut Findings) {
 }
 
 /// Options of a jail that are others on disk. Somebody may have set them by command.
-fn compare(look: &Look, jail: &Jail, findings: &mut Findings) {
+fn compare(look: &Inspection, jail: &SetupJail, findings: &mut DoctorFindings) {
     for option in COMPARED {
         let Some(on_disk) = jail.value(option) else {
             continue;

@@ -10,13 +10,13 @@ use anyhow::Context as _;
 use chrono::Local;
 use serde_json::Value as Json;
 
-use super::commands::{self, Kind};
-use super::findings::Findings;
+use super::commands::{self, ProgramKind};
+use super::findings::DoctorFindings;
 use super::lines::{TAIL, tail};
-use super::look::Look;
+use super::look::Inspection;
 use super::redact::{Redactor, is_among};
 use super::units;
-use crate::cli::{links, setup::services::State};
+use crate::cli::{links, setup::services::UnitState};
 use crate::config::files::Files as _;
 use crate::config::jail::report::{JailReport, ReportPart, ReportRow, report};
 use crate::config::options;
@@ -46,7 +46,7 @@ const OF_UNITS: &str = "After AmbientCapabilities Before BindsTo CapabilityBound
 ///
 /// # Errors
 /// The expressions that find secrets are wrong.
-pub fn text(look: &Look, findings: &Findings) -> anyhow::Result<String> {
+pub fn text(look: &Inspection, findings: &DoctorFindings) -> anyhow::Result<String> {
     let mut redactor = Redactor::new().context("the expressions for secrets cannot be used")?;
     learn(look, &mut redactor);
     let mut report = Support {
@@ -65,7 +65,7 @@ pub fn text(look: &Look, findings: &Findings) -> anyhow::Result<String> {
 }
 
 /// What is known to be secret, a host or a person before anything is written.
-fn learn(look: &Look, redactor: &mut Redactor) {
+fn learn(look: &Inspection, redactor: &mut Redactor) {
     let machine = &look.machine;
     for jail in &look.jails {
         redactor.keeps(&jail.name);
@@ -141,7 +141,7 @@ fn learn_from(text: &str, redactor: &mut Redactor) {
 }
 
 struct Support<'l> {
-    look: &'l Look,
+    look: &'l Inspection,
     redactor: Redactor,
     out: String,
 }
@@ -227,17 +227,17 @@ impl Support<'_> {
             let path = commands::first(machine, name);
             let kind = path.as_ref().map(|path| commands::kind(machine, path));
             let what = match kind {
-                Some(Kind::Ours) => "Ferroban",
-                Some(Kind::Original) => "the original",
-                Some(Kind::Dangling) => "a link to nothing",
-                Some(Kind::Other | Kind::Missing) => "something else",
+                Some(ProgramKind::Ours) => "Ferroban",
+                Some(ProgramKind::Original) => "the original",
+                Some(ProgramKind::Dangling) => "a link to nothing",
+                Some(ProgramKind::Other | ProgramKind::Missing) => "something else",
                 None => "not there",
             };
             self.show(&format!("{name} {}: {what}", path.unwrap_or_default()));
         }
     }
 
-    fn findings(&mut self, findings: &Findings) {
+    fn findings(&mut self, findings: &DoctorFindings) {
         self.heading("findings");
         for finding in &findings.list {
             self.show(&format!(
@@ -256,9 +256,9 @@ impl Support<'_> {
         self.heading("units");
         for unit in units::of(&self.look.machine) {
             let state = match unit.state {
-                State::There => "not enabled",
-                State::Enabled => "enabled",
-                State::Running => "running",
+                UnitState::There => "not enabled",
+                UnitState::Enabled => "enabled",
+                UnitState::Running => "running",
             };
             self.put(&format!("{}.service, {state}", unit.name));
             for file in &unit.files {

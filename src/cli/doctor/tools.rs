@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::commands::SEARCH_PATH;
-use super::findings::Findings;
-use super::look::Look;
+use super::findings::DoctorFindings;
+use super::look::Inspection;
 use crate::action::plan::Work;
 use crate::action::preview::Example;
 use crate::action::smtp::SmtpAction;
-use crate::cli::actions::{self, Action};
-use crate::cli::machine::Machine;
+use crate::cli::actions::{self, ListedAction};
+use crate::cli::machine::HostMachine;
 use crate::firewall::Change;
 use crate::lint::Severity;
 
@@ -55,7 +55,7 @@ const BEFORE: [&str; 8] = ["!", "do", "elif", "else", "if", "then", "until", "wh
 type Needs = BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)>;
 
 /// The programs that are not there.
-pub fn look(look: &Look, findings: &mut Findings) {
+pub fn look(look: &Inspection, findings: &mut DoctorFindings) {
     let mut needs = Needs::new();
     for jail in &look.jails {
         // what is wrong with its actions keeps the jail from being made, which is told
@@ -109,11 +109,11 @@ pub fn look(look: &Look, findings: &mut Findings) {
 }
 
 /// The programs that an action runs.
-fn programs(action: Action, jail: &str) -> BTreeSet<String> {
+fn programs(action: ListedAction, jail: &str) -> BTreeSet<String> {
     let mut action = match action {
-        Action::Commands(action) => action,
-        Action::Python { path, .. } if SmtpAction::is_meant(&path) => return BTreeSet::new(),
-        Action::Python { .. } => return BTreeSet::from(["python3".to_owned()]),
+        ListedAction::Commands(action) => action,
+        ListedAction::Python { path, .. } if SmtpAction::is_meant(&path) => return BTreeSet::new(),
+        ListedAction::Python { .. } => return BTreeSet::from(["python3".to_owned()]),
     };
     let examples = action.examples(jail).unwrap_or_default();
     let programs = examples
@@ -130,7 +130,7 @@ fn programs(action: Action, jail: &str) -> BTreeSet<String> {
     programs.flatten().collect()
 }
 
-fn is_there(machine: &Machine, program: &str) -> bool {
+fn is_there(machine: &HostMachine, program: &str) -> bool {
     let runs = |path: &str| {
         let file = machine.place(path).metadata();
         file.is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use super::commands::{self, Kind};
-use super::findings::Findings;
-use super::look::Look;
-use crate::cli::machine::Machine;
-use crate::cli::setup::services::{Services, State, UNITS};
+use super::commands::{self, ProgramKind};
+use super::findings::DoctorFindings;
+use super::look::Inspection;
+use crate::cli::machine::HostMachine;
+use crate::cli::setup::services::{HostServices, UNITS, UnitState};
 use crate::config::files::Files as _;
 use crate::lint::Severity;
 
 /// A unit.
 #[derive(Debug)]
-pub struct Unit {
+pub struct SystemdUnit {
     /// Its name without `.service`.
     pub name: &'static str,
     /// Its file, and those of its drop-ins.
@@ -20,12 +20,12 @@ pub struct Unit {
     /// The program that it starts.
     program: String,
     /// Whether it is started with the machine, or runs.
-    pub state: State,
+    pub state: UnitState,
 }
 
 /// The units that start a server. A unit that is another name of one is not told again.
-pub fn of(machine: &Machine) -> Vec<Unit> {
-    let services = Services::of(machine);
+pub fn of(machine: &HostMachine) -> Vec<SystemdUnit> {
+    let services = HostServices::of(machine);
     let names = ["fail2ban", "ferroban"];
     names
         .iter()
@@ -33,7 +33,7 @@ pub fn of(machine: &Machine) -> Vec<Unit> {
         .collect()
 }
 
-fn read(machine: &Machine, name: &'static str, services: &Services) -> Option<Unit> {
+fn read(machine: &HostMachine, name: &'static str, services: &HostServices) -> Option<SystemdUnit> {
     let paths = UNITS
         .iter()
         .map(|folder| format!("{folder}/{name}.service"));
@@ -71,8 +71,10 @@ fn read(machine: &Machine, name: &'static str, services: &Services) -> Option<Un
             }
         }
     }
-    let state = services.unit(name).map_or(State::There, |(_, state)| state);
-    Some(Unit {
+    let state = services
+        .unit(name)
+        .map_or(UnitState::There, |(_, state)| state);
+    Some(SystemdUnit {
         name,
         files,
         program: programs.into_iter().next()?,
@@ -81,12 +83,12 @@ fn read(machine: &Machine, name: &'static str, services: &Services) -> Option<Un
 }
 
 /// What the units start, and whether two of them do.
-pub fn look(look: &Look, findings: &mut Findings) {
+pub fn look(look: &Inspection, findings: &mut DoctorFindings) {
     let machine = &look.machine;
     let units = of(machine);
-    let started: Vec<&Unit> = units
+    let started: Vec<&SystemdUnit> = units
         .iter()
-        .filter(|unit| unit.state > State::There)
+        .filter(|unit| unit.state > UnitState::There)
         .collect();
     if let [one, other] = started.as_slice() {
         findings.add(
@@ -100,17 +102,17 @@ pub fn look(look: &Look, findings: &mut Findings) {
         );
     }
     let swapped = commands::first(machine, "fail2ban-client")
-        .is_some_and(|path| commands::kind(machine, &path) == Kind::Ours);
+        .is_some_and(|path| commands::kind(machine, &path) == ProgramKind::Ours);
     for unit in started {
-        let Unit { name, program, .. } = unit;
+        let SystemdUnit { name, program, .. } = unit;
         let path = match program.starts_with('/') {
             true => Some(program.clone()),
             false => commands::first(machine, program),
         };
-        let kind = path.map_or(Kind::Missing, |path| commands::kind(machine, &path));
+        let kind = path.map_or(ProgramKind::Missing, |path| commands::kind(machine, &path));
         let drop_ins = unit.files.len() - 1;
         match kind {
-            Kind::Original if swapped => findings.add(
+            ProgramKind::Original if swapped => findings.add(
                 Severity::Error,
                 "unit",
                 format!(
@@ -122,14 +124,14 @@ pub fn look(look: &Look, findings: &mut Findings) {
                      below [Service], or install the package ferroban-dropin"
                 ),
             ),
-            Kind::Missing | Kind::Dangling => findings.add(
+            ProgramKind::Missing | ProgramKind::Dangling => findings.add(
                 Severity::Error,
                 "unit",
                 format!("{name}.service starts {program}, which is not there"),
                 format!("systemctl edit {name}, and name the program that is installed in ExecStart="),
             ),
-            Kind::Ours => findings.sound(format!("{name}.service starts Ferroban ({program})")),
-            Kind::Original | Kind::Other => {}
+            ProgramKind::Ours => findings.sound(format!("{name}.service starts Ferroban ({program})")),
+            ProgramKind::Original | ProgramKind::Other => {}
         }
     }
 }

@@ -8,10 +8,10 @@ mod regex;
 
 pub use self::date::{candidates, cure, pattern_reach};
 pub use self::regex::is_far;
-use super::Explanation;
+use super::ExplainRun;
 use super::marks::{quoted, shown, visible};
 use super::near::Near;
-use super::places::Places;
+use super::places::LinePlaces;
 use crate::address::Address;
 use crate::datetime::{DateDetector, DateTime, duration};
 use crate::filter::{Attempt, Dates, Filter};
@@ -22,7 +22,7 @@ use crate::python::Number;
 
 /// An answer.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Answer {
+pub struct LineAnswer {
     /// Whether it is a failure of somebody that counts.
     pub counts: bool,
     /// How close it came to counting; to choose among jails.
@@ -33,20 +33,20 @@ pub struct Answer {
     pub cure: Option<String>,
 }
 
-impl Answer {
-    fn not(why: impl Into<String>) -> Answer {
-        Answer {
+impl LineAnswer {
+    fn not(why: impl Into<String>) -> LineAnswer {
+        LineAnswer {
             why: why.into(),
-            ..Answer::default()
+            ..LineAnswer::default()
         }
     }
 
-    fn with(mut self, cure: impl Into<String>) -> Answer {
+    fn with(mut self, cure: impl Into<String>) -> LineAnswer {
         self.cure = Some(cure.into());
         self
     }
 
-    fn close(mut self, closeness: u32) -> Answer {
+    fn close(mut self, closeness: u32) -> LineAnswer {
         self.closeness = closeness;
         self
     }
@@ -56,10 +56,10 @@ impl Answer {
 const MATCHED: u32 = 1_000_000;
 
 /// Answers.
-pub fn of(explanation: &Explanation<'_>, near: &mut Near) -> Answer {
-    let Explanation { seen, trace, .. } = explanation;
+pub fn of(explanation: &ExplainRun<'_>, near: &mut Near) -> LineAnswer {
+    let ExplainRun { seen, trace, .. } = explanation;
     if *seen == LineKind::Foreign {
-        return Answer::not(
+        return LineAnswer::not(
             "the jail reads the journal, which gives no such line: an entry reads HOST NAME[PID]: MESSAGE",
         )
         .with("copy a line of journalctl -o short-iso; where the service writes a file, set backend = auto and logpath in the jail");
@@ -77,7 +77,7 @@ pub fn of(explanation: &Explanation<'_>, near: &mut Near) -> Answer {
 }
 
 /// A failure, or several.
-fn of_judged(explanation: &Explanation<'_>, judged: &[JudgedFailure]) -> Answer {
+fn of_judged(explanation: &ExplainRun<'_>, judged: &[JudgedFailure]) -> LineAnswer {
     let told: Vec<String> = judged.iter().map(|one| verdict(explanation, one)).collect();
     let counts = judged.iter().any(|one| {
         !matches!(
@@ -89,7 +89,7 @@ fn of_judged(explanation: &Explanation<'_>, judged: &[JudgedFailure]) -> Answer 
     if explanation.undated() && counts {
         why.push_str("; it has no date that there is, so that a server takes it as of now");
     }
-    let answer = Answer {
+    let answer = LineAnswer {
         counts,
         closeness: MATCHED + u32::from(counts),
         why,
@@ -109,7 +109,7 @@ fn of_judged(explanation: &Explanation<'_>, judged: &[JudgedFailure]) -> Answer 
 }
 
 /// A host name that is a piece of a word: what stands before it in the regex has taken its beginning.
-fn cut_address(explanation: &Explanation<'_>) -> Option<Answer> {
+fn cut_address(explanation: &ExplainRun<'_>) -> Option<LineAnswer> {
     let trace = &explanation.trace;
     let (_, marks) = trace.matched()?;
     let mark = marks.iter().find(|mark| mark.name == "dns")?;
@@ -126,12 +126,12 @@ fn cut_address(explanation: &Explanation<'_>) -> Option<Answer> {
     );
     let cure =
         "write before <HOST> what ends where the address begins, such as a blank, and no .* or .+";
-    Some(Answer::not(why).close(MATCHED).with(cure))
+    Some(LineAnswer::not(why).close(MATCHED).with(cure))
 }
 
 /// What came of one failure.
 pub fn verdict(
-    explanation: &Explanation<'_>,
+    explanation: &ExplainRun<'_>,
     JudgedFailure { id, verdict }: &JudgedFailure,
 ) -> String {
     let id = visible(id);
@@ -158,11 +158,11 @@ pub fn verdict(
     }
 }
 
-fn taken_back(explanation: &Explanation<'_>, index: usize) -> Answer {
+fn taken_back(explanation: &ExplainRun<'_>, index: usize) -> LineAnswer {
     let regex = explanation.filter.ignoreregexes().get(index);
     let source = regex.map(FailRegex::source).unwrap_or_default();
     let place = explanation.places.of_filter("ignoreregex");
-    Answer::not(format!(
+    LineAnswer::not(format!(
         "ignoreregex #{} takes it back: {}{place}",
         index + 1,
         quoted(source)
@@ -172,7 +172,7 @@ fn taken_back(explanation: &Explanation<'_>, index: usize) -> Answer {
 }
 
 /// A failregex matches, and there is no failure.
-fn of_match(explanation: &Explanation<'_>, index: usize) -> Answer {
+fn of_match(explanation: &ExplainRun<'_>, index: usize) -> LineAnswer {
     let number = index + 1;
     let trace = &explanation.trace;
     if explanation.judged.is_none()
@@ -183,7 +183,7 @@ fn of_match(explanation: &Explanation<'_>, index: usize) -> Answer {
     if explanation.judged.is_none()
         && let Some(JudgedFailure { id, .. }) = explanation.found.first()
     {
-        return Answer {
+        return LineAnswer {
             counts: true,
             closeness: MATCHED,
             why: format!("failregex #{number} matches, a failure of {}", visible(id)),
@@ -201,11 +201,11 @@ fn of_match(explanation: &Explanation<'_>, index: usize) -> Answer {
             "failregex #{number} matches, and what it takes for the address is none that counts (usedns = no leaves names out)"
         ),
     };
-    Answer::not(why).close(MATCHED)
+    LineAnswer::not(why).close(MATCHED)
 }
 
-fn of_miss(explanation: &Explanation<'_>, near: &mut Near) -> Answer {
-    let Explanation {
+fn of_miss(explanation: &ExplainRun<'_>, near: &mut Near) -> LineAnswer {
+    let ExplainRun {
         line,
         trace,
         filter,
@@ -214,7 +214,7 @@ fn of_miss(explanation: &Explanation<'_>, near: &mut Near) -> Answer {
     let line_ends = line.trim_end_matches('\n');
     let text = trace.text.as_str();
     if line.contains('\0') {
-        return Answer::not("the line has NUL bytes in it: the log is written in UTF-16, or was cut off while it was written")
+        return LineAnswer::not("the line has NUL bytes in it: the log is written in UTF-16, or was cut off while it was written")
             .with("set logencoding = utf-16 in the jail, or have the service write UTF-8");
     }
     if let Some(answer) = odd_signs(filter, text) {
@@ -231,7 +231,7 @@ fn of_miss(explanation: &Explanation<'_>, near: &mut Near) -> Answer {
     {
         let number = index + 1;
         let place = explanation.places.of_filter("failregex");
-        return Answer::not(format!("failregex #{number} wants several lines (\\n or <SKIPLINES>), and the jail looks at one at a time: maxlines is 1{place}"))
+        return LineAnswer::not(format!("failregex #{number} wants several lines (\\n or <SKIPLINES>), and the jail looks at one at a time: maxlines is 1{place}"))
             .with("set maxlines in the filter to as many lines as it spans");
     }
     if let (Some(Attempt::Stopped(reach)), Some(prefregex)) = (&trace.prefregex, filter.prefregex())
@@ -249,14 +249,14 @@ fn of_miss(explanation: &Explanation<'_>, near: &mut Near) -> Answer {
         );
     }
     if trace.failregexes.contains(&Attempt::GaveUp) {
-        return Answer::not("a failregex takes too many steps on this line, which counts as no match")
+        return LineAnswer::not("a failregex takes too many steps on this line, which counts as no match")
             .with("ferroban lint --notes names regexes that backtrack; anchor them, and write classes in place of .*");
     }
     regex::of_all(explanation, near)
 }
 
 /// Signs that nobody sees.
-fn odd_signs(filter: &Filter, text: &str) -> Option<Answer> {
+fn odd_signs(filter: &Filter, text: &str) -> Option<LineAnswer> {
     let text = text.trim_end_matches('\n');
     let uncoloured = uncoloured(text);
     let bare: String = text
@@ -287,7 +287,7 @@ fn odd_signs(filter: &Filter, text: &str) -> Option<Answer> {
     } else {
         return None;
     };
-    Some(Answer::not(why).with(cure).close(MATCHED / 2))
+    Some(LineAnswer::not(why).with(cure).close(MATCHED / 2))
 }
 
 /// A text without the sequences by which terminals change colours.
@@ -322,7 +322,7 @@ fn matches(filter: &Filter, text: &str) -> bool {
 
 /// A line that the journal never gives, taken as the message of an entry of a program that the jail looks
 /// for.
-pub fn of_message(explanation: &Explanation<'_>, answer: Answer) -> Answer {
+pub fn of_message(explanation: &ExplainRun<'_>, answer: LineAnswer) -> LineAnswer {
     let filter = explanation.filter;
     let line = explanation.line.trim_end_matches('\n');
     let date = DateDetector::default().find(line, explanation.present);
@@ -339,7 +339,7 @@ pub fn of_message(explanation: &Explanation<'_>, answer: Answer) -> Answer {
                     answer.why,
                     shown(&entry)
                 );
-                return Answer { why, ..answer }.close(MATCHED / 2);
+                return LineAnswer { why, ..answer }.close(MATCHED / 2);
             }
         }
     }
@@ -347,9 +347,9 @@ pub fn of_message(explanation: &Explanation<'_>, answer: Answer) -> Answer {
 }
 
 /// Another mode of the filter takes the line.
-pub fn of_mode(explanation: &Explanation<'_>, mode: &str) -> Answer {
+pub fn of_mode(explanation: &ExplainRun<'_>, mode: &str) -> LineAnswer {
     let place = explanation.places.of_filter("mode");
-    Answer::not(format!(
+    LineAnswer::not(format!(
         "the mode of the filter leaves it out, and with mode = {mode} it would count{place}"
     ))
     .with(format!(
@@ -371,7 +371,7 @@ fn covering(words: &[String], id: &Address) -> Option<String> {
     words.iter().find(covers).cloned()
 }
 
-impl Explanation<'_> {
+impl ExplainRun<'_> {
     /// Whether no date is found in the line, though the jail looks for one.
     pub fn undated(&self) -> bool {
         matches!(self.filter.dates(), Dates::Detector(_))
@@ -381,7 +381,7 @@ impl Explanation<'_> {
 }
 
 /// The rule that ignores an id, with the place where it was written.
-pub fn rule(places: &Places, ignored: &[String], by: &str, id: &str) -> String {
+pub fn rule(places: &LinePlaces, ignored: &[String], by: &str, id: &str) -> String {
     let (option, text) = match by {
         "ip" => {
             let word = covering(ignored, &Address::parse(id));

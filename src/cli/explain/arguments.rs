@@ -8,7 +8,7 @@ use crate::cli::{directory, help};
 
 /// What was asked for.
 #[derive(Clone, Debug)]
-pub struct Arguments {
+pub struct ExplainArguments {
     /// Configuration directory.
     pub config: String,
     /// The jail that reads the lines.
@@ -32,15 +32,15 @@ pub struct Arguments {
     pub what: Vec<String>,
 }
 
-impl Arguments {
+impl ExplainArguments {
     /// Reads the command line, the program's name first.
     ///
     /// # Errors
     /// clap's message, also for `--help`.
-    pub fn parse(words: Vec<OsString>) -> Result<Arguments, clap::Error> {
+    pub fn parse(words: Vec<OsString>) -> Result<ExplainArguments, clap::Error> {
         let matches = command().try_get_matches_from(words)?;
         let text = |name: &str| matches.get_one::<String>(name).cloned();
-        Ok(Arguments {
+        Ok(ExplainArguments {
             config: directory::chosen(&matches).to_owned(),
             jail: text("jail"),
             filter: text("filter"),
@@ -135,9 +135,9 @@ pub fn command() -> Command {
 mod tests {
     use super::*;
 
-    fn parse(words: &[&str]) -> Result<Arguments, clap::Error> {
+    fn parse(words: &[&str]) -> Result<ExplainArguments, clap::Error> {
         let program = std::iter::once(&"ferroban explain");
-        Arguments::parse(program.chain(words).map(OsString::from).collect())
+        ExplainArguments::parse(program.chain(words).map(OsString::from).collect())
     }
 
     #[test]

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Cursor};
 
-use super::judge::Judge;
+use super::judge::LineJudge;
 use crate::address::Address;
 use crate::cli::doctor::lines::tail;
-use crate::cli::doctor::look::Look;
-use crate::cli::replay::jails::Source;
-use crate::cli::replay::lines::{Input, Lines};
-use crate::cli::replay::logs::Logs;
+use crate::cli::doctor::look::Inspection;
+use crate::cli::replay::jails::ReplaySource;
+use crate::cli::replay::lines::{Input, ReplayLines};
+use crate::cli::replay::logs::ReplayLogs;
 use crate::filter::Dates;
 use crate::jail::replay::{JudgedFailure, ReplayBan, ReplayEvent, ReplayVerdict};
 use crate::python::encoding::Encoding;
@@ -25,49 +25,53 @@ const ENTRIES: usize = 100_000;
 const BACK: f64 = 24.0 * 3600.0;
 
 /// Lines to be read.
-pub enum Feed {
+pub enum ExplainInput {
     /// Of logs.
-    Lines(Box<Lines>),
+    Lines(Box<ReplayLines>),
     /// Of the journal.
     Entries(VecDeque<JournalEntry>),
 }
 
 /// One of them.
-pub enum Item {
+pub enum InputItem {
     /// A line.
     Line(String),
     /// An entry.
     Entry(JournalEntry),
 }
 
-impl Item {
+impl InputItem {
     /// What the filter gets to see, and of a line its date.
     pub fn text(&self) -> &str {
         match self {
-            Item::Line(line) => line,
-            Item::Entry(entry) => &entry.line,
+            InputItem::Line(line) => line,
+            InputItem::Entry(entry) => &entry.line,
         }
     }
 }
 
-impl Feed {
+impl ExplainInput {
     /// The end of what a jail reads: of each log at most `most` bytes, of the journal the last day.
     ///
     /// # Errors
     /// Of the journal; a log that cannot be read is left out.
-    pub fn of_jail(judge: &mut Judge, look: &Look, most: u64) -> io::Result<Feed> {
+    pub fn of_jail(
+        judge: &mut LineJudge,
+        look: &Inspection,
+        most: u64,
+    ) -> io::Result<ExplainInput> {
         match &judge.source {
-            Source::Files(paths) => {
+            ReplaySource::Files(paths) => {
                 let inputs = paths.iter().map(|path| Input {
                     path: path.clone(),
                     log: tail(&look.machine.place(path), most)
                         .map(|text| Box::new(Cursor::new(text)) as Box<dyn io::Read + Send>),
                     encoding: "utf-8".to_owned(),
                 });
-                let lines = Lines::new(inputs.collect(), &mut judge.jail, look.present);
-                Ok(Feed::Lines(Box::new(lines)))
+                let lines = ReplayLines::new(inputs.collect(), &mut judge.jail, look.present);
+                Ok(ExplainInput::Lines(Box::new(lines)))
             }
-            Source::Journal(options, matches) => {
+            ReplaySource::Journal(options, matches) => {
                 let since = look.present - BACK;
                 let mut reader = JournalReader::since(options, matches, Encoding::utf_8(), since)?;
                 let mut entries = VecDeque::new();
@@ -77,34 +81,34 @@ impl Feed {
                     }
                     entries.push_back(entry);
                 }
-                Ok(Feed::Entries(entries))
+                Ok(ExplainInput::Entries(entries))
             }
-            Source::Feed(_) => Ok(Feed::Entries(VecDeque::new())),
+            ReplaySource::Feed(_) => Ok(ExplainInput::Entries(VecDeque::new())),
         }
     }
 
     /// Whole logs that were named, compressed or not.
-    pub fn of_logs(judge: &mut Judge, logs: &[String], present: Timestamp) -> Feed {
-        let opened = Logs::new(ByteMeter::default());
+    pub fn of_logs(judge: &mut LineJudge, logs: &[String], present: Timestamp) -> ExplainInput {
+        let opened = ReplayLogs::new(ByteMeter::default());
         let encoding = judge.jail.core_mut().encoding().to_owned();
         let inputs = logs.iter().map(|log| opened.input(log, &encoding));
-        let lines = Lines::new(inputs.collect(), &mut judge.jail, present);
-        Feed::Lines(Box::new(lines))
+        let lines = ReplayLines::new(inputs.collect(), &mut judge.jail, present);
+        ExplainInput::Lines(Box::new(lines))
     }
 
     /// The next one.
-    pub fn next(&mut self) -> Option<Item> {
+    pub fn next(&mut self) -> Option<InputItem> {
         match self {
-            Feed::Lines(lines) => lines.next().map(Item::Line),
-            Feed::Entries(entries) => entries.pop_front().map(Item::Entry),
+            ExplainInput::Lines(lines) => lines.next().map(InputItem::Line),
+            ExplainInput::Entries(entries) => entries.pop_front().map(InputItem::Entry),
         }
     }
 
     /// The logs that could not be read.
     pub fn failed(self) -> Vec<(String, io::Error)> {
         match self {
-            Feed::Lines(lines) => lines.failed(),
-            Feed::Entries(_) => Vec::new(),
+            ExplainInput::Lines(lines) => lines.failed(),
+            ExplainInput::Entries(_) => Vec::new(),
         }
     }
 }
@@ -163,10 +167,10 @@ impl Harvest {
 
     /// Takes all lines of a feed; `each` is told of each with what came of it.
     pub fn of(
-        judge: &mut Judge,
-        feed: &mut Feed,
+        judge: &mut LineJudge,
+        feed: &mut ExplainInput,
         present: Timestamp,
-        mut each: impl FnMut(&Item, &[JudgedFailure]),
+        mut each: impl FnMut(&InputItem, &[JudgedFailure]),
     ) -> Harvest {
         let mut harvest = Harvest::default();
         while let Some(item) = feed.next() {
@@ -176,12 +180,12 @@ impl Harvest {
         harvest
     }
 
-    fn take(&mut self, judge: &mut Judge, item: &Item, present: Timestamp) {
+    fn take(&mut self, judge: &mut LineJudge, item: &InputItem, present: Timestamp) {
         self.lines += 1;
         let jail = &mut judge.jail;
         let mut events = Vec::new();
         match item {
-            Item::Line(line) => {
+            InputItem::Line(line) => {
                 let looks = matches!(jail.filter().dates(), Dates::Detector(_));
                 let found = match looks {
                     true => jail.filter_mut().find_date(line, present),
@@ -195,7 +199,7 @@ impl Harvest {
                 }
                 jail.line(line, present, &mut events);
             }
-            Item::Entry(entry) => {
+            InputItem::Entry(entry) => {
                 self.dated += 1;
                 self.last = Some(entry.time);
                 jail.entry(entry, present, &mut events);

@@ -2,14 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Explanation};
+use super::{ExplainRun, LineAnswer};
 use crate::datetime::DateTime;
 use crate::filter::{Attempt, Mark, Trace};
 use crate::jail::replay::{JudgedFailure, LineKind, ReplayVerdict};
 use crate::pattern::{FailRegex, Reach};
 
 /// The object of one line.
-pub fn object(explanation: &Explanation<'_>, answer: &Answer) -> Value {
+pub fn object(explanation: &ExplainRun<'_>, answer: &LineAnswer) -> Value {
     let mut object = steps(explanation);
     if let Some(jail) = explanation.jail {
         object["jail"] = json!(jail);
@@ -22,8 +22,8 @@ pub fn object(explanation: &Explanation<'_>, answer: &Answer) -> Value {
     object
 }
 
-fn steps(explanation: &Explanation<'_>) -> Value {
-    let Explanation {
+fn steps(explanation: &ExplainRun<'_>) -> Value {
+    let ExplainRun {
         line,
         seen: taken,
         trace,

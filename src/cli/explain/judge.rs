@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
 
-use super::Explanation;
-use super::answer::{self, Answer};
-use super::arguments::Arguments;
+use super::ExplainRun;
+use super::answer::{self, LineAnswer};
+use super::arguments::ExplainArguments;
 use super::near::Near;
-use super::places::Places;
+use super::places::LinePlaces;
 use crate::cli::replay;
-use crate::cli::replay::jails::{Jails, LeftOut, Replayed, Source};
+use crate::cli::replay::jails::{LeftOut, ReplayJails, ReplaySource, Replayed};
 use crate::config::files::Files as _;
 use crate::config::filter::FilterOptions;
 use crate::config::lookup::FilterOrigin;
@@ -27,15 +27,15 @@ use crate::pattern::{FailRegex, RegexChange, UseDns, repair};
 use crate::ticket::Timestamp;
 
 /// Who takes lines.
-pub struct Judge {
+pub struct LineJudge {
     /// The name of the jail; `None`: a filter.
     pub name: Option<String>,
     /// The jail, or one around the filter.
     pub jail: ReplayJail,
     /// What it reads.
-    pub source: Source,
+    pub source: ReplaySource,
     /// Where its settings were written.
-    pub places: Places,
+    pub places: LinePlaces,
     tracer: Tracer,
     near: Near,
     not_asked: Vec<String>,
@@ -59,34 +59,34 @@ const MODES: [&str; 8] = [
 ];
 
 /// A jail with what it reads itself.
-pub struct Own {
+pub struct JailInput {
     /// The jail.
-    pub judge: Judge,
+    pub judge: LineJudge,
     /// Logs that are missing, and why.
     pub missing: Vec<(String, String)>,
 }
 
 /// What came of a line.
-pub struct Told<'a> {
+pub struct LineResult<'a> {
     /// Its way.
-    pub explanation: Explanation<'a>,
+    pub explanation: ExplainRun<'a>,
     /// Why it counts, or does not.
-    pub answer: Answer,
+    pub answer: LineAnswer,
 }
 
-impl Judge {
+impl LineJudge {
     /// The jails that are asked for lines that are given: the one that was named, or else all that are
     /// enabled.
     ///
     /// # Errors
     /// There is none that can be used.
-    pub fn of_jails(arguments: &Arguments) -> anyhow::Result<Vec<Judge>> {
+    pub fn of_jails(arguments: &ExplainArguments) -> anyhow::Result<Vec<LineJudge>> {
         // it does not matter whether they have logs of their own
         let logs = vec!["-".to_owned()];
         let jails = read(arguments, arguments.jail.as_deref(), logs)?;
         let mut judges = Vec::new();
         for replayed in jails.jails {
-            judges.push(Judge::of_replayed(arguments, replayed)?);
+            judges.push(LineJudge::of_replayed(arguments, replayed)?);
         }
         if judges.is_empty() {
             return Err(none(arguments, jails.left_out.first()));
@@ -101,7 +101,7 @@ impl Judge {
     ///
     /// # Errors
     /// Why it cannot be used.
-    pub fn own(arguments: &Arguments, name: &str) -> anyhow::Result<Own> {
+    pub fn own(arguments: &ExplainArguments, name: &str) -> anyhow::Result<JailInput> {
         let mut jails = read(arguments, Some(name), Vec::new())?;
         let Some(replayed) = jails.jails.pop() else {
             match jails.left_out.first() {
@@ -109,8 +109,8 @@ impl Judge {
                 None => bail!("it is not made"),
             }
         };
-        Ok(Own {
-            judge: Judge::of_replayed(arguments, replayed)?,
+        Ok(JailInput {
+            judge: LineJudge::of_replayed(arguments, replayed)?,
             missing: missing(&jails.left_out, name),
         })
     }
@@ -119,7 +119,7 @@ impl Judge {
     ///
     /// # Errors
     /// There is none that can be used.
-    pub fn all_own(arguments: &Arguments) -> anyhow::Result<Vec<Own>> {
+    pub fn all_own(arguments: &ExplainArguments) -> anyhow::Result<Vec<JailInput>> {
         let jails = read(arguments, arguments.jail.as_deref(), Vec::new())?;
         if jails.jails.is_empty() {
             return Err(none(arguments, jails.left_out.first()));
@@ -127,37 +127,37 @@ impl Judge {
         let mut own = Vec::new();
         for replayed in jails.jails {
             let missing = missing(&jails.left_out, &replayed.name);
-            let judge = Judge::of_replayed(arguments, replayed)?;
-            own.push(Own { judge, missing });
+            let judge = LineJudge::of_replayed(arguments, replayed)?;
+            own.push(JailInput { judge, missing });
         }
         Ok(own)
     }
 
-    fn of_replayed(arguments: &Arguments, replayed: Replayed) -> anyhow::Result<Judge> {
+    fn of_replayed(arguments: &ExplainArguments, replayed: Replayed) -> anyhow::Result<LineJudge> {
         let Replayed {
             name, jail, source, ..
         } = replayed;
-        let places = Places::of_jail(&arguments.config, &name);
-        Judge::new(arguments, Some(name), jail, source, places)
+        let places = LinePlaces::of_jail(&arguments.config, &name);
+        LineJudge::new(arguments, Some(name), jail, source, places)
     }
 
     /// A filter of the configuration with its options, or a failregex as it stands.
     ///
     /// # Errors
     /// It cannot be used.
-    pub fn of_filter(arguments: &Arguments, name: &str) -> anyhow::Result<Judge> {
+    pub fn of_filter(arguments: &ExplainArguments, name: &str) -> anyhow::Result<LineJudge> {
         let jail = filter_of(&arguments.config, name)?;
-        let source = Source::Files(Vec::new());
-        Judge::new(arguments, None, jail, source, Places::default())
+        let source = ReplaySource::Files(Vec::new());
+        LineJudge::new(arguments, None, jail, source, LinePlaces::default())
     }
 
     fn new(
-        arguments: &Arguments,
+        arguments: &ExplainArguments,
         name: Option<String>,
         mut jail: ReplayJail,
-        source: Source,
-        places: Places,
-    ) -> anyhow::Result<Judge> {
+        source: ReplaySource,
+        places: LinePlaces,
+    ) -> anyhow::Result<LineJudge> {
         let settings = [
             ("datepattern", &arguments.datepattern),
             ("logencoding", &arguments.encoding),
@@ -180,7 +180,7 @@ impl Judge {
         let named = arguments.filter.as_deref().or(places.filter());
         let plain = named.and_then(|filter| filter.split('[').next());
         let moody = plain.filter(|_| name.is_none() || places.has_modes());
-        Ok(Judge {
+        Ok(LineJudge {
             config: arguments.config.clone(),
             moody: moody.filter(|name| !name.contains('<')).map(str::to_owned),
             modes: None,
@@ -201,14 +201,14 @@ impl Judge {
     }
 
     /// Takes a line.
-    pub fn tell<'a>(&'a mut self, line: &'a str, present: Timestamp) -> Told<'a> {
+    pub fn tell<'a>(&'a mut self, line: &'a str, present: Timestamp) -> LineResult<'a> {
         let seen = self.jail.line(line, present, &mut Vec::new());
         let mut trace = self.tracer.trace(self.jail.filter_mut(), line, present);
         if seen == LineKind::Foreign {
             trace = Trace::default();
         }
         let findtime = self.jail.core_mut().find_time();
-        let explanation = Explanation {
+        let explanation = ExplainRun {
             line,
             seen,
             trace,
@@ -244,7 +244,7 @@ impl Judge {
                 answer = answer::of_mode(&explanation, mode);
             }
         }
-        Told {
+        LineResult {
             explanation,
             answer,
         }
@@ -252,8 +252,12 @@ impl Judge {
 }
 
 /// Reads jails; with logs that are named it does not matter that their own are missing.
-fn read(arguments: &Arguments, jail: Option<&str>, logs: Vec<String>) -> anyhow::Result<Jails> {
-    replay::jails::read(&replay::arguments::Arguments {
+fn read(
+    arguments: &ExplainArguments,
+    jail: Option<&str>,
+    logs: Vec<String>,
+) -> anyhow::Result<ReplayJails> {
+    replay::jails::read(&replay::arguments::ReplayArguments {
         config: arguments.config.clone(),
         jails: jail.into_iter().map(str::to_owned).collect(),
         logs,
@@ -264,7 +268,7 @@ fn read(arguments: &Arguments, jail: Option<&str>, logs: Vec<String>) -> anyhow:
 }
 
 /// Why no jail can be used.
-fn none(arguments: &Arguments, left_out: Option<&LeftOut>) -> anyhow::Error {
+fn none(arguments: &ExplainArguments, left_out: Option<&LeftOut>) -> anyhow::Error {
     match (left_out, &arguments.jail) {
         (Some(left_out), _) => {
             anyhow!("jail '{}' cannot be used: {}", left_out.jail, left_out.why)

@@ -6,17 +6,17 @@ use std::io::{self, Write};
 
 use serde_json::{Value as Json, json};
 
-use super::arguments::Arguments;
-use super::feed::{Feed, Harvest, Item, Tries, names};
-use super::judge::{Judge, Own};
+use super::arguments::ExplainArguments;
+use super::feed::{ExplainInput, Harvest, InputItem, Tries, names};
+use super::judge::{JailInput, LineJudge};
 use super::marks::visible;
 use super::own_log;
 use super::walk::too_few;
 use super::words::{counted, lasts};
 use crate::address::Address;
 use crate::cli::doctor::bans;
-use crate::cli::doctor::findings::Findings;
-use crate::cli::doctor::look::Look;
+use crate::cli::doctor::findings::DoctorFindings;
+use crate::cli::doctor::look::Inspection;
 use crate::datetime::duration;
 use crate::jail::replay::ReplayVerdict;
 use crate::python::Number;
@@ -30,19 +30,19 @@ const LINES: usize = 10;
 const BANS: u32 = 10;
 
 /// What is known of an address.
-pub struct Offender {
+pub struct ExplainedId {
     id: Address,
     /// It is banned now.
     banned: bool,
     why: String,
     cure: Option<String>,
-    jails: Vec<Seen>,
+    jails: Vec<JailSightings>,
     history: Vec<PastBan>,
     unseen: Vec<String>,
 }
 
 /// What a jail saw of it.
-struct Seen {
+struct JailSightings {
     jail: String,
     /// How many lines name it.
     named: usize,
@@ -53,15 +53,19 @@ struct Seen {
     reason: (u32, String, Option<String>),
 }
 
-impl Offender {
+impl ExplainedId {
     /// Looks for all that is known of an address; in the logs of all enabled jails or of the one that
     /// was named, or in the logs that were named.
     ///
     /// # Errors
     /// There is no jail that can be asked.
-    pub fn of(arguments: &Arguments, id: Address, logs: &[String]) -> anyhow::Result<Offender> {
-        let look = Look::at("/", Some(&arguments.config))?;
-        let mut offender = Offender {
+    pub fn of(
+        arguments: &ExplainArguments,
+        id: Address,
+        logs: &[String],
+    ) -> anyhow::Result<ExplainedId> {
+        let look = Inspection::at("/", Some(&arguments.config))?;
+        let mut offender = ExplainedId {
             id,
             banned: false,
             why: String::new(),
@@ -70,7 +74,7 @@ impl Offender {
             history: Vec::new(),
             unseen: Vec::new(),
         };
-        for Own { mut judge, missing } in Judge::all_own(arguments)? {
+        for JailInput { mut judge, missing } in LineJudge::all_own(arguments)? {
             for (path, why) in missing {
                 let jail = judge.name.as_deref().unwrap_or_default();
                 offender
@@ -85,10 +89,10 @@ impl Offender {
     }
 
     /// What a jail makes of the lines that name it.
-    fn ask(&mut self, judge: &mut Judge, look: &Look, logs: &[String]) {
+    fn ask(&mut self, judge: &mut LineJudge, look: &Inspection, logs: &[String]) {
         let feed = match logs {
-            [] => Feed::of_jail(judge, look, MOST),
-            logs => Ok(Feed::of_logs(judge, logs, look.present)),
+            [] => ExplainInput::of_jail(judge, look, MOST),
+            logs => Ok(ExplainInput::of_logs(judge, logs, look.present)),
         };
         let jail = judge.name.clone().unwrap_or_default();
         let mut feed = match feed {
@@ -103,18 +107,23 @@ impl Offender {
         let text = id.to_string();
         let mut named: VecDeque<(String, Option<ReplayVerdict>)> = VecDeque::new();
         let mut count = 0;
-        let harvest = Harvest::of(judge, &mut feed, look.present, |item: &Item, judged| {
-            let own = judged.iter().find(|judged| judged.id == text);
-            if own.is_none() && !names(item.text(), &id) {
-                return;
-            }
-            count += 1;
-            if named.len() == LINES {
-                named.pop_front();
-            }
-            let verdict = own.map(|judged| judged.verdict.clone());
-            named.push_back((item.text().to_owned(), verdict));
-        });
+        let harvest = Harvest::of(
+            judge,
+            &mut feed,
+            look.present,
+            |item: &InputItem, judged| {
+                let own = judged.iter().find(|judged| judged.id == text);
+                if own.is_none() && !names(item.text(), &id) {
+                    return;
+                }
+                count += 1;
+                if named.len() == LINES {
+                    named.pop_front();
+                }
+                let verdict = own.map(|judged| judged.verdict.clone());
+                named.push_back((item.text().to_owned(), verdict));
+            },
+        );
         for (path, error) in feed.failed() {
             self.unseen
                 .push(format!("{path} of the jail {jail}: {error}"));
@@ -180,7 +189,7 @@ impl Offender {
                 None,
             ),
         };
-        self.jails.push(Seen {
+        self.jails.push(JailSightings {
             jail,
             named: count,
             lines,
@@ -190,7 +199,7 @@ impl Offender {
     }
 
     /// What the database knows.
-    fn recall(&mut self, look: &Look) {
+    fn recall(&mut self, look: &Inspection) {
         let path = look.database.as_str();
         if path.is_empty() || path == "None" || path.starts_with(":memory:") {
             return;
@@ -207,7 +216,7 @@ impl Offender {
     }
 
     /// The answer.
-    fn conclude(&mut self, arguments: &Arguments, look: &Look) {
+    fn conclude(&mut self, arguments: &ExplainArguments, look: &Inspection) {
         let id = self.id.to_string();
         let running = !arguments.offline && look.server().is_some();
         let state = match running {
@@ -234,7 +243,7 @@ impl Offender {
                 ban.since,
                 self.reason(&jail.name)
             );
-            let mut findings = Findings::default();
+            let mut findings = DoctorFindings::default();
             bans::look(look, &mut findings);
             let wrong = findings.list.iter().find(|finding| {
                 finding
@@ -370,13 +379,13 @@ impl Offender {
 
     /// The object for programs.
     pub fn json(&self) -> Json {
-        let lines = |seen: &Seen| -> Vec<Json> {
+        let lines = |seen: &JailSightings| -> Vec<Json> {
             let lines = seen.lines.iter();
             lines
                 .map(|(line, fate)| json!({ "line": line, "fate": fate }))
                 .collect()
         };
-        let jail = |seen: &Seen| {
+        let jail = |seen: &JailSightings| {
             json!({
                 "jail": seen.jail,
                 "named": seen.named,
@@ -406,7 +415,7 @@ impl Offender {
     }
 }
 
-fn last_of<'a>(history: &'a [PastBan], arguments: &Arguments) -> Option<&'a PastBan> {
+fn last_of<'a>(history: &'a [PastBan], arguments: &ExplainArguments) -> Option<&'a PastBan> {
     let wanted = |ban: &&PastBan| {
         let jail = arguments.jail.as_deref();
         jail.is_none_or(|name| name == ban.jail)
@@ -415,7 +424,7 @@ fn last_of<'a>(history: &'a [PastBan], arguments: &Arguments) -> Option<&'a Past
 }
 
 /// What became of a failure.
-fn fate(judge: &Judge, id: &str, verdict: &ReplayVerdict) -> String {
+fn fate(judge: &LineJudge, id: &str, verdict: &ReplayVerdict) -> String {
     match verdict {
         ReplayVerdict::Ignored(by) => format!("is ignored by {}", judge.rule(by, id)),
         ReplayVerdict::Counted { standing, enough } => format!("counts, {standing} of {enough}"),

@@ -1,7 +1,7 @@
 //! What the server has written into its own log since its start.
 
 use crate::cli::doctor::lines::{TAIL, tail};
-use crate::cli::doctor::look::Look;
+use crate::cli::doctor::look::Inspection;
 
 /// With these words a server begins its log at each start, Ferroban and the original.
 const START: &str = " Starting Fail2ban v";
@@ -10,7 +10,7 @@ const START: &str = " Starting Fail2ban v";
 ///
 /// # Errors
 /// Why it cannot be read.
-pub fn since_start(look: &Look) -> Result<(String, String), String> {
+pub fn since_start(look: &Inspection) -> Result<(String, String), String> {
     let target = look.early.as_ref().map(|early| early.logtarget.as_str());
     let Some(path) = target.filter(|target| target.starts_with('/')) else {
         return Err("the server's log: it is no file".to_owned());
@@ -32,7 +32,7 @@ pub fn complaint<'t>(text: &'t str, jail: &str) -> Option<&'t str> {
 }
 
 /// What was said last of an address: that it was banned, or that the ban was lifted; with its date.
-pub fn last_of(look: &Look, jail: &str, id: &str) -> Option<String> {
+pub fn last_of(look: &Inspection, jail: &str, id: &str) -> Option<String> {
     let (_, text) = since_start(look).ok()?;
     let said = ["Ban", "Restore Ban", "Unban"].map(|word| format!("[{jail}] {word} {id}"));
     let is_about =

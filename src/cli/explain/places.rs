@@ -6,14 +6,14 @@ use crate::config::shipped::Shipped;
 
 /// The settings of a jail with their places; nothing for a filter alone.
 #[derive(Debug, Default)]
-pub struct Places {
+pub struct LinePlaces {
     report: Option<JailReport>,
 }
 
-impl Places {
+impl LinePlaces {
     /// Of a jail.
-    pub fn of_jail(config: &str, name: &str) -> Places {
-        Places {
+    pub fn of_jail(config: &str, name: &str) -> LinePlaces {
+        LinePlaces {
             report: report::report(&Shipped, config, name).ok(),
         }
     }
@@ -23,13 +23,13 @@ impl Places {
         in_brackets(self.origin(option))
     }
 
-    /// As [`Places::of`], to be put behind the option: ` at jail.local:7`.
+    /// As [`LinePlaces::of`], to be put behind the option: ` at jail.local:7`.
     pub fn at(&self, option: &str) -> String {
         self.origin(option)
             .map_or(String::new(), |origin| format!(" at {origin}"))
     }
 
-    /// As [`Places::of`], of an option that the filter may have, too.
+    /// As [`LinePlaces::of`], of an option that the filter may have, too.
     pub fn of_filter(&self, option: &str) -> String {
         let filter = self
             .report

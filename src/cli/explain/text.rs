@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::Explanation;
-use super::answer::{Answer, candidates, is_far, pattern_reach, verdict};
+use super::ExplainRun;
+use super::answer::{LineAnswer, candidates, is_far, pattern_reach, verdict};
 use super::marks::{marked, parted, shown as quoted, visible};
 use crate::datetime::DateTime;
 use crate::datetime::guess;
@@ -18,8 +18,8 @@ use crate::pattern::{FailRegex, Reach};
 /// # Errors
 /// Of the writer.
 pub fn print(
-    explanation: &Explanation<'_>,
-    answer: &Answer,
+    explanation: &ExplainRun<'_>,
+    answer: &LineAnswer,
     verbose: bool,
     out: &mut impl Write,
 ) -> io::Result<()> {
@@ -42,8 +42,8 @@ pub fn print(
 }
 
 /// What matched, or where it stopped.
-fn brief(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result<()> {
-    let Explanation { trace, filter, .. } = explanation;
+fn brief(explanation: &ExplainRun<'_>, out: &mut impl Write) -> io::Result<()> {
+    let ExplainRun { trace, filter, .. } = explanation;
     if let Some((index, fields)) = trace.matched() {
         let text = marked(trace.seen().trim_end_matches('\n'), fields);
         label(out, "failregex", &format!("#{} {text}", index + 1))?;
@@ -70,8 +70,8 @@ fn brief(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result<()> 
 }
 
 /// Every step.
-fn steps(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result<()> {
-    let Explanation {
+fn steps(explanation: &ExplainRun<'_>, out: &mut impl Write) -> io::Result<()> {
+    let ExplainRun {
         seen,
         trace,
         filter,
@@ -161,8 +161,8 @@ fn steps(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result<()> 
     verdicts(explanation, out)
 }
 
-fn date(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result<()> {
-    let Explanation {
+fn date(explanation: &ExplainRun<'_>, out: &mut impl Write) -> io::Result<()> {
+    let ExplainRun {
         line,
         trace,
         filter,
@@ -297,7 +297,7 @@ fn ignored(
     Ok(true)
 }
 
-fn verdicts(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result<()> {
+fn verdicts(explanation: &ExplainRun<'_>, out: &mut impl Write) -> io::Result<()> {
     let Some(judged) = explanation.judged else {
         return Ok(());
     };
@@ -311,7 +311,7 @@ fn verdicts(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result<(
 }
 
 /// The rules that might ignore somebody and were not asked.
-fn not_asked(explanation: &Explanation<'_>, out: &mut impl Write) -> io::Result<()> {
+fn not_asked(explanation: &ExplainRun<'_>, out: &mut impl Write) -> io::Result<()> {
     let mut judged = explanation.judged.into_iter().flatten();
     let is_open = judged.any(|judged| !matches!(judged.verdict, ReplayVerdict::Ignored(_)));
     if !is_open || explanation.not_asked.is_empty() {

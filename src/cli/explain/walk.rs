@@ -15,18 +15,18 @@ use serde_json::{Value as Json, json};
 
 pub use self::lines::too_few;
 use self::lines::{count, ignored};
-use super::arguments::Arguments;
-use super::feed::{Feed, Harvest};
-use super::judge::{Judge, Own};
+use super::arguments::ExplainArguments;
+use super::feed::{ExplainInput, Harvest};
+use super::judge::{JailInput, LineJudge};
 use super::marks::visible;
-use super::places::Places;
+use super::places::LinePlaces;
 use crate::cli::doctor::lines::TAIL;
-use crate::cli::doctor::look::Look;
-use crate::cli::replay::jails::Source;
+use crate::cli::doctor::look::Inspection;
+use crate::cli::replay::jails::ReplaySource;
 
 /// What a step found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum StepOutcome {
     /// All is well.
     Sound(String),
     /// It is wrong: why, and what to do.
@@ -37,38 +37,38 @@ pub enum Outcome {
 
 /// A step.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
+pub struct ExplainStep {
     /// What it looked at, in a word.
     pub name: &'static str,
     /// What it found.
-    pub outcome: Outcome,
+    pub outcome: StepOutcome,
 }
 
 /// The steps of a jail, up to the first one that is wrong.
 #[derive(Clone, Debug)]
-pub struct Walk {
+pub struct ExplainWalk {
     /// The jail.
     pub jail: String,
     /// The steps.
-    pub steps: Vec<Step>,
+    pub steps: Vec<ExplainStep>,
 }
 
-use Outcome::{Sound, Unseen, Wrong};
+use StepOutcome::{Sound, Unseen, Wrong};
 
-impl Walk {
+impl ExplainWalk {
     /// Walks.
     ///
     /// # Errors
     /// There is no such jail, or the machine cannot be looked at.
-    pub fn of(arguments: &Arguments, jail: &str) -> anyhow::Result<Walk> {
+    pub fn of(arguments: &ExplainArguments, jail: &str) -> anyhow::Result<ExplainWalk> {
         let mut walker = Walker {
             arguments,
             jail: jail.to_owned(),
-            look: Look::at("/", Some(&arguments.config))?,
+            look: Inspection::at("/", Some(&arguments.config))?,
             steps: Vec::new(),
         };
         let _ = walker.walk();
-        Ok(Walk {
+        Ok(ExplainWalk {
             jail: walker.jail,
             steps: walker.steps,
         })
@@ -121,7 +121,7 @@ impl Walk {
 
     /// The object for programs.
     pub fn json(&self) -> Json {
-        let step = |step: &Step| {
+        let step = |step: &ExplainStep| {
             let (outcome, text, cure) = match &step.outcome {
                 Sound(text) => ("ok", text, None),
                 Wrong(text, cure) => ("wrong", text, Some(cure)),
@@ -140,21 +140,21 @@ impl Walk {
 }
 
 struct Walker<'a> {
-    arguments: &'a Arguments,
+    arguments: &'a ExplainArguments,
     jail: String,
-    look: Look,
-    steps: Vec<Step>,
+    look: Inspection,
+    steps: Vec<ExplainStep>,
 }
 
 impl Walker<'_> {
-    fn step(&mut self, name: &'static str, outcome: Outcome) -> ControlFlow<()> {
+    fn step(&mut self, name: &'static str, outcome: StepOutcome) -> ControlFlow<()> {
         let outcome = match outcome {
             Sound(text) => Sound(visible(&text)),
             Wrong(why, cure) => Wrong(visible(&why), visible(&cure)),
             Unseen(text) => Unseen(visible(&text)),
         };
         let wrong = matches!(outcome, Wrong(..));
-        self.steps.push(Step { name, outcome });
+        self.steps.push(ExplainStep { name, outcome });
         match wrong {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
@@ -164,7 +164,7 @@ impl Walker<'_> {
     fn walk(&mut self) -> ControlFlow<()> {
         if let Some(why) = self.look.broken.clone() {
             let base = self.look.base.clone();
-            let places = Places::of_jail(&self.arguments.config, &self.jail);
+            let places = LinePlaces::of_jail(&self.arguments.config, &self.jail);
             let of_filter =
                 why.starts_with(&format!("jail {}: ", self.jail)) && why.contains("filter");
             let place = match of_filter {
@@ -179,9 +179,9 @@ impl Walker<'_> {
                 ),
             );
         }
-        let own = Judge::own(self.arguments, &self.jail);
+        let own = LineJudge::own(self.arguments, &self.jail);
         let (mut judge, missing) = match own {
-            Ok(Own { judge, missing, .. }) => (judge, missing),
+            Ok(JailInput { judge, missing, .. }) => (judge, missing),
             Err(why) => {
                 return self.step(
                     "files",
@@ -205,7 +205,7 @@ impl Walker<'_> {
         let read = self.read(&judge);
         self.step("read", read)?;
 
-        let feed = Feed::of_jail(&mut judge, &self.look, TAIL);
+        let feed = ExplainInput::of_jail(&mut judge, &self.look, TAIL);
         let mut feed = match feed {
             Ok(feed) => feed,
             Err(error) => return self.step("lines", Unseen(format!("what it reads: {error}"))),
@@ -213,7 +213,7 @@ impl Walker<'_> {
         let harvest = Harvest::of(&mut judge, &mut feed, self.look.present, |_, _| ());
         if harvest.lines == 0 {
             let text = match &judge.source {
-                Source::Feed(name) => format!("what {name} has sent cannot be read again"),
+                ReplaySource::Feed(name) => format!("what {name} has sent cannot be read again"),
                 _ => "there is no whole line to look at".to_owned(),
             };
             return self.step("lines", Unseen(text));
@@ -236,7 +236,7 @@ impl Walker<'_> {
     }
 }
 
-fn enabled(judge: &Judge, jail: &str) -> Outcome {
+fn enabled(judge: &LineJudge, jail: &str) -> StepOutcome {
     match judge.places.is_enabled() {
         true => Sound(format!("the jail {jail} is enabled")),
         false => Wrong(

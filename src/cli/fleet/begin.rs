@@ -10,12 +10,12 @@ use clap::ArgMatches;
 use ring::digest;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-use super::{Settings, Signer, say, settings, text};
+use super::{FleetSettings, Signer, say, settings, text};
 use crate::fleet::engine::{rights_of_admin, rights_of_host};
 
 /// Prints what the engine and this host need.
 pub fn init(matches: &ArgMatches) -> anyhow::Result<()> {
-    let Settings {
+    let FleetSettings {
         fleet, host, url, ..
     } = settings(matches)?;
     let (password, admin) = (new_password()?, new_password()?);

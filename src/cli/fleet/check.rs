@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::bail;
 use clap::ArgMatches;
 
-use super::{Settings, ask, connect, say, settings, shown, wait};
-use crate::fleet::engine::Connection;
+use super::{FleetSettings, ask, connect, say, settings, shown, wait};
+use crate::fleet::engine::EngineConnection;
 use crate::fleet::signing::{Signer, Trusted};
 
 /// Seconds by which clocks may differ; the fleet bears more, but logs are hard to compare then.
@@ -68,7 +68,7 @@ pub fn doctor(matches: &ArgMatches) -> anyhow::Result<()> {
 }
 
 /// Files that others may read, and keys that are none.
-fn files(settings: &Settings, findings: &mut Vec<String>) {
+fn files(settings: &FleetSettings, findings: &mut Vec<String>) {
     let secret = [&settings.password, &settings.key];
     for path in secret.into_iter().flatten() {
         let Ok(file) = std::fs::metadata(path) else {
@@ -95,8 +95,8 @@ fn files(settings: &Settings, findings: &mut Vec<String>) {
 
 /// What the engine is, and whether the user of this host may do more than it has to.
 async fn rights(
-    settings: &Settings,
-    engine: &mut Connection,
+    settings: &FleetSettings,
+    engine: &mut EngineConnection,
     findings: &mut Vec<String>,
 ) -> anyhow::Result<()> {
     say(&format!("{}: {}", shown(settings), engine.version().await?));

@@ -5,13 +5,13 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use crate::cli::doctor::findings::Findings as Told;
+use crate::cli::doctor::findings::DoctorFindings as Told;
 use crate::cli::doctor::lines::{TAIL, of_date, tail};
 use crate::cli::doctor::logs::{of_file, written};
-use crate::cli::doctor::look::Look;
-use crate::cli::machine::Journal;
-use crate::cli::replay::jails::{Source, made_by};
-use crate::cli::setup::jails::Jail;
+use crate::cli::doctor::look::Inspection;
+use crate::cli::machine::JournalUse;
+use crate::cli::replay::jails::{ReplaySource, made_by};
+use crate::cli::setup::jails::SetupJail;
 use crate::config::ConfigPlace;
 use crate::config::jail::{add_defaults, place_of_part};
 use crate::config::layers::Layers;
@@ -21,7 +21,7 @@ use crate::config::shipped::Shipped;
 use crate::filter::{Dates, quote};
 use crate::jail::Decoder;
 use crate::jail::replay::ReplayJail;
-use crate::lint::{Finding, Severity};
+use crate::lint::{LintFinding, Severity};
 use crate::python::encoding::Encoding;
 use crate::source::journal::{JournalMatches, JournalOptions, JournalReader};
 use crate::ticket::Timestamp;
@@ -41,8 +41,8 @@ const COLOUR: &str = "\u{1b}[";
 ///
 /// # Errors
 /// This machine cannot be looked at.
-pub fn look(config: &str) -> io::Result<Vec<Finding>> {
-    let look = Look::at("/", Some(config))?;
+pub fn look(config: &str) -> io::Result<Vec<LintFinding>> {
+    let look = Inspection::at("/", Some(config))?;
     let mut settings = Layers::new(&Shipped, config).ok().and_then(|mut layers| {
         let settings = layers.read("jail").ok()??;
         Some((*settings).clone())
@@ -50,7 +50,7 @@ pub fn look(config: &str) -> io::Result<Vec<Finding>> {
     if let Some(settings) = &mut settings {
         add_defaults(settings, config);
     }
-    let mut logs = Logs {
+    let mut logs = LogSample {
         look: &look,
         settings,
         findings: Vec::new(),
@@ -61,15 +61,15 @@ pub fn look(config: &str) -> io::Result<Vec<Finding>> {
     Ok(logs.findings)
 }
 
-struct Logs<'a> {
-    look: &'a Look,
+struct LogSample<'a> {
+    look: &'a Inspection,
     settings: Option<MergedSettings>,
-    findings: Vec<Finding>,
+    findings: Vec<LintFinding>,
 }
 
 /// What a filter made of lines.
 #[derive(Debug, Default)]
-struct Lines {
+struct SampledLines {
     all: usize,
     dated: usize,
     failures: usize,
@@ -79,16 +79,16 @@ struct Lines {
     undated: Option<String>,
 }
 
-impl Logs<'_> {
-    fn of_jail(&mut self, jail: &Jail) {
+impl LogSample<'_> {
+    fn of_jail(&mut self, jail: &SetupJail) {
         let made = made_by(&jail.commands).ok();
         let Some(mut replayed) = made.and_then(|mut made| made.jails.pop()) else {
             return;
         };
         match &replayed.source {
-            Source::Feed(_) => {}
-            Source::Journal(options, matches) => self.of_journal(jail, options, matches),
-            Source::Files(paths) => {
+            ReplaySource::Feed(_) => {}
+            ReplaySource::Journal(options, matches) => self.of_journal(jail, options, matches),
+            ReplaySource::Files(paths) => {
                 for path in paths.clone() {
                     if let Err(error) = self.of_log(jail, &mut replayed.jail, &path) {
                         let text = format!("{path} cannot be read: {error}");
@@ -102,7 +102,7 @@ impl Logs<'_> {
     /// Adds a finding about an option of a jail, and the part of its value; once for all jails.
     fn add(
         &mut self,
-        jail: &Jail,
+        jail: &SetupJail,
         severity: Severity,
         kind: &'static str,
         (option, part): (&str, &str),
@@ -118,7 +118,7 @@ impl Logs<'_> {
         let settings = self.settings.as_ref();
         let place = |option| place_of_part(settings?, &jail.name, option, item, &Shipped);
         let place: Option<ConfigPlace> = place(option).or_else(|| place("filter"));
-        self.findings.push(Finding {
+        self.findings.push(LintFinding {
             severity,
             kind,
             place,
@@ -128,7 +128,12 @@ impl Logs<'_> {
         });
     }
 
-    fn of_log(&mut self, jail: &Jail, replayed: &mut ReplayJail, path: &str) -> io::Result<()> {
+    fn of_log(
+        &mut self,
+        jail: &SetupJail,
+        replayed: &mut ReplayJail,
+        path: &str,
+    ) -> io::Result<()> {
         let place = self.look.machine.place(path);
         let metadata = place.metadata()?;
         if !metadata.is_file() {
@@ -153,7 +158,7 @@ impl Logs<'_> {
     }
 
     /// Adds what a check of `ferroban doctor` says of a log.
-    fn take(&mut self, jail: &Jail, path: &str, told: Told) {
+    fn take(&mut self, jail: &SetupJail, path: &str, told: Told) {
         for finding in told.list {
             let text = format!("{}: {}", finding.message, finding.cure);
             self.add(
@@ -167,7 +172,13 @@ impl Logs<'_> {
     }
 
     /// Whether somebody writes the log.
-    fn is_written(&mut self, jail: &Jail, path: &str, place: &Path, size: u64) -> io::Result<()> {
+    fn is_written(
+        &mut self,
+        jail: &SetupJail,
+        path: &str,
+        place: &Path,
+        size: u64,
+    ) -> io::Result<()> {
         let age = self.look.present - written(place)?;
         let is_older = |end: &str| {
             let older = self.look.machine.place(&format!("{path}{end}"));
@@ -192,7 +203,7 @@ impl Logs<'_> {
     /// nothing to be said about its lines.
     fn of_head(
         &mut self,
-        jail: &Jail,
+        jail: &SetupJail,
         replayed: &mut ReplayJail,
         path: &str,
         place: &Path,
@@ -254,7 +265,13 @@ impl Logs<'_> {
     }
 
     /// What the filter makes of the lines.
-    fn of_lines(&mut self, jail: &Jail, replayed: &ReplayJail, path: &str, lines: &Lines) {
+    fn of_lines(
+        &mut self,
+        jail: &SetupJail,
+        replayed: &ReplayJail,
+        path: &str,
+        lines: &SampledLines,
+    ) {
         let (all, name) = (lines.all, &jail.name);
         let looks = matches!(replayed.filter().dates(), Dates::Detector(_))
             && !replayed.filter().accepts_undated(self.look.present);
@@ -298,9 +315,9 @@ impl Logs<'_> {
     }
 
     /// The journal of a jail: whether it has anything that the jail looks for.
-    fn of_journal(&mut self, jail: &Jail, options: &JournalOptions, matches: &JournalMatches) {
+    fn of_journal(&mut self, jail: &SetupJail, options: &JournalOptions, matches: &JournalMatches) {
         let at = ("journalmatch", "");
-        if let Journal::Refused(path, why) = self.look.machine.journal() {
+        if let JournalUse::Refused(path, why) = self.look.machine.journal() {
             let text = format!("the journal cannot be read: {path}: {why}");
             return self.add(jail, Severity::Note, "journal", at, text);
         }
@@ -339,8 +356,8 @@ impl Logs<'_> {
 }
 
 /// Puts lines through the filter of a jail.
-fn read(replayed: &mut ReplayJail, lines: &[&str], present: Timestamp) -> Lines {
-    let mut found = Lines::default();
+fn read(replayed: &mut ReplayJail, lines: &[&str], present: Timestamp) -> SampledLines {
+    let mut found = SampledLines::default();
     let mut events = Vec::new();
     let undated = replayed.filter().accepts_undated(present);
     for line in lines {

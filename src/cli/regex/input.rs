@@ -23,7 +23,7 @@ pub(super) enum Block<'a> {
 }
 
 /// Reads complete lines in blocks; a last line without newline is left (fact X2).
-pub(super) struct Lines {
+pub(super) struct InputLines {
     file: Box<dyn Read + Send>,
     path: String,
     encoding: Encoding,
@@ -35,7 +35,7 @@ pub(super) struct Lines {
     told: bool,
 }
 
-impl Lines {
+impl InputLines {
     /// Opens a file, compressed or not; `meter` counts what is read of it.
     ///
     /// # Errors
@@ -44,12 +44,12 @@ impl Lines {
         path: &Path,
         mut encoding: Encoding,
         meter: &ByteMeter,
-    ) -> io::Result<Lines> {
+    ) -> io::Result<InputLines> {
         let mut file = compressed::open(path, meter)?;
         let mut buffer = Vec::with_capacity(2 * BLOCK);
         let to = file.by_ref().take(4).read_to_end(&mut buffer)?;
         let from = encoding.settle(&buffer);
-        Ok(Lines {
+        Ok(InputLines {
             file,
             path: path.to_string_lossy().into_owned(),
             encoding,
@@ -171,7 +171,8 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().expect("temporary file");
         file.write_all(bytes).expect("write");
         let encoding = Encoding::named(encoding).expect("known encoding");
-        let mut lines = Lines::open(file.path(), encoding, &ByteMeter::default()).expect("open");
+        let mut lines =
+            InputLines::open(file.path(), encoding, &ByteMeter::default()).expect("open");
         let mut all = Vec::new();
         while lines
             .block(|block| {

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use serde_json::{Map, Value, json};
 
-use super::report::Report;
-use super::tally::{Kind, RegexTally};
+use super::report::RegexReport;
+use super::tally::{LineGroup, RegexTally};
 use crate::fields::FieldValue;
 use crate::filter::{Dates, GroupRecord};
 
@@ -13,13 +13,17 @@ use crate::filter::{Dates, GroupRecord};
 ///
 /// # Errors
 /// Of the writer.
-pub(super) fn print(report: &Report<'_>, logs: &[String], out: &mut impl Write) -> io::Result<()> {
+pub(super) fn print(
+    report: &RegexReport<'_>,
+    logs: &[String],
+    out: &mut impl Write,
+) -> io::Result<()> {
     let (tally, options) = (report.tally, report.options);
-    let list = |kind: &Kind, wanted: bool, all: bool| match wanted && kind.fits(all, report.listed)
-    {
-        true => Value::from(kind.lines.clone()),
-        false => Value::Null,
-    };
+    let list =
+        |kind: &LineGroup, wanted: bool, all: bool| match wanted && kind.fits(all, report.listed) {
+            true => Value::from(kind.lines.clone()),
+            false => Value::Null,
+        };
     let prefregex = report.filter.prefregex().map(|prefregex| {
         json!({
             "regex": prefregex.source(),

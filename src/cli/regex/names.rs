@@ -13,12 +13,12 @@ const TARGET: &str = "fail2ban.ipdns";
 
 /// Looks names up, each once.
 #[derive(Default)]
-pub(super) struct Names {
+pub(super) struct AddressNames {
     known: HashMap<String, Vec<Address>>,
     inet6: Option<bool>,
 }
 
-impl Names {
+impl AddressNames {
     /// The addresses of a name; none when there are none.
     pub(super) fn resolve(&mut self, name: &str, usedns: UseDns) -> Vec<Address> {
         let found = match self.known.get(name) {

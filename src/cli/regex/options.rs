@@ -12,7 +12,7 @@ use crate::{COMPATIBLE_VERSION, VERSION};
 
 /// Everything that was asked for.
 #[derive(Clone, Debug)]
-pub(super) struct Options {
+pub(super) struct RegexOptions {
     pub(super) log: String,
     /// More logs to read, after `log`.
     pub(super) also: Vec<String>,
@@ -41,7 +41,7 @@ pub(super) struct Options {
     pub(super) json: bool,
 }
 
-impl Options {
+impl RegexOptions {
     /// Whether the report is text that grows while the run goes on.
     pub(super) fn tells(&self) -> bool {
         self.out.is_none() && !self.json
@@ -51,7 +51,7 @@ impl Options {
 /// What came of the command line.
 pub(super) enum Parsed {
     /// Do this.
-    Options(Box<Options>),
+    Options(Box<RegexOptions>),
     /// Only say this: help, version or what is wrong.
     Answer {
         /// For standard output.
@@ -133,7 +133,7 @@ fn operands(matches: &ArgMatches) -> Vec<String> {
     operands.map_or(Vec::new(), |o| o.cloned().collect())
 }
 
-fn collect(matches: &ArgMatches) -> Result<Options, String> {
+fn collect(matches: &ArgMatches) -> Result<RegexOptions, String> {
     let text = |id: &str| {
         matches
             .get_many::<String>(id)
@@ -160,7 +160,7 @@ fn collect(matches: &ArgMatches) -> Result<Options, String> {
         .indices_of("verbose")
         .map_or(0, |all| all.filter(|i| Some(*i) > last).count() as i64);
     let mut operands = operands(matches).into_iter();
-    Ok(Options {
+    Ok(RegexOptions {
         log: operands.next().unwrap_or_default(),
         also: matches
             .get_many::<String>("also")
@@ -228,7 +228,7 @@ mod tests {
         )
     }
 
-    fn options(line: &str) -> Options {
+    fn options(line: &str) -> RegexOptions {
         match read(line) {
             Parsed::Options(options) => *options,
             Parsed::Answer { err, .. } => panic!("{line}: {err}"),

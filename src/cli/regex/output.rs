@@ -15,7 +15,7 @@ use crate::sys::hosts;
 use crate::ticket::Timestamp;
 
 /// One failure to print.
-pub(super) struct Hit {
+pub(super) struct PrintedHit {
     id: Option<Address>,
     time: Option<Timestamp>,
     record: GroupRecord,
@@ -23,9 +23,9 @@ pub(super) struct Hit {
     missed: bool,
 }
 
-impl Hit {
-    pub(super) fn new(id: Option<Address>, found: RegexMatch) -> Hit {
-        Hit {
+impl PrintedHit {
+    pub(super) fn new(id: Option<Address>, found: RegexMatch) -> PrintedHit {
+        PrintedHit {
             id,
             time: found.time,
             record: found.record,
@@ -35,8 +35,8 @@ impl Hit {
     }
 
     /// A line that is no failure, as `--invert` prints it.
-    pub(super) fn missed(line: &str, time: Option<Timestamp>) -> Hit {
-        Hit {
+    pub(super) fn missed(line: &str, time: Option<Timestamp>) -> PrintedHit {
+        PrintedHit {
             id: None,
             time,
             record: GroupRecord::with_empty_id(),
@@ -63,7 +63,7 @@ impl Hit {
 
 /// What to print of each failure.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Form {
+pub(super) enum OutputForm {
     /// The id.
     Id,
     /// The address.
@@ -80,25 +80,25 @@ pub(super) enum Form {
     Json,
 }
 
-impl Form {
-    pub(super) fn read(text: &str, json: bool) -> Form {
+impl OutputForm {
+    pub(super) fn read(text: &str, json: bool) -> OutputForm {
         match text {
-            _ if json => Form::Json,
-            "id" | "fid" => Form::Id,
-            "ip" => Form::Ip,
-            "msg" => Form::Msg,
-            "row" => Form::Row,
-            text if text.contains('<') => Form::Template(text.to_owned()),
-            text => Form::Field(text.to_owned()),
+            _ if json => OutputForm::Json,
+            "id" | "fid" => OutputForm::Id,
+            "ip" => OutputForm::Ip,
+            "msg" => OutputForm::Msg,
+            "row" => OutputForm::Row,
+            text if text.contains('<') => OutputForm::Template(text.to_owned()),
+            text => OutputForm::Field(text.to_owned()),
         }
     }
 
     /// Whether matched lines must be collected.
     pub(super) fn needs_matches(&self) -> bool {
         match self {
-            Form::Msg | Form::Template(_) | Form::Json => true,
-            Form::Field(name) => name == "matches",
-            Form::Id | Form::Ip | Form::Row => false,
+            OutputForm::Msg | OutputForm::Template(_) | OutputForm::Json => true,
+            OutputForm::Field(name) => name == "matches",
+            OutputForm::Id | OutputForm::Ip | OutputForm::Row => false,
         }
     }
 
@@ -106,18 +106,18 @@ impl Form {
     ///
     /// # Errors
     /// Of the writer.
-    pub(super) fn print(&self, hits: &[Hit], out: &mut impl Write) -> io::Result<()> {
+    pub(super) fn print(&self, hits: &[PrintedHit], out: &mut impl Write) -> io::Result<()> {
         let mut later = Vec::new();
         for hit in hits {
             match self {
-                Form::Id => writeln!(out, "{}", hit.id())?,
-                Form::Ip => writeln!(out, "{}", hit.ip())?,
-                Form::Msg => {
+                OutputForm::Id => writeln!(out, "{}", hit.id())?,
+                OutputForm::Ip => writeln!(out, "{}", hit.ip())?,
+                OutputForm::Msg => {
                     for line in &hit.matches {
                         writeln!(out, "{}", line.text())?;
                     }
                 }
-                Form::Row => {
+                OutputForm::Row => {
                     let id = match hit.record.get(&Name::Fid) {
                         Some(fid @ FieldValue::Tuple(_)) => repr(fid),
                         _ => quote(&hit.id()),
@@ -126,15 +126,15 @@ impl Form {
                     let fields = dict(&hit.record, id_only);
                     writeln!(out, "[{id},\t{},\t{fields}],", moment(hit.time))?;
                 }
-                Form::Field(name) if name == "matches" => {
+                OutputForm::Field(name) if name == "matches" => {
                     let all: Vec<_> = hit.matches.iter().map(repr_line).collect();
                     writeln!(out, "[{}]", all.join(", "))?;
                 }
-                Form::Field(name) => match hit.record.get(&Name::from(name.as_str())) {
+                OutputForm::Field(name) => match hit.record.get(&Name::from(name.as_str())) {
                     Some(value) => writeln!(out, "{}", plain(value))?,
                     None => writeln!(out, "None")?,
                 },
-                Form::Json => writeln!(
+                OutputForm::Json => writeln!(
                     out,
                     "{}",
                     json!({
@@ -144,7 +144,7 @@ impl Form {
                         "lines": hit.lines(),
                     })
                 )?,
-                Form::Template(template) => {
+                OutputForm::Template(template) => {
                     if template.contains("<msg>") && hit.matches.len() > 1 || !later.is_empty() {
                         later.push(hit);
                     } else {
@@ -155,7 +155,7 @@ impl Form {
             }
         }
         // a template with several lines for <msg> is printed once per line, after the others
-        if let Form::Template(template) = self {
+        if let OutputForm::Template(template) = self {
             for hit in later {
                 for line in &hit.matches {
                     writeln!(out, "{}", expand(template, hit, &line.text()))?;
@@ -167,7 +167,7 @@ impl Form {
 }
 
 /// Replaces the tags a failure can answer without a jail; others stay.
-fn expand(template: &str, hit: &Hit, message: &str) -> String {
+fn expand(template: &str, hit: &PrintedHit, message: &str) -> String {
     let mut text = String::new();
     let mut rest = template;
     while let Some(start) = rest.find('<') {
@@ -190,7 +190,7 @@ fn expand(template: &str, hit: &Hit, message: &str) -> String {
 
 /// The value of a tag; `None` for one that needs a jail or is none. A field that was not captured
 /// is empty text.
-fn tag(name: &str, hit: &Hit, message: &str) -> Option<String> {
+fn tag(name: &str, hit: &PrintedHit, message: &str) -> Option<String> {
     if let Some(field) = field_of_tag(name) {
         return Some(
             hit.record

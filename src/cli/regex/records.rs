@@ -27,12 +27,12 @@ impl Records {
     }
 }
 
-struct Queue {
+struct RecordQueue {
     records: Records,
     verbose: u32,
 }
 
-impl Sink for Queue {
+impl Sink for RecordQueue {
     fn write(&self, level: Level, target: &str, message: fmt::Arguments<'_>) {
         let Ok(mut gathered) = self.records.0.lock() else {
             return;
@@ -78,7 +78,7 @@ pub(super) fn install(level: &str, verbose: u32) -> Result<Records, Stop> {
     };
     let records = Records::default();
     log::set_threshold(number);
-    log::set_sink(Box::new(Queue {
+    log::set_sink(Box::new(RecordQueue {
         records: records.clone(),
         verbose,
     }));

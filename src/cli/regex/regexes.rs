@@ -7,7 +7,7 @@ use std::path::Path;
 use indexmap::IndexMap;
 
 use super::Stop;
-use super::options::Options;
+use super::options::RegexOptions;
 use super::records::Records;
 use super::tally::RegexTally;
 use crate::config::filter::FilterOptions;
@@ -24,8 +24,8 @@ use crate::{error, record};
 const SHOWN: usize = 53;
 
 /// Sets a filter up, telling what is used; what the command line says beats what files say.
-pub(super) struct Setup<'a, W> {
-    pub(super) options: &'a Options,
+pub(super) struct RegexSetup<'a, W> {
+    pub(super) options: &'a RegexOptions,
     pub(super) out: &'a mut W,
     pub(super) filter: Filter,
     pub(super) journalmatch: Vec<String>,
@@ -34,17 +34,17 @@ pub(super) struct Setup<'a, W> {
     datepattern_set: bool,
 }
 
-impl<'a, W: Write> Setup<'a, W> {
+impl<'a, W: Write> RegexSetup<'a, W> {
     pub(super) fn new(
-        options: &'a Options,
+        options: &'a RegexOptions,
         out: &'a mut W,
         records: Records,
         filter: Filter,
-    ) -> Result<Setup<'a, W>, Stop> {
+    ) -> Result<RegexSetup<'a, W>, Stop> {
         let journalmatch = options.journalmatch.as_deref().unwrap_or_default();
         let journalmatch = shell_words(journalmatch)
             .map_err(|reason| Stop::Fatal(format!("ValueError: {reason}")))?;
-        Ok(Setup {
+        Ok(RegexSetup {
             options,
             out,
             filter,

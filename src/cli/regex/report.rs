@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use chrono::{DateTime, Local};
 
-use super::options::Options;
-use super::tally::{Kind, RegexTally, Tally};
+use super::options::RegexOptions;
+use super::tally::{LineGroup, RegexTally, RunTally};
 use crate::filter::{Dates, Filter};
 use crate::printable::printable_lines;
 use crate::python::encoding::Encoding;
 use crate::python::text::strip_end;
 
 /// All that the report shows.
-pub(super) struct Report<'a> {
-    pub(super) options: &'a Options,
+pub(super) struct RegexReport<'a> {
+    pub(super) options: &'a RegexOptions,
     pub(super) filter: &'a Filter,
-    pub(super) tally: &'a Tally,
+    pub(super) tally: &'a RunTally,
     pub(super) listed: usize,
     pub(super) encoding: &'a Encoding,
     pub(super) elapsed: Duration,
@@ -26,7 +26,7 @@ pub(super) struct Report<'a> {
 ///
 /// # Errors
 /// Of the writer.
-pub(super) fn print(report: &Report<'_>, out: &mut impl Write) -> io::Result<()> {
+pub(super) fn print(report: &RegexReport<'_>, out: &mut impl Write) -> io::Result<()> {
     let tally = report.tally;
     writeln!(out, "\nResults\n=======")?;
     if let Some(prefregex) = report.filter.prefregex() {
@@ -103,7 +103,7 @@ fn list(out: &mut impl Write, header: Option<&str>, lines: &[String]) -> io::Res
 }
 
 fn regexes(
-    report: &Report<'_>,
+    report: &RegexReport<'_>,
     out: &mut impl Write,
     title: &str,
     tallies: &[RegexTally],
@@ -137,7 +137,7 @@ fn local(time: Option<f64>) -> String {
     time.format("%a %b %d %H:%M:%S %Y").to_string()
 }
 
-fn dates(report: &Report<'_>, out: &mut impl Write) -> io::Result<()> {
+fn dates(report: &RegexReport<'_>, out: &mut impl Write) -> io::Result<()> {
     let options = report.options;
     let mut lines = Vec::new();
     match report.filter.dates() {
@@ -170,10 +170,10 @@ fn dates(report: &Report<'_>, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn lines(
-    report: &Report<'_>,
+    report: &RegexReport<'_>,
     out: &mut impl Write,
     name: &str,
-    kind: &Kind,
+    kind: &LineGroup,
     all: bool,
     regexes: &[RegexTally],
 ) -> io::Result<()> {
@@ -207,7 +207,7 @@ fn lines(
 }
 
 /// Where a line and a regex can be looked at together.
-fn link(report: &Report<'_>, line: &str, regex: &RegexTally) -> String {
+fn link(report: &RegexReport<'_>, line: &str, regex: &RegexTally) -> String {
     let flags = if report.filter.maxlines() > 1 {
         "&flags=m"
     } else {

@@ -5,13 +5,13 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::Stop;
-use super::input::{Block, Lines, trim};
-use super::names::Names;
-use super::options::Options;
-use super::output::{Form, Hit};
+use super::input::{Block, InputLines, trim};
+use super::names::AddressNames;
+use super::options::RegexOptions;
+use super::output::{OutputForm, PrintedHit};
 use super::records::{self, Records};
-use super::regexes::{Setup, shorten, tallies};
-use super::tally::{Kind, Tally};
+use super::regexes::{RegexSetup, shorten, tallies};
+use super::tally::{LineGroup, RunTally};
 use super::{json, report};
 use crate::address::Address;
 use crate::cli::progress::Progress;
@@ -31,7 +31,7 @@ use crate::source::journal::{
 const LISTED: usize = 20;
 
 /// Does what `options` say.
-pub(super) fn run(options: &Options, out: &mut impl Write) -> Result<(), Stop> {
+pub(super) fn run(options: &RegexOptions, out: &mut impl Write) -> Result<(), Stop> {
     if options.tells() {
         writeln!(out, "\nRunning tests\n=============\n")?;
     }
@@ -42,9 +42,9 @@ pub(super) fn run(options: &Options, out: &mut impl Write) -> Result<(), Stop> {
     result
 }
 
-fn walk(options: &Options, out: &mut impl Write, records: Records) -> Result<(), Stop> {
+fn walk(options: &RegexOptions, out: &mut impl Write, records: Records) -> Result<(), Stop> {
     let filter = Filter::new("~jailless~");
-    let mut setup = Setup::new(options, out, records.clone(), filter)?;
+    let mut setup = RegexSetup::new(options, out, records.clone(), filter)?;
     if options.log.starts_with("systemd-journal") && !Path::new(&options.log).is_file() {
         // a journal knows when its entries were written
         setup.filter.disable_dates();
@@ -80,7 +80,7 @@ fn walk(options: &Options, out: &mut impl Write, records: Records) -> Result<(),
     } else if log.starts_with("systemd-journal") {
         sources.push(open_journal(&mut setup, log, &encoding)?);
     } else {
-        sources.push(Source::Text(text_lines(&mut setup, log)?));
+        sources.push(RegexInput::Text(text_lines(&mut setup, log)?));
     }
     for log in &options.also {
         sources.push(open(&mut setup, log, &encoding, &meter)?);
@@ -88,7 +88,7 @@ fn walk(options: &Options, out: &mut impl Write, records: Records) -> Result<(),
     setup.tell(format_args!(""))?;
 
     let filter = setup.filter;
-    let mut run = Run::new(options, filter, out, encoding, records);
+    let mut run = RegexRun::new(options, filter, out, encoding, records);
     let started = Instant::now();
     let logs: Vec<String> = std::iter::once(&options.log)
         .chain(&options.also)
@@ -99,14 +99,14 @@ fn walk(options: &Options, out: &mut impl Write, records: Records) -> Result<(),
     let mut progress = Progress::new(logs.iter().map(String::as_str), &meter, quiet);
     for source in sources {
         match source {
-            Source::File(mut lines) => loop {
+            RegexInput::File(mut lines) => loop {
                 run.clock.now = now();
                 if !lines.block(|block| run.block(block))? {
                     break;
                 }
                 progress.tick();
             },
-            Source::Journal(mut reader) => {
+            RegexInput::Journal(mut reader) => {
                 let read = |e: &std::io::Error| Stop::Fatal(format!("OSError: {}", errno(e)));
                 while let Some(JournalEntry { date, line, time }) =
                     reader.next_entry().map_err(|e| read(&e))?
@@ -116,7 +116,7 @@ fn walk(options: &Options, out: &mut impl Write, records: Records) -> Result<(),
                     run.entry(&line, LineHint::Date(&date, time), &whole)?;
                 }
             }
-            Source::Text(lines) => {
+            RegexInput::Text(lines) => {
                 for line in lines {
                     run.line(line.trim_end_matches(['\r', '\n']), LineHint::Nothing)?;
                 }
@@ -127,7 +127,7 @@ fn walk(options: &Options, out: &mut impl Write, records: Records) -> Result<(),
     let elapsed = started.elapsed();
     run.show_records()?;
     if options.out.is_none() {
-        let report = report::Report {
+        let report = report::RegexReport {
             options,
             filter: &run.filter,
             tally: &run.tally,
@@ -145,24 +145,24 @@ fn walk(options: &Options, out: &mut impl Write, records: Records) -> Result<(),
 
 /// Opens a log file and tells so.
 fn open<W: Write>(
-    setup: &mut Setup<'_, W>,
+    setup: &mut RegexSetup<'_, W>,
     log: &str,
     encoding: &Encoding,
     meter: &ByteMeter,
-) -> Result<Source, Stop> {
-    let lines = Lines::open(Path::new(log), encoding.clone(), meter)
+) -> Result<RegexInput, Stop> {
+    let lines = InputLines::open(Path::new(log), encoding.clone(), meter)
         .map_err(|e| Stop::Wrong(format!("{}: '{log}'", errno(&e))))?;
     setup.tell(format_args!("Use         log file : {log}"))?;
     setup.tell(format_args!("Use         encoding : {}", encoding.name))?;
-    Ok(Source::File(Box::new(lines)))
+    Ok(RegexInput::File(Box::new(lines)))
 }
 
 /// Opens the journal that LOG describes and tells so.
 fn open_journal<W: Write>(
-    setup: &mut Setup<'_, W>,
+    setup: &mut RegexSetup<'_, W>,
     log: &str,
     encoding: &Encoding,
-) -> Result<Source, Stop> {
+) -> Result<RegexInput, Stop> {
     let fatal = |kind: &str, reason: String| Stop::Fatal(format!("{kind}: {reason}"));
     setup.tell(format_args!("Use         systemd journal"))?;
     setup.tell(format_args!("Use         encoding : {}", encoding.name))?;
@@ -182,17 +182,17 @@ fn open_journal<W: Write>(
     }
     let reader = JournalReader::open(&place, &matches, encoding.clone())
         .map_err(|error| fatal("OSError", errno(&error)))?;
-    Ok(Source::Journal(Box::new(reader)))
+    Ok(RegexInput::Journal(Box::new(reader)))
 }
 
-enum Source {
-    File(Box<Lines>),
+enum RegexInput {
+    File(Box<InputLines>),
     Journal(Box<JournalReader>),
     Text(Vec<String>),
 }
 
 /// The lines of LOG when it is no file (fact X1).
-fn text_lines<W: Write>(setup: &mut Setup<'_, W>, log: &str) -> Result<Vec<String>, Stop> {
+fn text_lines<W: Write>(setup: &mut RegexSetup<'_, W>, log: &str) -> Result<Vec<String>, Stop> {
     if setup.filter.maxlines() <= 1 && !log.contains('\n') {
         setup.tell(format_args!("Use      single line : {}", shorten(log)))?;
         return Ok(vec![log.to_owned()]);
@@ -238,17 +238,17 @@ fn errno(error: &std::io::Error) -> String {
 }
 
 /// A walk over lines.
-struct Run<'a, W> {
-    options: &'a Options,
+struct RegexRun<'a, W> {
+    options: &'a RegexOptions,
     filter: Filter,
     out: &'a mut W,
     encoding: Encoding,
     clock: Clock,
     manner: ExamineMode,
     outcome: LineOutcome,
-    names: Names,
-    tally: Tally,
-    form: Option<Form>,
+    names: AddressNames,
+    tally: RunTally,
+    form: Option<OutputForm>,
     /// Most lines a list shows.
     listed: usize,
     /// Fields of the last match of the prefregex, shown.
@@ -258,18 +258,18 @@ struct Run<'a, W> {
     told: bool,
 }
 
-impl<'a, W: Write> Run<'a, W> {
+impl<'a, W: Write> RegexRun<'a, W> {
     fn new(
-        options: &'a Options,
+        options: &'a RegexOptions,
         filter: Filter,
         out: &'a mut W,
         encoding: Encoding,
         records: Records,
-    ) -> Run<'a, W> {
+    ) -> RegexRun<'a, W> {
         let form = options
             .out
             .as_deref()
-            .map(|form| Form::read(form, options.json));
+            .map(|form| OutputForm::read(form, options.json));
         let report = form.is_none();
         let listed = options
             .maxlines
@@ -282,20 +282,20 @@ impl<'a, W: Write> Run<'a, W> {
                 (_, true) => usize::MAX,
                 _ => listed + 1,
             };
-            Kind::new(keep, options.debuggex)
+            LineGroup::new(keep, options.debuggex)
         };
-        Run {
+        RegexRun {
             manner: ExamineMode {
                 every_regex: options.check_all && report,
                 report_all: report,
                 skip_pending: !report,
                 raw_hosts: options.raw,
                 window: false,
-                evidence: form.as_ref().is_some_and(Form::needs_matches),
+                evidence: form.as_ref().is_some_and(OutputForm::needs_matches),
                 fields: !report,
                 prefix_fields: report && options.verbose > 0,
             },
-            tally: Tally {
+            tally: RunTally {
                 tested: 0,
                 matched: kind(!options.all_matched, options.all_matched),
                 ignored: kind(options.no_ignored, options.all_ignored),
@@ -315,7 +315,7 @@ impl<'a, W: Write> Run<'a, W> {
                 findtime: 0.0,
             },
             outcome: LineOutcome::default(),
-            names: Names::default(),
+            names: AddressNames::default(),
             form,
             listed,
             prefix: String::new(),
@@ -456,18 +456,18 @@ impl<'a, W: Write> Run<'a, W> {
             match &found.id {
                 Some(FailureId::Name(name)) => {
                     for address in self.names.resolve(name, self.filter.usedns()) {
-                        hits.push(Hit::new(Some(address), found.clone()));
+                        hits.push(PrintedHit::new(Some(address), found.clone()));
                     }
                 }
                 Some(FailureId::Address(address)) => {
-                    hits.push(Hit::new(Some(address.clone()), found))
+                    hits.push(PrintedHit::new(Some(address.clone()), found))
                 }
                 None => {}
             }
         }
         if self.options.invert == hits.is_empty() {
             if hits.is_empty() {
-                hits.push(Hit::missed(line, self.filter.last_date()));
+                hits.push(PrintedHit::missed(line, self.filter.last_date()));
             }
             form.print(&hits, self.out)?;
         }

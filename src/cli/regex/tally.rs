@@ -14,7 +14,7 @@ pub(super) struct RegexTally {
 
 /// Lines of one kind: matched, ignored or missed.
 #[derive(Debug)]
-pub(super) struct Kind {
+pub(super) struct LineGroup {
     pub(super) count: i64,
     /// How many lines are kept at most.
     keep: usize,
@@ -23,9 +23,9 @@ pub(super) struct Kind {
     pub(super) plain: Option<Vec<String>>,
 }
 
-impl Kind {
-    pub(super) fn new(keep: usize, debuggex: bool) -> Kind {
-        Kind {
+impl LineGroup {
+    pub(super) fn new(keep: usize, debuggex: bool) -> LineGroup {
+        LineGroup {
             count: 0,
             keep,
             lines: Vec::new(),
@@ -69,11 +69,11 @@ impl Kind {
 
 /// All counts of a run.
 #[derive(Debug)]
-pub(super) struct Tally {
+pub(super) struct RunTally {
     pub(super) tested: i64,
-    pub(super) matched: Kind,
-    pub(super) ignored: Kind,
-    pub(super) missed: Kind,
+    pub(super) matched: LineGroup,
+    pub(super) ignored: LineGroup,
+    pub(super) missed: LineGroup,
     pub(super) prefregex: u64,
     /// With `-v`: the fields of the first matches of the prefregex.
     pub(super) prefixes: Vec<String>,
@@ -81,7 +81,7 @@ pub(super) struct Tally {
     pub(super) ignoreregexes: Vec<RegexTally>,
 }
 
-impl Tally {
+impl RunTally {
     /// Settles what a multi-line match did to lines seen before: buffered lines that are gone from
     /// the buffer were part of the match, not missed. Returns their text without dates.
     pub(super) fn settle(

@@ -8,7 +8,7 @@ use crate::cli::{directory, help};
 
 /// What was asked for.
 #[derive(Clone, Debug)]
-pub struct Arguments {
+pub struct ReplayArguments {
     /// Configuration directory.
     pub config: String,
     /// These jails, enabled or not; none: those that are enabled.
@@ -23,12 +23,12 @@ pub struct Arguments {
     pub verbose: bool,
 }
 
-impl Arguments {
+impl ReplayArguments {
     /// Reads the command line, the program's name first.
     ///
     /// # Errors
     /// clap's message, also for `--help`.
-    pub fn parse(words: Vec<OsString>) -> Result<Arguments, clap::Error> {
+    pub fn parse(words: Vec<OsString>) -> Result<ReplayArguments, clap::Error> {
         let matches = command().try_get_matches_from(words)?;
         let list = |name: &str| {
             matches
@@ -36,7 +36,7 @@ impl Arguments {
                 .map(|values| values.cloned().collect())
                 .unwrap_or_default()
         };
-        Ok(Arguments {
+        Ok(ReplayArguments {
             config: directory::chosen(&matches).to_owned(),
             jails: list("jail"),
             logs: list("log"),
@@ -126,7 +126,8 @@ mod tests {
             "-c",
             "/x",
         ];
-        let arguments = Arguments::parse(words.iter().map(OsString::from).collect()).expect("fine");
+        let arguments =
+            ReplayArguments::parse(words.iter().map(OsString::from).collect()).expect("fine");
         assert_eq!(arguments.logs, ["a.log", "b.log"]);
         assert_eq!(arguments.jails, ["sshd", "postfix"]);
         assert_eq!(arguments.config, "/x");
@@ -135,6 +136,6 @@ mod tests {
 
     #[test]
     fn unknown_options_are_refused() {
-        assert!(Arguments::parse(vec!["ferroban replay".into(), "--ban".into()]).is_err());
+        assert!(ReplayArguments::parse(vec!["ferroban replay".into(), "--ban".into()]).is_err());
     }
 }

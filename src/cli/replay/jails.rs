@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use anyhow::{Context as _, bail};
 
-use super::arguments::Arguments;
+use super::arguments::ReplayArguments;
 use crate::action::preview::DryAction;
 use crate::address::Family;
 use crate::config::files::Overlay;
@@ -24,7 +24,7 @@ use crate::sys::hosts::HostNames;
 
 /// The jails, and what is missing.
 #[derive(Default)]
-pub struct Jails {
+pub struct ReplayJails {
     /// Those that can be run.
     pub jails: Vec<Replayed>,
     /// What could not be read so far.
@@ -60,7 +60,7 @@ pub struct Replayed {
     /// The jail.
     pub jail: ReplayJail,
     /// What it reads.
-    pub source: Source,
+    pub source: ReplaySource,
     /// Its actions in order.
     pub actions: Vec<DryAction>,
     /// Families whose `actionstart` has been told.
@@ -68,7 +68,7 @@ pub struct Replayed {
 }
 
 /// Where a jail has its lines from.
-pub enum Source {
+pub enum ReplaySource {
     /// Log files, `-` being standard input.
     Files(Vec<String>),
     /// The journal.
@@ -81,7 +81,7 @@ pub enum Source {
 ///
 /// # Errors
 /// Nothing of it can be used.
-pub fn read(arguments: &Arguments) -> anyhow::Result<Jails> {
+pub fn read(arguments: &ReplayArguments) -> anyhow::Result<ReplayJails> {
     let trials = Validator::default();
     let options = ReadOptions {
         // logs come from the command line, or a missing one is told below
@@ -102,7 +102,7 @@ pub fn read(arguments: &Arguments) -> anyhow::Result<Jails> {
         true => HostNames::of_this_machine(),
         false => HostNames::default(),
     };
-    let mut jails = Jails::default();
+    let mut jails = ReplayJails::default();
     jails
         .left_out
         .extend((stream.skipped.into_iter()).map(|(jail, why)| LeftOut {
@@ -118,7 +118,7 @@ pub fn read(arguments: &Arguments) -> anyhow::Result<Jails> {
     }
     for jail in &mut jails.jails {
         if !arguments.logs.is_empty() {
-            jail.source = Source::Files(arguments.logs.clone());
+            jail.source = ReplaySource::Files(arguments.logs.clone());
         }
         know_surroundings(jail, &mut jails.left_out);
     }
@@ -129,8 +129,8 @@ pub fn read(arguments: &Arguments) -> anyhow::Result<Jails> {
 ///
 /// # Errors
 /// Something that is no command.
-pub fn made_by(commands: &[Vec<Value>]) -> anyhow::Result<Jails> {
-    let mut jails = Jails::default();
+pub fn made_by(commands: &[Vec<Value>]) -> anyhow::Result<ReplayJails> {
+    let mut jails = ReplayJails::default();
     jails.carry_out(commands, &HostNames::default(), &[])?;
     for jail in &mut jails.jails {
         know_surroundings(jail, &mut jails.left_out);
@@ -159,7 +159,7 @@ pub fn names_of_jails(config: &str) -> Result<Vec<String>, Cause> {
 }
 
 /// Switches the wanted jails on; when logs are given it does not matter that their own are missing.
-fn enabling(arguments: &Arguments) -> String {
+fn enabling(arguments: &ReplayArguments) -> String {
     let own_logs = match arguments.logs.is_empty() {
         true => "",
         false => "skip_if_nologs = false\n",
@@ -170,7 +170,7 @@ fn enabling(arguments: &Arguments) -> String {
     format!("[DEFAULT]\n{own_logs}{sections}")
 }
 
-impl Jails {
+impl ReplayJails {
     /// Makes the jails; one that cannot be made is left out.
     fn carry_out(
         &mut self,
@@ -227,11 +227,11 @@ impl Replayed {
         let mut jail = ReplayJail::new(name);
         jail.filter_mut().share_templates(templates);
         let source = match Backend::read(backend, name)? {
-            Backend::Inotify | Backend::Polling => Source::Files(Vec::new()),
-            Backend::Feed(source) => Source::Feed(source.name()),
+            Backend::Inotify | Backend::Polling => ReplaySource::Files(Vec::new()),
+            Backend::Feed(source) => ReplaySource::Feed(source.name()),
             Backend::Journal(options) => {
                 jail.read_journal();
-                Source::Journal(options, JournalMatches::default())
+                ReplaySource::Journal(options, JournalMatches::default())
             }
         };
         Ok(Replayed {
@@ -245,8 +245,8 @@ impl Replayed {
 
     fn set(&mut self, setting: JailSetting, names: &HostNames) -> anyhow::Result<()> {
         match (setting, &mut self.source) {
-            (JailSetting::AddLogPath { path, .. }, Source::Files(logs)) => logs.push(path),
-            (JailSetting::AddJournalMatch(words), Source::Journal(_, matches)) => {
+            (JailSetting::AddLogPath { path, .. }, ReplaySource::Files(logs)) => logs.push(path),
+            (JailSetting::AddJournalMatch(words), ReplaySource::Journal(_, matches)) => {
                 matches.add(&words)?;
             }
             (JailSetting::AddAction { name, python: None }, _) => {
@@ -268,7 +268,7 @@ impl Replayed {
     /// The lines of `logpath` that lead to no file now: all of them where nothing else is read, else
     /// those that name a certain file.
     fn missing(&self, patterns: &[String]) -> Vec<LeftOut> {
-        let Source::Files(logs) = &self.source else {
+        let ReplaySource::Files(logs) = &self.source else {
             return Vec::new();
         };
         let path = |line: &'_ String| {

@@ -13,9 +13,9 @@ const LONGEST_LINE: usize = 1 << 20;
 const FARTHEST_DATE: usize = 16 << 20;
 
 /// The lines of several logs, merged by their dates; lines without a date stay behind the line
-/// before them. A log that cannot be read any further ends there, see [`Lines::failed`].
-pub struct Lines {
-    logs: Vec<Log>,
+/// before them. A log that cannot be read any further ends there, see [`ReplayLines::failed`].
+pub struct ReplayLines {
+    logs: Vec<MergedLog>,
     present: f64,
     failed: Vec<(String, io::Error)>,
 }
@@ -30,7 +30,7 @@ pub struct Input {
     pub encoding: String,
 }
 
-struct Log {
+struct MergedLog {
     path: String,
     reader: Box<dyn BufRead>,
     /// `None`: its lines have no dates.
@@ -42,18 +42,18 @@ struct Log {
     next: Option<String>,
 }
 
-impl Lines {
+impl ReplayLines {
     /// The lines of these for a jail, whose clock begins with the first date; `present` completes
     /// dates without a year.
-    pub fn new(inputs: Vec<Input>, jail: &mut ReplayJail, present: f64) -> Lines {
-        let mut lines = Lines {
+    pub fn new(inputs: Vec<Input>, jail: &mut ReplayJail, present: f64) -> ReplayLines {
+        let mut lines = ReplayLines {
             logs: Vec::new(),
             present,
             failed: Vec::new(),
         };
         for input in inputs {
             match input.log {
-                Ok(log) => lines.logs.push(Log {
+                Ok(log) => lines.logs.push(MergedLog {
                     path: input.path,
                     reader: Box::new(BufReader::with_capacity(1 << 17, log)),
                     dates: jail.new_detector(),
@@ -129,7 +129,7 @@ impl Lines {
     }
 }
 
-impl Log {
+impl MergedLog {
     fn first_date(&mut self, present: f64) -> io::Result<Option<f64>> {
         let (mut lines, mut bytes) = (0, 0);
         while bytes < FARTHEST_DATE {

@@ -10,16 +10,16 @@ use crate::source::compressed::{self, ByteMeter};
 
 /// Opens logs, compressed or not, and counts what is read of them.
 #[derive(Debug, Default)]
-pub struct Logs {
+pub struct ReplayLogs {
     meter: ByteMeter,
     /// What standard input said, when more than one jail reads it.
     standard_input: Option<File>,
 }
 
-impl Logs {
+impl ReplayLogs {
     /// For one reader, or for several one after the other.
-    pub fn new(meter: ByteMeter) -> Logs {
-        Logs {
+    pub fn new(meter: ByteMeter) -> ReplayLogs {
+        ReplayLogs {
             meter,
             standard_input: None,
         }

@@ -4,13 +4,13 @@ use std::io::{self, Write};
 
 use serde_json::{Value as Json, json};
 
-use super::arguments::Arguments;
+use super::arguments::ReplayArguments;
 use super::jails::{LeftOut, Replayed};
 use super::summary::{Summary, counted, span};
 use crate::action::JailFigures;
 use crate::action::plan::{Plan, Work};
 use crate::action::tags::TagError;
-use crate::cli::colours::{Colours, Style};
+use crate::cli::colours::{Colours, TextStyle};
 use crate::cli::printable;
 use crate::cli::table::{self, Column};
 use crate::fields::MatchLine;
@@ -28,14 +28,14 @@ const BANS: [Column; 5] = [
 ];
 
 /// A command that would have run.
-struct Told {
+struct SimulatedCommand {
     /// The action it is of.
     action: String,
     /// What would have run, or why it cannot be told.
     plan: Result<Plan, TagError>,
 }
 
-impl Told {
+impl SimulatedCommand {
     fn text(&self) -> String {
         match &self.plan {
             Ok(plan) => plan.script.spelled_out(),
@@ -51,17 +51,17 @@ impl Told {
 }
 
 /// Writes events as they are told, then a summary.
-pub struct Report<'a, W> {
-    arguments: &'a Arguments,
+pub struct ReplayReport<'a, W> {
+    arguments: &'a ReplayArguments,
     out: W,
     colours: Colours,
     summary: Summary,
 }
 
-impl<'a, W: Write> Report<'a, W> {
+impl<'a, W: Write> ReplayReport<'a, W> {
     /// A report to `out`.
-    pub fn new(arguments: &'a Arguments, out: W, colours: Colours) -> Report<'a, W> {
-        Report {
+    pub fn new(arguments: &'a ReplayArguments, out: W, colours: Colours) -> ReplayReport<'a, W> {
+        ReplayReport {
             arguments,
             out,
             colours,
@@ -98,11 +98,11 @@ impl<'a, W: Write> Report<'a, W> {
             {
                 let id = printable(&ticket.id.to_string());
                 self.row([
-                    (&local_time(*time), Style::Plain),
-                    (&id, Style::Plain),
-                    (&name, Style::Plain),
-                    ("", Style::Plain),
-                    ("lifted", Style::Plain),
+                    (&local_time(*time), TextStyle::Plain),
+                    (&id, TextStyle::Plain),
+                    (&name, TextStyle::Plain),
+                    ("", TextStyle::Plain),
+                    ("lifted", TextStyle::Plain),
                 ])?;
             }
             ReplayEvent::Unban { .. } => {}
@@ -121,18 +121,18 @@ impl<'a, W: Write> Report<'a, W> {
     fn ban(&mut self, ban: &ReplayBan, jail: &str, place: usize) -> io::Result<()> {
         if self.summary.is_empty() {
             let heading = ["time", "banned", "jail", "failures", "ban time"];
-            self.row(heading.map(|cell| (cell, Style::Heading)))?;
+            self.row(heading.map(|cell| (cell, TextStyle::Heading)))?;
         }
         let id = printable(&ban.ticket.id.to_string());
         self.summary.ban(&id, ban, place);
         self.row([
-            (&local_time(ban.time), Style::Plain),
-            (&id, Style::Banned),
-            (jail, Style::Plain),
-            (&ban.ticket.failures.to_string(), Style::Plain),
+            (&local_time(ban.time), TextStyle::Plain),
+            (&id, TextStyle::Banned),
+            (jail, TextStyle::Plain),
+            (&ban.ticket.failures.to_string(), TextStyle::Plain),
             (
                 &span(ban.until.map(|until| until - ban.ticket.time)),
-                Style::Plain,
+                TextStyle::Plain,
             ),
         ])?;
         if self.arguments.verbose {
@@ -146,12 +146,12 @@ impl<'a, W: Write> Report<'a, W> {
         Ok(())
     }
 
-    fn row(&mut self, cells: [(&str, Style); 5]) -> io::Result<()> {
+    fn row(&mut self, cells: [(&str, TextStyle); 5]) -> io::Result<()> {
         writeln!(self.out, "{}", table::row(&BANS, &cells, self.colours))
     }
 
     fn aside(&mut self, line: &str) -> io::Result<()> {
-        let line = self.colours.paint(line, Style::Aside);
+        let line = self.colours.paint(line, TextStyle::Aside);
         writeln!(self.out, "      {line}")
     }
 
@@ -252,7 +252,7 @@ fn remark(jail: &Replayed) -> Option<String> {
     (!remarks.is_empty()).then(|| printable(&remarks.join("; ")))
 }
 
-fn as_json(event: &ReplayEvent, jail: &str, commands: &[Told]) -> Json {
+fn as_json(event: &ReplayEvent, jail: &str, commands: &[SimulatedCommand]) -> Json {
     let mut object = match event {
         ReplayEvent::Ban(ban) => json!({
             "event": "ban",
@@ -286,7 +286,7 @@ fn lines(ticket: &Ticket) -> Vec<String> {
 
 /// The commands an event would have run. Before the first ban of a family that includes `actionstart`,
 /// as with actions that start on demand.
-fn commands(event: &ReplayEvent, jail: &mut Replayed) -> Vec<Told> {
+fn commands(event: &ReplayEvent, jail: &mut Replayed) -> Vec<SimulatedCommand> {
     let (ticket, operation) = match event {
         ReplayEvent::Ban(ban) => (&ban.ticket, "actionban"),
         ReplayEvent::Unban { ticket, .. } => (ticket, "actionunban"),
@@ -312,7 +312,7 @@ fn commands(event: &ReplayEvent, jail: &mut Replayed) -> Vec<Told> {
                 .as_ref()
                 .is_ok_and(|plan| plan.script.text.trim().is_empty());
             if !empty {
-                commands.push(Told {
+                commands.push(SimulatedCommand {
                     action: action.name.clone(),
                     plan,
                 });

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::jails::Replayed;
-use crate::cli::colours::{Colours, Style};
+use crate::cli::colours::{Colours, TextStyle};
 use crate::cli::table::{self, Column};
 use crate::datetime::duration;
 use crate::jail::replay::ReplayBan;
@@ -117,17 +117,17 @@ impl Summary {
             (b.bans, b.failures, one).cmp(&(a.bans, a.failures, other))
         });
         let heading = ["who", "bans", "failures", "ban time", "jails"];
-        let heading = heading.map(|cell| (cell, Style::Heading));
+        let heading = heading.map(|cell| (cell, TextStyle::Heading));
         let mut lines = vec![table::row(&OFFENDERS, &heading, colours)];
         let shown = if all { offenders.len() } else { NAMED };
         for (id, (cost, jails)) in offenders.iter().take(shown) {
             let jails: Vec<&str> = jails.iter().map(|jail| names[*jail].as_str()).collect();
             let cells = [
-                (id.as_str(), Style::Banned),
-                (&cost.bans.to_string(), Style::Plain),
-                (&cost.failures.to_string(), Style::Plain),
-                (&cost.time(), Style::Plain),
-                (&jails.join(", "), Style::Plain),
+                (id.as_str(), TextStyle::Banned),
+                (&cost.bans.to_string(), TextStyle::Plain),
+                (&cost.failures.to_string(), TextStyle::Plain),
+                (&cost.time(), TextStyle::Plain),
+                (&jails.join(", "), TextStyle::Plain),
             ];
             lines.push(table::row(&OFFENDERS, &cells, colours));
         }
@@ -142,7 +142,7 @@ impl Summary {
         let heading = [
             "jail", "lines", "failures", "bans", "ban time", "commands", "mails",
         ];
-        let heading = heading.map(|cell| (cell, Style::Heading));
+        let heading = heading.map(|cell| (cell, TextStyle::Heading));
         let mut rows = vec![table::row(&JAILS, &heading, colours)];
         let mut all = Bill::default();
         let mut row = |name: &str, lines: String, failures: String, bill: &Bill| {
@@ -154,8 +154,10 @@ impl Summary {
                 bill.commands.to_string(),
                 bill.mails.to_string(),
             ];
-            let figures = figures.iter().map(|figure| (figure.as_str(), Style::Plain));
-            let cells: Vec<_> = std::iter::once((name, Style::Plain))
+            let figures = figures
+                .iter()
+                .map(|figure| (figure.as_str(), TextStyle::Plain));
+            let cells: Vec<_> = std::iter::once((name, TextStyle::Plain))
                 .chain(figures)
                 .collect();
             rows.push(table::row(&JAILS, &cells, colours));

@@ -9,7 +9,7 @@ use crate::cli::{directory, help};
 
 /// What was asked for.
 #[derive(Clone, Debug)]
-pub struct Arguments {
+pub struct ReportArguments {
     /// Configuration directory.
     pub config: String,
     /// Control socket, in place of that of the configuration.
@@ -22,14 +22,14 @@ pub struct Arguments {
     pub output: Option<PathBuf>,
 }
 
-impl Arguments {
+impl ReportArguments {
     /// Reads the command line, the program's name first.
     ///
     /// # Errors
     /// clap's message, also for `--help`.
-    pub fn parse(words: Vec<OsString>) -> Result<Arguments, clap::Error> {
+    pub fn parse(words: Vec<OsString>) -> Result<ReportArguments, clap::Error> {
         let matches = command().try_get_matches_from(words)?;
-        Ok(Arguments {
+        Ok(ReportArguments {
             config: directory::chosen(&matches).to_owned(),
             socket: matches.get_one("socket").cloned(),
             html: matches.get_flag("html"),

@@ -2,11 +2,11 @@
 
 use maud::{DOCTYPE, PreEscaped, html};
 
-use super::page::Page;
+use super::page::ReportPage;
 use crate::web::page::LOOK;
 
 /// The whole page.
-pub fn render(page: &Page) -> String {
+pub fn render(page: &ReportPage) -> String {
     let title = format!("Bans on {}", page.host);
     let html = html! {
         (DOCTYPE)

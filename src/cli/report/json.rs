@@ -3,12 +3,12 @@
 use chrono::{Local, NaiveDateTime};
 use serde_json::{Value, json};
 
-use super::Report;
-use super::state::{Jail, State};
+use super::BanReport;
+use super::state::{ReportedJailState, ReportedState};
 use crate::store::statistics::{Day, RepeatOffender, Statistics};
 
 /// The object of a report.
-pub fn object(report: &Report) -> Value {
+pub fn object(report: &BanReport) -> Value {
     let past = report.past.as_ref().ok().and_then(Option::as_ref);
     json!({
         "host": report.host,
@@ -27,7 +27,7 @@ pub fn object(report: &Report) -> Value {
     })
 }
 
-fn jails(state: &State) -> Vec<Value> {
+fn jails(state: &ReportedState) -> Vec<Value> {
     let running = state.jails.iter().map(|jail| {
         json!({
             "jail": jail.name,
@@ -45,8 +45,8 @@ fn jails(state: &State) -> Vec<Value> {
     running.chain(failed).collect()
 }
 
-fn banned(state: &State, past: Option<&Statistics>) -> Vec<Value> {
-    let of_jail = |jail: &Jail| -> Vec<Value> {
+fn banned(state: &ReportedState, past: Option<&Statistics>) -> Vec<Value> {
+    let of_jail = |jail: &ReportedJailState| -> Vec<Value> {
         let bans = jail.bans.iter().map(|ban| {
             let failing = jail
                 .ineffective

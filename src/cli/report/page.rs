@@ -1,7 +1,7 @@
 //! What a report says, in sections with tables; how that looks is for others.
 
-use super::Report;
-use super::state::{Ban, Jail, State};
+use super::BanReport;
+use super::state::{ReportedBan, ReportedJailState, ReportedState};
 use crate::cli::printable;
 use crate::jail::decision::local_time;
 use crate::store::statistics::Statistics;
@@ -15,7 +15,7 @@ const LONGEST_REASON: usize = 200;
 
 /// A report.
 #[derive(Clone, Debug)]
-pub struct Page {
+pub struct ReportPage {
     /// The machine it is about.
     pub host: String,
     /// When it was made, in local time.
@@ -25,7 +25,7 @@ pub struct Page {
 }
 
 /// The sections of a report: what is wrong, then the past, and the long list in the end.
-pub fn of(report: &Report) -> Page {
+pub fn of(report: &BanReport) -> ReportPage {
     let mut sections = Vec::new();
     let past = report.past.as_ref().ok().and_then(Option::as_ref);
     match &report.state {
@@ -44,7 +44,7 @@ pub fn of(report: &Report) -> Page {
     if let Ok(state) = &report.state {
         sections.push(bans(&state.jails, past));
     }
-    Page {
+    ReportPage {
         host: printable(&report.host),
         made: local_time(report.now),
         sections,
@@ -52,7 +52,7 @@ pub fn of(report: &Report) -> Page {
 }
 
 /// Jails that are missing, if any.
-fn failed(state: &State) -> Option<Section> {
+fn failed(state: &ReportedState) -> Option<Section> {
     const COLUMNS: &[&str] = &["Jail", "Why"];
     let row = |(jail, why): &(String, String)| vec![jail.clone(), why.clone()];
     let heading = "Jails that do not run".to_owned();
@@ -62,7 +62,7 @@ fn failed(state: &State) -> Option<Section> {
 }
 
 /// Bans that are in the list but in no firewall, if any.
-fn ineffective(jails: &[Jail]) -> Option<Section> {
+fn ineffective(jails: &[ReportedJailState]) -> Option<Section> {
     const COLUMNS: &[&str] = &["Address", "Jail", "Action"];
     let rows = jails.iter().flat_map(|jail| {
         let actions = jail.ineffective.iter();
@@ -91,9 +91,9 @@ fn ineffective(jails: &[Jail]) -> Option<Section> {
     Some(section)
 }
 
-fn jails(jails: &[Jail]) -> Section {
+fn jails(jails: &[ReportedJailState]) -> Section {
     const COLUMNS: &[&str] = &["Jail", "Failing", "Failures", "Banned", "Bans"];
-    let row = |jail: &Jail| {
+    let row = |jail: &ReportedJailState| {
         let counts = jail.failed.iter().chain(&jail.banned);
         let counts = counts.map(u64::to_string);
         std::iter::once(jail.name.clone()).chain(counts).collect()
@@ -102,9 +102,9 @@ fn jails(jails: &[Jail]) -> Section {
     Section::table(heading, COLUMNS, jails.iter().map(row), "No jails.")
 }
 
-fn bans(jails: &[Jail], past: Option<&Statistics>) -> Section {
+fn bans(jails: &[ReportedJailState], past: Option<&Statistics>) -> Section {
     const COLUMNS: &[&str] = &["Address", "Jail", "Since", "Until", "Reason"];
-    let row = |(jail, ban): (&Jail, &Ban)| {
+    let row = |(jail, ban): (&ReportedJailState, &ReportedBan)| {
         let until = ban.until.as_deref().unwrap_or("for good");
         let reason = past.and_then(|past| past.reasons.get(&(jail.name.clone(), ban.id.clone())));
         let reason = shortened(reason.map_or("", String::as_str));
@@ -140,12 +140,12 @@ pub mod tests {
     use crate::store::statistics::{Day, RepeatOffender};
 
     /// A report with everything in it, of a jail with this name and an address.
-    pub fn example(jail: &str, id: &str) -> Page {
+    pub fn example(jail: &str, id: &str) -> ReportPage {
         of(&report(jail, id))
     }
 
-    pub fn report(jail: &str, id: &str) -> Report {
-        let ban = |until: Option<&str>| Ban {
+    pub fn report(jail: &str, id: &str) -> BanReport {
+        let ban = |until: Option<&str>| ReportedBan {
             id: id.to_owned(),
             since: "2026-11-22 10:00:00".to_owned(),
             until: until.map(str::to_owned),
@@ -158,12 +158,12 @@ pub mod tests {
         };
         let mut hours = [0; 24];
         hours[9] = 3;
-        Report {
+        BanReport {
             host: "mx1.example.org".to_owned(),
             now: 1_795_348_800.0,
-            state: Ok(State {
+            state: Ok(ReportedState {
                 failed: vec![("web".to_owned(), format!("no log of {id}"))],
-                jails: vec![Jail {
+                jails: vec![ReportedJailState {
                     ineffective: vec![("iptables".to_owned(), vec![id.to_owned()])],
                     name: jail.to_owned(),
                     failed: [1, 20],
@@ -219,7 +219,7 @@ pub mod tests {
 
     #[test]
     fn what_is_missing_is_told() {
-        let page = of(&Report {
+        let page = of(&BanReport {
             host: String::new(),
             now: 0.0,
             state: Err("No server\x1b[1m".to_owned()),
@@ -233,17 +233,17 @@ pub mod tests {
     #[test]
     fn only_so_many_bans_are_listed() {
         let ban = ban_of("192.0.2.1");
-        let jail = Jail {
+        let jail = ReportedJailState {
             bans: vec![ban; MOST_BANS + 7],
-            ..Jail::default()
+            ..ReportedJailState::default()
         };
         let section = bans(&[jail], None);
         assert_eq!(section.rows.len(), MOST_BANS);
         assert_eq!(section.note.as_deref(), Some("7 more are not listed."));
     }
 
-    fn ban_of(id: &str) -> Ban {
-        Ban {
+    fn ban_of(id: &str) -> ReportedBan {
+        ReportedBan {
             id: id.to_owned(),
             since: String::new(),
             until: None,

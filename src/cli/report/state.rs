@@ -16,9 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a server says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct State {
+pub struct ReportedState {
     /// The jails, in the server's order.
-    pub jails: Vec<Jail>,
+    pub jails: Vec<ReportedJailState>,
     /// Jails that the server could not make, and why; the original does not tell.
     pub failed: Vec<(String, String)>,
     /// The file of the database; `None` when it keeps none.
@@ -27,7 +27,7 @@ pub struct State {
 
 /// A jail and its bans.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Jail {
+pub struct ReportedJailState {
     /// Its name.
     pub name: String,
     /// Addresses with failures now, and failures since the start.
@@ -35,7 +35,7 @@ pub struct Jail {
     /// Addresses banned now, and bans since the start.
     pub banned: [u64; 2],
     /// Those banned now, by end of ban.
-    pub bans: Vec<Ban>,
+    pub bans: Vec<ReportedBan>,
     /// By action whose bans are not effective: the command failed and is tried again. The original
     /// does not tell.
     pub ineffective: Vec<(String, Vec<String>)>,
@@ -43,7 +43,7 @@ pub struct Jail {
 
 /// A ban in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ban {
+pub struct ReportedBan {
     /// The address.
     pub id: String,
     /// When it began, in local time.
@@ -58,7 +58,7 @@ pub struct Ban {
 ///
 /// # Errors
 /// It does not answer.
-pub fn ask(socket: &Path) -> Result<State, ClientError> {
+pub fn ask(socket: &Path) -> Result<ReportedState, ClientError> {
     let mut client = ControlClient::connect(socket, Some(PATIENCE))?;
     // a refusal, as for a jail that has gone meanwhile, is no answer and no error
     let mut ask = |words: &[&str]| -> Result<Json, ClientError> {
@@ -75,7 +75,7 @@ pub fn ask(socket: &Path) -> Result<State, ClientError> {
     }
     let why =
         |(jail, why): (&String, &Json)| (jail.clone(), why.as_str().unwrap_or_default().to_owned());
-    let mut state = State {
+    let mut state = ReportedState {
         jails: Vec::new(),
         failed: pairs(&all["failed_jails"]).map(why).collect(),
         database: database.as_str().map(PathBuf::from),
@@ -93,7 +93,7 @@ pub fn ask(socket: &Path) -> Result<State, ClientError> {
             .map(|(action, ids)| (action.clone(), texts(ids).map(str::to_owned).collect()))
             .filter(|(_, ids): &(String, Vec<String>)| !ids.is_empty());
         let count = |part: &str, name: &str| status[part][name].as_u64().unwrap_or_default();
-        state.jails.push(Jail {
+        state.jails.push(ReportedJailState {
             name: name.to_owned(),
             failed: ["currently_failed", "total_failed"].map(|name| count("filter", name)),
             banned: ["currently_banned", "total_banned"].map(|name| count("actions", name)),
@@ -117,9 +117,9 @@ fn texts(list: &Json) -> impl Iterator<Item = &str> {
         .filter_map(Json::as_str)
 }
 
-fn ban(line: &str) -> Option<Ban> {
+fn ban(line: &str) -> Option<ReportedBan> {
     let line = BanLine::read(line)?;
-    Some(Ban {
+    Some(ReportedBan {
         id: line.id.to_owned(),
         since: line.since.to_owned(),
         until: line.until.map(str::to_owned),

@@ -1,10 +1,10 @@
 //! A report for a terminal: tables in columns.
 
-use super::page::Page;
+use super::page::ReportPage;
 use crate::web::page::section::Section;
 
 /// The whole text.
-pub fn render(page: &Page) -> String {
+pub fn render(page: &ReportPage) -> String {
     let mut text = format!("Ferroban on {}, {}\n", page.host, page.made);
     for section in &page.sections {
         text.push_str(&format!("\n{}\n", section.heading));

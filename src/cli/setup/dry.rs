@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read, Seek as _, SeekFrom};
 use std::path::Path;
 
-use crate::cli::machine::Machine;
-use crate::cli::replay::jails::{Replayed, Source};
-use crate::cli::replay::lines::{Input, Lines};
+use crate::cli::machine::HostMachine;
+use crate::cli::replay::jails::{ReplaySource, Replayed};
+use crate::cli::replay::lines::{Input, ReplayLines};
 use crate::jail::replay::{ReplayEvent, ReplayTally};
 use crate::python::encoding::Encoding;
 use crate::source::compressed::{self, ByteMeter};
@@ -36,12 +36,17 @@ pub struct Dry {
 }
 
 /// Runs a jail from `since` to `present`.
-pub fn run(jail: &mut Replayed, machine: &Machine, since: Timestamp, present: Timestamp) -> Dry {
+pub fn run(
+    jail: &mut Replayed,
+    machine: &HostMachine,
+    since: Timestamp,
+    present: Timestamp,
+) -> Dry {
     let mut dry = Dry::default();
     let mut events = Vec::new();
     let encoding = jail.jail.core_mut().encoding().to_owned();
     match &jail.source {
-        Source::Files(paths) => {
+        ReplaySource::Files(paths) => {
             let mut shortened = false;
             let inputs = paths.iter().map(|path| {
                 let end = end_of(&machine.place(path));
@@ -54,7 +59,7 @@ pub fn run(jail: &mut Replayed, machine: &Machine, since: Timestamp, present: Ti
                     encoding: encoding.clone(),
                 }
             });
-            let mut lines = Lines::new(inputs.collect(), &mut jail.jail, present);
+            let mut lines = ReplayLines::new(inputs.collect(), &mut jail.jail, present);
             let is_before = |clock: Option<Timestamp>| clock.is_none_or(|clock| clock < since);
             dry.cut = shortened && !is_before(jail.jail.clock());
             let mut before = ReplayTally::default();
@@ -71,7 +76,7 @@ pub fn run(jail: &mut Replayed, machine: &Machine, since: Timestamp, present: Ti
             dry.unread
                 .extend(failed.map(|(path, error)| (path, error.to_string())));
         }
-        Source::Journal(options, matches) => {
+        ReplaySource::Journal(options, matches) => {
             let elsewhere = JournalOptions::below(machine.root());
             let options = if machine.is_this() {
                 options
@@ -102,7 +107,7 @@ pub fn run(jail: &mut Replayed, machine: &Machine, since: Timestamp, present: Ti
             dry.failures = jail.jail.tally().failures;
         }
         // nobody proposes such a jail
-        Source::Feed(_) => {}
+        ReplaySource::Feed(_) => {}
     }
     let bans = events
         .iter()

@@ -3,9 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use super::dry::{self, Dry};
-use super::jails::Jail;
-use super::services::{Services, State, also};
-use crate::cli::machine::{Journal, Machine};
+use super::jails::SetupJail;
+use super::services::{HostServices, UnitState, also};
+use crate::cli::machine::{HostMachine, JournalUse};
 use crate::cli::replay::jails::made_by;
 use crate::config::Check as _;
 use crate::config::glob;
@@ -24,7 +24,7 @@ const LOGINS: &str = "auth";
 
 /// What is thought of a jail.
 #[derive(Debug)]
-pub enum Verdict {
+pub enum JailFit {
     /// It fits.
     Fits(Grounds),
     /// It is enabled already.
@@ -49,10 +49,10 @@ pub struct Grounds {
 }
 
 /// A look at a machine.
-pub struct Look<'m> {
-    pub machine: &'m Machine,
-    pub services: Services,
-    pub journal: Journal,
+pub struct FitCheck<'m> {
+    pub machine: &'m HostMachine,
+    pub services: HostServices,
+    pub journal: JournalUse,
     pub present: Timestamp,
     /// Whether any log was found.
     pub any_log: bool,
@@ -60,19 +60,19 @@ pub struct Look<'m> {
     pub unread: Vec<(String, String)>,
 }
 
-impl<'m> Look<'m> {
+impl<'m> FitCheck<'m> {
     /// A look at a machine at a time.
-    pub fn at(machine: &'m Machine, present: Timestamp) -> Look<'m> {
+    pub fn at(machine: &'m HostMachine, present: Timestamp) -> FitCheck<'m> {
         let journal = machine.journal();
-        let mut look = Look {
+        let mut look = FitCheck {
             machine,
-            services: Services::of(machine),
-            any_log: journal != Journal::None,
+            services: HostServices::of(machine),
+            any_log: journal != JournalUse::None,
             journal,
             present,
             unread: Vec::new(),
         };
-        if let Journal::Refused(path, why) = &look.journal {
+        if let JournalUse::Refused(path, why) = &look.journal {
             let (path, why) = (path.clone(), why.clone());
             look.note_unread(path, why);
         }
@@ -83,20 +83,20 @@ impl<'m> Look<'m> {
     ///
     /// # Errors
     /// The configuration came to something that is no command.
-    pub fn judge(&mut self, jails: &[Jail]) -> anyhow::Result<Vec<(String, Verdict)>> {
+    pub fn judge(&mut self, jails: &[SetupJail]) -> anyhow::Result<Vec<(String, JailFit)>> {
         // what the administrator has decided about a jail holds for others that count the same
-        let decided = |jail: &&Jail| jail.enabled || jail.switched_off.is_some();
-        let mut kept: Vec<&Jail> = jails.iter().filter(decided).collect();
+        let decided = |jail: &&SetupJail| jail.enabled || jail.switched_off.is_some();
+        let mut kept: Vec<&SetupJail> = jails.iter().filter(decided).collect();
         for jail in &kept {
             self.any_log |= !jail.logs().is_empty();
         }
         let mut verdicts = Vec::new();
         for jail in jails {
             let verdict = match jail.enabled {
-                true => Verdict::Enabled,
+                true => JailFit::Enabled,
                 false => self.judge_one(jail, &kept)?,
             };
-            if let Verdict::Fits(_) = verdict {
+            if let JailFit::Fits(_) = verdict {
                 kept.push(jail);
             }
             verdicts.push((jail.name.clone(), verdict));
@@ -105,10 +105,10 @@ impl<'m> Look<'m> {
     }
 
     /// What is thought of a jail beside those that are decided upon or fit.
-    fn judge_one(&mut self, jail: &Jail, kept: &[&Jail]) -> anyhow::Result<Verdict> {
+    fn judge_one(&mut self, jail: &SetupJail, kept: &[&SetupJail]) -> anyhow::Result<JailFit> {
         let logs = jail.logs();
         self.any_log |= !logs.is_empty();
-        let out = |why: String| Ok(Verdict::LeftOut(why));
+        let out = |why: String| Ok(JailFit::LeftOut(why));
         if let Some(place) = &jail.switched_off {
             return out(format!("switched off in {place}"));
         }
@@ -170,11 +170,11 @@ impl<'m> Look<'m> {
             return out("it would have banned nobody in the last day".to_owned());
         }
         grounds.dry = dry;
-        Ok(Verdict::Fits(grounds))
+        Ok(JailFit::Fits(grounds))
     }
 
     /// The jail over the last day, or why it cannot be made.
-    fn dry_run(&mut self, jail: &Jail) -> anyhow::Result<Result<Dry, String>> {
+    fn dry_run(&mut self, jail: &SetupJail) -> anyhow::Result<Result<Dry, String>> {
         let mut made = made_by(&jail.commands)?;
         let Some(replayed) = made.jails.first_mut() else {
             let why = made.left_out.first().map(|left_out| left_out.why.clone());
@@ -189,13 +189,13 @@ impl<'m> Look<'m> {
     }
 
     /// Whether there is something that the jail would read.
-    fn source(&mut self, jail: &Jail, logs: &[String]) -> Result<(), String> {
+    fn source(&mut self, jail: &SetupJail, logs: &[String]) -> Result<(), String> {
         let backend = jail.backend();
         if backend.starts_with("systemd") {
             return match &self.journal {
-                Journal::None => Err("there is no journal".to_owned()),
-                Journal::Refused(..) => Err("the journal cannot be read".to_owned()),
-                Journal::There => Ok(()),
+                JournalUse::None => Err("there is no journal".to_owned()),
+                JournalUse::Refused(..) => Err("the journal cannot be read".to_owned()),
+                JournalUse::There => Ok(()),
             };
         }
         if backend.starts_with("syslog") || backend.starts_with("command") {
@@ -232,8 +232,8 @@ impl<'m> Look<'m> {
 
     /// Whether the service of a jail is there; if so, whether its filter is that of the service as
     /// such, or of its logins, and not of a special nuisance.
-    fn service(&self, jail: &Jail, grounds: &mut Grounds) -> Result<bool, String> {
-        let mut units: Vec<(&str, State)> = Vec::new();
+    fn service(&self, jail: &SetupJail, grounds: &mut Grounds) -> Result<bool, String> {
+        let mut units: Vec<(&str, UnitState)> = Vec::new();
         let mut add = |name: &str| {
             let unit = self.services.unit(name);
             if let Some(unit) = unit
@@ -267,7 +267,7 @@ impl<'m> Look<'m> {
         let listening = self.services.listening(&jail.ports, &jail.protocol);
         grounds.listening = listening.unwrap_or_default();
         let most = units.iter().map(|(_, state)| *state).max();
-        if most == Some(State::There) && !own_log {
+        if most == Some(UnitState::There) && !own_log {
             return Err(format!("{} is there, but switched off", units[0].0));
         }
         if units.is_empty() && grounds.package.is_none() && !own_log {
@@ -299,7 +299,7 @@ fn reads_same(logs: &[String], others: &[String]) -> bool {
 }
 
 /// Whether an expression of a jail has a group for addresses or host names.
-fn names_addresses(jail: &Jail) -> bool {
+fn names_addresses(jail: &SetupJail) -> bool {
     jail.regexes().any(|text| {
         let regex = FailRegex::new(text, UseDns::Warn, false);
         regex.is_ok_and(|regex| {
@@ -310,11 +310,11 @@ fn names_addresses(jail: &Jail) -> bool {
     })
 }
 
-fn described(unit: &str, state: State) -> String {
+fn described(unit: &str, state: UnitState) -> String {
     let does = match state {
-        State::There => "is there",
-        State::Enabled => "is enabled",
-        State::Running => "runs",
+        UnitState::There => "is there",
+        UnitState::Enabled => "is enabled",
+        UnitState::Running => "runs",
     };
     format!("{unit} {does}")
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use super::services::unit_name;
-use crate::cli::machine::Machine;
+use crate::cli::machine::HostMachine;
 use crate::config::layers::Layers;
 use crate::config::settings::{MergedSettings, Vars};
 use crate::config::{Cause, Check, ReadOptions, jail, options, shipped, stream};
@@ -16,7 +16,7 @@ use crate::python::text::is_on;
 
 /// A jail, enabled or not.
 #[derive(Debug, Default)]
-pub struct Jail {
+pub struct SetupJail {
     /// Its name.
     pub name: String,
     /// Whether it is enabled.
@@ -44,7 +44,7 @@ pub struct Jail {
 ///
 /// # Errors
 /// Nothing of it can be used.
-pub fn read(machine: &Machine, base: &str) -> anyhow::Result<Vec<Jail>> {
+pub fn read(machine: &HostMachine, base: &str) -> anyhow::Result<Vec<SetupJail>> {
     Ok(read_some(machine, base, |_| true, None)?.0)
 }
 
@@ -53,22 +53,22 @@ pub fn read(machine: &Machine, base: &str) -> anyhow::Result<Vec<Jail>> {
 ///
 /// # Errors
 /// As [`read`].
-pub fn enabled(machine: &Machine, base: &str) -> anyhow::Result<(Vec<Jail>, bool)> {
+pub fn enabled(machine: &HostMachine, base: &str) -> anyhow::Result<(Vec<SetupJail>, bool)> {
     let trials = Validator::default();
     read_some(machine, base, |jail| jail.enabled, Some(&trials))
 }
 
 fn read_some(
-    machine: &Machine,
+    machine: &HostMachine,
     base: &str,
-    wanted: impl Fn(&Jail) -> bool,
+    wanted: impl Fn(&SetupJail) -> bool,
     check: Option<&dyn Check>,
-) -> anyhow::Result<(Vec<Jail>, bool)> {
+) -> anyhow::Result<(Vec<SetupJail>, bool)> {
     let cannot = || format!("cannot read {base}");
     let settings = settings(machine, base).with_context(cannot)?;
     let names = settings.names().filter(|name| ***name != *"INCLUDES");
     let jails = names.map(|name| described(&settings, name));
-    let mut jails: Vec<Jail> = jails.filter(wanted).collect();
+    let mut jails: Vec<SetupJail> = jails.filter(wanted).collect();
     let options = ReadOptions {
         also: jails.iter().map(|jail| jail.name.clone()).collect(),
         // a missing log is told by who asked
@@ -101,7 +101,7 @@ fn read_some(
     Ok((jails, stream.accepted))
 }
 
-fn settings(machine: &Machine, base: &str) -> Result<MergedSettings, Cause> {
+fn settings(machine: &HostMachine, base: &str) -> Result<MergedSettings, Cause> {
     let mut layers = Layers::new(machine, base)?;
     let settings = layers.read_jails()?;
     let settings =
@@ -111,7 +111,7 @@ fn settings(machine: &Machine, base: &str) -> Result<MergedSettings, Cause> {
     Ok(settings)
 }
 
-fn described(settings: &MergedSettings, name: &str) -> Jail {
+fn described(settings: &MergedSettings, name: &str) -> SetupJail {
     // a mistake in an option is told with the commands
     let text = |option: &str| -> Option<Arc<str>> {
         let found = settings.find(name, option, &Vars::default());
@@ -123,7 +123,7 @@ fn described(settings: &MergedSettings, name: &str) -> Jail {
         .unwrap_or_default();
     let mode = arguments.into_iter().find(|(name, _)| name == "mode");
     let enabled = text("enabled").is_some_and(|text| is_on(&text));
-    Jail {
+    SetupJail {
         name: name.to_owned(),
         enabled,
         switched_off: written_off(settings, name).filter(|_| !enabled),
@@ -134,7 +134,7 @@ fn described(settings: &MergedSettings, name: &str) -> Jail {
         maxretry: text("maxretry")
             .and_then(|text| text.parse().ok())
             .unwrap_or_default(),
-        ..Jail::default()
+        ..SetupJail::default()
     }
 }
 
@@ -147,7 +147,7 @@ fn written_off(settings: &MergedSettings, name: &str) -> Option<String> {
     (!stock).then(|| origin.to_string())
 }
 
-impl Jail {
+impl SetupJail {
     /// The backend it would have.
     pub fn backend(&self) -> &str {
         let add = self.commands.iter().find(|words| said(words, 0) == "add");

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::cli::machine::Machine;
+use crate::cli::machine::HostMachine;
 use crate::config::files::Files as _;
 
 /// Names of all that is installed, as far as it can be read.
-pub fn installed(machine: &Machine) -> BTreeSet<String> {
+pub fn installed(machine: &HostMachine) -> BTreeSet<String> {
     let mut names: BTreeSet<String> = BTreeSet::new();
     names.extend(of_dpkg(&machine.text("/var/lib/dpkg/status")).map(str::to_owned));
     let apk = machine.text("/lib/apk/db/installed");
@@ -43,7 +43,7 @@ fn of_dpkg(status: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The index that rpm keeps of names.
-fn of_rpm(machine: &Machine, path: &str) -> rusqlite::Result<Vec<String>> {
+fn of_rpm(machine: &HostMachine, path: &str) -> rusqlite::Result<Vec<String>> {
     if !machine.is_file(path) {
         return Ok(Vec::new());
     }

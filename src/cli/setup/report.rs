@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::fit::{Grounds, PERIOD, Verdict};
+use super::fit::{Grounds, JailFit, PERIOD};
 use crate::cli::printable;
 use crate::jail::decision::local_time;
 use crate::ticket::Timestamp;
@@ -22,7 +22,7 @@ pub struct Proposal {
     /// Whether there is any log.
     pub any_log: bool,
     /// All jails.
-    pub verdicts: Vec<(String, Verdict)>,
+    pub verdicts: Vec<(String, JailFit)>,
     /// What could not be read, with the reason.
     pub unread: Vec<(String, String)>,
 }
@@ -32,21 +32,21 @@ impl Proposal {
         self.verdicts
             .iter()
             .filter_map(|(name, verdict)| match verdict {
-                Verdict::Fits(grounds) => Some((name.as_str(), grounds)),
+                JailFit::Fits(grounds) => Some((name.as_str(), grounds)),
                 _ => None,
             })
     }
 
     fn enabled(&self) -> Vec<&str> {
         let enabled = self.verdicts.iter();
-        let enabled = enabled.filter(|(_, verdict)| matches!(verdict, Verdict::Enabled));
+        let enabled = enabled.filter(|(_, verdict)| matches!(verdict, JailFit::Enabled));
         enabled.map(|(name, _)| name.as_str()).collect()
     }
 
     fn left_out(&self) -> Vec<(&str, &str)> {
         let all = self.verdicts.iter();
         all.filter_map(|(name, verdict)| match verdict {
-            Verdict::LeftOut(why) => Some((name.as_str(), why.as_str())),
+            JailFit::LeftOut(why) => Some((name.as_str(), why.as_str())),
             _ => None,
         })
         .collect()
@@ -256,7 +256,7 @@ mod tests {
             written: false,
             present: 1_795_291_452.0,
             any_log: true,
-            verdicts: vec![("sshd".to_owned(), Verdict::Fits(grounds))],
+            verdicts: vec![("sshd".to_owned(), JailFit::Fits(grounds))],
             unread: Vec::new(),
         };
         let text = proposal.text();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::packages;
-use crate::cli::machine::Machine;
+use crate::cli::machine::HostMachine;
 use crate::config::files::{Files as _, stem};
 use crate::lint;
 
@@ -39,7 +39,7 @@ const ALSO: [(&str, &[&str]); 4] = [
 
 /// How far a unit is from doing something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
+pub enum UnitState {
     /// Its file is there.
     There,
     /// It is started with the machine.
@@ -50,8 +50,8 @@ pub enum State {
 
 /// What was found.
 #[derive(Debug)]
-pub struct Services {
-    units: BTreeMap<String, State>,
+pub struct HostServices {
+    units: BTreeMap<String, UnitState>,
     packages: BTreeSet<String>,
     /// Protocol and port of every socket that listens.
     listening: BTreeSet<(&'static str, u16)>,
@@ -59,10 +59,10 @@ pub struct Services {
     ports: BTreeMap<String, u16>,
 }
 
-impl Services {
+impl HostServices {
     /// Looks at a machine.
-    pub fn of(machine: &Machine) -> Services {
-        let mut services = Services {
+    pub fn of(machine: &HostMachine) -> HostServices {
+        let mut services = HostServices {
             units: BTreeMap::new(),
             packages: packages::installed(machine),
             listening: listening(machine),
@@ -81,9 +81,9 @@ impl Services {
         services
     }
 
-    fn find_units(&mut self, machine: &Machine) {
+    fn find_units(&mut self, machine: &HostMachine) {
         for script in machine.names(SCRIPTS).0 {
-            self.note(&script, State::There);
+            self.note(&script, UnitState::There);
         }
         for folder in UNITS {
             for name in machine.names(folder).0 {
@@ -91,24 +91,24 @@ impl Services {
                 match dependencies.iter().any(|end| name.ends_with(end)) {
                     true => {
                         for unit in machine.names(&format!("{folder}/{name}")).0 {
-                            self.note_unit(&unit, State::Enabled);
+                            self.note_unit(&unit, UnitState::Enabled);
                         }
                     }
-                    false => self.note_unit(&name, State::There),
+                    false => self.note_unit(&name, UnitState::There),
                 }
             }
         }
         for name in machine.names(RUNNING).0 {
             if let Some(unit) = name.strip_prefix("invocation:") {
-                self.note_unit(unit, State::Running);
+                self.note_unit(unit, UnitState::Running);
             }
         }
         for script in machine.names("/run/openrc/started").0 {
-            self.note(&script, State::Running);
+            self.note(&script, UnitState::Running);
         }
         for level in machine.names("/etc/runlevels").0 {
             for script in machine.names(&format!("/etc/runlevels/{level}")).0 {
-                self.note(&script, State::Enabled);
+                self.note(&script, UnitState::Enabled);
             }
         }
         for level in ["2", "3", "4", "5"] {
@@ -117,26 +117,26 @@ impl Services {
                 let script =
                     script.map(|name| name.trim_start_matches(|c: char| c.is_ascii_digit()));
                 if let Some(script) = script {
-                    self.note(script, State::Enabled);
+                    self.note(script, UnitState::Enabled);
                 }
             }
         }
     }
 
     /// A unit counts under its name without instance and kind.
-    fn note_unit(&mut self, unit: &str, state: State) {
+    fn note_unit(&mut self, unit: &str, state: UnitState) {
         if unit.ends_with(".service") || unit.ends_with(".socket") {
             self.note(unit_name(unit), state);
         }
     }
 
-    fn note(&mut self, name: &str, state: State) {
+    fn note(&mut self, name: &str, state: UnitState) {
         let known = self.units.entry(name.to_owned()).or_insert(state);
         *known = state.max(*known);
     }
 
     /// The unit or script of a name, with its state.
-    pub fn unit(&self, name: &str) -> Option<(&str, State)> {
+    pub fn unit(&self, name: &str) -> Option<(&str, UnitState)> {
         let same = |unit: &&String| matches!(remainder(unit, name), Some(""));
         let same = self.units.keys().filter(same);
         let states = same.map(|unit| (unit.as_str(), self.units[unit]));
@@ -204,7 +204,7 @@ fn remainder<'n>(name: &'n str, service: &str) -> Option<&'n str> {
 }
 
 /// What the kernel tells of sockets.
-fn listening(machine: &Machine) -> BTreeSet<(&'static str, u16)> {
+fn listening(machine: &HostMachine) -> BTreeSet<(&'static str, u16)> {
     // TCP that listens; UDP that is bound and not connected
     const TABLES: [(&str, &str, &str); 4] = [
         ("/proc/net/tcp", "tcp", "0A"),

@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use crate::control::client::{ClientError, ControlClient};
 use crate::control::print::ban::BanLine;
 use crate::control::print::json;
-use crate::web::events::Hub;
+use crate::web::events::EventHub;
 use crate::web::figures::{Figures, JailFigures};
 
 /// How long a server may be silent.
@@ -39,7 +39,7 @@ pub struct Happening {
 /// Gathers it.
 pub struct Latest {
     socket: PathBuf,
-    hub: Option<Arc<Hub>>,
+    hub: Option<Arc<EventHub>>,
     /// By jail the bans it has made, and the latest that stand.
     bans: HashMap<String, (u64, Vec<Happening>)>,
 }
@@ -49,7 +49,7 @@ impl Latest {
     pub fn of(socket: PathBuf) -> Latest {
         Latest {
             // without threads to listen with, the lists have to do
-            hub: Hub::begin(socket.clone()).ok(),
+            hub: EventHub::begin(socket.clone()).ok(),
             socket,
             bans: HashMap::new(),
         }

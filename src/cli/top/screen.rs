@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use chrono::Local;
 
 use super::latest::Happening;
-use crate::cli::colours::{Colours, Style};
+use crate::cli::colours::{Colours, TextStyle};
 use crate::cli::printable;
 use crate::cli::table::length;
 use crate::web::figures::{Figures, JailFigures};
@@ -22,7 +22,7 @@ const LAG: usize = 8;
 const NAME: usize = 16;
 
 /// The server at one time.
-pub struct Look {
+pub struct ServerSnapshot {
     /// When it was asked.
     pub at: Instant,
     /// How long it took.
@@ -34,7 +34,7 @@ pub struct Look {
 }
 
 /// Where it is shown.
-pub struct Screen {
+pub struct TopScreen {
     /// Lines.
     pub rows: usize,
     /// Columns.
@@ -45,13 +45,13 @@ pub struct Screen {
 
 /// A jail's figures in the order of [`HEADS`]; rates are `None` without an earlier look.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Row {
+struct TopRow {
     name: String,
     cells: [Option<f64>; 9],
 }
 
-impl Row {
-    fn of(jail: &JailFigures, before: Option<(&JailFigures, f64)>) -> Row {
+impl TopRow {
+    fn of(jail: &JailFigures, before: Option<(&JailFigures, f64)>) -> TopRow {
         let rate = |now: u64, then: fn(&JailFigures) -> Option<u64>, scale: f64| {
             let (before, seconds) = before?;
             // a server that was started anew counts from zero
@@ -66,7 +66,7 @@ impl Row {
         let unread = jail.unread.iter().map(|(_, bytes)| bytes).sum::<u64>();
         let told = jail.lines.is_some();
         let count = |number: u64| Some(number as f64);
-        Row {
+        TopRow {
             name: printable(&jail.name),
             cells: [
                 count(jail.failed[0]),
@@ -84,10 +84,10 @@ impl Row {
     }
 
     /// The sum of all.
-    fn total(rows: &[Row]) -> Row {
-        let mut total = Row {
+    fn total(rows: &[TopRow]) -> TopRow {
+        let mut total = TopRow {
             name: "all".to_owned(),
-            ..Row::default()
+            ..TopRow::default()
         };
         for row in rows {
             for (sum, cell) in total.cells.iter_mut().zip(row.cells) {
@@ -150,10 +150,10 @@ fn fitted(text: &str, width: usize) -> String {
     }
 }
 
-impl Screen {
+impl TopScreen {
     /// One on which there is room for all.
-    pub fn endless(colours: Colours) -> Screen {
-        Screen {
+    pub fn endless(colours: Colours) -> TopScreen {
+        TopScreen {
             rows: usize::MAX,
             columns: usize::MAX,
             colours,
@@ -163,11 +163,11 @@ impl Screen {
     /// A message in the place of figures.
     pub fn says(&self, text: &str) -> String {
         let text: String = printable(text).chars().take(self.columns).collect();
-        self.colours.paint(&text, Style::Banned)
+        self.colours.paint(&text, TextStyle::Banned)
     }
 
     /// A look, with rates since an earlier one.
-    pub fn show(&self, now: &Look, before: Option<&Look>) -> String {
+    pub fn show(&self, now: &ServerSnapshot, before: Option<&ServerSnapshot>) -> String {
         let seconds = before.map(|before| (now.at - before.at).as_secs_f64());
         let earlier = |name: &str| {
             let jails = &before?.figures.jails;
@@ -175,11 +175,11 @@ impl Screen {
             Some((jail, seconds.filter(|seconds| *seconds > 0.0)?))
         };
         let jails = now.figures.jails.iter();
-        let mut rows: Vec<Row> = jails
-            .map(|jail| Row::of(jail, earlier(&jail.name)))
+        let mut rows: Vec<TopRow> = jails
+            .map(|jail| TopRow::of(jail, earlier(&jail.name)))
             .collect();
         // where most happens first: bans, then failures, then who is about to be banned
-        let weight = |row: &Row| [5, 2, 0, 3].map(|at| row.cells[at].unwrap_or_default());
+        let weight = |row: &TopRow| [5, 2, 0, 3].map(|at| row.cells[at].unwrap_or_default());
         rows.sort_by(|one, other| {
             let order = weight(other).partial_cmp(&weight(one));
             order.unwrap_or(std::cmp::Ordering::Equal)
@@ -194,7 +194,7 @@ impl Screen {
         lines.extend([
             String::new(),
             self.heading("JAIL"),
-            Row::total(&rows).shown(),
+            TopRow::total(&rows).shown(),
         ]);
         // half of what is left is for what has happened
         let room = (self.rows.saturating_sub(lines.len()) / 2).max(1);
@@ -202,12 +202,12 @@ impl Screen {
             true => room - 1,
             false => count,
         };
-        lines.extend(rows[..shown].iter().map(Row::shown));
+        lines.extend(rows[..shown].iter().map(TopRow::shown));
         if shown < count {
             lines.push(format!("… and {} jails with less", count - shown));
         }
         lines.push(String::new());
-        lines.push(self.colours.paint("LATEST", Style::Heading));
+        lines.push(self.colours.paint("LATEST", TextStyle::Heading));
         let room = self.rows.saturating_sub(lines.len());
         lines.extend(now.latest.iter().take(room.min(50)).map(|happening| {
             let Happening {
@@ -236,7 +236,7 @@ impl Screen {
         for (head, width) in HEADS.iter().zip(WIDTHS) {
             heads.push_str(&format!("{head:>width$}"));
         }
-        self.colours.paint(&heads, Style::Heading)
+        self.colours.paint(&heads, TextStyle::Heading)
     }
 }
 
@@ -255,14 +255,14 @@ mod tests {
         }
     }
 
-    fn look(at: Instant, jails: Vec<JailFigures>, latest: usize) -> Look {
+    fn look(at: Instant, jails: Vec<JailFigures>, latest: usize) -> ServerSnapshot {
         let happening = |n: usize| Happening {
             time: format!("2026-11-29 18:00:{n:02}"),
             what: "Ban".to_owned(),
             jail: "sshd".to_owned(),
             id: format!("192.0.2.{n}"),
         };
-        Look {
+        ServerSnapshot {
             at,
             took: Duration::ZERO,
             figures: Figures {
@@ -288,7 +288,7 @@ mod tests {
             },
         ];
         let second = look(begin + Duration::from_secs(10), jails, 1);
-        let text = Screen::endless(Colours::NONE).show(&second, Some(&first));
+        let text = TopScreen::endless(Colours::NONE).show(&second, Some(&first));
         let rows: Vec<Vec<&str>> = text
             .lines()
             .map(|line| line.split_whitespace().collect())
@@ -314,7 +314,7 @@ mod tests {
             vec![jail("a", [0, 1], [0, 0], None)],
             0,
         );
-        let text = Screen::endless(Colours::NONE).show(&third, Some(&second));
+        let text = TopScreen::endless(Colours::NONE).show(&third, Some(&second));
         assert!(
             text.contains("a                      0        1     -"),
             "{text}"
@@ -329,7 +329,7 @@ mod tests {
             age: Some(7.4),
             ..CrowdsecFigures::default()
         });
-        let text = Screen::endless(Colours::NONE).show(&now, None);
+        let text = TopScreen::endless(Colours::NONE).show(&now, None);
         let line = text.lines().nth(1).unwrap();
         assert_eq!(line, "lists of CrowdSec, told 7 s ago: CAPI 14987, a\\nb 1");
     }
@@ -350,7 +350,7 @@ mod tests {
     fn a_small_terminal_holds_what_matters_most() {
         let jails =
             (0..40).map(|n| jail(&format!("jail-with-a-long-name-{n}"), [n, n], [0, 0], None));
-        let screen = Screen {
+        let screen = TopScreen {
             rows: 24,
             columns: 80,
             colours: Colours::NONE,

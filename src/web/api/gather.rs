@@ -8,8 +8,8 @@ use serde_json::Value as Json;
 
 use super::secrets;
 use super::shapes::{
-    ActionSummary, Ban, BannedPage, Change, Explanation, FailedJail, Jail, JailSummary, Order,
-    Replay, Status, Story,
+    ActionSummary, ApiBan, ApiChange, ApiExplanation, ApiJail, ApiOrder, ApiStory, BannedPage,
+    FailedJail, JailSummary, Replay, Status,
 };
 use crate::address::Address;
 use crate::control::print::ban::BanLine;
@@ -18,7 +18,7 @@ use crate::jail::FIGURES;
 use crate::mail::whois::Whois;
 use crate::web::access::Access;
 use crate::web::ask::{Ask, AskError};
-use crate::web::past::Past;
+use crate::web::past::BanHistoryCache;
 use crate::web::programs::Programs;
 use crate::web::role::Role;
 
@@ -36,18 +36,18 @@ pub enum ChangeError {
 
 /// Where answers come from.
 #[derive(Debug)]
-pub struct Sources {
+pub struct ApiSources {
     /// The server.
     pub ask: Ask,
     /// The other programs.
     pub programs: Programs,
     /// The database.
-    pub past: Past,
+    pub past: BanHistoryCache,
     /// The registries.
     pub whois: Whois,
 }
 
-impl Sources {
+impl ApiSources {
     /// The server and its jails. That it does not answer is an answer.
     pub async fn status(&self) -> Status {
         let time = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -93,7 +93,7 @@ impl Sources {
     ///
     /// # Errors
     /// There is no such jail, or no server.
-    pub async fn jail(&self, name: &str) -> Result<Jail, AskError> {
+    pub async fn jail(&self, name: &str) -> Result<ApiJail, AskError> {
         let status = self.ask.question(&["status", name, FIGURES]).await?;
         let regexes = self.ask.question(&["get", name, "failregex"]).await?;
         let ignored = self.ask.question(&["get", name, "ignoreip"]).await?;
@@ -103,7 +103,7 @@ impl Sources {
             .await;
         let (mut config, config_error) = first(config);
         secrets::hide(&mut config);
-        Ok(Jail {
+        Ok(ApiJail {
             summary: summary(name, &status),
             regexes: texts(&regexes),
             ignored: texts(&ignored),
@@ -178,7 +178,7 @@ impl Sources {
     ///
     /// # Errors
     /// No server answers.
-    pub async fn story(&self, id: &str, with_whois: bool) -> Result<Story, AskError> {
+    pub async fn story(&self, id: &str, with_whois: bool) -> Result<ApiStory, AskError> {
         let mut bans = Vec::new();
         let jails = self.ask.question(&["banned", id]).await?;
         for name in jails.as_array().into_iter().flatten().flat_map(texts) {
@@ -201,7 +201,7 @@ impl Sources {
             true => self.whois(id).await,
             false => (None, None),
         };
-        Ok(Story {
+        Ok(ApiStory {
             id: id.to_owned(),
             bans,
             explained,
@@ -233,7 +233,7 @@ impl Sources {
     ///
     /// # Errors
     /// They may not; the server does not.
-    pub async fn change(&self, access: &Access, order: &Order) -> Result<Json, ChangeError> {
+    pub async fn change(&self, access: &Access, order: &ApiOrder) -> Result<Json, ChangeError> {
         let user = access.user.clone().filter(|_| access.may_write);
         let Some(user) = user else {
             return Err(ChangeError::Forbidden(match access.role {
@@ -245,9 +245,9 @@ impl Sources {
         };
         let id = order.id.as_str();
         let words = match (order.change, order.jail.as_deref()) {
-            (Change::Ban, Some(jail)) => vec!["set", jail, "banip", id],
-            (Change::Ignore, Some(jail)) => vec!["set", jail, "addignoreip", id],
-            (Change::Unban, Some(jail)) => vec!["set", jail, "unbanip", id],
+            (ApiChange::Ban, Some(jail)) => vec!["set", jail, "banip", id],
+            (ApiChange::Ignore, Some(jail)) => vec!["set", jail, "addignoreip", id],
+            (ApiChange::Unban, Some(jail)) => vec!["set", jail, "unbanip", id],
             (_, None) => vec!["unban", id],
         };
         let words = ["by", &user].into_iter().chain(words).map(str::to_owned);
@@ -256,7 +256,7 @@ impl Sources {
     }
 
     /// What a line comes to, in a jail or in all that are enabled.
-    pub async fn explain(&self, jail: Option<&str>, line: &str) -> Explanation {
+    pub async fn explain(&self, jail: Option<&str>, line: &str) -> ApiExplanation {
         let mut options = vec!["explain", "--json", "--offline"];
         options.extend(jail.map(|jail| ["--jail", jail]).into_iter().flatten());
         // as input, or a line that names a file would be one
@@ -267,7 +267,7 @@ impl Sources {
             Ok(answers) => (answers, None),
             Err(error) => (Vec::new(), Some(error.to_string())),
         };
-        Explanation {
+        ApiExplanation {
             line: line.to_owned(),
             jail: jail.map(str::to_owned),
             answers,
@@ -337,8 +337,8 @@ fn summary(name: &str, status: &Json) -> JailSummary {
     }
 }
 
-fn ban_of(jail: &str, line: &BanLine<'_>) -> Ban {
-    Ban {
+fn ban_of(jail: &str, line: &BanLine<'_>) -> ApiBan {
+    ApiBan {
         id: line.id.to_owned(),
         jail: jail.to_owned(),
         since: line.since.to_owned(),

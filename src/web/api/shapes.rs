@@ -83,7 +83,7 @@ pub struct ActionSummary {
 
 /// All of a jail.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Jail {
+pub struct ApiJail {
     /// Its numbers.
     pub summary: JailSummary,
     /// Failregexes, in the order of `regex_hits`.
@@ -98,7 +98,7 @@ pub struct Jail {
 
 /// A ban in force.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Ban {
+pub struct ApiBan {
     /// The address, or what else the jail bans.
     pub id: String,
     /// The jail.
@@ -129,16 +129,16 @@ pub struct BannedPage {
     /// Bans of a page.
     pub size: usize,
     /// These, the latest first.
-    pub bans: Vec<Ban>,
+    pub bans: Vec<ApiBan>,
 }
 
 /// All that is known of an address.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Story {
+pub struct ApiStory {
     /// The address.
     pub id: String,
     /// Bans in force.
-    pub bans: Vec<Ban>,
+    pub bans: Vec<ApiBan>,
     /// What `ferroban explain ADDRESS --json` tells: why it is banned or not, the lines that name it,
     /// earlier bans; `null` where it fails.
     pub explained: Json,
@@ -154,7 +154,7 @@ pub struct Story {
 
 /// What a line comes to.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Explanation {
+pub struct ApiExplanation {
     /// The line.
     pub line: String,
     /// The jail that was asked for; `None`: all.
@@ -179,7 +179,7 @@ pub struct Replay {
 /// What is to be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Change {
+pub enum ApiChange {
     /// Ban an address in a jail.
     Ban,
     /// Lift its bans: of one jail, or of all.
@@ -188,28 +188,28 @@ pub enum Change {
     Ignore,
 }
 
-impl Change {
+impl ApiChange {
     /// Reads its word.
-    pub fn parse(word: &str) -> Option<Change> {
-        let all = [Change::Ban, Change::Unban, Change::Ignore];
+    pub fn parse(word: &str) -> Option<ApiChange> {
+        let all = [ApiChange::Ban, ApiChange::Unban, ApiChange::Ignore];
         all.into_iter().find(|change| change.word() == word)
     }
 
     /// Its word.
     pub fn word(self) -> &'static str {
         match self {
-            Change::Ban => "ban",
-            Change::Unban => "unban",
-            Change::Ignore => "ignore",
+            ApiChange::Ban => "ban",
+            ApiChange::Unban => "unban",
+            ApiChange::Ignore => "ignore",
         }
     }
 }
 
 /// Something that is to be changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Order {
+pub struct ApiOrder {
     /// What.
-    pub change: Change,
+    pub change: ApiChange,
     /// The jail; of an unban `None` is all.
     pub jail: Option<String>,
     /// The address.

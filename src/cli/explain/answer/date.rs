@@ -1,7 +1,7 @@
 //! Lines whose date is not found, or that a regex expects where it is cut out.
 
-use super::{Answer, MATCHED, matches};
-use crate::cli::explain::Explanation;
+use super::{LineAnswer, MATCHED, matches};
+use crate::cli::explain::ExplainRun;
 use crate::cli::explain::marks::{quoted, shown, tail};
 use crate::datetime::DateDetector;
 use crate::datetime::guess::{self, Guess};
@@ -9,8 +9,8 @@ use crate::filter::Dates;
 use crate::ticket::Timestamp;
 
 /// No date is found, and with one the line would match.
-pub fn missing(explanation: &Explanation<'_>, line: &str, present: Timestamp) -> Option<Answer> {
-    let Explanation { trace, filter, .. } = explanation;
+pub fn missing(explanation: &ExplainRun<'_>, line: &str, present: Timestamp) -> Option<LineAnswer> {
+    let ExplainRun { trace, filter, .. } = explanation;
     let Dates::Detector(detector) = filter.dates() else {
         return None;
     };
@@ -34,12 +34,12 @@ pub fn missing(explanation: &Explanation<'_>, line: &str, present: Timestamp) ->
         "no date is found in it{reach}; {what} looks like one, and with it cut out the line would match{place}"
     );
     let cure = cure(*is_default, guess);
-    Some(Answer::not(why).with(cure).close(MATCHED / 2))
+    Some(LineAnswer::not(why).with(cure).close(MATCHED / 2))
 }
 
 /// The regex has the date that is cut out before.
-pub fn left_in(explanation: &Explanation<'_>, line: &str) -> Option<Answer> {
-    let Explanation { trace, filter, .. } = explanation;
+pub fn left_in(explanation: &ExplainRun<'_>, line: &str) -> Option<LineAnswer> {
+    let ExplainRun { trace, filter, .. } = explanation;
     let date = trace.date.as_ref()?;
     if date.start == date.end || !matches(filter, line) {
         return None;
@@ -48,7 +48,7 @@ pub fn left_in(explanation: &Explanation<'_>, line: &str) -> Option<Answer> {
     let text = shown(line.get(date.start..date.end).unwrap_or_default());
     let left = shown(&trace.text);
     Some(
-        Answer::not(format!("the failregex expects the date {text}, which is cut out of the line before it is searched: it sees {left}{place}"))
+        LineAnswer::not(format!("the failregex expects the date {text}, which is cut out of the line before it is searched: it sees {left}{place}"))
             .with("write the regex for the line without its date")
             .close(MATCHED / 2),
     )

@@ -1,7 +1,7 @@
 //! Why regexes do not match, and what would help.
 
-use super::Answer;
-use crate::cli::explain::Explanation;
+use super::LineAnswer;
+use crate::cli::explain::ExplainRun;
 use crate::cli::explain::marks::{quoted, shown, tail};
 use crate::cli::explain::near::Near;
 use crate::filter::{Attempt, Filter};
@@ -31,8 +31,8 @@ pub fn of_several_lines(filter: &Filter, text: &str) -> Option<usize> {
 }
 
 /// None of the failregexes matches.
-pub fn of_all(explanation: &Explanation<'_>, near: &mut Near) -> Answer {
-    let Explanation { trace, filter, .. } = explanation;
+pub fn of_all(explanation: &ExplainRun<'_>, near: &mut Near) -> LineAnswer {
+    let ExplainRun { trace, filter, .. } = explanation;
     let place = explanation.places.of_filter("failregex");
     let furthest = trace.furthest().filter(|(_, reach)| is_far(*reach));
     let first = furthest.map(|(index, _)| index);
@@ -43,10 +43,10 @@ pub fn of_all(explanation: &Explanation<'_>, near: &mut Near) -> Answer {
     };
     let regexes = filter.failregexes();
     let Some(regex) = regexes.get(index) else {
-        return Answer::not("the filter has no failregex");
+        return LineAnswer::not("the filter has no failregex");
     };
     if first.is_none() && help.is_none() && regexes.len() > 1 {
-        return Answer::not(format!(
+        return LineAnswer::not(format!(
             "none of the {} failregexes begins to match {}{place}",
             regexes.len(),
             shown(seen.trim_end_matches('\n'))
@@ -80,10 +80,10 @@ pub fn stopped_at(
     text: &str,
     place: &str,
     usedns: UseDns,
-) -> Answer {
+) -> LineAnswer {
     let source = regex.source();
     if let Some(reference) = unfilled(source) {
-        return Answer::not(format!(
+        return LineAnswer::not(format!(
             "{name} has {} in it as text, and no line has that{place}",
             quoted(reference)
         ))
@@ -177,7 +177,7 @@ pub fn stopped_at(
             )
         }
     };
-    Answer::not(why).with(cure).close(closeness.max(1))
+    LineAnswer::not(why).with(cure).close(closeness.max(1))
 }
 
 /// A reference to an option that nobody has filled in.
@@ -198,20 +198,20 @@ fn stopped(
     text: &str,
     place: &str,
     usedns: UseDns,
-) -> Answer {
+) -> LineAnswer {
     let begins = source.trim_start_matches("(?i)").starts_with('^');
     let far = reach.filter(|reach| is_far(*reach));
     match (far, begins) {
-        (Some(_), _) => Answer::not(format!(
+        (Some(_), _) => LineAnswer::not(format!(
             "{name} does not match: {}{place}",
             halted(reach, source, text, usedns)
         )),
-        (None, true) => Answer::not(format!(
+        (None, true) => LineAnswer::not(format!(
             "{name} wants the text to begin with {}; it begins with {}{place}",
             quoted(beginning(source)),
             shown(text)
         )),
-        (None, false) => Answer::not(format!(
+        (None, false) => LineAnswer::not(format!(
             "{name} does not match: nothing in the text is like its {}{place}",
             quoted(beginning(source))
         )),

@@ -1,16 +1,16 @@
 //! What a jail makes of the last lines it reads: dates, matches, who is ignored, who fails often enough.
 
-use super::Outcome::{self, Sound, Unseen, Wrong};
+use super::StepOutcome::{self, Sound, Unseen, Wrong};
 use super::Walker;
-use crate::cli::doctor::findings::Findings;
+use crate::cli::doctor::findings::DoctorFindings;
 use crate::cli::doctor::lines;
 use crate::cli::doctor::logs;
-use crate::cli::explain::answer::{Answer, candidates, cure, pattern_reach};
+use crate::cli::explain::answer::{LineAnswer, candidates, cure, pattern_reach};
 use crate::cli::explain::feed::{Harvest, Tries};
-use crate::cli::explain::judge::Judge;
+use crate::cli::explain::judge::LineJudge;
 use crate::cli::explain::marks::shown;
 use crate::cli::explain::words::counted;
-use crate::cli::replay::jails::Source;
+use crate::cli::replay::jails::ReplaySource;
 use crate::datetime::duration;
 use crate::filter::Dates;
 use crate::jail::decision::local_time;
@@ -18,12 +18,12 @@ use crate::python::Number;
 
 impl Walker<'_> {
     /// Whether lines have dates that the jail finds.
-    pub(super) fn dates(&self, judge: &Judge, harvest: &Harvest) -> Outcome {
+    pub(super) fn dates(&self, judge: &LineJudge, harvest: &Harvest) -> StepOutcome {
         let Dates::Detector(detector) = judge.jail.filter().dates() else {
             return Sound("no date is looked for: lines count when they are read".to_owned());
         };
         let failures = harvest.failures() > 0 || !harvest.ignored.is_empty();
-        if matches!(judge.source, Source::Journal(..))
+        if matches!(judge.source, ReplaySource::Journal(..))
             || judge.jail.filter().accepts_undated(self.look.present)
         {
             return Sound("lines need no date of their own".to_owned());
@@ -62,8 +62,8 @@ impl Walker<'_> {
     }
 
     /// Whether the dates fit the time at which they were written.
-    pub(super) fn clock(&self, judge: &Judge, harvest: &Harvest) -> Outcome {
-        let (Source::Files(paths), Some(last)) = (&judge.source, harvest.last) else {
+    pub(super) fn clock(&self, judge: &LineJudge, harvest: &Harvest) -> StepOutcome {
+        let (ReplaySource::Files(paths), Some(last)) = (&judge.source, harvest.last) else {
             return Sound("the time of entries is the journal's".to_owned());
         };
         // of several logs it is not known which one has the last date
@@ -71,7 +71,7 @@ impl Walker<'_> {
             return Sound(format!("the last date is {}", local_time(last)));
         };
         let written = logs::written(&self.look.machine.place(path)).unwrap_or(last);
-        let mut findings = Findings::default();
+        let mut findings = DoctorFindings::default();
         lines::of_date(path, last, written, self.look.present, &mut findings);
         match findings.list.into_iter().next() {
             Some(finding) => Wrong(
@@ -86,7 +86,7 @@ impl Walker<'_> {
     }
 
     /// Whether lines match.
-    pub(super) fn matching(&self, judge: &mut Judge, harvest: &Harvest) -> Outcome {
+    pub(super) fn matching(&self, judge: &mut LineJudge, harvest: &Harvest) -> StepOutcome {
         let failures = harvest.failures() as usize + harvest.ignored.len() + harvest.names;
         let lines = harvest.lines;
         if failures > 0 {
@@ -96,7 +96,7 @@ impl Walker<'_> {
                 counted(lines, "line")
             ));
         }
-        let mut closest: Option<(String, Answer)> = None;
+        let mut closest: Option<(String, LineAnswer)> = None;
         let mut taken_back = 0;
         let mut known = None;
         for line in &harvest.missed {
@@ -143,7 +143,7 @@ impl Walker<'_> {
 }
 
 /// Whether all who fail are ignored.
-pub fn ignored(judge: &Judge, harvest: &Harvest) -> Outcome {
+pub fn ignored(judge: &LineJudge, harvest: &Harvest) -> StepOutcome {
     let failures = harvest.failures();
     if failures == 0
         && let Some((id, by)) = harvest.ignored.last()
@@ -167,7 +167,7 @@ pub fn ignored(judge: &Judge, harvest: &Harvest) -> Outcome {
 }
 
 /// Whether anybody fails often enough.
-pub fn count(judge: &mut Judge, harvest: &Harvest) -> Outcome {
+pub fn count(judge: &mut LineJudge, harvest: &Harvest) -> StepOutcome {
     let findtime = judge.jail.core_mut().find_time();
     let within = duration::format(Number::Int(findtime as i64));
     let Some((id, tries)) = harvest.furthest() else {
@@ -185,7 +185,7 @@ pub fn count(judge: &mut Judge, harvest: &Harvest) -> Outcome {
 }
 
 /// Why somebody's failures do not suffice.
-pub fn too_few(judge: &Judge, id: &str, tries: Tries, within: &str) -> (String, String) {
+pub fn too_few(judge: &LineJudge, id: &str, tries: Tries, within: &str) -> (String, String) {
     let Tries {
         failures,
         most,

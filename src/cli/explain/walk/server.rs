@@ -3,13 +3,13 @@
 
 use std::ops::ControlFlow;
 
-use super::Outcome::{self, Sound, Unseen, Wrong};
+use super::StepOutcome::{self, Sound, Unseen, Wrong};
 use super::Walker;
 use crate::cli::actions;
-use crate::cli::doctor::findings::{Finding, Findings};
+use crate::cli::doctor::findings::{DoctorFinding, DoctorFindings};
 use crate::cli::doctor::{bans, docker, running, server, tools};
 use crate::cli::explain::feed::Harvest;
-use crate::cli::explain::judge::Judge;
+use crate::cli::explain::judge::LineJudge;
 use crate::cli::explain::own_log;
 use crate::cli::report::state;
 use crate::jail::decision::local_time;
@@ -21,14 +21,14 @@ const SAME: f64 = 120.0;
 
 impl Walker<'_> {
     /// Whether a server runs and has the jail.
-    pub(super) fn server(&self) -> Outcome {
+    pub(super) fn server(&self) -> StepOutcome {
         if self.arguments.offline {
             return Unseen("the server: --offline".to_owned());
         }
-        let mut findings = Findings::default();
+        let mut findings = DoctorFindings::default();
         running::look(&self.look, &mut findings);
         server::look(&self.look, &mut findings);
-        let own = |finding: &&Finding| {
+        let own = |finding: &&DoctorFinding| {
             let others = finding.jail.as_ref().is_some_and(|jail| *jail != self.jail);
             finding.severity > Severity::Note && finding.kind != "old-program" && !others
         };
@@ -45,7 +45,7 @@ impl Walker<'_> {
     }
 
     /// What a running server says of the jail.
-    pub(super) fn state(&self) -> Option<&state::Jail> {
+    pub(super) fn state(&self) -> Option<&state::ReportedJailState> {
         if self.arguments.offline || self.look.server().is_none() {
             return None;
         }
@@ -54,7 +54,7 @@ impl Walker<'_> {
     }
 
     /// Whether the jail does anything with a ban.
-    pub(super) fn action(&self, judge: &Judge) -> Outcome {
+    pub(super) fn action(&self, judge: &LineJudge) -> StepOutcome {
         let jails = &self.look.jails;
         let actions = actions::of_commands(
             &jails
@@ -75,7 +75,7 @@ impl Walker<'_> {
                 "set banaction and action in the jail, such as action = %(action_)s".to_owned(),
             );
         }
-        let mut findings = Findings::default();
+        let mut findings = DoctorFindings::default();
         tools::look(&self.look, &mut findings);
         if let Some(finding) = findings.list.iter().find(|f| f.severity > Severity::Note) {
             return Wrong(finding.message.clone(), finding.cure.clone());
@@ -91,7 +91,7 @@ impl Walker<'_> {
     }
 
     /// Whether the server has banned whom it should by the log.
-    pub(super) fn ban(&self, harvest: &Harvest) -> Outcome {
+    pub(super) fn ban(&self, harvest: &Harvest) -> StepOutcome {
         let last = harvest.bans.last();
         let Some(ban) = last else {
             return Sound("nobody is to be banned".to_owned());
@@ -135,7 +135,7 @@ impl Walker<'_> {
     }
 
     /// What the server has last complained of, about this jail, since its start.
-    pub(super) fn complaint(&self) -> Outcome {
+    pub(super) fn complaint(&self) -> StepOutcome {
         let (path, text) = match own_log::since_start(&self.look) {
             Ok(log) => log,
             Err(why) => return Unseen(why),
@@ -157,7 +157,7 @@ impl Walker<'_> {
                 Unseen("the firewall: no server was asked".to_owned()),
             );
         }
-        let mut findings = Findings::default();
+        let mut findings = DoctorFindings::default();
         bans::look(&self.look, &mut findings);
         docker::look(&self.look, &mut findings);
         let of = |kind: &str| {

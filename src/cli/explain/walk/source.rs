@@ -4,14 +4,14 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value as Json;
 
-use super::Outcome::{self, Sound, Unseen, Wrong};
+use super::StepOutcome::{self, Sound, Unseen, Wrong};
 use super::Walker;
-use crate::cli::doctor::findings::Findings;
+use crate::cli::doctor::findings::DoctorFindings;
 use crate::cli::doctor::logs;
-use crate::cli::explain::judge::Judge;
+use crate::cli::explain::judge::LineJudge;
 use crate::cli::explain::words::span;
-use crate::cli::machine::Journal;
-use crate::cli::replay::jails::Source;
+use crate::cli::machine::JournalUse;
+use crate::cli::replay::jails::ReplaySource;
 use crate::config::files::Files as _;
 use crate::control::print::json as printed;
 use crate::lint::{Severity, hint, nearest};
@@ -24,20 +24,20 @@ const UNREAD: f64 = 600.0;
 
 impl Walker<'_> {
     /// Whether what the jail reads is there.
-    pub(super) fn source(&self, judge: &Judge, missing: &[(String, String)]) -> Outcome {
+    pub(super) fn source(&self, judge: &LineJudge, missing: &[(String, String)]) -> StepOutcome {
         match &judge.source {
-            Source::Feed(name) => Sound(format!("it reads what {name} sends")),
-            Source::Journal(..) => self.journal(judge),
-            Source::Files(paths) => self.files(judge, paths, missing),
+            ReplaySource::Feed(name) => Sound(format!("it reads what {name} sends")),
+            ReplaySource::Journal(..) => self.journal(judge),
+            ReplaySource::Files(paths) => self.files(judge, paths, missing),
         }
     }
 
     pub(super) fn files(
         &self,
-        judge: &Judge,
+        judge: &LineJudge,
         paths: &[String],
         missing: &[(String, String)],
-    ) -> Outcome {
+    ) -> StepOutcome {
         let place = judge.places.of("logpath");
         if paths.is_empty()
             && let Some((path, why)) = missing.first()
@@ -82,7 +82,7 @@ impl Walker<'_> {
                     format!("set logpath = {path}/*.log, or name the file"),
                 );
             }
-            let mut findings = Findings::default();
+            let mut findings = DoctorFindings::default();
             match logs::of_file(&self.look, path, jails, &mut findings) {
                 Ok(()) => {}
                 Err(error) if !self.look.is_root => {
@@ -122,8 +122,8 @@ impl Walker<'_> {
         Sound(told.join("; "))
     }
 
-    pub(super) fn journal(&self, judge: &Judge) -> Outcome {
-        let Source::Journal(options, matches) = &judge.source else {
+    pub(super) fn journal(&self, judge: &LineJudge) -> StepOutcome {
+        let ReplaySource::Journal(options, matches) = &judge.source else {
             return Sound("it reads no journal".to_owned());
         };
         let place = judge.places.of("backend");
@@ -143,7 +143,7 @@ impl Walker<'_> {
             .value("backend")
             .is_none_or(|backend| backend == "systemd");
         match self.look.machine.journal() {
-            Journal::None if is_usual => {
+            JournalUse::None if is_usual => {
                 return Wrong(
                     format!(
                         "the jail {} reads the journal, and there is none{place}{unread}",
@@ -152,7 +152,7 @@ impl Walker<'_> {
                     cure.to_owned(),
                 );
             }
-            Journal::Refused(..) if !self.look.is_root => {
+            JournalUse::Refused(..) if !self.look.is_root => {
                 return Unseen("the journal: only root and its groups may read it".to_owned());
             }
             _ => {}
@@ -176,8 +176,8 @@ impl Walker<'_> {
     }
 
     /// Whether the server reads the logs of the configuration, and how far it has come.
-    pub(super) fn read(&self, judge: &Judge) -> Outcome {
-        let Source::Files(paths) = &judge.source else {
+    pub(super) fn read(&self, judge: &LineJudge) -> StepOutcome {
+        let ReplaySource::Files(paths) = &judge.source else {
             return Sound("it follows what is new".to_owned());
         };
         let running = self.state().is_some();

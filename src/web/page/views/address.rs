@@ -3,13 +3,13 @@
 use maud::{Markup, html};
 use serde_json::Value as Json;
 
-use super::{Frame, banned, forms, whole};
-use crate::web::api::shapes::Story;
+use super::{PageFrame, banned, forms, whole};
+use crate::web::api::shapes::ApiStory;
 use crate::web::page::table::table;
 use crate::web::page::text::{Foreign, counted, moment};
 
 /// `/address/ID`; with `?whois=1` its registry was asked. `jails` are those to choose from.
-pub fn address(frame: &Frame<'_>, jails: &[String], story: &Story) -> String {
+pub fn address(frame: &PageFrame<'_>, jails: &[String], story: &ApiStory) -> String {
     let told = &story.explained;
     let text = |value: &'_ Json| value.as_str().unwrap_or_default().to_owned();
     let (why, cure) = (text(&told["answer"]["why"]), text(&told["answer"]["cure"]));
@@ -41,7 +41,7 @@ fn list(value: &Json) -> impl Iterator<Item = &Json> {
 }
 
 /// What a jail read of it.
-fn lines(frame: &Frame<'_>, seen: &Json) -> Markup {
+fn lines(frame: &PageFrame<'_>, seen: &Json) -> Markup {
     let text = |value: &'_ Json| value.as_str().unwrap_or_default().to_owned();
     html! {
         h2 { (counted(seen["named"].as_u64().unwrap_or_default(), "line")) " in " (frame.jail(&text(&seen["jail"]))) }
@@ -53,7 +53,7 @@ fn lines(frame: &Frame<'_>, seen: &Json) -> Markup {
     }
 }
 
-fn history(frame: &Frame<'_>, history: &Json) -> Markup {
+fn history(frame: &PageFrame<'_>, history: &Json) -> Markup {
     const COLUMNS: &[&str] = &["From", "Until", "Jail", "Ban", "Failures", "Lines"];
     let number = |value: &Json| value.as_u64().unwrap_or_default().to_string();
     let row = |ban: &Json| {
@@ -79,17 +79,17 @@ mod tests {
 
     use super::super::tests::{EVIL, frame, is_harmless, operator};
     use super::*;
-    use crate::web::api::shapes::Ban;
+    use crate::web::api::shapes::ApiBan;
 
     #[test]
     fn log_lines_and_registries_are_harmless() {
         let access = operator();
-        let story = Story {
+        let story = ApiStory {
             id: EVIL.to_owned(),
-            bans: vec![Ban {
+            bans: vec![ApiBan {
                 id: EVIL.to_owned(),
                 jail: EVIL.to_owned(),
-                ..Ban::default()
+                ..ApiBan::default()
             }],
             explained: json!({
                 "answer": { "why": EVIL, "cure": EVIL },
@@ -105,9 +105,9 @@ mod tests {
         let page = address(&frame(&access), &[EVIL.to_owned()], &story);
         is_harmless(&page, 15);
         assert!(page.contains("for good"), "{page}");
-        let refused = Story {
+        let refused = ApiStory {
             whois_error: Some(EVIL.to_owned()),
-            ..Story::default()
+            ..ApiStory::default()
         };
         is_harmless(&address(&frame(&access), &[], &refused), 2);
     }

@@ -2,13 +2,13 @@
 
 use maud::{Markup, html};
 
-use super::{Frame, choice, whole};
-use crate::web::api::shapes::{Ban, BannedPage};
+use super::{PageFrame, choice, whole};
+use crate::web::api::shapes::{ApiBan, BannedPage};
 use crate::web::page::table::table;
 use crate::web::page::text::{Foreign, counted};
 
 /// `/banned?jail=&q=&page=`. `jails` are those to choose from.
-pub fn banned(frame: &Frame<'_>, jails: &[String], page: &BannedPage) -> String {
+pub fn banned(frame: &PageFrame<'_>, jails: &[String], page: &BannedPage) -> String {
     let main = html! {
         form.line role="search" action=(frame.path(&["banned"])) data-search="found" {
             label { span { "Address, a part of it, or a network" }
@@ -36,9 +36,9 @@ fn summary(page: &BannedPage) -> String {
 }
 
 /// A table of bans.
-pub(super) fn bans(frame: &Frame<'_>, bans: &[Ban]) -> Markup {
+pub(super) fn bans(frame: &PageFrame<'_>, bans: &[ApiBan]) -> Markup {
     const COLUMNS: &[&str] = &["Address", "Jail", "Since", "Until", "By", "Change"];
-    let row = |ban: &Ban| {
+    let row = |ban: &ApiBan| {
         vec![
             frame.address(&ban.id),
             frame.jail(&ban.jail),
@@ -54,7 +54,7 @@ pub(super) fn bans(frame: &Frame<'_>, bans: &[Ban]) -> Markup {
     table(&COLUMNS[..columns], &rows, "texts")
 }
 
-fn pages(frame: &Frame<'_>, page: &BannedPage) -> Markup {
+fn pages(frame: &PageFrame<'_>, page: &BannedPage) -> Markup {
     let link = |number: usize, name: &str, rel: &str| {
         let number = number.to_string();
         let jail = page.jail.as_deref().unwrap_or_default();
@@ -82,11 +82,11 @@ mod tests {
     use super::*;
 
     fn example() -> BannedPage {
-        let ban = Ban {
+        let ban = ApiBan {
             id: EVIL.to_owned(),
             jail: EVIL.to_owned(),
             by: Some(EVIL.to_owned()),
-            ..Ban::default()
+            ..ApiBan::default()
         };
         BannedPage {
             jail: Some(EVIL.to_owned()),

@@ -2,27 +2,27 @@
 
 use maud::{Markup, html};
 
-use super::{Frame, choice, whole};
-use crate::web::api::shapes::{Change, Order};
+use super::{PageFrame, choice, whole};
+use crate::web::api::shapes::{ApiChange, ApiOrder};
 use crate::web::page::text::Foreign;
 
 /// `/change?change=&jail=&id=`: asks whether it is meant. The form is sent to `change` by POST, with
 /// `form_token`, `change`, `jail` and `id`.
-pub fn confirm(frame: &Frame<'_>, order: &Order) -> String {
+pub fn confirm(frame: &PageFrame<'_>, order: &ApiOrder) -> String {
     let (word, title, button) = match order.change {
-        Change::Ban => ("ban", "Ban?", "Ban"),
-        Change::Unban => ("unban", "Lift the ban?", "Lift the ban"),
-        Change::Ignore => ("ignore", "Ignore?", "Ignore"),
+        ApiChange::Ban => ("ban", "Ban?", "Ban"),
+        ApiChange::Unban => ("unban", "Lift the ban?", "Lift the ban"),
+        ApiChange::Ignore => ("ignore", "Ignore?", "Ignore"),
     };
     let id = html! { strong { (Foreign(&order.id)) } };
     let jail = html! { strong { (Foreign(order.jail.as_deref().unwrap_or_default())) } };
     let main = html! {
         p {
             @match (order.change, &order.jail) {
-                (Change::Ban, _) => { "The jail " (jail) " bans " (id) "." },
-                (Change::Unban, Some(_)) => { "The jail " (jail) " lets " (id) " in again." },
-                (Change::Unban, None) => { "All jails let " (id) " in again, and the server forgets its bans." },
-                (Change::Ignore, _) => { "The jail " (jail) " counts no failures of " (id) " until the next reload or start of the server. For longer, write it into " code { "ignoreip" } "." },
+                (ApiChange::Ban, _) => { "The jail " (jail) " bans " (id) "." },
+                (ApiChange::Unban, Some(_)) => { "The jail " (jail) " lets " (id) " in again." },
+                (ApiChange::Unban, None) => { "All jails let " (id) " in again, and the server forgets its bans." },
+                (ApiChange::Ignore, _) => { "The jail " (jail) " counts no failures of " (id) " until the next reload or start of the server. For longer, write it into " code { "ignoreip" } "." },
             }
         }
         @if !frame.may_write() { p.bad role="alert" { "You may not change anything here." } } @else {
@@ -42,7 +42,7 @@ pub fn confirm(frame: &Frame<'_>, order: &Order) -> String {
 
 /// `/login`: a form with `form_token`, `name` and `password`, sent there by POST. `form_token` is that of
 /// somebody who has not logged in.
-pub fn login(frame: &Frame<'_>, form_token: &str, error: Option<&str>) -> String {
+pub fn login(frame: &PageFrame<'_>, form_token: &str, error: Option<&str>) -> String {
     let main = html! {
         @if let Some(error) = error { p.bad role="alert" { (Foreign(error)) } }
         form.login method="post" action=(frame.path(&["login"])) {
@@ -56,7 +56,7 @@ pub fn login(frame: &Frame<'_>, form_token: &str, error: Option<&str>) -> String
 }
 
 /// Bans somebody by name.
-pub(super) fn new_ban(frame: &Frame<'_>, jails: &[String]) -> Markup {
+pub(super) fn new_ban(frame: &PageFrame<'_>, jails: &[String]) -> Markup {
     html! {
         h2 { "Ban somebody" }
         form.line action=(frame.path(&["change"])) {
@@ -69,7 +69,7 @@ pub(super) fn new_ban(frame: &Frame<'_>, jails: &[String]) -> Markup {
 }
 
 /// Changes that a jail is told of.
-pub(super) fn in_jail(frame: &Frame<'_>, jail: &str) -> Markup {
+pub(super) fn in_jail(frame: &PageFrame<'_>, jail: &str) -> Markup {
     html! {
         h2 { "Change" }
         form.line action=(frame.path(&["change"])) {
@@ -81,7 +81,7 @@ pub(super) fn in_jail(frame: &Frame<'_>, jail: &str) -> Markup {
 }
 
 /// Changes about an address.
-pub(super) fn about(frame: &Frame<'_>, jails: &[String], id: &str) -> Markup {
+pub(super) fn about(frame: &PageFrame<'_>, jails: &[String], id: &str) -> Markup {
     html! {
         h2 { "Change" }
         form.line action=(frame.path(&["change"])) {
@@ -109,8 +109,8 @@ mod tests {
     #[test]
     fn questions_are_harmless_and_carry_the_token() {
         let access = operator();
-        for change in [Change::Ban, Change::Unban, Change::Ignore] {
-            let order = Order {
+        for change in [ApiChange::Ban, ApiChange::Unban, ApiChange::Ignore] {
+            let order = ApiOrder {
                 change,
                 jail: Some(EVIL.to_owned()),
                 id: EVIL.to_owned(),
@@ -127,8 +127,8 @@ mod tests {
             may_write: false,
             ..operator()
         };
-        let order = Order {
-            change: Change::Unban,
+        let order = ApiOrder {
+            change: ApiChange::Unban,
             jail: None,
             id: EVIL.to_owned(),
         };

@@ -3,13 +3,13 @@
 use maud::{Markup, html};
 use serde_json::Value as Json;
 
-use super::{Frame, forms, overview, tiles, whole};
-use crate::web::api::shapes::Jail;
+use super::{PageFrame, forms, overview, tiles, whole};
+use crate::web::api::shapes::ApiJail;
 use crate::web::page::table::table;
 use crate::web::page::text::{Foreign, counted, grouped, sized};
 
 /// `/jail/NAME`
-pub fn jail(frame: &Frame<'_>, jail: &Jail) -> String {
+pub fn jail(frame: &PageFrame<'_>, jail: &ApiJail) -> String {
     let summary = &jail.summary;
     let name = summary.name.as_str();
     let numbers = [
@@ -48,7 +48,7 @@ pub fn jail(frame: &Frame<'_>, jail: &Jail) -> String {
 }
 
 /// What each regex has hit since it was set; those without a hit are many, and out of the way.
-fn regexes(jail: &Jail) -> Markup {
+fn regexes(jail: &ApiJail) -> Markup {
     const COLUMNS: &[&str] = &["Hits", "Failregex"];
     let hits = jail.summary.regex_hits.iter().copied().map(Some);
     let all = jail.regexes.iter().zip(hits.chain(std::iter::repeat(None)));
@@ -115,7 +115,7 @@ mod tests {
     fn settings_and_files_are_harmless() {
         let access = operator();
         let settings = json!([{ "name": EVIL, "value": EVIL, "file": EVIL, "line": 7 }]);
-        let told = Jail {
+        let told = ApiJail {
             summary: JailSummary {
                 name: EVIL.to_owned(),
                 sources: vec![EVIL.to_owned()],

@@ -3,13 +3,13 @@
 use maud::{Markup, html};
 use serde_json::Value as Json;
 
-use super::{Frame, whole};
+use super::{PageFrame, whole};
 use crate::web::page::table::table;
 use crate::web::page::text::{Foreign, counted, local};
 
 /// `/live`: the latest events, the oldest first; the script adds those that come from `api/v1/events`, in
 /// the same form.
-pub fn live(frame: &Frame<'_>, recent: &[Json]) -> String {
+pub fn live(frame: &PageFrame<'_>, recent: &[Json]) -> String {
     const COLUMNS: &[&str] = &["Time", "Event", "Address", "Jail", "More"];
     let rows: Vec<_> = recent.iter().rev().map(|event| row(frame, event)).collect();
     let main = html! {
@@ -25,7 +25,7 @@ pub fn live(frame: &Frame<'_>, recent: &[Json]) -> String {
     whole(frame, "live", "Live", &main)
 }
 
-fn row(frame: &Frame<'_>, event: &Json) -> Vec<Markup> {
+fn row(frame: &PageFrame<'_>, event: &Json) -> Vec<Markup> {
     let text = |name: &str| event[name].as_str().unwrap_or_default();
     vec![
         html! { (local(event["time"].as_f64().unwrap_or_default(), "%H:%M:%S")) },

@@ -38,7 +38,7 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
 /// Stands before a part of a path that is `.` or `..`, or begins with this.
 const MARK: char = '~';
 
-/// A part of a path as it was before [`Frame::path`].
+/// A part of a path as it was before [`PageFrame::path`].
 pub fn unmarked(part: &str) -> &str {
     part.strip_prefix(MARK).unwrap_or(part)
 }
@@ -55,7 +55,7 @@ const PAGES: [(&str, &str); 6] = [
 
 /// What every page is told.
 #[derive(Clone, Copy, Debug)]
-pub struct Frame<'a> {
+pub struct PageFrame<'a> {
     /// What stands before all paths: empty, or `/fail2ban`.
     pub base: &'a str,
     /// Who looks; `None`: nobody has logged in, and the page is for that.
@@ -64,7 +64,7 @@ pub struct Frame<'a> {
     pub done: Option<&'a str>,
 }
 
-impl Frame<'_> {
+impl PageFrame<'_> {
     /// The path of a page, by its parts.
     pub fn path(&self, parts: &[&str]) -> String {
         let mut path = self.base.to_owned();
@@ -134,7 +134,7 @@ pub fn asset(name: &str) -> Option<(&'static str, &'static [u8])> {
 }
 
 /// A whole page. `here` is the path of [`PAGES`] it belongs to.
-fn whole(frame: &Frame<'_>, here: &str, title: &str, main: &Markup) -> String {
+fn whole(frame: &PageFrame<'_>, here: &str, title: &str, main: &Markup) -> String {
     let file = |name: &str| frame.path(&["static", name]);
     let page = html! {
         (DOCTYPE)
@@ -179,7 +179,7 @@ fn whole(frame: &Frame<'_>, here: &str, title: &str, main: &Markup) -> String {
 }
 
 /// Something is wrong: nothing is there, it is not allowed, the server does not answer.
-pub fn failure(frame: &Frame<'_>, title: &str, why: &str) -> String {
+pub fn failure(frame: &PageFrame<'_>, title: &str, why: &str) -> String {
     whole(
         frame,
         "none",
@@ -230,8 +230,8 @@ pub(super) mod tests {
         }
     }
 
-    pub fn frame(access: &Access) -> Frame<'_> {
-        Frame {
+    pub fn frame(access: &Access) -> PageFrame<'_> {
+        PageFrame {
             base: "/f",
             access: Some(access),
             done: Some(EVIL),
@@ -274,7 +274,7 @@ pub(super) mod tests {
             assert!(![".", ".."].contains(&last), "{path}");
             assert_eq!(unmarked(last), part);
         }
-        let none = Frame { base: "", ..frame };
+        let none = PageFrame { base: "", ..frame };
         assert_eq!(
             (none.path(&[]), frame.path(&[])),
             ("/".to_owned(), "/f/".to_owned())

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{Frame, tiles, whole};
+use super::{PageFrame, tiles, whole};
 use crate::web::api::shapes::{JailSummary, Status};
 use crate::web::events::{JailPulse, Pulse};
 use crate::web::page::chart::Chart;
@@ -14,7 +14,7 @@ const BARS: usize = 48;
 const FEWEST: usize = 12;
 
 /// `/`
-pub fn overview(frame: &Frame<'_>, status: &Status, pulse: &Pulse) -> String {
+pub fn overview(frame: &PageFrame<'_>, status: &Status, pulse: &Pulse) -> String {
     let sum = |count: fn(&JailSummary) -> u64| status.jails.iter().map(count).sum::<u64>();
     let numbers = [
         ("Banned now", sum(|jail| jail.banned_now)),
@@ -63,7 +63,7 @@ fn failed(status: &Status) -> Markup {
     }
 }
 
-fn jails(frame: &Frame<'_>, jails: &[JailSummary]) -> Markup {
+fn jails(frame: &PageFrame<'_>, jails: &[JailSummary]) -> Markup {
     const COLUMNS: &[&str] = &[
         "Jail", "Banned", "Bans", "Failing", "Failures", "Lines", "Health",
     ];

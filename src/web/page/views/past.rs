@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{Frame, whole};
+use super::{PageFrame, whole};
 use crate::store::statistics::{RepeatOffender, Statistics};
 use crate::web::page::past::{DAYS, times};
 use crate::web::page::table::table;
@@ -10,7 +10,7 @@ use crate::web::page::text::{Foreign, moment};
 
 /// `/past`. `Err`: why the database tells nothing; `None`: the server keeps none. `now` is in seconds since
 /// 1970.
-pub fn past(frame: &Frame<'_>, past: &Result<Option<Statistics>, String>, now: f64) -> String {
+pub fn past(frame: &PageFrame<'_>, past: &Result<Option<Statistics>, String>, now: f64) -> String {
     let main = html! {
         @match past {
             Ok(Some(past)) => {
@@ -28,7 +28,7 @@ pub fn past(frame: &Frame<'_>, past: &Result<Option<Statistics>, String>, now: f
 }
 
 /// Who was banned most often, with links to their stories.
-fn offenders(frame: &Frame<'_>, past: &Statistics) -> Markup {
+fn offenders(frame: &PageFrame<'_>, past: &Statistics) -> Markup {
     const COLUMNS: &[&str] = &["Address", "Bans", "Last", "Jails"];
     let row = |one: &RepeatOffender| {
         let jails: Vec<Markup> = one.jails.iter().map(|jail| frame.jail(jail)).collect();

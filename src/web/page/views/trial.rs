@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 use serde_json::Value as Json;
 
-use super::{Frame, choice, whole};
-use crate::web::api::shapes::{Explanation, Replay};
+use super::{PageFrame, choice, whole};
+use crate::web::api::shapes::{ApiExplanation, Replay};
 use crate::web::page::table::table;
 use crate::web::page::text::{Foreign, counted, moment};
 
@@ -15,12 +15,12 @@ fn text(value: &Json) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-fn token(frame: &Frame<'_>) -> Markup {
+fn token(frame: &PageFrame<'_>) -> Markup {
     html! { input type="hidden" name="form_token" value=(frame.access.map_or("", |access| &access.form_token)); }
 }
 
 /// `/explain`, with an answer after a POST of `jail` and `line`. `jails` are those to choose from.
-pub fn explain(frame: &Frame<'_>, jails: &[String], answer: Option<&Explanation>) -> String {
+pub fn explain(frame: &PageFrame<'_>, jails: &[String], answer: Option<&ApiExplanation>) -> String {
     let chosen = answer.and_then(|answer| answer.jail.as_deref());
     let line = answer.map_or("", |answer| &answer.line);
     let main = html! {
@@ -41,7 +41,7 @@ pub fn explain(frame: &Frame<'_>, jails: &[String], answer: Option<&Explanation>
 }
 
 /// What a jail makes of a line.
-fn told(frame: &Frame<'_>, told: &Json) -> Markup {
+fn told(frame: &PageFrame<'_>, told: &Json) -> Markup {
     let counts = told["answer"]["counts"].as_bool() == Some(true);
     let regex = |part: &Json| html! { code { (Foreign(text(&part["regex"]))) } };
     let stopped = |part: &Json| {
@@ -107,7 +107,7 @@ fn told(frame: &Frame<'_>, told: &Json) -> Markup {
 }
 
 /// `/replay`, with an answer after a POST of `jail` and `log`.
-pub fn replay(frame: &Frame<'_>, jails: &[String], answer: Option<&Replay>) -> String {
+pub fn replay(frame: &PageFrame<'_>, jails: &[String], answer: Option<&Replay>) -> String {
     let chosen = answer.map(|answer| answer.jail.as_str());
     let main = html! {
         p { "Whom a jail would ban for a log. Nothing is banned, written or sent." }
@@ -123,7 +123,7 @@ pub fn replay(frame: &Frame<'_>, jails: &[String], answer: Option<&Replay>) -> S
     whole(frame, "replay", "Replay a log", &main)
 }
 
-fn outcome(frame: &Frame<'_>, answer: &Replay) -> Markup {
+fn outcome(frame: &PageFrame<'_>, answer: &Replay) -> Markup {
     const COLUMNS: &[&str] = &["Time", "Address", "Failures", "Until", "Last line"];
     let of = |name: &'static str| {
         answer
@@ -172,7 +172,7 @@ mod tests {
     fn pasted_lines_are_harmless() {
         let access = operator();
         let stopped = json!({ "regex": EVIL, "matches": EVIL, "stops_at": EVIL, "text": EVIL, "text_left": EVIL });
-        let answer = Explanation {
+        let answer = ApiExplanation {
             line: EVIL.to_owned(),
             jail: None,
             answers: vec![json!({
