@@ -169,7 +169,7 @@ pub fn main(words: Vec<OsString>) -> ExitCode {
 /// The options, for clap.
 pub(super) fn command() -> clap::Command {
     let command = clap::Command::new("ferroban actions")
-        .about("Tells which way each command of a jail's actions goes, and why.")
+        .about("Shows how each command of a jail's actions is run, and why.")
         .arg(directory::option())
         .arg(
             Arg::new("commands")
@@ -188,7 +188,7 @@ pub(super) fn command() -> clap::Command {
                 .long("sandbox")
                 .action(ArgAction::SetTrue)
                 .conflicts_with_all(["commands", "json", "jail"])
-                .help("print a drop-in of systemd with the least rights that the enabled jails and their actions need"),
+                .help("print a systemd drop-in with the least privileges that the enabled jails and their actions need"),
         )
         .arg(
             Arg::new("unit")
@@ -214,7 +214,7 @@ pub(super) fn command() -> clap::Command {
                 "ferroban actions --commands sshd",
             ),
             (
-                "a drop-in for the unit, with the least rights that they need",
+                "a drop-in for the unit, with the least privileges that they need",
                 "ferroban actions --sandbox",
             ),
         ],

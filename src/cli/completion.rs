@@ -39,8 +39,7 @@ const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
 fn command() -> clap::Command {
     let command = clap::Command::new("ferroban completion")
         .about(
-            "Prints a script that makes a shell complete the commands and options of fail2ban's \
-             programs and of ferroban.",
+            "Prints a shell completion script for the commands and options of fail2ban's programs and of ferroban.",
         )
         .arg(
             clap::Arg::new("shell")
@@ -53,11 +52,11 @@ fn command() -> clap::Command {
         command,
         &[
             (
-                "for everybody's bash",
+                "bash, for all users",
                 "ferroban completion bash > /etc/bash_completion.d/ferroban",
             ),
             (
-                "for one's own fish",
+                "fish, for the current user",
                 "ferroban completion fish > ~/.config/fish/completions/ferroban.fish",
             ),
         ],

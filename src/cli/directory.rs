@@ -18,7 +18,8 @@ pub fn option() -> Arg {
 /// `DIR`, for a program that is about nothing else; beside [`option`].
 pub fn positional() -> Arg {
     let arg = Arg::new(POSITIONAL).value_name("DIR");
-    arg.help("the same").conflicts_with(ID)
+    arg.help("configuration directory, as with --config")
+        .conflicts_with(ID)
 }
 
 /// The directory asked for, else the usual one.

@@ -63,15 +63,14 @@ pub(super) fn command() -> Command {
     };
     let command = Command::new("ferroban doctor")
         .about(
-            "Looks at the machine and the running server and says what is wrong, with a cure; changes \
-             nothing.",
+            "Checks the machine and the running server and reports problems, with fixes; changes nothing.",
         )
         .after_help(
             "Exit code: 0 nothing but notes, 1 warnings, 2 a wrong command line, 3 errors.",
         )
         .arg(directory::option())
         .arg(flag("json", "print one JSON object with all findings"))
-        .arg(flag("verbose", "say what is in order, too").short('v'))
+        .arg(flag("verbose", "also report what is in order").short('v'))
         .arg(
             flag(
                 "support",
@@ -96,7 +95,7 @@ pub(super) fn command() -> Command {
     help::formed(
         command,
         &[
-            ("what is wrong here", "ferroban doctor"),
+            ("check this machine", "ferroban doctor"),
             (
                 "a report for a bug ticket, without secrets and addresses",
                 "ferroban doctor --support --output report.txt",

@@ -53,8 +53,7 @@ pub(super) fn command() -> Command {
     let command = Command::new("ferroban filter")
         .override_usage("ferroban filter new --log <FILE> --attack <LINES|TEXT> [OPTIONS]")
         .about(
-            "Draws up a filter and a jail from lines of a log that you mark as attacks or as innocent, and \
-             tries them.",
+            "Generates a filter and a jail from log lines that you mark as attacks or as innocent, and tests them.",
         )
         .after_help(
             "Exit code: 0 the filter does what it should, 1 it does not and nothing is written, 2 a wrong \

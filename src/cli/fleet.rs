@@ -57,8 +57,7 @@ pub fn command() -> Command {
     };
     let command = Command::new("ferroban fleet")
         .about(
-            "Shows the hosts that share bans with this one, and gives orders to all of them; what \
-             changes something needs the rights of an administrator at the engine.",
+            "Shows the hosts that share bans with this one, and controls all of them; commands that change something need administrator rights at the engine.",
         )
         .subcommand_required(true)
         .disable_help_subcommand(true)
@@ -67,7 +66,7 @@ pub fn command() -> Command {
             "print what engine and host need, with a new password",
         ))
         .subcommand(sub("status", "show the hosts, and how far behind they are"))
-        .subcommand(sub("bans", "show who has whom banned until when"))
+        .subcommand(sub("bans", "show bans by host, with their ends"))
         .subcommand(about(
             "unban",
             "ADDRESS",
@@ -76,14 +75,14 @@ pub fn command() -> Command {
         .subcommand(about(
             "allow",
             "ADDRESS",
-            "let no host ban it by the word of another",
+            "exempt an address or network from bans by other hosts",
         ))
-        .subcommand(about("disallow", "ADDRESS", "the end of that"))
+        .subcommand(about("disallow", "ADDRESS", "end an exemption"))
         .subcommand(
             about(
                 "forget",
                 "HOST",
-                "lift the bans of a host, and listen to it no more",
+                "lift the bans of a host, and ignore it from now on",
             )
             .arg(
                 Arg::new("undo")
@@ -94,12 +93,12 @@ pub fn command() -> Command {
         )
         .subcommand(sub(
             "doctor",
-            "say what is wrong with engine, rights, clock and keys",
+            "check engine, rights, clock and keys",
         ))
         .subcommand(about(
             "keygen",
             "FILE",
-            "make a key to sign with, and print its public half",
+            "create a signing key, and print its public part",
         ))
         .arg(directory::option().global(true))
         .arg(
@@ -149,7 +148,7 @@ pub fn command() -> Command {
                 "what a new host needs",
                 "ferroban fleet init --url redis://10.0.0.5",
             ),
-            ("who is there", "ferroban fleet status"),
+            ("show the hosts", "ferroban fleet status"),
             (
                 "a mistake, on all hosts",
                 "ferroban fleet unban 192.0.2.1 --url redis://admin@10.0.0.5",

@@ -48,8 +48,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
 pub(super) fn command() -> Command {
     let command = Command::new("ferroban install-links")
         .about(
-            "Makes the links fail2ban-client, fail2ban-server and fail2ban-regex to this program in \
-             a directory.",
+            "Creates the links fail2ban-client, fail2ban-server and fail2ban-regex to this program in a directory.",
         )
         .arg(
             Arg::new("force")
@@ -63,7 +62,7 @@ pub(super) fn command() -> Command {
                 .value_name("DIR")
                 .value_parser(value_parser!(PathBuf))
                 .required(true)
-                .help("where the links are made"),
+                .help("where the links are created"),
         );
     help::formed(
         command,

@@ -46,7 +46,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
 pub(super) fn command() -> Command {
     let command = Command::new("ferroban lint")
         .about(
-            "Finds mistakes in a configuration, and what is legal but hardly meant; changes nothing.",
+            "Finds errors in a configuration, and valid settings that are likely mistakes; changes nothing.",
         )
         .after_help(
             "Exit code: 0 nothing but notes, 1 warnings, 2 a wrong command line, 3 errors.",
@@ -64,13 +64,13 @@ pub(super) fn command() -> Command {
                 .long("logs")
                 .action(ArgAction::SetTrue)
                 .conflicts_with("no-logs")
-                .help("look at the logs and the journal that the enabled jails read, too; a terminal gets that unasked"),
+                .help("also check the logs and the journal that the enabled jails read; default on a terminal"),
         )
         .arg(
             Arg::new("no-logs")
                 .long("no-logs")
                 .action(ArgAction::SetTrue)
-                .help("look at the configuration alone"),
+                .help("check only the configuration"),
         )
         .arg(
             Arg::new("json")

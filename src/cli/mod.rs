@@ -72,10 +72,10 @@ pub(crate) const PROGRAMS: &[(&str, &[Entry])] = &[
     (
         "Run it",
         &[
-            ("server", "is the server (fail2ban-server)", server::main),
+            ("server", "runs the server (fail2ban-server)", server::main),
             (
                 "client",
-                "asks and steers the server (fail2ban-client)",
+                "queries and controls the server (fail2ban-client)",
                 client::main,
             ),
             (
@@ -85,17 +85,17 @@ pub(crate) const PROGRAMS: &[(&str, &[Entry])] = &[
             ),
             (
                 "fleet",
-                "shows and steers the hosts that share bans with this one",
+                "shows and controls the hosts that share bans with this one",
                 fleet::main,
             ),
             (
                 "install-links",
-                "makes links with fail2ban's names to this program",
+                "creates links with fail2ban's names to this program",
                 links::main,
             ),
             (
                 "completion",
-                "prints what makes a shell complete the client's commands",
+                "prints a shell completion script for the client's commands",
                 completion::main,
             ),
         ],
@@ -105,7 +105,7 @@ pub(crate) const PROGRAMS: &[(&str, &[Entry])] = &[
         &[
             (
                 "explain",
-                "says why a line counts, a ban is made, a jail does nothing",
+                "explains why a line counts, a ban is made, a jail does nothing",
                 explain::main,
             ),
             (
@@ -125,12 +125,12 @@ pub(crate) const PROGRAMS: &[(&str, &[Entry])] = &[
             ),
             (
                 "actions",
-                "tells which way each command of an action goes, and why",
+                "shows how each command of an action is run, and why",
                 actions::main,
             ),
             (
                 "doctor",
-                "says what is wrong on this machine, with a cure",
+                "reports problems on this machine, and how to fix them",
                 doctor::main,
             ),
             (
@@ -150,7 +150,7 @@ pub(crate) const PROGRAMS: &[(&str, &[Entry])] = &[
             ),
             (
                 "lint",
-                "finds mistakes in a configuration, and what is hardly meant",
+                "finds errors and likely mistakes in a configuration",
                 lint::main,
             ),
             (
@@ -160,14 +160,10 @@ pub(crate) const PROGRAMS: &[(&str, &[Entry])] = &[
             ),
             (
                 "filter",
-                "draws up a filter from lines that you mark as attacks",
+                "generates a filter from lines that you mark as attacks",
                 filter::main,
             ),
-            (
-                "test",
-                "tries filters on log lines that say what is expected",
-                test::main,
-            ),
+            ("test", "tests filters on annotated log lines", test::main),
             (
                 "regex",
                 "shows what a filter finds in a log (fail2ban-regex)",

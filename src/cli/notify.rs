@@ -47,7 +47,7 @@ pub(super) fn command() -> Command {
                 .help("the action"),
         );
     let command = Command::new("ferroban notify")
-        .about("Sends one message as an action would that tells a web service of bans, and prints the answer.")
+        .about("Sends one message as an action for a web service would, and prints the answer.")
         .subcommand_required(true)
         .disable_help_subcommand(true)
         .subcommand(test)
@@ -62,7 +62,10 @@ pub(super) fn command() -> Command {
     help::formed(
         command,
         &[
-            ("whether messages arrive", "ferroban notify test telegram"),
+            (
+                "test whether messages arrive",
+                "ferroban notify test telegram",
+            ),
             (
                 "those of one jail",
                 "ferroban notify test ntfy --jail recidive",

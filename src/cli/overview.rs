@@ -16,10 +16,7 @@ pub(super) const TASKS: [(&str, &[(&str, &str)]); 3] = [
                 "ferroban client start",
                 "start the server in the background",
             ),
-            (
-                "ferroban client reload",
-                "take over a changed configuration",
-            ),
+            ("ferroban client reload", "apply a changed configuration"),
         ],
     ),
     (
@@ -38,7 +35,7 @@ pub(super) const TASKS: [(&str, &[(&str, &str)]); 3] = [
                 "ferroban config sshd",
                 "every setting, and where it is from",
             ),
-            ("ferroban doctor", "what is wrong here, with a cure"),
+            ("ferroban doctor", "check this machine, with a cure"),
         ],
     ),
     (

@@ -71,7 +71,7 @@ pub(super) fn command() -> Command {
             "write the proposal to jail.d/ferroban-setup.local, unless that is there",
         ))
         .arg(flag("json", "print one JSON object"))
-        .arg(flag("verbose", "say of every other jail why it was left out").short('v'))
+        .arg(flag("verbose", "also say why each other jail was left out").short('v'))
         .arg(
             Arg::new("root")
                 .long("root")

@@ -68,9 +68,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
 
 pub(super) fn command() -> Command {
     let command = Command::new("ferroban test")
-        .about(
-            "Runs annotated log lines against filters and says what differs from what they expect.",
-        )
+        .about("Tests filters on annotated log lines and reports where the results differ.")
         .after_help(
             "Exit code: 0 all as expected, 1 lines differ, 2 a wrong command line, \
              3 something could not be tried.",

@@ -54,15 +54,13 @@ pub(super) fn command() -> Command {
                 .value_name("SECONDS")
                 .value_parser(value_parser!(u64).range(1..=3600))
                 .default_value("2")
-                .help("how long between two looks, which rates are reckoned from"),
+                .help("refresh interval, over which rates are computed"),
         )
         .arg(
             Arg::new("once")
                 .long("once")
                 .action(ArgAction::SetTrue)
-                .help(
-                    "look twice, print once, and end, as it does where the output is no terminal",
-                ),
+                .help("print once and exit; default where the output is no terminal"),
         );
     help::formed(
         command,

@@ -19,7 +19,7 @@ const OPTIONS_COLUMN: usize = 28;
 const CLIENT: &[Example] = &[
     ("the jails that run", "ferroban client status"),
     (
-        "what one has seen and banned",
+        "what a jail has found and banned",
         "ferroban client status sshd",
     ),
     (
@@ -27,10 +27,7 @@ const CLIENT: &[Example] = &[
         "ferroban client set sshd banip 192.0.2.1",
     ),
     ("lift a ban everywhere", "ferroban client unban 192.0.2.1"),
-    (
-        "take over a changed configuration",
-        "ferroban client reload",
-    ),
+    ("apply a changed configuration", "ferroban client reload"),
 ];
 /// And of the server.
 const SERVER: &[Example] = &[
@@ -57,15 +54,15 @@ const OPTIONS: [(&str, &str); 21] = [
     ),
     ("--syslogsocket auto|<FILE>", ""),
     ("-d", "print the configuration as commands for the server"),
-    ("--dp, --dump-pretty", "the same, meant for reading"),
+    ("--dp, --dump-pretty", "the same, formatted for reading"),
     (
         "-t, --test",
         "check the configuration; before a command, or alone",
     ),
     ("-i", "read commands from the terminal"),
     ("--json", "print replies as JSON, one line each"),
-    ("-v", "say more"),
-    ("-q", "say less"),
+    ("-v", "increase verbosity"),
+    ("-q", "decrease verbosity"),
     ("-x", "start even if the socket is there, and replace it"),
     ("-b", "start in the background (default)"),
     ("-f", "start in the foreground"),
@@ -126,13 +123,10 @@ const BASIC: &[Command] = &[
     ("stat[istic]s", "numbers of all jails in a table"),
     (
         "events [<JAIL> ... <JAIL>]",
-        "print what happens in these jails, or in all, as JSON lines while it happens",
+        "print the events of these jails, or of all, as JSON lines as they happen",
     ),
-    ("ping", "see whether the server answers"),
-    (
-        "echo",
-        "print the arguments by way of the server (internal)",
-    ),
+    ("ping", "test whether the server answers"),
+    ("echo", "print the arguments back (internal)"),
     ("version", "version of the server"),
     (
         "help [<COMMAND>]",
@@ -145,9 +139,9 @@ const LOGGING: &[Command] = &[("flushlogs", "open the log file again, for log ro
 const JAIL_CONTROL: &[Command] = &[
     (
         "add <JAIL> <BACKEND>",
-        "make a jail that reads its logs by <BACKEND>",
+        "create a jail that reads its logs by <BACKEND>",
     ),
-    ("start <JAIL>", "let a jail begin its work"),
+    ("start <JAIL>", "start a jail"),
     ("stop <JAIL>", "stop and remove a jail"),
     (
         "status <JAIL> [FLAVOR]",
@@ -155,7 +149,7 @@ const JAIL_CONTROL: &[Command] = &[
     ),
 ];
 
-const IDLE: &[Command] = &[("set <JAIL> idle on|off", "let a jail rest, or not")];
+const IDLE: &[Command] = &[("set <JAIL> idle on|off", "set the idle state of a jail")];
 
 const JAIL_ORDERS: &[Command] = &[
     (

@@ -64,13 +64,13 @@ pub(super) fn command() -> Command {
             Arg::new("listen")
                 .long("listen")
                 .value_name("ADDRESS:PORT|FILE")
-                .help("serve metrics there, whatever the configuration says"),
+                .help("serve metrics there, overriding the configuration"),
         )
         .arg(
             Arg::new("print")
                 .long("print")
                 .action(ArgAction::SetTrue)
-                .help("print the metrics once, and end"),
+                .help("print the metrics once, and exit"),
         )
         .subcommand(user::command())
         .subcommand_value_name("user")

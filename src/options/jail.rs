@@ -24,8 +24,8 @@ pub const JAIL: &[OptionRow] = &[
     FIRST[0],
     FIRST[1],
     OptionRow::integer("maxretry")
-        .set("<RETRY>", "set how many failures make a ban")
-        .get("how many failures make a ban"),
+        .set("<RETRY>", "set how many failures lead to a ban")
+        .get("how many failures lead to a ban"),
     OptionRow::integer("maxmatches")
         .set("<INT>", "set how many log lines are remembered of each IP")
         .get("how many log lines are remembered of each IP"),
@@ -36,15 +36,15 @@ pub const JAIL: &[OptionRow] = &[
     OptionRow::flag(SIMULATE),
     OptionRow::text("fleet").beyond().set(
         "<MODE>",
-        "tell other hosts of bans (send), do what they tell (receive), both, or neither (off)",
+        "send bans to other hosts (send), apply theirs (receive), both, or neither (off)",
     ),
     OptionRow::integer("fleet.minhosts").beyond().set(
         "<INT>",
-        "set how many other hosts have to ban one whom this host has not",
+        "set how many other hosts must ban an IP before this one does",
     ),
     OptionRow::text("crowdsec").beyond().set(
         "<MODE>",
-        "tell CrowdSec of bans (send), ban whom it bans (receive), both, or neither (off)",
+        "send bans to CrowdSec (send), apply its bans (receive), both, or neither (off)",
     ),
     OptionRow::integer("banprefix4").set(
         "<LENGTH>",
@@ -68,16 +68,16 @@ pub const JAIL: &[OptionRow] = &[
     OptionRow::text("bantime.rndtime"),
     OptionRow::flag("bantime.overalljails"),
     OptionRow::text("ignorecommand")
-        .set("<VALUE>", "set the command that says who is spared")
-        .get("the command that says who is spared"),
+        .set("<VALUE>", "set the command that decides who is ignored")
+        .get("the command that decides who is ignored"),
     OptionRow::flag("ignoreself")
-        .set("true|false", "spare this machine's own addresses, or not")
-        .get("whether this machine's own addresses are spared"),
+        .set("true|false", "ignore this machine's own addresses, or not")
+        .get("whether this machine's own addresses are ignored"),
     OptionRow::text("ignoreip")
         .sent(Sent::Words)
-        .add("<IP>", "spare <IP> from now on")
-        .del("<IP>", "spare <IP> no longer")
-        .get("who is spared"),
+        .add("<IP>", "add <IP> to the ignore list")
+        .del("<IP>", "remove <IP> from the ignore list")
+        .get("the ignore list"),
     OptionRow::text("ignorecache")
         .set("<VALUE>", "set how answers of ignorecommand are remembered"),
     FIRST[2],
@@ -91,7 +91,7 @@ pub const JAIL: &[OptionRow] = &[
             "<FILE> ['tail']",
             "read <FILE> too, from its 'tail' or its head (default)",
         )
-        .del("<FILE>", "read <FILE> no longer")
+        .del("<FILE>", "stop reading <FILE>")
         .get("the files being read"),
     OptionRow::flag("skip_if_nologs")
         .default(Literal::Flag(false))
@@ -131,7 +131,7 @@ pub const FILTER: &[OptionRow] = &[
     OptionRow::text("journalmatch")
         .sent(Sent::Matches)
         .add("<MATCH>", "read journal entries with <MATCH> too")
-        .del("<MATCH>", "read journal entries with <MATCH> no longer")
+        .del("<MATCH>", "stop reading journal entries with <MATCH>")
         .get("which journal entries are read"),
     OptionRow::text("jsonmatch").beyond(),
 ];

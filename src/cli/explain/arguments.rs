@@ -74,13 +74,13 @@ pub fn command() -> Command {
             .help(help)
     };
     let command = Command::new("ferroban explain")
-        .about("Says why a log line counts or not, an address was banned or not, a jail does nothing; with a cure.")
+        .about("Explains why a log line counts or not, an address was banned or not, a jail does nothing; with a fix.")
         .arg(directory::option())
         .arg(option(
             "jail",
             'j',
             "NAME",
-            "as this jail, enabled or not, would take them [default: all that are enabled]",
+            "judge the lines as this jail would, enabled or not [default: all that are enabled]",
         ))
         .arg(option(
             "filter",
@@ -92,16 +92,16 @@ pub fn command() -> Command {
             "datepattern",
             'd',
             "PATTERN",
-            "look for dates of this form, whatever the jail or filter says",
+            "look for dates of this form, overriding the jail or filter",
         ))
         .arg(option(
             "encoding",
             'e',
             "NAME",
-            "read files in this encoding, whatever the jail says",
+            "read files in this encoding, overriding the jail",
         ))
-        .arg(flag("verbose", "tell every step, not the answer alone").short('v'))
-        .arg(flag("offline", "ask no server: configuration, logs and database alone"))
+        .arg(flag("verbose", "show every step, not only the answer").short('v'))
+        .arg(flag("offline", "do not ask the server: use configuration, logs and database only"))
         .arg(flag("missed", "only lines that no failregex matches"))
         .arg(flag("json", "print one JSON object for each line, address or jail"))
         .arg(

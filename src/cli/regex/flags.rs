@@ -85,14 +85,14 @@ const ROWS: &[Row] = &[
         Some('v'),
         "verbose",
         None,
-        "say more; may be repeated",
+        "increase verbosity; may be repeated",
     ),
     (
         "verbosity",
         None,
         "verbosity",
         Some("N"),
-        "say more: level 0 to 4",
+        "set verbosity: level 0 to 4",
     ),
     (
         "verbose_date",

@@ -64,7 +64,7 @@ pub fn command() -> Command {
             Arg::new("html")
                 .long("html")
                 .action(ArgAction::SetTrue)
-                .help("one page for browsers, without scripts and in need of no other file"),
+                .help("one self-contained HTML page, without scripts"),
         )
         .arg(
             Arg::new("json")
@@ -76,7 +76,7 @@ pub fn command() -> Command {
         .arg(file(
             "output",
             'o',
-            "write to this file, which holds all of the old report until it holds all of the new one",
+            "write to this file, which is replaced at once",
         ));
     help::formed(
         command,
