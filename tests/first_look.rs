@@ -48,7 +48,7 @@ fn ferroban_alone_shows_the_tasks_on_one_screen() {
     let text = printed(&[]);
     fits(&text, 24);
     let programs = programs();
-    for heading in ["Run it:", "Look:", "Try, and write filters:"] {
+    for heading in ["Run:", "Inspect:", "Test and write filters:"] {
         assert!(text.lines().any(|line| line == heading), "{text}");
     }
     let calls = text
@@ -67,7 +67,7 @@ fn ferroban_help_names_every_program_on_one_screen() {
     fits(&text, 24);
     assert_eq!(text, printed(&["help"]));
     assert!(programs().len() > 12, "{text}");
-    for heading in ["Run it:", "Look:", "Try, and write filters:"] {
+    for heading in ["Run:", "Inspect:", "Test and write filters:"] {
         assert!(text.lines().any(|line| line == heading), "{text}");
     }
 }

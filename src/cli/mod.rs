@@ -70,7 +70,7 @@ type Entry = (&'static str, &'static str, Program);
 /// All programs, by what people come for.
 pub(crate) const PROGRAMS: &[(&str, &[Entry])] = &[
     (
-        "Run it",
+        "Run",
         &[
             ("server", "runs the server (fail2ban-server)", server::main),
             (
@@ -101,11 +101,11 @@ pub(crate) const PROGRAMS: &[(&str, &[Entry])] = &[
         ],
     ),
     (
-        "Look",
+        "Inspect",
         &[
             (
                 "explain",
-                "explains why a line counts, a ban is made, a jail does nothing",
+                "explains why lines count, bans are made, jails do nothing",
                 explain::main,
             ),
             (
@@ -141,7 +141,7 @@ pub(crate) const PROGRAMS: &[(&str, &[Entry])] = &[
         ],
     ),
     (
-        "Try, and write filters",
+        "Test and write filters",
         &[
             (
                 "replay",

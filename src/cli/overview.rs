@@ -9,7 +9,7 @@ const COLUMN: usize = 42;
 /// Tasks by the headings of the programs that do them, each with a call and what comes of it.
 pub(super) const TASKS: [(&str, &[(&str, &str)]); 3] = [
     (
-        "Run it",
+        "Run",
         &[
             ("ferroban setup", "the jails that fit this machine"),
             (
@@ -20,7 +20,7 @@ pub(super) const TASKS: [(&str, &[(&str, &str)]); 3] = [
         ],
     ),
     (
-        "Look",
+        "Inspect",
         &[
             (
                 "ferroban client status sshd",
@@ -39,7 +39,7 @@ pub(super) const TASKS: [(&str, &[(&str, &str)]); 3] = [
         ],
     ),
     (
-        "Try, and write filters",
+        "Test and write filters",
         &[
             (
                 "ferroban replay /var/log/auth.log",
