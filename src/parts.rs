@@ -78,7 +78,7 @@ pub mod control {
         pub use crate::control::client::ControlClient;
     }
     pub mod listener {
-        pub use crate::control::listener::Response;
+        pub use crate::control::listener::HandlerResponse;
     }
     pub mod pickle {
         pub use crate::control::pickle::{MAX_DEPTH, decode, decode_reply, encode, encode_reply};

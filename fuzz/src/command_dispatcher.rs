@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ferroban::parts::address::Address;
-use ferroban::parts::control::listener::Response;
+use ferroban::parts::control::listener::HandlerResponse;
 use ferroban::parts::control::print::{self, Charset};
 use ferroban::parts::control::wire::{CLOSE, FrameBuffer};
 use ferroban::parts::control::{
@@ -158,7 +158,7 @@ fn in_server(commands: &[Words]) {
             let answer = answer
                 .await
                 .unwrap_or_else(|_| panic!("{words:?} takes too long"));
-            if let Response::Reply(reply) = answer {
+            if let HandlerResponse::Reply(reply) = answer {
                 last = reply;
             }
             show(&words, &last);

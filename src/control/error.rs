@@ -184,8 +184,8 @@ impl CommandError {
     }
 }
 
-impl From<python::PythonError> for CommandError {
-    fn from(error: python::PythonError) -> CommandError {
+impl From<python::PythonException> for CommandError {
+    fn from(error: python::PythonException) -> CommandError {
         CommandError::builtin(error.class, error.text)
     }
 }

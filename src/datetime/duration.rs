@@ -10,7 +10,7 @@ mod tokens;
 
 pub use self::format::format;
 use self::tokens::{SpanToken, add_terms, expand_units, tokens};
-use crate::python::{Number, PythonError};
+use crate::python::{Number, PythonException};
 
 /// Longest text of a span, in bytes.
 const MAX_LENGTH: usize = 1000;
@@ -22,9 +22,9 @@ const MAX_DEPTH: u32 = 50;
 ///
 /// # Errors
 /// Unknown unit, leading zero, anything that is no arithmetic.
-pub fn parse(text: &str) -> Result<Number, PythonError> {
+pub fn parse(text: &str) -> Result<Number, PythonException> {
     if text.trim().is_empty() {
-        return Err(PythonError::new(
+        return Err(PythonException::new(
             "SyntaxError",
             "invalid syntax (<string>, line 0)",
         ));
@@ -48,8 +48,8 @@ pub fn parse(text: &str) -> Result<Number, PythonError> {
     }
 }
 
-fn syntax(what: &str) -> PythonError {
-    PythonError::new("SyntaxError", format!("{what} (<string>, line 1)"))
+fn syntax(what: &str) -> PythonException {
+    PythonException::new("SyntaxError", format!("{what} (<string>, line 1)"))
 }
 
 struct SpanParser<'t> {
@@ -57,7 +57,7 @@ struct SpanParser<'t> {
     at: usize,
     depth: u32,
     /// The first error of the arithmetic; reported only if the syntax holds to the end.
-    failed: Option<PythonError>,
+    failed: Option<PythonException>,
 }
 
 impl SpanParser<'_> {
@@ -75,7 +75,7 @@ impl SpanParser<'_> {
         }
     }
 
-    fn sum(&mut self) -> Result<Number, PythonError> {
+    fn sum(&mut self) -> Result<Number, PythonException> {
         let mut value = self.product()?;
         while let Some(operator) = self.operator(&["+", "-"]) {
             let right = self.product()?;
@@ -84,7 +84,7 @@ impl SpanParser<'_> {
         Ok(value)
     }
 
-    fn product(&mut self) -> Result<Number, PythonError> {
+    fn product(&mut self) -> Result<Number, PythonException> {
         let mut value = self.signed()?;
         while let Some(operator) = self.operator(&["*", "/", "//", "%"]) {
             let right = self.signed()?;
@@ -93,7 +93,7 @@ impl SpanParser<'_> {
         Ok(value)
     }
 
-    fn signed(&mut self) -> Result<Number, PythonError> {
+    fn signed(&mut self) -> Result<Number, PythonException> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(syntax("too many nested parentheses"));
@@ -110,7 +110,7 @@ impl SpanParser<'_> {
         Ok(value)
     }
 
-    fn power(&mut self) -> Result<Number, PythonError> {
+    fn power(&mut self) -> Result<Number, PythonException> {
         let base = self.primary()?;
         if self.operator(&["**"]).is_some() {
             let exponent = self.signed()?;
@@ -119,7 +119,7 @@ impl SpanParser<'_> {
         Ok(base)
     }
 
-    fn primary(&mut self) -> Result<Number, PythonError> {
+    fn primary(&mut self) -> Result<Number, PythonException> {
         let token = self.peek().cloned();
         self.at += 1;
         let value = match token {
@@ -147,7 +147,7 @@ impl SpanParser<'_> {
     }
 
     fn fail(&mut self, class: &'static str, text: String) {
-        self.failed.get_or_insert(PythonError::new(class, text));
+        self.failed.get_or_insert(PythonException::new(class, text));
     }
 
     /// A result beyond all spans is an error, where Python would go on.
@@ -157,7 +157,7 @@ impl SpanParser<'_> {
             let rounded = whole && operator != "/" && value.as_f64().abs() > 9e18;
             match value {
                 Number::Float(float) if rounded || !float.is_finite() => {
-                    Err(PythonError::new("OverflowError", "number too large"))
+                    Err(PythonException::new("OverflowError", "number too large"))
                 }
                 value => Ok(value),
             }

@@ -10,7 +10,7 @@ use super::limits::StepLimits;
 use super::name::Name;
 use super::record::GroupNames;
 use super::session::Sessions;
-use super::signature::Signature;
+use super::signature::FilterSignature;
 use crate::datetime::{
     DateDetector, DatePatternError, DateTime, FixedOffset, FoundDate, Templates, start_of_day,
 };
@@ -34,7 +34,7 @@ pub enum Dates {
 
 /// All that can be set of a filter, as one value.
 #[derive(Clone, Debug)]
-pub struct Rules {
+pub struct FilterRules {
     pub(super) usedns: UseDns,
     pub(super) maxlines: usize,
     pub(super) prefregex: Option<FailRegex>,
@@ -51,15 +51,15 @@ pub struct Rules {
     zone: Option<FixedOffset>,
 }
 
-impl Default for Rules {
-    fn default() -> Rules {
-        Rules::sharing(&Templates::default())
+impl Default for FilterRules {
+    fn default() -> FilterRules {
+        FilterRules::sharing(&Templates::default())
     }
 }
 
-impl Rules {
-    fn sharing(templates: &Templates) -> Rules {
-        Rules {
+impl FilterRules {
+    fn sharing(templates: &Templates) -> FilterRules {
+        FilterRules {
             usedns: UseDns::Warn,
             maxlines: 1,
             prefregex: None,
@@ -81,11 +81,11 @@ impl Rules {
 pub struct Filter {
     /// The jail's name, for messages.
     pub name: String,
-    pub(super) rules: Rules,
+    pub(super) rules: FilterRules,
     /// Made anew at the next line whenever the regexes change.
     pub(super) prefilter: Option<Prefilter>,
     /// Likewise.
-    pub(super) signature: Option<Arc<Signature>>,
+    pub(super) signature: Option<Arc<FilterSignature>>,
     pub(super) window: Window,
     pub(super) sessions: Sessions,
     pub(super) buffer: Vec<Parts>,
@@ -104,7 +104,7 @@ impl Filter {
     pub fn new(name: &str) -> Filter {
         Filter {
             name: name.to_owned(),
-            rules: Rules::default(),
+            rules: FilterRules::default(),
             prefilter: None,
             signature: None,
             window: Window::default(),
@@ -120,7 +120,7 @@ impl Filter {
 
     /// Has date templates shared with other filters; before anything is set.
     pub fn share_templates(&mut self, templates: &Templates) {
-        self.rules = Rules::sharing(templates);
+        self.rules = FilterRules::sharing(templates);
     }
 
     /// The default date templates, of those that are shared, without having seen a line.
@@ -129,12 +129,12 @@ impl Filter {
     }
 
     /// All that was set so far.
-    pub fn rules(&self) -> &Rules {
+    pub fn rules(&self) -> &FilterRules {
         &self.rules
     }
 
     /// Sets everything at once.
-    pub fn set_rules(&mut self, rules: Rules) {
+    pub fn set_rules(&mut self, rules: FilterRules) {
         self.rules = rules;
         self.regexes_changed();
     }

@@ -1,7 +1,7 @@
 //! Results of regexes on the lines of one log, computed once for all jails with the same regexes.
 //!
 //! In: lines with their dates, and a filter that examines them ([`Filter::survey`]). Out: a [`Survey`],
-//! from which other filters with the same [`Signature`] get the results that they would have found by
+//! from which other filters with the same [`FilterSignature`] get the results that they would have found by
 //! themselves ([`Filter::follow`]), at a fraction of the cost.
 //!
 //! Only results that depend on nothing but the line, its date and the regexes are shared: where no
@@ -19,7 +19,7 @@ use super::outcome::{ExamineMode, LineOutcome};
 use super::record::GroupRecord;
 use super::session::ends_in_peace;
 use super::settings::Filter;
-use super::signature::Signature;
+use super::signature::FilterSignature;
 use super::{Clock, Failure};
 use crate::fields::MatchLine;
 use crate::pattern::{FailRegex, PrefilterResult};
@@ -73,13 +73,13 @@ impl SurveyedLine {
 
 impl Filter {
     /// What decides about its findings; `None` where a line is not looked at for itself.
-    pub fn signature(&mut self) -> Option<Arc<Signature>> {
+    pub fn signature(&mut self) -> Option<Arc<FilterSignature>> {
         if self.maxlines() > 1 {
             return None;
         }
         let regexes = |list: &[FailRegex]| list.iter().map(|one| one.regex().clone()).collect();
         if self.signature.is_none() {
-            self.signature = Some(Arc::new(Signature {
+            self.signature = Some(Arc::new(FilterSignature {
                 prefregex: self.prefregex().map(|one| one.regex().clone()),
                 failregexes: regexes(self.failregexes()),
                 ignoreregexes: regexes(self.ignoreregexes()),

@@ -134,7 +134,7 @@ fn note(to: &mut String, failure: Failure) {
 #[derive(Default)]
 struct Left {
     datings: Vec<(String, Stand, Arc<LineDates>)>,
-    surveys: Vec<(Arc<Signature>, Arc<LineDates>, Survey)>,
+    surveys: Vec<(Arc<FilterSignature>, Arc<LineDates>, Survey)>,
     followed: [usize; 2],
 }
 
@@ -166,7 +166,7 @@ impl Left {
         let Some(signature) = filter.signature() else {
             return filter.examine_lines(lines, &dates, clock, each);
         };
-        let like = |(theirs, cached, _): &&(Arc<Signature>, Arc<LineDates>, Survey)| {
+        let like = |(theirs, cached, _): &&(Arc<FilterSignature>, Arc<LineDates>, Survey)| {
             *theirs == signature && cached.cuts_like(&dates)
         };
         if let Some((.., survey)) = self.surveys.iter().find(like) {

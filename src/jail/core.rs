@@ -25,7 +25,7 @@ use crate::control::Value;
 use crate::evidence::Evidence;
 use crate::evidence::memory::{EvidenceMemory, JailEvidence};
 use crate::fields::{Fields, MatchLine};
-use crate::filter::{Clock, Failure, FailureId, Filter, Rules};
+use crate::filter::{Clock, Failure, FailureId, Filter, FilterRules};
 use crate::pattern::UseDns;
 use crate::python::encoding::Encoding;
 use crate::store::BanHistory;
@@ -102,7 +102,7 @@ impl Default for JailOptions {
 #[derive(Clone, Debug)]
 pub(super) struct SettingsSnapshot {
     options: JailOptions,
-    rules: Rules,
+    rules: FilterRules,
 }
 
 /// A jail without its task.

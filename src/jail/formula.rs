@@ -12,7 +12,7 @@ mod parser;
 
 use self::functions::{Draws, Function};
 use self::parser::FormulaParser;
-use crate::python::{Number, PythonError};
+use crate::python::{Number, PythonException};
 
 /// No sensible formula is longer.
 const LONGEST: usize = 2048;
@@ -36,7 +36,7 @@ pub enum FormulaError {
     Arguments(String, usize),
     /// Division by zero, root of a negative number, shift by a fraction.
     #[error(transparent)]
-    Arithmetic(#[from] PythonError),
+    Arithmetic(#[from] PythonException),
 }
 
 /// What a formula may look at.

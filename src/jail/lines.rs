@@ -15,7 +15,7 @@ use crate::clock::now;
 use crate::datetime::Stand;
 use crate::evidence::Evidence;
 use crate::filter::{
-    Clock, Failure, FailureId, Filter, LineBlock, LineDates, Signature, Survey, is_told,
+    Clock, Failure, FailureId, Filter, FilterSignature, LineBlock, LineDates, Survey, is_told,
 };
 use crate::python::encoding::Encoding;
 use crate::source::journal::EntryBatch;
@@ -41,7 +41,7 @@ struct Dated {
 struct Surveyed {
     decoded: Arc<Decoded>,
     dates: Arc<LineDates>,
-    signature: Arc<Signature>,
+    signature: Arc<FilterSignature>,
     survey: OnceCell<Survey>,
 }
 

@@ -3,17 +3,17 @@
 /// Why something has no value; `Display` is the text for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
-pub struct PythonError {
+pub struct PythonException {
     /// The class of the exception: `SyntaxError`, `ValueError`, …
     pub class: &'static str,
     /// Its text.
     pub text: String,
 }
 
-impl PythonError {
+impl PythonException {
     /// An exception with a text.
-    pub fn new(class: &'static str, text: impl Into<String>) -> PythonError {
-        PythonError {
+    pub fn new(class: &'static str, text: impl Into<String>) -> PythonException {
+        PythonException {
             class,
             text: text.into(),
         }

@@ -10,6 +10,6 @@ mod number;
 pub mod text;
 mod value;
 
-pub use error::PythonError;
+pub use error::PythonException;
 pub use number::{Number, finite};
 pub use value::Value;

@@ -2,7 +2,7 @@
 //!
 //! Whole numbers stay whole. Python's have no bound; one too large for 64 bits becomes a float here.
 
-use super::PythonError;
+use super::PythonException;
 
 /// A number as Python would hold it: replies tell `600` from `5400.0`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -67,7 +67,7 @@ impl Number {
     ///
     /// # Errors
     /// Division by zero, a power without a real value, bits of a fraction.
-    pub fn binary(self, operator: &str, other: Number) -> Result<Number, PythonError> {
+    pub fn binary(self, operator: &str, other: Number) -> Result<Number, PythonException> {
         let (left, right) = (self.as_f64(), other.as_f64());
         let whole = match (self, other) {
             (Int(left), Int(right)) => Some((left, right)),
@@ -101,7 +101,7 @@ impl Number {
             "**" => match whole {
                 _ if left == 0.0 && right < 0.0 => {
                     let text = "0.0 cannot be raised to a negative power";
-                    return Err(PythonError::new("ZeroDivisionError", text));
+                    return Err(PythonException::new("ZeroDivisionError", text));
                 }
                 Some((base, power)) if power >= 0 => {
                     let power = u32::try_from(power).ok();
@@ -117,14 +117,14 @@ impl Number {
                 };
                 bits(
                     operator,
-                    whole.ok_or_else(|| PythonError::new("TypeError", text()))?,
+                    whole.ok_or_else(|| PythonException::new("TypeError", text()))?,
                 )?
             }
         })
     }
 }
 
-fn zero_division(operator: &str, whole: bool) -> PythonError {
+fn zero_division(operator: &str, whole: bool) -> PythonException {
     let text = match (operator, whole) {
         ("//", true) => "integer division or modulo by zero",
         ("%", true) => "integer modulo by zero",
@@ -133,7 +133,7 @@ fn zero_division(operator: &str, whole: bool) -> PythonError {
         ("%", false) => "float modulo",
         _ => "float floor division by zero",
     };
-    PythonError::new("ZeroDivisionError", text)
+    PythonException::new("ZeroDivisionError", text)
 }
 
 /// The rest of a division, on the side of the divisor.
@@ -145,9 +145,10 @@ fn modulo(left: f64, right: f64) -> f64 {
     }
 }
 
-fn bits(operator: &str, (left, right): (i64, i64)) -> Result<Number, PythonError> {
-    let count =
-        || u32::try_from(right).map_err(|_| PythonError::new("ValueError", "negative shift count"));
+fn bits(operator: &str, (left, right): (i64, i64)) -> Result<Number, PythonException> {
+    let count = || {
+        u32::try_from(right).map_err(|_| PythonException::new("ValueError", "negative shift count"))
+    };
     Ok(match operator {
         "&" => Int(left & right),
         "|" => Int(left | right),
@@ -168,9 +169,9 @@ fn bits(operator: &str, (left, right): (i64, i64)) -> Result<Number, PythonError
 ///
 /// # Errors
 /// Infinite, or none.
-pub fn finite(number: f64) -> Result<Number, PythonError> {
+pub fn finite(number: f64) -> Result<Number, PythonException> {
     match number.is_finite() {
         true => Ok(Float(number)),
-        false => Err(PythonError::new("OverflowError", "math range error")),
+        false => Err(PythonException::new("OverflowError", "math range error")),
     }
 }

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
-use super::{Number, PythonError, text};
+use super::{Number, PythonException, text};
 
 /// A Python value of the control protocol. Clients tell tuple from list and int from float.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,15 +135,15 @@ impl Value {
     ///
     /// # Errors
     /// `ValueError` or `TypeError` with Python's text (facts C51, P55); a number beyond 64 bits.
-    pub fn to_int(&self) -> Result<i64, PythonError> {
+    pub fn to_int(&self) -> Result<i64, PythonException> {
         match self {
             Value::Int(number) => Ok(*number),
             Value::Bool(flag) => Ok(i64::from(*flag)),
-            Value::Float(number) if number.is_nan() => Err(PythonError::new(
+            Value::Float(number) if number.is_nan() => Err(PythonException::new(
                 "ValueError",
                 "cannot convert float NaN to integer",
             )),
-            Value::Float(number) if number.is_infinite() => Err(PythonError::new(
+            Value::Float(number) if number.is_infinite() => Err(PythonException::new(
                 "OverflowError",
                 "cannot convert float infinity to integer",
             )),
@@ -154,12 +154,12 @@ impl Value {
                 .ok_or_else(|| {
                     // Python shows no more of it
                     let shown: String = self.repr().chars().take(200).collect();
-                    PythonError::new(
+                    PythonException::new(
                         "ValueError",
                         format!("invalid literal for int() with base 10: {shown}"),
                     )
                 }),
-            _ => Err(PythonError::new(
+            _ => Err(PythonException::new(
                 "TypeError",
                 format!(
                     "int() argument must be a string, a bytes-like object or a real number, not '{}'",
@@ -173,7 +173,7 @@ impl Value {
     ///
     /// # Errors
     /// `ValueError` or `TypeError` with Python's text.
-    pub fn to_float(&self) -> Result<f64, PythonError> {
+    pub fn to_float(&self) -> Result<f64, PythonException> {
         match self {
             Value::Int(number) => Ok(*number as f64),
             Value::Bool(flag) => Ok(f64::from(u8::from(*flag))),
@@ -181,12 +181,12 @@ impl Value {
             Value::Str(text) | Value::Ip(text) => digits(text)
                 .and_then(|digits| digits.parse().ok())
                 .ok_or_else(|| {
-                    PythonError::new(
+                    PythonException::new(
                         "ValueError",
                         format!("could not convert string to float: {}", self.repr()),
                     )
                 }),
-            _ => Err(PythonError::new(
+            _ => Err(PythonException::new(
                 "TypeError",
                 format!(
                     "float() argument must be a string or a real number, not '{}'",

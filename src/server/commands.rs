@@ -8,7 +8,7 @@ use super::Server;
 use super::jails::ask_all;
 use super::loggers::{LOG, TRANSMITTER};
 use crate::address::Address;
-use crate::control::listener::Response;
+use crate::control::listener::HandlerResponse;
 use crate::control::{Command, CommandError, JailCommand, JailQuery, Reply, Value};
 use crate::jail::{EventSubscription, FIGURES, FULL, Jail, JailContext, UnstartedJail};
 use crate::python::text::quoted;
@@ -19,27 +19,31 @@ const MAX_FAILED: usize = 1000;
 
 impl Server {
     /// Answers a request of a client (the listener logs what failed, fact P4).
-    pub async fn request(self: Arc<Self>, words: Vec<Value>) -> Response {
+    pub async fn request(self: Arc<Self>, words: Vec<Value>) -> HandlerResponse {
         match Command::parse(&words) {
             Ok(Command::Events(jails)) if !self.is_stopping() => match self.listen(jails) {
-                Ok(events) => Response::Events(events),
-                Err(error) => Response::Reply(Err(error)),
+                Ok(events) => HandlerResponse::Events(events),
+                Err(error) => HandlerResponse::Reply(Err(error)),
             },
             Ok(command) => {
                 let reply = self.reply(command).await;
-                Response::Reply(if is_bundle(&words) {
+                HandlerResponse::Reply(if is_bundle(&words) {
                     reply.map(|_| true.into())
                 } else {
                     reply
                 })
             }
-            Err(error) => Response::Reply(Err(error)),
+            Err(error) => HandlerResponse::Reply(Err(error)),
         }
     }
 
     /// Answers a request that came by the socket for `ferroban web`: what only asks, and with `write` what
     /// changes bans, too, when it says by whom.
-    pub async fn limited_request(self: Arc<Self>, words: Vec<Value>, write: bool) -> Response {
+    pub async fn limited_request(
+        self: Arc<Self>,
+        words: Vec<Value>,
+        write: bool,
+    ) -> HandlerResponse {
         let allowed = match Command::parse(&words) {
             Ok(Command::By { .. }) => write,
             Ok(command) => command.only_asks(),
@@ -48,7 +52,7 @@ impl Server {
         };
         match allowed {
             true => self.request(words).await,
-            false => Response::Reply(Err(CommandError::new("Not allowed by this socket"))),
+            false => HandlerResponse::Reply(Err(CommandError::new("Not allowed by this socket"))),
         }
     }
 

@@ -87,7 +87,7 @@ impl Server {
             async move {
                 match server {
                     Some(server) => server.limited_request(words, write).await,
-                    None => listener::Response::Reply(Err(CommandError::new("SHUTDOWN"))),
+                    None => listener::HandlerResponse::Reply(Err(CommandError::new("SHUTDOWN"))),
                 }
             }
         };

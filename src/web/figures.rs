@@ -20,7 +20,7 @@ pub struct Figures {
     /// Its version, as a fail2ban.
     pub version: String,
     /// The jails, in the server's order.
-    pub jails: Vec<JailFigures>,
+    pub jails: Vec<JailMetrics>,
     /// Requests that wait for the database.
     pub database_waiting: Option<u64>,
     /// The fleet, where the host is in one.
@@ -62,7 +62,7 @@ pub const HOST_FIGURES: [&str; 5] = ["seen", "lag", "bans", "refused", "muted"];
 
 /// A jail. `None`: the server does not tell.
 #[derive(Clone, Debug, Default)]
-pub struct JailFigures {
+pub struct JailMetrics {
     /// Its name.
     pub name: String,
     /// Addresses with failures now, and failures since the start.
@@ -213,7 +213,7 @@ fn counts(part: &Json) -> Vec<(String, u64)> {
         .collect()
 }
 
-fn of_jail(name: &str, status: &Json, settings: [Option<f64>; 3], with_ids: bool) -> JailFigures {
+fn of_jail(name: &str, status: &Json, settings: [Option<f64>; 3], with_ids: bool) -> JailMetrics {
     let (filter, actions) = (&status["filter"], &status["actions"]);
     let count = |part: &Json, name: &str| part[name].as_u64().unwrap_or_default();
     let numbers = |list: &Json| -> Vec<u64> {
@@ -233,7 +233,7 @@ fn of_jail(name: &str, status: &Json, settings: [Option<f64>; 3], with_ids: bool
             ban_times: (numbers(&times[0]), times[1].as_f64().unwrap_or_default()),
         }
     };
-    JailFigures {
+    JailMetrics {
         name: name.to_owned(),
         failed: ["currently_failed", "total_failed"].map(|name| count(filter, name)),
         banned: ["currently_banned", "total_banned"].map(|name| count(actions, name)),

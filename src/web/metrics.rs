@@ -7,7 +7,7 @@
 use std::fmt::Write;
 
 use super::events::Health;
-use super::figures::{CrowdsecFigures, Figures, FleetFigures, JailFigures};
+use super::figures::{CrowdsecFigures, Figures, FleetFigures, JailMetrics};
 use crate::VERSION;
 use crate::action::ban_times::BOUNDS;
 use crate::config::metrics::OldMetricNames;
@@ -158,7 +158,7 @@ impl MetricsPage {
         &mut self,
         (name, kind, help): (&str, MetricKind, &str),
         figures: &Figures,
-        value: impl Fn(&JailFigures) -> Option<f64>,
+        value: impl Fn(&JailMetrics) -> Option<f64>,
     ) {
         let mut values = figures
             .jails
@@ -180,7 +180,7 @@ type Count = (
     &'static str,
     MetricKind,
     &'static str,
-    fn(&JailFigures) -> u64,
+    fn(&JailMetrics) -> u64,
 );
 
 const COUNTS: [Count; 4] = [
@@ -213,7 +213,7 @@ const COUNTS: [Count; 4] = [
 fn counts(page: &mut MetricsPage, prefix: &str, figures: &Figures) {
     for (name, kind, help, value) in COUNTS {
         let name = format!("{prefix}_{name}");
-        let value = |jail: &JailFigures| Some(value(jail) as f64);
+        let value = |jail: &JailMetrics| Some(value(jail) as f64);
         page.by_jail((&name, kind, help), figures, value);
     }
 }
@@ -345,7 +345,7 @@ fn own(page: &mut MetricsPage, figures: &Figures) {
     .into_iter()
     .enumerate()
     {
-        let dropped = |jail: &JailFigures| number(jail.dropped.map(|dropped| dropped[at]));
+        let dropped = |jail: &JailMetrics| number(jail.dropped.map(|dropped| dropped[at]));
         page.by_jail((name, MetricKind::Counter, help), figures, dropped);
     }
     page.by_jail(
@@ -590,7 +590,7 @@ mod tests {
         (buckets[0], buckets[2]) = (3, 1);
         Figures {
             version: "1.1.1".to_owned(),
-            jails: vec![JailFigures {
+            jails: vec![JailMetrics {
                 name: "a\"b\\c\nd".to_owned(),
                 failed: [1, 9],
                 banned: [2, 3],
@@ -606,7 +606,7 @@ mod tests {
                     waiting: 4,
                     ban_times: (buckets, 0.25),
                 }],
-                ..JailFigures::default()
+                ..JailMetrics::default()
             }],
             database_waiting: Some(5),
             fleet: Some(FleetFigures {

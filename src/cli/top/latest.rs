@@ -12,7 +12,7 @@ use crate::control::client::{ClientError, ControlClient};
 use crate::control::print::ban::BanLine;
 use crate::control::print::json;
 use crate::web::events::EventHub;
-use crate::web::figures::{Figures, JailFigures};
+use crate::web::figures::{Figures, JailMetrics};
 
 /// How long a server may be silent.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -78,7 +78,7 @@ impl Latest {
         all
     }
 
-    fn bans_of(&self, jail: &JailFigures) -> Result<Vec<Happening>, ClientError> {
+    fn bans_of(&self, jail: &JailMetrics) -> Result<Vec<Happening>, ClientError> {
         if jail.banned[0] == 0 || jail.banned[0] > LONGEST_LIST {
             return Ok(Vec::new());
         }

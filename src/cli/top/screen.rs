@@ -8,7 +8,7 @@ use super::latest::Happening;
 use crate::cli::colours::{Colours, TextStyle};
 use crate::cli::printable;
 use crate::cli::table::length;
-use crate::web::figures::{Figures, JailFigures};
+use crate::web::figures::{Figures, JailMetrics};
 
 /// The columns behind the name of the jail.
 const HEADS: [&str; 9] = [
@@ -51,8 +51,8 @@ struct TopRow {
 }
 
 impl TopRow {
-    fn of(jail: &JailFigures, before: Option<(&JailFigures, f64)>) -> TopRow {
-        let rate = |now: u64, then: fn(&JailFigures) -> Option<u64>, scale: f64| {
+    fn of(jail: &JailMetrics, before: Option<(&JailMetrics, f64)>) -> TopRow {
+        let rate = |now: u64, then: fn(&JailMetrics) -> Option<u64>, scale: f64| {
             let (before, seconds) = before?;
             // a server that was started anew counts from zero
             let more = now.checked_sub(then(before)?)?;
@@ -245,17 +245,17 @@ mod tests {
     use super::*;
     use crate::web::figures::CrowdsecFigures;
 
-    fn jail(name: &str, failed: [u64; 2], banned: [u64; 2], lines: Option<u64>) -> JailFigures {
-        JailFigures {
+    fn jail(name: &str, failed: [u64; 2], banned: [u64; 2], lines: Option<u64>) -> JailMetrics {
+        JailMetrics {
             name: name.to_owned(),
             failed,
             banned,
             lines,
-            ..JailFigures::default()
+            ..JailMetrics::default()
         }
     }
 
-    fn look(at: Instant, jails: Vec<JailFigures>, latest: usize) -> ServerSnapshot {
+    fn look(at: Instant, jails: Vec<JailMetrics>, latest: usize) -> ServerSnapshot {
         let happening = |n: usize| Happening {
             time: format!("2026-11-29 18:00:{n:02}"),
             what: "Ban".to_owned(),
@@ -282,7 +282,7 @@ mod tests {
         let first = look(begin, vec![jail("a", [0, 10], [0, 1], Some(100))], 0);
         let jails = vec![
             jail("b", [1, 1], [0, 0], None),
-            JailFigures {
+            JailMetrics {
                 unread: vec![("x".to_owned(), 2000), ("y".to_owned(), 500)],
                 ..jail("a", [2, 20], [3, 4], Some(150))
             },

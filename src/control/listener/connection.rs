@@ -11,7 +11,7 @@ use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::{ConnectionSlot, ConnectionSlots, Response, TARGET};
+use super::{ConnectionSlot, ConnectionSlots, HandlerResponse, TARGET};
 use crate::control::wire::{self, FrameBuffer};
 use crate::control::{Command, CommandError, Value, pickle};
 use crate::error;
@@ -45,7 +45,7 @@ impl ClientConnection {
     pub(super) async fn converse<H, F>(mut self, place: ConnectionSlot, handler: H)
     where
         H: Fn(Vec<Value>) -> F,
-        F: Future<Output: Into<Response>>,
+        F: Future<Output: Into<HandlerResponse>>,
     {
         let _place = match place {
             ConnectionSlot::Taken(place) => place,
@@ -70,8 +70,10 @@ impl ClientConnection {
                     Err(error) => Err(refusal(&error, true)),
                 };
                 let sent = match answer {
-                    Ok(Response::Reply(reply)) => self.send(pickle::encode_reply(&reply)).await,
-                    Ok(Response::Events(events)) => return self.relay(events).await,
+                    Ok(HandlerResponse::Reply(reply)) => {
+                        self.send(pickle::encode_reply(&reply)).await
+                    }
+                    Ok(HandlerResponse::Events(events)) => return self.relay(events).await,
                     Err(UnreadableRequest { text, fatal }) => self.send(text).await && !fatal,
                 };
                 if !sent {
@@ -192,17 +194,17 @@ struct UnreadableRequest {
 }
 
 /// Carries out a request.
-async fn answer<H, F>(message: &[u8], handler: &H) -> Result<Response, UnreadableRequest>
+async fn answer<H, F>(message: &[u8], handler: &H) -> Result<HandlerResponse, UnreadableRequest>
 where
     H: Fn(Vec<Value>) -> F,
-    F: Future<Output: Into<Response>>,
+    F: Future<Output: Into<HandlerResponse>>,
 {
     let answer = match pickle::decode(message) {
         Err(error) => return Err(refusal(&error, false)),
         Ok(Value::List(words) | Value::Tuple(words)) => handler(words).await.into(),
-        Ok(other) => Response::Reply(Command::from_value(&other).map(|_| Value::None)),
+        Ok(other) => HandlerResponse::Reply(Command::from_value(&other).map(|_| Value::None)),
     };
-    if let Response::Reply(Err(error)) = &answer {
+    if let HandlerResponse::Reply(Err(error)) = &answer {
         report(message, error);
     }
     Ok(answer)

@@ -31,16 +31,16 @@ use crate::{error, warning};
 const TARGET: &str = "fail2ban.asyncserver";
 
 /// What a request is answered with.
-pub enum Response {
+pub enum HandlerResponse {
     /// One reply.
     Reply(Reply),
     /// A first reply, then one for each event until the client leaves or there are no more.
     Events(EventSubscription),
 }
 
-impl From<Reply> for Response {
-    fn from(reply: Reply) -> Response {
-        Response::Reply(reply)
+impl From<Reply> for HandlerResponse {
+    fn from(reply: Reply) -> HandlerResponse {
+        HandlerResponse::Reply(reply)
     }
 }
 
@@ -87,7 +87,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub async fn serve_until<H, F, S>(listener: UnixListener, handler: H, stop: S) -> io::Result<()>
 where
     H: Fn(Vec<Value>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output: Into<Response>> + Send + 'static,
+    F: Future<Output: Into<HandlerResponse>> + Send + 'static,
     S: Future<Output = ()>,
 {
     serve_within(LIMITS, listener, handler, stop).await
@@ -101,7 +101,7 @@ async fn serve_within<H, F, S>(
 ) -> io::Result<()>
 where
     H: Fn(Vec<Value>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output: Into<Response>> + Send + 'static,
+    F: Future<Output: Into<HandlerResponse>> + Send + 'static,
     S: Future<Output = ()>,
 {
     listener.set_nonblocking(true)?;
@@ -156,7 +156,7 @@ struct Acceptor<H> {
 async fn accept<H, F>(door: Acceptor<H>)
 where
     H: Fn(Vec<Value>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output: Into<Response>> + Send + 'static,
+    F: Future<Output: Into<HandlerResponse>> + Send + 'static,
 {
     let mut told: Option<Instant> = None;
     loop {

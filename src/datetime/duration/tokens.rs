@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::syntax;
-use crate::python::{Number, PythonError};
+use crate::python::{Number, PythonException};
 
 /// A unit in any of its spellings, as the factor it stands for.
 fn factor(word: &str) -> Option<&'static str> {
@@ -84,7 +84,7 @@ pub(super) enum SpanToken {
 
 /// Splits into tokens. Python looks through the whole text for bad ones before it complains
 /// about their order.
-pub(super) fn tokens(text: &str) -> Result<Vec<SpanToken>, PythonError> {
+pub(super) fn tokens(text: &str) -> Result<Vec<SpanToken>, PythonException> {
     let mut tokens = Vec::new();
     let mut open = 0u32;
     let mut rest = text;
@@ -131,7 +131,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<SpanToken>, PythonError> {
 }
 
 /// A number at the start of a text, and its length.
-fn number(text: &str) -> Result<(SpanToken, usize), PythonError> {
+fn number(text: &str) -> Result<(SpanToken, usize), PythonException> {
     let bytes = text.as_bytes();
     let digits = |from: usize| {
         let mut at = from;
@@ -171,7 +171,8 @@ fn number(text: &str) -> Result<(SpanToken, usize), PythonError> {
     } else {
         plain.parse().map(Number::Int).ok()
     };
-    let value = value
-        .ok_or_else(|| PythonError::new("OverflowError", format!("number too large: {plain}")))?;
+    let value = value.ok_or_else(|| {
+        PythonException::new("OverflowError", format!("number too large: {plain}"))
+    })?;
     Ok((SpanToken::Number(value), end))
 }

@@ -4,7 +4,7 @@
 use super::functions::{Draws, call};
 use super::{FormulaError, FormulaExpr, Variables};
 use crate::python::Number::{self, Float, Int};
-use crate::python::PythonError;
+use crate::python::PythonException;
 
 /// The value of an expression.
 ///
@@ -30,7 +30,7 @@ pub(super) fn evaluate(
             Int(number) => Int(!number),
             Float(_) => {
                 let text = "bad operand type for unary ~: 'float'";
-                return Err(PythonError::new("TypeError", text).into());
+                return Err(PythonException::new("TypeError", text).into());
             }
         },
         FormulaExpr::And(left, right) => match value(left)? {

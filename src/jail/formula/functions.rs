@@ -5,7 +5,7 @@
 use std::cell::Cell;
 
 use crate::python::Number::{self, Float, Int};
-use crate::python::{PythonError, finite};
+use crate::python::{PythonException, finite};
 
 /// Name, and number of arguments at least and at most.
 pub(super) type Function = &'static (&'static str, usize, usize);
@@ -97,7 +97,11 @@ impl Draws {
 ///
 /// # Errors
 /// Arguments it has no value for.
-pub(super) fn call(name: &str, arguments: &[Number], draws: &Draws) -> Result<Number, PythonError> {
+pub(super) fn call(
+    name: &str,
+    arguments: &[Number],
+    draws: &Draws,
+) -> Result<Number, PythonException> {
     let first = arguments.first().copied().unwrap_or(Int(0));
     let real = |at: usize| arguments.get(at).map_or(0.0, |number| number.as_f64());
     if let Some((_, function)) = REAL.iter().find(|((known, ..), _)| *known == name) {
@@ -105,7 +109,7 @@ pub(super) fn call(name: &str, arguments: &[Number], draws: &Draws) -> Result<Nu
     }
     let positive = |number: f64| match number > 0.0 {
         true => Ok(number),
-        false => Err(PythonError::new("ValueError", "math domain error")),
+        false => Err(PythonException::new("ValueError", "math domain error")),
     };
     let between = |from: f64, to: f64| from + (to - from) * draws.next();
     match name {
@@ -156,7 +160,7 @@ fn best(arguments: &[Number], better: impl Fn(Number, Number) -> bool) -> Number
 }
 
 /// A whole number; beyond 64 bits it stays a float.
-fn whole(number: Number, cut: fn(f64) -> f64) -> Result<Number, PythonError> {
+fn whole(number: Number, cut: fn(f64) -> f64) -> Result<Number, PythonException> {
     let number = match number {
         Int(_) => return Ok(number),
         Float(number) => cut(number),
@@ -169,7 +173,7 @@ fn whole(number: Number, cut: fn(f64) -> f64) -> Result<Number, PythonError> {
 }
 
 /// Rounds to so many digits after the point, or before it when negative; halves to the even side.
-fn round(number: Number, digits: f64) -> Result<Number, PythonError> {
+fn round(number: Number, digits: f64) -> Result<Number, PythonException> {
     let digits = digits.clamp(-300.0, 300.0) as i32;
     if digits >= 0 {
         return match number {
