@@ -1,5 +1,5 @@
-//! The present time, and when the system's clock was set or the machine was suspended: who sleeps until
-//! a moment of the day counts seconds, and would be wrong by then.
+//! The current time, and notification when the system clock was set or the machine was suspended: a task
+//! that sleeps until a time of day sleeps for a number of seconds, which would be wrong then.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

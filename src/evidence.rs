@@ -1,8 +1,8 @@
-//! The evidence against an id, packed: captured fields and matched lines in one byte string, shared
-//! by all tickets about the id and bounded by what [`memory`] allows.
+//! The evidence against an id, packed: captured fields and matched lines in one byte string, shared by all
+//! tickets of the id and bounded by [`memory`].
 //!
-//! Under attack a jail remembers hundreds of thousands of ids with a line and a few fields each;
-//! as maps and strings that costs several times the text itself.
+//! Under attack a jail stores hundreds of thousands of ids with a line and a few fields each; as maps and
+//! strings that costs several times the text itself.
 #![forbid(unsafe_code)]
 
 pub mod memory;

@@ -1,6 +1,7 @@
-//! Equal things made once: those in use anywhere in the process, by the text they are made of.
+//! Interns equal values (regexes, date patterns) while they are in use anywhere in the process, by their source
+//! text.
 //!
-//! Many jails have the same regexes and date patterns. The table itself keeps nothing alive.
+//! Many jails have the same ones. The table itself keeps nothing alive.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;

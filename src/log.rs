@@ -1,8 +1,8 @@
-//! The daemon's log: levels and targets of fail2ban, behind one process-wide sink.
+//! The log of the daemon: fail2ban's levels and logger names, behind one process-wide sink.
 //!
-//! Any module may write a record with the macros below; where records go and how they look is
-//! the business of [`crate::server::logging`]. Targets are the logger names scripts grep for
-//! (`fail2ban.actions`, `fail2ban.filter`, …).
+//! Any module may log with the macros below; [`crate::server::logging`] decides where records go and how they
+//! are formatted. Targets are the logger names that scripts search for (`fail2ban.actions`,
+//! `fail2ban.filter`, …).
 
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};

@@ -1,4 +1,4 @@
-//! The multi-call binary: everything it can do is in the library.
+//! The multi-call binary. All code is in the library.
 
 #[global_allocator]
 static ALLOCATOR: ferroban::Allocator = ferroban::Allocator;

@@ -1,8 +1,8 @@
-//! Who made a ban: this host by what it found, somebody by hand, another host, a list.
+//! The origin of a ban: failures on this host, a command, another host, or a list.
 //!
-//! A ban from elsewhere carries that among its captured fields, in the database too, under a name that no
-//! `<F-…>` tag can have. Of any other ban it follows from what the ticket says anyway, so that its row is
-//! the original's to the byte.
+//! A ban from elsewhere carries its origin among its captured fields, in the database too, under a name that no
+//! `<F-…>` tag can have. The origin of any other ban follows from the ticket, so its row is byte for byte the
+//! original's.
 #![forbid(unsafe_code)]
 
 use std::fmt;

@@ -1,5 +1,5 @@
-//! What tests, benchmarks, examples and fuzz targets look at, by the names that it has in the program. It is
-//! no interface for others: it changes as the program does.
+//! Parts of the library that tests, benchmarks, examples and fuzz targets use. Not a public interface: it
+//! changes with the program.
 #![allow(missing_docs)]
 
 pub mod action {

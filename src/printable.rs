@@ -1,4 +1,4 @@
-//! Texts that strangers wrote, for people to read.
+//! Makes untrusted text safe to print.
 #![forbid(unsafe_code)]
 
 /// A log line on a terminal or a page: what an attacker wrote must neither steer it nor turn its text around.

@@ -1,9 +1,9 @@
 //! A bounded queue into a thread of its own: from the jails to the database and to the log.
 //!
-//! The standard library's bounded channel sets aside, and under load touches, room for as many
-//! messages as it may ever hold: megabytes for a queue that is nearly always empty. This one grows
-//! with what waits and shrinks again. And its reader may gather: then a message that can wait does
-//! not wake it, which costs the sender more than all else about a message.
+//! The bounded channel of the standard library allocates room for as many messages as it may ever hold:
+//! megabytes for a queue that is nearly always empty. This one grows and shrinks with its messages. Its
+//! receiver may also gather: then a message that can wait does not wake it, and waking is most of what a
+//! message costs the sender.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;

@@ -1,5 +1,5 @@
-//! Questions to the system's resolver, which blocks for as long as name servers are silent: asked
-//! beside the runtime, few at a time, and nobody waits for an answer for ever.
+//! Calls the system's resolver, which blocks while name servers are silent, outside the async runtime: few at a
+//! time, and with a time limit.
 
 use std::sync::Arc;
 use std::time::Duration;

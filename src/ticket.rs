@@ -1,5 +1,5 @@
-//! What travels from a filter to a jail and on to its actions: one failing or banned id with
-//! the evidence against it.
+//! Tickets: one failing or banned id with the evidence against it, on its way from a filter to a jail and its
+//! actions.
 #![forbid(unsafe_code)]
 
 use crate::address::Address;

@@ -1,5 +1,5 @@
-//! What a LAPI says: its decisions, as JSON. It is taken for what a stranger writes: text is cut and cleaned,
-//! times are bounded, and what is no decision on an address or network is left out.
+//! Parses the decisions of a LAPI (JSON). They are treated as untrusted input: text is cut and cleaned, times
+//! are bounded, and what is no decision on an address or network is dropped.
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;

@@ -1,8 +1,8 @@
-//! The decisions that the LAPI holds, and the bans that they come to in the jails of this host.
+//! The decisions that the LAPI has, and the bans that follow from them in the jails of this host.
 //!
-//! A target may have many decisions: it is banned until the last of them ends. In one jail no ban lies inside of
-//! another, as not every firewall has room for both: a network stands for all in it, and what is inside is banned
-//! when it ends.
+//! A target may have many decisions; it is banned until the last of them ends. In one jail no ban is inside
+//! another, because not every firewall can hold both: a network covers all in it, and what is inside is banned
+//! when the network's ban ends.
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, HashMap};

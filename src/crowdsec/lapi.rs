@@ -1,4 +1,4 @@
-//! Speaks to a LAPI: as a machine, which has decisions, and as a bouncer, which hears of them.
+//! The client of a LAPI: as a machine, which sends decisions, and as a bouncer, which receives them.
 
 use std::collections::HashSet;
 use std::fs;

@@ -1,9 +1,9 @@
-//! The bridge to CrowdSec: what a jail of this host decides becomes a decision at its LAPI, and what the LAPI
-//! has decided (its own scenarios, the community's list, other lists) is banned by a jail of this host.
+//! The bridge to CrowdSec: bans of this host's jails become decisions at its LAPI, and decisions of the LAPI
+//! (its own scenarios, the community list, other lists) become bans of a jail of this host.
 //!
-//! [`lapi`] speaks to it, [`decisions`] reads what it says, [`held`] makes bans of that, [`own`] remembers what
-//! this host has told. [`task`] lives through it; no jail ever waits for it. The way from the jails and the one
-//! to them are those of the fleet.
+//! [`lapi`] is the client, [`decisions`] parses its answers, [`held`] turns them into bans, [`own`] remembers
+//! what this host has sent. [`task`] runs it; no jail ever waits for it. The channels from and to the jails
+//! are those of the fleet.
 
 pub mod decisions;
 mod held;

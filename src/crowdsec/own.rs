@@ -1,5 +1,5 @@
-//! What this host has told the LAPI, so that its own decisions are known when they come back, and when somebody
-//! deletes them.
+//! The decisions that this host has sent to the LAPI, so that they are recognised when they come back, and when
+//! somebody deletes them.
 #![forbid(unsafe_code)]
 
 use std::collections::{HashMap, HashSet};

@@ -1,5 +1,5 @@
-//! The life of the bridge: it hears jails, tells the LAPI, and looks what the LAPI has. The three go on side by
-//! side over one state; none of them is ever waited for by a jail.
+//! The task of the bridge: receives updates of jails, sends to the LAPI, and polls the LAPI. The three run
+//! concurrently over one state; no jail ever waits for them.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;

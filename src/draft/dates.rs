@@ -1,4 +1,4 @@
-//! The date pattern that lines need.
+//! Finds the date pattern that lines need.
 
 use crate::datetime::{DateDetector, FoundDate, Templates};
 use crate::ticket::Timestamp;

@@ -1,5 +1,5 @@
-//! A shape → a failregex: what stays is written out, what varies becomes a class that cannot reach
-//! beyond its own end.
+//! Turns a shape into a failregex: constant parts are written out, variable parts become a class that cannot
+//! match beyond its own end.
 
 use super::shape::{LineShape, ShapedLine};
 use super::tokens::TokenKind;

@@ -1,10 +1,9 @@
-//! A filter drawn up from lines of a log: which of them are attacks, which are innocent → expressions
-//! that find the ones and not the others.
+//! Generates a filter from lines of a log that are marked as attacks or as innocent: regexes that match the
+//! former and not the latter.
 //!
-//! In: lines. Out: a [`Draft`], the text of a filter and of a jail. The same lines give the same draft:
-//! lines are grouped by the pieces they consist of ([`shape`], [`tokens`]), each group becomes one failregex
-//! ([`expression`]), and the date is looked for as a jail would ([`dates`]). [`trial`] says what a draft is
-//! worth.
+//! In: lines. Out: a [`Draft`], the text of a filter and of a jail. The same lines give the same draft: lines
+//! are grouped by their tokens ([`shape`], [`tokens`]), each group becomes one failregex ([`expression`]),
+//! and the date is detected as a jail would ([`dates`]). [`trial`] tests a draft.
 #![forbid(unsafe_code)]
 
 mod dates;

@@ -1,6 +1,6 @@
-//! Lines of one kind → what they have in common, and what varies.
+//! Groups similar lines, and finds what they have in common and what varies.
 //!
-//! Lines are of one kind when they are the same pieces one after the other and most words are equal.
+//! Lines are similar when they have the same sequence of tokens and most words are equal.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! A text in pieces: words, signs, blanks, addresses, and what stands in quotes.
+//! Splits a text into tokens: words, signs, blanks, addresses, and quoted text.
 
 use crate::address::Address;
 

@@ -1,5 +1,5 @@
-//! What a draft is worth: tried on the lines it was drawn from, on the rest of their log, by lint, and on what
-//! clients could write to have somebody else blamed.
+//! Tests a draft: on the lines it was generated from, on the rest of their log, by lint, and on lines that a
+//! client could write to have somebody else banned.
 
 use std::collections::BTreeSet;
 

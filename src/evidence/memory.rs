@@ -1,7 +1,7 @@
-//! How much evidence is kept: the option `memory` of fail2ban.conf bounds it for all jails together.
+//! Limits how much evidence is kept: the option `memory` of fail2ban.conf, for all jails together.
 //!
-//! When it is used up, the jail that keeps most forgets its oldest: an attack on one jail costs the
-//! others nothing. What is forgotten are lines and long fields, never a count or a ban.
+//! When it is used up, the jail that keeps most drops its oldest, so that an attack on one jail does not cost
+//! the others. Lines and long fields are dropped, never a count or a ban.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;

@@ -1,7 +1,7 @@
-//! Who has whom banned until when: a target of a jail may be banned by several hosts, this one among them.
-//! It is banned until the latest of their ends, and its ban is lifted when the last of them lifts it.
+//! The bans of all hosts by target: a target of a jail may be banned by several hosts, this one included. It
+//! is banned until the latest of their ends, and its ban is lifted when the last of them lifts it.
 //!
-//! Pure: claims and times come in, what has to change in a jail goes out.
+//! Pure: claims and times in, changes for a jail out.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;

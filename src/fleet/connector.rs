@@ -1,5 +1,5 @@
-//! How the engine is reached: straight, by TLS, by a socket, or by sentinels, who know which engine is the
-//! master now. What comes back is bounded: whoever answers with more than was asked for is not read on.
+//! Connects to the engine: directly, over TLS, over a Unix socket, or by way of sentinels, which know the
+//! current master. Replies are bounded: an engine that sends more than was asked for is disconnected.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
-//! What travels between hosts: an entry of a stream, as pairs of a name and a value.
+//! Entries of a stream: what hosts send to each other, as pairs of a name and a value.
 //!
-//! Whoever may write a stream may write anything into it, so reading is strict: known names, once each, of
-//! bounded length, in plain text. What is not understood is refused as a whole.
+//! Whoever may write a stream may write anything into it, so parsing is strict: known names, once each, of
+//! bounded length, in plain text. An invalid entry is refused as a whole.
 #![forbid(unsafe_code)]
 
 use std::fmt::Write as _;

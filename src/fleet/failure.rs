@@ -1,4 +1,4 @@
-//! How long the engine is waited for, and what can go wrong with it.
+//! Time limits and errors of the engine.
 
 use std::io;
 use std::time::Duration;

@@ -1,5 +1,4 @@
-//! What others have decided, on its way to the jails of this one: a task for each jail, so that one
-//! that is busy holds up no other.
+//! Passes received changes to the jails: one task per jail, so that a busy jail does not delay the others.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

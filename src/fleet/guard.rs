@@ -1,5 +1,5 @@
-//! Whom no other host can have banned here, whatever it says. Local `ignoreip` and `ignorecommand` are asked
-//! by the jail, beside this.
+//! Addresses that no other host can have banned here. The jail's own `ignoreip` and `ignorecommand` apply as
+//! well.
 #![forbid(unsafe_code)]
 
 use std::collections::{HashMap, HashSet};

@@ -1,5 +1,5 @@
-//! How much one host may say: so many bans a minute, so many at once, so many in force. A host that says
-//! more is not listened to until it has been quiet for a while.
+//! Rate limits for other hosts: bans a minute, bans at once, bans in force. A host that exceeds them is muted
+//! until it has been quiet for a while.
 #![forbid(unsafe_code)]
 
 use super::Millis;

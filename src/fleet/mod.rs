@@ -1,11 +1,11 @@
-//! Bans of one host count on all: what a jail decides goes to the other hosts of the fleet, and what they
-//! decide comes to the jails of this one, over an engine that people run already.
+//! Shares bans between hosts: the decisions of a jail go to the other hosts of the fleet, and theirs come to
+//! the jails of this one, over an engine (Redis or Valkey).
 //!
-//! [`entry`] is what travels, [`engine`] how, [`way`] is the way there. [`link`](crate::jail::link) is what jails tell, [`forward`]
-//! how they are told.
-//! In between stand [`claims`], who has whom banned until when, [`guard`], whom nobody can have banned here,
-//! [`limits`], how much one host may say, and [`signing`], whether it was that host. [`task`] lives through
-//! it all: connects, catches up, sends and receives; nothing of it is ever waited for by a jail.
+//! [`entry`] is the format, [`engine`] has the keys and commands, [`connector`] connects.
+//! [`link`](crate::jail::link) receives from the jails, [`forward`] passes changes to them. Between them are
+//! [`claims`] (the bans of all hosts), [`guard`] (addresses nobody can have banned here), [`limits`] (rate
+//! limits of a host) and [`signing`] (whether an entry is from its host). [`task`] runs it: connects, catches
+//! up, sends and receives; no jail ever waits for it.
 
 mod claims;
 mod connector;

@@ -1,4 +1,4 @@
-//! What comes in: entries of other hosts and orders of administrators become changes of jails.
+//! Applies received entries: bans of other hosts and orders of administrators become changes of jails.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,4 @@
-//! What goes out: bans that this host has decided on and their ends, and after a gap whatever the engine
-//! does not have of it.
+//! Sends the bans that this host has decided on and their ends, and after a gap those that the engine lacks.
 
 use std::collections::HashMap;
 

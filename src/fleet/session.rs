@@ -1,4 +1,4 @@
-//! From a connection to its end: who is there, what was missed, then everything as it happens.
+//! One session with the engine: registers, catches up, then sends and receives until the connection ends.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The section `[fleet]` of `fail2ban.conf`, as the server is told of it.
+//! The section `[fleet]` of `fail2ban.conf`, as sent to the server.
 #![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};

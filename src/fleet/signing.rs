@@ -1,5 +1,5 @@
-//! Signatures of entries by Ed25519: a host signs with its key, and whoever names the public keys of hosts
-//! believes no entry without. A broken engine can withhold entries then, but make none.
+//! Ed25519 signatures of entries: a host signs with its key, and a host that has public keys configured accepts
+//! no unsigned entry. A compromised engine can then withhold entries, but not forge any.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! What clients are told of the fleet.
+//! The status of the fleet for clients.
 
 use tokio::sync::oneshot;
 

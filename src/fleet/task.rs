@@ -1,5 +1,5 @@
-//! The task of the fleet: waits for jails that take part, connects, and begins again when the engine goes
-//! away. What jails tell meanwhile is kept in [`Claims`], which the next session compares with the engine.
+//! The task of the fleet: waits for jails that take part, connects, and reconnects when the engine goes away.
+//! Updates of jails meanwhile are kept in [`Claims`], which the next session compares with the engine.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;

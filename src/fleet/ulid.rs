@@ -1,4 +1,4 @@
-//! Ids of entries: time and chance in 26 letters, each greater than the last of the same origin
+//! Ids of entries (ULID): time and random bits in 26 letters, each greater than the last of the same origin
 //! (<https://github.com/ulid/spec>).
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,6 @@
-//! Requests by HTTP/1.1: one at a time, each within limits of time and size, over TCP, TLS or a Unix socket.
+//! HTTP/1.1 requests, one at a time, each with limits of time and size, over TCP, TLS or a Unix socket.
 //!
-//! Redirects are not followed, and no proxy is asked but one that is named: what is configured is what is spoken to.
+//! Redirects are not followed, and no proxy is used but a configured one.
 #![forbid(unsafe_code)]
 
 pub mod tls;

@@ -1,4 +1,4 @@
-//! Certificates: which ones are trusted, and which one is shown.
+//! TLS certificates: those that are trusted, and the client certificate.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

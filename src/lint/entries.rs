@@ -1,8 +1,7 @@
-//! Values of jails as they were written, whatever the jail comes to: comments and quotes that are part of
-//! them.
+//! Checks the values of jails as written, whether or not the jail is enabled: comments and quotes that became
+//! part of them.
 //!
-//! By itself such a value may be meant, so it is noted; where something comes of it that is wrong, it is
-//! told in place of that, and is as bad.
+//! Such a value may be meant, so it is a note; where it leads to an error, that error is reported instead.
 #![forbid(unsafe_code)]
 
 use super::{LintFindings, Severity};

@@ -1,5 +1,5 @@
-//! Filters and actions that no enabled jail uses: whether they would work, and whether anybody wants
-//! them.
+//! Checks filters and actions that no enabled jail uses: whether they would work, and whether they are used at
+//! all.
 #![forbid(unsafe_code)]
 
 use super::jails::{Used, place_in_file, risks};

@@ -1,4 +1,4 @@
-//! Regexes with which a client may choose whom to ban, and ids that may change a command.
+//! Finds regexes with which a client could choose whom to ban, and ids that could change a command.
 #![forbid(unsafe_code)]
 
 use sha1::{Digest as _, Sha1};

@@ -1,5 +1,4 @@
-//! What the enabled jails come to: their commands, tried on a jail that nobody runs, and the values in
-//! them.
+//! Checks the enabled jails: their commands, on a jail that does not run, and their values.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;

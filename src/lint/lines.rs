@@ -1,5 +1,5 @@
-//! The lines of one file: what is legal there and hardly meant, such as a list that goes on without
-//! indent.
+//! Checks the lines of one file for valid syntax that is likely a mistake, such as a list that continues
+//! without indent.
 #![forbid(unsafe_code)]
 
 use super::{LintFindings, Severity};

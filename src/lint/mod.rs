@@ -1,11 +1,10 @@
-//! What an administrator should know about a configuration before a server does: mistakes, and what is
-//! legal but hardly meant.
+//! Checks a configuration before a server reads it: errors, and valid settings that are likely mistakes.
 //!
 //! In: a directory, through [`Files`]. Out: [`LintFinding`]s, each with its place. Nothing is changed and
-//! nothing runs. [`written`] looks at every file by itself and [`lines`] at its lines, [`entries`] at the values of jails as they stand, [`options`] at names nobody knows,
-//! [`jails`] at what the enabled jails come to, [`regexes`] at the text of their regexes, [`times`] at what does not go together, [`filters`] at the rest of the filters and actions,
-//! [`injection`] at what clients can do with their regexes;
-//! [`names`], [`references`] and [`values`] serve them.
+//! nothing runs. [`written`] checks each file, [`lines`] its lines, [`entries`] the values of jails as written,
+//! [`options`] unknown names, [`jails`] the enabled jails, [`regexes`] the text of their regexes, [`times`]
+//! combinations of times, [`filters`] the other filters and actions, [`injection`] what clients can do with
+//! the regexes; [`names`], [`references`] and [`values`] help them.
 #![forbid(unsafe_code)]
 
 mod entries;

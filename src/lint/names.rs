@@ -1,4 +1,4 @@
-//! Which known name a mistyped one is meant to be.
+//! Suggests the known name that a mistyped one is meant to be.
 #![forbid(unsafe_code)]
 
 /// The name that is most like a mistyped one: at most so many letters differ, in short ones one.

@@ -1,4 +1,4 @@
-//! Messages to web services that cannot be sent, for a setting that cannot be understood.
+//! Finds messages to web services that cannot be sent because of an invalid setting.
 
 use super::{LintFindings, Severity};
 use crate::config::ConfigPlace;

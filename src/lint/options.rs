@@ -1,4 +1,4 @@
-//! Options and sections that nothing reads, with the name that may have been meant.
+//! Finds options and sections that nothing reads, and suggests the name that may have been meant.
 #![forbid(unsafe_code)]
 
 use super::names::{hint, nearest};

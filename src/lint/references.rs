@@ -1,4 +1,4 @@
-//! References that lead nowhere, in words for who wrote them.
+//! Explains references to missing options and sections.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;

@@ -1,7 +1,7 @@
-//! Slips in the regexes of jails that can be seen in their text: one function a rule, all in [`RULES`].
+//! Finds mistakes that are visible in the text of regexes: one function per rule, all in [`RULES`].
 //!
-//! A rule gets a regex as the server does, with all references replaced, and tells which part of it is
-//! wrong; where that part stands in the administrator's own text is found out by [`look`].
+//! A rule gets a regex as the server does, with all references expanded, and reports which part of it is
+//! wrong; [`look`] finds that part in the administrator's own text.
 #![forbid(unsafe_code)]
 
 use std::ops::Range;

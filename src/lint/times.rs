@@ -1,4 +1,4 @@
-//! Times and counts of a jail that are legal and make no sense together.
+//! Finds times and counts of a jail that are valid and make no sense together.
 #![forbid(unsafe_code)]
 
 use super::{LintFindings, Severity};

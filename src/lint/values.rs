@@ -1,4 +1,4 @@
-//! Values of some options: ports, ignored addresses, yes and no.
+//! Checks values of some options: ports, ignored addresses, yes and no.
 #![forbid(unsafe_code)]
 
 use std::collections::HashSet;

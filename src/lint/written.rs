@@ -1,5 +1,5 @@
-//! Every file by itself: lines that are no INI, sections and options written twice, includes that
-//! lead nowhere, files nobody reads.
+//! Checks each file: lines that are no INI syntax, duplicate sections and options, missing includes, files that
+//! nothing reads.
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,5 +1,5 @@
-//! The properties of actions that mean something to this program (facts A1–A15). An action has any
-//! others as well, for the tags in its commands.
+//! The properties of actions that this program knows (facts A1–A15). An action may have any others, for the
+//! tags in its commands.
 #![forbid(unsafe_code)]
 
 use super::{OptionRow, ValueKind};

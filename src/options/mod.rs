@@ -1,9 +1,7 @@
-//! Every option there is, one row each: its name, its kind, its default, how the server is told, and
-//! what the help says of it.
+//! Every option, one row each: its name, type, default, its command for the server, and its help text.
 //!
-//! [`jail`] holds those of jails and filters, [`server`] those of `fail2ban.conf`, [`action`] those of
-//! actions. Whoever reads a file, sends or takes `set` and `get`, prints the help or checks a
-//! configuration goes by these rows; what an option does is said where it does it, in
+//! [`jail`] has those of jails and filters, [`server`] those of `fail2ban.conf`, [`action`] those of actions.
+//! Reading files, `set` and `get`, help and lint all use these rows; what an option does is implemented in
 //! `jail/options.rs` and `server/settings.rs`.
 #![forbid(unsafe_code)]
 

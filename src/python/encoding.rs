@@ -1,5 +1,5 @@
-//! Encodings of logs: their names, how bytes become text, and what is said of bytes that are not in
-//! the encoding they should be in. The server and the programs read logs by these rules alone.
+//! Encodings of logs: their names, decoding, and warnings about invalid bytes. The server and the programs use
+//! the same rules.
 
 mod codec;
 mod names;

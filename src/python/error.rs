@@ -1,4 +1,4 @@
-//! An exception of Python's own, by class and text.
+//! A Python exception, by class and text.
 
 /// Why something has no value; `Display` is the text for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

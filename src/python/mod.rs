@@ -1,7 +1,7 @@
-//! Python where it shows: what its values look like, how it reads numbers and texts, and what it
-//! says when it cannot. Clients, logs and configurations of fail2ban hold all of it.
+//! Python's behaviour where it is visible: how values are printed, how numbers and texts are parsed, and the
+//! error texts. Clients, logs and configurations of fail2ban contain all of it.
 //!
-//! Regular expressions are the crate `python-re`.
+//! Regular expressions are in the crate `python-re`.
 #![forbid(unsafe_code)]
 
 pub mod encoding;

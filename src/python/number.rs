@@ -1,6 +1,6 @@
 //! Numbers and their arithmetic: time spans and formulas are written in Python's syntax.
 //!
-//! Whole numbers stay whole. Python's have no bound; one too large for 64 bits becomes a float here.
+//! Integers stay integers. Python's are unbounded; one too large for 64 bits becomes a float here.
 
 use super::PythonException;
 

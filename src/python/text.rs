@@ -1,5 +1,4 @@
-//! Text handled as Python's `str` does where it shows: what counts as white space, `repr`,
-//! `shlex.split`, `json.dumps`, universal line ends.
+//! Text functions as in Python: white space, `repr`, `shlex.split`, `json.dumps`, universal line ends.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

@@ -1,6 +1,6 @@
-//! The values that commands and replies are made of: those Python values which fail2ban puts on
-//! its socket, with the texts (`str`, `repr`) and number conversions Python gives them, because
-//! clients print the former and the server's error texts come from the latter.
+//! The values of commands and replies: the Python values that fail2ban sends over its socket, with Python's
+//! texts (`str`, `repr`) and number conversions, because clients print the former and error texts of the
+//! server come from the latter.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};

@@ -1,4 +1,4 @@
-//! A file of annotated lines → its steps.
+//! Parses a file of annotated lines.
 #![forbid(unsafe_code)]
 
 use std::path::Path;

@@ -1,10 +1,10 @@
-//! Annotated log lines → what a filter should make of them, and whether it does.
+//! Annotated log lines: what a filter should make of each, and whether it does.
 //!
-//! The form is that of fail2ban's own sample files. `# failJSON: {…}` before a line says whether it
-//! matches and with what time, host and fields; a line without is to give no failure.
-//! `# filterOptions:` sets the filter's options for the lines after it, several alternatives meaning
-//! that each is tried; `# fileOptions:` adds options to each of these; `# addFILE:` names one more
-//! file. Options beginning with `test.` are about the test itself. docs/test.md says it in full.
+//! The form is that of fail2ban's own sample files. `# failJSON: {…}` before a line says whether it matches and
+//! with what time, host and fields; a line without is to give no failure. `# filterOptions:` sets the filter's
+//! options for the lines after it; with several alternatives each is tested; `# fileOptions:` adds options to
+//! each of these; `# addFILE:` names one more file. Options beginning with `test.` are about the test itself.
+//! docs/test.md has the details.
 #![forbid(unsafe_code)]
 
 mod file;

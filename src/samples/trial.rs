@@ -1,4 +1,4 @@
-//! A filter and its samples → what it makes of each line, beside what is expected.
+//! Runs a filter on its samples and compares the results.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! Sockets that systemd holds and passes on as descriptors (sd_listen_fds(3), fact L6).
+//! Socket activation: sockets that systemd passes as descriptors (sd_listen_fds(3), fact L6).
 #![allow(unsafe_code)]
 
 use std::env;

@@ -1,9 +1,7 @@
-//! How the C library's allocator treats this process, and what the log is told when there is no more
-//! memory.
+//! Tunes the C library's allocator, and logs a last record when memory runs out.
 //!
-//! A program that gets no memory ends. Then nothing can be said in the usual way: that takes memory,
-//! and locks that whoever asked for it may hold. So the last record is put together in place and
-//! written to a descriptor that is kept for it.
+//! A program that gets no memory aborts. It cannot log in the usual way then: that takes memory, and locks that
+//! the caller may hold. So the last record is formatted in place and written to a reserved descriptor.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};

@@ -1,4 +1,4 @@
-//! Leaves the terminal: double fork, new session, `/` as directory, nothing open (fact L2).
+//! Daemonizes: double fork, new session, `/` as working directory, nothing open (fact L2).
 #![allow(unsafe_code)]
 
 use std::fs::File;

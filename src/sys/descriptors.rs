@@ -1,4 +1,4 @@
-//! What becomes of the descriptors above the standard streams that this process was started with.
+//! Handles inherited descriptors above the standard streams.
 #![allow(unsafe_code)]
 
 use std::fs;

@@ -1,6 +1,6 @@
-//! Names of addresses and of this machine, as the resolver's own database calls give them.
+//! Reverse lookups of addresses, and the names of this machine, by the C library's resolver calls.
 //!
-//! The standard library looks up addresses of names only; the way back, with all aliases, is
+//! The standard library resolves names to addresses only; the reverse, with all aliases, is
 //! `gethostbyaddr_r`, which also reads `/etc/hosts`.
 #![allow(unsafe_code)]
 

@@ -1,7 +1,7 @@
-//! systemd's journal, read through the system's own libsystemd, which is opened when it is first
-//! needed: a machine without it still runs everything else.
+//! The systemd journal through the system's libsystemd, which is loaded on first use: a machine without it
+//! still runs everything else.
 //!
-//! A journal belongs to the thread that opened it (sd-journal(3)); its type cannot be sent.
+//! A journal belongs to the thread that opened it (sd-journal(3)); its type is not `Send`.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};

@@ -1,6 +1,6 @@
-//! The C library's idea of local time: the zone is whatever `TZ` or `/etc/localtime` say at the
-//! moment of the call. The C library is asked, and no crate, because near changes of the clock
-//! only it agrees with Python (0 of 947,000 instants differ).
+//! Local time from the C library: the zone is what `TZ` or `/etc/localtime` say at the moment of the call. The C
+//! library is used, and no crate, because only it agrees with Python near clock changes (0 of 947,000 instants
+//! differ).
 #![allow(unsafe_code)]
 
 use std::ptr;

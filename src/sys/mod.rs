@@ -1,4 +1,4 @@
-//! The few system interfaces no safe crate offers: one small file each, safe functions out.
+//! System interfaces that no safe crate offers: one small file each, with safe functions.
 
 pub mod activation;
 pub mod allocator;

@@ -1,4 +1,4 @@
-//! Waits for a descriptor of any kind to become readable, within the runtime.
+//! Waits within the runtime until a descriptor of any kind is readable.
 #![allow(unsafe_code)]
 
 use std::io;

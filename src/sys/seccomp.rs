@@ -1,7 +1,7 @@
-//! Limits the system calls of a thread and of what it starts.
+//! Restricts the system calls of a thread and of its children.
 //!
-//! `seccompiler` makes the filter; installed by it, no program could get rights by its set-id bits
-//! any more.
+//! `seccompiler` only builds the filter: if it also installed it, no program could gain rights by its set-id
+//! bits any more.
 #![allow(unsafe_code)]
 
 use std::io;

@@ -1,5 +1,5 @@
-//! How the bytes of a log become text: Python's names for encodings, its replacement of what
-//! cannot be decoded, and where a line ends in encodings whose characters have several bytes.
+//! Decodes the bytes of a log: Python's names of encodings, its replacement of invalid bytes, and line ends in
+//! multi-byte encodings.
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;

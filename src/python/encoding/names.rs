@@ -1,4 +1,4 @@
-//! The names of encodings, and the characters of those with one byte for each.
+//! Names of encodings, and the tables of single-byte encodings.
 #![forbid(unsafe_code)]
 
 /// What a name stands for.
