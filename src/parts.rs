@@ -14,7 +14,7 @@ pub mod action {
         pub use crate::action::plan::Plan;
     }
     pub mod preview {
-        pub use crate::action::preview::DryAction;
+        pub use crate::action::preview::ActionPreview;
     }
     pub mod tags {
         pub use crate::action::tags::{
@@ -115,7 +115,7 @@ pub mod exec {
         pub use crate::exec::script::Script;
     }
     pub mod syntax {
-        pub use crate::exec::syntax::{Command, List, parse, plain_command};
+        pub use crate::exec::syntax::{List, ShellCommand, parse, plain_command};
     }
 }
 pub mod fields {
@@ -179,7 +179,7 @@ pub mod mail {
 pub mod notice {
     pub use crate::notice::Notice;
     pub mod queue {
-        pub use crate::notice::queue::{Job, Queue};
+        pub use crate::notice::queue::{NoticeJob, NoticeQueue};
     }
 }
 pub mod options {

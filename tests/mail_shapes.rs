@@ -9,7 +9,7 @@ use std::path::Path;
 
 use ferroban::parts::action::JailFigures;
 use ferroban::parts::action::plan::Plan;
-use ferroban::parts::action::preview::DryAction;
+use ferroban::parts::action::preview::ActionPreview;
 use ferroban::parts::action::tags::replace_dynamic;
 use ferroban::parts::address::Address;
 use ferroban::parts::control::Value;
@@ -45,7 +45,7 @@ fn script(properties: &[(String, Value)], id: &str, line: &str) -> Script {
 
 /// The script of a command likewise.
 fn script_of(properties: &[(String, Value)], command: &str, id: &str, line: &str) -> Script {
-    let mut action = DryAction::new("a1", HostNames::default());
+    let mut action = ActionPreview::new("a1", HostNames::default());
     for (name, value) in properties {
         action.set(name, value).unwrap();
     }

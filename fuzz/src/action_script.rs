@@ -1,7 +1,7 @@
 //! Any script: what of it is read as shell, as a call of a firewall program, as a mail.
 
 use ferroban::parts::exec::script::Script;
-use ferroban::parts::exec::syntax::{self, Command, List};
+use ferroban::parts::exec::syntax::{self, List, ShellCommand};
 use ferroban::parts::firewall::iptables::{Rule, transactions};
 use ferroban::parts::mail::Mail;
 
@@ -30,8 +30,8 @@ fn walk(list: &List, depth: usize) {
     for (pipeline, _) in list {
         for command in pipeline {
             match command {
-                Command::Group(list) => walk(list, depth + 1),
-                Command::Simple { assignments, words } => {
+                ShellCommand::Group(list) => walk(list, depth + 1),
+                ShellCommand::Simple { assignments, words } => {
                     assert!(!assignments.is_empty() || !words.is_empty());
                 }
             }

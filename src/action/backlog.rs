@@ -1,5 +1,5 @@
-//! How much waits for the actions of a jail. Nothing that was decided is ever dropped: who makes new
-//! bans looks here first, and waits.
+//! How much waits for the actions of a jail. Nothing that was decided is ever dropped: whoever makes new bans
+//! checks this first, and waits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -78,24 +78,24 @@ impl Backlog {
 
 /// An order that is not done yet. Dropped, it is.
 #[derive(Debug)]
-pub(super) struct Pending {
+pub(super) struct PendingOrders {
     backlog: Arc<Backlog>,
     /// Of a ban: since when, and where it is counted.
     timed: Option<(Instant, Arc<BanTimes>)>,
 }
 
-impl Pending {
+impl PendingOrders {
     /// `times`: where it is counted if it is a ban.
-    pub(super) fn new(backlog: &Arc<Backlog>, times: Option<&Arc<BanTimes>>) -> Pending {
+    pub(super) fn new(backlog: &Arc<Backlog>, times: Option<&Arc<BanTimes>>) -> PendingOrders {
         backlog.pending.fetch_add(1, Ordering::Relaxed);
-        Pending {
+        PendingOrders {
             backlog: backlog.clone(),
             timed: times.map(|times| (Instant::now(), times.clone())),
         }
     }
 }
 
-impl Drop for Pending {
+impl Drop for PendingOrders {
     fn drop(&mut self) {
         if let Some((since, times)) = &self.timed {
             times.add(since.elapsed());

@@ -1,4 +1,4 @@
-//! How long bans take from the decision until an action has carried them out.
+//! Latency of bans: the time from the decision until an action has applied them.
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicU64, Ordering};

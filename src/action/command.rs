@@ -12,7 +12,7 @@ use super::context::Context;
 use super::info::BanInfo;
 use super::plan::Plan;
 use super::properties::Properties;
-use super::python::PythonError;
+use super::python::PythonActionError;
 use super::smtp::SmtpAction;
 use super::tags::TagError;
 use crate::sys::hosts::HostNames;
@@ -28,8 +28,8 @@ mod operation;
 mod repair;
 
 use operation::Operation;
+use repair::CheckVerdict;
 pub use repair::Repair;
-use repair::Verdict;
 
 const TARGET: &str = "fail2ban.CommandAction";
 
@@ -61,7 +61,7 @@ pub enum ActionError {
     Tags(#[from] TagError),
     /// What an action written in Python raised.
     #[error(transparent)]
-    Python(#[from] PythonError),
+    Python(#[from] PythonActionError),
 }
 
 impl ActionError {
@@ -87,7 +87,7 @@ const HOLDS_BANS: u8 = 2;
 
 /// All that can be set of an action, as one value.
 #[derive(Clone, Debug, Default)]
-pub struct Definition {
+pub struct CommandDefinition {
     /// Commands and parameters.
     pub properties: Properties,
     /// The Python action it stands for.
@@ -100,7 +100,7 @@ pub struct CommandAction {
     /// Its name in the jail.
     pub name: String,
     /// What it does.
-    pub definition: Definition,
+    pub definition: CommandDefinition,
     /// Epoch of its last repair.
     pub epoch: u64,
     started: IndexMap<FamilyKey, u8>,
@@ -122,7 +122,7 @@ impl CommandAction {
         );
         CommandAction {
             name: name.to_owned(),
-            definition: Definition::default(),
+            definition: CommandDefinition::default(),
             epoch: 0,
             started: IndexMap::new(),
             executed: HashMap::new(),
@@ -169,7 +169,7 @@ impl CommandAction {
     }
 
     /// Replaces its definition; what was executed before is forgotten with the old text.
-    pub fn redefine(&mut self, definition: Definition) {
+    pub fn redefine(&mut self, definition: CommandDefinition) {
         self.definition = definition;
         self.executed.clear();
     }
@@ -431,7 +431,7 @@ impl CommandAction {
         for attempt in 0..2 {
             if attempt > 0
                 && self.definition.properties.is_true("actioncheck")
-                && self.verify(family, repair, !unban, context).await? != Verdict::Sane
+                && self.verify(family, repair, !unban, context).await? != CheckVerdict::Sane
             {
                 return Ok(false);
             }

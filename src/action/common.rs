@@ -1,4 +1,4 @@
-//! What the actions of all jails of a server have in common.
+//! State shared by the actions of all jails of a server.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use tokio::sync::OnceCell;
 use super::locks::Locks;
 use crate::firewall::audit_timer::Monitor;
 use crate::firewall::iptables::copies::Models;
-use crate::firewall::set_refcount::Holders;
+use crate::firewall::set_refcount::SetRefcounts;
 use crate::mail::whois::Whois;
 use crate::resolver::Resolver;
 use crate::sys::hosts::HostNames;
@@ -16,7 +16,7 @@ use crate::sys::hosts::HostNames;
 #[derive(Clone, Debug, Default)]
 pub struct Common {
     /// What they hold of sets.
-    pub holders: Holders,
+    pub refcounts: SetRefcounts,
     /// Hears of what others delete from the firewall.
     pub(crate) monitor: Monitor,
     /// How rules of iptables are written.

@@ -1,12 +1,12 @@
-//! What `sandbox = strict` keeps a command from: programs that need the rights of their set-id bits or
-//! files of their own, and files that are not the server's.
+//! What `sandbox = strict` denies to a command: programs that need set-id bits or files of their own, and files
+//! that are not the server's.
 //!
-//! In comes the plan of a command, out comes what of it cannot work. Only what is sure is told: a
-//! program of which nothing is known may do without.
+//! In: the plan of a command. Out: what of it cannot work. Only what is certain is reported: an unknown program
+//! may do without.
 #![forbid(unsafe_code)]
 
 use super::plan::{Plan, Work};
-use crate::exec::outline::Outline;
+use crate::exec::outline::ScriptOutline;
 
 /// They hand mail to the mail system of the machine, which keeps it in files of its own.
 pub(super) const MAILERS: [&str; 8] = [
@@ -33,7 +33,7 @@ pub fn hindrance(plan: &Plan) -> Option<String> {
         Work::Mail(mail) => return mail.program().map(of_program)?,
         Work::Program(_) | Work::Shell(_) => {}
     }
-    let outline = Outline::of(plan.script.shape().0);
+    let outline = ScriptOutline::of(plan.script.shape().0);
     let programs = outline.commands.iter().filter_map(|words| words.first());
     programs
         .filter_map(|program| of_program(program))

@@ -1,4 +1,4 @@
-//! The jail around an action, as the action's operations see it.
+//! The jail of an action, as its operations see it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,11 +1,11 @@
-//! Carries a command out as its plan says: natively where its shape is known, else in a shell; one at a
-//! time where commands could get into each other's way.
+//! Executes a command as its plan says: natively where its form is known, otherwise in a shell; one at a time
+//! where commands could interfere.
 //!
-//! The original runs all commands of the whole server one after the other (fact A19), and action
-//! files rely on it: two jails with the same action edit the same file. Here commands of actions
-//! of one name wait for each other, and so do all that change the same firewall; the rest runs side
-//! by side. But no change of the firewall waits for long for a script that does other things as well.
-//! Mails and messages go to queues of their own.
+//! The original runs all commands of the whole server one after the other (fact A19), and action files rely on
+//! it: two jails with the same action edit the same file. Here commands of actions with the same name wait for
+//! each other, and so do all that change the same firewall; the rest runs concurrently. But no change of the
+//! firewall waits long for a script that does other things as well. Mails and messages have queues of their
+//! own.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,16 +17,16 @@ use super::common::Common;
 use super::confined;
 use super::locks::Held;
 use super::patience::Patience;
-use crate::exec::process::{Ending, Invocation};
-use crate::exec::shell::{self, Report};
+use crate::exec::process::{ExitOutcome, Invocation};
+use crate::exec::shell::{self, CommandLog};
 use crate::firewall::Change;
 use crate::firewall::audit_timer::OwnDeletion;
 use crate::firewall::inherited::Inherited;
 use crate::firewall::member::{self, Member};
-use crate::firewall::place::Holder;
+use crate::firewall::place::Owner;
 use crate::firewall::sets;
 use crate::mail::Mail;
-use crate::mail::queue::{Job, Queue};
+use crate::mail::queue::{MailJob, MailQueue};
 use crate::mail::rate_limit::Pacing;
 use crate::notice::queue as notices;
 use crate::sys::hosts::HostNames;
@@ -49,9 +49,9 @@ pub struct Executor {
     jail: String,
     common: Common,
     /// There when the first mail is.
-    mails: Mutex<Option<Queue>>,
+    mails: Mutex<Option<MailQueue>>,
     /// There when the first message is.
-    notices: Mutex<Option<notices::Queue>>,
+    notices: Mutex<Option<notices::NoticeQueue>>,
     /// Commands that fail are expected to, and nothing is logged of them.
     quiet: bool,
     /// With the action, once it stops.
@@ -141,7 +141,7 @@ impl Executor {
         match &plan.work {
             Work::Nothing => debug!(TARGET, "Nothing to do"),
             Work::Mail(mail) => {
-                let job = Job {
+                let job = MailJob {
                     mail: Mail::clone(mail),
                     action: action.to_owned(),
                     script: plan.script.clone(),
@@ -151,20 +151,20 @@ impl Executor {
                 let mut mails = self.mails.lock().unwrap_or_else(PoisonError::into_inner);
                 mails
                     .get_or_insert_with(|| {
-                        Queue::spawn(&self.jail, names.clone(), self.common.whois.clone())
+                        MailQueue::spawn(&self.jail, names.clone(), self.common.whois.clone())
                     })
                     .push(job);
             }
             Work::Notice(notice) => match &**notice {
                 Ok(notice) => {
-                    let job = notices::Job {
+                    let job = notices::NoticeJob {
                         notice: notice.clone(),
                         time: shell::limit(timeout),
                         pacing: pacing(),
                     };
                     let mut queue = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
                     queue
-                        .get_or_insert_with(|| notices::Queue::spawn(&self.jail, action))
+                        .get_or_insert_with(|| notices::NoticeQueue::spawn(&self.jail, action))
                         .push(job);
                 }
                 Err(error) => error!(
@@ -183,7 +183,7 @@ impl Executor {
 
     /// Makes a change of the firewall, by the command that it is read from where nothing else serves.
     async fn make(&self, action: &str, plan: &Plan, change: &Change, timeout: &Value) -> bool {
-        let report = Report::new(&plan.script);
+        let report = CommandLog::new(&plan.script);
         if self.stands_already(action, change) {
             report.succeeded();
             return true;
@@ -207,7 +207,7 @@ impl Executor {
             lesson.end();
         }
         self.patience.progress();
-        self.common.holders.note(self.holder(action), &**change);
+        self.common.refcounts.note(self.owner(action), &**change);
         true
     }
 
@@ -221,13 +221,13 @@ impl Executor {
         self.patience.progress();
         // others that use its sets and chains may have lost what they hold
         if turn.deletes.is_some() && self.shares(action) {
-            self.common.monitor.remind();
+            self.common.monitor.trigger_audit();
         }
         success
     }
 
-    pub(super) fn holder<'a>(&'a self, action: &'a str) -> Holder<'a> {
-        Holder {
+    pub(super) fn owner<'a>(&'a self, action: &'a str) -> Owner<'a> {
+        Owner {
             jail: &self.jail,
             action,
         }
@@ -235,7 +235,7 @@ impl Executor {
 
     /// Whether an action uses a set in which others hold members.
     pub fn shares(&self, action: &str) -> bool {
-        self.common.holders.shares(self.holder(action))
+        self.common.refcounts.shares(self.owner(action))
     }
 
     /// Held while an action looks for what the last server has left, and sees to it: others that
@@ -250,30 +250,30 @@ impl Executor {
 
     /// What the last server has left.
     pub fn inherited(&self) -> &Inherited {
-        self.common.holders.inherited()
+        self.common.refcounts.inherited()
     }
 
     /// Whether a ban stands already from the last server; from now on it is the action's.
     fn stands_already(&self, action: &str, change: &Change) -> bool {
         let stands = self.inherited().stands(change);
         if stands {
-            self.common.holders.note(self.holder(action), &**change);
+            self.common.refcounts.note(self.owner(action), &**change);
         }
         stands
     }
 
     /// An action is stopped.
     pub fn leave(&self, action: &str) {
-        self.common.holders.leave(self.holder(action));
+        self.common.refcounts.leave(self.owner(action));
     }
 
     /// Changes sets as far as members are not held by others; answers for each change whether it is
     /// as it should be.
     fn apply(&self, action: &str, members: &[&Member]) -> Vec<bool> {
-        let holder = self.holder(action);
+        let owner = self.owner(action);
         let mut done: Vec<bool> = members
             .iter()
-            .map(|member| self.common.holders.settles(holder, *member))
+            .map(|member| self.common.refcounts.is_redundant(owner, *member))
             .collect();
         let places: Vec<usize> = (0..members.len()).filter(|&at| !done[at]).collect();
         let rest: Vec<&Member> = places.iter().map(|&at| members[at]).collect();
@@ -283,13 +283,13 @@ impl Executor {
         for (member, done) in members.iter().zip(&mut done) {
             // that it is in already is an error, but not when it was others who put it in
             if !*done
-                && member.kind == member::Kind::Add
-                && self.common.holders.hold(holder, *member)
+                && member.kind == member::MemberChange::Add
+                && self.common.refcounts.is_held_by_others(owner, *member)
             {
                 *done = sets::absent(&[member]).is_some_and(|absent| absent.is_empty());
             }
             if *done {
-                self.common.holders.note(holder, *member);
+                self.common.refcounts.note(owner, *member);
             }
         }
         done
@@ -302,7 +302,7 @@ async fn execute(plan: &Plan, timeout: &Value) -> bool {
         let invocation = Invocation::new(&arguments, shell::limit(timeout));
         // what cannot be started is left to the shell, which says so in the usual words
         if let Ok(finished) = invocation.run().await {
-            let report = Report::new(&plan.script);
+            let report = CommandLog::new(&plan.script);
             return report.finished(&finished, timeout, &[0]).success;
         }
     }
@@ -315,7 +315,7 @@ async fn probe(plan: &Plan, timeout: &Value) -> bool {
     let arguments = arguments.unwrap_or_else(|| shell::arguments(&plan.script));
     let invocation = Invocation::new(&arguments, shell::limit(timeout));
     let finished = invocation.run().await;
-    finished.is_ok_and(|finished| finished.ending == Ending::Code(0))
+    finished.is_ok_and(|finished| finished.ending == ExitOutcome::Code(0))
 }
 
 /// What a command is that may be about the firewall.

@@ -1,5 +1,5 @@
-//! What tags can say about one ticket: its values, worked out when a command asks for them and
-//! kept for the next action (facts A26–A28).
+//! The values of tags for one ticket: computed when a command needs them, and kept for the next action (facts
+//! A26–A28).
 
 use std::net::IpAddr;
 
@@ -73,7 +73,7 @@ enum Merged {
 
 /// Values of a ticket that have been worked out for one action and serve the next.
 #[derive(Debug, Default)]
-pub struct Known {
+pub struct KnownValues {
     values: IndexMap<&'static str, Value>,
     merged: [Merged; 2],
 }
@@ -108,7 +108,7 @@ impl<'a> BanInfo<'a> {
     }
 
     /// With what is known already.
-    pub fn with(self, known: Known) -> BanInfo<'a> {
+    pub fn with(self, known: KnownValues) -> BanInfo<'a> {
         BanInfo {
             known: known.values,
             merged: known.merged,
@@ -117,13 +117,13 @@ impl<'a> BanInfo<'a> {
     }
 
     /// What is known now, if it is little: thousands of orders may wait for the next action.
-    pub fn into_known(self) -> Option<Known> {
+    pub fn into_known(self) -> Option<KnownValues> {
         let merged = self.merged.iter().filter_map(|merged| match merged {
             Merged::Answered(Some((_, lines))) => Some(lines.iter().map(String::len).sum()),
             _ => None,
         });
         let size = merged.chain(self.known.values().map(size)).sum::<usize>();
-        (size <= MOST_KNOWN).then_some(Known {
+        (size <= MOST_KNOWN).then_some(KnownValues {
             values: self.known,
             merged: self.merged,
         })

@@ -1,4 +1,4 @@
-//! One action of a jail, whichever way it is made: of commands, or in Python.
+//! One action of a jail: of commands, or in Python.
 
 use super::command::{ActionError, CommandAction, Repair};
 use super::context::Context;
@@ -8,83 +8,83 @@ use crate::ticket::Ticket;
 
 /// An action of a jail.
 #[derive(Debug)]
-pub enum Action {
+pub enum JailAction {
     /// It runs commands, or what is done in their place.
     Command(Box<CommandAction>),
     /// It is written in Python.
     Python(Box<PythonAction>),
 }
 
-impl Action {
+impl JailAction {
     /// Its name in the jail.
     pub fn name(&self) -> &str {
         match self {
-            Action::Command(action) => &action.name,
-            Action::Python(action) => &action.name,
+            JailAction::Command(action) => &action.name,
+            JailAction::Python(action) => &action.name,
         }
     }
 
     /// The action when it runs commands.
     pub fn command(&mut self) -> Option<&mut CommandAction> {
         match self {
-            Action::Command(action) => Some(action),
-            Action::Python(_) => None,
+            JailAction::Command(action) => Some(action),
+            JailAction::Python(_) => None,
         }
     }
 
     /// Epoch of its last repair (fact A21).
     pub fn epoch(&self) -> u64 {
         match self {
-            Action::Command(action) => action.epoch,
-            Action::Python(action) => action.epoch(),
+            JailAction::Command(action) => action.epoch,
+            JailAction::Python(action) => action.epoch(),
         }
     }
 
     /// Whether any of its properties contains this text.
     pub fn mentions(&self, text: &str) -> bool {
         match self {
-            Action::Command(action) => action.definition.properties.mentions(text),
-            Action::Python(_) => false,
+            JailAction::Command(action) => action.definition.properties.mentions(text),
+            JailAction::Python(_) => false,
         }
     }
 
     /// Whether a ticket is none of its business (fact A11).
     pub fn skips(&self, ticket: &Ticket) -> bool {
         match self {
-            Action::Command(action) => action.skips(ticket),
-            Action::Python(action) => action.skips(ticket),
+            JailAction::Command(action) => action.skips(ticket),
+            JailAction::Python(action) => action.skips(ticket),
         }
     }
 
     /// Whether its bans last: it could lift them, so it is worth trying again to make them.
     pub fn lifts(&self) -> bool {
         match self {
-            Action::Command(action) => action.lifts(),
-            Action::Python(action) => action.lifts(),
+            JailAction::Command(action) => action.lifts(),
+            JailAction::Python(action) => action.lifts(),
         }
     }
 
     /// Whether a longer ban concerns it (fact A9).
     pub fn prolongs(&self) -> bool {
         match self {
-            Action::Command(action) => action.prolongs(),
-            Action::Python(action) => action.prolongs(),
+            JailAction::Command(action) => action.prolongs(),
+            JailAction::Python(action) => action.prolongs(),
         }
     }
 
     /// Whether it may lift all bans at once (fact A3).
     pub fn flushes(&self) -> bool {
         match self {
-            Action::Command(action) => action.flushes(),
-            Action::Python(action) => action.flushes(),
+            JailAction::Command(action) => action.flushes(),
+            JailAction::Python(action) => action.flushes(),
         }
     }
 
     /// Whether a flush that failed is followed by a check, and not by unbans one by one.
     pub fn checks(&self) -> bool {
         match self {
-            Action::Command(_) => true,
-            Action::Python(action) => action.checks(),
+            JailAction::Command(_) => true,
+            JailAction::Python(action) => action.checks(),
         }
     }
 
@@ -94,8 +94,8 @@ impl Action {
     /// A failed command, an exception.
     pub async fn start(&mut self, context: &mut Context<'_>) -> Result<(), ActionError> {
         match self {
-            Action::Command(action) => action.start(context).await,
-            Action::Python(action) => Ok(action.start(context).await?),
+            JailAction::Command(action) => action.start(context).await,
+            JailAction::Python(action) => Ok(action.start(context).await?),
         }
     }
 
@@ -110,8 +110,8 @@ impl Action {
         context: &mut Context<'_>,
     ) -> Result<(), ActionError> {
         match self {
-            Action::Command(action) => action.ban(info, again, context).await,
-            Action::Python(action) => {
+            JailAction::Command(action) => action.ban(info, again, context).await,
+            JailAction::Python(action) => {
                 let method = if again { "reban" } else { "ban" };
                 Ok(action.about(method, info, context).await?)
             }
@@ -128,8 +128,8 @@ impl Action {
         context: &mut Context<'_>,
     ) -> Result<(), ActionError> {
         match self {
-            Action::Command(action) => action.prolong(info, context).await,
-            Action::Python(action) => Ok(action.about("prolong", info, context).await?),
+            JailAction::Command(action) => action.prolong(info, context).await,
+            JailAction::Python(action) => Ok(action.about("prolong", info, context).await?),
         }
     }
 
@@ -143,16 +143,16 @@ impl Action {
         context: &mut Context<'_>,
     ) -> Result<(), ActionError> {
         match self {
-            Action::Command(action) => action.unban(info, context).await,
-            Action::Python(action) => Ok(action.about("unban", info, context).await?),
+            JailAction::Command(action) => action.unban(info, context).await,
+            JailAction::Python(action) => Ok(action.about("unban", info, context).await?),
         }
     }
 
     /// Whether nothing is heard of a banned id any more.
     pub async fn is_quiet(&mut self, info: &mut BanInfo<'_>, context: &Context<'_>) -> bool {
         match self {
-            Action::Command(action) => action.is_quiet(info, context).await,
-            Action::Python(_) => true,
+            JailAction::Command(action) => action.is_quiet(info, context).await,
+            JailAction::Python(_) => true,
         }
     }
 
@@ -162,8 +162,8 @@ impl Action {
     /// A failed command, an exception.
     pub async fn flush(&mut self, context: &mut Context<'_>) -> Result<bool, ActionError> {
         match self {
-            Action::Command(action) => action.flush(context).await.map(|()| true),
-            Action::Python(action) => Ok(action.flush(context).await?),
+            JailAction::Command(action) => action.flush(context).await.map(|()| true),
+            JailAction::Python(action) => Ok(action.flush(context).await?),
         }
     }
 
@@ -173,8 +173,8 @@ impl Action {
     /// The restart failed, an exception.
     pub async fn check(&mut self, context: &mut Context<'_>) -> Result<(), ActionError> {
         match self {
-            Action::Command(action) => action.check(Repair::Allowed, context).await.map(|_| ()),
-            Action::Python(action) => Ok(action.check(None, context).await?),
+            JailAction::Command(action) => action.check(Repair::Allowed, context).await.map(|_| ()),
+            JailAction::Python(action) => Ok(action.check(None, context).await?),
         }
     }
 
@@ -188,8 +188,8 @@ impl Action {
         context: &mut Context<'_>,
     ) -> Result<(), ActionError> {
         match self {
-            Action::Command(action) => action.check(repair, context).await.map(|_| ()),
-            Action::Python(action) => {
+            JailAction::Command(action) => action.check(repair, context).await.map(|_| ()),
+            JailAction::Python(action) => {
                 let refusal = match repair {
                     Repair::Allowed => String::new(),
                     Repair::OnUnban(what) => {
@@ -207,8 +207,8 @@ impl Action {
     /// A failed command, an exception.
     pub async fn stop(&mut self, context: &mut Context<'_>) -> Result<(), ActionError> {
         match self {
-            Action::Command(action) => action.stop(context).await,
-            Action::Python(action) => Ok(action.stop(context).await?),
+            JailAction::Command(action) => action.stop(context).await,
+            JailAction::Python(action) => Ok(action.stop(context).await?),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The actions of one jail: what it tells them goes to the queue of each, at once. What they are set
-//! to is kept here, so that nobody who sets or reads a property waits for a command that runs.
+//! The actions of one jail: an order goes to the queue of each at once. Settings are kept here too, so that
+//! setting or reading a property never waits for a running command.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicU64;
@@ -18,19 +18,19 @@ use super::common::Common;
 use super::executor::Executor;
 use super::info::History;
 use super::patience::Patience;
-use super::preview::DryAction;
-use super::python::Outline;
-use super::queue::{Class, Corked, Queue};
-use super::runner::{Runner, Surroundings};
+use super::preview::ActionPreview;
+use super::python::PythonOutline;
+use super::queue::{ActionQueue, Corked, OrderClass};
+use super::runner::{Runner, RunnerContext};
 use super::step::{Gate, Step};
-use super::task::{Audit, Collected, Done, Lifting, Quiet, Task, Told};
-use super::ticket_batch::{self, Kind, TicketOrder};
+use super::task::{ActionTask, Audit, Collected, Done, Lifting, Quiet, TicketTold};
+use super::ticket_batch::{self, TicketChange, TicketOrder};
 use super::{JailFigures, Order};
 use crate::address::Address;
 use crate::debug;
 use crate::firewall::Change;
 use crate::firewall::drops::Dropped;
-use crate::firewall::place::Place;
+use crate::firewall::place::FirewallPlace;
 use crate::store::Store;
 use crate::sys::hosts::HostNames;
 use crate::ticket::Ticket;
@@ -46,31 +46,31 @@ const LOOK: Duration = Duration::from_secs(5);
 
 /// Handle to the actions of one jail.
 #[derive(Clone, Debug)]
-pub struct Actions(Arc<Shared>);
+pub struct Actions(Arc<ActionsShared>);
 
 #[derive(Debug)]
-struct Shared {
-    around: Surroundings,
+struct ActionsShared {
+    around: RunnerContext,
     common: Common,
     backlog: Arc<Backlog>,
     /// Told when an action has done an order.
     moved: Arc<Notify>,
-    state: Mutex<State>,
-    looked: Mutex<Looked>,
+    state: Mutex<ActionsState>,
+    looked: Mutex<DropsRead>,
 }
 
 /// The last look at what the kernel has dropped.
 #[derive(Debug, Default)]
-struct Looked {
+struct DropsRead {
     at: Option<Instant>,
     /// Where bans were made then.
-    places: Vec<Place>,
+    places: Vec<FirewallPlace>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct ActionsState {
     /// In the order of the configuration.
-    lanes: IndexMap<String, Lane>,
+    lanes: IndexMap<String, ActionLane>,
     /// Actions that have gone and may still be busy.
     gone: HashMap<String, JoinHandle<()>>,
     /// A reload under way.
@@ -87,9 +87,9 @@ pub struct Together(#[expect(dead_code, reason = "what counts is that it is drop
 
 /// One action.
 #[derive(Debug)]
-struct Lane {
-    settings: Settings,
-    queue: Arc<Queue>,
+struct ActionLane {
+    settings: LaneSettings,
+    queue: Arc<ActionQueue>,
     patience: Arc<Patience>,
     /// Epoch of its last repair.
     epoch: Arc<AtomicU64>,
@@ -106,14 +106,14 @@ struct Lane {
 
 /// What an action is set to.
 #[derive(Clone, Debug)]
-enum Settings {
+enum LaneSettings {
     /// An action that is never carried out, with the properties of the one that is.
     Command(Box<CommandAction>),
-    Python(Outline),
+    Python(PythonOutline),
 }
 
-impl Lane {
-    fn push(&self, task: Task, class: Class, gate: Option<Gate>) {
+impl ActionLane {
+    fn push(&self, task: ActionTask, class: OrderClass, gate: Option<Gate>) {
         self.queue.push(task, class, gate, self.lifts);
     }
 
@@ -127,14 +127,14 @@ impl Lane {
 
     /// Has it drop what waits, lift all bans but those it never began, and stop; with `keep` it leaves
     /// them where they can be taken over.
-    fn end(&self, told: &Arc<Told>, gate: Option<Gate>, stop: Option<Gate>, keep: bool) {
+    fn end(&self, told: &Arc<TicketTold>, gate: Option<Gate>, stop: Option<Gate>, keep: bool) {
         self.patience.begin();
         self.queue.close(|cancelled| {
             let lifting = Lifting {
                 keep,
                 ..lifting(told, gate, &cancelled, true)
             };
-            Task::End(lifting, stop)
+            ActionTask::End(lifting, stop)
         });
     }
 
@@ -144,24 +144,24 @@ impl Lane {
             // it is done when the task starts
             return;
         }
-        if let Settings::Command(action) = &self.settings {
+        if let LaneSettings::Command(action) = &self.settings {
             // what is worked out for a look is not for the task, which knows the names of the machine
             self.firewall =
                 ticket_batch::changes_firewall(&mut action.clone(), &HostNames::default());
             self.lifts = action.lifts();
-            let settings = Task::Settings(Box::new(action.definition.clone()));
-            self.push(settings, Class::First, None);
+            let settings = ActionTask::Settings(Box::new(action.definition.clone()));
+            self.push(settings, OrderClass::First, None);
         }
     }
 }
 
-impl Drop for Lane {
+impl Drop for ActionLane {
     fn drop(&mut self) {
         self.queue.leave();
     }
 }
 
-impl State {
+impl ActionsState {
     /// Gates of an order for each action; none where there is but one.
     fn gates(&self, moved: &Arc<Notify>) -> Vec<Option<Gate>> {
         let all = || self.lanes.values();
@@ -184,7 +184,7 @@ impl State {
 
     fn gates_in<'l>(
         &self,
-        lanes: impl Iterator<Item = &'l Lane>,
+        lanes: impl Iterator<Item = &'l ActionLane>,
         moved: &Arc<Notify>,
         firewall: u64,
     ) -> Vec<Option<Gate>> {
@@ -193,7 +193,7 @@ impl State {
         }
         let step = Step::new(moved);
         let mut before = 0;
-        let gate = |lane: &Lane| {
+        let gate = |lane: &ActionLane| {
             let after = before & !firewall;
             before |= lane.bit;
             Some(match lane.firewall {
@@ -204,7 +204,7 @@ impl State {
         lanes.map(gate).collect()
     }
 
-    fn tell_all(&self, moved: &Arc<Notify>, class: Class, task: impl Fn() -> Task) {
+    fn tell_all(&self, moved: &Arc<Notify>, class: OrderClass, task: impl Fn() -> ActionTask) {
         for (lane, gate) in self.lanes.values().zip(self.gates(moved)) {
             lane.push(task(), class, gate);
         }
@@ -221,9 +221,13 @@ impl Actions {
     }
 
     /// As [`Actions::spawn`], but nothing is carried out yet.
-    pub fn prepare(jail: &str, store: Option<Store>, common: Common) -> (Actions, Prepared) {
-        let actions = Actions(Arc::new(Shared {
-            around: Surroundings {
+    pub fn prepare(
+        jail: &str,
+        store: Option<Store>,
+        common: Common,
+    ) -> (Actions, UnstartedActions) {
+        let actions = Actions(Arc::new(ActionsShared {
+            around: RunnerContext {
                 jail: jail.to_owned(),
                 figures: Arc::default(),
                 history: History::Live(store, common.resolver.clone()),
@@ -235,11 +239,11 @@ impl Actions {
             state: Mutex::default(),
             looked: Mutex::default(),
         }));
-        let prepared = Prepared(actions.clone());
+        let prepared = UnstartedActions(actions.clone());
         (actions, prepared)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ActionsState> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -249,15 +253,15 @@ impl Actions {
     }
 
     /// Those of commands as they are set now, to see what they would do.
-    pub fn dry(&self) -> Vec<DryAction> {
+    pub fn dry(&self) -> Vec<ActionPreview> {
         let state = self.state();
         let settings = state.lanes.values().map(|lane| &lane.settings);
         let commands = settings.filter_map(|settings| match settings {
-            Settings::Command(action) => Some(action),
-            Settings::Python(_) => None,
+            LaneSettings::Command(action) => Some(action),
+            LaneSettings::Python(_) => None,
         });
         let dry = commands
-            .map(|action| DryAction::of(&action.name, action.definition.properties.clone()));
+            .map(|action| ActionPreview::of(&action.name, action.definition.properties.clone()));
         dry.collect()
     }
 
@@ -269,7 +273,7 @@ impl Actions {
             state
                 .lanes
                 .values()
-                .map(|lane| Queue::cork(&lane.queue))
+                .map(|lane| ActionQueue::cork(&lane.queue))
                 .collect(),
         )
     }
@@ -283,7 +287,7 @@ impl Actions {
         }
         match order {
             Order::Figures(figures) => *self.figures() = figures,
-            Order::Start => state.tell_all(moved, Class::First, || Task::Start),
+            Order::Start => state.tell_all(moved, OrderClass::First, || ActionTask::Start),
             Order::Ban {
                 ticket,
                 figures,
@@ -292,14 +296,14 @@ impl Actions {
             } => {
                 self.figures().clone_from(&figures);
                 let class = match by_hand {
-                    true => Class::First,
-                    false => Class::Usual,
+                    true => OrderClass::First,
+                    false => OrderClass::Usual,
                 };
                 let actions = state.lanes.len();
-                let order = TicketOrder::new(Kind::Ban, ticket, figures, actions, None);
+                let order = TicketOrder::new(TicketChange::Ban, ticket, figures, actions, None);
                 let task = || match again {
-                    true => Task::Again(order.clone()),
-                    false => Task::Ban(order.clone()),
+                    true => ActionTask::Again(order.clone()),
+                    false => ActionTask::Ban(order.clone()),
                 };
                 state.tell_all(moved, class, task);
             }
@@ -307,27 +311,37 @@ impl Actions {
                 if let Some(figures) = figures {
                     *self.figures() = figures;
                 }
-                let order = self.order(&state, Kind::Unban, ticket);
-                state.tell_all(moved, Class::First, || Task::Unban(order.clone()));
+                let order = self.order(&state, TicketChange::Unban, ticket);
+                state.tell_all(moved, OrderClass::First, || {
+                    ActionTask::Unban(order.clone())
+                });
             }
             Order::Prolong(ticket) => {
-                let order = self.order(&state, Kind::Ban, ticket);
-                state.tell_all(moved, Class::Usual, || Task::Prolong(order.clone()));
+                let order = self.order(&state, TicketChange::Ban, ticket);
+                state.tell_all(moved, OrderClass::Usual, || {
+                    ActionTask::Prolong(order.clone())
+                });
             }
             Order::Quiet(ticket, reply) => {
                 let quiet = Quiet::new(ticket.id.clone(), reply);
-                let order = self.order(&state, Kind::Ban, ticket);
-                let task = || Task::Quiet(order.clone(), quiet.clone());
-                state.tell_all(moved, Class::First, task);
+                let order = self.order(&state, TicketChange::Ban, ticket);
+                let task = || ActionTask::Quiet(order.clone(), quiet.clone());
+                state.tell_all(moved, OrderClass::First, task);
             }
             Order::Check(reply) => {
                 let repaired = Collected::new(reply);
-                state.tell_all(moved, Class::Usual, || Task::Check(repaired.clone()));
+                state.tell_all(moved, OrderClass::Usual, || {
+                    ActionTask::Check(repaired.clone())
+                });
             }
             Order::Ineffective(reply) => {
                 let list = Collected::new(reply);
                 for lane in state.lanes.values() {
-                    lane.push(Task::Ineffective(list.clone()), Class::First, None);
+                    lane.push(
+                        ActionTask::Ineffective(list.clone()),
+                        OrderClass::First,
+                        None,
+                    );
                 }
             }
             // in the middle of a reload; it comes again
@@ -335,28 +349,28 @@ impl Actions {
             Order::Audit(tickets) => {
                 let orders = tickets
                     .into_iter()
-                    .map(|ticket| self.order(&state, Kind::Ban, ticket));
+                    .map(|ticket| self.order(&state, TicketChange::Ban, ticket));
                 let audit = Audit::new(orders.collect(), &self.0.backlog);
                 for lane in state.lanes.values().filter(|lane| lane.firewall) {
-                    let task = Task::Audit(audit.clone(), HashSet::new());
-                    lane.push(task, Class::Usual, None);
+                    let task = ActionTask::Audit(audit.clone(), HashSet::new());
+                    lane.push(task, OrderClass::Usual, None);
                 }
             }
             Order::Flush(tickets) => self.flush(&state, tickets),
             Order::Restored(guard) => {
                 for lane in state.lanes.values().filter(|lane| lane.firewall) {
                     lane.push(
-                        Task::Restored {
+                        ActionTask::Restored {
                             _until_done: guard.clone(),
                         },
-                        Class::Usual,
+                        OrderClass::Usual,
                         None,
                     );
                 }
             }
             Order::Settle => {
                 for lane in state.lanes.values().filter(|lane| lane.firewall) {
-                    lane.push(Task::Settle, Class::Usual, None);
+                    lane.push(ActionTask::Settle, OrderClass::Usual, None);
                 }
             }
             Order::Stop(tickets, done) => self.stop(&mut state, tickets, done, false),
@@ -365,7 +379,7 @@ impl Actions {
         }
     }
 
-    fn order(&self, state: &State, kind: Kind, ticket: Ticket) -> Arc<TicketOrder> {
+    fn order(&self, state: &ActionsState, kind: TicketChange, ticket: Ticket) -> Arc<TicketOrder> {
         let figures = self.figures().clone();
         TicketOrder::new(kind, ticket, figures, state.lanes.len(), None)
     }
@@ -376,26 +390,33 @@ impl Actions {
         tickets: Vec<Ticket>,
         verb: Option<&'static str>,
         done: Option<Done>,
-    ) -> Arc<Told> {
+    ) -> Arc<TicketTold> {
         let figures = self.figures().clone();
-        let order = |ticket| TicketOrder::new(Kind::Unban, ticket, figures.clone(), 1, verb);
+        let order =
+            |ticket| TicketOrder::new(TicketChange::Unban, ticket, figures.clone(), 1, verb);
         let orders = tickets.into_iter().map(order).collect();
-        Told::new(&self.0.around.jail, orders, done)
+        TicketTold::new(&self.0.around.jail, orders, done)
     }
 
     /// Lifts all bans.
-    fn flush(&self, state: &State, tickets: Vec<Ticket>) {
+    fn flush(&self, state: &ActionsState, tickets: Vec<Ticket>) {
         debug!(TARGET, "  Flush ban list");
         let told = self.told(tickets, Some("Unban"), None);
         for (lane, gate) in state.lanes.values().zip(state.gates(&self.0.moved)) {
             let cancelled = lane.queue.cancel(lane.lifts);
             let lifting = lifting(&told, gate, &cancelled, false);
-            lane.push(Task::Flush(lifting), Class::First, None);
+            lane.push(ActionTask::Flush(lifting), OrderClass::First, None);
         }
     }
 
     /// Has all actions end.
-    fn stop(&self, state: &mut State, tickets: Vec<Ticket>, done: oneshot::Sender<()>, keep: bool) {
+    fn stop(
+        &self,
+        state: &mut ActionsState,
+        tickets: Vec<Ticket>,
+        done: oneshot::Sender<()>,
+        keep: bool,
+    ) {
         state.stopped = true;
         let verb = (!keep).then_some("Repeal Ban");
         let told = self.told(tickets, verb, Some(Done::Stopped(done)));
@@ -410,9 +431,9 @@ impl Actions {
     /// Takes actions out and has them end, with their bans lifted.
     fn end(
         &self,
-        state: &mut State,
+        state: &mut ActionsState,
         names: &[String],
-        told: &Arc<Told>,
+        told: &Arc<TicketTold>,
         gates: Vec<Option<Gate>>,
         keep: bool,
     ) {
@@ -451,7 +472,7 @@ impl Actions {
     pub fn workload(&self) -> Vec<(String, usize, BanTimeCounts)> {
         let state = self.state();
         let lanes = state.lanes.iter();
-        let of_lane = |(name, lane): (&String, &Lane)| {
+        let of_lane = |(name, lane): (&String, &ActionLane)| {
             (name.clone(), lane.queue.len(), lane.queue.ban_times())
         };
         lanes.map(of_lane).collect()
@@ -462,10 +483,10 @@ impl Actions {
     pub async fn dropped(&self, patience: Duration) -> Option<Dropped> {
         let looked = || self.0.looked.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = looked().at.is_none_or(|at| at.elapsed() >= LOOK);
-        let drops = self.0.common.holders.drops();
+        let drops = self.0.common.refcounts.drops();
         if is_due {
             let bans = self.example_bans();
-            let mut places: Vec<Place> = Vec::new();
+            let mut places: Vec<FirewallPlace> = Vec::new();
             for ban in &bans {
                 let place = ban.place();
                 if !places.contains(&place) {
@@ -473,7 +494,7 @@ impl Actions {
                 }
             }
             let at = Some(Instant::now());
-            *looked() = Looked { at, places };
+            *looked() = DropsRead { at, places };
             let drops = drops.clone();
             let look = tokio::spawn(async move { drops.look(bans).await });
             let _ = timeout(patience, look).await;
@@ -503,7 +524,7 @@ impl Actions {
 
 /// What one action is to lift: all but bans that it never began.
 fn lifting(
-    told: &Arc<Told>,
+    told: &Arc<TicketTold>,
     gate: Option<Gate>,
     cancelled: &HashSet<Address>,
     last: bool,
@@ -520,9 +541,9 @@ fn lifting(
 
 /// The actions of a jail of which nothing is carried out yet: whoever sets them up need not wait.
 #[derive(Debug)]
-pub struct Prepared(Actions);
+pub struct UnstartedActions(Actions);
 
-impl Prepared {
+impl UnstartedActions {
     /// Gives an order that adds or sets an action.
     pub fn send(&self, order: Order) {
         self.0.send(order);

@@ -1,4 +1,4 @@
-//! Commands that must not meet take turns.
+//! Locks for commands that must not run at the same time.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,7 +26,7 @@ impl Locks {
     pub async fn hold(&self, name: &str, patience: &Arc<Patience>) -> Held {
         let lock = self.get(name);
         let held = |lock: Arc<Lock>, guard| {
-            *lock.holder() = Some(patience.clone());
+            *lock.owner() = Some(patience.clone());
             Held {
                 patience: patience.clone(),
                 lock,
@@ -45,8 +45,8 @@ impl Locks {
                 Ok(guard) => return held(lock, guard),
                 Err(_) => {
                     let ended = lock.ended.load(Ordering::Relaxed);
-                    let holder = lock.holder().clone();
-                    let stops = holder.is_some_and(|holder| holder.has_begun());
+                    let owner = lock.owner().clone();
+                    let stops = owner.is_some_and(|owner| owner.has_begun());
                     if ended != seen || stops && begin.elapsed() < OTHERS_STOP {
                         seen = ended;
                         patience.progress();
@@ -68,12 +68,12 @@ struct Lock {
     /// Commands that have held it and ended by themselves.
     ended: AtomicU64,
     /// The patience with whose command holds it.
-    holder: Mutex<Option<Arc<Patience>>>,
+    owner: Mutex<Option<Arc<Patience>>>,
 }
 
 impl Lock {
-    fn holder(&self) -> MutexGuard<'_, Option<Arc<Patience>>> {
-        self.holder.lock().unwrap_or_else(PoisonError::into_inner)
+    fn owner(&self) -> MutexGuard<'_, Option<Arc<Patience>>> {
+        self.owner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -86,7 +86,7 @@ pub(super) struct Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        *self.lock.holder() = None;
+        *self.lock.owner() = None;
         if !self.patience.has_given_up() {
             self.lock.ended.fetch_add(1, Ordering::Relaxed);
         }

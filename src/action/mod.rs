@@ -1,7 +1,8 @@
-//! A ban → what it does: tags expanded, then the firewall natively, mail natively, or a shell.
+//! Runs the actions of a jail: tags are expanded, then the command changes the firewall natively, is sent as a
+//! mail or a message, or runs in a shell.
 //!
-//! [`Actions`] are the actions of one jail, each with a queue and a task of its own: what an action
-//! is told is done in order, unbans first; nobody waits for it unless he wants to.
+//! [`Actions`] are the actions of one jail, each with a queue and a task of its own. Orders run in order,
+//! unbans first; callers wait only if they pass a reply channel.
 
 mod backlog;
 pub mod ban_times;
@@ -36,7 +37,7 @@ use crate::control::{Reply, Value};
 use crate::ticket::Ticket;
 
 pub use common::Common;
-pub use lanes::{Actions, Prepared};
+pub use lanes::{Actions, UnstartedActions};
 
 /// Counters and settings of the jail that tags show (fact A26).
 #[derive(Clone, Debug, Default)]

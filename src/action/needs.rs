@@ -1,13 +1,13 @@
-//! What options of a jail need of its actions: `banprefix4` and `banprefix6` actions that can ban a
-//! network, `unbanwhenquiet` one that can tell whether an address is quiet.
+//! What options of a jail need of its actions: `banprefix4` and `banprefix6` an action that can ban networks,
+//! `unbanwhenquiet` one that can tell whether an address is quiet.
 //!
-//! In come the commands of an action, as they would be run; out comes why it cannot.
+//! In: the commands of an action, as they would be run. Out: why it cannot.
 #![forbid(unsafe_code)]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::JailFigures;
-use super::preview::DryAction;
+use super::preview::ActionPreview;
 use super::tags::TagError;
 use crate::address::{Address, Family};
 use crate::firewall::Change;
@@ -29,7 +29,7 @@ struct Commands {
 
 impl Commands {
     fn of(
-        action: &mut DryAction,
+        action: &mut ActionPreview,
         family: Family,
         length: u8,
     ) -> Result<Option<Commands>, TagError> {
@@ -61,7 +61,7 @@ impl Commands {
 }
 
 /// Why an action cannot ban networks of this length; `None` when it can as far as is known.
-pub fn refuses_networks(action: &mut DryAction, family: Family, length: u8) -> Option<String> {
+pub fn refuses_networks(action: &mut ActionPreview, family: Family, length: u8) -> Option<String> {
     // what is wrong with its properties is told when it is used
     let commands = Commands::of(action, family, length).ok()??;
     let Commands {
@@ -125,7 +125,7 @@ mod tests {
     use crate::sys::hosts::HostNames;
 
     fn why(properties: &[(&str, &str)], family: Family, length: u8) -> Option<String> {
-        let mut action = DryAction::new("a", HostNames::default());
+        let mut action = ActionPreview::new("a", HostNames::default());
         action.set("actionunban", &"true".into()).unwrap();
         for (name, value) in properties {
             action.set(name, &(*value).into()).unwrap();

@@ -1,9 +1,9 @@
-//! How long an action is waited for when it stops.
+//! Time limits for the stop of an action.
 //!
-//! What waits is dropped then. A command that runs is given [`RUNNING`]; lifting the bans and stopping
-//! may take as long as commands go on ending, up to [`WHOLE`], but one that does not end within
-//! [`STALL`] is given up, and then the next within [`STALL_AGAIN`]. Given up means that its process
-//! group is ended. All that can hang one after the other hangs for less than 3 s.
+//! Waiting orders are dropped. A running command gets [`RUNNING`]; lifting the bans and stopping may take as
+//! long as commands keep ending, up to [`WHOLE`], but one that does not end within [`STALL`] is given up, and
+//! then the next within [`STALL_AGAIN`]. Given up means that its process group is killed. Together this limits
+//! a hang to less than 3 s.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,12 +26,12 @@ const WHOLE: Duration = Duration::from_secs(60);
 /// The patience with one action.
 #[derive(Debug, Default)]
 pub struct Patience {
-    state: Mutex<State>,
+    state: Mutex<PatienceState>,
     changed: Notify,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct PatienceState {
     /// When what runs is given up.
     at: Option<Instant>,
     /// When everything is given up.
@@ -40,7 +40,7 @@ struct State {
 }
 
 impl Patience {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, PatienceState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

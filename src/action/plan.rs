@@ -57,12 +57,12 @@ pub enum Work {
     /// Program and arguments.
     Program(Vec<String>),
     /// `/bin/sh`.
-    Shell(Why),
+    Shell(ShellReason),
 }
 
 /// Why it takes a shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum ShellReason {
     /// Values out of log lines reach it as variables.
     Values,
     /// Its first word is a command of the shell itself.
@@ -146,17 +146,17 @@ impl Work {
 }
 
 /// Program and arguments of a command, or why it takes a shell.
-fn program(script: &Script) -> Result<Vec<String>, Why> {
+fn program(script: &Script) -> Result<Vec<String>, ShellReason> {
     if let Some(arguments) = firewall::call(script) {
         return Ok(arguments);
     }
     if !script.variables.is_empty() {
-        return Err(Why::Values);
+        return Err(ShellReason::Values);
     }
-    let arguments = plain_command(&script.text).ok_or(Why::Syntax)?;
+    let arguments = plain_command(&script.text).ok_or(ShellReason::Syntax)?;
     match arguments.first() {
         Some(name) if !BUILT_IN.contains(&name.as_str()) => Ok(arguments),
-        name => Err(Why::BuiltIn(name.cloned().unwrap_or_default())),
+        name => Err(ShellReason::BuiltIn(name.cloned().unwrap_or_default())),
     }
 }
 
@@ -184,13 +184,13 @@ impl fmt::Display for Work {
                 }
             },
             Work::Program(_) => "program without a shell: one plain command",
-            Work::Shell(Why::Values) => {
+            Work::Shell(ShellReason::Values) => {
                 "/bin/sh: it uses text from log lines, which is handed over in variables"
             }
-            Work::Shell(Why::BuiltIn(name)) => {
+            Work::Shell(ShellReason::BuiltIn(name)) => {
                 return write!(f, "/bin/sh: {name} is built into it");
             }
-            Work::Shell(Why::Syntax) => {
+            Work::Shell(ShellReason::Syntax) => {
                 "/bin/sh: more than one plain command (loops, pipes, redirections, …)"
             }
         })
@@ -235,6 +235,6 @@ mod tests {
         let mut values = Values::default();
         let command = format!("logger \"{}\"", values.mark("matches", "x;y".into()));
         let plan = Plan::of(values.script(command));
-        assert_eq!(plan.work, Work::Shell(Why::Values));
+        assert_eq!(plan.work, Work::Shell(ShellReason::Values));
     }
 }

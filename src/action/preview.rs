@@ -1,4 +1,4 @@
-//! Which command an action would run for a ticket, without running it or asking anybody.
+//! Previews the command that an action would run for a ticket, without running anything.
 
 use super::JailFigures;
 use super::info::{BanInfo, History};
@@ -35,17 +35,17 @@ pub struct Example {
 
 /// An action of a jail that only says what it would do.
 #[derive(Clone, Debug)]
-pub struct DryAction {
+pub struct ActionPreview {
     /// Its name in the jail.
     pub name: String,
     properties: Properties,
     names: HostNames,
 }
 
-impl DryAction {
+impl ActionPreview {
     /// An action without commands; `names` are those of this machine.
-    pub fn new(name: &str, names: HostNames) -> DryAction {
-        DryAction {
+    pub fn new(name: &str, names: HostNames) -> ActionPreview {
+        ActionPreview {
             name: name.to_owned(),
             properties: Properties::default(),
             names,
@@ -53,10 +53,10 @@ impl DryAction {
     }
 
     /// An action with these properties, on a machine without a name.
-    pub fn of(name: &str, properties: Properties) -> DryAction {
-        DryAction {
+    pub fn of(name: &str, properties: Properties) -> ActionPreview {
+        ActionPreview {
             properties,
-            ..DryAction::new(name, HostNames::default())
+            ..ActionPreview::new(name, HostNames::default())
         }
     }
 
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn commands_are_spelled_out() {
-        let mut action = DryAction::new("a", HostNames::default());
+        let mut action = ActionPreview::new("a", HostNames::default());
         for (name, value) in [
             (
                 "actionban",

@@ -1,7 +1,7 @@
-//! The properties of one action: its commands, its parameters, and what they are by default.
+//! The properties of one action: its commands, its parameters, and their defaults.
 //!
-//! Set one by one or from a config stream, read by name; expanded they give the commands of an
-//! operation for a family (facts A1–A15, P51–P52).
+//! Set one by one or from a config stream, read by name. Expanded, they give the commands of an operation for a
+//! family (facts A1–A15, P51–P52).
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;

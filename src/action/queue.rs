@@ -1,8 +1,8 @@
-//! What waits for one action of a jail.
+//! The queue of one action of a jail.
 //!
-//! Unbans, what people ask for and settings go first, then bans in their order. What cancels out is
-//! dropped: a ban that has not begun goes with its unban. Nothing else that was decided is ever
-//! dropped before the action stops; who makes new bans looks at the [`Backlog`] first, and waits.
+//! Unbans, commands of people and settings go first, then bans in their order. Orders that cancel each other
+//! are dropped: a ban that has not begun, with its unban. Nothing else is dropped before the action stops;
+//! whoever makes new bans checks the [`Backlog`] first, and waits.
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -12,16 +12,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::sleep_until;
 
-use super::backlog::{Backlog, FULL, Pending};
+use super::backlog::{Backlog, FULL, PendingOrders};
 use super::ban_times::{BanTimeCounts, BanTimes};
 use super::step::{Gate, Opening};
-use super::task::Task;
+use super::task::ActionTask;
 use super::ticket_batch::TicketOrder;
 use crate::address::Address;
 
 /// Which of the waiting orders are taken first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Class {
+pub(super) enum OrderClass {
     /// Unbans, what people ask for, settings.
     First,
     /// Bans, and what has to come after them.
@@ -30,18 +30,18 @@ pub(super) enum Class {
 
 /// An order that waits, or is being carried out.
 #[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) task: Task,
+pub(super) struct QueueEntry {
+    pub(super) task: ActionTask,
     /// Its place on the way through all actions; none where there is but one action.
     pub(super) gate: Option<Gate>,
-    pending: Pending,
+    pending: PendingOrders,
 }
 
-impl Entry {
+impl QueueEntry {
     /// The ban or unban it is.
     pub(super) fn order(&self) -> Option<&Arc<TicketOrder>> {
         match &self.task {
-            Task::Ban(order) | Task::Unban(order) => Some(order),
+            ActionTask::Ban(order) | ActionTask::Unban(order) => Some(order),
             _ => None,
         }
     }
@@ -49,22 +49,24 @@ impl Entry {
     /// Whom a ban, or what belongs to one, is about.
     fn id(&self) -> Option<&Address> {
         match &self.task {
-            Task::Ban(order) | Task::Again(order) | Task::Prolong(order) => Some(&order.ticket.id),
+            ActionTask::Ban(order) | ActionTask::Again(order) | ActionTask::Prolong(order) => {
+                Some(&order.ticket.id)
+            }
             _ => None,
         }
     }
 
     /// The task, and what is to be dropped when it is done.
-    pub(super) fn open(self) -> (Task, (Option<Gate>, Pending)) {
+    pub(super) fn open(self) -> (ActionTask, (Option<Gate>, PendingOrders)) {
         (self.task, (self.gate, self.pending))
     }
 }
 
-type Key = (Class, u64);
+type Key = (OrderClass, u64);
 
 /// The queue of one action.
 #[derive(Debug)]
-pub(super) struct Queue {
+pub(super) struct ActionQueue {
     waiting: Mutex<Waiting>,
     news: Notify,
     /// So many are about to order more: bans wait for the rest, so that all are done together.
@@ -77,7 +79,7 @@ pub(super) struct Queue {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    entries: BTreeMap<Key, Entry>,
+    entries: BTreeMap<Key, QueueEntry>,
     /// Bans and what belongs to them, by the id; only once that has been asked for.
     by_id: Option<HashMap<Address, Vec<Key>>>,
     /// A check that waits, and a comparison with the firewall.
@@ -91,17 +93,17 @@ struct Waiting {
 }
 
 /// What there is to do.
-enum Taken {
-    Entries(Vec<Entry>),
+enum TakenOrders {
+    Entries(Vec<QueueEntry>),
     /// The first has to wait for other actions.
     Later(Option<tokio::time::Instant>),
     Nothing,
     Closed,
 }
 
-impl Queue {
-    pub(super) fn new(moved: Arc<Notify>, backlog: Arc<Backlog>) -> Queue {
-        Queue {
+impl ActionQueue {
+    pub(super) fn new(moved: Arc<Notify>, backlog: Arc<Backlog>) -> ActionQueue {
+        ActionQueue {
             waiting: Mutex::default(),
             news: Notify::new(),
             corks: AtomicUsize::new(0),
@@ -127,10 +129,16 @@ impl Queue {
 
     /// Queues an order. `lifts`: the action's bans can be lifted, so that a ban and its unban cancel
     /// each other; what only reports bans reports all.
-    pub(super) fn push(&self, task: Task, class: Class, gate: Option<Gate>, lifts: bool) {
-        let times = matches!(task, Task::Ban(_)).then_some(&self.ban_times);
-        let pending = Pending::new(&self.backlog, times);
-        let entry = Entry {
+    pub(super) fn push(
+        &self,
+        task: ActionTask,
+        class: OrderClass,
+        gate: Option<Gate>,
+        lifts: bool,
+    ) {
+        let times = matches!(task, ActionTask::Ban(_)).then_some(&self.ban_times);
+        let pending = PendingOrders::new(&self.backlog, times);
+        let entry = QueueEntry {
             task,
             gate,
             pending,
@@ -144,13 +152,13 @@ impl Queue {
         self.note_size(&mut waiting);
         drop(waiting);
         drop((dropped, unwanted));
-        if !self.is_corked() || class == Class::First {
+        if !self.is_corked() || class == OrderClass::First {
             self.news.notify_one();
         }
     }
 
     /// Keeps bans from being taken, until that is dropped.
-    pub(super) fn cork(queue: &Arc<Queue>) -> Corked {
+    pub(super) fn cork(queue: &Arc<ActionQueue>) -> Corked {
         queue.corks.fetch_add(1, Ordering::Relaxed);
         Corked(queue.clone())
     }
@@ -163,8 +171,8 @@ impl Queue {
     pub(super) fn cancel(&self, lifts: bool) -> HashSet<Address> {
         let mut waiting = self.lock();
         let (cancelled, dropped) = waiting.cancel(|task| match task {
-            Task::Ban(_) => lifts,
-            Task::Again(_) | Task::Prolong(_) | Task::Audit(..) => true,
+            ActionTask::Ban(_) => lifts,
+            ActionTask::Again(_) | ActionTask::Prolong(_) | ActionTask::Audit(..) => true,
             _ => false,
         });
         self.note_size(&mut waiting);
@@ -175,16 +183,16 @@ impl Queue {
 
     /// The action stops: drops what waits but unbans and settings, and takes nothing any more after
     /// `last`; answers whose bans have been dropped.
-    pub(super) fn close(&self, last: impl FnOnce(HashSet<Address>) -> Task) {
+    pub(super) fn close(&self, last: impl FnOnce(HashSet<Address>) -> ActionTask) {
         let mut waiting = self.lock();
         let (cancelled, dropped) =
-            waiting.cancel(|task| !matches!(task, Task::Unban(_) | Task::Settings(_)));
-        let entry = Entry {
+            waiting.cancel(|task| !matches!(task, ActionTask::Unban(_) | ActionTask::Settings(_)));
+        let entry = QueueEntry {
             task: last(cancelled),
             gate: None,
-            pending: Pending::new(&self.backlog, None),
+            pending: PendingOrders::new(&self.backlog, None),
         };
-        waiting.insert(entry, Class::First);
+        waiting.insert(entry, OrderClass::First);
         waiting.closed = true;
         self.note_size(&mut waiting);
         drop(waiting);
@@ -200,22 +208,22 @@ impl Queue {
 
     /// Waits for the next orders: one, or up to `together` bans and unbans; `None` when nothing comes
     /// any more.
-    pub(super) async fn next(&self, together: usize) -> Option<Vec<Entry>> {
+    pub(super) async fn next(&self, together: usize) -> Option<Vec<QueueEntry>> {
         loop {
             let news = self.news.notified();
             let moved = self.moved.notified();
             tokio::pin!(news, moved);
             // before the look, or what happens in between is missed
             moved.as_mut().enable();
-            match self.take(together, Class::Usual) {
-                Taken::Entries(entries) => return Some(entries),
-                Taken::Closed => return None,
-                Taken::Nothing => news.await,
-                Taken::Later(None) => tokio::select! {
+            match self.take(together, OrderClass::Usual) {
+                TakenOrders::Entries(entries) => return Some(entries),
+                TakenOrders::Closed => return None,
+                TakenOrders::Nothing => news.await,
+                TakenOrders::Later(None) => tokio::select! {
                     () = news => {}
                     () = moved => {}
                 },
-                Taken::Later(Some(end)) => tokio::select! {
+                TakenOrders::Later(Some(end)) => tokio::select! {
                     () = news => {}
                     () = moved => {}
                     () = sleep_until(end) => {}
@@ -225,9 +233,9 @@ impl Queue {
     }
 
     /// Orders that go first, if there are any that may begin.
-    pub(super) fn next_first(&self, together: usize) -> Option<Vec<Entry>> {
-        match self.take(together, Class::First) {
-            Taken::Entries(entries) => Some(entries),
+    pub(super) fn next_first(&self, together: usize) -> Option<Vec<QueueEntry>> {
+        match self.take(together, OrderClass::First) {
+            TakenOrders::Entries(entries) => Some(entries),
             _ => None,
         }
     }
@@ -236,12 +244,12 @@ impl Queue {
     pub(super) fn has_first(&self) -> bool {
         let waiting = self.lock();
         let first = waiting.entries.first_key_value();
-        first.is_some_and(|((class, _), _)| *class == Class::First)
+        first.is_some_and(|((class, _), _)| *class == OrderClass::First)
     }
 
-    fn take(&self, together: usize, last: Class) -> Taken {
+    fn take(&self, together: usize, last: OrderClass) -> TakenOrders {
         let last = match (last, self.is_corked()) {
-            (Class::Usual, true) => Class::First,
+            (OrderClass::Usual, true) => OrderClass::First,
             _ => last,
         };
         let mut waiting = self.lock();
@@ -264,7 +272,7 @@ impl Queue {
 
 /// Bans that come meanwhile are taken together.
 #[derive(Debug)]
-pub(super) struct Corked(Arc<Queue>);
+pub(super) struct Corked(Arc<ActionQueue>);
 
 impl Drop for Corked {
     fn drop(&mut self) {
@@ -278,22 +286,27 @@ impl Drop for Corked {
 
 impl Waiting {
     /// Answers what is dropped: of the waiting ones, and of the new one.
-    fn push(&mut self, entry: Entry, class: Class, lifts: bool) -> (Vec<Entry>, Option<Entry>) {
+    fn push(
+        &mut self,
+        entry: QueueEntry,
+        class: OrderClass,
+        lifts: bool,
+    ) -> (Vec<QueueEntry>, Option<QueueEntry>) {
         let mut dropped = Vec::new();
         match &entry.task {
-            Task::Unban(order) => {
+            ActionTask::Unban(order) => {
                 let id = &order.ticket.id;
                 let mut begun = true;
                 for key in self.of(id).to_vec() {
                     let task = self.entries.get(&key).map(|entry| &entry.task);
-                    let ban = matches!(task, Some(Task::Ban(_)));
+                    let ban = matches!(task, Some(ActionTask::Ban(_)));
                     if !ban || lifts {
                         begun &= !ban;
                         dropped.extend(self.remove(key));
                     }
                 }
                 let audit = self.audit.and_then(|key| self.entries.get_mut(&key));
-                if let Some(Task::Audit(_, lifted)) = audit.map(|entry| &mut entry.task) {
+                if let Some(ActionTask::Audit(_, lifted)) = audit.map(|entry| &mut entry.task) {
                     lifted.insert(id.clone());
                 }
                 if !begun {
@@ -301,25 +314,25 @@ impl Waiting {
                 }
             }
             // of what waits it will be known that it is banned
-            Task::Again(order) if !self.of(&order.ticket.id).is_empty() => {
+            ActionTask::Again(order) if !self.of(&order.ticket.id).is_empty() => {
                 return (dropped, Some(entry));
             }
-            Task::Check(_) if self.check.is_some() => return (dropped, Some(entry)),
+            ActionTask::Check(_) if self.check.is_some() => return (dropped, Some(entry)),
             _ => {}
         }
         self.insert(entry, class);
         (dropped, None)
     }
 
-    fn insert(&mut self, entry: Entry, class: Class) {
+    fn insert(&mut self, entry: QueueEntry, class: OrderClass) {
         let key = (class, self.next);
         self.next += 1;
         if let (Some(by_id), Some(id)) = (&mut self.by_id, entry.id()) {
             by_id.entry(id.clone()).or_default().push(key);
         }
         match &entry.task {
-            Task::Check(_) => self.check = Some(key),
-            Task::Audit(..) => self.audit = Some(key),
+            ActionTask::Check(_) => self.check = Some(key),
+            ActionTask::Audit(..) => self.audit = Some(key),
             _ => {}
         }
         self.entries.insert(key, entry);
@@ -340,7 +353,10 @@ impl Waiting {
     }
 
     /// Drops what is chosen; answers the ids of bans among it.
-    fn cancel(&mut self, chosen: impl Fn(&Task) -> bool) -> (HashSet<Address>, Vec<Entry>) {
+    fn cancel(
+        &mut self,
+        chosen: impl Fn(&ActionTask) -> bool,
+    ) -> (HashSet<Address>, Vec<QueueEntry>) {
         let mut ids = HashSet::new();
         let keys: Vec<Key> = self
             .entries
@@ -353,7 +369,7 @@ impl Waiting {
             let Some(entry) = self.remove(key) else {
                 continue;
             };
-            if let Task::Ban(order) = &entry.task {
+            if let ActionTask::Ban(order) = &entry.task {
                 ids.insert(order.ticket.id.clone());
             }
             dropped.push(entry);
@@ -361,7 +377,7 @@ impl Waiting {
         (ids, dropped)
     }
 
-    fn remove(&mut self, key: Key) -> Option<Entry> {
+    fn remove(&mut self, key: Key) -> Option<QueueEntry> {
         let entry = self.entries.remove(&key)?;
         if let (Some(by_id), Some(id)) = (&mut self.by_id, entry.id())
             && let Some(keys) = by_id.get_mut(id)
@@ -372,35 +388,35 @@ impl Waiting {
             }
         }
         match &entry.task {
-            Task::Check(_) => self.check = None,
-            Task::Audit(..) => self.audit = None,
+            ActionTask::Check(_) => self.check = None,
+            ActionTask::Audit(..) => self.audit = None,
             _ => {}
         }
         Some(entry)
     }
 
-    fn take(&mut self, together: usize, last: Class) -> Taken {
+    fn take(&mut self, together: usize, last: OrderClass) -> TakenOrders {
         let mut taken = Vec::new();
         let mut changes = 0;
         let Some((&(class, _), _)) = self.entries.first_key_value() else {
             return match self.closed {
-                true => Taken::Closed,
-                false => Taken::Nothing,
+                true => TakenOrders::Closed,
+                false => TakenOrders::Nothing,
             };
         };
         if class > last {
-            return Taken::Nothing;
+            return TakenOrders::Nothing;
         }
         while changes < together
             && let Some((&key, entry)) = self.entries.first_key_value()
             && key.0 == class
         {
             let opening = entry.gate.as_ref().map_or(Opening::Now, Gate::opening);
-            let change = matches!(entry.task, Task::Ban(_) | Task::Unban(_));
+            let change = matches!(entry.task, ActionTask::Ban(_) | ActionTask::Unban(_));
             // news of what is banned already does not part bans
-            let fits = change || matches!(entry.task, Task::Again(_));
+            let fits = change || matches!(entry.task, ActionTask::Again(_));
             match opening {
-                Opening::Later(end) if taken.is_empty() => return Taken::Later(end),
+                Opening::Later(end) if taken.is_empty() => return TakenOrders::Later(end),
                 Opening::Later(_) => break,
                 Opening::Now if !fits && !taken.is_empty() => break,
                 Opening::Now => {}
@@ -419,6 +435,6 @@ impl Waiting {
                 ..Waiting::default()
             };
         }
-        Taken::Entries(taken)
+        TakenOrders::Entries(taken)
     }
 }

@@ -1,15 +1,15 @@
-//! What a command of an action takes that a unit of systemd may withhold: to change the firewall, to
-//! write files, to become somebody else.
+//! The rights that a command needs and that a systemd unit may withhold: to change the firewall, to write files,
+//! to change the user.
 //!
-//! In comes the plan of a command. Of programs that do one known thing it is told what they take;
-//! of any other one that it is not known, so that nothing is withheld from it by a guess.
+//! In: the plan of a command. Known programs have known needs; any other is reported as unknown, so that
+//! nothing is withheld from it by a guess.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
 
 use super::confined::{MAILERS, SET_ID};
 use super::plan::{Plan, Work};
-use crate::exec::outline::Outline;
+use crate::exec::outline::ScriptOutline;
 use crate::firewall::Change;
 use crate::mail::Mail;
 
@@ -68,7 +68,7 @@ fn of_mail(mail: &Mail) -> Right {
 
 /// What a script for `/bin/sh` takes.
 pub fn of_script(script: &str) -> BTreeSet<Right> {
-    let outline = Outline::of(script);
+    let outline = ScriptOutline::of(script);
     let mut rights: BTreeSet<Right> = outline
         .commands
         .iter()

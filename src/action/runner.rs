@@ -1,5 +1,5 @@
-//! The task of one action of a jail: takes what waits for it one after the other. It fails without
-//! consequences for other actions (fact A25), and nobody waits for it.
+//! The task of one action of a jail: takes the orders of its queue in order. Its failures do not affect other
+//! actions (fact A25), and nobody waits for it.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,10 +13,10 @@ use super::command::ActionError;
 use super::context::Context;
 use super::executor::Executor;
 use super::info::{BanInfo, History};
-use super::jail_action::Action;
-use super::queue::{Entry, Queue};
-use super::task::{Reloaded, Task};
-use super::ticket_batch::{self, Kind, Outcome, TicketOrder, failed};
+use super::jail_action::JailAction;
+use super::queue::{ActionQueue, QueueEntry};
+use super::task::{ActionTask, Reloaded};
+use super::ticket_batch::{self, TicketChange, TicketOrder, TicketOutcome, failed};
 use crate::address::Address;
 use crate::control::Value;
 use crate::sys::hosts::HostNames;
@@ -39,7 +39,7 @@ const TOGETHER: usize = 200_000;
 #[derive(Debug)]
 pub(super) struct Runner {
     jail: String,
-    action: Action,
+    action: JailAction,
     names: HostNames,
     /// Counters as they are now, for all actions of the jail.
     shared: Arc<Mutex<JailFigures>>,
@@ -60,12 +60,12 @@ pub(super) struct Runner {
     /// What the last server left has been seen to.
     has_inherited: bool,
     /// Orders that could not be carried out together with others.
-    alone: VecDeque<Entry>,
+    alone: VecDeque<QueueEntry>,
 }
 
 /// What a task needs to know of its jail.
 #[derive(Clone, Debug)]
-pub(super) struct Surroundings {
+pub(super) struct RunnerContext {
     pub(super) jail: String,
     pub(super) figures: Arc<Mutex<JailFigures>>,
     pub(super) history: History,
@@ -73,7 +73,7 @@ pub(super) struct Surroundings {
 }
 
 impl Runner {
-    pub(super) fn new(action: Action, executor: Executor, around: &Surroundings) -> Runner {
+    pub(super) fn new(action: JailAction, executor: Executor, around: &RunnerContext) -> Runner {
         Runner {
             jail: around.jail.clone(),
             action,
@@ -99,14 +99,14 @@ impl Runner {
 
     /// Carries out what comes until it is told to stop or nothing comes any more; before, an action
     /// of the same name comes to its end.
-    pub(super) async fn run(mut self, queue: Arc<Queue>, before: Option<JoinHandle<()>>) {
+    pub(super) async fn run(mut self, queue: Arc<ActionQueue>, before: Option<JoinHandle<()>>) {
         let patience = self.executor.patience();
         if let Some(before) = before {
             patience.with(before).await;
         }
         while let Some(entries) = self.next(&queue).await {
             if let [entry] = entries.as_slice()
-                && matches!(entry.task, Task::End(..))
+                && matches!(entry.task, ActionTask::End(..))
             {
                 return Box::pin(self.end(entries)).await;
             }
@@ -126,7 +126,7 @@ impl Runner {
     }
 
     /// What is to be done next.
-    async fn next(&mut self, queue: &Queue) -> Option<Vec<Entry>> {
+    async fn next(&mut self, queue: &ActionQueue) -> Option<Vec<QueueEntry>> {
         let together = match self.firewall {
             true => TOGETHER,
             false => 1,
@@ -137,7 +137,7 @@ impl Runner {
                     return Some(first);
                 }
                 let entry = self.alone.pop_front();
-                if let Some(order) = entry.as_ref().and_then(Entry::order) {
+                if let Some(order) = entry.as_ref().and_then(QueueEntry::order) {
                     let patience = self.executor.patience();
                     let _ = patience.with(self.alone(order)).await;
                 }
@@ -163,12 +163,13 @@ impl Runner {
     }
 
     /// Carries out orders: one, or bans and unbans, and news of what is banned already.
-    async fn carry_out(&mut self, entries: Vec<Entry>) {
+    async fn carry_out(&mut self, entries: Vec<QueueEntry>) {
         self.figures = (self.shared.lock())
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         // somebody may ban before the jail is started
-        let begins = |entry: &Entry| matches!(entry.task, Task::Start | Task::Ban(_));
+        let begins =
+            |entry: &QueueEntry| matches!(entry.task, ActionTask::Start | ActionTask::Ban(_));
         if self.firewall && !self.has_inherited && entries.iter().any(begins) {
             self.has_inherited = true;
             self.inherit().await;
@@ -176,8 +177,8 @@ impl Runner {
         let (mut changes, mut again) = (Vec::new(), Vec::new());
         for entry in entries {
             match entry.task {
-                Task::Ban(_) | Task::Unban(_) => changes.push(entry),
-                Task::Again(_) => again.push(entry),
+                ActionTask::Ban(_) | ActionTask::Unban(_) => changes.push(entry),
+                ActionTask::Again(_) => again.push(entry),
                 _ => {
                     let (task, rest) = entry.open();
                     self.perform(task).await;
@@ -189,7 +190,7 @@ impl Runner {
             self.change(changes).await;
         }
         for entry in again {
-            if let Task::Again(order) = &entry.task
+            if let ActionTask::Again(order) = &entry.task
                 && self.lacks_repair(&order.ticket.id)
             {
                 self.ban_again(order).await;
@@ -197,55 +198,58 @@ impl Runner {
         }
     }
 
-    async fn perform(&mut self, task: Task) {
+    async fn perform(&mut self, task: ActionTask) {
         // an answer nobody waits for any more is dropped
         match task {
-            Task::Start => self.start().await,
-            Task::Prolong(order) => self.prolong(&order).await,
-            Task::Quiet(order, quiet) => {
+            ActionTask::Start => self.start().await,
+            ActionTask::Prolong(order) => self.prolong(&order).await,
+            ActionTask::Quiet(order, quiet) => {
                 if !self.is_quiet(&order).await {
                     quiet.deny();
                 }
             }
-            Task::Check(repaired) => {
+            ActionTask::Check(repaired) => {
                 if self.check().await {
                     repaired.add(self.action.name().to_owned());
                 }
             }
-            Task::Audit(audit, lifted) => self.audit(&audit.orders, &lifted).await,
-            Task::Ineffective(list) => {
+            ActionTask::Audit(audit, lifted) => self.audit(&audit.orders, &lifted).await,
+            ActionTask::Ineffective(list) => {
                 let ids = self.retries.list();
                 if !ids.is_empty() {
                     list.add((self.action.name().to_owned(), ids));
                 }
             }
-            Task::Settings(settings) => {
+            ActionTask::Settings(settings) => {
                 if let Some(action) = self.action.command() {
                     action.redefine(*settings);
                 }
                 self.learn_names().await;
                 self.look_at_settings();
             }
-            Task::Reload(reloaded) => self.reload(reloaded).await,
-            Task::Call {
+            ActionTask::Reload(reloaded) => self.reload(reloaded).await,
+            ActionTask::Call {
                 method,
                 arguments,
                 reply,
             } => {
                 let _ = reply.send(self.call(&method, arguments).await);
             }
-            Task::Get(what, reply) => {
+            ActionTask::Get(what, reply) => {
                 let _ = reply.send(self.get(&what).await);
             }
-            Task::Set(attributes, reply) => {
+            ActionTask::Set(attributes, reply) => {
                 let _ = reply.send(self.set(&attributes).await);
             }
-            Task::Flush(lifting) => self.flush(lifting).await,
+            ActionTask::Flush(lifting) => self.flush(lifting).await,
             // who waits for it is told as it is dropped
-            Task::Restored { .. } => {}
-            Task::Settle => self.settle().await,
+            ActionTask::Restored { .. } => {}
+            ActionTask::Settle => self.settle().await,
             // taken out before
-            Task::Ban(_) | Task::Unban(_) | Task::Again(_) | Task::End(..) => {}
+            ActionTask::Ban(_)
+            | ActionTask::Unban(_)
+            | ActionTask::Again(_)
+            | ActionTask::End(..) => {}
         }
     }
 
@@ -256,7 +260,7 @@ impl Runner {
             .is_some_and(|action| ticket_batch::changes_firewall(action, &names));
     }
 
-    fn split(&mut self) -> (&mut Action, Context<'_>) {
+    fn split(&mut self) -> (&mut JailAction, Context<'_>) {
         let context = Context {
             jail: &self.jail,
             names: &self.names,
@@ -283,14 +287,18 @@ impl Runner {
 
     /// Bans and unbans, in their order. What cannot be done together is put off: orders that go first
     /// need not wait for many that fail.
-    async fn change(&mut self, mut entries: Vec<Entry>) {
+    async fn change(&mut self, mut entries: Vec<QueueEntry>) {
         let mut wanted = Vec::with_capacity(entries.len());
         for entry in entries.drain(..) {
             if !self.catch_up(&entry).await {
                 wanted.push(entry);
             }
         }
-        let orders: Vec<_> = wanted.iter().filter_map(Entry::order).cloned().collect();
+        let orders: Vec<_> = wanted
+            .iter()
+            .filter_map(QueueEntry::order)
+            .cloned()
+            .collect();
         if orders.len() < 2 || !self.firewall {
             for order in &orders {
                 self.alone(order).await;
@@ -298,7 +306,7 @@ impl Runner {
             return;
         }
         let outcomes = self.together(&orders).await;
-        if !outcomes.contains(&Outcome::Alone) {
+        if !outcomes.contains(&TicketOutcome::Alone) {
             return;
         }
         // what a later order for the same id has overtaken is not to be done any more
@@ -306,7 +314,9 @@ impl Runner {
         let mut put_off = Vec::new();
         for (entry, (order, outcome)) in wanted.into_iter().zip(orders.iter().zip(outcomes)).rev() {
             match outcome {
-                Outcome::Alone if !overtaken.contains(&order.ticket.id) => put_off.push(entry),
+                TicketOutcome::Alone if !overtaken.contains(&order.ticket.id) => {
+                    put_off.push(entry)
+                }
                 _ => drop(overtaken.insert(&order.ticket.id)),
             }
         }
@@ -315,21 +325,21 @@ impl Runner {
 
     /// Does what has been put off for the id of an order; answers whether that makes the order
     /// needless: a ban that has not begun and its unban.
-    async fn catch_up(&mut self, entry: &Entry) -> bool {
+    async fn catch_up(&mut self, entry: &QueueEntry) -> bool {
         let Some(order) = entry.order() else {
             return true;
         };
-        let same = |other: &Entry| {
+        let same = |other: &QueueEntry| {
             let other = other.order();
             other.is_some_and(|other| other.ticket.id == order.ticket.id)
         };
         let mut needless = false;
         while let Some(at) = self.alone.iter().position(same) {
             let earlier = self.alone.remove(at);
-            let Some(earlier) = earlier.as_ref().and_then(Entry::order) else {
+            let Some(earlier) = earlier.as_ref().and_then(QueueEntry::order) else {
                 continue;
             };
-            needless = earlier.kind == Kind::Ban && order.kind == Kind::Unban;
+            needless = earlier.kind == TicketChange::Ban && order.kind == TicketChange::Unban;
             if !needless {
                 self.alone(earlier).await;
             }
@@ -338,14 +348,14 @@ impl Runner {
     }
 
     /// Carries orders out together.
-    async fn together(&mut self, orders: &[Arc<TicketOrder>]) -> Vec<Outcome> {
+    async fn together(&mut self, orders: &[Arc<TicketOrder>]) -> Vec<TicketOutcome> {
         let (action, mut context) = self.split();
         let outcomes = ticket_batch::apply_together(action, orders, &mut context).await;
         for (order, outcome) in orders.iter().zip(&outcomes) {
             match outcome {
-                Outcome::Done => self.done(order),
-                Outcome::Failed => self.failed(order),
-                Outcome::Alone => {}
+                TicketOutcome::Done => self.done(order),
+                TicketOutcome::Failed => self.failed(order),
+                TicketOutcome::Alone => {}
             }
         }
         outcomes
@@ -368,8 +378,8 @@ impl Runner {
     fn done(&mut self, order: &TicketOrder) {
         let id = &order.ticket.id;
         match order.kind {
-            Kind::Ban => self.banned_now(id),
-            Kind::Unban => {
+            TicketChange::Ban => self.banned_now(id),
+            TicketChange::Unban => {
                 self.epochs.remove(id);
                 self.retries.forget(id);
             }
@@ -451,15 +461,15 @@ impl Runner {
     async fn reload(&mut self, reloaded: Reloaded) {
         let (action, mut context) = self.split();
         let told = match (reloaded, action) {
-            (Reloaded::Arguments(arguments), Action::Python(action)) => {
+            (Reloaded::Arguments(arguments), JailAction::Python(action)) => {
                 let told = action.reload(arguments, &mut context).await;
                 told.map_err(ActionError::from)
             }
-            (Reloaded::Anew(successor), Action::Python(action)) => {
+            (Reloaded::Anew(successor), JailAction::Python(action)) => {
                 let replaced = action.give_way(*successor, &mut context).await;
                 replaced.map_err(ActionError::from)
             }
-            (Reloaded::Told, Action::Command(action)) => action.reload(&mut context).await,
+            (Reloaded::Told, JailAction::Command(action)) => action.reload(&mut context).await,
             _ => Ok(()),
         };
         if let Err(error) = told {

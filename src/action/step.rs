@@ -1,11 +1,10 @@
 //! One order on its way through the actions of a jail.
 //!
-//! Every action has a queue and a task of its own, and none waits for a slow one. But actions that
-//! keep up do an order one after the other, as in the original (fact A25): the firewall's first, then
-//! the others as the configuration names them. So an action waits for those before it until they
-//! have done the order, at most [`PATIENCE`] after it was given; only for the firewall it waits as
-//! long as that takes (what cuts connections must not come before the rule). The firewall waits for
-//! nobody.
+//! Every action has a queue and a task of its own, and none waits for a slow one. But actions that keep up
+//! apply an order one after the other, as in the original (fact A25): the firewall first, then the others in
+//! the order of the configuration. So an action waits until those before it have applied the order, at most
+//! [`PATIENCE`] after it was given; for the firewall it waits without a limit (connections must not be cut
+//! before the rule exists). The firewall waits for no other action.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;

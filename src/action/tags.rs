@@ -1,9 +1,9 @@
-//! Tags in commands: `<name>` replaced by properties of the action first, recursively, then by
-//! what is known of the ticket, once (facts A26–A31).
+//! Expands tags in commands: `<name>` is replaced by properties of the action, recursively, then by values of
+//! the ticket, once (facts A26–A31).
 //!
-//! In come a command, the properties and the values; out comes a [`Script`] for `/bin/sh -c`. A
-//! value that a shell could misread never becomes part of the script: it travels as a positional
-//! argument and the script gets a variable for it, so that no log line can run a command.
+//! In: a command, the properties and the values. Out: a [`Script`] for `/bin/sh -c`. A value that a shell could
+//! misread never becomes part of the script: it is passed as a positional argument and the script has a
+//! variable for it, so that no log line can run a command.
 #![forbid(unsafe_code)]
 
 use crate::control::Value;

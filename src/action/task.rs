@@ -1,4 +1,4 @@
-//! What one action is told to do, and who is told when all actions of the jail have done it.
+//! The orders to one action, and the replies when all actions of the jail have done them.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Query;
 use super::backlog::Backlog;
-use super::command::Definition;
+use super::command::CommandDefinition;
 use super::python::PythonAction;
 use super::step::Gate;
 use super::ticket_batch::TicketOrder;
@@ -17,7 +17,7 @@ use crate::control::{Reply, Value};
 
 /// A task of one action.
 #[derive(Debug)]
-pub(super) enum Task {
+pub(super) enum ActionTask {
     /// `actionstart`.
     Start,
     /// A ban.
@@ -37,7 +37,7 @@ pub(super) enum Task {
     /// Say which bans are not effective.
     Ineffective(Arc<Collected<(String, Vec<String>)>>),
     /// New properties.
-    Settings(Box<Definition>),
+    Settings(Box<CommandDefinition>),
     /// A reload is over.
     Reload(Reloaded),
     /// Call a method.
@@ -162,7 +162,7 @@ pub(super) struct Lifting {
     pub(super) lifts: Vec<Arc<TicketOrder>>,
     /// Held until they are lifted.
     pub(super) gate: Option<Gate>,
-    pub(super) told: Arc<Told>,
+    pub(super) told: Arc<TicketTold>,
     /// The action stops, and is not to be repaired.
     pub(super) last: bool,
     /// What it has in the firewall is left for the server that follows, where that can take it over.
@@ -172,7 +172,7 @@ pub(super) struct Lifting {
 /// Bans that are lifted; when the last action has done it their ends have been logged and who waits
 /// is told.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct TicketTold {
     jail: String,
     orders: Vec<Arc<TicketOrder>>,
     done: Mutex<Option<Done>>,
@@ -185,9 +185,13 @@ pub(super) enum Done {
     Removed(oneshot::Sender<Reply>),
 }
 
-impl Told {
-    pub(super) fn new(jail: &str, orders: Vec<Arc<TicketOrder>>, done: Option<Done>) -> Arc<Told> {
-        Arc::new(Told {
+impl TicketTold {
+    pub(super) fn new(
+        jail: &str,
+        orders: Vec<Arc<TicketOrder>>,
+        done: Option<Done>,
+    ) -> Arc<TicketTold> {
+        Arc::new(TicketTold {
             jail: jail.to_owned(),
             orders,
             done: Mutex::new(done),
@@ -199,7 +203,7 @@ impl Told {
     }
 }
 
-impl Drop for Told {
+impl Drop for TicketTold {
     fn drop(&mut self) {
         for order in &self.orders {
             order.tell(&self.jail);

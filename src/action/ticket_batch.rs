@@ -1,5 +1,4 @@
-//! Bans and unbans that wait together for one action: one that changes the firewall carries them out
-//! at once, any other one by one.
+//! Bans and unbans that wait for one action: applied at once if it changes the firewall, otherwise one by one.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::JailFigures;
 use super::command::{ActionError, CommandAction};
 use super::context::Context;
-use super::info::{BanInfo, History, Known};
-use super::jail_action::Action;
+use super::info::{BanInfo, History, KnownValues};
+use super::jail_action::JailAction;
 use super::plan::Plan;
-use super::python::PythonError;
+use super::python::PythonActionError;
 use crate::address::Address;
 use crate::control::Value;
 use crate::firewall::Change;
@@ -22,7 +21,7 @@ const TARGET: &str = "fail2ban.actions";
 
 /// What is to be done about a ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum TicketChange {
     /// Ban it.
     Ban,
     /// Lift its ban.
@@ -33,13 +32,13 @@ pub enum Kind {
 #[derive(Debug)]
 pub struct TicketOrder {
     /// What to do.
-    pub kind: Kind,
+    pub kind: TicketChange,
     /// The ticket.
     pub ticket: Ticket,
     /// Counters at the time of the order.
     pub figures: JailFigures,
     /// What an action has worked out for its tags serves the next, where there are several.
-    known: Option<Mutex<Option<Box<Known>>>>,
+    known: Option<Mutex<Option<Box<KnownValues>>>>,
     /// What is still to be logged of it, by whichever action comes first.
     verb: Option<&'static str>,
     told: AtomicBool,
@@ -49,7 +48,7 @@ impl TicketOrder {
     /// An order for so many actions, of which `verb` is logged once; `None`: the jail has logged what
     /// there is to be logged.
     pub fn new(
-        kind: Kind,
+        kind: TicketChange,
         ticket: Ticket,
         figures: JailFigures,
         actions: usize,
@@ -98,13 +97,13 @@ impl TicketOrder {
 
 /// Carries one order out by one action; answers whether what was to be banned is.
 pub async fn apply(
-    action: &mut Action,
+    action: &mut JailAction,
     order: &TicketOrder,
     info: &mut BanInfo<'_>,
     context: &mut Context<'_>,
 ) -> bool {
     match order.kind {
-        Kind::Ban => {
+        TicketChange::Ban => {
             if action.skips(&order.ticket) {
                 if let Some(command) = action.command()
                     && let Err(error) = command.pass_over(&order.ticket, info, context).await
@@ -118,7 +117,7 @@ pub async fn apply(
                 return false;
             }
         }
-        Kind::Unban => {
+        TicketChange::Unban => {
             note_unban(action, order, context);
             if let Err(error) = action.unban(info, context).await {
                 failed("unban", context.jail, action.name(), info, &error);
@@ -128,7 +127,7 @@ pub async fn apply(
     true
 }
 
-fn note_unban(action: &Action, order: &TicketOrder, context: &Context<'_>) {
+fn note_unban(action: &JailAction, order: &TicketOrder, context: &Context<'_>) {
     let quoted = Value::from(action.name()).repr();
     let (jail, id) = (context.jail, &order.ticket.id);
     debug!("fail2ban.actions", "[{jail}] action {quoted}: unban {id}");
@@ -168,7 +167,7 @@ pub fn sample(
 
 /// What came of an order that was carried out together with others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum TicketOutcome {
     /// It is done.
     Done,
     /// The ban failed.
@@ -179,12 +178,12 @@ pub enum Outcome {
 
 /// Carries orders out together by an action that changes the firewall.
 pub async fn apply_together(
-    action: &mut Action,
+    action: &mut JailAction,
     orders: &[Arc<TicketOrder>],
     context: &mut Context<'_>,
-) -> Vec<Outcome> {
+) -> Vec<TicketOutcome> {
     let (jail, history) = (context.jail, context.history);
-    let mut outcomes = vec![Outcome::Done; orders.len()];
+    let mut outcomes = vec![TicketOutcome::Done; orders.len()];
     let mut planned = Vec::new();
     let mut plans = Vec::new();
     let mut banned = Vec::new();
@@ -198,17 +197,17 @@ pub async fn apply_together(
         };
         timeout = command.definition.properties.timeout();
         let operation = match order.kind {
-            Kind::Ban if skipped => continue,
-            Kind::Ban => {
+            TicketChange::Ban if skipped => continue,
+            TicketChange::Ban => {
                 if let Err(error) = command.start_for(&family, context).await {
                     failed("ban", jail, action.name(), &info, &error);
-                    outcomes[at] = Outcome::Failed;
+                    outcomes[at] = TicketOutcome::Failed;
                     continue;
                 }
                 banned.push(family.clone());
                 "actionban"
             }
-            Kind::Unban => {
+            TicketChange::Unban => {
                 if !command.holds_bans(&family) && !banned.contains(&family) {
                     note_unban(action, order, context);
                     continue;
@@ -225,7 +224,7 @@ pub async fn apply_together(
                 plans.push(plan);
             }
             // the same error shows again, and is logged, when it is tried by itself
-            Err(_) => outcomes[at] = Outcome::Alone,
+            Err(_) => outcomes[at] = TicketOutcome::Alone,
         }
         order.keep(info);
     }
@@ -236,13 +235,13 @@ pub async fn apply_together(
     for ((at, family), done) in planned.into_iter().zip(done) {
         let order = &orders[at];
         match (done, order.kind) {
-            (true, Kind::Ban) => {
+            (true, TicketChange::Ban) => {
                 if let Some(command) = action.command() {
                     command.note_ban(family);
                 }
             }
-            (true, Kind::Unban) => note_unban(action, order, context),
-            (false, _) => outcomes[at] = Outcome::Alone,
+            (true, TicketChange::Unban) => note_unban(action, order, context),
+            (false, _) => outcomes[at] = TicketOutcome::Alone,
         }
     }
     outcomes
@@ -251,7 +250,7 @@ pub async fn apply_together(
 /// Logs that an action failed on a ticket.
 pub fn failed(what: &str, jail: &str, action: &str, info: &BanInfo<'_>, error: &ActionError) {
     let info = match error {
-        ActionError::Python(PythonError {
+        ActionError::Python(PythonActionError {
             info: Some(info), ..
         }) => info.clone(),
         _ => info.repr(),

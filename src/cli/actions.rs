@@ -17,7 +17,7 @@ use self::needs::Needs;
 use self::unit::UnitSettings;
 use super::replay::jails;
 use super::{directory, ended, help, refused, say};
-use crate::action::preview::{DryAction, Example};
+use crate::action::preview::{ActionPreview, Example};
 use crate::action::python;
 use crate::action::smtp::SmtpAction;
 use crate::config::shipped::Shipped;
@@ -28,7 +28,7 @@ use crate::sys::hosts::HostNames;
 /// An action of a jail.
 pub(super) enum ListedAction {
     /// Its commands.
-    Commands(Box<DryAction>),
+    Commands(Box<ActionPreview>),
     /// Its name and file.
     Python { name: String, path: String },
 }
@@ -58,7 +58,7 @@ impl ListedJail {
     fn set(&mut self, setting: JailSetting, names: &HostNames) -> anyhow::Result<()> {
         match setting {
             JailSetting::AddAction { name, python } => self.actions.push(match python {
-                None => ListedAction::Commands(Box::new(DryAction::new(&name, names.clone()))),
+                None => ListedAction::Commands(Box::new(ActionPreview::new(&name, names.clone()))),
                 Some((path, _)) => ListedAction::Python { name, path },
             }),
             JailSetting::Action { name, properties } => {

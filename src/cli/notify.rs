@@ -11,7 +11,7 @@ use super::actions::{self, ListedAction};
 use super::{directory, ended, help, printable, refused, say};
 use crate::action::JailFigures;
 use crate::action::plan::Work;
-use crate::action::preview::DryAction;
+use crate::action::preview::ActionPreview;
 use crate::address::Address;
 use crate::clock;
 use crate::exec::shell;
@@ -111,7 +111,7 @@ fn run(matches: &ArgMatches) -> anyhow::Result<()> {
 }
 
 /// What a ban does that nobody has earned.
-fn ban(jail: &str, action: &mut DryAction) -> anyhow::Result<Work> {
+fn ban(jail: &str, action: &mut ActionPreview) -> anyhow::Result<Work> {
     let mut ticket = Ticket::new(Address::parse(EXAMPLE), clock::now());
     ticket.failures = 1;
     ticket.bancount = 1;
@@ -143,7 +143,7 @@ fn test(jail: &str, action: ListedAction) -> anyhow::Result<()> {
 }
 
 /// Sends the message, once; answers what the server says.
-fn send(notice: &Notice, action: &DryAction) -> anyhow::Result<String> {
+fn send(notice: &Notice, action: &ActionPreview) -> anyhow::Result<String> {
     let (message, _) = Message::of(&[&notice.event], notice.limit, notice.json);
     let client = notice.request.client()?;
     let time = shell::limit(&action.timeout());

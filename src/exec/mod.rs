@@ -1,5 +1,5 @@
-//! Running commands: what a shell is given, the part of its language that is read here, programs within
-//! limits of time and size, and what is logged of them.
+//! Runs commands: scripts for a shell, a parser for a part of its language, programs with limits of time and
+//! size, and their log lines.
 
 pub mod outline;
 pub mod process;

@@ -1,7 +1,8 @@
-//! What a shell script names, roughly: programs with their arguments, and files it writes.
+//! A rough outline of a shell script: the programs that it runs with their arguments, and the files that it
+//! writes.
 //!
-//! [`super::syntax`] reads a part of the shell's language exactly and refuses the rest; this reads any
-//! script and answers no more than which words stand where a program is named or behind a `>`.
+//! [`super::syntax`] parses a part of the shell's language exactly and refuses the rest; this reads any script
+//! and reports only the words in command position and after `>`.
 #![forbid(unsafe_code)]
 
 use std::iter::Peekable;
@@ -15,7 +16,7 @@ const LEADING: [&str; 13] = [
 
 /// What a script names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outline {
+pub struct ScriptOutline {
     /// Programs and words of the shell with what follows them, without quotes; values that are not
     /// known before it runs begin with `$`.
     pub commands: Vec<Vec<String>>,
@@ -25,12 +26,12 @@ pub struct Outline {
     pub has_document: bool,
 }
 
-impl Outline {
+impl ScriptOutline {
     /// Reads a script.
-    pub fn of(script: &str) -> Outline {
-        let mut reader = Reader {
+    pub fn of(script: &str) -> ScriptOutline {
+        let mut reader = OutlineReader {
             chars: script.chars().peekable(),
-            outline: Outline::default(),
+            outline: ScriptOutline::default(),
             command: Open::default(),
             around: Vec::new(),
         };
@@ -49,15 +50,15 @@ struct Open {
     in_double_quotes: bool,
 }
 
-struct Reader<'a> {
+struct OutlineReader<'a> {
     chars: Peekable<Chars<'a>>,
-    outline: Outline,
+    outline: ScriptOutline,
     command: Open,
     /// Commands that go on behind what is put into them, and what ends that.
     around: Vec<(Open, char)>,
 }
 
-impl Reader<'_> {
+impl OutlineReader<'_> {
     fn read(&mut self) {
         while let Some(c) = self.chars.next() {
             let quoted = self.command.in_double_quotes;
@@ -165,7 +166,7 @@ mod tests {
 
     /// Commands in the order of their ends, with blanks between words and slashes between commands.
     fn commands(script: &str) -> String {
-        let outline = Outline::of(script);
+        let outline = ScriptOutline::of(script);
         let commands: Vec<_> = outline
             .commands
             .iter()
@@ -213,9 +214,9 @@ mod tests {
             ("a >&2 2>&1 3>&- >| /b; c 2 > \"$x\"", vec!["/b", "$x"]),
             ("echo '> /a'; echo \\> /b", vec![]),
         ] {
-            assert_eq!(Outline::of(script).written, expected, "{script}");
+            assert_eq!(ScriptOutline::of(script).written, expected, "{script}");
         }
-        assert!(Outline::of("a <<E\nb\nE").has_document);
-        assert!(!Outline::of("a < b << c".split("<<").next().unwrap()).has_document);
+        assert!(ScriptOutline::of("a <<E\nb\nE").has_document);
+        assert!(!ScriptOutline::of("a < b << c".split("<<").next().unwrap()).has_document);
     }
 }

@@ -1,8 +1,8 @@
-//! Runs one program to its end: arguments and input go in, how it ended and what it printed come
-//! out, within limits of time and size.
+//! Runs one program to its end, with limits of time and size. In: arguments and input. Out: exit status and
+//! output.
 //!
-//! Output is read while the program runs, so one that prints more than a pipe holds does not hang;
-//! what exceeds the limit is thrown away.
+//! The exit is awaited through the runtime; no polling. Output is read while the program runs, so a full
+//! pipe does not block it; output beyond the limit is discarded.
 #![forbid(unsafe_code)]
 
 use std::fs::File;
@@ -33,7 +33,7 @@ const KILLED: Duration = Duration::from_millis(500);
 
 /// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum ExitOutcome {
     /// It returned this number.
     Code(i32),
     /// This signal ended it.
@@ -44,11 +44,11 @@ pub enum Ending {
 
 /// A program that has run.
 #[derive(Debug)]
-pub struct Finished {
+pub struct ProcessOutput {
     /// Its id (process group) while it ran.
     pub pid: i32,
     /// How it ended.
-    pub ending: Ending,
+    pub ending: ExitOutcome,
     /// It was killed because its time was up.
     pub timed_out: bool,
     /// What it wrote to standard output, up to the limit.
@@ -86,7 +86,7 @@ impl<'a> Invocation<'a> {
     ///
     /// # Errors
     /// It could not be started.
-    pub async fn run(&self) -> io::Result<Finished> {
+    pub async fn run(&self) -> io::Result<ProcessOutput> {
         if self.arguments.iter().any(|word| word.contains('\0')) {
             let text = "embedded null byte";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
@@ -121,9 +121,9 @@ impl<'a> Invocation<'a> {
         let ending = match (ended, running.take()) {
             (Some(ending), _) => ending,
             (None, Some(child)) => kill(child, pid).await,
-            (None, None) => Ending::Unknown,
+            (None, None) => ExitOutcome::Unknown,
         };
-        Ok(Finished {
+        Ok(ProcessOutput {
             pid: pid.as_raw(),
             ending,
             timed_out,
@@ -226,10 +226,10 @@ impl Running {
         }
     }
 
-    async fn wait(&mut self) -> Ending {
+    async fn wait(&mut self) -> ExitOutcome {
         let ending = match &mut self.child {
             Some(child) => ending_of(child.wait().await),
-            None => Ending::Unknown,
+            None => ExitOutcome::Unknown,
         };
         self.child = None;
         ending
@@ -260,14 +260,14 @@ fn group_of(child: &Child) -> Pid {
     Pid::from_raw(id.unwrap_or(i32::MAX))
 }
 
-fn ending_of(status: io::Result<ExitStatus>) -> Ending {
+fn ending_of(status: io::Result<ExitStatus>) -> ExitOutcome {
     let Ok(status) = status else {
-        return Ending::Unknown;
+        return ExitOutcome::Unknown;
     };
     match (status.code(), status.signal()) {
-        (Some(code), _) => Ending::Code(code),
-        (None, Some(signal)) => Ending::Signal(signal),
-        (None, None) => Ending::Unknown,
+        (Some(code), _) => ExitOutcome::Code(code),
+        (None, Some(signal)) => ExitOutcome::Signal(signal),
+        (None, None) => ExitOutcome::Unknown,
     }
 }
 
@@ -282,7 +282,7 @@ pub async fn end(mut child: Child) {
 
 /// Ends a process group. The leader is reaped last, so that its number cannot have been given to
 /// another group when the signals are sent.
-fn kill(mut child: Child, group: Pid) -> impl Future<Output = Ending> {
+fn kill(mut child: Child, group: Pid) -> impl Future<Output = ExitOutcome> {
     // at once, since the runtime may be about to end; a group that is gone needs no signal
     let _ = killpg(group, Signal::SIGTERM);
     let killed = Killed(group);
@@ -291,7 +291,7 @@ fn kill(mut child: Child, group: Pid) -> impl Future<Output = Ending> {
         drop(killed);
         match timeout(KILLED, child.wait()).await {
             Ok(status) => ending_of(status),
-            Err(_) => Ending::Unknown,
+            Err(_) => ExitOutcome::Unknown,
         }
     }
 }
@@ -325,7 +325,7 @@ mod tests {
     async fn output_and_code_come_back() {
         let arguments = sh("echo out; echo err >&2; exit 3");
         let finished = Invocation::new(&arguments, MINUTE).run().await.unwrap();
-        assert_eq!(finished.ending, Ending::Code(3));
+        assert_eq!(finished.ending, ExitOutcome::Code(3));
         assert_eq!(finished.stdout, b"out\n");
         assert_eq!(finished.stderr, b"err\n");
         assert!(!finished.timed_out);
@@ -343,7 +343,7 @@ mod tests {
         .run()
         .await
         .unwrap();
-        assert_eq!(finished.ending, Ending::Code(0));
+        assert_eq!(finished.ending, ExitOutcome::Code(0));
         assert_eq!(finished.stdout.len(), 1000);
     }
 
@@ -358,7 +358,7 @@ mod tests {
         .run()
         .await
         .unwrap();
-        assert_eq!(finished.ending, Ending::Code(0));
+        assert_eq!(finished.ending, ExitOutcome::Code(0));
     }
 
     #[tokio::test]
@@ -370,7 +370,7 @@ mod tests {
             .await
             .unwrap();
         assert!(finished.timed_out);
-        assert_eq!(finished.ending, Ending::Signal(libc::SIGTERM));
+        assert_eq!(finished.ending, ExitOutcome::Signal(libc::SIGTERM));
         assert_eq!(finished.stdout, b"before\n");
         assert!(started.elapsed() < Duration::from_secs(30));
         let stubborn = sh("trap '' TERM; while :; do sleep 1; done");
@@ -378,7 +378,7 @@ mod tests {
             .run()
             .await
             .unwrap();
-        assert_eq!(finished.ending, Ending::Signal(libc::SIGKILL));
+        assert_eq!(finished.ending, ExitOutcome::Signal(libc::SIGKILL));
     }
 
     /// Runs a script and drops it once it has begun. The process group comes back.
@@ -476,7 +476,7 @@ mod tests {
             })
             .collect();
         for (n, task) in tasks.into_iter().enumerate() {
-            assert_eq!(task.await.unwrap(), Ending::Code(n as i32));
+            assert_eq!(task.await.unwrap(), ExitOutcome::Code(n as i32));
         }
     }
 }

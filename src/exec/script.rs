@@ -1,5 +1,5 @@
-//! What `/bin/sh -c` runs, with the values of a ticket kept apart: a value that a shell could misread
-//! travels as a positional argument, and what a command is can be read without its values.
+//! A script for `/bin/sh -c` and the ticket values that it uses: a value that a shell could misread is passed as
+//! a positional argument, and the command can be parsed without its values.
 #![forbid(unsafe_code)]
 
 use indexmap::IndexMap;
@@ -18,7 +18,7 @@ pub struct Script {
     /// Names of the variables and their values, in the order of the positional arguments.
     pub variables: Vec<(String, String)>,
     /// What it is without its values; `None` when there is none in it.
-    shape: Option<Box<Shape>>,
+    shape: Option<Box<MarkedCommand>>,
 }
 
 impl Script {
@@ -99,7 +99,7 @@ impl From<String> for Script {
 
 /// A command with marks, and the values they stand for, by their numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Shape {
+struct MarkedCommand {
     text: String,
     values: Vec<String>,
     tags: Vec<String>,
@@ -161,7 +161,7 @@ impl Values {
             text,
             variables: self.variables.into_iter().collect(),
             shape: (!self.values.is_empty()).then(|| {
-                Box::new(Shape {
+                Box::new(MarkedCommand {
                     text: command,
                     values: self.values,
                     tags: self.tags,

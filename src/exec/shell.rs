@@ -1,11 +1,10 @@
-//! Runs a script by `/bin/sh -c` as the original does and logs it in the original's words.
+//! Runs a script by `/bin/sh -c` and logs it in the original's words.
 //!
-//! In comes a [`Script`] with its time limit, out comes whether it succeeded; targets and texts of
-//! the log lines are facts A17–A18.
+//! In: a [`Script`] with its time limit. Out: whether it succeeded. Log targets and texts are facts A17–A18.
 
 use std::time::Duration;
 
-use super::process::{Ending, Finished, Invocation};
+use super::process::{ExitOutcome, Invocation, ProcessOutput};
 use super::script::Script;
 use crate::control::Value;
 use crate::log::{self, Level};
@@ -15,7 +14,7 @@ const TARGET: &str = "fail2ban.utils";
 
 /// How a command went, as callers that care for more than success want it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct CommandOutcome {
     /// It ended with a code that counts as success.
     pub success: bool,
     /// Its code; minus the signal's number when one ended it; `None` when it never ran.
@@ -24,9 +23,9 @@ pub struct Outcome {
 
 /// Runs a script; `accepted` are the codes of success (an `ignorecommand` answers by 0 and 1).
 /// Logs as the original does.
-pub async fn run(script: &Script, timeout: &Value, accepted: &[i32]) -> Outcome {
+pub async fn run(script: &Script, timeout: &Value, accepted: &[i32]) -> CommandOutcome {
     let arguments = arguments(script);
-    let report = Report::new(script);
+    let report = CommandLog::new(script);
     match Invocation::new(&arguments, limit(timeout)).run().await {
         Ok(finished) => report.finished(&finished, timeout, accepted),
         Err(error) => {
@@ -39,7 +38,7 @@ pub async fn run(script: &Script, timeout: &Value, accepted: &[i32]) -> Outcome 
                 None => error.to_string(),
             };
             error!(TARGET, "{} -- failed with {}", script.shown(), reason);
-            Outcome {
+            CommandOutcome {
                 success: false,
                 code: None,
             }
@@ -65,17 +64,17 @@ pub fn limit(timeout: &Value) -> Duration {
 /// Writes what is logged of one command. Every line carries the same number, so that lines of
 /// commands that run side by side can be told apart.
 #[derive(Debug)]
-pub struct Report<'a> {
+pub struct CommandLog<'a> {
     id: usize,
     script: &'a Script,
 }
 
-impl<'a> Report<'a> {
+impl<'a> CommandLog<'a> {
     /// For one run of a command.
-    pub fn new(script: &'a Script) -> Report<'a> {
+    pub fn new(script: &'a Script) -> CommandLog<'a> {
         // commands that run at the same time are different ones, each at a place of its own
         let id = std::ptr::from_ref(script).addr();
-        Report { id, script }
+        CommandLog { id, script }
     }
 
     fn command(&self, level: Level) {
@@ -95,12 +94,17 @@ impl<'a> Report<'a> {
     }
 
     /// Everything about a command that ran.
-    pub fn finished(&self, finished: &Finished, timeout: &Value, accepted: &[i32]) -> Outcome {
+    pub fn finished(
+        &self,
+        finished: &ProcessOutput,
+        timeout: &Value,
+        accepted: &[i32],
+    ) -> CommandOutcome {
         let id = self.id;
         let code = match finished.ending {
-            Ending::Code(code) => Some(code),
-            Ending::Signal(number) => Some(-number),
-            Ending::Unknown => None,
+            ExitOutcome::Code(code) => Some(code),
+            ExitOutcome::Signal(number) => Some(-number),
+            ExitOutcome::Unknown => None,
         };
         let success = code.is_some_and(|code| accepted.contains(&code));
         let level = if success { Level::Debug } else { Level::Error };
@@ -139,7 +143,7 @@ impl<'a> Report<'a> {
                 }
             }
         }
-        Outcome { success, code }
+        CommandOutcome { success, code }
     }
 
     fn killed(&self, signal: i32, code: i32) {
@@ -237,7 +241,7 @@ mod tests {
         let outcome = run(&script, &Value::Int(60), &[0]).await;
         assert_eq!(
             outcome,
-            Outcome {
+            CommandOutcome {
                 success: true,
                 code: Some(0)
             }
@@ -245,7 +249,7 @@ mod tests {
         let outcome = run(&Script::plain("exit 1"), &Value::Int(60), &[0, 1]).await;
         assert_eq!(
             outcome,
-            Outcome {
+            CommandOutcome {
                 success: true,
                 code: Some(1)
             }

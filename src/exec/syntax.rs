@@ -1,20 +1,20 @@
-//! Reads the small part of the shell's language that the commands of mail and firewall actions
-//! are written in, so that they can be carried out without a shell.
+//! Parses the small part of the shell's language in which the commands of mail and firewall actions are
+//! written, so that they can run without a shell.
 //!
-//! In comes a script, out comes its structure, or `None` for anything beyond the subset: then
-//! `/bin/sh` must run it. Refusing too much costs a little speed, accepting something wrongly would
-//! change its meaning; so whatever is not known here is refused.
+//! In: a script. Out: its structure, or `None` for anything beyond the subset, which `/bin/sh` must run.
+//! Refusing too much costs a little speed; accepting something wrongly would change its meaning, so whatever
+//! is unknown is refused.
 #![forbid(unsafe_code)]
 
 mod reader;
 
-use reader::Reader;
+use reader::ScriptReader;
 
 /// Commands joined by line ends, semicolons, `&&` and `||`.
 pub type List = Vec<(Pipeline, Joint)>;
 
 /// Commands joined by `|`.
-pub type Pipeline = Vec<Command>;
+pub type Pipeline = Vec<ShellCommand>;
 
 /// What stands behind a pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub enum Joint {
 
 /// One command.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Command {
+pub enum ShellCommand {
     /// `A=b program words`
     Simple {
         /// Variables set in front of the program, or alone.
@@ -96,7 +96,9 @@ pub fn plain_words(script: &str) -> Option<Vec<Word>> {
     let mut list = parse(script)?;
     let (mut pipeline, _) = list.pop().filter(|_| list.is_empty())?;
     match pipeline.pop().filter(|_| pipeline.is_empty())? {
-        Command::Simple { assignments, words } if assignments.is_empty() && !words.is_empty() => {
+        ShellCommand::Simple { assignments, words }
+            if assignments.is_empty() && !words.is_empty() =>
+        {
             Some(words)
         }
         _ => None,
@@ -105,7 +107,7 @@ pub fn plain_words(script: &str) -> Option<Vec<Word>> {
 
 /// Reads a script; `None` when it is beyond the subset.
 pub fn parse(script: &str) -> Option<List> {
-    Reader::new(script).list(None)
+    ScriptReader::new(script).list(None)
 }
 
 impl Word {
@@ -218,7 +220,11 @@ mod tests {
         let [(pipeline, Joint::Then)] = list.as_slice() else {
             panic!("{list:?}");
         };
-        let [Command::Group(inner), Command::Simple { words, .. }] = pipeline.as_slice() else {
+        let [
+            ShellCommand::Group(inner),
+            ShellCommand::Simple { words, .. },
+        ] = pipeline.as_slice()
+        else {
             panic!("{pipeline:?}");
         };
         assert_eq!(words.len(), 4);
@@ -230,7 +236,7 @@ mod tests {
     fn substitutions_nest_in_quotes() {
         let list =
             parse("printf %b \"Date: `LC_ALL=C date +\"%a, %d\"`\n$(a `b \\`c\\``) \\n\"").unwrap();
-        let Command::Simple { words, .. } = &list[0].0[0] else {
+        let ShellCommand::Simple { words, .. } = &list[0].0[0] else {
             panic!();
         };
         let [
@@ -250,7 +256,7 @@ mod tests {
             (a.as_str(), b.as_str(), c.as_str()),
             ("Date: ", "\n", " \\n")
         );
-        let Command::Simple { assignments, words } = &date[0].0[0] else {
+        let ShellCommand::Simple { assignments, words } = &date[0].0[0] else {
             panic!();
         };
         assert_eq!(assignments[0].0, "LC_ALL");

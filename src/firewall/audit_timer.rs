@@ -1,12 +1,12 @@
-//! Hears from the kernel when rules, chains, sets or members are deleted by others, so that lost
-//! bans are put back at once instead of at the next look.
+//! Triggers audits of the firewall. The kernel reports when others delete rules, chains, sets or members, so
+//! that lost bans are restored at once instead of at the next periodic audit.
 //!
-//! The kernel tells of everything that happens through nftables, and so of `iptables` too where
-//! that is the program over nftables; ipset and the old iptables tell nobody. What this process
-//! deletes itself is told as well: an [`OwnDeletion`] says while that may be.
+//! The kernel reports everything that happens through nftables, and so `iptables` too where that is the program
+//! over nftables; ipset and the old iptables report nothing. Deletions of this process are reported as well: an
+//! [`OwnDeletion`] marks the time in which they may come.
 //!
-//! Another program may delete again and again. Lost bans come back each time; when that happens more
-//! than [`FIGHT`] times, the log says so and the pace slows until it is over.
+//! Another program may delete again and again. Lost bans are restored each time; when that happens more than
+//! [`FIGHT`] times, the log says so and the pace slows until it is over.
 #![forbid(unsafe_code)]
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -52,10 +52,10 @@ const SHORT: Duration = Duration::from_secs(1);
 
 /// Hears of deletions for a whole server. A copy is the same.
 #[derive(Clone, Debug, Default)]
-pub struct Monitor(Arc<State>);
+pub struct Monitor(Arc<MonitorState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct MonitorState {
     reports: watch::Sender<()>,
     /// Made when the first jail wants reports; nothing when the kernel cannot be listened to.
     channel: OnceLock<Option<Channel>>,
@@ -75,14 +75,14 @@ const EVERY: Duration = Duration::from_secs(300);
 
 /// Tells a jail when to compare its bans with the firewall.
 #[derive(Debug)]
-pub struct Reminder {
+pub struct FirewallAuditTimer {
     /// Reports come as long as it lives.
     _monitor: Monitor,
     reports: watch::Receiver<()>,
     next: Instant,
 }
 
-impl Reminder {
+impl FirewallAuditTimer {
     /// Waits until somebody has deleted something from the firewall, or some minutes have gone.
     pub async fn due(&mut self) {
         // where the kernel cannot be listened to it is the clock alone
@@ -93,7 +93,7 @@ impl Reminder {
 
 impl Monitor {
     /// For a jail; the first of all has the kernel listened to, inside a tokio runtime.
-    pub fn reminder(&self) -> Reminder {
+    pub fn audit_timer(&self) -> FirewallAuditTimer {
         let mut first = false;
         let channel = self.0.channel.get_or_init(|| {
             first = true;
@@ -108,7 +108,7 @@ impl Monitor {
                 tokio::spawn(async move { state.listen(ready).await });
             }
         }
-        Reminder {
+        FirewallAuditTimer {
             _monitor: self.clone(),
             reports: self.0.reports.subscribe(),
             next: Instant::now() + EVERY,
@@ -116,7 +116,7 @@ impl Monitor {
     }
 
     /// Makes all jails compare their bans with the firewall now.
-    pub fn remind(&self) {
+    pub fn trigger_audit(&self) {
         self.0.reports.send_replace(());
     }
 
@@ -159,7 +159,7 @@ impl Drop for OwnDeletion {
     }
 }
 
-impl State {
+impl MonitorState {
     /// Takes the news that are there; answers whether something was deleted, or could have been.
     fn hear(&self) -> bool {
         let Some(Some(channel)) = self.channel.get() else {

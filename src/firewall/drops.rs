@@ -1,9 +1,9 @@
-//! What the kernel has dropped for bans, by its own counters: those of the rules of a chain, or of the rules
-//! that ask a set.
+//! Counts the packets that the kernel has dropped for bans, by its own counters: those of the rules of a chain,
+//! or of the rules that use a set.
 //!
-//! A counter goes with its rule, so what it counts is added up here from look to look; what it counted between
-//! the last look and its end is missing. Nobody looks unless somebody asks, and then seldom, beside everything
-//! else: no command of an action waits for it.
+//! A counter is deleted with its rule, so counts are summed up here from read to read; what is counted between
+//! the last read and the deletion is missing. Counters are read only on request, and then seldom, in the
+//! background: no command of an action waits for it.
 #![forbid(unsafe_code)]
 
 use std::collections::{HashMap, HashSet};
@@ -16,7 +16,7 @@ use super::iptables::sweep;
 use super::member::{Member, Set};
 use super::netlink::Channel;
 use super::nftables;
-use super::place::Place;
+use super::place::FirewallPlace;
 use super::{Change, print_table};
 
 /// A view of the kernel's tables serves all who ask within this time, …
@@ -39,7 +39,7 @@ pub struct Dropped {
 #[derive(Clone, Debug, Default)]
 pub struct Drops {
     views: Arc<tokio::sync::Mutex<HashMap<View, Seen>>>,
-    tallies: Arc<Mutex<HashMap<Place, Tally>>>,
+    tallies: Arc<Mutex<HashMap<FirewallPlace, RuleCounts>>>,
 }
 
 /// How one sees rules with their counters.
@@ -56,12 +56,12 @@ enum View {
 struct Seen {
     at: Instant,
     took: Duration,
-    rules: Arc<Rules>,
+    rules: Arc<CountedRules>,
 }
 
 /// Rules with their counters. Those about one address that have counted nothing are left out: they are many.
 #[derive(Debug, Default)]
-struct Rules {
+struct CountedRules {
     /// By name, also those without a rule.
     chains: HashSet<String>,
     /// Rules by what they stand for: a chain with its rules, or a set with those that ask it.
@@ -70,13 +70,13 @@ struct Rules {
 
 /// What the rules of a place have counted.
 #[derive(Debug, Default)]
-struct Tally {
+struct RuleCounts {
     total: Dropped,
     /// Counters at the last look, by rule.
     last: HashMap<String, Dropped>,
 }
 
-impl Tally {
+impl RuleCounts {
     fn add(&mut self, now: HashMap<String, Dropped>) {
         for (rule, now) in &now {
             let last = self.last.get(rule).copied().unwrap_or_default();
@@ -93,7 +93,7 @@ impl Tally {
 }
 
 impl Drops {
-    fn tallies(&self) -> MutexGuard<'_, HashMap<Place, Tally>> {
+    fn tallies(&self) -> MutexGuard<'_, HashMap<FirewallPlace, RuleCounts>> {
         self.tallies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -109,7 +109,7 @@ impl Drops {
     }
 
     /// What was dropped at these places, as far as that was looked at; `None`: at none of them it was.
-    pub fn total<'p>(&self, places: impl Iterator<Item = &'p Place>) -> Option<Dropped> {
+    pub fn total<'p>(&self, places: impl Iterator<Item = &'p FirewallPlace>) -> Option<Dropped> {
         let tallies = self.tallies();
         let known = places.filter_map(|place| Some(tallies.get(place)?.total));
         known.reduce(|one, other| Dropped {
@@ -119,7 +119,7 @@ impl Drops {
     }
 
     /// The rules of a view; who asks while another looks waits for the same.
-    async fn rules(&self, view: View) -> Arc<Rules> {
+    async fn rules(&self, view: View) -> Arc<CountedRules> {
         let mut views = self.views.lock().await;
         if let Some(seen) = views.get(&view)
             && seen.at.elapsed() < FRESH.max(seen.took * SHARE)
@@ -158,7 +158,7 @@ fn view(ban: &Change) -> Option<View> {
     }
 }
 
-async fn see(view: &View) -> Option<Rules> {
+async fn see(view: &View) -> Option<CountedRules> {
     match view {
         View::Printed(program) => Some(printed(&print_table(program, PATIENCE).await?)),
         View::Table(family, table) => {
@@ -168,7 +168,7 @@ async fn see(view: &View) -> Option<Rules> {
                 nftables::counted(&channel, family, &table)
             };
             let counted = tokio::task::spawn_blocking(look).await.ok()??;
-            let mut rules = Rules::default();
+            let mut rules = CountedRules::default();
             for (set, rule, packets, bytes) in counted {
                 let of_set = rules.rules.entry(set).or_default();
                 of_set.push((rule.to_string(), Dropped { packets, bytes }));
@@ -179,8 +179,8 @@ async fn see(view: &View) -> Option<Rules> {
 }
 
 /// Reads what iptables-save prints with counters.
-fn printed(text: &str) -> Rules {
-    let mut rules = Rules::default();
+fn printed(text: &str) -> CountedRules {
+    let mut rules = CountedRules::default();
     for line in text.lines() {
         if let Some(name) = line.strip_prefix(':') {
             let name = name.split(' ').next().unwrap_or_default();
@@ -212,7 +212,7 @@ fn printed(text: &str) -> Rules {
 }
 
 /// The counters of all bans at the place of this one; `None`: nothing there counts.
-fn counted(rules: &Rules, ban: &Change) -> Option<HashMap<String, Dropped>> {
+fn counted(rules: &CountedRules, ban: &Change) -> Option<HashMap<String, Dropped>> {
     let kind = match ban {
         Change::Rule(rule) => Some(sweep::standing(rule)?.1),
         _ => None,
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn what_goes_with_a_rule_stays_counted() {
-        let mut tally = Tally::default();
+        let mut tally = RuleCounts::default();
         let mut look = |rules: &[(&str, u64)]| {
             let now = rules.iter();
             let now =
@@ -310,9 +310,9 @@ mod tests {
         let route = ban("ip route add blackhole 192.0.2.1");
         drops.look(vec![route.clone()]).await;
         assert_eq!(drops.total([route.place()].iter()), None);
-        let set = Place::Set(Set::Ipset("f2b-set".to_owned()));
-        let chain = Place::Chain("x".to_owned());
-        let mut tally = Tally::default();
+        let set = FirewallPlace::Set(Set::Ipset("f2b-set".to_owned()));
+        let chain = FirewallPlace::Chain("x".to_owned());
+        let mut tally = RuleCounts::default();
         tally.add(HashMap::from([("a".to_owned(), dropped(2, 3))]));
         drops.tallies().insert(set.clone(), tally);
         assert_eq!(drops.total([chain, set].iter()), Some(dropped(2, 3)));

@@ -1,6 +1,5 @@
-//! What the server before this one has put into the firewall and left there, because it was to be started
-//! again or was killed. Bans that go on stay as they are; the rest is taken out when all jails have
-//! restored theirs.
+//! Bans that the last server left in the firewall, because it was restarted or killed. Bans that continue stay;
+//! the rest is removed when all jails have restored theirs.
 #![forbid(unsafe_code)]
 
 use std::collections::{HashMap, HashSet};
@@ -9,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ipnet::IpNet;
 
 use super::Change;
-use super::place::{Holder, Place};
-use super::set_refcount::Until;
+use super::place::{FirewallPlace, Owner};
+use super::set_refcount::Expiry;
 use crate::store::InstalledStart;
 
 /// A ban as it stands in a chain or a set: whom it concerns, and of a rule what follows the address.
@@ -18,23 +17,23 @@ pub type StandingBan = (IpNet, String);
 
 /// Everything that was left. A copy is the same register.
 #[derive(Clone, Debug, Default)]
-pub struct Inherited(Arc<Mutex<State>>);
+pub struct Inherited(Arc<Mutex<InheritedState>>);
 
 #[derive(Debug, Default)]
-struct State {
+struct InheritedState {
     /// What the last server has installed, as far as nobody has seen to it.
     left: Vec<InstalledStart>,
     /// What this one has installed.
     own: Vec<InstalledStart>,
     /// Places that an action of this server has used.
-    used: HashSet<Place>,
+    used: HashSet<FirewallPlace>,
     /// Places that were taken over with what stands there.
-    taken: HashMap<Place, Taken>,
+    taken: HashMap<FirewallPlace, TakenOver>,
 }
 
 /// A place that was taken over.
 #[derive(Debug)]
-struct Taken {
+struct TakenOver {
     jail: String,
     action: String,
     /// How many rules like it are no ban of this server yet; a member of a set, of which there is one
@@ -43,7 +42,7 @@ struct Taken {
     stayed: usize,
 }
 
-impl Taken {
+impl TakenOver {
     /// What stands of a network, or as part of a larger one, is not over: a set may keep a network as the
     /// addresses in it.
     fn keep_parts(&mut self, network: &IpNet) {
@@ -70,7 +69,7 @@ fn alike(one: &InstalledStart, other: &InstalledStart) -> bool {
 }
 
 impl Inherited {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, InheritedState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -86,17 +85,17 @@ impl Inherited {
     }
 
     /// Whether an action is the first of this server to use a place; from now on none is.
-    pub fn is_first(&self, place: &Place) -> bool {
+    pub fn is_first(&self, place: &FirewallPlace) -> bool {
         self.state().used.insert(place.clone())
     }
 
     /// Whether an action of this server uses a place.
-    pub fn is_used(&self, place: &Place) -> bool {
+    pub fn is_used(&self, place: &FirewallPlace) -> bool {
         self.state().used.contains(place)
     }
 
     /// Whether a place was taken over, and some bans there may be over.
-    pub fn is_taken(&self, place: &Place) -> bool {
+    pub fn is_taken(&self, place: &FirewallPlace) -> bool {
         self.state().taken.contains_key(place)
     }
 
@@ -150,8 +149,13 @@ impl Inherited {
     }
 
     /// An action takes a place over, with the bans that stand there and how many times each.
-    pub fn take_over(&self, place: Place, heir: Holder<'_>, bans: HashMap<StandingBan, usize>) {
-        let taken = Taken {
+    pub fn take_over(
+        &self,
+        place: FirewallPlace,
+        heir: Owner<'_>,
+        bans: HashMap<StandingBan, usize>,
+    ) {
+        let taken = TakenOver {
             jail: heir.jail.to_owned(),
             action: heir.action.to_owned(),
             bans,
@@ -188,14 +192,14 @@ impl Inherited {
         *count = count.saturating_sub(1);
         match until {
             // it stays for as long as the last server said, unless it is told anew
-            Some(until) => !matches!(until, Until::Moment(_)),
+            Some(until) => !matches!(until, Expiry::Moment(_)),
             None => free,
         }
     }
 
     /// All bans of the last server that go on are this one's now: gives what is left of the places that
     /// an action has taken over.
-    pub fn settle(&self, heir: Holder<'_>) -> Option<Rest> {
+    pub fn settle(&self, heir: Owner<'_>) -> Option<Rest> {
         let mut state = self.state();
         let (mut stayed, mut over, mut any) = (0, Vec::new(), false);
         state.taken.retain(|_, taken| {
@@ -233,7 +237,7 @@ mod tests {
         inherited
     }
 
-    const HEIR: Holder<'static> = Holder {
+    const HEIR: Owner<'static> = Owner {
         jail: "one",
         action: "x",
     };

@@ -1,4 +1,4 @@
-//! Sets of `ipset`: its calls read from what an action file spells out, and its messages.
+//! Sets of `ipset`: parses the commands of action files, and builds the netlink messages.
 //!
 //! Numbers are those of the kernel's `uapi/linux/netfilter/ipset/ip_set.h`.
 #![forbid(unsafe_code)]
@@ -8,9 +8,9 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use netlink_packet_core::{NLM_F_ACK, NLM_F_EXCL};
 
-use super::member::{Contents, Kind, Member, Redundant, Set};
+use super::member::{Contents, Member, MemberChange, Redundant, Set};
 use super::netlink::{self, Body, Channel, Messages};
-use crate::exec::syntax::{self, Command, Joint, Word};
+use crate::exec::syntax::{self, Joint, ShellCommand, Word};
 
 const SUBSYSTEM: u16 = 6 << 8;
 const CMD_LIST: u16 = SUBSYSTEM | 7;
@@ -60,9 +60,9 @@ pub fn read(text: &str) -> Option<Member> {
             let same = member(kind, tested)
                 .is_some_and(|tested| tested.set == change.set && tested.network == change.network);
             let redundant = match (kind, joint) {
-                (Kind::Add, Joint::Or) => Redundant::Skipped,
+                (MemberChange::Add, Joint::Or) => Redundant::Skipped,
                 // when there is no such member the test fails, and with it the whole
-                (Kind::Delete, Joint::And) => Redundant::Refused,
+                (MemberChange::Delete, Joint::And) => Redundant::Refused,
                 _ => return None,
             };
             change.redundant = redundant;
@@ -74,8 +74,8 @@ pub fn read(text: &str) -> Option<Member> {
 }
 
 /// A call's command (`None`: test) and all its words.
-fn call(pipeline: &[Command]) -> Option<(Option<Kind>, Vec<String>)> {
-    let [Command::Simple { assignments, words }] = pipeline else {
+fn call(pipeline: &[ShellCommand]) -> Option<(Option<MemberChange>, Vec<String>)> {
+    let [ShellCommand::Simple { assignments, words }] = pipeline else {
         return None;
     };
     let words: Vec<String> = words.iter().map(Word::literal).collect::<Option<_>>()?;
@@ -84,15 +84,15 @@ fn call(pipeline: &[Command]) -> Option<(Option<Kind>, Vec<String>)> {
         return None;
     }
     let kind = words.iter().skip(1).find_map(|word| match word.as_str() {
-        "add" | "--add" | "-A" => Some(Some(Kind::Add)),
-        "del" | "--del" | "-D" => Some(Some(Kind::Delete)),
+        "add" | "--add" | "-A" => Some(Some(MemberChange::Add)),
+        "del" | "--del" | "-D" => Some(Some(MemberChange::Delete)),
         "test" | "--test" | "-T" => Some(None),
         _ => None,
     })?;
     Some((kind, words))
 }
 
-fn member(kind: Kind, words: Vec<String>) -> Option<Member> {
+fn member(kind: MemberChange, words: Vec<String>) -> Option<Member> {
     let mut redundant = Redundant::Refused;
     let mut plain = Vec::new();
     for word in &words[1..] {
@@ -110,14 +110,14 @@ fn member(kind: Kind, words: Vec<String>) -> Option<Member> {
     }
     let timeout = match (options, kind) {
         ([], _) => None,
-        (["timeout", seconds], Kind::Add) => {
+        (["timeout", seconds], MemberChange::Add) => {
             Some(seconds.parse().ok().filter(|n| *n <= MAX_TIMEOUT)?)
         }
         _ => return None,
     };
     let verb = match kind {
-        Kind::Add => "add",
-        Kind::Delete => "del",
+        MemberChange::Add => "add",
+        MemberChange::Delete => "del",
     };
     // a line that fails stops the program in the middle; so only where none is done twice
     let line = (redundant == Redundant::Accepted).then(|| {
@@ -212,8 +212,8 @@ pub(super) fn apply(channel: &Channel, name: &str, members: &[&Member]) -> Vec<b
 
 fn change(messages: &mut Messages, name: &str, member: &Member, network: IpNet) -> u32 {
     let command = match member.kind {
-        Kind::Add => CMD_ADD,
-        Kind::Delete => CMD_DEL,
+        MemberChange::Add => CMD_ADD,
+        MemberChange::Delete => CMD_DEL,
     };
     let strict = match member.redundant {
         Redundant::Accepted => 0,
@@ -352,7 +352,7 @@ mod tests {
             "ipset -exist add f2b-x 192.0.2.1 timeout $((-1 > 0 && -1 <= 2147483 ? -1 : 0))",
         ] {
             let member = read(text).unwrap();
-            assert_eq!(member.kind, Kind::Add, "{text}");
+            assert_eq!(member.kind, MemberChange::Add, "{text}");
             assert_eq!(member.set, Set::Ipset("f2b-x".into()));
             assert_eq!(member.network, network("192.0.2.1"));
             assert_eq!(member.timeout, Some(0));
@@ -362,7 +362,7 @@ mod tests {
         let member = read("ipset --del x 2001:db8::/32").unwrap();
         assert_eq!(
             (member.kind, member.redundant),
-            (Kind::Delete, Redundant::Refused)
+            (MemberChange::Delete, Redundant::Refused)
         );
         assert_eq!(member.line, None);
         // what only the program understands
@@ -374,11 +374,14 @@ mod tests {
     #[test]
     fn a_test_before_decides_what_is_an_error() {
         let add = read("ipset --test f2b-x 192.0.2.1 ||  ipset --add f2b-x 192.0.2.1").unwrap();
-        assert_eq!((add.kind, add.redundant), (Kind::Add, Redundant::Skipped));
+        assert_eq!(
+            (add.kind, add.redundant),
+            (MemberChange::Add, Redundant::Skipped)
+        );
         let del = read("ipset --test f2b-x 192.0.2.1 && ipset --del f2b-x 192.0.2.1").unwrap();
         assert_eq!(
             (del.kind, del.redundant),
-            (Kind::Delete, Redundant::Refused)
+            (MemberChange::Delete, Redundant::Refused)
         );
     }
 

@@ -1,13 +1,13 @@
-//! Commands of `iptables` and `ip6tables`: read from the text an action file spells out, run
-//! without a shell, or put many at a time into one `iptables-restore --noflush`.
+//! Commands of `iptables` and `ip6tables`: parsed from the text of an action file, run without a shell, or
+//! many at a time in one `iptables-restore --noflush`.
 //!
-//! A transaction leaves the very rules in the very order that its commands would have left one by
-//! one; it happens as a whole or not at all.
+//! A transaction leaves the same rules in the same order as its commands one by one would; it is applied as a
+//! whole or not at all.
 #![forbid(unsafe_code)]
 
 use super::inherited::StandingBan;
-use super::place::Place;
-use super::set_refcount::Until;
+use super::place::FirewallPlace;
+use super::set_refcount::Expiry;
 use super::{FirewallChange, Transaction};
 use crate::exec::syntax;
 
@@ -142,9 +142,9 @@ impl Rule {
 }
 
 impl FirewallChange for Rule {
-    fn place(&self) -> Place {
+    fn place(&self) -> FirewallPlace {
         let place = [&self.restore, &self.table, &self.chain].map(String::as_str);
-        Place::Chain(place.join(" "))
+        FirewallPlace::Chain(place.join(" "))
     }
 
     fn adds(&self) -> bool {
@@ -155,7 +155,7 @@ impl FirewallChange for Rule {
         sweep::standing(self)
     }
 
-    fn until(&self) -> Option<Until> {
+    fn until(&self) -> Option<Expiry> {
         None
     }
 }

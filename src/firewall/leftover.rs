@@ -1,8 +1,8 @@
-//! Chains and sets that the last server has left in the firewall.
+//! Chains and sets that the last server left in the firewall.
 //!
-//! A chain or a set is an action's own when its `actionstop` deletes it, or empties the set. If it is
-//! there before the action is started the last server did not take it out. What an action only puts rules
-//! or members into belongs to somebody else, and is not looked at.
+//! A chain or a set belongs to an action if its `actionstop` deletes it, or empties the set. If it exists before
+//! the action is started, the last server did not remove it. Chains and sets that an action only adds to belong
+//! to somebody else, and are not touched.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -13,7 +13,7 @@ use super::member::{Member, Set};
 use super::netlink::Channel;
 use super::sets;
 use super::{Change, ipset, nftables};
-use crate::exec::process::{Ending, Invocation};
+use crate::exec::process::{ExitOutcome, Invocation};
 
 /// Whether an `actionstop` ends the place of a ban.
 pub fn is_own(ban: &Change, stop: &str) -> bool {
@@ -105,8 +105,8 @@ async fn old_chain_exists(rule: &Rule, limit: Duration) -> Option<bool> {
     let list = rule.list();
     let listed = Invocation::new(&list, limit).run().await;
     match listed.ok()?.ending {
-        Ending::Code(0) => Some(true),
-        Ending::Code(1) => Some(false),
+        ExitOutcome::Code(0) => Some(true),
+        ExitOutcome::Code(1) => Some(false),
         _ => None,
     }
 }

@@ -1,4 +1,4 @@
-//! A member of a set of `ipset` or `nft`, and what is to be done with it.
+//! A member of a set of `ipset` or `nft`, and its addition or deletion.
 #![forbid(unsafe_code)]
 
 use std::net::Ipv4Addr;
@@ -8,12 +8,12 @@ use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
 
 use super::FirewallChange;
 use super::inherited::StandingBan;
-use super::place::Place;
-use super::set_refcount::Until;
+use super::place::FirewallPlace;
+use super::set_refcount::Expiry;
 
 /// What is to be done with a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum MemberChange {
     /// Put it in.
     Add,
     /// Take it out.
@@ -51,7 +51,7 @@ pub enum Set {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// In or out.
-    pub kind: Kind,
+    pub kind: MemberChange,
     /// The set.
     pub set: Set,
     /// Whom; `None` when it is more than an address or a network.
@@ -66,23 +66,23 @@ pub struct Member {
 }
 
 impl FirewallChange for Member {
-    fn place(&self) -> Place {
-        Place::Set(self.set.clone())
+    fn place(&self) -> FirewallPlace {
+        FirewallPlace::Set(self.set.clone())
     }
 
     fn adds(&self) -> bool {
-        self.kind == Kind::Add
+        self.kind == MemberChange::Add
     }
 
     fn ban(&self) -> Option<StandingBan> {
         Some((self.network?, String::new()))
     }
 
-    fn until(&self) -> Option<Until> {
+    fn until(&self) -> Option<Expiry> {
         Some(match self.timeout {
-            None => Until::Unsaid,
-            Some(0) => Until::Ever,
-            Some(seconds) => Until::Moment(Instant::now() + Duration::from_secs(seconds.into())),
+            None => Expiry::SetDefault,
+            Some(0) => Expiry::Never,
+            Some(seconds) => Expiry::Moment(Instant::now() + Duration::from_secs(seconds.into())),
         })
     }
 }

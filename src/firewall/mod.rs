@@ -1,4 +1,4 @@
-//! Firewall commands known by their shape, carried out without a shell and many at a time.
+//! Firewall commands of known form, applied without a shell and many at a time.
 
 pub mod audit_timer;
 pub mod drops;
@@ -21,10 +21,10 @@ use std::time::Duration;
 use self::inherited::StandingBan;
 use self::iptables::Rule;
 use self::member::Member;
-use self::place::Place;
+use self::place::FirewallPlace;
 use self::route::Route;
-use self::set_refcount::Until;
-use crate::exec::process::{Ending, Invocation};
+use self::set_refcount::Expiry;
+use crate::exec::process::{ExitOutcome, Invocation};
 use crate::exec::script::Script;
 use crate::exec::syntax::{self, Word};
 
@@ -73,10 +73,10 @@ pub enum Change {
 }
 
 /// Reads a command; `None` for anything but one change of its kind.
-type Reader = fn(&str) -> Option<Change>;
+type ChangeReader = fn(&str) -> Option<Change>;
 
 /// A word that stands in all commands of a kind, for a cheap look, and what reads them.
-const READERS: [(&str, Reader); 4] = [
+const READERS: [(&str, ChangeReader); 4] = [
     ("ipset", |text| ipset::read(text).map(Change::Member)),
     ("nft", |text| nftables::read(text).map(Change::Member)),
     ("route", |text| Route::read(text).map(Change::Route)),
@@ -88,7 +88,7 @@ const READERS: [(&str, Reader); 4] = [
 /// compiler asks for it.
 pub trait FirewallChange {
     /// Where it is made.
-    fn place(&self) -> Place;
+    fn place(&self) -> FirewallPlace;
 
     /// Whether it puts something in, and does not take it out.
     fn adds(&self) -> bool;
@@ -98,7 +98,7 @@ pub trait FirewallChange {
 
     /// How long it stays when it comes now; `None` where each who wants it has a copy of his own. Of all
     /// else there is one, however many want it.
-    fn until(&self) -> Option<Until>;
+    fn until(&self) -> Option<Expiry>;
 }
 
 impl Deref for Change {
@@ -160,6 +160,6 @@ pub async fn print_table(program: &[String], limit: Duration) -> Option<String> 
         ..Invocation::new(program, limit)
     };
     let save = save.run().await.ok()?;
-    let whole = save.ending == Ending::Code(0) && save.stdout.len() < LARGEST_TABLE;
+    let whole = save.ending == ExitOutcome::Code(0) && save.stdout.len() < LARGEST_TABLE;
     whole.then(|| String::from_utf8_lossy(&save.stdout).into_owned())
 }

@@ -1,8 +1,8 @@
-//! Talks to the kernel's firewall over netlink: messages are built in memory, sent in one go, and
-//! what the kernel answers to each comes back.
+//! Netlink to the kernel's firewall: messages are built in memory and sent at once, and the kernel's answer to
+//! each is returned.
 //!
-//! The kernel carries a request out while it is being sent, so its answers are there when sending
-//! returns and nothing here ever waits.
+//! The kernel applies a request while it is being sent, so its answers are there when sending returns and
+//! nothing here ever waits.
 #![forbid(unsafe_code)]
 
 use std::io;

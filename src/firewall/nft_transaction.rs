@@ -1,7 +1,7 @@
-//! Transactions of nf_tables: many changes that the kernel carries out as a whole or not at all.
+//! Transactions of nf_tables: many changes that the kernel applies as a whole or not at all.
 //!
-//! In come numbered changes, out comes which of them are done. Those the kernel refuses are left
-//! out and the others tried again, so that one never sinks the rest.
+//! In: numbered changes. Out: which of them were applied. Those that the kernel refuses are left out and the
+//! others are tried again, so that one never fails the rest.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;

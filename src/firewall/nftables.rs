@@ -1,4 +1,4 @@
-//! Sets of nftables: the calls of `nft` read from what an action file spells out, and messages.
+//! Sets of nftables: parses the `nft` commands of action files, and builds the netlink messages.
 //!
 //! Numbers are those of the kernel's `uapi/linux/netfilter/nf_tables.h`.
 #![forbid(unsafe_code)]
@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_DUMP};
 
 use super::ipset;
-use super::member::{Contents, Kind, Member, Redundant, Set};
+use super::member::{Contents, Member, MemberChange, Redundant, Set};
 use super::netlink::{self, Body, Channel, Messages};
 use super::nft_transaction::{self, SUBSYSTEM};
 use crate::exec::syntax;
@@ -83,8 +83,8 @@ pub fn read(text: &str) -> Option<Member> {
     }
     let words: Vec<&str> = joined.split_whitespace().collect();
     let (kind, rest) = match words.as_slice() {
-        ["add", "element", rest @ ..] => (Kind::Add, rest),
-        ["delete", "element", rest @ ..] => (Kind::Delete, rest),
+        ["add", "element", rest @ ..] => (MemberChange::Add, rest),
+        ["delete", "element", rest @ ..] => (MemberChange::Delete, rest),
         _ => return None,
     };
     let family = rest
@@ -105,7 +105,7 @@ pub fn read(text: &str) -> Option<Member> {
     }
     let (network, timeout) = match element {
         [address] => (ipset::network(address), None),
-        [address, "timeout", span] if kind == Kind::Add => {
+        [address, "timeout", span] if kind == MemberChange::Add => {
             let seconds = span.strip_suffix('s').and_then(|n| n.parse().ok());
             (seconds.and_then(|_: u32| ipset::network(address)), seconds)
         }
@@ -122,8 +122,8 @@ pub fn read(text: &str) -> Option<Member> {
         network,
         timeout,
         redundant: match kind {
-            Kind::Add => Redundant::Accepted,
-            Kind::Delete => Redundant::Refused,
+            MemberChange::Add => Redundant::Accepted,
+            MemberChange::Delete => Redundant::Refused,
         },
         line: Some((arguments, words.join(" "))),
     })
@@ -131,7 +131,7 @@ pub fn read(text: &str) -> Option<Member> {
 
 /// What has to be known of a set before its members can be named.
 #[derive(Clone, Copy, Debug)]
-struct Shape {
+struct SetShape {
     v4: bool,
     interval: bool,
     with_timeout: bool,
@@ -139,7 +139,7 @@ struct Shape {
 
 /// A set's place.
 #[derive(Clone, Copy)]
-struct Place<'a> {
+struct SetPath<'a> {
     family: u8,
     table: &'a str,
     name: &'a str,
@@ -150,8 +150,8 @@ struct Element<'a> {
     /// Its place among the changes.
     at: usize,
     member: &'a Member,
-    set: Place<'a>,
-    shape: Shape,
+    set: SetPath<'a>,
+    shape: SetShape,
     keys: Keys,
 }
 
@@ -198,7 +198,7 @@ pub(super) fn apply(channel: &Channel, members: &[&Member]) -> Vec<bool> {
 }
 
 fn elements<'a>(channel: &Channel, members: &[&'a Member]) -> Vec<Element<'a>> {
-    let mut shapes: HashMap<&Set, Option<Shape>> = HashMap::new();
+    let mut shapes: HashMap<&Set, Option<SetShape>> = HashMap::new();
     let element = |(at, member): (usize, &&'a Member)| {
         let Set::Nft {
             family,
@@ -208,7 +208,7 @@ fn elements<'a>(channel: &Channel, members: &[&'a Member]) -> Vec<Element<'a>> {
         else {
             return None;
         };
-        let set = Place {
+        let set = SetPath {
             family: *family,
             table,
             name,
@@ -288,8 +288,8 @@ fn change(messages: &mut Messages, elements: Message<'_, '_>) -> u32 {
         return 0;
     };
     let (kind, flags) = match member.kind {
-        Kind::Add => (NEW_ELEMENT, NLM_F_CREATE),
-        Kind::Delete => (DELETE_ELEMENT, 0),
+        MemberChange::Add => (NEW_ELEMENT, NLM_F_CREATE),
+        MemberChange::Delete => (DELETE_ELEMENT, 0),
     };
     let number = messages.begin(kind, flags, set.family, 0);
     messages.text(TABLE, set.table);
@@ -325,7 +325,7 @@ type Keys = (Vec<u8>, Option<Vec<u8>>);
 
 /// A member's key, and for a set of ranges the key behind its end; `None` when it needs more than
 /// that.
-fn keys(member: &Member, shape: Shape) -> Option<Keys> {
+fn keys(member: &Member, shape: SetShape) -> Option<Keys> {
     let network = member.network?;
     if matches!(network, IpNet::V4(_)) != shape.v4 {
         return None;
@@ -367,7 +367,7 @@ pub fn family_name(number: u8) -> &'static str {
 }
 
 /// What the set is; `Err` when it cannot be filled here, `None` when there is no such set.
-fn shape(channel: &Channel, place: Place<'_>) -> Option<Result<Shape, ()>> {
+fn shape(channel: &Channel, place: SetPath<'_>) -> Option<Result<SetShape, ()>> {
     let mut messages = Messages::default();
     messages.begin(GET_SET, 0, place.family, 0);
     messages.text(TABLE, place.table);
@@ -385,7 +385,7 @@ fn shape(channel: &Channel, place: Place<'_>) -> Option<Result<Shape, ()>> {
     }
 }
 
-fn read_shape(bytes: &[u8]) -> Result<Shape, ()> {
+fn read_shape(bytes: &[u8]) -> Result<SetShape, ()> {
     let number = |value: &[u8]| value.first_chunk().map_or(0, |n| u32::from_be_bytes(*n));
     let (mut flags, mut key_type, mut merges) = (0, 0, false);
     for (kind, value) in netlink::attributes(bytes) {
@@ -404,7 +404,7 @@ fn read_shape(bytes: &[u8]) -> Result<Shape, ()> {
     if merges || unknown {
         return Err(());
     }
-    Ok(Shape {
+    Ok(SetShape {
         v4,
         interval: flags & INTERVAL != 0,
         with_timeout: flags & WITH_TIMEOUT != 0,
@@ -499,7 +499,7 @@ fn read_counter(bytes: &[u8], table: &str) -> Option<(String, u64, u64, u64)> {
 
 /// What the set holds; nothing when there is no such set, `None` when it cannot be told.
 pub(super) fn members(channel: &Channel, family: u8, table: &str, name: &str) -> Option<Contents> {
-    let place = Place {
+    let place = SetPath {
         family,
         table,
         name,
@@ -582,7 +582,7 @@ mod tests {
             "/usr/sbin/nft 'add element inet f2b-table addr-set-x {192.0.2.1}'",
         ] {
             let member = read(text).unwrap();
-            assert_eq!(member.kind, Kind::Add, "{text}");
+            assert_eq!(member.kind, MemberChange::Add, "{text}");
             assert_eq!(
                 member.set,
                 Set::Nft {
@@ -598,7 +598,7 @@ mod tests {
             );
         }
         let member = read("nft delete element t s { 2001:db8::/32 }").unwrap();
-        assert_eq!(member.kind, Kind::Delete);
+        assert_eq!(member.kind, MemberChange::Delete);
         assert!(matches!(member.set, Set::Nft { family: 2, .. }));
         let member = read("nft add element ip t s { 192.0.2.1 timeout 600s }").unwrap();
         assert_eq!(member.timeout, Some(600));
@@ -636,7 +636,7 @@ mod tests {
             read("nft add element t s { 192.0.2.1 }"),
             read("nft add element t other { 192.0.2.1 }"),
         ];
-        let shape = Shape {
+        let shape = SetShape {
             v4: true,
             interval: false,
             with_timeout: false,
@@ -644,7 +644,7 @@ mod tests {
         let element = |(at, member)| Element {
             at,
             member,
-            set: Place {
+            set: SetPath {
                 family: 2,
                 table: "t",
                 name: "s",
@@ -668,7 +668,7 @@ mod tests {
 
     #[test]
     fn ranges_end_behind_their_last_address() {
-        let shape = Shape {
+        let shape = SetShape {
             v4: true,
             interval: true,
             with_timeout: false,

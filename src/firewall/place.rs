@@ -1,11 +1,11 @@
-//! Where bans are in the kernel, and which action of which jail put them there.
+//! Where bans are in the kernel, and which action of which jail owns them.
 #![forbid(unsafe_code)]
 
 use super::member::Set;
 
 /// Who holds members: an action of a jail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Holder<'a> {
+pub struct Owner<'a> {
     /// The jail.
     pub jail: &'a str,
     /// Its action.
@@ -14,7 +14,7 @@ pub struct Holder<'a> {
 
 /// Where bans are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Place {
+pub enum FirewallPlace {
     /// A set.
     Set(Set),
     /// The routing tables.

@@ -1,8 +1,7 @@
-//! Routes that lead nowhere: `ip route add unreachable ADDRESS` and its like, read from the text an
-//! action file spells out and put many at a time into one `ip -batch`.
+//! Unreachable routes: `ip route add unreachable ADDRESS` and its like, parsed from the text of an action file,
+//! and applied many at a time in one `ip -batch`.
 //!
-//! The program tells by their numbers which lines of a batch the kernel has refused, so the rest is
-//! done for certain.
+//! The program reports refused lines of a batch by number, so the rest is applied for certain.
 #![forbid(unsafe_code)]
 
 use std::collections::{HashMap, HashSet};
@@ -11,8 +10,8 @@ use ipnet::IpNet;
 
 use super::FirewallChange;
 use super::inherited::StandingBan;
-use super::place::Place;
-use super::set_refcount::Until;
+use super::place::FirewallPlace;
+use super::set_refcount::Expiry;
 use crate::address::Address;
 use crate::exec::syntax;
 
@@ -80,8 +79,8 @@ impl Route {
 }
 
 impl FirewallChange for Route {
-    fn place(&self) -> Place {
-        Place::Routes
+    fn place(&self) -> FirewallPlace {
+        FirewallPlace::Routes
     }
 
     fn adds(&self) -> bool {
@@ -92,8 +91,8 @@ impl FirewallChange for Route {
         Some((self.destination, String::new()))
     }
 
-    fn until(&self) -> Option<Until> {
-        Some(Until::Unsaid)
+    fn until(&self) -> Option<Expiry> {
+        Some(Expiry::SetDefault)
     }
 }
 

@@ -1,9 +1,9 @@
-//! Members of sets, the sets of `ipset` and those of `nft`: put in and taken out by netlink, many
-//! at a time and without any program.
+//! Members of sets, of `ipset` and of `nft`: added and deleted by netlink, many at a time and without any
+//! program.
 //!
-//! In come the calls an action file spells out; out comes for each whether the kernel did it. What
-//! the kernel refused, or what needs more than is known here, is left to the program itself, which
-//! does it or says in its own words why not.
+//! In: the commands of an action file. Out: for each whether the kernel applied it. What the kernel refuses, or
+//! what needs more than is implemented here, is left to the program itself, which applies it or reports the
+//! reason in its own words.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;

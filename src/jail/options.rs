@@ -10,7 +10,7 @@ use super::ignore_cache::IgnoreCache;
 use super::prefix::BanPrefix;
 use super::settings;
 use crate::action::needs;
-use crate::action::preview::DryAction;
+use crate::action::preview::ActionPreview;
 use crate::address::{Address, Family};
 use crate::config::options as definition;
 use crate::control::{CommandError, JailQuery, JailSetting, Reply, Value};
@@ -25,7 +25,7 @@ use crate::{debug, error, info, msg};
 
 /// Why actions cannot serve the value of an option, and the value that takes its place; `None` where
 /// they can.
-type Unserved = fn(&Value, &mut [DryAction]) -> Option<(String, Value)>;
+type Unserved = fn(&Value, &mut [ActionPreview]) -> Option<(String, Value)>;
 
 /// What an option of a jail does: one row for each that has a value, by the name it has in
 /// [`crate::options::jail`].
@@ -224,7 +224,7 @@ pub(super) fn unserved(option: &str) -> Option<Unserved> {
     code_of(option)?.unserved
 }
 
-fn needs_actionquiet(value: &Value, actions: &mut [DryAction]) -> Option<(String, Value)> {
+fn needs_actionquiet(value: &Value, actions: &mut [ActionPreview]) -> Option<(String, Value)> {
     let able = || actions.iter().any(|action| action.has("actionquiet"));
     let why = || {
         let value = value.str();
@@ -239,7 +239,7 @@ fn needs_actionquiet(value: &Value, actions: &mut [DryAction]) -> Option<(String
 fn needs_networks(
     family: Family,
     value: &Value,
-    actions: &mut [DryAction],
+    actions: &mut [ActionPreview],
 ) -> Option<(String, Value)> {
     let mut prefix = BanPrefix::default();
     prefix.set(family, value).ok()?;

@@ -31,7 +31,7 @@ use crate::config::files::Disk;
 use crate::config::glob;
 use crate::control::{JailCommand, JailSetting, Reply, Value};
 use crate::datetime::stamp::Stamp;
-use crate::firewall::audit_timer::Reminder;
+use crate::firewall::audit_timer::FirewallAuditTimer;
 use crate::source::Chunk;
 use crate::store::Store;
 
@@ -138,7 +138,7 @@ pub(super) struct JailTask {
     /// To be dropped when all bans of the database are restored and in force.
     pub(super) restored: Vec<mpsc::Sender<()>>,
     /// When to compare bans with the firewall.
-    pub(super) reminder: Reminder,
+    pub(super) audit_timer: FirewallAuditTimer,
     /// Repairs of the database after which the bans in force have been written again.
     pub(super) repairs: u64,
     /// Answers to [`crate::action::Order::Quiet`].
@@ -196,7 +196,7 @@ pub(super) fn prepare(
     core.filter.share_templates(&context.templates);
     let clock = context.clock.subscribe();
     let intake = Intake::new(&mut core, &backend, &context, chunks_in);
-    let reminder = context.common.monitor.reminder();
+    let audit_timer = context.common.monitor.audit_timer();
     let repairs = context.store.as_ref().map_or(0, Store::repairs);
     let task = JailTask {
         core,
@@ -213,7 +213,7 @@ pub(super) fn prepare(
         before_reload: None,
         parked: VecDeque::new(),
         restored: Vec::new(),
-        reminder,
+        audit_timer,
         repairs,
         quiet: mpsc::unbounded_channel(),
         clock,
@@ -248,7 +248,7 @@ impl JailTask {
             }
             let full = self.actions.is_full();
             let reading = self.is_started() && !self.idle && self.pending.is_free() && !full;
-            let reminded = self.is_started();
+            let is_started = self.is_started();
             let wake = self.wake();
             tokio::select! {
                 request = requests.recv() => match request {
@@ -270,7 +270,7 @@ impl JailTask {
                 }
                 // what is due is due at another time now
                 Ok(()) = self.clock.changed() => self.tick(),
-                () = self.reminder.due(), if reminded => {
+                () = self.audit_timer.due(), if is_started => {
                     self.actions.audit(|| self.core.banned_tickets());
                     self.keep_bans();
                 }

@@ -13,7 +13,7 @@ use crate::control::{JailSetting, Reply};
 pub struct UnstartedJail {
     pub(super) jail: Jail,
     pub(super) core_task: task::UnstartedTask,
-    pub(super) action_task: action::Prepared,
+    pub(super) action_task: action::UnstartedActions,
 }
 
 impl UnstartedJail {

@@ -16,7 +16,7 @@ use super::open_ids::open_ids;
 use super::options;
 use crate::action::confined;
 use crate::action::plan::{Plan, Work};
-use crate::action::preview::DryAction;
+use crate::action::preview::ActionPreview;
 use crate::action::properties::Properties;
 use crate::exec::script::Script;
 use crate::sys::hosts::HostNames;
@@ -182,8 +182,8 @@ pub fn unsendable(commands: &[Vec<Value>]) -> Vec<Fault> {
 }
 
 /// An action of these properties.
-fn dry(name: &str, properties: &[(String, Value)]) -> DryAction {
-    let mut action = DryAction::new(name, HostNames::default());
+fn dry(name: &str, properties: &[(String, Value)]) -> ActionPreview {
+    let mut action = ActionPreview::new(name, HostNames::default());
     for (name, value) in properties {
         // what is refused is told by the validator
         let _ = action.set(name, value);
@@ -192,8 +192,8 @@ fn dry(name: &str, properties: &[(String, Value)]) -> DryAction {
 }
 
 /// The actions of a jail as they would run, in their order, those of commands only.
-fn actions(commands: &[Vec<Value>]) -> Vec<DryAction> {
-    let mut actions: Vec<DryAction> = Vec::new();
+fn actions(commands: &[Vec<Value>]) -> Vec<ActionPreview> {
+    let mut actions: Vec<ActionPreview> = Vec::new();
     for words in commands {
         let Ok(Command::Jail {
             command: JailCommand::Set(JailSetting::Action { name, properties }),

@@ -1,5 +1,5 @@
-//! Writes the text of a mail, with what comes from elsewhere kept in its place: it adds no header,
-//! ends no message and gives no command.
+//! Writes the text of a mail. Untrusted text stays text: it adds no header, ends no message and gives no
+//! command.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use chrono::Local;
 use chrono::format::{Item, StrftimeItems};
 
 use super::whois::Whois;
-use super::{Mail, Piece, Reads, Sink, Source, digest};
+use super::{Mail, MailPiece, Reads, Sink, TextSource, digest};
 use crate::config::files::Disk;
 use crate::config::glob;
-use crate::exec::process::{Ending, Invocation};
+use crate::exec::process::{ExitOutcome, Invocation};
 
 /// Bytes of a whole mail.
 const LIMIT: usize = 1 << 20;
@@ -23,18 +23,18 @@ const GREP_TIME: Duration = Duration::from_secs(30);
 
 /// Text of a mail in the making: runs of bytes, each from the configuration or from elsewhere.
 #[derive(Debug, Default)]
-struct Letter {
-    runs: Vec<(Origin, Vec<u8>)>,
+struct MessageBody {
+    runs: Vec<(Trust, Vec<u8>)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
-    Own,
-    Foreign,
+enum Trust {
+    Config,
+    Untrusted,
 }
 
-impl Letter {
-    fn push(&mut self, origin: Origin, bytes: &[u8]) {
+impl MessageBody {
+    fn push(&mut self, origin: Trust, bytes: &[u8]) {
         let held: usize = self.runs.iter().map(|(_, run)| run.len()).sum();
         let bytes = &bytes[..bytes.len().min(LIMIT.saturating_sub(held))];
         if !bytes.is_empty() {
@@ -43,16 +43,16 @@ impl Letter {
     }
 
     /// A piece of text; answers whether it ends all of it (`\c`).
-    fn print(&mut self, piece: &Piece, escapes: bool) -> bool {
+    fn print(&mut self, piece: &MailPiece, escapes: bool) -> bool {
         match piece {
-            Piece::Own(text) if escapes => {
+            MailPiece::Own(text) if escapes => {
                 let (bytes, stop) = unescape(text);
-                self.push(Origin::Own, &bytes);
+                self.push(Trust::Config, &bytes);
                 return stop;
             }
-            Piece::Own(text) => self.push(Origin::Own, text.as_bytes()),
-            Piece::Foreign(text) => self.push(Origin::Foreign, text.as_bytes()),
-            Piece::Output(_) => {}
+            MailPiece::Own(text) => self.push(Trust::Config, text.as_bytes()),
+            MailPiece::Foreign(text) => self.push(Trust::Untrusted, text.as_bytes()),
+            MailPiece::Output(_) => {}
         }
         false
     }
@@ -82,7 +82,7 @@ impl Letter {
         );
         for (origin, run) in self.runs {
             match origin {
-                Origin::Own => {
+                Trust::Config => {
                     let from = out.len().saturating_sub(1);
                     out.extend_from_slice(&run);
                     if in_header && out[from..].windows(2).any(|pair| pair == b"\n\n") {
@@ -90,13 +90,13 @@ impl Letter {
                     }
                 }
                 // one line of a header, whatever it holds
-                Origin::Foreign if in_header => {
+                Trust::Untrusted if in_header => {
                     out.extend(
                         run.iter()
                             .map(|&byte| if byte.is_ascii_control() { b' ' } else { byte }),
                     );
                 }
-                Origin::Foreign => {
+                Trust::Untrusted => {
                     for line in run.split_inclusive(|byte| *byte == b'\n') {
                         let begins = matches!(out.last(), None | Some(b'\n'));
                         if begins && is_command(line, sink) {
@@ -126,7 +126,7 @@ fn is_command(line: &[u8], sink: &Sink) -> bool {
 impl Mail {
     /// Writes the text: asks registries, searches log files, tells the date.
     pub async fn write(&self, whois: &Whois) -> Vec<u8> {
-        let mut letter = Letter::default();
+        let mut letter = MessageBody::default();
         for source in &self.sources {
             print(source, &mut letter, whois).await;
         }
@@ -141,13 +141,13 @@ impl Mail {
     /// The beginning of its text without what somebody has to be asked for: all of its headers, as
     /// action files write them.
     pub fn opening(&self) -> Vec<u8> {
-        let mut letter = Letter::default();
-        if let Some(Source::Printf { pieces, escapes }) = self.sources.first() {
+        let mut letter = MessageBody::default();
+        if let Some(TextSource::Printf { pieces, escapes }) = self.sources.first() {
             for piece in pieces {
                 match piece {
-                    Piece::Output(sources) => {
-                        if let [Source::Date(format)] = sources.as_slice() {
-                            letter.push(Origin::Own, date(format).as_bytes());
+                    MailPiece::Output(sources) => {
+                        if let [TextSource::Date(format)] = sources.as_slice() {
+                            letter.push(Trust::Config, date(format).as_bytes());
                         }
                     }
                     piece => {
@@ -168,13 +168,13 @@ impl Mail {
 }
 
 /// Prints a source; answers whether it succeeded.
-async fn print(source: &Source, letter: &mut Letter, whois: &Whois) -> bool {
+async fn print(source: &TextSource, letter: &mut MessageBody, whois: &Whois) -> bool {
     match source {
-        Source::Printf { pieces, escapes } => {
+        TextSource::Printf { pieces, escapes } => {
             for piece in pieces {
                 match piece {
-                    Piece::Output(sources) => {
-                        let mut inner = Letter::default();
+                    MailPiece::Output(sources) => {
+                        let mut inner = MessageBody::default();
                         for source in sources {
                             Box::pin(print(source, &mut inner, whois)).await;
                         }
@@ -192,19 +192,19 @@ async fn print(source: &Source, letter: &mut Letter, whois: &Whois) -> bool {
             }
             true
         }
-        Source::Date(format) => {
-            letter.push(Origin::Own, date(format).as_bytes());
-            letter.push(Origin::Own, b"\n");
+        TextSource::Date(format) => {
+            letter.push(Trust::Config, date(format).as_bytes());
+            letter.push(Trust::Config, b"\n");
             true
         }
-        Source::Whois(arguments) => match whois.ask(arguments).await {
+        TextSource::Whois(arguments) => match whois.ask(arguments).await {
             Some(entry) => {
-                letter.push(Origin::Foreign, &entry);
+                letter.push(Trust::Untrusted, &entry);
                 true
             }
             None => false,
         },
-        Source::Grep {
+        TextSource::Grep {
             arguments,
             files,
             last,
@@ -218,10 +218,10 @@ async fn print(source: &Source, letter: &mut Letter, whois: &Whois) -> bool {
             let Ok(found) = invocation.run().await else {
                 return false;
             };
-            letter.push(Origin::Foreign, last_lines(&found.stdout, *last));
-            found.ending == Ending::Code(0)
+            letter.push(Trust::Untrusted, last_lines(&found.stdout, *last));
+            found.ending == ExitOutcome::Code(0)
         }
-        Source::Else(first, second) => {
+        TextSource::Else(first, second) => {
             Box::pin(print(first, letter, whois)).await
                 || Box::pin(print(second, letter, whois)).await
         }
@@ -317,8 +317,8 @@ mod tests {
         }
     }
 
-    fn finished(runs: &[(Origin, &str)], sink: &Sink) -> String {
-        let mut letter = Letter::default();
+    fn finished(runs: &[(Trust, &str)], sink: &Sink) -> String {
+        let mut letter = MessageBody::default();
         for (origin, text) in runs {
             letter.push(*origin, text.as_bytes());
         }
@@ -329,12 +329,12 @@ mod tests {
     fn foreign_text_adds_no_header() {
         let text = finished(
             &[
-                (Origin::Own, "Subject: user "),
-                (Origin::Foreign, "x\r\nBcc: victim@example.org\n\nhello"),
-                (Origin::Own, "\nTo: a\n"),
-                (Origin::Foreign, "y\n"),
-                (Origin::Own, "\n\nbody "),
-                (Origin::Foreign, "line\nline\n"),
+                (Trust::Config, "Subject: user "),
+                (Trust::Untrusted, "x\r\nBcc: victim@example.org\n\nhello"),
+                (Trust::Config, "\nTo: a\n"),
+                (Trust::Untrusted, "y\n"),
+                (Trust::Config, "\n\nbody "),
+                (Trust::Untrusted, "line\nline\n"),
             ],
             &sendmail(),
         );
@@ -347,9 +347,9 @@ mod tests {
     #[test]
     fn foreign_text_gives_no_command() {
         let runs = [
-            (Origin::Own, "a\n\n"),
-            (Origin::Foreign, ".\n~!id\n.\r\n..\n ~x\n\0."),
-            (Origin::Own, "\n.\n"),
+            (Trust::Config, "a\n\n"),
+            (Trust::Untrusted, ".\n~!id\n.\r\n..\n ~x\n\0."),
+            (Trust::Config, "\n.\n"),
         ];
         assert_eq!(
             finished(&runs, &sendmail()),
@@ -392,9 +392,9 @@ mod tests {
 
     #[test]
     fn a_mail_is_limited() {
-        let mut letter = Letter::default();
+        let mut letter = MessageBody::default();
         for _ in 0..20 {
-            letter.push(Origin::Foreign, &vec![b'x'; 100_000]);
+            letter.push(Trust::Untrusted, &vec![b'x'; 100_000]);
         }
         assert_eq!(letter.finish(&sendmail()).len(), LIMIT);
     }

@@ -1,6 +1,5 @@
-//! Several written mails put together into one: the headers are those of the first, its subject
-//! tells of the others. The texts follow each other under their subjects, or where mails are too many
-//! only the subjects are told.
+//! Combines several mails into one: the headers are those of the first, its subject mentions the others. The
+//! texts follow each other under their subjects, or only the subjects are listed where mails are too many.
 
 use super::{Reads, Sink};
 

@@ -18,27 +18,30 @@ pub(crate) mod server;
 mod smtp;
 pub mod whois;
 
-pub use server::Server;
+pub use server::SmtpServer;
 
-use reader::Reader;
+use reader::MailReader;
 
 use crate::exec::script::Script;
-use crate::exec::syntax::{self, Command, Joint};
+use crate::exec::syntax::{self, Joint, ShellCommand};
 
 /// A mail to be written and sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mail {
     /// What its text is made of, in order.
-    sources: Vec<Source>,
+    sources: Vec<TextSource>,
     /// How it is sent.
     sink: Sink,
 }
 
 /// Something that prints text.
 #[derive(Clone, Debug, PartialEq)]
-enum Source {
+enum TextSource {
     /// `printf %b "…"`, or `%s` when no escapes are read.
-    Printf { pieces: Vec<Piece>, escapes: bool },
+    Printf {
+        pieces: Vec<MailPiece>,
+        escapes: bool,
+    },
     /// `date +FORMAT` in the C locale.
     Date(String),
     /// The registry's entry about an address: program and arguments.
@@ -51,18 +54,18 @@ enum Source {
         last: Option<usize>,
     },
     /// The second when the first fails.
-    Else(Box<Source>, Box<Source>),
+    Else(Box<TextSource>, Box<TextSource>),
 }
 
 /// A piece of a text.
 #[derive(Clone, Debug, PartialEq)]
-enum Piece {
+enum MailPiece {
     /// From the configuration.
     Own(String),
     /// A value from elsewhere.
     Foreign(String),
     /// What these print, without line ends behind it.
-    Output(Vec<Source>),
+    Output(Vec<TextSource>),
 }
 
 /// Where a mail goes.
@@ -78,7 +81,7 @@ pub enum Sink {
     /// An SMTP server (`smtp://host:port -f sender recipient …`).
     Smtp {
         /// Which, and how it is talked to.
-        server: Server,
+        server: SmtpServer,
         /// Envelope sender.
         sender: String,
         /// Recipients.
@@ -108,13 +111,13 @@ impl Mail {
             return None;
         };
         let (last, producers) = pipeline.split_last()?;
-        let mut reader = Reader {
+        let mut reader = MailReader {
             values,
             own: Vec::new(),
         };
         let sink = reader.sink(last)?;
         let sources = match producers {
-            [Command::Group(list)] => reader.sources(list)?,
+            [ShellCommand::Group(list)] => reader.sources(list)?,
             [_, ..] => vec![reader.source(producers)?],
             [] => return None,
         };
@@ -155,7 +158,7 @@ mod tests {
         };
         assert_eq!(arguments, &["/usr/sbin/sendmail", "-f", "f@x", "a"]);
         let [
-            Source::Printf {
+            TextSource::Printf {
                 pieces,
                 escapes: true,
             },
@@ -165,7 +168,7 @@ mod tests {
         };
         assert_eq!(pieces.len(), 5);
         assert!(
-            matches!(&pieces[3], Piece::Output(sources) if matches!(sources[0], Source::Else(..)))
+            matches!(&pieces[3], MailPiece::Output(sources) if matches!(sources[0], TextSource::Else(..)))
         );
     }
 
@@ -185,7 +188,7 @@ mod tests {
             }
         ));
         assert_eq!(mail.sources.len(), 5);
-        let Source::Grep {
+        let TextSource::Grep {
             arguments,
             files,
             last: Some(20),
@@ -203,10 +206,10 @@ mod tests {
         let mark = values.mark("matches", "x `id`".into());
         let command = format!("printf %b \"Subject: a\\n\\n{mark}\\n\" | sendmail root");
         let mail = Mail::recognise(&values.script(command)).unwrap();
-        let [Source::Printf { pieces, .. }] = mail.sources.as_slice() else {
+        let [TextSource::Printf { pieces, .. }] = mail.sources.as_slice() else {
             panic!();
         };
-        assert_eq!(pieces[1], Piece::Foreign("x `id`".into()));
+        assert_eq!(pieces[1], MailPiece::Foreign("x `id`".into()));
     }
 
     #[test]

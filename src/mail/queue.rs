@@ -1,8 +1,8 @@
-//! The mails of one action, sent one after the other beside everything else: neither a slow registry
-//! nor a dead mail server delays a ban.
+//! The mail queue of one action, sent in the background: neither a slow registry nor a dead mail server delays
+//! a ban.
 //!
-//! Mails that are too many at once become one that lists them. So nothing is lost for want of room,
-//! what waits is bounded, and neither a mailbox nor the log is flooded.
+//! Too many mails are combined into one that lists them. So nothing is lost for want of room, the queue is
+//! bounded, and neither a mailbox nor the log is flooded.
 
 use std::collections::HashMap;
 use std::io;
@@ -19,9 +19,9 @@ use super::rate_limit::{Pacing, Throttle};
 use super::whois::Whois;
 use super::{Mail, Sink, headers, smtp};
 use crate::control::Value;
-use crate::exec::process::{Ending, Finished, Invocation};
+use crate::exec::process::{ExitOutcome, Invocation, ProcessOutput};
 use crate::exec::script::Script;
-use crate::exec::shell::{self, Report};
+use crate::exec::shell::{self, CommandLog};
 use crate::sys::hosts::HostNames;
 use crate::{debug, error, warning};
 
@@ -52,7 +52,7 @@ const LAST: Duration = Duration::from_secs(10);
 
 /// A mail and what belongs to its command.
 #[derive(Debug)]
-pub struct Job {
+pub struct MailJob {
     /// The mail.
     pub mail: Mail,
     /// The action, for messages.
@@ -67,33 +67,33 @@ pub struct Job {
 
 /// Handle to the task that sends a jail's mails.
 #[derive(Debug)]
-pub struct Queue {
-    shared: Arc<Shared>,
+pub struct MailQueue {
+    shared: Arc<MailQueueShared>,
     task: JoinHandle<()>,
 }
 
-impl Queue {
+impl MailQueue {
     /// Starts the task.
-    pub fn spawn(jail: &str, names: HostNames, whois: Whois) -> Queue {
-        let shared = Arc::new(Shared {
+    pub fn spawn(jail: &str, names: HostNames, whois: Whois) -> MailQueue {
+        let shared = Arc::new(MailQueueShared {
             jail: jail.to_owned(),
             state: Mutex::default(),
             changed: Notify::new(),
         });
-        let sender = Sender {
+        let sender = MailSender {
             shared: shared.clone(),
             names,
             whois,
             again: Vec::new(),
         };
-        Queue {
+        MailQueue {
             shared,
             task: tokio::spawn(sender.run()),
         }
     }
 
     /// Queues a mail.
-    pub fn push(&self, job: Job) {
+    pub fn push(&self, job: MailJob) {
         let mut state = self.shared.state();
         if let Some(span) = job.pacing.throttle {
             let subject = job.mail.subject();
@@ -112,7 +112,7 @@ impl Queue {
         state.left += 1;
         match state.lanes.iter_mut().find(|(name, _)| *name == job.action) {
             Some((_, lane)) => lane.push(job),
-            None => state.lanes.push((job.action.clone(), Lane::new(job))),
+            None => state.lanes.push((job.action.clone(), MailLane::new(job))),
         }
         drop(state);
         self.shared.changed.notify_one();
@@ -137,7 +137,7 @@ impl Queue {
     }
 }
 
-impl Drop for Queue {
+impl Drop for MailQueue {
     fn drop(&mut self) {
         self.end();
     }
@@ -145,37 +145,37 @@ impl Drop for Queue {
 
 /// What both sides see.
 #[derive(Debug)]
-struct Shared {
+struct MailQueueShared {
     jail: String,
-    state: Mutex<State>,
+    state: Mutex<MailQueueState>,
     /// There is something new in the state.
     changed: Notify,
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl MailQueueShared {
+    fn state(&self) -> MutexGuard<'_, MailQueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct MailQueueState {
     throttle: Throttle,
     /// Mails that were not tried yet, by action, the longest waiting action first.
-    lanes: Vec<(String, Lane)>,
+    lanes: Vec<(String, MailLane)>,
     /// Mails that are neither sent nor lost.
     left: usize,
     /// No more will come.
     closed: bool,
 }
 
-impl State {
+impl MailQueueState {
     /// When there is something to be sent.
     fn due(&self) -> Option<Instant> {
         self.lanes.iter().map(|(_, lane)| lane.due()).min()
     }
 
-    fn take_due(&mut self) -> Option<Lane> {
+    fn take_due(&mut self) -> Option<MailLane> {
         let now = Instant::now();
         let at = self.lanes.iter().position(|(_, lane)| lane.due() <= now)?;
         Some(self.lanes.remove(at).1)
@@ -184,21 +184,21 @@ impl State {
 
 /// Mails of one action that were not tried yet.
 #[derive(Debug)]
-struct Lane {
+struct MailLane {
     /// The first mail came.
     begun: Instant,
     /// The last one came.
     latest: Instant,
-    jobs: Vec<Job>,
+    jobs: Vec<MailJob>,
     /// In the place of the jobs when they are too many.
     burst: Option<Outgoing>,
     pacing: Pacing,
 }
 
-impl Lane {
-    fn new(job: Job) -> Lane {
+impl MailLane {
+    fn new(job: MailJob) -> MailLane {
         let now = Instant::now();
-        Lane {
+        MailLane {
             begun: now,
             latest: now,
             pacing: job.pacing,
@@ -207,7 +207,7 @@ impl Lane {
         }
     }
 
-    fn push(&mut self, job: Job) {
+    fn push(&mut self, job: MailJob) {
         self.latest = Instant::now();
         if let Some(burst) = &mut self.burst {
             burst.bundle.add(job.mail.subject());
@@ -254,7 +254,7 @@ struct Outgoing {
 
 impl Outgoing {
     /// `job` is one of those in the bundle.
-    fn new(bundle: Bundle, job: Job) -> Outgoing {
+    fn new(bundle: Bundle, job: MailJob) -> Outgoing {
         Outgoing {
             bundle,
             written: None,
@@ -267,20 +267,20 @@ impl Outgoing {
 
 /// What the task does next.
 enum Next {
-    New(Lane),
+    New(MailLane),
     Again(usize, Outgoing),
 }
 
 /// The task.
-struct Sender {
-    shared: Arc<Shared>,
+struct MailSender {
+    shared: Arc<MailQueueShared>,
     names: HostNames,
     whois: Whois,
     /// Mails to be tried again: when, how often they were tried, which.
     again: Vec<(Instant, usize, Outgoing)>,
 }
 
-impl Sender {
+impl MailSender {
     async fn run(mut self) {
         while let Some(next) = self.next().await {
             match next {
@@ -339,7 +339,7 @@ impl Sender {
     }
 
     /// Writes the mails of an action: one by one, put together, or listed where they are too many.
-    async fn write(&self, lane: Lane) -> Vec<Outgoing> {
+    async fn write(&self, lane: MailLane) -> Vec<Outgoing> {
         if let Some(burst) = lane.burst {
             return vec![burst];
         }
@@ -353,7 +353,7 @@ impl Sender {
             return written.into_iter().map(single).collect();
         }
         let count = written.len();
-        let (mails, mut jobs): (Vec<Written>, Vec<Job>) = written.into_iter().unzip();
+        let (mails, mut jobs): (Vec<Written>, Vec<MailJob>) = written.into_iter().unzip();
         match (digest::combine(mails), jobs.pop()) {
             (Some(mail), Some(job)) => vec![Outgoing::new(Bundle::new(mail, count), job)],
             _ => Vec::new(),
@@ -421,7 +421,7 @@ impl Sender {
         let (jail, action) = (&self.shared.jail, Value::from(mail.action.as_str()).repr());
         let sent = match sink {
             Sink::Program { arguments, .. } => {
-                let report = Report::new(&mail.script);
+                let report = CommandLog::new(&mail.script);
                 run(arguments, text, &mail.timeout, &report).await
             }
             Sink::Smtp {
@@ -461,7 +461,7 @@ impl Sender {
 }
 
 /// Hands a mail to a program; answers whether it took it.
-async fn run(arguments: &[String], text: &[u8], limit: &Value, report: &Report<'_>) -> bool {
+async fn run(arguments: &[String], text: &[u8], limit: &Value, report: &CommandLog<'_>) -> bool {
     let invocation = Invocation {
         input: Some(text),
         ..Invocation::new(arguments, shell::limit(limit))
@@ -471,9 +471,9 @@ async fn run(arguments: &[String], text: &[u8], limit: &Value, report: &Report<'
         // said as a shell says it; none is asked, it would write the mail anew
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let reason = format!("/bin/sh: 1: {}: not found", arguments[0]);
-            Finished {
+            ProcessOutput {
                 pid: 0,
-                ending: Ending::Code(127),
+                ending: ExitOutcome::Code(127),
                 timed_out: false,
                 stdout: Vec::new(),
                 stderr: reason.into_bytes(),

@@ -1,6 +1,6 @@
-//! How often the mails of an action go out, by two parameters of the action that the original does
-//! not know: `throttle`, the time in which a mail of the same subject goes out once, and `digest`, the
-//! time whose mails are put together into one.
+//! Rate limits for the mails of an action, by two parameters that the original does not have: `throttle`, the
+//! time in which a mail with the same subject is sent once, and `digest`, the time whose mails are combined into
+//! one.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -1,8 +1,8 @@
-//! Reads the parts of a script that is a mail: what prints its text, and where the text goes.
+//! Parses a script that is a mail: what prints its text, and where the text goes.
 #![forbid(unsafe_code)]
 
-use super::{Piece, Reads, Server, Sink, Source, body};
-use crate::exec::syntax::{Command, Joint, List, Part, Pipeline, Word};
+use super::{MailPiece, Reads, Sink, SmtpServer, TextSource, body};
+use crate::exec::syntax::{Joint, List, Part, Pipeline, ShellCommand, Word};
 
 /// Programs that take a message with headers.
 const SENDMAIL: [&str; 4] = ["sendmail", "msmtp", "ssmtp", "esmtp"];
@@ -11,23 +11,23 @@ const SENDMAIL: [&str; 4] = ["sendmail", "msmtp", "ssmtp", "esmtp"];
 const MAIL: [&str; 4] = ["mail", "mailx", "Mail", "s-nail"];
 
 /// Reads sources, knowing the values of variables.
-pub(super) struct Reader<'a> {
+pub(super) struct MailReader<'a> {
     /// Values of the ticket, by number.
     pub(super) values: &'a [String],
     /// Variables that the script itself sets.
     pub(super) own: Vec<(String, String)>,
 }
 
-impl Reader<'_> {
-    pub(super) fn sink(&self, command: &Command) -> Option<Sink> {
-        let Command::Simple { assignments, words } = command else {
+impl MailReader<'_> {
+    pub(super) fn sink(&self, command: &ShellCommand) -> Option<Sink> {
+        let ShellCommand::Simple { assignments, words } = command else {
             return None;
         };
         if !assignments.is_empty() {
             return None;
         }
         let program = words.first()?.literal()?;
-        let server = Server::parse(&program);
+        let server = SmtpServer::parse(&program);
         // a value stays within its argument, its header, its recipient
         let replaced = |c: char| c.is_control() || server.is_some() && matches!(c, ' ' | ',');
         let argument = |word| self.single(word, |value| value.replace(replaced, "_"));
@@ -44,7 +44,7 @@ impl Reader<'_> {
         Some(Sink::Program { arguments, reads })
     }
 
-    pub(super) fn sources(&mut self, list: &List) -> Option<Vec<Source>> {
+    pub(super) fn sources(&mut self, list: &List) -> Option<Vec<TextSource>> {
         let mut sources = Vec::new();
         let mut rest = list.iter();
         while let Some((pipeline, joint)) = rest.next() {
@@ -67,7 +67,7 @@ impl Reader<'_> {
             let whole = alternatives
                 .into_iter()
                 .rev()
-                .reduce(|later, earlier| Source::Else(Box::new(earlier), Box::new(later)))?;
+                .reduce(|later, earlier| TextSource::Else(Box::new(earlier), Box::new(later)))?;
             sources.push(whole);
         }
         (!sources.is_empty()).then_some(sources)
@@ -75,7 +75,7 @@ impl Reader<'_> {
 
     /// `name="text"` alone: remembered.
     fn assignment(&mut self, pipeline: &Pipeline) -> Option<()> {
-        let [Command::Simple { assignments, words }] = pipeline.as_slice() else {
+        let [ShellCommand::Simple { assignments, words }] = pipeline.as_slice() else {
             return None;
         };
         if !words.is_empty() {
@@ -87,9 +87,9 @@ impl Reader<'_> {
         Some(())
     }
 
-    pub(super) fn source(&mut self, pipeline: &[Command]) -> Option<Source> {
+    pub(super) fn source(&mut self, pipeline: &[ShellCommand]) -> Option<TextSource> {
         let (first, rest) = pipeline.split_first()?;
-        let Command::Simple { assignments, words } = first else {
+        let ShellCommand::Simple { assignments, words } = first else {
             return None;
         };
         let program = words.first()?.literal()?;
@@ -114,20 +114,20 @@ impl Reader<'_> {
                     return None;
                 };
                 let format = format.literal()?.strip_prefix('+')?.to_owned();
-                body::is_date_format(&format).then_some(Source::Date(format))
+                body::is_date_format(&format).then_some(TextSource::Date(format))
             }
             (name, []) if name.contains("whois") => {
                 let arguments = words
                     .iter()
                     .map(|word| self.single(word, str::to_owned))
                     .collect::<Option<Vec<_>>>()?;
-                (arguments.len() > 1).then_some(Source::Whois(arguments))
+                (arguments.len() > 1).then_some(TextSource::Whois(arguments))
             }
             _ => None,
         }
     }
 
-    fn printf(&mut self, words: &[Word]) -> Option<Source> {
+    fn printf(&mut self, words: &[Word]) -> Option<TextSource> {
         let [_, format, text] = words else {
             return None;
         };
@@ -141,22 +141,24 @@ impl Reader<'_> {
             .iter()
             .map(|part| self.piece(part))
             .collect::<Option<Vec<_>>>()?;
-        Some(Source::Printf { pieces, escapes })
+        Some(TextSource::Printf { pieces, escapes })
     }
 
-    fn piece(&mut self, part: &Part) -> Option<Piece> {
+    fn piece(&mut self, part: &Part) -> Option<MailPiece> {
         match part {
-            Part::Text(text) => Some(Piece::Own(text.clone())),
-            Part::Value(number) => self.values.get(*number).cloned().map(Piece::Foreign),
-            Part::Variable { name, quoted: true } => Some(Piece::Own(self.owned(name)?.to_owned())),
-            Part::Output { list, quoted: true } => self.sources(list).map(Piece::Output),
+            Part::Text(text) => Some(MailPiece::Own(text.clone())),
+            Part::Value(number) => self.values.get(*number).cloned().map(MailPiece::Foreign),
+            Part::Variable { name, quoted: true } => {
+                Some(MailPiece::Own(self.owned(name)?.to_owned()))
+            }
+            Part::Output { list, quoted: true } => self.sources(list).map(MailPiece::Output),
             // a shell would split it
             Part::Variable { .. } | Part::Output { .. } | Part::Wildcard(_) => None,
         }
     }
 
     /// `grep` with options that only choose and cut, a fixed text and files.
-    fn grep(&self, words: &[Word], last: Option<usize>) -> Option<Source> {
+    fn grep(&self, words: &[Word], last: Option<usize>) -> Option<TextSource> {
         let mut arguments = vec![words.first()?.literal()?];
         let mut fixed = false;
         let mut options = words[1..].iter().peekable();
@@ -180,7 +182,7 @@ impl Reader<'_> {
         for word in options {
             files.extend(self.paths(word)?);
         }
-        (fixed && !files.is_empty()).then_some(Source::Grep {
+        (fixed && !files.is_empty()).then_some(TextSource::Grep {
             arguments,
             files,
             last,
@@ -244,7 +246,7 @@ fn base_name(program: &str) -> &str {
 }
 
 /// `echo` of plain words; shells differ about everything else.
-fn echo(words: &[Word]) -> Option<Source> {
+fn echo(words: &[Word]) -> Option<TextSource> {
     let words = words[1..]
         .iter()
         .map(Word::literal)
@@ -254,15 +256,15 @@ fn echo(words: &[Word]) -> Option<Source> {
     {
         return None;
     }
-    Some(Source::Printf {
-        pieces: vec![Piece::Own(words.join(" ") + "\n")],
+    Some(TextSource::Printf {
+        pieces: vec![MailPiece::Own(words.join(" ") + "\n")],
         escapes: false,
     })
 }
 
 /// The number in `tail -n NUMBER`.
-fn tail_count(command: &Command) -> Option<usize> {
-    let Command::Simple { assignments, words } = command else {
+fn tail_count(command: &ShellCommand) -> Option<usize> {
+    let ShellCommand::Simple { assignments, words } = command else {
         return None;
     };
     let words = words
@@ -281,7 +283,7 @@ fn tail_count(command: &Command) -> Option<usize> {
 }
 
 /// A server with the arguments `[-f sender] recipient …`.
-fn smtp_sink(server: Server, arguments: &[String]) -> Option<Sink> {
+fn smtp_sink(server: SmtpServer, arguments: &[String]) -> Option<Sink> {
     let (sender, recipients) = match arguments {
         [flag, sender, recipients @ ..] if flag == "-f" => (sender.clone(), recipients),
         recipients => (String::new(), recipients),

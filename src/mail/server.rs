@@ -1,6 +1,5 @@
-//! The SMTP server a mail command names in the place of a program:
-//! `smtp://[user:password@]host[:port]`, with TLS from the first byte (`smtps://`) or after
-//! STARTTLS (`smtp+starttls://`).
+//! The SMTP server that a mail command names in place of a program: `smtp://[user:password@]host[:port]`, with
+//! TLS from the first byte (`smtps://`) or after STARTTLS (`smtp+starttls://`).
 
 use percent_encoding::percent_decode_str;
 
@@ -17,7 +16,7 @@ pub enum Security {
 
 /// A server.
 #[derive(Clone, PartialEq)]
-pub struct Server {
+pub struct SmtpServer {
     /// Name or address, without brackets.
     pub host: String,
     /// Its port; unless said otherwise 25, 587 with STARTTLS, 465 with TLS.
@@ -39,9 +38,9 @@ const SCHEMES: [(&str, Security, bool, u16); 5] = [
     ("smtp+mime+starttls://", Security::StartTls, true, 25),
 ];
 
-impl Server {
+impl SmtpServer {
     /// Reads the word in the place of a program; `None` when it names no server.
-    pub fn parse(word: &str) -> Option<Server> {
+    pub fn parse(word: &str) -> Option<SmtpServer> {
         let (rest, security, mime, port) =
             SCHEMES
                 .into_iter()
@@ -62,7 +61,7 @@ impl Server {
             _ => (place, port),
         };
         let host = host.trim_matches(['[', ']']).to_owned();
-        (!host.is_empty()).then_some(Server {
+        (!host.is_empty()).then_some(SmtpServer {
             host,
             port,
             security,
@@ -72,7 +71,7 @@ impl Server {
     }
 }
 
-impl std::fmt::Debug for Server {
+impl std::fmt::Debug for SmtpServer {
     /// Without the password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Server")
@@ -92,7 +91,7 @@ mod tests {
     #[test]
     fn servers_are_read() {
         let read = |word| {
-            let server = Server::parse(word)?;
+            let server = SmtpServer::parse(word)?;
             Some((server.host, server.port, server.security, server.login))
         };
         let plain = |host: &str, port| Some((host.to_owned(), port, Security::None, None));
@@ -124,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_password_is_not_shown() {
-        let server = Server::parse("smtp://me:secret@h").unwrap();
+        let server = SmtpServer::parse("smtp://me:secret@h").unwrap();
         assert!(!format!("{server:?}").contains("secret"));
     }
 }

@@ -1,4 +1,4 @@
-//! Hands a mail to an SMTP server.
+//! Sends a mail to an SMTP server.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::{Address, Transport};
 
-use super::server::{Security, Server};
+use super::server::{Security, SmtpServer};
 use super::{headers, mime};
 
 /// Time for each step of the conversation.
@@ -19,7 +19,7 @@ const TIME: Duration = Duration::from_secs(30);
 /// # Errors
 /// What the server or the addresses are at fault with, in words.
 pub fn send(
-    server: &Server,
+    server: &SmtpServer,
     sender: &str,
     recipients: &[String],
     message: &[u8],
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn addresses_must_be_such() {
-        let server = Server::parse("smtp://127.0.0.1:1").unwrap();
+        let server = SmtpServer::parse("smtp://127.0.0.1:1").unwrap();
         let error = send(&server, "a b", &["c@d".into()], b"", "x").unwrap_err();
         assert!(error.contains("address"), "{error}");
         let error = send(&server, "f", &["root".into()], b"", "example.org").unwrap_err();

@@ -1,8 +1,8 @@
-//! Asks the registries about an address (RFC 3912), for mails.
+//! A whois client (RFC 3912), for mails.
 //!
-//! A small client of its own: it begins at IANA, follows referrals to registries it knows, and is
-//! bound in time, size and steps. Answers are kept for an hour, so that a wave of bans from one
-//! address asks once. Where the configuration names another program than `whois`, that is run.
+//! It starts at IANA and follows referrals to registries that it knows, with limits of time, size and steps.
+//! Answers are cached for an hour, so that many bans of one address cause one query. If the configuration names
+//! another program than `whois`, that is run instead.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use crate::debug;
-use crate::exec::process::{Ending, Invocation};
+use crate::exec::process::{ExitOutcome, Invocation};
 
 /// Time for the whole of one question.
 const TIME: Duration = Duration::from_secs(10);
@@ -114,7 +114,7 @@ async fn run(arguments: &[String]) -> Option<Vec<u8>> {
         ..Invocation::new(arguments, TIME)
     };
     let finished = invocation.run().await.ok()?;
-    (finished.ending == Ending::Code(0)).then_some(finished.stdout)
+    (finished.ending == ExitOutcome::Code(0)).then_some(finished.stdout)
 }
 
 /// Whom to ask first and where referrals may lead.

@@ -1,4 +1,4 @@
-//! What one message tells: one event, or all that have waited together.
+//! One message: one event, or all that have waited together.
 #![forbid(unsafe_code)]
 
 use chrono::Utc;

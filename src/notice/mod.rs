@@ -1,9 +1,9 @@
-//! Messages to web services: commands of actions that say `ferroban notify`, read here, and sent by a
-//! queue of their own.
+//! Messages to web services: commands of actions that call `ferroban notify`, parsed here, and sent by a queue
+//! of their own.
 //!
-//! In comes the script of a command, out comes a [`Notice`]. Such a command has a line for each of its
-//! options, the text of the event last; no shell ever sees it. What it is is decided without the values of the
-//! ticket, and these are written as their place demands it.
+//! In: the script of a command. Out: a [`Notice`]. Such a command has a line for each of its options, the text
+//! of the event last; no shell is involved. It is recognised without the values of the ticket, and these are
+//! escaped as their place demands.
 #![forbid(unsafe_code)]
 
 pub mod message;

@@ -1,4 +1,4 @@
-//! One try to send a message, and what comes of it.
+//! One attempt to send a message, and its result.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -26,23 +26,23 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// Why a message was not taken.
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}")]
-pub struct Failure {
+pub struct PostFailure {
     reason: String,
     /// Whether it may be tried again, and how long not before.
     pub again: Option<Duration>,
 }
 
-impl Failure {
-    fn for_good(reason: impl ToString) -> Failure {
-        Failure {
+impl PostFailure {
+    fn for_good(reason: impl ToString) -> PostFailure {
+        PostFailure {
             reason: reason.to_string(),
             again: None,
         }
     }
 }
 
-impl From<HttpError> for Failure {
-    fn from(error: HttpError) -> Failure {
+impl From<HttpError> for PostFailure {
+    fn from(error: HttpError) -> PostFailure {
         let again = match error {
             HttpError::Connect { .. } | HttpError::Answer { .. } | HttpError::Late { .. } => {
                 Some(Duration::ZERO)
@@ -52,7 +52,7 @@ impl From<HttpError> for Failure {
             | HttpError::Tls(_)
             | HttpError::TooLarge { .. } => None,
         };
-        Failure {
+        PostFailure {
             reason: error.to_string(),
             again,
         }
@@ -90,10 +90,10 @@ impl Request {
     ///
     /// # Errors
     /// Certificates that cannot be used.
-    pub fn client(&self) -> Result<HttpClient, Failure> {
-        let client = HttpClient::new(self.tls.clone()).map_err(Failure::for_good)?;
+    pub fn client(&self) -> Result<HttpClient, PostFailure> {
+        let client = HttpClient::new(self.tls.clone()).map_err(PostFailure::for_good)?;
         match &self.proxy {
-            Some(proxy) => client.through(proxy).map_err(Failure::for_good),
+            Some(proxy) => client.through(proxy).map_err(PostFailure::for_good),
             None => Ok(client),
         }
     }
@@ -113,12 +113,12 @@ pub async fn send(
     request: &Request,
     message: &Message,
     time: Duration,
-) -> Result<Response, Failure> {
+) -> Result<Response, PostFailure> {
     // secrets are in files
     let (filling, message) = (request.clone(), message.clone());
     let filled = tokio::task::spawn_blocking(move || filling.fill(&message));
-    let filled = filled.await.map_err(Failure::for_good)?;
-    let filled = filled.map_err(Failure::for_good)?;
+    let filled = filled.await.map_err(PostFailure::for_good)?;
+    let filled = filled.map_err(PostFailure::for_good)?;
     let headers: Vec<(&str, &str)> = filled
         .headers
         .iter()
@@ -174,7 +174,7 @@ fn secret_parts(secret: &str) -> Vec<&str> {
 }
 
 /// What a server means that does not take a message.
-fn refused(response: &Response, now: DateTime<Utc>) -> Failure {
+fn refused(response: &Response, now: DateTime<Utc>) -> PostFailure {
     let header = |name: &str| response.headers.get(name)?.to_str().ok();
     let again = match response.status {
         408 | 425 | 429 | 500..=599 => {
@@ -189,7 +189,7 @@ fn refused(response: &Response, now: DateTime<Utc>) -> Failure {
         let place = place.split('/').take(3).collect::<Vec<_>>().join("/");
         reason.push_str(&format!("; it wants to be asked at {}", cut(&place, SHOWN)));
     }
-    Failure { reason, again }
+    PostFailure { reason, again }
 }
 
 /// What a server has said, on one line.

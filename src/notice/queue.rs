@@ -1,8 +1,7 @@
-//! The messages of one action, sent one after the other beside everything else: no server, however slow,
-//! delays a ban.
+//! The message queue of one action, sent in the background: no server, however slow, delays a ban.
 //!
-//! Events that wait for the same server become one message. What waits is bounded: beyond that the oldest
-//! events are dropped, which is told with their number.
+//! Events that wait for the same server become one message. The queue is bounded: beyond that the oldest events
+//! are dropped, and their number is logged.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::message::Message;
-use super::post::{self, Failure};
+use super::post::{self, PostFailure};
 use super::rate::Meter;
 use super::{Notice, Request};
 use crate::control::Value;
@@ -40,7 +39,7 @@ const LAST: Duration = Duration::from_secs(5);
 
 /// An event to be told.
 #[derive(Debug)]
-pub struct Job {
+pub struct NoticeJob {
     /// The event, and how it is told.
     pub notice: Notice,
     /// How long one try may take.
@@ -51,32 +50,32 @@ pub struct Job {
 
 /// Handle to the task that sends an action's messages.
 #[derive(Debug)]
-pub struct Queue {
-    shared: Arc<Shared>,
+pub struct NoticeQueue {
+    shared: Arc<NoticeQueueShared>,
     task: JoinHandle<()>,
 }
 
-impl Queue {
+impl NoticeQueue {
     /// Starts the task.
-    pub fn spawn(jail: &str, action: &str) -> Queue {
-        let shared = Arc::new(Shared {
+    pub fn spawn(jail: &str, action: &str) -> NoticeQueue {
+        let shared = Arc::new(NoticeQueueShared {
             name: format!("[{jail}] action {}", Value::from(action).repr()),
             state: Mutex::default(),
             changed: Notify::new(),
         });
-        let sender = Sender {
+        let sender = NoticeSender {
             shared: shared.clone(),
             client: None,
             meter: None,
         };
-        Queue {
+        NoticeQueue {
             shared,
             task: tokio::spawn(sender.run()),
         }
     }
 
     /// Queues an event.
-    pub fn push(&self, job: Job) {
+    pub fn push(&self, job: NoticeJob) {
         let mut state = self.shared.state();
         let now = Instant::now();
         if let Some(span) = job.pacing.throttle
@@ -118,7 +117,7 @@ impl Queue {
     }
 }
 
-impl Drop for Queue {
+impl Drop for NoticeQueue {
     fn drop(&mut self) {
         self.end();
     }
@@ -126,25 +125,25 @@ impl Drop for Queue {
 
 /// What both sides see.
 #[derive(Debug)]
-struct Shared {
+struct NoticeQueueShared {
     /// Jail and action, for the log.
     name: String,
-    state: Mutex<State>,
+    state: Mutex<NoticeQueueState>,
     /// There is something new in the state.
     changed: Notify,
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl NoticeQueueShared {
+    fn state(&self) -> MutexGuard<'_, NoticeQueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct NoticeQueueState {
     throttle: Throttle,
     /// Each with when it came.
-    waiting: VecDeque<(Instant, Job)>,
+    waiting: VecDeque<(Instant, NoticeJob)>,
     /// Events that are being sent.
     under_way: usize,
     /// Events for which there was no room, since that was last told.
@@ -154,7 +153,7 @@ struct State {
 }
 
 /// Events that go out together.
-struct Batch {
+struct NoticeBatch {
     request: Request,
     message: Message,
     events: usize,
@@ -162,7 +161,7 @@ struct Batch {
     retries: u32,
 }
 
-impl State {
+impl NoticeQueueState {
     /// When the oldest event is due.
     fn due(&self) -> Option<Instant> {
         let (came, job) = self.waiting.front()?;
@@ -174,7 +173,7 @@ impl State {
     }
 
     /// Takes the oldest event, and those that can be told with it.
-    fn take(&mut self) -> Option<Batch> {
+    fn take(&mut self) -> Option<NoticeBatch> {
         let (_, first) = self.waiting.front()?;
         let (request, json) = (first.notice.request.clone(), first.notice.json);
         let (limit, time, retries) = (first.notice.limit, first.time, first.notice.retries);
@@ -187,7 +186,7 @@ impl State {
         let (message, events) = Message::of(&events, limit, json);
         self.waiting.drain(..events);
         self.under_way = events;
-        Some(Batch {
+        Some(NoticeBatch {
             request,
             message,
             events,
@@ -198,14 +197,14 @@ impl State {
 }
 
 /// The task.
-struct Sender {
-    shared: Arc<Shared>,
+struct NoticeSender {
+    shared: Arc<NoticeQueueShared>,
     /// That of the last request.
     client: Option<(Request, HttpClient)>,
     meter: Option<Meter>,
 }
 
-impl Sender {
+impl NoticeSender {
     async fn run(mut self) {
         while let Some(batch) = self.next().await {
             self.deliver(batch).await;
@@ -224,7 +223,7 @@ impl Sender {
     }
 
     /// Waits for the next message that may go out; `None` when there will be none.
-    async fn next(&mut self) -> Option<Batch> {
+    async fn next(&mut self) -> Option<NoticeBatch> {
         let shared = self.shared.clone();
         loop {
             let due = {
@@ -258,7 +257,7 @@ impl Sender {
     }
 
     /// Sends a message, again and again if need be.
-    async fn deliver(&mut self, batch: Batch) {
+    async fn deliver(&mut self, batch: NoticeBatch) {
         let (shared, events) = (self.shared.clone(), batch.events);
         let name = &shared.name;
         let mut usual = FIRST_WAIT;
@@ -293,7 +292,7 @@ impl Sender {
         }
     }
 
-    async fn send(&mut self, batch: &Batch) -> Result<(), Failure> {
+    async fn send(&mut self, batch: &NoticeBatch) -> Result<(), PostFailure> {
         let client = match &self.client {
             Some((request, client)) if request.shares_client(&batch.request) => client.clone(),
             _ => {
@@ -307,7 +306,7 @@ impl Sender {
     }
 }
 
-impl Shared {
+impl NoticeQueueShared {
     async fn until_closed(&self) {
         loop {
             let changed = self.changed.notified();

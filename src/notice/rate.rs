@@ -1,4 +1,4 @@
-//! How many messages go out in a time.
+//! A rate limit for messages.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;

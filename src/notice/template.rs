@@ -1,7 +1,7 @@
-//! Texts of a request with gaps in them: values of a ban, secrets, and the message itself.
+//! Templates of requests with placeholders: values of a ban, secrets, and the message itself.
 //!
-//! What fills a gap is written as the place demands it, so that it stays what it is: no log line ends a
-//! string of JSON, begins a header or leads to another address.
+//! A value is escaped as its place demands: no log line ends a JSON string, begins a header or leads to another
+//! address.
 #![forbid(unsafe_code)]
 
 use std::io::Read as _;
@@ -64,7 +64,7 @@ impl Form {
 
 /// Something in a text that is filled in.
 #[derive(Clone, Debug, PartialEq)]
-enum Piece {
+enum TemplatePiece {
     /// From the configuration.
     Own(String),
     /// The value of a tag.
@@ -102,7 +102,7 @@ pub struct SecretError {
 
 /// A text with gaps.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Template(Vec<Piece>);
+pub struct Template(Vec<TemplatePiece>);
 
 impl Template {
     /// Reads a text with marks; `gaps` says whether secrets and parts of the message may be named in it.
@@ -111,15 +111,15 @@ impl Template {
         for (at, part) in text.split(MARK).enumerate() {
             let number = part.parse::<usize>().ok().filter(|_| at % 2 == 1);
             match number.and_then(|number| Some((tags.get(number)?, values.get(number)?))) {
-                Some((tag, value)) => pieces.push(Piece::Value {
+                Some((tag, value)) => pieces.push(TemplatePiece::Value {
                     tag: tag.clone(),
                     text: value.clone(),
                 }),
                 None if gaps => read_own(part, &mut pieces),
-                None => pieces.push(Piece::Own(part.to_owned())),
+                None => pieces.push(TemplatePiece::Own(part.to_owned())),
             }
         }
-        pieces.retain(|piece| *piece != Piece::Own(String::new()));
+        pieces.retain(|piece| *piece != TemplatePiece::Own(String::new()));
         Template(pieces)
     }
 
@@ -131,7 +131,7 @@ impl Template {
     /// Its text without what is filled in.
     pub fn own(&self) -> String {
         let own = self.0.iter().filter_map(|piece| match piece {
-            Piece::Own(text) => Some(&**text),
+            TemplatePiece::Own(text) => Some(&**text),
             _ => None,
         });
         own.collect()
@@ -142,11 +142,11 @@ impl Template {
         let mut json = Json::default();
         let mut unused = String::new();
         self.0.iter().any(|piece| match piece {
-            Piece::Own(text) => {
+            TemplatePiece::Own(text) => {
                 json.own(text, &mut unused);
                 false
             }
-            Piece::Blank(Blank::Message) => !json.in_string,
+            TemplatePiece::Blank(Blank::Message) => !json.in_string,
             _ => false,
         })
     }
@@ -156,9 +156,9 @@ impl Template {
         let mut out = String::new();
         for piece in &self.0 {
             match piece {
-                Piece::Own(text) => out.push_str(text),
-                Piece::Value { text, .. } => out.push_str(&value(text)),
-                Piece::Secret { .. } | Piece::Blank(_) => {}
+                TemplatePiece::Own(text) => out.push_str(text),
+                TemplatePiece::Value { text, .. } => out.push_str(&value(text)),
+                TemplatePiece::Secret { .. } | TemplatePiece::Blank(_) => {}
             }
         }
         out
@@ -170,9 +170,9 @@ impl Template {
         let mut json = Json::default();
         for piece in &self.0 {
             match piece {
-                Piece::Own(text) => json.own(text, &mut out),
-                Piece::Value { tag, text } => json.value(tag, text, &mut out),
-                Piece::Secret { .. } | Piece::Blank(_) => {}
+                TemplatePiece::Own(text) => json.own(text, &mut out),
+                TemplatePiece::Value { tag, text } => json.value(tag, text, &mut out),
+                TemplatePiece::Secret { .. } | TemplatePiece::Blank(_) => {}
             }
         }
         out
@@ -186,15 +186,15 @@ impl Template {
         let mut out = String::new();
         for piece in &self.0 {
             match piece {
-                Piece::Own(text) => out.extend(utf8_percent_encode(text, NOT_IN_URL)),
-                Piece::Secret { path, optional } => {
+                TemplatePiece::Own(text) => out.extend(utf8_percent_encode(text, NOT_IN_URL)),
+                TemplatePiece::Secret { path, optional } => {
                     let secret = secret(path, *optional)?;
                     out.extend(utf8_percent_encode(&secret, NOT_IN_URL));
                 }
-                Piece::Value { text, .. } => {
+                TemplatePiece::Value { text, .. } => {
                     out.extend(utf8_percent_encode(text, NOT_IN_COMPONENT));
                 }
-                Piece::Blank(blank) => {
+                TemplatePiece::Blank(blank) => {
                     let text = message.part(*blank);
                     out.extend(utf8_percent_encode(text, NOT_IN_COMPONENT));
                 }
@@ -211,9 +211,9 @@ impl Template {
         let mut out = String::new();
         for piece in &self.0 {
             match piece {
-                Piece::Own(text) | Piece::Value { text, .. } => out.push_str(text),
-                Piece::Blank(blank) => out.push_str(message.part(*blank)),
-                Piece::Secret { path, optional } => match secret(path, *optional)? {
+                TemplatePiece::Own(text) | TemplatePiece::Value { text, .. } => out.push_str(text),
+                TemplatePiece::Blank(blank) => out.push_str(message.part(*blank)),
+                TemplatePiece::Secret { path, optional } => match secret(path, *optional)? {
                     secret if secret.is_empty() => return Ok(None),
                     secret => out.push_str(&secret),
                 },
@@ -231,7 +231,7 @@ impl Template {
     /// The secrets in it, of those that can be read.
     pub fn secrets(&self) -> impl Iterator<Item = String> {
         self.0.iter().filter_map(|piece| match piece {
-            Piece::Secret { path, optional } => secret(path, *optional).ok(),
+            TemplatePiece::Secret { path, optional } => secret(path, *optional).ok(),
             _ => None,
         })
     }
@@ -246,20 +246,20 @@ impl Template {
         for piece in &self.0 {
             let secret_text;
             let (tag, text) = match piece {
-                Piece::Own(text) => {
+                TemplatePiece::Own(text) => {
                     match form {
                         Form::Json => json.own(text, &mut out),
                         Form::UrlEncoded | Form::Plain => out.push_str(text),
                     }
                     continue;
                 }
-                Piece::Blank(Blank::Message) if form == Form::Json && !json.in_string => {
+                TemplatePiece::Blank(Blank::Message) if form == Form::Json && !json.in_string => {
                     out.push_str(message.part(Blank::Message));
                     continue;
                 }
-                Piece::Value { tag, text } => (&**tag, &**text),
-                Piece::Blank(blank) => ("", message.part(*blank)),
-                Piece::Secret { path, optional } => {
+                TemplatePiece::Value { tag, text } => (&**tag, &**text),
+                TemplatePiece::Blank(blank) => ("", message.part(*blank)),
+                TemplatePiece::Secret { path, optional } => {
                     secret_text = secret(path, *optional)?;
                     ("", &*secret_text)
                 }
@@ -286,7 +286,7 @@ impl Message {
 }
 
 /// Reads the configuration's own text.
-fn read_own(mut text: &str, pieces: &mut Vec<Piece>) {
+fn read_own(mut text: &str, pieces: &mut Vec<TemplatePiece>) {
     let next = |text: &str| {
         let secrets = text.match_indices("$(cat ").find_map(|(at, _)| {
             let (length, piece) = read_secret(&text[at..])?;
@@ -294,21 +294,21 @@ fn read_own(mut text: &str, pieces: &mut Vec<Piece>) {
         });
         let blanks = BLANKS.iter().filter_map(|(name, blank)| {
             let at = text.find(name)?;
-            Some((at, name.len(), Piece::Blank(*blank)))
+            Some((at, name.len(), TemplatePiece::Blank(*blank)))
         });
         blanks.chain(secrets).min_by_key(|(at, ..)| *at)
     };
     while let Some((at, length, piece)) = next(text) {
-        pieces.push(Piece::Own(text[..at].to_owned()));
+        pieces.push(TemplatePiece::Own(text[..at].to_owned()));
         pieces.push(piece);
         text = &text[at + length..];
     }
-    pieces.push(Piece::Own(text.to_owned()));
+    pieces.push(TemplatePiece::Own(text.to_owned()));
 }
 
 /// `$(cat FILE)` or `$(cat "FILE")`, which need not be there with `2>/dev/null` behind it: how long it is,
 /// and what it stands for.
-fn read_secret(text: &str) -> Option<(usize, Piece)> {
+fn read_secret(text: &str) -> Option<(usize, TemplatePiece)> {
     let end = text.find(')')?;
     let inside = text[..end].strip_prefix("$(cat ")?.trim();
     let (file, optional) = match inside.strip_suffix("2>/dev/null") {
@@ -329,7 +329,7 @@ fn read_secret(text: &str) -> Option<(usize, Piece)> {
         }
         None => PathBuf::from(file),
     };
-    Some((end + 1, Piece::Secret { path, optional }))
+    Some((end + 1, TemplatePiece::Secret { path, optional }))
 }
 
 /// What a file holds, without line ends behind it.

@@ -345,12 +345,12 @@ impl Server {
             });
             return Value::List(by_jail.collect());
         }
-        let holders = ids.iter().map(|id| {
+        let refcounts = ids.iter().map(|id| {
             let id = Address::parse(id).to_string();
             let holding = bans.iter().filter(|(_, bans)| bans.contains(&id));
             Value::List(holding.map(|(jail, _)| jail.name.as_str().into()).collect())
         });
-        Value::List(holders.collect())
+        Value::List(refcounts.collect())
     }
 }
 

@@ -231,7 +231,7 @@ impl Server {
     /// What the last server left in the firewall: when all jails that run have restored their bans the
     /// rest of it is taken out. Nobody waits for that.
     fn settle_inherited(&self) {
-        if self.common.holders.inherited().is_settled() {
+        if self.common.refcounts.inherited().is_settled() {
             return;
         }
         let (jails, common, store) = (self.jails.all(), self.common.clone(), self.store());

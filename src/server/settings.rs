@@ -103,7 +103,7 @@ impl Server {
             let opened = opened.map_err(|e| CommandError::new(e.to_string()))?;
             let store = opened.map_err(database_error)?;
             self.common
-                .holders
+                .refcounts
                 .inherited()
                 .expect(store.installed().await);
             Some(store)

@@ -6,18 +6,18 @@ use chrono::{TimeDelta, Utc};
 use ferroban::parts::exec::script::Script;
 use ferroban::parts::mail::rate_limit::Pacing;
 use ferroban::parts::notice::Notice;
-use ferroban::parts::notice::queue::{Job, Queue};
+use ferroban::parts::notice::queue::{NoticeJob, NoticeQueue};
 use tokio::time::{Instant, sleep};
 
 use crate::recorder::{Answer, Recorder, nobody, silent};
 use crate::scenario::recorded;
 
 /// An event for a server at a port, with further options of its command.
-fn job(port: u16, options: &str, event: &str) -> Job {
+fn job(port: u16, options: &str, event: &str) -> NoticeJob {
     let command = format!(
         "ferroban notify\nurl http://127.0.0.1:{port}/\nbody <message>\n{options}\nevent {event}"
     );
-    Job {
+    NoticeJob {
         notice: Notice::recognise(&Script::plain(command)).unwrap().unwrap(),
         time: Duration::from_secs(20),
         pacing: Pacing::default(),
@@ -28,7 +28,7 @@ fn job(port: u16, options: &str, event: &str) -> Job {
 /// after the first time, and what was logged.
 fn told(recorder: &Recorder, seconds: u64, tries: usize) -> (Vec<f64>, Vec<String>) {
     let (_, log) = recorded(30, async {
-        let queue = Queue::spawn("j", "hook");
+        let queue = NoticeQueue::spawn("j", "hook");
         let mut job = job(recorder.port, "", "banned");
         job.time = Duration::from_secs(seconds);
         queue.push(job);
@@ -99,7 +99,7 @@ fn a_refusal_is_told_once_and_not_tried_again() {
 fn tries_come_to_an_end() {
     let recorder = at_first(9, 502, "");
     let (_, log) = recorded(30, async {
-        let queue = Queue::spawn("j", "hook");
+        let queue = NoticeQueue::spawn("j", "hook");
         queue.push(job(recorder.port, "retries 1", "banned"));
         while recorder.asked().len() < 2 {
             sleep(Duration::from_millis(10)).await;
@@ -134,7 +134,7 @@ fn a_server_that_hangs_is_left_and_asked_again() {
 fn what_waits_is_bounded_and_what_is_dropped_is_told() {
     let (gone, log) = recorded(30, async {
         let port = nobody();
-        let queue = Queue::spawn("j", "hook");
+        let queue = NoticeQueue::spawn("j", "hook");
         let begin = Instant::now();
         for n in 0..1500 {
             queue.push(job(port, "batch 1000\nretries 0", &format!("banned {n}")));
@@ -160,7 +160,7 @@ fn what_waits_is_bounded_and_what_is_dropped_is_told() {
 fn a_stop_waits_little_for_a_server_that_hangs() {
     let (took, log) = recorded(30, async {
         let (_listener, port) = silent();
-        let queue = Queue::spawn("j", "hook");
+        let queue = NoticeQueue::spawn("j", "hook");
         for n in 0..10 {
             let mut job = job(port, "", &format!("banned {n}"));
             job.time = Duration::from_secs(600);
@@ -181,7 +181,7 @@ fn a_stop_waits_little_for_a_server_that_hangs() {
 fn messages_beyond_the_rate_wait_for_each_other() {
     let recorder = Recorder::willing();
     let (asked, log) = recorded(30, async {
-        let queue = Queue::spawn("j", "hook");
+        let queue = NoticeQueue::spawn("j", "hook");
         let tell = |n| {
             queue.push(job(
                 recorder.port,
@@ -213,7 +213,7 @@ fn messages_beyond_the_rate_wait_for_each_other() {
 fn a_title_goes_out_once_in_the_time_of_throttle() {
     let recorder = Recorder::willing();
     let (_, log) = recorded(30, async {
-        let queue = Queue::spawn("j", "hook");
+        let queue = NoticeQueue::spawn("j", "hook");
         for title in ["a", "a", "b", "a"] {
             let mut job = job(recorder.port, "", title);
             job.pacing = Pacing::new("1h", "");

@@ -1,5 +1,5 @@
-//! What the last server has left in the firewall of an action, because it was to be started again or was
-//! killed: taken over where the action is what it was, else taken out by the stop that never came.
+//! What the last server left in the firewall for an action, because it was restarted or killed: taken over if
+//! the action is unchanged, otherwise removed by its `actionstop`.
 
 use std::sync::atomic::AtomicU64;
 
@@ -14,7 +14,7 @@ use super::{CommandAction, Context, FamilyKey};
 use crate::clock::now;
 use crate::control::Value;
 use crate::exec::shell;
-use crate::firewall::place::Place;
+use crate::firewall::place::FirewallPlace;
 use crate::firewall::{Change, leftover};
 use crate::mail::rate_limit::Pacing;
 use crate::notice;
@@ -25,7 +25,7 @@ const ACTIONS: &str = "fail2ban.actions";
 
 /// What became of what was there.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Found {
+pub struct LeftoverFound {
     /// Families whose bans stay in force.
     pub taken_over: usize,
     /// Families that were taken out.
@@ -33,9 +33,9 @@ pub struct Found {
 }
 
 /// A chain or a set of the action's own.
-struct Own {
+struct OwnPlaces {
     ban: Change,
-    place: Place,
+    place: FirewallPlace,
     installed: InstalledStart,
     /// Its bans can be told from what the kernel holds, and be lifted one by one.
     readable: bool,
@@ -45,10 +45,10 @@ impl CommandAction {
     /// Sees to what the last server has left, before the action is started: where it was installed by the
     /// same commands, checks well and can be read, it is taken over as started; else `actionstop` takes
     /// it out.
-    pub async fn inherit(&mut self, context: &mut Context<'_>) -> Found {
+    pub async fn inherit(&mut self, context: &mut Context<'_>) -> LeftoverFound {
         let timeout = self.definition.properties.timeout();
         let limit = shell::limit(&timeout);
-        let mut found = Found::default();
+        let mut found = LeftoverFound::default();
         for family in self.definition.properties.families() {
             let Some(own) = self.own(&family, context) else {
                 continue;
@@ -76,7 +76,7 @@ impl CommandAction {
                 && self.passes_check(&family, context).await
                 && let Some(bans) = context.executor.all_standing(&own.ban, &timeout).await
             {
-                let heir = context.executor.holder(&self.name);
+                let heir = context.executor.owner(&self.name);
                 inherited.take_over(own.place.clone(), heir, bans);
                 self.take_over(&family, &own, context);
                 found.taken_over += 1;
@@ -103,7 +103,12 @@ impl CommandAction {
 
     /// Takes a family over as it was installed; answers whether it was by these commands. Another jail may have
     /// taken over what they made already, and this one's part is not known: the last server was killed in between.
-    fn take_over(&mut self, family: &FamilyKey, own: &Own, context: &mut Context<'_>) -> bool {
+    fn take_over(
+        &mut self,
+        family: &FamilyKey,
+        own: &OwnPlaces,
+        context: &mut Context<'_>,
+    ) -> bool {
         let inherited = context.executor.inherited();
         let left = inherited.take_like(&own.installed);
         if left.is_none() && !inherited.has_alike(&own.installed) {
@@ -123,7 +128,7 @@ impl CommandAction {
     }
 
     /// The chain or set that is the action's own for a family.
-    fn own(&mut self, family: &str, context: &Context<'_>) -> Option<Own> {
+    fn own(&mut self, family: &str, context: &Context<'_>) -> Option<OwnPlaces> {
         let names = context.names;
         let (ban, text) = ticket_batch::sample(self, "actionban", family, names)?;
         let key = Some(family.to_owned());
@@ -135,7 +140,7 @@ impl CommandAction {
         let place = ban.place();
         let readable = ticket_batch::sample(self, "actionunban", family, names)
             .is_some_and(|(unban, _)| unban.lifts(&ban));
-        Some(Own {
+        Some(OwnPlaces {
             place,
             readable,
             installed: InstalledStart {
@@ -182,7 +187,7 @@ impl CommandAction {
 }
 
 /// Whether an action had its bans there.
-fn is_of(installed: &InstalledStart, place: &Place) -> bool {
+fn is_of(installed: &InstalledStart, place: &FirewallPlace) -> bool {
     ban_of(installed).is_some_and(|ban| ban.place() == *place)
 }
 
@@ -194,7 +199,7 @@ fn ban_of(installed: &InstalledStart) -> Option<Change> {
 /// When all actions are started and have restored their bans: takes out what the last server installed for
 /// actions that are not there any more, or are configured otherwise.
 pub async fn take_out_rest(common: &Common, store: Option<Store>) {
-    let inherited = common.holders.inherited();
+    let inherited = common.refcounts.inherited();
     let history = History::Live(store, common.resolver.clone());
     for left in inherited.take_left(|_| true) {
         let Some(ban) = ban_of(&left) else {
@@ -229,7 +234,7 @@ pub async fn take_out_rest(common: &Common, store: Option<Store>) {
         take_out(&left, &timeout, &context).await;
         if inherited.is_used(&ban.place()) {
             // what others hold there is gone with it
-            common.monitor.remind();
+            common.monitor.trigger_audit();
         }
     }
 }

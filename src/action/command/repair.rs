@@ -17,7 +17,7 @@ pub enum Repair {
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum CheckVerdict {
     /// All is well, be it after a repair.
     Sane,
     /// It failed and no repair was wanted.
@@ -42,7 +42,7 @@ impl CommandAction {
             return Ok(sane);
         }
         for family in self.families_in(|state| state != 0) {
-            if self.verify(&family, repair, true, context).await? == Verdict::Broken {
+            if self.verify(&family, repair, true, context).await? == CheckVerdict::Broken {
                 self.started.insert(family.clone(), 0);
                 self.forget_executed("actionstart", &family);
                 sane = false;
@@ -60,22 +60,22 @@ impl CommandAction {
         repair: Repair,
         force: bool,
         context: &mut Context<'_>,
-    ) -> Result<Verdict, ActionError> {
+    ) -> Result<CheckVerdict, ActionError> {
         if !force && family.is_some() && !self.started.contains_key(family) {
-            return Ok(Verdict::Sane);
+            return Ok(CheckVerdict::Sane);
         }
         let check = Plan::of(
             self.operation_command("actioncheck", family, context.names)?
                 .into(),
         );
         if check.script.text.is_empty() || self.execute(&check, context).await {
-            return Ok(Verdict::Sane);
+            return Ok(CheckVerdict::Sane);
         }
         if let Repair::OnUnban(what) = repair
             && !self.definition.properties.is_true("actionrepair_on_unban")
         {
             error!(TARGET, "Invariant check failed. {what} is impossible.");
-            return Ok(Verdict::NotRepaired);
+            return Ok(CheckVerdict::NotRepaired);
         }
         error!(
             TARGET,
@@ -90,7 +90,7 @@ impl CommandAction {
             if !self.execute(&mend, context).await {
                 self.started.insert(family.clone(), 0);
                 critical!(TARGET, "Unable to restore environment");
-                return Ok(Verdict::Broken);
+                return Ok(CheckVerdict::Broken);
             }
             self.started.insert(family.clone(), STARTED);
         } else {
@@ -110,9 +110,9 @@ impl CommandAction {
         }
         if self.state(family) != 0 && !self.execute(&check, context).await {
             critical!(TARGET, "Unable to restore environment");
-            return Ok(Verdict::Broken);
+            return Ok(CheckVerdict::Broken);
         }
-        Ok(Verdict::Sane)
+        Ok(CheckVerdict::Sane)
     }
 
     /// Families that are started by themselves; where nothing depends on them it is the one without

@@ -1,12 +1,12 @@
-//! Many changes of the firewall carried out at once.
+//! Applies many changes of the firewall at once.
 
 use std::collections::HashMap;
 
 use super::super::plan::Plan;
 use super::{Executor, Nature, TARGET};
 use crate::control::Value;
-use crate::exec::process::{Ending, Invocation};
-use crate::exec::shell::{self, Report};
+use crate::exec::process::{ExitOutcome, Invocation};
+use crate::exec::shell::{self, CommandLog};
 use crate::firewall::inherited::StandingBan;
 use crate::firewall::iptables::copies::Standing;
 use crate::firewall::iptables::sweep::{self, Sweep};
@@ -38,7 +38,7 @@ impl Executor {
             members,
             routes,
         } = parted;
-        let mut batch = Batch {
+        let mut batch = CommandGroup {
             executor: self,
             action,
             plans,
@@ -54,8 +54,8 @@ impl Executor {
         let made = |place: &usize| done[*place];
         for (place, _) in rules.iter().filter(|(place, _)| made(place)) {
             self.common
-                .holders
-                .note(self.holder(action), &**changes[*place]);
+                .refcounts
+                .note(self.owner(action), &**changes[*place]);
         }
         done
     }
@@ -147,7 +147,7 @@ impl<'a> Parted<'a> {
 }
 
 /// Commands that are carried out together, and which of them are done.
-struct Batch<'a> {
+struct CommandGroup<'a> {
     executor: &'a Executor,
     action: &'a str,
     plans: &'a [Plan],
@@ -155,7 +155,7 @@ struct Batch<'a> {
     done: &'a mut [bool],
 }
 
-impl Batch<'_> {
+impl CommandGroup<'_> {
     async fn rules(&mut self, rules: &[(usize, &Rule)]) {
         let rules = &self.copies(rules).await;
         let changes: Vec<&Rule> = rules.iter().map(|(_, rule)| *rule).collect();
@@ -263,7 +263,7 @@ impl Batch<'_> {
             ..Invocation::new(&transaction.arguments, limit)
         };
         match restore.run().await {
-            Ok(finished) if finished.ending == Ending::Code(0) => {
+            Ok(finished) if finished.ending == ExitOutcome::Code(0) => {
                 for &member in &transaction.members {
                     self.succeeded(rules[member].0);
                 }
@@ -300,9 +300,9 @@ impl Batch<'_> {
         let places: Vec<usize> = rest.iter().map(|(place, _)| *place).collect();
         self.transactions(sets::transactions(&changes), &places)
             .await;
-        let holders = &self.executor.common.holders;
+        let refcounts = &self.executor.common.refcounts;
         for (_, member) in rest.iter().filter(|(place, _)| self.done[*place]) {
-            holders.note(self.executor.holder(self.action), *member);
+            refcounts.note(self.executor.owner(self.action), *member);
         }
     }
 
@@ -326,7 +326,7 @@ impl Batch<'_> {
                 ..Invocation::new(&transaction.arguments, shell::limit(self.timeout))
             };
             match invocation.run().await {
-                Ok(finished) if finished.ending == Ending::Code(0) => {
+                Ok(finished) if finished.ending == ExitOutcome::Code(0) => {
                     for &member in &transaction.members {
                         self.succeeded(places[member]);
                     }
@@ -353,7 +353,7 @@ impl Batch<'_> {
         self.executor.patience.progress();
         let script = &self.plans[place].script;
         record!(Level::LowDebug, TARGET, "{}", script.shown());
-        Report::new(script).succeeded();
+        CommandLog::new(script).succeeded();
         self.done[place] = true;
     }
 }

@@ -1,4 +1,4 @@
-//! The values of a ticket one by one, for actions that look them up themselves.
+//! Gets values of a ticket one by one, for actions that look them up themselves.
 
 use super::{BanInfo, TAGS};
 use crate::control::Value;

@@ -1,4 +1,4 @@
-//! Single values of a ticket as tags show them.
+//! Formats single values of a ticket for tags.
 #![forbid(unsafe_code)]
 
 use std::net::IpAddr;

@@ -1,5 +1,5 @@
-//! Actions added, set, asked and removed, one by one or by a reload (facts A24, P49–P53). During a
-//! reload the actions go on as they were; at its end each takes over all at once what it is set to.
+//! Adds, sets, reads and removes actions, one by one or by a reload (facts A24, P49–P53). During a reload the
+//! actions run unchanged; at its end each gets all its settings at once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,15 +10,15 @@ use tokio::sync::oneshot;
 
 use super::super::command::CommandAction;
 use super::super::context::Context;
-use super::super::jail_action::Action;
+use super::super::jail_action::JailAction;
 use super::super::python::{self, PythonAction};
-use super::super::queue::{Class, Queue};
+use super::super::queue::{ActionQueue, OrderClass};
 use super::super::runner::Runner;
 use super::super::smtp::SmtpAction;
 use super::super::step::MOST;
-use super::super::task::{Done, Reloaded, Task};
+use super::super::task::{ActionTask, Done, Reloaded};
 use super::super::{Order, Query};
-use super::{Actions, Lane, Settings, State, TARGET};
+use super::{ActionLane, Actions, ActionsState, LaneSettings, TARGET};
 use crate::control::{ACTION_METHODS, CommandError, Reply, Value};
 use crate::error;
 use crate::sys::hosts::HostNames;
@@ -30,9 +30,9 @@ pub(super) struct Reload {
     /// Actions named so far, and whether they were there before.
     named: IndexMap<String, Named>,
     /// What the actions were set to.
-    before: HashMap<String, Settings>,
+    before: HashMap<String, LaneSettings>,
     /// Actions for which the reload has brought others of the same name, of another kind.
-    replaced: IndexMap<String, Lane>,
+    replaced: IndexMap<String, ActionLane>,
 }
 
 /// An action that a reload has named.
@@ -46,7 +46,7 @@ enum Named {
 
 impl Actions {
     /// Orders about actions themselves. An answer nobody waits for any more is dropped.
-    pub(super) fn settle(&self, state: &mut State, order: Order) {
+    pub(super) fn settle(&self, state: &mut ActionsState, order: Order) {
         match order {
             Order::Add {
                 name,
@@ -91,7 +91,7 @@ impl Actions {
             }
             Order::Reloading(true, _) => {
                 let settings =
-                    |(name, lane): (&String, &Lane)| (name.clone(), lane.settings.clone());
+                    |(name, lane): (&String, &ActionLane)| (name.clone(), lane.settings.clone());
                 state.reload = Some(Reload {
                     named: IndexMap::new(),
                     before: state.lanes.iter().map(settings).collect(),
@@ -106,22 +106,22 @@ impl Actions {
 
     fn add_command(
         &self,
-        state: &mut State,
+        state: &mut ActionsState,
         name: &str,
         smtp: Option<SmtpAction>,
     ) -> Result<(), CommandError> {
         state.may_be_added(name)?;
         let known = state.lanes.get(name).map(|lane| &lane.settings);
-        let kept = matches!(known, Some(Settings::Command(_)));
+        let kept = matches!(known, Some(LaneSettings::Command(_)));
         if !kept {
             let action = CommandAction::new(name);
-            let settings = Settings::Command(Box::new(action.clone()));
-            self.insert(state, name, Action::Command(Box::new(action)), settings);
+            let settings = LaneSettings::Command(Box::new(action.clone()));
+            self.insert(state, name, JailAction::Command(Box::new(action)), settings);
         }
         state.name(name, kept.then_some(Reloaded::Told));
         let lane = state.lanes.get_mut(name);
         if let Some(lane) = lane {
-            if let Settings::Command(action) = &mut lane.settings {
+            if let LaneSettings::Command(action) = &mut lane.settings {
                 if kept {
                     action.clear_commands();
                 }
@@ -139,7 +139,7 @@ impl Actions {
     /// A Python action: its file is loaded beside everything else.
     fn add_python(
         &self,
-        state: &mut State,
+        state: &mut ActionsState,
         name: String,
         path: String,
         arguments: Value,
@@ -149,7 +149,7 @@ impl Actions {
             return drop(reply.send(Err(error)));
         }
         let known = match state.lanes.get(&name).map(|lane| &lane.settings) {
-            Some(Settings::Python(known)) => Some(known),
+            Some(LaneSettings::Python(known)) => Some(known),
             _ => None,
         };
         if let Some(known) = known {
@@ -204,15 +204,20 @@ impl Actions {
     /// Takes a Python action that has been loaded.
     fn take_python(&self, name: &str, action: PythonAction) {
         let mut state = self.state();
-        let settings = Settings::Python(action.outline());
+        let settings = LaneSettings::Python(action.outline());
         let lane = state.lanes.get_mut(name);
         match lane.map(|lane| &mut lane.settings) {
-            Some(known @ Settings::Python(_)) => {
+            Some(known @ LaneSettings::Python(_)) => {
                 *known = settings;
                 state.name(name, Some(Reloaded::Anew(Box::new(action))));
             }
             _ => {
-                self.insert(&mut state, name, Action::Python(Box::new(action)), settings);
+                self.insert(
+                    &mut state,
+                    name,
+                    JailAction::Python(Box::new(action)),
+                    settings,
+                );
                 state.name(name, None);
             }
         }
@@ -220,16 +225,25 @@ impl Actions {
 
     /// Adds an action. One of another kind with the same name goes on until the reload that brings the
     /// new one has ended.
-    fn insert(&self, state: &mut State, name: &str, action: Action, settings: Settings) {
+    fn insert(
+        &self,
+        state: &mut ActionsState,
+        name: &str,
+        action: JailAction,
+        settings: LaneSettings,
+    ) {
         let used = state.lanes.values().fold(0, |used, lane| used | lane.bit);
         let free = (!used).trailing_zeros();
         let lifts = action.lifts();
         let executor = self.executor();
         let patience = executor.patience();
         let runner = Runner::new(action, executor, &self.0.around);
-        let mut lane = Lane {
+        let mut lane = ActionLane {
             settings,
-            queue: Arc::new(Queue::new(self.0.moved.clone(), self.0.backlog.clone())),
+            queue: Arc::new(ActionQueue::new(
+                self.0.moved.clone(),
+                self.0.backlog.clone(),
+            )),
             patience,
             epoch: runner.own_epoch(),
             bit: if free < MOST { 1 << free } else { 0 },
@@ -251,7 +265,7 @@ impl Actions {
 
     /// The end of a reload: kept actions take over what they are set to and are told, added ones
     /// start; what was not named again is lifted, stopped and dropped (fact A24).
-    fn end_reload(&self, state: &mut State, bans: Vec<Ticket>) {
+    fn end_reload(&self, state: &mut ActionsState, bans: Vec<Ticket>) {
         let Some(mut reload) = state.reload.take() else {
             return;
         };
@@ -262,12 +276,12 @@ impl Actions {
             match reload.named.shift_remove(name) {
                 Some(Named::Kept(reloaded)) => {
                     lane.hand_over();
-                    lane.push(Task::Reload(reloaded), Class::First, gate);
+                    lane.push(ActionTask::Reload(reloaded), OrderClass::First, gate);
                     flushes.push(None);
                 }
                 Some(Named::Added) => {
                     lane.hand_over();
-                    lane.push(Task::Start, Class::First, gate);
+                    lane.push(ActionTask::Start, OrderClass::First, gate);
                     flushes.push(None);
                 }
                 None => {
@@ -284,8 +298,8 @@ impl Actions {
     }
 }
 
-impl State {
-    fn lane(&mut self, name: &str) -> Result<&mut Lane, CommandError> {
+impl ActionsState {
+    fn lane(&mut self, name: &str) -> Result<&mut ActionLane, CommandError> {
         self.lanes.get_mut(name).ok_or_else(|| {
             CommandError::builtin("KeyError", format!("Invalid Action name: {name}"))
         })
@@ -315,8 +329,8 @@ impl State {
             Ok(lane) => lane,
             Err(error) => return drop(reply.send(Err(error))),
         };
-        let Settings::Command(action) = &mut lane.settings else {
-            return lane.push(Task::Set(properties, reply), Class::First, None);
+        let LaneSettings::Command(action) = &mut lane.settings else {
+            return lane.push(ActionTask::Set(properties, reply), OrderClass::First, None);
         };
         let set = set_all(action, &properties);
         if !reloading {
@@ -330,8 +344,8 @@ impl State {
             Ok(lane) => lane,
             Err(error) => return drop(reply.send(Err(error))),
         };
-        let Settings::Command(action) = &lane.settings else {
-            return lane.push(Task::Get(what, reply), Class::First, None);
+        let LaneSettings::Command(action) = &lane.settings else {
+            return lane.push(ActionTask::Get(what, reply), OrderClass::First, None);
         };
         let answer = match what {
             Query::Property(property) if property == "banEpoch" => {
@@ -358,17 +372,17 @@ impl State {
             Ok(lane) => lane,
             Err(error) => return drop(reply.send(Err(error))),
         };
-        if let Settings::Command(action) = &mut lane.settings
+        if let LaneSettings::Command(action) = &mut lane.settings
             && method == "clearAllParams"
         {
             action.clear_commands();
         }
-        let task = Task::Call {
+        let task = ActionTask::Call {
             method,
             arguments,
             reply,
         };
-        lane.push(task, Class::First, None);
+        lane.push(task, OrderClass::First, None);
     }
 
     /// Kept actions are set to what they were; added ones, not started yet, are dropped.

@@ -1,8 +1,8 @@
-//! The process in which a Python action runs: requests are written to it, answers read from it, one
-//! JSON text a line; its log records go straight into our log.
+//! The process of a Python action: requests are written to it and answers read from it, one JSON text per
+//! line; its log records go to our log.
 //!
-//! A task of its own reads what it writes, also between requests, and ends the process group when
-//! it is told to, when a line is too long or when the output ends.
+//! A task of its own reads its output, also between requests. It kills the process group on request, when a
+//! line is too long, or when the output ends.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -46,7 +46,7 @@ pub(super) struct Child {
 
 /// The process has ended, or does not speak as it should.
 #[derive(Debug)]
-pub(super) struct Gone;
+pub(super) struct ChildGone;
 
 /// The interpreter: that of the system, else the first in `PATH`.
 pub fn interpreter() -> Option<String> {
@@ -93,15 +93,15 @@ impl Child {
     }
 
     /// Writes a message.
-    pub(super) async fn send(&mut self, message: &Json) -> Result<(), Gone> {
+    pub(super) async fn send(&mut self, message: &Json) -> Result<(), ChildGone> {
         let line = format!("{message}\n");
         let sent = self.requests.write_all(line.as_bytes()).await;
-        sent.map_err(|_| Gone)
+        sent.map_err(|_| ChildGone)
     }
 
     /// The next message that is no log record.
-    pub(super) async fn receive(&mut self) -> Result<Json, Gone> {
-        self.answers.recv().await.ok_or(Gone)
+    pub(super) async fn receive(&mut self) -> Result<Json, ChildGone> {
+        self.answers.recv().await.ok_or(ChildGone)
     }
 
     /// Lets it end by itself, for a limited time.

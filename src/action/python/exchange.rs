@@ -1,5 +1,5 @@
-//! Requests to the process of a Python action and its answers: within a limit of time, in a process
-//! that is started again when it died.
+//! Requests to the process of a Python action and their answers, with a time limit; a process that died is
+//! started again.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use tokio::time::{Instant, timeout};
 
 use super::super::context::Context;
 use super::super::info::{BanInfo, whole};
-use super::child::{Child, Gone};
+use super::child::{Child, ChildGone};
 use super::wire::{pack, unpack};
-use super::{DELAYS, PythonAction, PythonError};
+use super::{DELAYS, PythonAction, PythonActionError};
 use crate::control::{CommandError, Value};
 use crate::datetime::duration;
 use crate::{debug, log};
@@ -21,7 +21,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// What is known of an action from its last answer.
 #[derive(Clone, Debug, Default)]
-pub(super) struct State {
+pub(super) struct ExchangeState {
     pub(super) norestored: bool,
     pub(super) noremote: bool,
     pub(super) prolongs: bool,
@@ -41,7 +41,7 @@ impl PythonAction {
         request: Json,
         info: Option<&mut BanInfo<'_>>,
         context: &mut Context<'_>,
-    ) -> Result<Value, PythonError> {
+    ) -> Result<Value, PythonActionError> {
         if self.child.is_none() {
             self.revive(context).await?;
         }
@@ -51,7 +51,7 @@ impl PythonAction {
     }
 
     /// Starts a process in place of one that died, unless that was tried just now.
-    async fn revive(&mut self, context: &mut Context<'_>) -> Result<(), PythonError> {
+    async fn revive(&mut self, context: &mut Context<'_>) -> Result<(), PythonActionError> {
         let now = Instant::now();
         if let Some(at) = self.not_before
             && at > now
@@ -76,7 +76,10 @@ impl PythonAction {
     }
 
     /// Starts a process and makes the action in it.
-    pub(super) async fn load(&mut self, context: &mut Context<'_>) -> Result<(), PythonError> {
+    pub(super) async fn load(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Result<(), PythonActionError> {
         let child = Child::start(&self.interpreter)
             .map_err(|error| CommandError::file(&error, &self.interpreter))?;
         self.child = Some(child);
@@ -99,7 +102,7 @@ impl PythonAction {
         mut request: Json,
         mut info: Option<&mut BanInfo<'_>>,
         context: &mut Context<'_>,
-    ) -> Result<Value, PythonError> {
+    ) -> Result<Value, PythonActionError> {
         let Some(mut child) = self.child.take() else {
             return Err(trouble("the process of the action has ended".to_owned()));
         };
@@ -113,7 +116,7 @@ impl PythonAction {
                 context.executor.patience().progress();
                 self.read(&answer, info, context)
             }
-            Ok(Err(Gone)) => {
+            Ok(Err(ChildGone)) => {
                 child.kill().await;
                 Err(trouble("the process of the action has ended".to_owned()))
             }
@@ -133,10 +136,10 @@ impl PythonAction {
         answer: &Json,
         info: Option<&mut BanInfo<'_>>,
         context: &mut Context<'_>,
-    ) -> Result<Value, PythonError> {
+    ) -> Result<Value, PythonActionError> {
         let state = &answer["state"];
         let flag = |name: &str| state[name].as_bool().unwrap_or(false);
-        self.state = State {
+        self.state = ExchangeState {
             norestored: flag("norestored"),
             noremote: flag("noremote"),
             prolongs: flag("prolongs"),
@@ -175,7 +178,7 @@ impl PythonAction {
         if error.to_string() != text("text") {
             error = CommandError::new(text("text"));
         }
-        Err(PythonError {
+        Err(PythonActionError {
             error: Box::new(error),
             trace: text("trace").to_owned(),
             info: answer["info"].as_str().map(str::to_owned),
@@ -188,7 +191,7 @@ async fn converse(
     child: &mut Child,
     request: &Json,
     info: &mut Option<&mut BanInfo<'_>>,
-) -> Result<Json, Gone> {
+) -> Result<Json, ChildGone> {
     child.send(request).await?;
     loop {
         let message = child.receive().await?;
@@ -205,7 +208,7 @@ async fn converse(
     }
 }
 
-fn trouble(text: String) -> PythonError {
+fn trouble(text: String) -> PythonActionError {
     debug!("fail2ban.actions", "Python action: {text}");
     CommandError::builtin("RuntimeError", text).into()
 }

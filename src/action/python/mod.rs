@@ -24,7 +24,7 @@ mod wire;
 
 use child::Child;
 pub use child::interpreter;
-use exchange::State;
+use exchange::ExchangeState;
 use wire::pack;
 
 /// First and longest time between two starts of a process that keeps dying.
@@ -33,7 +33,7 @@ const DELAYS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(300)]
 /// An exception of the action, or what was wrong with its process.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{error}")]
-pub struct PythonError {
+pub struct PythonActionError {
     /// As the client is told.
     pub error: Box<CommandError>,
     /// The trace of the exception, several lines; empty without one.
@@ -42,9 +42,9 @@ pub struct PythonError {
     pub info: Option<String>,
 }
 
-impl From<CommandError> for PythonError {
-    fn from(error: CommandError) -> PythonError {
-        PythonError {
+impl From<CommandError> for PythonActionError {
+    fn from(error: CommandError) -> PythonActionError {
+        PythonActionError {
             error: Box::new(error),
             trace: String::new(),
             info: None,
@@ -63,7 +63,7 @@ pub struct PythonAction {
     /// Attributes set since it was made, for a process that is started again.
     changed: IndexMap<String, Value>,
     child: Option<Child>,
-    state: State,
+    state: ExchangeState,
     /// `start` was called last, not `stop`.
     started: bool,
     /// How long to wait before the next start of a process, and until when.
@@ -73,7 +73,7 @@ pub struct PythonAction {
 
 /// A Python action as the configuration has it.
 #[derive(Clone, Debug)]
-pub struct Outline {
+pub struct PythonOutline {
     /// Its file.
     pub path: String,
     /// Its arguments.
@@ -93,7 +93,7 @@ impl PythonAction {
         path: &str,
         arguments: &Value,
         context: &mut Context<'_>,
-    ) -> Result<PythonAction, PythonError> {
+    ) -> Result<PythonAction, PythonActionError> {
         let mut action = PythonAction {
             name: name.to_owned(),
             path: path.to_owned(),
@@ -101,7 +101,7 @@ impl PythonAction {
             interpreter: interpreter.to_owned(),
             changed: IndexMap::new(),
             child: None,
-            state: State::default(),
+            state: ExchangeState::default(),
             started: false,
             delay: DELAYS[0],
             not_before: None,
@@ -145,7 +145,7 @@ impl PythonAction {
     ///
     /// # Errors
     /// What it raises.
-    pub async fn start(&mut self, context: &mut Context<'_>) -> Result<(), PythonError> {
+    pub async fn start(&mut self, context: &mut Context<'_>) -> Result<(), PythonActionError> {
         self.started = true;
         self.method("start", context).await.map(|_| ())
     }
@@ -154,7 +154,7 @@ impl PythonAction {
     ///
     /// # Errors
     /// What `stop` raises.
-    pub async fn stop(&mut self, context: &mut Context<'_>) -> Result<(), PythonError> {
+    pub async fn stop(&mut self, context: &mut Context<'_>) -> Result<(), PythonActionError> {
         let result = match self.child.is_some() || self.started {
             true => self.method("stop", context).await.map(|_| ()),
             false => Ok(()),
@@ -180,7 +180,7 @@ impl PythonAction {
         method: &str,
         info: &mut BanInfo<'_>,
         context: &mut Context<'_>,
-    ) -> Result<(), PythonError> {
+    ) -> Result<(), PythonActionError> {
         let mut values = Vec::new();
         let mut asked = Vec::new();
         let mut order = Vec::new();
@@ -202,7 +202,7 @@ impl PythonAction {
     ///
     /// # Errors
     /// What it raises.
-    pub async fn flush(&mut self, context: &mut Context<'_>) -> Result<bool, PythonError> {
+    pub async fn flush(&mut self, context: &mut Context<'_>) -> Result<bool, PythonActionError> {
         self.method("flush", context)
             .await
             .map(|done| done.is_true())
@@ -217,7 +217,7 @@ impl PythonAction {
         &mut self,
         refusal: Option<&str>,
         context: &mut Context<'_>,
-    ) -> Result<(), PythonError> {
+    ) -> Result<(), PythonActionError> {
         if !self.state.checks {
             return Ok(());
         }
@@ -226,8 +226,8 @@ impl PythonAction {
     }
 
     /// What a reload that names it again has to compare.
-    pub fn outline(&self) -> Outline {
-        Outline {
+    pub fn outline(&self) -> PythonOutline {
+        PythonOutline {
             path: self.path.clone(),
             arguments: self.arguments.clone(),
             reloads: self.state.reloads,
@@ -242,7 +242,7 @@ impl PythonAction {
         &mut self,
         successor: PythonAction,
         context: &mut Context<'_>,
-    ) -> Result<(), PythonError> {
+    ) -> Result<(), PythonActionError> {
         let stopped = self.stop(context).await;
         *self = successor;
         self.start(context).await?;
@@ -257,7 +257,7 @@ impl PythonAction {
         &mut self,
         arguments: Value,
         context: &mut Context<'_>,
-    ) -> Result<(), PythonError> {
+    ) -> Result<(), PythonActionError> {
         self.arguments = arguments.clone();
         if self.state.clears {
             self.method("clearAllParams", context).await?;
@@ -274,7 +274,7 @@ impl PythonAction {
         method: &str,
         arguments: &Value,
         context: &mut Context<'_>,
-    ) -> Result<Value, PythonError> {
+    ) -> Result<Value, PythonActionError> {
         let request = json!({"do": "call", "method": method, "arguments": pack(arguments)});
         self.request(request, None, context).await
     }
@@ -283,7 +283,7 @@ impl PythonAction {
         &mut self,
         method: &str,
         context: &mut Context<'_>,
-    ) -> Result<Value, PythonError> {
+    ) -> Result<Value, PythonActionError> {
         self.call(method, &Value::Dict(Vec::new()), context).await
     }
 
@@ -296,7 +296,7 @@ impl PythonAction {
         attribute: &str,
         value: &Value,
         context: &mut Context<'_>,
-    ) -> Result<Value, PythonError> {
+    ) -> Result<Value, PythonActionError> {
         let request = json!({"do": "set", "attribute": attribute, "value": pack(value)});
         let answer = self.request(request, None, context).await?;
         // an attribute has what it was given; a method answers what it likes
@@ -314,7 +314,7 @@ impl PythonAction {
         &mut self,
         attribute: &str,
         context: &mut Context<'_>,
-    ) -> Result<Value, PythonError> {
+    ) -> Result<Value, PythonActionError> {
         let request = json!({"do": "get", "attribute": attribute});
         self.request(request, None, context).await
     }
@@ -327,7 +327,7 @@ impl PythonAction {
         &mut self,
         methods: bool,
         context: &mut Context<'_>,
-    ) -> Result<Value, PythonError> {
+    ) -> Result<Value, PythonActionError> {
         let request = json!({"do": "names", "methods": methods});
         self.request(request, None, context).await
     }

@@ -1,12 +1,12 @@
-//! The comparison of the action's bans with the firewall: what was lost there is put back.
+//! Compares the bans of an action with the firewall, and restores lost ones.
 //!
-//! Only actions are looked at whose bans are changes of the firewall that can be read back. Their
-//! own `actioncheck` tells about the rest, and they are repaired as after a command that failed.
+//! Only actions whose bans are firewall changes that can be read back are compared. For the others their own
+//! `actioncheck` decides, and they are repaired as after a failed command.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::super::ticket_batch::{Outcome, TicketOrder};
+use super::super::ticket_batch::{TicketOrder, TicketOutcome};
 use super::{Runner, TARGET};
 use crate::address::Address;
 use crate::clock;
@@ -41,15 +41,15 @@ impl Runner {
         };
         let orders: Vec<Arc<TicketOrder>> = lost.iter().map(|&at| held[at].clone()).collect();
         let outcomes = match orders.len() {
-            1 => vec![Outcome::Alone],
+            1 => vec![TicketOutcome::Alone],
             _ => self.together(&orders).await,
         };
         let mut put_back = 0;
         for (order, outcome) in orders.iter().zip(outcomes) {
             put_back += usize::from(match outcome {
-                Outcome::Done => true,
-                Outcome::Failed => false,
-                Outcome::Alone => self.alone(order).await,
+                TicketOutcome::Done => true,
+                TicketOutcome::Failed => false,
+                TicketOutcome::Alone => self.alone(order).await,
             });
         }
         self.executor.common().monitor.put_back();

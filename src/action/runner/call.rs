@@ -1,13 +1,13 @@
-//! Methods of an action called by hand: `set JAIL action NAME METHOD [JSON]` (facts P51, P52).
+//! Calls a method of an action by command: `set JAIL action NAME METHOD [JSON]` (facts P51, P52).
 //!
-//! The arguments are checked against the method's parameters as Python does it, with its texts,
-//! then the action does what it would do for the jail.
+//! The arguments are checked against the parameters of the method as in Python, with its error texts; then the
+//! action does what it would do for the jail.
 
 use super::super::Query;
 use super::super::command::{ActionError, CommandAction, Repair};
 use super::super::context::Context;
 use super::super::info::BanInfo;
-use super::super::jail_action::Action;
+use super::super::jail_action::JailAction;
 use super::super::plan::Plan;
 use super::super::tags::escape;
 use super::Runner;
@@ -17,7 +17,7 @@ use crate::control::{CommandError, Reply, Value};
 use crate::ticket::Ticket;
 
 /// What a method takes.
-struct Signature {
+struct MethodSignature {
     name: &'static str,
     required: &'static [&'static str],
     optional: &'static [&'static str],
@@ -29,8 +29,8 @@ const fn signature(
     name: &'static str,
     required: &'static [&'static str],
     optional: &'static [&'static str],
-) -> Signature {
-    Signature {
+) -> MethodSignature {
+    MethodSignature {
         name,
         required,
         optional,
@@ -38,12 +38,12 @@ const fn signature(
     }
 }
 
-const SIGNATURES: [Signature; 15] = [
+const SIGNATURES: [MethodSignature; 15] = [
     signature("ban", &["aInfo"], &[]),
     signature("clearAllParams", &[], &[]),
     signature("consistencyCheck", &[], &["beforeRepair"]),
     signature("escapeTag", &["value"], &[]),
-    Signature {
+    MethodSignature {
         open: true,
         ..signature("executeCmd", &["realCmd"], &["timeout"])
     },
@@ -51,7 +51,7 @@ const SIGNATURES: [Signature; 15] = [
     signature("invalidateBanEpoch", &[], &[]),
     signature("prolong", &["aInfo"], &[]),
     signature("reban", &["aInfo"], &[]),
-    Signature {
+    MethodSignature {
         open: true,
         ..signature("reload", &[], &[])
     },
@@ -67,11 +67,11 @@ const SIGNATURES: [Signature; 15] = [
 ];
 
 /// The arguments of a call, by name.
-struct Arguments(Vec<(Value, Value)>);
+struct MethodArguments(Vec<(Value, Value)>);
 
-impl Arguments {
+impl MethodArguments {
     /// Checks what was given against what the method takes.
-    fn check(method: &str, given: Value) -> Result<Arguments, CommandError> {
+    fn check(method: &str, given: Value) -> Result<MethodArguments, CommandError> {
         let wrong = |text: String| Err(CommandError::builtin("TypeError", text));
         let Value::Dict(given) = given else {
             return wrong(format!(
@@ -83,7 +83,7 @@ impl Arguments {
             // the name of a property, without a value
             return Err(CommandError::too_few_words());
         };
-        let arguments = Arguments(given);
+        let arguments = MethodArguments(given);
         for (name, _) in &arguments.0 {
             let name = name.str();
             let known = |names: &[&str]| names.contains(&&*name);
@@ -137,11 +137,11 @@ impl Runner {
     /// Calls a method of the action; answers what it returns.
     pub(super) async fn call(&mut self, method: &str, arguments: Value) -> Reply {
         let (action, mut context) = self.split();
-        if let Action::Python(action) = action {
+        if let JailAction::Python(action) = action {
             let answer = action.call(method, &arguments, &mut context).await;
             return answer.map_err(|error| *error.error);
         }
-        let arguments = Arguments::check(method, arguments)?;
+        let arguments = MethodArguments::check(method, arguments)?;
         let ticket = ticket(arguments.info()?);
         let (jail, figures, history) = (
             self.jail.clone(),
@@ -163,7 +163,7 @@ impl Runner {
     pub(super) async fn set(&mut self, attributes: &[(String, Value)]) -> Reply {
         let (action, mut context) = self.split();
         let mut answers = Vec::new();
-        if let Action::Python(action) = action {
+        if let JailAction::Python(action) = action {
             for (attribute, value) in attributes {
                 let set = action.set(attribute, value, &mut context).await;
                 answers.push(set.map_err(|error| *error.error)?);
@@ -178,7 +178,7 @@ impl Runner {
     /// Reads an attribute of a Python action, or the lists of attributes and methods.
     pub(super) async fn get(&mut self, what: &Query) -> Reply {
         let (action, mut context) = self.split();
-        let Action::Python(action) = action else {
+        let JailAction::Python(action) = action else {
             return Ok(Value::None);
         };
         let answer = match what {
@@ -193,7 +193,7 @@ impl Runner {
 async fn perform(
     action: &mut CommandAction,
     method: &str,
-    arguments: &Arguments,
+    arguments: &MethodArguments,
     info: &mut BanInfo<'_>,
     context: &mut Context<'_>,
 ) -> Reply {

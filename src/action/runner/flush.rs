@@ -1,13 +1,12 @@
-//! The end of bans and of the action: all bans lifted at once or one by one, the action stopped
-//! (facts A2, A3, A24).
+//! Lifts all bans at once or one by one, and stops the action (facts A2, A3, A24).
 
 use std::sync::Arc;
 
 use super::super::command::Repair;
-use super::super::queue::Entry;
+use super::super::queue::QueueEntry;
 use super::super::step::Gate;
-use super::super::task::{Lifting, Task};
-use super::super::ticket_batch::{self, Outcome, TicketOrder};
+use super::super::task::{ActionTask, Lifting};
+use super::super::ticket_batch::{self, TicketOrder, TicketOutcome};
 use super::{Runner, TARGET, TOGETHER, unhandled};
 use crate::control::Value;
 use crate::exec::shell;
@@ -78,11 +77,11 @@ impl Runner {
         for orders in lifts.chunks(TOGETHER) {
             let outcomes = match self.firewall && orders.len() > 1 {
                 true => self.together(orders).await,
-                false => vec![Outcome::Alone; orders.len()],
+                false => vec![TicketOutcome::Alone; orders.len()],
             };
             for (order, outcome) in orders.iter().zip(outcomes) {
                 order.tell(&self.jail);
-                if outcome == Outcome::Alone && !self.is_gone(order).await {
+                if outcome == TicketOutcome::Alone && !self.is_gone(order).await {
                     self.alone(order).await;
                 }
             }
@@ -108,13 +107,13 @@ impl Runner {
     }
 
     /// The action's last task: unbans, then its end.
-    pub(super) async fn end(mut self, entries: Vec<Entry>) {
+    pub(super) async fn end(mut self, entries: Vec<QueueEntry>) {
         let patience = self.executor.patience();
         // it may have been given up in the middle of a comparison
         self.executor.set_quiet(false);
         for entry in entries {
             let (task, rest) = entry.open();
-            let Task::End(lifting, stop) = task else {
+            let ActionTask::End(lifting, stop) = task else {
                 continue;
             };
             // held until the end, when who waits for it is told

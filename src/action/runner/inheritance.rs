@@ -1,16 +1,16 @@
-//! What the last server has left in the firewall of the action: taken over or cleared away at the start, and
-//! rid of ended bans once all jails have restored theirs.
+//! Takes over or clears what the last server left in the firewall of the action at start, and removes ended bans
+//! once all jails have restored theirs.
 
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::super::ticket_batch::{Kind, Outcome, TicketOrder};
+use super::super::ticket_batch::{TicketChange, TicketOrder, TicketOutcome};
 
 use super::{Runner, TARGET};
 use crate::address::Address;
 use crate::control::Value;
-use crate::firewall::place::Holder;
+use crate::firewall::place::Owner;
 use crate::notice;
 use crate::ticket::Ticket;
 
@@ -37,27 +37,28 @@ impl Runner {
 
     /// Lifts what the last server banned and this one has not restored.
     pub(super) async fn settle(&mut self) {
-        let holder = Holder {
+        let owner = Owner {
             jail: &self.jail,
             action: self.action.name(),
         };
-        let Some(rest) = self.executor.inherited().settle(holder) else {
+        let Some(rest) = self.executor.inherited().settle(owner) else {
             return;
         };
         let mut orders = Vec::with_capacity(rest.over.len());
         for network in &rest.over {
             let ticket = Ticket::new(address(network), 0.0);
-            let order = TicketOrder::new(Kind::Unban, ticket, self.figures.clone(), 1, None);
+            let order =
+                TicketOrder::new(TicketChange::Unban, ticket, self.figures.clone(), 1, None);
             self.note_ban_of(&order);
             orders.push(order);
         }
         let outcomes = match orders.len() {
             0 => Vec::new(),
-            1 => vec![Outcome::Alone],
+            1 => vec![TicketOutcome::Alone],
             _ => self.together(&orders).await,
         };
         for (order, outcome) in orders.iter().zip(outcomes) {
-            if outcome == Outcome::Alone {
+            if outcome == TicketOutcome::Alone {
                 self.alone(order).await;
             }
         }

@@ -1,5 +1,5 @@
-//! Bans that the action could not carry out: kept apart and tried again, at growing intervals, until
-//! they are effective or lifted.
+//! Retries bans that the action could not apply: kept apart and retried at growing intervals until they are
+//! applied or lifted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use tokio::time::Instant;
 
-use super::super::queue::Queue;
-use super::super::ticket_batch::{Outcome, TicketOrder};
+use super::super::queue::ActionQueue;
+use super::super::ticket_batch::{TicketOrder, TicketOutcome};
 use super::{Runner, TARGET};
 use crate::address::Address;
 use crate::control::Value;
@@ -84,7 +84,7 @@ impl Retries {
 impl Runner {
     /// Tries bans again. Orders that go first do not wait for it: what has not been tried by then is
     /// tried next time.
-    pub(super) async fn retry(&mut self, queue: &Queue) {
+    pub(super) async fn retry(&mut self, queue: &ActionQueue) {
         let delay = self.retries.delay;
         let orders: Vec<Arc<TicketOrder>> = self.retries.orders.values().cloned().collect();
         let (mut tried, mut effective) = (0, 0);
@@ -99,14 +99,14 @@ impl Runner {
         if effective > 0 {
             let outcomes = match self.firewall && rest.len() > 1 {
                 true => self.together(rest).await,
-                false => vec![Outcome::Alone; rest.len()],
+                false => vec![TicketOutcome::Alone; rest.len()],
             };
             for (order, outcome) in rest.iter().zip(outcomes) {
                 let done = match outcome {
-                    Outcome::Done => true,
-                    Outcome::Failed => false,
-                    Outcome::Alone if queue.has_first() => continue,
-                    Outcome::Alone => self.try_again(order).await,
+                    TicketOutcome::Done => true,
+                    TicketOutcome::Failed => false,
+                    TicketOutcome::Alone if queue.has_first() => continue,
+                    TicketOutcome::Alone => self.try_again(order).await,
                 };
                 effective += usize::from(done);
                 if done {

@@ -1,4 +1,4 @@
-//! Tags replaced by properties of the action: recursively, and what never ends is an error.
+//! Expands tags by properties of the action: recursively; endless recursion is an error.
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -6,7 +6,7 @@ use std::fmt::Display;
 use anyhow::{Context as _, bail};
 
 use super::arguments::ReplayArguments;
-use crate::action::preview::DryAction;
+use crate::action::preview::ActionPreview;
 use crate::address::Family;
 use crate::config::files::Overlay;
 use crate::config::glob;
@@ -62,7 +62,7 @@ pub struct Replayed {
     /// What it reads.
     pub source: ReplaySource,
     /// Its actions in order.
-    pub actions: Vec<DryAction>,
+    pub actions: Vec<ActionPreview>,
     /// Families whose `actionstart` has been told.
     pub started: Vec<Option<Family>>,
 }
@@ -250,7 +250,7 @@ impl Replayed {
                 matches.add(&words)?;
             }
             (JailSetting::AddAction { name, python: None }, _) => {
-                self.actions.push(DryAction::new(&name, names.clone()));
+                self.actions.push(ActionPreview::new(&name, names.clone()));
             }
             (JailSetting::Action { name, properties }, _) => {
                 let action = self.actions.iter_mut().find(|action| action.name == name);

@@ -1,11 +1,11 @@
-//! Reads a script character by character; `None` from any part means: beyond the subset.
+//! The parser of scripts, character by character; `None` means: beyond the subset.
 #![forbid(unsafe_code)]
 
 use std::iter::Peekable;
 use std::str::Chars;
 
 use super::super::script::MARK;
-use super::{Command, Joint, List, Part, Pipeline, Word};
+use super::{Joint, List, Part, Pipeline, ShellCommand, Word};
 
 /// How deep groups and substitutions may nest.
 const MAX_DEPTH: usize = 8;
@@ -16,15 +16,15 @@ const RESERVED: [&str; 16] = [
     "until", "while",
 ];
 
-pub(super) struct Reader<'a> {
+pub(super) struct ScriptReader<'a> {
     chars: Peekable<Chars<'a>>,
     depth: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ScriptReader<'a> {
     /// Of a whole script.
-    pub(super) fn new(script: &'a str) -> Reader<'a> {
-        Reader {
+    pub(super) fn new(script: &'a str) -> ScriptReader<'a> {
+        ScriptReader {
             chars: script.chars().peekable(),
             depth: 0,
         }
@@ -86,26 +86,26 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn command(&mut self) -> Option<Command> {
+    fn command(&mut self) -> Option<ShellCommand> {
         self.skip_blanks();
         match self.chars.peek()? {
             '(' => {
                 self.chars.next();
                 self.nested(|reader| reader.list(Some(')')))
-                    .map(Command::Group)
+                    .map(ShellCommand::Group)
             }
             '{' => {
                 self.chars.next();
                 // a bracket glued to a word is part of it
                 self.chars.peek().filter(|c| c.is_whitespace())?;
                 self.nested(|reader| reader.list(Some('}')))
-                    .map(Command::Group)
+                    .map(ShellCommand::Group)
             }
             _ => self.simple(),
         }
     }
 
-    fn simple(&mut self) -> Option<Command> {
+    fn simple(&mut self) -> Option<ShellCommand> {
         let mut assignments = Vec::new();
         let mut words: Vec<Word> = Vec::new();
         loop {
@@ -132,7 +132,7 @@ impl<'a> Reader<'a> {
         }
         match assignments.is_empty() && words.is_empty() {
             true => None,
-            false => Some(Command::Simple { assignments, words }),
+            false => Some(ShellCommand::Simple { assignments, words }),
         }
     }
 
@@ -271,7 +271,7 @@ impl<'a> Reader<'a> {
                     c => script.push(c),
                 }
             }
-            let mut inner = Reader {
+            let mut inner = ScriptReader {
                 chars: script.chars().peekable(),
                 depth: self.depth,
             };

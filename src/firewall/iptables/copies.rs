@@ -33,7 +33,7 @@ const TRIES: u8 = 5;
 
 /// What rules have in common that differ by the address alone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Shape {
+struct RuleShape {
     program: String,
     table: String,
     prefix: u8,
@@ -63,7 +63,7 @@ pub enum Standing {
 
 /// What is known of the shapes of rules. A copy is the same.
 #[derive(Clone, Debug, Default)]
-pub struct Models(Arc<Mutex<HashMap<Shape, Knowledge>>>);
+pub struct Models(Arc<Mutex<HashMap<RuleShape, Knowledge>>>);
 
 impl Models {
     /// How a change can be carried out now.
@@ -78,11 +78,11 @@ impl Models {
         }
     }
 
-    fn shapes(&self) -> MutexGuard<'_, HashMap<Shape, Knowledge>> {
+    fn shapes(&self) -> MutexGuard<'_, HashMap<RuleShape, Knowledge>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn knowledge(&self, shape: &Shape) -> Knowledge {
+    fn knowledge(&self, shape: &RuleShape) -> Knowledge {
         let shapes = self.shapes();
         match shapes.get(shape) {
             Some(knowledge) => knowledge.clone(),
@@ -110,14 +110,14 @@ impl Models {
         })
     }
 
-    fn known<'a>(&self, change: &'a Rule) -> Option<Known<'a>> {
+    fn known<'a>(&self, change: &'a Rule) -> Option<KnownModel<'a>> {
         let (shape, network) = shape(change)?;
         let Knowledge::Known(model) = self.knowledge(&shape) else {
             return None;
         };
         let mut address = octets(&network);
         address.truncate(model.length);
-        Some(Known {
+        Some(KnownModel {
             change,
             model,
             address,
@@ -128,7 +128,7 @@ impl Models {
     /// [`Standing::Known`] is not.
     pub fn apply(&self, changes: &[&Rule]) -> Vec<bool> {
         let mut done = vec![false; changes.len()];
-        let known: Vec<(usize, Known<'_>)> = changes
+        let known: Vec<(usize, KnownModel<'_>)> = changes
             .iter()
             .enumerate()
             .filter_map(|(at, change)| Some((at, self.known(change)?)))
@@ -141,7 +141,7 @@ impl Models {
             return done;
         };
         for run in known.chunk_by(|(_, one), (_, other)| one.goes_with(other)) {
-            let rules: Vec<&Known<'_>> = run.iter().map(|(_, known)| known).collect();
+            let rules: Vec<&KnownModel<'_>> = run.iter().map(|(_, known)| known).collect();
             let results = match rules.first() {
                 Some(first) if first.change.deletes() => delete(&channel, first.change, &rules),
                 _ => add(&channel, &rules),
@@ -156,13 +156,13 @@ impl Models {
 
 /// The shape of the rule that a change concerns, and its address; `None` when it has none or is
 /// not at an end of its chain.
-fn shape(change: &Rule) -> Option<(Shape, IpNet)> {
+fn shape(change: &Rule) -> Option<(RuleShape, IpNet)> {
     let (source, rest) = change.rule.strip_prefix("-s ")?.split_once(' ')?;
     let network = network(source)?;
     let at_end = !matches!(change.effect, Effect::Insert(place) if place != 1);
     let of_family = (family(change) == V6) == matches!(network, IpNet::V6(_));
     (at_end && of_family).then(|| {
-        let shape = Shape {
+        let shape = RuleShape {
             program: change.restore.clone(),
             table: change.table.clone(),
             prefix: network.prefix_len(),
@@ -255,15 +255,15 @@ impl Lesson<'_> {
 }
 
 /// A change whose rule can be copied.
-struct Known<'a> {
+struct KnownModel<'a> {
     change: &'a Rule,
     model: Arc<Model>,
     address: Vec<u8>,
 }
 
-impl Known<'_> {
+impl KnownModel<'_> {
     /// Whether both are put in, or taken out of the same chain.
-    fn goes_with(&self, other: &Known<'_>) -> bool {
+    fn goes_with(&self, other: &KnownModel<'_>) -> bool {
         let (one, other) = (self.change, other.change);
         one.deletes() == other.deletes()
             && (!one.deletes() || (one.fits(other) && one.chain == other.chain))
@@ -271,7 +271,7 @@ impl Known<'_> {
 }
 
 /// Puts rules in; answers which.
-fn add(channel: &Channel, rules: &[&Known<'_>]) -> Vec<usize> {
+fn add(channel: &Channel, rules: &[&KnownModel<'_>]) -> Vec<usize> {
     let write = |messages: &mut Messages, at: usize| {
         let rule = rules[at];
         let end = rule.change.effect == Effect::Append;
@@ -285,7 +285,7 @@ fn add(channel: &Channel, rules: &[&Known<'_>]) -> Vec<usize> {
 }
 
 /// Takes rules out of the chain of `sample`, for each the first one like it; answers which.
-fn delete(channel: &Channel, sample: &Rule, rules: &[&Known<'_>]) -> Vec<usize> {
+fn delete(channel: &Channel, sample: &Rule, rules: &[&KnownModel<'_>]) -> Vec<usize> {
     let chain = chain(sample);
     let (Some(before), Some(there)) = (nft_transaction::generation(channel), chain.rules(channel))
     else {

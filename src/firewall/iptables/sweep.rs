@@ -79,7 +79,7 @@ fn default_reject(change: &Rule) -> &'static str {
 /// Which of these rules, all of one table and to be added, are not in the table as printed; `None`
 /// when one of them is not understood.
 pub fn absent(changes: &[&Rule], printed: &str) -> Option<Vec<usize>> {
-    let mut chains: HashMap<&str, Rules> = HashMap::new();
+    let mut chains: HashMap<&str, PrintedRules> = HashMap::new();
     let first = changes.first()?;
     let mut absent = Vec::new();
     for (at, change) in changes.iter().enumerate() {
@@ -88,7 +88,7 @@ pub fn absent(changes: &[&Rule], printed: &str) -> Option<Vec<usize>> {
         }
         let rules = chains
             .entry(&change.chain)
-            .or_insert_with(|| Rules::read(printed, &change.chain).unwrap_or_default());
+            .or_insert_with(|| PrintedRules::read(printed, &change.chain).unwrap_or_default());
         let key = key(&change.rule, default_reject(change))?;
         if rules.alike.get(&key).is_none_or(BTreeSet::is_empty) {
             absent.push(at);
@@ -119,7 +119,7 @@ pub fn standing(change: &Rule) -> Option<(IpNet, String)> {
 /// an address are among them that are not of its kind, or the chain is not in the table as printed.
 pub fn all_standing(sample: &Rule, printed: &str) -> Option<HashMap<(IpNet, String), usize>> {
     let (_, kind) = standing(sample)?;
-    let rules = Rules::read(printed, &sample.chain)?;
+    let rules = PrintedRules::read(printed, &sample.chain)?;
     let with_address = rules.by_place.values();
     let with_address = with_address.filter(|rule| rule.text.starts_with("-s "));
     let of_kind = rules.alike.iter().filter(|((_, rest), _)| *rest == kind);
@@ -145,7 +145,7 @@ impl Sweep<'_> {
     /// chain is not in it, or a change is not understood.
     pub fn transaction(&self, printed: &str) -> Option<Transaction> {
         let chain = &self.first.chain;
-        let mut rules = Rules::read(printed, chain)?;
+        let mut rules = PrintedRules::read(printed, chain)?;
         let default = default_reject(self.first);
         let mut members = Vec::new();
         for (at, change) in &self.members {
@@ -191,15 +191,15 @@ struct Printed {
 
 /// The rules of a chain in their order, and where those like each other are.
 #[derive(Debug, Default)]
-struct Rules {
+struct PrintedRules {
     by_place: BTreeMap<i64, Printed>,
     alike: HashMap<(IpNet, String), BTreeSet<i64>>,
 }
 
-impl Rules {
+impl PrintedRules {
     /// The rules of a chain out of a whole table as printed.
-    fn read(printed: &str, chain: &str) -> Option<Rules> {
-        let mut rules = Rules::default();
+    fn read(printed: &str, chain: &str) -> Option<PrintedRules> {
+        let mut rules = PrintedRules::default();
         let mut there = false;
         for line in printed.lines() {
             if let Some(name) = line.strip_prefix(':') {

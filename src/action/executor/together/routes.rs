@@ -1,11 +1,11 @@
-//! Many routes changed in one run of `ip -batch`.
+//! Changes many routes in one run of `ip -batch`.
 
 use std::time::Duration;
 
 use super::super::{Executor, Nature};
-use super::Batch;
+use super::CommandGroup;
 use crate::control::Value;
-use crate::exec::process::{Ending, Invocation};
+use crate::exec::process::{ExitOutcome, Invocation};
 use crate::exec::shell;
 use crate::firewall::route::{self, Route};
 use crate::firewall::{FirewallChange as _, print_table};
@@ -13,7 +13,7 @@ use crate::firewall::{FirewallChange as _, print_table};
 /// Lines of one batch: what the program says of them has to fit into what is kept of its output.
 const TOGETHER: usize = 2000;
 
-impl Batch<'_> {
+impl CommandGroup<'_> {
     /// Changes routes, those that others hold only where they must.
     pub(super) async fn routes(&mut self, routes: &[(usize, &Route)]) {
         let Some((first, _)) = routes.first() else {
@@ -24,13 +24,16 @@ impl Batch<'_> {
             .executor
             .turn(self.action, &self.plans[*first], Nature::Change)
             .await;
-        let holder = self.executor.holder(self.action);
+        let owner = self.executor.owner(self.action);
         let changes: Vec<&Route> = routes.iter().map(|(_, route)| *route).collect();
         let mut refused = Vec::new();
         for round in route::rounds(&changes) {
-            let (settled, round): (Vec<usize>, Vec<usize>) = round
-                .into_iter()
-                .partition(|&at| self.executor.common.holders.settles(holder, changes[at]));
+            let (settled, round): (Vec<usize>, Vec<usize>) = round.into_iter().partition(|&at| {
+                self.executor
+                    .common
+                    .refcounts
+                    .is_redundant(owner, changes[at])
+            });
             let mut done = settled;
             for round in round.chunks(TOGETHER) {
                 let (chosen, input) = route::lines(&changes, round, &refused);
@@ -39,7 +42,7 @@ impl Batch<'_> {
                 refused.extend(failed);
             }
             for at in done {
-                self.executor.common.holders.note(holder, changes[at]);
+                self.executor.common.refcounts.note(owner, changes[at]);
                 self.succeeded(routes[at].0);
             }
         }
@@ -58,10 +61,10 @@ impl Batch<'_> {
         let Ok(finished) = invocation.run().await else {
             return chosen.to_vec();
         };
-        if finished.ending == Ending::Code(0) {
+        if finished.ending == ExitOutcome::Code(0) {
             return Vec::new();
         }
-        let whole = matches!(finished.ending, Ending::Code(_));
+        let whole = matches!(finished.ending, ExitOutcome::Code(_));
         let lines = route::refused(&String::from_utf8_lossy(&finished.stderr));
         match lines.filter(|lines| whole && lines.iter().all(|&line| line < chosen.len())) {
             Some(lines) => lines.into_iter().map(|line| chosen[line]).collect(),
@@ -78,11 +81,11 @@ impl Executor {
         route: &Route,
         timeout: &Value,
     ) -> bool {
-        let holder = self.holder(action);
+        let owner = self.owner(action);
         if !route.adds() {
-            return self.common.holders.settles(holder, route);
+            return self.common.refcounts.is_redundant(owner, route);
         }
-        self.common.holders.hold(holder, route)
+        self.common.refcounts.is_held_by_others(owner, route)
             && missing(&[(0, route)], shell::limit(timeout))
                 .await
                 .is_some_and(|missing| missing.is_empty())

@@ -52,7 +52,7 @@ pub struct Model {
 
 /// A rule that is there.
 #[derive(Debug)]
-pub struct Rule {
+pub struct KernelRule {
     /// Its number in its table.
     pub handle: [u8; 8],
     /// How it is written, and its address, when it is one that can be copied.
@@ -82,7 +82,7 @@ impl Chain<'_> {
     }
 
     /// Its rules in their order; `None` when they could not be read.
-    pub fn rules(&self, channel: &Channel) -> Option<Vec<Rule>> {
+    pub fn rules(&self, channel: &Channel) -> Option<Vec<KernelRule>> {
         let mut messages = Messages::default();
         self.begin(&mut messages, GET_RULE, NLM_F_DUMP);
         messages.end();
@@ -101,7 +101,7 @@ impl Chain<'_> {
     }
 
     /// Reads a message of a list of rules; `None` when it is not of this chain.
-    fn rule(&self, bytes: &[u8]) -> Option<Rule> {
+    fn rule(&self, bytes: &[u8]) -> Option<KernelRule> {
         let is = |value: &[u8], name: &str| value.strip_suffix(b"\0") == Some(name.as_bytes());
         let (mut handle, mut expressions, mut notes) = (None, None, None);
         for (kind, value) in netlink::attributes(bytes) {
@@ -114,7 +114,7 @@ impl Chain<'_> {
                 _ => {}
             }
         }
-        Some(Rule {
+        Some(KernelRule {
             handle: handle?,
             read: expressions.and_then(|list| read(list, self.family, notes)),
         })
