@@ -229,7 +229,7 @@ fn shown(settings: &FleetSettings) -> String {
 fn order(matches: &ArgMatches, kind: EntryKind, target: &str) -> anyhow::Result<()> {
     let target = match kind {
         EntryKind::Forget | EntryKind::Remember if is_host(target) => target.to_owned(),
-        EntryKind::Forget | EntryKind::Remember => bail!("{target} is no name of a host"),
+        EntryKind::Forget | EntryKind::Remember => bail!("invalid host name {target}"),
         _ => match Address::parse_ip(target) {
             Some(address) => address.to_string(),
             None => bail!("{target} is neither an address nor a network"),
@@ -238,7 +238,7 @@ fn order(matches: &ArgMatches, kind: EntryKind, target: &str) -> anyhow::Result<
     let time = text(matches, "time").or((kind == EntryKind::Unban).then_some(RESPITE));
     let time = time.map(|text| match duration::parse(text) {
         Ok(time) if time.as_f64() >= 0.0 => Ok((time.as_f64() * 1000.0) as i64),
-        _ => Err(anyhow!("--time: {text} is no time")),
+        _ => Err(anyhow!("--time: invalid time {text}")),
     });
     let time = time.transpose()?;
     let settings = settings(matches)?;

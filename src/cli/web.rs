@@ -114,7 +114,7 @@ fn run(matches: &ArgMatches) -> Result<()> {
     let listen = match text("listen") {
         Some(text) => Some(
             Listen::parse(text)
-                .ok_or_else(|| anyhow!("--listen wants {}, not {text:?}", Listen::FORM))?,
+                .ok_or_else(|| anyhow!("--listen: expected {}, not {text:?}", Listen::FORM))?,
         ),
         None => options.listen,
     };

@@ -42,7 +42,7 @@ pub enum LapiError {
     #[error(transparent)]
     Http(#[from] HttpError),
     /// It refuses.
-    #[error("{what} is answered with status {status}: {why}")]
+    #[error("{what} failed with status {status}: {why}")]
     Refused {
         /// The request.
         what: &'static str,
@@ -52,7 +52,7 @@ pub enum LapiError {
         why: String,
     },
     /// Its answer is not what it should be.
-    #[error("{what} is answered with something else: {error}")]
+    #[error("{what} failed, unexpected response: {error}")]
     Answer {
         /// The request.
         what: &'static str,

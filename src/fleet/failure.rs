@@ -26,10 +26,10 @@ pub enum EngineError {
         error: io::Error,
     },
     /// It answers with more than was asked for.
-    #[error("the engine answers with more than anybody should have written")]
+    #[error("the reply of the engine exceeds the size limit")]
     TooLong,
     /// It answers what it should not.
-    #[error("the engine answers in an unknown form")]
+    #[error("unexpected reply of the engine")]
     Answer,
 }
 

@@ -86,7 +86,7 @@ impl FleetSettings {
             true => Ok(text),
             false => {
                 let why = format!(
-                    "{text} is no name: letters, digits, dots, dashes and underscores, at most 64, and \
+                    "invalid name {text}: letters, digits, dots, dashes and underscores, at most 64, and \
                      not `{ADMIN}`"
                 );
                 Err(wrong(option, &why))
@@ -105,7 +105,7 @@ impl FleetSettings {
             None => 4.0 * 7.0 * 86_400.0,
             Some(text) => match duration::parse(&text) {
                 Ok(time) if time.as_f64() > 0.0 => time.as_f64(),
-                _ => return Err(wrong("maxtime", &format!("{text} is no time"))),
+                _ => return Err(wrong("maxtime", &format!("invalid time {text}"))),
             },
         };
         let limits = HostLimits::default();

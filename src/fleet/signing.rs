@@ -38,7 +38,8 @@ impl Signer {
     /// The system has no random numbers.
     pub fn new_key() -> Result<String, KeyError> {
         let key = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new());
-        let key = key.map_err(|_| KeyError("the system gives no random numbers".to_owned()))?;
+        let key =
+            key.map_err(|_| KeyError("cannot get random numbers from the system".to_owned()))?;
         Ok(BASE64_STANDARD.encode(key.as_ref()))
     }
 

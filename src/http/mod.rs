@@ -66,7 +66,7 @@ pub enum HttpError {
     #[error("{0}")]
     Url(&'static str),
     /// A method or header that HTTP does not have.
-    #[error("{0} cannot be sent by HTTP")]
+    #[error("{0} is not valid in HTTP")]
     Unsendable(String),
     /// Certificates that cannot be read or used.
     #[error(transparent)]
@@ -80,7 +80,7 @@ pub enum HttpError {
         error: io::Error,
     },
     /// The connection broke, or the answer is not HTTP.
-    #[error("{server} gives no answer that is HTTP: {error}")]
+    #[error("invalid HTTP response from {server}: {error}")]
     Answer {
         /// Host and port, or the socket.
         server: String,
@@ -96,7 +96,7 @@ pub enum HttpError {
         after: Duration,
     },
     /// More than [`HttpLimits::size`].
-    #[error("{server} answers with more than {most} bytes")]
+    #[error("response of {server} exceeds {most} bytes")]
     TooLarge {
         /// Host and port, or the socket.
         server: String,

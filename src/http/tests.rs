@@ -93,7 +93,7 @@ async fn a_body_beyond_its_limit_is_not_read() {
     let error = get(&format!("http://{address}")).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        format!("{address} answers with more than 1000 bytes")
+        format!("response of {address} exceeds 1000 bytes")
     );
     let says = format!(
         "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}",

@@ -46,7 +46,7 @@ pub enum TlsError {
         error: rustls::Error,
     },
     /// The program ends.
-    #[error("certificates are not read any more: the program ends")]
+    #[error("not reading certificates: the program is ending")]
     Interrupted,
 }
 

@@ -86,7 +86,7 @@ impl AccessControl {
     /// As the configuration says.
     ///
     /// # Errors
-    /// The file of users cannot be used; the system has no random numbers.
+    /// The file of users cannot be used; cannot get random numbers from the system.
     pub fn new(web: &Web) -> Result<AccessControl, UsersError> {
         let secret = random::<32>()?;
         let users = web.users.clone().map(UsersFile::open);

@@ -25,7 +25,7 @@ const MOST: u64 = 16 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum ProgramError {
     /// It took too long, or printed too much.
-    #[error("this takes more than {} seconds or {} MiB: give it less", PATIENCE.as_secs(), MOST >> 20)]
+    #[error("limit of {} seconds or {} MiB exceeded; give it less input", PATIENCE.as_secs(), MOST >> 20)]
     Limit,
     /// It failed; its own words.
     #[error("{0}")]

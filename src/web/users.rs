@@ -38,7 +38,7 @@ pub enum UsersError {
         why: &'static str,
     },
     /// The system gives no random numbers.
-    #[error("the system has no random numbers")]
+    #[error("cannot get random numbers from the system")]
     Random,
     /// A password that cannot be hashed.
     #[error("this password cannot be used: {0}")]

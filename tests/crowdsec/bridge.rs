@@ -415,5 +415,5 @@ fn certificates_of_both_sides_stand_for_password_and_key() {
     let bare = Place::new(&strict.url(), &format!("{ca}\nbouncerkey = wrong"));
     let _bare = bare.start();
     bare.site
-        .wait_for("GET /v1/decisions/stream is answered with status 403");
+        .wait_for("GET /v1/decisions/stream failed with status 403");
 }

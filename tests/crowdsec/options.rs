@@ -388,7 +388,8 @@ fn bouncerkey_that_is_refused_is_found_by_doctor() {
     });
     let place = Place::new(&fake.url(), BOTH);
     let _server = place.start();
-    let said = "CrowdSec does not tell its decisions: GET /v1/decisions/stream is answered with status 403";
+    let said =
+        "CrowdSec does not tell its decisions: GET /v1/decisions/stream failed with status 403";
     let found = || doctor(&place).contains(said);
     assert!(eventually(60, found), "{}", doctor(&place));
 }

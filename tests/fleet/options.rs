@@ -150,7 +150,7 @@ fn host_is_the_name_by_which_others_know_it() {
     assert!(common::eventually(60, there));
     let wrong = Host::new("admin", &engine.url(), "");
     let _server = wrong.start();
-    wrong.site.wait_for("[fleet] host: admin is no name");
+    wrong.site.wait_for("[fleet] host: invalid name admin");
 }
 
 #[test]

@@ -481,7 +481,7 @@ fn an_engine_that_never_ends_its_answer_fills_no_memory() {
         let host = Host::new("mx1", &url, "");
         let server = host.start();
         host.site
-            .wait_for("the engine answers with more than anybody should have written");
+            .wait_for("the reply of the engine exceeds the size limit");
         host.fail("sshd", "198.51.100.1");
         host.wait_banned("sshd", "198.51.100.1", true);
         let peak = peak(&server);

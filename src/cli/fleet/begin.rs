@@ -74,7 +74,7 @@ pub fn keygen(matches: &ArgMatches, file: &Path) -> anyhow::Result<()> {
 fn new_password() -> anyhow::Result<String> {
     let mut bytes = [0; 24];
     let random = SystemRandom::new().fill(&mut bytes);
-    random.map_err(|_| anyhow::anyhow!("the system gives no random numbers"))?;
+    random.map_err(|_| anyhow::anyhow!("cannot get random numbers from the system"))?;
     Ok(hex(&bytes))
 }
 

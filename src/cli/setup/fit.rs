@@ -199,7 +199,7 @@ impl<'m> FitCheck<'m> {
             };
         }
         if backend.starts_with("syslog") || backend.starts_with("command") {
-            return Err(format!("what {backend} brings cannot be looked at"));
+            return Err(format!("cannot read the lines of {backend}"));
         }
         if !logs.is_empty() {
             return Ok(());

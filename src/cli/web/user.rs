@@ -113,7 +113,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<()> {
     let name = matches.get_one::<String>("name").map(String::as_str);
     let name = name.unwrap_or_default();
     if !users::is_name(name) {
-        bail!("{name:?} is no name: letters, digits, `.`, `_`, `-` and `@` only");
+        bail!("invalid name {name:?}: use letters, digits, `.`, `_`, `-` and `@` only");
     }
     let old = match fs::read_to_string(&path) {
         Ok(text) => text,
@@ -182,10 +182,10 @@ fn password() -> Result<String> {
     };
     let password = password.trim_end_matches(['\r', '\n']);
     if password.chars().count() < SHORTEST {
-        bail!("a password has {SHORTEST} characters at least");
+        bail!("a password needs at least {SHORTEST} characters");
     }
     if password.len() > users::LONGEST {
-        bail!("a password has {} bytes at most", users::LONGEST);
+        bail!("a password may have at most {} bytes", users::LONGEST);
     }
     Ok(password.to_owned())
 }
