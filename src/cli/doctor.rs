@@ -11,9 +11,9 @@ mod denials;
 pub(super) mod docker;
 pub(super) mod findings;
 mod idle;
+pub(super) mod inspection;
 pub(super) mod lines;
 pub(super) mod logs;
-pub(super) mod look;
 mod others;
 mod own_log;
 pub(super) mod processes;
@@ -34,7 +34,7 @@ use anyhow::Context as _;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use self::findings::DoctorFindings;
-use self::look::Inspection;
+use self::inspection::Inspection;
 use super::{directory, ended, help, refused, say};
 use crate::lint::Severity;
 
@@ -139,7 +139,7 @@ fn write(file: &str, text: &str) -> std::io::Result<()> {
 /// All that is found.
 fn examine(look: &Inspection) -> DoctorFindings {
     let mut findings = DoctorFindings::default();
-    look::configuration(look, &mut findings);
+    inspection::configuration(look, &mut findings);
     running::look(look, &mut findings);
     commands::look(look, &mut findings);
     units::look(look, &mut findings);

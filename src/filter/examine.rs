@@ -249,7 +249,7 @@ impl Filter {
                 }
                 None => Vec::new(),
             };
-            if self.conclude(hit.regex, record, evidence, line_time, clock, mode, outcome) {
+            if self.finish(hit.regex, record, evidence, line_time, clock, mode, outcome) {
                 return;
             }
         }
@@ -433,7 +433,7 @@ impl Filter {
 
     /// Session, id and result of one hit; true when the line is done with.
     #[allow(clippy::too_many_arguments)]
-    pub(super) fn conclude(
+    pub(super) fn finish(
         &mut self,
         index: usize,
         record: GroupRecord,

@@ -210,7 +210,7 @@ impl Filter {
             let evidence = vec![MatchLine::Parts(parts)];
             let record = sighting.record.clone();
             let regex = sighting.regex;
-            self.conclude(
+            self.finish(
                 regex,
                 record,
                 evidence,

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::findings::DoctorFindings;
-use super::look::Inspection;
+use super::inspection::Inspection;
 use crate::action::JailFigures;
 use crate::address::Address;
 use crate::cli::actions::{self, ListedAction};

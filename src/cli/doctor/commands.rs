@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::PathBuf;
 
 use super::findings::DoctorFindings;
-use super::look::Inspection;
+use super::inspection::Inspection;
 use crate::cli::links;
 use crate::cli::machine::HostMachine;
 use crate::config::files::Files as _;

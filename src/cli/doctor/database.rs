@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::findings::DoctorFindings;
-use super::look::Inspection;
+use super::inspection::Inspection;
 use crate::lint::Severity;
 
 const MEBIBYTE: f64 = 1024.0 * 1024.0;

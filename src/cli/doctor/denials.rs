@@ -6,8 +6,8 @@ use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 
 use super::findings::DoctorFindings;
+use super::inspection::Inspection;
 use super::lines::tail;
-use super::look::Inspection;
 use crate::config::files::Files as _;
 use crate::lint::Severity;
 use crate::ticket::Timestamp;

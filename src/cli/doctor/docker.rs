@@ -2,7 +2,7 @@
 
 use super::bans::{built_in, is_same_network, leads, nft_table, output};
 use super::findings::DoctorFindings;
-use super::look::Inspection;
+use super::inspection::Inspection;
 use crate::cli::actions::{self, ListedAction};
 use crate::cli::setup::jails::SetupJail;
 use crate::cli::setup::services::HostServices;

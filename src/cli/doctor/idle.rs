@@ -1,7 +1,7 @@
 //! Jails that have never found anything.
 
 use super::findings::DoctorFindings;
-use super::look::Inspection;
+use super::inspection::Inspection;
 use crate::cli::report::state::ReportedState;
 use crate::lint::Severity;
 use crate::store::statistics::{self, Statistics, StatisticsQuery};

@@ -9,8 +9,8 @@ use std::path::Path;
 use ipnet::IpNet;
 
 use super::findings::DoctorFindings;
+use super::inspection::Inspection;
 use super::logs::written;
-use super::look::Inspection;
 use crate::address::Address;
 use crate::cli::replay::jails::{ReplaySource, made_by};
 use crate::cli::setup::jails::SetupJail;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use super::findings::DoctorFindings;
-use super::look::Inspection;
+use super::inspection::Inspection;
 use crate::cli::machine::JournalUse;
 use crate::lint::Severity;
 use crate::python::encoding::Encoding;

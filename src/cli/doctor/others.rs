@@ -4,7 +4,7 @@
 use serde_json::Value as Json;
 
 use super::findings::DoctorFindings;
-use super::look::Inspection;
+use super::inspection::Inspection;
 use crate::config::stream;
 use crate::control::Value;
 use crate::control::print::json;

@@ -1,7 +1,7 @@
 //! The server's own log: whether its rotation tells the server, and whether it writes where it should.
 
 use super::findings::DoctorFindings;
-use super::look::Inspection;
+use super::inspection::Inspection;
 use crate::cli::machine::HostMachine;
 use crate::config::files::Files as _;
 use crate::lint::Severity;

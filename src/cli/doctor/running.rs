@@ -1,7 +1,7 @@
 //! The server that runs: one, and the program that is installed.
 
 use super::findings::DoctorFindings;
-use super::look::Inspection;
+use super::inspection::Inspection;
 use crate::lint::Severity;
 
 /// What the kernel puts behind the path of a program that is there no more.

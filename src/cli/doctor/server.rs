@@ -4,7 +4,7 @@
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 
 use super::findings::DoctorFindings;
-use super::look::Inspection;
+use super::inspection::Inspection;
 use super::units;
 use crate::cli::setup::jails::SetupJail;
 use crate::cli::setup::services::UnitState;

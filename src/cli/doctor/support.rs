@@ -12,8 +12,8 @@ use serde_json::Value as Json;
 
 use super::commands::{self, ProgramKind};
 use super::findings::DoctorFindings;
+use super::inspection::Inspection;
 use super::lines::{TAIL, tail};
-use super::look::Inspection;
 use super::redact::{Redactor, is_among};
 use super::units;
 use crate::cli::{links, setup::services::UnitState};

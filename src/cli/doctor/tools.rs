@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::commands::SEARCH_PATH;
 use super::findings::DoctorFindings;
-use super::look::Inspection;
+use super::inspection::Inspection;
 use crate::action::plan::Work;
 use crate::action::preview::Example;
 use crate::action::smtp::SmtpAction;

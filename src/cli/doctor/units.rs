@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::commands::{self, ProgramKind};
 use super::findings::DoctorFindings;
-use super::look::Inspection;
+use super::inspection::Inspection;
 use crate::cli::machine::HostMachine;
 use crate::cli::setup::services::{HostServices, UNITS, UnitState};
 use crate::config::files::Files as _;

@@ -5,8 +5,8 @@ use std::io::{self, Cursor};
 
 use super::judge::LineJudge;
 use crate::address::Address;
+use crate::cli::doctor::inspection::Inspection;
 use crate::cli::doctor::lines::tail;
-use crate::cli::doctor::look::Inspection;
 use crate::cli::replay::jails::ReplaySource;
 use crate::cli::replay::lines::{Input, ReplayLines};
 use crate::cli::replay::logs::ReplayLogs;

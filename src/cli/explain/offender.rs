@@ -16,7 +16,7 @@ use super::words::{counted, lasts};
 use crate::address::Address;
 use crate::cli::doctor::bans;
 use crate::cli::doctor::findings::DoctorFindings;
-use crate::cli::doctor::look::Inspection;
+use crate::cli::doctor::inspection::Inspection;
 use crate::datetime::duration;
 use crate::jail::replay::ReplayVerdict;
 use crate::python::Number;
@@ -84,7 +84,7 @@ impl ExplainedId {
             offender.ask(&mut judge, &look, logs);
         }
         offender.recall(&look);
-        offender.conclude(arguments, &look);
+        offender.finish(arguments, &look);
         Ok(offender)
     }
 
@@ -216,7 +216,7 @@ impl ExplainedId {
     }
 
     /// The answer.
-    fn conclude(&mut self, arguments: &ExplainArguments, look: &Inspection) {
+    fn finish(&mut self, arguments: &ExplainArguments, look: &Inspection) {
         let id = self.id.to_string();
         let running = !arguments.offline && look.server().is_some();
         let state = match running {

@@ -1,7 +1,7 @@
 //! What the server has written into its own log since its start.
 
+use crate::cli::doctor::inspection::Inspection;
 use crate::cli::doctor::lines::{TAIL, tail};
-use crate::cli::doctor::look::Inspection;
 
 /// With these words a server begins its log at each start, Ferroban and the original.
 const START: &str = " Starting Fail2ban v";

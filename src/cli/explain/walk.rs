@@ -20,8 +20,8 @@ use super::feed::{ExplainInput, Harvest};
 use super::judge::{JailInput, LineJudge};
 use super::marks::visible;
 use super::places::LinePlaces;
+use crate::cli::doctor::inspection::Inspection;
 use crate::cli::doctor::lines::TAIL;
-use crate::cli::doctor::look::Inspection;
 use crate::cli::replay::jails::ReplaySource;
 
 /// What a step found.

@@ -6,9 +6,9 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use crate::cli::doctor::findings::DoctorFindings as Told;
+use crate::cli::doctor::inspection::Inspection;
 use crate::cli::doctor::lines::{TAIL, of_date, tail};
 use crate::cli::doctor::logs::{of_file, written};
-use crate::cli::doctor::look::Inspection;
 use crate::cli::machine::JournalUse;
 use crate::cli::replay::jails::{ReplaySource, made_by};
 use crate::cli::setup::jails::SetupJail;
