@@ -128,11 +128,11 @@ pub mod firewall {
     pub mod iptables {
         pub use crate::firewall::iptables::{Rule, transactions};
     }
-    pub mod member {
-        pub use crate::firewall::member::Set;
-    }
     pub mod netlink {
         pub use crate::firewall::netlink::{Answer, Body, Channel, Messages, attributes};
+    }
+    pub mod place {
+        pub use crate::firewall::place::Set;
     }
     pub mod sets {
         pub use crate::firewall::sets::held;

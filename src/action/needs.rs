@@ -11,7 +11,8 @@ use super::preview::ActionPreview;
 use super::tags::TagError;
 use crate::address::{Address, Family};
 use crate::firewall::Change;
-use crate::firewall::member::{Member, Set};
+use crate::firewall::member::Member;
+use crate::firewall::place::Set;
 use crate::notice;
 use crate::ticket::Ticket;
 

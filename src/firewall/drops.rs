@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 
 use super::iptables::sweep;
-use super::member::{Member, Set};
+use super::member::Member;
 use super::netlink::Channel;
 use super::nftables;
 use super::place::FirewallPlace;
+use super::place::Set;
 use super::{Change, print_table};
 
 /// A view of the kernel's tables serves all who ask within this time, …

@@ -8,12 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ipnet::IpNet;
 
 use super::Change;
-use super::place::{FirewallPlace, Owner};
-use super::set_refcount::Expiry;
+use super::place::{Expiry, FirewallPlace, Owner, StandingBan};
 use crate::store::InstalledStart;
-
-/// A ban as it stands in a chain or a set: whom it concerns, and of a rule what follows the address.
-pub type StandingBan = (IpNet, String);
 
 /// Everything that was left. A copy is the same register.
 #[derive(Clone, Debug, Default)]

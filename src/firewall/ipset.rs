@@ -8,8 +8,9 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use netlink_packet_core::{NLM_F_ACK, NLM_F_EXCL};
 
-use super::member::{Contents, Member, MemberChange, Redundant, Set};
+use super::member::{Contents, Member, MemberChange, Redundant};
 use super::netlink::{self, Body, Channel, Messages};
+use super::place::Set;
 use crate::exec::syntax::{self, Joint, ShellCommand, Word};
 
 const SUBSYSTEM: u16 = 6 << 8;

@@ -5,9 +5,7 @@
 //! whole or not at all.
 #![forbid(unsafe_code)]
 
-use super::inherited::StandingBan;
-use super::place::FirewallPlace;
-use super::set_refcount::Expiry;
+use super::place::{Expiry, FirewallPlace, StandingBan};
 use super::{FirewallChange, Transaction};
 use crate::exec::syntax;
 

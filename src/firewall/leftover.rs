@@ -9,8 +9,9 @@ use std::fs;
 use std::time::Duration;
 
 use super::iptables::{Rule, copies};
-use super::member::{Member, Set};
+use super::member::Member;
 use super::netlink::Channel;
+use super::place::Set;
 use super::sets;
 use super::{Change, ipset, nftables};
 use crate::exec::process::{ExitOutcome, Invocation};

@@ -7,9 +7,7 @@ use std::time::{Duration, Instant};
 use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
 
 use super::FirewallChange;
-use super::inherited::StandingBan;
-use super::place::FirewallPlace;
-use super::set_refcount::Expiry;
+use super::place::{Expiry, FirewallPlace, Set, StandingBan};
 
 /// What is to be done with a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,22 +27,6 @@ pub enum Redundant {
     Refused,
     /// Success, and nothing changes.
     Skipped,
-}
-
-/// A set, as the kernel names it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Set {
-    /// One of ipset's.
-    Ipset(String),
-    /// One of a table of nftables.
-    Nft {
-        /// Number of the table's family.
-        family: u8,
-        /// The table.
-        table: String,
-        /// The set.
-        name: String,
-    },
 }
 
 /// A change of a set by one member.

@@ -18,12 +18,10 @@ pub mod sets;
 use std::ops::Deref;
 use std::time::Duration;
 
-use self::inherited::StandingBan;
 use self::iptables::Rule;
 use self::member::Member;
-use self::place::FirewallPlace;
+use self::place::{Expiry, FirewallPlace, StandingBan};
 use self::route::Route;
-use self::set_refcount::Expiry;
 use crate::exec::process::{ExitOutcome, Invocation};
 use crate::exec::script::Script;
 use crate::exec::syntax::{self, Word};

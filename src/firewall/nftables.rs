@@ -10,9 +10,10 @@ use ipnet::IpNet;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_DUMP};
 
 use super::ipset;
-use super::member::{Contents, Member, MemberChange, Redundant, Set};
+use super::member::{Contents, Member, MemberChange, Redundant};
 use super::netlink::{self, Body, Channel, Messages};
 use super::nft_transaction::{self, SUBSYSTEM};
+use super::place::Set;
 use crate::exec::syntax;
 
 const GET_RULE: u16 = SUBSYSTEM | 7;

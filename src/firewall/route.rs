@@ -9,9 +9,7 @@ use std::collections::{HashMap, HashSet};
 use ipnet::IpNet;
 
 use super::FirewallChange;
-use super::inherited::StandingBan;
-use super::place::FirewallPlace;
-use super::set_refcount::Expiry;
+use super::place::{Expiry, FirewallPlace, StandingBan};
 use crate::address::Address;
 use crate::exec::syntax;
 

@@ -8,14 +8,13 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use ipnet::IpNet;
 
 use super::FirewallChange;
 use super::drops::Drops;
 use super::inherited::Inherited;
-use super::place::{FirewallPlace, Owner};
+use super::place::{Expiry, FirewallPlace, Owner};
 
 /// What all actions of a server hold. A copy is the same register.
 #[derive(Clone, Debug, Default)]
@@ -34,17 +33,6 @@ struct PlaceUser {
     action: String,
     members: HashMap<IpNet, Expiry>,
     rules: usize,
-}
-
-/// How long the kernel was told to keep a member.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
-pub enum Expiry {
-    /// As the set has it.
-    SetDefault,
-    /// Up to this moment.
-    Moment(Instant),
-    /// Until it is taken out.
-    Never,
 }
 
 impl PlaceUser {

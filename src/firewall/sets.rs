@@ -10,8 +10,9 @@ use std::collections::HashMap;
 
 use ipnet::IpNet;
 
-use super::member::{Contents, Member, Set};
+use super::member::{Contents, Member};
 use super::netlink::Channel;
+use super::place::Set;
 use super::{Transaction, ipset, nftables};
 
 /// Puts changes that netlink did not do into few runs of the programs that take many lines.

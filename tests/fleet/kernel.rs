@@ -8,8 +8,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
-use ferroban::parts::firewall::member::Set;
 use ferroban::parts::firewall::netlink::{Body, Channel, Messages};
+use ferroban::parts::firewall::place::Set;
 use ferroban::parts::firewall::sets;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, setns};
