@@ -10,6 +10,12 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use ferroban::parts::pattern::{Flags, Match, Regex};
 
+/// Python's word about global flags that stand anywhere else.
+const NOT_AT_START: &str = "global flags not at the start";
+
+/// What marks a possessive repeat.
+const POSSESSIVE: [&str; 4] = ["*+", "++", "?+", "}+"];
+
 /// Whether Python may say something else: it nests deeper, and knows the names of characters.
 fn is_ours_alone(reason: &str) -> bool {
     reason.contains("nested too deeply") || reason.contains("undefined character name")
@@ -42,6 +48,8 @@ pub fn run(data: &[u8]) {
             return;
         }
         (Err(reason), Ok(())) if is_ours_alone(&reason) => return,
+        // as up to Python 3.10
+        (Ok(_), Err(reason)) if flags.late && reason.starts_with(NOT_AT_START) => return,
         (ours, theirs) => panic!("{source:?}: ours {ours:?}, Python's {theirs:?}"),
     };
     for text in texts {
@@ -53,6 +61,10 @@ pub fn run(data: &[u8]) {
         };
         let groups = regex.group_names().len();
         let ours = ours.map(|found| shown(&found, groups, text));
+        // Python before 3.11.5 goes on at the wrong place behind one that has not matched
+        if ours != theirs && POSSESSIVE.iter().any(|mark| source.contains(mark)) {
+            continue;
+        }
         assert_eq!(ours, theirs, "{source:?} {flags:?} in {text:?}");
     }
 }
