@@ -42,7 +42,9 @@ pub fn run(data: &[u8]) {
     let regex = match (ours, theirs) {
         (Ok(regex), Ok(())) => regex,
         (Err(reason), Err(theirs)) => {
-            if !is_ours_alone(&reason) {
+            // whether it prints a character depends on the Unicode that it knows
+            let shows = reason.starts_with("bad character") && !source.is_ascii();
+            if !is_ours_alone(&reason) && !shows {
                 assert_eq!(reason, theirs, "error of {source:?}");
             }
             return;
